@@ -1,0 +1,178 @@
+//! `Location` and `Content-Location`: URI references (RFC 9110, section
+//! 10.2.2), resolved against the URI that they came from (RFC 3986, section 5).
+
+mod authority;
+mod error;
+mod reference;
+
+use http::{
+    Uri,
+    uri::{Parts, PathAndQuery},
+};
+use iri_string::types::{UriAbsoluteStr, UriReferenceStr};
+
+pub use self::error::LocationError;
+use self::{
+    authority::check_authority,
+    reference::{Scan, escaped, escaped_path},
+};
+use crate::origin::has_scheme;
+
+/// The longest reference that [`resolve`] reads, in bytes: 8 KiB.
+pub const MAX_LOCATION: usize = 8 * 1024;
+
+/// Stands for the base's authority while paths are merged: a relative
+/// reference takes nothing but its path and query from the merger.
+const PLACEHOLDER: &str = "http://base.invalid";
+
+/// Resolves `reference`, the value of `Location` or `Content-Location`,
+/// against `base`, the URI of the request that was answered with it.
+///
+/// The base may be path-only, as the request URIs of gRPC clients are. Then a
+/// relative reference gives a path-only URI again, and an absolute one gives
+/// an absolute URI: whether to follow that is the caller's decision.
+///
+/// What comes out has the scheme http or https, or is path-only. Fragments
+/// are dropped. Characters that a URI cannot have (spaces, quotes, UTF-8) are
+/// percent-encoded in the path and the query, as browsers do. A relative
+/// reference keeps the base's authority as it is.
+///
+/// # Errors
+///
+/// Whatever the sender makes up, no URI comes out that means something else
+/// to another reader: see [`LocationError`]. A base without a path, or with
+/// another scheme than http and https, cannot be resolved against.
+///
+/// ```
+/// use http::Uri;
+/// use http_polling::{LocationError, resolve};
+///
+/// let base = Uri::from_static("https://example.com/report?year=2031");
+/// let job = resolve(&base, "/work/8f14?poll=1").unwrap();
+/// assert_eq!(job, "https://example.com/work/8f14?poll=1");
+///
+/// let base = Uri::from_static("/package.Service/Method");
+/// assert_eq!(resolve(&base, "../work/8f14").unwrap(), "/work/8f14");
+///
+/// assert_eq!(resolve(&base, "file:///etc/passwd"), Err(LocationError::Scheme));
+/// ```
+pub fn resolve(base: &Uri, reference: impl AsRef<[u8]>) -> Result<Uri, LocationError> {
+    resolve_bytes(base, reference.as_ref())
+}
+
+fn resolve_bytes(base: &Uri, reference: &[u8]) -> Result<Uri, LocationError> {
+    if reference.len() > MAX_LOCATION {
+        return Err(LocationError::TooLong);
+    }
+    let reference = trim(std::str::from_utf8(reference).map_err(|_| LocationError::Syntax)?);
+    if reference.is_empty() {
+        return Err(LocationError::Missing);
+    }
+    let scan = Scan::of(reference)?;
+    let reference = &reference[..scan.end];
+    // What needs neither merging nor mending is nearly every Location there
+    // is, and is parsed in place.
+    if scan.is_literal {
+        if reference.starts_with('/') && !reference.starts_with("//") {
+            return with_path(base, reference);
+        }
+        if reference.contains("://") && has_web_scheme(reference) {
+            return absolute(reference);
+        }
+    }
+    merge(base, &escaped(reference))
+}
+
+/// Everything that is not the plain case.
+fn merge(base: &Uri, reference: &str) -> Result<Uri, LocationError> {
+    let parsed = UriReferenceStr::new(reference).map_err(|_| LocationError::Syntax)?;
+    match (parsed.scheme_str(), parsed.authority_str()) {
+        (Some(_), _) if !has_web_scheme(reference) => Err(LocationError::Scheme),
+        (Some(_), None) => Err(LocationError::Host),
+        (Some(_), Some(_)) => absolute(&without_dot_segments(parsed, PLACEHOLDER)?),
+        (None, Some(_)) => {
+            let scheme = base.scheme_str().ok_or(LocationError::NoBase)?;
+            // It has a scheme now, so this calls itself once.
+            merge(base, &format!("{scheme}:{reference}"))
+        }
+        (None, None) => {
+            let merged = without_dot_segments(parsed, &placeholder(base)?)?;
+            let path = merged
+                .strip_prefix(PLACEHOLDER)
+                .ok_or(LocationError::Syntax)?;
+            with_path(base, path)
+        }
+    }
+}
+
+/// The base's path and query on [`PLACEHOLDER`].
+fn placeholder(base: &Uri) -> Result<String, LocationError> {
+    // The path is "*" or empty where the request was for no resource.
+    if !base.path().starts_with('/') {
+        return Err(LocationError::NoBase);
+    }
+    let mut text = format!("{PLACEHOLDER}{}", escaped_path(base.path()));
+    if let Some(query) = base.query() {
+        text.push('?');
+        text.push_str(&escaped_path(query));
+    }
+    Ok(text)
+}
+
+/// RFC 3986, section 5.2.
+fn without_dot_segments(reference: &UriReferenceStr, base: &str) -> Result<String, LocationError> {
+    let base = UriAbsoluteStr::new(base).map_err(|_| LocationError::NoBase)?;
+    Ok(reference.resolve_against(base).to_string())
+}
+
+/// An absolute http or https URI, checked.
+fn absolute(text: &str) -> Result<Uri, LocationError> {
+    let (_, rest) = text.split_once("://").ok_or(LocationError::Host)?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    check_authority(&rest[..end])?;
+    if rest[end..].starts_with('?') {
+        // An empty path is sent as "/" (RFC 9110, section 4.2.3).
+        let (head, query) = text.split_at(text.len() - rest.len() + end);
+        return parse(&format!("{head}/{query}"));
+    }
+    parse(text)
+}
+
+fn parse(text: &str) -> Result<Uri, LocationError> {
+    Uri::try_from(text).map_err(|_| LocationError::Syntax)
+}
+
+/// `path` on the base's own scheme and authority, where it has them.
+fn with_path(base: &Uri, path: &str) -> Result<Uri, LocationError> {
+    let mut parts = Parts::default();
+    match (base.scheme(), base.authority()) {
+        (Some(scheme), Some(authority)) => {
+            if !has_scheme(base, "https") && !has_scheme(base, "http") {
+                return Err(LocationError::Scheme);
+            }
+            parts.scheme = Some(scheme.clone());
+            parts.authority = Some(authority.clone());
+        }
+        // Alone, such a path would read as a host and a path.
+        (None, None) if path.starts_with("//") => return Err(LocationError::NoBase),
+        (None, None) => {}
+        _ => return Err(LocationError::NoBase),
+    }
+    parts.path_and_query = Some(PathAndQuery::try_from(path).map_err(|_| LocationError::Syntax)?);
+    Uri::from_parts(parts).map_err(|_| LocationError::Syntax)
+}
+
+fn has_web_scheme(reference: &str) -> bool {
+    reference.split_once(':').is_some_and(|(scheme, _)| {
+        ["https", "http"]
+            .iter()
+            .any(|web| scheme.eq_ignore_ascii_case(web))
+    })
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+#[cfg(test)]
+mod tests;

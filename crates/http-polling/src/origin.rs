@@ -1,0 +1,98 @@
+//! Origins (RFC 6454).
+
+use http::Uri;
+
+/// Whether credentials meant for `a` may be shown to `b`: both have the same
+/// scheme, host and port (RFC 6454, section 5).
+///
+/// Hosts are compared without regard to case, and a port that is left out is
+/// the scheme's own. Two URIs without scheme and authority, as gRPC clients
+/// have them, go to the same peer and are of the same origin; one of each
+/// kind are not.
+///
+/// ```
+/// use http::Uri;
+/// use http_polling::same_origin;
+///
+/// let job = Uri::from_static("https://example.com/work/1");
+/// assert!(same_origin(&job, &Uri::from_static("https://EXAMPLE.com:443/")));
+/// assert!(!same_origin(&job, &Uri::from_static("https://example.com:8443/")));
+/// assert!(!same_origin(&job, &Uri::from_static("http://example.com/")));
+/// ```
+#[must_use]
+pub fn same_origin(a: &Uri, b: &Uri) -> bool {
+    if is_path_only(a) || is_path_only(b) {
+        return is_path_only(a) && is_path_only(b);
+    }
+    match (Origin::of(a), Origin::of(b)) {
+        (Some(a), Some(b)) => {
+            a.port == b.port
+                && a.scheme.eq_ignore_ascii_case(b.scheme)
+                && a.host.eq_ignore_ascii_case(b.host)
+        }
+        _ => false,
+    }
+}
+
+/// Whether going from `from` to `to` gives up transport security: https to
+/// http.
+///
+/// ```
+/// use http::Uri;
+/// use http_polling::is_downgrade;
+///
+/// let secure = Uri::from_static("https://example.com/");
+/// let open = Uri::from_static("http://example.com/");
+/// assert!(is_downgrade(&secure, &open));
+/// assert!(!is_downgrade(&open, &secure));
+/// ```
+#[must_use]
+pub fn is_downgrade(from: &Uri, to: &Uri) -> bool {
+    has_scheme(from, "https") && has_scheme(to, "http")
+}
+
+pub(crate) fn has_scheme(uri: &Uri, scheme: &str) -> bool {
+    uri.scheme_str()
+        .is_some_and(|own| own.eq_ignore_ascii_case(scheme))
+}
+
+fn is_path_only(uri: &Uri) -> bool {
+    uri.scheme().is_none() && uri.authority().is_none()
+}
+
+struct Origin<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Origin<'a> {
+    /// `None` where the URI has no scheme or no authority, or a port that is
+    /// no port.
+    fn of(uri: &'a Uri) -> Option<Self> {
+        let scheme = uri.scheme_str()?;
+        let authority = uri.authority()?;
+        let host = authority.host();
+        let text = authority.as_str();
+        let host_and_port = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+        let written_port = host_and_port.strip_prefix(host)?;
+        let port = match written_port.strip_prefix(':').unwrap_or(written_port) {
+            "" => default_port(scheme),
+            port => Some(port.parse().ok()?),
+        };
+        Some(Self { scheme, host, port })
+    }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    if scheme.eq_ignore_ascii_case("https") {
+        Some(443)
+    } else if scheme.eq_ignore_ascii_case("http") {
+        Some(80)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

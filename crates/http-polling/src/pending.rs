@@ -1,0 +1,220 @@
+//! Telling a pending answer from a final one.
+
+use std::time::{Duration, SystemTime};
+
+use http::{
+    HeaderMap, HeaderName, Method, StatusCode, Uri,
+    header::{CONTENT_LOCATION, LOCATION},
+};
+
+use crate::{JobState, LocationError, resolve, retry_after};
+
+/// A request, as far as it matters to what its response means.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+/// use http_polling::{Exchange, Reading};
+/// use std::time::{Duration, SystemTime};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(header::LOCATION, HeaderValue::from_static("/work/8f14"));
+/// headers.insert(header::RETRY_AFTER, HeaderValue::from_static("3"));
+///
+/// let exchange = Exchange {
+///     method: &Method::POST,
+///     uri: &Uri::from_static("https://example.com/report"),
+///     polling: false,
+/// };
+/// let reading = exchange
+///     .read(StatusCode::SEE_OTHER, &headers, SystemTime::now())
+///     .unwrap();
+/// let Reading::Pending(pending) = reading else {
+///     panic!("a redirect that says when to follow it is pending");
+/// };
+/// assert_eq!(pending.method, Method::GET);
+/// assert_eq!(pending.uri, "https://example.com/work/8f14");
+/// assert_eq!(pending.retry_after, Some(Duration::from_secs(3)));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// The request's method.
+    pub method: &'a Method,
+    /// The request's URI, against which a `Location` is resolved. It may be
+    /// path-only.
+    pub uri: &'a Uri,
+    /// Whether the request was a poll already, rather than the submission.
+    pub polling: bool,
+}
+
+/// What a response means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reading {
+    /// The work goes on; ask again.
+    Pending(Pending),
+    /// This is the answer, and the job's state where the response tells it.
+    Final(Option<JobState>),
+}
+
+/// Where and when to ask again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The URI to poll: absolute, or path-only where the request's was.
+    pub uri: Uri,
+    /// The method to poll by: HEAD if the request was HEAD, else GET.
+    pub method: Method,
+    /// How long the server asks to wait, unclamped. `None` where it does not
+    /// say.
+    pub retry_after: Option<Duration>,
+    /// The job's state, where the response tells it.
+    pub state: Option<JobState>,
+}
+
+impl Exchange<'_> {
+    /// Reads the head of the response to this request. `now` is used only for
+    /// a `Retry-After` date that the response's own `Date` says nothing about.
+    ///
+    /// 1. A recognised `Job-Status` alone decides: `queued` and `running` are
+    ///    pending, the other states are final, whatever the status code. The
+    ///    poll goes to `Location`, else to `Content-Location`, else, if the
+    ///    request was a poll or a GET or HEAD, to the same URI again.
+    /// 2. Without one, the answer to a submission is pending if it is
+    ///    * 301, 302 or 303, or 307 or 308 to a GET or HEAD, with `Location`
+    ///      and a usable `Retry-After` ([`retry_after`]),
+    ///    * 202 with `Location`, else `Content-Location`, or
+    ///    * 202 with a usable `Retry-After` to a GET or HEAD, which stays
+    ///      where it is.
+    /// 3. Without one, the answer to a poll is pending if it is
+    ///    * 301, 302, 303, 307 or 308,
+    ///    * 429 or 503 with a usable `Retry-After`, which stays where it is, or
+    ///    * 202, which moves to `Location`, else to `Content-Location`, else
+    ///      stays where it is.
+    ///
+    /// Everything else is final.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a pending answer whose next URI is needed and is missing, is
+    /// there more than once, or does not [`resolve`].
+    pub fn read(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Reading, LocationError> {
+        match JobState::from_headers(headers) {
+            Some(state) if state.is_final() => Ok(Reading::Final(Some(state))),
+            Some(state) => {
+                let next = match self.announced(headers)? {
+                    Some(uri) => uri,
+                    None if self.polling || self.is_safe() => self.uri.clone(),
+                    None => return Err(LocationError::Missing),
+                };
+                Ok(self.pending(next, retry_after(headers, now), Some(state)))
+            }
+            None if self.polling => self.read_poll(status, headers, now),
+            None => self.read_submission(status, headers, now),
+        }
+    }
+
+    fn read_submission(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Reading, LocationError> {
+        let followed = match status {
+            StatusCode::ACCEPTED => {
+                let delay = retry_after(headers, now);
+                return Ok(match self.announced(headers)? {
+                    Some(uri) => self.pending(uri, delay, None),
+                    None if self.is_safe() && delay.is_some() => {
+                        self.pending(self.uri.clone(), delay, None)
+                    }
+                    None => Reading::Final(None),
+                });
+            }
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => true,
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => self.is_safe(),
+            _ => false,
+        };
+        // Without a delay it is a plain redirect, and not to be followed here.
+        if followed
+            && headers.contains_key(LOCATION)
+            && let Some(delay) = retry_after(headers, now)
+            && let Some(uri) = self.resolved(headers, LOCATION)?
+        {
+            return Ok(self.pending(uri, Some(delay), None));
+        }
+        Ok(Reading::Final(None))
+    }
+
+    fn read_poll(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Reading, LocationError> {
+        let next = match status {
+            StatusCode::ACCEPTED => self.announced(headers)?.unwrap_or_else(|| self.uri.clone()),
+            StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT => self
+                .resolved(headers, LOCATION)?
+                .ok_or(LocationError::Missing)?,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                return Ok(match retry_after(headers, now) {
+                    Some(delay) => self.pending(self.uri.clone(), Some(delay), None),
+                    None => Reading::Final(None),
+                });
+            }
+            _ => return Ok(Reading::Final(None)),
+        };
+        Ok(self.pending(next, retry_after(headers, now), None))
+    }
+
+    fn pending(&self, uri: Uri, retry_after: Option<Duration>, state: Option<JobState>) -> Reading {
+        let method = match *self.method {
+            Method::HEAD => Method::HEAD,
+            _ => Method::GET,
+        };
+        Reading::Pending(Pending {
+            uri,
+            method,
+            retry_after,
+            state,
+        })
+    }
+
+    /// Asking again by GET or HEAD is what the request itself did.
+    fn is_safe(&self) -> bool {
+        matches!(*self.method, Method::GET | Method::HEAD)
+    }
+
+    /// `Location`, else `Content-Location`.
+    fn announced(&self, headers: &HeaderMap) -> Result<Option<Uri>, LocationError> {
+        match self.resolved(headers, LOCATION)? {
+            None => self.resolved(headers, CONTENT_LOCATION),
+            location => Ok(location),
+        }
+    }
+
+    fn resolved(
+        &self,
+        headers: &HeaderMap,
+        name: HeaderName,
+    ) -> Result<Option<Uri>, LocationError> {
+        let mut values = headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(reference), None) => resolve(self.uri, reference).map(Some),
+            (Some(_), Some(_)) => Err(LocationError::Duplicate),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

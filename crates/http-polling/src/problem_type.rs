@@ -1,0 +1,183 @@
+//! The kinds of problems that job resources tell of.
+
+use http::StatusCode;
+
+use crate::JobState;
+
+/// What went wrong, in the `type` of a [`Problem`](crate::Problem).
+///
+/// ```
+/// use http::StatusCode;
+/// use http_polling::ProblemType;
+///
+/// let kind = ProblemType::JobExpired;
+/// assert_eq!(kind.uri(), "urn:http-polling:problem:job-expired");
+/// assert_eq!(kind.status(), StatusCode::GONE);
+/// assert_eq!(ProblemType::from_uri(kind.uri()), Some(kind));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProblemType {
+    /// The job ended without an answer of its handler. 500.
+    JobFailed,
+    /// The job was stopped at its deadline. 504.
+    JobTimedOut,
+    /// The worker that ran the job is gone. 500.
+    JobLost,
+    /// The job was stopped on request. 410.
+    JobCancelled,
+    /// The job ended, and its result is no longer kept. 410.
+    JobExpired,
+    /// There is no such job. 404.
+    JobUnknown,
+    /// The handler's response is larger than what can be kept. 500.
+    ResultTooLarge,
+    /// No more work can be taken on for now. 503.
+    CapacityExhausted,
+    /// This client has as much work under way as it may. 429.
+    QuotaExceeded,
+    /// The job was asked about too often, or too early. 429.
+    PolledTooOften,
+    /// The jobs cannot be reached for now. 503.
+    StoreUnavailable,
+    /// There is no room to keep another job. 507.
+    StoreFull,
+    /// What is kept of the job cannot be read. 500.
+    RecordUnreadable,
+    /// The job's URL does not take this method. 405.
+    MethodNotAllowed,
+    /// The request is larger than what can be kept. 413.
+    RequestTooLarge,
+    /// The request's body did not come in time. 408.
+    RequestTimeout,
+    /// The idempotency key is too long, or has characters it cannot have. 400.
+    IdempotencyKeyInvalid,
+    /// The idempotency key was used for another request. 422.
+    IdempotencyKeyReused,
+}
+
+impl ProblemType {
+    const ALL: [Self; 18] = [
+        Self::JobFailed,
+        Self::JobTimedOut,
+        Self::JobLost,
+        Self::JobCancelled,
+        Self::JobExpired,
+        Self::JobUnknown,
+        Self::ResultTooLarge,
+        Self::CapacityExhausted,
+        Self::QuotaExceeded,
+        Self::PolledTooOften,
+        Self::StoreUnavailable,
+        Self::StoreFull,
+        Self::RecordUnreadable,
+        Self::MethodNotAllowed,
+        Self::RequestTooLarge,
+        Self::RequestTimeout,
+        Self::IdempotencyKeyInvalid,
+        Self::IdempotencyKeyReused,
+    ];
+
+    /// The URI that stands in `type`. It names, and leads nowhere.
+    #[must_use]
+    pub const fn uri(self) -> &'static str {
+        match self {
+            Self::JobFailed => "urn:http-polling:problem:job-failed",
+            Self::JobTimedOut => "urn:http-polling:problem:job-timed-out",
+            Self::JobLost => "urn:http-polling:problem:job-lost",
+            Self::JobCancelled => "urn:http-polling:problem:job-cancelled",
+            Self::JobExpired => "urn:http-polling:problem:job-expired",
+            Self::JobUnknown => "urn:http-polling:problem:job-unknown",
+            Self::ResultTooLarge => "urn:http-polling:problem:result-too-large",
+            Self::CapacityExhausted => "urn:http-polling:problem:capacity-exhausted",
+            Self::QuotaExceeded => "urn:http-polling:problem:quota-exceeded",
+            Self::PolledTooOften => "urn:http-polling:problem:polled-too-often",
+            Self::StoreUnavailable => "urn:http-polling:problem:store-unavailable",
+            Self::StoreFull => "urn:http-polling:problem:store-full",
+            Self::RecordUnreadable => "urn:http-polling:problem:record-unreadable",
+            Self::MethodNotAllowed => "urn:http-polling:problem:method-not-allowed",
+            Self::RequestTooLarge => "urn:http-polling:problem:request-too-large",
+            Self::RequestTimeout => "urn:http-polling:problem:request-timeout",
+            Self::IdempotencyKeyInvalid => "urn:http-polling:problem:idempotency-key-invalid",
+            Self::IdempotencyKeyReused => "urn:http-polling:problem:idempotency-key-reused",
+        }
+    }
+
+    /// The short summary that stands in `title`. The same for every problem
+    /// of this kind.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::JobFailed => "The job failed",
+            Self::JobTimedOut => "The job ran past its deadline",
+            Self::JobLost => "The job was lost",
+            Self::JobCancelled => "The job was cancelled",
+            Self::JobExpired => "The job's result has expired",
+            Self::JobUnknown => "There is no such job",
+            Self::ResultTooLarge => "The job's result is too large",
+            Self::CapacityExhausted => "No capacity is left",
+            Self::QuotaExceeded => "The quota is exceeded",
+            Self::PolledTooOften => "The job was polled too often",
+            Self::StoreUnavailable => "Jobs cannot be reached",
+            Self::StoreFull => "No room is left for another job",
+            Self::RecordUnreadable => "The job's record cannot be read",
+            Self::MethodNotAllowed => "The method is not allowed",
+            Self::RequestTooLarge => "The request is too large",
+            Self::RequestTimeout => "The request did not come in time",
+            Self::IdempotencyKeyInvalid => "The idempotency key is invalid",
+            Self::IdempotencyKeyReused => "The idempotency key is taken by another request",
+        }
+    }
+
+    /// The status code that goes with it.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::JobFailed | Self::JobLost | Self::ResultTooLarge | Self::RecordUnreadable => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::JobTimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::JobCancelled | Self::JobExpired => StatusCode::GONE,
+            Self::JobUnknown => StatusCode::NOT_FOUND,
+            Self::CapacityExhausted | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::QuotaExceeded | Self::PolledTooOften => StatusCode::TOO_MANY_REQUESTS,
+            Self::StoreFull => StatusCode::INSUFFICIENT_STORAGE,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
+            Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+
+    /// The kind that `uri` names, `None` if it is none of these.
+    #[must_use]
+    pub fn from_uri(uri: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.uri() == uri)
+    }
+
+    /// The problem that a job in `state` answers with. `None` for the states
+    /// that are no problem: pending, and done.
+    ///
+    /// ```
+    /// use http_polling::{JobState, ProblemType};
+    ///
+    /// assert_eq!(ProblemType::of(JobState::Lost), Some(ProblemType::JobLost));
+    /// assert_eq!(ProblemType::of(JobState::Done), None);
+    /// ```
+    #[must_use]
+    pub const fn of(state: JobState) -> Option<Self> {
+        match state {
+            JobState::Queued | JobState::Running | JobState::Done => None,
+            JobState::Failed => Some(Self::JobFailed),
+            JobState::TimedOut => Some(Self::JobTimedOut),
+            JobState::Lost => Some(Self::JobLost),
+            JobState::Cancelled => Some(Self::JobCancelled),
+            JobState::Expired => Some(Self::JobExpired),
+            JobState::Unknown => Some(Self::JobUnknown),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What a predicate may see of a request.
+
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+
+use crate::is_grpc;
+
+/// A request without its body, borrowed: the argument of predicates that
+/// decide by request what is deferred or asked to be.
+///
+/// ```
+/// use http::{Method, Request};
+/// use http_polling::RequestHead;
+///
+/// fn is_report(request: RequestHead<'_>) -> bool {
+///     *request.method == Method::POST && request.uri.path().starts_with("/report")
+/// }
+///
+/// let request = Request::post("/report/7").body("year=2031").unwrap();
+/// assert!(is_report(RequestHead::of(&request)));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// The request's method.
+    pub method: &'a Method,
+    /// The request's target.
+    pub uri: &'a Uri,
+    /// The request's header fields.
+    pub headers: &'a HeaderMap,
+    /// What other layers attached to the request.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a> RequestHead<'a> {
+    /// The head of `request`.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use http_polling::RequestHead;
+    ///
+    /// let request = Request::new(());
+    /// assert_eq!(RequestHead::of(&request).uri, "/");
+    /// ```
+    #[must_use]
+    pub fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+
+    /// Whether this is a gRPC call, as [`is_grpc`] tells it.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        is_grpc(self.headers)
+    }
+}

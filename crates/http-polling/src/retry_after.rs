@@ -1,0 +1,217 @@
+//! `Retry-After`, and its likes in milliseconds (RFC 9110, section 10.2.3).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AGE, DATE, RETRY_AFTER},
+};
+
+use crate::digits;
+
+/// `retry-after-ms`: a delay in milliseconds, for clients that can make use
+/// of one below a second.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use http_polling::{RETRY_AFTER_MS, retry_after};
+/// use std::time::{Duration, SystemTime};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(RETRY_AFTER_MS, HeaderValue::from_static("250"));
+/// let delay = retry_after(&headers, SystemTime::now());
+/// assert_eq!(delay, Some(Duration::from_millis(250)));
+/// ```
+pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// `x-ms-retry-after-ms`: the name under which some services send
+/// [`RETRY_AFTER_MS`].
+pub const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+
+/// The last second of the year 9999, behind which HTTP has no dates.
+const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
+
+/// One `Retry-After` value (RFC 9110, section 10.2.3).
+///
+/// ```
+/// use http::HeaderValue;
+/// use http_polling::RetryAfter;
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// let value = HeaderValue::from_static("120");
+/// let two_minutes = RetryAfter::Delay(Duration::from_secs(120));
+/// assert_eq!(RetryAfter::parse(&value), Some(two_minutes));
+///
+/// let value = HeaderValue::from_static("Thu, 01 Jan 1970 00:01:00 GMT");
+/// let minute_past = RetryAfter::Date(UNIX_EPOCH + Duration::from_secs(60));
+/// assert_eq!(RetryAfter::parse(&value), Some(minute_past));
+/// assert_eq!(minute_past.delay_from(UNIX_EPOCH), Duration::from_secs(60));
+/// ```
+// Exhaustive: the grammar has these two forms and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// Wait this long from when the response came.
+    Delay(Duration),
+    /// Wait until then, by the server's clock.
+    Date(SystemTime),
+}
+
+impl RetryAfter {
+    /// Reads one `Retry-After` value: whole seconds or an HTTP date in any of
+    /// its three forms.
+    ///
+    /// `None` for all else, negative and fractional numbers included. A
+    /// number that is too large is the largest there is.
+    #[must_use]
+    pub fn parse(value: &HeaderValue) -> Option<Self> {
+        let text = value.as_bytes().trim_ascii();
+        if let Some(seconds) = digits::parse_saturating(text.iter().copied()) {
+            return Some(Self::Delay(Duration::from_secs(seconds)));
+        }
+        parse_date(text).map(Self::Date)
+    }
+
+    /// The delay that this amounts to where it is `reference`; zero for a
+    /// date that has passed.
+    #[must_use]
+    pub fn delay_from(self, reference: SystemTime) -> Duration {
+        match self {
+            Self::Delay(delay) => delay,
+            Self::Date(date) => date.duration_since(reference).unwrap_or_default(),
+        }
+    }
+
+    /// The value to send: a delay in whole seconds, or a date in its
+    /// preferred form. Both are rounded up to the second, and a date is moved
+    /// into the years 1970 to 9999.
+    ///
+    /// ```
+    /// use http_polling::RetryAfter;
+    /// use std::time::Duration;
+    ///
+    /// let value = RetryAfter::Delay(Duration::from_millis(1_001)).to_header_value();
+    /// assert_eq!(value, "2");
+    /// ```
+    #[must_use]
+    pub fn to_header_value(self) -> HeaderValue {
+        match self {
+            Self::Delay(delay) => HeaderValue::from(whole_seconds(delay)),
+            Self::Date(date) => {
+                let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+                let whole = Duration::from_secs(whole_seconds(since)).min(LAST_DATE);
+                HeaderValue::try_from(httpdate::fmt_http_date(UNIX_EPOCH + whole))
+                    .expect("an HTTP date is visible ASCII")
+            }
+        }
+    }
+}
+
+/// How long the response with these `headers` asks to wait.
+///
+/// The first usable value counts of `retry-after-ms`, then of
+/// `x-ms-retry-after-ms`, then of `Retry-After`; garbage counts as absent. A
+/// number in milliseconds may have a fraction, and is rounded up.
+///
+/// A date is measured against the response's own `Date`, so that the clocks
+/// of server and client need not agree. It is measured against `now` where
+/// `Date` is missing or garbage, and where `Age` is present: a cached answer
+/// was made before it was sent. A date that has passed is a delay of zero.
+///
+/// The server may ask for any delay up to [`Duration::MAX`]'s order; the
+/// caller must clamp it.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, header};
+/// use http_polling::retry_after;
+/// use std::time::{Duration, SystemTime};
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(retry_after(&headers, SystemTime::now()), None);
+///
+/// headers.insert(header::DATE, HeaderValue::from_static("Wed, 01 Jan 2031 10:00:00 GMT"));
+/// headers.insert(header::RETRY_AFTER, HeaderValue::from_static("Wed, 01 Jan 2031 10:00:30 GMT"));
+/// let delay = retry_after(&headers, SystemTime::now());
+/// assert_eq!(delay, Some(Duration::from_secs(30)));
+/// ```
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS]
+        .iter()
+        .flat_map(|name| headers.get_all(name))
+        .find_map(parse_millis)
+        .or_else(|| {
+            let asked = headers
+                .get_all(RETRY_AFTER)
+                .iter()
+                .find_map(RetryAfter::parse)?;
+            Some(asked.delay_from(reference(asked, headers, now)))
+        })
+}
+
+/// Asks the client to wait for `delay`: `Retry-After` in whole seconds,
+/// rounded up and at least 1, and `retry-after-ms` beside it, rounded up.
+/// Values that were there are replaced.
+///
+/// ```
+/// use http::HeaderMap;
+/// use http_polling::set_retry_after;
+/// use std::time::Duration;
+///
+/// let mut headers = HeaderMap::new();
+/// set_retry_after(&mut headers, Duration::from_millis(1_250));
+/// assert_eq!(headers["retry-after"], "2");
+/// assert_eq!(headers["retry-after-ms"], "1250");
+/// ```
+pub fn set_retry_after(headers: &mut HeaderMap, delay: Duration) {
+    // Zero makes some clients fall back to a long interval of their own.
+    let seconds = whole_seconds(delay).max(1);
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    headers.insert(RETRY_AFTER_MS, HeaderValue::from(whole_millis(delay)));
+}
+
+/// Rounded up, and saturating.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    let part = u64::from(duration.subsec_nanos() > 0);
+    duration.as_secs().saturating_add(part)
+}
+
+/// Rounded up, and saturating.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+    duration
+        .as_secs()
+        .saturating_mul(1_000)
+        .saturating_add(part)
+}
+
+/// What a date of `headers` is measured against.
+fn reference(asked: RetryAfter, headers: &HeaderMap, now: SystemTime) -> SystemTime {
+    match asked {
+        RetryAfter::Date(_) if !headers.contains_key(AGE) => headers
+            .get(DATE)
+            .and_then(|date| parse_date(date.as_bytes().trim_ascii()))
+            .unwrap_or(now),
+        _ => now,
+    }
+}
+
+fn parse_date(text: &[u8]) -> Option<SystemTime> {
+    let text = std::str::from_utf8(text).ok()?;
+    httpdate::parse_http_date(text).ok()
+}
+
+/// Reads `1*DIGIT [ "." 1*DIGIT ]`, rounded up to the millisecond.
+fn parse_millis(value: &HeaderValue) -> Option<Duration> {
+    let text = value.as_bytes().trim_ascii();
+    let point = text.iter().position(|&byte| byte == b'.');
+    let (whole, fraction) = match point {
+        Some(point) => (&text[..point], &text[point + 1..]),
+        None => (text, &b"0"[..]),
+    };
+    let whole = digits::parse_saturating(whole.iter().copied())?;
+    let part = u64::from(digits::parse_saturating(fraction.iter().copied())? > 0);
+    Some(Duration::from_millis(whole.saturating_add(part)))
+}
+
+#[cfg(test)]
+mod tests;

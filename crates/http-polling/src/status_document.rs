@@ -1,0 +1,133 @@
+//! The JSON document that tells where a job stands.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{InvalidDocument, JobState, Progress, retry_after::whole_millis, timestamp};
+
+/// Where a job stands, as the job resource tells it: the body of pending
+/// answers and of the status resource. Its media type is [`JSON`](crate::JSON).
+///
+/// Absent members are not written, and unknown ones are ignored on reading.
+/// Times are RFC 3339 text in UTC, with milliseconds; what is finer is cut
+/// off, and what RFC 3339 cannot write (before 1970 or behind the year 9999)
+/// is left out. A text that is not such a time is read as an absent time.
+///
+/// ```
+/// use http_polling::{JobState, Progress, StatusDocument};
+///
+/// let mut document = StatusDocument::new("8f14", JobState::Running);
+/// document.attempt = 1;
+/// document.progress = Some(Progress::fraction(0.5));
+/// assert_eq!(
+///     String::from_utf8(document.to_json()).unwrap(),
+///     r#"{"id":"8f14","state":"running","attempt":1,"progress":{"fraction":0.5}}"#,
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StatusDocument {
+    /// The job's identifier, the one in its URL.
+    pub id: String,
+    /// Where the job stands.
+    pub state: JobState,
+    /// When the job was accepted.
+    #[serde(default, with = "timestamp")]
+    #[serde(skip_serializing_if = "timestamp::is_unwritable")]
+    pub created: Option<SystemTime>,
+    /// When its handler was started, the last time it was.
+    #[serde(default, with = "timestamp")]
+    #[serde(skip_serializing_if = "timestamp::is_unwritable")]
+    pub started: Option<SystemTime>,
+    /// When the job ended.
+    #[serde(default, with = "timestamp")]
+    #[serde(skip_serializing_if = "timestamp::is_unwritable")]
+    pub ended: Option<SystemTime>,
+    /// How many times the handler was started; 0 before the first.
+    #[serde(default)]
+    pub attempt: u32,
+    /// After how many milliseconds it is worth asking again. Only of pending
+    /// jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// How far the job has come, as far as its handler tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What there is of the result, in the handler's own form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Value>,
+    /// What the handler wants to be known of the job, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+impl StatusDocument {
+    /// A document with nothing but the job's identifier and state.
+    ///
+    /// ```
+    /// use http_polling::{JobState, StatusDocument};
+    ///
+    /// let document = StatusDocument::new("8f14", JobState::Queued);
+    /// assert_eq!(document.attempt, 0);
+    /// assert_eq!(document.progress, None);
+    /// ```
+    #[must_use]
+    pub fn new(id: impl Into<String>, state: JobState) -> Self {
+        Self {
+            id: id.into(),
+            state,
+            created: None,
+            started: None,
+            ended: None,
+            attempt: 0,
+            retry_after_ms: None,
+            progress: None,
+            partial: None,
+            metadata: None,
+        }
+    }
+
+    /// Sets [`retry_after_ms`](Self::retry_after_ms), rounded up.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after_ms = Some(whole_millis(delay));
+        self
+    }
+
+    /// After how long it is worth asking again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_ms.map(Duration::from_millis)
+    }
+
+    /// The document as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("every member has a JSON form, and every key is a string")
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the bytes are not a JSON object with an `id` and a `state`
+    /// that [`JobState`] has, or where another known member has the wrong
+    /// type.
+    ///
+    /// ```
+    /// use http_polling::{JobState, StatusDocument};
+    ///
+    /// let document =
+    ///     StatusDocument::from_json(br#"{"id":"8f14","state":"done","novel":true}"#).unwrap();
+    /// assert_eq!(document.state, JobState::Done);
+    /// ```
+    pub fn from_json(json: &[u8]) -> Result<Self, InvalidDocument> {
+        serde_json::from_slice(json)
+            .map_err(|source| InvalidDocument::new("status document", source))
+    }
+}
+
+#[cfg(test)]
+mod tests;
