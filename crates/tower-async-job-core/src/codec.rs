@@ -1,0 +1,144 @@
+//! The bytes in which messages are stored.
+//!
+//! Lengths are LEB128. Headers are a count, then per value the name's length and text and the
+//! value's length and bytes, the lowest bit of that length saying whether it is sensitive. Reading
+//! is total: no bytes panic, and no length makes room before the bytes are known to be there.
+
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::StoreError;
+
+/// The version that is written, and the only one that is read.
+pub(crate) const VERSION: u8 = 1;
+
+pub(crate) fn put_length(buffer: &mut Vec<u8>, length: usize) {
+    let mut rest = length;
+    while rest >= 0x80 {
+        // Truncation to the low byte is meant; the high bit says that more follows.
+        buffer.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    buffer.push(rest as u8);
+}
+
+pub(crate) fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    put_length(buffer, bytes.len());
+    buffer.extend_from_slice(bytes);
+}
+
+pub(crate) fn put_headers(buffer: &mut Vec<u8>, headers: &HeaderMap) {
+    put_length(buffer, headers.len());
+    for (name, value) in headers {
+        put_bytes(buffer, name.as_str().as_bytes());
+        put_length(buffer, value.len() << 1 | usize::from(value.is_sensitive()));
+        buffer.extend_from_slice(value.as_bytes());
+    }
+}
+
+pub(crate) fn put_trailers(buffer: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
+    buffer.push(u8::from(trailers.is_some()));
+    if let Some(trailers) = trailers {
+        put_headers(buffer, trailers);
+    }
+}
+
+/// What is still to be read.
+pub(crate) struct Reader(Bytes);
+
+impl Reader {
+    /// Begins to read, behind the version.
+    pub(crate) fn new(bytes: &Bytes) -> Result<Self, StoreError> {
+        let mut reader = Self(bytes.clone());
+        match reader.byte()? {
+            VERSION => Ok(reader),
+            other => Err(StoreError::unsupported_version(other.into())),
+        }
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, StoreError> {
+        self.0.try_get_u8().map_err(corrupt)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, StoreError> {
+        self.0.try_get_u16_le().map_err(corrupt)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, StoreError> {
+        self.0.try_get_u32_le().map_err(corrupt)
+    }
+
+    pub(crate) fn length(&mut self) -> Result<usize, StoreError> {
+        let mut length = 0usize;
+        for shift in (0..usize::BITS).step_by(7) {
+            let byte = self.byte()?;
+            let part = usize::from(byte & 0x7f);
+            if part << shift >> shift != part {
+                break;
+            }
+            length |= part << shift;
+            if byte < 0x80 {
+                return Ok(length);
+            }
+        }
+        Err(corrupt("a length is out of range"))
+    }
+
+    /// The next `length` bytes, shared and not copied.
+    pub(crate) fn take(&mut self, length: usize) -> Result<Bytes, StoreError> {
+        if length > self.0.len() {
+            return Err(corrupt("it ends too early"));
+        }
+        Ok(self.0.split_to(length))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<Bytes, StoreError> {
+        let length = self.length()?;
+        self.take(length)
+    }
+
+    pub(crate) fn headers(&mut self) -> Result<HeaderMap, StoreError> {
+        let count = self.length()?;
+        // A header takes three bytes at least, so the capacity is bounded by the input.
+        if count > self.0.len() / 3 {
+            return Err(corrupt("it ends too early"));
+        }
+        let mut headers = HeaderMap::try_with_capacity(count).map_err(corrupt)?;
+        for _ in 0..count {
+            let length = self.length()?;
+            let name = self
+                .0
+                .get(..length)
+                .ok_or_else(|| corrupt("it ends too early"))?;
+            let name = HeaderName::from_bytes(name).map_err(corrupt)?;
+            self.0.advance(length);
+            let length = self.length()?;
+            let value = self.take(length >> 1)?;
+            let mut value = HeaderValue::from_maybe_shared(value).map_err(corrupt)?;
+            value.set_sensitive(length & 1 == 1);
+            headers.try_append(name, value).map_err(corrupt)?;
+        }
+        Ok(headers)
+    }
+
+    pub(crate) fn trailers(&mut self) -> Result<Option<HeaderMap>, StoreError> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => self.headers().map(Some),
+            _ => Err(corrupt("its trailers are malformed")),
+        }
+    }
+
+    /// Makes sure that nothing is left.
+    pub(crate) fn end(self) -> Result<(), StoreError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(corrupt("it goes on behind its end"))
+        }
+    }
+}
+
+pub(crate) fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::corrupt(source)
+}

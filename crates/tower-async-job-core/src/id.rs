@@ -1,0 +1,245 @@
+use std::{error::Error, fmt, str::FromStr};
+
+/// Names one job: 128 random bits.
+///
+/// Whoever knows the id may read the job (where no principal is set), so it is a secret: there is
+/// no `Display`, and `Debug` shows its beginning only. [`encode`](JobId::encode) gives the whole,
+/// for URLs.
+///
+/// ```
+/// use tower_async_job_core::JobId;
+///
+/// let id = JobId::random();
+/// assert_eq!(JobId::parse(id.encode().as_str()), Some(id));
+///
+/// let id = JobId::from_bits(0x0123456789abcdef_0123456789abcdef);
+/// assert_eq!(format!("{id:?}"), "JobId(01234567…)");
+/// ```
+// Bytes and not a `u128`, whose alignment of 16 would widen every table the id is in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId([u8; 16]);
+
+impl JobId {
+    /// A new id from the thread's cryptographic generator.
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// The id with these bits, for stores that keep ids as numbers or bytes.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits.to_be_bytes())
+    }
+
+    /// The bits of the id.
+    pub const fn to_bits(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
+    /// Reads what [`encode`](JobId::encode) writes, and nothing else: exactly 32 hexadecimal
+    /// digits in lower case. `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
+        let mut bits = 0;
+        for &digit in digits {
+            bits = bits << 4 | u128::from(hexadecimal(digit)?);
+        }
+        Some(Self::from_bits(bits))
+    }
+
+    /// The id as 32 hexadecimal digits in lower case, fit for a path segment; without allocating.
+    pub fn encode(self) -> EncodedId {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        EncodedId(text)
+    }
+
+    /// Spreads ids evenly: they are random, so any of their bits do.
+    pub(crate) fn first_byte(self) -> usize {
+        usize::from(self.0[0])
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobId({}…)", &self.encode().as_str()[..8])
+    }
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The text of a [`JobId`]: 32 hexadecimal digits. It is the secret itself; do not log it.
+///
+/// ```
+/// use tower_async_job_core::JobId;
+///
+/// let path = format!("/work/{}", JobId::from_bits(10).encode());
+/// assert_eq!(path, "/work/0000000000000000000000000000000a");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct EncodedId([u8; 32]);
+
+impl EncodedId {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        // Digits are ASCII, so the empty text is never the answer.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl AsRef<str> for EncodedId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for EncodedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for EncodedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncodedId({}…)", &self.as_str()[..8])
+    }
+}
+
+/// Names one job to operators: random too, but independent of the id, so that a list of handles
+/// lets nobody read a result.
+///
+/// ```
+/// use tower_async_job_core::JobHandle;
+///
+/// let handle: JobHandle = "00000000000000ff".parse()?;
+/// assert_eq!(handle.to_bits(), 255);
+/// assert_eq!(handle.to_string(), "00000000000000ff");
+/// # Ok::<(), tower_async_job_core::ParseHandleError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobHandle(u64);
+
+impl JobHandle {
+    /// A new handle from the thread's cryptographic generator.
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// The handle with these bits, for stores that keep handles as numbers.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The bits of the handle.
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for JobHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobHandle({self})")
+    }
+}
+
+impl FromStr for JobHandle {
+    type Err = ParseHandleError;
+
+    /// Reads what `Display` writes: exactly 16 hexadecimal digits in lower case.
+    fn from_str(text: &str) -> Result<Self, ParseHandleError> {
+        let digits: &[u8; 16] = text
+            .as_bytes()
+            .try_into()
+            .map_err(|_| ParseHandleError(()))?;
+        let mut bits = 0;
+        for &digit in digits {
+            bits = bits << 4 | u64::from(hexadecimal(digit).ok_or(ParseHandleError(()))?);
+        }
+        Ok(Self(bits))
+    }
+}
+
+/// The text is not a [`JobHandle`].
+///
+/// ```
+/// use tower_async_job_core::JobHandle;
+///
+/// assert!("FF".parse::<JobHandle>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseHandleError(());
+
+impl fmt::Display for ParseHandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a job handle is 16 hexadecimal digits")
+    }
+}
+
+impl Error for ParseHandleError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s48_only_32_lowercase_digits_are_an_id() {
+        let good = "0123456789abcdef0123456789abcdef";
+        assert_eq!(
+            JobId::parse(good)
+                .map(|id| id.encode().to_string())
+                .as_deref(),
+            Some(good)
+        );
+        for bad in [
+            "",
+            "0",
+            "0123456789abcdef0123456789abcde",
+            "0123456789abcdef0123456789abcdef0",
+            "0123456789ABCDEF0123456789abcdef",
+            "+123456789abcdef0123456789abcdef",
+            "0x23456789abcdef0123456789abcdef",
+            "../3456789abcdef0123456789abcdef",
+            "0123456789abcdef0123456789abcdé",
+            "%30123456789abcdef0123456789abcd",
+        ] {
+            assert_eq!(JobId::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_not_logged_whole() {
+        let id = JobId::random();
+        let logged = format!("{id:?} {:?}", id.encode());
+        assert!(!logged.contains(&id.encode().as_str()[8..]));
+    }
+
+    #[test]
+    fn bits_survive() {
+        let id = JobId::random();
+        assert_eq!(JobId::from_bits(id.to_bits()), id);
+        let handle = JobHandle::random();
+        assert_eq!(handle.to_string().parse(), Ok(handle));
+        assert!("00000000000000FF".parse::<JobHandle>().is_err());
+    }
+
+    #[test]
+    fn ids_take_sixteen_bytes_without_padding() {
+        assert_eq!(size_of::<JobId>(), 16);
+        assert_eq!(align_of::<JobId>(), 1);
+    }
+}

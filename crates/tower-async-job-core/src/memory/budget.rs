@@ -1,0 +1,122 @@
+use crate::sync::{AtomicUsize, Ordering};
+
+/// What all jobs of a store together take, and may take.
+///
+/// The counters order nothing else: all data they speak of is behind the shards' locks.
+#[derive(Debug)]
+pub(super) struct Budget {
+    jobs: Counter,
+    bytes: Counter,
+    tombstones: Counter,
+}
+
+impl Budget {
+    pub(super) fn new(max_jobs: usize, max_bytes: usize, max_tombstones: usize) -> Self {
+        Self {
+            jobs: Counter::new(max_jobs),
+            bytes: Counter::new(max_bytes),
+            tombstones: Counter::new(max_tombstones),
+        }
+    }
+
+    /// Takes room for so many jobs and bytes, if there is room for both.
+    pub(super) fn reserve(&self, room: Room) -> Option<Reservation<'_>> {
+        if !self.jobs.try_add(room.jobs) {
+            return None;
+        }
+        if !self.bytes.try_add(room.bytes) {
+            self.jobs.remove(room.jobs);
+            return None;
+        }
+        Some(Reservation { budget: self, room })
+    }
+
+    /// Accounts for a job that took `before` and takes `after`, whether or not there is room.
+    pub(super) fn settle(&self, before: Room, after: Room) {
+        self.jobs.change(before.jobs, after.jobs);
+        self.bytes.change(before.bytes, after.bytes);
+    }
+
+    pub(super) fn add_tombstone(&self) {
+        self.tombstones.add(1);
+    }
+
+    pub(super) fn remove_tombstone(&self) {
+        self.tombstones.remove(1);
+    }
+
+    pub(super) fn has_too_many_tombstones(&self) -> bool {
+        self.tombstones.is_over()
+    }
+}
+
+/// An amount of jobs and of bytes of payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) jobs: usize,
+    pub(super) bytes: usize,
+}
+
+/// Room that was taken and is not used yet; dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Reservation<'a> {
+    budget: &'a Budget,
+    room: Room,
+}
+
+impl Reservation<'_> {
+    /// Hands the room over to what is accounted for from now on.
+    pub(super) fn spend(mut self) -> Room {
+        std::mem::take(&mut self.room)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.budget.settle(self.room, Room::default());
+    }
+}
+
+#[derive(Debug)]
+struct Counter {
+    value: AtomicUsize,
+    max: usize,
+}
+
+impl Counter {
+    fn new(max: usize) -> Self {
+        Self {
+            value: AtomicUsize::new(0),
+            max,
+        }
+    }
+
+    fn try_add(&self, amount: usize) -> bool {
+        let add = |value: usize| value.checked_add(amount).filter(|sum| *sum <= self.max);
+        amount == 0
+            || self
+                .value
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
+                .is_ok()
+    }
+
+    fn add(&self, amount: usize) {
+        self.value.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    fn remove(&self, amount: usize) {
+        self.value.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    fn change(&self, before: usize, after: usize) {
+        if after > before {
+            self.add(after - before);
+        } else if before > after {
+            self.remove(before - after);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.value.load(Ordering::Relaxed) > self.max
+    }
+}

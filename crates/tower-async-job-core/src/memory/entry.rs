@@ -1,0 +1,362 @@
+mod size;
+mod view;
+
+use std::sync::Arc as StdArc;
+
+use http_polling::{JobState, Problem, ProblemType};
+
+pub(super) use self::size::report_len;
+use self::view::span;
+use super::{
+    clock::{Micros, NEVER, micros},
+    wake::Wake,
+};
+use crate::{
+    Claim, IdempotencyKey, JobHandle, JobId, Lease, NewJob, Outcome, Principal, Protocol,
+    RecordedOutcome, Report, StoredRequest, sync::Arc,
+};
+
+/// One job, kept small: there may be a hundred thousand. What few jobs have is boxed.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) handle: JobHandle,
+    created: Micros,
+    /// The time of day at `created`, in microseconds of the Unix era.
+    pub(super) created_wall: u64,
+    /// When the latest run began, or `NEVER`.
+    started: Micros,
+    epoch: u32,
+    /// Narrow for the sake of space, and never above the maximum of attempts.
+    attempt: u16,
+    protocol: Protocol,
+    pub(super) route: StdArc<str>,
+    pub(super) principal: Option<Principal>,
+    pub(super) key: Option<Box<IdempotencyKey>>,
+    report: Option<Box<Report>>,
+    tombstone: Micros,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Pending(Pending),
+    Ended {
+        state: JobState,
+        at: Micros,
+        expires: Micros,
+        outcome: Option<RecordedOutcome>,
+    },
+    /// Past its retention; only that it was, and whose it was, is still known.
+    Expired {
+        at: Micros,
+        forgotten: Micros,
+    },
+}
+
+#[derive(Debug)]
+struct Pending {
+    running: bool,
+    hold: Hold,
+    /// When it is to have ended.
+    deadline: Micros,
+    /// Kept if and only if the job may be run again.
+    request: Option<Box<StoredRequest>>,
+    /// Where those wait who want to know of the end; made by the first of them.
+    wake: Option<Arc<Wake>>,
+    result: Micros,
+    max_attempts: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// Somebody has the right to run it, until then at least.
+    Held { until: Micros },
+    /// Nobody has, and it may be claimed. Such a job is queued and has a request.
+    Free { since: Micros },
+}
+
+/// In which of a shard's time-ordered indexes a job stands, and where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    /// When something is to happen to it.
+    pub(super) due: Option<Micros>,
+    /// Since when it waits to be claimed.
+    pub(super) free: Option<Micros>,
+    /// When it is to be forgotten.
+    pub(super) forgotten: Option<Micros>,
+}
+
+/// What came of claiming a freed job.
+pub(super) enum Claimed {
+    Given(Box<Claim>),
+    /// It ended instead; these are to be told.
+    Ended(Option<Arc<Wake>>),
+}
+
+impl Entry {
+    pub(super) fn new(job: NewJob, now: Micros, wall: u64, lease: Micros) -> Self {
+        Self {
+            handle: job.handle,
+            created: now,
+            created_wall: wall,
+            started: if job.running { now } else { NEVER },
+            epoch: 1,
+            attempt: u16::from(job.running),
+            protocol: job.protocol,
+            route: job.route,
+            principal: job.principal,
+            key: job.idempotency.map(Box::new),
+            report: None,
+            tombstone: micros(job.retention.tombstone),
+            phase: Phase::Pending(Pending {
+                running: job.running,
+                hold: Hold::Held {
+                    until: now.saturating_add(lease),
+                },
+                deadline: now.saturating_add(micros(job.deadline)),
+                request: job.request.map(Box::new),
+                wake: None,
+                result: micros(job.retention.result),
+                max_attempts: u16::try_from(job.max_attempts).unwrap_or(u16::MAX).max(1),
+            }),
+        }
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.phase, Phase::Pending(_))
+    }
+
+    /// Whether the lease is the right to run the job.
+    pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
+        self.is_pending() && self.has_epoch(lease)
+    }
+
+    fn has_epoch(&self, lease: &Lease) -> bool {
+        u64::from(self.epoch) == lease.epoch
+    }
+
+    /// Whether the create of this job was for the same job, and its first lease still holds.
+    pub(super) fn repeats(&self, job: &NewJob) -> bool {
+        self.is_pending()
+            && self.epoch == 1
+            && self.handle == job.handle
+            && self.principal == job.principal
+            && self.key.as_deref() == job.idempotency.as_ref()
+    }
+
+    /// Whether the job ended by this lease, with this outcome.
+    pub(super) fn ended_so(&self, lease: &Lease, outcome: &Outcome) -> bool {
+        let Phase::Ended {
+            state,
+            outcome: Some(recorded),
+            ..
+        } = &self.phase
+        else {
+            return false;
+        };
+        let same = match (recorded, outcome) {
+            (RecordedOutcome::Response(old), Outcome::Done(new)) => old == new,
+            (RecordedOutcome::Problem(old), Outcome::Failed(new) | Outcome::TimedOut(new)) => {
+                **old == *new
+            }
+            _ => false,
+        };
+        same && *state == outcome.state() && self.has_epoch(lease)
+    }
+
+    pub(super) fn places(&self) -> Places {
+        let mut places = Places::default();
+        match &self.phase {
+            Phase::Pending(pending) => match pending.hold {
+                Hold::Held { until } => places.due = Some(until),
+                Hold::Free { since } => {
+                    places.due = Some(pending.deadline);
+                    places.free = Some(since);
+                }
+            },
+            Phase::Ended { expires, .. } => places.due = Some(*expires),
+            Phase::Expired { forgotten, .. } => places.forgotten = Some(*forgotten),
+        }
+        places.due = places.due.filter(|due| *due != NEVER);
+        places
+    }
+
+    /// Begins the first run, if that has not begun.
+    pub(super) fn start(&mut self, now: Micros) {
+        if let Phase::Pending(pending) = &mut self.phase
+            && !pending.running
+        {
+            pending.running = true;
+            self.started = now;
+            self.attempt += 1;
+        }
+    }
+
+    pub(super) fn renew(&mut self, until: Micros) {
+        if let Phase::Pending(pending) = &mut self.phase {
+            pending.hold = Hold::Held { until };
+        }
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        let known = self.report.get_or_insert_default();
+        known.progress = report.progress.or(known.progress.take());
+        known.partial = report.partial.or(known.partial.take());
+        known.metadata = report.metadata.or(known.metadata.take());
+    }
+
+    /// Ends a pending job in the name of its lease; gives back whom to tell.
+    pub(super) fn finish(&mut self, outcome: Outcome, now: Micros) -> Option<Arc<Wake>> {
+        let state = outcome.state();
+        self.end(state, Some(outcome.into()), now)
+    }
+
+    /// Ends a pending job over its holder's head; gives back whom to tell.
+    pub(super) fn revoke(
+        &mut self,
+        state: JobState,
+        problem: Option<Problem>,
+        now: Micros,
+    ) -> Option<Arc<Wake>> {
+        // A later finish by the same epoch must not look like a repeated one.
+        self.raise_epoch();
+        let problem = problem.map(|problem| RecordedOutcome::Problem(Box::new(problem)));
+        self.end(state, problem, now)
+    }
+
+    fn raise_epoch(&mut self) {
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
+    fn end(
+        &mut self,
+        state: JobState,
+        outcome: Option<RecordedOutcome>,
+        now: Micros,
+    ) -> Option<Arc<Wake>> {
+        let Phase::Pending(pending) = &mut self.phase else {
+            return None;
+        };
+        let wake = pending.wake.take();
+        let expires = now.saturating_add(pending.result);
+        self.phase = Phase::Ended {
+            state,
+            at: now,
+            expires,
+            outcome,
+        };
+        wake
+    }
+
+    /// Takes a pending job from its holder: frees it for others to claim, or ends it where nobody
+    /// may run it again.
+    pub(super) fn lapse(&mut self, now: Micros) -> Option<Arc<Wake>> {
+        if let Some((state, problem)) = self.hopeless(now) {
+            return self.revoke(state, problem, now);
+        }
+        if let Phase::Pending(pending) = &mut self.phase {
+            pending.running = false;
+            pending.hold = Hold::Free { since: now };
+            self.started = NEVER;
+            self.raise_epoch();
+        }
+        None
+    }
+
+    /// How a pending job is to end that nobody may run again, if so.
+    fn hopeless(&self, now: Micros) -> Option<(JobState, Option<Problem>)> {
+        let Phase::Pending(pending) = &self.phase else {
+            return None;
+        };
+        if pending.request.is_none() {
+            Some((JobState::Lost, None))
+        } else if pending.deadline <= now {
+            Some((
+                JobState::TimedOut,
+                Some(Problem::new(ProblemType::JobTimedOut)),
+            ))
+        } else if self.attempt >= pending.max_attempts {
+            let detail = format!("none of its {} attempts came to an end", self.attempt);
+            let problem = Problem::new(ProblemType::JobFailed).with_detail(detail);
+            Some((JobState::Failed, Some(problem)))
+        } else {
+            None
+        }
+    }
+
+    /// Gives a freed job to a new holder, who has it until then; ends it where nobody may run it
+    /// again.
+    pub(super) fn claim(&mut self, id: JobId, now: Micros, until: Micros) -> Claimed {
+        if let Some((state, problem)) = self.hopeless(now) {
+            return Claimed::Ended(self.revoke(state, problem, now));
+        }
+        let Phase::Pending(pending) = &mut self.phase else {
+            return Claimed::Ended(None);
+        };
+        let Some(request) = pending.request.as_deref().cloned() else {
+            return Claimed::Ended(None);
+        };
+        pending.running = true;
+        pending.hold = Hold::Held { until };
+        let (max_attempts, deadline) = (pending.max_attempts, pending.deadline);
+        self.started = now;
+        self.attempt += 1;
+        self.raise_epoch();
+        let mut claim = Claim::new(Lease::new(id, self.epoch.into()), self.handle, request);
+        claim.attempt = self.attempt.into();
+        claim.max_attempts = max_attempts.into();
+        claim.route = StdArc::clone(&self.route);
+        claim.protocol = self.protocol;
+        claim.principal = self.principal.clone();
+        claim.created = self.wall(self.created);
+        claim.age = span(self.created, now);
+        claim.deadline = span(self.created, deadline);
+        Claimed::Given(Box::new(claim))
+    }
+
+    /// Drops all but the memory of an ended job; gives back its idempotency key.
+    pub(super) fn expire(&mut self) -> Option<Box<IdempotencyKey>> {
+        if let Phase::Ended { at, expires, .. } = self.phase {
+            let forgotten = expires.saturating_add(self.tombstone);
+            self.phase = Phase::Expired { at, forgotten };
+            self.report = None;
+        }
+        self.key.take()
+    }
+
+    /// Keeps an ended job until then at least; says whether there was a result to keep.
+    pub(super) fn extend(&mut self, now: Micros, until: Micros) -> bool {
+        match &mut self.phase {
+            Phase::Ended { expires, .. } if now < *expires => {
+                *expires = until.max(*expires);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Where to wait for the end; `None` if there is nothing to wait for.
+    pub(super) fn wake(&mut self) -> Option<Arc<Wake>> {
+        match &mut self.phase {
+            Phase::Pending(pending) => Some(Arc::clone(pending.wake.get_or_insert_default())),
+            _ => None,
+        }
+    }
+
+    pub(super) fn take_wake(&mut self) -> Option<Arc<Wake>> {
+        match &mut self.phase {
+            Phase::Pending(pending) => pending.wake.take(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_takes_no_more_than_160_bytes_of_its_own() {
+        assert!(size_of::<Entry>() <= 160, "{}", size_of::<Entry>());
+    }
+}

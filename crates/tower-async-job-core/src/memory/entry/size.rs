@@ -1,0 +1,57 @@
+//! What a job takes of the store's budget.
+
+use serde_json::Value;
+
+use super::{Entry, Phase};
+use crate::{RecordedOutcome, Report, memory::budget::Room};
+
+impl Entry {
+    /// What of the budget it takes.
+    pub(in crate::memory) fn room(&self) -> Room {
+        let content = match &self.phase {
+            Phase::Pending(pending) => pending.request.as_ref().map_or(0, |request| request.len()),
+            Phase::Ended {
+                outcome: Some(RecordedOutcome::Response(response)),
+                ..
+            } => response.len(),
+            Phase::Ended {
+                outcome: Some(RecordedOutcome::Problem(problem)),
+                ..
+            } => problem.to_json().len(),
+            Phase::Ended { outcome: None, .. } => 0,
+            Phase::Expired { .. } => return Room::default(),
+        };
+        let report = self.report.as_ref().map_or(0, |report| report_len(report));
+        Room {
+            jobs: 1,
+            bytes: content + report,
+        }
+    }
+}
+
+/// How many bytes a report is accounted for with: about what it takes in memory, which is more
+/// than its text does.
+pub(in crate::memory) fn report_len(report: &Report) -> usize {
+    let progress = report
+        .progress
+        .as_ref()
+        .and_then(|progress| progress.message.as_ref());
+    let metadata = report.metadata.iter().flatten();
+    progress.map_or(0, String::len)
+        + report.partial.as_ref().map_or(0, value_len)
+        + metadata.map(member_len).sum::<usize>()
+}
+
+fn value_len(value: &Value) -> usize {
+    let content = match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(value_len).sum(),
+        Value::Object(members) => members.iter().map(member_len).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + content
+}
+
+fn member_len((name, value): (&String, &Value)) -> usize {
+    size_of::<String>() + name.len() + value_len(value)
+}

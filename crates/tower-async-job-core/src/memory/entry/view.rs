@@ -1,0 +1,80 @@
+//! A job as others see it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http_polling::JobState;
+
+use super::{Entry, Pending, Phase};
+use crate::{
+    Detail, JobId, JobRecord,
+    memory::clock::{Micros, NEVER},
+};
+
+impl Entry {
+    /// The job's state at this time, sweep or no sweep. `None` if it is to be forgotten.
+    pub(in crate::memory) fn state(&self, now: Micros) -> Option<JobState> {
+        match &self.phase {
+            Phase::Pending(Pending { running: true, .. }) => Some(JobState::Running),
+            Phase::Pending(_) => Some(JobState::Queued),
+            Phase::Ended { state, expires, .. } if now < *expires => Some(*state),
+            Phase::Ended { expires, .. } => {
+                (now < expires.saturating_add(self.tombstone)).then_some(JobState::Expired)
+            }
+            Phase::Expired { forgotten, .. } => (now < *forgotten).then_some(JobState::Expired),
+        }
+    }
+
+    /// The whole job at this time. `None` if it is to be forgotten.
+    pub(in crate::memory) fn record(
+        &self,
+        id: JobId,
+        now: Micros,
+        detail: Detail,
+    ) -> Option<JobRecord> {
+        let state = self.state(now)?;
+        let ended = match self.phase {
+            Phase::Pending(_) => None,
+            Phase::Ended { at, .. } | Phase::Expired { at, .. } => Some(at),
+        };
+        let started = (self.started != NEVER).then_some(self.started);
+        let mut record = JobRecord::new(id, self.handle, state);
+        record.epoch = self.epoch.into();
+        record.attempt = self.attempt.into();
+        record.route = Arc::clone(&self.route);
+        record.protocol = self.protocol;
+        record.principal = self.principal.clone();
+        record.created = self.wall(self.created);
+        record.started = started.map(|started| self.wall(started));
+        record.ended = ended.map(|ended| self.wall(ended));
+        record.age = span(self.created, now);
+        record.running_for = started.map(|started| span(started, ended.unwrap_or(now)));
+        if state == JobState::Expired {
+            return Some(record);
+        }
+        if let Some(report) = &self.report {
+            record.progress = report.progress.clone();
+            record.partial = report.partial.clone();
+            record.metadata = report.metadata.clone();
+        }
+        if let (Phase::Ended { outcome, .. }, Detail::Full) = (&self.phase, detail) {
+            record.outcome = outcome.clone();
+        }
+        Some(record)
+    }
+
+    /// The time of day at a time of the store, reckoned from the one that was recorded, so that
+    /// it is the same at every reading.
+    pub(super) fn wall(&self, time: Micros) -> SystemTime {
+        let since = Duration::from_micros(self.created_wall) + span(self.created, time);
+        SystemTime::UNIX_EPOCH
+            .checked_add(since)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+pub(super) fn span(from: Micros, to: Micros) -> Duration {
+    Duration::from_micros(to.saturating_sub(from))
+}

@@ -1,0 +1,378 @@
+use std::{error::Error, fmt};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+
+use crate::{
+    StoreError,
+    codec::{self, Reader, corrupt, put_bytes, put_headers, put_length, put_trailers},
+};
+
+/// A whole response as stored: status, headers, body and trailers, in one piece of memory of just
+/// the size needed.
+///
+/// A store keeps the bytes and need not look into them. They begin with a version, so that a
+/// release can still read what the one before wrote.
+///
+/// ```
+/// use http::{HeaderMap, StatusCode};
+/// use tower_async_job_core::StoredResponse;
+///
+/// let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 1024);
+/// recorder.push(b"hello ")?;
+/// recorder.push(b"world")?;
+/// let stored = recorder.finish(None);
+///
+/// let read = StoredResponse::from_bytes(stored.as_bytes().clone()).decode()?;
+/// assert_eq!(read.body, "hello world");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredResponse(Bytes);
+
+impl StoredResponse {
+    /// Begins to store a response. Its body may have `limit` bytes, and no more than 4 GiB.
+    ///
+    /// The headers are kept as they are, each with its mark of being sensitive; those that belong
+    /// to the connection are to be taken out before.
+    pub fn recorder(status: StatusCode, headers: &HeaderMap, limit: usize) -> ResponseRecorder {
+        let mut buffer = Vec::with_capacity(64 + 40 * headers.len());
+        buffer.push(codec::VERSION);
+        buffer.extend_from_slice(&status.as_u16().to_le_bytes());
+        buffer.extend_from_slice(&[0; 4]);
+        put_headers(&mut buffer, headers);
+        let limit = limit.min(u32::MAX as usize);
+        ResponseRecorder {
+            body: buffer.len(),
+            buffer,
+            limit,
+        }
+    }
+
+    /// The response in these bytes; they are looked at by [`decode`](Self::decode) only.
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// How many bytes they are.
+    #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The response. Its body and header values are views into the stored bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a response
+    /// ([`is_corrupt`](StoreError::is_corrupt)), or one of a format that this build does not know
+    /// ([`is_unsupported_version`](StoreError::is_unsupported_version)).
+    pub fn decode(&self) -> Result<ReplayedResponse, StoreError> {
+        let mut reader = Reader::new(&self.0)?;
+        let status = StatusCode::from_u16(reader.u16()?).map_err(corrupt)?;
+        let length = reader.u32()?;
+        let headers = reader.headers()?;
+        let body = reader.take(length as usize)?;
+        let trailers = reader.trailers()?;
+        reader.end()?;
+        Ok(ReplayedResponse {
+            status,
+            headers,
+            body,
+            trailers,
+        })
+    }
+}
+
+impl fmt::Debug for StoredResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredResponse({} bytes)", self.0.len())
+    }
+}
+
+/// A [`StoredResponse`] in the making, whose body comes piece by piece.
+///
+/// Dropping it drops what was stored so far.
+///
+/// ```
+/// use http::{HeaderMap, StatusCode};
+/// use tower_async_job_core::StoredResponse;
+///
+/// let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 4);
+/// assert!(recorder.push(b"1234").is_ok());
+/// assert_eq!(recorder.push(b"5").unwrap_err().limit(), 4);
+/// ```
+#[must_use]
+pub struct ResponseRecorder {
+    buffer: Vec<u8>,
+    /// Where the body begins in the buffer.
+    body: usize,
+    limit: usize,
+}
+
+impl ResponseRecorder {
+    /// Makes room for a body of which so many bytes are expected, though never for more than the
+    /// limit. A hint only: any body may follow.
+    pub fn reserve(&mut self, expected: usize) {
+        let missing = expected.min(self.limit).saturating_sub(self.body_len());
+        // One byte more, for the absence of trailers.
+        self.buffer.reserve_exact(missing.saturating_add(1));
+    }
+
+    /// How many bytes the body has so far.
+    pub fn body_len(&self) -> usize {
+        self.buffer.len() - self.body
+    }
+
+    /// Adds to the body.
+    ///
+    /// # Errors
+    ///
+    /// If the body would be longer than its limit; then nothing is added.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), TooLarge> {
+        if chunk.len() > self.limit - self.body_len() {
+            return Err(TooLarge { limit: self.limit });
+        }
+        self.buffer.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// Ends the body.
+    pub fn finish(mut self, trailers: Option<&HeaderMap>) -> StoredResponse {
+        // The limit is not above `u32::MAX`.
+        let length = self.body_len() as u32;
+        self.buffer[LENGTH_AT..LENGTH_AT + 4].copy_from_slice(&length.to_le_bytes());
+        put_trailers(&mut self.buffer, trailers);
+        StoredResponse(Bytes::from(self.buffer.into_boxed_slice()))
+    }
+}
+
+/// Where the length of a response's body stands: behind the version and the status.
+const LENGTH_AT: usize = 3;
+
+impl fmt::Debug for ResponseRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseRecorder")
+            .field("body_len", &self.body_len())
+            .field("limit", &self.limit)
+            .finish()
+    }
+}
+
+/// The body of a response is over its limit.
+///
+/// ```
+/// use http::{HeaderMap, StatusCode};
+/// use tower_async_job_core::StoredResponse;
+///
+/// let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0);
+/// let error = recorder.push(b"!").unwrap_err();
+/// assert_eq!(error.to_string(), "the response body is longer than 0 bytes");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooLarge {
+    limit: usize,
+}
+
+impl TooLarge {
+    /// The limit, in bytes.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response body is longer than {} bytes", self.limit)
+    }
+}
+
+impl Error for TooLarge {}
+
+/// What a [`StoredResponse`] holds.
+///
+/// ```
+/// use http::{HeaderMap, StatusCode};
+/// use tower_async_job_core::StoredResponse;
+///
+/// let stored = StoredResponse::recorder(StatusCode::NO_CONTENT, &HeaderMap::new(), 0).finish(None);
+/// let read = stored.decode()?;
+/// assert_eq!((read.status, read.trailers), (StatusCode::NO_CONTENT, None));
+/// # Ok::<(), tower_async_job_core::StoreError>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReplayedResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers, in the order of their names' first appearance.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+    /// The trailers, if there was a block of them, be it empty.
+    pub trailers: Option<HeaderMap>,
+}
+
+impl fmt::Debug for ReplayedResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayedResponse")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body_len", &self.body.len())
+            .field("trailers", &self.trailers)
+            .finish()
+    }
+}
+
+/// A whole request as stored, for a job that may be run again: like [`StoredResponse`], one piece
+/// of memory that a store need not look into.
+///
+/// ```
+/// use http::Method;
+/// use tower_async_job_core::{ReplayedRequest, StoredRequest};
+///
+/// let mut request = ReplayedRequest::default();
+/// request.method = Method::POST;
+/// request.uri = "/reports?year=2026".parse()?;
+/// request.body = "{}".into();
+///
+/// let stored = StoredRequest::encode(&request);
+/// assert_eq!(stored.decode()?, request);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredRequest(Bytes);
+
+impl StoredRequest {
+    /// Stores a request as it is; what must not be kept is to be taken out before.
+    pub fn encode(request: &ReplayedRequest) -> Self {
+        let uri = request.uri.to_string();
+        let payload = uri.len() + request.body.len() + request.extensions.len();
+        let mut buffer = Vec::with_capacity(64 + payload + 40 * request.headers.len());
+        buffer.push(codec::VERSION);
+        buffer.push(version_byte(request.version));
+        put_bytes(&mut buffer, request.method.as_str().as_bytes());
+        put_bytes(&mut buffer, uri.as_bytes());
+        put_headers(&mut buffer, &request.headers);
+        put_length(&mut buffer, request.body.len());
+        buffer.extend_from_slice(&request.body);
+        put_trailers(&mut buffer, request.trailers.as_ref());
+        put_bytes(&mut buffer, &request.extensions);
+        Self(Bytes::from(buffer.into_boxed_slice()))
+    }
+
+    /// The request in these bytes; they are looked at by [`decode`](Self::decode) only.
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// How many bytes they are.
+    #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The request. Its body and header values are views into the stored bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a request
+    /// ([`is_corrupt`](StoreError::is_corrupt)), or one of a format that this build does not know
+    /// ([`is_unsupported_version`](StoreError::is_unsupported_version)).
+    pub fn decode(&self) -> Result<ReplayedRequest, StoreError> {
+        let mut reader = Reader::new(&self.0)?;
+        let version = version_of(reader.byte()?)?;
+        let method = Method::from_bytes(&reader.bytes()?).map_err(corrupt)?;
+        let uri = Uri::from_maybe_shared(reader.bytes()?).map_err(corrupt)?;
+        let headers = reader.headers()?;
+        let body = reader.bytes()?;
+        let trailers = reader.trailers()?;
+        let extensions = reader.bytes()?;
+        reader.end()?;
+        Ok(ReplayedRequest {
+            method,
+            uri,
+            version,
+            headers,
+            body,
+            trailers,
+            extensions,
+        })
+    }
+}
+
+impl fmt::Debug for StoredRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredRequest({} bytes)", self.0.len())
+    }
+}
+
+/// What a [`StoredRequest`] holds. The default is an empty GET of `/` in HTTP/1.1.
+///
+/// ```
+/// use tower_async_job_core::ReplayedRequest;
+///
+/// assert_eq!(ReplayedRequest::default().method, "GET");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ReplayedRequest {
+    /// The method.
+    pub method: Method,
+    /// The target, in the form in which it came.
+    pub uri: Uri,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The headers that were kept.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+    /// The trailers, if there was a block of them, be it empty.
+    pub trailers: Option<HeaderMap>,
+    /// What the application's own codec kept of the request's extensions.
+    pub extensions: Bytes,
+}
+
+impl fmt::Debug for ReplayedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayedRequest")
+            .field("method", &self.method)
+            .field("version", &self.version)
+            .field("headers", &self.headers)
+            .field("body_len", &self.body.len())
+            .field("trailers", &self.trailers)
+            .field("extensions_len", &self.extensions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn version_byte(version: Version) -> u8 {
+    match version {
+        Version::HTTP_09 => 9,
+        Version::HTTP_10 => 10,
+        Version::HTTP_2 => 20,
+        Version::HTTP_3 => 30,
+        _ => 11,
+    }
+}
+
+fn version_of(byte: u8) -> Result<Version, StoreError> {
+    match byte {
+        9 => Ok(Version::HTTP_09),
+        10 => Ok(Version::HTTP_10),
+        11 => Ok(Version::HTTP_11),
+        20 => Ok(Version::HTTP_2),
+        30 => Ok(Version::HTTP_3),
+        _ => Err(corrupt("its version of HTTP is malformed")),
+    }
+}

@@ -1,0 +1,137 @@
+use std::{error::Error, fmt, sync::Arc};
+
+/// Who a job belongs to, in the application's own words: a user id, a tenant.
+///
+/// Compared byte by byte. `Debug` does not show it, since it may be personal.
+///
+/// ```
+/// use tower_async_job_core::Principal;
+///
+/// let owner = Principal::new("tenant-7");
+/// assert_eq!(owner.as_str(), "tenant-7");
+/// assert_eq!(format!("{owner:?}"), "Principal(8 bytes)");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Principal(Arc<str>);
+
+impl Principal {
+    /// The principal of this name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Principal({} bytes)", self.0.len())
+    }
+}
+
+/// A client's name for one submission, so that repeating it makes no second job.
+///
+/// It counts within its [`Principal`] only: the same key of somebody else is another key. The
+/// fingerprint tells a repeat from another request that wrongly bears the same key; a digest over
+/// method, target and body does.
+///
+/// ```
+/// use tower_async_job_core::IdempotencyKey;
+///
+/// let key = IdempotencyKey::new("8e03978e-40d5", [7; 32])?;
+/// assert_eq!(key.as_str(), "8e03978e-40d5");
+/// assert!(IdempotencyKey::new("a\nb", [7; 32]).is_err());
+/// # Ok::<(), tower_async_job_core::InvalidIdempotencyKey>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    key: Arc<str>,
+    fingerprint: [u8; 32],
+}
+
+impl IdempotencyKey {
+    /// The longest key that is taken, in characters.
+    pub const MAX_CHARACTERS: usize = 255;
+
+    /// The key with the fingerprint of the request that bears it.
+    ///
+    /// # Errors
+    ///
+    /// If the key is empty, longer than [`MAX_CHARACTERS`](Self::MAX_CHARACTERS), or has control
+    /// characters in it.
+    pub fn new(
+        key: impl Into<Arc<str>>,
+        fingerprint: [u8; 32],
+    ) -> Result<Self, InvalidIdempotencyKey> {
+        let key = key.into();
+        let long = key.chars().nth(Self::MAX_CHARACTERS).is_some();
+        if key.is_empty() || long || key.chars().any(char::is_control) {
+            return Err(InvalidIdempotencyKey(()));
+        }
+        Ok(Self { key, fingerprint })
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.key
+    }
+
+    /// The fingerprint of the request.
+    pub const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.key)
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdempotencyKey({} bytes)", self.key.len())
+    }
+}
+
+/// The text is not a usable [`IdempotencyKey`].
+///
+/// ```
+/// use tower_async_job_core::IdempotencyKey;
+///
+/// let error = IdempotencyKey::new("", [0; 32]).unwrap_err();
+/// assert_eq!(error.to_string(), "an idempotency key has 1 to 255 printable characters");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidIdempotencyKey(());
+
+impl fmt::Display for InvalidIdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an idempotency key has 1 to 255 printable characters")
+    }
+}
+
+impl Error for InvalidIdempotencyKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s46_long_and_control_characters_are_no_key() {
+        let key = |text: &str| IdempotencyKey::new(text, [0; 32]);
+        assert!(key(&"ä".repeat(255)).is_ok());
+        assert!(key(&"a".repeat(256)).is_err());
+        for bad in ["", "a\0", "\u{7f}", "a\r\nb", "\u{85}"] {
+            assert!(key(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_owner_nor_key() {
+        let key = IdempotencyKey::new("secret", [0; 32]).unwrap();
+        let text = format!("{key:?} {:?}", Principal::new("secret"));
+        assert!(!text.contains("secret"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Waiting for the end of a job.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use tower_async_job_core::{JobId, JobStore};
+
+use crate::common::*;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn an_ended_or_missing_job_is_not_waited_for() {
+    let (store, _) = store();
+    let lease = create(&store, job()).await;
+    store.finish(&lease, done(b"")).await.unwrap();
+    store.ended(&lease.id).await.unwrap();
+    store.ended(&JobId::random()).await.unwrap();
+}
+
+#[tokio::test]
+async fn s26_every_kind_of_end_wakes() {
+    for end in ["finish", "cancel", "release", "discard", "sweep"] {
+        let (store, clock) = store();
+        let lease = create(&store, job()).await;
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut ended = store.ended(&lease.id);
+        assert!(
+            ended
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        match end {
+            "finish" => store.finish(&lease, done(b"")).await.unwrap(),
+            "cancel" => drop(store.cancel(&lease.id).await.unwrap()),
+            "release" => store.release(&lease).await.unwrap(),
+            "discard" => store.discard(&lease).await.unwrap(),
+            _ => {
+                clock.advance(LEASE);
+                store.sweep().await.unwrap();
+            }
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "{end}");
+        assert!(
+            ended
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready(),
+            "{end}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_the_latest_waker_of_a_waiter_is_woken() {
+    let (store, _) = store();
+    let lease = create(&store, job()).await;
+    let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
+    let mut ended = store.ended(&lease.id);
+    for count in &counts {
+        let waker = Waker::from(Arc::clone(count));
+        assert!(
+            ended
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    store.finish(&lease, done(b"")).await.unwrap();
+    assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
+}
+
+#[tokio::test]
+async fn s27_ten_thousand_waiters_are_all_woken() {
+    let (store, _) = store();
+    let store = Arc::new(store);
+    let lease = create(&store, job()).await;
+    let mut waiters = tokio::task::JoinSet::new();
+    for _ in 0..10_000 {
+        let store = Arc::clone(&store);
+        waiters.spawn(async move { store.ended(&lease.id).await.unwrap() });
+    }
+    tokio::task::yield_now().await;
+    store.finish(&lease, done(b"")).await.unwrap();
+    assert_eq!(waiters.join_all().await.len(), 10_000);
+}
+
+#[tokio::test]
+async fn s29_a_dropped_waiter_leaves_no_waker_behind() {
+    let (store, _) = store();
+    let lease = create(&store, job()).await;
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    for _ in 0..100 {
+        let mut ended = store.ended(&lease.id);
+        assert_eq!(
+            ended
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .map(drop),
+            Poll::Pending
+        );
+    }
+    drop(waker);
+    assert_eq!(Arc::strong_count(&count), 1);
+    store.finish(&lease, done(b"")).await.unwrap();
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn s39_a_released_job_is_still_waited_for() {
+    let (store, _) = store();
+    let lease = create(&store, replayable()).await;
+    let mut ended = store.ended(&lease.id);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(ended.as_mut().poll(&mut context).is_pending());
+    store.release(&lease).await.unwrap();
+    assert!(ended.as_mut().poll(&mut context).is_pending());
+    let claim = store.claim(1).await.unwrap().pop().unwrap();
+    store.finish(&claim.lease, done(b"")).await.unwrap();
+    assert!(ended.as_mut().poll(&mut context).is_ready());
+}

@@ -1,0 +1,231 @@
+//! The in-memory store under a model checker, which runs its own source in every interleaving:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg http_polling_loom" \
+//!     cargo test -p tower-async-job-core --test loom --release --target-dir target/loom
+//! ```
+//!
+//! A waiter that is never woken shows as a deadlock.
+#![cfg(http_polling_loom)]
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Wake, Waker},
+};
+
+use http::{HeaderMap, StatusCode};
+use http_polling::JobState;
+use loom::{future::block_on, sync::Arc, thread};
+use tower_async_job_core::{
+    Cancellation, Created, Detail, IdempotencyKey, JobHandle, JobId, JobStore, Lease, MemoryStore,
+    MemoryStoreBuilder, NewJob, Outcome, StoredResponse,
+};
+
+// What is random would make runs differ, and the checker has to repeat them.
+const ID: JobId = JobId::from_bits(1);
+const HANDLE: JobHandle = JobHandle::from_bits(1);
+
+fn store_with_job(builder: MemoryStoreBuilder) -> (Arc<MemoryStore>, Lease) {
+    let store = Arc::new(builder.shards(1).build());
+    let created = block_on(store.create(NewJob::new(ID).with_handle(HANDLE)));
+    let Ok(Created::New(lease)) = created else {
+        panic!("{created:?}")
+    };
+    (store, lease)
+}
+
+fn done() -> Outcome {
+    let recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0);
+    Outcome::Done(recorder.finish(None))
+}
+
+fn state(store: &MemoryStore) -> Option<JobState> {
+    block_on(store.read(&ID, Detail::Status))
+        .unwrap()
+        .map(|record| record.state)
+}
+
+/// A waiter in one thread; in another, what ends the job.
+fn waiter_against(end: fn(&MemoryStore, Lease)) {
+    loom::model(move || {
+        let (store, lease) = store_with_job(MemoryStore::builder());
+        let ending = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || end(&store, lease))
+        };
+        block_on(store.ended(&ID)).unwrap();
+        assert!(state(&store).is_none_or(JobState::is_final));
+        ending.join().unwrap();
+    });
+}
+
+#[test]
+fn s26_finish_is_never_missed() {
+    waiter_against(|store, lease| {
+        block_on(store.finish(&lease, done())).unwrap();
+    });
+}
+
+#[test]
+fn s26_cancel_is_never_missed() {
+    waiter_against(|store, _| {
+        assert_eq!(
+            block_on(store.cancel(&ID)).unwrap(),
+            Cancellation::Cancelled
+        );
+    });
+}
+
+#[test]
+fn s26_discard_is_never_missed() {
+    waiter_against(|store, lease| {
+        block_on(store.discard(&lease)).unwrap();
+    });
+}
+
+#[test]
+fn s26_loss_is_never_missed() {
+    waiter_against(|store, lease| {
+        block_on(store.release(&lease)).unwrap();
+    });
+}
+
+/// Looks once whether the job has ended, while another thread ends it, and asks in every
+/// interleaving for one of two: that the look saw the end, or that the end woke the one who looked.
+fn one_look_against_finish(builder: fn() -> MemoryStoreBuilder) {
+    loom::model(move || {
+        let (store, lease) = store_with_job(builder());
+        let ending = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || block_on(store.finish(&lease, done())).unwrap())
+        };
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(std::sync::Arc::clone(&woken));
+        let mut ended = store.ended(&ID);
+        let seen = ended
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_ready();
+        ending.join().unwrap();
+        drop(ended);
+        assert!(seen || woken.0.load(Ordering::SeqCst), "the end was missed");
+    });
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn s26_subscribing_before_looking_sees_the_end_or_is_woken() {
+    one_look_against_finish(MemoryStore::builder);
+}
+
+/// The test above fails with the two steps swapped, so it tests their order.
+#[test]
+#[should_panic(expected = "the end was missed")]
+fn s26_looking_before_subscribing_misses_the_end() {
+    one_look_against_finish(|| MemoryStore::builder().looking_before_subscribing());
+}
+
+#[test]
+fn s26_two_waiters_are_both_woken() {
+    loom::model(|| {
+        let (store, lease) = store_with_job(MemoryStore::builder());
+        let waiting = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || block_on(store.ended(&ID)).unwrap())
+        };
+        let ending = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || block_on(store.finish(&lease, done())).unwrap())
+        };
+        waiting.join().unwrap();
+        block_on(store.ended(&ID)).unwrap();
+        ending.join().unwrap();
+    });
+}
+
+#[test]
+fn s29_a_waiter_that_gives_up_takes_no_other_along() {
+    waiter_against(|store, lease| {
+        let mut ended = store.ended(&ID);
+        let _ = ended.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(ended);
+        block_on(store.finish(&lease, done())).unwrap();
+    });
+}
+
+#[test]
+fn s11_of_finish_and_cancel_exactly_one_wins() {
+    loom::model(|| {
+        let (store, lease) = store_with_job(MemoryStore::builder());
+        let cancelling = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || block_on(store.cancel(&ID)).unwrap())
+        };
+        let finished = block_on(store.finish(&lease, done()));
+        let cancelled = cancelling.join().unwrap();
+        match finished {
+            Ok(()) => {
+                assert_eq!(cancelled, Cancellation::Ended(JobState::Done));
+                assert_eq!(state(&store), Some(JobState::Done));
+            }
+            Err(error) => {
+                assert!(error.is_lease_lost());
+                assert_eq!(cancelled, Cancellation::Cancelled);
+                assert_eq!(state(&store), Some(JobState::Cancelled));
+            }
+        }
+    });
+}
+
+#[test]
+fn s11_waiter_against_finish_against_cancel() {
+    loom::model(|| {
+        let (store, lease) = store_with_job(MemoryStore::builder());
+        let finishing = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || block_on(store.finish(&lease, done())).is_ok())
+        };
+        let cancelling = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || block_on(store.cancel(&ID)).unwrap())
+        };
+        block_on(store.ended(&ID)).unwrap();
+        let cancelled = cancelling.join().unwrap() == Cancellation::Cancelled;
+        assert_ne!(finishing.join().unwrap(), cancelled);
+    });
+}
+
+#[test]
+fn s43_one_of_two_creates_with_a_key_makes_the_job() {
+    fn create(store: &MemoryStore, bits: u64) -> Created {
+        let key = IdempotencyKey::new("key", [0; 32]).unwrap();
+        let job = NewJob::new(JobId::from_bits(bits.into()))
+            .with_handle(JobHandle::from_bits(bits))
+            .with_idempotency(key);
+        block_on(store.create(job)).unwrap()
+    }
+
+    loom::model(|| {
+        let store = Arc::new(MemoryStore::builder().shards(1).build());
+        let other = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || create(&store, 1))
+        };
+        let (one, other) = (create(&store, 2), other.join().unwrap());
+        match (one, other) {
+            (Created::New(lease), Created::Existing(record))
+            | (Created::Existing(record), Created::New(lease)) => {
+                assert_eq!(record.id, lease.id);
+            }
+            both => panic!("{both:?}"),
+        }
+    });
+}
