@@ -1,0 +1,272 @@
+//! The answers that the layer writes itself.
+
+use std::time::{Duration, SystemTime};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    header::{
+        CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, TRAILER, VARY,
+    },
+};
+use http_polling::{
+    JOB_STATUS, JSON, JobState, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
+    StatusDocument, set_retry_after,
+};
+use tower_async_job_core::{JobId, JobRecord, Protocol, RecordedOutcome};
+
+use crate::{
+    body::StoredBody,
+    config::{Config, PendingStatus},
+    context::JobContext,
+    estimate::Pending,
+    grpc,
+    service::Submission,
+};
+
+/// Retry-After of a node that is full or whose store is out of reach.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The acceptance of a submission.
+pub(crate) fn accepted(
+    config: &Config,
+    id: &JobId,
+    queued: bool,
+    route: &str,
+    submission: &Submission,
+    context: &JobContext,
+) -> Response<StoredBody> {
+    let now = SystemTime::now();
+    let reported = context.reported().unwrap_or_default();
+    let mut pending = Pending::new(route, Duration::ZERO);
+    pending.progress = reported.progress.as_ref();
+    let mut document = StatusDocument::new(id.encode().as_ref(), JobState::Queued);
+    document.created = Some(now);
+    if queued {
+        pending.running_for = None;
+    } else {
+        document.state = JobState::Running;
+        document.started = Some(now);
+        document.attempt = context.attempt();
+    }
+    document.progress = reported.progress.clone();
+    document.partial = reported.partial;
+    document.metadata = reported.metadata;
+    let mut response = announce(config, id, &pending, document);
+    let headers = response.headers_mut();
+    if submission.method == Method::GET {
+        headers.insert(VARY, HeaderValue::from_static("prefer"));
+    }
+    apply_preferences(headers, &submission.asked.prefer);
+    response
+}
+
+/// The answer to a poll of a job that has not ended.
+pub(crate) fn pending(config: &Config, record: &JobRecord, polls: u32) -> Response<StoredBody> {
+    let pending = Pending {
+        running_for: record.running_for,
+        progress: record.progress.as_ref(),
+        polls,
+        ..Pending::new(&record.route, record.age)
+    };
+    let mut response = announce(config, &record.id, &pending, document(record));
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("prefer"));
+    response
+}
+
+fn announce(
+    config: &Config,
+    id: &JobId,
+    pending: &Pending<'_>,
+    document: StatusDocument,
+) -> Response<StoredBody> {
+    let delay = config.estimator.retry_after(pending);
+    let state = document.state;
+    let mut response = json(JSON, &document.with_retry_after(delay).to_json());
+    let headers = response.headers_mut();
+    set_state(headers, state);
+    set_retry_after(headers, delay);
+    // How many answers this client has had and when it is due, in ms since the acceptance: each
+    // Location differs, and nothing about the client needs remembering.
+    let location = format!(
+        "{}/{}?poll={}&due={}",
+        config.public_base,
+        id.encode(),
+        pending.polls.saturating_add(1),
+        (pending.age.saturating_add(delay)).as_millis(),
+    );
+    let location = HeaderValue::try_from(location).expect("the public base was checked");
+    *response.status_mut() = match config.pending_status {
+        PendingStatus::SeeOther => StatusCode::SEE_OTHER,
+        PendingStatus::Accepted => {
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_LOCATION, location.clone());
+            StatusCode::ACCEPTED
+        }
+    };
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
+    let mut applied = PreferenceApplied::new();
+    if prefer.respond_async() {
+        applied = applied.with_respond_async();
+    }
+    if let Some(wait) = prefer.wait() {
+        applied = applied.with_wait(wait);
+    }
+    applied.append_to(headers);
+}
+
+/// The status document, whatever the state: `{job}/status`, and the answer to a cancellation.
+pub(crate) fn status(record: &JobRecord, status: StatusCode) -> Response<StoredBody> {
+    let mut response = json(JSON, &document(record).to_json());
+    set_state(response.headers_mut(), record.state);
+    *response.status_mut() = status;
+    response
+}
+
+/// The answer to a cancellation of whose job nothing else is known.
+pub(crate) fn cancelled(id: &JobId) -> Response<StoredBody> {
+    let document = StatusDocument::new(id.encode().as_ref(), JobState::Cancelled);
+    let mut response = json(JSON, &document.to_json());
+    set_state(response.headers_mut(), JobState::Cancelled);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+fn document(record: &JobRecord) -> StatusDocument {
+    let mut document = StatusDocument::new(record.id.encode().as_ref(), record.state);
+    document.created = Some(record.created);
+    document.started = record.started;
+    document.ended = record.ended;
+    document.attempt = record.attempt;
+    document.progress = record.progress.clone();
+    document.partial = record.partial.clone();
+    document.metadata = record.metadata.clone();
+    document
+}
+
+/// The answer of a job that has ended: the handler's response, or the problem that it ended with.
+///
+/// `trailers` says whether the connection can carry them.
+pub(crate) fn ended(record: JobRecord, trailers: bool) -> Response<StoredBody> {
+    let problem = match record.outcome {
+        Some(RecordedOutcome::Response(stored)) => match stored.decode() {
+            Ok(replayed) => {
+                let mut body_trailers = replayed.trailers;
+                let mut headers = replayed.headers;
+                if !trailers {
+                    body_trailers = None;
+                    headers.remove(TRAILER);
+                }
+                let body = StoredBody::with_trailers(replayed.body, body_trailers);
+                let mut response = Response::new(body);
+                *response.status_mut() = replayed.status;
+                *response.headers_mut() = headers;
+                set_no_store(response.headers_mut());
+                set_state(response.headers_mut(), JobState::Done);
+                return response;
+            }
+            Err(error) => {
+                tracing::error!(%error, job = ?record.id, "a stored response cannot be read");
+                if error.is_unsupported_version() {
+                    return unavailable();
+                }
+                let problem = Problem::new(ProblemType::RecordUnreadable);
+                return failure(&problem, JobState::Failed, record.protocol);
+            }
+        },
+        Some(RecordedOutcome::Problem(problem)) => *problem,
+        _ => Problem::new(ProblemType::of(record.state).unwrap_or(ProblemType::JobFailed)),
+    };
+    failure(&problem, record.state, record.protocol)
+}
+
+fn failure(problem: &Problem, state: JobState, protocol: Protocol) -> Response<StoredBody> {
+    let mut response = match protocol {
+        Protocol::Grpc => {
+            let message = problem.detail.as_deref().or(problem.title.as_deref());
+            grpc::trailers_only(grpc::code_of(state), message.unwrap_or_default())
+        }
+        _ => problem_response(problem),
+    };
+    set_no_store(response.headers_mut());
+    set_state(response.headers_mut(), state);
+    response
+}
+
+/// There is no such job, or it is not the asker's.
+pub(crate) fn unknown() -> Response<StoredBody> {
+    problem(ProblemType::JobUnknown, Some(JobState::Unknown))
+}
+
+/// The store cannot be reached, so nothing is known of the job.
+pub(crate) fn unavailable() -> Response<StoredBody> {
+    let mut response = problem(ProblemType::StoreUnavailable, None);
+    set_retry_after(response.headers_mut(), BUSY_RETRY_AFTER);
+    response
+}
+
+/// A submission that is refused before, or instead of, becoming a job.
+pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
+    let mut response = match protocol {
+        Protocol::Grpc => grpc::trailers_only(grpc::code_of_refusal(kind), kind.title()),
+        _ => problem(kind, None),
+    };
+    if kind.status() == StatusCode::SERVICE_UNAVAILABLE {
+        set_retry_after(response.headers_mut(), BUSY_RETRY_AFTER);
+    }
+    set_no_store(response.headers_mut());
+    response
+}
+
+pub(crate) fn problem(kind: ProblemType, state: Option<JobState>) -> Response<StoredBody> {
+    let mut response = problem_response(&Problem::new(kind));
+    if let Some(state) = state {
+        set_state(response.headers_mut(), state);
+    }
+    response
+}
+
+fn problem_response(problem: &Problem) -> Response<StoredBody> {
+    let mut response = json(PROBLEM_JSON, &problem.to_json());
+    *response.status_mut() = problem
+        .status_code()
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+fn json(content_type: HeaderValue, json: &[u8]) -> Response<StoredBody> {
+    let mut response = Response::new(StoredBody::from(json.to_vec()));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    set_no_store(response.headers_mut());
+    response
+}
+
+/// Takes the body out of an answer to HEAD, leaving the length that it would have had where it is
+/// known (RFC 9110, section 9.3.2).
+pub(crate) fn without_body(response: Response<StoredBody>) -> Response<StoredBody> {
+    let (mut parts, body) = response.into_parts();
+    let has_content = !matches!(
+        parts.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if let Some(length) = http_body::Body::size_hint(&body).exact()
+        && has_content
+    {
+        parts
+            .headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, StoredBody::default())
+}
+
+fn set_state(headers: &mut HeaderMap, state: JobState) {
+    headers.insert(JOB_STATUS, state.header_value());
+}
+
+fn set_no_store(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}

@@ -1,0 +1,364 @@
+//! What can be set on the layer, and the defaults.
+
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http_polling::RequestHead;
+use tower_async_job_core::{JobStore, MemoryStore, Retention};
+
+use crate::{
+    AsyncJobLayer,
+    capacity::Limits,
+    estimate::{Estimator, HalfElapsed},
+};
+
+/// How a pending job is announced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PendingStatus {
+    /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
+    #[default]
+    SeeOther,
+    /// `202 Accepted` (section 15.3.3) with `Content-Location` beside `Location`, for browsers'
+    /// `fetch`, which hides redirects, and for clients that expect 202.
+    Accepted,
+}
+
+/// What becomes of a request whose client goes away before the answer or the acceptance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// The handler's future is dropped, as without the layer.
+    #[default]
+    Cancel,
+    /// The handler runs to its end in a background task, and its response is dropped. Neither the
+    /// client's span nor the [hook](Builder::wrap_job) goes along: they end with the connection.
+    Detach,
+}
+
+/// What is done when a job cannot be stored although its handler has begun: the store is full or
+/// out of reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnStoreFailure {
+    /// The call is answered inline, however long it takes: no work is thrown away.
+    #[default]
+    StayInline,
+    /// The handler is dropped and the answer is `503 Service Unavailable` with Retry-After.
+    Refuse,
+}
+
+/// The future of a job once it is deferred, as a [`Builder::wrap_job`] hook sees it.
+pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
+type Wrap = dyn Fn(JobFuture) -> JobFuture + Send + Sync;
+
+pub(crate) struct Config {
+    pub(crate) base: Box<str>,
+    pub(crate) public_base: Box<str>,
+    pub(crate) pending_status: PendingStatus,
+    pub(crate) inline_wait: Duration,
+    pub(crate) max_inline_wait: Duration,
+    pub(crate) only_when_asked: bool,
+    pub(crate) predicate: Option<Box<Predicate>>,
+    pub(crate) context: bool,
+    pub(crate) on_disconnect: OnDisconnect,
+    pub(crate) on_store_failure: OnStoreFailure,
+    pub(crate) request_spool: usize,
+    pub(crate) refuse_large_requests: bool,
+    pub(crate) request_read_timeout: Duration,
+    pub(crate) result_limit: usize,
+    pub(crate) retention: Retention,
+    pub(crate) job_deadline: Duration,
+    pub(crate) cancellation_grace: Duration,
+    pub(crate) report_interval: Duration,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) estimator: Box<dyn Estimator>,
+    pub(crate) wrap: Option<Box<Wrap>>,
+}
+
+/// Sets up an [`AsyncJobLayer`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_async_job::{AsyncJobLayer, PendingStatus};
+///
+/// let layer = AsyncJobLayer::builder()
+///     .inline_wait(Duration::from_millis(200))
+///     .base("/jobs")
+///     .pending_status(PendingStatus::Accepted)
+///     .defer_when(|request| request.uri.path().starts_with("/reports"))
+///     .build()?;
+/// # Ok::<(), tower_async_job::ConfigError>(())
+/// ```
+#[must_use = "a builder does nothing until built"]
+pub struct Builder {
+    config: Config,
+    public_base: Option<Box<str>>,
+    store: Option<Arc<dyn JobStore>>,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: Config {
+                base: "/work".into(),
+                public_base: "/work".into(),
+                pending_status: PendingStatus::default(),
+                inline_wait: Duration::from_secs(1),
+                max_inline_wait: Duration::from_secs(25),
+                only_when_asked: false,
+                predicate: None,
+                context: true,
+                on_disconnect: OnDisconnect::default(),
+                on_store_failure: OnStoreFailure::default(),
+                request_spool: 2 << 20,
+                refuse_large_requests: false,
+                request_read_timeout: Duration::from_secs(30),
+                result_limit: 16 << 20,
+                retention: Retention::default(),
+                job_deadline: Duration::from_secs(3600),
+                cancellation_grace: Duration::from_secs(5),
+                report_interval: Duration::from_millis(100),
+                limits: None,
+                estimator: Box::new(HalfElapsed::default()),
+                wrap: None,
+            },
+            public_base: None,
+            store: None,
+        }
+    }
+
+    /// How long a handler may take before its request becomes a job. Default 1 s. Zero defers
+    /// whatever is not ready at once.
+    pub fn inline_wait(mut self, wait: Duration) -> Self {
+        self.config.inline_wait = wait;
+        self
+    }
+
+    /// The longest inline wait that a client gets by `Prefer: wait=N` (RFC 7240, section 4.3).
+    /// Default 25 s, below the usual clocks of proxies.
+    pub fn max_inline_wait(mut self, wait: Duration) -> Self {
+        self.config.max_inline_wait = wait;
+        self
+    }
+
+    /// The path under which the layer answers for jobs. Default `/work`.
+    pub fn base(mut self, base: &str) -> Self {
+        self.config.base = base.trim_end_matches('/').into();
+        self
+    }
+
+    /// What clients see of the base, when it differs from what the layer sees: behind a prefix
+    /// that a router or proxy strips (`/api/work`), or absolute (`https://api.example/work`).
+    /// Default: the base, so that `Location` is path-absolute and no Host header can spoof it.
+    pub fn public_base(mut self, base: &str) -> Self {
+        self.public_base = Some(base.trim_end_matches('/').into());
+        self
+    }
+
+    /// How pending jobs are announced. Default 303.
+    pub fn pending_status(mut self, status: PendingStatus) -> Self {
+        self.config.pending_status = status;
+        self
+    }
+
+    /// Where jobs are kept. Default: a [`MemoryStore`] with its default limits and tokio's clock,
+    /// so that tests can pause it.
+    pub fn store(mut self, store: Arc<dyn JobStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Chooses the Retry-After of pending answers. Default [`HalfElapsed`].
+    pub fn estimator(mut self, estimator: impl Estimator) -> Self {
+        self.config.estimator = Box::new(estimator);
+        self
+    }
+
+    /// Which requests may be deferred at all; the others pass untouched. By default all, but for
+    /// those that can never be: HEAD, OPTIONS, TRACE, CONNECT, upgrades, and gRPC calls that do
+    /// not ask with `Prefer: respond-async`.
+    pub fn defer_when(
+        mut self,
+        predicate: impl Fn(RequestHead<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.config.predicate = Some(Box::new(predicate));
+        self
+    }
+
+    /// Defers only requests that ask with `Prefer: respond-async` (RFC 7240, section 4.1), as is
+    /// always so for gRPC.
+    pub fn only_when_asked(mut self) -> Self {
+        self.config.only_when_asked = true;
+        self
+    }
+
+    /// Leaves [`JobContext`](crate::JobContext) out of the requests' extensions, which saves its
+    /// four allocations where no handler takes it.
+    pub fn without_context(mut self) -> Self {
+        self.config.context = false;
+        self
+    }
+
+    /// What becomes of a request whose client goes away before it is accepted. Default: cancelled.
+    /// An accepted job runs on in any case.
+    pub fn on_disconnect(mut self, policy: OnDisconnect) -> Self {
+        self.config.on_disconnect = policy;
+        self
+    }
+
+    /// What is done when the store refuses a job whose handler has begun. Default: the call stays
+    /// inline.
+    pub fn on_store_failure(mut self, policy: OnStoreFailure) -> Self {
+        self.config.on_store_failure = policy;
+        self
+    }
+
+    /// How many bytes of an upload still unread by the handler are kept in memory when its request
+    /// is deferred. Over it the call stays inline. Default 2 MiB.
+    pub fn request_spool(mut self, bytes: usize) -> Self {
+        self.config.request_spool = bytes;
+        self
+    }
+
+    /// Refuses a request whose Content-Length is over the spool with 413 before the handler is
+    /// called, instead of keeping it inline.
+    pub fn refuse_large_requests(mut self) -> Self {
+        self.config.refuse_large_requests = true;
+        self
+    }
+
+    /// How long a deferred request's upload may stand still before it is given up with 408 and
+    /// no job. Default 30 s.
+    pub fn request_read_timeout(mut self, timeout: Duration) -> Self {
+        self.config.request_read_timeout = timeout;
+        self
+    }
+
+    /// How many bytes of a deferred response's body are stored; a longer one ends the job as
+    /// failed. Default 16 MiB. The store has a limit of its own for all results together.
+    pub fn result_limit(mut self, bytes: usize) -> Self {
+        self.config.result_limit = bytes;
+        self
+    }
+
+    /// How long results, and after them tombstones, are kept. Default 1 h each.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.config.retention = retention;
+        self
+    }
+
+    /// How long a job may take from its acceptance before it ends as timed-out. Default 1 h.
+    pub fn job_deadline(mut self, deadline: Duration) -> Self {
+        self.config.job_deadline = deadline;
+        self
+    }
+
+    /// How long the handler of a cancelled job has to notice, before its future is dropped.
+    /// Default 5 s.
+    pub fn cancellation_grace(mut self, grace: Duration) -> Self {
+        self.config.cancellation_grace = grace;
+        self
+    }
+
+    /// At most how often the reports of one job are written to the store. Default 100 ms.
+    pub fn report_interval(mut self, interval: Duration) -> Self {
+        self.config.report_interval = interval;
+        self
+    }
+
+    /// How many deferrable requests are worked on at once, and how many more may wait for it
+    /// (their jobs are `queued`). Beyond both, requests are refused with 503 and Retry-After
+    /// before their handler is called. Default: no limit.
+    pub fn limits(mut self, max_running: usize, max_queued: usize) -> Self {
+        self.config.limits = Some(Limits {
+            max_running,
+            max_queued,
+        });
+        self
+    }
+
+    /// Wraps the future of each job when it leaves the connection for the background, so that
+    /// task-locals and the like go along. The current `tracing` span does so by itself.
+    pub fn wrap_job(
+        mut self,
+        wrap: impl Fn(JobFuture) -> JobFuture + Send + Sync + 'static,
+    ) -> Self {
+        self.config.wrap = Some(Box::new(wrap));
+        self
+    }
+
+    /// Makes the layer.
+    ///
+    /// # Errors
+    ///
+    /// When the base is not a path that starts with `/` and names a segment, when the public base
+    /// cannot stand in a header, or when a limit of zero would refuse everything.
+    pub fn build(mut self) -> Result<AsyncJobLayer, ConfigError> {
+        let base = &self.config.base;
+        if !base.starts_with('/')
+            || base.parse::<http::uri::PathAndQuery>().is_err()
+            || base.contains('?')
+        {
+            return Err(ConfigError(Reason::Base));
+        }
+        self.config.public_base = self.public_base.unwrap_or_else(|| base.clone());
+        if self.config.public_base.parse::<http::Uri>().is_err()
+            || self.config.public_base.contains('?')
+        {
+            return Err(ConfigError(Reason::PublicBase));
+        }
+        if self
+            .config
+            .limits
+            .is_some_and(|limits| limits.max_running == 0)
+        {
+            return Err(ConfigError(Reason::NothingRuns));
+        }
+        let store = self.store.unwrap_or_else(default_store);
+        Ok(AsyncJobLayer::from_parts(self.config, store))
+    }
+}
+
+/// The memory store on tokio's clock, which tests can pause.
+fn default_store() -> Arc<dyn JobStore> {
+    let clock = || -> Instant { tokio::time::Instant::now().into_std() };
+    Arc::new(MemoryStore::builder().clock(clock).build())
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("base", &self.config.base)
+            .field("inline_wait", &self.config.inline_wait)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`Builder`] was given something that cannot work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigError(Reason);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Base,
+    PublicBase,
+    NothingRuns,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Reason::Base => "the base must be a path of at least one segment, such as /work",
+            Reason::PublicBase => "the public base must be a path or an absolute URL without query",
+            Reason::NothingRuns => "a limit of zero running requests would refuse everything",
+        })
+    }
+}
+
+impl Error for ConfigError {}

@@ -1,0 +1,306 @@
+//! What a handler can tell of its job, and learn about it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+use http_polling::Progress;
+use serde_json::{Map, Value};
+use tokio::sync::Notify;
+use tower_async_job_core::Report;
+
+/// A handler's view of the job that its request is or may become.
+///
+/// [`AsyncJobLayer`] puts one into the extensions of every request that it may defer. All methods
+/// are cheap and can be called from any thread, before and after the request has become a job;
+/// what is reported before is kept for it. In a request that the layer does not handle,
+/// [`JobContext::inert`] has the same methods and no effect.
+///
+/// Reports are written to the store at most once per [`report_interval`], the latest winning.
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower_async_job::JobContext;
+///
+/// async fn handler(request: Request<()>) -> Response<String> {
+///     let job = JobContext::of(&request);
+///     for step in 0..4 {
+///         if job.is_cancelled() {
+///             break;
+///         }
+///         // … a quarter of the work …
+///         job.progress(step as f64 / 4.0);
+///     }
+///     Response::new("done".to_owned())
+/// }
+/// # let _ = handler;
+/// ```
+///
+/// # Axum
+///
+/// With the feature `axum` it is an extractor that never fails:
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// # use tower_async_job::JobContext;
+/// async fn handler(job: JobContext) -> &'static str {
+///     job.message("thinking");
+///     "42"
+/// }
+/// let app: axum::Router = axum::Router::new().route("/", axum::routing::post(handler));
+/// # }
+/// ```
+///
+/// [`AsyncJobLayer`]: crate::AsyncJobLayer
+/// [`report_interval`]: crate::Builder::report_interval
+#[derive(Clone)]
+pub struct JobContext {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cancelled: AtomicBool,
+    attempt: u32,
+    cancellation: Notify,
+    outbox: Mutex<Outbox>,
+}
+
+/// What goes from the handler to the task that drives it.
+#[derive(Default)]
+struct Outbox {
+    /// All that was reported so far, but for partial results already taken.
+    report: Option<Box<Report>>,
+    /// Something was reported since the driver last took it.
+    changed: bool,
+    driver: Option<Waker>,
+    /// There is no job: reports go nowhere.
+    closed: bool,
+}
+
+impl JobContext {
+    pub(crate) fn new() -> Self {
+        Self::with_outbox(Outbox::default())
+    }
+
+    /// A context that belongs to no job: never cancelled, and reports go nowhere.
+    ///
+    /// ```
+    /// let job = tower_async_job::JobContext::inert();
+    /// job.progress(0.5);
+    /// assert!(!job.is_cancelled());
+    /// assert_eq!(job.attempt(), 1);
+    /// ```
+    #[must_use]
+    pub fn inert() -> Self {
+        Self::with_outbox(Outbox {
+            closed: true,
+            ..Outbox::default()
+        })
+    }
+
+    fn with_outbox(outbox: Outbox) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                cancelled: AtomicBool::new(false),
+                attempt: 1,
+                cancellation: Notify::new(),
+                outbox: Mutex::new(outbox),
+            }),
+        }
+    }
+
+    /// The context of a request, or an inert one.
+    ///
+    /// ```
+    /// let request = http::Request::new(());
+    /// let job = tower_async_job::JobContext::of(&request);
+    /// assert!(!job.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn of<B>(request: &http::Request<B>) -> Self {
+        Self::from_extensions(request.extensions())
+    }
+
+    /// The context in a request's extensions, or an inert one: for frameworks that hand out
+    /// extensions only, such as tonic.
+    ///
+    /// ```
+    /// let extensions = http::Extensions::new();
+    /// let job = tower_async_job::JobContext::from_extensions(&extensions);
+    /// assert!(!job.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn from_extensions(extensions: &http::Extensions) -> Self {
+        extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(Self::inert)
+    }
+
+    /// Reports how much of the work is done, from 0 to 1; values outside are clamped.
+    pub fn progress(&self, fraction: f64) {
+        self.update_progress(|progress| {
+            let message = progress.message.take();
+            *progress = Progress::fraction(fraction);
+            progress.message = message;
+        });
+    }
+
+    /// Reports `done` of `total` units, whatever they are; the fraction follows from them.
+    pub fn progress_of(&self, done: u64, total: u64) {
+        self.update_progress(|progress| {
+            let message = progress.message.take();
+            *progress = Progress::of(done, total);
+            progress.message = message;
+        });
+    }
+
+    /// Says in words what is going on; the numbers stay as they are.
+    pub fn message(&self, message: impl Into<String>) {
+        let message = message.into();
+        self.update_progress(|progress| progress.message = Some(message));
+    }
+
+    /// Publishes a partial result, in place of the one before.
+    pub fn partial(&self, partial: impl Into<Value>) {
+        let partial = partial.into();
+        self.update(|report| report.partial = Some(partial));
+    }
+
+    /// Attaches metadata of the application's own under a key, beside those of other keys.
+    pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) {
+        let (key, value) = (key.into(), value.into());
+        self.update(|report| {
+            report
+                .metadata
+                .get_or_insert_with(Map::new)
+                .insert(key, value);
+        });
+    }
+
+    /// Whether the job has been cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Waits until the job is cancelled. The handler's future is dropped after a
+    /// [grace](crate::Builder::cancellation_grace) from then.
+    ///
+    /// Cancel safe: nothing is lost when this future is dropped.
+    pub async fn cancelled(&self) {
+        let mut notified = std::pin::pin!(self.inner.cancellation.notified());
+        notified.as_mut().enable();
+        if !self.is_cancelled() {
+            notified.await;
+        }
+    }
+
+    /// Which attempt at the job this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    fn update_progress(&self, change: impl FnOnce(&mut Progress)) {
+        self.update(|report| change(report.progress.get_or_insert_with(Progress::default)));
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Report)) {
+        let driver = {
+            let mut outbox = self.outbox();
+            if outbox.closed {
+                return;
+            }
+            change(outbox.report.get_or_insert_default());
+            outbox.changed = true;
+            outbox.driver.take()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.inner.cancelled.store(true, Ordering::Release);
+        self.inner.cancellation.notify_waiters();
+        let driver = self.outbox().driver.take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Registers the driving task to be woken at the next report or at the cancellation.
+    pub(crate) fn register(&self, cx: &mut Context<'_>) {
+        let mut outbox = self.outbox();
+        match &mut outbox.driver {
+            Some(driver) if driver.will_wake(cx.waker()) => {}
+            driver => *driver = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Whether a report waits to be written.
+    pub(crate) fn has_report(&self) -> bool {
+        self.outbox().changed
+    }
+
+    /// What was reported before the request became a job.
+    pub(crate) fn reported(&self) -> Option<Report> {
+        self.outbox().report.as_deref().cloned()
+    }
+
+    /// Takes what is to be written. Progress and metadata are replaced as a whole in the store, so
+    /// they stay here too: a later message keeps the numbers reported before it.
+    pub(crate) fn take_report(&self) -> Option<Report> {
+        let mut outbox = self.outbox();
+        if !std::mem::take(&mut outbox.changed) {
+            return None;
+        }
+        let report = outbox.report.as_deref_mut()?;
+        let partial = report.partial.take();
+        let mut taken = report.clone();
+        taken.partial = partial;
+        Some(taken)
+    }
+
+    /// Lets the last report be taken once more: it may not have reached the store. A partial result
+    /// is not kept for that.
+    pub(crate) fn report_again(&self) {
+        let mut outbox = self.outbox();
+        outbox.changed = outbox.report.is_some();
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // A report is changed in one step, so a panic in between leaves it whole.
+        self.inner
+            .outbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobContext")
+            .field("cancelled", &self.is_cancelled())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<S: Sync> axum_core::extract::FromRequestParts<S> for JobContext {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self::from_extensions(&parts.extensions))
+    }
+}

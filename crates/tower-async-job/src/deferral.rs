@@ -1,0 +1,237 @@
+//! The hand-over: a request whose inline wait is over becomes a job, unless its handler ends
+//! first.
+
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use http_polling::ProblemType;
+use tokio::sync::oneshot;
+use tower::BoxError;
+use tower_async_job_core::{Created, JobHandle, JobId, Lease, NewJob, StoreError};
+use tracing::{Instrument, Span};
+
+use crate::{
+    answer,
+    body::StoredBody,
+    config::{OnDisconnect, OnStoreFailure},
+    context::JobContext,
+    registration::Registration,
+    run::Run,
+    service::Submission,
+    shared::Shared,
+    work::BoxWork,
+};
+
+/// What the connection hears of the work that it handed over.
+pub(crate) enum Early<R, E> {
+    /// The handler ended, and no job was made.
+    Finished(Result<Response<R>, E>),
+    /// The handler panicked, and no job was made.
+    Panicked(Box<dyn Any + Send>),
+    /// The layer answers: accepted, or refused.
+    Answered(Response<StoredBody>),
+}
+
+pub(crate) struct Deferral<R, E> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) work: BoxWork<R, E>,
+    pub(crate) submission: Submission,
+    pub(crate) context: Option<JobContext>,
+}
+
+impl<R, E> Deferral<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Moves the work to a tracked task; the current span goes along.
+    pub(crate) fn spawn(self) -> oneshot::Receiver<Early<R, E>> {
+        let (sender, receiver) = oneshot::channel();
+        let shared = self.shared.clone();
+        let job = self.run(sender).instrument(Span::current());
+        match &shared.config.wrap {
+            Some(wrap) => shared.tasks.spawn(wrap(Box::pin(job))),
+            None => shared.tasks.spawn(job),
+        };
+        receiver
+    }
+
+    async fn run(self, early: oneshot::Sender<Early<R, E>>) {
+        // Boxed, so that the memory of the acceptance is given back while the job runs.
+        if let Some(run) = Box::pin(self.accept(early)).await {
+            run.complete().await;
+        }
+    }
+
+    /// Commits the job and answers with its acceptance; `None` if the call ended another way.
+    async fn accept(mut self, mut early: oneshot::Sender<Early<R, E>>) -> Option<Run<R, E>> {
+        let shared = self.shared.clone();
+        let job = self.new_job();
+        let route = job.route.clone();
+        let lease = Lease::new(job.id, 1);
+        let mut create = shared.store.create(job);
+        let event = match self.next(&mut early, Some(&mut create)).await {
+            Event::Created(Ok(Created::New(lease))) => {
+                return self.accepted(lease, route, early).await;
+            }
+            Event::Created(Ok(_)) => self.next(&mut early, None).await,
+            Event::Created(Err(error)) => {
+                tracing::warn!(%error, "a job could not be stored");
+                if error.is_unavailable() {
+                    let shared = shared.clone();
+                    self.shared
+                        .tasks
+                        .spawn(async move { discard(&shared, &lease).await });
+                }
+                if shared.config.on_store_failure == OnStoreFailure::Refuse {
+                    let refusal =
+                        answer::refusal(refusal_of(&error), self.submission.asked.protocol);
+                    let _ = early.send(Early::Answered(refusal));
+                    return None;
+                }
+                self.next(&mut early, None).await
+            }
+            event => {
+                self.leave(event, early);
+                // The record that may have been created meanwhile is dropped: nobody knows of it.
+                let created = create.await;
+                if matches!(&created, Ok(Created::New(_)))
+                    || created.is_err_and(|error| error.is_unavailable())
+                {
+                    discard(&shared, &lease).await;
+                }
+                return None;
+            }
+        };
+        self.leave(event, early);
+        None
+    }
+
+    /// Ends the call without a job: with the handler's answer if there is one, and otherwise,
+    /// since its client has gone, with the handler dropped.
+    fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
+        match event {
+            Event::Ended(Ok(result)) => drop(early.send(Early::Finished(result))),
+            Event::Ended(Err(payload)) => drop(early.send(Early::Panicked(payload))),
+            Event::Created(_) | Event::Gone => {
+                if let Some(context) = &self.context {
+                    context.cancel();
+                }
+            }
+        }
+    }
+
+    /// What comes first: the end of the handler, the loss of the client, or the stored record.
+    async fn next(
+        &mut self,
+        early: &mut oneshot::Sender<Early<R, E>>,
+        mut create: Option<&mut CreateFuture<'_>>,
+    ) -> Event<R, E> {
+        let cancel_on_disconnect = self.shared.config.on_disconnect == OnDisconnect::Cancel;
+        poll_fn(|cx| {
+            if let Poll::Ready(end) = poll_catching(&mut self.work, cx) {
+                return Poll::Ready(Event::Ended(end));
+            }
+            if cancel_on_disconnect && early.poll_closed(cx).is_ready() {
+                return Poll::Ready(Event::Gone);
+            }
+            match &mut create {
+                Some(create) => create.as_mut().poll(cx).map(Event::Created),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn accepted(
+        self,
+        lease: Lease,
+        route: Arc<str>,
+        early: oneshot::Sender<Early<R, E>>,
+    ) -> Option<Run<R, E>> {
+        let Self {
+            shared,
+            work,
+            submission,
+            context,
+        } = self;
+        let context = context.unwrap_or_else(JobContext::new);
+        // Registered before the answer is sent, so that a DELETE that follows it finds the job.
+        let registration = Registration::new(shared.clone(), lease, context.clone());
+        let answer = answer::accepted(
+            &shared.config,
+            &lease.id,
+            work.is_queued(),
+            &route,
+            &submission,
+            &context,
+        );
+        if early.send(Early::Answered(answer)).is_err()
+            && shared.config.on_disconnect == OnDisconnect::Cancel
+        {
+            context.cancel();
+            drop(work);
+            discard(&shared, &lease).await;
+            registration.end();
+            return None;
+        }
+        tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
+        shared.keep_house();
+        Some(Run::new(registration, work, context, submission))
+    }
+
+    fn new_job(&self) -> NewJob {
+        let config = &self.shared.config;
+        let mut job = NewJob::new(JobId::random());
+        job.handle = JobHandle::random();
+        job.route = format!("{} {}", self.submission.method, self.submission.path()).into();
+        job.protocol = self.submission.asked.protocol;
+        job.running = !self.work.is_queued();
+        job.deadline = config.job_deadline;
+        job.retention = config.retention;
+        job
+    }
+}
+
+type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, StoreError>>;
+
+enum Event<R, E> {
+    Ended(Result<Result<Response<R>, E>, Box<dyn Any + Send>>),
+    Created(Result<Created, StoreError>),
+    /// The client has gone before the acceptance.
+    Gone,
+}
+
+fn refusal_of(error: &StoreError) -> ProblemType {
+    if error.is_full() {
+        ProblemType::CapacityExhausted
+    } else {
+        ProblemType::StoreUnavailable
+    }
+}
+
+/// Polls the work; `Err` is the payload of its panic.
+pub(crate) fn poll_catching<F: Future + ?Sized>(
+    future: &mut std::pin::Pin<Box<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, Box<dyn Any + Send>>> {
+    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(payload) => Poll::Ready(Err(payload)),
+    }
+}
+
+async fn discard(shared: &Shared, lease: &Lease) {
+    if let Err(error) = shared.store.discard(lease).await {
+        tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
+    }
+}

@@ -1,0 +1,118 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower::{BoxError, Service, util::Oneshot};
+
+use crate::{
+    body::{JobBody, ResponseBody, StoredBody},
+    inline::Inline,
+    resource::Answer,
+};
+
+pin_project! {
+    /// The response of an [`AsyncJob`](crate::AsyncJob) service.
+    ///
+    /// Dropping it before it is ready drops the handler's future too, or detaches it where
+    /// [`OnDisconnect::Detach`](crate::OnDisconnect) is set. A job that has been accepted does not
+    /// depend on it any more.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, B, R>
+    where
+        S: Service<Request<JobBody<B>>>,
+        B: Body,
+    {
+        #[pin]
+        state: State<S, B, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, B, R>
+    where
+        S: Service<Request<JobBody<B>>>,
+        B: Body,
+    {
+        Bypass { #[pin] response: Oneshot<S, Request<JobBody<B>>> },
+        Inline { #[pin] response: Inline<B, R, S::Error> },
+        Resource { answer: Answer },
+        Refused { response: Option<Response<StoredBody>> },
+    }
+}
+
+impl<S, B, R> ResponseFuture<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    pub(crate) fn bypass(response: Oneshot<S, Request<JobBody<B>>>) -> Self {
+        Self {
+            state: State::Bypass { response },
+        }
+    }
+
+    pub(crate) fn inline(response: Inline<B, R, S::Error>) -> Self {
+        Self {
+            state: State::Inline { response },
+        }
+    }
+
+    pub(crate) fn resource(answer: Answer) -> Self {
+        Self {
+            state: State::Resource { answer },
+        }
+    }
+
+    pub(crate) fn refused(response: Response<StoredBody>) -> Self {
+        Self {
+            state: State::Refused {
+                response: Some(response),
+            },
+        }
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B, R>
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>>,
+    S::Error: Into<BoxError> + Send + 'static,
+    B: Body,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Bypass { response } => response
+                .poll(cx)
+                .map_ok(|response| response.map(ResponseBody::inner)),
+            StateProjection::Inline { response } => response.poll(cx),
+            StateProjection::Resource { answer } => answer
+                .as_mut()
+                .poll(cx)
+                .map(|response| Ok(response.map(ResponseBody::from))),
+            StateProjection::Refused { response } => {
+                let response = response.take().expect("polled after completion");
+                Poll::Ready(Ok(response.map(ResponseBody::from)))
+            }
+        }
+    }
+}
+
+impl<S, B, R> fmt::Debug for ResponseFuture<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

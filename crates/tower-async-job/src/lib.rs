@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod answer;
+mod body;
+mod capacity;
+mod config;
+mod context;
+mod deferral;
+mod estimate;
+mod future;
+mod grpc;
+mod housekeeping;
+mod inline;
+mod layer;
+mod recording;
+mod registration;
+mod resource;
+mod run;
+mod service;
+mod shared;
+mod work;
+
+pub use self::{
+    body::{JobBody, ResponseBody, StoredBody},
+    config::{Builder, ConfigError, JobFuture, OnDisconnect, OnStoreFailure, PendingStatus},
+    context::JobContext,
+    estimate::{Estimator, HalfElapsed, Pending},
+    future::ResponseFuture,
+    layer::AsyncJobLayer,
+    resource::{JobResource, ResourceFuture},
+    service::AsyncJob,
+};
+/// The contract of job stores and the in-memory store.
+pub use tower_async_job_core as store;

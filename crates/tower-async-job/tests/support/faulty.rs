@@ -1,0 +1,230 @@
+//! A store that misbehaves when told to.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Mutex,
+    time::Duration,
+};
+
+use tower_async_job::store::{
+    BoxFuture, Cancellation, Claim, Created, Detail, JobHandle, JobId, JobPage, JobQuery,
+    JobRecord, JobStore, Lease, MemoryStore, NewJob, Outcome, Renewal, Report, StoreError,
+};
+
+/// A method of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Op {
+    Create,
+    Start,
+    Renew,
+    Report,
+    Finish,
+    Discard,
+    Read,
+    Cancel,
+    Remove,
+    Sweep,
+}
+
+/// What goes wrong in one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// Nothing is done.
+    Unavailable,
+    Full,
+    /// It is done, after a time.
+    Late(Duration),
+    /// It is done, and the acknowledgement is lost.
+    Unacknowledged,
+    Panics,
+    /// Nothing goes wrong this time.
+    None,
+}
+
+/// A memory store with a script of faults for each method; all is well where the script ends.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    pub(crate) inner: MemoryStore,
+    script: Mutex<HashMap<Op, VecDeque<Fault>>>,
+    calls: Mutex<HashMap<Op, usize>>,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(inner: MemoryStore) -> Self {
+        Self {
+            inner,
+            script: Mutex::default(),
+            calls: Mutex::default(),
+        }
+    }
+
+    /// Adds to the script of a method.
+    pub(crate) fn then(self, op: Op, fault: Fault) -> Self {
+        self.times(op, fault, 1)
+    }
+
+    pub(crate) fn times(self, op: Op, fault: Fault, times: usize) -> Self {
+        self.plan(op, fault, times);
+        self
+    }
+
+    pub(crate) fn plan(&self, op: Op, fault: Fault, times: usize) {
+        let mut script = self.script.lock().expect("unpoisoned");
+        script
+            .entry(op)
+            .or_default()
+            .extend(std::iter::repeat_n(fault, times));
+    }
+
+    /// How often a method was called, and its future polled.
+    pub(crate) fn calls(&self, op: Op) -> usize {
+        self.calls
+            .lock()
+            .expect("unpoisoned")
+            .get(&op)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// How often any method was called.
+    pub(crate) fn all_calls(&self) -> usize {
+        self.calls.lock().expect("unpoisoned").values().sum()
+    }
+
+    /// How many jobs there are.
+    pub(crate) async fn jobs(&self) -> usize {
+        self.inner
+            .list(&JobQuery::default())
+            .await
+            .expect("memory")
+            .jobs
+            .len()
+    }
+
+    /// How many jobs of a state there are.
+    pub(crate) async fn jobs_in(&self, state: http_polling::JobState) -> usize {
+        let query = JobQuery::default().with_state(state);
+        self.inner.list(&query).await.expect("memory").jobs.len()
+    }
+
+    fn perform<'a, T: Send + 'a>(
+        &'a self,
+        op: Op,
+        call: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(async move {
+            *self
+                .calls
+                .lock()
+                .expect("unpoisoned")
+                .entry(op)
+                .or_default() += 1;
+            let fault = self
+                .script
+                .lock()
+                .expect("unpoisoned")
+                .get_mut(&op)
+                .and_then(VecDeque::pop_front);
+            match fault.unwrap_or(Fault::None) {
+                Fault::Unavailable => Err(StoreError::unavailable("out of reach")),
+                Fault::Full => Err(StoreError::full()),
+                Fault::Late(time) => {
+                    tokio::time::sleep(time).await;
+                    call.await
+                }
+                Fault::Unacknowledged => {
+                    call.await?;
+                    Err(StoreError::unavailable("the answer was lost"))
+                }
+                Fault::Panics => panic!("the store panics"),
+                Fault::None => call.await,
+            }
+        })
+    }
+}
+
+impl JobStore for FaultyStore {
+    fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>> {
+        self.perform(Op::Create, self.inner.create(job))
+    }
+
+    fn start<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.perform(Op::Start, self.inner.start(lease))
+    }
+
+    fn renew<'a>(&'a self, leases: &'a [Lease]) -> BoxFuture<'a, Result<Vec<Renewal>, StoreError>> {
+        self.perform(Op::Renew, self.inner.renew(leases))
+    }
+
+    fn report<'a>(
+        &'a self,
+        lease: &'a Lease,
+        report: Report,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.perform(Op::Report, self.inner.report(lease, report))
+    }
+
+    fn finish<'a>(
+        &'a self,
+        lease: &'a Lease,
+        outcome: Outcome,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.perform(Op::Finish, self.inner.finish(lease, outcome))
+    }
+
+    fn release<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.release(lease)
+    }
+
+    fn discard<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.perform(Op::Discard, self.inner.discard(lease))
+    }
+
+    fn read<'a>(
+        &'a self,
+        id: &'a JobId,
+        detail: Detail,
+    ) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
+        self.perform(Op::Read, self.inner.read(id, detail))
+    }
+
+    fn ended<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.inner.ended(id)
+    }
+
+    fn cancel<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<Cancellation, StoreError>> {
+        self.perform(Op::Cancel, self.inner.cancel(id))
+    }
+
+    fn remove<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.perform(Op::Remove, self.inner.remove(id))
+    }
+
+    fn extend<'a>(
+        &'a self,
+        id: &'a JobId,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.inner.extend(id, keep)
+    }
+
+    fn claim(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>> {
+        self.inner.claim(limit)
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
+        self.perform(Op::Sweep, self.inner.sweep())
+    }
+
+    fn find(&self, handle: JobHandle) -> BoxFuture<'_, Result<Option<JobId>, StoreError>> {
+        self.inner.find(handle)
+    }
+
+    fn list<'a>(&'a self, query: &'a JobQuery) -> BoxFuture<'a, Result<JobPage, StoreError>> {
+        self.inner.list(query)
+    }
+
+    fn lease_duration(&self) -> Option<Duration> {
+        self.inner.lease_duration()
+    }
+}
