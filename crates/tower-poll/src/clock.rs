@@ -1,0 +1,33 @@
+//! Wall time that runs with the timer's clock.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+/// The wall clock, read once and carried on by the monotonic one: a clock
+/// that is set meanwhile moves nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    wall: SystemTime,
+}
+
+impl Clock {
+    pub(crate) fn start_now() -> Self {
+        Self {
+            start: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// When this clock was started.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// The wall time at `instant`.
+    pub(crate) fn wall(&self, instant: Instant) -> SystemTime {
+        let passed = instant.saturating_duration_since(self.start);
+        self.wall.checked_add(passed).unwrap_or(self.wall)
+    }
+}

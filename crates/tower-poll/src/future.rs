@@ -1,0 +1,205 @@
+//! The future of a call.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use http_polling::{Exchange, Reading};
+use pin_project_lite::pin_project;
+use tower::{BoxError, Service};
+
+use crate::{
+    Error, PollPolicy,
+    clock::Clock,
+    config::Shared,
+    polling::Polling,
+    session::Session,
+    submission::{Submission, may_be_pending},
+};
+
+pin_project! {
+    /// The future of a [`PollService`](crate::PollService): resolves to the
+    /// final response.
+    ///
+    /// Dropping it stops polling. The job itself, once accepted, goes on; its
+    /// URL is lost with the future.
+    ///
+    /// # Panics
+    ///
+    /// Where a delay is to be waited for, polling it panics outside of a
+    /// tokio runtime with its timer enabled.
+    ///
+    /// ```
+    /// use tower::{Layer, Service};
+    /// use tower_poll::{PollFuture, PollLayer};
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Empty;
+    /// # use bytes::Bytes;
+    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # });
+    ///
+    /// let mut service = PollLayer::new().layer(client);
+    /// let future: PollFuture<_, _, _, _> = service.call(Request::default());
+    /// ```
+    #[must_use = "futures do nothing unless polled"]
+    pub struct PollFuture<S, B, R, P>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B, R, P>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[project_replace = StateOwned]
+    enum State<S, B, R, P>
+    where
+        S: Service<Request<B>>,
+    {
+        // The submission is under way. This is all there is to a call that
+        // is answered at once.
+        Submitted {
+            #[pin]
+            future: S::Future,
+            service: S,
+            shared: Arc<Shared<P>>,
+            submission: Submission,
+        },
+        // The answer was pending.
+        Polling {
+            polling: Pin<Box<Polling<S, B, R, P>>>,
+        },
+        Done,
+    }
+}
+
+impl<S, B, R, P> PollFuture<S, B, R, P>
+where
+    S: Service<Request<B>>,
+{
+    #[inline]
+    pub(crate) fn new(
+        future: S::Future,
+        service: S,
+        shared: Arc<Shared<P>>,
+        submission: Submission,
+    ) -> Self {
+        Self {
+            state: State::Submitted {
+                future,
+                service,
+                shared,
+                submission,
+            },
+        }
+    }
+}
+
+impl<S, B, R, P> Future for PollFuture<S, B, R, P>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy + Clone,
+{
+    type Output = Result<Response<R>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                StateProj::Submitted { future, .. } => {
+                    let response = ready!(future.poll(cx)).map_err(Error::service)?;
+                    if !may_be_pending(response.status(), response.headers()) {
+                        return Poll::Ready(Ok(response));
+                    }
+                    match begin(state.as_mut(), response)? {
+                        Ok(polling) => state.set(State::Polling { polling }),
+                        Err(response) => return Poll::Ready(Ok(response)),
+                    }
+                }
+                StateProj::Polling { polling } => {
+                    let output = ready!(polling.as_mut().poll(cx));
+                    state.set(State::Done);
+                    return Poll::Ready(output);
+                }
+                StateProj::Done => panic!("`PollFuture` polled after completion"),
+            }
+        }
+    }
+}
+
+/// Goes from `Submitted` to the start of polling, or gives the response back
+/// if it is final after all.
+type Begun<S, B, R, P> = Result<Pin<Box<Polling<S, B, R, P>>>, Response<R>>;
+
+#[cold]
+#[inline(never)]
+fn begin<S, B, R, P>(
+    state: Pin<&mut State<S, B, R, P>>,
+    response: Response<R>,
+) -> Result<Begun<S, B, R, P>, Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy + Clone,
+{
+    let StateOwned::Submitted {
+        service,
+        shared,
+        submission,
+        ..
+    } = state.project_replace(State::Done)
+    else {
+        unreachable!("called in the state `Submitted` only");
+    };
+    let clock = Clock::start_now();
+    let (sent, uri) = submission.restore();
+    let exchange = Exchange {
+        method: &sent.method,
+        uri: &uri,
+        polling: false,
+    };
+    let reading = exchange
+        .read(
+            response.status(),
+            response.headers(),
+            clock.wall(clock.start()),
+        )
+        .map_err(Error::bad_location)?;
+    let Reading::Pending(pending) = reading else {
+        return Ok(Err(response));
+    };
+    let session = Session::start(sent, &uri, shared, clock);
+    let mut polling = Box::pin(Polling::new(service, session, clock.start()));
+    polling
+        .as_mut()
+        .pend(pending, uri, response, clock.start())?;
+    Ok(Ok(polling))
+}
+
+impl<S, B, R, P> fmt::Debug for PollFuture<S, B, R, P>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Submitted { .. } => "submitted",
+            State::Polling { .. } => "polling",
+            State::Done => "done",
+        };
+        f.debug_struct("PollFuture").field("state", &state).finish()
+    }
+}

@@ -1,0 +1,15 @@
+//! What is kept of requests that are gone, in case that it is needed.
+//!
+//! Cloning a header value or a URI that nobody has cloned yet allocates, and
+//! nearly no submission is ever polled for. So texts are copied into a buffer
+//! in the future itself, and made into values again once a poll needs them.
+
+mod headers;
+mod names;
+mod text;
+mod uri;
+
+pub(crate) use self::{headers::KeptHeaders, names::may_be_kept, text::KeptText, uri::KeptUri};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Which headers of a submission its polls carry too.
+
+use http::{
+    HeaderName,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, TE, USER_AGENT,
+    },
+};
+
+/// The names that are kept without being asked for.
+pub(super) static DEFAULT: [HeaderName; 12] = [
+    TE,
+    HOST,
+    ACCEPT,
+    COOKIE,
+    HeaderName::from_static("baggage"),
+    USER_AGENT,
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("grpc-timeout"),
+    AUTHORIZATION,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+];
+
+pub(super) const COOKIE_AT: u16 = 3;
+
+/// Kept, but not for polls: it is the deadline of the call.
+pub(super) const GRPC_TIMEOUT_AT: u16 = 8;
+
+/// From here on, an index means the user's own names.
+const OWN: u16 = 0x100;
+
+/// The index of `name` in [`DEFAULT`].
+///
+/// Asked for every header of every submission. Told by length first, a name
+/// is compared to texts of its own length only, and without a call.
+#[inline]
+pub(super) fn kept_by_default(name: &str) -> Option<u16> {
+    match name.len() {
+        2 if name == "te" => Some(0),
+        4 if name == "host" => Some(1),
+        6 if name == "accept" => Some(2),
+        6 if name == "cookie" => Some(COOKIE_AT),
+        7 if name == "baggage" => Some(4),
+        10 if name == "user-agent" => Some(5),
+        10 if name == "tracestate" => Some(6),
+        11 if name == "traceparent" => Some(7),
+        12 if name == "grpc-timeout" => Some(GRPC_TIMEOUT_AT),
+        13 if name == "authorization" => Some(9),
+        15 if name == "accept-encoding" => Some(10),
+        15 if name == "accept-language" => Some(11),
+        _ => None,
+    }
+}
+
+/// Whether a user may have `name` kept. What describes the submission's own
+/// body, its connection or its once-only nature means something else, or
+/// something harmful, on a poll.
+pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    !name.starts_with("content-")
+        && !matches!(
+            name,
+            "connection"
+                | "expect"
+                | "grpc-timeout"
+                | "idempotency-key"
+                | "keep-alive"
+                | "prefer"
+                | "proxy-connection"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+}
+
+/// The index of `name`, if it is on the list or among the user's `own`.
+#[inline]
+pub(super) fn index_of(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
+    match kept_by_default(name.as_str()) {
+        None if own.is_empty() => None,
+        None => {
+            let at = own.iter().position(|kept| kept == name)?;
+            u16::try_from(at).ok()?.checked_add(OWN)
+        }
+        index => index,
+    }
+}
+
+/// The name of an index from [`index_of`].
+pub(super) fn name_of(index: u16, own: &[HeaderName]) -> &HeaderName {
+    match index.checked_sub(OWN) {
+        Some(at) => &own[usize::from(at)],
+        None => &DEFAULT[usize::from(index)],
+    }
+}

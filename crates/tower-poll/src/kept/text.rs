@@ -1,0 +1,119 @@
+//! Keeping a submission's URI and headers as text.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Uri,
+    uri::{Authority, Parts, PathAndQuery, Scheme},
+};
+
+use super::{
+    headers::{Head, KeptHeaders},
+    names::index_of,
+};
+
+/// How much text is kept without an allocation.
+const INLINE: usize = 128;
+
+/// The texts: the parts of a URI, then a record for each header, in the order
+/// of the submission. A record is a [`Head`] and a value.
+pub(crate) struct KeptText {
+    inline: [u8; INLINE],
+    used: usize,
+    /// All of it, once there was more than `inline` has room for.
+    spilled: Vec<u8>,
+    /// The lengths of scheme, authority and path; none is longer than
+    /// `http` lets a URI be, which is 64 KiB.
+    uri: [u16; 3],
+}
+
+impl KeptText {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            inline: [0; INLINE],
+            used: 0,
+            spilled: Vec::new(),
+            uri: [0; 3],
+        }
+    }
+
+    /// Keeps the URI. To be called once, before headers are offered.
+    #[inline]
+    pub(crate) fn put_uri(&mut self, uri: &Uri) {
+        if let Some(scheme) = uri.scheme_str() {
+            self.uri[0] = self.push([], scheme.as_bytes());
+        }
+        if let Some(authority) = uri.authority() {
+            self.uri[1] = self.push([], authority.as_str().as_bytes());
+        }
+        if let Some(path) = uri.path_and_query() {
+            self.uri[2] = self.push([], path.as_str().as_bytes());
+        }
+    }
+
+    /// Keeps `value` if its name is on the list, or among the user's `own`.
+    #[inline]
+    pub(crate) fn offer(&mut self, name: &HeaderName, value: &HeaderValue, own: &[HeaderName]) {
+        if let Some(index) = index_of(name, own) {
+            self.push(Head::new(index, value).0, value.as_bytes());
+        }
+    }
+
+    /// Gives the length of `value`.
+    #[inline]
+    fn push<const N: usize>(&mut self, head: [u8; N], value: &[u8]) -> u16 {
+        let end = self.used + N + value.len();
+        match self.inline.get_mut(self.used..end) {
+            Some(room) => {
+                let (room_for_head, room) = room.split_at_mut(N);
+                room_for_head.copy_from_slice(&head);
+                room.copy_from_slice(value);
+            }
+            None => self.spill(&head, value),
+        }
+        self.used = end;
+        value.len() as u16
+    }
+
+    #[cold]
+    fn spill(&mut self, head: &[u8], value: &[u8]) {
+        let all = &mut self.spilled;
+        if all.is_empty() {
+            all.reserve(4 * INLINE.max(value.len()));
+            all.extend_from_slice(&self.inline[..self.used]);
+        }
+        all.extend_from_slice(head);
+        all.extend_from_slice(value);
+    }
+
+    /// The URI and the headers. Both share one allocation.
+    pub(crate) fn share(self) -> (Uri, KeptHeaders) {
+        let lengths = self.uri;
+        let mut records = Bytes::from_owner(self);
+        let [scheme, authority, path] = lengths
+            .map(|length| Some(records.split_to(length.into())).filter(|text| !text.is_empty()));
+        // The texts are those of parts of a URI, and make a URI.
+        let mut parts = Parts::default();
+        parts.scheme = scheme.and_then(|text| Scheme::try_from(&*text).ok());
+        parts.authority = authority.and_then(|text| Authority::from_maybe_shared(text).ok());
+        parts.path_and_query = path.and_then(|text| PathAndQuery::from_maybe_shared(text).ok());
+        (
+            Uri::from_parts(parts).unwrap_or_default(),
+            KeptHeaders::new(records),
+        )
+    }
+}
+
+impl AsRef<[u8]> for KeptText {
+    fn as_ref(&self) -> &[u8] {
+        self.inline.get(..self.used).unwrap_or(&self.spilled)
+    }
+}
+
+impl fmt::Debug for KeptText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptText").finish_non_exhaustive()
+    }
+}

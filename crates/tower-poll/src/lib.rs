@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod clock;
+mod config;
+mod cookies;
+mod drain;
+mod error;
+mod future;
+mod grpc_timeout;
+mod kept;
+mod layer;
+mod origin;
+mod pending_job;
+pub mod policy;
+mod polling;
+mod prefer_async;
+mod redact;
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub mod reqwest;
+mod service;
+mod session;
+mod submission;
+
+/// The words of the protocol: job states, problem documents and the like.
+pub use http_polling;
+
+pub use error::Error;
+pub use future::PollFuture;
+pub use layer::PollLayer;
+pub use pending_job::PendingJob;
+pub use policy::{Hop, PollPolicy, PollPolicyExt, Refusal, StandardPolicy};
+pub use prefer_async::PreferAsync;
+pub use service::PollService;

@@ -1,0 +1,192 @@
+//! What a policy sees.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, Uri};
+use http_polling::{JobState, is_downgrade};
+
+use crate::origin::same_origin;
+
+/// One step of a call: a pending answer, and the poll that it asks for.
+///
+/// Both URLs are those that the layer would use, resolved. They may be
+/// path-only, where the submission's URI was.
+///
+/// ```
+/// use http::{HeaderMap, StatusCode, Uri};
+/// use tower_poll::Hop;
+///
+/// // The layer makes these. To test a policy of your own:
+/// let from = Uri::from_static("https://example.com/report");
+/// let to = Uri::from_static("https://elsewhere.example/work/1");
+/// let headers = HeaderMap::new();
+/// let hop = Hop::new(&from, &to, StatusCode::SEE_OTHER, &headers).with_poll(3);
+/// assert!(hop.is_cross_origin());
+/// assert_eq!(hop.poll(), 3);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Hop<'a> {
+    pub(crate) poll: u32,
+    pub(crate) submission: &'a Uri,
+    pub(crate) from: &'a Uri,
+    pub(crate) to: &'a Uri,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) state: Option<JobState>,
+    pub(crate) elapsed: Duration,
+    pub(crate) remaining: Duration,
+}
+
+impl<'a> Hop<'a> {
+    /// The first hop of a call whose submission, to `from`, was answered with
+    /// `status` and `headers` and is to be polled at `to`: no delay asked, no
+    /// job state told, no time passed, no deadline.
+    #[must_use]
+    pub fn new(from: &'a Uri, to: &'a Uri, status: StatusCode, headers: &'a HeaderMap) -> Self {
+        Self {
+            poll: 1,
+            submission: from,
+            from,
+            to,
+            status,
+            headers,
+            retry_after: None,
+            state: None,
+            elapsed: Duration::ZERO,
+            remaining: Duration::MAX,
+        }
+    }
+
+    /// Sets [`poll`](Self::poll).
+    #[must_use]
+    pub fn with_poll(self, poll: u32) -> Self {
+        Self { poll, ..self }
+    }
+
+    /// Sets [`submission`](Self::submission).
+    #[must_use]
+    pub fn with_submission(self, submission: &'a Uri) -> Self {
+        Self { submission, ..self }
+    }
+
+    /// Sets [`retry_after`](Self::retry_after).
+    #[must_use]
+    pub fn with_retry_after(self, delay: Duration) -> Self {
+        Self {
+            retry_after: Some(delay),
+            ..self
+        }
+    }
+
+    /// Sets [`state`](Self::state).
+    #[must_use]
+    pub fn with_state(self, state: JobState) -> Self {
+        Self {
+            state: Some(state),
+            ..self
+        }
+    }
+
+    /// Sets [`elapsed`](Self::elapsed) and [`remaining`](Self::remaining).
+    #[must_use]
+    pub fn with_times(self, elapsed: Duration, remaining: Duration) -> Self {
+        Self {
+            elapsed,
+            remaining,
+            ..self
+        }
+    }
+
+    /// Which poll this would be. The first is 1.
+    #[must_use]
+    pub fn poll(&self) -> u32 {
+        self.poll
+    }
+
+    /// The origin of the submission, as a URI without a path of its own.
+    #[must_use]
+    pub fn submission(&self) -> &'a Uri {
+        self.submission
+    }
+
+    /// The URL that gave the pending answer.
+    #[must_use]
+    pub fn from(&self) -> &'a Uri {
+        self.from
+    }
+
+    /// The URL to be polled. It may be the same.
+    #[must_use]
+    pub fn to(&self) -> &'a Uri {
+        self.to
+    }
+
+    /// The status of the pending answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers of the pending answer.
+    #[must_use]
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// How long the server asks to wait (RFC 9110, section 10.2.3), if it
+    /// does. The server's word: zero and a century are possible.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Where the job stands, if the server said so by `Job-Status`.
+    #[must_use]
+    pub fn state(&self) -> Option<JobState> {
+        self.state
+    }
+
+    /// How long ago the submission was sent.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// How long it is to the deadline of the call.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.remaining
+    }
+
+    /// Whether the URL to be polled is of another origin (RFC 6454) than the
+    /// submission was.
+    #[must_use]
+    pub fn is_cross_origin(&self) -> bool {
+        !same_origin(self.submission, self.to)
+    }
+
+    /// Whether this hop would go from https to http.
+    #[must_use]
+    pub fn is_downgrade(&self) -> bool {
+        is_downgrade(self.from, self.to)
+    }
+}
+
+impl std::fmt::Debug for Hop<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use crate::redact::Redacted;
+
+        // Headers and whole URLs may hold secrets.
+        f.debug_struct("Hop")
+            .field("poll", &self.poll)
+            .field("from", &Redacted(self.from))
+            .field("to", &Redacted(self.to))
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("state", &self.state)
+            .field("elapsed", &self.elapsed)
+            .field("remaining", &self.remaining)
+            .finish_non_exhaustive()
+    }
+}

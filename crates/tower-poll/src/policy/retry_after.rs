@@ -1,0 +1,119 @@
+//! The server's delay, or one's own.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use http_polling::JobState;
+
+use super::{Hop, PollPolicy, Refusal};
+
+type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
+
+/// Waits as long as the server asks, and backs off exponentially where it
+/// does not ask.
+///
+/// The server's `retry-after-ms`, `x-ms-retry-after-ms` or `Retry-After` is
+/// read anew from each pending answer. Without it, the first wait is 1 s,
+/// each later one 1.5 times as long, up to 30 s. A poll that is redirected to
+/// a different URL without a delay and without `Job-Status` is followed with
+/// no delay of its own, as a redirect would be.
+///
+/// It neither limits nor spreads what the server says, and follows anywhere:
+/// add [`clamp`](super::PollPolicyExt::clamp),
+/// [`jitter`](super::PollPolicyExt::jitter) and
+/// [`same_origin`](super::PollPolicyExt::same_origin), or use
+/// [`StandardPolicy`](super::StandardPolicy).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_poll::policy::RetryAfter;
+///
+/// let policy = RetryAfter::new().backoff(Duration::from_millis(50), 2.0, Duration::from_secs(5));
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct RetryAfter {
+    first: Duration,
+    longest: Duration,
+    factor: f32,
+    /// Made when it is first needed: most servers name their delays.
+    backoff: Option<Box<Backoff>>,
+}
+
+impl RetryAfter {
+    /// With the default backoff: 1 s, times 1.5, up to 30 s.
+    pub fn new() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(30),
+            factor: 1.5,
+            backoff: None,
+        }
+    }
+
+    /// Sets the waits where the server names none: the `first`, the `factor`
+    /// from each to the next (at least 1), and the `longest`.
+    pub fn backoff(self, first: Duration, factor: f32, longest: Duration) -> Self {
+        Self {
+            first,
+            longest,
+            factor: factor.max(1.0),
+            backoff: None,
+        }
+    }
+
+    fn back_off(&mut self) -> Duration {
+        let Self {
+            first,
+            longest,
+            factor,
+            ..
+        } = *self;
+        let backoff = self.backoff.get_or_insert_with(|| {
+            let builder = ExponentialBuilder::new()
+                .with_min_delay(first)
+                .with_max_delay(longest)
+                .with_factor(factor)
+                .without_max_times();
+            Box::new(builder.build())
+        });
+        backoff.next().unwrap_or(longest)
+    }
+}
+
+impl Default for RetryAfter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clone for RetryAfter {
+    /// The clone starts its backoff anew: it is for another call.
+    fn clone(&self) -> Self {
+        Self {
+            backoff: None,
+            ..*self
+        }
+    }
+}
+
+impl PollPolicy for RetryAfter {
+    fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
+        Ok(match hop.retry_after() {
+            Some(delay) => delay,
+            None if is_redirected_poll(hop) => Duration::ZERO,
+            None => self.back_off(),
+        })
+    }
+
+    fn prepares_polls(&self) -> bool {
+        false
+    }
+}
+
+fn is_redirected_poll(hop: &Hop<'_>) -> bool {
+    hop.poll() > 1
+        && hop.status().is_redirection()
+        && !hop.state().is_some_and(JobState::is_pending)
+        && hop.from() != hop.to()
+}

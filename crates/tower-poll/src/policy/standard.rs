@@ -1,0 +1,125 @@
+//! The policy of a layer that was told nothing.
+
+use std::time::Duration;
+
+use http::Uri;
+
+use super::{
+    Hop, Jitter, PollPolicy, Refusal, RetryAfter,
+    adapters::clamp,
+    origin::{downgraded, left_origin},
+};
+use crate::origin::same_origin;
+
+/// Waits as long as the server asks, within bounds, and stays on the origin
+/// of the submission.
+///
+/// - The delay is that of [`RetryAfter`], kept within 100 ms and 60 s, then
+///   made up to a fifth longer at random.
+/// - A poll on another origin (scheme, host, port) is refused, unless the
+///   origin was [allowed](Self::cross_origin). One from https to http is
+///   always refused.
+///
+/// ```
+/// use std::time::Duration;
+/// use http::Uri;
+/// use tower_poll::StandardPolicy;
+///
+/// let policy = StandardPolicy::new()
+///     .min_delay(Duration::from_millis(20))
+///     .max_delay(Duration::from_secs(5))
+///     .cross_origin([Uri::from_static("https://jobs.example.com")]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct StandardPolicy {
+    pace: RetryAfter,
+    min_delay: Duration,
+    max_delay: Duration,
+    jitter: Jitter,
+    allowed: Vec<Uri>,
+}
+
+impl StandardPolicy {
+    /// With the defaults named [above](Self).
+    pub fn new() -> Self {
+        Self {
+            pace: RetryAfter::new(),
+            min_delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(60),
+            jitter: Jitter::default(),
+            allowed: Vec::new(),
+        }
+    }
+
+    /// The shortest delay, whatever the server asks for. 100 ms by default.
+    /// It goes before the longest, where it is greater.
+    pub fn min_delay(self, min_delay: Duration) -> Self {
+        Self { min_delay, ..self }
+    }
+
+    /// The longest delay before jitter, whatever the server asks for. 60 s by
+    /// default.
+    pub fn max_delay(self, max_delay: Duration) -> Self {
+        Self { max_delay, ..self }
+    }
+
+    /// How delays are chosen where the server names none. See
+    /// [`RetryAfter::backoff`].
+    pub fn backoff(self, first: Duration, factor: f32, longest: Duration) -> Self {
+        Self {
+            pace: self.pace.backoff(first, factor, longest),
+            ..self
+        }
+    }
+
+    /// How much delays are spread. Up to a fifth by default.
+    pub fn jitter(self, jitter: Jitter) -> Self {
+        Self { jitter, ..self }
+    }
+
+    /// Takes every delay as it is. For tests; in production it sends clients
+    /// that were told the same delay back in one burst.
+    pub fn without_jitter(self) -> Self {
+        self.jitter(Jitter::up_to(0.0))
+    }
+
+    /// Allows polls on these origins beside that of the submission. Of each
+    /// URI, scheme, host and port count.
+    ///
+    /// Credentials do not go along: see [`PollLayer`](crate::PollLayer).
+    pub fn cross_origin(mut self, allowed: impl IntoIterator<Item = Uri>) -> Self {
+        self.allowed.extend(allowed);
+        self
+    }
+
+    fn judge(&self, hop: &Hop<'_>) -> Result<(), Refusal> {
+        if hop.is_downgrade() {
+            return Err(downgraded());
+        }
+        let is_allowed = |to| self.allowed.iter().any(|origin| same_origin(origin, to));
+        if hop.is_cross_origin() && !is_allowed(hop.to()) {
+            return Err(left_origin());
+        }
+        Ok(())
+    }
+}
+
+impl Default for StandardPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PollPolicy for StandardPolicy {
+    fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
+        self.judge(hop)?;
+        let asked = self.pace.next(hop)?;
+        let delay = clamp(asked, &(self.min_delay..=self.max_delay));
+        Ok(self.jitter.spread(delay))
+    }
+
+    fn prepares_polls(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,11 @@
+//! What the layer promises to the service beneath and to the caller above.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod asking;
+mod dropping;
+mod logging;
+mod passing;
+mod readiness;
+mod timing;

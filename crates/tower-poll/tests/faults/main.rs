@@ -1,0 +1,11 @@
+//! What a server, or somebody in its place, may do to a client, and what
+//! comes of it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bodies;
+mod endings;
+mod locations;
+mod origins;
+mod pacing;
