@@ -1,0 +1,58 @@
+//! The client: hyper-util's, beneath `PollLayer`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::ensure;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tower::{ServiceBuilder, ServiceExt};
+use tower_poll::PollLayer;
+
+use crate::{
+    display::ProgressDisplay,
+    watch::{Exchange, WatchLayer},
+};
+
+/// Has `input` compressed at `url`. Returns the result and what went over the wire for it.
+pub(crate) async fn compress(url: &str, input: Bytes) -> anyhow::Result<(Bytes, Vec<Exchange>)> {
+    let display = ProgressDisplay::new();
+    let exchanges = Arc::new(Mutex::new(Vec::new()));
+    let watch = WatchLayer::new({
+        let display = display.clone();
+        let exchanges = exchanges.clone();
+        move |exchange: Exchange| {
+            display.show(&exchange);
+            exchanges
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(exchange);
+        }
+    });
+
+    let client = ServiceBuilder::new()
+        // One poll a second, for as long as the layer's deadline of an hour.
+        .layer(PollLayer::new().max_polls(3600))
+        .layer(watch)
+        .service(Client::builder(TokioExecutor::new()).build_http());
+
+    let request = Request::post(url).body(Full::new(input))?;
+    let response = client.oneshot(request).await;
+    display.finish();
+    let response = response?;
+    let status = response.status();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(anyhow::Error::from_boxed)?
+        .to_bytes();
+    ensure!(
+        status.is_success(),
+        "the server answered {status}: {}",
+        String::from_utf8_lossy(&body),
+    );
+    let exchanges = std::mem::take(&mut *exchanges.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((body, exchanges))
+}

@@ -1,0 +1,82 @@
+//! The file that is compressed, and the one that the result goes to.
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+
+pub(crate) struct Files {
+    pub(crate) input: PathBuf,
+    pub(crate) output: PathBuf,
+    /// Whether what is there already may be lost.
+    replace: bool,
+}
+
+impl Files {
+    /// What the command line asks for. Nothing is replaced that was not named: `FILE.xz` may be a
+    /// file of somebody's.
+    pub(crate) fn choose(file: Option<PathBuf>, output: Option<PathBuf>) -> anyhow::Result<Self> {
+        let (input, directory) = match file {
+            Some(file) => (file, None),
+            None => (lock_file(), Some(env::temp_dir())),
+        };
+        let replace = output.is_some() || directory.is_some();
+        let output = match output {
+            Some(output) => output,
+            None => {
+                let mut name = input.file_name().unwrap_or_default().to_owned();
+                name.push(".xz");
+                directory.unwrap_or_default().join(name)
+            }
+        };
+        let there = output.exists();
+        ensure!(
+            replace || !there,
+            "{} is there already, name another by --output",
+            output.display()
+        );
+        Ok(Self {
+            input,
+            output,
+            replace,
+        })
+    }
+
+    pub(crate) fn read(&self) -> anyhow::Result<Bytes> {
+        let contents = fs::read(&self.input);
+        let contents = contents.with_context(|| format!("cannot read {}", self.input.display()))?;
+        Ok(contents.into())
+    }
+
+    pub(crate) fn save(&self, contents: &[u8]) -> anyhow::Result<()> {
+        File::options()
+            .write(true)
+            .create(self.replace)
+            .truncate(self.replace)
+            .create_new(!self.replace)
+            .open(&self.output)
+            .and_then(|mut file| file.write_all(contents))
+            .with_context(|| format!("cannot write {}", self.output.display()))
+    }
+
+    /// Decompresses what was saved.
+    pub(crate) fn decompress(&self) -> anyhow::Result<Vec<u8>> {
+        let mut contents = Vec::new();
+        File::open(&self.output)
+            .and_then(|file| io::copy(&mut liblzma::read::XzDecoder::new(file), &mut contents))
+            .with_context(|| format!("cannot decompress {}", self.output.display()))?;
+        Ok(contents)
+    }
+}
+
+/// The lock file of this workspace, wherever it is run from.
+fn lock_file() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = package.ancestors().nth(2).unwrap_or(package);
+    workspace.join("Cargo.lock")
+}

@@ -1,0 +1,86 @@
+//! One request, one response, and a slow server in between.
+//!
+//! ```text
+//! cargo run -p quickstart -- FILE
+//! ```
+//!
+//! A server compresses the file as hard as xz can, which takes its time, so it answers early and
+//! lets itself be polled. A client posts the file and gets the compressed one back. Neither of
+//! them has a line about polling: it is all in one layer each.
+//!
+//! - [`server`] is an axum handler beneath `AsyncJobLayer`,
+//! - [`client`] is hyper-util's client beneath `PollLayer`,
+//! - [`watch`] is a layer between `PollLayer` and the client that looks at each exchange, for the
+//!   progress bar and the timeline at the end.
+
+mod client;
+mod display;
+mod files;
+mod server;
+mod watch;
+
+use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::ensure;
+use clap::Parser;
+use tokio::net::TcpListener;
+
+use self::files::Files;
+
+/// Up to about this many bytes are compressed within the server's inline wait of a second.
+const TOO_QUICK: usize = 4 << 20;
+
+/// Has a slow server compress a file, and polls for the result.
+#[derive(Parser)]
+struct Args {
+    /// The file to compress; without one, the Cargo.lock of this workspace.
+    file: Option<PathBuf>,
+    /// Where to save the result, replacing what is there. Default: FILE.xz in the current
+    /// directory; without a FILE, in the directory for temporary files.
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let files = Files::choose(args.file, args.output)?;
+    let input = files.read()?;
+    println!("{}: {} bytes", files.input.display(), input.len());
+
+    let mut inline_wait = Duration::from_secs(1);
+    if input.len() < TOO_QUICK {
+        inline_wait = Duration::ZERO;
+        println!("so little is done too soon to be deferred, so the inline wait is set to zero");
+    }
+
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}/compress", listener.local_addr()?);
+    let app = server::app(input.len(), inline_wait)?;
+    tokio::spawn(axum::serve(listener, app).into_future());
+
+    let (compressed, exchanges) = client::compress(&url, input.clone()).await?;
+
+    files.save(&compressed)?;
+    println!(
+        "saved as {}: {} bytes",
+        files.output.display(),
+        compressed.len()
+    );
+    ensure!(
+        files.decompress()? == input,
+        "what was saved does not decompress to the input"
+    );
+    println!("decompressed and compared: the same as the input\n");
+    display::print_timeline(&exchanges);
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The server: a handler that takes long, beneath `AsyncJobLayer`.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, extract::DefaultBodyLimit, routing::post};
+use bytes::Bytes;
+use http::StatusCode;
+use liblzma::{
+    stream::{Check, PRESET_EXTREME, Stream},
+    write::XzEncoder,
+};
+use tower_async_job::{AsyncJobLayer, ConfigError, HalfElapsed, JobContext, store::MemoryStore};
+
+/// After how many bytes of input progress is reported.
+const CHUNK: usize = 64 << 10;
+
+/// A server for uploads of up to `size` bytes, which answers inline what is done within
+/// `inline_wait`, and makes a job of the rest.
+pub(crate) fn app(size: usize, inline_wait: Duration) -> Result<Router, ConfigError> {
+    // What cannot be compressed grows a little.
+    let result = size + size / 1024 + 1024;
+    let store = MemoryStore::builder()
+        .max_bytes(2 * result + (1 << 20))
+        .build();
+    let jobs = AsyncJobLayer::builder()
+        .inline_wait(inline_wait)
+        .request_spool(size)
+        .result_limit(result)
+        .store(Arc::new(store))
+        // A bar that moves is worth a poll a second; the default leaves up to a minute.
+        .estimator(HalfElapsed::between(
+            Duration::from_millis(200),
+            Duration::from_secs(1),
+        ))
+        .build()?;
+    Ok(Router::new()
+        .route("/compress", post(compress))
+        .layer(DefaultBodyLimit::disable())
+        .layer(jobs))
+}
+
+async fn compress(job: JobContext, input: Bytes) -> Result<Vec<u8>, (StatusCode, String)> {
+    // The work would block the runtime's thread, so it has one of its own.
+    let work = tokio::task::spawn_blocking(move || xz(&input, &job));
+    work.await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+fn xz(input: &[u8], job: &JobContext) -> io::Result<Vec<u8>> {
+    job.message("compressing");
+    let slowest = Stream::new_easy_encoder(9 | PRESET_EXTREME, Check::Crc64)?;
+    let mut encoder = XzEncoder::new_stream(Vec::new(), slowest);
+    for chunk in input.chunks(CHUNK) {
+        // A thread cannot be stopped from outside; it has to ask.
+        if job.is_cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        encoder.write_all(chunk)?;
+        job.progress_of(encoder.total_in(), input.len() as u64);
+    }
+    encoder.finish()
+}

@@ -1,0 +1,141 @@
+//! A layer to look through: it tells of each exchange, and changes none.
+//!
+//! It stands beneath `PollLayer`, where every poll passes as a request of its own; above it there
+//! would be one request and one response. `PollLayer` discards the bodies of pending answers.
+//! They are status documents, which say how far the job is, so they are read here first and then
+//! passed on.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    header::{LOCATION, RETRY_AFTER},
+};
+use http_body_util::{BodyExt, Either, Full, Limited};
+use http_polling::{JobState, RETRY_AFTER_MS, StatusDocument};
+use hyper::body::{Body, Incoming};
+use tower::{Layer, Service};
+
+/// The largest status document that is read.
+const DOCUMENT_LIMIT: usize = 64 << 10;
+
+/// A request and what is of interest in its answer.
+pub(crate) struct Exchange {
+    /// When the request was sent, since the layer was made.
+    pub(crate) sent: Duration,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) status: StatusCode,
+    pub(crate) job: Option<JobState>,
+    pub(crate) location: Option<String>,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) retry_after_ms: Option<String>,
+    /// The body of a pending answer.
+    pub(crate) document: Option<StatusDocument>,
+}
+
+type Tell = Arc<dyn Fn(Exchange) + Send + Sync>;
+
+/// Tells of each exchange.
+#[derive(Clone)]
+pub(crate) struct WatchLayer {
+    start: Instant,
+    tell: Tell,
+}
+
+impl WatchLayer {
+    pub(crate) fn new(tell: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
+        Self {
+            start: Instant::now(),
+            tell: Arc::new(tell),
+        }
+    }
+}
+
+impl<S> Layer<S> for WatchLayer {
+    type Service = Watch<S>;
+
+    fn layer(&self, inner: S) -> Watch<S> {
+        Watch {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Watch<S> {
+    inner: S,
+    layer: WatchLayer,
+}
+
+impl<S, B> Service<Request<B>> for Watch<S>
+where
+    S: Service<Request<B>, Response = Response<Incoming>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Either<Full<Bytes>, Incoming>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let WatchLayer { start, tell } = self.layer.clone();
+        let sent = start.elapsed();
+        let method = request.method().clone();
+        let uri = request.uri().clone();
+        let response = self.inner.call(request);
+        Box::pin(async move {
+            let (head, body) = response.await?.into_parts();
+            let job = JobState::from_headers(&head.headers);
+            let (document, body) = match job {
+                Some(state) if state.is_pending() => {
+                    let json = read(body).await;
+                    (
+                        StatusDocument::from_json(&json).ok(),
+                        Either::Left(Full::new(json)),
+                    )
+                }
+                _ => (None, Either::Right(body)),
+            };
+            tell(Exchange {
+                sent,
+                method,
+                uri,
+                status: head.status,
+                job,
+                location: text(&head.headers, LOCATION),
+                retry_after: text(&head.headers, RETRY_AFTER),
+                retry_after_ms: text(&head.headers, RETRY_AFTER_MS),
+                document,
+            });
+            Ok(Response::from_parts(head, body))
+        })
+    }
+}
+
+/// The body, or nothing if it is too long or breaks off: no part of it is worth a failed call.
+async fn read<B>(body: B) -> Bytes
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<tower::BoxError>,
+{
+    match Limited::new(body, DOCUMENT_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => Bytes::new(),
+    }
+}
+
+fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}

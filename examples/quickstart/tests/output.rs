@@ -1,0 +1,86 @@
+//! Runs the example and reads what it prints.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn quickstart() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_quickstart"))
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[track_caller]
+fn printed(output: &Output) -> String {
+    let printed = String::from_utf8(output.stdout.clone()).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}\n{errors}");
+    assert!(printed.contains("the same as the input"), "{printed}");
+    printed
+}
+
+#[test]
+fn a_file_is_compressed_by_way_of_polls() {
+    let saved = path("Cargo.lock.xz");
+    let output = quickstart().arg("--output").arg(&saved).output().unwrap();
+    let printed = printed(&output);
+    assert!(printed.contains(saved.to_str().unwrap()), "{printed}");
+    assert!(fs::read(&saved).unwrap().starts_with(b"\xfd7zXZ\0"));
+
+    let lines = printed
+        .lines()
+        .skip_while(|line| !line.contains("Job-Status"));
+    let timeline: Vec<&str> = lines.skip(1).collect();
+    let (first, last) = (timeline.first().unwrap(), timeline.last().unwrap());
+    assert!(first.contains("POST") && first.contains("303"), "{printed}");
+    assert!(
+        first.contains("running") && first.contains("/work/"),
+        "{printed}"
+    );
+    assert!(last.contains("GET") && last.contains("200"), "{printed}");
+    assert!(last.contains("done"), "{printed}");
+    // Standard error is no terminal here, so progress is told in lines.
+    assert!(String::from_utf8_lossy(&output.stderr).contains("running"));
+}
+
+#[test]
+fn an_empty_file_comes_back_as_it_is() {
+    let (file, saved) = (path("empty"), path("empty.xz"));
+    fs::write(&file, "").unwrap();
+    let output = quickstart()
+        .arg(&file)
+        .arg("--output")
+        .arg(&saved)
+        .output()
+        .unwrap();
+    printed(&output);
+}
+
+#[test]
+fn a_result_is_not_put_in_place_of_another_file_unasked() {
+    let directory = path("occupied");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("file"), "new").unwrap();
+    fs::write(directory.join("file.xz"), "old").unwrap();
+    let output = quickstart()
+        .current_dir(&directory)
+        .arg("file")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("file.xz is there already"), "{error}");
+    assert_eq!(fs::read(directory.join("file.xz")).unwrap(), b"old");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let output = quickstart().arg("no/such/file").output().unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("cannot read no/such/file"), "{error}");
+}
