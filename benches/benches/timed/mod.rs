@@ -1,0 +1,39 @@
+//! Cases under Criterion.
+
+use std::time::{Duration, Instant};
+
+use benches::Entry;
+use criterion::Criterion;
+
+/// So many iterations at most between two resets: cases may leave something behind.
+const CHUNK: u64 = 1_000;
+
+/// Short runs: there are many cases, and it is their ratios that matter.
+pub(crate) fn short() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(40)
+}
+
+/// The times of the cases.
+pub(crate) fn cases(criterion: &mut Criterion, entries: impl IntoIterator<Item = Entry>) {
+    for entry in entries {
+        let mut case = (entry.make)();
+        criterion.bench_function(entry.name, |bencher| {
+            bencher.iter_custom(|iterations| {
+                let mut spent = Duration::ZERO;
+                let mut left = iterations;
+                while left > 0 {
+                    let chunk = left.min(CHUNK);
+                    let begun = Instant::now();
+                    case.run(chunk);
+                    spent += begun.elapsed();
+                    case.reset();
+                    left -= chunk;
+                }
+                spent
+            });
+        });
+    }
+}

@@ -1,0 +1,78 @@
+//! What `costs` runs in processes of their own: each case under callgrind, and what is held in
+//! memory, with the allocator of the system.
+
+use std::{env, hint::black_box, time::Instant};
+
+use benches::{Case, entries, memory};
+
+/// How often a case is done before it is counted.
+const WARM_UP: u64 = 50;
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["count", name, iterations] => {
+            let mut case = made(name);
+            let iterations = iterations.parse().expect("a number of iterations");
+            counted_region(&mut *case, iterations);
+        }
+        ["hold", name] => {
+            let held = memory::held().into_iter().find(|held| held.name == name);
+            let held = held.expect("the name of something to hold");
+            let runtime = memory::warm_runtime();
+            let before = memory::resident().unwrap_or(0);
+            let kept = (held.make)(&runtime);
+            let after = memory::resident().unwrap_or(0);
+            println!("{}", after.saturating_sub(before));
+            black_box(kept);
+        }
+        ["race", case, peer] => {
+            let (case, peer, ratio) = race(made(case), made(peer));
+            println!("{case} {peer} {ratio}");
+        }
+        _ => {
+            eprintln!("usage: under-measurement count CASE ITERATIONS | hold NAME | race CASE PEER")
+        }
+    }
+}
+
+/// Callgrind collects within this function only, known to it by name.
+#[inline(never)]
+fn counted_region(case: &mut dyn Case, iterations: u64) {
+    black_box(case).run(black_box(iterations));
+}
+
+/// The case of this name, warm.
+fn made(name: &str) -> Box<dyn Case> {
+    let entry = entries().into_iter().find(|entry| entry.name == name);
+    let mut case = (entry.expect("the name of a case").make)();
+    case.run(WARM_UP);
+    case
+}
+
+/// Nanoseconds per iteration of each, and the ratio: medians of many turns, so that what else the
+/// machine does hits both alike.
+fn race(mut case: Box<dyn Case>, mut peer: Box<dyn Case>) -> (f64, f64, f64) {
+    const TURNS: usize = 201;
+    const ITERATIONS: u64 = 100;
+    let timed = |case: &mut dyn Case| {
+        let begun = Instant::now();
+        case.run(ITERATIONS);
+        let spent = begun.elapsed().as_nanos() as f64 / ITERATIONS as f64;
+        case.reset();
+        spent
+    };
+    let turns: Vec<(f64, f64)> = (0..TURNS)
+        .map(|_| (timed(&mut *case), timed(&mut *peer)))
+        .collect();
+    let median = |value: fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<f64> = turns.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        values[TURNS / 2]
+    };
+    (
+        median(|turn| turn.0),
+        median(|turn| turn.1),
+        median(|turn| turn.0 / turn.1),
+    )
+}

@@ -1,0 +1,155 @@
+//! The cases that are measured, each defined once and run by all that measure: Criterion for time,
+//! callgrind for instructions, a counting allocator for allocations and bytes.
+
+use std::{
+    fmt::Debug,
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::Full;
+use tokio::runtime::{Builder, Runtime};
+use tower::Service;
+
+pub mod client;
+pub mod connection;
+pub mod memory;
+pub mod peer;
+pub mod server;
+
+/// The body of all requests and of the responses that are made here.
+pub type Body = Full<Bytes>;
+
+/// Something that is done many times, to know what once costs.
+pub trait Case {
+    /// Does it so many times.
+    fn run(&mut self, iterations: u64);
+
+    /// Forgets what earlier runs left behind. Not measured.
+    fn reset(&mut self) {}
+}
+
+/// A case by name; making it is not measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// `client`, `server` or `connection`, what is done, and with what.
+    pub name: &'static str,
+    /// Sets the case up.
+    pub make: fn() -> Box<dyn Case>,
+}
+
+/// All cases, in the order in which their costs are printed.
+#[must_use]
+pub fn entries() -> Vec<Entry> {
+    [client::entries(), server::entries(), connection::entries()].concat()
+}
+
+/// Calls a service that answers without waiting, as a caller does that waits for its readiness
+/// first.
+///
+/// # Panics
+///
+/// If the service is not ready, or does not answer within a few polls, or fails.
+pub fn exchange<S, B>(service: &mut S, request: Request<B>) -> S::Response
+where
+    S: Service<Request<B>>,
+    S::Error: Debug,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    let Poll::Ready(ready) = service.poll_ready(&mut context) else {
+        panic!("the service is not ready");
+    };
+    ready.expect("the service has not failed");
+    let mut response = pin!(service.call(request));
+    // Some wake themselves between two steps.
+    for _ in 0..4 {
+        if let Poll::Ready(response) = response.as_mut().poll(&mut context) {
+            return response.expect("the service does not fail");
+        }
+    }
+    panic!("the service does not answer at once")
+}
+
+/// What headers a request has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headers {
+    /// None.
+    Zero,
+    /// Accept and User-Agent, made at run time as from the network.
+    Two,
+    /// Eight, made at run time.
+    Eight,
+    /// The same eight from static text, which clone without an allocation.
+    EightStatic,
+}
+
+static EIGHT: [(HeaderName, &str); 8] = [
+    (header::ACCEPT, "application/json"),
+    (header::USER_AGENT, "measured/1.0"),
+    (header::ACCEPT_ENCODING, "gzip, br"),
+    (header::ACCEPT_LANGUAGE, "en"),
+    (header::AUTHORIZATION, "Bearer 0123456789abcdef"),
+    (header::CONTENT_TYPE, "application/json"),
+    (header::CONTENT_LENGTH, "0"),
+    (header::ORIGIN, "https://app.example"),
+];
+
+impl Headers {
+    /// How many of the eight a poll carries on: all but Content-Type, Content-Length and Origin.
+    pub const KEPT_OF_EIGHT: u64 = 5;
+
+    fn fill(self, headers: &mut HeaderMap) {
+        let (count, made) = match self {
+            Self::Zero => return,
+            Self::Two => (2, true),
+            Self::Eight => (8, true),
+            Self::EightStatic => (8, false),
+        };
+        headers.reserve(count);
+        for (name, value) in &EIGHT[..count] {
+            let value = if made {
+                HeaderValue::from_str(black_box(value)).expect("a valid value")
+            } else {
+                HeaderValue::from_static(value)
+            };
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// A request without body. Its URI is parsed at run time.
+///
+/// # Panics
+///
+/// If the URI is none.
+#[must_use]
+pub fn request(method: Method, uri: &str, headers: Headers) -> Request<Body> {
+    let mut request = Request::new(Body::default());
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::try_from(black_box(uri)).expect("a valid URI");
+    headers.fill(request.headers_mut());
+    request
+}
+
+/// A runtime of one thread, with timers.
+///
+/// # Panics
+///
+/// If the system does not give one.
+#[must_use]
+pub fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
+}
+
+/// Lets all tasks of the current runtime go as far as they can without time passing.
+pub async fn settle() {
+    for _ in 0..16 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,158 @@
+//! Jobs by the ten thousand, held for as long as their memory is being looked at.
+
+use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use http::{
+    Method, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, ETAG},
+};
+use tokio::{runtime::Runtime, sync::Notify, task::yield_now};
+use tower::{Layer, Service, service_fn};
+use tower_async_job::{AsyncJobLayer, JobBody, store::MemoryStore};
+
+use crate::{Body, Headers, peer, request, runtime};
+
+/// How many jobs are made.
+pub const JOBS: usize = 50_000;
+
+/// Something that is to be held in memory many times.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// What it is.
+    pub name: &'static str,
+    /// Makes [`JOBS`] of it in this runtime; they go when the returned value is dropped.
+    pub make: fn(&Runtime) -> Box<dyn Any>,
+}
+
+/// All that is held.
+#[must_use]
+pub fn held() -> Vec<Held> {
+    let held = |name, make| Held { name, make };
+    vec![
+        held("parked job", parked_jobs),
+        held("parked job, no context", parked_jobs_without_context),
+        held("parked, hand-written", parked_by_hand),
+        held("stored result", stored_results),
+        held("stored result, hand-written", stored_by_hand),
+    ]
+}
+
+/// Jobs by the layer. Their handler holds an `Arc` and waits, and has dropped the request.
+fn parked_jobs(runtime: &Runtime) -> Box<dyn Any> {
+    park(runtime, AsyncJobLayer::builder())
+}
+
+fn parked_jobs_without_context(runtime: &Runtime) -> Box<dyn Any> {
+    park(runtime, AsyncJobLayer::builder().without_context())
+}
+
+fn park(runtime: &Runtime, builder: tower_async_job::Builder) -> Box<dyn Any> {
+    let gate = Arc::new(Notify::new());
+    let handler = service_fn({
+        let gate = gate.clone();
+        move |_: Request<JobBody<Body>>| {
+            let gate = gate.clone();
+            async move {
+                gate.notified().await;
+                Ok::<_, Infallible>(Response::new(Body::default()))
+            }
+        }
+    });
+    let layer = builder
+        .inline_wait(Duration::ZERO)
+        .store(Arc::new(MemoryStore::builder().max_jobs(JOBS).build()))
+        .build()
+        .expect("a valid configuration");
+    let mut service = layer.layer(handler);
+    runtime.block_on(async {
+        for _ in 0..JOBS {
+            let Ok(response) = service.call(submission()).await;
+            assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        }
+    });
+    Box::new((service, gate))
+}
+
+/// A task and a map entry each.
+fn parked_by_hand(runtime: &Runtime) -> Box<dyn Any> {
+    let gate = Arc::new(Notify::new());
+    let jobs = peer::Jobs::default();
+    runtime.block_on(async {
+        for _ in 0..JOBS {
+            peer::spawn(&jobs, rand::random(), gate.clone());
+            yield_now().await;
+        }
+    });
+    Box::new((jobs, gate))
+}
+
+/// Results of 1 KiB with two headers, stored one after the other through the layer.
+fn stored_results(runtime: &Runtime) -> Box<dyn Any> {
+    let handler = service_fn(move |_: Request<JobBody<Body>>| async move {
+        // Once in the connection, once while the record is created, once more as a job.
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        let response = Response::builder()
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .header(ETAG, "\"0123456789abcdef\"")
+            .body(Body::from(vec![b'x'; 1024]));
+        Ok::<_, Infallible>(response.expect("a valid response"))
+    });
+    let layer = AsyncJobLayer::builder()
+        .inline_wait(Duration::ZERO)
+        .store(Arc::new(MemoryStore::builder().max_jobs(JOBS).build()))
+        .build()
+        .expect("a valid configuration");
+    let mut service = layer.layer(handler);
+    runtime.block_on(async {
+        for _ in 0..JOBS {
+            let Ok(response) = service.call(submission()).await;
+            assert_eq!(response.status(), StatusCode::SEE_OTHER);
+            layer.idle().await;
+        }
+    });
+    Box::new((service, layer))
+}
+
+/// The same as text of a head and a body in a map.
+fn stored_by_hand(_: &Runtime) -> Box<dyn Any> {
+    let jobs: DashMap<u128, Response<bytes::Bytes>> = DashMap::new();
+    for _ in 0..JOBS {
+        let response = Response::builder()
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .header(ETAG, "\"0123456789abcdef\"")
+            .body(vec![b'x'; 1024].into());
+        jobs.insert(rand::random(), response.expect("a valid response"));
+    }
+    Box::new(jobs)
+}
+
+fn submission() -> Request<Body> {
+    request(Method::POST, "/report", Headers::Zero)
+}
+
+/// Resident bytes of this process, where the system tells.
+#[must_use]
+pub fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// A runtime that has been used, so that its own memory is not counted.
+#[must_use]
+pub fn warm_runtime() -> Runtime {
+    let runtime = runtime();
+    runtime.block_on(async {
+        for _ in 0..64 {
+            tokio::spawn(async {}).await.expect("it cannot fail");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    });
+    runtime
+}
