@@ -131,7 +131,7 @@ impl JobState {
         }
     }
 
-    fn from_bytes(text: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(text: &[u8]) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|state| state.as_str().as_bytes() == text)

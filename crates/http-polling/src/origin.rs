@@ -1,6 +1,6 @@
 //! Origins (RFC 6454).
 
-use http::Uri;
+use http::{Uri, uri::Authority};
 
 /// Whether credentials meant for `a` may be shown to `b`: both have the same
 /// scheme, host and port (RFC 6454, section 5).
@@ -23,6 +23,12 @@ use http::Uri;
 pub fn same_origin(a: &Uri, b: &Uri) -> bool {
     if is_path_only(a) || is_path_only(b) {
         return is_path_only(a) && is_path_only(b);
+    }
+    // Nearly always, the one was resolved against the other, and there is no
+    // port that could be none.
+    if a.scheme().is_some() && a.scheme() == b.scheme() && authority(a) == authority(b) {
+        let is_portless = |text: &str| !text.as_bytes().contains(&b':');
+        return authority(a).is_some_and(is_portless) || Origin::of(a).is_some();
     }
     match (Origin::of(a), Origin::of(b)) {
         (Some(a), Some(b)) => {
@@ -48,7 +54,7 @@ pub fn same_origin(a: &Uri, b: &Uri) -> bool {
 /// ```
 #[must_use]
 pub fn is_downgrade(from: &Uri, to: &Uri) -> bool {
-    has_scheme(from, "https") && has_scheme(to, "http")
+    has_scheme(to, "http") && has_scheme(from, "https")
 }
 
 pub(crate) fn has_scheme(uri: &Uri, scheme: &str) -> bool {
@@ -58,6 +64,10 @@ pub(crate) fn has_scheme(uri: &Uri, scheme: &str) -> bool {
 
 fn is_path_only(uri: &Uri) -> bool {
     uri.scheme().is_none() && uri.authority().is_none()
+}
+
+fn authority(uri: &Uri) -> Option<&str> {
+    uri.authority().map(Authority::as_str)
 }
 
 struct Origin<'a> {

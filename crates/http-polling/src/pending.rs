@@ -1,13 +1,13 @@
 //! Telling a pending answer from a final one.
 
+mod fields;
+
 use std::time::{Duration, SystemTime};
 
-use http::{
-    HeaderMap, HeaderName, Method, StatusCode, Uri,
-    header::{CONTENT_LOCATION, LOCATION},
-};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::{JobState, LocationError, resolve, retry_after};
+use self::fields::{Field, Fields};
+use crate::{JobState, LocationError, resolve};
 
 /// A request, as far as it matters to what its response means.
 ///
@@ -81,7 +81,7 @@ impl Exchange<'_> {
     ///    request was a poll or a GET or HEAD, to the same URI again.
     /// 2. Without one, the answer to a submission is pending if it is
     ///    * 301, 302 or 303, or 307 or 308 to a GET or HEAD, with `Location`
-    ///      and a usable `Retry-After` ([`retry_after`]),
+    ///      and a usable `Retry-After` ([`retry_after`](crate::retry_after())),
     ///    * 202 with `Location`, else `Content-Location`, or
     ///    * 202 with a usable `Retry-After` to a GET or HEAD, which stays
     ///      where it is.
@@ -103,31 +103,33 @@ impl Exchange<'_> {
         headers: &HeaderMap,
         now: SystemTime,
     ) -> Result<Reading, LocationError> {
-        match JobState::from_headers(headers) {
+        let fields = Fields::of(headers);
+        let delay = || fields.retry_after.delay(headers, now);
+        match fields.state() {
             Some(state) if state.is_final() => Ok(Reading::Final(Some(state))),
             Some(state) => {
-                let next = match self.announced(headers)? {
+                let next = match self.announced(&fields)? {
                     Some(uri) => uri,
                     None if self.polling || self.is_safe() => self.uri.clone(),
                     None => return Err(LocationError::Missing),
                 };
-                Ok(self.pending(next, retry_after(headers, now), Some(state)))
+                Ok(self.pending(next, delay(), Some(state)))
             }
-            None if self.polling => self.read_poll(status, headers, now),
-            None => self.read_submission(status, headers, now),
+            None if self.polling => self.read_poll(status, &fields, delay),
+            None => self.read_submission(status, &fields, delay),
         }
     }
 
     fn read_submission(
         &self,
         status: StatusCode,
-        headers: &HeaderMap,
-        now: SystemTime,
+        fields: &Fields<'_>,
+        delay: impl Fn() -> Option<Duration>,
     ) -> Result<Reading, LocationError> {
         let followed = match status {
             StatusCode::ACCEPTED => {
-                let delay = retry_after(headers, now);
-                return Ok(match self.announced(headers)? {
+                let delay = delay();
+                return Ok(match self.announced(fields)? {
                     Some(uri) => self.pending(uri, delay, None),
                     None if self.is_safe() && delay.is_some() => {
                         self.pending(self.uri.clone(), delay, None)
@@ -141,9 +143,8 @@ impl Exchange<'_> {
         };
         // Without a delay it is a plain redirect, and not to be followed here.
         if followed
-            && headers.contains_key(LOCATION)
-            && let Some(delay) = retry_after(headers, now)
-            && let Some(uri) = self.resolved(headers, LOCATION)?
+            && let Some(delay) = delay()
+            && let Some(uri) = self.resolved(fields.location)?
         {
             return Ok(self.pending(uri, Some(delay), None));
         }
@@ -153,27 +154,27 @@ impl Exchange<'_> {
     fn read_poll(
         &self,
         status: StatusCode,
-        headers: &HeaderMap,
-        now: SystemTime,
+        fields: &Fields<'_>,
+        delay: impl Fn() -> Option<Duration>,
     ) -> Result<Reading, LocationError> {
         let next = match status {
-            StatusCode::ACCEPTED => self.announced(headers)?.unwrap_or_else(|| self.uri.clone()),
+            StatusCode::ACCEPTED => self.announced(fields)?.unwrap_or_else(|| self.uri.clone()),
             StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::SEE_OTHER
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT => self
-                .resolved(headers, LOCATION)?
+                .resolved(fields.location)?
                 .ok_or(LocationError::Missing)?,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                return Ok(match retry_after(headers, now) {
+                return Ok(match delay() {
                     Some(delay) => self.pending(self.uri.clone(), Some(delay), None),
                     None => Reading::Final(None),
                 });
             }
             _ => return Ok(Reading::Final(None)),
         };
-        Ok(self.pending(next, retry_after(headers, now), None))
+        Ok(self.pending(next, delay(), None))
     }
 
     fn pending(&self, uri: Uri, retry_after: Option<Duration>, state: Option<JobState>) -> Reading {
@@ -195,23 +196,18 @@ impl Exchange<'_> {
     }
 
     /// `Location`, else `Content-Location`.
-    fn announced(&self, headers: &HeaderMap) -> Result<Option<Uri>, LocationError> {
-        match self.resolved(headers, LOCATION)? {
-            None => self.resolved(headers, CONTENT_LOCATION),
+    fn announced(&self, fields: &Fields<'_>) -> Result<Option<Uri>, LocationError> {
+        match self.resolved(fields.location)? {
+            None => self.resolved(fields.content_location),
             location => Ok(location),
         }
     }
 
-    fn resolved(
-        &self,
-        headers: &HeaderMap,
-        name: HeaderName,
-    ) -> Result<Option<Uri>, LocationError> {
-        let mut values = headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Ok(None),
-            (Some(reference), None) => resolve(self.uri, reference).map(Some),
-            (Some(_), Some(_)) => Err(LocationError::Duplicate),
+    fn resolved(&self, field: Field<'_>) -> Result<Option<Uri>, LocationError> {
+        match field {
+            Field::Absent => Ok(None),
+            Field::Once(reference) => resolve(self.uri, reference).map(Some),
+            Field::Several => Err(LocationError::Duplicate),
         }
     }
 }

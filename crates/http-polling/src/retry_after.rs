@@ -135,17 +135,45 @@ impl RetryAfter {
 /// ```
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS]
-        .iter()
-        .flat_map(|name| headers.get_all(name))
-        .find_map(parse_millis)
-        .or_else(|| {
-            let asked = headers
-                .get_all(RETRY_AFTER)
-                .iter()
-                .find_map(RetryAfter::parse)?;
+    let mut asked = Asked::default();
+    for (name, value) in headers {
+        asked.note(name.as_str(), value);
+    }
+    asked.delay(headers, now)
+}
+
+/// What the fields of one response ask for, noted one by one as they come:
+/// the first usable value of each name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    millis: Option<Duration>,
+    x_ms_millis: Option<Duration>,
+    retry_after: Option<RetryAfter>,
+}
+
+impl Asked {
+    #[inline]
+    pub(crate) fn note(&mut self, name: &str, value: &HeaderValue) {
+        match name {
+            "retry-after" if self.retry_after.is_none() => {
+                self.retry_after = RetryAfter::parse(value);
+            }
+            "retry-after-ms" if self.millis.is_none() => self.millis = parse_millis(value),
+            "x-ms-retry-after-ms" if self.x_ms_millis.is_none() => {
+                self.x_ms_millis = parse_millis(value);
+            }
+            _ => {}
+        }
+    }
+
+    /// The delay asked for by the response with these `headers`, as of
+    /// [`retry_after`].
+    pub(crate) fn delay(self, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+        self.millis.or(self.x_ms_millis).or_else(|| {
+            let asked = self.retry_after?;
             Some(asked.delay_from(reference(asked, headers, now)))
         })
+    }
 }
 
 /// Asks the client to wait for `delay`: `Retry-After` in whole seconds,

@@ -25,6 +25,11 @@ impl Clock {
         self.start
     }
 
+    /// The wall time when this clock was started.
+    pub(crate) fn start_wall(&self) -> SystemTime {
+        self.wall
+    }
+
     /// The wall time at `instant`.
     pub(crate) fn wall(&self, instant: Instant) -> SystemTime {
         let passed = instant.saturating_duration_since(self.start);

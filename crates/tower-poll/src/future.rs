@@ -86,12 +86,13 @@ impl<S, B, R, P> PollFuture<S, B, R, P>
 where
     S: Service<Request<B>>,
 {
-    #[inline]
+    // Inlined by force, since a call would have to move all of it.
+    #[inline(always)]
     pub(crate) fn new(
+        submission: Submission,
         future: S::Future,
         service: S,
         shared: Arc<Shared<P>>,
-        submission: Submission,
     ) -> Self {
         Self {
             state: State::Submitted {
@@ -119,10 +120,12 @@ where
         loop {
             match state.as_mut().project() {
                 StateProj::Submitted { future, .. } => {
-                    let response = ready!(future.poll(cx)).map_err(Error::service)?;
-                    if !may_be_pending(response.status(), response.headers()) {
-                        return Poll::Ready(Ok(response));
-                    }
+                    let response = match ready!(future.poll(cx)) {
+                        Ok(response) if may_be_pending(response.status(), response.headers()) => {
+                            response
+                        }
+                        answer => return Poll::Ready(answer.map_err(Error::service)),
+                    };
                     match begin(state.as_mut(), response)? {
                         Ok(polling) => state.set(State::Polling { polling }),
                         Err(response) => return Poll::Ready(Ok(response)),
@@ -173,20 +176,14 @@ where
         polling: false,
     };
     let reading = exchange
-        .read(
-            response.status(),
-            response.headers(),
-            clock.wall(clock.start()),
-        )
+        .read(response.status(), response.headers(), clock.start_wall())
         .map_err(Error::bad_location)?;
     let Reading::Pending(pending) = reading else {
         return Ok(Err(response));
     };
-    let session = Session::start(sent, &uri, shared, clock);
+    let session = Session::start(sent, uri, shared, clock);
     let mut polling = Box::pin(Polling::new(service, session, clock.start()));
-    polling
-        .as_mut()
-        .pend(pending, uri, response, clock.start())?;
+    polling.as_mut().pend(pending, response, clock.start())?;
     Ok(Ok(polling))
 }
 

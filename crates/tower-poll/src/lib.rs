@@ -10,7 +10,6 @@ mod future;
 mod grpc_timeout;
 mod kept;
 mod layer;
-mod origin;
 mod pending_job;
 pub mod policy;
 mod polling;

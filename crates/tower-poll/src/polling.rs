@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use http_body::Body;
 use http_polling::{JobState, Pending, Problem, is_problem_json};
 use pin_project_lite::pin_project;
@@ -90,13 +90,19 @@ where
     /// `answered`.
     #[inline]
     pub(crate) fn new(service: S, session: Session<P>, answered: Instant) -> Self {
+        let span = tracing::info_span!(
+            "http_poll",
+            origin = %Redacted(session.origin()),
+            polls = Empty,
+        );
         Self {
             service,
-            span: tracing::info_span!(
-                "http_poll",
-                origin = %Redacted(session.origin()),
-                polls = Empty,
-            ),
+            // If nobody listens, it is not to be entered again and again.
+            span: if span.is_disabled() {
+                Span::none()
+            } else {
+                span
+            },
             session,
             timer: None,
             phase: Phase::Waiting {
@@ -108,21 +114,20 @@ where
         }
     }
 
-    /// Goes on with a pending answer, which came `from` somewhere at
-    /// `answered`.
+    /// Goes on with a pending answer, which came at `answered`.
     pub(crate) fn pend(
         self: Pin<&mut Self>,
         pending: Pending,
-        from: Uri,
         response: Response<R>,
         answered: Instant,
     ) -> Result<(), Error> {
         let mut this = self.project();
         let (parts, body) = response.into_parts();
-        let delay = this.span.in_scope(|| {
-            this.session
-                .next(pending, from, parts.status, parts.headers, answered)
-        })?;
+        let entered = this.span.enter();
+        let delay = this
+            .session
+            .next(pending, parts.status, parts.headers, answered)?;
+        drop(entered);
         let limit = this.session.config().drain_limit;
         this.phase.set(Phase::Waiting {
             body: is_worth_draining(&body, limit).then_some(body),
@@ -176,9 +181,9 @@ where
                         Error::poll(error).with_pending_job(this.session.job(now))
                     })?;
                     match this.session.read(&response, now)? {
-                        Verdict::Pending(pending, from) => {
+                        Verdict::Pending(pending) => {
                             drop(entered);
-                            self.as_mut().pend(pending, from, response, now)?;
+                            self.as_mut().pend(pending, response, now)?;
                         }
                         Verdict::Final => {
                             if this.session.config().attach_job

@@ -94,11 +94,14 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let clone = self.inner.clone();
-        let mut ready = mem::replace(&mut self.inner, clone);
-        let config = &self.shared.config;
-        prefer_async::ask(&mut request, config);
-        let submission = Submission::keep(&request, config);
-        let future = ready.call(request);
-        PollFuture::new(future, ready, Arc::clone(&self.shared), submission)
+        let mut service = mem::replace(&mut self.inner, clone);
+        let shared = Arc::clone(&self.shared);
+        prefer_async::ask(&mut request, &shared.config);
+        PollFuture::new(
+            Submission::keep(&request, &shared.config),
+            service.call(request),
+            service,
+            shared,
+        )
     }
 }

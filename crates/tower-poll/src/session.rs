@@ -7,7 +7,7 @@ use http::{
     header::SET_COOKIE,
     uri::{Parts, PathAndQuery},
 };
-use http_polling::{Exchange, JobState, Pending, Reading, is_grpc};
+use http_polling::{Exchange, JobState, Pending, Reading, is_grpc, same_origin};
 use tokio::time::Instant;
 
 use crate::{
@@ -15,13 +15,12 @@ use crate::{
     clock::Clock,
     config::{Config, Shared},
     cookies::Jar,
-    kept::{KeptHeaders, KeptUri},
-    origin::same_origin,
+    kept::KeptHeaders,
     redact::Redacted,
     submission::Sent,
 };
 
-/// A deadline that is farther off than any timer goes.
+/// Farther off than any timer goes. No deadline is later.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 /// What the polls of one call know.
@@ -33,30 +32,29 @@ pub(crate) struct Session<P> {
     version: Version,
     headers: KeptHeaders,
     jar: Jar,
-    /// Scheme and authority of the submission, with the path `/`.
-    origin: Uri,
-    /// The URI of the last poll.
-    asked: Option<KeptUri>,
+    course: Course,
     /// The pending answer that makes a poll necessary, until that is sent.
     answer: Option<Answer>,
     /// What the last pending answer said, if the job was accepted.
     told: Option<Told>,
-    polls: u32,
-    times: Times,
     clock: Clock,
 }
 
-/// When a call began and when it must end.
-#[derive(Clone, Copy, Debug)]
-struct Times {
+/// How far a call has come.
+#[derive(Debug)]
+struct Course {
+    /// Scheme and authority of the submission, with the path `/`.
+    origin: Uri,
+    /// Where the last request went: the submission, then the polls.
+    asked: Uri,
+    polls: u32,
     sent: Instant,
-    deadline: Instant,
+    limit: Duration,
 }
 
 /// A pending answer, without its body.
 #[derive(Debug)]
 struct Answer {
-    from: Uri,
     to: Uri,
     status: StatusCode,
     headers: HeaderMap,
@@ -70,13 +68,9 @@ struct Told {
 
 /// What the answer to a poll means.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it is made"
-)]
 pub(crate) enum Verdict {
-    /// Pending, and the URI that was asked.
-    Pending(Pending, Uri),
+    /// There will be another poll.
+    Pending(Pending),
     /// To be passed up as it is.
     Final,
     /// The job has ended and has no answer of its own.
@@ -86,7 +80,7 @@ pub(crate) enum Verdict {
 impl<P> Session<P> {
     /// The session of a call whose submission, to `uri`, has a pending answer.
     #[inline]
-    pub(crate) fn start(sent: Sent, uri: &Uri, shared: Arc<Shared<P>>, clock: Clock) -> Self
+    pub(crate) fn start(sent: Sent, uri: Uri, shared: Arc<Shared<P>>, clock: Clock) -> Self
     where
         P: Clone,
     {
@@ -100,15 +94,15 @@ impl<P> Session<P> {
             version: sent.version,
             headers: sent.headers,
             jar: Jar::default(),
-            origin: origin_of(uri),
-            asked: None,
+            course: Course {
+                origin: origin_of(&uri),
+                asked: uri,
+                polls: 0,
+                sent: sent.at,
+                limit: limit.min(FAR),
+            },
             answer: None,
             told: None,
-            polls: 0,
-            times: Times {
-                sent: sent.at,
-                deadline: sent.at.checked_add(limit).unwrap_or_else(|| sent.at + FAR),
-            },
             clock,
         }
     }
@@ -118,15 +112,15 @@ impl<P> Session<P> {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.times.deadline
+        self.course.sent + self.course.limit
     }
 
     pub(crate) fn origin(&self) -> &Uri {
-        &self.origin
+        &self.course.origin
     }
 
     pub(crate) fn polls(&self) -> u32 {
-        self.polls
+        self.course.polls
     }
 
     /// What the answer to the last poll means.
@@ -156,29 +150,23 @@ impl<P> Session<P> {
         headers: &HeaderMap,
         now: Instant,
     ) -> Result<Verdict, Error> {
-        let uri = self
-            .asked
-            .as_ref()
-            .map(KeptUri::restore)
-            .unwrap_or_default();
         let exchange = Exchange {
             method: &self.method,
-            uri: &uri,
+            uri: &self.course.asked,
             polling: true,
         };
         match exchange.read(status, headers, self.clock.wall(now)) {
-            Ok(Reading::Pending(pending)) => Ok(Verdict::Pending(pending, uri)),
+            Ok(Reading::Pending(pending)) => Ok(Verdict::Pending(pending)),
             Ok(_) => Ok(Verdict::Final),
             Err(error) => Err(Error::bad_location(error).with_pending_job(self.job(now))),
         }
     }
 
-    /// Takes in a pending answer that came `from` somewhere at `now`. Gives
-    /// the delay before the next poll, or the reason why there is none.
+    /// Takes in a pending answer that came at `now`. Gives the delay before
+    /// the next poll, or the reason why there is none.
     pub(crate) fn next(
         &mut self,
         pending: Pending,
-        from: Uri,
         status: StatusCode,
         headers: HeaderMap,
         now: Instant,
@@ -187,7 +175,8 @@ impl<P> Session<P> {
         P: PollPolicy,
     {
         if self.shared.config.cookies && headers.contains_key(SET_COOKIE) {
-            self.jar.store(&headers, &from, self.clock.wall(now));
+            self.jar
+                .store(&headers, &self.course.asked, self.clock.wall(now));
         }
         let told = Told {
             retry_after: pending.retry_after,
@@ -198,12 +187,11 @@ impl<P> Session<P> {
             .reachable(pending.uri)
             .map_err(|error| error.with_pending_job(self.job(now)))?;
         let answer = Answer {
-            from,
             to,
             status,
             headers,
         };
-        let hop = self.times.hop(self.polls, &self.origin, &answer, told, now);
+        let hop = self.course.hop(&answer, told, now);
         let remaining = hop.remaining();
         let delay = match self.policy.next(&hop) {
             Ok(delay) => delay,
@@ -211,14 +199,15 @@ impl<P> Session<P> {
                 return Err(Error::refused(refusal).with_pending_job(self.job(now)));
             }
         };
-        if !same_origin(&answer.from, &answer.to) {
+        let is_late = hop.elapsed() > self.course.limit;
+        if !self.jar.is_empty() && !same_origin(&self.course.asked, &answer.to) {
             self.jar.clear();
         }
-        if !same_origin(&self.origin, &answer.to) {
+        if !same_origin(&self.course.origin, &answer.to) {
             self.headers.drop_credentials(&self.shared.config.keep);
         }
         tracing::debug!(
-            poll = self.polls + 1,
+            poll = self.course.polls + 1,
             url = %Redacted(&answer.to),
             delay_ms = delay.as_millis() as u64,
             state = told.state.map(JobState::as_str),
@@ -227,10 +216,10 @@ impl<P> Session<P> {
         self.method = pending.method;
         self.told = Some(told);
         self.answer = Some(answer);
-        if self.polls >= self.shared.config.max_polls {
+        if self.course.polls >= self.shared.config.max_polls {
             return Err(Error::too_many_polls().with_pending_job(self.job(now)));
         }
-        if delay > remaining || now > self.times.deadline {
+        if delay > remaining || is_late {
             return Err(Error::too_late(delay).with_pending_job(self.job(now)));
         }
         Ok(delay)
@@ -239,7 +228,7 @@ impl<P> Session<P> {
     /// `to` as the service beneath can reach it. To a client that fills in
     /// scheme and authority itself, an absolute URI would mean its own host.
     fn reachable(&self, to: Uri) -> Result<Uri, Error> {
-        if self.origin.authority().is_some() || to.authority().is_none() {
+        if self.course.origin.authority().is_some() || to.authority().is_none() {
             return Ok(to);
         }
         match &self.shared.config.base_origin {
@@ -263,7 +252,7 @@ impl<P> Session<P> {
         };
         *request.method_mut() = self.method.clone();
         *request.version_mut() = self.version;
-        self.asked = Some(KeptUri::keep(&answer.to));
+        *request.uri_mut() = answer.to.clone();
         let own = &self.shared.config.keep;
         let cookies = match self.jar.is_empty() {
             true => None,
@@ -275,9 +264,8 @@ impl<P> Session<P> {
         let told = self.told.filter(|_| self.policy.prepares_polls());
         if let Some(told) = told {
             self.headers.fill(request.headers_mut(), own, cookies);
-            *request.uri_mut() = answer.to.clone();
             let (mut parts, body) = request.into_parts();
-            let hop = self.times.hop(self.polls, &self.origin, &answer, told, now);
+            let hop = self.course.hop(&answer, told, now);
             self.policy.prepare_poll(&mut parts, &hop);
             request = Request::from_parts(parts, body);
         } else {
@@ -285,9 +273,9 @@ impl<P> Session<P> {
             answer.headers.clear();
             self.headers.fill(&mut answer.headers, own, cookies);
             *request.headers_mut() = answer.headers;
-            *request.uri_mut() = answer.to;
         }
-        self.polls += 1;
+        self.course.asked = answer.to;
+        self.course.polls += 1;
         request
     }
 
@@ -297,38 +285,32 @@ impl<P> Session<P> {
         Some(PendingJob {
             url: match &self.answer {
                 Some(answer) => answer.to.clone(),
-                None => self.asked.as_ref()?.restore(),
+                None => self.course.asked.clone(),
             },
-            origin: self.origin.clone(),
+            origin: self.course.origin.clone(),
             method: self.method.clone(),
-            polls: self.polls,
-            elapsed: now.saturating_duration_since(self.times.sent),
+            polls: self.course.polls,
+            elapsed: now.saturating_duration_since(self.course.sent),
             retry_after: told.retry_after,
             state: told.state,
         })
     }
 }
 
-impl Times {
-    fn hop<'a>(
-        self,
-        polls: u32,
-        submission: &'a Uri,
-        answer: &'a Answer,
-        told: Told,
-        now: Instant,
-    ) -> Hop<'a> {
+impl Course {
+    fn hop<'a>(&'a self, answer: &'a Answer, told: Told, now: Instant) -> Hop<'a> {
+        let elapsed = now.saturating_duration_since(self.sent);
         Hop {
-            poll: polls + 1,
-            submission,
-            from: &answer.from,
+            poll: self.polls + 1,
+            submission: &self.origin,
+            from: &self.asked,
             to: &answer.to,
             status: answer.status,
             headers: &answer.headers,
             retry_after: told.retry_after,
             state: told.state,
-            elapsed: now.saturating_duration_since(self.sent),
-            remaining: self.deadline.saturating_duration_since(now),
+            elapsed,
+            remaining: self.limit.saturating_sub(elapsed),
         }
     }
 }

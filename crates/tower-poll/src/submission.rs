@@ -39,7 +39,8 @@ pub(crate) struct Sent {
 }
 
 impl Submission {
-    #[inline]
+    // Inlined by force, since a call would have to move what it gives.
+    #[inline(always)]
     pub(crate) fn keep<B>(request: &Request<B>, config: &Config) -> Self {
         let mut kept = Self {
             text: KeptText::new(),
@@ -52,8 +53,8 @@ impl Submission {
             },
         };
         kept.text.put_uri(request.uri());
-        for (name, value) in request.headers() {
-            kept.text.offer(name, value, &config.keep);
+        if !request.headers().is_empty() {
+            kept.text.put_headers(request.headers(), &config.keep);
         }
         kept
     }

@@ -64,17 +64,22 @@ fn resolve_bytes(base: &Uri, reference: &[u8]) -> Result<Uri, LocationError> {
     if reference.len() > MAX_LOCATION {
         return Err(LocationError::TooLong);
     }
-    let reference = trim(std::str::from_utf8(reference).map_err(|_| LocationError::Syntax)?);
+    let reference = trim(reference);
     if reference.is_empty() {
         return Err(LocationError::Missing);
     }
     let scan = Scan::of(reference)?;
-    let reference = &reference[..scan.end];
     // What needs neither merging nor mending is nearly every Location there
     // is, and is parsed in place.
+    let is_path = reference.starts_with(b"/") && !reference.starts_with(b"//");
+    if is_path && scan.is_literal && scan.end == reference.len() {
+        return with_path(base, reference);
+    }
+    let reference = std::str::from_utf8(reference).map_err(|_| LocationError::Syntax)?;
+    let reference = &reference[..scan.end];
     if scan.is_literal {
-        if reference.starts_with('/') && !reference.starts_with("//") {
-            return with_path(base, reference);
+        if is_path {
+            return with_path(base, reference.as_bytes());
         }
         if reference.contains("://") && has_web_scheme(reference) {
             return absolute(reference);
@@ -100,7 +105,7 @@ fn merge(base: &Uri, reference: &str) -> Result<Uri, LocationError> {
             let path = merged
                 .strip_prefix(PLACEHOLDER)
                 .ok_or(LocationError::Syntax)?;
-            with_path(base, path)
+            with_path(base, path.as_bytes())
         }
     }
 }
@@ -143,7 +148,7 @@ fn parse(text: &str) -> Result<Uri, LocationError> {
 }
 
 /// `path` on the base's own scheme and authority, where it has them.
-fn with_path(base: &Uri, path: &str) -> Result<Uri, LocationError> {
+fn with_path(base: &Uri, path: &[u8]) -> Result<Uri, LocationError> {
     let mut parts = Parts::default();
     match (base.scheme(), base.authority()) {
         (Some(scheme), Some(authority)) => {
@@ -154,7 +159,7 @@ fn with_path(base: &Uri, path: &str) -> Result<Uri, LocationError> {
             parts.authority = Some(authority.clone());
         }
         // Alone, such a path would read as a host and a path.
-        (None, None) if path.starts_with("//") => return Err(LocationError::NoBase),
+        (None, None) if path.starts_with(b"//") => return Err(LocationError::NoBase),
         (None, None) => {}
         _ => return Err(LocationError::NoBase),
     }
@@ -170,8 +175,11 @@ fn has_web_scheme(reference: &str) -> bool {
     })
 }
 
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 #[cfg(test)]

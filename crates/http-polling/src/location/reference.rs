@@ -16,15 +16,15 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Fails for control characters and broken percent-encoding.
-    pub(super) fn of(reference: &str) -> Result<Self, LocationError> {
-        let bytes = reference.as_bytes();
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, LocationError> {
         let mut is_literal = true;
         let mut in_query = false;
-        for (index, &byte) in bytes.iter().enumerate() {
-            if PLAIN[usize::from(byte)] {
-                continue;
-            }
-            match byte {
+        let is_special = |byte: &u8| !PLAIN[usize::from(*byte)];
+        let mut next = 0;
+        while let Some(plain) = bytes[next..].iter().position(is_special) {
+            let index = next + plain;
+            next = index + 1;
+            match bytes[index] {
                 0..0x20 | 0x7f => return Err(LocationError::Syntax),
                 b'#' => {
                     return match bytes[index..].iter().any(u8::is_ascii_control) {

@@ -1,6 +1,9 @@
 use std::time::UNIX_EPOCH;
 
-use http::{HeaderValue, header::RETRY_AFTER};
+use http::{
+    HeaderName, HeaderValue,
+    header::{CONTENT_LOCATION, LOCATION, RETRY_AFTER},
+};
 
 use super::*;
 use crate::{JOB_STATUS, RETRY_AFTER_MS};

@@ -11,40 +11,41 @@ use http::{
 use super::names::{COOKIE_AT, GRPC_TIMEOUT_AT, name_of};
 use crate::grpc_timeout;
 
-/// The beginning of a record: the index of the name in two bytes, and in four
-/// the length of the value, whose top bit says that the value is sensitive.
+/// The beginning of a record: from the top, the index of the name in 16 bits,
+/// whether the value is sensitive in one, and the length of the value.
 #[derive(Clone, Copy)]
-pub(super) struct Head(pub(super) [u8; 6]);
+pub(super) struct Head(u64);
 
-const SENSITIVE: u32 = 1 << 31;
+const INDEX_AT: u32 = 48;
+const SENSITIVE: u64 = 1 << 47;
 
 impl Head {
     #[inline]
     pub(super) fn new(index: u16, value: &HeaderValue) -> Self {
-        // Nobody has a header of 2 GiB.
-        let length = value.len() as u32 & !SENSITIVE;
-        let length = length | if value.is_sensitive() { SENSITIVE } else { 0 };
-        let [a, b] = index.to_le_bytes();
-        let [c, d, e, f] = length.to_le_bytes();
-        Self([a, b, c, d, e, f])
+        let sensitive = if value.is_sensitive() { SENSITIVE } else { 0 };
+        // Nobody has a header of 128 TiB.
+        Self(u64::from(index) << INDEX_AT | sensitive | value.len() as u64)
+    }
+
+    #[inline]
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_le_bytes(bytes))
     }
 
     fn index(self) -> u16 {
-        let [a, b, ..] = self.0;
-        u16::from_le_bytes([a, b])
+        (self.0 >> INDEX_AT) as u16
     }
 
     fn length(self) -> usize {
-        (self.bits() & !SENSITIVE) as usize
+        (self.0 & (SENSITIVE - 1)) as usize
     }
 
     fn is_sensitive(self) -> bool {
-        self.bits() & SENSITIVE != 0
-    }
-
-    fn bits(self) -> u32 {
-        let [_, _, c, d, e, f] = self.0;
-        u32::from_le_bytes([c, d, e, f])
+        self.0 & SENSITIVE != 0
     }
 }
 
@@ -67,7 +68,7 @@ impl KeptHeaders {
             let is_credential = head.is_sensitive()
                 || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST].contains(name);
             if !is_credential {
-                rest.extend_from_slice(&head.0);
+                rest.extend_from_slice(&head.to_bytes());
                 rest.extend_from_slice(value);
             }
         }
@@ -118,7 +119,7 @@ impl KeptHeaders {
         let mut rest = &self.records[..];
         std::iter::from_fn(move || {
             let (head, after) = rest.split_first_chunk()?;
-            let head = Head(*head);
+            let head = Head::from_bytes(*head);
             let (value, after) = after.split_at_checked(head.length())?;
             rest = after;
             Some((head, value))

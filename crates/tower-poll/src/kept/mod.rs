@@ -7,9 +7,8 @@
 mod headers;
 mod names;
 mod text;
-mod uri;
 
-pub(crate) use self::{headers::KeptHeaders, names::may_be_kept, text::KeptText, uri::KeptUri};
+pub(crate) use self::{headers::KeptHeaders, names::may_be_kept, text::KeptText};
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{
-    HeaderName, HeaderValue, Uri,
+    HeaderMap, HeaderName, HeaderValue, Uri,
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 
@@ -53,11 +53,21 @@ impl KeptText {
         }
     }
 
+    /// Keeps those headers whose name is on the list, or among the user's
+    /// `own`.
+    // Apart, so that a submission without headers passes it by cheaply.
+    #[inline(never)]
+    pub(crate) fn put_headers(&mut self, headers: &HeaderMap, own: &[HeaderName]) {
+        for (name, value) in headers {
+            self.offer(name, value, own);
+        }
+    }
+
     /// Keeps `value` if its name is on the list, or among the user's `own`.
     #[inline]
     pub(crate) fn offer(&mut self, name: &HeaderName, value: &HeaderValue, own: &[HeaderName]) {
         if let Some(index) = index_of(name, own) {
-            self.push(Head::new(index, value).0, value.as_bytes());
+            self.push(Head::new(index, value).to_bytes(), value.as_bytes());
         }
     }
 
@@ -90,15 +100,20 @@ impl KeptText {
 
     /// The URI and the headers. Both share one allocation.
     pub(crate) fn share(self) -> (Uri, KeptHeaders) {
-        let lengths = self.uri;
+        let [scheme, authority, path] = self.uri.map(usize::from);
         let mut records = Bytes::from_owner(self);
-        let [scheme, authority, path] = lengths
-            .map(|length| Some(records.split_to(length.into())).filter(|text| !text.is_empty()));
         // The texts are those of parts of a URI, and make a URI.
         let mut parts = Parts::default();
-        parts.scheme = scheme.and_then(|text| Scheme::try_from(&*text).ok());
-        parts.authority = authority.and_then(|text| Authority::from_maybe_shared(text).ok());
-        parts.path_and_query = path.and_then(|text| PathAndQuery::from_maybe_shared(text).ok());
+        if scheme > 0 {
+            parts.scheme = Scheme::try_from(&records[..scheme]).ok();
+            records.advance(scheme);
+        }
+        if authority > 0 {
+            parts.authority = Authority::from_maybe_shared(records.split_to(authority)).ok();
+        }
+        if path > 0 {
+            parts.path_and_query = PathAndQuery::from_maybe_shared(records.split_to(path)).ok();
+        }
         (
             Uri::from_parts(parts).unwrap_or_default(),
             KeptHeaders::new(records),

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, Uri};
-use http_polling::{JobState, is_downgrade};
-
-use crate::origin::same_origin;
+use http_polling::{JobState, is_downgrade, same_origin};
 
 /// One step of a call: a pending answer, and the poll that it asks for.
 ///

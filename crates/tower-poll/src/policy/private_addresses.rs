@@ -6,9 +6,9 @@ use std::{
 };
 
 use http::request;
+use http_polling::same_origin;
 
 use super::{Hop, PollPolicy, Refusal};
-use crate::origin::same_origin;
 
 /// Made by
 /// [`PollPolicyExt::refuse_private_addresses`](super::PollPolicyExt::refuse_private_addresses).

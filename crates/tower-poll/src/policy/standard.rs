@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use http::Uri;
+use http_polling::same_origin;
 
 use super::{
     Hop, Jitter, PollPolicy, Refusal, RetryAfter,
     adapters::clamp,
     origin::{downgraded, left_origin},
 };
-use crate::origin::same_origin;
 
 /// Waits as long as the server asks, within bounds, and stays on the origin
 /// of the submission.

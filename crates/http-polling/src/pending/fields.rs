@@ -1,0 +1,62 @@
+//! The header fields that a reading depends on.
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::{JobState, retry_after::Asked};
+
+/// All of them, picked out in one pass: a response has few fields, and looking
+/// each name up would cost more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fields<'a> {
+    job_status: Field<'a>,
+    pub(super) location: Field<'a>,
+    pub(super) content_location: Field<'a>,
+    pub(super) retry_after: Asked,
+}
+
+/// How often a field is there, and its value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Field<'a> {
+    #[default]
+    Absent,
+    Once(&'a HeaderValue),
+    Several,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                "location" => fields.location.add(value),
+                "content-location" => fields.content_location.add(value),
+                "job-status" => fields.job_status.add_unless_same(value),
+                name => fields.retry_after.note(name, value),
+            }
+        }
+        fields
+    }
+
+    /// As of [`JobState::from_headers`].
+    pub(super) fn state(&self) -> Option<JobState> {
+        match self.job_status {
+            Field::Once(value) => JobState::from_bytes(value.as_bytes()),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Field<'a> {
+    fn add(&mut self, value: &'a HeaderValue) {
+        *self = match self {
+            Self::Absent => Self::Once(value),
+            _ => Self::Several,
+        };
+    }
+
+    fn add_unless_same(&mut self, value: &'a HeaderValue) {
+        if !matches!(self, Self::Once(first) if *first == value) {
+            self.add(value);
+        }
+    }
+}
