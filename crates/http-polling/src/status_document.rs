@@ -1,5 +1,7 @@
 //! The JSON document that tells where a job stands.
 
+mod json;
+
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -105,7 +107,7 @@ impl StatusDocument {
     /// The document as JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("every member has a JSON form, and every key is a string")
+        json::of(self)
     }
 
     /// Reads a document.

@@ -1,4 +1,10 @@
-use std::{error::Error, fmt, str::FromStr};
+use std::{
+    collections::HashMap,
+    error::Error,
+    fmt,
+    hash::{BuildHasherDefault, Hash, Hasher},
+    str::FromStr,
+};
 
 /// Names one job: 128 random bits.
 ///
@@ -16,7 +22,7 @@ use std::{error::Error, fmt, str::FromStr};
 /// assert_eq!(format!("{id:?}"), "JobId(01234567…)");
 /// ```
 // Bytes and not a `u128`, whose alignment of 16 would widen every table the id is in.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobId([u8; 16]);
 
 impl JobId {
@@ -39,11 +45,11 @@ impl JobId {
     /// digits in lower case. `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
-        let mut bits = 0;
-        for &digit in digits {
-            bits = bits << 4 | u128::from(hexadecimal(digit)?);
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = hexadecimal(pair[0])? << 4 | hexadecimal(pair[1])?;
         }
-        Some(Self::from_bits(bits))
+        Some(Self(bytes))
     }
 
     /// The id as 32 hexadecimal digits in lower case, fit for a path segment; without allocating.
@@ -60,6 +66,57 @@ impl JobId {
     /// Spreads ids evenly: they are random, so any of their bits do.
     pub(crate) fn first_byte(self) -> usize {
         usize::from(self.0[0])
+    }
+}
+
+/// Half of the bits, which are as random as all of them.
+impl Hash for JobId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.to_bits() as u64);
+    }
+}
+
+/// A map of jobs by their ids, which takes an id's own bits for its hash.
+///
+/// That is safe from floods, since only random ids are put into such a map: whoever asks for ids of
+/// his choice adds nothing to it, so he cannot make ids collide.
+///
+/// ```
+/// use tower_async_job_core::{JobId, JobIdMap};
+///
+/// let id = JobId::random();
+/// let mut jobs = JobIdMap::default();
+/// jobs.insert(id, "a report");
+/// assert_eq!(jobs.get(&id), Some(&"a report"));
+/// ```
+pub type JobIdMap<V> = HashMap<JobId, V, BuildHasherDefault<JobIdHasher>>;
+
+/// The hasher of a [`JobIdMap`]: passes on the bits that it is given.
+///
+/// ```
+/// use std::hash::{Hash, Hasher};
+/// use tower_async_job_core::{JobId, JobIdHasher};
+///
+/// let mut hasher = JobIdHasher::default();
+/// JobId::from_bits(255).hash(&mut hasher);
+/// assert_eq!(hasher.finish(), 255);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JobIdHasher(u64);
+
+impl Hasher for JobIdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -14,7 +14,7 @@ mod store;
 mod sync;
 
 pub use error::StoreError;
-pub use id::{EncodedId, JobHandle, JobId, ParseHandleError};
+pub use id::{EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseHandleError};
 pub use job::{NewJob, Outcome, Protocol, Report, Retention};
 pub use lease::{Lease, Renewal};
 pub use memory::{Clock, MemoryStore, MemoryStoreBuilder, SystemClock};

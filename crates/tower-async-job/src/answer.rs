@@ -26,6 +26,9 @@ use crate::{
 /// Retry-After of a node that is full or whose store is out of reach.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// How many headers a pending answer has, with those that the server adds.
+const USUAL_HEADERS: usize = 9;
+
 /// The acceptance of a submission.
 pub(crate) fn accepted(
     config: &Config,
@@ -51,7 +54,7 @@ pub(crate) fn accepted(
     document.progress = reported.progress.clone();
     document.partial = reported.partial;
     document.metadata = reported.metadata;
-    let mut response = announce(config, id, &pending, document);
+    let mut response = announce(config, &pending, document);
     let headers = response.headers_mut();
     if submission.method == Method::GET {
         headers.insert(VARY, HeaderValue::from_static("prefer"));
@@ -68,7 +71,7 @@ pub(crate) fn pending(config: &Config, record: &JobRecord, polls: u32) -> Respon
         polls,
         ..Pending::new(&record.route, record.age)
     };
-    let mut response = announce(config, &record.id, &pending, document(record));
+    let mut response = announce(config, &pending, document(record));
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("prefer"));
     response
@@ -76,26 +79,16 @@ pub(crate) fn pending(config: &Config, record: &JobRecord, polls: u32) -> Respon
 
 fn announce(
     config: &Config,
-    id: &JobId,
     pending: &Pending<'_>,
     document: StatusDocument,
 ) -> Response<StoredBody> {
     let delay = config.estimator.retry_after(pending);
     let state = document.state;
-    let mut response = json(JSON, &document.with_retry_after(delay).to_json());
+    let location = location(config, &document.id, pending, delay);
+    let mut response = json(JSON, document.with_retry_after(delay).to_json());
     let headers = response.headers_mut();
     set_state(headers, state);
     set_retry_after(headers, delay);
-    // How many answers this client has had and when it is due, in ms since the acceptance: each
-    // Location differs, and nothing about the client needs remembering.
-    let location = format!(
-        "{}/{}?poll={}&due={}",
-        config.public_base,
-        id.encode(),
-        pending.polls.saturating_add(1),
-        (pending.age.saturating_add(delay)).as_millis(),
-    );
-    let location = HeaderValue::try_from(location).expect("the public base was checked");
     *response.status_mut() = match config.pending_status {
         PendingStatus::SeeOther => StatusCode::SEE_OTHER,
         PendingStatus::Accepted => {
@@ -106,6 +99,34 @@ fn announce(
     };
     response.headers_mut().insert(LOCATION, location);
     response
+}
+
+/// Where to poll next. It tells how many answers this client has had and when it is due, in ms
+/// since the acceptance: each Location differs, and nothing about the client needs remembering.
+fn location(config: &Config, id: &str, pending: &Pending<'_>, delay: Duration) -> HeaderValue {
+    let polls = pending.polls.saturating_add(1);
+    let due = pending.age.saturating_add(delay).as_millis();
+    let base = &*config.public_base;
+    let mut location = Vec::with_capacity(base.len() + 64);
+    for part in [base, "/", id, "?poll="] {
+        location.extend_from_slice(part.as_bytes());
+    }
+    put_decimal(&mut location, polls.into());
+    location.extend_from_slice(b"&due=");
+    put_decimal(&mut location, u64::try_from(due).unwrap_or(u64::MAX));
+    HeaderValue::try_from(location).expect("the public base was checked")
+}
+
+fn put_decimal(text: &mut Vec<u8>, mut number: u64) {
+    let begin = text.len();
+    loop {
+        text.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text[begin..].reverse();
 }
 
 fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
@@ -121,7 +142,7 @@ fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
 
 /// The status document, whatever the state: `{job}/status`, and the answer to a cancellation.
 pub(crate) fn status(record: &JobRecord, status: StatusCode) -> Response<StoredBody> {
-    let mut response = json(JSON, &document(record).to_json());
+    let mut response = json(JSON, document(record).to_json());
     set_state(response.headers_mut(), record.state);
     *response.status_mut() = status;
     response
@@ -130,7 +151,7 @@ pub(crate) fn status(record: &JobRecord, status: StatusCode) -> Response<StoredB
 /// The answer to a cancellation of whose job nothing else is known.
 pub(crate) fn cancelled(id: &JobId) -> Response<StoredBody> {
     let document = StatusDocument::new(id.encode().as_ref(), JobState::Cancelled);
-    let mut response = json(JSON, &document.to_json());
+    let mut response = json(JSON, document.to_json());
     set_state(response.headers_mut(), JobState::Cancelled);
     *response.status_mut() = StatusCode::ACCEPTED;
     response
@@ -231,17 +252,19 @@ pub(crate) fn problem(kind: ProblemType, state: Option<JobState>) -> Response<St
 }
 
 fn problem_response(problem: &Problem) -> Response<StoredBody> {
-    let mut response = json(PROBLEM_JSON, &problem.to_json());
+    let mut response = json(PROBLEM_JSON, problem.to_json());
     *response.status_mut() = problem
         .status_code()
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
 }
 
-fn json(content_type: HeaderValue, json: &[u8]) -> Response<StoredBody> {
-    let mut response = Response::new(StoredBody::from(json.to_vec()));
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    set_no_store(response.headers_mut());
+fn json(content_type: HeaderValue, json: Vec<u8>) -> Response<StoredBody> {
+    let mut response = Response::new(StoredBody::from(json));
+    let headers = response.headers_mut();
+    *headers = HeaderMap::with_capacity(USUAL_HEADERS);
+    headers.insert(CONTENT_TYPE, content_type);
+    set_no_store(headers);
     response
 }
 

@@ -33,16 +33,16 @@ impl Capacity {
     }
 
     /// `None` when all places are taken.
-    pub(crate) fn admit(&self) -> Option<Admission> {
+    pub(crate) fn admit(&self) -> Option<Box<Admission>> {
         let admitted = self.admitted.clone().try_acquire_owned().ok()?;
         let place = match self.running.clone().try_acquire_owned() {
             Ok(permit) => Place::Running(permit),
             Err(_) => Place::Queued(Box::pin(self.running.clone().acquire_owned())),
         };
-        Some(Admission {
+        Some(Box::new(Admission {
             place,
             _admitted: admitted,
-        })
+        }))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     body::StoredBody,
     config::{OnDisconnect, OnStoreFailure},
     context::JobContext,
+    job::Job,
     registration::Registration,
     run::Run,
     service::Submission,
@@ -57,19 +58,15 @@ where
     pub(crate) fn spawn(self) -> oneshot::Receiver<Early<R, E>> {
         let (sender, receiver) = oneshot::channel();
         let shared = self.shared.clone();
-        let job = self.run(sender).instrument(Span::current());
+        let job = Job::Accepting(Box::pin(self.accept(sender)));
+        let span = Span::current();
         match &shared.config.wrap {
-            Some(wrap) => shared.tasks.spawn(wrap(Box::pin(job))),
-            None => shared.tasks.spawn(job),
+            Some(wrap) => shared.tasks.spawn(wrap(Box::pin(job.instrument(span)))),
+            // A span takes room in the task, which none is worth that says nothing.
+            None if span.is_disabled() => shared.tasks.spawn(job),
+            None => shared.tasks.spawn(job.instrument(span)),
         };
         receiver
-    }
-
-    async fn run(self, early: oneshot::Sender<Early<R, E>>) {
-        // Boxed, so that the memory of the acceptance is given back while the job runs.
-        if let Some(run) = Box::pin(self.accept(early)).await {
-            run.complete().await;
-        }
     }
 
     /// Commits the job and answers with its acceptance; `None` if the call ended another way.
@@ -186,14 +183,15 @@ where
         }
         tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
         shared.keep_house();
-        Some(Run::new(registration, work, context, submission))
+        Some(Run::new(registration, work, context, route))
     }
 
     fn new_job(&self) -> NewJob {
         let config = &self.shared.config;
         let mut job = NewJob::new(JobId::random());
         job.handle = JobHandle::random();
-        job.route = format!("{} {}", self.submission.method, self.submission.path()).into();
+        let (method, path) = (self.submission.method.as_str(), self.submission.path());
+        job.route = [method, " ", &*path].concat().into();
         job.protocol = self.submission.asked.protocol;
         job.running = !self.work.is_queued();
         job.deadline = config.job_deadline;

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tower::{BoxError, Service, util::Oneshot};
+use tower::{BoxError, Service};
 
 use crate::{
     body::{JobBody, ResponseBody, StoredBody},
     inline::Inline,
     resource::Answer,
+    work::Call,
 };
 
 pin_project! {
@@ -40,8 +41,8 @@ pin_project! {
         S: Service<Request<JobBody<B>>>,
         B: Body,
     {
-        Bypass { #[pin] response: Oneshot<S, Request<JobBody<B>>> },
-        Inline { #[pin] response: Inline<B, R, S::Error> },
+        Bypass { #[pin] response: Call<S, B> },
+        Inline { #[pin] response: Inline<S, B, R> },
         Resource { answer: Answer },
         Refused { response: Option<Response<StoredBody>> },
     }
@@ -52,13 +53,13 @@ where
     S: Service<Request<JobBody<B>>>,
     B: Body,
 {
-    pub(crate) fn bypass(response: Oneshot<S, Request<JobBody<B>>>) -> Self {
+    pub(crate) fn bypass(response: Call<S, B>) -> Self {
         Self {
             state: State::Bypass { response },
         }
     }
 
-    pub(crate) fn inline(response: Inline<B, R, S::Error>) -> Self {
+    pub(crate) fn inline(response: Inline<S, B, R>) -> Self {
         Self {
             state: State::Inline { response },
         }
@@ -81,14 +82,18 @@ where
 
 impl<S, B, R> Future for ResponseFuture<S, B, R>
 where
-    S: Service<Request<JobBody<B>>, Response = Response<R>>,
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
     S::Error: Into<BoxError> + Send + 'static,
-    B: Body,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Bypass { response } => response

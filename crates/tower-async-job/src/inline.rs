@@ -9,58 +9,65 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use http_polling::{PreferenceApplied, ProblemType};
 use pin_project_lite::pin_project;
 use tokio::{
+    runtime::Handle,
     sync::oneshot::{self, error::RecvError},
     time::{Sleep, sleep},
 };
-use tower::BoxError;
+use tower::{BoxError, Service};
 
 use crate::{
     answer,
-    body::{ResponseBody, Spool, Spooled},
+    body::{JobBody, ResponseBody, Spool, Spooled},
     config::OnDisconnect,
     context::JobContext,
     deferral::{Deferral, Early},
     service::{Asked, Submission},
     shared::{Shared, later},
-    work::BoxWork,
+    work::{BoxWork, Submitted},
 };
 
 pin_project! {
     #[project = InlineProjection]
-    pub(crate) struct Inline<B, R, E>
+    pub(crate) struct Inline<S, B, R>
     where
+        S: Service<Request<JobBody<B>>>,
         B: Body,
     {
         shared: Arc<Shared>,
-        work: Option<BoxWork<R, E>>,
-        // `None` once it has moved to the job.
+        // Until it is first polled; `work` from then on.
+        call: Option<Submitted<S, B>>,
+        work: Option<BoxWork<R, S::Error>>,
+        // `None` before the work begins, and once it has moved to the job.
         submission: Option<Submission>,
         asked: Asked,
         spool: Option<Spool<B>>,
         context: Option<JobContext>,
-        stage: Stage<R, E>,
+        stage: Stage<R, S::Error>,
         // Made when it is first needed: the end of the inline wait, or of the upload's patience.
-        #[pin]
-        timer: Option<Sleep>,
-        detach: fn(&Shared, BoxWork<R, E>),
+        timer: Option<Pin<Box<Sleep>>>,
+        detach: fn(&Shared, Asked, Detached<S, B, R>),
     }
 
-    impl<B, R, E> PinnedDrop for Inline<B, R, E>
+    impl<S, B, R> PinnedDrop for Inline<S, B, R>
     where
+        S: Service<Request<JobBody<B>>>,
         B: Body,
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let Some(work) = this.work.take() else {
+            if this.call.is_none() && this.work.is_none() {
                 return;
-            };
+            }
             match this.shared.config.on_disconnect {
-                OnDisconnect::Detach => (this.detach)(this.shared, work),
+                OnDisconnect::Detach => {
+                    let detached = (this.call.take(), this.work.take());
+                    (this.detach)(this.shared, *this.asked, detached);
+                }
                 OnDisconnect::Cancel => cancel(this.context),
             }
         }
@@ -78,26 +85,25 @@ enum Stage<R, E> {
     Deferred(oneshot::Receiver<Early<R, E>>),
 }
 
-impl<B, R, E> Inline<B, R, E>
+impl<S, B, R> Inline<S, B, R>
 where
-    B: Body,
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
     R: Send + 'static,
-    E: Send + 'static,
 {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        work: BoxWork<R, E>,
-        submission: Submission,
-        spool: Option<Spool<B>>,
-        context: Option<JobContext>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, call: Submitted<S, B>, asked: Asked) -> Self {
         Self {
             shared,
-            work: Some(work),
-            asked: submission.asked,
-            submission: Some(submission),
-            spool,
-            context,
+            call: Some(call),
+            work: None,
+            submission: None,
+            asked,
+            spool: None,
+            context: None,
             stage: Stage::Waiting,
             timer: None,
             detach,
@@ -105,14 +111,18 @@ where
     }
 }
 
-impl<B, R, E> Future for Inline<B, R, E>
+impl<S, B, R> Future for Inline<S, B, R>
 where
-    B: Body,
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
-    E: Into<BoxError> + Send + 'static,
 {
-    type Output = Result<Response<ResponseBody<R>>, E>;
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -154,16 +164,21 @@ enum Upload {
     StoodStill,
 }
 
-impl<B, R, E> InlineProjection<'_, B, R, E>
+impl<S, B, R> InlineProjection<'_, S, B, R>
 where
-    B: Body,
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
-    E: Into<BoxError> + Send + 'static,
 {
-    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, S::Error>> {
         // It is taken meanwhile, so that work that panics is not detached to be polled again.
-        let mut work = self.work.take().expect("polled after completion");
+        let begun = self.begin(cx).or_else(|| self.work.take());
+        let mut work = begun.expect("polled after completion");
         let result = work.as_mut().poll(cx);
         if result.is_pending() {
             *self.work = Some(work);
@@ -171,15 +186,25 @@ where
         result
     }
 
+    /// Begins the call, unless it has begun.
+    #[inline]
+    fn begin(&mut self, cx: &mut Context<'_>) -> Option<BoxWork<R, S::Error>> {
+        let call = self.call.as_mut()?;
+        *self.context = self.shared.config.context.then(JobContext::new);
+        let submission = Submission::of(&mut call.request, *self.asked, self.context.as_ref());
+        *self.submission = Some(submission);
+        let (work, spool) = self.call.take()?.begin(cx);
+        *self.spool = spool;
+        Some(work)
+    }
+
     /// Waits for the end of the inline wait.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let wait = self.shared.config.inline_wait(&self.asked.prefer);
         if !wait.is_zero() {
-            if self.timer.is_none() {
-                self.timer.set(Some(sleep(wait)));
-            }
-            ready!(self.poll_timer(cx));
-            self.timer.set(None);
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(wait)));
+            ready!(timer.as_mut().poll(cx));
+            *self.timer = None;
         }
         Poll::Ready(())
     }
@@ -192,23 +217,20 @@ where
         };
         let mut advanced = false;
         if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool, &mut advanced) {
-            self.timer.set(None);
+            *self.timer = None;
             return Poll::Ready(Upload::Spooled(spooled));
         }
         let patience = config.request_read_timeout;
-        match self.timer.as_mut().as_pin_mut() {
-            None => self.timer.set(Some(sleep(patience))),
-            Some(timer) if advanced => timer.reset(later(patience)),
-            Some(_) => {}
-        }
-        self.poll_timer(cx).map(|()| Upload::StoodStill)
-    }
-
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.timer.as_mut().as_pin_mut() {
-            Some(timer) => timer.poll(cx),
-            None => Poll::Ready(()),
-        }
+        let timer = match self.timer {
+            None => self.timer.insert(Box::pin(sleep(patience))),
+            Some(timer) => {
+                if advanced {
+                    timer.as_mut().reset(later(patience));
+                }
+                timer
+            }
+        };
+        timer.as_mut().poll(cx).map(|()| Upload::StoodStill)
     }
 
     /// Hands the work to a task that makes it a job.
@@ -223,7 +245,10 @@ where
     }
 
     /// The answer, once that task has said what became of the call.
-    fn heard(&self, early: Result<Early<R, E>, RecvError>) -> Result<Response<ResponseBody<R>>, E> {
+    fn heard(
+        &self,
+        early: Result<Early<R, S::Error>, RecvError>,
+    ) -> Result<Response<ResponseBody<R>>, S::Error> {
         match early {
             Ok(Early::Finished(result)) => self.answered(result),
             Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
@@ -234,7 +259,10 @@ where
     }
 
     /// The handler's own answer.
-    fn answered(&self, result: Result<Response<R>, E>) -> Result<Response<ResponseBody<R>>, E> {
+    fn answered(
+        &self,
+        result: Result<Response<R>, S::Error>,
+    ) -> Result<Response<ResponseBody<R>>, S::Error> {
         let mut response = result?.map(ResponseBody::inner);
         if let Some(wait) = self.asked.prefer.wait() {
             // RFC 7240, section 3: what was asked was done.
@@ -255,13 +283,31 @@ fn cancel(context: &Option<JobContext>) {
     }
 }
 
-/// Lets the work of a client that has gone run to its end, where there is a runtime to run it.
-fn detach<R, E>(shared: &Shared, work: BoxWork<R, E>)
+/// What a client that has gone leaves behind: a call that has not begun, or its work.
+type Detached<S, B, R> = (
+    Option<Submitted<S, B>>,
+    Option<BoxWork<R, <S as Service<Request<JobBody<B>>>>::Error>>,
+);
+
+/// Lets it run to its end, where there is a runtime to run it.
+fn detach<S, B, R>(shared: &Shared, asked: Asked, (call, work): Detached<S, B, R>)
 where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
     R: Send + 'static,
-    E: Send + 'static,
 {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+    let begun = call.map(|mut call| {
+        let context = shared.config.context.then(JobContext::new);
+        Submission::of(&mut call.request, asked, context.as_ref());
+        call.put_off()
+    });
+    if let Some(work) = begun.or(work)
+        && let Ok(runtime) = Handle::try_current()
+    {
         shared
             .tasks
             .spawn_on(async move { drop(work.await) }, &runtime);

@@ -12,6 +12,7 @@ mod future;
 mod grpc;
 mod housekeeping;
 mod inline;
+mod job;
 mod layer;
 mod recording;
 mod registration;
@@ -19,6 +20,7 @@ mod resource;
 mod run;
 mod service;
 mod shared;
+mod watch;
 mod work;
 
 pub use self::{

@@ -1,44 +1,50 @@
 //! The jobs that this process runs.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{runtime::Handle, time::Instant};
-use tower_async_job_core::{JobId, Lease};
+use tower_async_job_core::{JobId, JobIdMap, Lease};
 
 use crate::{context::JobContext, shared::Shared};
 
 /// All of them.
 #[derive(Default)]
 pub(crate) struct Registry {
-    jobs: Mutex<HashMap<JobId, Running>>,
+    jobs: Mutex<Jobs>,
 }
 
-struct Running {
+#[derive(Default)]
+struct Jobs {
+    contexts: JobIdMap<JobContext>,
+    /// The leases that end unless they are renewed.
+    leases: JobIdMap<Held>,
+}
+
+struct Held {
     lease: Lease,
-    context: JobContext,
     /// When the lease was last known to be held.
     renewed: Instant,
 }
 
 impl Registry {
+    /// The leases that are to be renewed.
     pub(crate) fn leases(&self) -> Vec<Lease> {
-        self.jobs().values().map(|job| job.lease).collect()
+        self.jobs().leases.values().map(|held| held.lease).collect()
     }
 
     pub(crate) fn renewed(&self, id: &JobId, at: Instant) {
-        if let Some(job) = self.jobs().get_mut(id) {
-            job.renewed = at;
+        if let Some(held) = self.jobs().leases.get_mut(id) {
+            held.renewed = at;
         }
     }
 
     /// Tells the handler of a job that it is cancelled, if it runs here.
     pub(crate) fn cancel(&self, id: &JobId) {
         // Not a temporary of an `if let`, which would hold the lock while others are woken.
-        let context = self.jobs().get(id).map(|job| job.context.clone());
+        let context = self.jobs().contexts.get(id).cloned();
         if let Some(context) = context {
             context.cancel();
         }
@@ -46,32 +52,38 @@ impl Registry {
 
     /// Cancels the jobs whose leases were not renewed for so long.
     pub(crate) fn cancel_unrenewed(&self, age: Duration) {
-        let unrenewed: Vec<JobContext> = self
-            .jobs()
-            .values()
-            .filter(|job| job.renewed.elapsed() >= age)
-            .map(|job| job.context.clone())
+        let jobs = self.jobs();
+        let unrenewed: Vec<JobContext> = jobs
+            .leases
+            .iter()
+            .filter(|(_, held)| held.renewed.elapsed() >= age)
+            .filter_map(|(id, _)| jobs.contexts.get(id).cloned())
             .collect();
+        drop(jobs);
         for context in unrenewed {
             context.cancel();
         }
     }
 
-    fn insert(&self, lease: Lease, context: JobContext) {
+    fn insert(&self, lease: Lease, context: JobContext, renews: bool) {
         let renewed = Instant::now();
-        let job = Running {
-            lease,
-            context,
-            renewed,
-        };
-        self.jobs().insert(lease.id, job);
+        let mut jobs = self.jobs();
+        jobs.contexts.insert(lease.id, context);
+        if renews {
+            jobs.leases.insert(lease.id, Held { lease, renewed });
+        }
     }
 
     fn remove(&self, id: &JobId) {
-        self.jobs().remove(id);
+        let mut jobs = self.jobs();
+        jobs.leases.remove(id);
+        let context = jobs.contexts.remove(id);
+        drop(jobs);
+        // The last one of a handler's may run foreign code: not to be dropped under the lock.
+        drop(context);
     }
 
-    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Running>> {
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,7 +101,8 @@ pub(crate) struct Registration {
 
 impl Registration {
     pub(crate) fn new(shared: Arc<Shared>, lease: Lease, context: JobContext) -> Self {
-        shared.registry.insert(lease, context);
+        let renews = shared.store.lease_duration().is_some();
+        shared.registry.insert(lease, context, renews);
         Self {
             shared,
             lease,

@@ -93,6 +93,7 @@ impl fmt::Debug for ResourceFuture {
 }
 
 /// The part of a path below the base.
+#[inline]
 pub(crate) fn below<'p>(base: &str, path: &'p str) -> Option<&'p str> {
     path.strip_prefix(base)?.strip_prefix('/')
 }

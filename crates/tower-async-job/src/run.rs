@@ -2,9 +2,8 @@
 
 use std::{
     any::Any,
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,35 +11,36 @@ use std::{
 use bytes::Bytes;
 use http_body::Body;
 use http_polling::{Problem, ProblemType};
-use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tower::BoxError;
-use tower_async_job_core::{BoxFuture, Lease, Outcome, StoreError};
+use tower_async_job_core::{Lease, Outcome};
 
 use crate::{
     context::JobContext,
     deferral::poll_catching,
     recording::{self, Recording, Unrecorded},
     registration::Registration,
-    service::Submission,
     shared::{Shared, later},
+    watch::Watch,
     work::BoxWork,
 };
 
 /// How long storing an outcome is tried when the store is out of reach and leases do not end.
 const FINISH_PATIENCE: Duration = Duration::from_secs(60);
 
-/// After how long a start or a report that the store did not take is tried again, at least.
-const WRITE_AGAIN: Duration = Duration::from_secs(1);
-
 /// How long the last report of a job may hold up its end.
 const REPORT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A job whose acceptance is sent. It is what tasks hold by the ten thousand, so all that few need
+/// is boxed.
 pub(crate) struct Run<R, E> {
     registration: Registration,
     stage: Stage<R, E>,
     context: JobContext,
-    /// The path of the submission, which relative references in the response are relative to.
-    target: Box<str>,
+    /// Method and path of the submission. Relative references in the response are relative to the
+    /// path.
+    route: Arc<str>,
+    watch: Watch,
 }
 
 enum Stage<R, E> {
@@ -49,7 +49,7 @@ enum Stage<R, E> {
 }
 
 /// Why the handler is driven no further.
-enum End {
+pub(crate) enum End {
     Outcome(Outcome),
     DeadlinePassed,
     /// Cancelled, or the lease is lost: the store knows already.
@@ -66,24 +66,47 @@ where
         registration: Registration,
         work: BoxWork<R, E>,
         context: JobContext,
-        submission: Submission,
+        route: Arc<str>,
     ) -> Self {
+        let deadline = later(registration.shared().config.job_deadline);
         Self {
+            watch: Watch::new(deadline, work.is_queued()),
             registration,
             stage: Stage::Handling(work),
             context,
-            target: submission.path().into(),
+            route,
         }
     }
 
-    pub(crate) async fn complete(mut self) {
-        let end = self.drive().await;
+    /// Drives the handler to its end, and what goes on beside it.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        // Registered before anything is looked at, so that nothing said meanwhile is missed.
+        self.context.register(cx);
+        let target = self.route.split_once(' ').map_or("", |(_, path)| path);
+        let shared = self.registration.shared();
+        if let Poll::Ready(outcome) = self.stage.poll(cx, shared, target) {
+            if self.watch.is_writing() {
+                // It may not take place any more.
+                self.context.report_again();
+            }
+            return Poll::Ready(End::Outcome(outcome));
+        }
+        let is_queued = self.stage.is_queued();
+        self.watch
+            .poll(cx, &self.registration, &self.context, is_queued)
+    }
+
+    /// Stores how the job ended.
+    pub(crate) async fn complete(self, end: End) {
         let Self {
             registration,
             stage,
             context,
+            watch,
             ..
         } = self;
+        // A write under way is given up before the store is asked for more.
+        drop(watch);
         if !matches!(end, End::Outcome(_)) {
             // What the handler has left behind on other threads is wanted no more.
             context.cancel();
@@ -91,55 +114,14 @@ where
         // A destructor of the handler's may panic; the job's end is stored all the same.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
         let outcome = match end {
-            End::Outcome(outcome) => Some(outcome),
-            End::DeadlinePassed => Some(Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut))),
-            End::Cancelled => None,
+            End::Outcome(outcome) => outcome,
+            End::DeadlinePassed => Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut)),
+            End::Cancelled => return registration.end(),
         };
-        if let Some(outcome) = outcome {
-            // Boxed, so that its memory is there only now.
-            let finish = finish(
-                registration.shared(),
-                *registration.lease(),
-                &context,
-                outcome,
-            );
-            if !Box::pin(finish).await {
-                return;
-            }
+        let (shared, lease) = (registration.shared(), *registration.lease());
+        if finish(shared, lease, &context, outcome).await {
+            registration.end();
         }
-        registration.end();
-    }
-
-    async fn drive(&mut self) -> End {
-        let shared = &**self.registration.shared();
-        let deadline = later(shared.config.job_deadline);
-        let mut watch = Watch {
-            shared,
-            lease: self.registration.lease(),
-            context: &self.context,
-            queued: matches!(&self.stage, Stage::Handling(work) if work.is_queued()),
-            end: deadline,
-            cancelled: false,
-            write: None,
-            starting: false,
-            next_write: None,
-        };
-        let stage = &mut self.stage;
-        let target = &*self.target;
-        let mut timer = pin!(sleep_until(deadline));
-        poll_fn(|cx| {
-            // Registered before anything is looked at, so that nothing said meanwhile is missed.
-            watch.context.register(cx);
-            if let Poll::Ready(outcome) = stage.poll(cx, shared, target) {
-                if watch.write.is_some() {
-                    // It may not take place any more.
-                    watch.context.report_again();
-                }
-                return Poll::Ready(End::Outcome(outcome));
-            }
-            watch.poll(cx, timer.as_mut(), || stage.is_queued())
-        })
-        .await
     }
 }
 
@@ -173,115 +155,6 @@ where
 
     fn is_queued(&self) -> bool {
         matches!(self, Self::Handling(work) if work.is_queued())
-    }
-}
-
-/// What goes on beside the handler: the deadline, cancellation, and writes to the store.
-struct Watch<'a> {
-    shared: &'a Shared,
-    lease: &'a Lease,
-    context: &'a JobContext,
-    /// The store still has the job as queued.
-    queued: bool,
-    /// When the handler is given up: its deadline, or the end of the grace once cancelled.
-    end: Instant,
-    cancelled: bool,
-    /// The one write under way.
-    write: Option<BoxFuture<'a, Result<(), StoreError>>>,
-    /// That write is the job's start.
-    starting: bool,
-    /// When the next write may take place, if there has been one.
-    next_write: Option<Instant>,
-}
-
-impl Watch<'_> {
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut timer: Pin<&mut Sleep>,
-        is_queued: impl Fn() -> bool,
-    ) -> Poll<End> {
-        loop {
-            if !self.cancelled && self.context.is_cancelled() {
-                self.cancelled = true;
-                self.end = later(self.shared.config.cancellation_grace);
-            }
-            let wake = self
-                .poll_writes(cx, &is_queued)
-                .unwrap_or(self.end)
-                .min(self.end);
-            if self.cancelled != self.context.is_cancelled() {
-                continue;
-            }
-            if timer.deadline() != wake {
-                timer.as_mut().reset(wake);
-            }
-            ready!(timer.as_mut().poll(cx));
-            if wake == self.end {
-                return Poll::Ready(if self.cancelled {
-                    End::Cancelled
-                } else {
-                    End::DeadlinePassed
-                });
-            }
-        }
-    }
-
-    /// Writes what there is to be written; returns when there is more to do.
-    fn poll_writes(
-        &mut self,
-        cx: &mut Context<'_>,
-        is_queued: &impl Fn() -> bool,
-    ) -> Option<Instant> {
-        loop {
-            if let Some(write) = &mut self.write {
-                let Poll::Ready(written) = write.as_mut().poll(cx) else {
-                    return None;
-                };
-                self.write = None;
-                match written {
-                    Ok(()) => {}
-                    Err(error) if error.is_lease_lost() => self.context.cancel(),
-                    Err(error) => {
-                        tracing::warn!(%error, job = ?self.lease.id, "a job's report was not stored");
-                        if error.is_unavailable() {
-                            self.write_again();
-                        }
-                    }
-                }
-                self.starting = false;
-            }
-            if self.cancelled || self.context.is_cancelled() {
-                return None;
-            }
-            let starts = self.queued && !is_queued();
-            if !starts && (self.queued || !self.context.has_report()) {
-                return None;
-            }
-            if let Some(next_write) = self.next_write
-                && next_write > Instant::now()
-            {
-                return Some(next_write);
-            }
-            if starts {
-                (self.queued, self.starting) = (false, true);
-                self.write = Some(self.shared.store.start(self.lease));
-                continue;
-            }
-            let report = self.context.take_report()?;
-            self.next_write = Some(later(self.shared.config.report_interval));
-            self.write = Some(self.shared.store.report(self.lease, report));
-        }
-    }
-
-    /// After a write that failed: what it said is said again, though not at once.
-    fn write_again(&mut self) {
-        self.next_write = Some(later(self.shared.config.report_interval.max(WRITE_AGAIN)));
-        if self.starting {
-            self.queued = true;
-        } else {
-            self.context.report_again();
-        }
     }
 }
 

@@ -2,7 +2,7 @@ use std::{
     borrow::Cow,
     fmt,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use http::{
 use http_body::Body;
 use http_polling::{Prefer, ProblemType, RequestHead};
 use smallvec::SmallVec;
-use tower::{BoxError, Service, util::Oneshot};
+use tower::{BoxError, Service};
 use tower_async_job_core::Protocol;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     inline::Inline,
     resource::{self, ResourceRequest},
     shared::Shared,
-    work::Call,
+    work::{Call, Submitted},
 };
 
 /// The service that [`AsyncJobLayer`](crate::AsyncJobLayer) makes.
@@ -67,6 +67,26 @@ pub(crate) struct Asked {
 }
 
 impl Submission {
+    /// Remembers a request, and makes it ready for its handler.
+    #[inline]
+    pub(crate) fn of<B>(
+        request: &mut Request<B>,
+        asked: Asked,
+        context: Option<&JobContext>,
+    ) -> Self {
+        if !asked.prefer.is_empty() {
+            let _ = Prefer::take(request.headers_mut());
+        }
+        if let Some(context) = context {
+            request.extensions_mut().insert(context.clone());
+        }
+        Self {
+            method: request.method().clone(),
+            path: SmallVec::from_slice(request.uri().path().as_bytes()),
+            asked,
+        }
+    }
+
     pub(crate) fn path(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.path)
     }
@@ -91,7 +111,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    #[inline]
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = &self.shared;
         if let Some(path) = resource::below(&shared.config.base, request.uri().path()) {
             let request = ResourceRequest::new(&request, path);
@@ -99,7 +120,9 @@ where
         }
         let Some(asked) = shared.config.may_defer(&request) else {
             let request = request.map(JobBody::new);
-            return ResponseFuture::bypass(Oneshot::new(self.inner.clone(), request));
+            // There is no task yet that could be woken; who is not ready is asked again in it.
+            let mut nobody = Context::from_waker(Waker::noop());
+            return ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody));
         };
         let refused = |problem| ResponseFuture::refused(answer::refusal(problem, asked.protocol));
         if shared.config.refuses_length(request.headers()) {
@@ -108,24 +131,12 @@ where
         let Some(admission) = shared.admit() else {
             return refused(ProblemType::CapacityExhausted);
         };
-        if !asked.prefer.is_empty() {
-            let _ = Prefer::take(request.headers_mut());
-        }
-        let submission = Submission {
-            method: request.method().clone(),
-            path: SmallVec::from_slice(request.uri().path().as_bytes()),
-            asked,
+        let call = Submitted {
+            service: self.inner.clone(),
+            request,
+            admission,
         };
-        let context = shared.config.context.then(JobContext::new);
-        if let Some(context) = &context {
-            request.extensions_mut().insert(context.clone());
-        }
-        let (parts, body) = request.into_parts();
-        let (body, spool) = JobBody::spooling(body);
-        let request = Request::from_parts(parts, body);
-        let work = Box::pin(Call::new(self.inner.clone(), request, admission));
-        let shared = shared.clone();
-        ResponseFuture::inline(Inline::new(shared, work, submission, spool, context))
+        ResponseFuture::inline(Inline::new(shared.clone(), call, asked))
     }
 }
 
@@ -140,18 +151,23 @@ impl<S: fmt::Debug> fmt::Debug for AsyncJob<S> {
 impl crate::config::Config {
     /// What the client prefers and speaks, if the request may be deferred at all.
     fn may_defer<B>(&self, request: &Request<B>) -> Option<Asked> {
+        let head = RequestHead::of(request);
         let never = matches!(
-            *request.method(),
+            *head.method,
             Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
         );
-        if never || request.headers().contains_key(UPGRADE) {
+        // The predicate goes first, since it costs least where it does not look at the headers.
+        if never
+            || self.predicate.as_ref().is_some_and(|defer| !defer(head))
+            || head.headers.contains_key(UPGRADE)
+        {
             return None;
         }
-        let head = RequestHead::of(request);
-        if self.predicate.as_ref().is_some_and(|defer| !defer(head)) {
-            return None;
-        }
-        let prefer = Prefer::from_headers(request.headers());
+        let prefer = if head.headers.is_empty() {
+            Prefer::new()
+        } else {
+            Prefer::from_headers(head.headers)
+        };
         let (protocol, must_ask) = if head.is_grpc() {
             (Protocol::Grpc, true)
         } else {

@@ -43,7 +43,7 @@ impl Shared {
 
     /// Takes a place among the running and queued requests: `Some(None)` where there is no limit,
     /// `None` when all places are taken.
-    pub(crate) fn admit(&self) -> Option<Option<Admission>> {
+    pub(crate) fn admit(&self) -> Option<Option<Box<Admission>>> {
         match &self.capacity {
             None => Some(None),
             Some(capacity) => capacity.admit().map(Some),

@@ -8,9 +8,12 @@ use std::{
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tower::{Service, util::Oneshot};
+use tower::Service;
 
-use crate::{body::JobBody, capacity::Admission};
+use crate::{
+    body::{JobBody, Spool},
+    capacity::Admission,
+};
 
 /// A call in progress: waits for its place, then for the service to be ready, then for the
 /// response.
@@ -21,15 +24,72 @@ pub(crate) trait Work: Future + Send {
 
 pub(crate) type BoxWork<R, E> = Pin<Box<dyn Work<Output = Result<Response<R>, E>>>>;
 
+/// A call that nothing has been done about yet.
+pub(crate) struct Submitted<S, B> {
+    pub(crate) service: S,
+    pub(crate) request: Request<B>,
+    pub(crate) admission: Option<Box<Admission>>,
+}
+
+impl<S, B, R> Submitted<S, B>
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+{
+    /// Begins the call. To a service that is ready it takes one allocation, for the service's
+    /// future alone.
+    #[inline]
+    pub(crate) fn begin(self, cx: &mut Context<'_>) -> (BoxWork<R, S::Error>, Option<Spool<B>>) {
+        let mut spool = None;
+        let request = self.request.map(|body| {
+            let (body, rest) = JobBody::spooling(body);
+            spool = rest;
+            body
+        });
+        let (service, admission) = (self.service, self.admission);
+        let call = match &admission {
+            Some(admission) if admission.is_queued() => Call::Waiting { service, request },
+            _ => Call::new(service, request, cx),
+        };
+        let work: BoxWork<R, S::Error> = match call {
+            Call::Called { response } => Box::pin(Admitted {
+                admission,
+                call: response,
+            }),
+            call => Box::pin(Admitted { admission, call }),
+        };
+        (work, spool)
+    }
+
+    /// The call as work that begins when it is polled.
+    pub(crate) fn put_off(self) -> BoxWork<R, S::Error> {
+        Box::pin(Admitted {
+            admission: self.admission,
+            call: Call::Waiting {
+                service: self.service,
+                request: self.request.map(JobBody::new),
+            },
+        })
+    }
+}
+
 pin_project! {
-    pub(crate) struct Call<S, B>
+    /// Calls a service once it is ready. Unlike tower's `Oneshot`, it moves the request no more
+    /// often than it must: a request is large.
+    #[project = CallProjection]
+    #[project_replace = CallReplaced]
+    pub(crate) enum Call<S, B>
     where
         S: Service<Request<JobBody<B>>>,
         B: Body,
     {
-        admission: Option<Admission>,
-        #[pin]
-        response: Oneshot<S, Request<JobBody<B>>>,
+        Waiting { service: S, request: Request<JobBody<B>> },
+        Called { #[pin] response: S::Future },
+        Ended { error: Option<S::Error> },
     }
 }
 
@@ -38,14 +98,15 @@ where
     S: Service<Request<JobBody<B>>>,
     B: Body,
 {
-    pub(crate) fn new(
-        service: S,
-        request: Request<JobBody<B>>,
-        admission: Option<Admission>,
-    ) -> Self {
-        Self {
-            admission,
-            response: Oneshot::new(service, request),
+    /// Calls the service at once if it is ready at once; else asks it again when polled.
+    #[inline]
+    pub(crate) fn new(mut service: S, request: Request<JobBody<B>>, cx: &mut Context<'_>) -> Self {
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => Self::Called {
+                response: service.call(request),
+            },
+            Poll::Ready(Err(error)) => Self::Ended { error: Some(error) },
+            Poll::Pending => Self::Waiting { service, request },
         }
     }
 }
@@ -57,24 +118,52 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                CallProjection::Called { response } => return response.poll(cx),
+                CallProjection::Waiting { service, .. } => ready!(service.poll_ready(cx))?,
+                CallProjection::Ended { error } => {
+                    return Poll::Ready(Err(error.take().expect("polled after completion")));
+                }
+            }
+            let ended = Self::Ended { error: None };
+            if let CallReplaced::Waiting {
+                mut service,
+                request,
+            } = self.as_mut().project_replace(ended)
+            {
+                let response = service.call(request);
+                self.set(Self::Called { response });
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A call that has its place, or waits for it.
+    struct Admitted<F> {
+        admission: Option<Box<Admission>>,
+        #[pin]
+        call: F,
+    }
+}
+
+impl<F: Future> Future for Admitted<F> {
+    type Output = F::Output;
+
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Some(admission) = this.admission {
             ready!(admission.poll_run(cx));
         }
-        this.response.poll(cx)
+        this.call.poll(cx)
     }
 }
 
-impl<S, B> Work for Call<S, B>
-where
-    S: Service<Request<JobBody<B>>> + Send,
-    S::Future: Send,
-    B: Body + Send,
-    B::Data: Send,
-    B::Error: Send,
-{
+impl<F: Future + Send> Work for Admitted<F> {
     fn is_queued(&self) -> bool {
-        self.admission.as_ref().is_some_and(Admission::is_queued)
+        self.admission.as_deref().is_some_and(Admission::is_queued)
     }
 }

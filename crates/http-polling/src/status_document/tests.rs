@@ -74,3 +74,13 @@ fn the_delay_is_rounded_up() {
         StatusDocument::new("x", JobState::Queued).with_retry_after(Duration::from_micros(1_001));
     assert_eq!(document.retry_after(), Some(Duration::from_millis(2)));
 }
+
+#[test]
+fn what_is_written_is_what_serde_would_write() {
+    let queued = StatusDocument::new("a \"quoted\" é\n", JobState::Queued);
+    let waiting = StatusDocument::new("", JobState::Running).with_retry_after(Duration::MAX);
+    for document in [full(), queued, waiting] {
+        let expected = serde_json::to_vec(&document).unwrap();
+        assert_eq!(document.to_json(), expected);
+    }
+}

@@ -52,3 +52,16 @@ fn text_that_is_no_time_is_an_absent_time() {
     assert_eq!(read("{}"), None);
     assert_eq!(read(r#"{"at":null}"#), None);
 }
+
+#[test]
+fn every_day_has_the_date_that_the_calendar_gives_it() {
+    let end = END.as_secs() / 86_400;
+    for day in (0..end).step_by(13).chain(0..40_000) {
+        let at = UNIX_EPOCH + Duration::from_secs(day * 86_400 + 86_399);
+        let expected = humantime::format_rfc3339_millis(at).to_string();
+        assert_eq!(
+            text(Some(at)).as_ref().map(<[u8; 24]>::as_slice),
+            Some(expected.as_bytes())
+        );
+    }
+}

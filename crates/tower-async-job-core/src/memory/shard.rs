@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use http_polling::JobState;
 
@@ -9,12 +9,12 @@ use super::{
     keys::Scope,
     wake::Wake,
 };
-use crate::{Claim, JobId, sync::Arc};
+use crate::{Claim, JobId, JobIdMap, sync::Arc};
 
 /// A part of the jobs, behind one lock.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    jobs: HashMap<JobId, Box<Entry>>,
+    jobs: JobIdMap<Box<Entry>>,
     due: BTreeSet<(Micros, JobId)>,
     free: BTreeSet<(Micros, JobId)>,
     forgotten: BTreeSet<(Micros, JobId)>,

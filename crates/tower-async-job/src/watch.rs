@@ -1,0 +1,158 @@
+//! What goes on beside the handler of a job: the deadline, cancellation, and writes to the store.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower_async_job_core::{BoxFuture, StoreError};
+
+use crate::{context::JobContext, registration::Registration, run::End, shared::later};
+
+/// After how long a start or a report that the store did not take is tried again, at least.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+
+pub(crate) struct Watch {
+    /// The store still has the job as queued.
+    queued: bool,
+    /// When the handler is given up: its deadline, or the end of the grace once cancelled.
+    end: Instant,
+    cancelled: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// There once something has been written.
+    writes: Option<Box<Writes>>,
+}
+
+/// Writes to the store, one at a time.
+#[derive(Default)]
+struct Writes {
+    /// The one under way.
+    write: Option<BoxFuture<'static, Result<(), StoreError>>>,
+    /// That write is the job's start.
+    starting: bool,
+    /// When the next write may take place, if there has been one.
+    next: Option<Instant>,
+}
+
+impl Watch {
+    pub(crate) fn new(deadline: Instant, queued: bool) -> Self {
+        Self {
+            queued,
+            end: deadline,
+            cancelled: false,
+            timer: None,
+            writes: None,
+        }
+    }
+
+    /// Whether a write is under way.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writes
+            .as_ref()
+            .is_some_and(|writes| writes.write.is_some())
+    }
+
+    /// Ready when the handler is to be given up.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        job: &Registration,
+        context: &JobContext,
+        is_queued: bool,
+    ) -> Poll<End> {
+        loop {
+            if !self.cancelled && context.is_cancelled() {
+                self.cancelled = true;
+                self.end = later(job.shared().config.cancellation_grace);
+            }
+            let wake = self
+                .poll_writes(cx, job, context, is_queued)
+                .unwrap_or(self.end)
+                .min(self.end);
+            if self.cancelled != context.is_cancelled() {
+                continue;
+            }
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(wake)));
+            if timer.deadline() != wake {
+                timer.as_mut().reset(wake);
+            }
+            ready!(timer.as_mut().poll(cx));
+            if wake == self.end {
+                return Poll::Ready(if self.cancelled {
+                    End::Cancelled
+                } else {
+                    End::DeadlinePassed
+                });
+            }
+        }
+    }
+
+    /// Writes what there is to be written; returns when there is more to do.
+    fn poll_writes(
+        &mut self,
+        cx: &mut Context<'_>,
+        job: &Registration,
+        context: &JobContext,
+        is_queued: bool,
+    ) -> Option<Instant> {
+        loop {
+            if let Some(writes) = &mut self.writes
+                && let Some(write) = &mut writes.write
+            {
+                let Poll::Ready(written) = write.as_mut().poll(cx) else {
+                    return None;
+                };
+                writes.write = None;
+                let started = std::mem::take(&mut writes.starting);
+                match written {
+                    Ok(()) => {}
+                    Err(error) if error.is_lease_lost() => context.cancel(),
+                    Err(error) => {
+                        let id = job.lease().id;
+                        tracing::warn!(%error, job = ?id, "a job's report was not stored");
+                        if error.is_unavailable() {
+                            // What it said is said again, though not at once.
+                            let interval = job.shared().config.report_interval;
+                            writes.next = Some(later(interval.max(WRITE_AGAIN)));
+                            if started {
+                                self.queued = true;
+                            } else {
+                                context.report_again();
+                            }
+                        }
+                    }
+                }
+            }
+            if self.cancelled || context.is_cancelled() {
+                return None;
+            }
+            let starts = self.queued && !is_queued;
+            if !starts && (self.queued || !context.has_report()) {
+                return None;
+            }
+            let writes = self.writes.get_or_insert_default();
+            if let Some(next) = writes.next
+                && next > Instant::now()
+            {
+                return Some(next);
+            }
+            let (shared, lease) = (Arc::clone(job.shared()), *job.lease());
+            if starts {
+                self.queued = false;
+                writes.starting = true;
+                writes.write = Some(Box::pin(async move { shared.store.start(&lease).await }));
+                continue;
+            }
+            let report = context.take_report()?;
+            writes.next = Some(later(shared.config.report_interval));
+            writes.write = Some(Box::pin(async move {
+                shared.store.report(&lease, report).await
+            }));
+        }
+    }
+}
