@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod content_type;
+mod deadline;
 mod digits;
 mod document;
 mod job_state;
@@ -17,6 +18,7 @@ mod status_document;
 mod timestamp;
 
 pub use content_type::{JSON, PROBLEM_JSON, is_grpc, is_problem_json};
+pub use deadline::{CANCEL_AFTER, GRPC_TIMEOUT, InvalidCancelAfter, cancel_after, grpc_timeout};
 pub use document::InvalidDocument;
 pub use job_state::{JOB_STATUS, JobState, UnrecognisedJobState};
 pub use location::{LocationError, MAX_LOCATION, resolve};

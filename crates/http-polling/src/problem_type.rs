@@ -48,6 +48,8 @@ pub enum ProblemType {
     MethodNotAllowed,
     /// The request is larger than what can be kept. 413.
     RequestTooLarge,
+    /// A header of the request cannot be understood. 400.
+    RequestInvalid,
     /// The request's body did not come in time. 408.
     RequestTimeout,
     /// The idempotency key is too long, or has characters it cannot have. 400.
@@ -57,7 +59,7 @@ pub enum ProblemType {
 }
 
 impl ProblemType {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::JobFailed,
         Self::JobTimedOut,
         Self::JobLost,
@@ -73,6 +75,7 @@ impl ProblemType {
         Self::RecordUnreadable,
         Self::MethodNotAllowed,
         Self::RequestTooLarge,
+        Self::RequestInvalid,
         Self::RequestTimeout,
         Self::IdempotencyKeyInvalid,
         Self::IdempotencyKeyReused,
@@ -97,6 +100,7 @@ impl ProblemType {
             Self::RecordUnreadable => "urn:http-polling:problem:record-unreadable",
             Self::MethodNotAllowed => "urn:http-polling:problem:method-not-allowed",
             Self::RequestTooLarge => "urn:http-polling:problem:request-too-large",
+            Self::RequestInvalid => "urn:http-polling:problem:request-invalid",
             Self::RequestTimeout => "urn:http-polling:problem:request-timeout",
             Self::IdempotencyKeyInvalid => "urn:http-polling:problem:idempotency-key-invalid",
             Self::IdempotencyKeyReused => "urn:http-polling:problem:idempotency-key-reused",
@@ -123,6 +127,7 @@ impl ProblemType {
             Self::RecordUnreadable => "The job's record cannot be read",
             Self::MethodNotAllowed => "The method is not allowed",
             Self::RequestTooLarge => "The request is too large",
+            Self::RequestInvalid => "A header of the request is invalid",
             Self::RequestTimeout => "The request did not come in time",
             Self::IdempotencyKeyInvalid => "The idempotency key is invalid",
             Self::IdempotencyKeyReused => "The idempotency key is taken by another request",
@@ -145,7 +150,7 @@ impl ProblemType {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
+            Self::RequestInvalid | Self::IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }

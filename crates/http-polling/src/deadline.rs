@@ -1,0 +1,172 @@
+//! The deadline that a caller gives its call: `Cancel-After`, and gRPC's `grpc-timeout`.
+
+use std::{error::Error, fmt, time::Duration};
+
+use http::{HeaderMap, HeaderName};
+
+use crate::digits;
+
+/// `Cancel-After`: how long the work may take, as Replicate's HTTP API has it.
+///
+/// ```
+/// assert_eq!(http_polling::CANCEL_AFTER, "cancel-after");
+/// ```
+pub const CANCEL_AFTER: HeaderName = HeaderName::from_static("cancel-after");
+
+/// `grpc-timeout`, of the gRPC protocol over HTTP/2.
+///
+/// ```
+/// assert_eq!(http_polling::GRPC_TIMEOUT, "grpc-timeout");
+/// ```
+pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// What `Cancel-After` asks for: a number of seconds, or numbers with units, such as `90s`, `5m` or
+/// `1h30m`. `None` if it is absent.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use http_polling::{CANCEL_AFTER, cancel_after};
+/// use std::time::Duration;
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(cancel_after(&headers), Ok(None));
+/// headers.insert(CANCEL_AFTER, HeaderValue::from_static("1m30s"));
+/// assert_eq!(cancel_after(&headers), Ok(Some(Duration::from_secs(90))));
+/// ```
+///
+/// # Errors
+///
+/// If it is anything else, or there are several.
+pub fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, InvalidCancelAfter> {
+    let mut values = headers.get_all(CANCEL_AFTER).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(InvalidCancelAfter);
+    }
+    let text = value.to_str().map_err(|_| InvalidCancelAfter)?.trim();
+    if let Some(seconds) = digits::parse_saturating(text.bytes()) {
+        return Ok(Some(Duration::from_secs(seconds)));
+    }
+    let duration = humantime::parse_duration(text).map_err(|_| InvalidCancelAfter)?;
+    Ok(Some(duration))
+}
+
+/// `Cancel-After` is not a duration.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use http_polling::{CANCEL_AFTER, InvalidCancelAfter, cancel_after};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(CANCEL_AFTER, HeaderValue::from_static("soon"));
+/// assert_eq!(cancel_after(&headers), Err(InvalidCancelAfter));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidCancelAfter;
+
+impl fmt::Display for InvalidCancelAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cancel-after is not a duration such as 90 or 1m30s")
+    }
+}
+
+impl Error for InvalidCancelAfter {}
+
+/// The duration that a `grpc-timeout` tells: one to eight digits and a unit. `None` for anything
+/// else.
+///
+/// ```
+/// use http_polling::grpc_timeout;
+/// use std::time::Duration;
+///
+/// assert_eq!(grpc_timeout("250m"), Some(Duration::from_millis(250)));
+/// assert_eq!(grpc_timeout("1.5S"), None);
+/// ```
+pub fn grpc_timeout(value: impl AsRef<[u8]>) -> Option<Duration> {
+    /// The most digits that the gRPC protocol allows.
+    const MAX_DIGITS: usize = 8;
+
+    let (unit, digits) = value.as_ref().split_last()?;
+    if digits.len() > MAX_DIGITS {
+        return None;
+    }
+    let amount = digits::parse_saturating(digits.iter().copied())?;
+    match unit {
+        b'H' => Some(Duration::from_secs(amount * 60 * 60)),
+        b'M' => Some(Duration::from_secs(amount * 60)),
+        b'S' => Some(Duration::from_secs(amount)),
+        b'm' => Some(Duration::from_millis(amount)),
+        b'u' => Some(Duration::from_micros(amount)),
+        b'n' => Some(Duration::from_nanos(amount)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn asked(text: &str) -> Result<Option<Duration>, InvalidCancelAfter> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CANCEL_AFTER,
+            HeaderValue::from_str(text).expect("a header value"),
+        );
+        cancel_after(&headers)
+    }
+
+    #[test]
+    fn cancel_after_takes_seconds_and_units() {
+        for (text, seconds) in [
+            ("5", 5),
+            (" 90 ", 90),
+            ("90s", 90),
+            ("2m", 120),
+            ("1h30m", 5400),
+        ] {
+            assert_eq!(
+                asked(text),
+                Ok(Some(Duration::from_secs(seconds))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_other_cancel_after_is_invalid() {
+        for text in ["", "soon", "-5", "1.5.5", "5x", "5s, 6s"] {
+            assert_eq!(asked(text), Err(InvalidCancelAfter), "{text}");
+        }
+        let mut twice = HeaderMap::new();
+        twice.append(CANCEL_AFTER, HeaderValue::from_static("5"));
+        twice.append(CANCEL_AFTER, HeaderValue::from_static("5"));
+        assert_eq!(cancel_after(&twice), Err(InvalidCancelAfter));
+    }
+
+    #[test]
+    fn every_unit_of_grpc_timeout_is_read() {
+        assert_eq!(grpc_timeout("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(grpc_timeout("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(grpc_timeout("4S"), Some(Duration::from_secs(4)));
+        assert_eq!(grpc_timeout("5m"), Some(Duration::from_millis(5)));
+        assert_eq!(grpc_timeout("6u"), Some(Duration::from_micros(6)));
+        assert_eq!(grpc_timeout("7n"), Some(Duration::from_nanos(7)));
+    }
+
+    #[test]
+    fn longest_grpc_timeout_does_not_overflow() {
+        let hours = Duration::from_secs(99_999_999 * 3600);
+        assert_eq!(grpc_timeout("99999999H"), Some(hours));
+    }
+
+    #[test]
+    fn anything_else_is_no_grpc_timeout() {
+        for text in ["", "S", "5", "5s", "-5S", "1.5S", "123456789S", "5 S"] {
+            assert_eq!(grpc_timeout(text), None, "{text:?}");
+        }
+    }
+}
