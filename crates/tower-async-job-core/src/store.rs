@@ -1,8 +1,8 @@
 use std::{fmt, pin::Pin, time::Duration};
 
 use crate::{
-    Cancellation, Claim, Created, Detail, JobHandle, JobId, JobPage, JobQuery, JobRecord, Lease,
-    NewJob, Outcome, Renewal, Report, StoreError,
+    Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage, JobQuery,
+    JobRecord, Lease, NewJob, Outcome, Principal, Renewal, Report, StoreError,
 };
 
 /// A boxed future, as the methods of [`JobStore`] return it.
@@ -99,6 +99,15 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [`is_conflict`](StoreError::is_conflict) if the id is that of another job. Then nothing is
     /// stored.
     fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>>;
+
+    /// What [`create`](Self::create) would find of an idempotency key: [`Created::Existing`] or
+    /// [`Created::KeyReused`]; `None` if it would make a job. Changes nothing, so that it serves
+    /// where there is no place for another job.
+    fn look_up<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        key: &'a IdempotencyKey,
+    ) -> BoxFuture<'a, Result<Option<Created>, StoreError>>;
 
     /// Begins the first run of a job that was created queued: queued becomes running, and the
     /// number of attempts 1.

@@ -15,8 +15,8 @@ use super::{
     wake::Wake,
 };
 use crate::{
-    Cancellation, Created, Detail, JobId, JobRecord, Lease, NewJob, Outcome, Renewal, Report,
-    StoreError,
+    Cancellation, Created, Detail, IdempotencyKey, JobId, JobRecord, Lease, NewJob, Outcome,
+    Principal, Renewal, Report, StoreError,
     sync::{Arc, AtomicUsize, Mutex, MutexGuard, lock},
 };
 
@@ -77,6 +77,16 @@ impl Jobs {
         let created = self.insert(job, now, room)?;
         keys.insert(scope, id);
         Ok(created)
+    }
+
+    pub(super) fn look_up(
+        &self,
+        principal: Option<&Principal>,
+        key: &IdempotencyKey,
+    ) -> Option<Created> {
+        let now = self.now();
+        let holder = lock(&self.keys).job(&Scope::new(principal, key))?;
+        self.existing(&holder, key.fingerprint(), now)
     }
 
     /// What the holder of an idempotency key means for another create with it.

@@ -17,8 +17,8 @@ use jobs::Jobs;
 
 use self::{budget::Budget, wake::Ended};
 use crate::{
-    BoxFuture, Cancellation, Claim, Created, Detail, JobHandle, JobId, JobPage, JobQuery,
-    JobRecord, JobStore, Lease, NewJob, Outcome, Renewal, Report, StoreError,
+    BoxFuture, Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage,
+    JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Principal, Renewal, Report, StoreError,
 };
 
 /// Keeps jobs in memory: the default store, for one process. When the process ends, so do its
@@ -191,6 +191,14 @@ impl fmt::Debug for MemoryStoreBuilder {
 impl JobStore for MemoryStore {
     fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>> {
         Box::pin(async move { self.jobs.create(job) })
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        key: &'a IdempotencyKey,
+    ) -> BoxFuture<'a, Result<Option<Created>, StoreError>> {
+        Box::pin(async move { Ok(self.jobs.look_up(principal, key)) })
     }
 
     fn start<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {

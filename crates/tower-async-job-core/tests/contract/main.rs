@@ -486,6 +486,26 @@ fn keyed(key: &str, fingerprint: u8) -> tower_async_job_core::NewJob {
 }
 
 #[tokio::test]
+async fn look_up_finds_what_a_create_would_and_makes_nothing() {
+    let (store, _) = store();
+    let with = |fingerprint| keyed("key", fingerprint).idempotency.unwrap();
+    let principal = keyed("key", 1).principal;
+    let look_up = async |key| store.look_up(principal.as_ref(), &key).await.unwrap();
+    assert_eq!(look_up(with(1)).await, None);
+    let Created::New(lease) = store.create(keyed("key", 1)).await.unwrap() else {
+        panic!("not made");
+    };
+    let found = look_up(with(1)).await;
+    assert!(matches!(found, Some(Created::Existing(record)) if record.id == lease.id));
+    assert_eq!(look_up(with(2)).await, Some(Created::KeyReused));
+    let stranger = Principal::new("somebody else");
+    let found = store.look_up(Some(&stranger), &with(1)).await.unwrap();
+    assert_eq!(found, None);
+    store.discard(&lease).await.unwrap();
+    assert_eq!(look_up(with(1)).await, None);
+}
+
+#[tokio::test]
 async fn s43_one_key_makes_one_job() {
     let (store, _) = store();
     let made: Vec<Created> = std::thread::scope(|scope| {
