@@ -16,11 +16,13 @@ use tower_async_job_core::{JobId, JobRecord, Protocol, RecordedOutcome};
 
 use crate::{
     body::StoredBody,
+    capacity::NoPlace,
     config::{Config, PendingStatus},
     context::JobContext,
     estimate::Pending,
-    grpc,
+    grpc, metrics,
     service::Submission,
+    shared::Shared,
 };
 
 /// Retry-After of a node that is full or whose store is out of reach.
@@ -31,17 +33,19 @@ const USUAL_HEADERS: usize = 9;
 
 /// The acceptance of a submission.
 pub(crate) fn accepted(
-    config: &Config,
+    shared: &Shared,
     id: &JobId,
     queued: bool,
     route: &str,
     submission: &Submission,
     context: &JobContext,
 ) -> Response<StoredBody> {
+    let config = &shared.config;
     let now = SystemTime::now();
     let reported = context.reported().unwrap_or_default();
     let mut pending = Pending::new(route, Duration::ZERO);
     pending.progress = reported.progress.as_ref();
+    pending.jobs = shared.registry.pending();
     let mut document = StatusDocument::new(id.encode().as_ref(), JobState::Queued);
     document.created = Some(now);
     if queued {
@@ -57,24 +61,55 @@ pub(crate) fn accepted(
     let mut response = announce(config, &pending, document);
     let headers = response.headers_mut();
     if submission.method == Method::GET {
-        headers.insert(VARY, HeaderValue::from_static("prefer"));
+        headers.insert(VARY, vary(config));
     }
+    if submission.asked.page {
+        // A browser follows this to the page; a 202 would end in showing the status document.
+        headers.remove(CONTENT_LOCATION);
+        *response.status_mut() = StatusCode::SEE_OTHER;
+    }
+    let headers = response.headers_mut();
     apply_preferences(headers, &submission.asked.prefer);
     response
 }
 
 /// The answer to a poll of a job that has not ended.
-pub(crate) fn pending(config: &Config, record: &JobRecord, polls: u32) -> Response<StoredBody> {
+pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Response<StoredBody> {
+    let config = &shared.config;
     let pending = Pending {
-        running_for: record.running_for,
-        progress: record.progress.as_ref(),
         polls,
-        ..Pending::new(&record.route, record.age)
+        ..known(shared, record)
     };
     let mut response = announce(config, &pending, document(record));
-    let headers = response.headers_mut();
-    headers.insert(VARY, HeaderValue::from_static("prefer"));
+    response.headers_mut().insert(VARY, vary(config));
     response
+}
+
+/// The answer to a poll that comes before it is due while there is no place to hold it.
+pub(crate) fn too_early(shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
+    let mut response = problem(ProblemType::PolledTooOften, Some(record.state));
+    let delay = shared.config.estimator.retry_after(&known(shared, record));
+    set_retry_after(response.headers_mut(), delay);
+    response
+}
+
+/// What the Retry-After of a stored job is chosen by.
+pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
+    Pending {
+        running_for: record.running_for,
+        progress: record.progress.as_ref(),
+        jobs: shared.registry.pending().max(1),
+        ..Pending::new(&record.route, record.age)
+    }
+}
+
+/// What the choice between the pending answers depends on (RFC 9110, section 12.5.5).
+fn vary(config: &Config) -> HeaderValue {
+    HeaderValue::from_static(if config.page {
+        "accept, prefer"
+    } else {
+        "prefer"
+    })
 }
 
 fn announce(
@@ -129,7 +164,8 @@ fn put_decimal(text: &mut Vec<u8>, mut number: u64) {
     text[begin..].reverse();
 }
 
-fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
+/// Says what was honoured of what a submission preferred.
+pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     let mut applied = PreferenceApplied::new();
     if prefer.respond_async() {
         applied = applied.with_respond_async();
@@ -140,20 +176,35 @@ fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     applied.append_to(headers);
 }
 
-/// The status document, whatever the state: `{job}/status`, and the answer to a cancellation.
-pub(crate) fn status(record: &JobRecord, status: StatusCode) -> Response<StoredBody> {
-    let mut response = json(JSON, document(record).to_json());
-    set_state(response.headers_mut(), record.state);
-    *response.status_mut() = status;
-    response
+/// Says of an answer that came inline that its client's wait was honoured (RFC 7240, section 3).
+pub(crate) fn apply_wait(headers: &mut HeaderMap, prefer: &Prefer) {
+    if let Some(wait) = prefer.wait() {
+        PreferenceApplied::new().with_wait(wait).append_to(headers);
+    }
 }
 
-/// The answer to a cancellation of whose job nothing else is known.
-pub(crate) fn cancelled(id: &JobId) -> Response<StoredBody> {
-    let document = StatusDocument::new(id.encode().as_ref(), JobState::Cancelled);
+/// The status document, whatever the state: `{job}/status`, and the answer to a cancellation.
+///
+/// Of a pending job it says when to ask again, as the pending answers do.
+pub(crate) fn status(
+    shared: &Shared,
+    record: &JobRecord,
+    status: StatusCode,
+) -> Response<StoredBody> {
+    let mut document = document(record);
+    let estimator = &shared.config.estimator;
+    let is_pending = record.state.is_pending();
+    let delay = is_pending.then(|| estimator.retry_after(&known(shared, record)));
+    if let Some(delay) = delay {
+        document = document.with_retry_after(delay);
+    }
     let mut response = json(JSON, document.to_json());
-    set_state(response.headers_mut(), JobState::Cancelled);
-    *response.status_mut() = StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
+    set_state(headers, record.state);
+    if let Some(delay) = delay {
+        set_retry_after(headers, delay);
+    }
+    *response.status_mut() = status;
     response
 }
 
@@ -232,6 +283,7 @@ pub(crate) fn unavailable() -> Response<StoredBody> {
 
 /// A submission that is refused before, or instead of, becoming a job.
 pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
+    metrics::refused(kind);
     let mut response = match protocol {
         Protocol::Grpc => grpc::trailers_only(grpc::code_of_refusal(kind), kind.title()),
         _ => problem(kind, None),
@@ -239,6 +291,21 @@ pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredB
     if kind.status() == StatusCode::SERVICE_UNAVAILABLE {
         set_retry_after(response.headers_mut(), BUSY_RETRY_AFTER);
     }
+    set_no_store(response.headers_mut());
+    response
+}
+
+/// A submission for which there is no place.
+pub(crate) fn no_place(no_place: NoPlace, protocol: Protocol) -> Response<StoredBody> {
+    let mut response = refusal(no_place.problem, protocol);
+    set_retry_after(response.headers_mut(), no_place.retry_after);
+    response
+}
+
+/// There is nothing to say.
+pub(crate) fn no_content() -> Response<StoredBody> {
+    let mut response = Response::new(StoredBody::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
     set_no_store(response.headers_mut());
     response
 }
@@ -251,7 +318,7 @@ pub(crate) fn problem(kind: ProblemType, state: Option<JobState>) -> Response<St
     response
 }
 
-fn problem_response(problem: &Problem) -> Response<StoredBody> {
+pub(crate) fn problem_response(problem: &Problem) -> Response<StoredBody> {
     let mut response = json(PROBLEM_JSON, problem.to_json());
     *response.status_mut() = problem
         .status_code()
@@ -259,7 +326,7 @@ fn problem_response(problem: &Problem) -> Response<StoredBody> {
     response
 }
 
-fn json(content_type: HeaderValue, json: Vec<u8>) -> Response<StoredBody> {
+pub(crate) fn json(content_type: HeaderValue, json: Vec<u8>) -> Response<StoredBody> {
     let mut response = Response::new(StoredBody::from(json));
     let headers = response.headers_mut();
     *headers = HeaderMap::with_capacity(USUAL_HEADERS);

@@ -10,15 +10,25 @@ use std::{
 };
 
 use http_polling::RequestHead;
-use tower_async_job_core::{JobStore, MemoryStore, Retention};
+use tower_async_job_core::{JobStore, MemoryStore, Principal, Retention};
 
 use crate::{
     AsyncJobLayer,
     capacity::Limits,
-    estimate::{Estimator, HalfElapsed},
+    estimate::{Estimator, Learned},
+    hold::HoldLimits,
 };
 
 /// How a pending job is announced.
+///
+/// ```
+/// use tower_async_job::{AsyncJobLayer, PendingStatus};
+///
+/// let layer = AsyncJobLayer::builder()
+///     .pending_status(PendingStatus::Accepted)
+///     .build()?;
+/// # Ok::<(), tower_async_job::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PendingStatus {
     /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
@@ -30,18 +40,39 @@ pub enum PendingStatus {
 }
 
 /// What becomes of a request whose client goes away before the answer or the acceptance.
+///
+/// ```
+/// use tower_async_job::{AsyncJobLayer, OnDisconnect};
+///
+/// let layer = AsyncJobLayer::builder()
+///     .on_disconnect(OnDisconnect::Detach)
+///     .build()?;
+/// # Ok::<(), tower_async_job::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnDisconnect {
     /// The handler's future is dropped, as without the layer.
     #[default]
     Cancel,
     /// The handler runs to its end in a background task, and its response is dropped. Neither the
-    /// client's span nor the [hook](Builder::wrap_job) goes along: they end with the connection.
+    /// client's span nor the [hook](Builder::wrap_job) goes along: they end with the connection. A
+    /// [shutdown](AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the grace.
     Detach,
 }
 
 /// What is done when a job cannot be stored although its handler has begun: the store is full or
 /// out of reach.
+///
+/// A request with an idempotency key is refused in any case: its handler has not begun.
+///
+/// ```
+/// use tower_async_job::{AsyncJobLayer, OnStoreFailure};
+///
+/// let layer = AsyncJobLayer::builder()
+///     .on_store_failure(OnStoreFailure::Refuse)
+///     .build()?;
+/// # Ok::<(), tower_async_job::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnStoreFailure {
     /// The call is answered inline, however long it takes: no work is thrown away.
@@ -54,6 +85,8 @@ pub enum OnStoreFailure {
 /// The future of a job once it is deferred, as a [`Builder::wrap_job`] hook sees it.
 pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+type FindPrincipal = dyn Fn(RequestHead<'_>) -> Option<Principal> + Send + Sync;
+type FindRoute = dyn Fn(RequestHead<'_>) -> Arc<str> + Send + Sync;
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
 type Wrap = dyn Fn(JobFuture) -> JobFuture + Send + Sync;
 
@@ -69,6 +102,7 @@ pub(crate) struct Config {
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) on_store_failure: OnStoreFailure,
     pub(crate) request_spool: usize,
+    pub(crate) spool_room: usize,
     pub(crate) refuse_large_requests: bool,
     pub(crate) request_read_timeout: Duration,
     pub(crate) result_limit: usize,
@@ -77,7 +111,13 @@ pub(crate) struct Config {
     pub(crate) cancellation_grace: Duration,
     pub(crate) report_interval: Duration,
     pub(crate) limits: Option<Limits>,
+    pub(crate) limits_per_principal: Option<Limits>,
+    pub(crate) max_hold: Duration,
+    pub(crate) hold_limits: HoldLimits,
+    pub(crate) principal: Option<Box<FindPrincipal>>,
+    pub(crate) page: bool,
     pub(crate) estimator: Box<dyn Estimator>,
+    pub(crate) route: Option<Box<FindRoute>>,
     pub(crate) wrap: Option<Box<Wrap>>,
 }
 
@@ -117,6 +157,7 @@ impl Builder {
                 on_disconnect: OnDisconnect::default(),
                 on_store_failure: OnStoreFailure::default(),
                 request_spool: 2 << 20,
+                spool_room: 256 << 20,
                 refuse_large_requests: false,
                 request_read_timeout: Duration::from_secs(30),
                 result_limit: 16 << 20,
@@ -125,7 +166,16 @@ impl Builder {
                 cancellation_grace: Duration::from_secs(5),
                 report_interval: Duration::from_millis(100),
                 limits: None,
-                estimator: Box::new(HalfElapsed::default()),
+                limits_per_principal: None,
+                max_hold: Duration::from_secs(25),
+                hold_limits: HoldLimits {
+                    overall: 10_000,
+                    per_principal: 100,
+                },
+                principal: None,
+                page: true,
+                estimator: Box::new(Learned::new()),
+                route: None,
                 wrap: None,
             },
             public_base: None,
@@ -174,9 +224,36 @@ impl Builder {
         self
     }
 
-    /// Chooses the Retry-After of pending answers. Default [`HalfElapsed`].
+    /// Chooses the Retry-After of pending answers. Default [`Learned`], which learns from the
+    /// durations of past jobs of the same [route](Self::route).
     pub fn estimator(mut self, estimator: impl Estimator) -> Self {
         self.config.estimator = Box::new(estimator);
+        self
+    }
+
+    /// What the jobs that take equally long have in common; operators' lists show it too. Default:
+    /// the method and the path. Where paths carry ids, the template they are matched by says more:
+    ///
+    /// ```
+    /// use axum::extract::MatchedPath;
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let layer = AsyncJobLayer::builder()
+    ///     .route(|request| match request.extensions.get::<MatchedPath>() {
+    ///         Some(path) => format!("{} {}", request.method, path.as_str()),
+    ///         None => request.method.to_string(),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    ///
+    /// It is asked for each request that may be deferred. In axum the matched path is there for
+    /// layers added by `Router::layer` and `Router::route_layer`, not for those around the router.
+    pub fn route<R: Into<Arc<str>>>(
+        mut self,
+        route: impl Fn(RequestHead<'_>) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.config.route = Some(Box::new(move |request| route(request).into()));
         self
     }
 
@@ -223,6 +300,13 @@ impl Builder {
     /// is deferred. Over it the call stays inline. Default 2 MiB.
     pub fn request_spool(mut self, bytes: usize) -> Self {
         self.config.request_spool = bytes;
+        self
+    }
+
+    /// How many bytes the spooled uploads of all requests may take together. Beyond it calls stay
+    /// inline, and those with an idempotency key are refused with 503. Default 256 MiB.
+    pub fn spool_room(mut self, bytes: usize) -> Self {
+        self.config.spool_room = bytes;
         self
     }
 
@@ -277,14 +361,93 @@ impl Builder {
     /// before their handler is called. Default: no limit.
     pub fn limits(mut self, max_running: usize, max_queued: usize) -> Self {
         self.config.limits = Some(Limits {
-            max_running,
-            max_queued,
+            running: max_running,
+            queued: max_queued,
         });
+        self
+    }
+
+    /// The same for each [principal](Self::principal), beyond which its requests are refused with
+    /// 429 and Retry-After, while those of others are not affected. Whoever waits has his turn:
+    /// nobody waits behind another's queue. Default: no limit.
+    pub fn limits_per_principal(mut self, max_running: usize, max_queued: usize) -> Self {
+        self.config.limits_per_principal = Some(Limits {
+            running: max_running,
+            queued: max_queued,
+        });
+        self
+    }
+
+    /// The longest that a poll is held: one that asks with `Prefer: wait=N`, or one of a client that
+    /// follows redirects without minding Retry-After. Default 25 s, below the usual clocks of
+    /// proxies. Zero holds none.
+    pub fn max_hold(mut self, time: Duration) -> Self {
+        self.config.max_hold = time;
+        self
+    }
+
+    /// How many polls are held at once, of all clients and of one principal; repeats of a request
+    /// with an idempotency key, within the inline wait, count as such. Beyond them a poll
+    /// that asked to wait is answered at once, and one that comes too early with 429. Default
+    /// 10,000, and 100 per principal.
+    pub fn hold_limits(mut self, overall: usize, per_principal: usize) -> Self {
+        self.config.hold_limits = HoldLimits {
+            overall,
+            per_principal,
+        };
+        self
+    }
+
+    /// Binds jobs to whoever submits them: the principal that the function finds in a request, in
+    /// the extensions that an authentication layer outside has left, say. Only requests of the
+    /// same principal see the job; to all others it is unknown. A job submitted without a
+    /// principal is seen by whoever has its id, and its idempotency key counts among all that have
+    /// no principal. Default: ids are all that is needed.
+    ///
+    /// ```
+    /// use tower_async_job::{AsyncJobLayer, store::Principal};
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// let layer = AsyncJobLayer::builder()
+    ///     .principal(|request| Some(Principal::new(&*request.extensions.get::<User>()?.0)))
+    ///     .build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn principal(
+        mut self,
+        find: impl Fn(RequestHead<'_>) -> Option<Principal> + Send + Sync + 'static,
+    ) -> Self {
+        self.config.principal = Some(Box::new(find));
+        self
+    }
+
+    /// Answers browsers as all others. By default whoever would rather have HTML than JSON, by its
+    /// Accept (RFC 9110, section 12.5.1), is shown a small page while the job is pending: 200 with
+    /// `Refresh`, since browsers follow a 303 at once and do not mind Retry-After. `*/*` alone,
+    /// which scripts and command-line clients send, asks for no page.
+    pub fn without_page(mut self) -> Self {
+        self.config.page = false;
         self
     }
 
     /// Wraps the future of each job when it leaves the connection for the background, so that
     /// task-locals and the like go along. The current `tracing` span does so by itself.
+    ///
+    /// ```
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// tokio::task_local! { static TENANT: u32; }
+    ///
+    /// let layer = AsyncJobLayer::builder()
+    ///     .wrap_job(|job| match TENANT.try_get() {
+    ///         Ok(tenant) => Box::pin(TENANT.scope(tenant, job)),
+    ///         Err(_) => job,
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
     pub fn wrap_job(
         mut self,
         wrap: impl Fn(JobFuture) -> JobFuture + Send + Sync + 'static,
@@ -313,11 +476,8 @@ impl Builder {
         {
             return Err(ConfigError(Reason::PublicBase));
         }
-        if self
-            .config
-            .limits
-            .is_some_and(|limits| limits.max_running == 0)
-        {
+        let limits = [self.config.limits, self.config.limits_per_principal];
+        if limits.iter().flatten().any(|limits| limits.running == 0) {
             return Err(ConfigError(Reason::NothingRuns));
         }
         let store = self.store.unwrap_or_else(default_store);
@@ -341,6 +501,11 @@ impl fmt::Debug for Builder {
 }
 
 /// A [`Builder`] was given something that cannot work.
+///
+/// ```
+/// let error = tower_async_job::AsyncJobLayer::builder().limits(0, 10).build().unwrap_err();
+/// assert_eq!(error.to_string(), "a limit of zero running requests would refuse everything");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfigError(Reason);
 

@@ -11,8 +11,9 @@ use std::{
 
 use http_polling::Progress;
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
 use tower_async_job_core::Report;
+
+use crate::signal::Signal;
 
 /// A handler's view of the job that its request is or may become.
 ///
@@ -64,9 +65,10 @@ pub struct JobContext {
 }
 
 struct Inner {
-    cancelled: AtomicBool,
+    cancelled: Signal,
+    /// The process gives the job up: it may go on elsewhere.
+    abandoned: AtomicBool,
     attempt: u32,
-    cancellation: Notify,
     outbox: Mutex<Outbox>,
 }
 
@@ -106,9 +108,9 @@ impl JobContext {
     fn with_outbox(outbox: Outbox) -> Self {
         Self {
             inner: Arc::new(Inner {
-                cancelled: AtomicBool::new(false),
+                cancelled: Signal::default(),
+                abandoned: AtomicBool::new(false),
                 attempt: 1,
-                cancellation: Notify::new(),
                 outbox: Mutex::new(outbox),
             }),
         }
@@ -186,7 +188,7 @@ impl JobContext {
     /// Whether the job has been cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.inner.cancelled.load(Ordering::Acquire)
+        self.inner.cancelled.is_set()
     }
 
     /// Waits until the job is cancelled. The handler's future is dropped after a
@@ -194,11 +196,7 @@ impl JobContext {
     ///
     /// Cancel safe: nothing is lost when this future is dropped.
     pub async fn cancelled(&self) {
-        let mut notified = std::pin::pin!(self.inner.cancellation.notified());
-        notified.as_mut().enable();
-        if !self.is_cancelled() {
-            notified.await;
-        }
+        self.inner.cancelled.wait().await;
     }
 
     /// Which attempt at the job this is, from 1.
@@ -227,12 +225,21 @@ impl JobContext {
     }
 
     pub(crate) fn cancel(&self) {
-        self.inner.cancelled.store(true, Ordering::Release);
-        self.inner.cancellation.notify_waiters();
+        self.inner.cancelled.set();
         let driver = self.outbox().driver.take();
         if let Some(driver) = driver {
             driver.wake();
         }
+    }
+
+    /// Gives the job up without ending it.
+    pub(crate) fn abandon(&self) {
+        self.inner.abandoned.store(true, Ordering::Release);
+        self.cancel();
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.inner.abandoned.load(Ordering::Acquire)
     }
 
     /// Registers the driving task to be woken at the next report or at the cancellation.

@@ -5,6 +5,7 @@ use std::{
     any::Any,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -15,8 +16,7 @@ use http_body::Body;
 use http_polling::ProblemType;
 use tokio::sync::oneshot;
 use tower::BoxError;
-use tower_async_job_core::{Created, JobHandle, JobId, Lease, NewJob, StoreError};
-use tracing::{Instrument, Span};
+use tower_async_job_core::{Created, Lease, StoreError};
 
 use crate::{
     answer,
@@ -24,10 +24,11 @@ use crate::{
     config::{OnDisconnect, OnStoreFailure},
     context::JobContext,
     job::Job,
+    metrics::{self, PendingJob},
     registration::Registration,
     run::Run,
     service::Submission,
-    shared::Shared,
+    shared::{Shared, later},
     work::BoxWork,
 };
 
@@ -58,21 +59,16 @@ where
     pub(crate) fn spawn(self) -> oneshot::Receiver<Early<R, E>> {
         let (sender, receiver) = oneshot::channel();
         let shared = self.shared.clone();
-        let job = Job::Accepting(Box::pin(self.accept(sender)));
-        let span = Span::current();
-        match &shared.config.wrap {
-            Some(wrap) => shared.tasks.spawn(wrap(Box::pin(job.instrument(span)))),
-            // A span takes room in the task, which none is worth that says nothing.
-            None if span.is_disabled() => shared.tasks.spawn(job),
-            None => shared.tasks.spawn(job.instrument(span)),
-        };
+        shared.spawn(Job::Accepting(Box::pin(self.accept(sender))));
         receiver
     }
 
     /// Commits the job and answers with its acceptance; `None` if the call ended another way.
     async fn accept(mut self, mut early: oneshot::Sender<Early<R, E>>) -> Option<Run<R, E>> {
         let shared = self.shared.clone();
-        let job = self.new_job();
+        let job = self
+            .submission
+            .new_job(&shared.config, self.work.is_queued());
         let route = job.route.clone();
         let lease = Lease::new(job.id, 1);
         let mut create = shared.store.create(job);
@@ -114,7 +110,7 @@ where
     }
 
     /// Ends the call without a job: with the handler's answer if there is one, and otherwise,
-    /// since its client has gone, with the handler dropped.
+    /// since nobody waits for it, with the handler dropped.
     fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
         match event {
             Event::Ended(Ok(result)) => drop(early.send(Early::Finished(result))),
@@ -133,6 +129,7 @@ where
         early: &mut oneshot::Sender<Early<R, E>>,
         mut create: Option<&mut CreateFuture<'_>>,
     ) -> Event<R, E> {
+        let mut given_up = pin!(self.shared.given_up.wait());
         let cancel_on_disconnect = self.shared.config.on_disconnect == OnDisconnect::Cancel;
         poll_fn(|cx| {
             if let Poll::Ready(end) = poll_catching(&mut self.work, cx) {
@@ -141,10 +138,12 @@ where
             if cancel_on_disconnect && early.poll_closed(cx).is_ready() {
                 return Poll::Ready(Event::Gone);
             }
-            match &mut create {
-                Some(create) => create.as_mut().poll(cx).map(Event::Created),
-                None => Poll::Pending,
+            if let Some(create) = &mut create
+                && let Poll::Ready(created) = create.as_mut().poll(cx)
+            {
+                return Poll::Ready(Event::Created(created));
             }
+            given_up.as_mut().poll(cx).map(|()| Event::Gone)
         })
         .await
     }
@@ -163,9 +162,14 @@ where
         } = self;
         let context = context.unwrap_or_else(JobContext::new);
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
-        let registration = Registration::new(shared.clone(), lease, context.clone());
+        let registration = Registration::new(
+            shared.clone(),
+            lease,
+            context.clone(),
+            PendingJob::new(&submission, work.is_queued()),
+        );
         let answer = answer::accepted(
-            &shared.config,
+            &shared,
             &lease.id,
             work.is_queued(),
             &route,
@@ -181,22 +185,18 @@ where
             registration.end();
             return None;
         }
+        metrics::accepted();
         tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
         shared.keep_house();
-        Some(Run::new(registration, work, context, route))
-    }
-
-    fn new_job(&self) -> NewJob {
-        let config = &self.shared.config;
-        let mut job = NewJob::new(JobId::random());
-        job.handle = JobHandle::random();
-        let (method, path) = (self.submission.method.as_str(), self.submission.path());
-        job.route = [method, " ", &*path].concat().into();
-        job.protocol = self.submission.asked.protocol;
-        job.running = !self.work.is_queued();
-        job.deadline = config.job_deadline;
-        job.retention = config.retention;
-        job
+        let deadline = later(submission.deadline(&shared.config));
+        Some(Run::new(
+            registration,
+            work,
+            context,
+            &submission,
+            deadline,
+            route,
+        ))
     }
 }
 
@@ -205,11 +205,12 @@ type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, Stor
 enum Event<R, E> {
     Ended(Result<Result<Response<R>, E>, Box<dyn Any + Send>>),
     Created(Result<Created, StoreError>),
-    /// The client has gone before the acceptance.
+    /// The client has gone before the acceptance, or the node shuts down and its grace is over.
     Gone,
 }
 
-fn refusal_of(error: &StoreError) -> ProblemType {
+/// What a submission is refused with when its job cannot be stored.
+pub(crate) fn refusal_of(error: &StoreError) -> ProblemType {
     if error.is_full() {
         ProblemType::CapacityExhausted
     } else {
@@ -228,7 +229,8 @@ pub(crate) fn poll_catching<F: Future + ?Sized>(
     }
 }
 
-async fn discard(shared: &Shared, lease: &Lease) {
+/// Takes a record back that no job came of.
+pub(crate) async fn discard(shared: &Shared, lease: &Lease) {
     if let Err(error) = shared.store.discard(lease).await {
         tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
     }

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_polling::{PreferenceApplied, ProblemType};
+use http_polling::ProblemType;
 use pin_project_lite::pin_project;
 use tokio::{
     runtime::Handle,
@@ -19,6 +19,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 use tower::{BoxError, Service};
+use tower_async_job_core::Principal;
 
 use crate::{
     answer,
@@ -26,6 +27,7 @@ use crate::{
     config::OnDisconnect,
     context::JobContext,
     deferral::{Deferral, Early},
+    metrics,
     service::{Asked, Submission},
     shared::{Shared, later},
     work::{BoxWork, Submitted},
@@ -45,12 +47,13 @@ pin_project! {
         // `None` before the work begins, and once it has moved to the job.
         submission: Option<Submission>,
         asked: Asked,
+        principal: Option<Principal>,
         spool: Option<Spool<B>>,
         context: Option<JobContext>,
         stage: Stage<R, S::Error>,
         // Made when it is first needed: the end of the inline wait, or of the upload's patience.
         timer: Option<Pin<Box<Sleep>>>,
-        detach: fn(&Shared, Asked, Detached<S, B, R>),
+        detach: fn(&Arc<Shared>, Asked, Detached<S, B, R>),
     }
 
     impl<S, B, R> PinnedDrop for Inline<S, B, R>
@@ -95,13 +98,19 @@ where
     B::Error: Send,
     R: Send + 'static,
 {
-    pub(crate) fn new(shared: Arc<Shared>, call: Submitted<S, B>, asked: Asked) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        call: Submitted<S, B>,
+        asked: Asked,
+        principal: Option<Principal>,
+    ) -> Self {
         Self {
             shared,
             call: Some(call),
             work: None,
             submission: None,
             asked,
+            principal,
             spool: None,
             context: None,
             stage: Stage::Waiting,
@@ -138,11 +147,19 @@ where
             match this.stage {
                 Stage::Waiting => {
                     ready!(this.poll_wait(cx));
-                    *this.stage = Stage::Spooling;
+                    // A node that shuts down makes no more jobs, which it would only hand back.
+                    *this.stage = if this.shared.stopping.is_set() {
+                        Stage::Staying
+                    } else {
+                        Stage::Spooling
+                    };
                 }
                 Stage::Spooling => match ready!(this.poll_upload(cx)) {
-                    Upload::Spooled(Spooled::Complete) => this.defer(),
-                    Upload::Spooled(Spooled::TooLarge | Spooled::Failed) => {
+                    Upload::Spooled(Spooled::Complete) => match this.shared.hold_open() {
+                        Some(_open) => this.defer(),
+                        None => *this.stage = Stage::Staying,
+                    },
+                    Upload::Spooled(Spooled::TooLarge | Spooled::NoRoom | Spooled::Failed) => {
                         *this.stage = Stage::Staying;
                     }
                     Upload::StoodStill => {
@@ -191,21 +208,30 @@ where
     fn begin(&mut self, cx: &mut Context<'_>) -> Option<BoxWork<R, S::Error>> {
         let call = self.call.as_mut()?;
         *self.context = self.shared.config.context.then(JobContext::new);
-        let submission = Submission::of(&mut call.request, *self.asked, self.context.as_ref());
+        let context = self.context.as_ref();
+        let principal = self.principal.take();
+        let config = &self.shared.config;
+        let submission = Submission::of(config, &mut call.request, *self.asked, principal, context);
         *self.submission = Some(submission);
-        let (work, spool) = self.call.take()?.begin(cx);
+        let (work, spool) = self.call.take()?.begin(cx, &self.shared.spool_room);
         *self.spool = spool;
         Some(work)
     }
 
     /// Waits for the end of the inline wait.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let wait = self.shared.config.inline_wait(&self.asked.prefer);
-        if !wait.is_zero() {
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(wait)));
-            ready!(timer.as_mut().poll(cx));
-            *self.timer = None;
+        if self.timer.is_none() {
+            let submission = self.submission.as_ref().expect("begun before");
+            let wait = submission.inline_wait(&self.shared.config);
+            if wait.is_zero() {
+                return Poll::Ready(());
+            }
+            *self.timer = Some(Box::pin(sleep(wait)));
         }
+        if let Some(timer) = self.timer {
+            ready!(timer.as_mut().poll(cx));
+        }
+        *self.timer = None;
         Poll::Ready(())
     }
 
@@ -263,12 +289,9 @@ where
         &self,
         result: Result<Response<R>, S::Error>,
     ) -> Result<Response<ResponseBody<R>>, S::Error> {
+        metrics::inline();
         let mut response = result?.map(ResponseBody::inner);
-        if let Some(wait) = self.asked.prefer.wait() {
-            // RFC 7240, section 3: what was asked was done.
-            let applied = PreferenceApplied::new().with_wait(wait);
-            applied.append_to(response.headers_mut());
-        }
+        answer::apply_wait(response.headers_mut(), &self.asked.prefer);
         Ok(response)
     }
 
@@ -290,7 +313,7 @@ type Detached<S, B, R> = (
 );
 
 /// Lets it run to its end, where there is a runtime to run it.
-fn detach<S, B, R>(shared: &Shared, asked: Asked, (call, work): Detached<S, B, R>)
+fn detach<S, B, R>(shared: &Arc<Shared>, asked: Asked, (call, work): Detached<S, B, R>)
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
@@ -302,14 +325,15 @@ where
 {
     let begun = call.map(|mut call| {
         let context = shared.config.context.then(JobContext::new);
-        Submission::of(&mut call.request, asked, context.as_ref());
+        let config = &shared.config;
+        Submission::of(config, &mut call.request, asked, None, context.as_ref());
         call.put_off()
     });
     if let Some(work) = begun.or(work)
         && let Ok(runtime) = Handle::try_current()
     {
-        shared
-            .tasks
-            .spawn_on(async move { drop(work.await) }, &runtime);
+        let until_given_up = shared.clone();
+        let work = async move { drop(until_given_up.given_up.or(work).await) };
+        shared.tasks.spawn_on(work, &runtime);
     }
 }

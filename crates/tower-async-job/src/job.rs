@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body;
+use http_polling::JobState;
 use tower::BoxError;
 
 use crate::run::Run;
@@ -20,8 +21,47 @@ pub(crate) enum Job<R, E> {
     /// `None` comes of it if the call ended another way than as a job.
     Accepting(BoxFuture<Option<Run<R, E>>>),
     Running(Run<R, E>),
-    Finishing(BoxFuture<()>),
+    /// What comes of it is the state that the job has ended in, if this process has ended it.
+    Finishing(BoxFuture<Option<JobState>>),
     Over,
+}
+
+/// How far a job has come.
+pub(crate) enum Step {
+    On,
+    Over(Option<JobState>),
+}
+
+impl<R, E> Job<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Drives it to the end of its stage.
+    #[inline]
+    pub(crate) fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        *self = match self {
+            Self::Accepting(acceptance) => match ready!(acceptance.as_mut().poll(cx)) {
+                Some(run) => Self::Running(run),
+                None => Self::Over,
+            },
+            Self::Running(run) => {
+                let end = ready!(run.poll(cx));
+                let Self::Running(run) = mem::replace(self, Self::Over) else {
+                    return Poll::Ready(Step::Over(None));
+                };
+                Self::Finishing(Box::pin(run.complete(end)))
+            }
+            Self::Finishing(completion) => {
+                let state = ready!(completion.as_mut().poll(cx));
+                *self = Self::Over;
+                return Poll::Ready(Step::Over(state));
+            }
+            Self::Over => return Poll::Ready(Step::Over(None)),
+        };
+        Poll::Ready(Step::On)
+    }
 }
 
 impl<R, E> Future for Job<R, E>
@@ -33,25 +73,9 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
         loop {
-            *this = match this {
-                Self::Accepting(acceptance) => match ready!(acceptance.as_mut().poll(cx)) {
-                    Some(run) => Self::Running(run),
-                    None => Self::Over,
-                },
-                Self::Running(run) => {
-                    let end = ready!(run.poll(cx));
-                    let Self::Running(run) = mem::replace(this, Self::Over) else {
-                        return Poll::Ready(());
-                    };
-                    Self::Finishing(Box::pin(run.complete(end)))
-                }
-                Self::Finishing(completion) => {
-                    ready!(completion.as_mut().poll(cx));
-                    Self::Over
-                }
-                Self::Over => return Poll::Ready(()),
+            if let Step::Over(_) = ready!(self.advance(cx)) {
+                return Poll::Ready(());
             }
         }
     }

@@ -1,10 +1,12 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tower::Layer;
 use tower_async_job_core::JobStore;
 
 use crate::{
     config::{Builder, Config},
+    operator::OperatorResource,
+    readiness::Readiness,
     resource::JobResource,
     service::AsyncJob,
     shared::Shared,
@@ -28,7 +30,7 @@ use crate::{
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct AsyncJobLayer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl AsyncJobLayer {
@@ -85,23 +87,97 @@ impl AsyncJobLayer {
         JobResource::new(self.shared.clone())
     }
 
-    /// Waits until no accepted job runs in this process any more: for the end of a server that has
-    /// stopped accepting connections.
+    /// The jobs for operators, as a service to be mounted behind authentication: a list with filters
+    /// and paging, one job by its handle, and cancelling by handle. See [`OperatorResource`] for
+    /// what it answers.
     ///
-    /// Cancel safe, and jobs accepted meanwhile are waited for too.
+    /// Nothing of it is reachable unless it is mounted. **It asks nobody who they are**: whoever
+    /// reaches it sees all jobs, whomever they belong to, and can cancel them.
+    ///
+    /// ```
+    /// use axum::{Router, extract::Request, http::StatusCode, middleware::Next, routing::post};
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// # fn is_operator(_: &Request) -> bool { true }
+    /// async fn operators_only(request: Request, next: Next) -> axum::response::Response {
+    ///     if is_operator(&request) {
+    ///         next.run(request).await
+    ///     } else {
+    ///         axum::response::IntoResponse::into_response(StatusCode::FORBIDDEN)
+    ///     }
+    /// }
+    ///
+    /// let jobs = AsyncJobLayer::new();
+    /// let operators = Router::new()
+    ///     .nest_service("/admin/jobs", jobs.operator_resource())
+    ///     .layer(axum::middleware::from_fn(operators_only));
+    /// let app: Router = Router::new()
+    ///     .route("/report", post(|| async { "done" }))
+    ///     .layer(jobs)
+    ///     .merge(operators);
+    /// ```
+    pub fn operator_resource(&self) -> OperatorResource {
+        OperatorResource::new(self.shared.clone())
+    }
+
+    /// Shuts down: new submissions are refused with 503, held polls are answered, and the jobs that
+    /// run here have so much time to end. After it their handlers are dropped and the jobs handed
+    /// back to the store: where another node may run them it does, otherwise they are `lost`.
+    ///
+    /// Resolves when nothing runs here in the background any more. To be called when the listener
+    /// is closed; the [readiness](Self::readiness) says no from then on. Dropping the future leaves
+    /// the layer shutting down, and running jobs to run on.
+    ///
+    /// It may be called again: the shortest grace counts, so that a second signal can end it at
+    /// once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # async fn second_signal() { std::future::pending().await }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let jobs = tower_async_job::AsyncJobLayer::new();
+    /// // … serve with `jobs.clone()` until the signal to end …
+    /// tokio::select! {
+    ///     () = jobs.shutdown(Duration::from_secs(30)) => {}
+    ///     () = second_signal() => jobs.shutdown(Duration::ZERO).await,
+    /// }
+    /// # }
+    /// ```
+    pub async fn shutdown(&self, grace: Duration) {
+        let shared = &self.shared;
+        shared.stop();
+        if tokio::time::timeout(grace, shared.tasks.wait())
+            .await
+            .is_err()
+        {
+            shared.give_up();
+            shared.tasks.wait().await;
+        }
+    }
+
+    /// Waits until no accepted job runs in this process, without shutting down: new ones are
+    /// accepted meanwhile, and waited for too. Cancel safe.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// let jobs = tower_async_job::AsyncJobLayer::new();
-    /// // … serve with `jobs.clone()` until the shutdown signal …
-    /// let patience = std::time::Duration::from_secs(30);
-    /// let all_ended = tokio::time::timeout(patience, jobs.idle()).await.is_ok();
-    /// # assert!(all_ended);
+    /// tower_async_job::AsyncJobLayer::new().idle().await;
     /// # }
     /// ```
     pub async fn idle(&self) {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+    }
+
+    /// Whether this node takes on work, as a service to be mounted where a load balancer asks:
+    /// 200, or 503 once it shuts down.
+    ///
+    /// ```
+    /// let jobs = tower_async_job::AsyncJobLayer::new();
+    /// let app: axum::Router = axum::Router::new().route_service("/ready", jobs.readiness());
+    /// ```
+    pub fn readiness(&self) -> Readiness {
+        Readiness::new(self.shared.clone())
     }
 }
 

@@ -9,17 +9,31 @@ mod context;
 mod deferral;
 mod estimate;
 mod future;
+mod glance;
 mod grpc;
+mod hold;
 mod housekeeping;
+mod idempotency;
 mod inline;
 mod job;
 mod layer;
+mod links;
+mod metrics;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod operator;
+mod page;
+mod readiness;
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod recent;
 mod recording;
 mod registration;
 mod resource;
 mod run;
 mod service;
 mod shared;
+mod signal;
+mod trace;
 mod watch;
 mod work;
 
@@ -27,9 +41,11 @@ pub use self::{
     body::{JobBody, ResponseBody, StoredBody},
     config::{Builder, ConfigError, JobFuture, OnDisconnect, OnStoreFailure, PendingStatus},
     context::JobContext,
-    estimate::{Estimator, HalfElapsed, Pending},
+    estimate::{Estimator, HalfElapsed, Learned, Pending},
     future::ResponseFuture,
     layer::AsyncJobLayer,
+    operator::OperatorResource,
+    readiness::Readiness,
     resource::{JobResource, ResourceFuture},
     service::AsyncJob,
 };

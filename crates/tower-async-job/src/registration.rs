@@ -1,19 +1,29 @@
 //! The jobs that this process runs.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use http_polling::JobState;
 use tokio::{runtime::Handle, time::Instant};
 use tower_async_job_core::{JobId, JobIdMap, Lease};
 
-use crate::{context::JobContext, shared::Shared};
+use crate::{
+    context::JobContext,
+    metrics::{self, PendingJob},
+    shared::Shared,
+};
 
 /// All of them.
 #[derive(Default)]
 pub(crate) struct Registry {
     jobs: Mutex<Jobs>,
+    /// How many they are, to be known without the lock.
+    pending: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -30,6 +40,11 @@ struct Held {
 }
 
 impl Registry {
+    /// How many jobs this process runs or has queued.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
+    }
+
     /// The leases that are to be renewed.
     pub(crate) fn leases(&self) -> Vec<Lease> {
         self.jobs().leases.values().map(|held| held.lease).collect()
@@ -50,6 +65,12 @@ impl Registry {
         }
     }
 
+    /// Gives all jobs up, so that they are handed back.
+    pub(crate) fn abandon_all(&self) {
+        let running: Vec<JobContext> = self.jobs().contexts.values().cloned().collect();
+        running.iter().for_each(JobContext::abandon);
+    }
+
     /// Cancels the jobs whose leases were not renewed for so long.
     pub(crate) fn cancel_unrenewed(&self, age: Duration) {
         let jobs = self.jobs();
@@ -68,7 +89,9 @@ impl Registry {
     fn insert(&self, lease: Lease, context: JobContext, renews: bool) {
         let renewed = Instant::now();
         let mut jobs = self.jobs();
-        jobs.contexts.insert(lease.id, context);
+        if jobs.contexts.insert(lease.id, context).is_none() {
+            self.pending.fetch_add(1, Ordering::Relaxed);
+        }
         if renews {
             jobs.leases.insert(lease.id, Held { lease, renewed });
         }
@@ -79,6 +102,9 @@ impl Registry {
         jobs.leases.remove(id);
         let context = jobs.contexts.remove(id);
         drop(jobs);
+        if context.is_some() {
+            self.pending.fetch_sub(1, Ordering::Relaxed);
+        }
         // The last one of a handler's may run foreign code: not to be dropped under the lock.
         drop(context);
     }
@@ -97,16 +123,26 @@ pub(crate) struct Registration {
     shared: Arc<Shared>,
     lease: Lease,
     ended: bool,
+    counted: PendingJob,
 }
 
 impl Registration {
-    pub(crate) fn new(shared: Arc<Shared>, lease: Lease, context: JobContext) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        lease: Lease,
+        context: JobContext,
+        counted: PendingJob,
+    ) -> Self {
         let renews = shared.store.lease_duration().is_some();
-        shared.registry.insert(lease, context, renews);
+        shared.registry.insert(lease, context.clone(), renews);
+        if shared.given_up.is_set() {
+            context.abandon();
+        }
         Self {
             shared,
             lease,
             ended: false,
+            counted,
         }
     }
 
@@ -116,6 +152,17 @@ impl Registration {
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Its handler has had its place.
+    pub(crate) fn started(&mut self) {
+        self.counted.started();
+    }
+
+    /// The store has this end of the job.
+    pub(crate) fn ended(self, state: JobState) {
+        self.counted.ended(state);
+        self.end();
     }
 
     /// The store has the job's end, or the job is not this process's any more.
@@ -132,8 +179,11 @@ impl Drop for Registration {
         {
             let (shared, lease) = (self.shared.clone(), self.lease);
             let release = async move {
-                if let Err(error) = shared.store.release(&lease).await {
-                    tracing::warn!(%error, job = ?lease.id, "an abandoned job could not be handed back");
+                match shared.store.release(&lease).await {
+                    Ok(()) => metrics::ended(JobState::Lost),
+                    Err(error) => {
+                        tracing::warn!(%error, job = ?lease.id, "an abandoned job could not be handed back");
+                    }
                 }
             };
             self.shared.tasks.spawn_on(release, &runtime);

@@ -6,17 +6,25 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::{Duration, SystemTime},
 };
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, TE},
 };
-use http_polling::ProblemType;
+use http_polling::{JobState, Prefer, PreferenceApplied, ProblemType, RequestHead};
 use tower::Service;
-use tower_async_job_core::{Cancellation, Detail, JobId, StoreError};
+use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, Principal, StoreError};
 
-use crate::{answer, body::StoredBody, shared::Shared};
+use crate::{
+    answer,
+    body::StoredBody,
+    config::{Config, PendingStatus},
+    hold, metrics, page,
+    shared::{Shared, later},
+    trace,
+};
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Send>>;
 
@@ -24,7 +32,7 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Sen
 ///
 /// | request | answer |
 /// |---|---|
-/// | GET, HEAD `/{id}` | pending: the announcement again; ended: the stored response, or a problem |
+/// | GET, HEAD `/{id}` | pending: the announcement again, or a page for browsers; ended: the stored response, or a problem |
 /// | GET, HEAD `/{id}/status` | 200 and the status document |
 /// | DELETE `/{id}` | pending: cancels, 202; ended: drops the result, 204 |
 /// | OPTIONS | 204 with `Allow` |
@@ -32,6 +40,17 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Sen
 ///
 /// An id that is unknown or malformed is answered with 404, a store that cannot be reached with
 /// 503 and Retry-After. The request's body is not read.
+///
+/// ```
+/// use http::{Request, StatusCode};
+/// use tower::ServiceExt;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let jobs = tower_async_job::AsyncJobLayer::new();
+/// let unknown = Request::get("/work/0123").body(()).unwrap();
+/// let response = jobs.resource().oneshot(unknown).await.unwrap();
+/// assert_eq!(response.status(), StatusCode::NOT_FOUND);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct JobResource {
     shared: Arc<Shared>,
@@ -57,7 +76,7 @@ impl<B> Service<Request<B>> for JobResource {
         let path = below(&self.shared.config.base, path)
             .or_else(|| path.strip_prefix('/'))
             .unwrap_or(path);
-        let request = ResourceRequest::new(&request, path);
+        let request = ResourceRequest::new(&self.shared.config, &request, path);
         ResourceFuture {
             answer: answer(self.shared.clone(), request),
         }
@@ -72,10 +91,17 @@ impl fmt::Debug for JobResource {
     }
 }
 
-/// The response of a [`JobResource`]. Dropping it does nothing to the job.
+/// The response of a [`JobResource`] or an [`OperatorResource`](crate::OperatorResource). Dropping
+/// it does nothing to the job.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResourceFuture {
     answer: Answer,
+}
+
+impl ResourceFuture {
+    pub(crate) fn new(answer: Answer) -> Self {
+        Self { answer }
+    }
 }
 
 impl Future for ResourceFuture {
@@ -104,8 +130,12 @@ pub(crate) struct ResourceRequest {
     method: Method,
     /// `None` if the path names no job that there could be.
     target: Option<(JobId, Part)>,
-    /// How many answers this client says it has had.
-    polls: u32,
+    hints: Hints,
+    /// How long the client asks to be held.
+    wait: Option<Duration>,
+    /// Whether it is to be shown a page while the job is pending.
+    page: bool,
+    principal: Option<Principal>,
     /// Whether the connection can carry trailers (RFC 9110, section 6.5.1).
     trailers: bool,
 }
@@ -118,7 +148,7 @@ enum Part {
 
 impl ResourceRequest {
     /// `path` is the part below the base, without a leading slash.
-    pub(crate) fn new<B>(request: &Request<B>, path: &str) -> Self {
+    pub(crate) fn new<B>(config: &Config, request: &Request<B>, path: &str) -> Self {
         let (id, part) = match path.split_once('/') {
             None => (path, Some(Part::Job)),
             Some((id, "status")) => (id, Some(Part::Status)),
@@ -127,8 +157,49 @@ impl ResourceRequest {
         Self {
             method: request.method().clone(),
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
-            polls: request.uri().query().map_or(0, polls),
-            trailers: request.version() >= Version::HTTP_2 || accepts_trailers(request),
+            hints: Hints::of(request.uri().query().unwrap_or_default()),
+            wait: Prefer::from_headers(request.headers()).wait(),
+            page: config.page && page::is_preferred(request.headers()),
+            principal: config.principal_of(RequestHead::of(request)),
+            trailers: carries_trailers(request),
+        }
+    }
+
+    /// How long this poll of a pending job is to be held, if it is.
+    fn hold(&self, config: &Config, record: &JobRecord) -> Option<Duration> {
+        if self.method != Method::GET {
+            return None;
+        }
+        let hold = match self.wait {
+            Some(wait) => wait,
+            None => self.early(config, record)?,
+        };
+        Some(hold.min(config.max_hold)).filter(|hold| !hold.is_zero())
+    }
+
+    /// How long to hold a client that is early: it follows redirects without minding Retry-After.
+    /// It has only so many redirects, so after the first it is held for as long as may be.
+    fn early(&self, config: &Config, record: &JobRecord) -> Option<Duration> {
+        if config.pending_status != PendingStatus::SeeOther || self.page {
+            return None;
+        }
+        let due = self.hints.due?.checked_sub(record.age)?;
+        if due.is_zero() {
+            None
+        } else if self.hints.polls > 1 {
+            Some(config.max_hold)
+        } else {
+            Some(due)
+        }
+    }
+
+    /// The answer while the job is pending.
+    fn pending(&self, shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
+        let pending = answer::pending(shared, record, self.hints.polls);
+        if self.page {
+            page::show(shared, record, pending)
+        } else {
+            pending
         }
     }
 
@@ -137,22 +208,39 @@ impl ResourceRequest {
     }
 }
 
-/// The hint in a pending Location. Whoever forges it fools himself only.
-fn polls(query: &str) -> u32 {
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("poll=")?.parse().ok())
-        .unwrap_or(0)
+/// The hints in a pending Location. Whoever forges them is held once, or answered early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Hints {
+    /// How many answers this client has had.
+    polls: u32,
+    /// When it is to ask again, from the acceptance.
+    due: Option<Duration>,
 }
 
-fn accepts_trailers<B>(request: &Request<B>) -> bool {
-    request
+impl Hints {
+    fn of(query: &str) -> Self {
+        let mut hints = Self::default();
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            match name {
+                "poll" => hints.polls = value.parse().unwrap_or(0),
+                "due" => hints.due = value.parse().ok().map(Duration::from_millis),
+                _ => {}
+            }
+        }
+        hints
+    }
+}
+
+/// Whether the answer to a request can carry trailers (RFC 9110, section 6.5.1).
+pub(crate) fn carries_trailers<B>(request: &Request<B>) -> bool {
+    let accepts = request
         .headers()
         .get_all(TE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
+    accepts || request.version() >= Version::HTTP_2
 }
 
 /// Answers a request for the job resource.
@@ -162,11 +250,7 @@ pub(crate) fn answer(shared: Arc<Shared>, request: ResourceRequest) -> Answer {
             Method::GET => read(&shared, &request).await,
             Method::HEAD => answer::without_body(read(&shared, &request).await),
             Method::DELETE if !request.is_for_status() => delete(&shared, &request).await,
-            Method::OPTIONS => {
-                let mut response = Response::new(StoredBody::default());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                allowing(response, &request)
-            }
+            Method::OPTIONS => allowing(answer::no_content(), &request),
             _ => {
                 let response = answer::problem(ProblemType::MethodNotAllowed, None);
                 allowing(response, &request)
@@ -190,48 +274,141 @@ async fn read(shared: &Shared, request: &ResourceRequest) -> Response<StoredBody
     let Some((id, part)) = &request.target else {
         return answer::unknown();
     };
-    let detail = match part {
-        Part::Job => Detail::Full,
-        Part::Status => Detail::Status,
+    let read = match part {
+        Part::Job => poll(shared, request, id).await,
+        Part::Status => status(shared, request, id).await,
     };
-    match shared.store.read(id, detail).await {
-        Ok(Some(record)) if *part == Part::Status => answer::status(&record, StatusCode::OK),
-        Ok(Some(record)) if record.state.is_pending() => {
-            answer::pending(&shared.config, &record, request.polls)
+    read.unwrap_or_else(|error| {
+        let mut response = unavailable(id, &error);
+        if request.page {
+            page::refresh(response.headers_mut());
         }
-        Ok(Some(record)) => answer::ended(record, request.trailers),
-        Ok(None) => answer::unknown(),
-        Err(error) => unavailable(id, &error),
+        response
+    })
+}
+
+async fn status(
+    shared: &Shared,
+    request: &ResourceRequest,
+    id: &JobId,
+) -> Result<Response<StoredBody>, StoreError> {
+    let record = find(shared, request, id, Detail::Status).await?;
+    Ok(record.map_or_else(answer::unknown, |record| {
+        answer::status(shared, &record, StatusCode::OK)
+    }))
+}
+
+async fn poll(
+    shared: &Shared,
+    request: &ResourceRequest,
+    id: &JobId,
+) -> Result<Response<StoredBody>, StoreError> {
+    let (time, _place) = {
+        // Not kept while the poll is held: there may be very many.
+        let record = find(shared, request, id, Detail::Full).await?;
+        if record.is_some() {
+            shared.links.link(id);
+        }
+        let pending = record.as_ref().filter(|record| record.state.is_pending());
+        let hold = pending.and_then(|pending| request.hold(&shared.config, pending));
+        let (Some(pending), Some(time)) = (pending, hold) else {
+            return Ok(polled(shared, request, id, record, false));
+        };
+        match shared.holds.take(request.principal.as_ref()) {
+            Some(place) => (time, place),
+            None if request.wait.is_some() => {
+                return Ok(polled(shared, request, id, record, false));
+            }
+            None => {
+                trace::polled(id, request.hints.polls, Some(pending.state), false);
+                return Ok(answer::too_early(shared, pending));
+            }
+        }
+    };
+    let record = hold::record_until(shared, id, later(time)).await?;
+    let mut response = polled(shared, request, id, record, true);
+    if request.wait.is_some() {
+        // RFC 7240, section 3: what was asked was done, under the cap.
+        let applied = PreferenceApplied::new().with_wait(time);
+        applied.append_to(response.headers_mut());
     }
+    Ok(response)
+}
+
+/// The answer to a poll, once the job is as it is.
+fn polled(
+    shared: &Shared,
+    request: &ResourceRequest,
+    id: &JobId,
+    record: Option<JobRecord>,
+    held: bool,
+) -> Response<StoredBody> {
+    let polls = request.hints.polls;
+    trace::polled(id, polls, record.as_ref().map(|record| record.state), held);
+    match record {
+        None => answer::unknown(),
+        Some(record) if record.state.is_pending() => request.pending(shared, &record),
+        Some(record) => {
+            if request.method == Method::GET {
+                shared.undelivered.delivered(id, polls);
+            }
+            answer::ended(record, request.trailers)
+        }
+    }
+}
+
+/// The job, if there is one that the asker may see. To anybody else it is as if there was none,
+/// and takes as long.
+async fn find(
+    shared: &Shared,
+    request: &ResourceRequest,
+    id: &JobId,
+    detail: Detail,
+) -> Result<Option<JobRecord>, StoreError> {
+    let record = shared.store.read(id, detail).await?;
+    Ok(record.filter(|record| record.principal.is_none() || record.principal == request.principal))
 }
 
 async fn delete(shared: &Shared, request: &ResourceRequest) -> Response<StoredBody> {
     let Some((id, _)) = &request.target else {
         return answer::unknown();
     };
-    match cancel(shared, id).await {
-        Ok(response) => response,
-        Err(error) => unavailable(id, &error),
-    }
+    let deleted = match find(shared, request, id, Detail::Status).await {
+        Ok(Some(record)) => cancel(shared, record).await,
+        Ok(None) => Ok(answer::unknown()),
+        Err(error) => Err(error),
+    };
+    deleted.unwrap_or_else(|error| unavailable(id, &error))
 }
 
-async fn cancel(shared: &Shared, id: &JobId) -> Result<Response<StoredBody>, StoreError> {
-    match shared.store.cancel(id).await? {
+async fn cancel(
+    shared: &Shared,
+    mut record: JobRecord,
+) -> Result<Response<StoredBody>, StoreError> {
+    match cancel_pending(shared, &record.id).await? {
         Cancellation::Cancelled => {
-            shared.registry.cancel(id);
-            // It is cancelled, whether or not more can be said of it.
-            Ok(match shared.store.read(id, Detail::Status).await {
-                Ok(Some(record)) => answer::status(&record, StatusCode::ACCEPTED),
-                _ => answer::cancelled(id),
-            })
+            record.state = JobState::Cancelled;
+            record.ended = Some(SystemTime::now());
+            Ok(answer::status(shared, &record, StatusCode::ACCEPTED))
         }
-        Cancellation::Ended(_) if shared.store.remove(id).await? => {
-            let mut response = Response::new(StoredBody::default());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            Ok(response)
+        Cancellation::Ended(_) if shared.store.remove(&record.id).await? => {
+            Ok(answer::no_content())
         }
         _ => Ok(answer::unknown()),
     }
+}
+
+/// Cancels a job that has not ended, here and in the store.
+pub(crate) async fn cancel_pending(
+    shared: &Shared,
+    id: &JobId,
+) -> Result<Cancellation, StoreError> {
+    let cancellation = shared.store.cancel(id).await?;
+    if cancellation == Cancellation::Cancelled {
+        metrics::ended(JobState::Cancelled);
+        shared.registry.cancel(id);
+    }
+    Ok(cancellation)
 }
 
 fn unavailable(id: &JobId, error: &StoreError) -> Response<StoredBody> {

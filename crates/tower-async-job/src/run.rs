@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body;
-use http_polling::{Problem, ProblemType};
+use http_polling::{JobState, Problem, ProblemType};
 use tokio::time::{Instant, sleep, timeout};
 use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome};
@@ -20,6 +20,7 @@ use crate::{
     deferral::poll_catching,
     recording::{self, Recording, Unrecorded},
     registration::Registration,
+    service::Submission,
     shared::{Shared, later},
     watch::Watch,
     work::BoxWork,
@@ -37,10 +38,20 @@ pub(crate) struct Run<R, E> {
     registration: Registration,
     stage: Stage<R, E>,
     context: JobContext,
-    /// Method and path of the submission. Relative references in the response are relative to the
-    /// path.
     route: Arc<str>,
+    /// When the handler began, or rather was accepted; `None` while it is queued.
+    started: Option<Instant>,
+    /// What few jobs have.
+    rare: Option<Box<Rare>>,
     watch: Watch,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// The path of the submission, where the route does not end in it.
+    target: Option<Box<str>>,
+    /// Whoever submitted it has the result inline until then.
+    inline_until: Option<Instant>,
 }
 
 enum Stage<R, E> {
@@ -54,6 +65,22 @@ pub(crate) enum End {
     DeadlinePassed,
     /// Cancelled, or the lease is lost: the store knows already.
     Cancelled,
+    /// The process shuts down: the job is handed back.
+    Abandoned,
+}
+
+impl<R, E> Run<R, E> {
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    pub(crate) fn route(&self) -> &str {
+        &self.route
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.context.attempt()
+    }
 }
 
 impl<R, E> Run<R, E>
@@ -66,11 +93,19 @@ where
         registration: Registration,
         work: BoxWork<R, E>,
         context: JobContext,
+        submission: &Submission,
+        deadline: Instant,
         route: Arc<str>,
     ) -> Self {
-        let deadline = later(registration.shared().config.job_deadline);
         Self {
             watch: Watch::new(deadline, work.is_queued()),
+            started: (!work.is_queued()).then(Instant::now),
+            rare: submission.target().map(|target| {
+                Box::new(Rare {
+                    target: Some(target),
+                    ..Rare::default()
+                })
+            }),
             registration,
             stage: Stage::Handling(work),
             context,
@@ -78,11 +113,19 @@ where
         }
     }
 
+    /// Of work that is a job from the beginning, for the sake of its key, and is polled for only
+    /// after the inline wait.
+    pub(crate) fn inline_until(mut self, until: Instant) -> Self {
+        self.rare.get_or_insert_default().inline_until = Some(until);
+        self
+    }
+
     /// Drives the handler to its end, and what goes on beside it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Registered before anything is looked at, so that nothing said meanwhile is missed.
         self.context.register(cx);
-        let target = self.route.split_once(' ').map_or("", |(_, path)| path);
+        let own = self.rare.as_ref().and_then(|rare| rare.target.as_deref());
+        let target = own.unwrap_or_else(|| self.route.split_once(' ').map_or("", |(_, path)| path));
         let shared = self.registration.shared();
         if let Poll::Ready(outcome) = self.stage.poll(cx, shared, target) {
             if self.watch.is_writing() {
@@ -92,19 +135,29 @@ where
             return Poll::Ready(End::Outcome(outcome));
         }
         let is_queued = self.stage.is_queued();
+        if self.started.is_none() && !is_queued {
+            self.started = Some(Instant::now());
+            self.registration.started();
+        }
         self.watch
             .poll(cx, &self.registration, &self.context, is_queued)
     }
 
-    /// Stores how the job ended.
-    pub(crate) async fn complete(self, end: End) {
+    /// Stores how the job ended. The state is what this process has ended it in.
+    pub(crate) async fn complete(self, end: End) -> Option<JobState> {
         let Self {
             registration,
             stage,
             context,
             watch,
+            route,
+            started,
+            rare,
             ..
         } = self;
+        let inline_until = rare.and_then(|rare| rare.inline_until);
+        let polled_for = inline_until.is_none_or(|until| Instant::now() >= until);
+        let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         // A write under way is given up before the store is asked for more.
         drop(watch);
         if !matches!(end, End::Outcome(_)) {
@@ -116,12 +169,35 @@ where
         let outcome = match end {
             End::Outcome(outcome) => outcome,
             End::DeadlinePassed => Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut)),
-            End::Cancelled => return registration.end(),
+            End::Cancelled => {
+                registration.end();
+                return Some(JobState::Cancelled);
+            }
+            // The registration hands it back when it is dropped.
+            End::Abandoned => return None,
         };
-        let (shared, lease) = (registration.shared(), *registration.lease());
-        if finish(shared, lease, &context, outcome).await {
-            registration.end();
+        let done = matches!(outcome, Outcome::Done(_));
+        let (shared, lease) = (registration.shared().clone(), *registration.lease());
+        // Before it is stored, since held polls are answered as soon as it is.
+        shared.undelivered.insert(lease.id);
+        let state = match finish(&shared, lease, &context, outcome).await {
+            Finish::Stored(state) => {
+                registration.ended(state);
+                Some(state)
+            }
+            finish => {
+                shared.undelivered.forget(&lease.id);
+                if matches!(finish, Finish::GivenUp) {
+                    return None;
+                }
+                registration.end();
+                None
+            }
+        };
+        if done && polled_for {
+            shared.config.estimator.completed(&route, took);
         }
+        state
     }
 }
 
@@ -158,9 +234,22 @@ where
     }
 }
 
+/// What became of storing the end of a job.
+enum Finish {
+    Stored(JobState),
+    /// It is cancelled, or another worker's.
+    NotOurs,
+    GivenUp,
+}
+
 /// Stores the end of a job. While the store is out of reach this is tried again, until another
-/// worker could have the job. Says whether it is stored, or not this worker's to store.
-async fn finish(shared: &Shared, lease: Lease, context: &JobContext, mut outcome: Outcome) -> bool {
+/// worker could have the job.
+async fn finish(
+    shared: &Shared,
+    lease: Lease,
+    context: &JobContext,
+    mut outcome: Outcome,
+) -> Finish {
     if let Some(report) = context.take_report() {
         let reported = timeout(REPORT_PATIENCE, shared.store.report(&lease, report)).await;
         if !matches!(reported, Ok(Ok(()))) {
@@ -174,10 +263,10 @@ async fn finish(shared: &Shared, lease: Lease, context: &JobContext, mut outcome
         let state = outcome.state();
         let Err(error) = shared.store.finish(&lease, outcome.clone()).await else {
             tracing::debug!(job = ?lease.id, %state, "job ended");
-            return true;
+            return Finish::Stored(state);
         };
         if error.is_lease_lost() {
-            return true;
+            return Finish::NotOurs;
         }
         tracing::warn!(%error, job = ?lease.id, "the end of a job could not be stored");
         if error.is_full() && matches!(outcome, Outcome::Done(_)) {
@@ -186,7 +275,7 @@ async fn finish(shared: &Shared, lease: Lease, context: &JobContext, mut outcome
         }
         if Instant::now() + delay > give_up {
             tracing::error!(job = ?lease.id, "the end of a job is given up");
-            return false;
+            return Finish::GivenUp;
         }
         sleep(delay).await;
         delay = (delay * 2).min(Duration::from_secs(5));

@@ -7,24 +7,29 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, Method, Request, Response,
-    header::{CONTENT_LENGTH, UPGRADE},
-};
+use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
-use http_polling::{Prefer, ProblemType, RequestHead};
+use http_polling::{
+    GRPC_TIMEOUT, InvalidCancelAfter, Prefer, ProblemType, RequestHead, cancel_after, grpc_timeout,
+};
 use smallvec::SmallVec;
+use tokio::time::Instant;
 use tower::{BoxError, Service};
-use tower_async_job_core::Protocol;
+use tower_async_job_core::{JobHandle, JobId, NewJob, Principal, Protocol};
 
 use crate::{
     answer,
     body::{JobBody, ResponseBody},
+    config::Config,
+    config::PendingStatus,
     context::JobContext,
     future::ResponseFuture,
+    glance::Glance,
+    idempotency,
     inline::Inline,
+    page,
     resource::{self, ResourceRequest},
-    shared::Shared,
+    shared::{Shared, later},
     work::{Call, Submitted},
 };
 
@@ -32,6 +37,14 @@ use crate::{
 ///
 /// It is always ready: the inner service's readiness is awaited inside the call, so that polls and
 /// cancellations are answered while the inner service is busy.
+///
+/// ```
+/// use tower::Layer;
+/// use tower_async_job::{AsyncJob, AsyncJobLayer};
+///
+/// let service: AsyncJob<&str> = AsyncJobLayer::new().layer("any service");
+/// assert_eq!(*service.inner(), "any service");
+/// ```
 #[derive(Clone)]
 pub struct AsyncJob<S> {
     inner: S,
@@ -57,6 +70,9 @@ pub(crate) struct Submission {
     /// the whole head was read into.
     path: SmallVec<[u8; 64]>,
     pub(crate) asked: Asked,
+    /// Where a function for it is set.
+    route: Option<Arc<str>>,
+    pub(crate) principal: Option<Principal>,
 }
 
 /// What its client prefers and speaks.
@@ -64,19 +80,27 @@ pub(crate) struct Submission {
 pub(crate) struct Asked {
     pub(crate) prefer: Prefer,
     pub(crate) protocol: Protocol,
+    /// Whether a browser asks that is to be led to the page, where others get a 202.
+    pub(crate) page: bool,
+    /// When the work is to be given up.
+    cancel_at: Option<Instant>,
 }
 
 impl Submission {
     /// Remembers a request, and makes it ready for its handler.
     #[inline]
     pub(crate) fn of<B>(
+        config: &Config,
         request: &mut Request<B>,
         asked: Asked,
+        principal: Option<Principal>,
         context: Option<&JobContext>,
     ) -> Self {
         if !asked.prefer.is_empty() {
             let _ = Prefer::take(request.headers_mut());
         }
+        let route = config.route.as_ref();
+        let route = route.map(|route| route(RequestHead::of(request)));
         if let Some(context) = context {
             request.extensions_mut().insert(context.clone());
         }
@@ -84,11 +108,69 @@ impl Submission {
             method: request.method().clone(),
             path: SmallVec::from_slice(request.uri().path().as_bytes()),
             asked,
+            route,
+            principal,
         }
+    }
+
+    /// What the job's Retry-After is learned by.
+    pub(crate) fn route(&self) -> Arc<str> {
+        let own = || [self.method.as_str(), " ", &*self.path()].concat().into();
+        self.route.clone().unwrap_or_else(own)
+    }
+
+    /// The route, where a function for it is set.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "a metric's label")
+    )]
+    pub(crate) fn named_route(&self) -> Option<&Arc<str>> {
+        self.route.as_ref()
+    }
+
+    /// The path, if it is not to be had from the route.
+    pub(crate) fn target(&self) -> Option<Box<str>> {
+        self.route.as_ref().map(|_| self.path().into())
     }
 
     pub(crate) fn path(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.path)
+    }
+
+    /// How long the work may take from now.
+    pub(crate) fn deadline(&self, config: &Config) -> Duration {
+        let left = self
+            .asked
+            .cancel_at
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
+    }
+
+    /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
+    /// 4.3: `respond-async, wait=10` asks for up to ten seconds inline first).
+    pub(crate) fn inline_wait(&self, config: &Config) -> Duration {
+        let prefer = &self.asked.prefer;
+        let wait = match prefer.wait() {
+            Some(wait) => wait.min(config.max_inline_wait),
+            None if prefer.respond_async() => Duration::ZERO,
+            None => config.inline_wait,
+        };
+        // Past its deadline the work is a job that times out.
+        self.asked
+            .cancel_at
+            .map_or(wait, |_| wait.min(self.deadline(config)))
+    }
+
+    pub(crate) fn new_job(&self, config: &Config, queued: bool) -> NewJob {
+        let mut job = NewJob::new(JobId::random());
+        job.handle = JobHandle::random();
+        job.route = self.route();
+        job.protocol = self.asked.protocol;
+        job.principal = self.principal.clone();
+        job.running = !queued;
+        job.deadline = self.deadline(config);
+        job.retention = config.retention;
+        job
     }
 }
 
@@ -112,32 +194,64 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.shared;
         if let Some(path) = resource::below(&shared.config.base, request.uri().path()) {
-            let request = ResourceRequest::new(&request, path);
+            let request = ResourceRequest::new(&shared.config, &request, path);
             return ResponseFuture::resource(resource::answer(shared.clone(), request));
         }
-        let Some(asked) = shared.config.may_defer(&request) else {
+        let Some((mut asked, glance)) = shared.config.may_defer(&request) else {
             let request = request.map(JobBody::new);
             // There is no task yet that could be woken; who is not ready is asked again in it.
             let mut nobody = Context::from_waker(Waker::noop());
             return ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody));
         };
-        let refused = |problem| ResponseFuture::refused(answer::refusal(problem, asked.protocol));
+        let protocol = asked.protocol;
+        let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
         if shared.config.refuses_length(request.headers()) {
             return refused(ProblemType::RequestTooLarge);
         }
-        let Some(admission) = shared.admit() else {
-            return refused(ProblemType::CapacityExhausted);
+        match cancel_at(request.headers(), protocol, glance) {
+            Ok(cancel_at) => asked.cancel_at = cancel_at,
+            Err(_) => return refused(ProblemType::RequestInvalid),
+        }
+        let principal = shared.config.principal_of(RequestHead::of(&request));
+        // A safe method needs no key.
+        if glance.idempotency_key && !request.method().is_safe() {
+            let context = shared.config.context.then(JobContext::new);
+            let (config, context_of) = (&shared.config, context.as_ref());
+            let submission = Submission::of(config, &mut request, asked, principal, context_of);
+            let (shared, service) = (shared.clone(), self.inner.clone());
+            let answer = idempotency::submit(shared, service, request, submission, context);
+            return ResponseFuture::resource(answer);
+        }
+        let admission = match shared.admit(principal.as_ref()) {
+            Ok(admission) => admission,
+            Err(no_place) => {
+                return ResponseFuture::refused(answer::no_place(no_place, protocol));
+            }
         };
         let call = Submitted {
             service: self.inner.clone(),
             request,
             admission,
         };
-        ResponseFuture::inline(Inline::new(shared.clone(), call, asked))
+        ResponseFuture::inline(Inline::new(shared.clone(), call, asked, principal))
     }
+}
+
+/// When the client wants the work to be given up.
+fn cancel_at(
+    headers: &HeaderMap,
+    protocol: Protocol,
+    glance: Glance,
+) -> Result<Option<Instant>, InvalidCancelAfter> {
+    let asked = match protocol {
+        Protocol::Grpc if glance.grpc_timeout => headers.get(GRPC_TIMEOUT).and_then(grpc_timeout),
+        Protocol::Http if glance.cancel_after => cancel_after(headers)?,
+        _ => None,
+    };
+    Ok(asked.map(later))
 }
 
 impl<S: fmt::Debug> fmt::Debug for AsyncJob<S> {
@@ -148,32 +262,46 @@ impl<S: fmt::Debug> fmt::Debug for AsyncJob<S> {
     }
 }
 
-impl crate::config::Config {
+impl Config {
+    pub(crate) fn principal_of(&self, head: RequestHead<'_>) -> Option<Principal> {
+        self.principal.as_ref().and_then(|find| find(head))
+    }
+
     /// What the client prefers and speaks, if the request may be deferred at all.
-    fn may_defer<B>(&self, request: &Request<B>) -> Option<Asked> {
+    fn may_defer<B>(&self, request: &Request<B>) -> Option<(Asked, Glance)> {
         let head = RequestHead::of(request);
         let never = matches!(
             *head.method,
             Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
         );
         // The predicate goes first, since it costs least where it does not look at the headers.
-        if never
-            || self.predicate.as_ref().is_some_and(|defer| !defer(head))
-            || head.headers.contains_key(UPGRADE)
-        {
+        if never || self.predicate.as_ref().is_some_and(|defer| !defer(head)) {
             return None;
         }
-        let prefer = if head.headers.is_empty() {
-            Prefer::new()
-        } else {
+        let glance = Glance::at(head.headers);
+        let prefer = if glance.prefer {
             Prefer::from_headers(head.headers)
+        } else {
+            Prefer::new()
         };
-        let (protocol, must_ask) = if head.is_grpc() {
+        let (protocol, must_ask) = if glance.content_type && head.is_grpc() {
             (Protocol::Grpc, true)
         } else {
             (Protocol::Http, self.only_when_asked)
         };
-        (prefer.respond_async() || !must_ask).then_some(Asked { prefer, protocol })
+        if glance.upgrade || (must_ask && !prefer.respond_async()) {
+            return None;
+        }
+        let page = self.page
+            && self.pending_status == PendingStatus::Accepted
+            && page::is_preferred(head.headers);
+        let asked = Asked {
+            prefer,
+            protocol,
+            page,
+            cancel_at: None,
+        };
+        Some((asked, glance))
     }
 
     fn refuses_length(&self, headers: &HeaderMap) -> bool {
@@ -182,15 +310,5 @@ impl crate::config::Config {
                 .get(CONTENT_LENGTH)
                 .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
                 .is_some_and(|length| length > self.request_spool as u64)
-    }
-
-    /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
-    /// 4.3: `respond-async, wait=10` asks for up to ten seconds inline first).
-    pub(crate) fn inline_wait(&self, prefer: &Prefer) -> Duration {
-        match prefer.wait() {
-            Some(wait) => wait.min(self.max_inline_wait),
-            None if prefer.respond_async() => Duration::ZERO,
-            None => self.inline_wait,
-        }
     }
 }

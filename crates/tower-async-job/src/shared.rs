@@ -1,18 +1,31 @@
 //! What all services of one layer have in common.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering, fence},
+    },
     time::Duration,
 };
 
+use bytes::Bytes;
+use http_body::Body;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
-use tower_async_job_core::JobStore;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tower::BoxError;
+use tower_async_job_core::{JobStore, Principal};
 
 use crate::{
-    capacity::{Admission, Capacity},
+    body::SpoolRoom,
+    capacity::{Admission, Capacity, Limits, NoPlace},
     config::Config,
+    hold::Holds,
+    job::Job,
+    links::Links,
+    metrics::{self, Undelivered},
     registration::Registry,
+    signal::Signal,
+    trace::{self, Traced},
 };
 
 /// As good as never.
@@ -22,17 +35,32 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
-    capacity: Option<Capacity>,
+    capacity: Option<Arc<Capacity>>,
     /// The jobs that this process runs.
     pub(crate) registry: Registry,
+    pub(crate) holds: Holds,
+    pub(crate) links: Links,
+    pub(crate) undelivered: Undelivered,
+    pub(crate) spool_room: Arc<SpoolRoom>,
+    /// The node shuts down.
+    pub(crate) stopping: Signal,
+    /// The grace of the shutdown is over: nothing is driven on.
+    pub(crate) given_up: Signal,
     /// Whether there is a task that keeps house.
     pub(crate) housekeeping: AtomicBool,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config, store: Arc<dyn JobStore>) -> Self {
+        metrics::describe();
         Self {
-            capacity: config.limits.map(Capacity::new),
+            capacity: capacity_of(&config).map(Arc::new),
+            holds: Holds::new(config.hold_limits),
+            links: Links::default(),
+            undelivered: Undelivered::default(),
+            spool_room: Arc::new(SpoolRoom::new(config.spool_room)),
+            stopping: Signal::default(),
+            given_up: Signal::default(),
             config,
             store,
             tasks: TaskTracker::new(),
@@ -41,14 +69,64 @@ impl Shared {
         }
     }
 
-    /// Takes a place among the running and queued requests: `Some(None)` where there is no limit,
-    /// `None` when all places are taken.
-    pub(crate) fn admit(&self) -> Option<Option<Box<Admission>>> {
-        match &self.capacity {
-            None => Some(None),
-            Some(capacity) => capacity.admit().map(Some),
-        }
+    /// `None` once the node shuts down. What is spawned before this is dropped, the shutdown waits
+    /// for.
+    pub(crate) fn hold_open(&self) -> Option<TaskTrackerToken> {
+        let open = self.tasks.token();
+        // Paired with that of `stop`: either this sees the signal, or the shutdown sees the token.
+        fence(Ordering::SeqCst);
+        (!self.stopping.is_set()).then_some(open)
     }
+
+    /// Begins the shutdown: no job is made any more.
+    pub(crate) fn stop(&self) {
+        self.stopping.set();
+        fence(Ordering::SeqCst);
+        self.tasks.close();
+    }
+
+    /// Ends the grace of the shutdown: whatever still runs is dropped, and the jobs handed back.
+    pub(crate) fn give_up(&self) {
+        // Before the registry is gone through: a job that is entered later looks at it.
+        self.given_up.set();
+        self.registry.abandon_all();
+    }
+
+    /// Runs a job in a tracked task; the current span goes along.
+    pub(crate) fn spawn<R, E>(&self, job: Job<R, E>)
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+        E: Into<BoxError> + Send + 'static,
+    {
+        match &self.config.wrap {
+            Some(wrap) => self.tasks.spawn(wrap(Box::pin(Traced::new(job)))),
+            None if trace::is_wanted() => self.tasks.spawn(Traced::new(job)),
+            None => self.tasks.spawn(job),
+        };
+    }
+
+    /// Takes a place among the running and queued requests, where there is a limit.
+    pub(crate) fn admit(
+        &self,
+        principal: Option<&Principal>,
+    ) -> Result<Option<Box<Admission>>, NoPlace> {
+        if self.stopping.is_set() {
+            return Err(NoPlace::STOPPING);
+        }
+        let admission = self.capacity.as_ref();
+        admission
+            .map(|capacity| capacity.admit(principal.cloned()).map(Box::new))
+            .transpose()
+    }
+}
+
+fn capacity_of(config: &Config) -> Option<Capacity> {
+    let (overall, each) = (config.limits, config.limits_per_principal);
+    (overall.is_some() || each.is_some()).then(|| {
+        let none = Limits::NONE;
+        Capacity::new(overall.unwrap_or(none), each.unwrap_or(none))
+    })
 }
 
 /// The time after a duration from now; no duration is too long.

@@ -64,6 +64,9 @@ impl Watch {
         is_queued: bool,
     ) -> Poll<End> {
         loop {
+            if context.is_abandoned() {
+                return Poll::Ready(End::Abandoned);
+            }
             if !self.cancelled && context.is_cancelled() {
                 self.cancelled = true;
                 self.end = later(job.shared().config.cancellation_grace);

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::{
-    body::{JobBody, Spool},
+    body::{JobBody, Spool, SpoolRoom},
     capacity::Admission,
 };
 
@@ -43,10 +44,14 @@ where
     /// Begins the call. To a service that is ready it takes one allocation, for the service's
     /// future alone.
     #[inline]
-    pub(crate) fn begin(self, cx: &mut Context<'_>) -> (BoxWork<R, S::Error>, Option<Spool<B>>) {
+    pub(crate) fn begin(
+        self,
+        cx: &mut Context<'_>,
+        room: &Arc<SpoolRoom>,
+    ) -> (BoxWork<R, S::Error>, Option<Spool<B>>) {
         let mut spool = None;
         let request = self.request.map(|body| {
-            let (body, rest) = JobBody::spooling(body);
+            let (body, rest) = JobBody::spooling(body, room);
             spool = rest;
             body
         });
@@ -67,14 +72,28 @@ where
 
     /// The call as work that begins when it is polled.
     pub(crate) fn put_off(self) -> BoxWork<R, S::Error> {
-        Box::pin(Admitted {
-            admission: self.admission,
-            call: Call::Waiting {
-                service: self.service,
-                request: self.request.map(JobBody::new),
-            },
-        })
+        put_off(self.service, self.request.map(JobBody::new), self.admission)
     }
+}
+
+/// A call as work that begins when it is polled.
+pub(crate) fn put_off<S, B, R>(
+    service: S,
+    request: Request<JobBody<B>>,
+    admission: Option<Box<Admission>>,
+) -> BoxWork<R, S::Error>
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+{
+    Box::pin(Admitted {
+        admission,
+        call: Call::Waiting { service, request },
+    })
 }
 
 pin_project! {

@@ -359,3 +359,33 @@ async fn resource_future_that_is_dropped_half_way_frees_the_job() {
     sleep(2 * SECOND).await;
     assert_eq!(ask(&layer, get(&location)).await.body, "done");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_of_the_resource_is_to_be_kept() {
+    let layer = eager(builder());
+    let running = submit(&layer, slow(600 * SECOND, "late")).await;
+    let done = submit(&layer, slow(SECOND, "done")).await;
+    sleep(2 * SECOND).await;
+    for location in [&*running, &*done, "/work/x"] {
+        let status = format!("{}/status", path_of(location));
+        for path in [location, &*status] {
+            for method in [
+                Method::GET,
+                Method::HEAD,
+                Method::OPTIONS,
+                Method::POST,
+                Method::DELETE,
+            ] {
+                let answer = ask(&layer, request(method.clone(), path)).await;
+                assert_eq!(
+                    answer.header("cache-control"),
+                    "no-store",
+                    "{method} {path}"
+                );
+                if matches!(method, Method::GET | Method::HEAD) {
+                    assert_ne!(answer.header("job-status"), "", "{method} {path}");
+                }
+            }
+        }
+    }
+}

@@ -761,18 +761,19 @@ async fn cancelled_queued_job_never_starts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancellation_is_answered_although_the_record_cannot_be_read_after_it() {
+async fn cancellation_is_503_and_does_nothing_while_the_job_cannot_be_read() {
     let store = Arc::new(store());
     let layer = eager(faulty(&store));
     let location = submit(&layer, slow(60 * SECOND, "late")).await;
     store.plan(Op::Read, Fault::Unavailable, 1);
+    let refused = ask(&layer, request(Method::DELETE, &location)).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header("retry-after"), "5");
+    let running = ask(&layer, get(path_of(&location))).await;
+    assert_eq!(running.header("job-status"), "running");
     let cancelled = ask(&layer, request(Method::DELETE, &location)).await;
     assert_eq!(cancelled.status, StatusCode::ACCEPTED);
     assert_eq!(cancelled.header("job-status"), "cancelled");
-    assert_eq!(
-        ask(&layer, get(&location)).await.header("job-status"),
-        "cancelled"
-    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,14 +1,14 @@
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+
+use super::queue::{Queue, SpoolRoom};
 
 pin_project! {
     /// The request body that a handler beneath [`AsyncJobLayer`] reads.
@@ -73,14 +73,13 @@ impl<B: Body> JobBody<B> {
     }
 
     /// Splits a body into what the handler reads and what the layer spools it with.
-    pub(crate) fn spooling(body: B) -> (Self, Option<Spool<B>>) {
+    pub(crate) fn spooling(body: B, room: &Arc<SpoolRoom>) -> (Self, Option<Spool<B>>) {
         if body.is_end_stream() {
             return (Self::new(body), None);
         }
         let source = Arc::new(Mutex::new(Source {
             body: Box::pin(body),
-            queue: VecDeque::new(),
-            queued: 0,
+            queue: Queue::new(room.clone()),
             end: None,
             spooling: false,
             abandoned: false,
@@ -147,7 +146,6 @@ impl<B: Body> Drop for Reader<B> {
         let mut source = lock(&self.source);
         source.abandoned = true;
         source.queue.clear();
-        source.queued = 0;
     }
 }
 
@@ -163,6 +161,8 @@ pub(crate) enum Spooled {
     Complete,
     /// More than the limit is unread; the handler reads the live body again.
     TooLarge,
+    /// The uploads of all requests together take all room; the handler reads the live body again.
+    NoRoom,
     /// The upload broke; the handler sees the error.
     Failed,
 }
@@ -176,6 +176,11 @@ impl<B: Body> Drop for Spool<B> {
 }
 
 impl<B: Body> Spool<B> {
+    /// Shows what has been spooled and not been read yet, and says whether all of it.
+    pub(crate) fn each_chunk(&self, see: impl FnMut(&[u8])) -> bool {
+        lock(&self.source).queue.each_chunk(see)
+    }
+
     /// Reads on until the end of the upload, keeping at most `limit` bytes for the handler.
     ///
     /// `advanced` is set when a frame has come.
@@ -191,9 +196,13 @@ impl<B: Body> Spool<B> {
             match &source.end {
                 Some(End::Complete) => break Spooled::Complete,
                 Some(End::Failed(_)) => break Spooled::Failed,
-                None if source.is_over(limit) => {
+                None if source.queue.is_over(limit) => {
                     source.stop_spooling();
                     break Spooled::TooLarge;
+                }
+                None if source.queue.is_without_room() => {
+                    source.stop_spooling();
+                    break Spooled::NoRoom;
                 }
                 None => {}
             }
@@ -204,8 +213,7 @@ impl<B: Body> Spool<B> {
                     if let Some(frame) = frame
                         && !source.abandoned
                     {
-                        source.queued += frame.data_ref().map_or(0, Buf::remaining);
-                        source.queue.push_back(frame);
+                        source.queue.push(frame);
                     }
                     source.wake_reader();
                 }
@@ -216,13 +224,9 @@ impl<B: Body> Spool<B> {
     }
 }
 
-/// So many frames are kept under any limit.
-const FEW_FRAMES: usize = 16;
-
 struct Source<B: Body> {
     body: Pin<Box<B>>,
-    queue: VecDeque<Frame<B::Data>>,
-    queued: usize,
+    queue: Queue<B::Data>,
     end: Option<End<B::Error>>,
     /// Only the spool polls the body while this is set; the reader waits for the queue.
     spooling: bool,
@@ -242,8 +246,7 @@ type PollFrame<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Er
 impl<B: Body> Source<B> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> PollFrame<B> {
         loop {
-            if let Some(frame) = self.queue.pop_front() {
-                self.queued -= frame.data_ref().map_or(0, Buf::remaining);
+            if let Some(frame) = self.queue.pop() {
                 return Poll::Ready(Some(Ok(frame)));
             }
             match &mut self.end {
@@ -295,20 +298,13 @@ impl<B: Body> Source<B> {
             None => self.body.size_hint(),
             Some(_) => SizeHint::with_exact(0),
         };
-        let queued = self.queued as u64;
+        let queued = self.queue.bytes() as u64;
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(queued));
         if let Some(upper) = rest.upper() {
             hint.set_upper(upper.saturating_add(queued));
         }
         hint
-    }
-
-    /// Whether more is queued than may be. Frames count too, for each takes memory however short
-    /// it is.
-    fn is_over(&self, limit: usize) -> bool {
-        let frames = FEW_FRAMES.max(limit / size_of::<Frame<B::Data>>());
-        self.queued > limit || self.queue.len() > frames
     }
 
     fn stop_spooling(&mut self) {

@@ -7,14 +7,16 @@ use std::{
 };
 
 use tower_async_job::store::{
-    BoxFuture, Cancellation, Claim, Created, Detail, JobHandle, JobId, JobPage, JobQuery,
-    JobRecord, JobStore, Lease, MemoryStore, NewJob, Outcome, Renewal, Report, StoreError,
+    BoxFuture, Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage,
+    JobQuery, JobRecord, JobStore, Lease, MemoryStore, NewJob, Outcome, Principal, Renewal, Report,
+    StoreError,
 };
 
 /// A method of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
     Create,
+    LookUp,
     Start,
     Renew,
     Report,
@@ -24,6 +26,8 @@ pub(crate) enum Op {
     Cancel,
     Remove,
     Sweep,
+    Find,
+    List,
 }
 
 /// What goes wrong in one call.
@@ -148,6 +152,14 @@ impl JobStore for FaultyStore {
         self.perform(Op::Create, self.inner.create(job))
     }
 
+    fn look_up<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        key: &'a IdempotencyKey,
+    ) -> BoxFuture<'a, Result<Option<Created>, StoreError>> {
+        self.perform(Op::LookUp, self.inner.look_up(principal, key))
+    }
+
     fn start<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
         self.perform(Op::Start, self.inner.start(lease))
     }
@@ -217,11 +229,11 @@ impl JobStore for FaultyStore {
     }
 
     fn find(&self, handle: JobHandle) -> BoxFuture<'_, Result<Option<JobId>, StoreError>> {
-        self.inner.find(handle)
+        self.perform(Op::Find, self.inner.find(handle))
     }
 
     fn list<'a>(&'a self, query: &'a JobQuery) -> BoxFuture<'a, Result<JobPage, StoreError>> {
-        self.inner.list(query)
+        self.perform(Op::List, self.inner.list(query))
     }
 
     fn lease_duration(&self) -> Option<Duration> {

@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use super::{Estimator, Pending};
+
+/// The estimator that knows nothing of other jobs: from the handler's own progress the time that
+/// is left at the pace so far; else half of the time that the job has taken. Between 1 s and 60 s.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_async_job::{Estimator, HalfElapsed, Pending};
+///
+/// let estimator = HalfElapsed::default();
+/// let after = |seconds| estimator.retry_after(&Pending::new("POST /", Duration::from_secs(seconds)));
+/// assert_eq!(after(0), Duration::from_secs(1));
+/// assert_eq!(after(10), Duration::from_secs(5));
+/// assert_eq!(after(1_000), Duration::from_secs(60));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct HalfElapsed {
+    min: Duration,
+    max: Duration,
+}
+
+impl HalfElapsed {
+    /// The same within other bounds; a `max` below `min` counts as `min`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_async_job::{Estimator, HalfElapsed, Pending};
+    ///
+    /// let estimator = HalfElapsed::between(Duration::from_millis(200), Duration::from_secs(10));
+    /// let after = estimator.retry_after(&Pending::new("POST /report", Duration::ZERO));
+    /// assert_eq!(after, Duration::from_millis(200));
+    /// ```
+    #[must_use]
+    pub fn between(min: Duration, max: Duration) -> Self {
+        Self {
+            min,
+            max: max.max(min),
+        }
+    }
+}
+
+impl Default for HalfElapsed {
+    fn default() -> Self {
+        Self::between(Duration::from_secs(1), Duration::from_secs(60))
+    }
+}
+
+impl Estimator for HalfElapsed {
+    fn retry_after(&self, pending: &Pending<'_>) -> Duration {
+        let left = pending.left_by_progress();
+        left.unwrap_or(pending.elapsed() / 2)
+            .clamp(self.min, self.max)
+    }
+}

@@ -1,0 +1,197 @@
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use super::{
+    Estimator, Pending,
+    durations::milliseconds,
+    load::{Load, seconds},
+    now,
+    routes::Routes,
+    schedule::Schedule,
+};
+
+/// The first delay while nothing is known, in seconds.
+const FIRST_GUESS: f64 = 1.0;
+
+/// The default estimator: learns from each route how long its jobs take, and has clients poll when
+/// it pays.
+///
+/// The delay of an answer is
+///
+/// 1. from the handler's own [progress](crate::JobContext::progress) what is left at the pace so
+///    far, where it reports any;
+/// 2. else the time until the next poll of the route's *schedule*: of all ways to poll for jobs as
+///    long as the last 512 to 1,024 were, with about [five polls per job](Self::polls_per_job), the
+///    one that has results waiting shortest. Where jobs always take half a minute, that is one poll
+///    after half a minute;
+/// 3. else, when the route has had fewer than eight jobs or this one takes longer than all of
+///    them, a part of the time that it has taken, so that polls get rarer as it goes on;
+///
+/// then kept within [bounds](Self::between), prolonged by up to 1/64, and raised so that the polls
+/// of all jobs pending in this process together stay within a [budget](Self::polls_per_second),
+/// also when they were submitted together.
+///
+/// A route learns by itself, up to a [number of routes](Self::max_routes); rare ones learn
+/// together. What is kept of a route is a few KiB, at most 20, and 32 KiB are kept of the polls to
+/// come. Nothing outlasts the process.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_async_job::{AsyncJobLayer, Estimator, Learned, Pending};
+///
+/// let estimator = Learned::new().polls_per_job(4.0).polls_per_second(200);
+/// for _ in 0..20 {
+///     estimator.completed("POST /report", Duration::from_secs(30));
+/// }
+/// let delay = estimator.retry_after(&Pending::new("POST /report", Duration::ZERO));
+/// assert!(delay >= Duration::from_secs(30) && delay < Duration::from_secs(32));
+///
+/// let layer = AsyncJobLayer::builder().estimator(estimator).build()?;
+/// # Ok::<(), tower_async_job::ConfigError>(())
+/// ```
+#[must_use = "an estimator does nothing until it is asked"]
+pub struct Learned {
+    min: f64,
+    max: f64,
+    polls_per_job: f64,
+    max_routes: usize,
+    load: Load,
+    routes: RwLock<Routes>,
+}
+
+impl Learned {
+    /// One that knows nothing yet, with the defaults.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_async_job::{Estimator, Learned, Pending};
+    ///
+    /// let delay = Learned::new().retry_after(&Pending::new("POST /report", Duration::ZERO));
+    /// assert!(delay <= Duration::from_secs(1));
+    /// ```
+    pub fn new() -> Self {
+        Self {
+            min: 0.1,
+            max: 60.0,
+            polls_per_job: 5.0,
+            max_routes: 256,
+            load: Load::new(1_000, now()),
+            routes: RwLock::default(),
+        }
+    }
+
+    /// About how many polls each job of a route costs, where that many help. Default 5; what is
+    /// below 1, or not a number, counts as 1.
+    ///
+    /// For durations that vary as those of most services do, half as many polls have results
+    /// wait twice as long.
+    pub fn polls_per_job(mut self, polls: f64) -> Self {
+        self.polls_per_job = polls.max(1.0);
+        self
+    }
+
+    /// How many polls a second there may be of all jobs pending in this process together. Default
+    /// 1,000; 0 counts as 1.
+    ///
+    /// The budget goes before the [bounds](Self::between): a poll is put off by up to twice the
+    /// time that all pending jobs need for one poll each, and up to 15 minutes. It is kept in
+    /// each second, as far as clients do what they are told; one below 9, on average.
+    pub fn polls_per_second(mut self, polls: u32) -> Self {
+        self.load = Load::new(polls, now());
+        self
+    }
+
+    /// The bounds of a delay before it is raised by load. Default 100 ms and 60 s, as
+    /// `tower-poll`'s clients have it; a `max` below `min` counts as `min`.
+    pub fn between(mut self, min: Duration, max: Duration) -> Self {
+        self.min = min.as_secs_f64();
+        self.max = max.max(min).as_secs_f64();
+        self
+    }
+
+    /// How many routes learn by themselves. Default 256. Beyond, the one that has had no job for
+    /// longest is forgotten for a new one.
+    pub fn max_routes(mut self, routes: usize) -> Self {
+        self.max_routes = routes;
+        self
+    }
+
+    /// How many routes learn by themselves, and how many are new.
+    #[cfg(test)]
+    pub(super) fn routes_kept(&self) -> (usize, usize) {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        routes.kept()
+    }
+
+    fn schedule(&self, route: &str) -> Arc<Schedule> {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        routes.schedule(route).clone()
+    }
+
+    /// What past jobs have to say.
+    fn expected(&self, pending: &Pending<'_>) -> f64 {
+        let schedule = self.schedule(pending.route);
+        let Some(elapsed) = pending.running_for else {
+            // Were it to start now, its first poll would be as far off as ever.
+            let first = schedule.next_after(0.0).unwrap_or(FIRST_GUESS);
+            return first.max(pending.age.as_secs_f64() / 2.0);
+        };
+        let elapsed = elapsed.as_secs_f64();
+        match schedule.next_after(elapsed) {
+            Some(next) => next - elapsed,
+            None if schedule.is_empty() => (elapsed / 2.0).max(FIRST_GUESS),
+            // The further beyond what is usual, the less is known. Where durations vary little,
+            // being just beyond means little.
+            None => ((elapsed - schedule.median()) / 2.0).max(elapsed / 8.0),
+        }
+    }
+}
+
+impl Estimator for Learned {
+    fn retry_after(&self, pending: &Pending<'_>) -> Duration {
+        let expected = match pending.left_by_progress() {
+            Some(left) => left.as_secs_f64(),
+            None => self.expected(pending),
+        };
+        let delay = expected.clamp(self.min, self.max);
+        seconds(self.load.raise(delay, pending.jobs, pending.now))
+    }
+
+    fn remaining(&self, pending: &Pending<'_>) -> Option<Duration> {
+        let elapsed = pending.running_for.unwrap_or_default().as_secs_f64();
+        let left = self.schedule(pending.route).median() - elapsed;
+        (left > 0.0).then(|| seconds(left))
+    }
+
+    fn completed(&self, route: &str, duration: Duration) {
+        let bins = {
+            let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+            routes.record(route, milliseconds(duration), self.max_routes);
+            routes.durations(route).bins_if_stale()
+        };
+        // Polls are answered meanwhile.
+        if let Some(bins) = bins {
+            let schedule = Arc::new(Schedule::with_polls(&bins, self.polls_per_job));
+            let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+            routes.durations(route).schedule = schedule;
+        }
+    }
+}
+
+impl Default for Learned {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learned")
+            .field("polls_per_job", &self.polls_per_job)
+            .field("load", &self.load)
+            .finish_non_exhaustive()
+    }
+}

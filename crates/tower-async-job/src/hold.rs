@@ -1,0 +1,111 @@
+//! Polls that are held until the job ends or their time is up.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::{Instant, timeout_at};
+use tower_async_job_core::{Detail, JobId, JobRecord, Principal, StoreError};
+
+use crate::{metrics::HeldPoll, shared::Shared};
+
+/// How many polls may be held at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HoldLimits {
+    pub(crate) overall: usize,
+    pub(crate) per_principal: usize,
+}
+
+/// The polls that are held.
+pub(crate) struct Holds {
+    limits: HoldLimits,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    overall: usize,
+    by_principal: HashMap<Principal, usize>,
+}
+
+impl Holds {
+    pub(crate) fn new(limits: HoldLimits) -> Self {
+        Self {
+            limits,
+            held: Mutex::default(),
+        }
+    }
+
+    /// A place among the held polls; `None` when there is none left, or none left for this
+    /// principal.
+    pub(crate) fn take(&self, principal: Option<&Principal>) -> Option<Place<'_>> {
+        let mut held = self.held();
+        if held.overall >= self.limits.overall {
+            return None;
+        }
+        if let Some(principal) = principal {
+            let own = held.by_principal.get(principal).copied().unwrap_or(0);
+            if own >= self.limits.per_principal {
+                return None;
+            }
+            held.by_principal.insert(principal.clone(), own + 1);
+        }
+        held.overall += 1;
+        Some(Place {
+            holds: self,
+            principal: principal.cloned(),
+            _counted: HeldPoll::new(),
+        })
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among the held polls; given back on drop, so also when the client goes away.
+#[must_use]
+pub(crate) struct Place<'a> {
+    holds: &'a Holds,
+    principal: Option<Principal>,
+    _counted: HeldPoll,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut held = self.holds.held();
+        held.overall -= 1;
+        if let Some(principal) = &self.principal
+            && let Some(own) = held.by_principal.get_mut(principal)
+        {
+            *own -= 1;
+            if *own == 0 {
+                held.by_principal.remove(principal);
+            }
+        }
+    }
+}
+
+/// The job as it is when it has ended, the time is up, or the node shuts down.
+pub(crate) async fn record_until(
+    shared: &Shared,
+    id: &JobId,
+    until: Instant,
+) -> Result<Option<JobRecord>, StoreError> {
+    loop {
+        {
+            let record = shared.store.read(id, Detail::Full).await?;
+            let is_pending = record
+                .as_ref()
+                .is_some_and(|record| record.state.is_pending());
+            if !is_pending || Instant::now() >= until || shared.stopping.is_set() {
+                return Ok(record);
+            }
+        }
+        let ended = shared.stopping.or(shared.store.ended(id));
+        if let Ok(Some(ended)) = timeout_at(until, ended).await {
+            ended?;
+        }
+    }
+}

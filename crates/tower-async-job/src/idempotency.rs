@@ -1,0 +1,270 @@
+//! Submissions that bear an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the key is
+//! taken before the handler runs, and whoever repeats the request gets the same job.
+
+use std::{future::poll_fn, sync::Arc, task::Poll};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{CONTENT_TYPE, VARY},
+};
+use http_body::Body;
+use http_polling::ProblemType;
+use sfv::{BareItem, Parser};
+use sha2::{Digest, Sha256};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+use tower::{BoxError, Service};
+use tower_async_job_core::{Created, IdempotencyKey, Lease, StoreError};
+
+use crate::{
+    answer,
+    body::{JobBody, Spool, Spooled},
+    context::JobContext,
+    deferral::{discard, refusal_of},
+    hold,
+    job::Job,
+    metrics::{self, PendingJob},
+    registration::Registration,
+    resource::{Answer, carries_trailers},
+    run::Run,
+    service::Submission,
+    shared::{Shared, later},
+    work::{self, BoxWork},
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The key as text: a structured-field string (RFC 9651, section 3.3.3), or the same bare.
+fn key_of(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let value = values.next()?.to_str().ok()?.trim();
+    if values.next().is_some() {
+        return None;
+    }
+    if value.starts_with('"') {
+        let item = Parser::new(value).parse_item::<sfv::Item>().ok()?;
+        return match item.bare_item {
+            BareItem::String(key) => Some(key.as_str().to_owned()),
+            _ => None,
+        };
+    }
+    let is_bare = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    value.bytes().all(is_bare).then(|| value.to_owned())
+}
+
+/// Answers a submission with a key.
+///
+/// Once the key is taken the job runs on, whatever becomes of the connection: who lost it asks
+/// again with the same key. A repeat needs no place among what is worked on, so a full node and
+/// one that shuts down answer it too.
+pub(crate) fn submit<S, B, R>(
+    shared: Arc<Shared>,
+    service: S,
+    request: Request<B>,
+    submission: Submission,
+    context: Option<JobContext>,
+) -> Answer
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let begun = Instant::now();
+    Box::pin(async move {
+        let asked = submission.asked;
+        let until = begun + submission.inline_wait(&shared.config);
+        let trailers = carries_trailers(&request);
+        let refuse = |problem| answer::refusal(problem, asked.protocol);
+        let (request, key) = match read_keyed(&shared, request).await {
+            Ok(keyed) => keyed,
+            Err(problem) => return refuse(problem),
+        };
+        let principal = submission.principal.clone();
+        let open = shared.hold_open();
+        let created = match shared.admit(principal.as_ref()) {
+            Ok(admission) => {
+                let reservation = Reservation {
+                    shared: shared.clone(),
+                    work: work::put_off(service, request, admission),
+                    submission,
+                    key,
+                    context,
+                    until,
+                };
+                let created = reservation.spawn();
+                drop(open);
+                // The task is gone: the runtime shuts down, or the store panicked.
+                let gone = |_| Err(StoreError::unavailable("the job's task is gone"));
+                created.await.unwrap_or_else(gone)
+            }
+            Err(no_place) => match shared.store.look_up(principal.as_ref(), &key).await {
+                Ok(None) => return answer::no_place(no_place, asked.protocol),
+                Ok(Some(created)) => Ok(created),
+                Err(error) => Err(error),
+            },
+        };
+        // A repeat that waits is a held poll; the first waits in the place of its work.
+        let held;
+        let (id, waited) = match created {
+            Ok(Created::New(lease)) => (lease.id, true),
+            Ok(Created::Existing(record)) => {
+                held = shared.holds.take(principal.as_ref());
+                (record.id, held.is_some())
+            }
+            Ok(_) => return refuse(ProblemType::IdempotencyKeyReused),
+            Err(error) => {
+                tracing::warn!(%error, "a job could not be stored");
+                return refuse(refusal_of(&error));
+            }
+        };
+        let until = if waited { until } else { begun };
+        let mut response = match hold::record_until(&shared, &id, until).await {
+            Ok(None) => return answer::unknown(),
+            Ok(Some(record)) if record.state.is_pending() => {
+                let mut response = answer::pending(&shared, &record, 0);
+                response.headers_mut().remove(VARY);
+                if waited {
+                    answer::apply_preferences(response.headers_mut(), &asked.prefer);
+                }
+                return response;
+            }
+            Ok(Some(record)) => {
+                shared.undelivered.delivered(&id, 0);
+                answer::ended(record, trailers)
+            }
+            Err(error) => {
+                tracing::warn!(%error, job = ?id, "the job store could not be read");
+                return refuse(ProblemType::StoreUnavailable);
+            }
+        };
+        answer::apply_wait(response.headers_mut(), &asked.prefer);
+        response
+    })
+}
+
+/// Reads a request whole, and what tells a repeat of it from another.
+async fn read_keyed<B: Body>(
+    shared: &Shared,
+    request: Request<B>,
+) -> Result<(Request<JobBody<B>>, IdempotencyKey), ProblemType> {
+    let key = key_of(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
+    let mut fingerprint = fingerprint_of(&request);
+    let (parts, body) = request.into_parts();
+    let (body, spool) = JobBody::spooling(body, &shared.spool_room);
+    if let Some(spool) = &spool {
+        read_whole(shared, spool).await?;
+        if !spool.each_chunk(|chunk| fingerprint.update(chunk)) {
+            // What cannot be compared must not pass for a repeat.
+            return Err(ProblemType::RequestTooLarge);
+        }
+    }
+    let key = IdempotencyKey::new(key, fingerprint.finalize().into())
+        .map_err(|_| ProblemType::IdempotencyKeyInvalid)?;
+    Ok((Request::from_parts(parts, body), key))
+}
+
+/// What takes a key and becomes its job.
+struct Reservation<R, E> {
+    shared: Arc<Shared>,
+    work: BoxWork<R, E>,
+    submission: Submission,
+    key: IdempotencyKey,
+    context: Option<JobContext>,
+    /// Whoever submits it has the answer inline until then.
+    until: Instant,
+}
+
+impl<R, E> Reservation<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Takes the key in the job's own task: who goes away meanwhile leaves no job behind that
+    /// nobody runs.
+    fn spawn(self) -> oneshot::Receiver<Result<Created, StoreError>> {
+        let (sender, receiver) = oneshot::channel();
+        let shared = self.shared.clone();
+        shared.spawn(Job::Accepting(Box::pin(self.create(sender))));
+        receiver
+    }
+
+    async fn create(
+        self,
+        sender: oneshot::Sender<Result<Created, StoreError>>,
+    ) -> Option<Run<R, E>> {
+        let (shared, submission, work) = (self.shared, self.submission, self.work);
+        let mut job = submission.new_job(&shared.config, work.is_queued());
+        job.idempotency = Some(self.key);
+        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let created = shared.store.create(job).await;
+        if !matches!(created, Ok(Created::New(_))) {
+            drop(work);
+            let may_be_there = created.as_ref().is_err_and(StoreError::is_unavailable);
+            let _ = sender.send(created);
+            if may_be_there {
+                discard(&shared, &lease).await;
+            }
+            return None;
+        }
+        let context = self.context.unwrap_or_else(JobContext::new);
+        let counted = PendingJob::new(&submission, work.is_queued());
+        let registration = Registration::new(shared.clone(), lease, context.clone(), counted);
+        metrics::accepted();
+        tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
+        shared.keep_house();
+        let _ = sender.send(created);
+        let deadline = later(submission.deadline(&shared.config));
+        let run = Run::new(registration, work, context, &submission, deadline, route);
+        Some(run.inline_until(self.until))
+    }
+}
+
+/// Reads an upload to its end, and says what is wrong if that cannot be.
+async fn read_whole<B: Body>(shared: &Shared, spool: &Spool<B>) -> Result<(), ProblemType> {
+    let config = &shared.config;
+    loop {
+        let advance = poll_fn(|cx| {
+            let mut advanced = false;
+            match spool.poll(cx, config.request_spool, &mut advanced) {
+                Poll::Pending if advanced => Poll::Ready(None),
+                poll => poll.map(Some),
+            }
+        });
+        match timeout(config.request_read_timeout, advance).await {
+            Ok(None) => {}
+            Ok(Some(Spooled::Complete)) => return Ok(()),
+            Ok(Some(Spooled::NoRoom)) => return Err(ProblemType::CapacityExhausted),
+            Ok(Some(Spooled::TooLarge)) => return Err(ProblemType::RequestTooLarge),
+            Ok(Some(Spooled::Failed)) => return Err(ProblemType::RequestInvalid),
+            Err(_) => return Err(ProblemType::RequestTimeout),
+        }
+    }
+}
+
+/// The beginning of what tells a repeat from another request with the same key.
+fn fingerprint_of<B>(request: &Request<B>) -> Sha256 {
+    let mut fingerprint = Sha256::new();
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("", |target| target.as_str());
+    let content_type = request.headers().get(CONTENT_TYPE);
+    for part in [
+        request.method().as_str().as_bytes(),
+        target.as_bytes(),
+        content_type.map_or(b"", HeaderValue::as_bytes),
+    ] {
+        fingerprint.update((part.len() as u64).to_le_bytes());
+        fingerprint.update(part);
+    }
+    fingerprint
+}

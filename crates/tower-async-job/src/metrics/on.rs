@@ -1,0 +1,148 @@
+use std::sync::Arc;
+
+use http_polling::{JobState, ProblemType};
+use metrics::{
+    Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use tokio::time::Instant;
+use tower_async_job_core::JobId;
+
+use crate::{recent::Recent, service::Submission};
+
+const INLINE: &str = "async_job_inline_total";
+const ACCEPTED: &str = "async_job_accepted_total";
+const REFUSED: &str = "async_job_refused_total";
+const RUNNING: &str = "async_job_running";
+const QUEUED: &str = "async_job_queued";
+const ENDED: &str = "async_job_ended_total";
+const DURATION: &str = "async_job_duration_seconds";
+const POLLS: &str = "async_job_polls";
+const HELD_POLLS: &str = "async_job_held_polls";
+const DELIVERY_DELAY: &str = "async_job_delivery_delay_seconds";
+
+/// Tells the recorder what the metrics are, if it is there already.
+pub(crate) fn describe() {
+    describe_counter!(
+        INLINE,
+        Unit::Count,
+        "Deferrable requests answered in their connection"
+    );
+    describe_counter!(ACCEPTED, Unit::Count, "Requests that became jobs");
+    describe_counter!(REFUSED, Unit::Count, "Requests refused by the layer");
+    describe_gauge!(RUNNING, Unit::Count, "Jobs that run");
+    describe_gauge!(QUEUED, Unit::Count, "Jobs that wait for a place to run");
+    describe_counter!(ENDED, Unit::Count, "Jobs that have ended");
+    describe_histogram!(
+        DURATION,
+        Unit::Seconds,
+        "From a job's acceptance to its end"
+    );
+    describe_histogram!(POLLS, Unit::Count, "Polls that it took to get a result");
+    describe_gauge!(HELD_POLLS, Unit::Count, "Polls that are held");
+    describe_histogram!(
+        DELIVERY_DELAY,
+        Unit::Seconds,
+        "From the end of a handler to the first answer with its result"
+    );
+}
+
+pub(crate) fn inline() {
+    counter!(INLINE).increment(1);
+}
+
+pub(crate) fn accepted() {
+    counter!(ACCEPTED).increment(1);
+}
+
+pub(crate) fn refused(problem: ProblemType) {
+    let reason = problem.uri().rsplit(':').next().unwrap_or_default();
+    counter!(REFUSED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn ended(state: JobState) {
+    counter!(ENDED, "state" => state.as_str()).increment(1);
+}
+
+/// A job that this process runs or has queued.
+pub(crate) struct PendingJob {
+    accepted: Instant,
+    queued: bool,
+    route: Option<Arc<str>>,
+}
+
+impl PendingJob {
+    pub(crate) fn new(submission: &Submission, queued: bool) -> Self {
+        let job = Self {
+            accepted: Instant::now(),
+            queued,
+            route: submission.named_route().cloned(),
+        };
+        gauge!(job.gauge()).increment(1.0);
+        job
+    }
+
+    pub(crate) fn started(&mut self) {
+        if self.queued {
+            gauge!(self.gauge()).decrement(1.0);
+            self.queued = false;
+            gauge!(self.gauge()).increment(1.0);
+        }
+    }
+
+    /// It has ended with an outcome, which is stored.
+    pub(crate) fn ended(&self, state: JobState) {
+        ended(state);
+        let mut labels = vec![Label::from_static_parts("state", state.as_str())];
+        let route = self.route.clone();
+        labels.extend(route.map(|route| Label::new("route", route)));
+        histogram!(DURATION, labels).record(self.accepted.elapsed());
+    }
+
+    fn gauge(&self) -> &'static str {
+        if self.queued { QUEUED } else { RUNNING }
+    }
+}
+
+impl Drop for PendingJob {
+    fn drop(&mut self) {
+        gauge!(self.gauge()).decrement(1.0);
+    }
+}
+
+/// A poll that is held, until it is dropped.
+pub(crate) struct HeldPoll(());
+
+impl HeldPoll {
+    pub(crate) fn new() -> Self {
+        gauge!(HELD_POLLS).increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for HeldPoll {
+    fn drop(&mut self) {
+        gauge!(HELD_POLLS).decrement(1.0);
+    }
+}
+
+/// When the handlers of late ended whose results nobody has been given yet.
+#[derive(Default)]
+pub(crate) struct Undelivered(Recent<Instant>);
+
+impl Undelivered {
+    pub(crate) fn insert(&self, id: JobId) {
+        self.0.insert(id, Instant::now());
+    }
+
+    /// There will be no result.
+    pub(crate) fn forget(&self, id: &JobId) {
+        self.0.take(id);
+    }
+
+    pub(crate) fn delivered(&self, id: &JobId, polls: u32) {
+        if let Some(ended) = self.0.take(id) {
+            histogram!(POLLS).record(polls);
+            histogram!(DELIVERY_DELAY).record(ended.elapsed());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The fields of the answers.
+
+use http_polling::JobState;
+use utoipa::openapi::{HeaderBuilder, ObjectBuilder, SchemaFormat, Type, header::Header};
+
+use super::schemas;
+
+/// A field by its name.
+pub(super) type Field = (&'static str, Header);
+
+pub(super) fn job_status(states: &[JobState]) -> Field {
+    let description = "The job's state. Where it is present, it alone decides, whatever the \
+                       status code: `queued` and `running` are pending, all others final.";
+    field("Job-Status", schemas::one_of(states), description)
+}
+
+pub(super) fn no_store() -> Field {
+    let value = schemas::text().enum_values(Some(["no-store"]));
+    field("Cache-Control", value, "No cache is to keep the answer.")
+}
+
+pub(super) fn retry_after() -> [Field; 2] {
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1));
+    [
+        field(
+            "Retry-After",
+            seconds,
+            "After how many seconds to ask again, rounded up.",
+        ),
+        field(
+            "retry-after-ms",
+            schemas::count(),
+            "The same delay in milliseconds.",
+        ),
+    ]
+}
+
+pub(super) fn location() -> Field {
+    let description = "Where to ask next, by GET. Its query changes with every answer.";
+    field("Location", reference(), description)
+}
+
+pub(super) fn content_location() -> Field {
+    let description = "The same as Location, for clients that read this one.";
+    field("Content-Location", reference(), description)
+}
+
+pub(super) fn preference_applied() -> Field {
+    let description = "Which of the preferences in Prefer were honoured (RFC 7240).";
+    field("Preference-Applied", schemas::text(), description)
+}
+
+pub(super) fn vary() -> Field {
+    let description = "On answers to GET: what they depend on (Prefer, Accept).";
+    field("Vary", schemas::text(), description)
+}
+
+/// What only the page for browsers has.
+pub(super) fn of_page() -> [Field; 4] {
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1));
+    [
+        field(
+            "Refresh",
+            seconds,
+            "After how many seconds a browser is to ask again.",
+        ),
+        field(
+            "Content-Security-Policy",
+            schemas::text(),
+            "Allows the page's own style and script alone.",
+        ),
+        field("X-Content-Type-Options", schemas::text(), "`nosniff`"),
+        field("Referrer-Policy", schemas::text(), "`no-referrer`"),
+    ]
+}
+
+pub(super) fn allow() -> Field {
+    field("Allow", schemas::text(), "The methods that there are.")
+}
+
+fn reference() -> ObjectBuilder {
+    schemas::text().format(Some(SchemaFormat::Custom("uri-reference".to_owned())))
+}
+
+fn field(name: &'static str, schema: ObjectBuilder, description: &str) -> Field {
+    let header = HeaderBuilder::new()
+        .schema(Some(schema))
+        .description(Some(description))
+        .build();
+    (name, header)
+}

@@ -1,0 +1,92 @@
+//! Which jobs a request asks for.
+
+use std::{borrow::Cow, fmt};
+
+use http_polling::JobState;
+use tower_async_job_core::{JobCursor, JobQuery};
+
+/// The parameters of a request for the list.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    query: JobQuery,
+}
+
+impl Selection {
+    /// Reads a query string. A parameter that is not known, comes twice, or has another value than
+    /// it may, is refused: a filter that is misspelt must not list everything.
+    pub(super) fn parse(query: &str) -> Result<Self, Invalid> {
+        let mut selection = JobQuery::default();
+        let mut seen: Vec<Cow<'_, str>> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if seen.contains(&name) {
+                return Err(Invalid::Parameter);
+            }
+            selection = match &*name {
+                "state" => selection.with_state(state(&value)?),
+                "route" => selection.with_route(&*value),
+                "limit" => selection.with_limit(limit(&value)?),
+                "cursor" => selection.with_after(value.parse().map_err(|_| Invalid::Cursor)?),
+                _ => return Err(Invalid::Parameter),
+            };
+            seen.push(name);
+        }
+        Ok(Self { query: selection })
+    }
+
+    pub(super) fn query(&self) -> &JobQuery {
+        &self.query
+    }
+
+    /// A reference to the page that begins after the cursor, relative to this one.
+    pub(super) fn page_after(&self, cursor: JobCursor) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::from("?"));
+        if let Some(state) = self.query.state {
+            query.append_pair("state", state.as_str());
+        }
+        if let Some(route) = &self.query.route {
+            query.append_pair("route", route);
+        }
+        query.append_pair("limit", &self.query.limit().to_string());
+        query.append_pair("cursor", &cursor.to_string());
+        query.finish()
+    }
+}
+
+fn state(text: &str) -> Result<JobState, Invalid> {
+    // No job is in the list that is unknown.
+    match text.parse() {
+        Ok(JobState::Unknown) | Err(_) => Err(Invalid::State),
+        Ok(state) => Ok(state),
+    }
+}
+
+fn limit(text: &str) -> Result<usize, Invalid> {
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=JobQuery::MAX_LIMIT).contains(limit))
+        .ok_or(Invalid::Limit)
+}
+
+/// What is wrong with the parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Invalid {
+    Parameter,
+    State,
+    Limit,
+    Cursor,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter => {
+                f.write_str("the parameters are state, route, limit and cursor, each at most once")
+            }
+            Self::State => f.write_str(
+                "state is queued, running, done, failed, timed-out, lost, cancelled or expired",
+            ),
+            Self::Limit => write!(f, "limit is a number from 1 to {}", JobQuery::MAX_LIMIT),
+            Self::Cursor => f.write_str("cursor is what the next link of another page has"),
+        }
+    }
+}

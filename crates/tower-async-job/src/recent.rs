@@ -1,0 +1,83 @@
+//! What is remembered of the jobs of late.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tower_async_job_core::{JobId, JobIdMap};
+
+/// How many jobs something is remembered of.
+const REMEMBERED: usize = 10_000;
+
+/// A value for each of the latest jobs; the oldest are forgotten.
+pub(crate) struct Recent<V> {
+    entries: Mutex<Entries<V>>,
+}
+
+struct Entries<V> {
+    values: JobIdMap<V>,
+    /// Holds every key of the values, and those that were taken and are not old yet.
+    order: VecDeque<JobId>,
+}
+
+impl<V> Default for Recent<V> {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::new(Entries {
+                values: JobIdMap::default(),
+                order: VecDeque::new(),
+            }),
+        }
+    }
+}
+
+impl<V> Recent<V> {
+    pub(crate) fn insert(&self, id: JobId, value: V) {
+        let mut entries = self.entries();
+        if entries.order.len() >= REMEMBERED
+            && let Some(oldest) = entries.order.pop_front()
+        {
+            entries.values.remove(&oldest);
+        }
+        if entries.values.insert(id, value).is_none() {
+            entries.order.push_back(id);
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn take(&self, id: &JobId) -> Option<V> {
+        self.entries().values.remove(id)
+    }
+
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn find(&self, id: &JobId) -> Option<V>
+    where
+        V: Clone,
+    {
+        self.entries().values.get(id).cloned()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries<V>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oldest_are_forgotten() {
+        let recent = Recent::default();
+        let ids: Vec<JobId> = (0..=REMEMBERED).map(|_| JobId::random()).collect();
+        for (number, id) in ids.iter().enumerate() {
+            recent.insert(*id, number);
+        }
+        let entries = recent.entries();
+        assert_eq!(entries.values.len(), REMEMBERED);
+        assert_eq!(entries.order.len(), REMEMBERED);
+        assert!(!entries.values.contains_key(&ids[0]));
+        assert_eq!(entries.values.get(&ids[REMEMBERED]), Some(&REMEMBERED));
+    }
+}
