@@ -1,0 +1,87 @@
+//! The job resource as people and their scripts see it in a browser: the page of a pending job,
+//! and `fetch` from another origin.
+//!
+//! They need `chromium` and `chromedriver` on the path, by these names or those of `CHROMIUM` and
+//! `CHROMEDRIVER`. Without them the tests are reported as ignored, with the reason, or fail where
+//! `HTTP_POLLING_REQUIRE_SERVICES=1` is set. Pictures of the page are left in cargo's directory
+//! for the temporary files of tests, `target/tmp`.
+
+mod browser;
+mod cors;
+mod form;
+mod site;
+
+use std::sync::OnceLock;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use tokio::runtime::Runtime;
+
+use self::browser::{Browser, Driver, Script};
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // Each browser wants some processors of its own.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let trials = vec![
+        trial(
+            "a_form_posted_to_a_slow_route_shows_its_progress_and_then_its_response",
+            Script::On,
+            form::with_script,
+        ),
+        trial(
+            "a_form_posted_without_script_ends_with_its_response_too",
+            Script::Off,
+            form::without_script,
+        ),
+        trial(
+            "a_browser_is_led_to_the_page_where_others_get_202",
+            Script::On,
+            form::accepted,
+        ),
+        trial("the_button_cancels_the_job", Script::On, form::cancelled),
+        trial(
+            "what_the_handler_says_cannot_become_markup",
+            Script::On,
+            form::hostile,
+        ),
+        trial(
+            "the_page_goes_on_when_the_server_comes_back",
+            Script::On,
+            form::interrupted,
+        ),
+        trial("the_page_looks_as_it_should", Script::On, form::pictures),
+        trial(
+            "another_origin_gets_the_result_by_fetch",
+            Script::On,
+            cors::fetched,
+        ),
+        trial(
+            "another_origin_cancels_by_fetch",
+            Script::On,
+            cors::cancelled,
+        ),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(Ok(driver)) = DRIVER.get() {
+        driver.shut_down();
+    }
+    conclusion.exit();
+}
+
+/// One for all tests, started by the first that runs.
+static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
+
+fn trial<F>(name: &str, script: Script, test: fn(Browser) -> F) -> Trial
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    Trial::ignorable_test(name, move || {
+        let driver = match DRIVER.get_or_init(Driver::start) {
+            Ok(driver) => driver,
+            Err(reason) => return test_services::not_run(reason),
+        };
+        let outcome = Runtime::new()?.block_on(Browser::run(driver, script, test));
+        outcome.map_err(|error| format!("{error:#}"))?;
+        Ok(Completion::Completed)
+    })
+}

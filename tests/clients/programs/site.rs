@@ -1,0 +1,154 @@
+//! The servers that the programs are sent to.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{
+        StatusCode,
+        header::{LOCATION, RETRY_AFTER},
+    },
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+    routing::get,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tower_async_job::{AsyncJobLayer, Estimator, Learned, Pending};
+
+/// How many seconds pass on a hurried server's clock in one of ours.
+const PACE: u32 = 60;
+
+/// A server while it is there: until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Site {
+    address: SocketAddr,
+    requests: Requests,
+    server: JoinHandle<()>,
+}
+
+/// Which requests there were, and when.
+type Requests = Arc<Mutex<Vec<(String, Instant)>>>;
+
+impl Site {
+    /// A handler that takes so long, under the layer as it is.
+    pub(crate) async fn slow(duration: Duration) -> Result<Self> {
+        Self::with_layer(AsyncJobLayer::new(), duration).await
+    }
+
+    /// The same on a clock that is [`PACE`] times as fast as ours: every time that the layer has
+    /// is the default one, divided by that.
+    pub(crate) async fn hurried(duration: Duration) -> Result<Self> {
+        let layer = AsyncJobLayer::builder()
+            .inline_wait(Duration::from_secs(1) / PACE)
+            .max_hold(Duration::from_secs(25) / PACE)
+            .estimator(Hurried(Learned::new()))
+            .build()?;
+        Self::with_layer(layer, duration / PACE).await
+    }
+
+    async fn with_layer(layer: AsyncJobLayer, duration: Duration) -> Result<Self> {
+        let report = move || async move {
+            tokio::time::sleep(duration).await;
+            "the report"
+        };
+        let router = Router::new()
+            .route("/report", get(report).post(report))
+            .layer(layer);
+        Self::serve(router).await
+    }
+
+    /// Answers everything with a redirect: to the same URL, or to another one each time. It asks
+    /// for a minute's patience.
+    pub(crate) async fn endless(varying: bool) -> Result<Self> {
+        let count = AtomicUsize::new(0);
+        let redirect = move || {
+            let turn = count.fetch_add(1, Ordering::Relaxed);
+            let location = if varying {
+                format!("/report?poll={turn}")
+            } else {
+                "/report".to_owned()
+            };
+            let headers = [(LOCATION, location), (RETRY_AFTER, "60".to_owned())];
+            std::future::ready((StatusCode::SEE_OTHER, headers))
+        };
+        let redirect = Arc::new(redirect);
+        Self::serve(Router::new().fallback(move || redirect())).await
+    }
+
+    async fn serve(router: Router) -> Result<Self> {
+        let requests = Requests::default();
+        let router = router.layer(from_fn_with_state(requests.clone(), observe));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("it listens");
+        });
+        Ok(Self {
+            address,
+            requests,
+            server,
+        })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/report", self.address)
+    }
+
+    /// What was asked for so far, such as `GET /report`; ids are left out.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let requests = self.requests.lock();
+        let requests = requests.unwrap_or_else(PoisonError::into_inner);
+        requests.iter().map(|(line, _)| line.clone()).collect()
+    }
+
+    /// The time from the first request to the last.
+    pub(crate) fn lasted(&self) -> Duration {
+        let requests = self.requests.lock();
+        let requests = requests.unwrap_or_else(PoisonError::into_inner);
+        match (requests.first(), requests.last()) {
+            (Some((_, first)), Some((_, last))) => *last - *first,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn observe(State(requests): State<Requests>, request: Request, next: Next) -> Response {
+    let path = match request.uri().path() {
+        path if path.starts_with("/work/") => "/work/{id}",
+        path => path,
+    };
+    let line = format!("{} {path}", request.method());
+    requests
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push((line, Instant::now()));
+    next.run(request).await
+}
+
+/// The default estimator, on the hurried clock.
+#[derive(Debug)]
+struct Hurried(Learned);
+
+impl Estimator for Hurried {
+    fn retry_after(&self, pending: &Pending<'_>) -> Duration {
+        let mut pending = *pending;
+        pending.age *= PACE;
+        pending.running_for = pending.running_for.map(|time| time * PACE);
+        self.0.retry_after(&pending) / PACE
+    }
+}
