@@ -7,7 +7,6 @@ mod cookies;
 mod drain;
 mod error;
 mod future;
-mod grpc_timeout;
 mod kept;
 mod layer;
 mod pending_job;

@@ -9,7 +9,6 @@ use http::{
 };
 
 use super::names::{COOKIE_AT, GRPC_TIMEOUT_AT, name_of};
-use crate::grpc_timeout;
 
 /// The beginning of a record: from the top, the index of the name in 16 bits,
 /// whether the value is sensitive in one, and the length of the value.
@@ -86,7 +85,7 @@ impl KeptHeaders {
     pub(crate) fn grpc_timeout(&self) -> Option<Duration> {
         self.iter()
             .find(|(head, _)| head.index() == GRPC_TIMEOUT_AT)
-            .and_then(|(_, value)| grpc_timeout::parse(value))
+            .and_then(|(_, value)| http_polling::grpc_timeout(value))
     }
 
     /// Puts the headers of a poll into an empty `map`. `cookies`, where

@@ -1,10 +1,5 @@
-//! What can be set on the layer, and the defaults.
-
 use std::{
-    error::Error,
     fmt,
-    future::Future,
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,114 +7,13 @@ use std::{
 use http_polling::RequestHead;
 use tower_async_job_core::{JobStore, MemoryStore, Principal, Retention};
 
+use super::{Config, ConfigError, JobFuture, OnDisconnect, OnStoreFailure, PendingStatus, Reason};
 use crate::{
     AsyncJobLayer,
     capacity::Limits,
     estimate::{Estimator, Learned},
     hold::HoldLimits,
 };
-
-/// How a pending job is announced.
-///
-/// ```
-/// use tower_async_job::{AsyncJobLayer, PendingStatus};
-///
-/// let layer = AsyncJobLayer::builder()
-///     .pending_status(PendingStatus::Accepted)
-///     .build()?;
-/// # Ok::<(), tower_async_job::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PendingStatus {
-    /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
-    #[default]
-    SeeOther,
-    /// `202 Accepted` (section 15.3.3) with `Content-Location` beside `Location`, for browsers'
-    /// `fetch`, which hides redirects, and for clients that expect 202.
-    Accepted,
-}
-
-/// What becomes of a request whose client goes away before the answer or the acceptance.
-///
-/// ```
-/// use tower_async_job::{AsyncJobLayer, OnDisconnect};
-///
-/// let layer = AsyncJobLayer::builder()
-///     .on_disconnect(OnDisconnect::Detach)
-///     .build()?;
-/// # Ok::<(), tower_async_job::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnDisconnect {
-    /// The handler's future is dropped, as without the layer.
-    #[default]
-    Cancel,
-    /// The handler runs to its end in a background task, and its response is dropped. Neither the
-    /// client's span nor the [hook](Builder::wrap_job) goes along: they end with the connection. A
-    /// [shutdown](AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the grace.
-    Detach,
-}
-
-/// What is done when a job cannot be stored although its handler has begun: the store is full or
-/// out of reach.
-///
-/// A request with an idempotency key is refused in any case: its handler has not begun.
-///
-/// ```
-/// use tower_async_job::{AsyncJobLayer, OnStoreFailure};
-///
-/// let layer = AsyncJobLayer::builder()
-///     .on_store_failure(OnStoreFailure::Refuse)
-///     .build()?;
-/// # Ok::<(), tower_async_job::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnStoreFailure {
-    /// The call is answered inline, however long it takes: no work is thrown away.
-    #[default]
-    StayInline,
-    /// The handler is dropped and the answer is `503 Service Unavailable` with Retry-After.
-    Refuse,
-}
-
-/// The future of a job once it is deferred, as a [`Builder::wrap_job`] hook sees it.
-pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-type FindPrincipal = dyn Fn(RequestHead<'_>) -> Option<Principal> + Send + Sync;
-type FindRoute = dyn Fn(RequestHead<'_>) -> Arc<str> + Send + Sync;
-type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
-type Wrap = dyn Fn(JobFuture) -> JobFuture + Send + Sync;
-
-pub(crate) struct Config {
-    pub(crate) base: Box<str>,
-    pub(crate) public_base: Box<str>,
-    pub(crate) pending_status: PendingStatus,
-    pub(crate) inline_wait: Duration,
-    pub(crate) max_inline_wait: Duration,
-    pub(crate) only_when_asked: bool,
-    pub(crate) predicate: Option<Box<Predicate>>,
-    pub(crate) context: bool,
-    pub(crate) on_disconnect: OnDisconnect,
-    pub(crate) on_store_failure: OnStoreFailure,
-    pub(crate) request_spool: usize,
-    pub(crate) spool_room: usize,
-    pub(crate) refuse_large_requests: bool,
-    pub(crate) request_read_timeout: Duration,
-    pub(crate) result_limit: usize,
-    pub(crate) retention: Retention,
-    pub(crate) job_deadline: Duration,
-    pub(crate) cancellation_grace: Duration,
-    pub(crate) report_interval: Duration,
-    pub(crate) limits: Option<Limits>,
-    pub(crate) limits_per_principal: Option<Limits>,
-    pub(crate) max_hold: Duration,
-    pub(crate) hold_limits: HoldLimits,
-    pub(crate) principal: Option<Box<FindPrincipal>>,
-    pub(crate) page: bool,
-    pub(crate) estimator: Box<dyn Estimator>,
-    pub(crate) route: Option<Box<FindRoute>>,
-    pub(crate) wrap: Option<Box<Wrap>>,
-}
 
 /// Sets up an [`AsyncJobLayer`].
 ///
@@ -499,31 +393,3 @@ impl fmt::Debug for Builder {
             .finish_non_exhaustive()
     }
 }
-
-/// A [`Builder`] was given something that cannot work.
-///
-/// ```
-/// let error = tower_async_job::AsyncJobLayer::builder().limits(0, 10).build().unwrap_err();
-/// assert_eq!(error.to_string(), "a limit of zero running requests would refuse everything");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConfigError(Reason);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    Base,
-    PublicBase,
-    NothingRuns,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Reason::Base => "the base must be a path of at least one segment, such as /work",
-            Reason::PublicBase => "the public base must be a path or an absolute URL without query",
-            Reason::NothingRuns => "a limit of zero running requests would refuse everything",
-        })
-    }
-}
-
-impl Error for ConfigError {}
