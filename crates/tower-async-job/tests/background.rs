@@ -22,7 +22,6 @@ use tower_async_job::{
     AsyncJobLayer, Builder, JobContext, JobFuture, Pending,
     store::{JobStore, Retention},
 };
-use tracing_subscriber::registry::LookupSpan;
 
 fn builder() -> Builder {
     AsyncJobLayer::builder()
@@ -169,45 +168,6 @@ async fn store_that_hangs_on_a_report_does_not_hold_up_the_end() {
 }
 
 // ---- what goes along to the background
-
-/// The names of the current span and those around it.
-fn scope() -> Vec<&'static str> {
-    let current = tracing::Span::current().id();
-    tracing::dispatcher::get_default(|subscriber| {
-        let registry = subscriber.downcast_ref::<tracing_subscriber::Registry>();
-        let span = registry.and_then(|registry| registry.span(current.as_ref()?));
-        span.into_iter()
-            .flat_map(|span| span.scope())
-            .map(|span| span.name())
-            .collect()
-    })
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_span_goes_along_with_the_job() {
-    use tracing::Instrument;
-    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let names = seen.clone();
-    let handler = handler(move |_| {
-        let names = names.clone();
-        async move {
-            for _ in 0..3 {
-                names.lock().expect("unpoisoned").push(scope());
-                sleep(SECOND).await;
-            }
-            Response::new(Body::default())
-        }
-    });
-    let layer = eager(builder());
-    submit(&layer, handler)
-        .instrument(tracing::info_span!("the request"))
-        .await;
-    sleep(5 * SECOND).await;
-    let inline: &[_] = &["the request"];
-    let job: &[_] = &["job", "the request"];
-    assert_eq!(*seen.lock().expect("unpoisoned"), [inline, job, job]);
-}
 
 tokio::task_local! {
     static TENANT: &'static str;

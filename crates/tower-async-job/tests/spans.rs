@@ -1,4 +1,7 @@
 //! What is seen of submission, run and polls by `tracing`.
+//!
+//! In a process of their own, all of them with a subscriber: what others reach first without one may
+//! stay disabled.
 
 mod support;
 
@@ -196,4 +199,44 @@ async fn trace_context_of_the_submitter_is_there_for_the_run() {
     sleep(5 * SECOND).await;
     let answer = send(&service, get(accepted.location())).await;
     assert_eq!(answer.body, format!("{PARENT} vendor=1"));
+}
+
+/// The names of the current span and those around it.
+fn scope() -> Vec<&'static str> {
+    let current = tracing::Span::current().id();
+    tracing::dispatcher::get_default(|subscriber| {
+        let registry = subscriber.downcast_ref::<tracing_subscriber::Registry>();
+        let span = registry.and_then(|registry| registry.span(current.as_ref()?));
+        span.into_iter()
+            .flat_map(|span| span.scope())
+            .map(|span| span.name())
+            .collect()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_goes_along_with_the_job() {
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let names = seen.clone();
+    let handler = handler(move |_| {
+        let names = names.clone();
+        async move {
+            for _ in 0..3 {
+                names.lock().expect("unpoisoned").push(scope());
+                sleep(SECOND).await;
+            }
+            Response::new(Body::default())
+        }
+    });
+    let layer = eager(AsyncJobLayer::builder());
+    let service = wrap(&layer, handler);
+    send(&service, post("/report"))
+        .instrument(info_span!("the request"))
+        .await
+        .pending();
+    sleep(5 * SECOND).await;
+    let inline: &[_] = &["the request"];
+    let job: &[_] = &["job", "the request"];
+    assert_eq!(*seen.lock().expect("unpoisoned"), [inline, job, job]);
 }

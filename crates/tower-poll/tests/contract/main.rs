@@ -5,7 +5,6 @@ mod common;
 
 mod asking;
 mod dropping;
-mod logging;
 mod passing;
 mod readiness;
 mod timing;

@@ -1,4 +1,9 @@
 //! What is written to logs, and what is not.
+//!
+//! In a process of their own, all of them with a subscriber: what others reach first without one may
+//! stay disabled.
+
+mod common;
 
 use std::{
     io::{self, Write},
@@ -7,7 +12,7 @@ use std::{
 
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
-use crate::common::{Script, answer, exact_layer, post, see_other, send};
+use common::{Script, answer, exact_layer, post, see_other, send};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
