@@ -47,7 +47,7 @@ pub enum OnDisconnect {
     Cancel,
     /// The handler runs to its end in a background task, and its response is dropped. Neither the
     /// client's span nor the [hook](Builder::wrap_job) goes along: they end with the connection. A
-    /// [shutdown](AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the grace.
+    /// [shutdown](crate::AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the grace.
     Detach,
 }
 
