@@ -5,6 +5,12 @@
 //! cargo run -p hyper-client -- 'http://127.0.0.1:3000/report?seconds=5'
 //! ```
 //!
+//! Or with curl, whose polls are held, since it does not wait between redirects:
+//!
+//! ```text
+//! $ curl -L -d '' 'http://127.0.0.1:3000/report?seconds=20'
+//! ```
+//!
 //! Or by hand, step by step:
 //!
 //! ```text
