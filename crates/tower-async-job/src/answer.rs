@@ -59,30 +59,26 @@ pub(crate) fn accepted(
     document.partial = reported.partial;
     document.metadata = reported.metadata;
     let mut response = announce(config, &pending, document);
+    if submission.asked.page {
+        // A browser follows this to the page; a 202 would end in showing the status document.
+        response.headers_mut().remove(CONTENT_LOCATION);
+        *response.status_mut() = StatusCode::SEE_OTHER;
+    }
     let headers = response.headers_mut();
     if submission.method == Method::GET {
         headers.insert(VARY, vary(config));
     }
-    if submission.asked.page {
-        // A browser follows this to the page; a 202 would end in showing the status document.
-        headers.remove(CONTENT_LOCATION);
-        *response.status_mut() = StatusCode::SEE_OTHER;
-    }
-    let headers = response.headers_mut();
     apply_preferences(headers, &submission.asked.prefer);
     response
 }
 
 /// The answer to a poll of a job that has not ended.
 pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Response<StoredBody> {
-    let config = &shared.config;
     let pending = Pending {
         polls,
         ..known(shared, record)
     };
-    let mut response = announce(config, &pending, document(record));
-    response.headers_mut().insert(VARY, vary(config));
-    response
+    announce(&shared.config, &pending, document(record))
 }
 
 /// The answer to a poll that comes before it is due while there is no place to hold it.
@@ -103,8 +99,8 @@ pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
     }
 }
 
-/// What the choice between the pending answers depends on (RFC 9110, section 12.5.5).
-fn vary(config: &Config) -> HeaderValue {
+/// What the choice between the pending answers to a GET depends on (RFC 9110, section 12.5.5).
+pub(crate) fn vary(config: &Config) -> HeaderValue {
     HeaderValue::from_static(if config.page {
         "accept, prefer"
     } else {
@@ -143,25 +139,13 @@ fn location(config: &Config, id: &str, pending: &Pending<'_>, delay: Duration) -
     let due = pending.age.saturating_add(delay).as_millis();
     let base = &*config.public_base;
     let mut location = Vec::with_capacity(base.len() + 64);
-    for part in [base, "/", id, "?poll="] {
+    let (mut polls_text, mut due_text) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let polls = polls_text.format(polls);
+    let due = due_text.format(u64::try_from(due).unwrap_or(u64::MAX));
+    for part in [base, "/", id, "?poll=", polls, "&due=", due] {
         location.extend_from_slice(part.as_bytes());
     }
-    put_decimal(&mut location, polls.into());
-    location.extend_from_slice(b"&due=");
-    put_decimal(&mut location, u64::try_from(due).unwrap_or(u64::MAX));
     HeaderValue::try_from(location).expect("the public base was checked")
-}
-
-fn put_decimal(text: &mut Vec<u8>, mut number: u64) {
-    let begin = text.len();
-    loop {
-        text.push(b'0' + (number % 10) as u8);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text[begin..].reverse();
 }
 
 /// Says what was honoured of what a submission preferred.

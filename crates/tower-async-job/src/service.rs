@@ -15,13 +15,12 @@ use http_polling::{
 use smallvec::SmallVec;
 use tokio::time::Instant;
 use tower::{BoxError, Service};
-use tower_async_job_core::{JobHandle, JobId, NewJob, Principal, Protocol};
+use tower_async_job_core::{JobId, NewJob, Principal, Protocol};
 
 use crate::{
     answer,
     body::{JobBody, ResponseBody},
-    config::Config,
-    config::PendingStatus,
+    config::{Config, PendingStatus},
     context::JobContext,
     future::ResponseFuture,
     glance::Glance,
@@ -163,7 +162,6 @@ impl Submission {
 
     pub(crate) fn new_job(&self, config: &Config, queued: bool) -> NewJob {
         let mut job = NewJob::new(JobId::random());
-        job.handle = JobHandle::random();
         job.route = self.route();
         job.protocol = self.asked.protocol;
         job.principal = self.principal.clone();

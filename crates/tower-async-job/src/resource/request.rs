@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use http::{Method, Request, Response, Version, header::TE};
+use http::{
+    Method, Request, Response, Version,
+    header::{TE, VARY},
+};
 use http_polling::{Prefer, RequestHead};
 use tower_async_job_core::{JobId, JobRecord, Principal};
 
@@ -89,7 +92,9 @@ impl ResourceRequest {
 
     /// The answer while the job is pending.
     pub(super) fn pending(&self, shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
-        let pending = answer::pending(shared, record, self.hints.polls);
+        let mut pending = answer::pending(shared, record, self.hints.polls);
+        let vary = answer::vary(&shared.config);
+        pending.headers_mut().insert(VARY, vary);
         if self.page {
             page::show(shared, record, pending)
         } else {
