@@ -12,6 +12,9 @@ use crate::StoreError;
 /// The version that is written, and the only one that is read.
 pub(crate) const VERSION: u8 = 1;
 
+/// Room for the headers that are added to a replayed response, so that its map need not grow.
+const MORE_HEADERS: usize = 4;
+
 pub(crate) fn put_length(buffer: &mut Vec<u8>, length: usize) {
     let mut rest = length;
     while rest >= 0x80 {
@@ -103,7 +106,7 @@ impl Reader {
         if count > self.0.len() / 3 {
             return Err(corrupt("it ends too early"));
         }
-        let mut headers = HeaderMap::try_with_capacity(count).map_err(corrupt)?;
+        let mut headers = HeaderMap::try_with_capacity(count + MORE_HEADERS).map_err(corrupt)?;
         for _ in 0..count {
             let length = self.length()?;
             let name = self

@@ -77,19 +77,22 @@ fn keep_end_to_end(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    // Caches that have a field of their own obey it before Cache-Control (RFC 9213).
-    let targeted: Vec<HeaderName> = headers
+    let left: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().ends_with("-cache-control"))
+        .filter(|name| !is_kept(name))
         .cloned()
         .collect();
-    for name in targeted {
+    for name in left {
         headers.remove(name);
     }
-    for name in [
+}
+
+/// In one look at the names there are: mostly they are few.
+fn is_kept(name: &HeaderName) -> bool {
+    // Caches that have a field of their own obey it before Cache-Control (RFC 9213).
+    let is_targeted = |name: &HeaderName| name.as_str().ends_with("-cache-control");
+    ![
         CONNECTION,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
         TE,
         TRANSFER_ENCODING,
         UPGRADE,
@@ -98,12 +101,17 @@ fn keep_end_to_end(headers: &mut HeaderMap) {
         AGE,
         EXPIRES,
         CACHE_CONTROL,
-        HeaderName::from_static("surrogate-control"),
-        HeaderName::from_static("x-accel-expires"),
         JOB_STATUS,
-    ] {
-        headers.remove(name);
-    }
+    ]
+    .contains(name)
+        && ![
+            "keep-alive",
+            "proxy-connection",
+            "surrogate-control",
+            "x-accel-expires",
+        ]
+        .contains(&name.as_str())
+        && !is_targeted(name)
 }
 
 /// Resolves references relative to the path of the submission, since the job's URL is another

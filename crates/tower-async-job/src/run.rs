@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use http_body::Body;
 use http_polling::{JobState, Problem, ProblemType};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, timeout},
+};
 use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome};
 
@@ -195,6 +198,8 @@ where
             }
         };
         if done && polled_for {
+            // Whoever has waited for the end goes first.
+            yield_now().await;
             shared.config.estimator.completed(&route, took);
         }
         state

@@ -114,8 +114,12 @@ impl Submission {
 
     /// What the job's Retry-After is learned by.
     pub(crate) fn route(&self) -> Arc<str> {
-        let own = || [self.method.as_str(), " ", &*self.path()].concat().into();
-        self.route.clone().unwrap_or_else(own)
+        self.route.clone().unwrap_or_else(|| {
+            let mut route: SmallVec<[u8; 128]> = self.method.as_str().bytes().collect();
+            route.push(b' ');
+            route.extend_from_slice(&self.path);
+            String::from_utf8_lossy(&route).into()
+        })
     }
 
     /// The route, where a function for it is set.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tower_async_job_core::{BoxFuture, StoreError};
 
 use crate::{context::JobContext, registration::Registration, run::End, shared::later};
@@ -18,10 +18,9 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Watch {
     /// The store still has the job as queued.
     queued: bool,
-    /// When the handler is given up: its deadline, or the end of the grace once cancelled.
-    end: Instant,
     cancelled: bool,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Until the handler is given up: its deadline, or the end of the grace once cancelled.
+    end: Pin<Box<Sleep>>,
     /// There once something has been written.
     writes: Option<Box<Writes>>,
 }
@@ -33,17 +32,16 @@ struct Writes {
     write: Option<BoxFuture<'static, Result<(), StoreError>>>,
     /// That write is the job's start.
     starting: bool,
-    /// When the next write may take place, if there has been one.
-    next: Option<Instant>,
+    /// Until the next write may take place, if there has been one.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watch {
     pub(crate) fn new(deadline: Instant, queued: bool) -> Self {
         Self {
             queued,
-            end: deadline,
             cancelled: false,
-            timer: None,
+            end: Box::pin(sleep_until(deadline)),
             writes: None,
         }
     }
@@ -69,46 +67,36 @@ impl Watch {
             }
             if !self.cancelled && context.is_cancelled() {
                 self.cancelled = true;
-                self.end = later(job.shared().config.cancellation_grace);
+                let grace = later(job.shared().config.cancellation_grace);
+                self.end.as_mut().reset(grace);
             }
-            let wake = self
-                .poll_writes(cx, job, context, is_queued)
-                .unwrap_or(self.end)
-                .min(self.end);
+            self.poll_writes(cx, job, context, is_queued);
             if self.cancelled != context.is_cancelled() {
                 continue;
             }
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep_until(wake)));
-            if timer.deadline() != wake {
-                timer.as_mut().reset(wake);
-            }
-            ready!(timer.as_mut().poll(cx));
-            if wake == self.end {
-                return Poll::Ready(if self.cancelled {
-                    End::Cancelled
-                } else {
-                    End::DeadlinePassed
-                });
-            }
+            ready!(self.end.as_mut().poll(cx));
+            return Poll::Ready(if self.cancelled {
+                End::Cancelled
+            } else {
+                End::DeadlinePassed
+            });
         }
     }
 
-    /// Writes what there is to be written; returns when there is more to do.
+    /// Writes what there is to be written, as often as that may be.
     fn poll_writes(
         &mut self,
         cx: &mut Context<'_>,
         job: &Registration,
         context: &JobContext,
         is_queued: bool,
-    ) -> Option<Instant> {
+    ) {
         loop {
             if let Some(writes) = &mut self.writes
                 && let Some(write) = &mut writes.write
             {
                 let Poll::Ready(written) = write.as_mut().poll(cx) else {
-                    return None;
+                    return;
                 };
                 writes.write = None;
                 let started = std::mem::take(&mut writes.starting);
@@ -121,7 +109,7 @@ impl Watch {
                         if error.is_unavailable() {
                             // What it said is said again, though not at once.
                             let interval = job.shared().config.report_interval;
-                            writes.next = Some(later(interval.max(WRITE_AGAIN)));
+                            writes.pause = Some(Box::pin(sleep(interval.max(WRITE_AGAIN))));
                             if started {
                                 self.queued = true;
                             } else {
@@ -132,17 +120,18 @@ impl Watch {
                 }
             }
             if self.cancelled || context.is_cancelled() {
-                return None;
+                return;
             }
             let starts = self.queued && !is_queued;
             if !starts && (self.queued || !context.has_report()) {
-                return None;
+                return;
             }
             let writes = self.writes.get_or_insert_default();
-            if let Some(next) = writes.next
-                && next > Instant::now()
-            {
-                return Some(next);
+            if let Some(pause) = &mut writes.pause {
+                if pause.as_mut().poll(cx).is_pending() {
+                    return;
+                }
+                writes.pause = None;
             }
             let (shared, lease) = (Arc::clone(job.shared()), *job.lease());
             if starts {
@@ -151,8 +140,10 @@ impl Watch {
                 writes.write = Some(Box::pin(async move { shared.store.start(&lease).await }));
                 continue;
             }
-            let report = context.take_report()?;
-            writes.next = Some(later(shared.config.report_interval));
+            let Some(report) = context.take_report() else {
+                return;
+            };
+            writes.pause = Some(Box::pin(sleep(shared.config.report_interval)));
             writes.write = Some(Box::pin(async move {
                 shared.store.report(&lease, report).await
             }));

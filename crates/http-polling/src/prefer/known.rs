@@ -67,7 +67,8 @@ impl Known {
             (true, None) => Some(HeaderValue::from_static("respond-async")),
             (respond_async, Some(wait)) => {
                 let separator = if respond_async { "respond-async, " } else { "" };
-                let text = format!("{separator}wait={}", wait.as_secs());
+                let mut seconds = itoa::Buffer::new();
+                let text = [separator, "wait=", seconds.format(wait.as_secs())].concat();
                 Some(HeaderValue::try_from(text).expect("a preference is visible ASCII"))
             }
         }
