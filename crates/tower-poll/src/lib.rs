@@ -4,6 +4,7 @@
 mod clock;
 mod config;
 mod cookies;
+pub mod dialect;
 mod drain;
 mod error;
 mod future;
