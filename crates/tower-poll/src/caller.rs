@@ -98,7 +98,6 @@ pub(crate) enum Stop {
 }
 
 impl Caller {
-    #[cold]
     pub(crate) fn take(extensions: &mut Extensions) -> Option<Box<Self>> {
         let caller = Self {
             does_not_wait: extensions.remove::<DoNotWait>().is_some(),

@@ -72,6 +72,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether submissions may be sent with more headers than they came with.
+    pub(crate) fn adds_headers(&self) -> bool {
+        self.prefer_async.is_some() || self.prefer_wait.is_some() || self.idempotency_keys
+    }
+
     pub(crate) fn keep(&mut self, name: HeaderName) {
         if may_be_kept(&name) && !self.keep.contains(&name) {
             self.keep.push(name);

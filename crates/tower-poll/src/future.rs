@@ -8,20 +8,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::Body;
 use http_polling::{Exchange, JOB_STATUS, Reading};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::{BoxError, Service};
 
 use crate::{
     Error, PollPolicy,
     clock::Clock,
     config::Shared,
-    dialect::{Announced, Answer, Chosen, Spoken},
+    dialect::{Announced, Answer, Chosen, Interim, Spoken},
     polling::Polling,
     session::{Session, Verdict},
-    submission::{Submission, may_be_pending},
+    submission::{Sent, Submission, may_be_pending},
 };
 
 pin_project! {
@@ -120,10 +121,24 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProj::Submitted { .. } => match ready!(poll_submission(state.as_mut(), cx))? {
-                    Ok(polling) => state.set(State::Polling { polling }),
-                    Err(response) => return Poll::Ready(Ok(response)),
-                },
+                StateProj::Submitted {
+                    future,
+                    shared,
+                    submission,
+                    ..
+                } => {
+                    let Poll::Ready(answer) = future.poll(cx) else {
+                        return submission.poll_stop(cx);
+                    };
+                    let response = match answer {
+                        Ok(response) if is_looked_at(&response, shared) => response,
+                        answer => return Poll::Ready(answer.map_err(Error::service)),
+                    };
+                    match begin(state.as_mut(), response)? {
+                        Ok(polling) => state.set(State::Polling { polling }),
+                        Err(response) => return Poll::Ready(Ok(response)),
+                    }
+                }
                 StateProj::Polling { polling } => {
                     let output = ready!(polling.as_mut().poll(cx));
                     state.set(State::Done);
@@ -149,7 +164,25 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Begun<S, B, R, P>, Error>> {
-        poll_submission(self.project().state, cx)
+        let mut state = self.project().state;
+        let StateProj::Submitted {
+            future,
+            shared,
+            submission,
+            ..
+        } = state.as_mut().project()
+        else {
+            panic!("`PollFuture` polled after completion");
+        };
+        let Poll::Ready(answer) = future.poll(cx) else {
+            return submission.poll_stop(cx);
+        };
+        let response = answer.map_err(Error::service)?;
+        Poll::Ready(if is_looked_at(&response, shared) {
+            begin(state, response)
+        } else {
+            Ok(Err(response))
+        })
     }
 
     /// The request that cancels the job, if one is being polled for, and the
@@ -165,43 +198,10 @@ where
 /// The start of polling, or the response if it is final.
 pub(crate) type Begun<S, B, R, P> = Result<Pin<Box<Polling<S, B, R, P>>>, Response<R>>;
 
-#[inline(always)]
-fn poll_submission<S, B, R, P>(
-    mut state: Pin<&mut State<S, B, R, P>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Begun<S, B, R, P>, Error>>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
-    let StateProj::Submitted {
-        future,
-        submission,
-        shared,
-        ..
-    } = state.as_mut().project()
-    else {
-        panic!("`PollFuture` polled after completion");
-    };
-    let Poll::Ready(answer) = future.poll(cx) else {
-        return match &mut submission.caller {
-            Some(caller) => caller.poll_stop(cx).map(|_| Err(Error::stopped())),
-            None => Poll::Pending,
-        };
-    };
-    Poll::Ready(match answer {
-        Ok(response)
-            if may_be_pending(response.status(), response.headers())
-                || !shared.config.dialects.is_empty() =>
-        {
-            begin(state, response)
-        }
-        Ok(response) => Ok(Err(response)),
-        Err(error) => Err(Error::service(error)),
-    })
+/// Whether the answer to a submission is worth a closer look.
+#[inline]
+fn is_looked_at<R, P>(response: &Response<R>, shared: &Shared<P>) -> bool {
+    may_be_pending(response.status(), response.headers()) || !shared.config.dialects.is_empty()
 }
 
 /// Goes from `Submitted` to the start of polling, or gives the response back
@@ -210,7 +210,7 @@ where
 #[inline(never)]
 fn begin<S, B, R, P>(
     state: Pin<&mut State<S, B, R, P>>,
-    mut response: Response<R>,
+    response: Response<R>,
 ) -> Result<Begun<S, B, R, P>, Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
@@ -231,63 +231,114 @@ where
     let clock = Clock::start_now();
     let now = clock.start();
     let (sent, uri) = submission.restore();
-    let (status, headers) = (response.status(), response.headers());
-    let mut spoken = None;
-    if !headers.contains_key(JOB_STATUS)
-        && (status.is_success() || !shared.config.dialects.is_empty())
-    {
-        let announced = Announced::default();
-        let answer = Answer::new(&sent.method, &uri, &announced, status, headers);
-        spoken = Chosen::recognise(&answer, &shared.config.dialects).map(|dialect| {
-            let spoken = Spoken {
-                method: sent.method.clone(),
-                submission: uri.clone(),
-                announced,
-            };
-            (dialect, spoken)
-        });
-    }
-    let (session, verdict) = if let Some((dialect, spoken)) = spoken {
+    let may_be_in_dialect = response.status().is_success() || !shared.config.dialects.is_empty();
+    let spoken = may_be_in_dialect
+        .then(|| recognise(&sent, &uri, &response, &shared))
+        .flatten();
+    if let Some((dialect, spoken)) = spoken {
         let mut session = Session::start(sent, uri, shared, clock);
         session.speak(dialect, spoken);
-        match session.read_in_dialect(status, headers, None, now)? {
-            Verdict::Final => return Ok(Err(response)),
-            Verdict::FinalAs(status) => {
-                *response.status_mut() = status;
-                return Ok(Err(response));
-            }
-            verdict => (session, verdict),
-        }
-    } else {
-        let exchange = Exchange {
-            method: &sent.method,
-            uri: &uri,
-            polling: false,
-        };
-        let reading = exchange
-            .read(status, headers, clock.start_wall())
-            .map_err(Error::bad_location)?;
-        let Reading::Pending(pending) = reading else {
-            return Ok(Err(response));
-        };
-        let session = Session::start(sent, uri, shared, clock);
-        (session, Verdict::Pending(pending.into()))
-    };
-    let does_not_wait = session
-        .caller
-        .as_ref()
-        .is_some_and(|caller| caller.does_not_wait);
-    let mut polling = Box::pin(Polling::new(service, session, now));
-    if does_not_wait && let Verdict::Pending(interim) = verdict {
-        let headers = response.headers().clone();
-        polling.as_mut().pend(interim, status, headers, None, now)?;
-        if let Some(job) = polling.job() {
-            response.extensions_mut().insert(job);
-        }
-        return Ok(Err(response));
+        return begin_in_dialect(session, service, response, now);
     }
-    polling.as_mut().take(verdict, response, now)?;
+    let exchange = Exchange {
+        method: &sent.method,
+        uri: &uri,
+        polling: false,
+    };
+    let reading = exchange
+        .read(response.status(), response.headers(), clock.start_wall())
+        .map_err(Error::bad_location)?;
+    let Reading::Pending(pending) = reading else {
+        return Ok(Err(response));
+    };
+    let session = Session::start(sent, uri, shared, clock);
+    let mut polling = Box::pin(Polling::new(service, session, now));
+    if polling.is_not_waited_for() {
+        return hand_over(polling, pending.into(), response, now);
+    }
+    polling.as_mut().pend(pending.into(), response, now)?;
     Ok(Ok(polling))
+}
+
+/// The dialect of an answer to a submission, if it has one.
+fn recognise<R, P>(
+    sent: &Sent,
+    uri: &Uri,
+    response: &Response<R>,
+    shared: &Shared<P>,
+) -> Option<(Chosen, Spoken)> {
+    let headers = response.headers();
+    if headers.contains_key(JOB_STATUS) {
+        return None;
+    }
+    let announced = Announced::default();
+    let answer = Answer::new(&sent.method, uri, &announced, response.status(), headers);
+    let dialect = Chosen::recognise(&answer, &shared.config.dialects)?;
+    let spoken = Spoken {
+        method: sent.method.clone(),
+        submission: uri.clone(),
+        announced,
+    };
+    Some((dialect, spoken))
+}
+
+/// Like [`begin`], for an answer that a dialect has recognised.
+fn begin_in_dialect<S, B, R, P>(
+    mut session: Session<P>,
+    service: S,
+    mut response: Response<R>,
+    now: Instant,
+) -> Result<Begun<S, B, R, P>, Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy,
+{
+    let (status, headers) = (response.status(), response.headers());
+    let verdict = match session.read_in_dialect(status, headers, None, now)? {
+        Verdict::Final => return Ok(Err(response)),
+        Verdict::FinalAs(status) => {
+            *response.status_mut() = status;
+            return Ok(Err(response));
+        }
+        verdict => verdict,
+    };
+    let mut polling = Box::pin(Polling::new(service, session, now));
+    match verdict {
+        Verdict::Pending(interim) if polling.is_not_waited_for() => {
+            hand_over(polling, interim, response, now)
+        }
+        verdict => {
+            polling.as_mut().take(verdict, response, now)?;
+            Ok(Ok(polling))
+        }
+    }
+}
+
+/// Gives the pending answer to a caller who does not wait, with the job.
+fn hand_over<S, B, R, P>(
+    mut polling: Pin<Box<Polling<S, B, R, P>>>,
+    interim: Interim,
+    mut response: Response<R>,
+    now: Instant,
+) -> Result<Begun<S, B, R, P>, Error>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy,
+{
+    let (status, headers) = (response.status(), response.headers().clone());
+    polling
+        .as_mut()
+        .pend_parts(interim, status, headers, None, now)?;
+    if let Some(job) = polling.job() {
+        response.extensions_mut().insert(job);
+    }
+    Ok(Err(response))
 }
 
 impl<S, B, R, P> fmt::Debug for PollFuture<S, B, R, P>

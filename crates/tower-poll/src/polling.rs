@@ -158,7 +158,7 @@ where
         interim: Interim,
         now: Instant,
     ) -> Result<(), Error> {
-        self.pend(interim, StatusCode::SEE_OTHER, HeaderMap::new(), None, now)
+        self.pend_parts(interim, StatusCode::SEE_OTHER, HeaderMap::new(), None, now)
     }
 
     /// Has the pending answers from now on told by
@@ -194,6 +194,12 @@ where
         matches!(self.phase, Phase::Waiting { .. })
     }
 
+    /// Whether the caller wants no more than the pending job.
+    pub(crate) fn is_not_waited_for(&self) -> bool {
+        let caller = self.session.caller.as_ref();
+        caller.is_some_and(|caller| caller.does_not_wait)
+    }
+
     /// The request that cancels the job, and the service to send it through.
     pub(crate) fn cancellation(&self) -> (S, Request<B>) {
         let request = self.session.cancel(Instant::now());
@@ -201,7 +207,19 @@ where
     }
 
     /// Goes on with a pending answer, which came at `answered`.
+    #[inline]
     pub(crate) fn pend(
+        self: Pin<&mut Self>,
+        interim: Interim,
+        response: Response<R>,
+        answered: Instant,
+    ) -> Result<(), Error> {
+        let (parts, body) = response.into_parts();
+        self.pend_parts(interim, parts.status, parts.headers, Some(body), answered)
+    }
+
+    /// Goes on with a pending answer, whose body may have been read.
+    pub(crate) fn pend_parts(
         self: Pin<&mut Self>,
         interim: Interim,
         status: StatusCode,
@@ -250,8 +268,7 @@ where
         let mut this = self.as_mut().project();
         match verdict {
             Verdict::Pending(interim) => {
-                let (parts, body) = response.into_parts();
-                self.pend(interim, parts.status, parts.headers, Some(body), now)?;
+                self.pend(interim, response, now)?;
             }
             Verdict::NeedsBody => self.read_body(response, now),
             Verdict::Final | Verdict::FinalAs(_) => {
@@ -368,8 +385,13 @@ where
                             tracing::debug!(%error, "a poll failed and is repeated");
                             drop(entered);
                             let status = StatusCode::BAD_GATEWAY;
-                            self.as_mut()
-                                .pend(interim, status, HeaderMap::new(), None, now)?;
+                            self.as_mut().pend_parts(
+                                interim,
+                                status,
+                                HeaderMap::new(),
+                                None,
+                                now,
+                            )?;
                             continue;
                         }
                     };
@@ -442,7 +464,8 @@ where
                     let headers = std::mem::take(headers);
                     drop(entered);
                     let status = StatusCode::UNAUTHORIZED;
-                    self.as_mut().pend(interim, status, headers, None, now)?;
+                    self.as_mut()
+                        .pend_parts(interim, status, headers, None, now)?;
                 }
                 PhaseProj::Cancelling { future } => {
                     let Poll::Ready(answer) = future.poll(cx) else {
@@ -477,7 +500,7 @@ where
             Verdict::Pending(interim) => {
                 let (status, headers) = (parts.status, parts.headers);
                 self.as_mut()
-                    .pend(interim, status, headers, None, answered)?;
+                    .pend_parts(interim, status, headers, None, answered)?;
                 if let PhaseProj::Waiting {
                     text: Some(told), ..
                 } = self.project().phase.project()

@@ -13,8 +13,11 @@ use http_body::Body;
 use tower::{BoxError, Service};
 
 use crate::{
-    Error, Job, PendingJob, PollFuture, PollPolicy, StandardPolicy, Submitted, config::Shared,
-    idempotency, prefer_async, submission::Submission,
+    Error, Job, PendingJob, PollFuture, PollPolicy, StandardPolicy, Submitted,
+    caller::Caller,
+    config::{Config, Shared},
+    idempotency, prefer_async,
+    submission::Submission,
 };
 
 /// A client that follows pending answers. Made by
@@ -200,15 +203,27 @@ where
         let clone = self.inner.clone();
         let mut service = mem::replace(&mut self.inner, clone);
         let shared = Arc::clone(&self.shared);
-        prefer_async::ask(&mut request, &shared.config);
-        if shared.config.idempotency_keys {
-            idempotency::add_key(&mut request);
-        }
+        let caller = if shared.config.adds_headers() || !request.extensions().is_empty() {
+            prepare(&mut request, &shared.config)
+        } else {
+            None
+        };
         PollFuture::new(
-            Submission::keep(&mut request, &shared.config),
+            Submission::keep(&request, caller, &shared.config),
             service.call(request),
             service,
             shared,
         )
     }
+}
+
+/// Gives a submission the headers that it is to have beside its own, and
+/// takes out what its caller asks for.
+#[cold]
+fn prepare<B>(request: &mut Request<B>, config: &Config) -> Option<Box<Caller>> {
+    prefer_async::ask(request, config);
+    if config.idempotency_keys {
+        idempotency::add_key(request);
+    }
+    Caller::take(request.extensions_mut())
 }

@@ -47,10 +47,14 @@ pub(crate) struct Session<P> {
     clock: Clock,
     /// How many polls have failed in a row.
     retries: u32,
+    /// The number of polls when one last failed.
+    last_failure: u32,
     /// A new `Authorization` has been asked for.
     refreshed: bool,
     /// Credentials were dropped on the way.
     crossed: bool,
+    /// What was done before the job was resumed.
+    before: Option<Box<Before>>,
     /// How this API says what status and headers do not.
     spoken: Option<Box<(Chosen, Spoken)>>,
     pub(crate) caller: Option<Box<Caller>>,
@@ -68,8 +72,6 @@ struct Course {
     limit: Duration,
     /// When the last poll was sent.
     polled: Instant,
-    /// What another process did before this one.
-    before: Before,
 }
 
 /// A pending answer, without its body.
@@ -78,7 +80,7 @@ struct Announcement {
     to: Uri,
     status: StatusCode,
     headers: HeaderMap,
-    progress: Option<Progress>,
+    progress: Option<Box<Progress>>,
     /// When the poll is due.
     due: Instant,
 }
@@ -120,14 +122,15 @@ impl<P> Session<P> {
                 sent: sent.at,
                 limit: limit.min(FAR),
                 polled: sent.at,
-                before: Before::default(),
             },
             answer: None,
             told: None,
             clock,
             retries: 0,
+            last_failure: 0,
             refreshed: false,
             crossed: false,
+            before: None,
             spoken: None,
             caller: sent.caller,
         }
@@ -309,7 +312,7 @@ impl<P> Session<P> {
         let document = StatusDocument::from_json(text).ok();
         let x_progress = answer.headers.get(X_PROGRESS);
         Some(PollUpdate {
-            polls: self.course.before.polls + self.course.polls,
+            polls: self.before().polls + self.course.polls,
             url: answer.to.clone(),
             status: answer.status,
             delay: answer.due.saturating_duration_since(now),
@@ -321,7 +324,8 @@ impl<P> Session<P> {
                 .or(document.as_ref().map(|document| document.state)),
             progress: answer
                 .progress
-                .clone()
+                .as_deref()
+                .cloned()
                 .or_else(|| document.and_then(|document| document.progress)),
             document: serde_json::from_slice(text).ok(),
             x_progress: x_progress
@@ -373,6 +377,10 @@ impl<P> Session<P> {
         self.crossed = true;
     }
 
+    fn before(&self) -> Before {
+        self.before.as_deref().copied().unwrap_or_default()
+    }
+
     /// Where the job is, or the last request went.
     fn url(&self) -> &Uri {
         match &self.answer {
@@ -384,7 +392,7 @@ impl<P> Session<P> {
     /// Where the job can be asked for, if it was accepted.
     pub(crate) fn job(&self, now: Instant) -> Option<PendingJob> {
         let told = self.told?;
-        let Before { polls, elapsed } = self.course.before;
+        let Before { polls, elapsed } = self.before();
         Some(PendingJob {
             url: self.url().clone(),
             origin: self.course.origin.clone(),
@@ -426,10 +434,10 @@ impl<P> Session<P> {
             }
         };
         let mut session = Self::start(sent, job.origin.clone(), shared, clock);
-        session.course.before = Before {
+        session.before = Some(Box::new(Before {
             polls: job.polls,
             elapsed: job.elapsed,
-        };
+        }));
         session.course.asked = job.url.clone();
         session.spoken = spoken;
         session.told = Some(Told {

@@ -1,10 +1,13 @@
 //! What is kept of the caller's request while its answer is awaited.
 
+use std::task::{Context, Poll};
+
 use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use http_polling::JOB_STATUS;
 use tokio::time::Instant;
 
 use crate::{
+    Error,
     caller::Caller,
     config::Config,
     dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
@@ -49,11 +52,11 @@ pub(crate) struct Sent {
 impl Submission {
     // Inlined by force, since a call would have to move what it gives.
     #[inline(always)]
-    pub(crate) fn keep<B>(request: &mut Request<B>, config: &Config) -> Self {
-        let caller = match request.extensions().is_empty() {
-            true => None,
-            false => Caller::take(request.extensions_mut()),
-        };
+    pub(crate) fn keep<B>(
+        request: &Request<B>,
+        caller: Option<Box<Caller>>,
+        config: &Config,
+    ) -> Self {
         let mut kept = Self {
             text: KeptText::new(),
             at: Instant::now(),
@@ -73,6 +76,15 @@ impl Submission {
             kept.text.put_headers(request.headers(), &config.keep);
         }
         kept
+    }
+
+    /// Ready if the caller does not want to wait any more.
+    #[inline]
+    pub(crate) fn poll_stop<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        match &mut self.caller {
+            Some(caller) => caller.poll_stop(cx).map(|_| Err(Error::stopped())),
+            None => Poll::Pending,
+        }
     }
 
     /// With the URI that the submission was sent to.

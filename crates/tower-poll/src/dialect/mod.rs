@@ -99,7 +99,7 @@ pub struct Interim {
     /// Where the job stands.
     pub state: Option<JobState>,
     /// How far it has come.
-    pub progress: Option<Progress>,
+    pub progress: Option<Box<Progress>>,
 }
 
 impl From<Pending> for Interim {

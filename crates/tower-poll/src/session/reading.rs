@@ -16,6 +16,9 @@ use crate::{
 /// A held poll that is cut after this time was cut for being held.
 const CUT_AFTER: Duration = Duration::from_secs(1);
 
+/// How many good polls before one that failed count for the budget.
+const MOST_PAID: u32 = 100;
+
 /// What an answer means.
 #[derive(Debug)]
 pub(crate) enum Verdict {
@@ -48,7 +51,6 @@ impl<P> Session<P> {
             return Ok(verdict);
         }
         self.retries = 0;
-        self.shared.budget.deposit();
         match state {
             None => self.read_in_dialect(status, headers, None, now),
             Some(JobState::Unknown) if self.is_within_grace(now) => {
@@ -196,6 +198,10 @@ impl<P> Session<P> {
             // Cut by somebody between, who had enough of waiting.
             return Some(self.once_more(delay.or(Some(Duration::ZERO))));
         }
+        // Paid in only now, so that calls that go well do not pay.
+        let good = self.course.polls - self.last_failure - 1;
+        (0..good.min(MOST_PAID)).for_each(|_| self.shared.budget.deposit());
+        self.last_failure = self.course.polls;
         let may = self.retries < self.shared.config.poll_retries && self.shared.budget.withdraw();
         may.then(|| {
             self.retries += 1;
