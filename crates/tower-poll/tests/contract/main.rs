@@ -4,7 +4,11 @@
 mod common;
 
 mod asking;
+mod by_hand;
+mod cancelling;
 mod dropping;
 mod passing;
 mod readiness;
 mod timing;
+mod waiting;
+mod watching;

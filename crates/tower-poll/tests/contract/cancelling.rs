@@ -1,0 +1,168 @@
+//! Calls that are ended by their caller.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, StatusCode};
+use http_polling::JobState;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_poll::{Cancellation, PollLayer};
+
+use crate::common::{Answer, Script, TestBody, answer, exact_layer, post, see_other, send};
+
+const URL: &str = "http://server.test/report";
+
+/// Pending for ever; answers DELETE with `status`.
+fn endless(status: u16) -> Script {
+    Script::new(move |_, request| match *request.method() {
+        Method::DELETE => answer(status, &[]),
+        _ => see_other("/work/1"),
+    })
+}
+
+async fn cancelled_after(
+    seconds: u64,
+    script: &Script,
+    cancellation: impl FnOnce(CancellationToken) -> Cancellation,
+) -> tower_poll::Error {
+    let token = CancellationToken::new();
+    let mut request = post(URL);
+    request.extensions_mut().insert(cancellation(token.clone()));
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(seconds)).await;
+        token.cancel();
+    });
+    send(exact_layer(), script, request).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_that_stops_waiting_leaves_the_job_alone() {
+    let script = endless(202);
+    let error = cancelled_after(5, &script, Cancellation::stop_waiting).await;
+    assert!(error.is_stopped());
+    assert_eq!(error.pending_job().unwrap().url().path(), "/work/1");
+    assert!(
+        script
+            .seen()
+            .iter()
+            .all(|seen| seen.method != Method::DELETE)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_that_cancels_remotely_deletes_the_job() {
+    for status in [202, 204] {
+        let script = endless(status);
+        let error = cancelled_after(5, &script, Cancellation::cancel_remotely).await;
+        assert_eq!(error.job_state(), Some(JobState::Cancelled));
+        let last = script.seen().pop().unwrap();
+        assert_eq!((last.method, last.uri.path()), (Method::DELETE, "/work/1"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_that_does_not_cancel_is_an_error_with_the_job() {
+    let error = cancelled_after(5, &endless(405), Cancellation::cancel_remotely).await;
+    assert_eq!(
+        error.refused_cancellation(),
+        Some(StatusCode::METHOD_NOT_ALLOWED)
+    );
+    assert!(error.pending_job().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_ends_a_submission_that_is_not_answered() {
+    let token = CancellationToken::new();
+    let mut request = post(URL);
+    let cancellation = Cancellation::cancel_remotely(token.clone());
+    request.extensions_mut().insert(cancellation);
+    let silent = service_fn(|_| std::future::pending::<Answer>());
+    let call = PollLayer::new().layer(silent).oneshot(request);
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(5)).await;
+        token.cancel();
+    });
+    let error = timeout(Duration::from_secs(6), call)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(error.is_stopped() && error.pending_job().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_of_a_call_that_ends_before_does_nothing() {
+    let token = CancellationToken::new();
+    let mut request = post(URL);
+    let cancellation = Cancellation::cancel_remotely(token.clone());
+    request.extensions_mut().insert(cancellation);
+    let script = Script::new(|_, _| answer(200, &[]));
+    send(exact_layer(), &script, request).await.unwrap();
+    token.cancel();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(script.count(), 1);
+}
+
+async fn dropped_after(seconds: u64, script: &Script) {
+    let mut service = exact_layer().cancel_on_drop().layer(script.clone());
+    let call = service.ready().await.unwrap().call(post(URL));
+    assert!(timeout(Duration::from_secs(seconds), call).await.is_err());
+    sleep(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c19_dropped_call_cancels_its_job_where_that_is_asked_for() {
+    let script = endless(202);
+    dropped_after(5, &script).await;
+    let count = script.count();
+    let last = script.seen().pop().unwrap();
+    assert_eq!((last.method, last.uri.path()), (Method::DELETE, "/work/1"));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(script.count(), count);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c19_dropped_call_carries_its_credentials_along() {
+    let script = endless(202);
+    let mut service = exact_layer().cancel_on_drop().layer(script.clone());
+    let mut request = post(URL);
+    let secret = http::HeaderValue::from_static("Bearer secret");
+    request
+        .headers_mut()
+        .insert("authorization", secret.clone());
+    let call = service.ready().await.unwrap().call(request);
+    assert!(timeout(Duration::from_secs(2), call).await.is_err());
+    sleep(Duration::from_secs(1)).await;
+    let last = script.seen().pop().unwrap();
+    assert_eq!(last.method, Method::DELETE);
+    assert_eq!(last.headers["authorization"], secret);
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_ended_is_not_cancelled_when_it_is_dropped() {
+    let script = Script::new(|number, _| match number {
+        0 => see_other("/work/1"),
+        _ => answer(200, &[]),
+    });
+    let service = exact_layer().cancel_on_drop().layer(script.clone());
+    let response = service.oneshot(post(URL)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(script.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_submission_cancels_nothing() {
+    let silent = service_fn(|_: http::Request<TestBody>| std::future::pending::<Answer>());
+    let seen = Arc::new(());
+    let held = seen.clone();
+    let silent = silent.map_request(move |request| {
+        let _ = &held;
+        request
+    });
+    let service = PollLayer::new().cancel_on_drop().layer(silent);
+    let call = service.oneshot(post(URL));
+    assert!(timeout(Duration::from_secs(5), call).await.is_err());
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(Arc::strong_count(&seen), 1);
+}
