@@ -165,7 +165,7 @@ impl<'a> Answer<'a> {
     ///
     /// Fails as [`resolve`] does.
     pub fn resolve(&self, reference: &str) -> Result<Uri, DialectError> {
-        Ok(resolve(self.asked(), &reference)?)
+        Ok(resolve(self.asked(), reference)?)
     }
 
     /// Pending at `url`, for as long as the server asks.

@@ -1,11 +1,12 @@
 //! Azure's resource manager and data planes.
 
-use http::{Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri, header::LOCATION};
 use http_polling::{JobState, Problem};
 use serde_json::Value;
 
 use super::{
-    Announced, Answer, Dialect, DialectError, Interim, Step,
+    AZURE_ASYNC_OPERATION, Announced, Answer, Dialect, DialectError, Interim, OPERATION_LOCATION,
+    Step,
     document::{is_json, percent, state, text},
 };
 
@@ -95,7 +96,9 @@ impl AzureResourceManager {
     /// at the same URI until the state is `Succeeded`, `Failed` or
     /// `Canceled`. A resource without a state is done, unless it is the
     /// answer 201 to its submission. What was read is fetched again to be the
-    /// response, so that even a PUT that is done at once takes a GET more.
+    /// response, so that even a PUT that is done at once takes a GET more. What
+    /// is longer than the layer's [limit](crate::PollLayer::drain_limit) is an
+    /// error.
     ///
     /// What the `Location` of a 202 answers is read in the same way.
     ///
@@ -190,10 +193,13 @@ impl Dialect for AzureResourceManager {
         };
         let is_resource = match answer.status() {
             StatusCode::OK | StatusCode::CREATED => is_change && is_json(answer.headers()),
-            StatusCode::ACCEPTED => answer.announced().location.is_some(),
+            StatusCode::ACCEPTED => answer.headers().contains_key(LOCATION),
             _ => return false,
         };
-        monitor(answer.announced()).is_some() || self.has_resources && is_resource
+        [AZURE_ASYNC_OPERATION, OPERATION_LOCATION]
+            .iter()
+            .any(|name| answer.headers().contains_key(name))
+            || self.has_resources && is_resource
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {

@@ -22,6 +22,7 @@ enum Kind {
     Document(InvalidDocument),
     Missing(&'static str),
     Mistyped(&'static str, &'static str),
+    Body,
 }
 
 impl DialectError {
@@ -42,6 +43,11 @@ impl DialectError {
     #[must_use]
     pub fn mistyped(what: &'static str, expected: &'static str) -> Self {
         Self(Kind::Mistyped(what, expected))
+    }
+
+    /// The body is too long, or broke off.
+    pub(crate) fn body() -> Self {
+        Self(Kind::Body)
     }
 }
 
@@ -69,6 +75,7 @@ impl fmt::Display for DialectError {
             Kind::Location(_) => f.write_str("a URL in the answer cannot be used"),
             Kind::Json(_) => f.write_str("the status document is not JSON"),
             Kind::Document(_) => f.write_str("the answer's body cannot be read"),
+            Kind::Body => f.write_str("the status document is too long or broke off"),
             Kind::Missing(what) => write!(f, "the status document lacks {what}"),
             Kind::Mistyped(what, expected) => {
                 write!(f, "`{what}` in the answer is not {expected}")
@@ -83,7 +90,7 @@ impl error::Error for DialectError {
             Kind::Location(error) => Some(error),
             Kind::Json(error) => Some(error),
             Kind::Document(error) => Some(error),
-            Kind::Missing(_) | Kind::Mistyped(..) => None,
+            Kind::Missing(_) | Kind::Mistyped(..) | Kind::Body => None,
         }
     }
 }

@@ -45,8 +45,8 @@ impl Dialect for FhirAsync {
 
     fn recognises(&self, answer: &Answer<'_>) -> bool {
         answer.status() == StatusCode::ACCEPTED
-            && answer.announced().content_location.is_some()
-            && answer.announced().location.is_none()
+            && answer.headers().contains_key(CONTENT_LOCATION)
+            && !answer.headers().contains_key(LOCATION)
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {

@@ -24,6 +24,7 @@
 
 mod answer;
 mod azure;
+mod chosen;
 mod document;
 mod error;
 mod fhir;
@@ -34,8 +35,12 @@ mod status_document;
 use std::{fmt, time::Duration};
 
 use http::{StatusCode, Uri};
-use http_polling::{JobState, Problem, Progress};
+use http_polling::{JobState, Pending, Problem, Progress};
 
+pub(crate) use self::{
+    answer::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
+    chosen::{Chosen, Spoken},
+};
 pub use self::{
     answer::{Announced, Answer},
     azure::{AzureResourceManager, FinalState},
@@ -78,9 +83,9 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// [`PendingJob`](crate::PendingJob) that goes on in another process.
     fn name(&self) -> &'static str;
 
-    /// Whether this dialect is to read the answers of a call, by the head of
-    /// the answer to its submission, which has no body here. Asked once per
-    /// call, and of the built-in ones only where that head looks pending.
+    /// Whether this dialect is to read the answers of a call, by the
+    /// status and the headers of the answer to its submission. The answer has
+    /// no body and has announced nothing here. Asked once per call, and of the built-in ones only where that head looks pending.
     fn recognises(&self, answer: &Answer<'_>) -> bool;
 
     /// What an answer says. Called for the answer to the submission and for
@@ -137,6 +142,17 @@ pub struct Interim {
     pub state: Option<JobState>,
     /// How far it has come.
     pub progress: Option<Progress>,
+}
+
+impl From<Pending> for Interim {
+    fn from(pending: Pending) -> Self {
+        Self {
+            url: pending.uri,
+            retry_after: pending.retry_after,
+            state: pending.state,
+            progress: None,
+        }
+    }
 }
 
 impl Interim {

@@ -1,6 +1,6 @@
 //! OData.
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, StatusCode, header::LOCATION};
 use http_polling::{JobState, PreferenceApplied};
 
 use super::{Answer, Dialect, DialectError, Step};
@@ -39,7 +39,7 @@ impl Dialect for ODataAsync {
 
     fn recognises(&self, answer: &Answer<'_>) -> bool {
         answer.status() == StatusCode::ACCEPTED
-            && answer.announced().location.is_some()
+            && answer.headers().contains_key(LOCATION)
             && JobState::from_headers(answer.headers()).is_none()
             && (answer.headers().contains_key(ODATA_VERSION)
                 || PreferenceApplied::from_headers(answer.headers()).respond_async())

@@ -1,6 +1,6 @@
 //! OGC API Processes.
 
-use http::{Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri, header::LOCATION};
 use http_polling::{JobState, PreferenceApplied, Problem, Progress};
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ impl Dialect for OgcProcesses {
     fn recognises(&self, answer: &Answer<'_>) -> bool {
         *answer.submission_method() == Method::POST
             && answer.status() == StatusCode::CREATED
-            && answer.announced().location.is_some()
+            && answer.headers().contains_key(LOCATION)
             && JobState::from_headers(answer.headers()).is_none()
             && (PreferenceApplied::from_headers(answer.headers()).respond_async()
                 || answer.submission().path().ends_with("/execution"))

@@ -1,7 +1,10 @@
 //! Status documents of job resources.
 
-use http::{Method, StatusCode, Uri};
-use http_polling::{JobState, StatusDocument};
+use http::{
+    Method, StatusCode, Uri,
+    header::{CONTENT_LOCATION, LOCATION},
+};
+use http_polling::{JobState, StatusDocument, resolve};
 
 use super::{Answer, Dialect, DialectError, Interim, Step, document::is_json};
 
@@ -9,13 +12,15 @@ use super::{Answer, Dialect, DialectError, Interim, Step, document::is_json};
 const SEGMENT: &str = "/status";
 
 /// A status resource, `{job}/status`, that answers with 200 and a
-/// [`StatusDocument`] however the job stands, as that of `AsyncJobLayer` does.
+/// [`StatusDocument`] however the job stands.
 ///
 /// It is not built in: put it [onto the layer](crate::PollLayer::dialect) to
 /// have such URLs followed, be it that the answer to a submission names one,
 /// or that one is itself what a GET is sent to. Once the job is done the
 /// response is had from the job's URL, which is the same without `/status`.
 /// A job that ended otherwise is an error without a problem document.
+///
+/// Answers with `Job-Status` are read by that alone, as everywhere.
 ///
 /// ```
 /// use tower_poll::dialect::{Dialect, StatusResource};
@@ -56,7 +61,7 @@ impl Dialect for StatusResource {
         if answer.is_to_submission()
             && let Some(url) = named(answer)
         {
-            return Ok(Step::Pending(answer.pending(url.clone())));
+            return Ok(Step::Pending(answer.pending(url)));
         }
         if answer.status() != StatusCode::OK || !is_status(answer.asked()) {
             return Ok(Step::AsHead);
@@ -79,11 +84,11 @@ impl Dialect for StatusResource {
 }
 
 /// The status resource that the answer to a submission names.
-fn named<'a>(answer: &Answer<'a>) -> Option<&'a Uri> {
-    let announced = answer.announced();
-    let url = announced.location.as_ref();
-    url.or(announced.content_location.as_ref())
-        .filter(|url| is_status(url))
+fn named(answer: &Answer<'_>) -> Option<Uri> {
+    let headers = answer.headers();
+    let reference = headers.get(LOCATION).or(headers.get(CONTENT_LOCATION))?;
+    let url = resolve(answer.asked(), reference).ok()?;
+    is_status(&url).then_some(url)
 }
 
 fn is_status(url: &Uri) -> bool {

@@ -35,15 +35,13 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub(super) fn recognises(&mut self, status: u16, headers: &[(&'static str, &str)]) -> bool {
+    pub(super) fn recognises(&self, status: u16, headers: &[(&'static str, &str)]) -> bool {
         let headers = header_map(headers);
-        let url = self.submitted_to.clone();
-        self.announced.note(&url, &headers).unwrap();
         let status = StatusCode::from_u16(status).unwrap();
         self.dialect.recognises(&Answer::new(
             &self.method,
-            &url,
-            &self.announced,
+            &self.submitted_to,
+            &Announced::default(),
             status,
             &headers,
         ))
@@ -157,7 +155,7 @@ fn answers_of_an_async_job_layer_are_recognised_by_none_that_is_built_in() {
     ];
     for dialect in built_in() {
         for status in [200, 201, 202, 303] {
-            let mut call = Call::new(*dialect, Method::POST).to("https://example.com/a/execution");
+            let call = Call::new(*dialect, Method::POST).to("https://example.com/a/execution");
             assert!(!call.recognises(status, &headers), "{dialect:?} {status}");
         }
     }
@@ -166,7 +164,7 @@ fn answers_of_an_async_job_layer_are_recognised_by_none_that_is_built_in() {
 #[test]
 fn plain_202_with_location_is_recognised_by_none_that_is_built_in() {
     for dialect in built_in() {
-        let mut call = Call::new(*dialect, Method::POST);
+        let call = Call::new(*dialect, Method::POST);
         assert!(!call.recognises(202, &[("location", "/1")]), "{dialect:?}");
     }
 }
