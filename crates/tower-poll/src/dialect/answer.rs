@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    HeaderMap, HeaderName, Method, StatusCode, Uri,
     header::{CONTENT_LOCATION, LOCATION},
 };
 use http_polling::{LocationError, resolve};
@@ -165,8 +165,7 @@ impl<'a> Answer<'a> {
     ///
     /// Fails as [`resolve`] does.
     pub fn resolve(&self, reference: &str) -> Result<Uri, DialectError> {
-        let reference = HeaderValue::from_str(reference).map_err(|_| LocationError::Syntax)?;
-        Ok(resolve(self.asked(), &reference)?)
+        Ok(resolve(self.asked(), reference)?)
     }
 
     /// Pending at `url`, for as long as the server asks.

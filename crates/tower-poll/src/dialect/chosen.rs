@@ -4,7 +4,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use http::{Method, StatusCode, Uri};
 
-use super::{Announced, Answer, Dialect, built_in};
+use super::{Announced, Answer, Dialect, built_in, by_name};
 
 /// A dialect of the user's, or a built-in one.
 #[derive(Clone)]
@@ -31,15 +31,12 @@ impl fmt::Debug for Chosen {
 }
 
 impl Chosen {
-    /// The dialect of this name: one of the user's `own`, or a built-in one.
+    /// The dialect of this name: one of the user's `own`, or one of
+    /// this crate.
     pub(crate) fn by_name(name: &str, own: &[Arc<dyn Dialect>]) -> Option<Self> {
-        let is_meant = |dialect: &dyn Dialect| dialect.name() == name;
-        match own.iter().find(|own| is_meant(&***own)) {
+        match own.iter().find(|own| own.name() == name) {
             Some(own) => Some(Self::Own(Arc::clone(own))),
-            None => built_in()
-                .iter()
-                .find(|built_in| is_meant(**built_in))
-                .map(|built_in| Self::BuiltIn(*built_in)),
+            None => by_name(name).map(Self::BuiltIn),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-use http_polling::LocationError;
+use http_polling::{InvalidDocument, LocationError};
 
 /// An answer is not what its [`Dialect`](super::Dialect) has.
 ///
@@ -19,7 +19,9 @@ pub struct DialectError(Kind);
 enum Kind {
     Location(LocationError),
     Json(serde_json::Error),
+    Document(InvalidDocument),
     Missing(&'static str),
+    Mistyped(&'static str, &'static str),
     Body,
 }
 
@@ -29,9 +31,20 @@ impl DialectError {
     pub fn missing(what: &'static str) -> Self {
         Self(Kind::Missing(what))
     }
-}
 
-impl DialectError {
+    /// Something in the answer is not what it must be.
+    ///
+    /// ```
+    /// use tower_poll::dialect::DialectError;
+    ///
+    /// let error = DialectError::mistyped("status", "a string");
+    /// assert_eq!(error.to_string(), "`status` in the answer is not a string");
+    /// ```
+    #[must_use]
+    pub fn mistyped(what: &'static str, expected: &'static str) -> Self {
+        Self(Kind::Mistyped(what, expected))
+    }
+
     /// The body is too long, or broke off.
     pub(crate) fn body() -> Self {
         Self(Kind::Body)
@@ -50,13 +63,23 @@ impl From<serde_json::Error> for DialectError {
     }
 }
 
+impl From<InvalidDocument> for DialectError {
+    fn from(error: InvalidDocument) -> Self {
+        Self(Kind::Document(error))
+    }
+}
+
 impl fmt::Display for DialectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Location(_) => f.write_str("a URL in the answer cannot be used"),
             Kind::Json(_) => f.write_str("the status document is not JSON"),
+            Kind::Document(_) => f.write_str("the answer's body cannot be read"),
             Kind::Body => f.write_str("the status document is too long or broke off"),
             Kind::Missing(what) => write!(f, "the status document lacks {what}"),
+            Kind::Mistyped(what, expected) => {
+                write!(f, "`{what}` in the answer is not {expected}")
+            }
         }
     }
 }
@@ -66,7 +89,8 @@ impl error::Error for DialectError {
         match &self.0 {
             Kind::Location(error) => Some(error),
             Kind::Json(error) => Some(error),
-            Kind::Missing(_) | Kind::Body => None,
+            Kind::Document(error) => Some(error),
+            Kind::Missing(_) | Kind::Mistyped(..) | Kind::Body => None,
         }
     }
 }

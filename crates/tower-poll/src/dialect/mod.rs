@@ -8,10 +8,29 @@
 //! The built-in ones are recognised by the head of the answer to a
 //! submission, and nothing has to be set. One that cannot be recognised so,
 //! or one of your own, is put [onto the layer](crate::PollLayer::dialect).
+//!
+//! | dialect | recognised by | pending | done | cancel |
+//! |---|---|---|---|---|
+//! | [`AzureResourceManager`] | 200, 201, 202 with `Azure-AsyncOperation` or `Operation-Location` | monitor: 200, any other `status` | `Succeeded`, then GET of the resource | the API's own |
+//! | [`AzureResourceManager::for_resources`] | nothing, put onto the layer: as above, and a JSON answer to PUT or PATCH | resource: 200, any other `provisioningState` | `Succeeded`, or no state | the API's own |
+//! | [`OgcProcesses`] | 201 with `Location`, `respond-async` applied or sent to `…/execution` | job: 200, any other `status` | `successful`, then GET of the results | DELETE of the job |
+//! | [`ODataAsync`] | 202 with `Location`, `respond-async` applied or `OData-Version` | 202 | 200, its status in `AsyncResult` | DELETE of the monitor |
+//! | [`FhirAsync`] | 202 with `Content-Location` alone | 202, `X-Progress` | any other answer | DELETE of the status URL |
+//! | [`StatusResource`] | nothing, put onto the layer: a URL that ends in `/status` | 200, `queued` or `running` | `done`, then GET of the job | DELETE of the job |
+//!
+//! Words for states count in any case, and those that a dialect does not know
+//! are pending, so that only the deadline ends them. What a state is read
+//! from has to be there and to be a string, else the call ends in an error.
 
 mod answer;
+mod azure;
 mod chosen;
+mod document;
 mod error;
+mod fhir;
+mod odata;
+mod ogc;
+mod status_document;
 
 use std::{fmt, time::Duration};
 
@@ -24,12 +43,35 @@ pub(crate) use self::{
 };
 pub use self::{
     answer::{Announced, Answer},
+    azure::{AzureResourceManager, FinalState},
     error::DialectError,
+    fhir::FhirAsync,
+    odata::ODataAsync,
+    ogc::OgcProcesses,
+    status_document::StatusResource,
 };
 
-/// Those that are recognised without being put onto the layer.
+static AZURE: AzureResourceManager = AzureResourceManager::new();
+static AZURE_RESOURCES: AzureResourceManager = AzureResourceManager::for_resources();
+static OGC: OgcProcesses = OgcProcesses::new();
+static ODATA: ODataAsync = ODataAsync::new();
+static FHIR: FhirAsync = FhirAsync::new();
+static STATUS: StatusResource = StatusResource::new();
+
+/// The first one that recognises an answer reads the call, so that the more
+/// particular ones come first.
+static BUILT_IN: [&dyn Dialect; 4] = [&AZURE, &OGC, &ODATA, &FHIR];
+
+/// Those that recognise an answer by its head, in the order to be asked in.
 pub(crate) fn built_in() -> &'static [&'static dyn Dialect] {
-    &[]
+    &BUILT_IN
+}
+
+/// The one of this crate that has this name, with its defaults.
+pub(crate) fn by_name(name: &str) -> Option<&'static dyn Dialect> {
+    let others: [&'static dyn Dialect; 2] = [&AZURE_RESOURCES, &STATUS];
+    let mut all = built_in().iter().copied().chain(others);
+    all.find(|dialect| dialect.name() == name)
 }
 
 /// Reads the answers of one kind of API.
@@ -41,9 +83,9 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// [`PendingJob`](crate::PendingJob) that goes on in another process.
     fn name(&self) -> &'static str;
 
-    /// Whether this dialect is to read the answers of a call, by the head of
-    /// the answer to its submission, which has no body here. Asked once per
-    /// call, and of the built-in ones only where that head looks pending.
+    /// Whether this dialect is to read the answers of a call, by the
+    /// status and the headers of the answer to its submission. The answer has
+    /// no body and has announced nothing here. Asked once per call, and of the built-in ones only where that head looks pending.
     fn recognises(&self, answer: &Answer<'_>) -> bool;
 
     /// What an answer says. Called for the answer to the submission and for
@@ -125,3 +167,6 @@ impl Interim {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

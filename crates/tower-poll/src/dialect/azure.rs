@@ -1,0 +1,279 @@
+//! Azure's resource manager and data planes.
+
+use http::{Method, StatusCode, Uri, header::LOCATION};
+use http_polling::{JobState, Problem};
+use serde_json::Value;
+
+use super::{
+    AZURE_ASYNC_OPERATION, Announced, Answer, Dialect, DialectError, Interim, OPERATION_LOCATION,
+    Step,
+    document::{is_json, percent, state, text},
+};
+
+/// The words for states that mean something here. All others are pending.
+const STATES: &[(&str, JobState)] = &[
+    ("succeeded", JobState::Done),
+    ("failed", JobState::Failed),
+    ("canceled", JobState::Cancelled),
+    ("cancelled", JobState::Cancelled),
+    ("inprogress", JobState::Running),
+    ("running", JobState::Running),
+    ("accepted", JobState::Queued),
+    ("notstarted", JobState::Queued),
+];
+
+/// Long-running operations of Azure's resource manager (its remote procedure
+/// call specification, "asynchronous operations"), and of those data planes
+/// that follow Microsoft's guidelines for REST APIs.
+///
+/// An answer 200, 201 or 202 to PUT, PATCH, POST or DELETE names a status
+/// monitor by `Azure-AsyncOperation`, else by `Operation-Location`. The
+/// monitor answers with a JSON document whose `status` is `Succeeded`,
+/// `Failed`, `Canceled` or, as long as the work goes on, anything else.
+/// Its `percentComplete` becomes the progress, its `error` the problem.
+///
+/// A 202 with nothing but `Location` needs no dialect. Resources that tell of
+/// their own state do, and cannot be recognised by headers: see
+/// [`for_resources`](Self::for_resources).
+///
+/// Where a monitor says `Succeeded`, the response is had by GET from its
+/// `resourceLocation`, else after PUT and PATCH from the URI of the
+/// submission, after POST from its `Location` if there was one. Otherwise,
+/// and always after DELETE, it is the monitor's own answer.
+/// [`final_state`](Self::final_state) says otherwise.
+///
+/// ```
+/// use tower_poll::dialect::{AzureResourceManager, FinalState};
+///
+/// let dialect = AzureResourceManager::new().final_state(FinalState::OriginalUri);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct AzureResourceManager {
+    final_state: Option<FinalState>,
+    has_resources: bool,
+}
+
+/// Where the response of an operation is had once it has succeeded:
+/// `final-state-via` in Azure's API descriptions.
+///
+/// ```
+/// use tower_poll::dialect::{AzureResourceManager, FinalState};
+///
+/// let dialect = AzureResourceManager::new().final_state(FinalState::Location);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FinalState {
+    /// `location`: by GET from `Location`. Without one, as if not set.
+    Location,
+    /// `original-uri`: by GET from the URI of the submission.
+    OriginalUri,
+    /// `operation-location`: it is the monitor's own answer. After PUT and
+    /// PATCH it is the resource all the same, as in Azure's own clients.
+    OperationLocation,
+    /// `azure-async-operation`: the same.
+    AzureAsyncOperation,
+}
+
+impl AzureResourceManager {
+    /// For operations with a status monitor. Nothing has to be set for them,
+    /// unless it is where the response is.
+    pub const fn new() -> Self {
+        Self {
+            final_state: None,
+            has_resources: false,
+        }
+    }
+
+    /// For resources that tell by `properties.provisioningState`, or a
+    /// `provisioningState` of their own, how far their creation is, and for
+    /// status monitors too. To be put [onto the
+    /// layer](crate::PollLayer::dialect) of a client that talks to nothing
+    /// but Azure.
+    ///
+    /// It reads each JSON answer 200 or 201 to a PUT or PATCH, and asks by GET
+    /// at the same URI until the state is `Succeeded`, `Failed` or
+    /// `Canceled`. A resource without a state is done, unless it is the
+    /// answer 201 to its submission. What was read is fetched again to be the
+    /// response, so that even a PUT that is done at once takes a GET more. What
+    /// is longer than the layer's [limit](crate::PollLayer::drain_limit) is an
+    /// error.
+    ///
+    /// What the `Location` of a 202 answers is read in the same way.
+    ///
+    /// ```
+    /// use tower_poll::dialect::AzureResourceManager;
+    ///
+    /// let dialect = AzureResourceManager::for_resources();
+    /// ```
+    pub const fn for_resources() -> Self {
+        Self {
+            final_state: None,
+            has_resources: true,
+        }
+    }
+
+    /// Where the response is had once a status monitor says that the
+    /// operation has succeeded. Found by itself by default.
+    pub const fn final_state(mut self, final_state: FinalState) -> Self {
+        self.final_state = Some(final_state);
+        self
+    }
+
+    fn read_monitor(&self, answer: &Answer<'_>, monitor: &Uri) -> Result<Step, DialectError> {
+        if answer.is_to_submission() {
+            return Ok(Step::Pending(answer.pending(monitor.clone())));
+        }
+        let is_accepted = match answer.status() {
+            StatusCode::OK | StatusCode::CREATED => false,
+            StatusCode::ACCEPTED => true,
+            StatusCode::NO_CONTENT => return self.finish(answer, &Value::Null),
+            _ => return Ok(Step::AsHead),
+        };
+        let document = match answer.body() {
+            None => return Ok(Step::NeedsBody),
+            // The status code says enough.
+            Some([]) if is_accepted => Value::Null,
+            Some(_) => answer.json()?,
+        };
+        let state = match text(&document, "status")? {
+            Some(status) => state(status, STATES),
+            None if is_accepted => None,
+            None => return Err(DialectError::missing("`status`")),
+        };
+        match state {
+            Some(JobState::Done) => self.finish(answer, &document),
+            Some(state) if state.is_final() => Ok(Step::Failed(state, problem(document))),
+            state => Ok(Step::Pending(Interim {
+                state,
+                progress: percent(&document, "percentComplete"),
+                ..answer.pending(monitor.clone())
+            })),
+        }
+    }
+
+    /// The step after a monitor's last `document`.
+    fn finish(&self, answer: &Answer<'_>, document: &Value) -> Result<Step, DialectError> {
+        let location = &answer.announced().location;
+        let original = answer.submission();
+        let is_change = matches!(*answer.submission_method(), Method::PUT | Method::PATCH);
+        let url = match (self.final_state, location) {
+            (Some(FinalState::Location), Some(location)) => Some(location.clone()),
+            (Some(FinalState::OriginalUri), _) => Some(original.clone()),
+            (Some(FinalState::OperationLocation | FinalState::AzureAsyncOperation), _)
+                if !is_change =>
+            {
+                None
+            }
+            _ if *answer.submission_method() == Method::DELETE => None,
+            _ => match text(document, "resourceLocation")? {
+                Some(reference) => Some(answer.resolve(reference)?),
+                None if is_change => Some(original.clone()),
+                None => location.clone(),
+            },
+        };
+        Ok(url.map_or(Step::Done, Step::Fetch))
+    }
+}
+
+impl Dialect for AzureResourceManager {
+    fn name(&self) -> &'static str {
+        match self.has_resources {
+            true => "azure-resources",
+            false => "azure",
+        }
+    }
+
+    fn recognises(&self, answer: &Answer<'_>) -> bool {
+        let is_change = match *answer.submission_method() {
+            Method::PUT | Method::PATCH => true,
+            Method::POST | Method::DELETE => false,
+            _ => return false,
+        };
+        let is_resource = match answer.status() {
+            StatusCode::OK | StatusCode::CREATED => is_change && is_json(answer.headers()),
+            StatusCode::ACCEPTED => answer.headers().contains_key(LOCATION),
+            _ => return false,
+        };
+        [AZURE_ASYNC_OPERATION, OPERATION_LOCATION]
+            .iter()
+            .any(|name| answer.headers().contains_key(name))
+            || self.has_resources && is_resource
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
+        match monitor(answer.announced()) {
+            Some(monitor) => self.read_monitor(answer, monitor),
+            None if self.has_resources => read_resource(answer),
+            None => Ok(Step::AsHead),
+        }
+    }
+}
+
+fn monitor(announced: &Announced) -> Option<&Uri> {
+    announced
+        .azure_async_operation
+        .as_ref()
+        .or(announced.operation_location.as_ref())
+}
+
+/// Reads what answers at the URI of the submission, or at the `Location` that
+/// it got.
+fn read_resource(answer: &Answer<'_>) -> Result<Step, DialectError> {
+    let is_created = answer.status() == StatusCode::CREATED;
+    let is_resource = answer.asked() == answer.submission();
+    let is_readable = is_created || answer.status() == StatusCode::OK;
+    if !is_readable || !(is_resource || is_json(answer.headers())) {
+        return Ok(Step::AsHead);
+    }
+    let document = match answer.body() {
+        None => return Ok(Step::NeedsBody),
+        // A resource that is polled must be there; other answers may be empty.
+        Some([]) if answer.is_to_submission() || !is_resource => Value::Null,
+        Some(_) => answer.json()?,
+    };
+    match provisioning_state(&document)? {
+        None if is_created && answer.is_to_submission() => {}
+        None => return Ok(Step::Done),
+        Some(word) => match state(word, STATES) {
+            Some(JobState::Done) => return Ok(Step::Done),
+            Some(state) if state.is_final() => {
+                return Ok(Step::Failed(state, problem(document)));
+            }
+            // Resources have many words of their own for being at work.
+            _ => {}
+        },
+    }
+    Ok(Step::Pending(answer.pending(answer.asked().clone())))
+}
+
+fn provisioning_state(resource: &Value) -> Result<Option<&str>, DialectError> {
+    const NAME: &str = "provisioningState";
+    if let Some(properties) = resource.get("properties")
+        && let Some(state) = text(properties, NAME)?
+    {
+        return Ok(Some(state));
+    }
+    text(resource, NAME)
+}
+
+/// The problem that `error` tells of, where it is there. Members other than
+/// `code` and `message`, such as `details`, become extensions.
+fn problem(mut document: Value) -> Option<Box<Problem>> {
+    let Some(Value::Object(mut error)) = document.get_mut("error").map(Value::take) else {
+        return None;
+    };
+    let mut text = |name| match error.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let mut problem = Problem::default();
+    problem.title = text("code");
+    problem.detail = text("message");
+    problem.extensions = error;
+    Some(Box::new(problem))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Reading the members of a status document.
+
+use http::{HeaderMap, header::CONTENT_TYPE};
+use http_polling::{JobState, Progress};
+use serde_json::Value;
+
+use super::DialectError;
+
+/// A member that must be a string. `None` where it is absent, null or empty.
+pub(super) fn text<'a>(
+    document: &'a Value,
+    member: &'static str,
+) -> Result<Option<&'a str>, DialectError> {
+    match document.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok((!text.is_empty()).then_some(text)),
+        Some(_) => Err(DialectError::mistyped(member, "a string")),
+    }
+}
+
+/// A member from 0 to 100. It decides nothing, so anything else is no error,
+/// but no progress either.
+pub(super) fn percent(document: &Value, member: &str) -> Option<Progress> {
+    let percent = document.get(member)?.as_f64()?;
+    Some(Progress::fraction(percent / 100.0))
+}
+
+/// The state that `status` says by one of these words, in any case.
+pub(super) fn state(status: &str, words: &[(&str, JobState)]) -> Option<JobState> {
+    words
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(status))
+        .map(|(_, state)| *state)
+}
+
+/// Whether the body is said to be JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
+        return false;
+    };
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    let (_, subtype) = media_type.split_once('/').unwrap_or_default();
+    let suffix = subtype.rsplit('+').next().unwrap_or_default();
+    suffix.eq_ignore_ascii_case("json")
+}

@@ -1,0 +1,137 @@
+//! OGC API Processes.
+
+use http::{Method, StatusCode, Uri, header::LOCATION};
+use http_polling::{JobState, PreferenceApplied, Problem, Progress};
+use serde_json::Value;
+
+use super::{
+    Answer, Dialect, DialectError, Interim, Step,
+    document::{percent, state, text},
+};
+
+/// The words for states that the standard has.
+const STATES: &[(&str, JobState)] = &[
+    ("accepted", JobState::Queued),
+    ("running", JobState::Running),
+    ("successful", JobState::Done),
+    ("failed", JobState::Failed),
+    ("dismissed", JobState::Cancelled),
+];
+
+/// The relations of a link to a job's results, the standard's first.
+const RESULTS: [&str; 2] = ["http://www.opengis.net/def/rel/ogc/1.0/results", "results"];
+
+/// Asynchronous execution in OGC API Processes, part 1 (OGC 18-062r2).
+///
+/// A POST is answered with 201 and the job's URL in `Location`. It is known
+/// by `Preference-Applied: respond-async`, or by a path that ends in
+/// `/execution`. The job answers polls with 200 and a JSON document whose
+/// `status` is `accepted`, `running`, `successful`, `failed` or `dismissed`;
+/// every other is taken for running. Its `progress` and `message` are those
+/// of the job.
+///
+/// The response is had from the document's link to the results, else from
+/// `/results` below the job's URL.
+///
+/// ```
+/// use tower_poll::dialect::{Dialect, OgcProcesses};
+///
+/// assert_eq!(OgcProcesses::new().name(), "ogc-processes");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct OgcProcesses(());
+
+impl OgcProcesses {
+    /// Nothing can be set.
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Dialect for OgcProcesses {
+    fn name(&self) -> &'static str {
+        "ogc-processes"
+    }
+
+    fn recognises(&self, answer: &Answer<'_>) -> bool {
+        *answer.submission_method() == Method::POST
+            && answer.status() == StatusCode::CREATED
+            && answer.headers().contains_key(LOCATION)
+            && JobState::from_headers(answer.headers()).is_none()
+            && (PreferenceApplied::from_headers(answer.headers()).respond_async()
+                || answer.submission().path().ends_with("/execution"))
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
+        if answer.is_to_submission() {
+            return Ok(match &answer.announced().location {
+                Some(job) => Step::Pending(answer.pending(job.clone())),
+                None => Step::AsHead,
+            });
+        }
+        if answer.status() != StatusCode::OK {
+            return Ok(Step::AsHead);
+        }
+        if answer.body().is_none() {
+            return Ok(Step::NeedsBody);
+        }
+        let document = answer.json()?;
+        let status = text(&document, "status")?.ok_or(DialectError::missing("`status`"))?;
+        match state(status, STATES) {
+            Some(JobState::Done) => Ok(Step::Fetch(results(answer, &document)?)),
+            Some(state) if state.is_final() => Ok(Step::Failed(state, problem(&document))),
+            state => Ok(Step::Pending(Interim {
+                state,
+                progress: progress(&document),
+                ..answer.pending(answer.asked().clone())
+            })),
+        }
+    }
+}
+
+fn results(answer: &Answer<'_>, document: &Value) -> Result<Uri, DialectError> {
+    let links = match document.get("links") {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(links)) => links.as_slice(),
+        Some(_) => return Err(DialectError::mistyped("links", "an array")),
+    };
+    let is_to = |link: &Value, relation: &str| {
+        let found = link.get("rel").and_then(Value::as_str);
+        found.is_some_and(|found| found.eq_ignore_ascii_case(relation))
+    };
+    let link = RESULTS
+        .iter()
+        .find_map(|relation| links.iter().find(|link| is_to(link, relation)));
+    match link {
+        Some(link) => {
+            let href = text(link, "href")?;
+            answer.resolve(href.ok_or(DialectError::missing("`href` of the results"))?)
+        }
+        None => match answer.asked().path().rsplit('/').next() {
+            None | Some("") => answer.resolve("results"),
+            // The dot keeps a segment with a colon from being a scheme.
+            Some(job) => answer.resolve(&format!("./{job}/results")),
+        },
+    }
+}
+
+fn message(document: &Value) -> Option<&str> {
+    document.get("message")?.as_str()
+}
+
+fn progress(document: &Value) -> Option<Progress> {
+    match (percent(document, "progress"), message(document)) {
+        (None, None) => None,
+        (progress, None) => progress,
+        (progress, Some(message)) => Some(progress.unwrap_or_default().with_message(message)),
+    }
+}
+
+fn problem(document: &Value) -> Option<Box<Problem>> {
+    let problem = Problem::default().with_detail(message(document)?);
+    Some(Box::new(problem))
+}
+
+#[cfg(test)]
+mod tests;

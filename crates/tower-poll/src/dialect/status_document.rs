@@ -1,0 +1,106 @@
+//! Status documents of job resources.
+
+use http::{
+    Method, StatusCode, Uri,
+    header::{CONTENT_LOCATION, LOCATION},
+};
+use http_polling::{JobState, StatusDocument, resolve};
+
+use super::{Answer, Dialect, DialectError, Interim, Step, document::is_json};
+
+/// The last segment of a status resource's path.
+const SEGMENT: &str = "/status";
+
+/// A status resource, `{job}/status`, that answers with 200 and a
+/// [`StatusDocument`] however the job stands.
+///
+/// It is not built in: put it [onto the layer](crate::PollLayer::dialect) to
+/// have such URLs followed, be it that the answer to a submission names one,
+/// or that one is itself what a GET is sent to. Once the job is done the
+/// response is had from the job's URL, which is the same without `/status`.
+/// A job that ended otherwise is an error without a problem document.
+///
+/// Answers with `Job-Status` are read by that alone, as everywhere.
+///
+/// ```
+/// use tower_poll::dialect::{Dialect, StatusResource};
+///
+/// assert_eq!(StatusResource::new().name(), "status-resource");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct StatusResource(());
+
+impl StatusResource {
+    /// Nothing can be set.
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Dialect for StatusResource {
+    fn name(&self) -> &'static str {
+        "status-resource"
+    }
+
+    fn recognises(&self, answer: &Answer<'_>) -> bool {
+        match answer.status() {
+            StatusCode::OK => {
+                *answer.submission_method() == Method::GET
+                    && is_status(answer.asked())
+                    && is_json(answer.headers())
+            }
+            StatusCode::CREATED | StatusCode::ACCEPTED => named(answer).is_some(),
+            // Otherwise it is a plain redirect.
+            StatusCode::SEE_OTHER => answer.retry_after().is_some() && named(answer).is_some(),
+            _ => false,
+        }
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
+        if answer.is_to_submission()
+            && let Some(url) = named(answer)
+        {
+            return Ok(Step::Pending(answer.pending(url)));
+        }
+        if answer.status() != StatusCode::OK || !is_status(answer.asked()) {
+            return Ok(Step::AsHead);
+        }
+        let Some(body) = answer.body() else {
+            return Ok(Step::NeedsBody);
+        };
+        let document = StatusDocument::from_json(body)?;
+        Ok(match document.state {
+            JobState::Done => Step::Fetch(job(answer)?),
+            state if state.is_final() => Step::Failed(state, None),
+            state => Step::Pending(Interim {
+                retry_after: answer.retry_after().or(document.retry_after()),
+                state: Some(state),
+                progress: document.progress,
+                ..Interim::at(answer.asked().clone())
+            }),
+        })
+    }
+}
+
+/// The status resource that the answer to a submission names.
+fn named(answer: &Answer<'_>) -> Option<Uri> {
+    let headers = answer.headers();
+    let reference = headers.get(LOCATION).or(headers.get(CONTENT_LOCATION))?;
+    let url = resolve(answer.asked(), reference).ok()?;
+    is_status(&url).then_some(url)
+}
+
+fn is_status(url: &Uri) -> bool {
+    url.path().ends_with(SEGMENT)
+}
+
+fn job(answer: &Answer<'_>) -> Result<Uri, DialectError> {
+    let path = answer.asked().path();
+    let job = path.strip_suffix(SEGMENT).unwrap_or(path);
+    let last = job.rsplit('/').next().unwrap_or_default();
+    answer.resolve(&format!("../{last}"))
+}
+
+#[cfg(test)]
+mod tests;

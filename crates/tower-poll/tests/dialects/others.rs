@@ -1,0 +1,171 @@
+//! OGC, OData, FHIR, and our own status documents.
+
+use http_polling::JobState;
+use tower_poll::dialect::StatusResource;
+
+use super::*;
+
+const EXECUTION: &str = "/processes/a/execution";
+const CREATED: Reply = (201, &[("location", "/jobs/7")], r#"{"status":"accepted"}"#);
+const RUNNING: Reply = (200, &[], r#"{"status":"running","progress":50}"#);
+
+#[tokio::test(start_paused = true)]
+async fn ogc_results_are_the_response() {
+    const PLAIN: &str = r#"{"status":"successful"}"#;
+    const LINKED: &str = r#"{"status":"successful","links":[{"href":"/elsewhere",
+        "rel":"http://www.opengis.net/def/rel/ogc/1.0/results"}]}"#;
+    for (end, results) in [(PLAIN, "GET /jobs/7/results"), (LINKED, "GET /elsewhere")] {
+        let server = server(&[
+            ("POST /processes/a/execution", &[CREATED]),
+            ("GET /jobs/7", &[RUNNING, (200, &[], end)]),
+            (results, &[(200, &[], "a map")]),
+        ]);
+        assert_eq!(
+            outcome(&server, Method::POST, EXECUTION).await,
+            (200, "a map".into())
+        );
+        assert_eq!(asked(&server).last().unwrap(), results);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ogc_preference_alone_is_enough() {
+    let headers = &[
+        ("location", "/jobs/7"),
+        ("preference-applied", "respond-async"),
+    ];
+    let server = server(&[
+        ("POST /run", &[(201, headers, "")]),
+        ("GET /jobs/7", &[(200, &[], r#"{"status":"successful"}"#)]),
+        ("GET /jobs/7/results", &[(200, &[], "a map")]),
+    ]);
+    assert_eq!(outcome(&server, Method::POST, "/run").await.1, "a map");
+}
+
+#[tokio::test(start_paused = true)]
+async fn plain_creation_is_not_polled() {
+    let server = server(&[("POST /things", &[CREATED])]);
+    assert_eq!(
+        outcome(&server, Method::POST, "/things").await,
+        (201, CREATED.2.into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ogc_job_that_ends_badly_is_a_typed_error() {
+    const FAILED: &str = r#"{"status":"failed","message":"no such layer"}"#;
+    const DISMISSED: &str = r#"{"status":"dismissed","message":"no such layer"}"#;
+    for (end, state) in [(FAILED, JobState::Failed), (DISMISSED, JobState::Cancelled)] {
+        let server = server(&[
+            ("POST /processes/a/execution", &[CREATED]),
+            ("GET /jobs/7", &[RUNNING, (200, &[], end)]),
+        ]);
+        let error = call(exact_layer(), &server, Method::POST, EXECUTION).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.job_state(), Some(state));
+        let detail = error.problem().unwrap().detail.as_deref();
+        assert_eq!(detail, Some("no such layer"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn odata_response_has_the_status_of_its_async_result() {
+    const ACCEPTED: Reply = (
+        202,
+        &[("location", "/monitor"), ("odata-version", "4.01")],
+        "",
+    );
+    let ends: [(Reply, u16); 3] = [
+        ((200, &[("asyncresult", "201")], "an entity"), 201),
+        ((200, &[("asyncresult", "503")], "an entity"), 503),
+        ((200, &[], "an entity"), 200),
+    ];
+    for (end, status) in ends {
+        let server = server(&[
+            ("POST /entities", &[ACCEPTED]),
+            ("GET /monitor", &[ACCEPTED, end]),
+        ]);
+        let outcome = outcome(&server, Method::POST, "/entities").await;
+        assert_eq!(outcome, (status, "an entity".into()));
+        assert_eq!(server.count(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fhir_ends_are_passed_up() {
+    const ACCEPTED: Reply = (
+        202,
+        &[("content-location", "/status"), ("x-progress", "10%")],
+        "",
+    );
+    const BUSY: Reply = (202, &[("x-progress", "in progress: 60%")], "");
+    let ends: [Reply; 3] = [
+        (200, &[], "a manifest"),
+        (422, &[], "an OperationOutcome"),
+        (303, &[("location", "/result")], ""),
+    ];
+    for end in ends {
+        let server = server(&[
+            ("GET /export", &[ACCEPTED]),
+            ("GET /status", &[BUSY, end]),
+            ("GET /result", &[(200, &[], "a result")]),
+        ]);
+        let expected = match end.0 {
+            303 => (200, "a result".into()),
+            status => (status, end.2.into()),
+        };
+        assert_eq!(outcome(&server, Method::GET, "/export").await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fhir_progress_is_told() {
+    const ACCEPTED: Reply = (202, &[("content-location", "/status")], "");
+    const BUSY: Reply = (202, &[("x-progress", "in progress: 60%")], "");
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let server = server(&[
+        ("GET /export", &[ACCEPTED]),
+        ("GET /status", &[BUSY, (200, &[], "a manifest")]),
+    ]);
+    let layer = exact_layer().observe({
+        let told = told.clone();
+        move |update| told.lock().unwrap().push(update.progress().cloned())
+    });
+    call(layer, &server, Method::GET, "/export").await.unwrap();
+    let told = told.lock().unwrap();
+    let ratios: Vec<_> = told.iter().flatten().map(|told| told.ratio()).collect();
+    assert_eq!(ratios, [Some(0.6)]);
+}
+
+const STATUS: &[(&str, &str)] = &[("content-type", "application/json")];
+const AT_WORK: Reply = (200, STATUS, r#"{"id":"8f14","state":"running"}"#);
+
+#[tokio::test(start_paused = true)]
+async fn status_document_leads_to_the_job() {
+    let done = (200, STATUS, r#"{"id":"8f14","state":"done"}"#);
+    let server = server(&[
+        (
+            "POST /report",
+            &[(202, &[("location", "/work/8f14/status")], "")],
+        ),
+        ("GET /work/8f14/status", &[AT_WORK, AT_WORK, done]),
+        ("GET /work/8f14", &[(200, &[], "the report")]),
+    ]);
+    for (method, path) in [
+        (Method::POST, "/report"),
+        (Method::GET, "/work/8f14/status"),
+    ] {
+        let layer = exact_layer().dialect(StatusResource::new());
+        let response = call(layer, &server, method, path).await.unwrap();
+        assert_eq!(text(response).await, "the report");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_document_of_a_bad_end_is_a_typed_error() {
+    let lost = (200, STATUS, r#"{"id":"8f14","state":"lost"}"#);
+    let server = server(&[("GET /work/8f14/status", &[AT_WORK, lost])]);
+    let layer = exact_layer().dialect(StatusResource::new());
+    let error = call(layer, &server, Method::GET, "/work/8f14/status").await;
+    assert_eq!(error.unwrap_err().job_state(), Some(JobState::Lost));
+}
