@@ -10,7 +10,7 @@ use std::{
 
 use http::{Request, Response, Uri};
 use http_body::Body;
-use http_polling::{Exchange, JOB_STATUS, Reading};
+use http_polling::{Exchange, Reading};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower::{BoxError, Service};
@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     config::Shared,
     dialect::{Announced, Answer, Chosen, Interim, Spoken},
-    polling::Polling,
+    polling::{BoxPolling, Polling},
     session::{Session, Verdict},
     submission::{Sent, Submission, may_be_pending},
 };
@@ -78,7 +78,7 @@ pin_project! {
         },
         // The answer was pending.
         Polling {
-            polling: Pin<Box<Polling<S, B, R, P>>>,
+            polling: BoxPolling<S, B, R, P>,
         },
         Done,
     }
@@ -196,7 +196,7 @@ where
 }
 
 /// The start of polling, or the response if it is final.
-pub(crate) type Begun<S, B, R, P> = Result<Pin<Box<Polling<S, B, R, P>>>, Response<R>>;
+pub(crate) type Begun<S, B, R, P> = Result<BoxPolling<S, B, R, P>, Response<R>>;
 
 /// Whether the answer to a submission is worth a closer look.
 #[inline]
@@ -267,12 +267,9 @@ fn recognise<R, P>(
     response: &Response<R>,
     shared: &Shared<P>,
 ) -> Option<(Chosen, Spoken)> {
-    let headers = response.headers();
-    if headers.contains_key(JOB_STATUS) {
-        return None;
-    }
+    let (status, headers) = (response.status(), response.headers());
     let announced = Announced::default();
-    let answer = Answer::new(&sent.method, uri, &announced, response.status(), headers);
+    let answer = Answer::new(&sent.method, uri, &announced, status, headers);
     let dialect = Chosen::recognise(&answer, &shared.config.dialects)?;
     let spoken = Spoken {
         method: sent.method.clone(),
@@ -297,7 +294,7 @@ where
     P: PollPolicy,
 {
     let (status, headers) = (response.status(), response.headers());
-    let verdict = match session.read_in_dialect(status, headers, None, now)? {
+    let verdict = match session.read_submission(status, headers, now)? {
         Verdict::Final => return Ok(Err(response)),
         Verdict::FinalAs(status) => {
             *response.status_mut() = status;
@@ -319,7 +316,7 @@ where
 
 /// Gives the pending answer to a caller who does not wait, with the job.
 fn hand_over<S, B, R, P>(
-    mut polling: Pin<Box<Polling<S, B, R, P>>>,
+    mut polling: BoxPolling<S, B, R, P>,
     interim: Interim,
     mut response: Response<R>,
     now: Instant,

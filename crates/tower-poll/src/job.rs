@@ -20,7 +20,7 @@ use crate::{
     config::Shared,
     dialect::Interim,
     kept::KeptText,
-    polling::{Event, Polling},
+    polling::{BoxPolling, Event, Polling},
     session::Session,
     submission::Sent,
 };
@@ -94,10 +94,11 @@ where
     S: Service<Request<B>>,
 {
     /// `None` once the final response or an error has been given.
-    polling: Option<Pin<Box<Polling<S, B, R, P>>>>,
-    pending: PendingJob,
+    polling: Option<BoxPolling<S, B, R, P>>,
+    /// As it was at the start, and at the end.
+    pending: Box<PendingJob>,
     /// The first pending answer, if it had to be read already.
-    read: Option<PollUpdate>,
+    read: Option<Box<PollUpdate>>,
 }
 
 impl<S, B, R, P> Job<S, B, R, P>
@@ -110,7 +111,7 @@ where
 {
     /// Until it is known whether there is a job.
     pub(crate) async fn begin(
-        mut polling: Pin<Box<Polling<S, B, R, P>>>,
+        mut polling: BoxPolling<S, B, R, P>,
     ) -> Result<Submitted<S, B, R, P>, Error> {
         polling.as_mut().step();
         polling.as_mut().tell();
@@ -118,13 +119,13 @@ where
         if !polling.is_waiting() {
             match poll_fn(|cx| polling.as_mut().poll_event(cx)).await? {
                 Event::Final(response) => return Ok(Submitted::Final(response)),
-                Event::Pending(update) => read = Some(update),
+                Event::Pending(update) => read = Some(Box::new(update)),
             }
         }
         let pending = polling.job().expect("a pending answer has been taken in");
         Ok(Submitted::Pending(Self {
             polling: Some(polling),
-            pending,
+            pending: Box::new(pending),
             read,
         }))
     }
@@ -158,7 +159,7 @@ where
         polling.as_mut().step();
         Ok(Self {
             polling: Some(polling),
-            pending: job.clone(),
+            pending: Box::new(job.clone()),
             read: None,
         })
     }
@@ -169,7 +170,7 @@ where
         let polling = self.polling.as_ref();
         polling
             .and_then(|polling| polling.job())
-            .unwrap_or_else(|| self.pending.clone())
+            .unwrap_or_else(|| PendingJob::clone(&self.pending))
     }
 
     /// Waits until the next poll is due, sends it, and gives what comes of
@@ -213,7 +214,7 @@ where
                 Some(Ok(Update::Final(response))) => return Ok(response),
                 Some(Ok(Update::Pending(_))) => {}
                 Some(Err(error)) => return Err(error),
-                None => return Err(Error::stopped().with_pending_job(Some(self.pending))),
+                None => return Err(Error::stopped().with_pending_job(Some(*self.pending))),
             }
         }
     }
@@ -227,7 +228,7 @@ where
     /// Fails if the service beneath does.
     pub async fn cancel(self) -> Result<Response<R>, Error> {
         let Some(polling) = &self.polling else {
-            return Err(Error::stopped().with_pending_job(Some(self.pending)));
+            return Err(Error::stopped().with_pending_job(Some(*self.pending)));
         };
         let (service, request) = polling.cancellation();
         let answer = service.oneshot(request).await;
@@ -236,7 +237,7 @@ where
 
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update<R>, Error>>> {
         if let Some(update) = self.read.take() {
-            return Poll::Ready(Some(Ok(Update::Pending(update))));
+            return Poll::Ready(Some(Ok(Update::Pending(*update))));
         }
         let Some(polling) = &mut self.polling else {
             return Poll::Ready(None);
@@ -244,7 +245,7 @@ where
         let update = match ready!(polling.as_mut().poll_event(cx)) {
             Ok(Event::Pending(update)) => Ok(Update::Pending(update)),
             end => {
-                self.pending = self.pending();
+                *self.pending = self.pending();
                 self.polling = None;
                 match end {
                     Ok(Event::Final(response)) => Ok(Update::Final(response)),

@@ -105,6 +105,8 @@ pin_project! {
     }
 }
 
+pub(crate) type BoxPolling<S, B, R, P> = Pin<Box<Polling<S, B, R, P>>>;
+
 /// How far a call has come.
 pub(crate) enum Event<R> {
     /// A pending answer has been read.
@@ -424,12 +426,10 @@ where
                         return Poll::Ready(Err(error.with_pending_job(job)));
                     };
                     let (text, answered) = (std::mem::take(text), *answered);
-                    let verdict = this.session.read_in_dialect(
-                        parts.status,
-                        &parts.headers,
-                        Some(&text),
-                        now,
-                    )?;
+                    let (status, headers) = (parts.status, &parts.headers);
+                    let verdict =
+                        this.session
+                            .read_in_dialect(status, headers, Some(&text), now)?;
                     drop(entered);
                     self.as_mut().take_read(verdict, *parts, text, answered)?;
                 }
@@ -491,13 +491,13 @@ where
     /// Goes on with an answer whose body has been read as `text`.
     fn take_read(
         mut self: Pin<&mut Self>,
-        verdict: Verdict,
+        verdict: Option<Verdict>,
         parts: Parts,
         text: Vec<u8>,
         answered: Instant,
     ) -> Result<(), Error> {
         match verdict {
-            Verdict::Pending(interim) => {
+            Some(Verdict::Pending(interim)) => {
                 let (status, headers) = (parts.status, parts.headers);
                 self.as_mut()
                     .pend_parts(interim, status, headers, None, answered)?;
@@ -509,7 +509,7 @@ where
                 }
                 Ok(())
             }
-            Verdict::Ended(state, problem) => {
+            Some(Verdict::Ended(state, problem)) => {
                 Err(Error::job(state, problem.map(|problem| *problem)))
             }
             _ => unreachable!("an answer whose body is gone is not final"),

@@ -189,7 +189,7 @@ impl<P> Session<P> {
             to,
             status,
             headers,
-            progress: interim.progress,
+            progress: interim.progress.map(Box::new),
             due: now,
         };
         let hop = self.course.hop(&answer, told, now);

@@ -3,6 +3,7 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
 use http::{Method, StatusCode, Uri};
+use http_polling::JOB_STATUS;
 
 use super::{Announced, Answer, Dialect, built_in, by_name};
 
@@ -46,10 +47,11 @@ impl Chosen {
         if let Some(own) = own.iter().find(|own| own.recognises(answer)) {
             return Some(Self::Own(Arc::clone(own)));
         }
+        // Where `Job-Status` is, it alone decides.
         let may_be = matches!(
             answer.status(),
             StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED
-        );
+        ) && !answer.headers().contains_key(JOB_STATUS);
         let mut candidates = built_in().iter().filter(|_| may_be);
         candidates
             .find(|built_in| built_in.recognises(answer))

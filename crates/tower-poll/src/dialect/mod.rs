@@ -141,7 +141,7 @@ pub struct Interim {
     /// Where the job stands.
     pub state: Option<JobState>,
     /// How far it has come.
-    pub progress: Option<Box<Progress>>,
+    pub progress: Option<Progress>,
 }
 
 impl From<Pending> for Interim {

@@ -20,7 +20,8 @@ const SEGMENT: &str = "/status";
 /// response is had from the job's URL, which is the same without `/status`.
 /// A job that ended otherwise is an error without a problem document.
 ///
-/// Answers with `Job-Status` are read by that alone, as everywhere.
+/// It reads answers with `Job-Status` too, as the status resource of
+/// `AsyncJobLayer` has it: that tells of the job, and not of the document.
 ///
 /// ```
 /// use tower_poll::dialect::{Dialect, StatusResource};

@@ -10,7 +10,7 @@ use tower::retry::budget::Budget;
 use super::Session;
 use crate::{
     Error,
-    dialect::{Answer, DialectError, Interim, Step},
+    dialect::{Answer, Chosen, DialectError, Interim, Step},
 };
 
 /// A held poll that is cut after this time was cut for being held.
@@ -51,8 +51,13 @@ impl<P> Session<P> {
             return Ok(verdict);
         }
         self.retries = 0;
+        if (state.is_none() || self.has_own_dialect())
+            && let Some(verdict) = self.read_in_dialect(status, headers, None, now)?
+        {
+            return Ok(verdict);
+        }
         match state {
-            None => self.read_in_dialect(status, headers, None, now),
+            None => self.read_head(status, headers, now),
             Some(JobState::Unknown) if self.is_within_grace(now) => {
                 Ok(Verdict::Pending(self.once_more(None)))
             }
@@ -64,21 +69,44 @@ impl<P> Session<P> {
         }
     }
 
-    /// What an answer without `Job-Status` means to the dialect, if there is
-    /// one.
+    /// What the answer to the submission means that a dialect has recognised.
+    pub(crate) fn read_submission(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Verdict, Error> {
+        match self.read_in_dialect(status, headers, None, now)? {
+            Some(verdict) => Ok(verdict),
+            None => self.read_closely(status, headers, now),
+        }
+    }
+
+    /// Whether the user has put the dialect onto the layer: then it goes
+    /// before `Job-Status`.
+    fn has_own_dialect(&self) -> bool {
+        matches!(self.spoken.as_deref(), Some((Chosen::Own(_), _)))
+    }
+
+    /// What an answer means to the dialect, if there is one and it does not
+    /// leave that to the head. Never final where the body has been read.
     pub(crate) fn read_in_dialect(
         &mut self,
         status: StatusCode,
         headers: &HeaderMap,
         body: Option<&[u8]>,
         now: Instant,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<Option<Verdict>, Error> {
         let Some((dialect, spoken)) = self.spoken.as_deref_mut() else {
-            return self.read_head(status, headers, now);
+            return Ok(None);
         };
         let asked = &self.course.asked;
         let is_poll = self.told.is_some();
-        let noted = spoken.announced.note(asked, headers);
+        // A redirect leads to the next poll, and announces nothing.
+        let noted = match status.is_redirection() && is_poll {
+            true => Ok(()),
+            false => spoken.announced.note(asked, headers),
+        };
         let step = noted.map_err(DialectError::from).and_then(|()| {
             dialect.read(&Answer {
                 method: &spoken.method,
@@ -93,7 +121,7 @@ impl<P> Session<P> {
         });
         let step =
             step.map_err(|error| Error::bad_answer(error).with_pending_job(self.job(now)))?;
-        Ok(match step {
+        Ok(Some(match step {
             Step::Pending(interim) => Verdict::Pending(interim),
             Step::Failed(state, problem) => Verdict::Ended(state, problem),
             Step::Fetch(url) => {
@@ -112,8 +140,8 @@ impl<P> Session<P> {
             Step::NeedsBody => Verdict::NeedsBody,
             Step::Done => Verdict::Final,
             Step::DoneAs(status) => Verdict::FinalAs(status),
-            Step::AsHead => return self.read_head(status, headers, now),
-        })
+            Step::AsHead => return Ok(None),
+        }))
     }
 
     /// What an answer without `Job-Status` means by its head alone.
@@ -124,9 +152,7 @@ impl<P> Session<P> {
         now: Instant,
     ) -> Result<Verdict, Error> {
         match status {
-            _ if self.told.is_none() || may_be_pending(status) => {
-                self.read_closely(status, headers, now)
-            }
+            _ if may_be_pending(status) => self.read_closely(status, headers, now),
             // There is no such resource, so that it cannot have the answer to
             // what was asked for at another one.
             StatusCode::NOT_FOUND if self.is_within_grace(now) => {

@@ -169,3 +169,30 @@ async fn status_document_of_a_bad_end_is_a_typed_error() {
     let error = call(layer, &server, Method::GET, "/work/8f14/status").await;
     assert_eq!(error.unwrap_err().job_state(), Some(JobState::Lost));
 }
+
+#[tokio::test(start_paused = true)]
+async fn status_document_is_read_beside_job_status() {
+    const RUNNING: &[(&str, &str)] = &[
+        ("content-type", "application/json"),
+        ("job-status", "running"),
+        ("retry-after", "2"),
+    ];
+    const DONE: &[(&str, &str)] = &[("content-type", "application/json"), ("job-status", "done")];
+    let server = server(&[
+        (
+            "GET /work/8f14/status",
+            &[
+                (200, RUNNING, r#"{"id":"8f14","state":"running"}"#),
+                (200, RUNNING, r#"{"id":"8f14","state":"running"}"#),
+                (200, DONE, r#"{"id":"8f14","state":"done"}"#),
+            ],
+        ),
+        (
+            "GET /work/8f14",
+            &[(200, &[("job-status", "done")], "the report")],
+        ),
+    ]);
+    let layer = exact_layer().dialect(StatusResource::new());
+    let response = call(layer, &server, Method::GET, "/work/8f14/status").await;
+    assert_eq!(text(response.unwrap()).await, "the report");
+}
