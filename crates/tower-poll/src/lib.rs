@@ -8,6 +8,7 @@ pub mod dialect;
 mod drain;
 mod error;
 mod future;
+mod idempotency;
 mod kept;
 mod layer;
 mod pending_job;
@@ -18,6 +19,7 @@ mod redact;
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod reqwest;
+mod resubmit;
 mod service;
 mod session;
 mod submission;
@@ -31,4 +33,5 @@ pub use layer::PollLayer;
 pub use pending_job::PendingJob;
 pub use policy::{Hop, PollPolicy, PollPolicyExt, Refusal, StandardPolicy};
 pub use prefer_async::PreferAsync;
+pub use resubmit::Resubmit;
 pub use service::PollService;

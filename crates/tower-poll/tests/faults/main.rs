@@ -9,3 +9,4 @@ mod endings;
 mod locations;
 mod origins;
 mod pacing;
+mod resubmission;
