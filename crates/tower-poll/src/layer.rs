@@ -189,7 +189,7 @@ impl<P> PollLayer<P> {
     ///
     /// An answer of 429 or 503 with Retry-After is pending, and does not
     /// count. The submission is not repeated by this: see
-    /// `Resubmit`.
+    /// [`Resubmit`](crate::Resubmit).
     pub fn poll_retries(mut self, poll_retries: u32) -> Self {
         self.config.poll_retries = poll_retries;
         self
@@ -208,7 +208,7 @@ impl<P> PollLayer<P> {
     /// (draft-ietf-httpapi-idempotency-key-header). Off by default.
     ///
     /// To a server that knows keys, a submission can then be repeated without
-    /// the work being done twice: put `Resubmit` beneath.
+    /// the work being done twice: put [`Resubmit`](crate::Resubmit) beneath.
     pub fn idempotency_keys(mut self, idempotency_keys: bool) -> Self {
         self.config.idempotency_keys = idempotency_keys;
         self

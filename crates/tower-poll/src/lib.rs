@@ -23,6 +23,10 @@ mod redact;
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod reqwest;
+#[cfg(feature = "reqwest-middleware")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
+pub mod reqwest_middleware;
+mod resubmit;
 mod service;
 mod session;
 mod submission;
@@ -40,4 +44,5 @@ pub use pending_job::PendingJob;
 pub use policy::{Hop, PollPolicy, PollPolicyExt, Refusal, StandardPolicy};
 pub use prefer_async::PreferAsync;
 pub use progress::{PollProgress, PollUpdate};
+pub use resubmit::Resubmit;
 pub use service::PollService;

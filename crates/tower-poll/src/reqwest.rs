@@ -28,7 +28,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ::reqwest::{Body, Client, ClientBuilder, Url, redirect};
+use ::reqwest::{Body, Client, ClientBuilder, ResponseBuilderExt, Url, redirect};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
@@ -150,14 +150,17 @@ impl Future for ReqwestFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Sent { future, asked } => {
-                let response = ready!(future.poll(cx))?;
-                if asked
-                    .as_ref()
-                    .is_some_and(|asked| !is_same(asked, response.url()))
-                {
+                let answer = ready!(future.poll(cx));
+                let is_redirected = match (&answer, asked) {
+                    (Ok(response), Some(asked)) => !is_same(asked, response.url()),
+                    (Ok(_), None) => false,
+                    // Too many of them, for one.
+                    (Err(error), _) => error.is_redirect(),
+                };
+                if is_redirected {
                     return Poll::Ready(Err(ReqwestError(Kind::Redirected)));
                 }
-                Poll::Ready(Ok(response.into()))
+                Poll::Ready(Ok(into_http(answer?)))
             }
             StateProj::Failed { error } => {
                 let error = error
@@ -171,10 +174,22 @@ impl Future for ReqwestFuture {
 
 /// Whether both are the same request target. A fragment is not sent, and
 /// reqwest moves user information to a header.
-fn is_same(asked: &Url, answered: &Url) -> bool {
+pub(crate) fn is_same(asked: &Url, answered: &Url) -> bool {
     asked.origin() == answered.origin()
         && asked.path() == answered.path()
         && asked.query() == answered.query()
+}
+
+/// `response`, such that it can be made one of reqwest's again without losing
+/// its URL.
+pub(crate) fn into_http(response: ::reqwest::Response) -> Response<Body> {
+    let url = response.url().clone();
+    let mut response = Response::from(response);
+    if let Ok(with_url) = Response::builder().url(url).body(()) {
+        let (parts, ()) = with_url.into_parts();
+        response.extensions_mut().extend(parts.extensions);
+    }
+    response
 }
 
 /// What goes wrong in a [`ReqwestService`].

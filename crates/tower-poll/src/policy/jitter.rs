@@ -41,7 +41,7 @@ impl Jitter {
         delay.saturating_add(Duration::try_from_secs_f64(more).unwrap_or_default())
     }
 
-    pub(super) fn spread(self, delay: Duration) -> Duration {
+    pub(crate) fn spread(self, delay: Duration) -> Duration {
         if delay.is_zero() || self.fraction == 0.0 {
             return delay;
         }

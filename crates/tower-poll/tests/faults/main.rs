@@ -9,4 +9,5 @@ mod endings;
 mod locations;
 mod origins;
 mod pacing;
+mod resubmission;
 mod retries;

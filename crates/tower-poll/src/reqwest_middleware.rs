@@ -1,0 +1,243 @@
+//! A [`PollLayer`] as a middleware of
+//! [reqwest-middleware](::reqwest_middleware).
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use reqwest_middleware::ClientBuilder;
+//! use tower_poll::{PollLayer, reqwest_middleware::PollMiddleware};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let client = reqwest::Client::builder()
+//!     .redirect(reqwest::redirect::Policy::none())
+//!     .build()?;
+//! let client = ClientBuilder::new(client)
+//!     .with(PollMiddleware::new(PollLayer::new().deadline(Duration::from_secs(600))))
+//!     .build();
+//!
+//! match client.post("https://example.com/report").body("year=2031").send().await {
+//!     Ok(response) => println!("{}", response.text().await?),
+//!     Err(reqwest_middleware::Error::Middleware(error)) => {
+//!         let polling = error.downcast_ref::<tower_poll::Error>();
+//!         if let Some(job) = polling.and_then(|error| error.pending_job()) {
+//!             println!("still pending after {} polls", job.polls());
+//!         }
+//!     }
+//!     Err(error) => return Err(error.into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Order
+//!
+//! Middleware that was added before sees one call, which may take an hour.
+//! What was added after it, such as authentication and retries, applies to
+//! each request, polls included.
+//!
+//! # Caveats
+//!
+//! - The client must be built with
+//!   [`redirect::Policy::none`](reqwest::redirect::Policy::none), since
+//!   reqwest follows redirects by itself otherwise. It cannot be told from
+//!   outside, so that the URL of every answer is compared to the one that was
+//!   asked for: see [`RedirectedError`] and
+//!   [`PollMiddleware::without_redirect_check`].
+//! - A timeout of the request
+//!   ([`RequestBuilder::timeout`](::reqwest_middleware::RequestBuilder::timeout))
+//!   is that of each inner request. The time of the whole call is limited by
+//!   [`PollLayer::deadline`].
+//! - Dropping the call stops polling, as it does with the layer.
+
+use std::{
+    error, fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::reqwest::{Body, Request, Response};
+use ::reqwest_middleware::{Error, Middleware, Next, Result};
+use async_trait::async_trait;
+use http::Extensions;
+use tokio::sync::Mutex;
+use tower::{Layer, Service, ServiceExt};
+
+use crate::{
+    PollLayer, PollPolicy, StandardPolicy,
+    reqwest::{into_http, is_same},
+};
+
+/// Makes a client follow pending answers until the final one is there.
+///
+/// It does what its [`PollLayer`] does, with what stands beneath it as the
+/// client. The extensions of a call ([`RequestBuilder::with_extension`]) are
+/// those of each inner request, and [`PreferAsync`](crate::PreferAsync) among
+/// them counts.
+///
+/// # Errors
+///
+/// What goes wrong with the submission comes through as it is. What goes
+/// wrong later is an [`Error::Middleware`] around an [`Error`](crate::Error),
+/// which can be had by `downcast_ref` and stands in the
+/// [`source`](error::Error::source) chain.
+///
+/// [`RequestBuilder::with_extension`]: ::reqwest_middleware::RequestBuilder::with_extension
+///
+/// ```
+/// use reqwest_middleware::ClientBuilder;
+/// use tower_poll::{PollLayer, PreferAsync, reqwest_middleware::PollMiddleware};
+///
+/// let client = reqwest::Client::builder()
+///     .redirect(reqwest::redirect::Policy::none())
+///     .build()
+///     .unwrap();
+/// let client = ClientBuilder::new(client)
+///     .with(PollMiddleware::new(PollLayer::new()))
+///     .build();
+/// let request = client.post("https://example.com/report").with_extension(PreferAsync);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PollMiddleware<P = StandardPolicy> {
+    layer: PollLayer<P>,
+    is_checked: bool,
+}
+
+impl<P> PollMiddleware<P> {
+    /// With the settings of `layer`.
+    pub fn new(layer: PollLayer<P>) -> Self {
+        Self {
+            layer,
+            is_checked: true,
+        }
+    }
+
+    /// Takes answers from any URL. By default, one from another URL than was
+    /// asked for is a [`RedirectedError`].
+    ///
+    /// For stacks where a middleware beneath changes URLs, such as one that
+    /// adds a key to the query. The client must then be known not to follow
+    /// redirects.
+    pub fn without_redirect_check(self) -> Self {
+        Self {
+            is_checked: false,
+            ..self
+        }
+    }
+}
+
+#[async_trait]
+impl<P> Middleware for PollMiddleware<P>
+where
+    P: PollPolicy + Clone + Send + Sync + 'static,
+{
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        let timeout = request.timeout().copied();
+        let mut request = http::Request::<Body>::try_from(request)?;
+        *request.extensions_mut() = extensions.clone();
+        let client = NextService {
+            next,
+            extensions: &Mutex::new(extensions),
+            timeout,
+            is_checked: self.is_checked,
+        };
+        match self.layer.layer(client).oneshot(request).await {
+            Ok(response) => Ok(response.into()),
+            Err(error) => Err(into_middleware(error)),
+        }
+    }
+}
+
+type NextFuture<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Body>>> + Send + 'a>>;
+
+/// The rest of a client's middleware and the client itself.
+#[derive(Clone)]
+struct NextService<'a, 'e> {
+    next: Next<'a>,
+    /// The caller's own, lent to one request at a time.
+    extensions: &'a Mutex<&'e mut Extensions>,
+    timeout: Option<Duration>,
+    is_checked: bool,
+}
+
+impl<'a> Service<http::Request<Body>> for NextService<'a, '_> {
+    type Response = http::Response<Body>;
+    type Error = Error;
+    type Future = NextFuture<'a>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let Self {
+            next,
+            extensions,
+            timeout,
+            is_checked,
+        } = self.clone();
+        Box::pin(async move {
+            let mut extensions = extensions.lock().await;
+            // Of a poll, those that the policy put there.
+            extensions.extend(mem::take(request.extensions_mut()));
+            let mut request = Request::try_from(request)?;
+            *request.timeout_mut() = timeout;
+            let asked = request.url().clone();
+            match next.run(request, &mut extensions).await {
+                Ok(response) if is_checked && !is_same(&asked, response.url()) => {
+                    Err(Error::middleware(RedirectedError(())))
+                }
+                Ok(response) => Ok(into_http(response)),
+                Err(error) if error.is_redirect() => Err(Error::middleware(RedirectedError(()))),
+                Err(error) => Err(error),
+            }
+        })
+    }
+}
+
+/// The error of the submission as it was, all others with their source.
+fn into_middleware(error: crate::Error) -> Error {
+    if error.is_inner() && error.pending_job().is_none() {
+        let inner = error.into_inner().and_then(|inner| inner.downcast().ok());
+        return *inner.expect("the errors of `NextService` are of this type");
+    }
+    // With a context, the error is found by `downcast_ref` and as a source.
+    Error::Middleware(anyhow::Error::new(error).context("polling failed"))
+}
+
+/// The client followed a redirect by itself, or a middleware changed the URL
+/// of a request.
+///
+/// The answer is dropped, since it may be any answer but the one of the job.
+/// The client must be built with
+/// [`redirect::Policy::none`](reqwest::redirect::Policy::none).
+///
+/// ```
+/// use tower_poll::reqwest_middleware::RedirectedError;
+///
+/// fn is_misconfigured(error: &reqwest_middleware::Error) -> bool {
+///     match error {
+///         reqwest_middleware::Error::Middleware(error) => error.is::<RedirectedError>(),
+///         reqwest_middleware::Error::Reqwest(_) => false,
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RedirectedError(());
+
+impl fmt::Display for RedirectedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the reqwest client followed a redirect by itself: \
+             it must be built with `redirect::Policy::none()`",
+        )
+    }
+}
+
+impl error::Error for RedirectedError {}
