@@ -1,0 +1,62 @@
+use clap::CommandFactory;
+use http::Uri;
+
+use super::*;
+
+fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from([&["poll"], line].concat())
+}
+
+#[test]
+fn definition_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn url_is_needed_but_for_generating_and_subcommands() {
+    assert!(parse(&[]).is_err());
+    assert!(parse(&["--generate", "man"]).is_ok());
+    let job = r#"{"version":1,"url":"http://a.example/1","origin":"http://a.example/"}"#;
+    assert!(parse(&["resume", job]).is_ok());
+    assert!(parse(&["resume"]).is_err());
+}
+
+#[test]
+fn cross_origin_does_not_take_the_url_for_its_value() {
+    let arguments = parse(&["--cross-origin", "http://example.com"]).unwrap();
+    assert_eq!(arguments.send.connection.cross_origin, [Origin::Any]);
+    assert!(arguments.send.url.is_some());
+    let arguments = parse(&["--cross-origin=https://a.example", "http://example.com"]).unwrap();
+    let one = Origin::One(Uri::from_static("https://a.example/"));
+    assert_eq!(arguments.send.connection.cross_origin, [one]);
+    assert!(parse(&["--cross-origin=a.example", "http://example.com"]).is_err());
+}
+
+#[test]
+fn durations_have_units_or_are_seconds() {
+    for (text, expected) in [
+        ("90", Duration::from_secs(90)),
+        ("90s", Duration::from_secs(90)),
+        ("1h30m", Duration::from_secs(5400)),
+        ("20ms", Duration::from_millis(20)),
+    ] {
+        assert_eq!(duration(text), Ok(expected));
+    }
+    for text in ["", "-1", "s", "99999999999999999999y", "1e400"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn methods_are_tokens() {
+    assert_eq!(method("PROPFIND").unwrap().as_str(), "PROPFIND");
+    for text in ["", "GET /", "CONNECT"] {
+        assert!(method(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn dash_is_standard_output() {
+    let arguments = parse(&["-o", "-", "example.com"]).unwrap();
+    assert_eq!(arguments.send.follow.output().file, None);
+}

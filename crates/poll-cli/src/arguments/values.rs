@@ -1,0 +1,79 @@
+//! Values that need a reader of their own.
+
+use std::{str::FromStr, time::Duration};
+
+use http::{Method, Uri};
+
+use crate::{exit::EXIT_CODES, request::Target};
+
+/// Each line is indented by two or more spaces.
+pub(crate) const EXAMPLES: &str = r#"
+  Send a report's parameters and wait for the report:
+    poll -d year=2031 -o report.pdf https://example.com/report
+
+  Send a file, for 10 minutes at most, and see what goes over the wire:
+    poll -v --deadline 10m -H 'Content-Type: video/mp4' -d @a.mp4 https://example.com/transcode
+
+  Pipe through, with credentials:
+    jq .input a.json | poll -u "me:$PASSWORD" -d @- example.com/jobs | jq .result
+
+  Submit now, fetch later:
+    poll --no-wait --prefer-async -d @input.csv https://example.com/import > job.json
+    poll status job.json
+    poll resume job.json -o result.csv
+    poll cancel job.json
+
+  Create an Azure resource:
+    poll -X PUT -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+        -d @vm.json "https://management.azure.com/…?api-version=2024-07-01"
+
+  Completions and the man page:
+    poll --generate bash > ~/.local/share/bash-completion/completions/poll
+    poll --generate man > ~/.local/share/man/man1/poll.1
+"#;
+
+/// What stands after the options in the long help.
+pub(super) fn after_help() -> String {
+    format!("Examples:{EXAMPLES}\nExit codes:{EXIT_CODES}")
+}
+
+/// A duration with units; a bare number is one of seconds, as curl has it.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    }
+}
+
+/// A method, as it is written: methods are case-sensitive.
+pub(super) fn method(text: &str) -> Result<Method, String> {
+    match text.parse() {
+        // A tunnel is not an answer that could be written.
+        Ok(Method::CONNECT) => Err("CONNECT is not supported".to_owned()),
+        Ok(method) => Ok(method),
+        Err(_) => Err("must be a method, such as POST".to_owned()),
+    }
+}
+
+/// A value of `--cross-origin`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    /// Every one whose host is not private.
+    Any,
+    One(Uri),
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        if !text.contains("://") {
+            return Err("must be an origin, such as https://jobs.example.com".to_owned());
+        }
+        let target: Target = text.parse()?;
+        Ok(Self::One(target.uri))
+    }
+}

@@ -1,0 +1,101 @@
+//! From a pending answer to the final one.
+
+use std::{future::Future, time::Duration};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tower::BoxError;
+use tower_poll::{Error, Job, PendingJob, Update};
+
+use super::{Session, code_of};
+use crate::{
+    client::Pace,
+    exit::{Code, Failure},
+    output::Output,
+    transport::Transport,
+};
+
+/// Polls until the final answer is there, and writes that. The job stays in
+/// the session's slot as long as there is something to go on with.
+pub(super) async fn to_the_end<B>(
+    mut job: Job<Transport<B>, B, Incoming, Pace>,
+    session: &Session,
+    output: &Output,
+) -> Result<Code, Failure>
+where
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        session.slot.set(Some(job.pending()));
+        match job.next().await {
+            Some(Ok(Update::Pending(_))) => {}
+            Some(Ok(Update::Final(response))) => {
+                session.slot.set(Some(job.pending()));
+                return write(response, session, output).await;
+            }
+            Some(Err(error)) => return Err(fail(error, session, output).await?),
+            None => return Err(Failure::new(Code::Other, "the job has no more answers")),
+        }
+    }
+}
+
+/// Writes the final answer. It is that of a poll, and not of the job, if the
+/// layer gave up repeating that poll.
+pub(super) async fn write(
+    response: Response<Incoming>,
+    session: &Session,
+    output: &Output,
+) -> Result<Code, Failure> {
+    session.screen.clear();
+    let status = response.status();
+    let given_up = response.extensions().get::<PendingJob>().cloned();
+    output.write(response).await?;
+    if given_up.is_some() {
+        session.slot.set(given_up);
+        let text = format!("polls kept failing, the last with {status}");
+        return Err(Failure::new(Code::HttpError, text));
+    }
+    session.slot.set(None);
+    if status.is_redirection() && !session.connection.silent {
+        let text = format!("poll: {status} is no part of polling and not followed");
+        session.screen.line(&text);
+    }
+    Ok(code_of(status))
+}
+
+/// What the call's error comes to. A problem document is the final body of a
+/// job that failed, and is written as such.
+pub(super) async fn fail(
+    error: Error,
+    session: &Session,
+    output: &Output,
+) -> Result<Failure, Failure> {
+    session.screen.clear();
+    if error.job_state().is_some() {
+        session.slot.set(None);
+    } else if let Some(job) = error.pending_job() {
+        session.slot.set(Some(job.clone()));
+    }
+    if let Some(problem) = error.problem() {
+        let text = String::from_utf8_lossy(&problem.to_json()).into_owned();
+        output.text(&text).await?;
+    }
+    Ok(Failure::of_call(error))
+}
+
+/// `work` under a deadline for all of it.
+pub(super) async fn within(
+    deadline: Option<Duration>,
+    work: impl Future<Output = Result<Code, Failure>>,
+) -> Result<Code, Failure> {
+    match deadline {
+        None => work.await,
+        Some(deadline) => timeout(deadline, work)
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(Code::Deadline, "the deadline passed"))),
+    }
+}

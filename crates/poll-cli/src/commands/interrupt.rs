@@ -1,0 +1,39 @@
+//! Ctrl-C.
+
+use std::{future::pending, time::Duration};
+
+use tokio::{signal::ctrl_c, time::timeout};
+
+use super::{Session, cancel};
+
+/// How long a second Ctrl-C is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Comes with the next Ctrl-C. From the first call on, that does not end the
+/// process by itself.
+pub(super) async fn arrives() {
+    if ctrl_c().await.is_err() {
+        pending().await
+    }
+}
+
+/// After a first Ctrl-C: a second one cancels the job at the server, and a
+/// third leaves that alone.
+pub(super) async fn cancel_if_repeated(session: &Session) {
+    let Some(job) = session.slot.job() else {
+        return;
+    };
+    let screen = &session.screen;
+    screen.line("poll: Ctrl-C again within 5 s cancels the job at the server");
+    if timeout(PATIENCE, arrives()).await.is_err() {
+        return;
+    }
+    tokio::select! {
+        biased;
+        () = arrives() => {}
+        outcome = cancel::send(&job, session) => match outcome {
+            Ok(answer) => screen.line(&format!("poll: {answer}")),
+            Err(failure) => screen.line(&format!("poll: {failure}")),
+        },
+    }
+}

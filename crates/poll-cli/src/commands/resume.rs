@@ -1,0 +1,18 @@
+//! `poll resume`.
+
+use super::{Session, follow};
+use crate::{
+    arguments::Resume,
+    client::following,
+    exit::{Code, Failure},
+};
+
+pub(super) async fn run(resume: &Resume, session: &Session) -> Result<Code, Failure> {
+    session.slot.set(Some(resume.job.clone()));
+    let layer = following(&session.connection, &resume.follow, &session.screen);
+    let work = async {
+        let job = session.resume(&resume.job, layer)?;
+        follow::to_the_end(job, session, &resume.follow.output()).await
+    };
+    follow::within(resume.follow.deadline, work).await
+}

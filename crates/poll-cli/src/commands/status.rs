@@ -1,0 +1,62 @@
+//! `poll status`.
+
+use http_polling::JobState;
+use serde_json::{Value, json};
+use tower_poll::{PollUpdate, Update};
+
+use super::{Session, code_of};
+use crate::{
+    arguments::Status,
+    client::layer,
+    exit::{Code, Failure},
+    output::Output,
+    progress::describe,
+};
+
+pub(super) async fn run(status: &Status, session: &Session) -> Result<Code, Failure> {
+    // A poll that is not answered says nothing of the job, and is a failure.
+    let layer = layer(&session.connection).poll_retries(0);
+    let mut job = session.resume(&status.job, layer)?;
+    let (code, line, document) = match job.poll_now().await {
+        None => return Err(Failure::new(Code::Other, "the job was not asked for")),
+        Some(Ok(Update::Pending(update))) => {
+            (Code::Success, describe(&update), pending_document(&update))
+        }
+        Some(Ok(Update::Final(response))) => {
+            let status = response.status();
+            let document = json!({ "state": JobState::Done, "status": status.as_u16() });
+            (code_of(status), format!("done: {status}"), document)
+        }
+        Some(Err(error)) => {
+            let Some(state) = error.job_state() else {
+                return Err(Failure::of_call(error));
+            };
+            let line = match error.problem() {
+                Some(problem) => format!("{state}: {problem}"),
+                None => state.to_string(),
+            };
+            let document = json!({ "state": state, "problem": error.problem() });
+            (Code::HttpError, line, document)
+        }
+    };
+    let text = if status.json {
+        document.to_string()
+    } else {
+        line
+    };
+    Output::default().text(&text).await?;
+    Ok(code)
+}
+
+/// The server's own document, or one of the same members made from what its
+/// headers say.
+fn pending_document(update: &PollUpdate) -> Value {
+    match update.document() {
+        Some(document) => document.clone(),
+        None => json!({
+            "state": update.state().unwrap_or(JobState::Running),
+            "retry-after-ms": update.retry_after().map(|delay| delay.as_millis() as u64),
+            "progress": update.progress(),
+        }),
+    }
+}

@@ -1,0 +1,134 @@
+//! `-d`: the body of a submission, from the command line, files and standard
+//! input.
+
+use std::{
+    io::{self, Cursor},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncReadExt, stdin},
+};
+use tokio_util::io::ReaderStream;
+use tower::BoxError;
+
+use crate::exit::{Code, Failure, Unread};
+
+/// A body that is sent while it is read.
+pub(crate) type Streamed = UnsyncBoxBody<Bytes, BoxError>;
+
+/// A body that can be sent again.
+pub(crate) type Whole = Full<Bytes>;
+
+/// The longest body that is kept to be sent again: 64 MiB.
+const WHOLE_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// How much is read at once.
+const CHUNK: usize = 64 * 1024;
+
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A value of `-d`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Part {
+    Text(String),
+    File(PathBuf),
+    StandardInput,
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        Ok(match value.strip_prefix('@') {
+            None => Self::Text(value.to_owned()),
+            Some("-") => Self::StandardInput,
+            Some("") => return Err("`@` must be followed by a file name or `-`".to_owned()),
+            Some(file) => Self::File(file.into()),
+        })
+    }
+}
+
+/// The body made of `parts`, several of them joined by `&`, and its length
+/// where that is known.
+pub(crate) async fn streamed(parts: &[Part]) -> Result<(Streamed, Option<u64>), Failure> {
+    let (reader, length) = open(parts).await?;
+    let frames = ReaderStream::with_capacity(reader, CHUNK)
+        .map_ok(Frame::data)
+        .map_err(|error| Unread(error).into());
+    Ok((StreamBody::new(frames).boxed_unsync(), length))
+}
+
+/// As [`streamed`], read whole.
+///
+/// # Errors
+///
+/// Fails where it is longer than 64 MiB.
+pub(crate) async fn whole(parts: &[Part]) -> Result<Whole, Failure> {
+    let (reader, _) = open(parts).await?;
+    let mut bytes = Vec::new();
+    reader
+        .take(WHOLE_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(|error| Failure::new(Code::Read, "cannot read the body").with(error))?;
+    if bytes.len() as u64 > WHOLE_LIMIT {
+        let text = "with --idempotent the body is kept to be sent again and must not exceed 64 MiB";
+        return Err(Failure::new(Code::Usage, text));
+    }
+    Ok(Full::new(bytes.into()))
+}
+
+async fn open(parts: &[Part]) -> Result<(Reader, Option<u64>), Failure> {
+    let mut all: Reader = Box::new(tokio::io::empty());
+    let mut length = Some(0_u64);
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            all = Box::new(all.chain(Cursor::new("&")));
+            length = sum(length, Some(1));
+        }
+        let (reader, more) = open_part(part).await?;
+        all = Box::new(all.chain(reader));
+        length = sum(length, more);
+    }
+    Ok((all, length))
+}
+
+fn sum(length: Option<u64>, more: Option<u64>) -> Option<u64> {
+    length?.checked_add(more?)
+}
+
+async fn open_part(part: &Part) -> Result<(Reader, Option<u64>), Failure> {
+    match part {
+        Part::Text(text) => {
+            let text = Bytes::from(text.clone());
+            let length = text.len() as u64;
+            Ok((Box::new(Cursor::new(text)), Some(length)))
+        }
+        Part::StandardInput => Ok((Box::new(stdin()), None)),
+        Part::File(path) => open_file(path).await.map_err(|error| {
+            Failure::new(Code::Read, format!("cannot read {}", path.display())).with(error)
+        }),
+    }
+}
+
+async fn open_file(path: &Path) -> io::Result<(Reader, Option<u64>)> {
+    let file = File::open(path).await?;
+    let metadata = file.metadata().await?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        // A pipe or a device ends when it ends.
+        return Ok((Box::new(file), None));
+    }
+    // What a growing file has more than that is not sent.
+    let length = metadata.len();
+    Ok((Box::new(file.take(length)), Some(length)))
+}

@@ -1,0 +1,119 @@
+use http::{HeaderName, Uri};
+
+use super::*;
+
+fn line(text: &str) -> HeaderLine {
+    text.parse().unwrap()
+}
+
+#[test]
+fn header_lines_are_those_of_curl() {
+    assert_eq!(
+        line("X-Tenant:  seven "),
+        HeaderLine::Set(
+            HeaderName::from_static("x-tenant"),
+            HeaderValue::from_static("seven")
+        )
+    );
+    assert_eq!(line("Accept:"), HeaderLine::Remove(ACCEPT));
+    assert_eq!(
+        line("X-Empty;"),
+        HeaderLine::Set(
+            HeaderName::from_static("x-empty"),
+            HeaderValue::from_static("")
+        )
+    );
+    for text in ["", "X-Tenant", ": seven", "a b: c", "a: b\r\nc: d", ";"] {
+        assert!(text.parse::<HeaderLine>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn own_headers_stand_in_place_of_the_defaults_and_several_are_all_sent() {
+    let lines = [
+        line("Accept:"),
+        line("Content-Type: text/csv"),
+        line("X-Tag: a"),
+        line("X-Tag: b"),
+    ];
+    let headers = headers(&lines, Some("me:secret"), true);
+    assert!(!headers.contains_key(ACCEPT));
+    assert_eq!(headers[CONTENT_TYPE], "text/csv");
+    assert_eq!(headers[AUTHORIZATION], "Basic bWU6c2VjcmV0");
+    assert!(headers[AUTHORIZATION].is_sensitive());
+    assert_eq!(headers.get_all("x-tag").iter().count(), 2);
+}
+
+#[test]
+fn secrets_are_marked() {
+    for (text, is_secret) in [
+        ("Authorization: Bearer x", true),
+        ("X-Api-Key: x", true),
+        ("Idempotency-Key: x", false),
+        ("Accept: x", false),
+    ] {
+        let HeaderLine::Set(_, value) = line(text) else {
+            panic!("{text}");
+        };
+        assert_eq!(value.is_sensitive(), is_secret, "{text}");
+    }
+}
+
+#[test]
+fn urls_may_lack_a_scheme_and_have_a_user() {
+    for (url, uri, user) in [
+        ("example.com", "http://example.com/", None),
+        (
+            "localhost:3000/a?b=c#d",
+            "http://localhost:3000/a?b=c",
+            None,
+        ),
+        (
+            "https://example.com/a?u=http://b@c",
+            "https://example.com/a?u=http://b@c",
+            None,
+        ),
+        (
+            "example.com/?u=http://b",
+            "http://example.com/?u=http://b",
+            None,
+        ),
+        (
+            "http://me:p%40ss@example.com",
+            "http://example.com/",
+            Some("me:p@ss"),
+        ),
+        ("me:a@b@example.com", "http://example.com/", Some("me:a@b")),
+        ("http://[::1]:80/", "http://[::1]:80/", None),
+    ] {
+        let target: Target = url.parse().unwrap();
+        assert_eq!(target.uri, Uri::from_static(uri), "{url}");
+        assert_eq!(target.user.as_deref(), user, "{url}");
+        assert!(!format!("{target:?}").contains("p@ss"));
+    }
+}
+
+#[test]
+fn what_is_no_url_of_http_is_refused() {
+    for url in [
+        "",
+        "file:///etc/passwd",
+        "ftp://example.com",
+        "http://",
+        "http://:80",
+        "http://example.com:99999",
+        "http://exa mple.com",
+        "http://a%2Fb/",
+        "http://example.com/\r\nx",
+    ] {
+        assert!(url.parse::<Target>().is_err(), "{url:?}");
+    }
+}
+
+#[test]
+fn data_is_text_a_file_or_standard_input() {
+    assert_eq!("a=b".parse(), Ok(Part::Text("a=b".to_owned())));
+    assert_eq!("@a.json".parse(), Ok(Part::File("a.json".into())));
+    assert_eq!("@-".parse(), Ok(Part::StandardInput));
+    assert!("@".parse::<Part>().is_err());
+}
