@@ -199,7 +199,7 @@ where
 pub(crate) type Begun<S, B, R, P> = Result<BoxPolling<S, B, R, P>, Response<R>>;
 
 /// Whether the answer to a submission is worth a closer look.
-#[inline]
+#[inline(always)]
 fn is_looked_at<R, P>(response: &Response<R>, shared: &Shared<P>) -> bool {
     may_be_pending(response.status(), response.headers()) || !shared.config.dialects.is_empty()
 }

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, Version};
 use http_polling::JOB_STATUS;
 use tokio::time::Instant;
 
@@ -111,7 +111,8 @@ impl Submission {
 /// Whether an answer to a submission is worth a closer look. Says no to
 /// nearly everything that is not pending, at the price of one look at the
 /// names of its headers.
-#[inline]
+// Inlined by force, since the answer would have to be moved for a call.
+#[inline(always)]
 pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
     matches!(
         status,
@@ -122,17 +123,17 @@ pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
             | StatusCode::CREATED
-    ) || (!headers.is_empty() && headers.keys().any(|name| is_telling(name.as_str())))
+    ) || (!headers.is_empty() && are_telling(headers))
 }
 
-/// Whether a header of this name makes an answer of any status worth a closer
-/// look.
-#[inline]
-fn is_telling(name: &str) -> bool {
-    match name.len() {
+/// Whether there is a header that makes an answer of any status worth a
+/// closer look.
+fn are_telling(headers: &HeaderMap) -> bool {
+    let mut names = headers.keys().map(HeaderName::as_str);
+    names.any(|name| match name.len() {
         10 => name == JOB_STATUS.as_str(),
         18 => name == OPERATION_LOCATION.as_str(),
         20 => name == AZURE_ASYNC_OPERATION.as_str(),
         _ => false,
-    }
+    })
 }
