@@ -165,8 +165,7 @@ impl<'a> Answer<'a> {
     ///
     /// Fails as [`resolve`] does.
     pub fn resolve(&self, reference: &str) -> Result<Uri, DialectError> {
-        let reference =
-            HeaderValue::from_str(reference).map_err(|_| LocationError::Syntax)?;
+        let reference = HeaderValue::from_str(reference).map_err(|_| LocationError::Syntax)?;
         Ok(resolve(self.asked(), &reference)?)
     }
 
