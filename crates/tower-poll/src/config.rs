@@ -1,20 +1,31 @@
 //! What a layer was told, shared by every service and call made from it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use http::{HeaderName, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 use http_polling::RequestHead;
+use tower::{BoxError, retry::budget::TpsBudget};
 
-use crate::kept::may_be_kept;
+use crate::{dialect::Dialect, kept::may_be_kept, progress::PollUpdate};
 
 /// A predicate over submissions.
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
+
+/// Is told of every pending answer.
+type Observer = dyn Fn(&PollUpdate) + Send + Sync;
+
+/// Gives a new `Authorization` for a URL.
+type Refresh = dyn Fn(&Uri) -> Refreshing + Send + Sync;
+
+pub(crate) type Refreshing = Pin<Box<dyn Future<Output = Result<HeaderValue, BoxError>> + Send>>;
 
 /// The layer's settings and the policy that each call starts from.
 #[derive(Debug)]
 pub(crate) struct Shared<P> {
     pub(crate) config: Config,
     pub(crate) policy: P,
+    /// What all calls together may repeat of polls that failed.
+    pub(crate) budget: TpsBudget,
 }
 
 #[derive(Clone)]
@@ -27,6 +38,14 @@ pub(crate) struct Config {
     pub(crate) keep: Vec<HeaderName>,
     pub(crate) prefer_async: Option<Arc<Predicate>>,
     pub(crate) base_origin: Option<Uri>,
+    pub(crate) dialects: Vec<Arc<dyn Dialect>>,
+    pub(crate) observer: Option<Arc<Observer>>,
+    pub(crate) poll_retries: u32,
+    pub(crate) refresh: Option<Arc<Refresh>>,
+    pub(crate) idempotency_keys: bool,
+    pub(crate) prefer_wait: Option<Duration>,
+    pub(crate) long_poll: Option<Duration>,
+    pub(crate) not_found_grace: Duration,
 }
 
 impl Default for Config {
@@ -40,6 +59,14 @@ impl Default for Config {
             keep: Vec::new(),
             prefer_async: None,
             base_origin: None,
+            dialects: Vec::new(),
+            observer: None,
+            poll_retries: 5,
+            refresh: None,
+            idempotency_keys: false,
+            prefer_wait: None,
+            long_poll: None,
+            not_found_grace: Duration::ZERO,
         }
     }
 }
@@ -63,6 +90,14 @@ impl fmt::Debug for Config {
             .field("keep", &self.keep)
             .field("prefer_async", &self.prefer_async.is_some())
             .field("base_origin", &self.base_origin)
+            .field("dialects", &self.dialects)
+            .field("observer", &self.observer.is_some())
+            .field("poll_retries", &self.poll_retries)
+            .field("refresh", &self.refresh.is_some())
+            .field("idempotency_keys", &self.idempotency_keys)
+            .field("prefer_wait", &self.prefer_wait)
+            .field("long_poll", &self.long_poll)
+            .field("not_found_grace", &self.not_found_grace)
             .finish()
     }
 }

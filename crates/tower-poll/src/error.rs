@@ -2,6 +2,7 @@
 
 use std::{error, fmt, time::Duration};
 
+use http::StatusCode;
 use http_polling::{JobState, LocationError, Problem};
 use tower::BoxError;
 
@@ -41,6 +42,11 @@ enum Kind {
     ForeignLocation,
     BadLocation,
     Refused { is_cross_origin: bool },
+    BadAnswer,
+    Unauthorized,
+    Stopped,
+    NotCancelled(StatusCode),
+    UnknownDialect,
     Job(JobState),
 }
 
@@ -100,6 +106,33 @@ impl Error {
         Self::new(Kind::Refused { is_cross_origin }).with_source(refusal)
     }
 
+    /// A dialect could not read an answer.
+    pub(crate) fn bad_answer(source: impl Into<BoxError>) -> Self {
+        Self::new(Kind::BadAnswer).with_source(source)
+    }
+
+    /// 401 on a poll.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(Kind::Unauthorized)
+    }
+
+    /// There are no new credentials after a 401.
+    pub(crate) fn not_refreshed(source: impl Into<BoxError>) -> Self {
+        Self::new(Kind::Unauthorized).with_source(source)
+    }
+
+    pub(crate) fn stopped() -> Self {
+        Self::new(Kind::Stopped)
+    }
+
+    pub(crate) fn not_cancelled(status: StatusCode) -> Self {
+        Self::new(Kind::NotCancelled(status))
+    }
+
+    pub(crate) fn unknown_dialect() -> Self {
+        Self::new(Kind::UnknownDialect)
+    }
+
     pub(crate) fn job(state: JobState, problem: Option<Problem>) -> Self {
         let mut error = Self::new(Kind::Job(state));
         error.0.problem = problem;
@@ -146,6 +179,38 @@ impl Error {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self.0.kind, Kind::Refused { .. })
+    }
+
+    /// Whether an answer was not what its
+    /// [`Dialect`](crate::dialect::Dialect) has: no JSON, a member missing, a
+    /// body that broke off or is too long.
+    #[must_use]
+    pub fn is_bad_answer(&self) -> bool {
+        self.0.kind == Kind::BadAnswer
+    }
+
+    /// Whether a poll was answered with 401, and there is no
+    /// [new authorization](crate::PollLayer::refresh) or that was refused
+    /// too.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        self.0.kind == Kind::Unauthorized
+    }
+
+    /// Whether the caller did not want to wait any more
+    /// ([`Cancellation`](crate::Cancellation), [`DoNotWait`](crate::DoNotWait)).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.kind == Kind::Stopped
+    }
+
+    /// The status with which the server refused to cancel the job.
+    #[must_use]
+    pub fn refused_cancellation(&self) -> Option<StatusCode> {
+        match self.0.kind {
+            Kind::NotCancelled(status) => Some(status),
+            _ => None,
+        }
     }
 
     /// The state in which the job ended, if it ended without an answer of its
@@ -207,6 +272,13 @@ impl fmt::Display for Error {
             }
             Kind::BadLocation => f.write_str("the pending answer does not say where to poll"),
             Kind::Refused { .. } => f.write_str("the policy refused to poll"),
+            Kind::BadAnswer => f.write_str("an answer cannot be read"),
+            Kind::Unauthorized => f.write_str("a poll was refused for want of authorization"),
+            Kind::Stopped => f.write_str("the caller waits no more"),
+            Kind::NotCancelled(status) => {
+                write!(f, "the server did not cancel the job: {status}")
+            }
+            Kind::UnknownDialect => f.write_str("the job's API is of a dialect that is not known"),
             Kind::Job(state) => write!(f, "the job has no answer: {state}"),
         }
     }

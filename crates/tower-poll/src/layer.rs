@@ -1,14 +1,15 @@
 //! The layer and its settings.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use http::{HeaderName, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 use http_polling::RequestHead;
-use tower::Layer;
+use tower::{BoxError, Layer, retry::budget::TpsBudget};
 
 use crate::{
-    PollService, StandardPolicy,
+    CancelOnDropLayer, PollService, PollUpdate, StandardPolicy,
     config::{Config, Shared},
+    dialect::Dialect,
 };
 
 /// Makes a client follow pending answers until the final one is there.
@@ -153,6 +154,117 @@ impl<P> PollLayer<P> {
         self
     }
 
+    /// Sends every call with `Prefer: wait=N` (RFC 7240, section 4.3), in
+    /// whole seconds: how long the server may take before it makes a job of
+    /// it. Not sent by default.
+    pub fn prefer_wait(mut self, wait: Duration) -> Self {
+        self.config.prefer_wait = Some(wait);
+        self
+    }
+
+    /// Sends every poll with `Prefer: wait=N`, in whole seconds: the server
+    /// may hold it until the job ends, so that its end is seen at once. Not
+    /// sent by default.
+    ///
+    /// A server that says by `Preference-Applied` that it did is asked again
+    /// without its Retry-After, which is of no use then. A held poll that
+    /// somebody between cuts (after a second or more) counts as a poll like
+    /// others, and not as one that failed. Choose less than the time after
+    /// which proxies on the way give up, often 30 or 60 s.
+    pub fn long_poll(mut self, wait: Duration) -> Self {
+        self.config.long_poll = Some(wait);
+        self
+    }
+
+    /// How many polls in a row are repeated that failed: by an error of the
+    /// service beneath, or by 408, 429, 500, 502, 503 or 504 without
+    /// `Job-Status`. 5 by default; 0 repeats none.
+    ///
+    /// They are repeated after the answer's Retry-After, else with the
+    /// policy's backoff, and count as polls. Over all calls of a layer, no
+    /// more than a fifth of the polls and ten a second are repeats
+    /// ([`TpsBudget`](tower::retry::budget::TpsBudget)). When there are no
+    /// more, the error or the last answer is passed up, with the
+    /// [`PendingJob`](crate::PendingJob) in it or its extensions.
+    ///
+    /// An answer of 429 or 503 with Retry-After is pending, and does not
+    /// count. The submission is not repeated by this: see
+    /// `Resubmit`.
+    pub fn poll_retries(mut self, poll_retries: u32) -> Self {
+        self.config.poll_retries = poll_retries;
+        self
+    }
+
+    /// For how long after the submission a poll that is answered with 404 is
+    /// repeated, with the policy's delays. Zero by default. For servers whose
+    /// nodes learn of a new job one after the other.
+    pub fn not_found_grace(mut self, grace: Duration) -> Self {
+        self.config.not_found_grace = grace;
+        self
+    }
+
+    /// Adds an `Idempotency-Key` of its own, 122 random bits, to submissions
+    /// of unsafe methods that have none
+    /// (draft-ietf-httpapi-idempotency-key-header). Off by default.
+    ///
+    /// To a server that knows keys, a submission can then be repeated without
+    /// the work being done twice: put `Resubmit` beneath.
+    pub fn idempotency_keys(mut self, idempotency_keys: bool) -> Self {
+        self.config.idempotency_keys = idempotency_keys;
+        self
+    }
+
+    /// How to get a new `Authorization` for a URL, when a poll is answered
+    /// with 401. Asked once per call, and only while all polls went to the
+    /// submission's origin. None by default.
+    ///
+    /// The poll is repeated with the value, as are those after it. If that is
+    /// answered with 401 too, the call ends with an error
+    /// ([`is_unauthorized`](crate::Error::is_unauthorized)) that has the
+    /// pending job, as it does at once without this.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use tower_poll::PollLayer;
+    ///
+    /// async fn new_token() -> Result<String, std::io::Error> {
+    ///     Ok("0123".to_owned())
+    /// }
+    ///
+    /// let layer = PollLayer::new().refresh(|_| async {
+    ///     let value = format!("Bearer {}", new_token().await?);
+    ///     Ok(HeaderValue::try_from(value)?)
+    /// });
+    /// ```
+    pub fn refresh<F, R>(mut self, refresh: F) -> Self
+    where
+        F: Fn(&Uri) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<HeaderValue, BoxError>> + Send + 'static,
+    {
+        self.config.refresh = Some(Arc::new(move |url| Box::pin(refresh(url))));
+        self
+    }
+
+    /// Has `observer` called with every pending answer of every call, once
+    /// its body has been read (up to the [limit](Self::drain_limit)) or the
+    /// next poll is due. None by default. To be quick: the call waits for it.
+    ///
+    /// A single call can be watched by a
+    /// [`PollProgress`](crate::PollProgress).
+    pub fn observe(mut self, observer: impl Fn(&PollUpdate) + Send + Sync + 'static) -> Self {
+        self.config.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Adds a dialect, which is asked before the built-in ones and after
+    /// those that were added before. None by default.
+    ///
+    /// Once there is one, the head of every answer is shown to it.
+    pub fn dialect(mut self, dialect: impl Dialect + 'static) -> Self {
+        self.config.dialects.push(Arc::new(dialect));
+        self
+    }
+
     /// Where requests with a path-only URI go. Scheme, host and port count.
     ///
     /// gRPC clients send such requests, and their channel fills in the rest.
@@ -165,6 +277,17 @@ impl<P> PollLayer<P> {
     }
 }
 
+impl<P> PollLayer<P> {
+    /// This layer, with jobs cancelled when their calls are dropped.
+    ///
+    /// A future that is dropped while it polls then leaves a task behind that
+    /// sends DELETE to the job's URL. Without this, dropping it leaves the job
+    /// alone.
+    pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
+        CancelOnDropLayer::new(self)
+    }
+}
+
 impl<S, P: Clone> Layer<S> for PollLayer<P> {
     type Service = PollService<S, P>;
 
@@ -172,6 +295,7 @@ impl<S, P: Clone> Layer<S> for PollLayer<P> {
         let shared = Shared {
             config: self.config.clone(),
             policy: self.policy.clone(),
+            budget: TpsBudget::default(),
         };
         PollService::new(inner, Arc::new(shared))
     }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod caller;
+mod cancel_on_drop;
 mod clock;
 mod config;
 mod cookies;
@@ -8,12 +10,15 @@ pub mod dialect;
 mod drain;
 mod error;
 mod future;
+mod idempotency;
+mod job;
 mod kept;
 mod layer;
 mod pending_job;
 pub mod policy;
 mod polling;
 mod prefer_async;
+mod progress;
 mod redact;
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
@@ -25,10 +30,14 @@ mod submission;
 /// The words of the protocol: job states, problem documents and the like.
 pub use http_polling;
 
+pub use caller::{Cancellation, DoNotWait};
+pub use cancel_on_drop::{CancelOnDrop, CancelOnDropFuture, CancelOnDropLayer};
 pub use error::Error;
 pub use future::PollFuture;
+pub use job::{Job, Submitted, Update};
 pub use layer::PollLayer;
 pub use pending_job::PendingJob;
 pub use policy::{Hop, PollPolicy, PollPolicyExt, Refusal, StandardPolicy};
 pub use prefer_async::PreferAsync;
+pub use progress::{PollProgress, PollUpdate};
 pub use service::PollService;

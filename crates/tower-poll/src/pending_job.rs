@@ -1,18 +1,30 @@
 //! A job that was accepted and is not, or not yet, waited for.
 
-use std::{fmt, time::Duration};
+mod wire;
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use http::{Method, Uri};
 use http_polling::JobState;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::redact::Redacted;
+use self::wire::Wire;
+use crate::{dialect::Spoken, redact::Redacted};
 
 /// Where an accepted job can be asked for.
 ///
 /// An [`Error`](crate::Error) carries it when the layer stops polling while
 /// the job may well go on: at the deadline, at the limit of polls, when a
-/// poll could not be made. The job's URL may be all that is needed to read
-/// its result, so that `Debug` shows little of it.
+/// poll could not be made. [`PollService::submit`](crate::PollService::submit)
+/// and [`DoNotWait`](crate::DoNotWait) give it at once.
+///
+/// It can be stored and [resumed](crate::PollService::resume) by another
+/// process: its serde form is an object that has a `version` and no
+/// credentials. The job's URL may be all that is needed to read its result,
+/// so that it should be kept like a password, and `Debug` shows little of it.
 ///
 /// ```no_run
 /// # async fn example(result: Result<(), tower_poll::Error>) {
@@ -31,7 +43,13 @@ pub struct PendingJob {
     pub(crate) polls: u32,
     pub(crate) elapsed: Duration,
     pub(crate) retry_after: Option<Duration>,
+    /// When the next poll is due.
+    pub(crate) due: Option<SystemTime>,
     pub(crate) state: Option<JobState>,
+    /// Credentials have been dropped on the way, for good.
+    pub(crate) crossed: bool,
+    /// The dialect of the job's API by name, if it has one.
+    pub(crate) dialect: Option<Box<(String, Spoken)>>,
 }
 
 impl PendingJob {
@@ -48,13 +66,14 @@ impl PendingJob {
         &self.method
     }
 
-    /// How many polls were sent.
+    /// How many polls were sent, by all processes together.
     #[must_use]
     pub fn polls(&self) -> u32 {
         self.polls
     }
 
-    /// How much time passed since the submission was sent.
+    /// How much time passed since the submission was sent. Where the job was
+    /// resumed, the time between the processes does not count.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.elapsed
@@ -66,10 +85,31 @@ impl PendingJob {
         self.retry_after
     }
 
+    /// When the next poll is due.
+    #[must_use]
+    pub fn due(&self) -> Option<SystemTime> {
+        self.due
+    }
+
     /// Where the job stood at the last pending answer, if the server said so.
     #[must_use]
     pub fn state(&self) -> Option<JobState> {
         self.state
+    }
+}
+
+impl Serialize for PendingJob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PendingJob {
+    /// Fails for a version that this build does not know, and for URLs that
+    /// could not be polled.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(deserializer)?;
+        wire.try_into().map_err(serde::de::Error::custom)
     }
 }
 
@@ -83,6 +123,6 @@ impl fmt::Debug for PendingJob {
             .field("elapsed", &self.elapsed)
             .field("retry_after", &self.retry_after)
             .field("state", &self.state)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -8,16 +8,19 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode, response::Parts};
 use http_body::Body;
-use http_polling::{JobState, Pending, Problem, is_problem_json};
+use http_polling::{JobState, Problem, is_problem_json};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{BoxError, Service, util::Oneshot};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    Error, PollPolicy,
+    Error, PendingJob, PollPolicy, PollUpdate,
+    caller::Stop,
+    config::Refreshing,
+    dialect::{DialectError, Interim},
     drain::{is_worth_draining, poll_collect, poll_drain},
     redact::Redacted,
     session::{Session, Verdict},
@@ -38,6 +41,8 @@ pin_project! {
         service: S,
         session: Session<P>,
         span: Span,
+        // Somebody wants every pending answer.
+        stepwise: bool,
         // The only timer of the call: made when something is first waited
         // for, and set anew for all that comes after.
         #[pin]
@@ -49,16 +54,19 @@ pin_project! {
 
 pin_project! {
     #[project = PhaseProj]
+    #[project_replace = PhaseOwned]
     enum Phase<S, B, R>
     where
         S: Service<Request<B>>,
     {
-        // Until the next poll is due, the pending answer's body is read and
-        // thrown away.
+        // Until the next poll is due, the pending answer's body is read.
         Waiting {
             #[pin]
             body: Option<R>,
             left: usize,
+            // What was read of it, until it is told to whoever watches;
+            // `None` if nobody does.
+            text: Option<Vec<u8>>,
             // `None`: due at once.
             due: Option<Instant>,
             answered: Instant,
@@ -67,16 +75,44 @@ pin_project! {
             #[pin]
             future: Oneshot<S, Request<B>>,
         },
-        // The job ended without an answer of its own.
+        // The head did not tell what the answer means.
         Reading {
+            parts: Option<Box<Parts>>,
+            #[pin]
+            body: R,
+            text: Vec<u8>,
+            left: usize,
+            answered: Instant,
+        },
+        // The job ended without an answer of its own.
+        Ended {
             #[pin]
             body: R,
             text: Vec<u8>,
             left: usize,
             state: JobState,
         },
+        // New credentials are on the way.
+        Refreshing {
+            future: Refreshing,
+            headers: HeaderMap,
+        },
+        // The job is being cancelled.
+        Cancelling {
+            #[pin]
+            future: Oneshot<S, Request<B>>,
+        },
     }
 }
+
+/// How far a call has come.
+pub(crate) enum Event<R> {
+    /// A pending answer has been read.
+    Pending(PollUpdate),
+    Final(Response<R>),
+}
+
+type Output<T> = Poll<Result<T, Error>>;
 
 impl<S, B, R, P> Polling<S, B, R, P>
 where
@@ -86,7 +122,7 @@ where
     R: Body,
     P: PollPolicy,
 {
-    /// To be given the pending answer to the submission next, which came at
+    /// To be given the answer to the submission next, which came at
     /// `answered`.
     #[inline]
     pub(crate) fn new(service: S, session: Session<P>, answered: Instant) -> Self {
@@ -104,45 +140,171 @@ where
                 span
             },
             session,
+            stepwise: false,
             timer: None,
             phase: Phase::Waiting {
                 body: None,
                 left: 0,
+                text: None,
                 due: None,
                 answered,
             },
         }
     }
 
+    /// Goes on with a job that was accepted before.
+    pub(crate) fn resume(
+        self: Pin<&mut Self>,
+        interim: Interim,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.pend(interim, StatusCode::SEE_OTHER, HeaderMap::new(), None, now)
+    }
+
+    /// Has the pending answers from now on told by
+    /// [`poll_event`](Self::poll_event).
+    pub(crate) fn step(self: Pin<&mut Self>) {
+        *self.project().stepwise = true;
+    }
+
+    /// Has the pending answer that is there told too.
+    pub(crate) fn tell(self: Pin<&mut Self>) {
+        if let PhaseProj::Waiting { text, .. } = self.project().phase.project() {
+            text.get_or_insert_default();
+        }
+    }
+
+    /// Makes the next poll due at once, and has nothing told before.
+    pub(crate) fn hasten(self: Pin<&mut Self>) {
+        if let PhaseProj::Waiting {
+            mut body,
+            text,
+            due,
+            ..
+        } = self.project().phase.project()
+        {
+            body.set(None);
+            *text = None;
+            *due = None;
+        }
+    }
+
+    /// Whether the last answer was pending, and the next poll is not sent.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
+    }
+
+    /// The request that cancels the job, and the service to send it through.
+    pub(crate) fn cancellation(&self) -> (S, Request<B>) {
+        let request = self.session.cancel(Instant::now());
+        (self.service.clone(), request)
+    }
+
     /// Goes on with a pending answer, which came at `answered`.
     pub(crate) fn pend(
         self: Pin<&mut Self>,
-        pending: Pending,
-        response: Response<R>,
+        interim: Interim,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Option<R>,
         answered: Instant,
     ) -> Result<(), Error> {
         let mut this = self.project();
-        let (parts, body) = response.into_parts();
         let entered = this.span.enter();
-        let delay = this
-            .session
-            .next(pending, parts.status, parts.headers, answered)?;
+        let delay = this.session.next(interim, status, headers, answered)?;
         drop(entered);
         let limit = this.session.config().drain_limit;
+        let is_watched = *this.stepwise || this.session.is_watched();
         this.phase.set(Phase::Waiting {
-            body: is_worth_draining(&body, limit).then_some(body),
+            body: body.filter(|body| is_worth_draining(body, limit)),
             left: limit,
+            text: is_watched.then(Vec::new),
             due: (!delay.is_zero()).then(|| answered + delay),
             answered,
         });
         Ok(())
     }
 
-    /// Gives the final response. Must not be called again after that.
-    pub(crate) fn poll(
+    /// Reads the body of an answer that came at `answered`, to know what it
+    /// means.
+    pub(crate) fn read_body(self: Pin<&mut Self>, response: Response<R>, answered: Instant) {
+        let (parts, body) = response.into_parts();
+        let mut this = self.project();
+        let left = this.session.config().drain_limit;
+        this.phase.set(Phase::Reading {
+            parts: Some(Box::new(parts)),
+            body,
+            text: Vec::new(),
+            left,
+            answered,
+        });
+    }
+
+    /// Takes an answer in, whatever it means. Gives the final one back.
+    pub(crate) fn take(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<R>, Error>> {
+        verdict: Verdict,
+        mut response: Response<R>,
+        now: Instant,
+    ) -> Result<Option<Response<R>>, Error> {
+        let mut this = self.as_mut().project();
+        match verdict {
+            Verdict::Pending(interim) => {
+                let (parts, body) = response.into_parts();
+                self.pend(interim, parts.status, parts.headers, Some(body), now)?;
+            }
+            Verdict::NeedsBody => self.read_body(response, now),
+            Verdict::Final | Verdict::FinalAs(_) => {
+                if let Verdict::FinalAs(status) = verdict {
+                    *response.status_mut() = status;
+                }
+                let is_failure = this.session.retries() > 0;
+                if (this.session.config().attach_job || is_failure)
+                    && let Some(job) = this.session.job(now)
+                {
+                    response.extensions_mut().insert(job);
+                }
+                return Ok(Some(response));
+            }
+            Verdict::Ended(state, None) if is_problem_json(response.headers()) => {
+                this.phase.set(Phase::Ended {
+                    body: response.into_body(),
+                    text: Vec::new(),
+                    left: PROBLEM_LIMIT,
+                    state,
+                });
+            }
+            Verdict::Ended(state, problem) => {
+                return Err(Error::job(state, problem.map(|problem| *problem)));
+            }
+            Verdict::Unauthorized => {
+                let Some(future) = this.session.refresh() else {
+                    return Err(Error::unauthorized().with_pending_job(this.session.job(now)));
+                };
+                let headers = std::mem::take(response.headers_mut());
+                this.phase.set(Phase::Refreshing { future, headers });
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives the final response. Must not be called again after that.
+    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Response<R>> {
+        loop {
+            if let Event::Final(response) = ready!(self.as_mut().poll_event(cx))? {
+                return Poll::Ready(Ok(response));
+            }
+        }
+    }
+
+    /// Goes on until a pending answer has been read, if that is wanted, or
+    /// the final one is there. Must not be called again after that.
+    pub(crate) fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Event<R>> {
+        if let Some(caller) = &mut self.as_mut().project().session.caller
+            && let Poll::Ready(stop) = caller.poll_stop(cx)
+        {
+            self.as_mut().stop(stop)?;
+        }
         loop {
             let mut this = self.as_mut().project();
             let entered = this.span.enter();
@@ -150,20 +312,38 @@ where
                 PhaseProj::Waiting {
                     mut body,
                     left,
+                    text,
                     due,
                     answered,
                 } => {
-                    if let Some(body) = body.as_mut().as_pin_mut()
-                        && poll_drain(body, left, cx).is_pending()
-                    {
+                    let read = match (body.as_mut().as_pin_mut(), text.as_mut()) {
+                        (None, _) => Poll::Ready(()),
+                        (Some(body), None) => poll_drain(body, left, cx),
+                        (Some(body), Some(text)) => {
+                            poll_collect(body, text, left, cx).map(|is_whole| {
+                                if !is_whole {
+                                    text.clear();
+                                }
+                            })
+                        }
+                    };
+                    if read.is_pending() {
                         let latest = *answered + DRAIN_TIME;
                         let end = due.map_or(latest, |due| due.max(latest));
                         ready!(poll_timer(this.timer.as_mut(), end, cx));
-                    } else {
-                        body.set(None);
-                        if let Some(due) = *due {
-                            ready!(poll_timer(this.timer.as_mut(), due, cx));
+                        text.as_mut().map(Vec::clear);
+                    }
+                    body.set(None);
+                    if let Some(text) = text.take()
+                        && let Some(update) = this.session.update(&text, Instant::now())
+                    {
+                        this.session.tell(&update);
+                        if *this.stepwise {
+                            return Poll::Ready(Ok(Event::Pending(update)));
                         }
+                    }
+                    if let Some(due) = *due {
+                        ready!(poll_timer(this.timer.as_mut(), due, cx));
                     }
                     let request = this.session.poll(Instant::now());
                     this.span.record("polls", this.session.polls());
@@ -177,36 +357,61 @@ where
                         return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
                     };
                     let now = Instant::now();
-                    let mut response = answer.map_err(|error| {
-                        Error::poll(error).with_pending_job(this.session.job(now))
-                    })?;
-                    match this.session.read(&response, now)? {
-                        Verdict::Pending(pending) => {
+                    let response = match answer {
+                        Ok(response) => response,
+                        Err(error) => {
+                            let error = error.into();
+                            let Some(interim) = this.session.repeat(None, now) else {
+                                let job = this.session.job(now);
+                                return Poll::Ready(Err(Error::poll(error).with_pending_job(job)));
+                            };
+                            tracing::debug!(%error, "a poll failed and is repeated");
                             drop(entered);
-                            self.as_mut().pend(pending, response, now)?;
+                            let status = StatusCode::BAD_GATEWAY;
+                            self.as_mut()
+                                .pend(interim, status, HeaderMap::new(), None, now)?;
+                            continue;
                         }
-                        Verdict::Final => {
-                            if this.session.config().attach_job
-                                && let Some(job) = this.session.job(now)
-                            {
-                                response.extensions_mut().insert(job);
-                            }
-                            return Poll::Ready(Ok(response));
-                        }
-                        Verdict::Ended(state) if is_problem_json(response.headers()) => {
-                            this.phase.set(Phase::Reading {
-                                body: response.into_body(),
-                                text: Vec::new(),
-                                left: PROBLEM_LIMIT,
-                                state,
-                            });
-                        }
-                        Verdict::Ended(state) => {
-                            return Poll::Ready(Err(Error::job(state, None)));
-                        }
+                    };
+                    let verdict = this
+                        .session
+                        .read(response.status(), response.headers(), now)?;
+                    drop(entered);
+                    if let Some(response) = self.as_mut().take(verdict, response, now)? {
+                        return Poll::Ready(Ok(Event::Final(response)));
                     }
                 }
                 PhaseProj::Reading {
+                    parts,
+                    body,
+                    text,
+                    left,
+                    answered,
+                } => {
+                    let is_whole = match poll_collect(body, text, left, cx) {
+                        Poll::Ready(is_whole) => is_whole,
+                        Poll::Pending => {
+                            ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
+                            false
+                        }
+                    };
+                    let now = Instant::now();
+                    let Some(parts) = parts.take().filter(|_| is_whole) else {
+                        let job = this.session.job(now);
+                        let error = Error::bad_answer(DialectError::body());
+                        return Poll::Ready(Err(error.with_pending_job(job)));
+                    };
+                    let (text, answered) = (std::mem::take(text), *answered);
+                    let verdict = this.session.read_in_dialect(
+                        parts.status,
+                        &parts.headers,
+                        Some(&text),
+                        now,
+                    )?;
+                    drop(entered);
+                    self.as_mut().take_read(verdict, *parts, text, answered)?;
+                }
+                PhaseProj::Ended {
                     body,
                     text,
                     left,
@@ -222,8 +427,91 @@ where
                     };
                     return Poll::Ready(Err(Error::job(*state, problem)));
                 }
+                PhaseProj::Refreshing { future, headers } => {
+                    let Poll::Ready(fresh) = future.as_mut().poll(cx) else {
+                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
+                        let job = this.session.job(Instant::now());
+                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                    };
+                    let now = Instant::now();
+                    let fresh = fresh.map_err(|error| {
+                        Error::not_refreshed(error).with_pending_job(this.session.job(now))
+                    })?;
+                    this.session.authorize(&fresh);
+                    let interim = this.session.once_authorized();
+                    let headers = std::mem::take(headers);
+                    drop(entered);
+                    let status = StatusCode::UNAUTHORIZED;
+                    self.as_mut().pend(interim, status, headers, None, now)?;
+                }
+                PhaseProj::Cancelling { future } => {
+                    let Poll::Ready(answer) = future.poll(cx) else {
+                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
+                        let job = this.session.job(Instant::now());
+                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                    };
+                    let job = this.session.job(Instant::now());
+                    return Poll::Ready(Err(match answer {
+                        Err(error) => Error::poll(error).with_pending_job(job),
+                        Ok(response) if response.status().is_success() => {
+                            Error::job(JobState::Cancelled, None)
+                        }
+                        Ok(response) => {
+                            Error::not_cancelled(response.status()).with_pending_job(job)
+                        }
+                    }));
+                }
             }
         }
+    }
+
+    /// Goes on with an answer whose body has been read as `text`.
+    fn take_read(
+        mut self: Pin<&mut Self>,
+        verdict: Verdict,
+        parts: Parts,
+        text: Vec<u8>,
+        answered: Instant,
+    ) -> Result<(), Error> {
+        match verdict {
+            Verdict::Pending(interim) => {
+                let (status, headers) = (parts.status, parts.headers);
+                self.as_mut()
+                    .pend(interim, status, headers, None, answered)?;
+                if let PhaseProj::Waiting {
+                    text: Some(told), ..
+                } = self.project().phase.project()
+                {
+                    *told = text;
+                }
+                Ok(())
+            }
+            Verdict::Ended(state, problem) => {
+                Err(Error::job(state, problem.map(|problem| *problem)))
+            }
+            _ => unreachable!("an answer whose body is gone is not final"),
+        }
+    }
+
+    /// Does what a cancelled token asks for.
+    fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
+        match stop {
+            Stop::Waiting => {
+                let job = self.session.job(Instant::now());
+                Err(Error::stopped().with_pending_job(job))
+            }
+            Stop::Job => {
+                let (service, request) = self.cancellation();
+                let future = Oneshot::new(service, request);
+                self.project().phase.set(Phase::Cancelling { future });
+                Ok(())
+            }
+        }
+    }
+
+    /// The job as it is now.
+    pub(crate) fn job(&self) -> Option<PendingJob> {
+        self.session.job(Instant::now())
     }
 }
 

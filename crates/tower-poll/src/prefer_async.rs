@@ -23,16 +23,27 @@ use crate::config::Config;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PreferAsync;
 
-/// Adds the preference to a request that is to have it and has it not yet.
+/// Adds the preferences to a request that is to have them and has them not
+/// yet.
 pub(crate) fn ask<B>(request: &mut Request<B>, config: &Config) {
     let wanted = request.extensions().get::<PreferAsync>().is_some()
         || config
             .prefer_async
             .as_ref()
             .is_some_and(|asks| asks(RequestHead::of(request)));
-    if wanted && !Prefer::from_headers(request.headers()).respond_async() {
-        Prefer::new()
-            .with_respond_async()
-            .append_to(request.headers_mut());
+    let wait = config.prefer_wait;
+    if !wanted && wait.is_none() {
+        return;
     }
+    let asked = Prefer::from_headers(request.headers());
+    let mut prefer = Prefer::new();
+    if wanted && !asked.respond_async() {
+        prefer = prefer.with_respond_async();
+    }
+    if let Some(wait) = wait
+        && asked.wait().is_none()
+    {
+        prefer = prefer.with_wait(wait);
+    }
+    prefer.append_to(request.headers_mut());
 }

@@ -1,18 +1,20 @@
 //! The service.
 
 use std::{
+    future::poll_fn,
     mem,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tower::{BoxError, Service};
 
 use crate::{
-    Error, PollFuture, PollPolicy, StandardPolicy, config::Shared, prefer_async,
-    submission::Submission,
+    Error, Job, PendingJob, PollFuture, PollPolicy, StandardPolicy, Submitted, config::Shared,
+    idempotency, prefer_async, submission::Submission,
 };
 
 /// A client that follows pending answers. Made by
@@ -76,6 +78,108 @@ impl<S: Clone, P> Clone for PollService<S, P> {
     }
 }
 
+impl<S, P> PollService<S, P> {
+    /// Sends a request and does not wait for the job that may come of it.
+    ///
+    /// Waits until the service beneath is ready, and until the submission is
+    /// answered. Dropping the future before drops the submission.
+    ///
+    /// # Errors
+    ///
+    /// Fails as a call does up to its first pending answer.
+    ///
+    /// ```
+    /// use tower::Layer;
+    /// use tower_poll::{PollLayer, Submitted};
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Empty;
+    /// # use bytes::Bytes;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # });
+    ///
+    /// let mut service = PollLayer::new().layer(client);
+    /// let request = Request::post("https://example.com/report").body(Empty::<Bytes>::new())?;
+    /// match service.submit(request).await? {
+    ///     Submitted::Final(response) => println!("{}", response.status()),
+    ///     Submitted::Pending(job) => println!("{}", serde_json::to_string(&job.pending())?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn submit<B, R>(
+        &mut self,
+        request: Request<B>,
+    ) -> Result<Submitted<S, B, R, P>, Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S::Error: Into<BoxError>,
+        B: Default,
+        R: Body,
+        P: PollPolicy + Clone,
+    {
+        let ready = poll_fn(|cx| self.inner.poll_ready(cx)).await;
+        ready.map_err(Error::service)?;
+        let mut future = pin!(self.call(request));
+        match poll_fn(|cx| future.as_mut().poll_begun(cx)).await? {
+            Err(response) => Ok(Submitted::Final(response)),
+            Ok(polling) => Job::begin(polling).await,
+        }
+    }
+
+    /// Goes on with a job that was accepted before, maybe by another process.
+    ///
+    /// `headers` are those that the submission had, or would have: what is
+    /// [kept](crate::PollLayer) of them is sent with the polls, and credentials only
+    /// to the origin of the submission. The deadline and the limit of polls
+    /// begin anew.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the policy refuses to poll the job's URL, and if its API is of
+    /// a [`Dialect`](crate::dialect::Dialect) that this layer does not have.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+    /// use tower::Layer;
+    /// use tower_poll::{PendingJob, PollLayer};
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Empty;
+    /// # use bytes::Bytes;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # });
+    ///
+    /// let stored = r#"{"version":1,"url":"https://example.com/work/7","origin":"https://example.com/"}"#;
+    /// let job: PendingJob = serde_json::from_str(stored)?;
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
+    ///
+    /// let service = PollLayer::new().layer(client);
+    /// let response = service.resume(&job, &headers)?.wait().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resume<B, R>(
+        &self,
+        job: &PendingJob,
+        headers: &HeaderMap,
+    ) -> Result<Job<S, B, R, P>, Error>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        S::Error: Into<BoxError>,
+        B: Default,
+        R: Body,
+        P: PollPolicy + Clone,
+    {
+        Job::resume(self.inner.clone(), Arc::clone(&self.shared), job, headers)
+    }
+}
+
 impl<S, P, B, R> Service<Request<B>> for PollService<S, P>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
@@ -97,8 +201,11 @@ where
         let mut service = mem::replace(&mut self.inner, clone);
         let shared = Arc::clone(&self.shared);
         prefer_async::ask(&mut request, &shared.config);
+        if shared.config.idempotency_keys {
+            idempotency::add_key(&mut request);
+        }
         PollFuture::new(
-            Submission::keep(&request, &shared.config),
+            Submission::keep(&mut request, &shared.config),
             service.call(request),
             service,
             shared,

@@ -1,24 +1,31 @@
 //! The state of polling that is not a future: where, when, with what.
 
+mod reading;
+
 use std::{sync::Arc, time::Duration};
 
 use http::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version,
     header::SET_COOKIE,
     uri::{Parts, PathAndQuery},
 };
-use http_polling::{Exchange, JobState, Pending, Reading, is_grpc, same_origin};
+use http_polling::{JobState, Prefer, Progress, StatusDocument, same_origin};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Hop, PendingJob, PollPolicy,
+    Error, Hop, PendingJob, PollPolicy, PollUpdate,
+    caller::Caller,
     clock::Clock,
-    config::{Config, Shared},
+    config::{Config, Refreshing, Shared},
     cookies::Jar,
+    dialect::{Chosen, Interim, Spoken},
     kept::KeptHeaders,
+    progress::X_PROGRESS,
     redact::Redacted,
     submission::Sent,
 };
+
+pub(crate) use self::reading::Verdict;
 
 /// Farther off than any timer goes. No deadline is later.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
@@ -34,10 +41,19 @@ pub(crate) struct Session<P> {
     jar: Jar,
     course: Course,
     /// The pending answer that makes a poll necessary, until that is sent.
-    answer: Option<Answer>,
+    answer: Option<Announcement>,
     /// What the last pending answer said, if the job was accepted.
     told: Option<Told>,
     clock: Clock,
+    /// How many polls have failed in a row.
+    retries: u32,
+    /// A new `Authorization` has been asked for.
+    refreshed: bool,
+    /// Credentials were dropped on the way.
+    crossed: bool,
+    /// How this API says what status and headers do not.
+    spoken: Option<Box<(Chosen, Spoken)>>,
+    pub(crate) caller: Option<Box<Caller>>,
 }
 
 /// How far a call has come.
@@ -50,14 +66,21 @@ struct Course {
     polls: u32,
     sent: Instant,
     limit: Duration,
+    /// When the last poll was sent.
+    polled: Instant,
+    /// What another process did before this one.
+    before: Before,
 }
 
 /// A pending answer, without its body.
 #[derive(Debug)]
-struct Answer {
+struct Announcement {
     to: Uri,
     status: StatusCode,
     headers: HeaderMap,
+    progress: Option<Progress>,
+    /// When the poll is due.
+    due: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,15 +89,11 @@ struct Told {
     state: Option<JobState>,
 }
 
-/// What the answer to a poll means.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    /// There will be another poll.
-    Pending(Pending),
-    /// To be passed up as it is.
-    Final,
-    /// The job has ended and has no answer of its own.
-    Ended(JobState),
+/// Polls and time of a job before it was resumed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    polls: u32,
+    elapsed: Duration,
 }
 
 impl<P> Session<P> {
@@ -100,10 +119,17 @@ impl<P> Session<P> {
                 polls: 0,
                 sent: sent.at,
                 limit: limit.min(FAR),
+                polled: sent.at,
+                before: Before::default(),
             },
             answer: None,
             told: None,
             clock,
+            retries: 0,
+            refreshed: false,
+            crossed: false,
+            spoken: None,
+            caller: sent.caller,
         }
     }
 
@@ -123,50 +149,20 @@ impl<P> Session<P> {
         self.course.polls
     }
 
-    /// What the answer to the last poll means.
-    pub(crate) fn read<R>(&self, response: &Response<R>, now: Instant) -> Result<Verdict, Error> {
-        let (status, headers) = (response.status(), response.headers());
-        let state = match JobState::from_headers(headers) {
-            Some(state) if state.is_final() => state,
-            None if !may_be_pending(status) => match status {
-                // There is no such resource, so that it cannot have the
-                // answer to what was asked for at another one.
-                StatusCode::NOT_FOUND => JobState::Unknown,
-                StatusCode::GONE => JobState::Expired,
-                _ => return Ok(Verdict::Final),
-            },
-            _ => return self.read_closely(status, headers, now),
-        };
-        // A gRPC answer tells its failure in its own way (trailers-only).
-        if state == JobState::Done || is_grpc(headers) {
-            return Ok(Verdict::Final);
-        }
-        Ok(Verdict::Ended(state))
+    /// Has the answers read by a dialect.
+    pub(crate) fn speak(&mut self, dialect: Chosen, spoken: Spoken) {
+        self.spoken = Some(Box::new((dialect, spoken)));
     }
 
-    fn read_closely(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-        now: Instant,
-    ) -> Result<Verdict, Error> {
-        let exchange = Exchange {
-            method: &self.method,
-            uri: &self.course.asked,
-            polling: true,
-        };
-        match exchange.read(status, headers, self.clock.wall(now)) {
-            Ok(Reading::Pending(pending)) => Ok(Verdict::Pending(pending)),
-            Ok(_) => Ok(Verdict::Final),
-            Err(error) => Err(Error::bad_location(error).with_pending_job(self.job(now))),
-        }
+    pub(crate) fn retries(&self) -> u32 {
+        self.retries
     }
 
     /// Takes in a pending answer that came at `now`. Gives the delay before
     /// the next poll, or the reason why there is none.
     pub(crate) fn next(
         &mut self,
-        pending: Pending,
+        interim: Interim,
         status: StatusCode,
         headers: HeaderMap,
         now: Instant,
@@ -179,17 +175,19 @@ impl<P> Session<P> {
                 .store(&headers, &self.course.asked, self.clock.wall(now));
         }
         let told = Told {
-            retry_after: pending.retry_after,
-            state: pending.state,
+            retry_after: interim.retry_after,
+            state: interim.state,
         };
         // Until all have agreed to where it leads, the job is where it was.
         let to = self
-            .reachable(pending.uri)
+            .reachable(interim.url)
             .map_err(|error| error.with_pending_job(self.job(now)))?;
-        let answer = Answer {
+        let mut answer = Announcement {
             to,
             status,
             headers,
+            progress: interim.progress,
+            due: now,
         };
         let hop = self.course.hop(&answer, told, now);
         let remaining = hop.remaining();
@@ -204,7 +202,7 @@ impl<P> Session<P> {
             self.jar.clear();
         }
         if !same_origin(&self.course.origin, &answer.to) {
-            self.headers.drop_credentials(&self.shared.config.keep);
+            self.drop_credentials();
         }
         tracing::debug!(
             poll = self.course.polls + 1,
@@ -213,7 +211,10 @@ impl<P> Session<P> {
             state = told.state.map(JobState::as_str),
             "the answer is pending",
         );
-        self.method = pending.method;
+        if self.method != Method::HEAD {
+            self.method = Method::GET;
+        }
+        answer.due = now + delay.min(FAR);
         self.told = Some(told);
         self.answer = Some(answer);
         if self.course.polls >= self.shared.config.max_polls {
@@ -274,31 +275,176 @@ impl<P> Session<P> {
             self.headers.fill(&mut answer.headers, own, cookies);
             *request.headers_mut() = answer.headers;
         }
+        if let Some(wait) = self.shared.config.long_poll {
+            let left = self.deadline().saturating_duration_since(now);
+            let prefer = Prefer::new().with_wait(wait.min(left));
+            prefer.append_to(request.headers_mut());
+        }
         self.course.asked = answer.to;
         self.course.polls += 1;
+        self.course.polled = now;
         request
+    }
+
+    /// The request that cancels the job where it was last seen.
+    pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Request<B> {
+        let mut request = Request::new(B::default());
+        *request.method_mut() = Method::DELETE;
+        *request.version_mut() = self.version;
+        let url = self.url();
+        let cookies = (!self.jar.is_empty()).then(|| {
+            let own = self.headers.cookies();
+            self.jar.header(own, url, self.clock.wall(now))
+        });
+        let own = &self.shared.config.keep;
+        self.headers.fill(request.headers_mut(), own, cookies);
+        *request.uri_mut() = url.clone();
+        request
+    }
+
+    /// What to tell of the pending answer, whose body is `text` as far as it
+    /// was read.
+    pub(crate) fn update(&self, text: &[u8], now: Instant) -> Option<PollUpdate> {
+        let (answer, told) = (self.answer.as_ref()?, self.told?);
+        let document = StatusDocument::from_json(text).ok();
+        let x_progress = answer.headers.get(X_PROGRESS);
+        Some(PollUpdate {
+            polls: self.course.before.polls + self.course.polls,
+            url: answer.to.clone(),
+            status: answer.status,
+            delay: answer.due.saturating_duration_since(now),
+            elapsed: now.saturating_duration_since(self.course.sent),
+            retry_after: told.retry_after,
+            retries: self.retries,
+            state: told
+                .state
+                .or(document.as_ref().map(|document| document.state)),
+            progress: answer
+                .progress
+                .clone()
+                .or_else(|| document.and_then(|document| document.progress)),
+            document: serde_json::from_slice(text).ok(),
+            x_progress: x_progress
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+        })
+    }
+
+    /// Tells whoever watches.
+    pub(crate) fn tell(&self, update: &PollUpdate) {
+        if let Some(observer) = &self.shared.config.observer {
+            observer(update);
+        }
+        if let Some(progress) = self
+            .caller
+            .as_ref()
+            .and_then(|caller| caller.progress.as_ref())
+        {
+            progress.tell(update);
+        }
+    }
+
+    /// Whether somebody watches this call.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.shared.config.observer.is_some()
+            || self
+                .caller
+                .as_ref()
+                .is_some_and(|caller| caller.progress.is_some())
+    }
+
+    /// The future of a new authorization, where it can be of use: once, and
+    /// at the submission's own origin.
+    pub(crate) fn refresh(&mut self) -> Option<Refreshing> {
+        let refresh = self.shared.config.refresh.as_ref()?;
+        if self.refreshed || self.crossed {
+            return None;
+        }
+        self.refreshed = true;
+        Some(refresh(&self.course.asked))
+    }
+
+    pub(crate) fn authorize(&mut self, value: &HeaderValue) {
+        self.headers.set_authorization(value);
+    }
+
+    fn drop_credentials(&mut self) {
+        self.headers.drop_credentials(&self.shared.config.keep);
+        self.crossed = true;
+    }
+
+    /// Where the job is, or the last request went.
+    fn url(&self) -> &Uri {
+        match &self.answer {
+            Some(answer) => &answer.to,
+            None => &self.course.asked,
+        }
     }
 
     /// Where the job can be asked for, if it was accepted.
     pub(crate) fn job(&self, now: Instant) -> Option<PendingJob> {
         let told = self.told?;
+        let Before { polls, elapsed } = self.course.before;
         Some(PendingJob {
-            url: match &self.answer {
-                Some(answer) => answer.to.clone(),
-                None => self.course.asked.clone(),
-            },
+            url: self.url().clone(),
             origin: self.course.origin.clone(),
             method: self.method.clone(),
-            polls: self.course.polls,
-            elapsed: now.saturating_duration_since(self.course.sent),
+            polls: polls + self.course.polls,
+            elapsed: elapsed + now.saturating_duration_since(self.course.sent),
             retry_after: told.retry_after,
+            due: self
+                .answer
+                .as_ref()
+                .map(|answer| self.clock.wall(answer.due)),
             state: told.state,
+            crossed: self.crossed,
+            dialect: self.spoken.as_deref().map(|(dialect, spoken)| {
+                let name = dialect.name().to_owned();
+                Box::new((name, spoken.clone()))
+            }),
         })
+    }
+
+    /// The session of a job that was accepted before. The policy is asked
+    /// when the first poll is [announced](Self::next).
+    ///
+    /// `None` if the job's dialect is not known.
+    pub(crate) fn resume(
+        job: &PendingJob,
+        sent: Sent,
+        shared: Arc<Shared<P>>,
+        clock: Clock,
+    ) -> Option<Self>
+    where
+        P: Clone,
+    {
+        let spoken = match job.dialect.as_deref() {
+            None => None,
+            Some((name, spoken)) => {
+                let dialect = Chosen::by_name(name, &shared.config.dialects)?;
+                Some(Box::new((dialect, spoken.clone())))
+            }
+        };
+        let mut session = Self::start(sent, job.origin.clone(), shared, clock);
+        session.course.before = Before {
+            polls: job.polls,
+            elapsed: job.elapsed,
+        };
+        session.course.asked = job.url.clone();
+        session.spoken = spoken;
+        session.told = Some(Told {
+            retry_after: job.retry_after,
+            state: job.state,
+        });
+        if job.crossed {
+            session.drop_credentials();
+        }
+        Some(session)
     }
 }
 
 impl Course {
-    fn hop<'a>(&'a self, answer: &'a Answer, told: Told, now: Instant) -> Hop<'a> {
+    fn hop<'a>(&'a self, answer: &'a Announcement, told: Told, now: Instant) -> Hop<'a> {
         let elapsed = now.saturating_duration_since(self.sent);
         Hop {
             poll: self.polls + 1,
@@ -313,22 +459,6 @@ impl Course {
             remaining: self.limit.saturating_sub(elapsed),
         }
     }
-}
-
-/// Whether an answer to a poll that has no `Job-Status` is worth a closer
-/// look.
-fn may_be_pending(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::ACCEPTED
-            | StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::SEE_OTHER
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::SERVICE_UNAVAILABLE
-    )
 }
 
 fn origin_of(uri: &Uri) -> Uri {

@@ -5,7 +5,9 @@ use http_polling::JOB_STATUS;
 use tokio::time::Instant;
 
 use crate::{
+    caller::Caller,
     config::Config,
+    dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
     kept::{KeptHeaders, KeptText},
 };
 
@@ -18,6 +20,8 @@ pub(crate) struct Submission {
     at: Instant,
     version: Version,
     kind: Kind,
+    /// What the caller asked for beside; few do.
+    pub(crate) caller: Option<Box<Caller>>,
 }
 
 /// As much of the method as the way to poll depends on.
@@ -25,6 +29,9 @@ pub(crate) struct Submission {
 enum Kind {
     Get,
     Head,
+    Put,
+    Patch,
+    Delete,
     Other,
 }
 
@@ -32,16 +39,21 @@ enum Kind {
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) headers: KeptHeaders,
-    /// GET and HEAD are told, everything else is POST.
+    /// What is none of GET, HEAD, PUT, PATCH and DELETE is POST.
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) at: Instant,
+    pub(crate) caller: Option<Box<Caller>>,
 }
 
 impl Submission {
     // Inlined by force, since a call would have to move what it gives.
     #[inline(always)]
-    pub(crate) fn keep<B>(request: &Request<B>, config: &Config) -> Self {
+    pub(crate) fn keep<B>(request: &mut Request<B>, config: &Config) -> Self {
+        let caller = match request.extensions().is_empty() {
+            true => None,
+            false => Caller::take(request.extensions_mut()),
+        };
         let mut kept = Self {
             text: KeptText::new(),
             at: Instant::now(),
@@ -49,8 +61,12 @@ impl Submission {
             kind: match *request.method() {
                 Method::GET => Kind::Get,
                 Method::HEAD => Kind::Head,
+                Method::PUT => Kind::Put,
+                Method::PATCH => Kind::Patch,
+                Method::DELETE => Kind::Delete,
                 _ => Kind::Other,
             },
+            caller,
         };
         kept.text.put_uri(request.uri());
         if !request.headers().is_empty() {
@@ -67,17 +83,22 @@ impl Submission {
             method: match self.kind {
                 Kind::Get => Method::GET,
                 Kind::Head => Method::HEAD,
+                Kind::Put => Method::PUT,
+                Kind::Patch => Method::PATCH,
+                Kind::Delete => Method::DELETE,
                 Kind::Other => Method::POST,
             },
             version: self.version,
             at: self.at,
+            caller: self.caller,
         };
         (sent, uri)
     }
 }
 
 /// Whether an answer to a submission is worth a closer look. Says no to
-/// nearly everything that is not pending, at the price of one look-up.
+/// nearly everything that is not pending, at the price of one look at the
+/// names of its headers.
 #[inline]
 pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
     matches!(
@@ -88,5 +109,18 @@ pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
             | StatusCode::SEE_OTHER
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
-    ) || (!headers.is_empty() && headers.contains_key(JOB_STATUS))
+            | StatusCode::CREATED
+    ) || (!headers.is_empty() && headers.keys().any(|name| is_telling(name.as_str())))
+}
+
+/// Whether a header of this name makes an answer of any status worth a closer
+/// look.
+#[inline]
+fn is_telling(name: &str) -> bool {
+    match name.len() {
+        10 => name == JOB_STATUS.as_str(),
+        18 => name == OPERATION_LOCATION.as_str(),
+        20 => name == AZURE_ASYNC_OPERATION.as_str(),
+        _ => false,
+    }
 }

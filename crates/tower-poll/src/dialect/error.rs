@@ -20,6 +20,7 @@ enum Kind {
     Location(LocationError),
     Json(serde_json::Error),
     Missing(&'static str),
+    Body,
 }
 
 impl DialectError {
@@ -27,6 +28,13 @@ impl DialectError {
     #[must_use]
     pub fn missing(what: &'static str) -> Self {
         Self(Kind::Missing(what))
+    }
+}
+
+impl DialectError {
+    /// The body is too long, or broke off.
+    pub(crate) fn body() -> Self {
+        Self(Kind::Body)
     }
 }
 
@@ -47,6 +55,7 @@ impl fmt::Display for DialectError {
         match &self.0 {
             Kind::Location(_) => f.write_str("a URL in the answer cannot be used"),
             Kind::Json(_) => f.write_str("the status document is not JSON"),
+            Kind::Body => f.write_str("the status document is too long or broke off"),
             Kind::Missing(what) => write!(f, "the status document lacks {what}"),
         }
     }
@@ -57,7 +66,7 @@ impl error::Error for DialectError {
         match &self.0 {
             Kind::Location(error) => Some(error),
             Kind::Json(error) => Some(error),
-            Kind::Missing(_) => None,
+            Kind::Missing(_) | Kind::Body => None,
         }
     }
 }

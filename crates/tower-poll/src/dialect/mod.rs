@@ -10,17 +10,27 @@
 //! or one of your own, is put [onto the layer](crate::PollLayer::dialect).
 
 mod answer;
+mod chosen;
 mod error;
 
 use std::{fmt, time::Duration};
 
 use http::{StatusCode, Uri};
-use http_polling::{JobState, Problem, Progress};
+use http_polling::{JobState, Pending, Problem, Progress};
 
+pub(crate) use self::{
+    answer::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
+    chosen::{Chosen, Spoken},
+};
 pub use self::{
     answer::{Announced, Answer},
     error::DialectError,
 };
+
+/// Those that are recognised without being put onto the layer.
+pub(crate) fn built_in() -> &'static [&'static dyn Dialect] {
+    &[]
+}
 
 /// Reads the answers of one kind of API.
 ///
@@ -90,6 +100,17 @@ pub struct Interim {
     pub state: Option<JobState>,
     /// How far it has come.
     pub progress: Option<Progress>,
+}
+
+impl From<Pending> for Interim {
+    fn from(pending: Pending) -> Self {
+        Self {
+            url: pending.uri,
+            retry_after: pending.retry_after,
+            state: pending.state,
+            progress: None,
+        }
+    }
 }
 
 impl Interim {

@@ -8,7 +8,7 @@ use http::{
     header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION},
 };
 
-use super::names::{COOKIE_AT, GRPC_TIMEOUT_AT, name_of};
+use super::names::{AUTHORIZATION_AT, COOKIE_AT, GRPC_TIMEOUT_AT, name_of};
 
 /// The beginning of a record: from the top, the index of the name in 16 bits,
 /// whether the value is sensitive in one, and the length of the value.
@@ -72,6 +72,20 @@ impl KeptHeaders {
             }
         }
         self.records = rest.into();
+    }
+
+    /// Replaces the submission's `Authorization`.
+    pub(crate) fn set_authorization(&mut self, value: &HeaderValue) {
+        let mut records = Vec::with_capacity(self.records.len() + value.len() + 8);
+        for (head, kept) in self.iter() {
+            if head.index() != AUTHORIZATION_AT {
+                records.extend_from_slice(&head.to_bytes());
+                records.extend_from_slice(kept);
+            }
+        }
+        records.extend_from_slice(&Head::new(AUTHORIZATION_AT, value).to_bytes());
+        records.extend_from_slice(value.as_bytes());
+        self.records = records.into();
     }
 
     /// The values of the submission's own `Cookie` headers.

@@ -25,6 +25,8 @@ pub(super) static DEFAULT: [HeaderName; 12] = [
 
 pub(super) const COOKIE_AT: u16 = 3;
 
+pub(super) const AUTHORIZATION_AT: u16 = 9;
+
 /// Kept, but not for polls: it is the deadline of the call.
 pub(super) const GRPC_TIMEOUT_AT: u16 = 8;
 
@@ -47,7 +49,7 @@ pub(super) fn kept_by_default(name: &str) -> Option<u16> {
         10 if name == "tracestate" => Some(6),
         11 if name == "traceparent" => Some(7),
         12 if name == "grpc-timeout" => Some(GRPC_TIMEOUT_AT),
-        13 if name == "authorization" => Some(9),
+        13 if name == "authorization" => Some(AUTHORIZATION_AT),
         15 if name == "accept-encoding" => Some(10),
         15 if name == "accept-language" => Some(11),
         _ => None,

@@ -66,7 +66,8 @@ async fn error_of_a_poll_is_inner_and_tells_the_job() {
         0 => see_other("/work/1"),
         _ => Err("reset".into()),
     });
-    let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
+    let layer = exact_layer().poll_retries(0);
+    let error = send(layer, &script, post(URL)).await.unwrap_err();
     assert!(error.is_inner());
     assert_eq!(error.to_string(), "a poll failed");
     let job = error.pending_job().unwrap();

@@ -1,0 +1,173 @@
+//! Calls whose jobs are cancelled when they are dropped.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::{runtime::Handle, time::timeout};
+use tower::{BoxError, Layer, Service, util::Oneshot};
+
+use crate::{Error, PollFuture, PollLayer, PollPolicy, PollService, StandardPolicy};
+
+/// How long a DELETE that nobody waits for may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Made by [`PollLayer::cancel_on_drop`].
+///
+/// ```
+/// use tower_poll::{CancelOnDropLayer, PollLayer};
+///
+/// let layer: CancelOnDropLayer = PollLayer::new().cancel_on_drop();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CancelOnDropLayer<P = StandardPolicy> {
+    layer: PollLayer<P>,
+}
+
+impl<P> CancelOnDropLayer<P> {
+    pub(crate) fn new(layer: PollLayer<P>) -> Self {
+        Self { layer }
+    }
+}
+
+impl<S, P: Clone> Layer<S> for CancelOnDropLayer<P> {
+    type Service = CancelOnDrop<S, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CancelOnDrop {
+            inner: self.layer.layer(inner),
+        }
+    }
+}
+
+/// A [`PollService`] whose futures cancel their jobs when they are dropped.
+///
+/// ```
+/// use tower::Layer;
+/// use tower_poll::{CancelOnDrop, PollLayer};
+///
+/// let service: CancelOnDrop<_> = PollLayer::new().cancel_on_drop().layer(());
+/// ```
+#[derive(Clone, Debug)]
+pub struct CancelOnDrop<S, P = StandardPolicy> {
+    inner: PollService<S, P>,
+}
+
+impl<S, P, B, R> Service<Request<B>> for CancelOnDrop<S, P>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send,
+    B: Default + Send + 'static,
+    R: Body + Send + 'static,
+    P: PollPolicy + Clone,
+{
+    type Response = Response<R>;
+    type Error = Error;
+    type Future = CancelOnDropFuture<S, B, R, P>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        CancelOnDropFuture {
+            future: self.inner.call(request),
+            cancel: |future| {
+                if let Some((service, request)) = future.take_cancellation()
+                    && let Ok(runtime) = Handle::try_current()
+                {
+                    runtime.spawn(async move {
+                        match timeout(PATIENCE, Oneshot::new(service, request)).await {
+                            Ok(Ok(response)) => {
+                                let status = response.status().as_u16();
+                                tracing::debug!(status, "the job of a dropped call is cancelled");
+                            }
+                            _ => tracing::warn!("the job of a dropped call was not cancelled"),
+                        }
+                    });
+                }
+            },
+        }
+    }
+}
+
+type Cancel<S, B, R, P> = fn(Pin<&mut PollFuture<S, B, R, P>>);
+
+pin_project! {
+    /// The future of a [`CancelOnDrop`].
+    ///
+    /// Dropped while it polls, it spawns a task on the tokio runtime that it
+    /// is dropped in, which sends DELETE and waits up to 30 s for the answer.
+    /// Without a runtime, and before the submission is answered, dropping it
+    /// drops it.
+    ///
+    /// ```
+    /// use tower::{Layer, Service};
+    /// use tower_poll::{CancelOnDropFuture, PollLayer};
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Empty;
+    /// # use bytes::Bytes;
+    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
+    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # });
+    ///
+    /// let mut service = PollLayer::new().cancel_on_drop().layer(client);
+    /// let future: CancelOnDropFuture<_, _, _, _> = service.call(Request::default());
+    /// ```
+    #[must_use = "futures do nothing unless polled"]
+    pub struct CancelOnDropFuture<S, B, R, P>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        future: PollFuture<S, B, R, P>,
+        // Here, since what it needs of the types a destructor cannot ask for.
+        cancel: Cancel<S, B, R, P>,
+    }
+
+    impl<S, B, R, P> PinnedDrop for CancelOnDropFuture<S, B, R, P>
+    where
+        S: Service<Request<B>>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            (this.cancel)(this.future);
+        }
+    }
+}
+
+impl<S, B, R, P> Future for CancelOnDropFuture<S, B, R, P>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy + Clone,
+{
+    type Output = Result<Response<R>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let output = ready!(self.project().future.poll(cx));
+        Poll::Ready(output)
+    }
+}
+
+impl<S, B, R, P> fmt::Debug for CancelOnDropFuture<S, B, R, P>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelOnDropFuture")
+            .field("future", &self.future)
+            .finish()
+    }
+}

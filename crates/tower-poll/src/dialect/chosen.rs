@@ -1,0 +1,69 @@
+//! The dialect of one call.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use http::{Method, StatusCode, Uri};
+
+use super::{Announced, Answer, Dialect, built_in};
+
+/// A dialect of the user's, or a built-in one.
+#[derive(Clone)]
+pub(crate) enum Chosen {
+    Own(Arc<dyn Dialect>),
+    BuiltIn(&'static dyn Dialect),
+}
+
+impl Deref for Chosen {
+    type Target = dyn Dialect;
+
+    fn deref(&self) -> &(dyn Dialect + 'static) {
+        match self {
+            Self::Own(own) => &**own,
+            Self::BuiltIn(built_in) => *built_in,
+        }
+    }
+}
+
+impl fmt::Debug for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Chosen {
+    /// The dialect of this name: one of the user's `own`, or a built-in one.
+    pub(crate) fn by_name(name: &str, own: &[Arc<dyn Dialect>]) -> Option<Self> {
+        let is_meant = |dialect: &dyn Dialect| dialect.name() == name;
+        match own.iter().find(|own| is_meant(&***own)) {
+            Some(own) => Some(Self::Own(Arc::clone(own))),
+            None => built_in()
+                .iter()
+                .find(|built_in| is_meant(**built_in))
+                .map(|built_in| Self::BuiltIn(*built_in)),
+        }
+    }
+
+    /// The dialect that recognises an answer: one of the user's `own`, or a
+    /// built-in one if that answer looks as theirs do.
+    pub(crate) fn recognise(answer: &Answer<'_>, own: &[Arc<dyn Dialect>]) -> Option<Self> {
+        if let Some(own) = own.iter().find(|own| own.recognises(answer)) {
+            return Some(Self::Own(Arc::clone(own)));
+        }
+        let may_be = matches!(
+            answer.status(),
+            StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED
+        );
+        let mut candidates = built_in().iter().filter(|_| may_be);
+        candidates
+            .find(|built_in| built_in.recognises(answer))
+            .map(|built_in| Self::BuiltIn(*built_in))
+    }
+}
+
+/// What a dialect needs to know of the call that it is spoken in.
+#[derive(Clone, Debug)]
+pub(crate) struct Spoken {
+    pub(crate) method: Method,
+    pub(crate) submission: Uri,
+    pub(crate) announced: Announced,
+}

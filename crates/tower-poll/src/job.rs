@@ -1,0 +1,291 @@
+//! A job that is polled for by hand.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, SystemTime},
+};
+
+use futures_core::Stream;
+use http::{HeaderMap, Request, Response, Version};
+use http_body::Body;
+use tower::{BoxError, Service, ServiceExt};
+
+use crate::{
+    Error, PendingJob, PollPolicy, PollUpdate, StandardPolicy,
+    clock::Clock,
+    config::Shared,
+    dialect::Interim,
+    kept::KeptText,
+    polling::{Event, Polling},
+    session::Session,
+    submission::Sent,
+};
+
+/// What comes of [`PollService::submit`](crate::PollService::submit).
+///
+/// ```no_run
+/// use tower_poll::Submitted;
+/// # use http::{Request, Response};
+/// # use http_body_util::Empty;
+/// # async fn example<S>(submitted: Submitted<S, String, Empty<&'static [u8]>>) -> Result<(), tower_poll::Error>
+/// # where
+/// #     S: tower::Service<Request<String>, Response = Response<Empty<&'static [u8]>>> + Clone,
+/// #     S::Error: Into<tower::BoxError>,
+/// # {
+/// let response = match submitted {
+///     Submitted::Final(response) => response,
+///     Submitted::Pending(job) => job.wait().await?,
+/// };
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub enum Submitted<S, B, R, P = StandardPolicy>
+where
+    S: Service<Request<B>>,
+{
+    /// The request was answered at once.
+    Final(Response<R>),
+    /// It was accepted as a job.
+    Pending(Job<S, B, R, P>),
+}
+
+/// What is new of a [`Job`].
+#[derive(Debug)]
+pub enum Update<R> {
+    /// It is pending still.
+    Pending(PollUpdate),
+    /// Its response, after which there is nothing more.
+    Final(Response<R>),
+}
+
+/// A job to be polled for step by step.
+///
+/// Nothing happens unless it is asked to: by [`next`](Self::next), as a
+/// [`Stream`] of the same, by [`poll_now`](Self::poll_now), or by
+/// [`wait`](Self::wait), which goes to the end. The layer's deadline, limit of
+/// polls and policy hold. Dropping it leaves the job alone.
+///
+/// ```no_run
+/// use tower_poll::{Job, Update};
+/// # use http::{Request, Response};
+/// # use http_body_util::Empty;
+/// # async fn example<S>(mut job: Job<S, String, Empty<&'static [u8]>>) -> Result<(), tower_poll::Error>
+/// # where
+/// #     S: tower::Service<Request<String>, Response = Response<Empty<&'static [u8]>>> + Clone,
+/// #     S::Error: Into<tower::BoxError>,
+/// # {
+/// while let Some(update) = job.next().await {
+///     match update? {
+///         Update::Pending(update) => println!("{:?}", update.progress()),
+///         Update::Final(response) => println!("{}", response.status()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is polled unless it is asked to"]
+pub struct Job<S, B, R, P = StandardPolicy>
+where
+    S: Service<Request<B>>,
+{
+    /// `None` once the final response or an error has been given.
+    polling: Option<Pin<Box<Polling<S, B, R, P>>>>,
+    pending: PendingJob,
+    /// The first pending answer, if it had to be read already.
+    read: Option<PollUpdate>,
+}
+
+impl<S, B, R, P> Job<S, B, R, P>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy + Clone,
+{
+    /// Until it is known whether there is a job.
+    pub(crate) async fn begin(
+        mut polling: Pin<Box<Polling<S, B, R, P>>>,
+    ) -> Result<Submitted<S, B, R, P>, Error> {
+        polling.as_mut().step();
+        polling.as_mut().tell();
+        let mut read = None;
+        if !polling.is_waiting() {
+            match poll_fn(|cx| polling.as_mut().poll_event(cx)).await? {
+                Event::Final(response) => return Ok(Submitted::Final(response)),
+                Event::Pending(update) => read = Some(update),
+            }
+        }
+        let pending = polling.job().expect("a pending answer has been taken in");
+        Ok(Submitted::Pending(Self {
+            polling: Some(polling),
+            pending,
+            read,
+        }))
+    }
+
+    pub(crate) fn resume(
+        service: S,
+        shared: Arc<Shared<P>>,
+        job: &PendingJob,
+        headers: &HeaderMap,
+    ) -> Result<Self, Error> {
+        let clock = Clock::start_now();
+        let now = clock.start();
+        let mut kept = KeptText::new();
+        kept.put_headers(headers, &shared.config.keep);
+        let sent = Sent {
+            headers: kept.share().1,
+            method: job.method.clone(),
+            version: Version::default(),
+            at: now,
+            caller: None,
+        };
+        let session = Session::resume(job, sent, shared, clock)
+            .ok_or_else(|| Error::unknown_dialect().with_pending_job(Some(job.clone())))?;
+        let mut polling = Box::pin(Polling::new(service, session, now));
+        let interim = Interim {
+            retry_after: Some(left_until(job.due, clock.start_wall())),
+            state: job.state,
+            ..Interim::at(job.url.clone())
+        };
+        polling.as_mut().resume(interim, now)?;
+        polling.as_mut().step();
+        Ok(Self {
+            polling: Some(polling),
+            pending: job.clone(),
+            read: None,
+        })
+    }
+
+    /// The job as it is now, to be stored or [resumed](crate::PollService::resume).
+    #[must_use]
+    pub fn pending(&self) -> PendingJob {
+        let polling = self.polling.as_ref();
+        polling
+            .and_then(|polling| polling.job())
+            .unwrap_or_else(|| self.pending.clone())
+    }
+
+    /// Waits until the next poll is due, sends it, and gives what comes of
+    /// it; the first time, what came of the submission. `None` after the
+    /// final response or an error.
+    ///
+    /// Cancel safe: dropped, it goes on from there when called again.
+    ///
+    /// # Errors
+    ///
+    /// Fails as a call does. The error of a job that goes on has it as its
+    /// [`pending_job`](Error::pending_job).
+    pub async fn next(&mut self) -> Option<Result<Update<R>, Error>> {
+        poll_fn(|cx| self.poll_update(cx)).await
+    }
+
+    /// Like [`next`](Self::next), but sends the poll at once, whatever delay
+    /// the server asked for.
+    ///
+    /// Cancel safe: dropped, it goes on from there when called again.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`next`](Self::next) does.
+    pub async fn poll_now(&mut self) -> Option<Result<Update<R>, Error>> {
+        self.read = None;
+        if let Some(polling) = &mut self.polling {
+            polling.as_mut().hasten();
+        }
+        self.next().await
+    }
+
+    /// Polls until the final response is there.
+    ///
+    /// # Errors
+    ///
+    /// Fails as a call does; also after the final response has been given.
+    pub async fn wait(mut self) -> Result<Response<R>, Error> {
+        loop {
+            match self.next().await {
+                Some(Ok(Update::Final(response))) => return Ok(response),
+                Some(Ok(Update::Pending(_))) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Err(Error::stopped().with_pending_job(Some(self.pending))),
+            }
+        }
+    }
+
+    /// Cancels the job on the server, by DELETE of its URL. Gives the server's
+    /// answer as it is. Usual are 202 (it is being cancelled), 204 (it had
+    /// ended, and its result is dropped), 404 and 410 (it is gone).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the service beneath does.
+    pub async fn cancel(self) -> Result<Response<R>, Error> {
+        let Some(polling) = &self.polling else {
+            return Err(Error::stopped().with_pending_job(Some(self.pending)));
+        };
+        let (service, request) = polling.cancellation();
+        let answer = service.oneshot(request).await;
+        answer.map_err(|error| Error::poll(error).with_pending_job(Some(self.pending())))
+    }
+
+    fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update<R>, Error>>> {
+        if let Some(update) = self.read.take() {
+            return Poll::Ready(Some(Ok(Update::Pending(update))));
+        }
+        let Some(polling) = &mut self.polling else {
+            return Poll::Ready(None);
+        };
+        let update = match ready!(polling.as_mut().poll_event(cx)) {
+            Ok(Event::Pending(update)) => Ok(Update::Pending(update)),
+            end => {
+                self.pending = self.pending();
+                self.polling = None;
+                match end {
+                    Ok(Event::Final(response)) => Ok(Update::Final(response)),
+                    Ok(Event::Pending(update)) => Ok(Update::Pending(update)),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        Poll::Ready(Some(update))
+    }
+}
+
+impl<S, B, R, P> Stream for Job<S, B, R, P>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy + Clone,
+{
+    type Item = Result<Update<R>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_update(cx)
+    }
+}
+
+/// How long it is until a poll that is due then; no longer than it can have
+/// been when that was written.
+fn left_until(due: Option<SystemTime>, now: SystemTime) -> Duration {
+    due.and_then(|due| due.duration_since(now).ok())
+        .unwrap_or_default()
+}
+
+impl<S, B, R, P> fmt::Debug for Job<S, B, R, P>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("is_over", &self.polling.is_none())
+            .finish_non_exhaustive()
+    }
+}

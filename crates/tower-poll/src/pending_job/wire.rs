@@ -1,0 +1,229 @@
+//! The serde form of a pending job.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{
+    Method, Uri,
+    uri::{Authority, Parts},
+};
+use http_polling::JobState;
+use serde::{Deserialize, Serialize};
+
+use super::PendingJob;
+use crate::dialect::{Announced, Spoken};
+
+/// To be raised when a member changes its meaning.
+const VERSION: u32 = 1;
+
+/// The longest URL that is read, in bytes.
+const MAX_URL: usize = 8 * 1024;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Wire {
+    version: u32,
+    url: String,
+    /// Scheme, host and port of the submission.
+    origin: String,
+    #[serde(default, skip_serializing_if = "is_false")]
+    head: bool,
+    #[serde(default)]
+    polls: u32,
+    #[serde(default)]
+    elapsed_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// When the next poll is due, in ms since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<JobState>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    credentials_dropped: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dialect: Option<WireDialect>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireDialect {
+    name: String,
+    method: String,
+    submission: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content_location: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operation_location: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    azure_async_operation: Option<String>,
+}
+
+impl From<&PendingJob> for Wire {
+    fn from(job: &PendingJob) -> Self {
+        Self {
+            version: VERSION,
+            url: text(&job.url),
+            origin: text(&job.origin),
+            head: job.method == Method::HEAD,
+            polls: job.polls,
+            elapsed_ms: millis(job.elapsed),
+            retry_after_ms: job.retry_after.map(millis),
+            due_ms: job
+                .due
+                .and_then(|due| due.duration_since(UNIX_EPOCH).ok())
+                .map(millis),
+            state: job.state,
+            credentials_dropped: job.crossed,
+            dialect: job.dialect.as_deref().map(|(name, spoken)| {
+                let announced = &spoken.announced;
+                let text = |url: &Option<Uri>| url.as_ref().map(text);
+                WireDialect {
+                    name: name.clone(),
+                    method: spoken.method.to_string(),
+                    submission: self::text(&spoken.submission),
+                    location: text(&announced.location),
+                    content_location: text(&announced.content_location),
+                    operation_location: text(&announced.operation_location),
+                    azure_async_operation: text(&announced.azure_async_operation),
+                }
+            }),
+        }
+    }
+}
+
+impl TryFrom<Wire> for PendingJob {
+    type Error = String;
+
+    fn try_from(wire: Wire) -> Result<Self, String> {
+        if wire.version != VERSION {
+            return Err(format!("version {} of a pending job", wire.version));
+        }
+        let millis = Duration::from_millis;
+        Ok(Self {
+            url: url(&wire.url)?,
+            origin: url(&wire.origin)?,
+            method: if wire.head { Method::HEAD } else { Method::GET },
+            polls: wire.polls,
+            elapsed: millis(wire.elapsed_ms),
+            retry_after: wire.retry_after_ms.map(millis),
+            due: wire
+                .due_ms
+                .and_then(|due| UNIX_EPOCH.checked_add(millis(due))),
+            state: wire.state,
+            crossed: wire.credentials_dropped,
+            dialect: wire.dialect.map(spoken).transpose()?.map(Box::new),
+        })
+    }
+}
+
+fn spoken(wire: WireDialect) -> Result<(String, Spoken), String> {
+    let read = |url: Option<String>| url.as_deref().map(self::url).transpose();
+    let method = Method::from_bytes(wire.method.as_bytes())
+        .map_err(|_| "a method that is none".to_owned())?;
+    let spoken = Spoken {
+        method,
+        submission: url(&wire.submission)?,
+        announced: Announced {
+            location: read(wire.location)?,
+            content_location: read(wire.content_location)?,
+            operation_location: read(wire.operation_location)?,
+            azure_async_operation: read(wire.azure_async_operation)?,
+        },
+    };
+    Ok((wire.name, spoken))
+}
+
+/// A URL that could have been polled: http or https, or path-only.
+fn url(text: &str) -> Result<Uri, String> {
+    if text.len() > MAX_URL {
+        return Err("a URL that is too long".to_owned());
+    }
+    let uri: Uri = text
+        .parse()
+        .map_err(|error| format!("a URL that is none: {error}"))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if !authority.as_str().contains('@') => Ok(uri),
+        (None, None) => Ok(uri),
+        _ => Err("a URL that cannot be polled".to_owned()),
+    }
+}
+
+/// The URL as text, without user information.
+fn text(url: &Uri) -> String {
+    let Some((_, host)) = url
+        .authority()
+        .and_then(|authority| authority.as_str().rsplit_once('@'))
+    else {
+        return url.to_string();
+    };
+    let mut parts: Parts = url.clone().into_parts();
+    parts.authority = host.parse::<Authority>().ok();
+    Uri::from_parts(parts).map_or_else(|_| String::new(), |url| url.to_string())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> PendingJob {
+        PendingJob {
+            url: Uri::from_static("https://jobs.example.com/work/7?poll=1"),
+            origin: Uri::from_static("https://me:secret@example.com/"),
+            method: Method::GET,
+            polls: 3,
+            elapsed: Duration::from_millis(4500),
+            retry_after: Some(Duration::from_secs(2)),
+            due: UNIX_EPOCH.checked_add(Duration::from_secs(1_800_000_000)),
+            state: Some(JobState::Running),
+            crossed: true,
+            dialect: None,
+        }
+    }
+
+    #[test]
+    fn a_job_comes_back_from_its_serde_form() {
+        let text = serde_json::to_string(&job()).unwrap();
+        let read: PendingJob = serde_json::from_str(&text).unwrap();
+        assert_eq!(text, serde_json::to_string(&read).unwrap());
+        assert_eq!(read.url, job().url);
+        assert_eq!((read.polls, read.elapsed), (3, job().elapsed));
+        assert_eq!((read.due, read.state), (job().due, job().state));
+        assert!(read.crossed);
+    }
+
+    #[test]
+    fn no_credentials_are_written() {
+        let text = serde_json::to_string(&job()).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn what_could_not_be_polled_is_refused() {
+        let good = serde_json::to_value(job()).unwrap();
+        for (member, value) in [
+            ("version", 2.into()),
+            ("version", "1".into()),
+            ("url", "file:///etc/passwd".into()),
+            ("url", "https://a@example.com/".into()),
+            ("url", "".into()),
+            ("url", format!("/{}", "x".repeat(MAX_URL)).into()),
+            ("origin", "ftp://example.com/".into()),
+            ("polls", (-1).into()),
+        ] {
+            let mut bad = good.clone();
+            bad[member] = value;
+            assert!(
+                serde_json::from_value::<PendingJob>(bad).is_err(),
+                "{member}"
+            );
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What answers mean.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use http_polling::{Exchange, JobState, PreferenceApplied, Problem, Reading, is_grpc, retry_after};
+use tokio::time::Instant;
+use tower::retry::budget::Budget;
+
+use super::Session;
+use crate::{
+    Error,
+    dialect::{Answer, DialectError, Interim, Step},
+};
+
+/// A held poll that is cut after this time was cut for being held.
+const CUT_AFTER: Duration = Duration::from_secs(1);
+
+/// What an answer means.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// There will be another poll.
+    Pending(Interim),
+    /// To be passed up as it is.
+    Final,
+    /// To be passed up with this status.
+    FinalAs(StatusCode),
+    /// The head does not tell.
+    NeedsBody,
+    /// The job has ended and has no answer of its own.
+    Ended(JobState, Option<Box<Problem>>),
+    /// The credentials are not good any more.
+    Unauthorized,
+}
+
+impl<P> Session<P> {
+    /// What the answer to the last poll means.
+    pub(crate) fn read(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Verdict, Error> {
+        let state = JobState::from_headers(headers);
+        if state.is_none()
+            && let Some(verdict) = self.failed(status, headers, now)
+        {
+            return Ok(verdict);
+        }
+        self.retries = 0;
+        self.shared.budget.deposit();
+        match state {
+            None => self.read_in_dialect(status, headers, None, now),
+            Some(JobState::Unknown) if self.is_within_grace(now) => {
+                Ok(Verdict::Pending(self.once_more(None)))
+            }
+            Some(JobState::Done) => Ok(Verdict::Final),
+            // A gRPC answer tells its failure in its own way (trailers-only).
+            Some(state) if state.is_final() && is_grpc(headers) => Ok(Verdict::Final),
+            Some(state) if state.is_final() => Ok(Verdict::Ended(state, None)),
+            Some(_) => self.read_closely(status, headers, now),
+        }
+    }
+
+    /// What an answer without `Job-Status` means to the dialect, if there is
+    /// one.
+    pub(crate) fn read_in_dialect(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Option<&[u8]>,
+        now: Instant,
+    ) -> Result<Verdict, Error> {
+        let Some((dialect, spoken)) = self.spoken.as_deref_mut() else {
+            return self.read_head(status, headers, now);
+        };
+        let asked = &self.course.asked;
+        let is_poll = self.told.is_some();
+        let noted = spoken.announced.note(asked, headers);
+        let step = noted.map_err(DialectError::from).and_then(|()| {
+            dialect.read(&Answer {
+                method: &spoken.method,
+                submitted_to: &spoken.submission,
+                asked: is_poll.then_some(asked),
+                announced: &spoken.announced,
+                status,
+                headers,
+                retry_after: retry_after(headers, self.clock.wall(now)),
+                body,
+            })
+        });
+        let step =
+            step.map_err(|error| Error::bad_answer(error).with_pending_job(self.job(now)))?;
+        Ok(match step {
+            Step::Pending(interim) => Verdict::Pending(interim),
+            Step::Failed(state, problem) => Verdict::Ended(state, problem),
+            Step::Fetch(url) => {
+                // What is there is read as any other answer.
+                self.spoken = None;
+                Verdict::Pending(Interim {
+                    retry_after: Some(Duration::ZERO),
+                    ..Interim::at(url)
+                })
+            }
+            // The body is gone, and the caller is to have it.
+            _ if body.is_some() => {
+                self.spoken = None;
+                Verdict::Pending(self.once_more(Some(Duration::ZERO)))
+            }
+            Step::NeedsBody => Verdict::NeedsBody,
+            Step::Done => Verdict::Final,
+            Step::DoneAs(status) => Verdict::FinalAs(status),
+            Step::AsHead => return self.read_head(status, headers, now),
+        })
+    }
+
+    /// What an answer without `Job-Status` means by its head alone.
+    fn read_head(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Verdict, Error> {
+        match status {
+            _ if self.told.is_none() || may_be_pending(status) => {
+                self.read_closely(status, headers, now)
+            }
+            // There is no such resource, so that it cannot have the answer to
+            // what was asked for at another one.
+            StatusCode::NOT_FOUND if self.is_within_grace(now) => {
+                Ok(Verdict::Pending(self.once_more(None)))
+            }
+            StatusCode::NOT_FOUND => Ok(Verdict::Ended(JobState::Unknown, None)),
+            StatusCode::GONE => Ok(Verdict::Ended(JobState::Expired, None)),
+            _ => Ok(Verdict::Final),
+        }
+    }
+
+    fn read_closely(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Verdict, Error> {
+        let exchange = Exchange {
+            method: &self.method,
+            uri: &self.course.asked,
+            polling: self.told.is_some(),
+        };
+        match exchange.read(status, headers, self.clock.wall(now)) {
+            Ok(Reading::Pending(pending)) => {
+                let mut interim = Interim::from(pending);
+                // After a wait on the server's side, the next may follow.
+                if self.shared.config.long_poll.is_some()
+                    && PreferenceApplied::from_headers(headers).wait().is_some()
+                {
+                    interim.retry_after = Some(Duration::ZERO);
+                }
+                Ok(Verdict::Pending(interim))
+            }
+            Ok(_) => Ok(Verdict::Final),
+            Err(error) => Err(Error::bad_location(error).with_pending_job(self.job(now))),
+        }
+    }
+
+    /// What an answer without `Job-Status` means that says that the poll
+    /// failed, rather than the job.
+    fn failed(&mut self, status: StatusCode, headers: &HeaderMap, now: Instant) -> Option<Verdict> {
+        match status {
+            StatusCode::UNAUTHORIZED => return Some(Verdict::Unauthorized),
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => {}
+            _ => return None,
+        }
+        let delay = retry_after(headers, self.clock.wall(now));
+        let waits = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        if waits && delay.is_some() {
+            // A pending answer like others: all is well, but not yet.
+            return None;
+        }
+        let verdict = self.repeat(delay, now).map(Verdict::Pending);
+        Some(verdict.unwrap_or(Verdict::Final))
+    }
+
+    /// The repetition of a poll that failed, if there may be one.
+    pub(crate) fn repeat(&mut self, delay: Option<Duration>, now: Instant) -> Option<Interim> {
+        let held = now.saturating_duration_since(self.course.polled);
+        if self.shared.config.long_poll.is_some() && held >= CUT_AFTER {
+            // Cut by somebody between, who had enough of waiting.
+            return Some(self.once_more(delay.or(Some(Duration::ZERO))));
+        }
+        let may = self.retries < self.shared.config.poll_retries && self.shared.budget.withdraw();
+        may.then(|| {
+            self.retries += 1;
+            self.once_more(delay)
+        })
+    }
+
+    /// To be asked where the last poll went.
+    fn once_more(&self, retry_after: Option<Duration>) -> Interim {
+        Interim {
+            retry_after,
+            state: self.told.and_then(|told| told.state),
+            ..Interim::at(self.course.asked.clone())
+        }
+    }
+
+    /// To be asked with the new credentials.
+    pub(crate) fn once_authorized(&self) -> Interim {
+        self.once_more(Some(Duration::ZERO))
+    }
+
+    fn is_within_grace(&self, now: Instant) -> bool {
+        let grace = self.shared.config.not_found_grace;
+        !grace.is_zero() && now.saturating_duration_since(self.course.sent) <= grace
+    }
+}
+
+/// Whether an answer that has no `Job-Status` is worth a closer look.
+fn may_be_pending(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::ACCEPTED
+            | StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::SERVICE_UNAVAILABLE
+    )
+}
