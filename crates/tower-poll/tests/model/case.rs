@@ -13,14 +13,19 @@ use proptest::{
     prelude::*,
     sample::{select, subsequence},
 };
+use tokio::time::sleep;
 use tower_poll::{PollLayer, StandardPolicy, policy::Jitter};
 
-use crate::answers::{Answer, answer};
+use crate::{
+    answers::{Answer, answer},
+    dialect::Documents,
+    server::origin,
+};
 
 pub(crate) const BODY: &str = "the work";
 pub(crate) const SECRET: HeaderName = HeaderName::from_static("x-secret");
 const KEPT: HeaderName = HeaderName::from_static("x-kept");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -28,10 +33,19 @@ pub(crate) struct Case {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) grpc_timeout: Option<u32>,
+    pub(crate) has_key: bool,
+    pub(crate) stop: Option<Stop>,
     /// For the requests in turn, then again from the first.
     pub(crate) answers: Vec<Answer>,
     /// Of the random numbers that the client draws.
     pub(crate) seed: u64,
+}
+
+/// When the caller has had enough.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    pub(crate) after: Duration,
+    pub(crate) remotely: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +60,14 @@ pub(crate) struct Settings {
     pub(crate) cookies: bool,
     pub(crate) drain_limit: usize,
     pub(crate) attach_job: bool,
+    pub(crate) poll_retries: u32,
+    pub(crate) long_poll: Option<Duration>,
+    pub(crate) not_found_grace: Duration,
+    pub(crate) idempotency_keys: bool,
+    /// How long new credentials take, where there is a way to get some.
+    pub(crate) refresh: Option<Duration>,
+    pub(crate) has_dialect: bool,
+    pub(crate) is_observed: bool,
 }
 
 pub(crate) fn case() -> impl Strategy<Value = Case> {
@@ -70,12 +92,20 @@ pub(crate) fn case_of(answers: impl Strategy<Value = Vec<Answer>>) -> impl Strat
         "/package.Service/Method",
     ]);
     let grpc_timeout = prop_oneof![4 => Just(None), 1 => option::of(0..5_000_u32)];
-    (settings(), method, uri, grpc_timeout, answers, any::<u64>()).prop_map(
-        |(settings, method, uri, grpc_timeout, answers, seed)| Case {
+    let stop = (0..10_000_u64, any::<bool>()).prop_map(|(millis, remotely)| Stop {
+        after: Duration::from_millis(millis),
+        remotely,
+    });
+    let stop = prop_oneof![3 => Just(None), 1 => stop.prop_map(Some)];
+    let caller = (grpc_timeout, any::<bool>(), stop);
+    (settings(), method, uri, caller, answers, any::<u64>()).prop_map(
+        |(settings, method, uri, (grpc_timeout, has_key, stop), answers, seed)| Case {
             settings,
             method,
             uri: Uri::from_static(uri),
             grpc_timeout,
+            has_key,
+            stop,
             answers,
             seed,
         },
@@ -102,8 +132,9 @@ fn settings() -> impl Strategy<Value = Settings> {
         millis(&[0, 50, 1_000, 60_000, 3_600_000]),
         select(vec![0.0, 0.2, 10.0]),
         prop_oneof![Just(allowed.clone()), subsequence(allowed, 0..=4)],
-        any::<[bool; 3]>(),
+        any::<[bool; 4]>(),
         select(vec![0, 1, 100, 4 * 1024, 64 * 1024]),
+        extras(),
     )
         .prop_map(
             |(
@@ -115,8 +146,11 @@ fn settings() -> impl Strategy<Value = Settings> {
                 allowed,
                 switches,
                 drain_limit,
+                extras,
             )| {
-                let [base_origin, cookies, attach_job] = switches;
+                let [base_origin, cookies, attach_job, idempotency_keys] = switches;
+                let (poll_retries, long_poll, not_found_grace, refresh, watching) = extras;
+                let [has_dialect, is_observed] = watching;
                 Settings {
                     deadline,
                     max_polls,
@@ -128,33 +162,74 @@ fn settings() -> impl Strategy<Value = Settings> {
                     cookies,
                     drain_limit,
                     attach_job,
+                    poll_retries,
+                    long_poll,
+                    not_found_grace,
+                    idempotency_keys,
+                    refresh,
+                    has_dialect,
+                    is_observed,
                 }
             },
         )
 }
 
+type Extras = (u32, Option<Duration>, Duration, Option<Duration>, [bool; 2]);
+
+fn extras() -> impl Strategy<Value = Extras> {
+    let seconds = |values: &[u64]| select(values.to_vec()).prop_map(Duration::from_secs);
+    (
+        0..4_u32,
+        option::of(seconds(&[0, 1, 20])),
+        seconds(&[0, 0, 1, 3_600]),
+        option::of(seconds(&[0, 1, 1_000_000])),
+        any::<[bool; 2]>(),
+    )
+}
+
 impl Settings {
-    pub(crate) fn layer(&self) -> PollLayer {
+    fn layer(&self, submission: &Uri) -> PollLayer {
         let policy = StandardPolicy::new()
             .min_delay(self.min_delay)
             .max_delay(self.max_delay)
             .jitter(Jitter::up_to(self.jitter))
             .cross_origin(self.allowed.iter().copied().map(Uri::from_static));
-        let layer = PollLayer::with_policy(policy)
+        let mut layer = PollLayer::with_policy(policy)
             .deadline(self.deadline)
             .max_polls(self.max_polls)
             .cookies(self.cookies)
             .drain_limit(self.drain_limit)
             .attach_job(self.attach_job)
+            .poll_retries(self.poll_retries)
+            .not_found_grace(self.not_found_grace)
+            .idempotency_keys(self.idempotency_keys)
             .keep_header(SECRET)
             .keep_header(KEPT)
             .keep_header(IDEMPOTENCY_KEY)
             .keep_header(CONTENT_TYPE);
         if self.base_origin {
-            layer.base_origin(Uri::from_static("https://api.example.com"))
-        } else {
-            layer
+            layer = layer.base_origin(Uri::from_static("https://api.example.com"));
         }
+        if let Some(wait) = self.long_poll {
+            layer = layer.long_poll(wait);
+        }
+        if let Some(delay) = self.refresh {
+            let home = origin(submission);
+            layer = layer.refresh(move |url| {
+                assert_eq!(origin(url), home, "credentials are asked for elsewhere");
+                async move {
+                    sleep(delay).await;
+                    Ok(HeaderValue::from_static("Bearer new secret"))
+                }
+            });
+        }
+        if self.has_dialect {
+            layer = layer.dialect(Documents);
+        }
+        if self.is_observed {
+            layer = layer.observe(|update| drop(format!("{update:?}")));
+        }
+        layer
     }
 }
 
@@ -169,12 +244,18 @@ impl Case {
             .header(COOKIE, "own=secret; other=secret")
             .header(SECRET, secret)
             .header(KEPT, "kept")
-            .header(IDEMPOTENCY_KEY, "key")
             .header(CONTENT_TYPE, "text/plain");
         if let Some(millis) = self.grpc_timeout {
             request = request.header(GRPC_TIMEOUT, format!("{millis}m"));
         }
+        if self.has_key {
+            request = request.header(IDEMPOTENCY_KEY, "key");
+        }
         request.body(BODY).expect("a valid request")
+    }
+
+    pub(crate) fn layer(&self) -> PollLayer {
+        self.settings.layer(&self.uri)
     }
 
     pub(crate) fn answer(&self, number: usize) -> &Answer {

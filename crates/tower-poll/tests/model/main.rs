@@ -2,6 +2,7 @@
 
 mod answers;
 mod case;
+mod dialect;
 mod server;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -10,13 +11,13 @@ use http::{
     Method, Uri,
     header::{AUTHORIZATION, COOKIE, HOST},
 };
-use http_polling::JobState;
+use http_polling::{JobState, resolve};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use crate::{
     answers::{Answer, answer, done, pending},
-    case::{BODY, Case, SECRET, case, case_of},
-    server::{Run, Seen, cookie_value, respond, run},
+    case::{BODY, Case, IDEMPOTENCY_KEY, SECRET, Stop, case, case_of},
+    server::{Run, Seen, cookie_value, origin, respond, run},
 };
 
 /// What may go by beyond the deadline: a pending answer's body is read for so
@@ -27,7 +28,8 @@ proptest! {
     #[test]
     fn a_call_ends_by_its_deadline(case in case()) {
         let run = run(&case);
-        let submitted = run.seen[0].answered.expect("submissions are answered");
+        let stopped = case.stop.map(|stop| stop.after).unwrap_or_default();
+        let submitted = run.seen[0].answered.unwrap_or(stopped);
         let latest = case.deadline().max(submitted).saturating_add(TOLERANCE);
         prop_assert!(run.took <= latest, "after {:?}: {:#?}", run.took, run);
     }
@@ -35,7 +37,7 @@ proptest! {
     #[test]
     fn polls_keep_the_minimum_delay(case in case()) {
         let run = run(&case);
-        for pair in run.seen.windows(2) {
+        for pair in run.seen.windows(2).filter(|pair| !is_cancellation(&pair[1], &case)) {
             let answered = pair[0].answered.expect("polled only after an answer");
             prop_assert!(pair[1].at >= answered + case.settings.min_delay, "{:#?}", run);
         }
@@ -44,7 +46,8 @@ proptest! {
     #[test]
     fn polls_are_as_many_as_allowed_at_most(case in prop_oneof![case(), wanders()]) {
         let run = run(&case);
-        prop_assert!(polls(&run).len() <= case.settings.max_polls as usize, "{:#?}", run);
+        let polls = polls(&run).iter().filter(|poll| !is_cancellation(poll, &case));
+        prop_assert!(polls.count() <= case.settings.max_polls as usize, "{:#?}", run);
     }
 
     #[test]
@@ -87,12 +90,15 @@ proptest! {
         prop_assert_eq!(&submission.method, &case.method);
         prop_assert_eq!(&submission.uri, &case.uri);
         prop_assert_eq!(submission.body, BODY);
+        let adds_key = case.settings.idempotency_keys && !case.method.is_safe();
+        let has_key = submission.headers.contains_key(IDEMPOTENCY_KEY);
+        prop_assert_eq!(has_key, case.has_key || adds_key);
         let method = match case.method {
             Method::HEAD => Method::HEAD,
             _ => Method::GET,
         };
         for poll in polls(&run) {
-            prop_assert_eq!(&poll.method, &method);
+            prop_assert!(poll.method == method || is_cancellation(poll, &case), "{:#?}", run);
             prop_assert_eq!(poll.body, "");
             for name in ["content-type", "idempotency-key", "grpc-timeout"] {
                 prop_assert!(!poll.headers.contains_key(name), "{:#?}", run);
@@ -120,6 +126,23 @@ proptest! {
             let is_downgrade = from.scheme_str() == Some("https") && to.scheme_str() == Some("http");
             prop_assert!(!is_downgrade, "{:#?}", run);
         }
+    }
+
+    #[test]
+    fn only_what_was_announced_is_cancelled_once_and_last(case in stops()) {
+        let run = run(&case);
+        let is_cancellation = |seen: &&Seen| is_cancellation(seen, &case);
+        let Some(at) = polls(&run).iter().position(|poll| is_cancellation(&poll)) else {
+            return Ok(());
+        };
+        let (before, cancellation) = (&run.seen[..=at], &run.seen[at + 1]);
+        prop_assert_eq!(run.seen.len(), at + 2);
+        let announced = before.iter().enumerate().any(|(number, seen)| {
+            announces(case.answer(number), &seen.uri, &cancellation.uri)
+        });
+        let is_asked_again = case.method.is_safe() && cancellation.uri == case.uri;
+        let is_polled = polls(&run)[..at].iter().any(|poll| poll.uri == cancellation.uri);
+        prop_assert!(announced || is_asked_again || is_polled, "{:#?}", run);
     }
 
     #[test]
@@ -163,8 +186,9 @@ proptest! {
 fn cases_reach_every_end() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeMap::new();
-    for _ in 0..2_000 {
-        let case = case().new_tree(&mut runner).expect("a case").current();
+    for _ in 0..1_500 {
+        let case = prop_oneof![3 => case(), 1 => wanders()];
+        let case = case.new_tree(&mut runner).expect("a case").current();
         let run = run(&case);
         let has_left = |poll: &Seen| origin(&poll.uri) != origin(&case.uri);
         let returned = polls(&run).iter().skip_while(|poll| !has_left(poll));
@@ -175,6 +199,10 @@ fn cases_reach_every_end() {
             (
                 "the origin again",
                 returned.into_iter().any(|poll| !has_left(poll)),
+            ),
+            (
+                "a cancellation",
+                polls(&run).iter().any(|poll| is_cancellation(poll, &case)),
             ),
             ("a cookie", polls(&run).iter().any(has_cookie)),
         ] {
@@ -196,9 +224,13 @@ fn cases_reach_every_end() {
         "a failed submission",
         "a failed poll",
         "an ended job",
+        "stopped",
+        "unauthorized",
+        "a bad answer",
+        "a cancellation",
     ] {
         let count = reached.get(what).copied().unwrap_or_default();
-        assert!(count >= 5, "{what}: {count} of {reached:?}");
+        assert!(count >= 3, "{what}: {count} of {reached:?}");
     }
 }
 
@@ -214,11 +246,34 @@ fn end(run: &Run) -> &'static str {
         _ if error.is_too_many_polls() => "too many polls",
         _ if error.is_cross_origin() => "cross-origin",
         _ if error.is_bad_location() => "a bad location",
+        _ if error.is_stopped() => "stopped",
+        _ if error.is_unauthorized() => "unauthorized",
+        _ if error.is_bad_answer() => "a bad answer",
         _ if error.is_inner() && polls(run).is_empty() => "a failed submission",
         _ if error.is_inner() => "a failed poll",
         _ if error.job_state().is_some() => "an ended job",
         _ => "something else",
     }
+}
+
+/// Whether this request gives the job up.
+fn is_cancellation(seen: &Seen, case: &Case) -> bool {
+    seen.method == Method::DELETE && case.stop.is_some_and(|stop| stop.remotely)
+}
+
+/// Whether `answer`, to a request for `asked`, names `url` in a header, or the
+/// document's status is there.
+fn announces(answer: &Answer, asked: &Uri, url: &Uri) -> bool {
+    let Some(head) = &answer.head else {
+        return false;
+    };
+    let values = head.headers.iter().map(|(_, value)| value.as_bytes());
+    let mut urls = values.chain(["/status".as_bytes(), b"/result"]);
+    urls.any(|reference| {
+        resolve(asked, reference).is_ok_and(|to| {
+            to == *url || (url.authority().is_none() && to.path_and_query() == url.path_and_query())
+        })
+    })
 }
 
 fn polls(run: &Run) -> &[Seen] {
@@ -232,14 +287,17 @@ fn cookies(seen: &Seen) -> String {
         .collect()
 }
 
-/// Scheme, host and port, by this test's own reckoning.
-fn origin(uri: &Uri) -> Option<(String, String, u16)> {
-    let scheme = uri.scheme_str()?.to_ascii_lowercase();
-    let host = uri.host()?.to_ascii_lowercase();
-    let port = uri
-        .port_u16()
-        .unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, host, port))
+/// Calls that are given up soon.
+fn stops() -> impl Strategy<Value = Case> {
+    (case(), 0..3_000_u64).prop_map(|(mut case, millis)| {
+        let after = Duration::from_millis(millis);
+        case.settings.has_dialect = false;
+        case.stop = Some(Stop {
+            after,
+            remotely: true,
+        });
+        case
+    })
 }
 
 /// Nothing but pending answers, on several origins.
@@ -253,7 +311,7 @@ fn ends_done() -> impl Strategy<Value = Case> {
         answers.push(done);
         answers
     });
-    case_of(answers)
+    case_of(answers).prop_map(|case| Case { stop: None, ..case })
 }
 
 fn pending_at_once() -> impl Strategy<Value = Answer> {

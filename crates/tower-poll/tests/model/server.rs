@@ -16,8 +16,9 @@ use tokio::{
     runtime::Builder,
     time::{Instant, Sleep, sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, Service, ServiceExt};
-use tower_poll::Error;
+use tower_poll::{Cancellation, Error};
 
 use crate::{
     answers::{Answer, Piece},
@@ -67,7 +68,19 @@ pub(crate) fn run(case: &Case) -> Run {
         let server = Server::new(case);
         let start = server.start;
         let seen = Arc::clone(&server.seen);
-        let call = case.settings.layer().layer(server).oneshot(case.request());
+        let mut request = case.request();
+        if let Some(stop) = case.stop {
+            let token = CancellationToken::new();
+            request.extensions_mut().insert(match stop.remotely {
+                true => Cancellation::cancel_remotely(token.clone()),
+                false => Cancellation::stop_waiting(token.clone()),
+            });
+            tokio::spawn(async move {
+                sleep(stop.after).await;
+                token.cancel();
+            });
+        }
+        let call = case.layer().layer(server).oneshot(request);
         let outcome = timeout(PATIENCE, call).await.ok();
         let seen = seen.lock().expect("not poisoned").clone();
         Run {
@@ -171,6 +184,16 @@ pub(crate) fn respond(answer: &Answer, number: usize) -> Result<Response<ModelBo
 /// What the answer to request `number` sets its cookies to.
 pub(crate) fn cookie_value(number: usize) -> String {
     format!("from-{number}-")
+}
+
+/// Scheme, host and port, by these tests' own reckoning.
+pub(crate) fn origin(uri: &Uri) -> Option<(String, String, u16)> {
+    let scheme = uri.scheme_str()?.to_ascii_lowercase();
+    let host = uri.host()?.to_ascii_lowercase();
+    let port = uri
+        .port_u16()
+        .unwrap_or(if scheme == "https" { 443 } else { 80 });
+    Some((scheme, host, port))
 }
 
 /// A body that goes piece by piece.
