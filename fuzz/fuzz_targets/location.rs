@@ -23,7 +23,6 @@ fuzz_target!(|input: (Asked, &[u8])| {
     assert!(!is_downgrade(&uri, &uri), "{text}");
     assert_eq!(text.parse::<Uri>().ok().as_ref(), Some(&uri));
     if text.len() <= MAX_LOCATION {
-        let again = resolve(&asked.uri, &text).expect("what was resolved resolves");
-        assert!(same_origin(&again, &uri), "{again} {uri}");
+        assert_eq!(resolve(&asked.uri, &text).as_ref(), Ok(&uri));
     }
 });

@@ -291,7 +291,6 @@ fn cookies(seen: &Seen) -> String {
 fn stops() -> impl Strategy<Value = Case> {
     (case(), 0..3_000_u64).prop_map(|(mut case, millis)| {
         let after = Duration::from_millis(millis);
-        case.settings.has_dialect = false;
         case.stop = Some(Stop {
             after,
             remotely: true,
