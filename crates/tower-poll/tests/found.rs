@@ -1,0 +1,139 @@
+//! Faults that the model and the fuzz targets have found.
+
+mod common;
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use common::{Script, TestBody, answer, answer_with, exact_layer, post, see_other, send};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body::{Body, Frame};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower_poll::{
+    Cancellation, PendingJob,
+    dialect::{Answer, Dialect, DialectError, Step},
+    http_polling::resolve,
+};
+
+/// Ends in 201 once the document says that it has ended.
+#[derive(Debug)]
+struct Documents;
+
+impl Dialect for Documents {
+    fn name(&self) -> &'static str {
+        "documents"
+    }
+
+    fn recognises(&self, _: &Answer<'_>) -> bool {
+        true
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
+        match answer.body() {
+            None => Ok(Step::NeedsBody),
+            Some(b"done") => Ok(Step::DoneAs(StatusCode::CREATED)),
+            Some(_) => Ok(Step::Pending(answer.pending(answer.resolve("/status")?))),
+        }
+    }
+}
+
+/// Nothing of it ever comes.
+#[derive(Debug, Default)]
+struct Never;
+
+impl Body for Never {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Pending
+    }
+}
+
+/// A caller that cancels while the answer to its submission is being read has
+/// no job yet. DELETE of the submission's own URL would destroy the resource
+/// that it is about.
+#[tokio::test(start_paused = true)]
+async fn cancelling_before_a_job_is_known_does_not_delete_the_submission_url() {
+    let seen: Arc<Mutex<Vec<(Method, Uri)>>> = Arc::default();
+    let kept = Arc::clone(&seen);
+    let server = service_fn(move |request: Request<String>| {
+        let head = (request.method().clone(), request.uri().clone());
+        kept.lock().unwrap().push(head);
+        async { Ok::<_, BoxError>(Response::new(Never)) }
+    });
+    let token = CancellationToken::new();
+    let request = Request::put("https://example.com/disks/7")
+        .extension(Cancellation::cancel_remotely(token.clone()))
+        .body(String::new())
+        .unwrap();
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(1)).await;
+        token.cancel();
+    });
+    let layer = exact_layer()
+        .dialect(Documents)
+        .deadline(Duration::from_secs(9));
+    let _ = layer.layer(server).oneshot(request).await;
+    let seen = seen.lock().unwrap();
+    assert!(
+        seen.iter().all(|(method, _)| method != Method::DELETE),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_told_by_a_document_is_that_of_the_response() {
+    let script = Script::new(|number, _| match number {
+        0 => answer_with(202, &[], "running"),
+        _ => answer_with(200, &[], "done"),
+    });
+    let layer = exact_layer().dialect(Documents);
+    let response = send(layer, &script, post("https://example.com/report"))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_polled_very_often_can_be_resumed() {
+    let stored = r#"{"version":1,"url":"https://example.com/work/7","origin":"https://example.com/","polls":4294967295}"#;
+    let job: PendingJob = serde_json::from_str(stored).unwrap();
+    let script = Script::<TestBody>::new(|number, _| match number {
+        0 => see_other("/work/7"),
+        _ => answer(200, &[]),
+    });
+    let service = exact_layer().layer(script);
+    let job = service
+        .resume::<TestBody, TestBody>(&job, &HeaderMap::new())
+        .unwrap();
+    assert_eq!(job.wait().await.unwrap().status(), StatusCode::OK);
+}
+
+#[test]
+fn a_stored_job_that_no_answer_could_lead_to_is_refused() {
+    for url in ["*", "//elsewhere.example/work/7", "https://:/work/7"] {
+        let stored = format!(r#"{{"version":1,"url":"{url}","origin":"/"}}"#);
+        assert!(
+            serde_json::from_str::<PendingJob>(&stored).is_err(),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn resolving_what_was_resolved_changes_nothing_at_an_address() {
+    let base = Uri::from_static("https://[::1]/");
+    let once = resolve(&base, "/a/%2e/b").unwrap();
+    assert_eq!(resolve(&base, once.to_string()), Ok(once));
+}

@@ -1,0 +1,207 @@
+//! What the fuzz targets have in common.
+
+use arbitrary::{Arbitrary, Unstructured};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+
+/// The names that answers mean something by.
+const NAMES: [&str; 16] = [
+    "location",
+    "content-location",
+    "operation-location",
+    "azure-asyncoperation",
+    "retry-after",
+    "retry-after-ms",
+    "x-ms-retry-after-ms",
+    "job-status",
+    "set-cookie",
+    "date",
+    "age",
+    "content-type",
+    "content-length",
+    "preference-applied",
+    "x-progress",
+    "link",
+];
+
+const URIS: [&str; 7] = [
+    "https://example.com/a/b?c",
+    "http://example.com:8080",
+    "https://[::1]/{x}/y",
+    "http://example.com?q=//",
+    "/package.Service/Method",
+    "/",
+    "*",
+];
+
+const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+];
+
+/// The head of an answer.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Any of them.
+    pub status: StatusCode,
+    /// Up to eight of the names that matter.
+    pub headers: HeaderMap,
+}
+
+impl<'a> Arbitrary<'a> for Head {
+    fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let code = match input.int_in_range(0..=7)? {
+            0 => input.int_in_range(100..=999)?,
+            _ => *input.choose(&[200, 202, 301, 303, 307, 401, 404, 503])?,
+        };
+        let mut headers = HeaderMap::new();
+        for _ in 0..input.int_in_range(0..=8)? {
+            let name = HeaderName::from_static(input.choose(&NAMES)?);
+            headers.append(name, header_value(input.arbitrary()?));
+        }
+        Ok(Self {
+            status: StatusCode::from_u16(code).expect("from 100 to 999"),
+            headers,
+        })
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// One that matters.
+    pub method: Method,
+    /// Absolute or path-only.
+    pub uri: Uri,
+}
+
+impl<'a> Arbitrary<'a> for Asked {
+    fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        Ok(Self {
+            method: input.choose(&METHODS)?.clone(),
+            uri: Uri::from_static(input.choose(&URIS)?),
+        })
+    }
+}
+
+/// The bytes as a header value, with those replaced that no header can have.
+pub fn header_value(bytes: &[u8]) -> HeaderValue {
+    let tamed = |byte: &u8| {
+        if byte.is_ascii_control() {
+            b'\t'
+        } else {
+            *byte
+        }
+    };
+    let bytes: Vec<u8> = bytes.iter().map(tamed).collect();
+    HeaderValue::from_bytes(&bytes).expect("no control characters")
+}
+
+/// The lines of `bytes` as values of one header.
+pub fn headers_of(name: &'static str, bytes: &[u8]) -> HeaderMap {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines
+        .map(|line| (HeaderName::from_static(name), header_value(line)))
+        .collect()
+}
+
+/// Whether `uri` can be asked for: http or https with a host and no user, or
+/// a path alone.
+pub fn is_pollable(uri: &Uri) -> bool {
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) => {
+            !authority.as_str().contains(['@', '%']) && !authority.host().is_empty()
+        }
+        (None, None) => uri.path().starts_with('/') && !uri.path().starts_with("//"),
+        _ => false,
+    }
+}
+
+/// One call, on virtual time.
+pub mod call {
+    use std::{
+        convert::Infallible,
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use bytes::Bytes;
+    use http::{HeaderMap, Method, Request, Response, Uri};
+    use http_body_util::Full;
+    use tokio::{runtime::Builder, time::Instant};
+    use tower::{Layer, ServiceExt, service_fn};
+    use tower_poll::{Error, PollLayer, PollPolicy};
+
+    use crate::Head;
+
+    /// The answer to one request.
+    pub type Answer = (Head, Vec<u8>);
+
+    /// What one request looked like, and when it came.
+    #[derive(Debug)]
+    pub struct Seen {
+        /// How it asked.
+        pub method: Method,
+        /// What it asked for.
+        pub uri: Uri,
+        /// What it carried.
+        pub headers: HeaderMap,
+        /// From the start of the call.
+        pub at: Duration,
+    }
+
+    /// How the call went.
+    pub struct Run {
+        /// The requests.
+        pub seen: Vec<Seen>,
+        /// What the caller got.
+        pub outcome: Result<Response<Full<Bytes>>, Error>,
+        /// How long it took.
+        pub took: Duration,
+    }
+
+    /// Sends `request` through `layer` to a server that gives these answers in
+    /// turn, and an empty 200 when there are no more.
+    pub fn run<P: PollPolicy + Clone>(
+        layer: PollLayer<P>,
+        request: Request<&'static str>,
+        answers: Vec<Answer>,
+    ) -> Run {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            let start = Instant::now();
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let kept = Arc::clone(&seen);
+            let answers = Arc::new(answers);
+            let server = service_fn(move |request: Request<&'static str>| {
+                let mut seen = kept.lock().expect("not poisoned");
+                let mut response = Response::new(Full::default());
+                if let Some((head, body)) = answers.get(seen.len()) {
+                    response = Response::new(Full::from(body.clone()));
+                    *response.status_mut() = head.status;
+                    *response.headers_mut() = head.headers.clone();
+                }
+                seen.push(Seen {
+                    method: request.method().clone(),
+                    uri: request.uri().clone(),
+                    headers: request.headers().clone(),
+                    at: start.elapsed(),
+                });
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let outcome = layer.layer(server).oneshot(request).await;
+            let took = start.elapsed();
+            let seen = std::mem::take(&mut *seen.lock().expect("not poisoned"));
+            Run {
+                seen,
+                outcome,
+                took,
+            }
+        })
+    }
+}
