@@ -189,7 +189,7 @@ where
     /// service to send it through. The future is over by that.
     pub(crate) fn take_cancellation(self: Pin<&mut Self>) -> Option<(S, Request<B>)> {
         match self.project().state.project_replace(State::Done) {
-            StateOwned::Polling { polling } => Some(polling.cancellation()),
+            StateOwned::Polling { polling } => polling.cancellation(),
             _ => None,
         }
     }
@@ -295,9 +295,10 @@ where
 {
     let (status, headers) = (response.status(), response.headers());
     let verdict = match session.read_submission(status, headers, now)? {
-        Verdict::Final => return Ok(Err(response)),
-        Verdict::FinalAs(status) => {
-            *response.status_mut() = status;
+        Verdict::Final => {
+            if let Some(status) = session.final_status() {
+                *response.status_mut() = status;
+            }
             return Ok(Err(response));
         }
         verdict => verdict,

@@ -227,10 +227,13 @@ where
     ///
     /// Fails if the service beneath does.
     pub async fn cancel(self) -> Result<Response<R>, Error> {
-        let Some(polling) = &self.polling else {
+        let cancellation = self
+            .polling
+            .as_ref()
+            .and_then(|polling| polling.cancellation());
+        let Some((service, request)) = cancellation else {
             return Err(Error::stopped().with_pending_job(Some(*self.pending)));
         };
-        let (service, request) = polling.cancellation();
         let answer = service.oneshot(request).await;
         answer.map_err(|error| Error::poll(error).with_pending_job(Some(self.pending())))
     }

@@ -202,10 +202,11 @@ where
         caller.is_some_and(|caller| caller.does_not_wait)
     }
 
-    /// The request that cancels the job, and the service to send it through.
-    pub(crate) fn cancellation(&self) -> (S, Request<B>) {
-        let request = self.session.cancel(Instant::now());
-        (self.service.clone(), request)
+    /// The request that cancels the job, and the service to send it through;
+    /// `None` if it is not known yet whether there is a job.
+    pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
+        let request = self.session.cancel(Instant::now())?;
+        Some((self.service.clone(), request))
     }
 
     /// Goes on with a pending answer, which came at `answered`.
@@ -273,8 +274,8 @@ where
                 self.pend(interim, response, now)?;
             }
             Verdict::NeedsBody => self.read_body(response, now),
-            Verdict::Final | Verdict::FinalAs(_) => {
-                if let Verdict::FinalAs(status) = verdict {
+            Verdict::Final => {
+                if let Some(status) = this.session.final_status() {
                     *response.status_mut() = status;
                 }
                 let is_failure = this.session.retries() > 0;
@@ -412,12 +413,10 @@ where
                     left,
                     answered,
                 } => {
-                    let is_whole = match poll_collect(body, text, left, cx) {
-                        Poll::Ready(is_whole) => is_whole,
-                        Poll::Pending => {
-                            ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                            false
-                        }
+                    let Poll::Ready(is_whole) = poll_collect(body, text, left, cx) else {
+                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
+                        let job = this.session.job(Instant::now());
+                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
                     };
                     let now = Instant::now();
                     let Some(parts) = parts.take().filter(|_| is_whole) else {
@@ -518,13 +517,12 @@ where
 
     /// Does what a cancelled token asks for.
     fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
-        match stop {
-            Stop::Waiting => {
+        match self.cancellation().filter(|_| stop == Stop::Job) {
+            None => {
                 let job = self.session.job(Instant::now());
                 Err(Error::stopped().with_pending_job(job))
             }
-            Stop::Job => {
-                let (service, request) = self.cancellation();
+            Some((service, request)) => {
                 let future = Oneshot::new(service, request);
                 self.project().phase.set(Phase::Cancelling { future });
                 Ok(())

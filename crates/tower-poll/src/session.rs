@@ -49,6 +49,8 @@ pub(crate) struct Session<P> {
     retries: u32,
     /// The number of polls when one last failed.
     last_failure: u32,
+    /// What the status of the response is to be, if it has another.
+    final_status: Option<StatusCode>,
     /// A new `Authorization` has been asked for.
     refreshed: bool,
     /// Credentials were dropped on the way.
@@ -128,6 +130,7 @@ impl<P> Session<P> {
             clock,
             retries: 0,
             last_failure: 0,
+            final_status: None,
             refreshed: false,
             crossed: false,
             before: None,
@@ -155,6 +158,10 @@ impl<P> Session<P> {
     /// Has the answers read by a dialect.
     pub(crate) fn speak(&mut self, dialect: Chosen, spoken: Spoken) {
         self.spoken = Some(Box::new((dialect, spoken)));
+    }
+
+    pub(crate) fn final_status(&self) -> Option<StatusCode> {
+        self.final_status
     }
 
     pub(crate) fn retries(&self) -> u32 {
@@ -289,8 +296,10 @@ impl<P> Session<P> {
         request
     }
 
-    /// The request that cancels the job where it was last seen.
-    pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Request<B> {
+    /// The request that cancels the job where it was last seen, if it was
+    /// accepted.
+    pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Option<Request<B>> {
+        self.told?;
         let mut request = Request::new(B::default());
         *request.method_mut() = Method::DELETE;
         *request.version_mut() = self.version;
@@ -302,7 +311,7 @@ impl<P> Session<P> {
         let own = &self.shared.config.keep;
         self.headers.fill(request.headers_mut(), own, cookies);
         *request.uri_mut() = url.clone();
-        request
+        Some(request)
     }
 
     /// What to tell of the pending answer, whose body is `text` as far as it
@@ -312,7 +321,7 @@ impl<P> Session<P> {
         let document = StatusDocument::from_json(text).ok();
         let x_progress = answer.headers.get(X_PROGRESS);
         Some(PollUpdate {
-            polls: self.before().polls + self.course.polls,
+            polls: self.before().polls.saturating_add(self.course.polls),
             url: answer.to.clone(),
             status: answer.status,
             delay: answer.due.saturating_duration_since(now),
@@ -397,8 +406,8 @@ impl<P> Session<P> {
             url: self.url().clone(),
             origin: self.course.origin.clone(),
             method: self.method.clone(),
-            polls: polls + self.course.polls,
-            elapsed: elapsed + now.saturating_duration_since(self.course.sent),
+            polls: polls.saturating_add(self.course.polls),
+            elapsed: elapsed.saturating_add(now.saturating_duration_since(self.course.sent)),
             retry_after: told.retry_after,
             due: self
                 .answer

@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderName, Method, StatusCode, Uri,
     header::{CONTENT_LOCATION, LOCATION},
 };
-use http_polling::{LocationError, resolve};
+use http_polling::resolve;
 use serde_json::Value;
 
 use super::{DialectError, Interim};
@@ -212,7 +212,8 @@ pub struct Announced {
 
 impl Announced {
     /// Takes in what the answer of `asked` announces.
-    pub(crate) fn note(&mut self, asked: &Uri, headers: &HeaderMap) -> Result<(), LocationError> {
+    /// A header that names no usable URL, or more than one, counts as none.
+    pub(crate) fn note(&mut self, asked: &Uri, headers: &HeaderMap) {
         for (name, url) in [
             (LOCATION, &mut self.location),
             (CONTENT_LOCATION, &mut self.content_location),
@@ -221,12 +222,11 @@ impl Announced {
         ] {
             let mut values = headers.get_all(&name).iter();
             if let Some(reference) = values.next() {
-                if values.next().is_some_and(|other| other != reference) {
-                    return Err(LocationError::Duplicate);
-                }
-                *url = Some(resolve(asked, reference)?);
+                *url = match values.next() {
+                    None => resolve(asked, reference).ok(),
+                    Some(_) => None,
+                };
             }
         }
-        Ok(())
     }
 }

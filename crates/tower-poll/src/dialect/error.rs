@@ -23,6 +23,7 @@ enum Kind {
     Missing(&'static str),
     Mistyped(&'static str, &'static str),
     Body,
+    Gone,
 }
 
 impl DialectError {
@@ -48,6 +49,11 @@ impl DialectError {
     /// The body is too long, or broke off.
     pub(crate) fn body() -> Self {
         Self(Kind::Body)
+    }
+
+    /// The answer is the response, and its body has been read.
+    pub(crate) fn gone() -> Self {
+        Self(Kind::Gone)
     }
 }
 
@@ -75,6 +81,7 @@ impl fmt::Display for DialectError {
             Kind::Location(_) => f.write_str("a URL in the answer cannot be used"),
             Kind::Json(_) => f.write_str("the status document is not JSON"),
             Kind::Document(_) => f.write_str("the answer's body cannot be read"),
+            Kind::Gone => f.write_str("the response was read as a status document"),
             Kind::Body => f.write_str("the status document is too long or broke off"),
             Kind::Missing(what) => write!(f, "the status document lacks {what}"),
             Kind::Mistyped(what, expected) => {
@@ -90,7 +97,7 @@ impl error::Error for DialectError {
             Kind::Location(error) => Some(error),
             Kind::Json(error) => Some(error),
             Kind::Document(error) => Some(error),
-            Kind::Missing(_) | Kind::Mistyped(..) | Kind::Body => None,
+            Kind::Missing(_) | Kind::Mistyped(..) | Kind::Body | Kind::Gone => None,
         }
     }
 }

@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
     ) -> Result<Step, DialectError> {
         let headers = header_map(headers);
         let url = polled.unwrap_or(&self.submitted_to).clone();
-        self.announced.note(&url, &headers).unwrap();
+        self.announced.note(&url, &headers);
         let mut answer = Answer::new(
             &self.method,
             &self.submitted_to,
@@ -318,8 +318,8 @@ proptest! {
         let mut announced = Announced::default();
         let asked = polled.as_ref().unwrap_or(&submitted_to);
         // What cannot be noted ends a call, and is not read.
-        let _ = announced.note(&submitted_to, &before);
-        let _ = announced.note(asked, &headers);
+        announced.note(&submitted_to, &before);
+        announced.note(asked, &headers);
         let mut answer = Answer::new(&method, &submitted_to, &announced, status, &headers);
         if let Some(url) = &polled {
             answer = answer.to_poll_of(url);

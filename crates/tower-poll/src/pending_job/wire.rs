@@ -3,10 +3,10 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{
-    Method, Uri,
+    HeaderValue, Method, Uri,
     uri::{Authority, Parts},
 };
-use http_polling::JobState;
+use http_polling::{JobState, resolve};
 use serde::{Deserialize, Serialize};
 
 use super::PendingJob;
@@ -14,9 +14,6 @@ use crate::dialect::{Announced, Spoken};
 
 /// To be raised when a member changes its meaning.
 const VERSION: u32 = 1;
-
-/// The longest URL that is read, in bytes.
-const MAX_URL: usize = 8 * 1024;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Wire {
@@ -133,19 +130,19 @@ fn spoken(wire: WireDialect) -> Result<(String, Spoken), String> {
     Ok((wire.name, spoken))
 }
 
-/// A URL that could have been polled: http or https, or path-only.
+/// A URL that an answer could have led to: http or https, or path-only.
 fn url(text: &str) -> Result<Uri, String> {
-    if text.len() > MAX_URL {
-        return Err("a URL that is too long".to_owned());
-    }
-    let uri: Uri = text
-        .parse()
-        .map_err(|error| format!("a URL that is none: {error}"))?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(authority)) if !authority.as_str().contains('@') => Ok(uri),
-        (None, None) => Ok(uri),
-        _ => Err("a URL that cannot be polled".to_owned()),
-    }
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    let base = match is_path {
+        true => Uri::from_static("/"),
+        false => Uri::from_static("https://base.invalid/"),
+    };
+    let reference = match is_path || text.contains("://") {
+        true => HeaderValue::from_str(text).ok(),
+        false => None,
+    };
+    let reference = reference.ok_or("a URL that is none")?;
+    resolve(&base, &reference).map_err(|error| format!("a URL that cannot be polled: {error}"))
 }
 
 /// The URL as text, without user information.
@@ -171,6 +168,8 @@ fn is_false(flag: &bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http_polling::MAX_LOCATION;
+
     use super::*;
 
     fn job() -> PendingJob {
@@ -214,7 +213,10 @@ mod tests {
             ("url", "file:///etc/passwd".into()),
             ("url", "https://a@example.com/".into()),
             ("url", "".into()),
-            ("url", format!("/{}", "x".repeat(MAX_URL)).into()),
+            ("url", "//example.com/".into()),
+            ("url", "*".into()),
+            ("url", "https://:/".into()),
+            ("url", format!("/{}", "x".repeat(MAX_LOCATION)).into()),
             ("origin", "ftp://example.com/".into()),
             ("polls", (-1).into()),
         ] {

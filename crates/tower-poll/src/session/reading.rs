@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_polling::{Exchange, JobState, PreferenceApplied, Problem, Reading, is_grpc, retry_after};
 use tokio::time::Instant;
 use tower::retry::budget::Budget;
@@ -26,8 +26,6 @@ pub(crate) enum Verdict {
     Pending(Interim),
     /// To be passed up as it is.
     Final,
-    /// To be passed up with this status.
-    FinalAs(StatusCode),
     /// The head does not tell.
     NeedsBody,
     /// The job has ended and has no answer of its own.
@@ -103,22 +101,24 @@ impl<P> Session<P> {
         let asked = &self.course.asked;
         let is_poll = self.told.is_some();
         // A redirect leads to the next poll, and announces nothing.
-        let noted = match status.is_redirection() && is_poll {
-            true => Ok(()),
-            false => spoken.announced.note(asked, headers),
-        };
-        let step = noted.map_err(DialectError::from).and_then(|()| {
-            dialect.read(&Answer {
-                method: &spoken.method,
-                submitted_to: &spoken.submission,
-                asked: is_poll.then_some(asked),
-                announced: &spoken.announced,
-                status,
-                headers,
-                retry_after: retry_after(headers, self.clock.wall(now)),
-                body,
-            })
+        if !(is_poll && status.is_redirection()) {
+            spoken.announced.note(asked, headers);
+        }
+        let step = dialect.read(&Answer {
+            method: &spoken.method,
+            submitted_to: &spoken.submission,
+            asked: is_poll.then_some(asked),
+            announced: &spoken.announced,
+            status,
+            headers,
+            retry_after: retry_after(headers, self.clock.wall(now)),
+            body,
         });
+        if let Ok(Step::DoneAs(status)) = step {
+            self.final_status = Some(status);
+        }
+        // What was sent by these is not what is at the URL.
+        let is_gone = !is_poll && matches!(spoken.method, Method::POST | Method::DELETE);
         let step =
             step.map_err(|error| Error::bad_answer(error).with_pending_job(self.job(now)))?;
         Ok(Some(match step {
@@ -134,12 +134,14 @@ impl<P> Session<P> {
             }
             // The body is gone, and the caller is to have it.
             _ if body.is_some() => {
+                if is_gone {
+                    return Err(Error::bad_answer(DialectError::gone()));
+                }
                 self.spoken = None;
                 Verdict::Pending(self.once_more(Some(Duration::ZERO)))
             }
             Step::NeedsBody => Verdict::NeedsBody,
-            Step::Done => Verdict::Final,
-            Step::DoneAs(status) => Verdict::FinalAs(status),
+            Step::Done | Step::DoneAs(_) => Verdict::Final,
             Step::AsHead => return Ok(None),
         }))
     }
