@@ -19,7 +19,6 @@ use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_poll::{
     Cancellation, PendingJob,
     dialect::{Answer, Dialect, DialectError, Step},
-    http_polling::resolve,
 };
 
 /// Ends in 201 once the document says that it has ended.
@@ -129,11 +128,4 @@ fn a_stored_job_that_no_answer_could_lead_to_is_refused() {
             "{url}"
         );
     }
-}
-
-#[test]
-fn resolving_what_was_resolved_changes_nothing_at_an_address() {
-    let base = Uri::from_static("https://[::1]/");
-    let once = resolve(&base, "/a/%2e/b").unwrap();
-    assert_eq!(resolve(&base, once.to_string()), Ok(once));
 }
