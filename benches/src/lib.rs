@@ -53,6 +53,8 @@ pub fn entries() -> Vec<Entry> {
 /// # Panics
 ///
 /// If the service is not ready, or does not answer within a few polls, or fails.
+// Never inlined, or some services would be spared moves that others pay for.
+#[inline(never)]
 pub fn exchange<S, B>(service: &mut S, request: Request<B>) -> S::Response
 where
     S: Service<Request<B>>,

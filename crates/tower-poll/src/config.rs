@@ -24,6 +24,8 @@ pub(crate) type Refreshing = Pin<Box<dyn Future<Output = Result<HeaderValue, Box
 pub(crate) struct Shared<P> {
     pub(crate) config: Config,
     pub(crate) policy: P,
+    /// As [`Config::adds_headers`] has it.
+    pub(crate) adds_headers: bool,
     /// What all calls together may repeat of polls that failed.
     pub(crate) budget: TpsBudget,
 }

@@ -17,6 +17,7 @@ use tower::{BoxError, Service};
 
 use crate::{
     Error, PollPolicy,
+    caller::Caller,
     clock::Clock,
     config::Shared,
     dialect::{Announced, Answer, Chosen, Interim, Spoken},
@@ -75,6 +76,8 @@ pin_project! {
             service: S,
             shared: Arc<Shared<P>>,
             submission: Submission,
+            // What the caller asked for beside; few do.
+            caller: Option<Box<Caller>>,
         },
         // The answer was pending.
         Polling {
@@ -92,6 +95,7 @@ where
     #[inline(always)]
     pub(crate) fn new(
         submission: Submission,
+        caller: Option<Box<Caller>>,
         future: S::Future,
         service: S,
         shared: Arc<Shared<P>>,
@@ -102,6 +106,7 @@ where
                 service,
                 shared,
                 submission,
+                caller,
             },
         }
     }
@@ -124,11 +129,11 @@ where
                 StateProj::Submitted {
                     future,
                     shared,
-                    submission,
+                    caller,
                     ..
                 } => {
                     let Poll::Ready(answer) = future.poll(cx) else {
-                        return submission.poll_stop(cx);
+                        return poll_stop(caller, cx);
                     };
                     let response = match answer {
                         Ok(response) if is_looked_at(&response, shared) => response,
@@ -168,14 +173,14 @@ where
         let StateProj::Submitted {
             future,
             shared,
-            submission,
+            caller,
             ..
         } = state.as_mut().project()
         else {
             panic!("`PollFuture` polled after completion");
         };
         let Poll::Ready(answer) = future.poll(cx) else {
-            return submission.poll_stop(cx);
+            return poll_stop(caller, cx);
         };
         let response = answer.map_err(Error::service)?;
         Poll::Ready(if is_looked_at(&response, shared) {
@@ -197,6 +202,14 @@ where
 
 /// The start of polling, or the response if it is final.
 pub(crate) type Begun<S, B, R, P> = Result<BoxPolling<S, B, R, P>, Response<R>>;
+
+/// Ready if the caller does not want to wait any more.
+fn poll_stop<T>(caller: &mut Option<Box<Caller>>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+    match caller {
+        Some(caller) => caller.poll_stop(cx).map(|_| Err(Error::stopped())),
+        None => Poll::Pending,
+    }
+}
 
 /// Whether the answer to a submission is worth a closer look.
 #[inline(always)]
@@ -223,6 +236,7 @@ where
         service,
         shared,
         submission,
+        caller,
         ..
     } = state.project_replace(State::Done)
     else {
@@ -230,7 +244,7 @@ where
     };
     let clock = Clock::start_now();
     let now = clock.start();
-    let (sent, uri) = submission.restore();
+    let (sent, uri) = submission.restore(caller);
     let may_be_in_dialect = response.status().is_success() || !shared.config.dialects.is_empty();
     let spoken = may_be_in_dialect
         .then(|| recognise(&sent, &uri, &response, &shared))

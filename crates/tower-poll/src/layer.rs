@@ -293,6 +293,7 @@ impl<S, P: Clone> Layer<S> for PollLayer<P> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let shared = Shared {
+            adds_headers: self.config.adds_headers(),
             config: self.config.clone(),
             policy: self.policy.clone(),
             budget: TpsBudget::default(),

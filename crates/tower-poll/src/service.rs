@@ -203,13 +203,14 @@ where
         let clone = self.inner.clone();
         let mut service = mem::replace(&mut self.inner, clone);
         let shared = Arc::clone(&self.shared);
-        let caller = if shared.config.adds_headers() || !request.extensions().is_empty() {
+        let caller = if shared.adds_headers || !request.extensions().is_empty() {
             prepare(&mut request, &shared.config)
         } else {
             None
         };
         PollFuture::new(
-            Submission::keep(&request, caller, &shared.config),
+            Submission::keep(&request, &shared.config),
+            caller,
             service.call(request),
             service,
             shared,

@@ -1,13 +1,10 @@
 //! What is kept of the caller's request while its answer is awaited.
 
-use std::task::{Context, Poll};
-
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, Version};
 use http_polling::JOB_STATUS;
 use tokio::time::Instant;
 
 use crate::{
-    Error,
     caller::Caller,
     config::Config,
     dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
@@ -23,8 +20,6 @@ pub(crate) struct Submission {
     at: Instant,
     version: Version,
     kind: Kind,
-    /// What the caller asked for beside; few do.
-    pub(crate) caller: Option<Box<Caller>>,
 }
 
 /// As much of the method as the way to poll depends on.
@@ -52,11 +47,7 @@ pub(crate) struct Sent {
 impl Submission {
     // Inlined by force, since a call would have to move what it gives.
     #[inline(always)]
-    pub(crate) fn keep<B>(
-        request: &Request<B>,
-        caller: Option<Box<Caller>>,
-        config: &Config,
-    ) -> Self {
+    pub(crate) fn keep<B>(request: &Request<B>, config: &Config) -> Self {
         let mut kept = Self {
             text: KeptText::new(),
             at: Instant::now(),
@@ -69,7 +60,6 @@ impl Submission {
                 Method::DELETE => Kind::Delete,
                 _ => Kind::Other,
             },
-            caller,
         };
         kept.text.put_uri(request.uri());
         if !request.headers().is_empty() {
@@ -78,17 +68,8 @@ impl Submission {
         kept
     }
 
-    /// Ready if the caller does not want to wait any more.
-    #[inline]
-    pub(crate) fn poll_stop<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        match &mut self.caller {
-            Some(caller) => caller.poll_stop(cx).map(|_| Err(Error::stopped())),
-            None => Poll::Pending,
-        }
-    }
-
     /// With the URI that the submission was sent to.
-    pub(crate) fn restore(self) -> (Sent, Uri) {
+    pub(crate) fn restore(self, caller: Option<Box<Caller>>) -> (Sent, Uri) {
         let (uri, headers) = self.text.share();
         let sent = Sent {
             headers,
@@ -102,7 +83,7 @@ impl Submission {
             },
             version: self.version,
             at: self.at,
-            caller: self.caller,
+            caller,
         };
         (sent, uri)
     }
