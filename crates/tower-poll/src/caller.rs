@@ -67,6 +67,16 @@ impl Cancellation {
     ///
     /// Before the submission is answered there is nothing yet to be
     /// cancelled: then the request is dropped.
+    ///
+    /// DELETE would destroy a resource that is not a job, so that none is sent
+    /// where the URL that is polled may be one: without `Job-Status`, the
+    /// submission's own, and one that a poll was redirected to without
+    /// `Retry-After`; the response of work that is done; and where the
+    /// [`Dialect`](crate::dialect::Dialect) knows of no such way. Then the
+    /// error has the pending job
+    /// ([`is_not_cancellable`](crate::Error::is_not_cancellable)).
+    ///
+    /// A [`PollPolicy`](crate::PollPolicy) prepares polls only, not the DELETE.
     #[must_use]
     pub fn cancel_remotely(token: CancellationToken) -> Self {
         Self {

@@ -223,16 +223,22 @@ where
     /// answer as it is. Usual are 202 (it is being cancelled), 204 (it had
     /// ended, and its result is dropped), 404 and 410 (it is gone).
     ///
+    /// Dropping the future leaves open whether the job is cancelled.
+    ///
     /// # Errors
     ///
-    /// Fails if the service beneath does.
+    /// Fails if the service beneath does. Fails without a request
+    /// ([`is_not_cancellable`](Error::is_not_cancellable)) after the final
+    /// response or an error has been given, and where the URL may not be that
+    /// of a job: see
+    /// [`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely).
     pub async fn cancel(self) -> Result<Response<R>, Error> {
         let cancellation = self
             .polling
             .as_ref()
             .and_then(|polling| polling.cancellation());
         let Some((service, request)) = cancellation else {
-            return Err(Error::stopped().with_pending_job(Some(*self.pending)));
+            return Err(Error::not_cancellable().with_pending_job(Some(self.pending())));
         };
         let answer = service.oneshot(request).await;
         answer.map_err(|error| Error::poll(error).with_pending_job(Some(self.pending())))

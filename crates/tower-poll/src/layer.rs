@@ -281,8 +281,9 @@ impl<P> PollLayer<P> {
     /// This layer, with jobs cancelled when their calls are dropped.
     ///
     /// A future that is dropped while it polls then leaves a task behind that
-    /// sends DELETE to the job's URL. Without this, dropping it leaves the job
-    /// alone.
+    /// sends DELETE to the job's URL, where it is known to be
+    /// [one](crate::Cancellation::cancel_remotely). Without this, dropping it
+    /// leaves the job alone.
     pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
         CancelOnDropLayer::new(self)
     }

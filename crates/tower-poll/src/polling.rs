@@ -203,7 +203,7 @@ where
     }
 
     /// The request that cancels the job, and the service to send it through;
-    /// `None` if it is not known yet whether there is a job.
+    /// `None` if there is none that can be.
     pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
         let request = self.session.cancel(Instant::now())?;
         Some((self.service.clone(), request))
@@ -517,17 +517,19 @@ where
 
     /// Does what a cancelled token asks for.
     fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
-        match self.cancellation().filter(|_| stop == Stop::Job) {
-            None => {
-                let job = self.session.job(Instant::now());
-                Err(Error::stopped().with_pending_job(job))
+        let job = self.job();
+        let error = match stop {
+            Stop::Job if job.is_some() => {
+                if let Some((service, request)) = self.cancellation() {
+                    let future = Oneshot::new(service, request);
+                    self.project().phase.set(Phase::Cancelling { future });
+                    return Ok(());
+                }
+                Error::not_cancellable()
             }
-            Some((service, request)) => {
-                let future = Oneshot::new(service, request);
-                self.project().phase.set(Phase::Cancelling { future });
-                Ok(())
-            }
-        }
+            _ => Error::stopped(),
+        };
+        Err(error.with_pending_job(job))
     }
 
     /// The job as it is now.

@@ -126,7 +126,7 @@ impl<P> Session<P> {
             Step::Failed(state, problem) => Verdict::Ended(state, problem),
             Step::Fetch(url) => {
                 // What is there is read as any other answer.
-                self.spoken = None;
+                (self.spoken, self.is_done) = (None, true);
                 Verdict::Pending(Interim {
                     retry_after: Some(Duration::ZERO),
                     ..Interim::at(url)
@@ -137,7 +137,7 @@ impl<P> Session<P> {
                 if is_gone {
                     return Err(Error::bad_answer(DialectError::gone()));
                 }
-                self.spoken = None;
+                (self.spoken, self.is_done) = (None, true);
                 Verdict::Pending(self.once_more(Some(Duration::ZERO)))
             }
             Step::NeedsBody => Verdict::NeedsBody,
