@@ -177,6 +177,10 @@ where
         let Poll::Ready(answer) = future.poll(cx) else {
             return submission.poll_stop(cx);
         };
+        // Who asks in this way does not wait, and wants no pending answer.
+        if let Some(caller) = &mut submission.caller {
+            caller.does_not_wait = false;
+        }
         let response = answer.map_err(Error::service)?;
         Poll::Ready(if is_looked_at(&response, shared) {
             begin(state, response)
@@ -296,7 +300,7 @@ where
     let (status, headers) = (response.status(), response.headers());
     let verdict = match session.read_submission(status, headers, now)? {
         Verdict::Final => {
-            if let Some(status) = session.final_status() {
+            if let Some(status) = session.final_status(status) {
                 *response.status_mut() = status;
             }
             return Ok(Err(response));

@@ -25,7 +25,8 @@ use crate::{
     submission::Sent,
 };
 
-/// What comes of [`PollService::submit`](crate::PollService::submit).
+/// What comes of [`PollService::submit`](crate::PollService::submit). There
+/// is no third case.
 ///
 /// ```no_run
 /// use tower_poll::Submitted;
@@ -54,7 +55,7 @@ where
     Pending(Job<S, B, R, P>),
 }
 
-/// What is new of a [`Job`].
+/// What is new of a [`Job`]. There is nothing else that can be.
 #[derive(Debug)]
 pub enum Update<R> {
     /// It is pending still.
@@ -155,7 +156,7 @@ where
             state: job.state,
             ..Interim::at(job.url.clone())
         };
-        polling.as_mut().resume(interim, now)?;
+        polling.as_mut().resume(job, interim, now)?;
         polling.as_mut().step();
         Ok(Self {
             polling: Some(polling),
@@ -282,8 +283,7 @@ where
     }
 }
 
-/// How long it is until a poll that is due then; no longer than it can have
-/// been when that was written.
+/// How long it is until a poll that is due then.
 fn left_until(due: Option<SystemTime>, now: SystemTime) -> Duration {
     due.and_then(|due| due.duration_since(now).ok())
         .unwrap_or_default()

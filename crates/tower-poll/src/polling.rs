@@ -156,11 +156,16 @@ where
 
     /// Goes on with a job that was accepted before.
     pub(crate) fn resume(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
+        job: &PendingJob,
         interim: Interim,
         now: Instant,
     ) -> Result<(), Error> {
-        self.pend_parts(interim, StatusCode::SEE_OTHER, HeaderMap::new(), None, now)
+        let (status, headers) = (StatusCode::SEE_OTHER, HeaderMap::new());
+        self.as_mut()
+            .pend_parts(interim, status, headers, None, now)?;
+        self.project().session.tell_as_stored(job);
+        Ok(())
     }
 
     /// Has the pending answers from now on told by
@@ -274,12 +279,12 @@ where
                 self.pend(interim, response, now)?;
             }
             Verdict::NeedsBody => self.read_body(response, now),
-            Verdict::Final => {
-                if let Some(status) = this.session.final_status() {
+            Verdict::Final | Verdict::GivenUp => {
+                let is_final = matches!(verdict, Verdict::Final);
+                if is_final && let Some(status) = this.session.final_status(response.status()) {
                     *response.status_mut() = status;
                 }
-                let is_failure = this.session.retries() > 0;
-                if (this.session.config().attach_job || is_failure)
+                if (this.session.config().attach_job || !is_final)
                     && let Some(job) = this.session.job(now)
                 {
                     response.extensions_mut().insert(job);
@@ -502,9 +507,13 @@ where
                     .pend_parts(interim, status, headers, None, answered)?;
                 if let PhaseProj::Waiting {
                     text: Some(told), ..
-                } = self.project().phase.project()
+                } = self.as_mut().project().phase.project()
                 {
                     *told = text;
+                }
+                // The pending answer cannot be given back without its body.
+                if self.is_not_waited_for() && !self.session.is_done() {
+                    return Err(Error::stopped().with_pending_job(self.job()));
                 }
                 Ok(())
             }

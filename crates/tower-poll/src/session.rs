@@ -49,7 +49,7 @@ pub(crate) struct Session<P> {
     retries: u32,
     /// The number of polls when one last failed.
     last_failure: u32,
-    /// What the status of the response is to be, if it has another.
+    /// What the status of the response is to be, where a dialect says so.
     final_status: Option<StatusCode>,
     /// A new `Authorization` has been asked for.
     refreshed: bool,
@@ -165,12 +165,17 @@ impl<P> Session<P> {
         self.spoken = Some(Box::new((dialect, spoken)));
     }
 
-    pub(crate) fn final_status(&self) -> Option<StatusCode> {
+    /// What the status of the response is to be in place of `status`, if it
+    /// has another.
+    pub(crate) fn final_status(&self, status: StatusCode) -> Option<StatusCode> {
+        // What was said of an answer is not true of a failure to get it again.
         self.final_status
+            .filter(|_| !self.is_done || status.is_success())
     }
 
-    pub(crate) fn retries(&self) -> u32 {
-        self.retries
+    /// Whether the work is done, and its response is being fetched.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done
     }
 
     /// Takes in a pending answer that came at `now`. Gives the delay before
@@ -450,6 +455,15 @@ impl<P> Session<P> {
         })
     }
 
+    /// Has the last pending answer be what it was before the job was resumed.
+    pub(crate) fn tell_as_stored(&mut self, job: &PendingJob) {
+        self.told = Some(Told {
+            retry_after: job.retry_after,
+            state: job.state,
+            is_cancellable: job.is_cancellable,
+        });
+    }
+
     /// The session of a job that was accepted before. The policy is asked
     /// when the first poll is [announced](Self::next).
     ///
@@ -477,11 +491,7 @@ impl<P> Session<P> {
         }));
         session.course.asked = job.url.clone();
         session.spoken = spoken;
-        session.told = Some(Told {
-            retry_after: job.retry_after,
-            state: job.state,
-            is_cancellable: job.is_cancellable,
-        });
+        session.tell_as_stored(job);
         if job.crossed {
             session.drop_credentials();
         }

@@ -26,6 +26,8 @@ pub(crate) enum Verdict {
     Pending(Interim),
     /// To be passed up as it is.
     Final,
+    /// The poll failed, and is not repeated: passed up too, with the job.
+    GivenUp,
     /// The head does not tell.
     NeedsBody,
     /// The job has ended and has no answer of its own.
@@ -216,7 +218,7 @@ impl<P> Session<P> {
             return None;
         }
         let verdict = self.repeat(delay, now).map(Verdict::Pending);
-        Some(verdict.unwrap_or(Verdict::Final))
+        Some(verdict.unwrap_or(Verdict::GivenUp))
     }
 
     /// The repetition of a poll that failed, if there may be one.
