@@ -377,9 +377,7 @@ where
                 }
                 PhaseProj::Asking { future } => {
                     let Poll::Ready(answer) = future.poll(cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
                     let now = Instant::now();
                     let response = match answer {
@@ -419,9 +417,7 @@ where
                     answered,
                 } => {
                     let Poll::Ready(is_whole) = poll_collect(body, text, left, cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
                     let now = Instant::now();
                     let Some(parts) = parts.take().filter(|_| is_whole) else {
@@ -455,9 +451,7 @@ where
                 }
                 PhaseProj::Refreshing { future, headers } => {
                     let Poll::Ready(fresh) = future.as_mut().poll(cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
                     let now = Instant::now();
                     let fresh = fresh.map_err(|error| {
@@ -473,9 +467,7 @@ where
                 }
                 PhaseProj::Cancelling { future } => {
                     let Poll::Ready(answer) = future.poll(cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
                     let job = this.session.job(Instant::now());
                     return Poll::Ready(Err(match answer {
@@ -545,6 +537,17 @@ where
     pub(crate) fn job(&self) -> Option<PendingJob> {
         self.session.job(Instant::now())
     }
+}
+
+/// The error of a call that takes too long, once it does.
+fn poll_deadline<T, P>(
+    timer: Pin<&mut Option<Sleep>>,
+    session: &Session<P>,
+    cx: &mut Context<'_>,
+) -> Output<T> {
+    ready!(poll_timer(timer, session.deadline(), cx));
+    let job = session.job(Instant::now());
+    Poll::Ready(Err(Error::deadline().with_pending_job(job)))
 }
 
 /// Waits until `end`, by the timer that is there or a new one.
