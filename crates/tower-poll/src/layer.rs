@@ -172,8 +172,8 @@ impl<P> PollLayer<P> {
     ///
     /// A server that says by `Preference-Applied` that it did is asked again
     /// without its Retry-After, which is of no use then. A held poll that
-    /// somebody between cuts (after a second or more) counts as a poll like
-    /// others, and not as one that failed. Choose less than the time after
+    /// somebody between cuts (after a second or more, by 408, 502, 503, 504 or
+    /// an error) counts as a poll like others, and not as one that failed. Choose less than the time after
     /// which proxies on the way give up, often 30 or 60 s.
     pub fn long_poll(mut self, wait: Duration) -> Self {
         self.config.long_poll = Some(wait);

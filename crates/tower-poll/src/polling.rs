@@ -2,7 +2,9 @@
 //! answer. All of it lives in one box, made at the first pending answer.
 
 use std::{
+    error,
     future::Future,
+    iter,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -384,11 +386,12 @@ where
                         Ok(response) => response,
                         Err(error) => {
                             let error = error.into();
-                            let Some(interim) = this.session.repeat(None, now) else {
+                            let Some(interim) = this.session.repeat(None, true, now) else {
                                 let job = this.session.job(now);
                                 return Poll::Ready(Err(Error::poll(error).with_pending_job(job)));
                             };
-                            tracing::debug!(%error, "a poll failed and is repeated");
+                            let cause = root_cause(&*error);
+                            tracing::debug!(%cause, "a poll failed and is repeated");
                             drop(entered);
                             let status = StatusCode::BAD_GATEWAY;
                             self.as_mut().pend_parts(
@@ -537,6 +540,14 @@ where
     pub(crate) fn job(&self) -> Option<PendingJob> {
         self.session.job(Instant::now())
     }
+}
+
+/// What `error` comes from in the end. It can be logged, while some clients
+/// put URLs into the errors on the way.
+fn root_cause<'a>(error: &'a (dyn error::Error + 'static)) -> &'a (dyn error::Error + 'static) {
+    iter::successors(Some(error), |error| error.source())
+        .last()
+        .unwrap_or(error)
 }
 
 /// The error of a call that takes too long, once it does.

@@ -217,14 +217,24 @@ impl<P> Session<P> {
             // A pending answer like others: all is well, but not yet.
             return None;
         }
-        let verdict = self.repeat(delay, now).map(Verdict::Pending);
+        // These come from the server itself, and not from what gave up on it.
+        let is_its_own = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::INTERNAL_SERVER_ERROR
+        );
+        let verdict = self.repeat(delay, !is_its_own, now).map(Verdict::Pending);
         Some(verdict.unwrap_or(Verdict::GivenUp))
     }
 
     /// The repetition of a poll that failed, if there may be one.
-    pub(crate) fn repeat(&mut self, delay: Option<Duration>, now: Instant) -> Option<Interim> {
+    pub(crate) fn repeat(
+        &mut self,
+        delay: Option<Duration>,
+        may_be_cut: bool,
+        now: Instant,
+    ) -> Option<Interim> {
         let held = now.saturating_duration_since(self.course.polled);
-        if self.shared.config.long_poll.is_some() && held >= CUT_AFTER {
+        if may_be_cut && self.shared.config.long_poll.is_some() && held >= CUT_AFTER {
             // Cut by somebody between, who had enough of waiting.
             return Some(self.once_more(delay.or(Some(Duration::ZERO))));
         }
