@@ -63,7 +63,8 @@ impl Cancellation {
 
     /// The job is cancelled on the server by DELETE, and the call ends with
     /// an error whose [`job_state`](crate::Error::job_state) is `cancelled`.
-    /// If the server will not have it, the error has the pending job.
+    /// If the server will not have it, or does not answer within 30 s or the
+    /// call's deadline, the error has the pending job.
     ///
     /// Before the submission is answered there is nothing yet to be
     /// cancelled: then the request is dropped.

@@ -35,6 +35,9 @@ const PROBLEM_LIMIT: usize = 64 * 1024;
 /// due before. Without it, every short delay would cost a connection.
 const DRAIN_TIME: Duration = Duration::from_millis(100);
 
+/// How long the answer to a DELETE may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 pin_project! {
     pub(crate) struct Polling<S, B, R, P>
     where
@@ -103,6 +106,8 @@ pin_project! {
         Cancelling {
             #[pin]
             future: Oneshot<S, Request<B>>,
+            // When its answer is not waited for any more.
+            end: Instant,
         },
     }
 }
@@ -468,20 +473,20 @@ where
                     self.as_mut()
                         .pend_parts(interim, status, headers, None, now)?;
                 }
-                PhaseProj::Cancelling { future } => {
-                    let Poll::Ready(answer) = future.poll(cx) else {
-                        return poll_deadline(this.timer.as_mut(), this.session, cx);
+                PhaseProj::Cancelling { future, end } => {
+                    let error = match future.poll(cx) {
+                        Poll::Ready(Ok(response)) if response.status().is_success() => {
+                            return Poll::Ready(Err(Error::job(JobState::Cancelled, None)));
+                        }
+                        Poll::Ready(Ok(response)) => Error::not_cancelled(response.status()),
+                        Poll::Ready(Err(error)) => Error::poll(error),
+                        Poll::Pending => {
+                            ready!(poll_timer(this.timer.as_mut(), *end, cx));
+                            Error::stopped()
+                        }
                     };
                     let job = this.session.job(Instant::now());
-                    return Poll::Ready(Err(match answer {
-                        Err(error) => Error::poll(error).with_pending_job(job),
-                        Ok(response) if response.status().is_success() => {
-                            Error::job(JobState::Cancelled, None)
-                        }
-                        Ok(response) => {
-                            Error::not_cancelled(response.status()).with_pending_job(job)
-                        }
-                    }));
+                    return Poll::Ready(Err(error.with_pending_job(job)));
                 }
             }
         }
@@ -526,7 +531,8 @@ where
             Stop::Job if job.is_some() => {
                 if let Some((service, request)) = self.cancellation() {
                     let future = Oneshot::new(service, request);
-                    self.project().phase.set(Phase::Cancelling { future });
+                    let end = self.session.deadline().min(Instant::now() + PATIENCE);
+                    self.project().phase.set(Phase::Cancelling { future, end });
                     return Ok(());
                 }
                 Error::not_cancellable()

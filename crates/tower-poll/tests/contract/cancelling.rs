@@ -72,6 +72,25 @@ async fn server_that_does_not_cancel_is_an_error_with_the_job() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn server_that_does_not_answer_the_cancellation_is_not_waited_for_long() {
+    let token = CancellationToken::new();
+    let mut request = post(URL);
+    let cancellation = Cancellation::cancel_remotely(token.clone());
+    request.extensions_mut().insert(cancellation);
+    let mute = service_fn(|request: http::Request<TestBody>| async move {
+        match *request.method() {
+            Method::DELETE => std::future::pending().await,
+            _ => see_other("/work/1"),
+        }
+    });
+    let call = exact_layer().layer(mute).oneshot(request);
+    token.cancel();
+    let error = timeout(Duration::from_secs(40), call).await.unwrap();
+    let error = error.unwrap_err();
+    assert!(error.is_stopped() && error.pending_job().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn token_ends_a_submission_that_is_not_answered() {
     let token = CancellationToken::new();
     let mut request = post(URL);
