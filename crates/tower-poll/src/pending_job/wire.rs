@@ -141,7 +141,10 @@ fn url(text: &str) -> Result<Uri, String> {
         true => Uri::from_static("/"),
         false => Uri::from_static("https://base.invalid/"),
     };
-    let reference = match is_path || text.contains("://") {
+    let is_absolute = text
+        .split_once("://")
+        .is_some_and(|(scheme, _)| !scheme.contains(['/', '?', '#']));
+    let reference = match is_path || is_absolute {
         true => HeaderValue::from_str(text).ok(),
         false => None,
     };
