@@ -71,6 +71,10 @@ pub enum Update<R> {
 /// [`wait`](Self::wait), which goes to the end. The layer's deadline, limit of
 /// polls and policy hold. Dropping it leaves the job alone.
 ///
+/// Until it is asked to go on, the body of the answer to the submission is not
+/// read, and an HTTP/1 connection is kept by it. To hold on to a job for long,
+/// hold its [`pending`](Self::pending) form.
+///
 /// ```no_run
 /// use tower_poll::{Job, Update};
 /// # use http::{Request, Response};
