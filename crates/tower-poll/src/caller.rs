@@ -63,10 +63,21 @@ impl Cancellation {
 
     /// The job is cancelled on the server by DELETE, and the call ends with
     /// an error whose [`job_state`](crate::Error::job_state) is `cancelled`.
-    /// If the server will not have it, the error has the pending job.
+    /// If the server will not have it, or does not answer within 30 s or the
+    /// call's deadline, the error has the pending job.
     ///
     /// Before the submission is answered there is nothing yet to be
     /// cancelled: then the request is dropped.
+    ///
+    /// DELETE would destroy a resource that is not a job, so that none is sent
+    /// where the URL that is polled may be one: without `Job-Status`, the
+    /// submission's own, and one that a poll was redirected to without
+    /// `Retry-After`; the response of work that is done; and where the
+    /// [`Dialect`](crate::dialect::Dialect) knows of no such way. Then the
+    /// error has the pending job
+    /// ([`is_not_cancellable`](crate::Error::is_not_cancellable)).
+    ///
+    /// A [`PollPolicy`](crate::PollPolicy) prepares polls only, not the DELETE.
     #[must_use]
     pub fn cancel_remotely(token: CancellationToken) -> Self {
         Self {

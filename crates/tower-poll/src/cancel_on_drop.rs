@@ -5,7 +5,6 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use http::{Request, Response};
@@ -14,10 +13,9 @@ use pin_project_lite::pin_project;
 use tokio::{runtime::Handle, time::timeout};
 use tower::{BoxError, Layer, Service, util::Oneshot};
 
-use crate::{Error, PollFuture, PollLayer, PollPolicy, PollService, StandardPolicy};
-
-/// How long a DELETE that nobody waits for may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::{
+    Error, PollFuture, PollLayer, PollPolicy, PollService, StandardPolicy, polling::PATIENCE,
+};
 
 /// Made by [`PollLayer::cancel_on_drop`].
 ///

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http_body::Body;
+use http_body::{Body, Frame};
 
 /// What a frame counts against a limit beside its bytes, so that an endless
 /// row of empty frames ends too.
@@ -24,14 +24,20 @@ pub(crate) fn poll_drain<R: Body>(
         match ready!(body.as_mut().poll_frame(cx)) {
             None | Some(Err(_)) => return Poll::Ready(()),
             Some(Ok(frame)) => {
-                let size = frame.data_ref().map_or(0, Buf::remaining);
-                match left.checked_sub(size.saturating_add(FRAME_COST)) {
-                    Some(rest) => *left = rest,
-                    None => return Poll::Ready(()),
+                if !charge(&frame, left) {
+                    return Poll::Ready(());
                 }
             }
         }
     }
+}
+
+/// Takes the cost of `frame` off what is `left`, if there is enough.
+fn charge<D: Buf>(frame: &Frame<D>, left: &mut usize) -> bool {
+    let size = frame.data_ref().map_or(0, Buf::remaining);
+    let rest = left.checked_sub(size.saturating_add(FRAME_COST));
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 /// Whether draining `body` can be of use: it has something left to read, and
@@ -54,13 +60,12 @@ pub(crate) fn poll_collect<R: Body>(
             None => return Poll::Ready(true),
             Some(Err(_)) => return Poll::Ready(false),
             Some(Ok(frame)) => {
+                if !charge(&frame, left) {
+                    return Poll::Ready(false);
+                }
                 let Ok(mut data) = frame.into_data() else {
                     continue;
                 };
-                match left.checked_sub(data.remaining().saturating_add(FRAME_COST)) {
-                    Some(rest) => *left = rest,
-                    None => return Poll::Ready(false),
-                }
                 while data.has_remaining() {
                     let chunk = data.chunk();
                     text.extend_from_slice(chunk);

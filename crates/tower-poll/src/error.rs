@@ -45,6 +45,7 @@ enum Kind {
     BadAnswer,
     Unauthorized,
     Stopped,
+    NotCancellable,
     NotCancelled(StatusCode),
     UnknownDialect,
     Job(JobState),
@@ -125,6 +126,10 @@ impl Error {
         Self::new(Kind::Stopped)
     }
 
+    pub(crate) fn not_cancellable() -> Self {
+        Self::new(Kind::NotCancellable)
+    }
+
     pub(crate) fn not_cancelled(status: StatusCode) -> Self {
         Self::new(Kind::NotCancelled(status))
     }
@@ -201,7 +206,23 @@ impl Error {
     /// ([`Cancellation`](crate::Cancellation), [`DoNotWait`](crate::DoNotWait)).
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.0.kind == Kind::Stopped
+        matches!(self.0.kind, Kind::Stopped | Kind::NotCancellable)
+    }
+
+    /// Whether the caller wanted the job to be cancelled, and there is nothing
+    /// that DELETE would cancel. No request was made: see
+    /// [`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely).
+    #[must_use]
+    pub fn is_not_cancellable(&self) -> bool {
+        self.0.kind == Kind::NotCancellable
+    }
+
+    /// Whether a stored job is of a [`Dialect`](crate::dialect::Dialect) that
+    /// the layer which was to [resume](crate::PollService::resume) it does not
+    /// have.
+    #[must_use]
+    pub fn is_unknown_dialect(&self) -> bool {
+        self.0.kind == Kind::UnknownDialect
     }
 
     /// The status with which the server refused to cancel the job.
@@ -275,6 +296,7 @@ impl fmt::Display for Error {
             Kind::BadAnswer => f.write_str("an answer cannot be read"),
             Kind::Unauthorized => f.write_str("a poll was refused for want of authorization"),
             Kind::Stopped => f.write_str("the caller waits no more"),
+            Kind::NotCancellable => f.write_str("there is no job that DELETE would cancel"),
             Kind::NotCancelled(status) => {
                 write!(f, "the server did not cancel the job: {status}")
             }

@@ -182,6 +182,10 @@ where
         let Poll::Ready(answer) = future.poll(cx) else {
             return poll_stop(caller, cx);
         };
+        // Who asks in this way does not wait, and wants no pending answer.
+        if let Some(caller) = &mut submission.caller {
+            caller.does_not_wait = false;
+        }
         let response = answer.map_err(Error::service)?;
         Poll::Ready(if is_looked_at(&response, shared) {
             begin(state, response)
@@ -310,7 +314,7 @@ where
     let (status, headers) = (response.status(), response.headers());
     let verdict = match session.read_submission(status, headers, now)? {
         Verdict::Final => {
-            if let Some(status) = session.final_status() {
+            if let Some(status) = session.final_status(status) {
                 *response.status_mut() = status;
             }
             return Ok(Err(response));

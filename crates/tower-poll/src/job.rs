@@ -25,7 +25,8 @@ use crate::{
     submission::Sent,
 };
 
-/// What comes of [`PollService::submit`](crate::PollService::submit).
+/// What comes of [`PollService::submit`](crate::PollService::submit). There
+/// is no third case.
 ///
 /// ```no_run
 /// use tower_poll::Submitted;
@@ -54,7 +55,7 @@ where
     Pending(Job<S, B, R, P>),
 }
 
-/// What is new of a [`Job`].
+/// What is new of a [`Job`]. There is nothing else that can be.
 #[derive(Debug)]
 pub enum Update<R> {
     /// It is pending still.
@@ -69,6 +70,10 @@ pub enum Update<R> {
 /// [`Stream`] of the same, by [`poll_now`](Self::poll_now), or by
 /// [`wait`](Self::wait), which goes to the end. The layer's deadline, limit of
 /// polls and policy hold. Dropping it leaves the job alone.
+///
+/// Until it is asked to go on, the body of the answer to the submission is not
+/// read, and an HTTP/1 connection is kept by it. To hold on to a job for long,
+/// hold its [`pending`](Self::pending) form.
 ///
 /// ```no_run
 /// use tower_poll::{Job, Update};
@@ -155,7 +160,7 @@ where
             state: job.state,
             ..Interim::at(job.url.clone())
         };
-        polling.as_mut().resume(interim, now)?;
+        polling.as_mut().resume(job, interim, now)?;
         polling.as_mut().step();
         Ok(Self {
             polling: Some(polling),
@@ -223,16 +228,22 @@ where
     /// answer as it is. Usual are 202 (it is being cancelled), 204 (it had
     /// ended, and its result is dropped), 404 and 410 (it is gone).
     ///
+    /// Dropping the future leaves open whether the job is cancelled.
+    ///
     /// # Errors
     ///
-    /// Fails if the service beneath does.
+    /// Fails if the service beneath does. Fails without a request
+    /// ([`is_not_cancellable`](Error::is_not_cancellable)) after the final
+    /// response or an error has been given, and where the URL may not be that
+    /// of a job: see
+    /// [`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely).
     pub async fn cancel(self) -> Result<Response<R>, Error> {
         let cancellation = self
             .polling
             .as_ref()
             .and_then(|polling| polling.cancellation());
         let Some((service, request)) = cancellation else {
-            return Err(Error::stopped().with_pending_job(Some(*self.pending)));
+            return Err(Error::not_cancellable().with_pending_job(Some(self.pending())));
         };
         let answer = service.oneshot(request).await;
         answer.map_err(|error| Error::poll(error).with_pending_job(Some(self.pending())))
@@ -276,8 +287,7 @@ where
     }
 }
 
-/// How long it is until a poll that is due then; no longer than it can have
-/// been when that was written.
+/// How long it is until a poll that is due then.
 fn left_until(due: Option<SystemTime>, now: SystemTime) -> Duration {
     due.and_then(|due| due.duration_since(now).ok())
         .unwrap_or_default()

@@ -97,6 +97,10 @@ impl<P> PollLayer<P> {
     /// How much of a pending answer's body is read, in bytes, so that its
     /// connection can be used again. 64 KiB by default. A longer body is
     /// dropped, and an HTTP/1 connection with it.
+    ///
+    /// It limits the documents that a [`Dialect`] reads too, where a longer
+    /// one is an error, and those that are told to
+    /// [observers](Self::observe), where a longer one is left out.
     pub fn drain_limit(mut self, drain_limit: usize) -> Self {
         self.config.drain_limit = drain_limit;
         self
@@ -168,8 +172,8 @@ impl<P> PollLayer<P> {
     ///
     /// A server that says by `Preference-Applied` that it did is asked again
     /// without its Retry-After, which is of no use then. A held poll that
-    /// somebody between cuts (after a second or more) counts as a poll like
-    /// others, and not as one that failed. Choose less than the time after
+    /// somebody between cuts (after a second or more, by 408, 502, 503, 504 or
+    /// an error) counts as a poll like others, and not as one that failed. Choose less than the time after
     /// which proxies on the way give up, often 30 or 60 s.
     pub fn long_poll(mut self, wait: Duration) -> Self {
         self.config.long_poll = Some(wait);
@@ -181,10 +185,10 @@ impl<P> PollLayer<P> {
     /// `Job-Status`. 5 by default; 0 repeats none.
     ///
     /// They are repeated after the answer's Retry-After, else with the
-    /// policy's backoff, and count as polls. Over all calls of a layer, no
-    /// more than a fifth of the polls and ten a second are repeats
-    /// ([`TpsBudget`](tower::retry::budget::TpsBudget)). When there are no
-    /// more, the error or the last answer is passed up, with the
+    /// policy's backoff, and count as polls. Over all calls of a service and
+    /// its clones, no more than a fifth of the polls and ten a second are
+    /// repeats ([`TpsBudget`](tower::retry::budget::TpsBudget)). When there
+    /// are no more, the error or the last answer is passed up, with the
     /// [`PendingJob`](crate::PendingJob) in it or its extensions.
     ///
     /// An answer of 429 or 503 with Retry-After is pending, and does not
@@ -259,7 +263,8 @@ impl<P> PollLayer<P> {
     /// Adds a dialect, which is asked before the built-in ones and after
     /// those that were added before. None by default.
     ///
-    /// Once there is one, the head of every answer is shown to it.
+    /// Once there is one, the head of every submission's answer is shown to
+    /// it, and it is asked before `Job-Status` is looked at.
     pub fn dialect(mut self, dialect: impl Dialect + 'static) -> Self {
         self.config.dialects.push(Arc::new(dialect));
         self
@@ -281,10 +286,20 @@ impl<P> PollLayer<P> {
     /// This layer, with jobs cancelled when their calls are dropped.
     ///
     /// A future that is dropped while it polls then leaves a task behind that
-    /// sends DELETE to the job's URL. Without this, dropping it leaves the job
-    /// alone.
+    /// sends DELETE to the job's URL, where it is known to be
+    /// [one](crate::Cancellation::cancel_remotely). Without this, dropping it
+    /// leaves the job alone.
     pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
         CancelOnDropLayer::new(self)
+    }
+
+    pub(crate) fn into_shared(self) -> Shared<P> {
+        Shared {
+            adds_headers: self.config.adds_headers(),
+            config: self.config,
+            policy: self.policy,
+            budget: TpsBudget::default(),
+        }
     }
 }
 
@@ -292,12 +307,6 @@ impl<S, P: Clone> Layer<S> for PollLayer<P> {
     type Service = PollService<S, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let shared = Shared {
-            adds_headers: self.config.adds_headers(),
-            config: self.config.clone(),
-            policy: self.policy.clone(),
-            budget: TpsBudget::default(),
-        };
-        PollService::new(inner, Arc::new(shared))
+        PollService::new(inner, Arc::new(self.clone().into_shared()))
     }
 }

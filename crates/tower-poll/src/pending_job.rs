@@ -46,6 +46,8 @@ pub struct PendingJob {
     /// When the next poll is due.
     pub(crate) due: Option<SystemTime>,
     pub(crate) state: Option<JobState>,
+    /// Whether the URL is that of a job, as far as can be told.
+    pub(crate) is_cancellable: bool,
     /// Credentials have been dropped on the way, for good.
     pub(crate) crossed: bool,
     /// The dialect of the job's API by name, if it has one.

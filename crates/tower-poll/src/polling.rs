@@ -2,7 +2,9 @@
 //! answer. All of it lives in one box, made at the first pending answer.
 
 use std::{
+    error,
     future::Future,
+    iter,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -32,6 +34,9 @@ const PROBLEM_LIMIT: usize = 64 * 1024;
 /// How long the body of a pending answer may take, even if the next poll is
 /// due before. Without it, every short delay would cost a connection.
 const DRAIN_TIME: Duration = Duration::from_millis(100);
+
+/// How long the answer to a DELETE may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pin_project! {
     pub(crate) struct Polling<S, B, R, P>
@@ -101,6 +106,8 @@ pin_project! {
         Cancelling {
             #[pin]
             future: Oneshot<S, Request<B>>,
+            // When its answer is not waited for any more.
+            end: Instant,
         },
     }
 }
@@ -156,11 +163,16 @@ where
 
     /// Goes on with a job that was accepted before.
     pub(crate) fn resume(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
+        job: &PendingJob,
         interim: Interim,
         now: Instant,
     ) -> Result<(), Error> {
-        self.pend_parts(interim, StatusCode::SEE_OTHER, HeaderMap::new(), None, now)
+        let (status, headers) = (StatusCode::SEE_OTHER, HeaderMap::new());
+        self.as_mut()
+            .pend_parts(interim, status, headers, None, now)?;
+        self.project().session.tell_as_stored(job);
+        Ok(())
     }
 
     /// Has the pending answers from now on told by
@@ -203,7 +215,7 @@ where
     }
 
     /// The request that cancels the job, and the service to send it through;
-    /// `None` if it is not known yet whether there is a job.
+    /// `None` if there is none that can be.
     pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
         let request = self.session.cancel(Instant::now())?;
         Some((self.service.clone(), request))
@@ -274,12 +286,12 @@ where
                 self.pend(interim, response, now)?;
             }
             Verdict::NeedsBody => self.read_body(response, now),
-            Verdict::Final => {
-                if let Some(status) = this.session.final_status() {
+            Verdict::Final | Verdict::GivenUp => {
+                let is_final = matches!(verdict, Verdict::Final);
+                if is_final && let Some(status) = this.session.final_status(response.status()) {
                     *response.status_mut() = status;
                 }
-                let is_failure = this.session.retries() > 0;
-                if (this.session.config().attach_job || is_failure)
+                if (this.session.config().attach_job || !is_final)
                     && let Some(job) = this.session.job(now)
                 {
                     response.extensions_mut().insert(job);
@@ -372,20 +384,19 @@ where
                 }
                 PhaseProj::Asking { future } => {
                     let Poll::Ready(answer) = future.poll(cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
                     let now = Instant::now();
                     let response = match answer {
                         Ok(response) => response,
                         Err(error) => {
                             let error = error.into();
-                            let Some(interim) = this.session.repeat(None, now) else {
+                            let Some(interim) = this.session.repeat(None, true, now) else {
                                 let job = this.session.job(now);
                                 return Poll::Ready(Err(Error::poll(error).with_pending_job(job)));
                             };
-                            tracing::debug!(%error, "a poll failed and is repeated");
+                            let cause = root_cause(&*error);
+                            tracing::debug!(%cause, "a poll failed and is repeated");
                             drop(entered);
                             let status = StatusCode::BAD_GATEWAY;
                             self.as_mut().pend_parts(
@@ -414,9 +425,7 @@ where
                     answered,
                 } => {
                     let Poll::Ready(is_whole) = poll_collect(body, text, left, cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
                     let now = Instant::now();
                     let Some(parts) = parts.take().filter(|_| is_whole) else {
@@ -450,9 +459,7 @@ where
                 }
                 PhaseProj::Refreshing { future, headers } => {
                     let Poll::Ready(fresh) = future.as_mut().poll(cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
                     let now = Instant::now();
                     let fresh = fresh.map_err(|error| {
@@ -466,22 +473,20 @@ where
                     self.as_mut()
                         .pend_parts(interim, status, headers, None, now)?;
                 }
-                PhaseProj::Cancelling { future } => {
-                    let Poll::Ready(answer) = future.poll(cx) else {
-                        ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                        let job = this.session.job(Instant::now());
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                PhaseProj::Cancelling { future, end } => {
+                    let error = match future.poll(cx) {
+                        Poll::Ready(Ok(response)) if response.status().is_success() => {
+                            return Poll::Ready(Err(Error::job(JobState::Cancelled, None)));
+                        }
+                        Poll::Ready(Ok(response)) => Error::not_cancelled(response.status()),
+                        Poll::Ready(Err(error)) => Error::poll(error),
+                        Poll::Pending => {
+                            ready!(poll_timer(this.timer.as_mut(), *end, cx));
+                            Error::stopped()
+                        }
                     };
                     let job = this.session.job(Instant::now());
-                    return Poll::Ready(Err(match answer {
-                        Err(error) => Error::poll(error).with_pending_job(job),
-                        Ok(response) if response.status().is_success() => {
-                            Error::job(JobState::Cancelled, None)
-                        }
-                        Ok(response) => {
-                            Error::not_cancelled(response.status()).with_pending_job(job)
-                        }
-                    }));
+                    return Poll::Ready(Err(error.with_pending_job(job)));
                 }
             }
         }
@@ -502,9 +507,13 @@ where
                     .pend_parts(interim, status, headers, None, answered)?;
                 if let PhaseProj::Waiting {
                     text: Some(told), ..
-                } = self.project().phase.project()
+                } = self.as_mut().project().phase.project()
                 {
                     *told = text;
+                }
+                // The pending answer cannot be given back without its body.
+                if self.is_not_waited_for() && !self.session.is_done() {
+                    return Err(Error::stopped().with_pending_job(self.job()));
                 }
                 Ok(())
             }
@@ -517,23 +526,45 @@ where
 
     /// Does what a cancelled token asks for.
     fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
-        match self.cancellation().filter(|_| stop == Stop::Job) {
-            None => {
-                let job = self.session.job(Instant::now());
-                Err(Error::stopped().with_pending_job(job))
+        let job = self.job();
+        let error = match stop {
+            Stop::Job if job.is_some() => {
+                if let Some((service, request)) = self.cancellation() {
+                    let future = Oneshot::new(service, request);
+                    let end = self.session.deadline().min(Instant::now() + PATIENCE);
+                    self.project().phase.set(Phase::Cancelling { future, end });
+                    return Ok(());
+                }
+                Error::not_cancellable()
             }
-            Some((service, request)) => {
-                let future = Oneshot::new(service, request);
-                self.project().phase.set(Phase::Cancelling { future });
-                Ok(())
-            }
-        }
+            _ => Error::stopped(),
+        };
+        Err(error.with_pending_job(job))
     }
 
     /// The job as it is now.
     pub(crate) fn job(&self) -> Option<PendingJob> {
         self.session.job(Instant::now())
     }
+}
+
+/// What `error` comes from in the end. It can be logged, while some clients
+/// put URLs into the errors on the way.
+fn root_cause<'a>(error: &'a (dyn error::Error + 'static)) -> &'a (dyn error::Error + 'static) {
+    iter::successors(Some(error), |error| error.source())
+        .last()
+        .unwrap_or(error)
+}
+
+/// The error of a call that takes too long, once it does.
+fn poll_deadline<T, P>(
+    timer: Pin<&mut Option<Sleep>>,
+    session: &Session<P>,
+    cx: &mut Context<'_>,
+) -> Output<T> {
+    ready!(poll_timer(timer, session.deadline(), cx));
+    let job = session.job(Instant::now());
+    Poll::Ready(Err(Error::deadline().with_pending_job(job)))
 }
 
 /// Waits until `end`, by the timer that is there or a new one.

@@ -52,6 +52,7 @@
 use std::{
     error, fmt, mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -61,10 +62,11 @@ use ::reqwest_middleware::{Error, Middleware, Next, Result};
 use async_trait::async_trait;
 use http::Extensions;
 use tokio::sync::Mutex;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 use crate::{
-    PollLayer, PollPolicy, StandardPolicy,
+    PollLayer, PollPolicy, PollService, StandardPolicy,
+    config::Shared,
     reqwest::{into_http, is_same},
 };
 
@@ -100,7 +102,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PollMiddleware<P = StandardPolicy> {
-    layer: PollLayer<P>,
+    shared: Arc<Shared<P>>,
     is_checked: bool,
 }
 
@@ -108,7 +110,7 @@ impl<P> PollMiddleware<P> {
     /// With the settings of `layer`.
     pub fn new(layer: PollLayer<P>) -> Self {
         Self {
-            layer,
+            shared: Arc::new(layer.into_shared()),
             is_checked: true,
         }
     }
@@ -147,7 +149,8 @@ where
             timeout,
             is_checked: self.is_checked,
         };
-        match self.layer.layer(client).oneshot(request).await {
+        let service = PollService::new(client, Arc::clone(&self.shared));
+        match service.oneshot(request).await {
             Ok(response) => Ok(response.into()),
             Err(error) => Err(into_middleware(error)),
         }

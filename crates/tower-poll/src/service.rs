@@ -139,6 +139,9 @@ impl<S, P> PollService<S, P> {
     /// to the origin of the submission. The deadline and the limit of polls
     /// begin anew.
     ///
+    /// What that origin is, the job itself says. Be sure where it was stored,
+    /// or look at its [`url`](PendingJob::url), before giving it credentials.
+    ///
     /// # Errors
     ///
     /// Fails if the policy refuses to poll the job's URL, and if its API is of

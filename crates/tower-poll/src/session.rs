@@ -49,7 +49,7 @@ pub(crate) struct Session<P> {
     retries: u32,
     /// The number of polls when one last failed.
     last_failure: u32,
-    /// What the status of the response is to be, if it has another.
+    /// What the status of the response is to be, where a dialect says so.
     final_status: Option<StatusCode>,
     /// A new `Authorization` has been asked for.
     refreshed: bool,
@@ -57,6 +57,8 @@ pub(crate) struct Session<P> {
     crossed: bool,
     /// What was done before the job was resumed.
     before: Option<Box<Before>>,
+    /// The work is done, and its response is being fetched.
+    is_done: bool,
     /// How this API says what status and headers do not.
     spoken: Option<Box<(Chosen, Spoken)>>,
     pub(crate) caller: Option<Box<Caller>>,
@@ -91,6 +93,8 @@ struct Announcement {
 struct Told {
     retry_after: Option<Duration>,
     state: Option<JobState>,
+    /// Whether the URL is that of a job, as far as can be told.
+    is_cancellable: bool,
 }
 
 /// Polls and time of a job before it was resumed.
@@ -134,6 +138,7 @@ impl<P> Session<P> {
             refreshed: false,
             crossed: false,
             before: None,
+            is_done: false,
             spoken: None,
             caller: sent.caller,
         }
@@ -160,12 +165,17 @@ impl<P> Session<P> {
         self.spoken = Some(Box::new((dialect, spoken)));
     }
 
-    pub(crate) fn final_status(&self) -> Option<StatusCode> {
+    /// What the status of the response is to be in place of `status`, if it
+    /// has another.
+    pub(crate) fn final_status(&self, status: StatusCode) -> Option<StatusCode> {
+        // What was said of an answer is not true of a failure to get it again.
         self.final_status
+            .filter(|_| !self.is_done || status.is_success())
     }
 
-    pub(crate) fn retries(&self) -> u32 {
-        self.retries
+    /// Whether the work is done, and its response is being fetched.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done
     }
 
     /// Takes in a pending answer that came at `now`. Gives the delay before
@@ -184,14 +194,16 @@ impl<P> Session<P> {
             self.jar
                 .store(&headers, &self.course.asked, self.clock.wall(now));
         }
-        let told = Told {
-            retry_after: interim.retry_after,
-            state: interim.state,
-        };
         // Until all have agreed to where it leads, the job is where it was.
         let to = self
             .reachable(interim.url)
             .map_err(|error| error.with_pending_job(self.job(now)))?;
+        let mut told = Told {
+            retry_after: interim.retry_after,
+            state: interim.state,
+            is_cancellable: false,
+        };
+        told.is_cancellable = self.leads_to_job(&to, told, status, &headers);
         let mut answer = Announcement {
             to,
             status,
@@ -236,6 +248,21 @@ impl<P> Session<P> {
         Ok(delay)
     }
 
+    /// Whether `to`, where an answer leads, is the URL of a job. It may be that
+    /// of the resource that the work is about, which DELETE would destroy: the
+    /// submission's own, or one that a plain redirect leads to in the end.
+    fn leads_to_job(&self, to: &Uri, told: Told, status: StatusCode, headers: &HeaderMap) -> bool {
+        if self.is_done {
+            false
+        } else if *to == self.course.asked {
+            let was = self.told.is_some_and(|before| before.is_cancellable);
+            was || JobState::from_headers(headers).is_some()
+        } else {
+            let is_plain = told.retry_after.is_none() && told.state.is_none();
+            !(self.told.is_some() && status.is_redirection() && is_plain)
+        }
+    }
+
     /// `to` as the service beneath can reach it. To a client that fills in
     /// scheme and authority itself, an absolute URI would mean its own host.
     fn reachable(&self, to: Uri) -> Result<Uri, Error> {
@@ -265,13 +292,7 @@ impl<P> Session<P> {
         *request.version_mut() = self.version;
         *request.uri_mut() = answer.to.clone();
         let own = &self.shared.config.keep;
-        let cookies = match self.jar.is_empty() {
-            true => None,
-            false => {
-                let own = self.headers.cookies();
-                Some(self.jar.header(own, &answer.to, self.clock.wall(now)))
-            }
-        };
+        let cookies = self.cookies(&answer.to, now);
         let told = self.told.filter(|_| self.policy.prepares_polls());
         if let Some(told) = told {
             self.headers.fill(request.headers_mut(), own, cookies);
@@ -296,22 +317,33 @@ impl<P> Session<P> {
         request
     }
 
-    /// The request that cancels the job where it was last seen, if it was
-    /// accepted.
+    /// The request that cancels the job where it was last seen, if there is
+    /// one that can be.
     pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Option<Request<B>> {
-        self.told?;
+        self.told.filter(|told| told.is_cancellable)?;
+        let url = match self.spoken.as_deref() {
+            None => self.url().clone(),
+            // Credentials are those for where the job was polled for.
+            Some((dialect, _)) => dialect
+                .cancellation(self.url())
+                .filter(|url| same_origin(url, self.url()))?,
+        };
         let mut request = Request::new(B::default());
         *request.method_mut() = Method::DELETE;
         *request.version_mut() = self.version;
-        let url = self.url();
-        let cookies = (!self.jar.is_empty()).then(|| {
+        let own = &self.shared.config.keep;
+        let cookies = self.cookies(&url, now);
+        self.headers.fill(request.headers_mut(), own, cookies);
+        *request.uri_mut() = url;
+        Some(request)
+    }
+
+    /// The `Cookie` of a request to `url`, where it is not the submission's.
+    fn cookies(&self, url: &Uri, now: Instant) -> Option<HeaderValue> {
+        (!self.jar.is_empty()).then(|| {
             let own = self.headers.cookies();
             self.jar.header(own, url, self.clock.wall(now))
-        });
-        let own = &self.shared.config.keep;
-        self.headers.fill(request.headers_mut(), own, cookies);
-        *request.uri_mut() = url.clone();
-        Some(request)
+        })
     }
 
     /// What to tell of the pending answer, whose body is `text` as far as it
@@ -414,12 +446,22 @@ impl<P> Session<P> {
                 .as_ref()
                 .map(|answer| self.clock.wall(answer.due)),
             state: told.state,
+            is_cancellable: told.is_cancellable,
             crossed: self.crossed,
             dialect: self.spoken.as_deref().map(|(dialect, spoken)| {
                 let name = dialect.name().to_owned();
                 Box::new((name, spoken.clone()))
             }),
         })
+    }
+
+    /// Has the last pending answer be what it was before the job was resumed.
+    pub(crate) fn tell_as_stored(&mut self, job: &PendingJob) {
+        self.told = Some(Told {
+            retry_after: job.retry_after,
+            state: job.state,
+            is_cancellable: job.is_cancellable,
+        });
     }
 
     /// The session of a job that was accepted before. The policy is asked
@@ -449,10 +491,7 @@ impl<P> Session<P> {
         }));
         session.course.asked = job.url.clone();
         session.spoken = spoken;
-        session.told = Some(Told {
-            retry_after: job.retry_after,
-            state: job.state,
-        });
+        session.tell_as_stored(job);
         if job.crossed {
             session.drop_credentials();
         }

@@ -78,3 +78,31 @@ async fn nothing_is_told_of_calls_that_are_answered_at_once() {
     let script = Script::new(|_, _| answer(200, &[]));
     assert_eq!(logged(&script).await, "");
 }
+
+/// Some clients name the URL in their errors.
+#[tokio::test(start_paused = true)]
+async fn failed_polls_are_told_by_their_cause_without_urls() {
+    #[derive(Debug)]
+    struct Failed(io::Error);
+
+    impl std::fmt::Display for Failed {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("error for url (https://example.com/work/8f14?token=secret)")
+        }
+    }
+
+    impl std::error::Error for Failed {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    let script = Script::new(|number, _| match number {
+        0 => see_other("/work/8f14?token=secret"),
+        1 => Err(Failed(io::ErrorKind::ConnectionReset.into()).into()),
+        _ => answer(200, &[]),
+    });
+    let log = logged(&script).await;
+    assert!(log.contains("connection reset"), "{log}");
+    assert!(!log.contains("secret"), "{log}");
+}

@@ -121,7 +121,12 @@ async fn a_job_that_was_polled_very_often_can_be_resumed() {
 
 #[test]
 fn a_stored_job_that_no_answer_could_lead_to_is_refused() {
-    for url in ["*", "//elsewhere.example/work/7", "https://:/work/7"] {
+    for url in [
+        "*",
+        "//elsewhere.example/work/7",
+        "https://:/work/7",
+        "work/7?from=https://example.com",
+    ] {
         let stored = format!(r#"{{"version":1,"url":"{url}","origin":"/"}}"#);
         assert!(
             serde_json::from_str::<PendingJob>(&stored).is_err(),

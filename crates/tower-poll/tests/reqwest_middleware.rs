@@ -78,6 +78,8 @@ impl Server {
             "/work/1" => (StatusCode::SEE_OTHER, Some("/work/2")),
             "/late" => (StatusCode::SEE_OTHER, Some("/late")),
             "/work/2" => (StatusCode::OK, None),
+            "/broken" if parts.method == Method::POST => (StatusCode::SEE_OTHER, Some("/broken")),
+            "/broken" => (StatusCode::BAD_GATEWAY, None),
             _ => (StatusCode::BAD_REQUEST, None),
         };
         let body = match self.rest.lock().unwrap().take_if(|_| location.is_none()) {
@@ -299,6 +301,23 @@ async fn urls_may_change_beneath_where_that_is_said() {
         let request = client.build().post(report(address)).body("the work");
         assert_eq!(request.send().await.is_ok(), is_taken);
     }
+}
+
+#[tokio::test]
+async fn all_calls_share_one_budget_of_repeats() {
+    let (server, address) = Server::start().await;
+    let policy = StandardPolicy::new().min_delay(Duration::ZERO);
+    let policy = policy.max_delay(Duration::ZERO);
+    let client = client(PollLayer::with_policy(policy).poll_retries(150));
+    let mut repeats = Vec::new();
+    for _ in 0..2 {
+        let before = server.seen().len();
+        let request = client.post(format!("http://{address}/broken"));
+        assert_eq!(request.send().await.unwrap().status(), 502);
+        repeats.push(server.seen().len() - before - 2);
+    }
+    // Ten a second are in it, kept over ten seconds.
+    assert!(repeats[0] >= 100 && repeats[1] < 50, "{repeats:?}");
 }
 
 #[tokio::test]

@@ -209,6 +209,10 @@ impl Dialect for AzureResourceManager {
             None => Ok(Step::AsHead),
         }
     }
+
+    fn cancellation(&self, _: &Uri) -> Option<Uri> {
+        None
+    }
 }
 
 fn monitor(announced: &Announced) -> Option<&Uri> {

@@ -1,14 +1,13 @@
 //! FHIR.
 
 use http::{
-    HeaderName, StatusCode,
+    StatusCode,
     header::{CONTENT_LOCATION, LOCATION},
 };
 use http_polling::Progress;
 
 use super::{Answer, Dialect, DialectError, Interim, Step};
-
-const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
+use crate::progress::X_PROGRESS;
 
 /// How many characters of `X-Progress` are read; the specification has
 /// servers send fewer than 100.

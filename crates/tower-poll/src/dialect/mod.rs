@@ -9,10 +9,10 @@
 //! submission, and nothing has to be set. One that cannot be recognised so,
 //! or one of your own, is put [onto the layer](crate::PollLayer::dialect).
 //!
-//! | dialect | recognised by | pending | done | cancel |
+//! | dialect | recognised by | pending | done | cancelled by |
 //! |---|---|---|---|---|
-//! | [`AzureResourceManager`] | 200, 201, 202 with `Azure-AsyncOperation` or `Operation-Location` | monitor: 200, any other `status` | `Succeeded`, then GET of the resource | the API's own |
-//! | [`AzureResourceManager::for_resources`] | nothing, put onto the layer: as above, and a JSON answer to PUT or PATCH | resource: 200, any other `provisioningState` | `Succeeded`, or no state | the API's own |
+//! | [`AzureResourceManager`] | 200, 201, 202 with `Azure-AsyncOperation` or `Operation-Location` | monitor: 200, any other `status` | `Succeeded`, then GET of the resource | no DELETE, APIs differ |
+//! | [`AzureResourceManager::for_resources`] | nothing, put onto the layer: as above, and a JSON answer to PUT or PATCH | resource: 200, any other `provisioningState` | `Succeeded`, or no state | no DELETE, APIs differ |
 //! | [`OgcProcesses`] | 201 with `Location`, `respond-async` applied or sent to `…/execution` | job: 200, any other `status` | `successful`, then GET of the results | DELETE of the job |
 //! | [`ODataAsync`] | 202 with `Location`, `respond-async` applied or `OData-Version` | 202 | 200, its status in `AsyncResult` | DELETE of the monitor |
 //! | [`FhirAsync`] | 202 with `Content-Location` alone | 202, `X-Progress` | any other answer | DELETE of the status URL |
@@ -83,20 +83,32 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// [`PendingJob`](crate::PendingJob) that goes on in another process.
     fn name(&self) -> &'static str;
 
-    /// Whether this dialect is to read the answers of a call, by the
-    /// status and the headers of the answer to its submission. The answer has
-    /// no body and has announced nothing here. Asked once per call, and of the built-in ones only where that head looks pending.
+    /// Whether this dialect is to read the answers of a call, by the status
+    /// and the headers of the answer to its submission. The answer has no body
+    /// and has announced nothing here. Asked once per call, and of the
+    /// built-in ones only where that head looks pending.
     fn recognises(&self, answer: &Answer<'_>) -> bool;
 
     /// What an answer says. Called for the answer to the submission and for
     /// that to each poll: with its head, and where that comes to
     /// [`Step::NeedsBody`] once more, with its body.
     ///
+    /// Not called for a poll that failed and is
+    /// [repeated](crate::PollLayer::poll_retries), nor for one that was
+    /// answered with 401.
+    ///
     /// # Errors
     ///
     /// An error ends the call. The caller gets it as the source of an
     /// [`Error`](crate::Error) that has the pending job.
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError>;
+
+    /// Where DELETE cancels the job that is polled for at `url`. It must be of
+    /// the same origin. `None` where DELETE is not the way to cancel: then
+    /// none is sent. `url` itself by default.
+    fn cancellation(&self, url: &Uri) -> Option<Uri> {
+        Some(url.clone())
+    }
 }
 
 /// What an answer means.

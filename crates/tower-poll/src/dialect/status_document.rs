@@ -4,7 +4,7 @@ use http::{
     Method, StatusCode, Uri,
     header::{CONTENT_LOCATION, LOCATION},
 };
-use http_polling::{JobState, StatusDocument, resolve};
+use http_polling::{JobState, LocationError, StatusDocument, resolve};
 
 use super::{Answer, Dialect, DialectError, Interim, Step, document::is_json};
 
@@ -72,7 +72,7 @@ impl Dialect for StatusResource {
         };
         let document = StatusDocument::from_json(body)?;
         Ok(match document.state {
-            JobState::Done => Step::Fetch(job(answer)?),
+            JobState::Done => Step::Fetch(job(answer.asked())?),
             state if state.is_final() => Step::Failed(state, None),
             state => Step::Pending(Interim {
                 retry_after: answer.retry_after().or(document.retry_after()),
@@ -81,6 +81,13 @@ impl Dialect for StatusResource {
                 ..Interim::at(answer.asked().clone())
             }),
         })
+    }
+
+    fn cancellation(&self, url: &Uri) -> Option<Uri> {
+        match is_status(url) {
+            true => job(url).ok(),
+            false => Some(url.clone()),
+        }
     }
 }
 
@@ -96,11 +103,12 @@ fn is_status(url: &Uri) -> bool {
     url.path().ends_with(SEGMENT)
 }
 
-fn job(answer: &Answer<'_>) -> Result<Uri, DialectError> {
-    let path = answer.asked().path();
+/// The job of a status resource.
+fn job(status: &Uri) -> Result<Uri, LocationError> {
+    let path = status.path();
     let job = path.strip_suffix(SEGMENT).unwrap_or(path);
     let last = job.rsplit('/').next().unwrap_or_default();
-    answer.resolve(&format!("../{last}"))
+    resolve(status, format!("../{last}"))
 }
 
 #[cfg(test)]

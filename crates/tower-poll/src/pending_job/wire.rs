@@ -35,6 +35,8 @@ pub(super) struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<JobState>,
     #[serde(default, skip_serializing_if = "is_false")]
+    not_cancellable: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
     credentials_dropped: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dialect: Option<WireDialect>,
@@ -70,6 +72,7 @@ impl From<&PendingJob> for Wire {
                 .and_then(|due| due.duration_since(UNIX_EPOCH).ok())
                 .map(millis),
             state: job.state,
+            not_cancellable: !job.is_cancellable,
             credentials_dropped: job.crossed,
             dialect: job.dialect.as_deref().map(|(name, spoken)| {
                 let announced = &spoken.announced;
@@ -107,6 +110,7 @@ impl TryFrom<Wire> for PendingJob {
                 .due_ms
                 .and_then(|due| UNIX_EPOCH.checked_add(millis(due))),
             state: wire.state,
+            is_cancellable: !wire.not_cancellable,
             crossed: wire.credentials_dropped,
             dialect: wire.dialect.map(spoken).transpose()?.map(Box::new),
         })
@@ -137,7 +141,10 @@ fn url(text: &str) -> Result<Uri, String> {
         true => Uri::from_static("/"),
         false => Uri::from_static("https://base.invalid/"),
     };
-    let reference = match is_path || text.contains("://") {
+    let is_absolute = text
+        .split_once("://")
+        .is_some_and(|(scheme, _)| !scheme.contains(['/', '?', '#']));
+    let reference = match is_path || is_absolute {
         true => HeaderValue::from_str(text).ok(),
         false => None,
     };
@@ -182,6 +189,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(2)),
             due: UNIX_EPOCH.checked_add(Duration::from_secs(1_800_000_000)),
             state: Some(JobState::Running),
+            is_cancellable: false,
             crossed: true,
             dialect: None,
         }
@@ -195,7 +203,7 @@ mod tests {
         assert_eq!(read.url, job().url);
         assert_eq!((read.polls, read.elapsed), (3, job().elapsed));
         assert_eq!((read.due, read.state), (job().due, job().state));
-        assert!(read.crossed);
+        assert!(read.crossed && !read.is_cancellable);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) enum Verdict {
     Pending(Interim),
     /// To be passed up as it is.
     Final,
+    /// The poll failed, and is not repeated: passed up too, with the job.
+    GivenUp,
     /// The head does not tell.
     NeedsBody,
     /// The job has ended and has no answer of its own.
@@ -126,7 +128,7 @@ impl<P> Session<P> {
             Step::Failed(state, problem) => Verdict::Ended(state, problem),
             Step::Fetch(url) => {
                 // What is there is read as any other answer.
-                self.spoken = None;
+                (self.spoken, self.is_done) = (None, true);
                 Verdict::Pending(Interim {
                     retry_after: Some(Duration::ZERO),
                     ..Interim::at(url)
@@ -137,7 +139,7 @@ impl<P> Session<P> {
                 if is_gone {
                     return Err(Error::bad_answer(DialectError::gone()));
                 }
-                self.spoken = None;
+                (self.spoken, self.is_done) = (None, true);
                 Verdict::Pending(self.once_more(Some(Duration::ZERO)))
             }
             Step::NeedsBody => Verdict::NeedsBody,
@@ -215,14 +217,24 @@ impl<P> Session<P> {
             // A pending answer like others: all is well, but not yet.
             return None;
         }
-        let verdict = self.repeat(delay, now).map(Verdict::Pending);
-        Some(verdict.unwrap_or(Verdict::Final))
+        // These come from the server itself, and not from what gave up on it.
+        let is_its_own = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::INTERNAL_SERVER_ERROR
+        );
+        let verdict = self.repeat(delay, !is_its_own, now).map(Verdict::Pending);
+        Some(verdict.unwrap_or(Verdict::GivenUp))
     }
 
     /// The repetition of a poll that failed, if there may be one.
-    pub(crate) fn repeat(&mut self, delay: Option<Duration>, now: Instant) -> Option<Interim> {
+    pub(crate) fn repeat(
+        &mut self,
+        delay: Option<Duration>,
+        may_be_cut: bool,
+        now: Instant,
+    ) -> Option<Interim> {
         let held = now.saturating_duration_since(self.course.polled);
-        if self.shared.config.long_poll.is_some() && held >= CUT_AFTER {
+        if may_be_cut && self.shared.config.long_poll.is_some() && held >= CUT_AFTER {
             // Cut by somebody between, who had enough of waiting.
             return Some(self.once_more(delay.or(Some(Duration::ZERO))));
         }

@@ -7,7 +7,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header::AUTHORIZATION};
 use http_polling::JobState;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
-use tower_poll::{DoNotWait, Job, PendingJob, PollService, Submitted, Update};
+use tower_poll::{
+    DoNotWait, Job, PendingJob, PollService, Submitted, Update,
+    dialect::{self, Dialect, DialectError, Step},
+};
 
 use crate::common::{
     Answer, Script, TestBody, answer, answer_with, exact_layer, post, see_other, send, text,
@@ -276,4 +279,80 @@ async fn call_that_does_not_wait_and_is_answered_at_once_is_as_ever() {
     let response = send(exact_layer(), &script, request).await.unwrap();
     assert!(response.extensions().get::<PendingJob>().is_none());
     assert_eq!(text(response).await, "done");
+}
+
+/// Says in its documents alone how it stands.
+#[derive(Debug)]
+struct Documents;
+
+impl Dialect for Documents {
+    fn name(&self) -> &'static str {
+        "documents"
+    }
+
+    fn recognises(&self, _: &dialect::Answer<'_>) -> bool {
+        true
+    }
+
+    fn read(&self, answer: &dialect::Answer<'_>) -> Result<Step, DialectError> {
+        match answer.body() {
+            None => Ok(Step::NeedsBody),
+            Some(b"done") => Ok(Step::DoneAs(StatusCode::CREATED)),
+            Some(_) => Ok(Step::Pending(answer.pending(answer.resolve("/status")?))),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_does_not_wait_ends_with_the_job_once_its_document_is_read() {
+    let script = Script::new(|_, _| answer_with(200, &[], "running"));
+    let mut request = post(URL);
+    request.extensions_mut().insert(DoNotWait);
+    let layer = exact_layer().dialect(Documents);
+    let error = send(layer, &script, request).await.unwrap_err();
+    assert!(error.is_stopped());
+    assert_eq!(error.pending_job().unwrap().url().path(), "/status");
+    assert_eq!(script.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_that_does_not_wait_gets_a_response_that_a_document_says_is_there() {
+    let script = Script::new(|_, _| answer_with(200, &[], "done"));
+    let mut request = http::Request::get(URL).body(TestBody::default()).unwrap();
+    request.extensions_mut().insert(DoNotWait);
+    let layer = exact_layer().dialect(Documents);
+    let response = send(layer, &script, request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn response_that_cannot_be_fetched_again_keeps_its_own_status() {
+    let script = Script::new(|number, _| match number {
+        0 => answer_with(200, &[], "running"),
+        1 => answer_with(200, &[], "done"),
+        _ => answer(403, &[]),
+    });
+    let layer = exact_layer().dialect(Documents);
+    let response = send(layer, &script, post(URL)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn submitted_request_that_is_not_to_be_waited_for_is_a_job_all_the_same() {
+    let script = Script::new(|number, _| three(number));
+    let mut request = post(URL);
+    request.extensions_mut().insert(DoNotWait);
+    let mut service: PollService<Script> = exact_layer().layer(script.clone());
+    let submitted = service.submit(request).await.unwrap();
+    assert!(matches!(submitted, Submitted::Pending(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn resumed_job_has_the_delay_that_the_server_asked_for() {
+    let script = Script::new(|number, _| three(number));
+    let pending = submit(&script).await.pending();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let service: PollService<Script> = exact_layer().layer(script.clone());
+    let job: TestJob = service.resume(&pending, &HeaderMap::new()).unwrap();
+    assert_eq!(job.pending().retry_after(), Some(Duration::from_secs(1)));
 }

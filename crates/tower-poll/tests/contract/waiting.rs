@@ -121,6 +121,15 @@ async fn long_poll_that_a_proxy_cuts_is_a_normal_poll() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn held_poll_that_the_server_itself_fails_is_a_failed_poll() {
+    for answer in [(|| answer(500, &[])) as fn() -> Answer, || answer(429, &[])] {
+        let (result, count) = cut(Duration::from_secs(10), answer).await;
+        assert!(result.unwrap() >= 429);
+        assert_eq!(count, 1 + 1 + 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn long_poll_that_fails_at_once_is_a_failed_poll() {
     let (result, count) = cut(Duration::from_millis(10), || Err("refused".into())).await;
     assert!(result.unwrap_err().is_inner());

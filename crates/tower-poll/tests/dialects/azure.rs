@@ -227,3 +227,23 @@ async fn job_goes_on_in_another_process() {
     let layer = exact_layer().dialect(AzureResourceManager::for_resources());
     assert_eq!(resumed(layer, &alone).await, ready);
 }
+
+/// An operation is not cancelled by DELETE, which would remove the resource.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_deleted_to_cancel() {
+    const MONITOR: &[(&str, &str)] = &[("azure-asyncoperation", "/operation")];
+    const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+    const RUNNING: Reply = (200, JSON, r#"{"status":"Running"}"#);
+    const DONE: Reply = (200, JSON, r#"{"status":"Succeeded"}"#);
+    const UPDATING: Reply = (200, JSON, r#"{"provisioningState":"Updating"}"#);
+    for (polls, path) in [(1, "/monitored"), (2, "/monitored"), (1, "/disk")] {
+        let server = server(&[
+            ("PUT /monitored", &[(201, MONITOR, "")]),
+            ("GET /operation", &[RUNNING, DONE]),
+            ("PUT /disk", &[UPDATING]),
+            ("GET /disk", &[UPDATING]),
+        ]);
+        let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+        assert_eq!(deleted(layer, &server, path, polls).await, None, "{path}");
+    }
+}

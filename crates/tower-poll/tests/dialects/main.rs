@@ -11,7 +11,8 @@ use std::collections::HashMap;
 
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use tower_poll::{Error, PollLayer};
+use tower::Layer;
+use tower_poll::{Error, PollLayer, Submitted, Update};
 
 use crate::common::{Answer, Script, TestBody, answer_with, exact_layer, send, text};
 
@@ -70,4 +71,24 @@ fn asked(server: &Script) -> Vec<String> {
     seen.iter()
         .map(|seen| format!("{} {}", seen.method, seen.uri.path()))
         .collect()
+}
+
+/// Submits, polls so many times, and cancels: gives the URL that is deleted.
+async fn deleted(layer: PollLayer, server: &Script, path: &str, polls: usize) -> Option<String> {
+    let mut service = layer.layer(server.clone());
+    let submitted = service.submit(request(Method::PUT, path)).await;
+    let Submitted::Pending(mut job) = submitted.unwrap() else {
+        panic!("final");
+    };
+    for _ in 0..polls {
+        let update = job.poll_now().await.unwrap().unwrap();
+        assert!(matches!(update, Update::Pending(_)));
+    }
+    match job.cancel().await {
+        Ok(_) => Some(server.uris().pop().unwrap()),
+        Err(error) => {
+            assert!(error.is_not_cancellable() && error.pending_job().is_some());
+            None
+        }
+    }
 }

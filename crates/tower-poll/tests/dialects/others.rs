@@ -196,3 +196,33 @@ async fn status_document_is_read_beside_job_status() {
     let response = call(layer, &server, Method::GET, "/work/8f14/status").await;
     assert_eq!(text(response.unwrap()).await, "the report");
 }
+
+#[tokio::test(start_paused = true)]
+async fn job_of_a_status_document_is_what_is_deleted() {
+    let server = server(&[
+        (
+            "PUT /report",
+            &[(202, &[("location", "/work/8f14/status")], "")],
+        ),
+        ("GET /work/8f14/status", &[AT_WORK]),
+        ("DELETE /work/8f14", &[(202, &[], "")]),
+    ]);
+    let layer = exact_layer().dialect(StatusResource::new());
+    let deleted = deleted(layer, &server, "/report", 1).await;
+    assert_eq!(deleted.as_deref(), Some("https://example.com/work/8f14"));
+}
+
+/// The work is done, and what is there may be anything.
+#[tokio::test(start_paused = true)]
+async fn result_that_is_being_fetched_is_not_deleted() {
+    let done = (200, STATUS, r#"{"id":"8f14","state":"done"}"#);
+    let server = server(&[
+        (
+            "PUT /report",
+            &[(202, &[("location", "/work/8f14/status")], "")],
+        ),
+        ("GET /work/8f14/status", &[done]),
+    ]);
+    let layer = exact_layer().dialect(StatusResource::new());
+    assert_eq!(deleted(layer, &server, "/report", 1).await, None);
+}

@@ -240,3 +240,44 @@ async fn c21_nothing_is_attached_unless_asked_for() {
         .unwrap();
     assert!(response.extensions().is_empty());
 }
+
+/// Frames without data are many and small, but they are not for nothing.
+#[tokio::test(start_paused = true)]
+async fn c20_frames_that_are_no_data_count_where_a_body_is_collected() {
+    struct Trailers(Arc<AtomicUsize>);
+
+    impl Body for Trailers {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+            let number = self.0.fetch_add(1, Ordering::Relaxed);
+            let frame = Frame::trailers(http::HeaderMap::new());
+            Poll::Ready((number < 1_000_000).then_some(Ok(frame)))
+        }
+    }
+
+    let frames = Arc::new(AtomicUsize::new(0));
+    let given = frames.clone();
+    let script = Script::new(move |number, _| {
+        let mut response = Response::builder().status(303);
+        if number > 0 {
+            response = response.status(410).header("job-status", "expired");
+            response = response.header("content-type", "application/problem+json");
+        }
+        let response = response.header("location", "/work/1");
+        let given = if number == 0 {
+            Arc::default()
+        } else {
+            given.clone()
+        };
+        Ok(response.header("retry-after", "1").body(Trailers(given))?)
+    });
+    let result = exact_layer().layer(script).oneshot(post(URL)).await;
+    assert!(result.is_err());
+    let frames = frames.load(Ordering::Relaxed);
+    assert!(frames <= 64 * 1024 + 1, "{frames}");
+}

@@ -93,6 +93,19 @@ async fn c13_after_too_many_failures_in_a_row_the_last_answer_has_the_job() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c13_the_last_answer_has_the_job_where_nothing_is_repeated() {
+    let script = Script::new(|number, _| match number {
+        0 => see_other("/work/1"),
+        _ => answer(502, &[]),
+    });
+    let layer = exact_layer().poll_retries(0);
+    let response = send(layer, &script, post(URL)).await.unwrap();
+    assert_eq!(response.status(), 502);
+    let job = response.extensions().get::<PendingJob>().unwrap();
+    assert_eq!((job.url().path(), job.polls()), ("/work/1", 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn c13_an_answer_between_failures_begins_the_count_anew() {
     let script = Script::new(|number, _| match number {
         12 => answer(200, &[]),
