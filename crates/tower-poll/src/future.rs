@@ -183,7 +183,7 @@ where
             return poll_stop(caller, cx);
         };
         // Who asks in this way does not wait, and wants no pending answer.
-        if let Some(caller) = &mut submission.caller {
+        if let Some(caller) = caller {
             caller.does_not_wait = false;
         }
         let response = answer.map_err(Error::service)?;
