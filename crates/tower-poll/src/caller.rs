@@ -66,7 +66,10 @@ impl Cancellation {
     /// If the server will not have it, the error has the pending job.
     ///
     /// Before the submission is answered there is nothing yet to be
-    /// cancelled: then the request is dropped.
+    /// cancelled: then the request is dropped. And where a
+    /// [dialect](crate::dialect) fetches the response of a job that is done,
+    /// or polls the resource itself, DELETE would destroy that: then the call
+    /// only [stops waiting](Self::stop_waiting).
     #[must_use]
     pub fn cancel_remotely(token: CancellationToken) -> Self {
         Self {

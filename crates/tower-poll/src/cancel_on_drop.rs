@@ -107,8 +107,10 @@ pin_project! {
     ///
     /// Dropped while it polls, it spawns a task on the tokio runtime that it
     /// is dropped in, which sends DELETE and waits up to 30 s for the answer.
-    /// Without a runtime, and before the submission is answered, dropping it
-    /// drops it.
+    /// Without a runtime, before the submission is answered, and where
+    /// DELETE would destroy a resource
+    /// ([`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely)),
+    /// dropping it drops it.
     ///
     /// ```
     /// use tower::{Layer, Service};

@@ -225,7 +225,10 @@ where
     ///
     /// # Errors
     ///
-    /// Fails if the service beneath does.
+    /// Fails if the service beneath does. Sends nothing and fails
+    /// ([`is_stopped`](Error::is_stopped)) where it is known that the URL is
+    /// not the job's: a [dialect](crate::dialect) has read that the job is
+    /// done, or has the resource itself polled, which DELETE would destroy.
     pub async fn cancel(self) -> Result<Response<R>, Error> {
         let cancellation = self
             .polling

@@ -48,6 +48,8 @@ pub struct PendingJob {
     pub(crate) state: Option<JobState>,
     /// Credentials have been dropped on the way, for good.
     pub(crate) crossed: bool,
+    /// The job has succeeded, and its response is at the URL.
+    pub(crate) is_done: bool,
     /// The dialect of the job's API by name, if it has one.
     pub(crate) dialect: Option<Box<(String, Spoken)>>,
 }

@@ -55,6 +55,8 @@ pub(crate) struct Session<P> {
     refreshed: bool,
     /// Credentials were dropped on the way.
     crossed: bool,
+    /// The job has succeeded, and its response is being fetched.
+    is_done: bool,
     /// What was done before the job was resumed.
     before: Option<Box<Before>>,
     /// How this API says what status and headers do not.
@@ -133,6 +135,7 @@ impl<P> Session<P> {
             final_status: None,
             refreshed: false,
             crossed: false,
+            is_done: false,
             before: None,
             spoken: None,
             caller: sent.caller,
@@ -297,9 +300,16 @@ impl<P> Session<P> {
     }
 
     /// The request that cancels the job where it was last seen, if it was
-    /// accepted.
+    /// accepted. `None` where there would be a resource and not a job: that
+    /// which the job has made, or that which the submission was about.
     pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Option<Request<B>> {
         self.told?;
+        let is_resource = self.spoken.as_deref().is_some_and(|(_, spoken)| {
+            !spoken.method.is_safe() && spoken.submission == *self.url()
+        });
+        if self.is_done || is_resource {
+            return None;
+        }
         let mut request = Request::new(B::default());
         *request.method_mut() = Method::DELETE;
         *request.version_mut() = self.version;
@@ -415,6 +425,7 @@ impl<P> Session<P> {
                 .map(|answer| self.clock.wall(answer.due)),
             state: told.state,
             crossed: self.crossed,
+            is_done: self.is_done,
             dialect: self.spoken.as_deref().map(|(dialect, spoken)| {
                 let name = dialect.name().to_owned();
                 Box::new((name, spoken.clone()))
@@ -449,6 +460,7 @@ impl<P> Session<P> {
         }));
         session.course.asked = job.url.clone();
         session.spoken = spoken;
+        session.is_done = job.is_done;
         session.told = Some(Told {
             retry_after: job.retry_after,
             state: job.state,

@@ -13,12 +13,12 @@ use bytes::Bytes;
 use common::{Script, TestBody, answer, answer_with, exact_layer, post, see_other, send};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_poll::{
-    Cancellation, PendingJob,
-    dialect::{Answer, Dialect, DialectError, Step},
+    Cancellation, PendingJob, PollLayer,
+    dialect::{Answer, AzureResourceManager, Dialect, DialectError, Step},
 };
 
 /// Ends in 201 once the document says that it has ended.
@@ -89,6 +89,43 @@ async fn cancelling_before_a_job_is_known_does_not_delete_the_submission_url() {
         seen.iter().all(|(method, _)| method != Method::DELETE),
         "{seen:?}"
     );
+}
+
+/// How a PUT that is dropped after 10 s has asked, with jobs cancelled on drop.
+async fn methods_of_a_dropped_put(layer: PollLayer, script: Script) -> Vec<Method> {
+    let service = layer.cancel_on_drop().layer(script.clone());
+    let request = Request::put("https://example.com/disks/7")
+        .body(TestBody::default())
+        .unwrap();
+    let call = timeout(Duration::from_secs(10), service.oneshot(request));
+    assert!(call.await.is_err());
+    sleep(Duration::from_secs(60)).await;
+    script.seen().into_iter().map(|seen| seen.method).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_does_not_delete_a_resource_that_tells_of_its_own_state() {
+    let script = Script::new(|_, _| {
+        let headers = [("content-type", "application/json"), ("retry-after", "60")];
+        answer_with(201, &headers, r#"{"provisioningState":"Creating"}"#)
+    });
+    let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+    let methods = methods_of_a_dropped_put(layer, script).await;
+    assert_eq!(methods, [Method::PUT]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_does_not_delete_what_a_job_that_is_done_has_made() {
+    let script = Script::new(|number, _| match number {
+        0 => {
+            let headers = [("azure-asyncoperation", "/work/7"), ("retry-after", "1")];
+            answer(201, &headers)
+        }
+        1 => answer_with(200, &[], r#"{"status":"Succeeded"}"#),
+        _ => answer(503, &[("retry-after", "60")]),
+    });
+    let methods = methods_of_a_dropped_put(exact_layer(), script).await;
+    assert_eq!(methods, [Method::PUT, Method::GET, Method::GET]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,6 +36,8 @@ pub(super) struct Wire {
     state: Option<JobState>,
     #[serde(default, skip_serializing_if = "is_false")]
     credentials_dropped: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    done: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dialect: Option<WireDialect>,
 }
@@ -71,6 +73,7 @@ impl From<&PendingJob> for Wire {
                 .map(millis),
             state: job.state,
             credentials_dropped: job.crossed,
+            done: job.is_done,
             dialect: job.dialect.as_deref().map(|(name, spoken)| {
                 let announced = &spoken.announced;
                 let text = |url: &Option<Uri>| url.as_ref().map(text);
@@ -108,6 +111,7 @@ impl TryFrom<Wire> for PendingJob {
                 .and_then(|due| UNIX_EPOCH.checked_add(millis(due))),
             state: wire.state,
             crossed: wire.credentials_dropped,
+            is_done: wire.done,
             dialect: wire.dialect.map(spoken).transpose()?.map(Box::new),
         })
     }
@@ -183,6 +187,7 @@ mod tests {
             due: UNIX_EPOCH.checked_add(Duration::from_secs(1_800_000_000)),
             state: Some(JobState::Running),
             crossed: true,
+            is_done: true,
             dialect: None,
         }
     }
@@ -195,7 +200,7 @@ mod tests {
         assert_eq!(read.url, job().url);
         assert_eq!((read.polls, read.elapsed), (3, job().elapsed));
         assert_eq!((read.due, read.state), (job().due, job().state));
-        assert!(read.crossed);
+        assert!(read.crossed && read.is_done);
     }
 
     #[test]

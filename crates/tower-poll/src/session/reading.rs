@@ -127,6 +127,7 @@ impl<P> Session<P> {
             Step::Fetch(url) => {
                 // What is there is read as any other answer.
                 self.spoken = None;
+                self.is_done = true;
                 Verdict::Pending(Interim {
                     retry_after: Some(Duration::ZERO),
                     ..Interim::at(url)
@@ -138,6 +139,7 @@ impl<P> Session<P> {
                     return Err(Error::bad_answer(DialectError::gone()));
                 }
                 self.spoken = None;
+                self.is_done = true;
                 Verdict::Pending(self.once_more(Some(Duration::ZERO)))
             }
             Step::NeedsBody => Verdict::NeedsBody,
