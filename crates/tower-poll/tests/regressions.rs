@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_poll::{
-    Cancellation, PendingJob, PollLayer,
+    Cancellation, PendingJob, PollLayer, PollService, Submitted,
     dialect::{Answer, AzureResourceManager, Dialect, DialectError, Step},
 };
 
@@ -154,6 +154,21 @@ async fn a_job_that_was_polled_very_often_can_be_resumed() {
         .resume::<TestBody, TestBody>(&job, &HeaderMap::new())
         .unwrap();
     assert_eq!(job.wait().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_left_alone_is_not_polled_after_the_deadline() {
+    let script = Script::new(|_, _| see_other("/work/7"));
+    let layer = exact_layer().deadline(Duration::from_secs(9));
+    let mut service: PollService<Script> = layer.layer(script.clone());
+    let submitted = service.submit(post("https://example.com/report")).await;
+    let Ok(Submitted::Pending(job)) = submitted else {
+        panic!("not pending");
+    };
+    sleep(Duration::from_secs(10)).await;
+    let error = job.wait().await.unwrap_err();
+    assert!(error.is_deadline() && error.pending_job().is_some());
+    assert_eq!(script.count(), 1);
 }
 
 #[test]
