@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Request, StatusCode, header::COOKIE};
-use http_polling_fuzz::{Head, call::run, headers_of};
+use http_polling_fuzz::{Document, Head, call::run, headers_of};
 use libfuzzer_sys::fuzz_target;
 use tower_poll::PollLayer;
 
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         .body("")
         .expect("a valid request");
     let layer = PollLayer::new().deadline(Duration::from_secs(60));
-    let run = run(layer, request, vec![(head, Vec::new())]);
+    let run = run(layer, request, vec![(head, Document::default())]);
     assert_eq!(run.seen.len(), 2, "garbage in cookies ends no call");
     let lines: Vec<_> = run.seen[1].headers.get_all(COOKIE).iter().collect();
     assert!(lines.len() <= 1);

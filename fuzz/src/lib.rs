@@ -2,9 +2,10 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use serde_json::{Map, Value};
 
 /// The names that answers mean something by.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "location",
     "content-location",
     "operation-location",
@@ -21,6 +22,8 @@ const NAMES: [&str; 16] = [
     "preference-applied",
     "x-progress",
     "link",
+    "odata-version",
+    "asyncresult",
 ];
 
 const URIS: [&str; 7] = [
@@ -33,11 +36,46 @@ const URIS: [&str; 7] = [
     "*",
 ];
 
-const METHODS: [Method; 5] = [
+/// The members of documents that mean something, and some of their values.
+const MEMBERS: [&str; 16] = [
+    "status",
+    "properties",
+    "provisioningState",
+    "resourceLocation",
+    "percentComplete",
+    "error",
+    "code",
+    "message",
+    "links",
+    "rel",
+    "href",
+    "progress",
+    "id",
+    "state",
+    "attempt",
+    "done",
+];
+const WORDS: [&str; 12] = [
+    "Succeeded",
+    "InProgress",
+    "Failed",
+    "Canceled",
+    "running",
+    "successful",
+    "dismissed",
+    "done",
+    "results",
+    "/result",
+    "https://elsewhere.example/result",
+    "file:///etc/passwd",
+];
+
+const METHODS: [Method; 6] = [
     Method::GET,
     Method::HEAD,
     Method::POST,
     Method::PUT,
+    Method::PATCH,
     Method::DELETE,
 ];
 
@@ -84,6 +122,38 @@ impl<'a> Arbitrary<'a> for Asked {
             uri: Uri::from_static(input.choose(&URIS)?),
         })
     }
+}
+
+/// A body: most often a JSON object with members that matter.
+#[derive(Clone, Debug, Default)]
+pub struct Document(pub Vec<u8>);
+
+impl<'a> Arbitrary<'a> for Document {
+    fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        Ok(Self(match input.ratio(1, 4)? {
+            true => input.arbitrary()?,
+            false => object(input, 0)?.to_string().into_bytes(),
+        }))
+    }
+}
+
+fn object(input: &mut Unstructured<'_>, depth: usize) -> arbitrary::Result<Value> {
+    let mut members = Map::new();
+    for _ in 0..input.int_in_range(0..=6)? {
+        members.insert((*input.choose(&MEMBERS)?).into(), value(input, depth)?);
+    }
+    Ok(members.into())
+}
+
+fn value(input: &mut Unstructured<'_>, depth: usize) -> arbitrary::Result<Value> {
+    Ok(match input.int_in_range(0..=9)? {
+        0 => input.arbitrary::<&str>()?.into(),
+        1 => input.arbitrary::<f64>()?.into(),
+        2 => input.arbitrary::<Option<bool>>()?.into(),
+        3 | 4 if depth < 3 => object(input, depth + 1)?,
+        5 if depth < 3 => vec![object(input, depth + 1)?].into(),
+        _ => (*input.choose(&WORDS)?).into(),
+    })
 }
 
 /// The bytes as a header value, with those replaced that no header can have.
@@ -134,10 +204,10 @@ pub mod call {
     use tower::{Layer, ServiceExt, service_fn};
     use tower_poll::{Error, PollLayer, PollPolicy};
 
-    use crate::Head;
+    use crate::{Document, Head};
 
     /// The answer to one request.
-    pub type Answer = (Head, Vec<u8>);
+    pub type Answer = (Head, Document);
 
     /// What one request looked like, and when it came.
     #[derive(Debug)]
@@ -181,7 +251,7 @@ pub mod call {
             let server = service_fn(move |request: Request<&'static str>| {
                 let mut seen = kept.lock().expect("not poisoned");
                 let mut response = Response::new(Full::default());
-                if let Some((head, body)) = answers.get(seen.len()) {
+                if let Some((head, Document(body))) = answers.get(seen.len()) {
                     response = Response::new(Full::from(body.clone()));
                     *response.status_mut() = head.status;
                     *response.headers_mut() = head.headers.clone();

@@ -377,7 +377,13 @@ where
                     if let Some(due) = *due {
                         ready!(poll_timer(this.timer.as_mut(), due, cx));
                     }
-                    let request = this.session.poll(Instant::now());
+                    let now = Instant::now();
+                    // A job that is polled by hand may have been left alone.
+                    if now > this.session.deadline() {
+                        let job = this.session.job(now);
+                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                    }
+                    let request = this.session.poll(now);
                     this.span.record("polls", this.session.polls());
                     let future = Oneshot::new(this.service.clone(), request);
                     this.phase.set(Phase::Asking { future });

@@ -13,12 +13,12 @@ use bytes::Bytes;
 use common::{Script, TestBody, answer, answer_with, exact_layer, post, see_other, send};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_poll::{
-    Cancellation, PendingJob,
-    dialect::{Answer, Dialect, DialectError, Step},
+    Cancellation, PendingJob, PollLayer, PollService, Submitted,
+    dialect::{Answer, AzureResourceManager, Dialect, DialectError, Step},
 };
 
 /// Ends in 201 once the document says that it has ended.
@@ -91,6 +91,43 @@ async fn cancelling_before_a_job_is_known_does_not_delete_the_submission_url() {
     );
 }
 
+/// How a PUT that is dropped after 10 s has asked, with jobs cancelled on drop.
+async fn methods_of_a_dropped_put(layer: PollLayer, script: Script) -> Vec<Method> {
+    let service = layer.cancel_on_drop().layer(script.clone());
+    let request = Request::put("https://example.com/disks/7")
+        .body(TestBody::default())
+        .unwrap();
+    let call = timeout(Duration::from_secs(10), service.oneshot(request));
+    assert!(call.await.is_err());
+    sleep(Duration::from_secs(60)).await;
+    script.seen().into_iter().map(|seen| seen.method).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_does_not_delete_a_resource_that_tells_of_its_own_state() {
+    let script = Script::new(|_, _| {
+        let headers = [("content-type", "application/json"), ("retry-after", "60")];
+        answer_with(201, &headers, r#"{"provisioningState":"Creating"}"#)
+    });
+    let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+    let methods = methods_of_a_dropped_put(layer, script).await;
+    assert_eq!(methods, [Method::PUT]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_does_not_delete_what_a_job_that_is_done_has_made() {
+    let script = Script::new(|number, _| match number {
+        0 => {
+            let headers = [("azure-asyncoperation", "/work/7"), ("retry-after", "1")];
+            answer(201, &headers)
+        }
+        1 => answer_with(200, &[], r#"{"status":"Succeeded"}"#),
+        _ => answer(503, &[("retry-after", "60")]),
+    });
+    let methods = methods_of_a_dropped_put(exact_layer(), script).await;
+    assert_eq!(methods, [Method::PUT, Method::GET, Method::GET]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_status_told_by_a_document_is_that_of_the_response() {
     let script = Script::new(|number, _| match number {
@@ -117,6 +154,21 @@ async fn a_job_that_was_polled_very_often_can_be_resumed() {
         .resume::<TestBody, TestBody>(&job, &HeaderMap::new())
         .unwrap();
     assert_eq!(job.wait().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_left_alone_is_not_polled_after_the_deadline() {
+    let script = Script::new(|_, _| see_other("/work/7"));
+    let layer = exact_layer().deadline(Duration::from_secs(9));
+    let mut service: PollService<Script> = layer.layer(script.clone());
+    let submitted = service.submit(post("https://example.com/report")).await;
+    let Ok(Submitted::Pending(job)) = submitted else {
+        panic!("not pending");
+    };
+    sleep(Duration::from_secs(10)).await;
+    let error = job.wait().await.unwrap_err();
+    assert!(error.is_deadline() && error.pending_job().is_some());
+    assert_eq!(script.count(), 1);
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub(super) struct Scan {
     /// Where the fragment begins, else the reference's length.
     pub(super) end: usize,
     /// All characters up to there are ones that a URI may have outside its
-    /// authority, and the path may have no dot segments.
+    /// authority, and the path has no dot segments, percent-encoded or not.
     pub(super) is_literal: bool,
 }
 
@@ -20,6 +20,8 @@ impl Scan {
         let mut is_literal = true;
         let mut in_query = false;
         let is_special = |byte: &u8| !PLAIN[usize::from(*byte)];
+        let begins_segment =
+            |index: usize, in_query: bool| !in_query && bytes[..index].ends_with(b"/");
         let mut next = 0;
         while let Some(plain) = bytes[next..].iter().position(is_special) {
             let index = next + plain;
@@ -36,11 +38,12 @@ impl Scan {
                     };
                 }
                 b'%' => match bytes.get(index + 1..index + 3) {
+                    Some(b"2e" | b"2E") => is_literal &= !begins_segment(index, in_query),
                     Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => {}
                     _ => return Err(LocationError::Syntax),
                 },
                 b'?' => in_query = true,
-                b'.' if in_query || !bytes[..index].ends_with(b"/") => {}
+                b'.' => is_literal &= !begins_segment(index, in_query),
                 _ => is_literal = false,
             }
         }

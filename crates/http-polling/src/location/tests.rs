@@ -74,6 +74,34 @@ fn the_examples_of_the_standard_resolve_as_it_says() {
 }
 
 #[test]
+fn encoded_dots_are_dots_whatever_stands_around_them() {
+    for base in ["https://[::1]/", "https://example.com/", "/"] {
+        for (reference, expected) in [
+            ("/a/%2e/b", "a/b"),
+            ("/a/%2E%2e/b", "b"),
+            ("/a/.%2E/b", "b"),
+            ("/a/%2e./b", "b"),
+            ("%2e/b", "b"),
+            ("/a/b/%2e%2e", "a/"),
+            ("/a/%2eb", "a/%2eb"),
+            ("/a/b%2e/c", "a/b%2e/c"),
+            ("/a?/%2e/b", "a?/%2e/b"),
+        ] {
+            let expected = format!("{base}{expected}");
+            leads(base, reference, &expected);
+            leads(base, &expected, &expected);
+            if reference.starts_with('/') && base != "/" {
+                leads(
+                    base,
+                    &format!("{}{reference}", &base[..base.len() - 1]),
+                    &expected,
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn absolute_references_stand_for_themselves() {
     leads(BASE, "http://other.example", "http://other.example/");
     leads(

@@ -17,6 +17,10 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
 const AZURE_ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
+const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+pub(crate) const ASYNC_RESULT: HeaderName = HeaderName::from_static("asyncresult");
+const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What one request is answered with.
 #[derive(Clone, Debug)]
@@ -60,6 +64,7 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
         prop_oneof![
             6 => pending().prop_map(Some),
             6 => head().prop_map(Some),
+            2 => accepted().prop_map(Some),
             1 => ended().prop_map(Some),
             1 => Just(None),
         ],
@@ -111,6 +116,89 @@ pub(crate) fn pending() -> impl Strategy<Value = Head> {
                 headers,
             }
         })
+}
+
+/// An answer to a submission as one of the built-in dialects has it.
+pub(crate) fn accepted() -> impl Strategy<Value = Head> {
+    let applied = (
+        PREFERENCE_APPLIED,
+        HeaderValue::from_static("respond-async"),
+    );
+    let version = (ODATA_VERSION, HeaderValue::from_static("4.01"));
+    let form = prop_oneof![
+        (
+            select(vec![200, 201, 202]),
+            select(vec![AZURE_ASYNC_OPERATION, OPERATION_LOCATION]),
+            Just(None),
+        ),
+        Just((201, LOCATION, Some(applied))),
+        Just((202, LOCATION, Some(version))),
+        progress().prop_map(|progress| (202, CONTENT_LOCATION, Some(progress))),
+        // As resources that tell of their own state do.
+        (select(vec![200, 201]), Just(CONTENT_TYPE), Just(None)),
+    ];
+    let rest = vec(header(), 0..2);
+    (form, monitor(), rest).prop_map(|((status, name, more), monitor, rest)| {
+        let value = if name == CONTENT_TYPE { JSON } else { monitor };
+        let mut headers = vec![(name, value), (RETRY_AFTER, HeaderValue::from_static("1"))];
+        headers.extend(more);
+        headers.extend(rest);
+        Head {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers,
+        }
+    })
+}
+
+/// An answer to a poll as one of the built-in dialects has it.
+pub(crate) fn told() -> impl Strategy<Value = Answer> {
+    let head = (
+        select(vec![200, 200, 200, 200, 201, 202]),
+        option::of(progress()),
+        option::weighted(0.2, async_result()),
+        vec(header(), 0..2),
+    );
+    let succeeded = select(vec![
+        r#"{"status":"Succeeded"}"#,
+        r#"{"status":"successful"}"#,
+        r#"{"status":"Succeeded","resourceLocation":"/result"}"#,
+    ])
+    .prop_map(|text| Piece::Data(Bytes::from_static(text.as_bytes())));
+    let document = prop_oneof![document(), succeeded];
+    (head, document).prop_map(|((status, progress, result, rest), document)| {
+        let mut headers = vec![(CONTENT_TYPE, JSON)];
+        headers.extend(progress);
+        headers.extend(result);
+        headers.extend(rest);
+        Answer {
+            after: Some(Duration::ZERO),
+            head: Some(Head {
+                status: StatusCode::from_u16(status).expect("a status"),
+                headers,
+            }),
+            body: vec![document],
+        }
+    })
+}
+
+/// Where a job's status can be had.
+fn monitor() -> impl Strategy<Value = HeaderValue> {
+    select(vec![
+        "/work/1",
+        "/work/1",
+        "/work/1/status",
+        "https://api.example.com/work/1",
+        "https://jobs.example.com/1",
+    ])
+    .prop_map(HeaderValue::from_static)
+}
+
+fn progress() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
+    known(&["in progress: 32%", "1e999%", "%"]).prop_map(|value| (X_PROGRESS, value))
+}
+
+fn async_result() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
+    known(&["200", " 404 ", "100", "2"]).prop_map(|value| (ASYNC_RESULT, value))
 }
 
 /// The end of a job that has no answer of its own.
@@ -168,6 +256,9 @@ fn header() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
             with(&[CONTENT_TYPE]),
             known(&["application/json", "application/problem+json", "application/grpc", "text/html"]),
         ),
+        1 => (with(&[ODATA_VERSION]), known(&["4.01"])),
+        1 => progress(),
+        1 => async_result(),
         1 => (with(&[CONTENT_LENGTH]), known(&["0", "5", "99999999999", "-1"])),
     ]
 }
@@ -271,8 +362,8 @@ fn reference() -> impl Strategy<Value = HeaderValue> {
     ]
 }
 
-fn body() -> impl Strategy<Value = Vec<Piece>> {
-    let document = select(vec![
+fn document() -> impl Strategy<Value = Piece> {
+    select(vec![
         "",
         "done",
         r#"{"id":"1","state":"running","attempt":1}"#,
@@ -282,6 +373,14 @@ fn body() -> impl Strategy<Value = Vec<Piece>> {
         r#"{"status":"Succeeded","resourceLocation":"https://jobs.example.com/result"}"#,
         r#"{"status":"Succeeded","resourceLocation":"/result"}"#,
         r#"{"status":"failed"}"#,
+        r#"{"status":"Canceled","error":{"code":"Gone","message":"gone","details":[]}}"#,
+        r#"{"status":"accepted","progress":40,"message":"soon"}"#,
+        r#"{"status":"running","progress":-1e300}"#,
+        r#"{"status":"successful","links":[{"rel":"results","href":"https://jobs.example.com/1/results"}]}"#,
+        r#"{"status":"dismissed"}"#,
+        r#"{"properties":{"provisioningState":"Creating"}}"#,
+        r#"{"properties":{"provisioningState":"Succeeded"}}"#,
+        r#"{"id":"1","state":"done","attempt":1}"#,
         r#"{"name":"operations/1","done":false}"#,
         r#"{"name":"operations/1","done":true,"error":{"code":5,"message":"gone"}}"#,
         r#"{"id":"batch_1","object":"batch","status":"in_progress"}"#,
@@ -290,7 +389,10 @@ fn body() -> impl Strategy<Value = Vec<Piece>> {
         r#"{"status":{"status":["#,
         "\u{0}\u{fffd}[[[[[[[[",
     ])
-    .prop_map(|text| Piece::Data(Bytes::from_static(text.as_bytes())));
+    .prop_map(|text| Piece::Data(Bytes::from_static(text.as_bytes())))
+}
+
+fn body() -> impl Strategy<Value = Vec<Piece>> {
     let piece = prop_oneof![
         2 => vec(any::<u8>(), 0..32).prop_map(|bytes| Piece::Data(bytes.into())),
         2 => (1..500_u64).prop_map(|millis| Piece::Wait(Duration::from_millis(millis))),
@@ -302,7 +404,7 @@ fn body() -> impl Strategy<Value = Vec<Piece>> {
     ];
     prop_oneof![
         2 => Just(Vec::new()),
-        3 => document.prop_map(|document| vec![document]),
+        3 => document().prop_map(|document| vec![document]),
         2 => vec(piece, 0..5),
     ]
 }

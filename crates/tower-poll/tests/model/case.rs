@@ -14,12 +14,16 @@ use proptest::{
     sample::{select, subsequence},
 };
 use tokio::time::sleep;
-use tower_poll::{PollLayer, StandardPolicy, policy::Jitter};
+use tower_poll::{
+    PollLayer, StandardPolicy,
+    dialect::{AzureResourceManager, StatusResource},
+    policy::Jitter,
+};
 
 use crate::{
     answers::{Answer, answer},
     dialect::Documents,
-    server::origin,
+    server::{Origin, origin},
 };
 
 pub(crate) const BODY: &str = "the work";
@@ -66,8 +70,18 @@ pub(crate) struct Settings {
     pub(crate) idempotency_keys: bool,
     /// How long new credentials take, where there is a way to get some.
     pub(crate) refresh: Option<Duration>,
-    pub(crate) has_dialect: bool,
+    pub(crate) dialect: Option<OwnDialect>,
     pub(crate) is_observed: bool,
+    /// How often a submission is sent again, if [`Resubmit`] is there.
+    pub(crate) resubmits: Option<u32>,
+}
+
+/// What is put onto the layer, to be asked before those that are built in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OwnDialect {
+    Documents,
+    Resources,
+    Status,
 }
 
 pub(crate) fn case() -> impl Strategy<Value = Case> {
@@ -81,6 +95,7 @@ pub(crate) fn case_of(answers: impl Strategy<Value = Vec<Answer>>) -> impl Strat
         Method::POST,
         Method::POST,
         Method::PUT,
+        Method::PATCH,
         Method::DELETE,
     ]);
     let uri = select(vec![
@@ -132,7 +147,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         millis(&[0, 50, 1_000, 60_000, 3_600_000]),
         select(vec![0.0, 0.2, 10.0]),
         prop_oneof![Just(allowed.clone()), subsequence(allowed, 0..=4)],
-        any::<[bool; 4]>(),
+        any::<[bool; 5]>(),
         select(vec![0, 1, 100, 4 * 1024, 64 * 1024]),
         extras(),
     )
@@ -148,9 +163,15 @@ fn settings() -> impl Strategy<Value = Settings> {
                 drain_limit,
                 extras,
             )| {
-                let [base_origin, cookies, attach_job, idempotency_keys] = switches;
-                let (poll_retries, long_poll, not_found_grace, refresh, watching) = extras;
-                let [has_dialect, is_observed] = watching;
+                let [
+                    base_origin,
+                    cookies,
+                    attach_job,
+                    idempotency_keys,
+                    is_observed,
+                ] = switches;
+                let (poll_retries, long_poll, not_found_grace, refresh, dialect, resubmits) =
+                    extras;
                 Settings {
                     deadline,
                     max_polls,
@@ -167,14 +188,22 @@ fn settings() -> impl Strategy<Value = Settings> {
                     not_found_grace,
                     idempotency_keys,
                     refresh,
-                    has_dialect,
+                    dialect,
                     is_observed,
+                    resubmits,
                 }
             },
         )
 }
 
-type Extras = (u32, Option<Duration>, Duration, Option<Duration>, [bool; 2]);
+type Extras = (
+    u32,
+    Option<Duration>,
+    Duration,
+    Option<Duration>,
+    Option<OwnDialect>,
+    Option<u32>,
+);
 
 fn extras() -> impl Strategy<Value = Extras> {
     let seconds = |values: &[u64]| select(values.to_vec()).prop_map(Duration::from_secs);
@@ -183,7 +212,12 @@ fn extras() -> impl Strategy<Value = Extras> {
         option::of(seconds(&[0, 1, 20])),
         seconds(&[0, 0, 1, 3_600]),
         option::of(seconds(&[0, 1, 1_000_000])),
-        any::<[bool; 2]>(),
+        option::of(select(vec![
+            OwnDialect::Documents,
+            OwnDialect::Resources,
+            OwnDialect::Status,
+        ])),
+        option::of(0..5_u32),
     )
 }
 
@@ -223,9 +257,12 @@ impl Settings {
                 }
             });
         }
-        if self.has_dialect {
-            layer = layer.dialect(Documents);
-        }
+        layer = match self.dialect {
+            None => layer,
+            Some(OwnDialect::Documents) => layer.dialect(Documents),
+            Some(OwnDialect::Resources) => layer.dialect(AzureResourceManager::for_resources()),
+            Some(OwnDialect::Status) => layer.dialect(StatusResource::new()),
+        };
         if self.is_observed {
             layer = layer.observe(|update| drop(format!("{update:?}")));
         }
@@ -260,6 +297,30 @@ impl Case {
 
     pub(crate) fn answer(&self, number: usize) -> &Answer {
         &self.answers[number % self.answers.len()]
+    }
+
+    /// Whether a submission may be sent again.
+    pub(crate) fn sends_key(&self) -> bool {
+        self.has_key || (self.settings.idempotency_keys && !self.method.is_safe())
+    }
+
+    /// The method of all polls.
+    pub(crate) fn poll_method(&self) -> Method {
+        match self.method {
+            Method::HEAD => Method::HEAD,
+            _ => Method::GET,
+        }
+    }
+
+    /// The origins that may be asked.
+    pub(crate) fn origins(&self) -> Vec<Option<Origin>> {
+        let mut origins = vec![origin(&self.uri)];
+        // Where requests are path-only, the layer beneath knows one origin only.
+        if self.uri.authority().is_some() {
+            let others = self.settings.allowed.iter().copied();
+            origins.extend(others.map(|other| origin(&Uri::from_static(other))));
+        }
+        origins
     }
 
     /// How long the call may take.

@@ -1,4 +1,4 @@
-//! The model server, and one call against it.
+//! The model server, and calls against it.
 
 use std::{
     collections::VecDeque,
@@ -10,19 +10,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header::SET_COOKIE};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, Uri,
+    header::{COOKIE, SET_COOKIE},
+};
 use http_body::{Body, Frame, SizeHint};
 use tokio::{
     runtime::Builder,
     time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tower::{BoxError, Layer, Service, ServiceExt};
-use tower_poll::{Cancellation, Error};
+use tower::{BoxError, Layer, Service, ServiceExt, retry::RetryLayer, util::BoxCloneService};
+use tower_poll::{Cancellation, Error, Resubmit};
 
 use crate::{
     answers::{Answer, Piece},
-    case::Case,
+    case::{BODY, Case},
 };
 
 /// How long the answer to a submission takes that would never come: a call's
@@ -30,7 +33,7 @@ use crate::{
 const LAST_SUBMISSION: Duration = Duration::from_secs(5);
 
 /// When a call without an effective deadline is given up.
-const PATIENCE: Duration = Duration::from_secs(100 * 24 * 60 * 60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100 * 24 * 60 * 60);
 
 /// Far more requests than any case allows.
 const MAX_REQUESTS: usize = 1_000;
@@ -47,6 +50,31 @@ pub(crate) struct Seen {
     pub(crate) answered: Option<Duration>,
 }
 
+impl Seen {
+    /// Nothing but the submission has its body.
+    pub(crate) fn is_submission(&self) -> bool {
+        self.body == BODY
+    }
+
+    /// Whether this request gives the job up.
+    pub(crate) fn is_cancellation(&self) -> bool {
+        self.method == Method::DELETE && !self.is_submission()
+    }
+
+    pub(crate) fn cookies(&self) -> String {
+        let values = self.headers.get_all(COOKIE).iter();
+        values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect()
+    }
+}
+
+/// The requests after the submission and its repetitions.
+pub(crate) fn polls(seen: &[Seen]) -> &[Seen] {
+    let submissions = seen.iter().take_while(|seen| seen.is_submission());
+    &seen[submissions.count()..]
+}
+
 /// How a call went.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -56,8 +84,15 @@ pub(crate) struct Run {
     pub(crate) outcome: Option<Result<Response<ModelBody>, Error>>,
 }
 
-/// Makes the call of `case`, in no time.
-pub(crate) fn run(case: &Case) -> Run {
+/// What is beneath the layer.
+pub(crate) type Stack = BoxCloneService<Request<&'static str>, Response<ModelBody>, BoxError>;
+
+/// Runs `play` in no time, with what is beneath the layer and with the
+/// requests that come there.
+pub(crate) fn play<F: Future>(
+    case: &Case,
+    play: impl FnOnce(Stack, Arc<Mutex<Vec<Seen>>>) -> F,
+) -> F::Output {
     fastrand::seed(case.seed);
     let runtime = Builder::new_current_thread()
         .enable_time()
@@ -66,8 +101,22 @@ pub(crate) fn run(case: &Case) -> Run {
         .expect("a runtime");
     runtime.block_on(async {
         let server = Server::new(case);
-        let start = server.start;
         let seen = Arc::clone(&server.seen);
+        let stack = match case.settings.resubmits {
+            None => BoxCloneService::new(server),
+            Some(times) => {
+                let policy = Resubmit::new().attempts(times);
+                BoxCloneService::new(RetryLayer::new(policy).layer(server))
+            }
+        };
+        play(stack, seen).await
+    })
+}
+
+/// Makes the call of `case`.
+pub(crate) fn run(case: &Case) -> Run {
+    play(case, |stack, seen| async move {
+        let start = Instant::now();
         let mut request = case.request();
         if let Some(stop) = case.stop {
             let token = CancellationToken::new();
@@ -80,7 +129,7 @@ pub(crate) fn run(case: &Case) -> Run {
                 token.cancel();
             });
         }
-        let call = case.layer().layer(server).oneshot(request);
+        let call = case.layer().layer(stack).oneshot(request);
         let outcome = timeout(PATIENCE, call).await.ok();
         let seen = seen.lock().expect("not poisoned").clone();
         Run {
@@ -88,6 +137,16 @@ pub(crate) fn run(case: &Case) -> Run {
             took: start.elapsed(),
             outcome,
         }
+    })
+}
+
+/// Makes the call of `case` and drops it after this time. Gives the requests.
+pub(crate) fn run_dropped(case: &Case, after: Duration) -> Vec<Seen> {
+    play(case, |stack, seen| async move {
+        let service = case.layer().cancel_on_drop().layer(stack);
+        let _ = timeout(after, service.oneshot(case.request())).await;
+        sleep(Duration::from_secs(60)).await;
+        seen.lock().expect("not poisoned").clone()
     })
 }
 
@@ -135,7 +194,7 @@ impl Service<Request<&'static str>> for Server {
         assert!(self.is_ready, "called without having been polled ready");
         self.is_ready = false;
         let (parts, body) = request.into_parts();
-        let number = {
+        let (number, is_submission) = {
             let mut seen = self.seen.lock().expect("not poisoned");
             seen.push(Seen {
                 method: parts.method,
@@ -145,7 +204,7 @@ impl Service<Request<&'static str>> for Server {
                 at: self.start.elapsed(),
                 answered: None,
             });
-            seen.len() - 1
+            (seen.len() - 1, body == BODY)
         };
         assert!(number < MAX_REQUESTS, "polls without end");
         let server = self.clone();
@@ -154,7 +213,7 @@ impl Service<Request<&'static str>> for Server {
             match answer.after {
                 Some(Duration::ZERO) => {}
                 Some(delay) => sleep(delay).await,
-                None if number == 0 => sleep(LAST_SUBMISSION).await,
+                None if is_submission => sleep(LAST_SUBMISSION).await,
                 None => pending().await,
             }
             let answered = server.start.elapsed();
@@ -186,8 +245,11 @@ pub(crate) fn cookie_value(number: usize) -> String {
     format!("from-{number}-")
 }
 
-/// Scheme, host and port, by these tests' own reckoning.
-pub(crate) fn origin(uri: &Uri) -> Option<(String, String, u16)> {
+/// Scheme, host and port.
+pub(crate) type Origin = (String, String, u16);
+
+/// By these tests' own reckoning. `None` for a path alone.
+pub(crate) fn origin(uri: &Uri) -> Option<Origin> {
     let scheme = uri.scheme_str()?.to_ascii_lowercase();
     let host = uri.host()?.to_ascii_lowercase();
     let port = uri
