@@ -220,6 +220,10 @@ impl<P> Session<P> {
             }
         };
         let is_late = hop.elapsed() > self.course.limit;
+        if self.is_done {
+            // What is fetched is read as any other answer.
+            self.spoken = None;
+        }
         if !self.jar.is_empty() && !same_origin(&self.course.asked, &answer.to) {
             self.jar.clear();
         }

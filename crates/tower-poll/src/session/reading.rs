@@ -127,8 +127,7 @@ impl<P> Session<P> {
             Step::Pending(interim) => Verdict::Pending(interim),
             Step::Failed(state, problem) => Verdict::Ended(state, problem),
             Step::Fetch(url) => {
-                // What is there is read as any other answer.
-                (self.spoken, self.is_done) = (None, true);
+                self.is_done = true;
                 Verdict::Pending(Interim {
                     retry_after: Some(Duration::ZERO),
                     ..Interim::at(url)
@@ -139,7 +138,7 @@ impl<P> Session<P> {
                 if is_gone {
                     return Err(Error::bad_answer(DialectError::gone()));
                 }
-                (self.spoken, self.is_done) = (None, true);
+                self.is_done = true;
                 Verdict::Pending(self.once_more(Some(Duration::ZERO)))
             }
             Step::NeedsBody => Verdict::NeedsBody,

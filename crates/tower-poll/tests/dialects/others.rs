@@ -226,3 +226,24 @@ async fn result_that_is_being_fetched_is_not_deleted() {
     let layer = exact_layer().dialect(StatusResource::new());
     assert_eq!(deleted(layer, &server, "/report", 1).await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn result_that_may_not_be_fetched_leaves_a_job_that_can_be_resumed() {
+    const DONE: Reply = (
+        200,
+        &[],
+        r#"{"status":"successful","links":[{"href":"http://elsewhere.test/results",
+            "rel":"http://www.opengis.net/def/rel/ogc/1.0/results"}]}"#,
+    );
+    let server = server(&[
+        ("POST /processes/a/execution", &[CREATED]),
+        ("GET /jobs/7", &[DONE]),
+    ]);
+    let error = call(exact_layer(), &server, Method::POST, EXECUTION).await;
+    let error = error.unwrap_err();
+    assert!(error.is_cross_origin());
+    let stored = serde_json::to_value(error.pending_job().unwrap()).unwrap();
+    assert!(stored["url"].as_str().unwrap().ends_with("/jobs/7"));
+    // What is there is still to be read as the status of a job.
+    assert!(stored["dialect"].is_object(), "{stored}");
+}
