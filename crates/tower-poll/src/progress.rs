@@ -1,6 +1,6 @@
 //! What is told of a call while it goes on.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode, Uri};
 use http_polling::{JobState, Progress};
@@ -25,7 +25,10 @@ pub(crate) const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 /// });
 /// ```
 #[derive(Clone)]
-pub struct PollUpdate {
+pub struct PollUpdate(Arc<Inner>);
+
+/// What an update tells.
+pub(crate) struct Inner {
     pub(crate) polls: u32,
     pub(crate) url: Uri,
     pub(crate) status: StatusCode,
@@ -40,54 +43,58 @@ pub struct PollUpdate {
 }
 
 impl PollUpdate {
+    pub(crate) fn new(told: Inner) -> Self {
+        Self(Arc::new(told))
+    }
+
     /// How many polls were sent so far. 0 tells of the answer to the
     /// submission.
     #[must_use]
     pub fn polls(&self) -> u32 {
-        self.polls
+        self.0.polls
     }
 
     /// The URL that is polled next.
     #[must_use]
     pub fn url(&self) -> &Uri {
-        &self.url
+        &self.0.url
     }
 
     /// The status of the answer. 502 stands for a poll that was not answered
     /// and is repeated.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// How long after the answer the next poll is sent.
     #[must_use]
     pub fn delay(&self) -> Duration {
-        self.delay
+        self.0.delay
     }
 
     /// How long ago the submission was sent, or the call resumed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.elapsed
+        self.0.elapsed
     }
 
     /// How long the server asks to wait, unclamped, if it does.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// How many polls have failed in a row and are repeated. 0 if all is well.
     #[must_use]
     pub fn retries(&self) -> u32 {
-        self.retries
+        self.0.retries
     }
 
     /// Where the job stands, if the server says so.
     #[must_use]
     pub fn state(&self) -> Option<JobState> {
-        self.state
+        self.0.state
     }
 
     /// How far the job has come, if the server says so: in a status document
@@ -95,36 +102,36 @@ impl PollUpdate {
     /// [`Dialect`](crate::dialect::Dialect).
     #[must_use]
     pub fn progress(&self) -> Option<&Progress> {
-        self.progress.as_ref()
+        self.0.progress.as_ref()
     }
 
     /// The body of the answer, if it is JSON and within the
     /// [limit](crate::PollLayer::drain_limit).
     #[must_use]
     pub fn document(&self) -> Option<&Value> {
-        self.document.as_ref()
+        self.0.document.as_ref()
     }
 
     /// The answer's `X-Progress`, as FHIR servers send it: a text for people.
     #[must_use]
     pub fn x_progress(&self) -> Option<&str> {
-        self.x_progress.as_deref()
+        self.0.x_progress.as_deref()
     }
 }
 
 impl fmt::Debug for PollUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PollUpdate")
-            .field("polls", &self.polls)
-            .field("url", &Redacted(&self.url))
-            .field("status", &self.status)
-            .field("delay", &self.delay)
-            .field("elapsed", &self.elapsed)
-            .field("retry_after", &self.retry_after)
-            .field("retries", &self.retries)
-            .field("state", &self.state)
-            .field("progress", &self.progress)
-            .field("x_progress", &self.x_progress)
+            .field("polls", &self.0.polls)
+            .field("url", &Redacted(&self.0.url))
+            .field("status", &self.0.status)
+            .field("delay", &self.0.delay)
+            .field("elapsed", &self.0.elapsed)
+            .field("retry_after", &self.0.retry_after)
+            .field("retries", &self.0.retries)
+            .field("state", &self.0.state)
+            .field("progress", &self.0.progress)
+            .field("x_progress", &self.0.x_progress)
             .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     cookies::Jar,
     dialect::{Chosen, Interim, Spoken},
     kept::KeptHeaders,
-    progress::X_PROGRESS,
+    progress::{self, X_PROGRESS},
     redact::Redacted,
     submission::Sent,
 };
@@ -356,7 +356,7 @@ impl<P> Session<P> {
         let (answer, told) = (self.answer.as_ref()?, self.told?);
         let document = StatusDocument::from_json(text).ok();
         let x_progress = answer.headers.get(X_PROGRESS);
-        Some(PollUpdate {
+        Some(PollUpdate::new(progress::Inner {
             polls: self.before().polls.saturating_add(self.course.polls),
             url: answer.to.clone(),
             status: answer.status,
@@ -376,7 +376,7 @@ impl<P> Session<P> {
             x_progress: x_progress
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),
-        })
+        }))
     }
 
     /// Tells whoever watches.
