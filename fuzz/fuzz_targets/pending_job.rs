@@ -2,7 +2,6 @@
 #![no_main]
 
 use http::Uri;
-use http_polling::MAX_LOCATION;
 use http_polling_fuzz::is_pollable;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, from_slice, from_value, json, to_value};
@@ -39,12 +38,11 @@ fuzz_target!(|bytes: &[u8]| {
             Value::Null,
             json!(""),
             json!("*"),
-            json!("/%"),
             json!("//example.com/"),
             json!("https://:/"),
             json!("https://a@example.com/"),
             json!("ftp://example.com/"),
-            json!(format!("/{}", "x".repeat(MAX_LOCATION))),
+            json!(format!("/{}", "x".repeat(1 << 16))),
         ] {
             // What may be absent may be null.
             let is_optional = !matches!(member, "/url" | "/origin" | "/dialect/submission");

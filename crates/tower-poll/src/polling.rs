@@ -1,6 +1,8 @@
 //! The futures of polling: waiting, asking, and reading why there is no
 //! answer. All of it lives in one box, made at the first pending answer.
 
+mod taking;
+
 use std::{
     error,
     future::Future,
@@ -12,7 +14,7 @@ use std::{
 
 use http::{HeaderMap, Request, Response, StatusCode, response::Parts};
 use http_body::Body;
-use http_polling::{JobState, Problem, is_problem_json};
+use http_polling::{JobState, Problem};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{BoxError, Service, util::Oneshot};
@@ -22,10 +24,10 @@ use crate::{
     Error, PendingJob, PollPolicy, PollUpdate,
     caller::Stop,
     config::Refreshing,
-    dialect::{DialectError, Interim},
-    drain::{is_worth_draining, poll_collect, poll_drain},
+    dialect::DialectError,
+    drain::{poll_collect, poll_drain},
     redact::Redacted,
-    session::{Session, Verdict},
+    session::Session,
 };
 
 /// The longest problem document that is read.
@@ -161,20 +163,6 @@ where
         }
     }
 
-    /// Goes on with a job that was accepted before.
-    pub(crate) fn resume(
-        mut self: Pin<&mut Self>,
-        job: &PendingJob,
-        interim: Interim,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let (status, headers) = (StatusCode::SEE_OTHER, HeaderMap::new());
-        self.as_mut()
-            .pend_parts(interim, status, headers, None, now)?;
-        self.project().session.tell_as_stored(job);
-        Ok(())
-    }
-
     /// Has the pending answers from now on told by
     /// [`poll_event`](Self::poll_event).
     pub(crate) fn step(self: Pin<&mut Self>) {
@@ -219,105 +207,6 @@ where
     pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
         let request = self.session.cancel(Instant::now())?;
         Some((self.service.clone(), request))
-    }
-
-    /// Goes on with a pending answer, which came at `answered`.
-    #[inline]
-    pub(crate) fn pend(
-        self: Pin<&mut Self>,
-        interim: Interim,
-        response: Response<R>,
-        answered: Instant,
-    ) -> Result<(), Error> {
-        let (parts, body) = response.into_parts();
-        self.pend_parts(interim, parts.status, parts.headers, Some(body), answered)
-    }
-
-    /// Goes on with a pending answer, whose body may have been read.
-    pub(crate) fn pend_parts(
-        self: Pin<&mut Self>,
-        interim: Interim,
-        status: StatusCode,
-        headers: HeaderMap,
-        body: Option<R>,
-        answered: Instant,
-    ) -> Result<(), Error> {
-        let mut this = self.project();
-        let entered = this.span.enter();
-        let delay = this.session.next(interim, status, headers, answered)?;
-        drop(entered);
-        let limit = this.session.config().drain_limit;
-        let is_watched = *this.stepwise || this.session.is_watched();
-        this.phase.set(Phase::Waiting {
-            body: body.filter(|body| is_worth_draining(body, limit)),
-            left: limit,
-            text: is_watched.then(Vec::new),
-            due: (!delay.is_zero()).then(|| answered + delay),
-            answered,
-        });
-        Ok(())
-    }
-
-    /// Reads the body of an answer that came at `answered`, to know what it
-    /// means.
-    pub(crate) fn read_body(self: Pin<&mut Self>, response: Response<R>, answered: Instant) {
-        let (parts, body) = response.into_parts();
-        let mut this = self.project();
-        let left = this.session.config().drain_limit;
-        this.phase.set(Phase::Reading {
-            parts: Some(Box::new(parts)),
-            body,
-            text: Vec::new(),
-            left,
-            answered,
-        });
-    }
-
-    /// Takes an answer in, whatever it means. Gives the final one back.
-    pub(crate) fn take(
-        mut self: Pin<&mut Self>,
-        verdict: Verdict,
-        mut response: Response<R>,
-        now: Instant,
-    ) -> Result<Option<Response<R>>, Error> {
-        let mut this = self.as_mut().project();
-        match verdict {
-            Verdict::Pending(interim) => {
-                self.pend(interim, response, now)?;
-            }
-            Verdict::NeedsBody => self.read_body(response, now),
-            Verdict::Final | Verdict::GivenUp => {
-                let is_final = matches!(verdict, Verdict::Final);
-                if is_final && let Some(status) = this.session.final_status(response.status()) {
-                    *response.status_mut() = status;
-                }
-                if (this.session.config().attach_job || !is_final)
-                    && let Some(job) = this.session.job(now)
-                {
-                    response.extensions_mut().insert(job);
-                }
-                return Ok(Some(response));
-            }
-            Verdict::Ended(state, None) if is_problem_json(response.headers()) => {
-                this.phase.set(Phase::Ended {
-                    body: response.into_body(),
-                    text: Vec::new(),
-                    left: PROBLEM_LIMIT,
-                    state,
-                });
-            }
-            Verdict::Ended(state, problem) => {
-                return Err(Error::job(state, problem.map(|problem| *problem)));
-            }
-            Verdict::Unauthorized => {
-                let Some(future) = this.session.refresh() else {
-                    return Err(Error::unauthorized().with_pending_job(this.session.job(now)));
-                };
-                let headers = std::mem::take(response.headers_mut());
-                this.phase.set(Phase::Refreshing { future, headers });
-            }
-        }
-        Ok(None)
     }
 
     /// Gives the final response. Must not be called again after that.
@@ -495,38 +384,6 @@ where
                     return Poll::Ready(Err(error.with_pending_job(job)));
                 }
             }
-        }
-    }
-
-    /// Goes on with an answer whose body has been read as `text`.
-    fn take_read(
-        mut self: Pin<&mut Self>,
-        verdict: Option<Verdict>,
-        parts: Parts,
-        text: Vec<u8>,
-        answered: Instant,
-    ) -> Result<(), Error> {
-        match verdict {
-            Some(Verdict::Pending(interim)) => {
-                let (status, headers) = (parts.status, parts.headers);
-                self.as_mut()
-                    .pend_parts(interim, status, headers, None, answered)?;
-                if let PhaseProj::Waiting {
-                    text: Some(told), ..
-                } = self.as_mut().project().phase.project()
-                {
-                    *told = text;
-                }
-                // The pending answer cannot be given back without its body.
-                if self.is_not_waited_for() && !self.session.is_done() {
-                    return Err(Error::stopped().with_pending_job(self.job()));
-                }
-                Ok(())
-            }
-            Some(Verdict::Ended(state, problem)) => {
-                Err(Error::job(state, problem.map(|problem| *problem)))
-            }
-            _ => unreachable!("an answer whose body is gone is not final"),
         }
     }
 

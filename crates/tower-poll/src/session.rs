@@ -1,26 +1,28 @@
 //! The state of polling that is not a future: where, when, with what.
 
 mod reading;
+mod requests;
+mod storing;
+mod watching;
 
 use std::{sync::Arc, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version,
+    HeaderMap, HeaderValue, Method, StatusCode, Uri, Version,
     header::SET_COOKIE,
     uri::{Parts, PathAndQuery},
 };
-use http_polling::{JobState, Prefer, Progress, StatusDocument, same_origin};
+use http_polling::{JobState, Progress, same_origin};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Hop, PendingJob, PollPolicy, PollUpdate,
+    Error, Hop, PollPolicy,
     caller::Caller,
     clock::Clock,
     config::{Config, Refreshing, Shared},
     cookies::Jar,
     dialect::{Chosen, Interim, Spoken},
     kept::KeptHeaders,
-    progress::{self, X_PROGRESS},
     redact::Redacted,
     submission::Sent,
 };
@@ -256,9 +258,12 @@ impl<P> Session<P> {
     /// of the resource that the work is about, which DELETE would destroy: the
     /// submission's own, or one that a plain redirect leads to in the end.
     fn leads_to_job(&self, to: &Uri, told: Told, status: StatusCode, headers: &HeaderMap) -> bool {
+        let asked = &self.course.asked;
+        // Paths first: they are compared at once, and mostly differ.
+        let stays = to.path_and_query() == asked.path_and_query() && to == asked;
         if self.is_done {
             false
-        } else if *to == self.course.asked {
+        } else if stays {
             let was = self.told.is_some_and(|before| before.is_cancellable);
             was || JobState::from_headers(headers).is_some()
         } else {
@@ -281,125 +286,6 @@ impl<P> Session<P> {
             }
             _ => Err(Error::foreign_location()),
         }
-    }
-
-    /// The poll that the last pending answer made necessary, sent at `now`.
-    pub(crate) fn poll<B: Default>(&mut self, now: Instant) -> Request<B>
-    where
-        P: PollPolicy,
-    {
-        let mut request = Request::new(B::default());
-        let Some(mut answer) = self.answer.take() else {
-            unreachable!("there is one poll for each pending answer");
-        };
-        *request.method_mut() = self.method.clone();
-        *request.version_mut() = self.version;
-        *request.uri_mut() = answer.to.clone();
-        let own = &self.shared.config.keep;
-        let cookies = self.cookies(&answer.to, now);
-        let told = self.told.filter(|_| self.policy.prepares_polls());
-        if let Some(told) = told {
-            self.headers.fill(request.headers_mut(), own, cookies);
-            let (mut parts, body) = request.into_parts();
-            let hop = self.course.hop(&answer, told, now);
-            self.policy.prepare_poll(&mut parts, &hop);
-            request = Request::from_parts(parts, body);
-        } else {
-            // Nobody looks at the answer any more, and its map has room.
-            answer.headers.clear();
-            self.headers.fill(&mut answer.headers, own, cookies);
-            *request.headers_mut() = answer.headers;
-        }
-        if let Some(wait) = self.shared.config.long_poll {
-            let left = self.deadline().saturating_duration_since(now);
-            let prefer = Prefer::new().with_wait(wait.min(left));
-            prefer.append_to(request.headers_mut());
-        }
-        self.course.asked = answer.to;
-        self.course.polls += 1;
-        self.course.polled = now;
-        request
-    }
-
-    /// The request that cancels the job where it was last seen, if there is
-    /// one that can be.
-    pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Option<Request<B>> {
-        self.told.filter(|told| told.is_cancellable)?;
-        let url = match self.spoken.as_deref() {
-            None => self.url().clone(),
-            // Credentials are those for where the job was polled for.
-            Some((dialect, _)) => dialect
-                .cancellation(self.url())
-                .filter(|url| same_origin(url, self.url()))?,
-        };
-        let mut request = Request::new(B::default());
-        *request.method_mut() = Method::DELETE;
-        *request.version_mut() = self.version;
-        let own = &self.shared.config.keep;
-        let cookies = self.cookies(&url, now);
-        self.headers.fill(request.headers_mut(), own, cookies);
-        *request.uri_mut() = url;
-        Some(request)
-    }
-
-    /// The `Cookie` of a request to `url`, where it is not the submission's.
-    fn cookies(&self, url: &Uri, now: Instant) -> Option<HeaderValue> {
-        (!self.jar.is_empty()).then(|| {
-            let own = self.headers.cookies();
-            self.jar.header(own, url, self.clock.wall(now))
-        })
-    }
-
-    /// What to tell of the pending answer, whose body is `text` as far as it
-    /// was read.
-    pub(crate) fn update(&self, text: &[u8], now: Instant) -> Option<PollUpdate> {
-        let (answer, told) = (self.answer.as_ref()?, self.told?);
-        let document = StatusDocument::from_json(text).ok();
-        let x_progress = answer.headers.get(X_PROGRESS);
-        Some(PollUpdate::new(progress::Inner {
-            polls: self.before().polls.saturating_add(self.course.polls),
-            url: answer.to.clone(),
-            status: answer.status,
-            delay: answer.due.saturating_duration_since(now),
-            elapsed: now.saturating_duration_since(self.course.sent),
-            retry_after: told.retry_after,
-            retries: self.retries,
-            state: told
-                .state
-                .or(document.as_ref().map(|document| document.state)),
-            progress: answer
-                .progress
-                .as_deref()
-                .cloned()
-                .or_else(|| document.and_then(|document| document.progress)),
-            document: serde_json::from_slice(text).ok(),
-            x_progress: x_progress
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned),
-        }))
-    }
-
-    /// Tells whoever watches.
-    pub(crate) fn tell(&self, update: &PollUpdate) {
-        if let Some(observer) = &self.shared.config.observer {
-            observer(update);
-        }
-        if let Some(progress) = self
-            .caller
-            .as_ref()
-            .and_then(|caller| caller.progress.as_ref())
-        {
-            progress.tell(update);
-        }
-    }
-
-    /// Whether somebody watches this call.
-    pub(crate) fn is_watched(&self) -> bool {
-        self.shared.config.observer.is_some()
-            || self
-                .caller
-                .as_ref()
-                .is_some_and(|caller| caller.progress.is_some())
     }
 
     /// The future of a new authorization, where it can be of use: once, and
@@ -432,74 +318,6 @@ impl<P> Session<P> {
             Some(answer) => &answer.to,
             None => &self.course.asked,
         }
-    }
-
-    /// Where the job can be asked for, if it was accepted.
-    pub(crate) fn job(&self, now: Instant) -> Option<PendingJob> {
-        let told = self.told?;
-        let Before { polls, elapsed } = self.before();
-        Some(PendingJob {
-            url: self.url().clone(),
-            origin: self.course.origin.clone(),
-            method: self.method.clone(),
-            polls: polls.saturating_add(self.course.polls),
-            elapsed: elapsed.saturating_add(now.saturating_duration_since(self.course.sent)),
-            retry_after: told.retry_after,
-            due: self
-                .answer
-                .as_ref()
-                .map(|answer| self.clock.wall(answer.due)),
-            state: told.state,
-            is_cancellable: told.is_cancellable,
-            crossed: self.crossed,
-            dialect: self.spoken.as_deref().map(|(dialect, spoken)| {
-                let name = dialect.name().to_owned();
-                Box::new((name, spoken.clone()))
-            }),
-        })
-    }
-
-    /// Has the last pending answer be what it was before the job was resumed.
-    pub(crate) fn tell_as_stored(&mut self, job: &PendingJob) {
-        self.told = Some(Told {
-            retry_after: job.retry_after,
-            state: job.state,
-            is_cancellable: job.is_cancellable,
-        });
-    }
-
-    /// The session of a job that was accepted before. The policy is asked
-    /// when the first poll is [announced](Self::next).
-    ///
-    /// `None` if the job's dialect is not known.
-    pub(crate) fn resume(
-        job: &PendingJob,
-        sent: Sent,
-        shared: Arc<Shared<P>>,
-        clock: Clock,
-    ) -> Option<Self>
-    where
-        P: Clone,
-    {
-        let spoken = match job.dialect.as_deref() {
-            None => None,
-            Some((name, spoken)) => {
-                let dialect = Chosen::by_name(name, &shared.config.dialects)?;
-                Some(Box::new((dialect, spoken.clone())))
-            }
-        };
-        let mut session = Self::start(sent, job.origin.clone(), shared, clock);
-        session.before = Some(Box::new(Before {
-            polls: job.polls,
-            elapsed: job.elapsed,
-        }));
-        session.course.asked = job.url.clone();
-        session.spoken = spoken;
-        session.tell_as_stored(job);
-        if job.crossed {
-            session.drop_credentials();
-        }
-        Some(session)
     }
 }
 

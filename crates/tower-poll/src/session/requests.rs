@@ -1,0 +1,77 @@
+//! The requests that are made of what is known.
+
+use http::{HeaderValue, Method, Request, Uri};
+use http_polling::{Prefer, same_origin};
+use tokio::time::Instant;
+
+use super::Session;
+use crate::PollPolicy;
+
+impl<P> Session<P> {
+    /// The poll that the last pending answer made necessary, sent at `now`.
+    pub(crate) fn poll<B: Default>(&mut self, now: Instant) -> Request<B>
+    where
+        P: PollPolicy,
+    {
+        let mut request = Request::new(B::default());
+        let Some(mut answer) = self.answer.take() else {
+            unreachable!("there is one poll for each pending answer");
+        };
+        *request.method_mut() = self.method.clone();
+        *request.version_mut() = self.version;
+        *request.uri_mut() = answer.to.clone();
+        let own = &self.shared.config.keep;
+        let cookies = self.cookies(&answer.to, now);
+        let told = self.told.filter(|_| self.policy.prepares_polls());
+        if let Some(told) = told {
+            self.headers.fill(request.headers_mut(), own, cookies);
+            let (mut parts, body) = request.into_parts();
+            let hop = self.course.hop(&answer, told, now);
+            self.policy.prepare_poll(&mut parts, &hop);
+            request = Request::from_parts(parts, body);
+        } else {
+            // Nobody looks at the answer any more, and its map has room.
+            answer.headers.clear();
+            self.headers.fill(&mut answer.headers, own, cookies);
+            *request.headers_mut() = answer.headers;
+        }
+        if let Some(wait) = self.shared.config.long_poll {
+            let left = self.deadline().saturating_duration_since(now);
+            let prefer = Prefer::new().with_wait(wait.min(left));
+            prefer.append_to(request.headers_mut());
+        }
+        self.course.asked = answer.to;
+        self.course.polls += 1;
+        self.course.polled = now;
+        request
+    }
+
+    /// The request that cancels the job where it was last seen, if there is
+    /// one that can be.
+    pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Option<Request<B>> {
+        self.told.filter(|told| told.is_cancellable)?;
+        let url = match self.spoken.as_deref() {
+            None => self.url().clone(),
+            // Credentials are those for where the job was polled for.
+            Some((dialect, _)) => dialect
+                .cancellation(self.url())
+                .filter(|url| same_origin(url, self.url()))?,
+        };
+        let mut request = Request::new(B::default());
+        *request.method_mut() = Method::DELETE;
+        *request.version_mut() = self.version;
+        let own = &self.shared.config.keep;
+        let cookies = self.cookies(&url, now);
+        self.headers.fill(request.headers_mut(), own, cookies);
+        *request.uri_mut() = url;
+        Some(request)
+    }
+
+    /// The `Cookie` of a request to `url`, where it is not the submission's.
+    fn cookies(&self, url: &Uri, now: Instant) -> Option<HeaderValue> {
+        (!self.jar.is_empty()).then(|| {
+            let own = self.headers.cookies();
+            self.jar.header(own, url, self.clock.wall(now))
+        })
+    }
+}

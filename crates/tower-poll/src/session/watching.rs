@@ -1,0 +1,64 @@
+//! What is told of a call.
+
+use http_polling::StatusDocument;
+use tokio::time::Instant;
+
+use super::Session;
+use crate::{
+    PollUpdate,
+    progress::{self, X_PROGRESS},
+};
+
+impl<P> Session<P> {
+    /// What to tell of the pending answer, whose body is `text` as far as it
+    /// was read.
+    pub(crate) fn update(&self, text: &[u8], now: Instant) -> Option<PollUpdate> {
+        let (answer, told) = (self.answer.as_ref()?, self.told?);
+        let document = StatusDocument::from_json(text).ok();
+        let x_progress = answer.headers.get(X_PROGRESS);
+        Some(PollUpdate::new(progress::Inner {
+            polls: self.before().polls.saturating_add(self.course.polls),
+            url: answer.to.clone(),
+            status: answer.status,
+            delay: answer.due.saturating_duration_since(now),
+            elapsed: now.saturating_duration_since(self.course.sent),
+            retry_after: told.retry_after,
+            retries: self.retries,
+            state: told
+                .state
+                .or(document.as_ref().map(|document| document.state)),
+            progress: answer
+                .progress
+                .as_deref()
+                .cloned()
+                .or_else(|| document.and_then(|document| document.progress)),
+            document: serde_json::from_slice(text).ok(),
+            x_progress: x_progress
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+        }))
+    }
+
+    /// Tells whoever watches.
+    pub(crate) fn tell(&self, update: &PollUpdate) {
+        if let Some(observer) = &self.shared.config.observer {
+            observer(update);
+        }
+        if let Some(progress) = self
+            .caller
+            .as_ref()
+            .and_then(|caller| caller.progress.as_ref())
+        {
+            progress.tell(update);
+        }
+    }
+
+    /// Whether somebody watches this call.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.shared.config.observer.is_some()
+            || self
+                .caller
+                .as_ref()
+                .is_some_and(|caller| caller.progress.is_some())
+    }
+}
