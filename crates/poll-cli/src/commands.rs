@@ -89,6 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
     let outcome = tokio::select! {
         biased;
         () = interrupt::arrives() => Err(Failure::new(Code::Interrupted, "interrupted")),
+        () = interrupt::terminates() => Err(Failure::new(Code::Terminated, "terminated")),
         outcome = work => outcome,
     };
     let code = report(outcome, &session.screen, &session.slot);

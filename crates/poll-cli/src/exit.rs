@@ -27,6 +27,7 @@ pub(crate) enum Code {
     Receive = 56,
     Certificate = 60,
     Interrupted = 130,
+    Terminated = 143,
 }
 
 /// The table of exit codes in help, man page and README.
@@ -49,7 +50,8 @@ pub(crate) const EXIT_CODES: &str = "
    52  the server closed the connection without an answer
    56  the connection failed while an answer was awaited
    60  the server's certificate cannot be trusted
-  130  interrupted";
+  130  interrupted
+  143  terminated";
 
 /// Why the command ends without success.
 #[derive(Debug)]

@@ -37,7 +37,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 /// - Requests without the header are sent once, polls among them.
 /// - Reasons are any error of the service, and 408, 429, 500, 502, 503 and
 ///   504. An answer with `Job-Status` is the job's own and is passed up.
-/// - A request is sent again up to 3 [`times`](Self::attempts), and within a
+/// - A request is sent again up to 3 [`times`](Self::retries), and within a
 ///   [`budget`](Self::budget) that all clones of the policy share.
 /// - The wait before it is what the answer asks for (`Retry-After` or
 ///   `retry-after-ms`), up to 60 s ([`max_delay`](Self::max_delay)), and up
@@ -109,9 +109,9 @@ impl Resubmit {
     }
 
     /// How many times a request is sent again at most. 3 by default.
-    pub fn attempts(self, attempts: u32) -> Self {
+    pub fn retries(self, retries: u32) -> Self {
         Self {
-            left: attempts,
+            left: retries,
             ..self
         }
     }

@@ -1,4 +1,4 @@
-//! Ctrl-C.
+//! Ctrl-C, and other wishes that the command may end.
 
 use std::{future::pending, time::Duration};
 
@@ -15,6 +15,25 @@ pub(super) async fn arrives() {
     if ctrl_c().await.is_err() {
         pending().await
     }
+}
+
+/// Comes with SIGTERM, as `kill`, `timeout` and service managers send it.
+#[cfg(unix)]
+pub(super) async fn terminates() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => pending().await,
+    }
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(super) async fn terminates() {
+    pending().await
 }
 
 /// After a first Ctrl-C: a second one cancels the job at the server, and a

@@ -16,8 +16,12 @@ use crate::{
 };
 
 async fn interrupt(child: &Child) {
+    kill("-INT", child).await;
+}
+
+async fn kill(signal: &str, child: &Child) {
     let id = child.id().unwrap().to_string();
-    let status = Command::new("kill").args(["-INT", &id]).status().await;
+    let status = Command::new("kill").args([signal, &id]).status().await;
     assert!(status.unwrap().success());
 }
 
@@ -53,6 +57,19 @@ async fn c19_interrupt_offers_the_handle_and_leaves_the_job_alone() {
     assert_eq!(server.lines(), ["GET /"]);
     run(&["cancel", &ran.handle()]).await.exits_with(0);
     assert_eq!(server.lines(), ["GET /", "DELETE /work/1"]);
+}
+
+#[tokio::test]
+async fn c19_termination_offers_the_handle_too() {
+    let server = endless().await;
+    let mut child = command(&[&server.url("/")]).spawn().unwrap();
+    let mut stderr = until_pending(&mut child).await;
+    kill("-TERM", &child).await;
+    let mut text = String::new();
+    stderr.read_to_string(&mut text).await.unwrap();
+    finish(child).await.exits_with(143);
+    assert!(text.contains("resume with: poll resume '"), "{text}");
+    assert_eq!(server.lines(), ["GET /"]);
 }
 
 #[tokio::test]

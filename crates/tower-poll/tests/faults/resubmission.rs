@@ -124,13 +124,13 @@ async fn c14_answer_of_a_job_is_passed_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c14_last_failure_is_passed_up_when_the_attempts_are_used_up() {
+async fn c14_last_failure_is_passed_up_when_the_retries_are_used_up() {
     let script = Script::new(|number, _| match number {
         4 => answer(502, &[]),
         _ => reset(),
     });
     // One call more starts anew.
-    let service = Retry::new(Resubmit::new().attempts(4), script.clone());
+    let service = Retry::new(Resubmit::new().retries(4), script.clone());
     let response = service.clone().oneshot(post_with_key()).await.unwrap();
     assert_eq!((response.status().as_u16(), script.count()), (502, 5));
     let error = service.oneshot(post_with_key()).await.unwrap_err();
@@ -140,7 +140,7 @@ async fn c14_last_failure_is_passed_up_when_the_attempts_are_used_up() {
 #[tokio::test(start_paused = true)]
 async fn c14_waits_grow_and_are_spread_where_the_server_names_none() {
     let script = Script::new(|_, _| reset());
-    let policy = Resubmit::new().attempts(6).max_delay(4 * SECOND);
+    let policy = Resubmit::new().retries(6).max_delay(4 * SECOND);
     send(policy, &script, post_with_key()).await.unwrap_err();
     let seen = script.seen();
     let waits: Vec<_> = seen.windows(2).map(|two| two[1].at - two[0].at).collect();

@@ -105,7 +105,7 @@ pub(crate) fn play<F: Future>(
         let stack = match case.settings.resubmits {
             None => BoxCloneService::new(server),
             Some(times) => {
-                let policy = Resubmit::new().attempts(times);
+                let policy = Resubmit::new().retries(times);
                 BoxCloneService::new(RetryLayer::new(policy).layer(server))
             }
         };
