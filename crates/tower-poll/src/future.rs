@@ -20,7 +20,7 @@ use crate::{
     caller::Caller,
     clock::Clock,
     config::Shared,
-    dialect::{Announced, Answer, Chosen, Interim, Spoken},
+    dialect::{Announced, Answer, Chosen, Spoken},
     polling::{BoxPolling, Polling},
     session::{Session, Verdict},
     submission::{Sent, Submission, may_be_pending},
@@ -272,7 +272,8 @@ where
     let session = Session::start(sent, uri, shared, clock);
     let mut polling = Box::pin(Polling::new(service, session, now));
     if polling.is_not_waited_for() {
-        return hand_over(polling, pending.into(), response, now);
+        let response = polling.as_mut().hand_over(pending.into(), response, now)?;
+        return Ok(Err(response));
     }
     polling.as_mut().pend(pending.into(), response, now)?;
     Ok(Ok(polling))
@@ -324,37 +325,14 @@ where
     let mut polling = Box::pin(Polling::new(service, session, now));
     match verdict {
         Verdict::Pending(interim) if polling.is_not_waited_for() => {
-            hand_over(polling, interim, response, now)
+            let response = polling.as_mut().hand_over(interim, response, now)?;
+            Ok(Err(response))
         }
         verdict => {
             polling.as_mut().take(verdict, response, now)?;
             Ok(Ok(polling))
         }
     }
-}
-
-/// Gives the pending answer to a caller who does not wait, with the job.
-fn hand_over<S, B, R, P>(
-    mut polling: BoxPolling<S, B, R, P>,
-    interim: Interim,
-    mut response: Response<R>,
-    now: Instant,
-) -> Result<Begun<S, B, R, P>, Error>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
-    let (status, headers) = (response.status(), response.headers().clone());
-    polling
-        .as_mut()
-        .pend_parts(interim, status, headers, None, now)?;
-    if let Some(job) = polling.job() {
-        response.extensions_mut().insert(job);
-    }
-    Ok(Err(response))
 }
 
 impl<S, B, R, P> fmt::Debug for PollFuture<S, B, R, P>

@@ -20,7 +20,7 @@ use crate::{
     config::Shared,
     dialect::Interim,
     kept::KeptText,
-    polling::{BoxPolling, Event, Polling},
+    polling::{BoxPolling, Polling},
     session::Session,
     submission::Sent,
 };
@@ -123,8 +123,8 @@ where
         let mut read = None;
         if !polling.is_waiting() {
             match poll_fn(|cx| polling.as_mut().poll_event(cx)).await? {
-                Event::Final(response) => return Ok(Submitted::Final(response)),
-                Event::Pending(update) => read = Some(Box::new(update)),
+                Update::Final(response) => return Ok(Submitted::Final(response)),
+                Update::Pending(update) => read = Some(Box::new(update)),
             }
         }
         let pending = polling.job().expect("a pending answer has been taken in");
@@ -256,18 +256,11 @@ where
         let Some(polling) = &mut self.polling else {
             return Poll::Ready(None);
         };
-        let update = match ready!(polling.as_mut().poll_event(cx)) {
-            Ok(Event::Pending(update)) => Ok(Update::Pending(update)),
-            end => {
-                *self.pending = self.pending();
-                self.polling = None;
-                match end {
-                    Ok(Event::Final(response)) => Ok(Update::Final(response)),
-                    Ok(Event::Pending(update)) => Ok(Update::Pending(update)),
-                    Err(error) => Err(error),
-                }
-            }
-        };
+        let update = ready!(polling.as_mut().poll_event(cx));
+        if !matches!(update, Ok(Update::Pending(_))) {
+            *self.pending = self.pending();
+            self.polling = None;
+        }
         Poll::Ready(Some(update))
     }
 }

@@ -29,6 +29,7 @@ pub mod reqwest_middleware;
 mod resubmit;
 mod service;
 mod session;
+mod statuses;
 mod submission;
 
 /// The words of the protocol: job states, problem documents and the like.

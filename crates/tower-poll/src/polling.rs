@@ -21,7 +21,7 @@ use tower::{BoxError, Service, util::Oneshot};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    Error, PendingJob, PollPolicy, PollUpdate,
+    Error, PendingJob, PollPolicy, Update,
     caller::Stop,
     config::Refreshing,
     dialect::DialectError,
@@ -116,13 +116,6 @@ pin_project! {
 
 pub(crate) type BoxPolling<S, B, R, P> = Pin<Box<Polling<S, B, R, P>>>;
 
-/// How far a call has come.
-pub(crate) enum Event<R> {
-    /// A pending answer has been read.
-    Pending(PollUpdate),
-    Final(Response<R>),
-}
-
 type Output<T> = Poll<Result<T, Error>>;
 
 impl<S, B, R, P> Polling<S, B, R, P>
@@ -212,7 +205,7 @@ where
     /// Gives the final response. Must not be called again after that.
     pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Response<R>> {
         loop {
-            if let Event::Final(response) = ready!(self.as_mut().poll_event(cx))? {
+            if let Update::Final(response) = ready!(self.as_mut().poll_event(cx))? {
                 return Poll::Ready(Ok(response));
             }
         }
@@ -220,7 +213,7 @@ where
 
     /// Goes on until a pending answer has been read, if that is wanted, or
     /// the final one is there. Must not be called again after that.
-    pub(crate) fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Event<R>> {
+    pub(crate) fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Update<R>> {
         if let Some(caller) = &mut self.as_mut().project().session.caller
             && let Poll::Ready(stop) = caller.poll_stop(cx)
         {
@@ -260,7 +253,7 @@ where
                     {
                         this.session.tell(&update);
                         if *this.stepwise {
-                            return Poll::Ready(Ok(Event::Pending(update)));
+                            return Poll::Ready(Ok(Update::Pending(update)));
                         }
                     }
                     if let Some(due) = *due {
@@ -309,7 +302,7 @@ where
                         .read(response.status(), response.headers(), now)?;
                     drop(entered);
                     if let Some(response) = self.as_mut().take(verdict, response, now)? {
-                        return Poll::Ready(Ok(Event::Final(response)));
+                        return Poll::Ready(Ok(Update::Final(response)));
                     }
                 }
                 PhaseProj::Reading {
@@ -361,7 +354,7 @@ where
                         Error::not_refreshed(error).with_pending_job(this.session.job(now))
                     })?;
                     this.session.authorize(&fresh);
-                    let interim = this.session.once_authorized();
+                    let interim = this.session.once_more(Some(Duration::ZERO));
                     let headers = std::mem::take(headers);
                     drop(entered);
                     let status = StatusCode::UNAUTHORIZED;

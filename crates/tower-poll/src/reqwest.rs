@@ -33,6 +33,10 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
+/// What a client did that may follow redirects.
+pub(crate) const REDIRECTED: &str = "the reqwest client followed a redirect by itself: \
+                                     it must be built with `redirect::Policy::none()`";
+
 type ClientFuture = <Client as Service<::reqwest::Request>>::Future;
 
 /// A reqwest client as a service of [`http::Request`].
@@ -238,10 +242,7 @@ impl fmt::Display for ReqwestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
             Kind::Client(_) => "the reqwest client failed",
-            Kind::Redirected => {
-                "the reqwest client followed a redirect by itself: \
-                 it must be built with `redirect::Policy::none()`"
-            }
+            Kind::Redirected => REDIRECTED,
         })
     }
 }

@@ -67,7 +67,7 @@ use tower::{Service, ServiceExt};
 use crate::{
     PollLayer, PollPolicy, PollService, StandardPolicy,
     config::Shared,
-    reqwest::{into_http, is_same},
+    reqwest::{REDIRECTED, into_http, is_same},
 };
 
 /// Makes a client follow pending answers until the final one is there.
@@ -236,10 +236,7 @@ pub struct RedirectedError(());
 
 impl fmt::Display for RedirectedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the reqwest client followed a redirect by itself: \
-             it must be built with `redirect::Policy::none()`",
-        )
+        f.write_str(REDIRECTED)
     }
 }
 

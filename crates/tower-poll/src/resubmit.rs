@@ -6,7 +6,7 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response};
 use http_polling::{JOB_STATUS, retry_after};
 use tokio::time::{Sleep, sleep};
 use tower::retry::{
@@ -14,7 +14,7 @@ use tower::retry::{
     budget::{Budget, TpsBudget},
 };
 
-use crate::{idempotency::IDEMPOTENCY_KEY, policy::Jitter};
+use crate::{idempotency::IDEMPOTENCY_KEY, policy::Jitter, statuses::is_failure};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
@@ -178,7 +178,7 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for Resubmit {
 
     fn retry(&mut self, _: &mut Request<B>, result: &mut Result<Response<R>, E>) -> Option<Sleep> {
         let answer = result.as_ref().ok();
-        if answer.is_some_and(|answer| !is_failure(answer)) {
+        if answer.is_some_and(|answer| !has_failed(answer)) {
             self.budget.deposit();
             return None;
         }
@@ -198,14 +198,6 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for Resubmit {
 
 /// Whether an answer comes from before there was a job, and may be another
 /// one next time.
-fn is_failure<R>(answer: &Response<R>) -> bool {
-    matches!(
-        answer.status(),
-        StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    ) && !answer.headers().contains_key(JOB_STATUS)
+fn has_failed<R>(answer: &Response<R>) -> bool {
+    is_failure(answer.status()) && !answer.headers().contains_key(JOB_STATUS)
 }

@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
     kept::{KeptHeaders, KeptText},
+    statuses::announces,
 };
 
 /// The parts of a submission that its polls may need. Small, since it is
@@ -95,16 +96,9 @@ impl Submission {
 // Inlined by force, since the answer would have to be moved for a call.
 #[inline(always)]
 pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
-    matches!(
-        status,
-        StatusCode::ACCEPTED
-            | StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::SEE_OTHER
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-            | StatusCode::CREATED
-    ) || (!headers.is_empty() && are_telling(headers))
+    announces(status)
+        || status == StatusCode::CREATED
+        || (!headers.is_empty() && are_telling(headers))
 }
 
 /// Whether there is a header that makes an answer of any status worth a

@@ -58,6 +58,23 @@ where
         Ok(())
     }
 
+    /// Takes in a pending answer, and gives it back with the job: for a caller
+    /// who does not wait.
+    pub(crate) fn hand_over(
+        mut self: Pin<&mut Self>,
+        interim: Interim,
+        mut response: Response<R>,
+        answered: Instant,
+    ) -> Result<Response<R>, Error> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        self.as_mut()
+            .pend_parts(interim, status, headers, None, answered)?;
+        if let Some(job) = self.job() {
+            response.extensions_mut().insert(job);
+        }
+        Ok(response)
+    }
+
     /// Reads the body of an answer that came at `answered`, to know what it
     /// means.
     pub(crate) fn read_body(self: Pin<&mut Self>, response: Response<R>, answered: Instant) {

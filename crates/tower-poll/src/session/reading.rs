@@ -11,6 +11,7 @@ use super::Session;
 use crate::{
     Error,
     dialect::{Answer, Chosen, DialectError, Interim, Step},
+    statuses::{announces, is_failure},
 };
 
 /// A held poll that is cut after this time was cut for being held.
@@ -197,22 +198,14 @@ impl<P> Session<P> {
     /// What an answer without `Job-Status` means that says that the poll
     /// failed, rather than the job.
     fn failed(&mut self, status: StatusCode, headers: &HeaderMap, now: Instant) -> Option<Verdict> {
-        match status {
-            StatusCode::UNAUTHORIZED => return Some(Verdict::Unauthorized),
-            StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => {}
-            _ => return None,
+        if status == StatusCode::UNAUTHORIZED {
+            return Some(Verdict::Unauthorized);
+        }
+        if !is_failure(status) {
+            return None;
         }
         let delay = retry_after(headers, self.clock.wall(now));
-        let waits = matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        );
-        if waits && delay.is_some() {
+        if waits(status) && delay.is_some() {
             // A pending answer like others: all is well, but not yet.
             return None;
         }
@@ -249,17 +242,12 @@ impl<P> Session<P> {
     }
 
     /// To be asked where the last poll went.
-    fn once_more(&self, retry_after: Option<Duration>) -> Interim {
+    pub(crate) fn once_more(&self, retry_after: Option<Duration>) -> Interim {
         Interim {
             retry_after,
             state: self.told.and_then(|told| told.state),
             ..Interim::at(self.course.asked.clone())
         }
-    }
-
-    /// To be asked with the new credentials.
-    pub(crate) fn once_authorized(&self) -> Interim {
-        self.once_more(Some(Duration::ZERO))
     }
 
     fn is_within_grace(&self, now: Instant) -> bool {
@@ -270,15 +258,13 @@ impl<P> Session<P> {
 
 /// Whether an answer that has no `Job-Status` is worth a closer look.
 fn may_be_pending(status: StatusCode) -> bool {
+    announces(status) || waits(status)
+}
+
+/// Whether Retry-After makes an answer of this status a pending one.
+fn waits(status: StatusCode) -> bool {
     matches!(
         status,
-        StatusCode::ACCEPTED
-            | StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::SEE_OTHER
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::SERVICE_UNAVAILABLE
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     )
 }
