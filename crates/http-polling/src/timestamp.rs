@@ -35,16 +35,21 @@ pub(crate) fn serialize<S: Serializer>(
 /// `YYYY-MM-DDThh:mm:ss.mmmZ`, if there is a text for `time`.
 pub(crate) fn text(time: Option<SystemTime>) -> Option<[u8; 24]> {
     let since = since_epoch(time)?;
-    let (year, month, day) = date(since.as_secs() / 86_400);
-    let second = since.as_secs() % 86_400;
+    // Fits: there are fewer than 3 million days until the year 10000.
+    let (days, second) = ((since.as_secs() / 86_400) as u32, (since.as_secs() % 86_400) as u32);
+    let (year, month, day) = date(days);
+    let (minute, second) = (second / 60, second % 60);
+    let milli = since.subsec_millis();
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    put(&mut text[0..4], year);
-    put(&mut text[5..7], month);
-    put(&mut text[8..10], day);
-    put(&mut text[11..13], second / 3_600);
-    put(&mut text[14..16], second / 60 % 60);
-    put(&mut text[17..19], second % 60);
-    put(&mut text[20..23], since.subsec_millis().into());
+    put(&mut text, 0, year / 100);
+    put(&mut text, 2, year % 100);
+    put(&mut text, 5, month);
+    put(&mut text, 8, day);
+    put(&mut text, 11, minute / 60);
+    put(&mut text, 14, minute % 60);
+    put(&mut text, 17, second);
+    text[20] = b'0' + (milli / 100) as u8;
+    put(&mut text, 21, milli % 100);
     Some(text)
 }
 
@@ -53,7 +58,7 @@ pub(crate) fn text(time: Option<SystemTime>) -> Option<[u8; 24]> {
 ///
 /// Years are reckoned from 1 March, so that the leap day is their last, and
 /// in eras of 400 years, of which all have the same number of days.
-fn date(days: u64) -> (u64, u64, u64) {
+fn date(days: u32) -> (u32, u32, u32) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -68,12 +73,10 @@ fn date(days: u64) -> (u64, u64, u64) {
     }
 }
 
-/// Writes `number` with as many digits as there is room for.
-fn put(digits: &mut [u8], mut number: u64) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Writes a number below 100 with two digits.
+fn put(text: &mut [u8; 24], at: usize, number: u32) {
+    text[at] = b'0' + (number / 10) as u8;
+    text[at + 1] = b'0' + (number % 10) as u8;
 }
 
 /// Text that is not a time is read as an absent time: times inform, nothing

@@ -69,13 +69,19 @@ impl Load {
     pub(super) fn raise(&self, delay: f64, jobs: usize, now: Instant) -> f64 {
         let now = now.saturating_duration_since(self.begun).as_secs_f64();
         let delay = delay + (delay - 1.0).max(0.0) * JITTER * self.fraction();
-        let needed = jobs as f64 * self.slot / f64::from(self.capacity);
         let mut raised = delay;
-        for _ in 0..TRIES {
+        if self.take(now, raised) {
+            return raised;
+        }
+        let needed = jobs as f64 * self.slot / f64::from(self.capacity);
+        let span = (2.0 * needed).min(LONGEST);
+        // Where no more than one slot further is within reach, there is little to be tried.
+        let tries = if span < self.slot { 2 } else { TRIES };
+        for _ in 1..tries {
+            raised = delay + span * self.fraction();
             if self.take(now, raised) {
                 break;
             }
-            raised = delay + (2.0 * needed).min(LONGEST) * self.fraction();
         }
         raised
     }
