@@ -13,6 +13,13 @@ use crate::timestamp;
 const USUAL_LENGTH: usize = 224;
 
 pub(super) fn of(document: &StatusDocument) -> Vec<u8> {
+    if document.progress.is_none() && document.partial.is_none() && document.metadata.is_none() {
+        let mut text = Text { bytes: [0; USUAL_LENGTH], length: 0 };
+        if text.head(document).is_some() && text.put(b"}").is_some() {
+            // Of just the size needed, so that it becomes shared bytes without more.
+            return text.bytes[..text.length].to_vec();
+        }
+    }
     let mut json = Vec::with_capacity(USUAL_LENGTH);
     json.extend_from_slice(b"{\"id\":");
     put_text(&mut json, &document.id);
@@ -33,6 +40,56 @@ pub(super) fn of(document: &StatusDocument) -> Vec<u8> {
     put(&mut json, ",\"metadata\":", document.metadata.as_ref());
     json.push(b'}');
     json
+}
+
+/// What the usual document is written to first.
+struct Text {
+    bytes: [u8; USUAL_LENGTH],
+    length: usize,
+}
+
+impl Text {
+    #[inline]
+    fn put(&mut self, part: &[u8]) -> Option<()> {
+        let end = self.length + part.len();
+        self.bytes.get_mut(self.length..end)?.copy_from_slice(part);
+        self.length = end;
+        Some(())
+    }
+
+    fn head(&mut self, document: &StatusDocument) -> Option<()> {
+        let id = document.id.as_bytes();
+        if !id.iter().all(u8::is_ascii_alphanumeric) {
+            return None;
+        }
+        self.put(b"{\"id\":\"")?;
+        self.put(id)?;
+        self.put(b"\",\"state\":\"")?;
+        self.put(document.state.as_str().as_bytes())?;
+        let created = timestamp::text(document.created);
+        self.time(b"\",\"created\":\"", &created)?;
+        if document.started == document.created {
+            self.time(b"\",\"started\":\"", &created)?;
+        } else {
+            self.time(b"\",\"started\":\"", &timestamp::text(document.started))?;
+        }
+        self.time(b"\",\"ended\":\"", &timestamp::text(document.ended))?;
+        self.put(b"\",\"attempt\":")?;
+        self.put(itoa::Buffer::new().format(document.attempt).as_bytes())?;
+        if let Some(millis) = document.retry_after_ms {
+            self.put(b",\"retry_after_ms\":")?;
+            self.put(itoa::Buffer::new().format(millis).as_bytes())?;
+        }
+        Some(())
+    }
+
+    fn time(&mut self, name: &[u8], time: &Option<[u8; 24]>) -> Option<()> {
+        if let Some(time) = time {
+            self.put(name)?;
+            self.put(time)?;
+        }
+        Some(())
+    }
 }
 
 /// Identifiers seldom have anything to be escaped.
