@@ -193,8 +193,18 @@ impl Asked {
 pub fn set_retry_after(headers: &mut HeaderMap, delay: Duration) {
     // Zero makes some clients fall back to a long interval of their own.
     let seconds = whole_seconds(delay).max(1);
-    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    headers.insert(RETRY_AFTER_MS, HeaderValue::from(whole_millis(delay)));
+    headers.insert(RETRY_AFTER, number(seconds));
+    headers.insert(RETRY_AFTER_MS, number(whole_millis(delay)));
+}
+
+/// A number as a value of just the size needed; the smallest are not allocated.
+fn number(number: u64) -> HeaderValue {
+    const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    if let Some(digit) = DIGITS.get(number as usize).filter(|_| number < 10) {
+        return HeaderValue::from_static(digit);
+    }
+    let mut text = itoa::Buffer::new();
+    HeaderValue::from_str(text.format(number)).expect("digits are visible ASCII")
 }
 
 /// Rounded up, and saturating.

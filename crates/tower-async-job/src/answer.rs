@@ -138,11 +138,13 @@ fn location(config: &Config, id: &str, pending: &Pending<'_>, delay: Duration) -
     let polls = pending.polls.saturating_add(1);
     let due = pending.age.saturating_add(delay).as_millis();
     let base = &*config.public_base;
-    let mut location = Vec::with_capacity(base.len() + 64);
     let (mut polls_text, mut due_text) = (itoa::Buffer::new(), itoa::Buffer::new());
     let polls = polls_text.format(polls);
     let due = due_text.format(u64::try_from(due).unwrap_or(u64::MAX));
-    for part in [base, "/", id, "?poll=", polls, "&due=", due] {
+    let parts = [base, "/", id, "?poll=", polls, "&due=", due];
+    // Of just the size needed, so that it becomes shared bytes without more.
+    let mut location = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
         location.extend_from_slice(part.as_bytes());
     }
     HeaderValue::try_from(location).expect("the public base was checked")
