@@ -108,6 +108,17 @@ pub(crate) fn vary(config: &Config) -> HeaderValue {
     })
 }
 
+static TEMPLATE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(|| {
+    let mut headers = HeaderMap::with_capacity(7);
+    headers.insert(CONTENT_TYPE, JSON);
+    set_no_store(&mut headers);
+    set_state(&mut headers, JobState::Running);
+    set_retry_after(&mut headers, Duration::ZERO);
+    headers.insert(LOCATION, HeaderValue::from_static("/"));
+    headers.insert(VARY, HeaderValue::from_static("accept, prefer"));
+    headers
+});
+
 fn announce(
     config: &Config,
     pending: &Pending<'_>,
@@ -116,9 +127,13 @@ fn announce(
     let delay = config.estimator.retry_after(pending);
     let state = document.state;
     let location = location(config, &document.id, pending, delay);
-    let mut response = json(JSON, document.with_retry_after(delay).to_json());
+    let body = StoredBody::from(document.with_retry_after(delay).to_json());
+    let mut response = Response::new(body);
+    *response.headers_mut() = TEMPLATE.clone();
     let headers = response.headers_mut();
-    set_state(headers, state);
+    if state != JobState::Running {
+        set_state(headers, state);
+    }
     set_retry_after(headers, delay);
     *response.status_mut() = match config.pending_status {
         PendingStatus::SeeOther => StatusCode::SEE_OTHER,
