@@ -189,6 +189,17 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         detail: Detail,
     ) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>>;
 
+    /// What [`read`](Self::read) gives, at once, where the store has it at hand; `None` if it is to
+    /// be waited for. A poll is then answered without anything boxed.
+    fn read_now(
+        &self,
+        id: &JobId,
+        detail: Detail,
+    ) -> Option<Result<Option<JobRecord>, StoreError>> {
+        let _ = (id, detail);
+        None
+    }
+
     /// Waits until the job is no longer pending, or is not there.
     ///
     /// May also return early, so the caller reads again. It returns at once if the job is not

@@ -241,6 +241,14 @@ impl JobStore for MemoryStore {
         Box::pin(async move { Ok(self.jobs.read(id, detail)) })
     }
 
+    fn read_now(
+        &self,
+        id: &JobId,
+        detail: Detail,
+    ) -> Option<Result<Option<JobRecord>, StoreError>> {
+        Some(Ok(self.jobs.read(id, detail)))
+    }
+
     fn ended<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             Ended::new(&self.jobs, *id).await;

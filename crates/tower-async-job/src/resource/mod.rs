@@ -119,6 +119,30 @@ impl fmt::Debug for ResourceFuture {
     }
 }
 
+/// The answer to a poll that is not to be held, where the store has the job at hand.
+pub(crate) fn answer_now(shared: &Shared, request: &ResourceRequest) -> Option<Response<StoredBody>> {
+    if request.method != Method::GET {
+        return None;
+    }
+    let (id, Part::Job) = request.target.as_ref()? else {
+        return None;
+    };
+    let Ok(mut record) = shared.store.read_now(id, Detail::Full)? else {
+        return None;
+    };
+    if let Some(known) = &record {
+        if known.principal.is_some() && known.principal != request.principal {
+            record = None;
+        } else {
+            if known.state.is_pending() && request.hold(&shared.config, known).is_some() {
+                return None;
+            }
+            shared.links.link(id);
+        }
+    }
+    Some(polled(shared, request, id, record, false))
+}
+
 /// Answers a request for the job resource.
 pub(crate) fn answer(shared: Arc<Shared>, request: ResourceRequest) -> Answer {
     Box::pin(async move {
