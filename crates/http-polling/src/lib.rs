@@ -32,4 +32,4 @@ pub use request_head::RequestHead;
 pub use retry_after::{
     RETRY_AFTER_MS, RetryAfter, X_MS_RETRY_AFTER_MS, retry_after, set_retry_after,
 };
-pub use status_document::StatusDocument;
+pub use status_document::{StatusDocument, Usual};

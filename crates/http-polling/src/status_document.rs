@@ -2,6 +2,9 @@
 
 mod json;
 
+#[doc(hidden)]
+pub use json::Usual;
+
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};

@@ -10,7 +10,7 @@ use http::{
 };
 use http_polling::{
     JOB_STATUS, JSON, JobState, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
-    StatusDocument, set_retry_after,
+    StatusDocument, Usual, set_retry_after,
 };
 use tower_async_job_core::{JobId, JobRecord, Protocol, RecordedOutcome};
 
@@ -78,7 +78,23 @@ pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Respon
         polls,
         ..known(shared, record)
     };
-    announce(&shared.config, &pending, document(record))
+    let config = &shared.config;
+    let delay = config.estimator.retry_after(&pending);
+    let id = record.id.encode();
+    let reported = record.progress.is_some() || record.partial.is_some() || record.metadata.is_some();
+    let usual = (!reported).then(|| Usual {
+        id: id.as_str(),
+        state: record.state,
+        created: Some(record.created),
+        started: record.started,
+        ended: record.ended,
+        attempt: record.attempt,
+        retry_after_ms: Some(whole_millis(delay)),
+    });
+    let json = usual.and_then(|usual| usual.to_json()).unwrap_or_else(|| {
+        document(record).with_retry_after(delay).to_json()
+    });
+    announced(config, &pending, record.state, id.as_str(), delay, json)
 }
 
 /// The answer to a poll that comes before it is due while there is no place to hold it.
@@ -125,10 +141,26 @@ fn announce(
     document: StatusDocument,
 ) -> Response<StoredBody> {
     let delay = config.estimator.retry_after(pending);
-    let state = document.state;
-    let location = location(config, &document.id, pending, delay);
-    let body = StoredBody::from(document.with_retry_after(delay).to_json());
-    let mut response = Response::new(body);
+    let document = document.with_retry_after(delay);
+    let json = document.to_json();
+    announced(config, pending, document.state, &document.id, delay, json)
+}
+
+fn whole_millis(delay: Duration) -> u64 {
+    u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[inline]
+fn announced(
+    config: &Config,
+    pending: &Pending<'_>,
+    state: JobState,
+    id: &str,
+    delay: Duration,
+    json: Vec<u8>,
+) -> Response<StoredBody> {
+    let location = location(config, id, pending, delay);
+    let mut response = Response::new(StoredBody::from(json));
     *response.headers_mut() = TEMPLATE.clone();
     let headers = response.headers_mut();
     if state != JobState::Running {

@@ -14,10 +14,17 @@ const USUAL_LENGTH: usize = 224;
 
 pub(super) fn of(document: &StatusDocument) -> Vec<u8> {
     if document.progress.is_none() && document.partial.is_none() && document.metadata.is_none() {
-        let mut text = Text { bytes: [0; USUAL_LENGTH], length: 0 };
-        if text.head(document).is_some() && text.put(b"}").is_some() {
-            // Of just the size needed, so that it becomes shared bytes without more.
-            return text.bytes[..text.length].to_vec();
+        let usual = Usual {
+            id: &document.id,
+            state: document.state,
+            created: document.created,
+            started: document.started,
+            ended: document.ended,
+            attempt: document.attempt,
+            retry_after_ms: document.retry_after_ms,
+        };
+        if let Some(json) = usual.to_json() {
+            return json;
         }
     }
     let mut json = Vec::with_capacity(USUAL_LENGTH);
@@ -42,6 +49,32 @@ pub(super) fn of(document: &StatusDocument) -> Vec<u8> {
     json
 }
 
+/// A document of just the members that each has.
+#[doc(hidden)]
+#[allow(missing_docs, missing_debug_implementations)]
+pub struct Usual<'a> {
+    pub id: &'a str,
+    pub state: crate::JobState,
+    pub created: Option<SystemTime>,
+    pub started: Option<SystemTime>,
+    pub ended: Option<SystemTime>,
+    pub attempt: u32,
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Usual<'_> {
+    /// `None` where it takes more than is usual.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn to_json(&self) -> Option<Vec<u8>> {
+        let mut text = Text { bytes: [0; USUAL_LENGTH], length: 0 };
+        text.head(self)?;
+        text.put(b"}")?;
+        // Of just the size needed, so that it becomes shared bytes without more.
+        Some(text.bytes[..text.length].to_vec())
+    }
+}
+
 /// What the usual document is written to first.
 struct Text {
     bytes: [u8; USUAL_LENGTH],
@@ -57,7 +90,7 @@ impl Text {
         Some(())
     }
 
-    fn head(&mut self, document: &StatusDocument) -> Option<()> {
+    fn head(&mut self, document: &Usual<'_>) -> Option<()> {
         let id = document.id.as_bytes();
         if !id.iter().all(u8::is_ascii_alphanumeric) {
             return None;

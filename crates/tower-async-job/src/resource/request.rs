@@ -46,19 +46,30 @@ pub(super) enum Part {
 impl ResourceRequest {
     /// `path` is the part below the base, without a leading slash.
     pub(crate) fn new<B>(config: &Config, request: &Request<B>, path: &str) -> Self {
-        let (id, part) = match path.split_once('/') {
-            None => (path, Some(Part::Job)),
-            Some((id, "status")) => (id, Some(Part::Status)),
-            Some((id, _)) => (id, None),
+        // Whatever else there is, an id has 32 characters and no slash.
+        let (id, part) = match path.split_at_checked(JobId::LENGTH) {
+            Some((id, "")) => (id, Some(Part::Job)),
+            Some((id, "/status")) => (id, Some(Part::Status)),
+            _ => ("", path.ends_with("/status").then_some(Part::Status)),
         };
+        let headers = request.headers();
+        // One pass over the names costs less than looking each of them up.
+        let (mut prefer, mut te) = (false, false);
+        for name in headers.keys() {
+            match name.as_str() {
+                "prefer" => prefer = true,
+                "te" => te = true,
+                _ => {}
+            }
+        }
         Self {
             method: request.method().clone(),
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
-            wait: Prefer::from_headers(request.headers()).wait(),
-            page: config.page && page::is_preferred(request.headers()),
+            wait: if prefer { Prefer::from_headers(headers).wait() } else { None },
+            page: config.page && page::is_preferred(headers),
             principal: config.principal_of(RequestHead::of(request)),
-            trailers: carries_trailers(request),
+            trailers: request.version() >= Version::HTTP_2 || te && carries_trailers(request),
         }
     }
 
@@ -93,8 +104,9 @@ impl ResourceRequest {
     /// The answer while the job is pending.
     pub(super) fn pending(&self, shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
         let mut pending = answer::pending(shared, record, self.hints.polls);
-        let vary = answer::vary(&shared.config);
-        pending.headers_mut().insert(VARY, vary);
+        if !shared.config.page {
+            pending.headers_mut().insert(VARY, answer::vary(&shared.config));
+        }
         if self.page {
             page::show(shared, record, pending)
         } else {
@@ -117,7 +129,21 @@ pub(super) struct Hints {
 }
 
 impl Hints {
+    /// Of a query as the layer writes it.
+    fn as_written(query: &[u8]) -> Option<Self> {
+        let (polls, rest) = number(query.strip_prefix(b"poll=")?)?;
+        let (due, rest) = number(rest.strip_prefix(b"&due=")?)?;
+        rest.is_empty().then_some(())?;
+        Some(Self {
+            polls: u32::try_from(polls).ok()?,
+            due: Some(Duration::from_millis(due)),
+        })
+    }
+
     fn of(query: &str) -> Self {
+        if let Some(hints) = Self::as_written(query.as_bytes()) {
+            return hints;
+        }
         let mut hints = Self::default();
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             match name {
@@ -128,6 +154,17 @@ impl Hints {
         }
         hints
     }
+}
+
+/// Reads a number, and gives what comes behind it.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let number = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    Some((number, rest))
 }
 
 /// Whether the answer to a request can carry trailers (RFC 9110, section 6.5.1).
