@@ -191,10 +191,18 @@ impl Asked {
 /// assert_eq!(headers["retry-after-ms"], "1250");
 /// ```
 pub fn set_retry_after(headers: &mut HeaderMap, delay: Duration) {
+    let [seconds, millis] = retry_after_values(delay);
+    headers.insert(RETRY_AFTER, seconds);
+    headers.insert(RETRY_AFTER_MS, millis);
+}
+
+/// What [`set_retry_after`] sets: `Retry-After` and `retry-after-ms`.
+#[doc(hidden)]
+#[must_use]
+pub fn retry_after_values(delay: Duration) -> [HeaderValue; 2] {
     // Zero makes some clients fall back to a long interval of their own.
     let seconds = whole_seconds(delay).max(1);
-    headers.insert(RETRY_AFTER, number(seconds));
-    headers.insert(RETRY_AFTER_MS, number(whole_millis(delay)));
+    [number(seconds), number(whole_millis(delay))]
 }
 
 /// A number as a value of just the size needed; the smallest are not allocated.

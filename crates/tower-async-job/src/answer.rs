@@ -10,7 +10,7 @@ use http::{
 };
 use http_polling::{
     JOB_STATUS, JSON, JobState, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
-    StatusDocument, Usual, set_retry_after,
+    StatusDocument, Usual, retry_after_values, set_retry_after,
 };
 use tower_async_job_core::{JobId, JobRecord, Protocol, RecordedOutcome};
 
@@ -81,9 +81,10 @@ pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Respon
     let config = &shared.config;
     let delay = config.estimator.retry_after(&pending);
     let id = record.id.encode();
+    let id = id.as_str();
     let reported = record.progress.is_some() || record.partial.is_some() || record.metadata.is_some();
     let usual = (!reported).then(|| Usual {
-        id: id.as_str(),
+        id,
         state: record.state,
         created: Some(record.created),
         started: record.started,
@@ -94,7 +95,7 @@ pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Respon
     let json = usual.and_then(|usual| usual.to_json()).unwrap_or_else(|| {
         document(record).with_retry_after(delay).to_json()
     });
-    announced(config, &pending, record.state, id.as_str(), delay, json)
+    announced(config, &pending, record.state, id, delay, json)
 }
 
 /// The answer to a poll that comes before it is due while there is no place to hold it.
@@ -123,6 +124,15 @@ pub(crate) fn vary(config: &Config) -> HeaderValue {
         "prefer"
     })
 }
+
+static TEMPLATE_ACCEPTED: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(|| {
+    let mut headers = TEMPLATE.clone();
+    // Before the Location, whose value it has.
+    headers.remove(LOCATION);
+    headers.insert(CONTENT_LOCATION, HeaderValue::from_static("/"));
+    headers.insert(LOCATION, HeaderValue::from_static("/"));
+    headers
+});
 
 static TEMPLATE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(|| {
     let mut headers = HeaderMap::with_capacity(7);
@@ -159,23 +169,26 @@ fn announced(
     delay: Duration,
     json: Vec<u8>,
 ) -> Response<StoredBody> {
-    let location = location(config, id, pending, delay);
+    let mut location = location(config, id, pending, delay);
+    let [mut seconds, mut millis] = retry_after_values(delay);
     let mut response = Response::new(StoredBody::from(json));
-    *response.headers_mut() = TEMPLATE.clone();
-    let headers = response.headers_mut();
-    if state != JobState::Running {
-        set_state(headers, state);
-    }
-    set_retry_after(headers, delay);
-    *response.status_mut() = match config.pending_status {
-        PendingStatus::SeeOther => StatusCode::SEE_OTHER,
-        PendingStatus::Accepted => {
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_LOCATION, location.clone());
-            StatusCode::ACCEPTED
-        }
+    let (status, template) = match config.pending_status {
+        PendingStatus::SeeOther => (StatusCode::SEE_OTHER, &*TEMPLATE),
+        PendingStatus::Accepted => (StatusCode::ACCEPTED, &*TEMPLATE_ACCEPTED),
     };
-    response.headers_mut().insert(LOCATION, location);
+    *response.status_mut() = status;
+    *response.headers_mut() = template.clone();
+    // Filled in on one pass over what is there, which costs less than looking each up.
+    for (name, value) in response.headers_mut() {
+        match name.as_str() {
+            "retry-after" => std::mem::swap(value, &mut seconds),
+            "retry-after-ms" => std::mem::swap(value, &mut millis),
+            "content-location" => value.clone_from(&location),
+            "location" => std::mem::swap(value, &mut location),
+            "job-status" if state != JobState::Running => *value = state.header_value(),
+            _ => {}
+        }
+    }
     response
 }
 

@@ -75,8 +75,8 @@ impl Load {
         }
         let needed = jobs as f64 * self.slot / f64::from(self.capacity);
         let span = (2.0 * needed).min(LONGEST);
-        // Where no more than one slot further is within reach, there is little to be tried.
-        let tries = if span < self.slot { 2 } else { TRIES };
+        // So few jobs cannot fill a slot: where no further one is within reach, there is nothing to try.
+        let tries = if span < self.slot { 1 } else { TRIES };
         for _ in 1..tries {
             raised = delay + span * self.fraction();
             if self.take(now, raised) {
