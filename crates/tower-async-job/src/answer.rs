@@ -1,6 +1,9 @@
 //! The answers that the layer writes itself.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    mem,
+    time::{Duration, SystemTime},
+};
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
@@ -58,17 +61,21 @@ pub(crate) fn accepted(
     document.progress = reported.progress.clone();
     document.partial = reported.partial;
     document.metadata = reported.metadata;
-    let mut response = announce(config, &pending, document);
+    let delay = config.estimator.retry_after(&pending);
+    let document = document.with_retry_after(delay);
+    let location = location(config, &document.id, &pending, delay);
+    let pattern = &shared.pattern;
+    let headers = match submission.method {
+        Method::GET => &pattern.polled,
+        _ => &pattern.accepted,
+    };
+    let mut response = pattern.fill(headers, document.state, location, delay, document.to_json());
     if submission.asked.page {
         // A browser follows this to the page; a 202 would end in showing the status document.
         response.headers_mut().remove(CONTENT_LOCATION);
         *response.status_mut() = StatusCode::SEE_OTHER;
     }
-    let headers = response.headers_mut();
-    if submission.method == Method::GET {
-        headers.insert(VARY, vary(config));
-    }
-    apply_preferences(headers, &submission.asked.prefer);
+    apply_preferences(response.headers_mut(), &submission.asked.prefer);
     response
 }
 
@@ -95,7 +102,9 @@ pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Respon
     let json = usual.and_then(|usual| usual.to_json()).unwrap_or_else(|| {
         document(record).with_retry_after(delay).to_json()
     });
-    announced(config, &pending, record.state, id, delay, json)
+    let location = location(config, id, &pending, delay);
+    let pattern = &shared.pattern;
+    pattern.fill(&pattern.polled, record.state, location, delay, json)
 }
 
 /// The answer to a poll that comes before it is due while there is no place to hold it.
@@ -116,80 +125,69 @@ pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
     }
 }
 
-/// What the choice between the pending answers to a GET depends on (RFC 9110, section 12.5.5).
-pub(crate) fn vary(config: &Config) -> HeaderValue {
-    HeaderValue::from_static(if config.page {
-        "accept, prefer"
-    } else {
-        "prefer"
-    })
+/// The headers of pending answers, made once: a clone with its values filled in costs less than
+/// headers that are put in one by one.
+pub(crate) struct Pattern {
+    status: StatusCode,
+    /// Of an acceptance.
+    accepted: HeaderMap,
+    /// Of the answer to a GET.
+    polled: HeaderMap,
 }
 
-static TEMPLATE_ACCEPTED: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(|| {
-    let mut headers = TEMPLATE.clone();
-    // Before the Location, whose value it has.
-    headers.remove(LOCATION);
-    headers.insert(CONTENT_LOCATION, HeaderValue::from_static("/"));
-    headers.insert(LOCATION, HeaderValue::from_static("/"));
-    headers
-});
+impl Pattern {
+    pub(crate) fn new(config: &Config) -> Self {
+        let open = HeaderValue::from_static("/");
+        let mut accepted = HeaderMap::with_capacity(USUAL_HEADERS);
+        accepted.insert(CONTENT_TYPE, JSON);
+        set_no_store(&mut accepted);
+        set_state(&mut accepted, JobState::Running);
+        set_retry_after(&mut accepted, Duration::ZERO);
+        let status = match config.pending_status {
+            PendingStatus::SeeOther => StatusCode::SEE_OTHER,
+            PendingStatus::Accepted => {
+                accepted.insert(CONTENT_LOCATION, open.clone());
+                StatusCode::ACCEPTED
+            }
+        };
+        accepted.insert(LOCATION, open);
+        let mut polled = accepted.clone();
+        // What the choice between the pending answers to a GET depends on (RFC 9110, section
+        // 12.5.5).
+        let vary = if config.page { "accept, prefer" } else { "prefer" };
+        polled.insert(VARY, HeaderValue::from_static(vary));
+        Self { status, accepted, polled }
+    }
 
-static TEMPLATE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(|| {
-    let mut headers = HeaderMap::with_capacity(7);
-    headers.insert(CONTENT_TYPE, JSON);
-    set_no_store(&mut headers);
-    set_state(&mut headers, JobState::Running);
-    set_retry_after(&mut headers, Duration::ZERO);
-    headers.insert(LOCATION, HeaderValue::from_static("/"));
-    headers.insert(VARY, HeaderValue::from_static("accept, prefer"));
-    headers
-});
-
-fn announce(
-    config: &Config,
-    pending: &Pending<'_>,
-    document: StatusDocument,
-) -> Response<StoredBody> {
-    let delay = config.estimator.retry_after(pending);
-    let document = document.with_retry_after(delay);
-    let json = document.to_json();
-    announced(config, pending, document.state, &document.id, delay, json)
+    fn fill(
+        &self,
+        headers: &HeaderMap,
+        state: JobState,
+        mut location: HeaderValue,
+        delay: Duration,
+        json: Vec<u8>,
+    ) -> Response<StoredBody> {
+        let [mut seconds, mut millis] = retry_after_values(delay);
+        let mut response = Response::new(StoredBody::from(json));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers.clone();
+        // On one pass over what is there, which costs less than looking each of them up.
+        for (name, value) in response.headers_mut() {
+            match name.as_str() {
+                "retry-after" => mem::swap(value, &mut seconds),
+                "retry-after-ms" => mem::swap(value, &mut millis),
+                "content-location" => value.clone_from(&location),
+                "location" => mem::swap(value, &mut location),
+                "job-status" if state != JobState::Running => *value = state.header_value(),
+                _ => {}
+            }
+        }
+        response
+    }
 }
 
 fn whole_millis(delay: Duration) -> u64 {
     u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-#[inline]
-fn announced(
-    config: &Config,
-    pending: &Pending<'_>,
-    state: JobState,
-    id: &str,
-    delay: Duration,
-    json: Vec<u8>,
-) -> Response<StoredBody> {
-    let mut location = location(config, id, pending, delay);
-    let [mut seconds, mut millis] = retry_after_values(delay);
-    let mut response = Response::new(StoredBody::from(json));
-    let (status, template) = match config.pending_status {
-        PendingStatus::SeeOther => (StatusCode::SEE_OTHER, &*TEMPLATE),
-        PendingStatus::Accepted => (StatusCode::ACCEPTED, &*TEMPLATE_ACCEPTED),
-    };
-    *response.status_mut() = status;
-    *response.headers_mut() = template.clone();
-    // Filled in on one pass over what is there, which costs less than looking each up.
-    for (name, value) in response.headers_mut() {
-        match name.as_str() {
-            "retry-after" => std::mem::swap(value, &mut seconds),
-            "retry-after-ms" => std::mem::swap(value, &mut millis),
-            "content-location" => value.clone_from(&location),
-            "location" => std::mem::swap(value, &mut location),
-            "job-status" if state != JobState::Running => *value = state.header_value(),
-            _ => {}
-        }
-    }
-    response
 }
 
 /// Where to poll next. It tells how many answers this client has had and when it is due, in ms

@@ -16,6 +16,7 @@ use tower::BoxError;
 use tower_async_job_core::{JobStore, Principal};
 
 use crate::{
+    answer::Pattern,
     body::SpoolRoom,
     capacity::{Admission, Capacity, Limits, NoPlace},
     config::Config,
@@ -33,6 +34,7 @@ const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    pub(crate) pattern: Pattern,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
     capacity: Option<Arc<Capacity>>,
@@ -61,6 +63,7 @@ impl Shared {
             spool_room: Arc::new(SpoolRoom::new(config.spool_room)),
             stopping: Signal::default(),
             given_up: Signal::default(),
+            pattern: Pattern::new(&config),
             config,
             store,
             tasks: TaskTracker::new(),

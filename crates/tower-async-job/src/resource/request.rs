@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::{
     Method, Request, Response, Version,
-    header::{TE, VARY},
+    header::TE,
 };
 use http_polling::{Prefer, RequestHead};
 use tower_async_job_core::{JobId, JobRecord, Principal};
@@ -103,10 +103,7 @@ impl ResourceRequest {
 
     /// The answer while the job is pending.
     pub(super) fn pending(&self, shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
-        let mut pending = answer::pending(shared, record, self.hints.polls);
-        if !shared.config.page {
-            pending.headers_mut().insert(VARY, answer::vary(&shared.config));
-        }
+        let pending = answer::pending(shared, record, self.hints.polls);
         if self.page {
             page::show(shared, record, pending)
         } else {
