@@ -45,31 +45,47 @@ pub(crate) fn accepted(
 ) -> Response<StoredBody> {
     let config = &shared.config;
     let now = SystemTime::now();
-    let reported = context.reported().unwrap_or_default();
+    let reported = context.reported();
     let mut pending = Pending::new(route, Duration::ZERO);
-    pending.progress = reported.progress.as_ref();
+    pending.progress = reported.as_ref().and_then(|reported| reported.progress.as_ref());
     pending.jobs = shared.registry.pending();
-    let mut document = StatusDocument::new(id.encode().as_ref(), JobState::Queued);
-    document.created = Some(now);
     if queued {
         pending.running_for = None;
-    } else {
-        document.state = JobState::Running;
-        document.started = Some(now);
-        document.attempt = context.attempt();
     }
-    document.progress = reported.progress.clone();
-    document.partial = reported.partial;
-    document.metadata = reported.metadata;
     let delay = config.estimator.retry_after(&pending);
-    let document = document.with_retry_after(delay);
-    let location = location(config, &document.id, &pending, delay);
+    let id = id.encode();
+    let id = id.as_str();
+    let usual = Usual {
+        id,
+        state: if queued { JobState::Queued } else { JobState::Running },
+        created: Some(now),
+        started: (!queued).then_some(now),
+        ended: None,
+        attempt: if queued { 0 } else { context.attempt() },
+        retry_after_ms: Some(whole_millis(delay)),
+    };
+    let json = match &reported {
+        None => usual.to_json(),
+        Some(_) => None,
+    };
+    let json = json.unwrap_or_else(|| {
+        let reported = reported.clone().unwrap_or_default();
+        let mut document = StatusDocument::new(id, usual.state);
+        document.created = usual.created;
+        document.started = usual.started;
+        document.attempt = usual.attempt;
+        document.progress = reported.progress;
+        document.partial = reported.partial;
+        document.metadata = reported.metadata;
+        document.with_retry_after(delay).to_json()
+    });
+    let location = location(config, id, &pending, delay);
     let pattern = &shared.pattern;
     let headers = match submission.method {
         Method::GET => &pattern.polled,
         _ => &pattern.accepted,
     };
-    let mut response = pattern.fill(headers, document.state, location, delay, document.to_json());
+    let mut response = pattern.fill(headers, usual.state, location, delay, json);
     if submission.asked.page {
         // A browser follows this to the page; a 202 would end in showing the status document.
         response.headers_mut().remove(CONTENT_LOCATION);

@@ -56,10 +56,18 @@ where
     E: Into<BoxError> + Send + 'static,
 {
     /// Moves the work to a tracked task; the current span goes along.
-    pub(crate) fn spawn(self) -> oneshot::Receiver<Early<R, E>> {
+    ///
+    /// A store that does not wait has the job at once: there is then nothing to be woken for.
+    pub(crate) fn spawn(self, cx: &mut Context<'_>) -> oneshot::Receiver<Early<R, E>> {
         let (sender, receiver) = oneshot::channel();
         let shared = self.shared.clone();
-        shared.spawn(Job::Accepting(Box::pin(self.accept(sender))));
+        let mut acceptance = Box::pin(self.accept(sender));
+        match poll_catching(&mut acceptance, cx) {
+            Poll::Ready(Ok(Some(run))) => shared.spawn(Job::Running(run)),
+            // The receiver hears that the sender is gone where the store has panicked.
+            Poll::Ready(Ok(None) | Err(_)) => {}
+            Poll::Pending => shared.spawn(Job::Accepting(acceptance)),
+        }
         receiver
     }
 
@@ -72,7 +80,13 @@ where
         let route = job.route.clone();
         let lease = Lease::new(job.id, 1);
         let mut create = shared.store.create(job);
-        let event = match self.next(&mut early, Some(&mut create)).await {
+        // The handler has just been asked; the store goes first.
+        let created = poll_fn(|cx| Poll::Ready(create.as_mut().poll(cx))).await;
+        let first = match created {
+            Poll::Ready(created) => Event::Created(created),
+            Poll::Pending => self.next(&mut early, Some(&mut create)).await,
+        };
+        let event = match first {
             Event::Created(Ok(Created::New(lease))) => {
                 return self.accepted(lease, route, early).await;
             }

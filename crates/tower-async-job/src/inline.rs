@@ -144,19 +144,20 @@ where
             if let Poll::Ready(result) = this.poll_work(cx) {
                 return Poll::Ready(this.answered(result));
             }
+            if let Stage::Waiting = this.stage {
+                ready!(this.poll_wait(cx));
+                // A node that shuts down makes no more jobs, which it would only hand back.
+                *this.stage = if this.shared.stopping.is_set() {
+                    Stage::Staying
+                } else {
+                    Stage::Spooling
+                };
+            }
             match this.stage {
-                Stage::Waiting => {
-                    ready!(this.poll_wait(cx));
-                    // A node that shuts down makes no more jobs, which it would only hand back.
-                    *this.stage = if this.shared.stopping.is_set() {
-                        Stage::Staying
-                    } else {
-                        Stage::Spooling
-                    };
-                }
+                Stage::Waiting => return Poll::Pending,
                 Stage::Spooling => match ready!(this.poll_upload(cx)) {
                     Upload::Spooled(Spooled::Complete) => match this.shared.hold_open() {
-                        Some(_open) => this.defer(),
+                        Some(_open) => this.defer(cx),
                         None => *this.stage = Stage::Staying,
                     },
                     Upload::Spooled(Spooled::TooLarge | Spooled::NoRoom | Spooled::Failed) => {
@@ -260,14 +261,14 @@ where
     }
 
     /// Hands the work to a task that makes it a job.
-    fn defer(&mut self) {
+    fn defer(&mut self, cx: &mut Context<'_>) {
         let deferral = Deferral {
             shared: self.shared.clone(),
             work: self.work.take().expect("not taken before"),
             submission: self.submission.take().expect("not taken before"),
             context: self.context.take(),
         };
-        *self.stage = Stage::Deferred(deferral.spawn());
+        *self.stage = Stage::Deferred(deferral.spawn(cx));
     }
 
     /// The answer, once that task has said what became of the call.
