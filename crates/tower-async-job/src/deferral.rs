@@ -76,7 +76,7 @@ where
         let shared = self.shared.clone();
         let job = self
             .submission
-            .new_job(&shared.config, self.work.is_queued());
+            .new_job(&shared, self.work.is_queued());
         let route = job.route.clone();
         let lease = Lease::new(job.id, 1);
         let mut create = shared.store.create(job);

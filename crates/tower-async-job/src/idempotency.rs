@@ -198,7 +198,7 @@ where
         sender: oneshot::Sender<Result<Created, StoreError>>,
     ) -> Option<Run<R, E>> {
         let (shared, submission, work) = (self.shared, self.submission, self.work);
-        let mut job = submission.new_job(&shared.config, work.is_queued());
+        let mut job = submission.new_job(&shared, work.is_queued());
         job.idempotency = Some(self.key);
         let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
         let created = shared.store.create(job).await;

@@ -29,6 +29,7 @@ mod recent;
 mod recording;
 mod registration;
 mod resource;
+mod route_names;
 mod run;
 mod service;
 mod shared;

@@ -28,6 +28,7 @@ use crate::{
     inline::Inline,
     page,
     resource::{self, ResourceRequest},
+    route_names::RouteNames,
     shared::{Shared, later},
     work::{Call, Submitted},
 };
@@ -113,12 +114,13 @@ impl Submission {
     }
 
     /// What the job's Retry-After is learned by.
-    pub(crate) fn route(&self) -> Arc<str> {
+    pub(crate) fn route(&self, routes: &RouteNames) -> Arc<str> {
         self.route.clone().unwrap_or_else(|| {
-            let mut route: SmallVec<[u8; 128]> = self.method.as_str().bytes().collect();
+            let mut route: SmallVec<[u8; 128]> = SmallVec::new();
+            route.extend_from_slice(self.method.as_str().as_bytes());
             route.push(b' ');
             route.extend_from_slice(&self.path);
-            String::from_utf8_lossy(&route).into()
+            routes.of(&route)
         })
     }
 
@@ -164,9 +166,10 @@ impl Submission {
             .map_or(wait, |_| wait.min(self.deadline(config)))
     }
 
-    pub(crate) fn new_job(&self, config: &Config, queued: bool) -> NewJob {
+    pub(crate) fn new_job(&self, shared: &Shared, queued: bool) -> NewJob {
+        let config = &shared.config;
         let mut job = NewJob::new(JobId::random());
-        job.route = self.route();
+        job.route = self.route(&shared.route_names);
         job.protocol = self.asked.protocol;
         job.principal = self.principal.clone();
         job.running = !queued;

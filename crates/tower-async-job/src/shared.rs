@@ -25,6 +25,7 @@ use crate::{
     links::Links,
     metrics::{self, Undelivered},
     registration::Registry,
+    route_names::RouteNames,
     signal::Signal,
     trace::{self, Traced},
 };
@@ -35,6 +36,7 @@ const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) pattern: Pattern,
+    pub(crate) route_names: RouteNames,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
     capacity: Option<Arc<Capacity>>,
@@ -64,6 +66,7 @@ impl Shared {
             stopping: Signal::default(),
             given_up: Signal::default(),
             pattern: Pattern::new(&config),
+            route_names: RouteNames::default(),
             config,
             store,
             tasks: TaskTracker::new(),
