@@ -79,6 +79,8 @@ connections! {
     "connection/hand-written pending" => Connection::polling(hand_written, false);
     "connection/job pending" => Connection::polling(outside, false);
     "connection/job pending, Router::layer" => Connection::polling(within, false);
+    "connection/full hand-written pending" => Connection::polling(full_hand_written, false);
+    "connection/full hand-written submission" => Connection::asking(full_hand_written, "POST /report");
     "connection/hand-written done" => Connection::polling(hand_written, true);
     "connection/job done" => Connection::polling(outside, true);
     "connection/job done, Router::layer" => Connection::polling(within, true);
@@ -170,6 +172,10 @@ fn axum_post(gate: Arc<Notify>) -> Server {
 
 fn hand_written(gate: Arc<Notify>) -> Server {
     server(peer::router(gate))
+}
+
+fn full_hand_written(gate: Arc<Notify>) -> Server {
+    server(peer::full::router(gate))
 }
 
 fn routes(gate: Arc<Notify>) -> Router {
