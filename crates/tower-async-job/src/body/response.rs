@@ -107,12 +107,13 @@ impl<R: Default> Default for ResponseBody<R> {
 #[must_use = "bodies do nothing unless polled"]
 pub struct StoredBody {
     data: Bytes,
-    trailers: Option<HeaderMap>,
+    /// Few have any, and all are moved often.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl StoredBody {
     pub(crate) fn with_trailers(data: Bytes, trailers: Option<HeaderMap>) -> Self {
-        Self { data, trailers }
+        Self { data, trailers: trailers.map(Box::new) }
     }
 }
 
@@ -137,7 +138,7 @@ impl Body for StoredBody {
             let data = std::mem::take(&mut self.data);
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        Poll::Ready(self.trailers.take().map(|map| Ok(Frame::trailers(map))))
+        Poll::Ready(self.trailers.take().map(|map| Ok(Frame::trailers(*map))))
     }
 
     fn is_end_stream(&self) -> bool {
