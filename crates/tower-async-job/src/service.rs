@@ -203,10 +203,10 @@ where
         let shared = &self.shared;
         if let Some(path) = resource::below(&shared.config.base, request.uri().path()) {
             let request = ResourceRequest::new(&shared.config, &request, path);
-            if let Some(response) = resource::answer_now(shared, &request) {
-                return ResponseFuture::refused(response);
-            }
-            return ResponseFuture::resource(resource::answer(shared.clone(), request));
+            return match resource::answer_now(shared, request) {
+                Ok(response) => ResponseFuture::refused(response),
+                Err(answer) => ResponseFuture::resource(answer),
+            };
         }
         let Some((mut asked, glance)) = shared.config.may_defer(&request) else {
             let request = request.map(JobBody::new);

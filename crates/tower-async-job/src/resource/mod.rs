@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
@@ -119,28 +119,87 @@ impl fmt::Debug for ResourceFuture {
     }
 }
 
-/// The answer to a poll that is not to be held, where the store has the job at hand.
-pub(crate) fn answer_now(shared: &Shared, request: &ResourceRequest) -> Option<Response<StoredBody>> {
-    if request.method != Method::GET {
-        return None;
-    }
-    let (id, Part::Job) = request.target.as_ref()? else {
-        return None;
+/// Answers a request for the job resource: at once, where the store has the job at hand and the poll
+/// is not to be held.
+pub(crate) fn answer_now(
+    shared: &Arc<Shared>,
+    request: ResourceRequest,
+) -> Result<Response<StoredBody>, Answer> {
+    let later = |request| Err(answer(shared.clone(), request));
+    let Some((id, Part::Job)) = &request.target else {
+        return later(request);
     };
-    let Ok(mut record) = shared.store.read_now(id, Detail::Full)? else {
-        return None;
+    if request.method != Method::GET {
+        return later(request);
+    }
+    let Some(Ok(mut record)) = shared.store.read_now(id, Detail::Full) else {
+        return later(request);
     };
     if let Some(known) = &record {
         if known.principal.is_some() && known.principal != request.principal {
             record = None;
         } else {
-            if known.state.is_pending() && request.hold(&shared.config, known).is_some() {
-                return None;
-            }
             shared.links.link(id);
+            if known.state.is_pending()
+                && let Some(time) = request.hold(&shared.config, known)
+            {
+                return Err(held(shared.clone(), request, time));
+            }
         }
     }
-    Some(polled(shared, request, id, record, false))
+    Ok(polled(shared, &request, id, record, false))
+}
+
+/// Answers a poll that is to be held. Apart from the rest, and small: there may be very many.
+fn held(shared: Arc<Shared>, request: ResourceRequest, time: Duration) -> Answer {
+    Box::pin(async move {
+        let Some((id, _)) = request.target else {
+            return answer::unknown();
+        };
+        let Some(_place) = shared.holds.take(request.principal.as_ref()) else {
+            return no_place(&shared, &request, &id);
+        };
+        let record = hold::record_until(&shared, &id, later(time)).await;
+        end_of_hold(&shared, &request, &id, record, time)
+    })
+}
+
+fn no_place(shared: &Shared, request: &ResourceRequest, id: &JobId) -> Response<StoredBody> {
+    match shared.store.read_now(id, Detail::Full) {
+        Some(Ok(Some(pending))) if pending.state.is_pending() && request.wait.is_none() => {
+            trace::polled(id, request.hints.polls, Some(pending.state), false);
+            answer::too_early(shared, &pending)
+        }
+        Some(Ok(record)) => polled(shared, request, id, record, false),
+        _ => answer::unavailable(),
+    }
+}
+
+fn end_of_hold(
+    shared: &Shared,
+    request: &ResourceRequest,
+    id: &JobId,
+    record: Result<Option<JobRecord>, StoreError>,
+    time: Duration,
+) -> Response<StoredBody> {
+    match record {
+        Ok(record) => {
+            let mut response = polled(shared, request, id, record, true);
+            if request.wait.is_some() {
+                // RFC 7240, section 3: what was asked was done, under the cap.
+                let applied = PreferenceApplied::new().with_wait(time);
+                applied.append_to(response.headers_mut());
+            }
+            response
+        }
+        Err(error) => {
+            let mut response = unavailable(id, &error);
+            if request.page {
+                page::refresh(response.headers_mut());
+            }
+            response
+        }
+    }
 }
 
 /// Answers a request for the job resource.
