@@ -243,6 +243,11 @@ impl<P> Session<P> {
             self.method = Method::GET;
         }
         answer.due = now + delay.min(FAR);
+        if !delay.is_zero() && !self.policy.prepares_polls() && !self.is_watched() {
+            // Nobody looks at them any more, and their values keep the buffer alive that the whole
+            // answer was read into: 8 KiB of hyper's, for as long as the job is waited for.
+            answer.headers = HeaderMap::new();
+        }
         self.told = Some(told);
         self.answer = Some(answer);
         if self.course.polls >= self.shared.config.max_polls {
