@@ -202,11 +202,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.shared;
         if let Some(path) = resource::below(&shared.config.base, request.uri().path()) {
-            let request = ResourceRequest::new(&shared.config, &request, path);
-            return match resource::answer_now(shared, request) {
-                Ok(response) => ResponseFuture::refused(response),
-                Err(answer) => ResponseFuture::resource(answer),
-            };
+            return resource_response(shared, &request, path);
         }
         let Some((mut asked, glance)) = shared.config.may_defer(&request) else {
             let request = request.map(JobBody::new);
@@ -245,6 +241,24 @@ where
             admission,
         };
         ResponseFuture::inline(Inline::new(shared.clone(), call, asked, principal))
+    }
+}
+
+/// Apart, so that what it needs room for is not made room for by requests that go elsewhere.
+#[inline(never)]
+fn resource_response<S, B, R>(
+    shared: &Arc<Shared>,
+    request: &Request<B>,
+    path: &str,
+) -> ResponseFuture<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    let request = ResourceRequest::new(&shared.config, request, path);
+    match resource::answer_now(shared, request) {
+        Ok(response) => ResponseFuture::refused(response),
+        Err(answer) => ResponseFuture::resource(answer),
     }
 }
 
