@@ -119,11 +119,20 @@ fn ideal_static() -> Response<Body> {
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
     *headers = HeaderMap::with_capacity(9);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(HeaderName::from_static("job-status"), HeaderValue::from_static("running"));
+    headers.insert(
+        HeaderName::from_static("job-status"),
+        HeaderValue::from_static("running"),
+    );
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    headers.insert(HeaderName::from_static("retry-after-ms"), HeaderValue::from_static("1000"));
+    headers.insert(
+        HeaderName::from_static("retry-after-ms"),
+        HeaderValue::from_static("1000"),
+    );
     headers.insert(header::LOCATION, HeaderValue::from_static(IDEAL_LOCATION));
     headers.insert(header::VARY, HeaderValue::from_static("accept, prefer"));
     response
@@ -133,14 +142,25 @@ fn ideal_static() -> Response<Body> {
 fn ideal_made() -> Response<Body> {
     use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
     use std::hint::black_box;
-    let made = |text: &str| HeaderValue::from_maybe_shared(Bytes::copy_from_slice(black_box(text).as_bytes())).expect("valid");
-    let mut response = Response::new(Body::from(Bytes::copy_from_slice(black_box(IDEAL_BODY).as_bytes())));
+    let made = |text: &str| {
+        HeaderValue::from_maybe_shared(Bytes::copy_from_slice(black_box(text).as_bytes()))
+            .expect("valid")
+    };
+    let mut response = Response::new(Body::from(Bytes::copy_from_slice(
+        black_box(IDEAL_BODY).as_bytes(),
+    )));
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
     *headers = HeaderMap::with_capacity(9);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(HeaderName::from_static("job-status"), HeaderValue::from_static("running"));
+    headers.insert(
+        HeaderName::from_static("job-status"),
+        HeaderValue::from_static("running"),
+    );
     headers.insert(header::RETRY_AFTER, made("1"));
     headers.insert(HeaderName::from_static("retry-after-ms"), made("1000"));
     headers.insert(header::LOCATION, made(IDEAL_LOCATION));
@@ -159,11 +179,15 @@ fn ideal_axum_made(_: Arc<Notify>) -> Server {
 }
 
 fn ideal_hyper_static(_: Arc<Notify>) -> Server {
-    server(service_fn(|_: Request<Incoming>| ready(Ok::<_, Infallible>(ideal_static()))))
+    server(service_fn(|_: Request<Incoming>| {
+        ready(Ok::<_, Infallible>(ideal_static()))
+    }))
 }
 
 fn ideal_hyper_made(_: Arc<Notify>) -> Server {
-    server(service_fn(|_: Request<Incoming>| ready(Ok::<_, Infallible>(ideal_made()))))
+    server(service_fn(|_: Request<Incoming>| {
+        ready(Ok::<_, Infallible>(ideal_made()))
+    }))
 }
 
 fn axum_post(gate: Arc<Notify>) -> Server {

@@ -155,7 +155,14 @@ pub mod full {
     pub fn spawn(jobs: &Jobs, id: u128, gate: Arc<Notify>) -> SystemTime {
         let created = SystemTime::now();
         let cancel = CancellationToken::new();
-        jobs.insert(id, Job { created, cancel: cancel.clone(), state: State::Running });
+        jobs.insert(
+            id,
+            Job {
+                created,
+                cancel: cancel.clone(),
+                state: State::Running,
+            },
+        );
         let jobs = jobs.clone();
         tokio::spawn(async move {
             let state = tokio::select! {
@@ -163,20 +170,32 @@ pub mod full {
                 () = tokio::time::sleep(Duration::from_secs(3600)) => State::GivenUp,
                 () = cancel.cancelled() => State::GivenUp,
             };
-            jobs.insert(id, Job { created, cancel, state });
+            jobs.insert(
+                id,
+                Job {
+                    created,
+                    cancel,
+                    state,
+                },
+            );
             tokio::time::sleep(Duration::from_secs(3600)).await;
             jobs.remove(&id);
         });
         created
     }
 
-    async fn submit(axum::extract::State(application): axum::extract::State<Application>) -> Response {
+    async fn submit(
+        axum::extract::State(application): axum::extract::State<Application>,
+    ) -> Response {
         let id = rand::random();
         let created = spawn(&application.jobs, id, application.gate);
         pending(id, created)
     }
 
-    async fn cancel(axum::extract::State(application): axum::extract::State<Application>, Path(id): Path<String>) -> StatusCode {
+    async fn cancel(
+        axum::extract::State(application): axum::extract::State<Application>,
+        Path(id): Path<String>,
+    ) -> StatusCode {
         let id = u128::from_str_radix(&id, 16).unwrap_or(0);
         match application.jobs.get(&id) {
             Some(job) => {
@@ -187,13 +206,23 @@ pub mod full {
         }
     }
 
-    async fn poll(axum::extract::State(application): axum::extract::State<Application>, Path(id): Path<String>) -> Response {
+    async fn poll(
+        axum::extract::State(application): axum::extract::State<Application>,
+        Path(id): Path<String>,
+    ) -> Response {
         let Ok(id) = u128::from_str_radix(&id, 16) else {
             return StatusCode::NOT_FOUND.into_response();
         };
         match application.jobs.get(&id).map(|job| job.clone()) {
-            Some(Job { state: State::Running, created, .. }) => pending(id, created),
-            Some(Job { state: State::Done(result), .. }) => ([(CACHE_CONTROL, "no-store")], result).into_response(),
+            Some(Job {
+                state: State::Running,
+                created,
+                ..
+            }) => pending(id, created),
+            Some(Job {
+                state: State::Done(result),
+                ..
+            }) => ([(CACHE_CONTROL, "no-store")], result).into_response(),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
     }
@@ -203,8 +232,14 @@ pub mod full {
         let headers = [
             (LOCATION, format!("/work/{id}?poll=1&due=1000")),
             (RETRY_AFTER, "1".to_owned()),
-            (http::HeaderName::from_static("retry-after-ms"), "1000".to_owned()),
-            (http::HeaderName::from_static("job-status"), "running".to_owned()),
+            (
+                http::HeaderName::from_static("retry-after-ms"),
+                "1000".to_owned(),
+            ),
+            (
+                http::HeaderName::from_static("job-status"),
+                "running".to_owned(),
+            ),
             (CACHE_CONTROL, "no-store".to_owned()),
             (http::header::VARY, "accept, prefer".to_owned()),
         ];

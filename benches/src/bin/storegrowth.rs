@@ -1,5 +1,5 @@
 //! What the store's walks cost with so many jobs: `storegrowth JOBS`.
-use std::{time::Instant, hint::black_box};
+use std::{hint::black_box, time::Instant};
 use tower_async_job::store::{Detail, JobHandle, JobId, JobQuery, JobStore, MemoryStore, NewJob};
 fn main() {
     let jobs: usize = std::env::args().nth(1).unwrap().parse().unwrap();

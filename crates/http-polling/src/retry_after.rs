@@ -196,8 +196,16 @@ pub fn set_retry_after(headers: &mut HeaderMap, delay: Duration) {
     headers.insert(RETRY_AFTER_MS, millis);
 }
 
-/// What [`set_retry_after`] sets: `Retry-After` and `retry-after-ms`.
-#[doc(hidden)]
+/// The values of `Retry-After` and `retry-after-ms` that [`set_retry_after`]
+/// sets, for headers that are made another way.
+///
+/// ```
+/// use http_polling::retry_after_values;
+/// use std::time::Duration;
+///
+/// let [seconds, millis] = retry_after_values(Duration::from_millis(1_250));
+/// assert_eq!((seconds, millis), ("2".parse().unwrap(), "1250".parse().unwrap()));
+/// ```
 #[must_use]
 pub fn retry_after_values(delay: Duration) -> [HeaderValue; 2] {
     // Zero makes some clients fall back to a long interval of their own.
@@ -205,14 +213,14 @@ pub fn retry_after_values(delay: Duration) -> [HeaderValue; 2] {
     [number(seconds), number(whole_millis(delay))]
 }
 
-/// A number as a value of just the size needed; the smallest are not allocated.
+/// A number as a value of just the size needed. A single digit is not allocated.
 fn number(number: u64) -> HeaderValue {
-    const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    if let Some(digit) = DIGITS.get(number as usize).filter(|_| number < 10) {
-        return HeaderValue::from_static(digit);
+    const DIGITS: &str = "0123456789";
+    match usize::try_from(number) {
+        Ok(digit @ 0..10) => HeaderValue::from_static(&DIGITS[digit..=digit]),
+        _ => HeaderValue::from_str(itoa::Buffer::new().format(number))
+            .expect("digits are visible ASCII"),
     }
-    let mut text = itoa::Buffer::new();
-    HeaderValue::from_str(text.format(number)).expect("digits are visible ASCII")
 }
 
 /// Rounded up, and saturating.

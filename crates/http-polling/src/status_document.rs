@@ -2,9 +2,6 @@
 
 mod json;
 
-#[doc(hidden)]
-pub use json::Usual;
-
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -110,7 +107,31 @@ impl StatusDocument {
     /// The document as JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        json::of(self)
+        self.borrowed().to_json()
+    }
+
+    /// The document with its members borrowed.
+    ///
+    /// ```
+    /// use http_polling::{JobState, StatusDocument};
+    ///
+    /// let document = StatusDocument::new("8f14", JobState::Queued);
+    /// assert_eq!(document.borrowed().id, "8f14");
+    /// ```
+    #[must_use]
+    pub fn borrowed(&self) -> StatusDocumentRef<'_> {
+        StatusDocumentRef {
+            id: &self.id,
+            state: self.state,
+            created: self.created,
+            started: self.started,
+            ended: self.ended,
+            attempt: self.attempt,
+            retry_after_ms: self.retry_after_ms,
+            progress: self.progress.as_ref(),
+            partial: self.partial.as_ref(),
+            metadata: self.metadata.as_ref(),
+        }
     }
 
     /// Reads a document.
@@ -131,6 +152,84 @@ impl StatusDocument {
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidDocument> {
         serde_json::from_slice(json)
             .map_err(|source| InvalidDocument::new("status document", source))
+    }
+}
+
+/// A [`StatusDocument`] whose members are borrowed, to be written without
+/// copying them first.
+///
+/// ```
+/// use http_polling::{JobState, StatusDocumentRef};
+///
+/// let mut document = StatusDocumentRef::new("8f14", JobState::Queued);
+/// document.retry_after_ms = Some(1_000);
+/// assert_eq!(
+///     document.to_json(),
+///     br#"{"id":"8f14","state":"queued","attempt":0,"retry_after_ms":1000}"#,
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StatusDocumentRef<'a> {
+    /// As [`StatusDocument::id`].
+    pub id: &'a str,
+    /// As [`StatusDocument::state`].
+    pub state: JobState,
+    /// As [`StatusDocument::created`].
+    pub created: Option<SystemTime>,
+    /// As [`StatusDocument::started`].
+    pub started: Option<SystemTime>,
+    /// As [`StatusDocument::ended`].
+    pub ended: Option<SystemTime>,
+    /// As [`StatusDocument::attempt`].
+    pub attempt: u32,
+    /// As [`StatusDocument::retry_after_ms`].
+    pub retry_after_ms: Option<u64>,
+    /// As [`StatusDocument::progress`].
+    pub progress: Option<&'a Progress>,
+    /// As [`StatusDocument::partial`].
+    pub partial: Option<&'a Value>,
+    /// As [`StatusDocument::metadata`].
+    pub metadata: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> StatusDocumentRef<'a> {
+    /// A document with nothing but the job's identifier and state.
+    ///
+    /// ```
+    /// use http_polling::{JobState, StatusDocumentRef};
+    ///
+    /// let document = StatusDocumentRef::new("8f14", JobState::Queued);
+    /// assert_eq!(document.attempt, 0);
+    /// ```
+    #[must_use]
+    pub fn new(id: &'a str, state: JobState) -> Self {
+        Self {
+            id,
+            state,
+            created: None,
+            started: None,
+            ended: None,
+            attempt: 0,
+            retry_after_ms: None,
+            progress: None,
+            partial: None,
+            metadata: None,
+        }
+    }
+
+    /// Sets [`retry_after_ms`](Self::retry_after_ms), rounded up.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after_ms = Some(whole_millis(delay));
+        self
+    }
+
+    /// The document as JSON, the same text as of [`StatusDocument::to_json`].
+    /// The buffer has just the size of the text.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        json::of(self)
     }
 }
 

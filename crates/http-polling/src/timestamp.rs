@@ -36,7 +36,10 @@ pub(crate) fn serialize<S: Serializer>(
 pub(crate) fn text(time: Option<SystemTime>) -> Option<[u8; 24]> {
     let since = since_epoch(time)?;
     // Fits: there are fewer than 3 million days until the year 10000.
-    let (days, second) = ((since.as_secs() / 86_400) as u32, (since.as_secs() % 86_400) as u32);
+    let (days, second) = (
+        (since.as_secs() / 86_400) as u32,
+        (since.as_secs() % 86_400) as u32,
+    );
     let (year, month, day) = date(days);
     let (minute, second) = (second / 60, second % 60);
     let milli = since.subsec_millis();

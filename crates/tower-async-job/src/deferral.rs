@@ -74,9 +74,7 @@ where
     /// Commits the job and answers with its acceptance; `None` if the call ended another way.
     async fn accept(mut self, mut early: oneshot::Sender<Early<R, E>>) -> Option<Run<R, E>> {
         let shared = self.shared.clone();
-        let job = self
-            .submission
-            .new_job(&shared, self.work.is_queued());
+        let job = self.submission.new_job(&shared, self.work.is_queued());
         let route = job.route.clone();
         let lease = Lease::new(job.id, 1);
         let mut create = shared.store.create(job);

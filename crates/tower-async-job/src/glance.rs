@@ -9,6 +9,7 @@ pub(crate) struct Glance {
     pub(crate) grpc_timeout: bool,
     pub(crate) idempotency_key: bool,
     pub(crate) prefer: bool,
+    pub(crate) te: bool,
     pub(crate) upgrade: bool,
 }
 
@@ -22,6 +23,7 @@ impl Glance {
                 "grpc-timeout" => glance.grpc_timeout = true,
                 "idempotency-key" => glance.idempotency_key = true,
                 "prefer" => glance.prefer = true,
+                "te" => glance.te = true,
                 "upgrade" => glance.upgrade = true,
                 _ => {}
             }

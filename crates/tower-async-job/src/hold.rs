@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::time::{Instant, timeout_at};
@@ -37,28 +37,6 @@ impl Holds {
         }
     }
 
-    /// A place among the held polls; `None` when there is none left, or none left for this
-    /// principal.
-    pub(crate) fn take(&self, principal: Option<&Principal>) -> Option<Place<'_>> {
-        let mut held = self.held();
-        if held.overall >= self.limits.overall {
-            return None;
-        }
-        if let Some(principal) = principal {
-            let own = held.by_principal.get(principal).copied().unwrap_or(0);
-            if own >= self.limits.per_principal {
-                return None;
-            }
-            held.by_principal.insert(principal.clone(), own + 1);
-        }
-        held.overall += 1;
-        Some(Place {
-            holds: self,
-            principal: principal.cloned(),
-            _counted: HeldPoll::new(),
-        })
-    }
-
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,15 +44,43 @@ impl Holds {
 
 /// A place among the held polls; given back on drop, so also when the client goes away.
 #[must_use]
-pub(crate) struct Place<'a> {
-    holds: &'a Holds,
+pub(crate) struct Place {
+    shared: Arc<Shared>,
     principal: Option<Principal>,
     _counted: HeldPoll,
 }
 
-impl Drop for Place<'_> {
+impl Place {
+    /// Takes a place; `None` when there is none left, or none left for this principal.
+    pub(crate) fn take(shared: &Arc<Shared>, principal: Option<&Principal>) -> Option<Self> {
+        let Holds { limits, .. } = shared.holds;
+        let mut held = shared.holds.held();
+        if held.overall >= limits.overall {
+            return None;
+        }
+        if let Some(principal) = principal {
+            let own = held.by_principal.get(principal).copied().unwrap_or(0);
+            if own >= limits.per_principal {
+                return None;
+            }
+            held.by_principal.insert(principal.clone(), own + 1);
+        }
+        held.overall += 1;
+        Some(Self {
+            shared: shared.clone(),
+            principal: principal.cloned(),
+            _counted: HeldPoll::new(),
+        })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = self.holds.held();
+        let mut held = self.shared.holds.held();
         held.overall -= 1;
         if let Some(principal) = &self.principal
             && let Some(own) = held.by_principal.get_mut(principal)
@@ -95,7 +101,7 @@ pub(crate) async fn record_until(
 ) -> Result<Option<JobRecord>, StoreError> {
     loop {
         {
-            let record = shared.store.read(id, Detail::Full).await?;
+            let record = shared.read(id, Detail::Full).await?;
             let is_pending = record
                 .as_ref()
                 .is_some_and(|record| record.state.is_pending());

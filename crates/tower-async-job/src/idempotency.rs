@@ -21,7 +21,8 @@ use crate::{
     body::{JobBody, Spool, Spooled},
     context::JobContext,
     deferral::{discard, refusal_of},
-    hold,
+    glance::Glance,
+    hold::{self, Place},
     job::Job,
     metrics::{self, PendingJob},
     registration::Registration,
@@ -78,7 +79,7 @@ where
     Box::pin(async move {
         let asked = submission.asked;
         let until = begun + submission.inline_wait(&shared.config);
-        let trailers = carries_trailers(&request);
+        let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
         let (request, key) = match read_keyed(&shared, request).await {
             Ok(keyed) => keyed,
@@ -113,7 +114,7 @@ where
         let (id, waited) = match created {
             Ok(Created::New(lease)) => (lease.id, true),
             Ok(Created::Existing(record)) => {
-                held = shared.holds.take(principal.as_ref());
+                held = Place::take(&shared, principal.as_ref());
                 (record.id, held.is_some())
             }
             Ok(_) => return refuse(ProblemType::IdempotencyKeyReused),
@@ -134,7 +135,7 @@ where
             }
             Ok(Some(record)) => {
                 shared.undelivered.delivered(&id, 0);
-                answer::ended(record, trailers)
+                answer::ended(&record, trailers)
             }
             Err(error) => {
                 tracing::warn!(%error, job = ?id, "the job store could not be read");

@@ -47,7 +47,11 @@ pub(crate) fn is_preferred(headers: &HeaderMap) -> bool {
         let mut words = value.as_bytes().windows(names::TEXT.as_str().len());
         words.any(|word| word.eq_ignore_ascii_case(names::TEXT.as_str().as_bytes()))
     };
-    if !headers.get_all(ACCEPT).iter().any(names_text) {
+    // One pass over the headers costs less than looking one up.
+    if !headers
+        .iter()
+        .any(|(name, value)| *name == ACCEPT && names_text(value))
+    {
         return false;
     }
     let mut html = Preference::default();

@@ -1,30 +1,64 @@
-//! The names of the routes that came last, so that their jobs share them.
+//! The names of recent routes, so that jobs share them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-/// How many are kept; a power of two.
-const KEPT: usize = 64;
+/// How many names are kept. A name takes the place of another whose hash is alike.
+const PLACES: usize = 64;
 
-pub(crate) struct RouteNames(Mutex<Box<[Option<Arc<str>>]>>);
+/// Longer names are not kept: the names come from paths, of which a client chooses the length.
+const LONGEST: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct RouteNames {
+    places: Mutex<Box<[Option<Arc<str>>]>>,
+    hasher: RandomState,
+}
 
 impl Default for RouteNames {
     fn default() -> Self {
-        Self(Mutex::new((0..KEPT).map(|_| None).collect()))
+        Self {
+            places: Mutex::new(vec![None; PLACES].into()),
+            hasher: RandomState::new(),
+        }
     }
 }
 
 impl RouteNames {
-    /// The name of this text, which all have in common whose routes are few.
-    pub(crate) fn of(&self, name: &[u8]) -> Arc<str> {
-        let place = name.iter().fold(0xcbf2_9ce4_u32, |hash, byte| {
-            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-        });
-        let place = (place ^ place >> 16) as usize % KEPT;
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = &mut kept[place];
-        match kept {
-            Some(kept) if kept.as_bytes() == name => kept.clone(),
-            kept => kept.insert(String::from_utf8_lossy(name).into()).clone(),
+    /// The name with this text, shared with recent jobs that have it.
+    pub(crate) fn share(&self, text: &[u8]) -> Arc<str> {
+        if text.len() > LONGEST {
+            return String::from_utf8_lossy(text).into();
         }
+        let place = self.hasher.hash_one(text) as usize % PLACES;
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut places[place] {
+            Some(name) if name.as_bytes() == text => name.clone(),
+            place => place.insert(String::from_utf8_lossy(text).into()).clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_are_shared_and_others_are_not() {
+        let names = RouteNames::default();
+        let first = names.share(b"POST /report");
+        assert!(Arc::ptr_eq(&first, &names.share(b"POST /report")));
+        assert_eq!(&*names.share(b"POST /other"), "POST /other");
+    }
+
+    #[test]
+    fn long_names_are_not_kept() {
+        let names = RouteNames::default();
+        let long = [b'a'; LONGEST + 1];
+        assert_eq!(names.share(&long).len(), long.len());
+        let places = names.places.lock().unwrap();
+        assert!(places.iter().all(Option::is_none));
     }
 }

@@ -120,7 +120,7 @@ impl Submission {
             route.extend_from_slice(self.method.as_str().as_bytes());
             route.push(b' ');
             route.extend_from_slice(&self.path);
-            routes.of(&route)
+            routes.share(&route)
         })
     }
 
@@ -256,7 +256,7 @@ where
     B: Body,
 {
     let request = ResourceRequest::new(&shared.config, request, path);
-    match resource::answer_now(shared, request) {
+    match resource::respond(shared, request) {
         Ok(response) => ResponseFuture::refused(response),
         Err(answer) => ResponseFuture::resource(answer),
     }

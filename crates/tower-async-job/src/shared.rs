@@ -13,10 +13,10 @@ use http_body::Body;
 use tokio::time::Instant;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::BoxError;
-use tower_async_job_core::{JobStore, Principal};
+use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError};
 
 use crate::{
-    answer::Pattern,
+    answer::Templates,
     body::SpoolRoom,
     capacity::{Admission, Capacity, Limits, NoPlace},
     config::Config,
@@ -35,7 +35,7 @@ const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) pattern: Pattern,
+    pub(crate) templates: Templates,
     pub(crate) route_names: RouteNames,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
@@ -65,7 +65,7 @@ impl Shared {
             spool_room: Arc::new(SpoolRoom::new(config.spool_room)),
             stopping: Signal::default(),
             given_up: Signal::default(),
-            pattern: Pattern::new(&config),
+            templates: Templates::new(&config),
             route_names: RouteNames::default(),
             config,
             store,
@@ -110,6 +110,18 @@ impl Shared {
             None if trace::is_wanted() => self.tasks.spawn(Traced::new(job)),
             None => self.tasks.spawn(job),
         };
+    }
+
+    /// Reads a job, without a boxed future where the store has it at hand.
+    pub(crate) async fn read(
+        &self,
+        id: &JobId,
+        detail: Detail,
+    ) -> Result<Option<JobRecord>, StoreError> {
+        match self.store.read_now(id, detail) {
+            Some(read) => read,
+            None => self.store.read(id, detail).await,
+        }
     }
 
     /// Takes a place among the running and queued requests, where there is a limit.

@@ -2,154 +2,117 @@
 //! the members that each has are written without the detour over serde; the
 //! text is the same.
 
-use std::time::SystemTime;
+use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
-use super::StatusDocument;
+use super::StatusDocumentRef;
 use crate::timestamp;
 
-/// What the usual document fits in.
+/// The usual document fits into so many bytes.
 const USUAL_LENGTH: usize = 224;
 
-pub(super) fn of(document: &StatusDocument) -> Vec<u8> {
-    if document.progress.is_none() && document.partial.is_none() && document.metadata.is_none() {
-        let usual = Usual {
-            id: &document.id,
-            state: document.state,
-            created: document.created,
-            started: document.started,
-            ended: document.ended,
-            attempt: document.attempt,
-            retry_after_ms: document.retry_after_ms,
-        };
-        if let Some(json) = usual.to_json() {
-            return json;
-        }
+pub(super) fn of(document: &StatusDocumentRef<'_>) -> Vec<u8> {
+    let mut usual = Usual {
+        bytes: [0; USUAL_LENGTH],
+        length: 0,
+    };
+    if write(document, &mut usual).is_ok() {
+        // Of just the size needed, so that it becomes shared bytes as it is.
+        return usual.bytes[..usual.length].to_vec();
     }
-    let mut json = Vec::with_capacity(USUAL_LENGTH);
-    json.extend_from_slice(b"{\"id\":");
-    put_text(&mut json, &document.id);
-    json.extend_from_slice(b",\"state\":\"");
-    json.extend_from_slice(document.state.as_str().as_bytes());
-    json.push(b'"');
-    put_time(&mut json, ",\"created\":", document.created);
-    put_time(&mut json, ",\"started\":", document.started);
-    put_time(&mut json, ",\"ended\":", document.ended);
-    put(&mut json, ",\"attempt\":", Some(&document.attempt));
-    put(
-        &mut json,
-        ",\"retry_after_ms\":",
-        document.retry_after_ms.as_ref(),
-    );
-    put(&mut json, ",\"progress\":", document.progress.as_ref());
-    put(&mut json, ",\"partial\":", document.partial.as_ref());
-    put(&mut json, ",\"metadata\":", document.metadata.as_ref());
-    json.push(b'}');
+    let mut json = Vec::with_capacity(4 * USUAL_LENGTH);
+    write(document, &mut json).expect("every member has a JSON form, and every key is a string");
     json
 }
 
-/// A document of just the members that each has.
-#[doc(hidden)]
-#[allow(missing_docs, missing_debug_implementations)]
-pub struct Usual<'a> {
-    pub id: &'a str,
-    pub state: crate::JobState,
-    pub created: Option<SystemTime>,
-    pub started: Option<SystemTime>,
-    pub ended: Option<SystemTime>,
-    pub attempt: u32,
-    pub retry_after_ms: Option<u64>,
-}
-
-impl Usual<'_> {
-    /// `None` where it takes more than is usual.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn to_json(&self) -> Option<Vec<u8>> {
-        let mut text = Text { bytes: [0; USUAL_LENGTH], length: 0 };
-        text.head(self)?;
-        text.put(b"}")?;
-        // Of just the size needed, so that it becomes shared bytes without more.
-        Some(text.bytes[..text.length].to_vec())
-    }
-}
-
-/// What the usual document is written to first.
-struct Text {
+/// Text on the stack; what is longer than usual is an error.
+struct Usual {
     bytes: [u8; USUAL_LENGTH],
     length: usize,
 }
 
-impl Text {
+impl Write for Usual {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.write_all(text).map(|()| text.len())
+    }
+
+    // Where the length of the text is known, the compiler makes a few moves of it.
     #[inline]
-    fn put(&mut self, part: &[u8]) -> Option<()> {
-        let end = self.length + part.len();
-        self.bytes.get_mut(self.length..end)?.copy_from_slice(part);
+    fn write_all(&mut self, text: &[u8]) -> io::Result<()> {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end);
+        room.ok_or(ErrorKind::WriteZero)?.copy_from_slice(text);
         self.length = end;
-        Some(())
+        Ok(())
     }
 
-    fn head(&mut self, document: &Usual<'_>) -> Option<()> {
-        let id = document.id.as_bytes();
-        // Without an early end, so that the compiler makes vectors of it.
-        let plain = id.iter().fold(true, |plain, byte| plain & byte.is_ascii_alphanumeric());
-        plain.then_some(())?;
-        self.put(b"{\"id\":\"")?;
-        self.put(id)?;
-        self.put(b"\",\"state\":\"")?;
-        self.put(document.state.as_str().as_bytes())?;
-        let created = timestamp::text(document.created);
-        self.time(b"\",\"created\":\"", &created)?;
-        if document.started == document.created {
-            self.time(b"\",\"started\":\"", &created)?;
-        } else {
-            self.time(b"\",\"started\":\"", &timestamp::text(document.started))?;
-        }
-        self.time(b"\",\"ended\":\"", &timestamp::text(document.ended))?;
-        self.put(b"\",\"attempt\":")?;
-        self.put(itoa::Buffer::new().format(document.attempt).as_bytes())?;
-        if let Some(millis) = document.retry_after_ms {
-            self.put(b",\"retry_after_ms\":")?;
-            self.put(itoa::Buffer::new().format(millis).as_bytes())?;
-        }
-        Some(())
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
+}
 
-    fn time(&mut self, name: &[u8], time: &Option<[u8; 24]>) -> Option<()> {
-        if let Some(time) = time {
-            self.put(name)?;
-            self.put(time)?;
-        }
-        Some(())
+fn write(document: &StatusDocumentRef<'_>, json: &mut impl Write) -> io::Result<()> {
+    json.write_all(b"{\"id\":")?;
+    write_text(json, document.id)?;
+    json.write_all(b",\"state\":\"")?;
+    json.write_all(document.state.as_str().as_bytes())?;
+    json.write_all(b"\"")?;
+    let created = timestamp::text(document.created);
+    // Most handlers start when their job is created.
+    let started = if document.started == document.created {
+        created
+    } else {
+        timestamp::text(document.started)
+    };
+    write_time(json, b",\"created\":\"", created)?;
+    write_time(json, b",\"started\":\"", started)?;
+    write_time(json, b",\"ended\":\"", timestamp::text(document.ended))?;
+    json.write_all(b",\"attempt\":")?;
+    json.write_all(itoa::Buffer::new().format(document.attempt).as_bytes())?;
+    if let Some(millis) = document.retry_after_ms {
+        json.write_all(b",\"retry_after_ms\":")?;
+        json.write_all(itoa::Buffer::new().format(millis).as_bytes())?;
     }
+    write_member(json, b",\"progress\":", document.progress)?;
+    write_member(json, b",\"partial\":", document.partial)?;
+    write_member(json, b",\"metadata\":", document.metadata)?;
+    json.write_all(b"}")
 }
 
 /// Identifiers seldom have anything to be escaped.
-fn put_text(json: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        json.push(b'"');
-        json.extend_from_slice(text.as_bytes());
-        json.push(b'"');
+fn write_text(json: &mut impl Write, text: &str) -> io::Result<()> {
+    // Without an early end, so that the compiler makes vectors of it.
+    let is_plain = |plain, byte: u8| plain & byte.is_ascii_alphanumeric();
+    if text.bytes().fold(true, is_plain) {
+        json.write_all(b"\"")?;
+        json.write_all(text.as_bytes())?;
+        json.write_all(b"\"")
     } else {
-        put(json, "", Some(text));
+        Ok(serde_json::to_writer(json, text)?)
     }
 }
 
-fn put_time(json: &mut Vec<u8>, name: &str, time: Option<SystemTime>) {
-    if let Some(text) = timestamp::text(time) {
-        json.extend_from_slice(name.as_bytes());
-        json.push(b'"');
-        json.extend_from_slice(&text);
-        json.push(b'"');
+/// An absent time is not written.
+#[inline]
+fn write_time(json: &mut impl Write, name: &[u8], time: Option<[u8; 24]>) -> io::Result<()> {
+    if let Some(time) = time {
+        json.write_all(name)?;
+        json.write_all(&time)?;
+        json.write_all(b"\"")?;
     }
+    Ok(())
 }
 
 /// An absent member is not written.
-fn put<T: Serialize + ?Sized>(json: &mut Vec<u8>, name: &str, value: Option<&T>) {
+fn write_member<T: Serialize>(
+    json: &mut impl Write,
+    name: &[u8],
+    value: Option<&T>,
+) -> io::Result<()> {
     if let Some(value) = value {
-        json.extend_from_slice(name.as_bytes());
-        serde_json::to_writer(&mut *json, value)
-            .expect("every member has a JSON form, and every key is a string");
+        json.write_all(name)?;
+        serde_json::to_writer(json, value)?;
     }
+    Ok(())
 }

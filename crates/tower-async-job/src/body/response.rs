@@ -113,7 +113,10 @@ pub struct StoredBody {
 
 impl StoredBody {
     pub(crate) fn with_trailers(data: Bytes, trailers: Option<HeaderMap>) -> Self {
-        Self { data, trailers: trailers.map(Box::new) }
+        Self {
+            data,
+            trailers: trailers.map(Box::new),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The job resource: what is answered under the base, to anybody who knows a job's id.
 
+mod poll;
 mod request;
 
 use std::{
@@ -8,24 +9,17 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
-use http_polling::{JobState, PreferenceApplied, ProblemType};
+use http_polling::{JobState, ProblemType};
 use tower::Service;
 use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, StoreError};
 
-use crate::{
-    answer,
-    body::StoredBody,
-    hold, metrics, page,
-    shared::{Shared, later},
-    trace,
-};
-
-use self::request::Part;
 pub(crate) use self::request::{ResourceRequest, below, carries_trailers};
+use self::{poll::Begun, request::Part};
+use crate::{answer, body::StoredBody, metrics, page, shared::Shared};
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Send>>;
 
@@ -78,9 +72,7 @@ impl<B> Service<Request<B>> for JobResource {
             .or_else(|| path.strip_prefix('/'))
             .unwrap_or(path);
         let request = ResourceRequest::new(&self.shared.config, &request, path);
-        ResourceFuture {
-            answer: answer(self.shared.clone(), request),
-        }
+        ResourceFuture::new(answer(self.shared.clone(), request))
     }
 }
 
@@ -119,91 +111,23 @@ impl fmt::Debug for ResourceFuture {
     }
 }
 
-/// Answers a request for the job resource: at once, where the store has the job at hand and the poll
-/// is not to be held.
-pub(crate) fn answer_now(
+/// Answers a request for the job resource: at once, unless something has to be waited for.
+pub(crate) fn respond(
     shared: &Arc<Shared>,
     request: ResourceRequest,
 ) -> Result<Response<StoredBody>, Answer> {
-    let later = |request| Err(answer(shared.clone(), request));
-    let Some((id, Part::Job)) = &request.target else {
-        return later(request);
-    };
-    if request.method != Method::GET {
-        return later(request);
-    }
-    let Some(Ok(mut record)) = shared.store.read_now(id, Detail::Full) else {
-        return later(request);
-    };
-    if let Some(known) = &record {
-        if known.principal.is_some() && known.principal != request.principal {
-            record = None;
-        } else {
-            shared.links.link(id);
-            if known.state.is_pending()
-                && let Some(time) = request.hold(&shared.config, known)
-            {
-                return Err(held(shared.clone(), request, time));
-            }
-        }
-    }
-    Ok(polled(shared, &request, id, record, false))
-}
-
-/// Answers a poll that is to be held. Apart from the rest, and small: there may be very many.
-fn held(shared: Arc<Shared>, request: ResourceRequest, time: Duration) -> Answer {
-    Box::pin(async move {
-        let Some((id, _)) = request.target else {
-            return answer::unknown();
-        };
-        let Some(_place) = shared.holds.take(request.principal.as_ref()) else {
-            return no_place(&shared, &request, &id);
-        };
-        let record = hold::record_until(&shared, &id, later(time)).await;
-        end_of_hold(&shared, &request, &id, record, time)
-    })
-}
-
-fn no_place(shared: &Shared, request: &ResourceRequest, id: &JobId) -> Response<StoredBody> {
-    match shared.store.read_now(id, Detail::Full) {
-        Some(Ok(Some(pending))) if pending.state.is_pending() && request.wait.is_none() => {
-            trace::polled(id, request.hints.polls, Some(pending.state), false);
-            answer::too_early(shared, &pending)
-        }
-        Some(Ok(record)) => polled(shared, request, id, record, false),
-        _ => answer::unavailable(),
-    }
-}
-
-fn end_of_hold(
-    shared: &Shared,
-    request: &ResourceRequest,
-    id: &JobId,
-    record: Result<Option<JobRecord>, StoreError>,
-    time: Duration,
-) -> Response<StoredBody> {
-    match record {
-        Ok(record) => {
-            let mut response = polled(shared, request, id, record, true);
-            if request.wait.is_some() {
-                // RFC 7240, section 3: what was asked was done, under the cap.
-                let applied = PreferenceApplied::new().with_wait(time);
-                applied.append_to(response.headers_mut());
-            }
-            response
-        }
-        Err(error) => {
-            let mut response = unavailable(id, &error);
-            if request.page {
-                page::refresh(response.headers_mut());
-            }
-            response
-        }
+    match poll::begin_now(shared, &request) {
+        Some((_, Begun::Answered(response))) => Ok(response),
+        // Apart from all other answers, and small: there may be very many.
+        Some((id, Begun::Held(place, time))) => Err(Box::pin(async move {
+            poll::held(place, &request, &id, time).await
+        })),
+        None => Err(answer(shared.clone(), request)),
     }
 }
 
 /// Answers a request for the job resource.
-pub(crate) fn answer(shared: Arc<Shared>, request: ResourceRequest) -> Answer {
+fn answer(shared: Arc<Shared>, request: ResourceRequest) -> Answer {
     Box::pin(async move {
         match request.method {
             Method::GET => read(&shared, &request).await,
@@ -229,21 +153,15 @@ fn allowing(mut response: Response<StoredBody>, request: &ResourceRequest) -> Re
     response
 }
 
-async fn read(shared: &Shared, request: &ResourceRequest) -> Response<StoredBody> {
+async fn read(shared: &Arc<Shared>, request: &ResourceRequest) -> Response<StoredBody> {
     let Some((id, part)) = &request.target else {
         return answer::unknown();
     };
     let read = match part {
-        Part::Job => poll(shared, request, id).await,
+        Part::Job => poll::poll(shared, request, id).await,
         Part::Status => status(shared, request, id).await,
     };
-    read.unwrap_or_else(|error| {
-        let mut response = unavailable(id, &error);
-        if request.page {
-            page::refresh(response.headers_mut());
-        }
-        response
-    })
+    read.unwrap_or_else(|error| unreadable(request, id, &error))
 }
 
 async fn status(
@@ -257,65 +175,6 @@ async fn status(
     }))
 }
 
-async fn poll(
-    shared: &Shared,
-    request: &ResourceRequest,
-    id: &JobId,
-) -> Result<Response<StoredBody>, StoreError> {
-    let (time, _place) = {
-        // Not kept while the poll is held: there may be very many.
-        let record = find(shared, request, id, Detail::Full).await?;
-        if record.is_some() {
-            shared.links.link(id);
-        }
-        let pending = record.as_ref().filter(|record| record.state.is_pending());
-        let hold = pending.and_then(|pending| request.hold(&shared.config, pending));
-        let (Some(pending), Some(time)) = (pending, hold) else {
-            return Ok(polled(shared, request, id, record, false));
-        };
-        match shared.holds.take(request.principal.as_ref()) {
-            Some(place) => (time, place),
-            None if request.wait.is_some() => {
-                return Ok(polled(shared, request, id, record, false));
-            }
-            None => {
-                trace::polled(id, request.hints.polls, Some(pending.state), false);
-                return Ok(answer::too_early(shared, pending));
-            }
-        }
-    };
-    let record = hold::record_until(shared, id, later(time)).await?;
-    let mut response = polled(shared, request, id, record, true);
-    if request.wait.is_some() {
-        // RFC 7240, section 3: what was asked was done, under the cap.
-        let applied = PreferenceApplied::new().with_wait(time);
-        applied.append_to(response.headers_mut());
-    }
-    Ok(response)
-}
-
-/// The answer to a poll, once the job is as it is.
-fn polled(
-    shared: &Shared,
-    request: &ResourceRequest,
-    id: &JobId,
-    record: Option<JobRecord>,
-    held: bool,
-) -> Response<StoredBody> {
-    let polls = request.hints.polls;
-    trace::polled(id, polls, record.as_ref().map(|record| record.state), held);
-    match record {
-        None => answer::unknown(),
-        Some(record) if record.state.is_pending() => request.pending(shared, &record),
-        Some(record) => {
-            if request.method == Method::GET {
-                shared.undelivered.delivered(id, polls);
-            }
-            answer::ended(record, request.trailers)
-        }
-    }
-}
-
 /// The job, if there is one that the asker may see. To anybody else it is as if there was none,
 /// and takes as long.
 async fn find(
@@ -325,7 +184,7 @@ async fn find(
     detail: Detail,
 ) -> Result<Option<JobRecord>, StoreError> {
     let record = shared.store.read(id, detail).await?;
-    Ok(record.filter(|record| record.principal.is_none() || record.principal == request.principal))
+    Ok(record.filter(|record| request.may_see(record)))
 }
 
 async fn delete(shared: &Shared, request: &ResourceRequest) -> Response<StoredBody> {
@@ -368,6 +227,15 @@ pub(crate) async fn cancel_pending(
         shared.registry.cancel(id);
     }
     Ok(cancellation)
+}
+
+/// As [`unavailable`], to somebody who may be looking at a page.
+fn unreadable(request: &ResourceRequest, id: &JobId, error: &StoreError) -> Response<StoredBody> {
+    let mut response = unavailable(id, error);
+    if request.page {
+        page::refresh(response.headers_mut());
+    }
+    response
 }
 
 fn unavailable(id: &JobId, error: &StoreError) -> Response<StoredBody> {

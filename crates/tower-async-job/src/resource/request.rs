@@ -1,9 +1,6 @@
 use std::time::Duration;
 
-use http::{
-    Method, Request, Response, Version,
-    header::TE,
-};
+use http::{HeaderValue, Method, Request, Response, Version, header::TE};
 use http_polling::{Prefer, RequestHead};
 use tower_async_job_core::{JobId, JobRecord, Principal};
 
@@ -11,6 +8,7 @@ use crate::{
     answer,
     body::StoredBody,
     config::{Config, PendingStatus},
+    glance::Glance,
     page,
     shared::Shared,
 };
@@ -46,31 +44,29 @@ pub(super) enum Part {
 impl ResourceRequest {
     /// `path` is the part below the base, without a leading slash.
     pub(crate) fn new<B>(config: &Config, request: &Request<B>, path: &str) -> Self {
-        // Whatever else there is, an id has 32 characters and no slash.
-        let (id, part) = match path.split_at_checked(JobId::LENGTH) {
-            Some((id, "")) => (id, Some(Part::Job)),
-            Some((id, "/status")) => (id, Some(Part::Status)),
-            _ => ("", path.ends_with("/status").then_some(Part::Status)),
+        let (id, part) = path.split_at_checked(JobId::LENGTH).unwrap_or_default();
+        let part = match part {
+            "" => Some(Part::Job),
+            "/status" => Some(Part::Status),
+            _ => None,
         };
         let headers = request.headers();
-        // One pass over the names costs less than looking each of them up.
-        let (mut prefer, mut te) = (false, false);
-        for name in headers.keys() {
-            match name.as_str() {
-                "prefer" => prefer = true,
-                "te" => te = true,
-                _ => {}
-            }
-        }
+        let glance = Glance::at(headers);
+        let wait = glance.prefer.then(|| Prefer::from_headers(headers).wait());
         Self {
             method: request.method().clone(),
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
-            wait: if prefer { Prefer::from_headers(headers).wait() } else { None },
+            wait: wait.flatten(),
             page: config.page && page::is_preferred(headers),
             principal: config.principal_of(RequestHead::of(request)),
-            trailers: request.version() >= Version::HTTP_2 || te && carries_trailers(request),
+            trailers: carries_trailers(request, glance),
         }
+    }
+
+    /// Whether the job may be shown to the client. If not, it is as if there was none.
+    pub(super) fn may_see(&self, record: &JobRecord) -> bool {
+        record.principal.is_none() || record.principal == self.principal
     }
 
     /// How long this poll of a pending job is to be held, if it is.
@@ -126,52 +122,34 @@ pub(super) struct Hints {
 }
 
 impl Hints {
-    /// Of a query as the layer writes it.
-    fn as_written(query: &[u8]) -> Option<Self> {
-        let (polls, rest) = number(query.strip_prefix(b"poll=")?)?;
-        let (due, rest) = number(rest.strip_prefix(b"&due=")?)?;
-        rest.is_empty().then_some(())?;
-        Some(Self {
-            polls: u32::try_from(polls).ok()?,
-            due: Some(Duration::from_millis(due)),
-        })
-    }
-
     fn of(query: &str) -> Self {
-        if let Some(hints) = Self::as_written(query.as_bytes()) {
-            return hints;
-        }
         let mut hints = Self::default();
-        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match name {
-                "poll" => hints.polls = value.parse().unwrap_or(0),
-                "due" => hints.due = value.parse().ok().map(Duration::from_millis),
-                _ => {}
+        for pair in query.as_bytes().split(|byte| *byte == b'&') {
+            if let Some(polls) = pair.strip_prefix(b"poll=") {
+                let polls = number(polls).and_then(|polls| u32::try_from(polls).ok());
+                hints.polls = polls.unwrap_or(0);
+            } else if let Some(due) = pair.strip_prefix(b"due=") {
+                hints.due = number(due).map(Duration::from_millis);
             }
         }
         hints
     }
 }
 
-/// Reads a number, and gives what comes behind it.
-fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit());
-    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
-    if digits.is_empty() || digits.len() > 18 {
-        return None;
-    }
-    let number = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-    Some((number, rest))
+fn number(digits: &[u8]) -> Option<u64> {
+    let shift = |number: u64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    (!digits.is_empty()).then(|| digits.iter().try_fold(0, shift))?
 }
 
 /// Whether the answer to a request can carry trailers (RFC 9110, section 6.5.1).
-pub(crate) fn carries_trailers<B>(request: &Request<B>) -> bool {
-    let accepts = request
-        .headers()
-        .get_all(TE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
-    accepts || request.version() >= Version::HTTP_2
+pub(crate) fn carries_trailers<B>(request: &Request<B>, glance: Glance) -> bool {
+    let codings = |value: &HeaderValue| {
+        let mut codings = value.as_bytes().split(|byte| *byte == b',');
+        codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    };
+    request.version() >= Version::HTTP_2
+        || glance.te && request.headers().get_all(TE).iter().any(codings)
 }

@@ -1,31 +1,22 @@
 //! The answers that the layer writes itself.
 
-use std::{
-    mem,
-    time::{Duration, SystemTime},
-};
+mod pending;
+
+use std::{borrow::Cow, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{
-        CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, TRAILER, VARY,
-    },
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
 };
 use http_polling::{
     JOB_STATUS, JSON, JobState, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
-    StatusDocument, Usual, retry_after_values, set_retry_after,
+    StatusDocumentRef, set_retry_after,
 };
-use tower_async_job_core::{JobId, JobRecord, Protocol, RecordedOutcome};
+use tower_async_job_core::{JobRecord, Protocol, RecordedOutcome};
 
+pub(crate) use self::pending::{Templates, accepted, pending};
 use crate::{
-    body::StoredBody,
-    capacity::NoPlace,
-    config::{Config, PendingStatus},
-    context::JobContext,
-    estimate::Pending,
-    grpc, metrics,
-    service::Submission,
-    shared::Shared,
+    body::StoredBody, capacity::NoPlace, estimate::Pending, grpc, metrics, shared::Shared,
 };
 
 /// Retry-After of a node that is full or whose store is out of reach.
@@ -33,95 +24,6 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// How many headers a pending answer has, with those that the server adds.
 const USUAL_HEADERS: usize = 9;
-
-/// The acceptance of a submission.
-pub(crate) fn accepted(
-    shared: &Shared,
-    id: &JobId,
-    queued: bool,
-    route: &str,
-    submission: &Submission,
-    context: &JobContext,
-) -> Response<StoredBody> {
-    let config = &shared.config;
-    let now = SystemTime::now();
-    let reported = context.reported();
-    let mut pending = Pending::new(route, Duration::ZERO);
-    pending.progress = reported.as_ref().and_then(|reported| reported.progress.as_ref());
-    pending.jobs = shared.registry.pending();
-    if queued {
-        pending.running_for = None;
-    }
-    let delay = config.estimator.retry_after(&pending);
-    let id = id.encode();
-    let id = id.as_str();
-    let usual = Usual {
-        id,
-        state: if queued { JobState::Queued } else { JobState::Running },
-        created: Some(now),
-        started: (!queued).then_some(now),
-        ended: None,
-        attempt: if queued { 0 } else { context.attempt() },
-        retry_after_ms: Some(whole_millis(delay)),
-    };
-    let json = match &reported {
-        None => usual.to_json(),
-        Some(_) => None,
-    };
-    let json = json.unwrap_or_else(|| {
-        let reported = reported.clone().unwrap_or_default();
-        let mut document = StatusDocument::new(id, usual.state);
-        document.created = usual.created;
-        document.started = usual.started;
-        document.attempt = usual.attempt;
-        document.progress = reported.progress;
-        document.partial = reported.partial;
-        document.metadata = reported.metadata;
-        document.with_retry_after(delay).to_json()
-    });
-    let location = location(config, id, &pending, delay);
-    let pattern = &shared.pattern;
-    let headers = match submission.method {
-        Method::GET => &pattern.polled,
-        _ => &pattern.accepted,
-    };
-    let mut response = pattern.fill(headers, usual.state, location, delay, json);
-    if submission.asked.page {
-        // A browser follows this to the page; a 202 would end in showing the status document.
-        response.headers_mut().remove(CONTENT_LOCATION);
-        *response.status_mut() = StatusCode::SEE_OTHER;
-    }
-    apply_preferences(response.headers_mut(), &submission.asked.prefer);
-    response
-}
-
-/// The answer to a poll of a job that has not ended.
-pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Response<StoredBody> {
-    let pending = Pending {
-        polls,
-        ..known(shared, record)
-    };
-    let config = &shared.config;
-    let delay = config.estimator.retry_after(&pending);
-    let id = record.id.encode();
-    let id = id.as_str();
-    let reported = record.progress.is_some() || record.partial.is_some() || record.metadata.is_some();
-    let usual = (!reported).then(|| Usual {
-        id,
-        state: record.state,
-        created: Some(record.created),
-        started: record.started,
-        ended: record.ended,
-        attempt: record.attempt,
-        retry_after_ms: Some(whole_millis(delay)),
-    });
-    let json = usual.and_then(|usual| usual.to_json()).unwrap_or_else(|| {
-        document(record).with_retry_after(delay).to_json()
-    });
-    let location = location(config, id, &pending, delay);
-    let pattern = &shared.pattern;
-    pattern.fill(&pattern.polled, record.state, location, delay, json)
-}
 
 /// The answer to a poll that comes before it is due while there is no place to hold it.
 pub(crate) fn too_early(shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
@@ -139,89 +41,6 @@ pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
         jobs: shared.registry.pending().max(1),
         ..Pending::new(&record.route, record.age)
     }
-}
-
-/// The headers of pending answers, made once: a clone with its values filled in costs less than
-/// headers that are put in one by one.
-pub(crate) struct Pattern {
-    status: StatusCode,
-    /// Of an acceptance.
-    accepted: HeaderMap,
-    /// Of the answer to a GET.
-    polled: HeaderMap,
-}
-
-impl Pattern {
-    pub(crate) fn new(config: &Config) -> Self {
-        let open = HeaderValue::from_static("/");
-        let mut accepted = HeaderMap::with_capacity(USUAL_HEADERS);
-        accepted.insert(CONTENT_TYPE, JSON);
-        set_no_store(&mut accepted);
-        set_state(&mut accepted, JobState::Running);
-        set_retry_after(&mut accepted, Duration::ZERO);
-        let status = match config.pending_status {
-            PendingStatus::SeeOther => StatusCode::SEE_OTHER,
-            PendingStatus::Accepted => {
-                accepted.insert(CONTENT_LOCATION, open.clone());
-                StatusCode::ACCEPTED
-            }
-        };
-        accepted.insert(LOCATION, open);
-        let mut polled = accepted.clone();
-        // What the choice between the pending answers to a GET depends on (RFC 9110, section
-        // 12.5.5).
-        let vary = if config.page { "accept, prefer" } else { "prefer" };
-        polled.insert(VARY, HeaderValue::from_static(vary));
-        Self { status, accepted, polled }
-    }
-
-    fn fill(
-        &self,
-        headers: &HeaderMap,
-        state: JobState,
-        mut location: HeaderValue,
-        delay: Duration,
-        json: Vec<u8>,
-    ) -> Response<StoredBody> {
-        let [mut seconds, mut millis] = retry_after_values(delay);
-        let mut response = Response::new(StoredBody::from(json));
-        *response.status_mut() = self.status;
-        *response.headers_mut() = headers.clone();
-        // On one pass over what is there, which costs less than looking each of them up.
-        for (name, value) in response.headers_mut() {
-            match name.as_str() {
-                "retry-after" => mem::swap(value, &mut seconds),
-                "retry-after-ms" => mem::swap(value, &mut millis),
-                "content-location" => value.clone_from(&location),
-                "location" => mem::swap(value, &mut location),
-                "job-status" if state != JobState::Running => *value = state.header_value(),
-                _ => {}
-            }
-        }
-        response
-    }
-}
-
-fn whole_millis(delay: Duration) -> u64 {
-    u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-/// Where to poll next. It tells how many answers this client has had and when it is due, in ms
-/// since the acceptance: each Location differs, and nothing about the client needs remembering.
-fn location(config: &Config, id: &str, pending: &Pending<'_>, delay: Duration) -> HeaderValue {
-    let polls = pending.polls.saturating_add(1);
-    let due = pending.age.saturating_add(delay).as_millis();
-    let base = &*config.public_base;
-    let (mut polls_text, mut due_text) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let polls = polls_text.format(polls);
-    let due = due_text.format(u64::try_from(due).unwrap_or(u64::MAX));
-    let parts = [base, "/", id, "?poll=", polls, "&due=", due];
-    // Of just the size needed, so that it becomes shared bytes without more.
-    let mut location = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
-    for part in parts {
-        location.extend_from_slice(part.as_bytes());
-    }
-    HeaderValue::try_from(location).expect("the public base was checked")
 }
 
 /// Says what was honoured of what a submission preferred.
@@ -251,7 +70,8 @@ pub(crate) fn status(
     record: &JobRecord,
     status: StatusCode,
 ) -> Response<StoredBody> {
-    let mut document = document(record);
+    let id = record.id.encode();
+    let mut document = document(record, id.as_str());
     let estimator = &shared.config.estimator;
     let is_pending = record.state.is_pending();
     let delay = is_pending.then(|| estimator.retry_after(&known(shared, record)));
@@ -268,23 +88,23 @@ pub(crate) fn status(
     response
 }
 
-fn document(record: &JobRecord) -> StatusDocument {
-    let mut document = StatusDocument::new(record.id.encode().as_ref(), record.state);
+fn document<'a>(record: &'a JobRecord, id: &'a str) -> StatusDocumentRef<'a> {
+    let mut document = StatusDocumentRef::new(id, record.state);
     document.created = Some(record.created);
     document.started = record.started;
     document.ended = record.ended;
     document.attempt = record.attempt;
-    document.progress = record.progress.clone();
-    document.partial = record.partial.clone();
-    document.metadata = record.metadata.clone();
+    document.progress = record.progress.as_ref();
+    document.partial = record.partial.as_ref();
+    document.metadata = record.metadata.as_ref();
     document
 }
 
 /// The answer of a job that has ended: the handler's response, or the problem that it ended with.
 ///
 /// `trailers` says whether the connection can carry them.
-pub(crate) fn ended(record: JobRecord, trailers: bool) -> Response<StoredBody> {
-    let problem = match record.outcome {
+pub(crate) fn ended(record: &JobRecord, trailers: bool) -> Response<StoredBody> {
+    let problem = match &record.outcome {
         Some(RecordedOutcome::Response(stored)) => match stored.decode() {
             Ok(replayed) => {
                 let mut body_trailers = replayed.trailers;
@@ -310,8 +130,11 @@ pub(crate) fn ended(record: JobRecord, trailers: bool) -> Response<StoredBody> {
                 return failure(&problem, JobState::Failed, record.protocol);
             }
         },
-        Some(RecordedOutcome::Problem(problem)) => *problem,
-        _ => Problem::new(ProblemType::of(record.state).unwrap_or(ProblemType::JobFailed)),
+        Some(RecordedOutcome::Problem(problem)) => Cow::Borrowed(&**problem),
+        _ => {
+            let kind = ProblemType::of(record.state).unwrap_or(ProblemType::JobFailed);
+            Cow::Owned(Problem::new(kind))
+        }
     };
     failure(&problem, record.state, record.protocol)
 }
