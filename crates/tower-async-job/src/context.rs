@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,9 +12,8 @@ use std::{
 
 use http_polling::Progress;
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use tower_async_job_core::Report;
-
-use crate::signal::Signal;
 
 /// A handler's view of the job that its request is or may become.
 ///
@@ -64,8 +64,9 @@ pub struct JobContext {
     inner: Arc<Inner>,
 }
 
+/// Kept small: each job has one for as long as it runs.
 struct Inner {
-    cancelled: Signal,
+    cancelled: AtomicBool,
     /// The process gives the job up: it may go on elsewhere.
     abandoned: AtomicBool,
     attempt: u32,
@@ -80,6 +81,8 @@ struct Outbox {
     /// Something was reported since the driver last took it.
     changed: bool,
     driver: Option<Waker>,
+    /// Where those wait who want to know of the cancellation; made by the first of them.
+    waiting: Option<Arc<Notify>>,
     /// There is no job: reports go nowhere.
     closed: bool,
 }
@@ -108,7 +111,7 @@ impl JobContext {
     fn with_outbox(outbox: Outbox) -> Self {
         Self {
             inner: Arc::new(Inner {
-                cancelled: Signal::default(),
+                cancelled: AtomicBool::new(false),
                 abandoned: AtomicBool::new(false),
                 attempt: 1,
                 outbox: Mutex::new(outbox),
@@ -188,7 +191,7 @@ impl JobContext {
     /// Whether the job has been cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.inner.cancelled.is_set()
+        self.inner.cancelled.load(Ordering::Acquire)
     }
 
     /// Waits until the job is cancelled. The handler's future is dropped after a
@@ -196,7 +199,13 @@ impl JobContext {
     ///
     /// Cancel safe: nothing is lost when this future is dropped.
     pub async fn cancelled(&self) {
-        self.inner.cancelled.wait().await;
+        let waiting = self.outbox().waiting.get_or_insert_default().clone();
+        let mut notified = pin!(waiting.notified());
+        // Enabled before the flag is looked at, so that a cancellation in between is not missed.
+        notified.as_mut().enable();
+        if !self.is_cancelled() {
+            notified.await;
+        }
     }
 
     /// Which attempt at the job this is, from 1.
@@ -225,7 +234,16 @@ impl JobContext {
     }
 
     pub(crate) fn cancel(&self) {
-        self.inner.cancelled.set();
+        self.inner.cancelled.store(true, Ordering::Release);
+        let waiting = self.outbox().waiting.take();
+        if let Some(waiting) = waiting {
+            waiting.notify_waiters();
+        }
+        self.wake();
+    }
+
+    /// Wakes the task that drives the handler.
+    pub(crate) fn wake(&self) {
         let driver = self.outbox().driver.take();
         if let Some(driver) = driver {
             driver.wake();

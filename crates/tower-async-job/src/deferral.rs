@@ -24,11 +24,11 @@ use crate::{
     config::{OnDisconnect, OnStoreFailure},
     context::JobContext,
     job::Job,
-    metrics::{self, PendingJob},
+    metrics,
     registration::Registration,
     run::Run,
     service::Submission,
-    shared::{Shared, later},
+    shared::Shared,
     work::BoxWork,
 };
 
@@ -178,7 +178,8 @@ where
             shared.clone(),
             lease,
             context.clone(),
-            PendingJob::new(&submission, work.is_queued()),
+            &submission,
+            work.is_queued(),
         );
         let answer = answer::accepted(
             &shared,
@@ -200,15 +201,7 @@ where
         metrics::accepted();
         tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
         shared.keep_house();
-        let deadline = later(submission.deadline(&shared.config));
-        Some(Run::new(
-            registration,
-            work,
-            context,
-            &submission,
-            deadline,
-            route,
-        ))
+        Some(Run::new(registration, work, context, &submission, route))
     }
 }
 

@@ -1,7 +1,8 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use tower::{BoxError, Service};
 use crate::{
     body::{JobBody, ResponseBody, StoredBody},
     inline::Inline,
-    resource::Answer,
+    resource::{self, Answer, ResourceRequest},
+    shared::Shared,
     work::Call,
 };
 
@@ -43,7 +45,8 @@ pin_project! {
     {
         Bypass { #[pin] response: Call<S, B> },
         Inline { #[pin] response: Inline<S, B, R> },
-        Resource { answer: Answer },
+        Resource { asked: Option<(Arc<Shared>, ResourceRequest)> },
+        Answer { answer: Answer },
         Refused { response: Option<Response<StoredBody>> },
     }
 }
@@ -65,9 +68,17 @@ where
         }
     }
 
-    pub(crate) fn resource(answer: Answer) -> Self {
+    pub(crate) fn resource(shared: Arc<Shared>, request: ResourceRequest) -> Self {
         Self {
-            state: State::Resource { answer },
+            state: State::Resource {
+                asked: Some((shared, request)),
+            },
+        }
+    }
+
+    pub(crate) fn answer(answer: Answer) -> Self {
+        Self {
+            state: State::Answer { answer },
         }
     }
 
@@ -95,19 +106,30 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Bypass { response } => response
-                .poll(cx)
-                .map_ok(|response| response.map(ResponseBody::inner)),
-            StateProjection::Inline { response } => response.poll(cx),
-            StateProjection::Resource { answer } => answer
-                .as_mut()
-                .poll(cx)
-                .map(|response| Ok(response.map(ResponseBody::from))),
-            StateProjection::Refused { response } => {
-                let response = response.take().expect("polled after completion");
-                Poll::Ready(Ok(response.map(ResponseBody::from)))
-            }
+        let mut state = self.project().state;
+        loop {
+            let response = match state.as_mut().project() {
+                StateProjection::Bypass { response } => {
+                    let response = ready!(response.poll(cx))?;
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+                StateProjection::Inline { response } => return response.poll(cx),
+                StateProjection::Resource { asked } => {
+                    let (shared, request) = asked.take().expect("polled after completion");
+                    match resource::respond(&shared, request) {
+                        Ok(response) => response,
+                        Err(answer) => {
+                            state.set(State::Answer { answer });
+                            continue;
+                        }
+                    }
+                }
+                StateProjection::Answer { answer } => ready!(answer.as_mut().poll(cx)),
+                StateProjection::Refused { response } => {
+                    response.take().expect("polled after completion")
+                }
+            };
+            return Poll::Ready(Ok(response.map(ResponseBody::from)));
         }
     }
 }

@@ -7,11 +7,11 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 use tower_async_job_core::Renewal;
 
-use crate::shared::Shared;
+use crate::shared::{Shared, later};
 
 /// How long it sleeps at most while the store holds anything that can expire.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -62,29 +62,33 @@ impl Shared {
             return false;
         };
         let interval = lease_duration / 3;
-        let leases = self.registry.leases();
-        if leases.is_empty() {
-            return false;
-        }
-        let asked = Instant::now();
-        match timeout(interval, self.store.renew(&leases)).await {
-            Ok(Ok(renewals)) => {
-                for (lease, renewal) in leases.iter().zip(renewals) {
-                    if renewal == Renewal::Lost {
-                        self.registry.cancel(&lease.id);
-                    } else {
-                        self.registry.renewed(&lease.id, asked);
+        let until = later(interval);
+        let mut last = None;
+        loop {
+            let leases = self.registry.leases_after(last);
+            let Some(lease) = leases.last() else {
+                return last.is_some();
+            };
+            last = Some(lease.id);
+            let asked = Instant::now();
+            match timeout_at(until, self.store.renew(&leases)).await {
+                Ok(Ok(renewals)) => {
+                    for (lease, renewal) in leases.iter().zip(renewals) {
+                        if renewal == Renewal::Lost {
+                            self.registry.cancel(&lease.id);
+                        } else {
+                            self.registry.renewed(&lease.id, asked);
+                        }
                     }
                 }
-            }
-            failed => {
-                tracing::warn!(?failed, "renewing the leases of running jobs failed");
-                // Another worker may have them before the next round is over.
-                let age = lease_duration.saturating_sub(interval + interval / 2);
-                self.registry.cancel_unrenewed(age);
+                failed => {
+                    tracing::warn!(?failed, "renewing the leases of running jobs failed");
+                    // Another worker may have them before the next round is over.
+                    let age = lease_duration.saturating_sub(interval + interval / 2);
+                    self.registry.cancel_unrenewed(&leases, age);
+                }
             }
         }
-        true
     }
 }
 

@@ -24,12 +24,12 @@ use crate::{
     glance::Glance,
     hold::{self, Place},
     job::Job,
-    metrics::{self, PendingJob},
+    metrics,
     registration::Registration,
     resource::{Answer, carries_trailers},
     run::Run,
     service::Submission,
-    shared::{Shared, later},
+    shared::Shared,
     work::{self, BoxWork},
 };
 
@@ -213,14 +213,18 @@ where
             return None;
         }
         let context = self.context.unwrap_or_else(JobContext::new);
-        let counted = PendingJob::new(&submission, work.is_queued());
-        let registration = Registration::new(shared.clone(), lease, context.clone(), counted);
+        let registration = Registration::new(
+            shared.clone(),
+            lease,
+            context.clone(),
+            &submission,
+            work.is_queued(),
+        );
         metrics::accepted();
         tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
         shared.keep_house();
         let _ = sender.send(created);
-        let deadline = later(submission.deadline(&shared.config));
-        let run = Run::new(registration, work, context, &submission, deadline, route);
+        let run = Run::new(registration, work, context, &submission, route);
         Some(run.inline_until(self.until))
     }
 }

@@ -151,7 +151,7 @@ impl AsyncJobLayer {
             .await
             .is_err()
         {
-            shared.give_up();
+            shared.give_up().await;
             shared.tasks.wait().await;
         }
     }

@@ -1,118 +1,17 @@
-//! The jobs that this process runs.
+//! A job that runs here, from its acceptance to its end.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, time::Instant};
-use tower_async_job_core::{JobId, JobIdMap, Lease};
+use tower_async_job_core::Lease;
 
 use crate::{
     context::JobContext,
     metrics::{self, PendingJob},
-    shared::Shared,
+    service::Submission,
+    shared::{Shared, later},
 };
-
-/// All of them.
-#[derive(Default)]
-pub(crate) struct Registry {
-    jobs: Mutex<Jobs>,
-    /// How many they are, to be known without the lock.
-    pending: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Jobs {
-    contexts: JobIdMap<JobContext>,
-    /// The leases that end unless they are renewed.
-    leases: JobIdMap<Held>,
-}
-
-struct Held {
-    lease: Lease,
-    /// When the lease was last known to be held.
-    renewed: Instant,
-}
-
-impl Registry {
-    /// How many jobs this process runs or has queued.
-    pub(crate) fn pending(&self) -> usize {
-        self.pending.load(Ordering::Relaxed)
-    }
-
-    /// The leases that are to be renewed.
-    pub(crate) fn leases(&self) -> Vec<Lease> {
-        self.jobs().leases.values().map(|held| held.lease).collect()
-    }
-
-    pub(crate) fn renewed(&self, id: &JobId, at: Instant) {
-        if let Some(held) = self.jobs().leases.get_mut(id) {
-            held.renewed = at;
-        }
-    }
-
-    /// Tells the handler of a job that it is cancelled, if it runs here.
-    pub(crate) fn cancel(&self, id: &JobId) {
-        // Not a temporary of an `if let`, which would hold the lock while others are woken.
-        let context = self.jobs().contexts.get(id).cloned();
-        if let Some(context) = context {
-            context.cancel();
-        }
-    }
-
-    /// Gives all jobs up, so that they are handed back.
-    pub(crate) fn abandon_all(&self) {
-        let running: Vec<JobContext> = self.jobs().contexts.values().cloned().collect();
-        running.iter().for_each(JobContext::abandon);
-    }
-
-    /// Cancels the jobs whose leases were not renewed for so long.
-    pub(crate) fn cancel_unrenewed(&self, age: Duration) {
-        let jobs = self.jobs();
-        let unrenewed: Vec<JobContext> = jobs
-            .leases
-            .iter()
-            .filter(|(_, held)| held.renewed.elapsed() >= age)
-            .filter_map(|(id, _)| jobs.contexts.get(id).cloned())
-            .collect();
-        drop(jobs);
-        for context in unrenewed {
-            context.cancel();
-        }
-    }
-
-    fn insert(&self, lease: Lease, context: JobContext, renews: bool) {
-        let renewed = Instant::now();
-        let mut jobs = self.jobs();
-        if jobs.contexts.insert(lease.id, context).is_none() {
-            self.pending.fetch_add(1, Ordering::Relaxed);
-        }
-        if renews {
-            jobs.leases.insert(lease.id, Held { lease, renewed });
-        }
-    }
-
-    fn remove(&self, id: &JobId) {
-        let mut jobs = self.jobs();
-        jobs.leases.remove(id);
-        let context = jobs.contexts.remove(id);
-        drop(jobs);
-        if context.is_some() {
-            self.pending.fetch_sub(1, Ordering::Relaxed);
-        }
-        // The last one of a handler's may run foreign code: not to be dropped under the lock.
-        drop(context);
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A job that this process runs, from its creation in the store to its end there: so long its
 /// lease is renewed, and it can be cancelled.
@@ -122,6 +21,8 @@ impl Registry {
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     lease: Lease,
+    /// When the handler is given up: the deadline, or the end of the grace once cancelled.
+    deadline: Instant,
     ended: bool,
     counted: PendingJob,
 }
@@ -131,18 +32,24 @@ impl Registration {
         shared: Arc<Shared>,
         lease: Lease,
         context: JobContext,
-        counted: PendingJob,
+        submission: &Submission,
+        queued: bool,
     ) -> Self {
+        let deadline = later(submission.deadline(&shared.config));
         let renews = shared.store.lease_duration().is_some();
-        shared.registry.insert(lease, context.clone(), renews);
+        let registry = &shared.registry;
+        if registry.insert(lease, context.clone(), deadline, renews) {
+            shared.watch_deadlines();
+        }
         if shared.given_up.is_set() {
             context.abandon();
         }
         Self {
             shared,
             lease,
+            deadline,
             ended: false,
-            counted,
+            counted: PendingJob::new(submission, queued),
         }
     }
 
@@ -152,6 +59,18 @@ impl Registration {
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Whether the handler is to be given up.
+    pub(crate) fn is_due(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Gives the handler until then, whatever its deadline was.
+    pub(crate) fn reschedule(&mut self, deadline: Instant) {
+        let registry = &self.shared.registry;
+        registry.reschedule(self.lease.id, self.deadline, deadline);
+        self.deadline = deadline;
     }
 
     /// Its handler has had its place.
@@ -173,7 +92,8 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.shared.registry.remove(&self.lease.id);
+        let registry = &self.shared.registry;
+        registry.remove(&self.lease.id, self.deadline);
         if !self.ended
             && let Ok(runtime) = Handle::try_current()
         {

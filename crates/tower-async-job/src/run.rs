@@ -97,11 +97,10 @@ where
         work: BoxWork<R, E>,
         context: JobContext,
         submission: &Submission,
-        deadline: Instant,
         route: Arc<str>,
     ) -> Self {
         Self {
-            watch: Watch::new(deadline, work.is_queued()),
+            watch: Watch::new(work.is_queued()),
             started: (!work.is_queued()).then(Instant::now),
             rare: submission.target().map(|target| {
                 Box::new(Rare {
@@ -143,7 +142,7 @@ where
             self.registration.started();
         }
         self.watch
-            .poll(cx, &self.registration, &self.context, is_queued)
+            .poll(cx, &mut self.registration, &self.context, is_queued)
     }
 
     /// Stores how the job ended. The state is what this process has ended it in.

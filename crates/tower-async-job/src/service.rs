@@ -202,7 +202,8 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.shared;
         if let Some(path) = resource::below(&shared.config.base, request.uri().path()) {
-            return resource_response(shared, &request, path);
+            let request = ResourceRequest::new(&shared.config, &request, path);
+            return ResponseFuture::resource(shared.clone(), request);
         }
         let Some((mut asked, glance)) = shared.config.may_defer(&request) else {
             let request = request.map(JobBody::new);
@@ -227,7 +228,7 @@ where
             let submission = Submission::of(config, &mut request, asked, principal, context_of);
             let (shared, service) = (shared.clone(), self.inner.clone());
             let answer = idempotency::submit(shared, service, request, submission, context);
-            return ResponseFuture::resource(answer);
+            return ResponseFuture::answer(answer);
         }
         let admission = match shared.admit(principal.as_ref()) {
             Ok(admission) => admission,
@@ -241,24 +242,6 @@ where
             admission,
         };
         ResponseFuture::inline(Inline::new(shared.clone(), call, asked, principal))
-    }
-}
-
-/// Apart, so that what it needs room for is not made room for by requests that go elsewhere.
-#[inline(never)]
-fn resource_response<S, B, R>(
-    shared: &Arc<Shared>,
-    request: &Request<B>,
-    path: &str,
-) -> ResponseFuture<S, B, R>
-where
-    S: Service<Request<JobBody<B>>>,
-    B: Body,
-{
-    let request = ResourceRequest::new(&shared.config, request, path);
-    match resource::respond(shared, request) {
-        Ok(response) => ResponseFuture::refused(response),
-        Err(answer) => ResponseFuture::resource(answer),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower::BoxError;
 use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError};
@@ -24,7 +24,7 @@ use crate::{
     job::Job,
     links::Links,
     metrics::{self, Undelivered},
-    registration::Registry,
+    registry::Registry,
     route_names::RouteNames,
     signal::Signal,
     trace::{self, Traced},
@@ -70,7 +70,7 @@ impl Shared {
             config,
             store,
             tasks: TaskTracker::new(),
-            registry: Registry::default(),
+            registry: Registry::new(),
             housekeeping: AtomicBool::new(false),
         }
     }
@@ -92,10 +92,14 @@ impl Shared {
     }
 
     /// Ends the grace of the shutdown: whatever still runs is dropped, and the jobs handed back.
-    pub(crate) fn give_up(&self) {
+    pub(crate) async fn give_up(&self) {
         // Before the registry is gone through: a job that is entered later looks at it.
         self.given_up.set();
-        self.registry.abandon_all();
+        let mut last = None;
+        while let Some(id) = self.registry.abandon_after(last) {
+            last = Some(id);
+            yield_now().await;
+        }
     }
 
     /// Runs a job in a tracked task; the current span goes along.

@@ -30,11 +30,24 @@ pub(crate) struct Traced<R, E> {
 
 impl<R, E> Traced<R, E> {
     pub(crate) fn new(job: Job<R, E>) -> Self {
-        Self {
+        let mut traced = Self {
             job,
             span: Span::current(),
             runs: false,
             own: false,
+        };
+        traced.begin_run();
+        traced
+    }
+
+    /// Makes the span of the run as soon as there is a run, so that the first poll finds it.
+    fn begin_run(&mut self) {
+        if let Job::Running(run) = &self.job
+            && !mem::replace(&mut self.runs, true)
+            && let Some(span) = span_of(run, &self.span)
+        {
+            self.span = span;
+            self.own = true;
         }
     }
 }
@@ -75,13 +88,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
-            if let Job::Running(run) = &this.job
-                && !mem::replace(&mut this.runs, true)
-                && let Some(span) = span_of(run, &this.span)
-            {
-                this.span = span;
-                this.own = true;
-            }
+            this.begin_run();
             let step = this.span.in_scope(|| this.job.advance(cx));
             if let Step::Over(state) = ready!(step) {
                 if let Some(state) = state

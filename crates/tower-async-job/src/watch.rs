@@ -3,11 +3,11 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 use tower_async_job_core::{BoxFuture, StoreError};
 
 use crate::{context::JobContext, registration::Registration, run::End, shared::later};
@@ -19,8 +19,6 @@ pub(crate) struct Watch {
     /// The store still has the job as queued.
     queued: bool,
     cancelled: bool,
-    /// Until the handler is given up: its deadline, or the end of the grace once cancelled.
-    end: Pin<Box<Sleep>>,
     /// There once something has been written.
     writes: Option<Box<Writes>>,
 }
@@ -37,11 +35,10 @@ struct Writes {
 }
 
 impl Watch {
-    pub(crate) fn new(deadline: Instant, queued: bool) -> Self {
+    pub(crate) fn new(queued: bool) -> Self {
         Self {
             queued,
             cancelled: false,
-            end: Box::pin(sleep_until(deadline)),
             writes: None,
         }
     }
@@ -57,7 +54,7 @@ impl Watch {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        job: &Registration,
+        job: &mut Registration,
         context: &JobContext,
         is_queued: bool,
     ) -> Poll<End> {
@@ -67,19 +64,17 @@ impl Watch {
             }
             if !self.cancelled && context.is_cancelled() {
                 self.cancelled = true;
-                let grace = later(job.shared().config.cancellation_grace);
-                self.end.as_mut().reset(grace);
+                job.reschedule(later(job.shared().config.cancellation_grace));
             }
             self.poll_writes(cx, job, context, is_queued);
             if self.cancelled != context.is_cancelled() {
                 continue;
             }
-            ready!(self.end.as_mut().poll(cx));
-            return Poll::Ready(if self.cancelled {
-                End::Cancelled
-            } else {
-                End::DeadlinePassed
-            });
+            return match (job.is_due(), self.cancelled) {
+                (false, _) => Poll::Pending,
+                (true, false) => Poll::Ready(End::DeadlinePassed),
+                (true, true) => Poll::Ready(End::Cancelled),
+            };
         }
     }
 

@@ -11,11 +11,11 @@ use tower_async_job::AsyncJobLayer;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn within(time: &'static str) -> Request<Body> {
+fn within(time: &str) -> Request<Body> {
     let mut request = post("/report");
     request
         .headers_mut()
-        .insert("cancel-after", HeaderValue::from_static(time));
+        .insert("cancel-after", time.parse().expect("a valid value"));
     request
 }
 
@@ -90,4 +90,23 @@ async fn grpc_timeout_is_the_deadline_of_a_grpc_job() {
     let answer = send(&service, get(accepted.location())).await;
     assert_eq!(answer.header("grpc-status"), "4");
     assert_eq!(answer.header("job-status"), "timed-out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_many_jobs_ends_at_its_own_deadline() {
+    let layer = eager(AsyncJobLayer::builder());
+    let service = wrap(&layer, slow(3600 * SECOND, "late"));
+    let mut jobs = Vec::new();
+    // The later, the nearer.
+    for seconds in (1..=600).rev() {
+        let accepted = send(&service, within(&format!("{seconds}s"))).await;
+        jobs.push((seconds, accepted.pending().location().to_owned()));
+    }
+    sleep(300 * SECOND + SECOND / 2).await;
+    for (seconds, location) in jobs {
+        let (path, _) = location.split_once('?').expect("hints");
+        let answer = send(&service, get(path)).await;
+        let state = if seconds <= 300 { "timed-out" } else { "running" };
+        assert_eq!(answer.header("job-status"), state, "{seconds} s");
+    }
 }

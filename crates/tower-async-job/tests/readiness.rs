@@ -190,7 +190,8 @@ async fn dropped_within_the_inline_wait_drops_the_call() {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_right_after_the_hand_over_makes_no_job() {
-    let store = faulty();
+    // A store at hand answers within the first poll, which leaves no such moment.
+    let store = Arc::new(FaultyStore::new(memory().build()).then(Op::Create, Fault::Late(SECOND)));
     let layer = eager(AsyncJobLayer::builder().store(store.clone()));
     let (mock, mut handle) = pair();
     let mut service = layer.layer(mock);
@@ -199,8 +200,24 @@ async fn dropped_right_after_the_hand_over_makes_no_job() {
     assert_pending!(response.poll());
     drop(response);
     let (_request, _respond) = handle.next_request().await.expect("called");
-    settle().await;
+    sleep(2 * SECOND).await;
     assert_eq!(store.jobs().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn accepted_within_the_first_poll_keeps_the_promise_whatever_becomes_of_the_answer() {
+    let store = faulty();
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let (mock, mut handle) = pair();
+    let mut service = layer.layer(mock);
+    let mut response = task::spawn(service.call(post("/report")));
+    let accepted = assert_ready!(response.poll()).expect("answered");
+    assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
+    drop((accepted, response));
+    let (_request, respond) = handle.next_request().await.expect("called");
+    respond.send_response(Response::new(Body::from("done")));
+    settle().await;
+    assert_eq!(store.jobs_in(http_polling::JobState::Done).await, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,14 +238,14 @@ async fn dropped_while_the_record_is_written_makes_no_job() {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_after_the_record_is_written_but_before_the_answer_is_read_keeps_the_promise() {
-    let store = faulty();
+    let store = Arc::new(FaultyStore::new(memory().build()).then(Op::Create, Fault::Late(SECOND)));
     let layer = eager(AsyncJobLayer::builder().store(store.clone()));
     let (mock, mut handle) = pair();
     let mut service = layer.layer(mock);
     let mut response = task::spawn(service.call(post("/report")));
     assert_pending!(response.poll());
     let (_request, respond) = handle.next_request().await.expect("called");
-    settle().await;
+    sleep(2 * SECOND).await;
     assert!(response.is_woken());
     // The answer may be on its way: from here on the job runs to its end.
     drop(response);

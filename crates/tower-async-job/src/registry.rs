@@ -1,0 +1,245 @@
+//! The jobs that this process runs: by id, by deadline and by lease.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+use tower_async_job_core::{JobId, Lease};
+
+use crate::context::JobContext;
+
+/// How many jobs are gone through under one lock and in one turn of a task.
+const SLICE: usize = 256;
+
+/// How many leases are renewed at once.
+const LEASES: usize = 1_000;
+
+/// All jobs that this process runs.
+///
+/// They are kept in ordered maps: a hash table of a million jobs holds its thread for tens of
+/// milliseconds when it grows.
+pub(crate) struct Registry {
+    jobs: Mutex<Jobs>,
+    /// The number of jobs, to be read without the lock.
+    pending: AtomicUsize,
+    /// Deadlines are kept in microseconds from here, in half of the room.
+    origin: Instant,
+    /// Notified when the first deadline has come nearer, and when there is none any more.
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Jobs {
+    contexts: BTreeMap<JobId, JobContext>,
+    deadlines: BTreeSet<(u64, JobId)>,
+    /// The leases that end unless they are renewed.
+    leases: BTreeMap<JobId, Held>,
+    /// There is a task that watches the deadlines.
+    watched: bool,
+}
+
+struct Held {
+    lease: Lease,
+    /// When the lease was last known to be held.
+    renewed: Instant,
+}
+
+/// When deadlines are to be looked at again.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NextDeadline {
+    /// More have passed.
+    Now,
+    At(Instant),
+    /// There is none, and nothing watches for any from now on.
+    Never,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            jobs: Mutex::default(),
+            pending: AtomicUsize::new(0),
+            origin: Instant::now(),
+            changed: Arc::default(),
+        }
+    }
+
+    /// How many jobs this process runs or has queued.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Adds a job. Returns whether nothing watches the deadlines yet, which is then up to the caller.
+    #[must_use]
+    pub(crate) fn insert(
+        &self,
+        lease: Lease,
+        context: JobContext,
+        deadline: Instant,
+        renews: bool,
+    ) -> bool {
+        let mut jobs = self.jobs();
+        if jobs.contexts.insert(lease.id, context).is_none() {
+            self.pending.fetch_add(1, Ordering::Relaxed);
+        }
+        if renews {
+            let renewed = Instant::now();
+            jobs.leases.insert(lease.id, Held { lease, renewed });
+        }
+        self.add_deadline(&mut jobs, lease.id, deadline);
+        !std::mem::replace(&mut jobs.watched, true)
+    }
+
+    pub(crate) fn remove(&self, id: &JobId, deadline: Instant) {
+        let mut jobs = self.jobs();
+        jobs.leases.remove(id);
+        jobs.deadlines.remove(&(self.micros(deadline), *id));
+        let context = jobs.contexts.remove(id);
+        if jobs.watched && jobs.deadlines.is_empty() {
+            // An idle node has neither task nor timer.
+            self.changed.notify_one();
+        }
+        drop(jobs);
+        if context.is_some() {
+            self.pending.fetch_sub(1, Ordering::Relaxed);
+        }
+        // The last one of a handler's may run foreign code: not to be dropped under the lock.
+        drop(context);
+    }
+
+    /// Gives a job another deadline.
+    pub(crate) fn reschedule(&self, id: JobId, old: Instant, new: Instant) {
+        let mut jobs = self.jobs();
+        jobs.deadlines.remove(&(self.micros(old), id));
+        self.add_deadline(&mut jobs, id, new);
+    }
+
+    fn add_deadline(&self, jobs: &mut Jobs, id: JobId, deadline: Instant) {
+        let deadline = (self.micros(deadline), id);
+        jobs.deadlines.insert(deadline);
+        if jobs.deadlines.first() == Some(&deadline) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Notified when the first deadline has come nearer, and when there is none any more.
+    pub(crate) fn changed(&self) -> Arc<Notify> {
+        self.changed.clone()
+    }
+
+    /// Wakes the tasks of jobs whose deadline has passed, so many at most as one turn allows.
+    pub(crate) fn wake_due(&self, now: Instant) -> NextDeadline {
+        let mut due = Vec::new();
+        let mut jobs = self.jobs();
+        // Rounded down, so that no job is woken before its deadline, and never again.
+        let passed = now.saturating_duration_since(self.origin).as_micros();
+        let next = loop {
+            match jobs.deadlines.first().copied() {
+                None => {
+                    jobs.watched = !due.is_empty();
+                    break if jobs.watched {
+                        NextDeadline::Now
+                    } else {
+                        NextDeadline::Never
+                    };
+                }
+                Some((deadline, _)) if u128::from(deadline) > passed => {
+                    break NextDeadline::At(self.origin + Duration::from_micros(deadline));
+                }
+                Some(_) if due.len() == SLICE => break NextDeadline::Now,
+                Some((_, id)) => {
+                    jobs.deadlines.pop_first();
+                    due.extend(jobs.contexts.get(&id).cloned());
+                }
+            }
+        };
+        drop(jobs);
+        due.iter().for_each(JobContext::wake);
+        next
+    }
+
+    /// Notes that the task that watched the deadlines is gone.
+    pub(crate) fn unwatched(&self) {
+        self.jobs().watched = false;
+    }
+
+    /// Some of the leases that are to be renewed: those of the ids after this one.
+    pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
+        let jobs = self.jobs();
+        let leases = jobs.leases.range(after(id)).take(LEASES);
+        leases.map(|(_, held)| held.lease).collect()
+    }
+
+    pub(crate) fn renewed(&self, id: &JobId, at: Instant) {
+        if let Some(held) = self.jobs().leases.get_mut(id) {
+            held.renewed = at;
+        }
+    }
+
+    /// Cancels those of these leases' jobs whose leases were not renewed for so long.
+    pub(crate) fn cancel_unrenewed(&self, leases: &[Lease], age: Duration) {
+        for lease in leases {
+            let unrenewed = |held: &Held| held.renewed.elapsed() >= age;
+            if self.jobs().leases.get(&lease.id).is_some_and(unrenewed) {
+                self.cancel(&lease.id);
+            }
+        }
+    }
+
+    /// Tells the handler of a job that it is cancelled, if it runs here.
+    pub(crate) fn cancel(&self, id: &JobId) {
+        // Not a temporary of an `if let`, which would hold the lock while others are woken.
+        let context = self.jobs().contexts.get(id).cloned();
+        if let Some(context) = context {
+            context.cancel();
+        }
+    }
+
+    /// Gives up some of the jobs, those of the ids after this one, so that they are handed back.
+    /// Returns the last of them; `None` if there was none.
+    pub(crate) fn abandon_after(&self, id: Option<JobId>) -> Option<JobId> {
+        let running: Vec<(JobId, JobContext)> = {
+            let jobs = self.jobs();
+            let running = jobs.contexts.range(after(id)).take(SLICE);
+            running
+                .map(|(id, context)| (*id, context.clone()))
+                .collect()
+        };
+        running.iter().for_each(|(_, context)| context.abandon());
+        running.last().map(|(id, _)| *id)
+    }
+
+    /// Rounded up, so that no deadline comes early.
+    fn micros(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.origin);
+        u64::try_from(since.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        // The task that watches the deadlines is to end.
+        self.changed.notify_one();
+    }
+}
+
+fn after(id: Option<JobId>) -> (Bound<JobId>, Bound<JobId>) {
+    (
+        id.map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Unbounded,
+    )
+}
+
+#[cfg(test)]
+mod tests;

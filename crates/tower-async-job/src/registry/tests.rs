@@ -1,0 +1,126 @@
+use std::{
+    sync::atomic::AtomicUsize,
+    task::{Context, Wake, Waker},
+};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Counts the jobs that are woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Woken {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn insert(registry: &Registry, id: u128, deadline: Instant, woken: &Arc<Woken>) -> JobId {
+    let id = JobId::from_bits(id);
+    let context = JobContext::new();
+    let waker = Waker::from(woken.clone());
+    context.register(&mut Context::from_waker(&waker));
+    let _ = registry.insert(Lease::new(id, 1), context, deadline, true);
+    id
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_are_woken_at_their_deadline_and_not_before() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let now = Instant::now();
+    insert(&registry, 1, now + SECOND, &woken);
+    insert(&registry, 2, now + 2 * SECOND, &woken);
+    assert_eq!(registry.wake_due(now), NextDeadline::At(now + SECOND));
+    let almost = now + SECOND - Duration::from_nanos(1);
+    assert_eq!(registry.wake_due(almost), NextDeadline::At(now + SECOND));
+    assert_eq!(woken.count(), 0);
+    let next = registry.wake_due(now + SECOND);
+    assert_eq!(next, NextDeadline::At(now + 2 * SECOND));
+    assert_eq!(woken.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_between_two_microseconds_is_not_early() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let deadline = Instant::now() + Duration::from_nanos(1_500);
+    insert(&registry, 1, deadline, &woken);
+    registry.wake_due(deadline);
+    assert_eq!(woken.count(), 0);
+    registry.wake_due(deadline + Duration::from_micros(1));
+    assert_eq!(woken.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mass_of_deadlines_takes_many_turns() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let now = Instant::now();
+    for id in 0..1_000 {
+        insert(&registry, id, now, &woken);
+    }
+    assert_eq!(registry.wake_due(now), NextDeadline::Now);
+    assert_eq!(woken.count(), SLICE);
+    let turns = std::iter::repeat_with(|| registry.wake_due(now));
+    assert_eq!(turns.take(4).last(), Some(NextDeadline::Never));
+    assert_eq!(woken.count(), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_are_watched_by_one_task_at_a_time() {
+    let registry = Registry::new();
+    let now = Instant::now();
+    let insert = |id| {
+        let lease = Lease::new(JobId::from_bits(id), 1);
+        registry.insert(lease, JobContext::new(), now + SECOND, false)
+    };
+    assert!(insert(1));
+    assert!(!insert(2));
+    registry.remove(&JobId::from_bits(1), now + SECOND);
+    registry.remove(&JobId::from_bits(2), now + SECOND);
+    assert_eq!(registry.wake_due(now), NextDeadline::Never);
+    assert!(insert(3), "the task has ended");
+    registry.unwatched();
+    assert!(insert(4), "the task is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_can_be_moved() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let now = Instant::now();
+    let id = insert(&registry, 1, now + 2 * SECOND, &woken);
+    registry.reschedule(id, now + 2 * SECOND, now + SECOND);
+    assert_eq!(registry.wake_due(now), NextDeadline::At(now + SECOND));
+    registry.remove(&id, now + SECOND);
+    assert_eq!(registry.wake_due(now + 2 * SECOND), NextDeadline::Never);
+    assert_eq!((woken.count(), registry.pending()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_and_jobs_are_gone_through_in_slices() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let now = Instant::now();
+    for id in 0..2_500 {
+        insert(&registry, id, now, &woken);
+    }
+    let (mut last, mut slices) = (None, Vec::new());
+    loop {
+        let leases = registry.leases_after(last);
+        let Some(lease) = leases.last() else { break };
+        last = Some(lease.id);
+        slices.push(leases.len());
+    }
+    assert_eq!(slices, [LEASES, LEASES, 500]);
+    let mut last = registry.abandon_after(None);
+    assert_eq!(woken.count(), SLICE);
+    while last.is_some() {
+        last = registry.abandon_after(last);
+    }
+    assert_eq!(woken.count(), 2_500);
+}
