@@ -71,16 +71,13 @@ connections! {
     "connection/hyper hello" => Connection::asking(hello, "GET /");
     "connection/axum hello" => Connection::asking(axum_hello, "GET /");
     "connection/axum route" => Connection::asking(axum_route, POLL);
-    "connection/ideal axum static" => Connection::asking(ideal_axum_static, POLL);
-    "connection/ideal axum made" => Connection::asking(ideal_axum_made, POLL);
-    "connection/ideal hyper hello" => Connection::asking(hello, POLL);
-    "connection/ideal hyper static" => Connection::asking(ideal_hyper_static, POLL);
-    "connection/ideal hyper made" => Connection::asking(ideal_hyper_made, POLL);
+    "connection/axum route, same answer" => Connection::asking(axum_same, POLL);
+    "connection/hyper, same answer" => Connection::asking(hyper_same, POLL);
     "connection/hand-written pending" => Connection::polling(hand_written, false);
     "connection/job pending" => Connection::polling(outside, false);
     "connection/job pending, Router::layer" => Connection::polling(within, false);
-    "connection/full hand-written pending" => Connection::polling(full_hand_written, false);
-    "connection/full hand-written submission" => Connection::asking(full_hand_written, "POST /report");
+    "connection/fair hand-written pending" => Connection::polling(fair_hand_written, false);
+    "connection/fair hand-written submission" => Connection::asking(fair_hand_written, "POST /report");
     "connection/hand-written done" => Connection::polling(hand_written, true);
     "connection/job done" => Connection::polling(outside, true);
     "connection/job done, Router::layer" => Connection::polling(within, true);
@@ -109,85 +106,12 @@ fn axum_route(_: Arc<Notify>) -> Server {
     server(Router::new().route("/work/{id}", get(hello)))
 }
 
-const IDEAL_BODY: &str = r#"{"id":"0123456789abcdef0123456789abcdef","state":"running","created":"2026-01-01T00:00:00.000Z","started":"2026-01-01T00:00:00.000Z","attempt":1,"retry_after_ms":1000}"#;
-const IDEAL_LOCATION: &str = "/work/0123456789abcdef0123456789abcdef?poll=2&due=1000";
-
-/// The pending answer, byte for byte as long, of static parts.
-fn ideal_static() -> Response<Body> {
-    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-    let mut response = Response::new(Body::from(IDEAL_BODY));
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    *headers = HeaderMap::with_capacity(9);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        HeaderName::from_static("job-status"),
-        HeaderValue::from_static("running"),
-    );
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    headers.insert(
-        HeaderName::from_static("retry-after-ms"),
-        HeaderValue::from_static("1000"),
-    );
-    headers.insert(header::LOCATION, HeaderValue::from_static(IDEAL_LOCATION));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, prefer"));
-    response
+fn axum_same(_: Arc<Notify>) -> Server {
+    server(peer::bare::router())
 }
 
-/// The same with the body and three values made at run time, by copying.
-fn ideal_made() -> Response<Body> {
-    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-    use std::hint::black_box;
-    let made = |text: &str| {
-        HeaderValue::from_maybe_shared(Bytes::copy_from_slice(black_box(text).as_bytes()))
-            .expect("valid")
-    };
-    let mut response = Response::new(Body::from(Bytes::copy_from_slice(
-        black_box(IDEAL_BODY).as_bytes(),
-    )));
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    *headers = HeaderMap::with_capacity(9);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        HeaderName::from_static("job-status"),
-        HeaderValue::from_static("running"),
-    );
-    headers.insert(header::RETRY_AFTER, made("1"));
-    headers.insert(HeaderName::from_static("retry-after-ms"), made("1000"));
-    headers.insert(header::LOCATION, made(IDEAL_LOCATION));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, prefer"));
-    response
-}
-
-fn ideal_axum_static(_: Arc<Notify>) -> Server {
-    let answer = |Path(_): Path<String>| ready(ideal_static().map(axum::body::Body::new));
-    server(Router::new().route("/work/{id}", get(answer)))
-}
-
-fn ideal_axum_made(_: Arc<Notify>) -> Server {
-    let answer = |Path(_): Path<String>| ready(ideal_made().map(axum::body::Body::new));
-    server(Router::new().route("/work/{id}", get(answer)))
-}
-
-fn ideal_hyper_static(_: Arc<Notify>) -> Server {
-    server(service_fn(|_: Request<Incoming>| {
-        ready(Ok::<_, Infallible>(ideal_static()))
-    }))
-}
-
-fn ideal_hyper_made(_: Arc<Notify>) -> Server {
-    server(service_fn(|_: Request<Incoming>| {
-        ready(Ok::<_, Infallible>(ideal_made()))
-    }))
+fn hyper_same(_: Arc<Notify>) -> Server {
+    server(service_fn(peer::bare::answer::<Incoming>))
 }
 
 fn axum_post(gate: Arc<Notify>) -> Server {
@@ -195,11 +119,11 @@ fn axum_post(gate: Arc<Notify>) -> Server {
 }
 
 fn hand_written(gate: Arc<Notify>) -> Server {
-    server(peer::router(gate))
+    server(peer::plain::router(gate))
 }
 
-fn full_hand_written(gate: Arc<Notify>) -> Server {
-    server(peer::full::router(gate))
+fn fair_hand_written(gate: Arc<Notify>) -> Server {
+    server(peer::fair::router(gate))
 }
 
 fn routes(gate: Arc<Notify>) -> Router {

@@ -33,7 +33,7 @@ pub fn held() -> Vec<Held> {
         held("parked job", parked_jobs),
         held("parked job, no context", parked_jobs_without_context),
         held("parked, hand-written", parked_by_hand),
-        held("parked, full hand-written", parked_by_hand_in_full),
+        held("parked, fair hand-written", parked_by_hand_fairly),
         held("stored result", stored_results),
         held("stored result, hand-written", stored_by_hand),
     ]
@@ -78,22 +78,22 @@ fn park(runtime: &Runtime, builder: tower_async_job::Builder) -> Box<dyn Any> {
 /// A task and a map entry each.
 fn parked_by_hand(runtime: &Runtime) -> Box<dyn Any> {
     let gate = Arc::new(Notify::new());
-    let jobs = peer::Jobs::default();
+    let jobs = peer::plain::Jobs::default();
     runtime.block_on(async {
         for _ in 0..JOBS {
-            peer::spawn(&jobs, rand::random(), gate.clone());
+            peer::plain::spawn(&jobs, rand::random(), gate.clone());
             yield_now().await;
         }
     });
     Box::new((jobs, gate))
 }
 
-fn parked_by_hand_in_full(runtime: &Runtime) -> Box<dyn Any> {
+fn parked_by_hand_fairly(runtime: &Runtime) -> Box<dyn Any> {
     let gate = Arc::new(Notify::new());
-    let jobs = peer::full::Jobs::default();
+    let jobs = peer::fair::Jobs::default();
     runtime.block_on(async {
         for _ in 0..JOBS {
-            peer::full::spawn(&jobs, rand::random(), gate.clone());
+            peer::fair::spawn(&jobs, rand::random(), gate.clone());
             yield_now().await;
         }
     });

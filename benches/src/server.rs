@@ -34,12 +34,12 @@ pub fn entries() -> Vec<Entry> {
         "server/matched out/8" => Inline::new(layered(matched_out()), Headers::Eight);
         "server/inline, no context/8" => Inline::new(layered(without_context()), Headers::Eight);
         "server/inline/8" => Inline::new(layered(AsyncJobLayer::new()), Headers::Eight);
-        "server/hand-written submission" => Submissions::new(peer::router);
+        "server/hand-written submission" => Submissions::new(peer::plain::router);
         "server/job submission" => Submissions::new(deferring);
         "server/axum route" => Polls::new(axum_route, None);
-        "server/hand-written pending" => Polls::new(peer::router, Some(false));
+        "server/hand-written pending" => Polls::new(peer::plain::router, Some(false));
         "server/job pending" => Polls::new(deferring, Some(false));
-        "server/hand-written done" => Polls::new(peer::router, Some(true));
+        "server/hand-written done" => Polls::new(peer::plain::router, Some(true));
         "server/job done" => Polls::new(deferring, Some(true));
     }
 }

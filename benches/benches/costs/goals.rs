@@ -1,304 +1,314 @@
-//! Which measurements make up which goal, and what they are held against.
+//! Which measurements make up which goal, and which peers they are held against.
 
-use benches::{Headers, connection};
+use benches::connection;
 
 use crate::{
     Costs,
-    table::{Row, number},
+    table::{Limit, Row, number},
 };
+
+/// What the two layers are measured beside.
+const AXUM_ROUTE: &str = "connection/axum route";
+const AXUM_POST: &str = "connection/axum POST";
 
 impl Costs {
     fn instructions(&self, case: &str) -> Option<f64> {
         self.instructions.as_ref().map(|counts| counts[case])
     }
 
-    fn extra_instructions(&self, case: &str, bare: &str) -> Option<f64> {
-        Some(self.instructions(case)? - self.instructions(bare)?)
-    }
-
-    fn extra_allocations(&self, case: &str, bare: &str) -> f64 {
-        self.allocations[case] - self.allocations[bare]
-    }
-
-    /// What a case costs beyond its bare service, and what its peers do.
-    fn overhead(
-        &self,
-        goal: &'static str,
-        name: &'static str,
-        (case, bare): (&str, &str),
-        (instructions, allocations): (Option<f64>, Option<f64>),
-        peers: &[(&str, &str)],
-    ) -> [Row; 2] {
-        let of_peers = |value: &dyn Fn(&str) -> Option<f64>| {
-            peers
-                .iter()
-                .map(|(peer, case)| {
-                    let value = value(case).map_or("–".to_owned(), number);
-                    format!("{peer} {value}")
-                })
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        [
-            Row {
-                goal,
-                case: name,
-                unit: "instructions",
-                measured: self.extra_instructions(case, bare),
-                limit: instructions,
-                peer: of_peers(&|case| self.extra_instructions(case, bare)),
-            },
-            Row {
-                goal,
-                case: name,
-                unit: "allocations",
-                measured: Some(self.extra_allocations(case, bare)),
-                limit: allocations,
-                peer: of_peers(&|case| Some(self.extra_allocations(case, bare))),
-            },
-        ]
-    }
-
-    /// A whole request to a server, held against one to another.
-    fn request(
-        &self,
-        goal: &'static str,
-        name: &'static str,
-        case: &str,
-        (peer, factor): (&str, Option<f64>),
-    ) -> Row {
-        let of_peer = self.instructions(peer);
+    /// A whole request, held against one of a peer.
+    fn request(&self, goal: &'static str, name: &str, case: &str, peer: &str, limit: Limit) -> Row {
         Row {
             goal,
-            case: name,
+            case: name.to_owned(),
             unit: "instructions",
             measured: self.instructions(case),
-            limit: of_peer
-                .zip(factor)
-                .map(|(of_peer, factor)| of_peer * factor),
-            peer: format!(
-                "{} {}, {} to {} allocations",
-                peer.trim_start_matches("connection/"),
-                of_peer.map_or("–".to_owned(), number),
-                number(self.allocations[case]),
-                number(self.allocations[peer]),
-            ),
+            peer: Some((short(peer), self.instructions(peer))),
+            limit,
         }
     }
+
+    /// How many instructions a layer takes beyond its bare service.
+    fn extra(&self, goal: &'static str, name: &str, case: &str, bare: &str, limit: Limit) -> Row {
+        let own = self.instructions(case).zip(self.instructions(bare));
+        Row {
+            goal,
+            case: name.to_owned(),
+            unit: "more instructions",
+            measured: own.map(|(own, bare)| own - bare),
+            peer: Some((short(bare), self.instructions(bare))),
+            limit,
+        }
+    }
+
+    /// How many allocations a layer takes beyond its bare service.
+    fn allocations(
+        &self,
+        goal: &'static str,
+        name: &str,
+        (case, bare): (&str, &str),
+        most: f64,
+    ) -> Row {
+        Row {
+            goal,
+            case: name.to_owned(),
+            unit: "more allocations",
+            measured: Some(self.allocations[case] - self.allocations[bare]),
+            peer: Some((short(bare), Some(self.allocations[bare]))),
+            limit: Limit::Most(most),
+        }
+    }
+
+    /// What is held, in bytes.
+    fn held(
+        &self,
+        goal: &'static str,
+        name: &str,
+        (own, peer): (&str, &str),
+        limits: &[Limit],
+    ) -> Vec<Row> {
+        let (held, of_peer) = (self.held[own], self.held[peer]);
+        let row = |unit, measured, of_peer, limit| Row {
+            goal,
+            case: name.to_owned(),
+            unit,
+            measured: Some(measured),
+            peer: Some((peer.to_owned(), Some(of_peer))),
+            limit,
+        };
+        let resident =
+            |limit: &Limit| row("bytes resident", held.resident, of_peer.resident, *limit);
+        let mut rows: Vec<Row> = limits.iter().map(resident).collect();
+        rows.push(row(
+            "bytes requested",
+            held.requested,
+            of_peer.requested,
+            Limit::None,
+        ));
+        rows
+    }
+}
+
+/// The case without the part that all have in common.
+fn short(case: &str) -> String {
+    case.trim_start_matches("connection/").to_owned()
 }
 
 /// All goals, in order.
 pub(crate) fn rows(costs: &Costs) -> Vec<Row> {
-    let mut rows = Vec::new();
-    client(costs, &mut rows);
-    server(costs, &mut rows);
-    requests(costs, &mut rows);
-    held(costs, &mut rows);
-    rows
+    [
+        polls(costs),
+        submissions(costs),
+        inline(costs),
+        client(costs),
+        held(costs),
+    ]
+    .concat()
 }
 
-fn client(costs: &Costs, rows: &mut Vec<Row>) {
-    rows.extend(costs.overhead(
-        "1",
-        "`PollLayer`, nothing to follow, no header",
-        ("client/poll/0", "client/bare/0"),
-        (Some(500.0), Some(0.0)),
-        &[
-            ("Timeout", "client/timeout/0"),
-            ("Retry", "client/retry/0"),
-            ("FollowRedirect", "client/redirect/0"),
-        ],
-    ));
-    rows.extend(costs.overhead(
-        "1",
-        "… with a path-only URI",
-        ("client/poll path/0", "client/bare path/0"),
-        (Some(500.0), Some(0.0)),
-        &[],
-    ));
-    rows.extend(costs.overhead(
-        "1",
-        "… eight headers made at run time, five of them kept",
-        ("client/poll/8", "client/bare/8"),
-        (Some(1_000.0), Some(Headers::KEPT_OF_EIGHT as f64)),
-        &[
-            ("Timeout", "client/timeout/8"),
-            ("Retry", "client/retry/8"),
-            ("FollowRedirect", "client/redirect/8"),
-        ],
-    ));
-    rows.extend(costs.overhead(
-        "1",
-        "… eight static headers, five of them kept",
-        ("client/poll/8 static", "client/bare/8 static"),
-        (Some(1_000.0), Some(0.0)),
-        &[
-            ("Timeout", "client/timeout/8 static"),
-            ("Retry", "client/retry/8 static"),
-            ("FollowRedirect", "client/redirect/8 static"),
-        ],
-    ));
-    rows.extend(costs.overhead(
-        "2",
-        "one followed hop, two headers, over one call",
-        ("client/poll hop/2", "client/bare/2"),
-        (Some(9_000.0), Some(8.0)),
-        &[("FollowRedirect", "client/redirect hop/2")],
-    ));
-    rows.extend(costs.overhead(
-        "2",
-        "… over the two calls without anything between",
-        ("client/poll hop/2", "client/two calls/2"),
-        (None, None),
-        &[("FollowRedirect", "client/redirect hop/2")],
-    ));
+fn polls(costs: &Costs) -> Vec<Row> {
+    let same = "connection/axum route, same answer";
+    let fair = "connection/fair hand-written pending";
+    let row = |name, case, peer, limit| costs.request("1", name, case, peer, limit);
+    vec![
+        row(
+            "a pending poll",
+            "connection/job pending",
+            same,
+            Limit::Ratio(0.80),
+        ),
+        row("…", "connection/job pending", fair, Limit::None),
+        row(
+            "…",
+            "connection/job pending",
+            "connection/hyper, same answer",
+            Limit::None,
+        ),
+        row(
+            "… by `Router::layer`",
+            "connection/job pending, Router::layer",
+            same,
+            Limit::None,
+        ),
+        row(
+            "a poll of a result of 1 KiB",
+            "connection/job done",
+            AXUM_ROUTE,
+            Limit::Ratio(0.85),
+        ),
+        row(
+            "…",
+            "connection/job done",
+            "connection/hand-written done",
+            Limit::None,
+        ),
+        row(
+            "… by `Router::layer`",
+            "connection/job done, Router::layer",
+            AXUM_ROUTE,
+            Limit::None,
+        ),
+    ]
 }
 
-fn server(costs: &Costs, rows: &mut Vec<Row>) {
-    for (name, case, bare, instructions, allocations) in [
-        (
-            "`AsyncJobLayer` matched out, no header",
+fn submissions(costs: &Costs) -> Vec<Row> {
+    let fair = "connection/fair hand-written submission";
+    let row = |name, case, peer, limit| costs.request("2", name, case, peer, limit);
+    vec![
+        row(
+            "a submission",
+            "connection/job submission",
+            fair,
+            Limit::Ratio(0.85),
+        ),
+        row("…", "connection/job submission", AXUM_POST, Limit::None),
+        row(
+            "… by `Router::layer`",
+            "connection/job submission, Router::layer",
+            fair,
+            Limit::None,
+        ),
+    ]
+}
+
+fn inline(costs: &Costs) -> Vec<Row> {
+    let extra = |name, case, bare, limit| costs.extra("3", name, case, bare, limit);
+    let most = Limit::Most(330.0);
+    let without = ("server/inline, no context/0", "server/bare/0");
+    vec![
+        costs.request(
+            "3",
+            "a fast POST",
+            "connection/inline POST",
+            AXUM_POST,
+            Limit::Ratio(1.15),
+        ),
+        costs.request(
+            "3",
+            "… by `Router::layer`",
+            "connection/inline POST, Router::layer",
+            AXUM_POST,
+            Limit::None,
+        ),
+        extra(
+            "matched out, no header",
             "server/matched out/0",
             "server/bare/0",
-            Some(150.0),
-            Some(0.0),
+            most,
         ),
-        (
+        extra(
             "… eight headers",
             "server/matched out/8",
             "server/bare/8",
-            Some(150.0),
-            Some(0.0),
+            most,
         ),
-        (
-            "handler ready at once, no context, no header",
-            "server/inline, no context/0",
-            "server/bare/0",
-            Some(300.0),
-            Some(1.0),
+        extra(
+            "ready at once, without context",
+            without.0,
+            without.1,
+            Limit::None,
         ),
-        (
-            "… eight headers",
-            "server/inline, no context/8",
-            "server/bare/8",
-            None,
-            None,
-        ),
-        (
-            "handler ready at once, defaults, no header",
-            "server/inline/0",
-            "server/bare/0",
-            None,
-            None,
-        ),
-        (
-            "… eight headers",
+        costs.allocations("3", "…", without, 1.0),
+        extra(
+            "ready at once, eight headers",
             "server/inline/8",
             "server/bare/8",
-            Some(2_200.0),
-            Some(5.0),
+            Limit::None,
         ),
-    ] {
-        rows.extend(costs.overhead("3", name, (case, bare), (instructions, allocations), &[]));
-    }
+    ]
 }
 
-fn requests(costs: &Costs, rows: &mut Vec<Row>) {
-    let route = ("connection/axum route", Some(1.0));
-    let submission = ("connection/hand-written submission", Some(1.2));
-    for (name, case, peer) in [
-        ("a poll, pending", "connection/job pending", route),
-        ("a poll, done, 1 KiB", "connection/job done", route),
-        (
-            "a submission, no wait",
-            "connection/job submission",
-            submission,
+fn client(costs: &Costs) -> Vec<Row> {
+    let extra = |name, case, bare, limit| costs.extra("4", name, case, bare, limit);
+    let hop = |case: &str| {
+        costs
+            .instructions(case)
+            .zip(costs.instructions("client/bare/2"))
+    };
+    let hop = |case: &str| hop(case).map(|(hop, bare)| hop - bare);
+    vec![
+        extra(
+            "pass-through, no header",
+            "client/poll/0",
+            "client/bare/0",
+            Limit::Most(500.0),
         ),
-        (
-            "a poll, pending, by `Router::layer`",
-            "connection/job pending, Router::layer",
-            route,
+        costs.allocations("4", "…", ("client/poll/0", "client/bare/0"), 0.0),
+        extra(
+            "… path-only URI",
+            "client/poll path/0",
+            "client/bare path/0",
+            Limit::Most(500.0),
         ),
-        (
-            "a poll, done, 1 KiB, by `Router::layer`",
-            "connection/job done, Router::layer",
-            route,
+        extra(
+            "… eight headers, five kept",
+            "client/poll/8",
+            "client/bare/8",
+            Limit::Most(1_050.0),
         ),
-        (
-            "a submission, no wait, by `Router::layer`",
-            "connection/job submission, Router::layer",
-            submission,
+        costs.allocations("4", "…", ("client/poll/8", "client/bare/8"), 0.0),
+        extra(
+            "tower's Timeout, eight headers",
+            "client/timeout/8",
+            "client/bare/8",
+            Limit::None,
         ),
-        (
-            "hand-written poll, pending",
-            "connection/hand-written pending",
-            ("connection/axum route", None),
+        extra(
+            "tower's Retry, eight headers",
+            "client/retry/8",
+            "client/bare/8",
+            Limit::None,
         ),
-        (
-            "hand-written poll, done, 1 KiB",
-            "connection/hand-written done",
-            ("connection/axum route", None),
+        extra(
+            "tower-http's FollowRedirect, eight headers",
+            "client/redirect/8",
+            "client/bare/8",
+            Limit::None,
         ),
-        (
-            "a fast POST, defaults",
-            "connection/inline POST",
-            ("connection/axum POST", None),
-        ),
-    ] {
-        rows.push(costs.request("4", name, case, peer));
-    }
+        Row {
+            goal: "4",
+            case: "one hop, two headers".to_owned(),
+            unit: "more instructions",
+            measured: hop("client/poll hop/2"),
+            peer: Some((
+                "tower-http's FollowRedirect".to_owned(),
+                hop("client/redirect hop/2"),
+            )),
+            limit: Limit::Ratio(0.60),
+        },
+        costs.allocations("4", "…", ("client/poll hop/2", "client/bare/2"), 8.0),
+    ]
 }
 
-fn held(costs: &Costs, rows: &mut Vec<Row>) {
-    for (case, name, peer, limit) in [
-        (
-            "a parked job",
-            "parked job",
-            "parked, hand-written",
-            Some(640.0),
-        ),
-        (
-            "… without context",
-            "parked job, no context",
-            "parked, hand-written",
-            None,
-        ),
-        (
+fn held(costs: &Costs) -> Vec<Row> {
+    let fair = "parked, fair hand-written";
+    let parked = [Limit::Ratio(0.85), Limit::Most(760.0)];
+    let stored = ("stored result", "stored result, hand-written");
+    [
+        costs.held("5", "a parked job", ("parked job", fair), &parked),
+        costs.held(
+            "5",
             "a stored result of 1 KiB",
-            "stored result",
-            "stored result, hand-written",
-            Some(1.4 * 1024.0),
+            stored,
+            &[Limit::Ratio(0.70)],
         ),
-    ] {
-        let (own, peer) = (costs.held[name], costs.held[peer]);
-        for (unit, measured, peer, limit) in [
-            ("bytes resident (glibc)", own.resident, peer.resident, limit),
-            ("bytes requested", own.requested, peer.requested, None),
-        ] {
-            rows.push(Row {
-                goal: "5",
-                case,
-                unit,
-                measured: Some(measured),
-                limit,
-                peer: format!("hand-written {}", number(peer)),
-            });
-        }
-    }
+    ]
+    .concat()
 }
 
-/// What goes over the connections of goal 4, for the share of the kernel that is not counted.
+/// What goes over the connections, for the share of the kernel that is not counted.
 pub(crate) fn traffic() -> String {
     let mut text =
         String::from("| case | reads | writes | bytes written |\n|---|---:|---:|---:|\n");
     const REQUESTS: u64 = 100;
     for case in [
         "axum route",
-        "hand-written pending",
+        "axum route, same answer",
+        "fair hand-written pending",
         "job pending",
         "hand-written done",
         "job done",
-        "hand-written submission",
+        "fair hand-written submission",
         "job submission",
     ] {
         let tally = connection::tally(&format!("connection/{case}"), REQUESTS);

@@ -5,10 +5,14 @@
 //! operating system says of a process that does nothing else; times are told as ratios only, of two
 //! cases that take turns. Valgrind is the only thing to install, and without it only the instructions
 //! are missing.
+//!
+//! With `-- --check`, the counts alone are compared with the record in `costs.json`, and anything that
+//! got worse is an error. With `-- --record`, they become that record.
 
 mod callgrind;
 mod goals;
 mod ratio;
+mod record;
 mod table;
 
 use std::{
@@ -16,11 +20,13 @@ use std::{
     collections::BTreeMap,
     hint::black_box,
     path::Path,
-    process::{Command, exit},
+    process::{Command, ExitCode},
 };
 
 use benches::{entries, memory};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use self::record::{Comparison, Record, Toolchain};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -45,10 +51,11 @@ struct Held {
     resident: f64,
 }
 
-fn main() {
+fn main() -> ExitCode {
+    let asked = |option: &str| std::env::args().any(|argument| argument == option);
     // `cargo test --benches` runs this too, without that argument.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
+    if !asked("--bench") {
+        return ExitCode::SUCCESS;
     }
     let instructions = match callgrind::count(UNDER_MEASUREMENT, ITERATIONS, &profiles()) {
         Ok(instructions) => Some(instructions),
@@ -60,21 +67,68 @@ fn main() {
         }
         Err(callgrind::Error::Failed(reason)) => {
             eprintln!("callgrind failed: {reason}");
-            exit(1);
+            return ExitCode::FAILURE;
         }
     };
+    let check = asked("--check");
     let costs = Costs {
         instructions,
         allocations: count_allocations(),
-        held: measure_held(),
+        held: if check {
+            BTreeMap::new()
+        } else {
+            measure_held()
+        },
     };
+    let record = Record::of(&costs);
+    if check {
+        return compare(record);
+    }
+    if asked("--record")
+        && let Some(record) = record
+        && let Err(error) = record.write()
+    {
+        eprintln!("the record could not be written: {error}");
+        return ExitCode::FAILURE;
+    }
     print!("{}", table::markdown(&goals::rows(&costs)));
+    println!();
+    print!("{}", Toolchain::markdown());
     println!();
     print!("{}", goals::traffic());
     println!();
     print!("{}", ratio::markdown(UNDER_MEASUREMENT));
     println!();
     print!("{}", goals::everything(&costs));
+    ExitCode::SUCCESS
+}
+
+/// Compares a run with the record in the repository.
+fn compare(run: Option<Record>) -> ExitCode {
+    const RECORD_ANEW: &str = "record it by `cargo bench -p benches --bench costs -- --record`";
+    let Some(run) = run else {
+        return ExitCode::FAILURE;
+    };
+    let recorded = match Record::read() {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match recorded.compare(&run) {
+        Comparison::AsRecorded => println!("no case costs more than recorded"),
+        Comparison::OtherToolchain(which) => {
+            println!("nothing was compared, {which}: {RECORD_ANEW}")
+        }
+        Comparison::Worse(cases) => {
+            eprintln!("worse than recorded in benches/costs.json:");
+            cases.iter().for_each(|case| eprintln!("  {case}"));
+            eprintln!("if that is meant to be, {RECORD_ANEW}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// Where the profiles are left, one per case, for `callgrind_annotate`.

@@ -12,13 +12,19 @@ const RACES: [(&str, &str); 14] = [
     ("client/poll hop/2", "client/redirect hop/2"),
     ("server/inline/8", "server/bare/8"),
     ("connection/inline POST", "connection/axum POST"),
-    ("connection/job pending", "connection/axum route"),
-    ("connection/job pending", "connection/hand-written pending"),
+    (
+        "connection/job pending",
+        "connection/axum route, same answer",
+    ),
+    (
+        "connection/job pending",
+        "connection/fair hand-written pending",
+    ),
     ("connection/job done", "connection/axum route"),
     ("connection/job done", "connection/hand-written done"),
     (
         "connection/job submission",
-        "connection/hand-written submission",
+        "connection/fair hand-written submission",
     ),
 ];
 

@@ -1,51 +1,72 @@
 //! A table in Markdown.
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) goal: &'static str,
-    pub(crate) case: &'static str,
+    pub(crate) case: String,
     pub(crate) unit: &'static str,
     /// `None` where it could not be measured.
     pub(crate) measured: Option<f64>,
-    /// At most so much; `None` where it is told for comparison only.
-    pub(crate) limit: Option<f64>,
-    pub(crate) peer: String,
+    /// What it is held against, in the same unit.
+    pub(crate) peer: Option<(String, Option<f64>)>,
+    pub(crate) limit: Limit,
+}
+
+/// How much a measurement may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    /// It is told for comparison only.
+    None,
+    /// So much.
+    Most(f64),
+    /// So many times what the peer takes.
+    Ratio(f64),
 }
 
 impl Row {
-    fn kept(&self) -> String {
-        let (Some(measured), Some(limit)) = (self.measured, self.limit) else {
-            return String::new();
+    /// The measurement to that of the peer.
+    fn ratio(&self) -> Option<f64> {
+        let (_, peer) = self.peer.as_ref()?;
+        let ratio = self.measured? / (*peer)?;
+        ratio.is_finite().then_some(ratio)
+    }
+
+    fn limit(&self) -> (String, String) {
+        let (measured, limit, text) = match self.limit {
+            Limit::None => return Default::default(),
+            Limit::Most(most) => (self.measured, most, format!("≤ {}", number(most))),
+            Limit::Ratio(most) => (self.ratio(), most, format!("≤ {most:.2} ×")),
         };
-        let over = measured - limit;
-        // Half a step of what is shown does not count.
-        if over <= 0.005 {
-            return "yes".to_owned();
-        }
-        if limit == 0.0 {
-            return format!("no, {} over", number(over));
-        }
-        format!("no, {} over ({:.0} %)", number(over), 100.0 * over / limit)
+        let kept = match measured {
+            None => String::new(),
+            // Half a step of what is shown does not count.
+            Some(measured) if measured <= limit + 0.005 => "yes".to_owned(),
+            Some(measured) if limit == 0.0 => format!("no, {} over", number(measured)),
+            Some(measured) => format!("no, {:.0} % over", 100.0 * (measured / limit - 1.0)),
+        };
+        (text, kept)
     }
 }
 
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| goal | case | measured | goal | kept | peer |\n|---|---|---:|---:|---|---|\n",
+        "| goal | case | measured | peer | ratio | limit | kept |\n|---|---|---:|---|---:|---:|---|\n",
     );
     for row in rows {
         let measured = row.measured.map_or("–".to_owned(), number);
-        let limit = row
-            .limit
-            .map_or(String::new(), |limit| format!("≤ {}", number(limit)));
+        let peer = match &row.peer {
+            Some((name, Some(of_peer))) => format!("{name} {}", number(*of_peer)),
+            Some((name, None)) => name.clone(),
+            None => String::new(),
+        };
+        let ratio = row
+            .ratio()
+            .map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        let (limit, kept) = row.limit();
         text.push_str(&format!(
-            "| {} | {} | {measured} {} | {limit} | {} | {} |\n",
-            row.goal,
-            row.case,
-            row.unit,
-            row.kept(),
-            row.peer,
+            "| {} | {} | {measured} {} | {peer} | {ratio} | {limit} | {kept} |\n",
+            row.goal, row.case, row.unit,
         ));
     }
     text

@@ -16,7 +16,6 @@ fn main() {
             let iterations = iterations.parse().expect("a number of iterations");
             counted_region(&mut *case, iterations);
         }
-        ["tally", name] => println!("{:#?}", benches::connection::tally(name, 1)),
         ["hold", name] => {
             let held = memory::held().into_iter().find(|held| held.name == name);
             let held = held.expect("the name of something to hold");

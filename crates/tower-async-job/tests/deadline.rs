@@ -106,7 +106,11 @@ async fn each_of_many_jobs_ends_at_its_own_deadline() {
     for (seconds, location) in jobs {
         let (path, _) = location.split_once('?').expect("hints");
         let answer = send(&service, get(path)).await;
-        let state = if seconds <= 300 { "timed-out" } else { "running" };
+        let state = if seconds <= 300 {
+            "timed-out"
+        } else {
+            "running"
+        };
         assert_eq!(answer.header("job-status"), state, "{seconds} s");
     }
 }

@@ -1,0 +1,184 @@
+//! The record in the repository of what was measured, and the comparison of a run with it.
+//!
+//! Allocations are compared as they are, instructions as ratios to what a peer takes in the same run.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Costs;
+
+/// Cases of the layers, with the peer that each is held against.
+const COMPARED: [(&str, &str); 15] = [
+    ("client/poll path/0", "client/bare path/0"),
+    ("client/poll/0", "client/bare/0"),
+    ("client/poll/8", "client/bare/8"),
+    ("client/poll hop/2", "client/redirect hop/2"),
+    ("server/matched out/0", "server/bare/0"),
+    ("server/matched out/8", "server/bare/8"),
+    ("server/inline, no context/0", "server/bare/0"),
+    ("server/inline/8", "server/bare/8"),
+    ("connection/inline POST", "connection/axum POST"),
+    (
+        "connection/inline POST, Router::layer",
+        "connection/axum POST",
+    ),
+    (
+        "connection/job pending",
+        "connection/axum route, same answer",
+    ),
+    (
+        "connection/job pending, Router::layer",
+        "connection/axum route, same answer",
+    ),
+    ("connection/job done", "connection/axum route"),
+    (
+        "connection/job submission",
+        "connection/fair hand-written submission",
+    ),
+    (
+        "connection/job submission, Router::layer",
+        "connection/fair hand-written submission",
+    ),
+];
+
+/// By how much a ratio may be above the recorded one. It repeats within 1 %.
+const RATIO_TOLERANCE: f64 = 0.03;
+
+/// By how much a count of allocations may be above the recorded one: hash tables grow now and then.
+const ALLOCATION_TOLERANCE: f64 = 0.05;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    toolchain: Toolchain,
+    /// Instructions of each case to those of its peer.
+    ratios: BTreeMap<String, f64>,
+    allocations: BTreeMap<String, f64>,
+}
+
+/// What the counts depend on.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Toolchain {
+    rustc: String,
+    libc: String,
+    valgrind: String,
+}
+
+/// What a comparison comes to.
+pub(crate) enum Comparison {
+    AsRecorded,
+    /// Another toolchain counts otherwise: it needs a record of its own.
+    OtherToolchain(String),
+    /// What is worse than it was.
+    Worse(Vec<String>),
+}
+
+impl Record {
+    /// The record of a run; `None` if instructions were not counted.
+    pub(crate) fn of(costs: &Costs) -> Option<Self> {
+        let counts = costs.instructions.as_ref()?;
+        let ratio =
+            |(case, peer): (&str, &str)| (case.to_owned(), rounded(counts[case] / counts[peer]));
+        let allocations =
+            COMPARED.map(|(case, _)| (case.to_owned(), rounded(costs.allocations[case])));
+        Some(Self {
+            toolchain: Toolchain::here(),
+            ratios: COMPARED.map(ratio).into(),
+            allocations: allocations.into(),
+        })
+    }
+
+    /// The record in the repository.
+    pub(crate) fn read() -> Result<Self, String> {
+        let text =
+            fs::read_to_string(path()).map_err(|error| format!("{}: {error}", path().display()))?;
+        serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path().display()))
+    }
+
+    /// Puts this record into the repository.
+    pub(crate) fn write(&self) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self).expect("a record has a JSON form");
+        fs::write(path(), text + "\n")
+    }
+
+    /// Compares a run with this record.
+    pub(crate) fn compare(&self, run: &Self) -> Comparison {
+        if self.toolchain != run.toolchain {
+            let (recorded, here) = (self.toolchain.text(), run.toolchain.text());
+            return Comparison::OtherToolchain(format!("recorded with {recorded}; here is {here}"));
+        }
+        let ratios = worse(
+            "instructions to the peer's",
+            &self.ratios,
+            &run.ratios,
+            |recorded| recorded * (1.0 + RATIO_TOLERANCE),
+        );
+        let allocations = worse(
+            "allocations",
+            &self.allocations,
+            &run.allocations,
+            |recorded| recorded + ALLOCATION_TOLERANCE,
+        );
+        match [ratios, allocations].concat() {
+            worse if worse.is_empty() => Comparison::AsRecorded,
+            worse => Comparison::Worse(worse),
+        }
+    }
+}
+
+/// Which cases are above what they may be, or are not recorded.
+fn worse(
+    what: &str,
+    recorded: &BTreeMap<String, f64>,
+    run: &BTreeMap<String, f64>,
+    most: impl Fn(f64) -> f64,
+) -> Vec<String> {
+    let verdict = |(case, measured): (&String, &f64)| match recorded.get(case) {
+        Some(recorded) if *measured <= most(*recorded) => None,
+        Some(recorded) => Some(format!("{case}: {measured} {what}, {recorded} before")),
+        None => Some(format!("{case}: {what} are not recorded")),
+    };
+    run.iter().filter_map(verdict).collect()
+}
+
+impl Toolchain {
+    fn here() -> Self {
+        Self {
+            rustc: said("rustc", "--version"),
+            libc: said("ldd", "--version"),
+            valgrind: said("valgrind", "--version"),
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let Self {
+            rustc,
+            libc,
+            valgrind,
+        } = self;
+        format!("{rustc}, {libc}, {valgrind}")
+    }
+
+    /// As a line of Markdown.
+    pub(crate) fn markdown() -> String {
+        format!("Counted with {}.\n", Self::here().text())
+    }
+}
+
+/// The first line that a program says of its version.
+fn said(program: &str, option: &str) -> String {
+    let output = Command::new(program).arg(option).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let first = text
+        .ok()
+        .and_then(|text| text.lines().next().map(str::to_owned));
+    first.unwrap_or_else(|| format!("unknown {program}"))
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}
+
+fn path() -> PathBuf {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/costs.json").into()
+}
