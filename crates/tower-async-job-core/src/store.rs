@@ -49,6 +49,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///   it, and every later call on any node sees it.
 /// - **Unknown outcomes.** After [`is_unavailable`](StoreError::is_unavailable), the change may
 ///   have been made. Every method says what repeating it does.
+/// - **Short turns.** No poll of a future holds its thread for long, however many jobs there are:
+///   long work is divided, and other tasks have a turn between its parts.
 /// - **Cancel safety.** Nothing happens until a future is polled. A future dropped half way leaves
 ///   the change made as a whole or not at all; nothing is locked and no waiter remains. What
 ///   became of it is found by repeating the call, as after an error.
@@ -189,8 +191,14 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         detail: Detail,
     ) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>>;
 
-    /// What [`read`](Self::read) gives, at once, where the store has it at hand; `None` if it is to
-    /// be waited for. A poll is then answered without anything boxed.
+    /// Reads a job at once, if the store can do that without waiting: the poll of a job is then
+    /// answered without a future. `None` if it cannot, which says nothing about the job, and the
+    /// caller goes on to [`read`](Self::read).
+    ///
+    /// Anything else is what `read` would give at this moment, errors included. It does no I/O and
+    /// waits for no other task; a short lock is allowed. A store that can answer at once at times
+    /// only, as from a cache, has to know that what it has is the latest. By default it is always
+    /// `None`.
     fn read_now(
         &self,
         id: &JobId,
@@ -234,7 +242,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// Atomic for each job by itself: nobody else gets the same one. A job that has begun all its
     /// runs ends as failed, and one beyond its deadline as timed-out, instead of being returned.
-    /// One that cannot be read is left out.
+    /// One that cannot be read is left out. It may return fewer than `limit` though there are
+    /// more.
     fn claim(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>>;
 
     /// Does what is due: jobs whose lease has run out are queued again or end as lost, results
@@ -242,14 +251,16 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// Returns after how long it wants to be called again; `None` if there is no job at all, and
     /// the next create is time enough, so that an idle node needs no timer. Zero means that it
-    /// stopped half way so as not to hold others up. It may run on any number of nodes at once.
+    /// stopped half way, so that the caller can attend to other duties. It may run on any number of
+    /// nodes at once.
     fn sweep(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>>;
 
-    /// The job with this handle, for operators; `None` if there is none. May look at every job.
+    /// The job with this handle, for operators; `None` if there is none.
     fn find(&self, handle: JobHandle) -> BoxFuture<'_, Result<Option<JobId>, StoreError>>;
 
     /// One page of the jobs, newest first, for operators. May look at every job, and is no
-    /// snapshot: a job that changes meanwhile may show in either state.
+    /// snapshot: a job that changes meanwhile may show in either state, and one that comes or goes
+    /// may show or not. Every other job shows on exactly one of the pages.
     fn list<'a>(&'a self, query: &'a JobQuery) -> BoxFuture<'a, Result<JobPage, StoreError>>;
 
     /// How long a lease lasts without being renewed. `None`: as long as the process, so that
