@@ -26,7 +26,8 @@ use std::{
 pub struct JobId([u8; 16]);
 
 impl JobId {
-    /// How many digits [`encode`](JobId::encode) writes.
+    /// The number of digits that [`encode`](JobId::encode) writes, and that
+    /// [`parse`](JobId::parse) takes.
     pub const LENGTH: usize = 32;
 
     /// A new id from the thread's cryptographic generator.
@@ -47,22 +48,12 @@ impl JobId {
     /// Reads what [`encode`](JobId::encode) writes, and nothing else: exactly 32 hexadecimal
     /// digits in lower case. `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
-        let mut bytes = [0; 16];
-        // Looked at for faults once, at the end.
-        let mut faults = 0;
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
-            faults |= high | low;
-            *byte = high << 4 | low & 15;
-        }
-        (faults < 16).then_some(Self(bytes))
+        parse_digits(text).map(Self)
     }
 
     /// The id as 32 hexadecimal digits in lower case, fit for a path segment; without allocating.
     pub fn encode(self) -> EncodedId {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 32];
+        let mut text = [0; Self::LENGTH];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
@@ -70,16 +61,20 @@ impl JobId {
         EncodedId(text)
     }
 
-    /// Spreads ids evenly: they are random, so any of their bits do.
-    pub(crate) fn first_byte(self) -> usize {
-        usize::from(self.0[0])
+    /// The half of the bits by which tables find the id: as random as all of them.
+    pub(crate) const fn hash_bits(self) -> u64 {
+        self.to_bits() as u64
+    }
+
+    /// The other half, by which ids are spread over tables.
+    pub(crate) const fn shard_bits(self) -> u64 {
+        (self.to_bits() >> 64) as u64
     }
 }
 
-/// Half of the bits, which are as random as all of them.
 impl Hash for JobId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.to_bits() as u64);
+        state.write_u64(self.hash_bits());
     }
 }
 
@@ -133,24 +128,34 @@ impl fmt::Debug for JobId {
     }
 }
 
-/// The values of all digits in lower case; 255 of what is none.
+/// Reads hexadecimal digits in lower case, exactly two for each byte.
+fn parse_digits<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    // One branch at the end costs less than one for every digit.
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low;
+    }
+    (seen < 16).then_some(bytes)
+}
+
+/// The value of each hexadecimal digit in lower case, and 255 for all else.
 const VALUES: [u8; 256] = {
     let mut values = [255; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        values[b"0123456789abcdef"[digit] as usize] = digit as u8;
-        digit += 1;
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
     }
     values
 };
 
-fn hexadecimal(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
-}
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The text of a [`JobId`]: 32 hexadecimal digits. It is the secret itself; do not log it.
 ///
@@ -161,7 +166,7 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 /// assert_eq!(path, "/work/0000000000000000000000000000000a");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EncodedId([u8; 32]);
+pub struct EncodedId([u8; JobId::LENGTH]);
 
 impl EncodedId {
     /// The digits.
@@ -237,15 +242,8 @@ impl FromStr for JobHandle {
 
     /// Reads what `Display` writes: exactly 16 hexadecimal digits in lower case.
     fn from_str(text: &str) -> Result<Self, ParseHandleError> {
-        let digits: &[u8; 16] = text
-            .as_bytes()
-            .try_into()
-            .map_err(|_| ParseHandleError(()))?;
-        let mut bits = 0;
-        for &digit in digits {
-            bits = bits << 4 | u64::from(hexadecimal(digit).ok_or(ParseHandleError(()))?);
-        }
-        Ok(Self(bits))
+        let bits = parse_digits(text).map(u64::from_be_bytes);
+        bits.map(Self).ok_or(ParseHandleError(()))
     }
 }
 

@@ -1,24 +1,31 @@
+mod kept;
 mod size;
+mod terms;
 mod view;
 
 use std::sync::Arc as StdArc;
 
 use http_polling::{JobState, Problem, ProblemType};
 
-pub(super) use self::size::report_len;
-use self::view::span;
+use self::{kept::Kept, view::span};
+pub(super) use self::{
+    size::report_len,
+    terms::{Kinds, Terms},
+};
 use super::{
     clock::{Micros, NEVER, micros},
     wake::Wake,
 };
 use crate::{
-    Claim, IdempotencyKey, JobHandle, JobId, Lease, NewJob, Outcome, Principal, Protocol,
-    RecordedOutcome, Report, StoredRequest, sync::Arc,
+    Claim, IdempotencyKey, JobHandle, JobId, Lease, NewJob, Outcome, Principal, Report,
+    StoredRequest, sync::Arc,
 };
 
-/// One job, kept small: there may be a hundred thousand. What few jobs have is boxed.
+/// One job, kept small: there may be a million. What few jobs have is boxed, and what many have in
+/// common is shared.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub(super) id: JobId,
     pub(super) handle: JobHandle,
     created: Micros,
     /// The time of day at `created`, in microseconds of the Unix era.
@@ -28,12 +35,10 @@ pub(super) struct Entry {
     epoch: u32,
     /// Narrow for the sake of space, and never above the maximum of attempts.
     attempt: u16,
-    protocol: Protocol,
-    pub(super) route: StdArc<str>,
+    pub(super) terms: StdArc<Terms>,
     pub(super) principal: Option<Principal>,
     pub(super) key: Option<Box<IdempotencyKey>>,
     report: Option<Box<Report>>,
-    tombstone: Micros,
     phase: Phase,
 }
 
@@ -41,10 +46,9 @@ pub(super) struct Entry {
 enum Phase {
     Pending(Pending),
     Ended {
-        state: JobState,
         at: Micros,
         expires: Micros,
-        outcome: Option<RecordedOutcome>,
+        kept: Kept,
     },
     /// Past its retention; only that it was, and whose it was, is still known.
     Expired {
@@ -63,8 +67,6 @@ struct Pending {
     request: Option<Box<StoredRequest>>,
     /// Where those wait who want to know of the end; made by the first of them.
     wake: Option<Arc<Wake>>,
-    result: Micros,
-    max_attempts: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,30 +96,31 @@ pub(super) enum Claimed {
 }
 
 impl Entry {
-    pub(super) fn new(job: NewJob, now: Micros, wall: u64, lease: Micros) -> Self {
+    pub(super) fn new(
+        job: NewJob,
+        terms: StdArc<Terms>,
+        now: Micros,
+        wall: u64,
+        until: Micros,
+    ) -> Self {
         Self {
+            id: job.id,
             handle: job.handle,
             created: now,
             created_wall: wall,
             started: if job.running { now } else { NEVER },
             epoch: 1,
             attempt: u16::from(job.running),
-            protocol: job.protocol,
-            route: job.route,
+            terms,
             principal: job.principal,
             key: job.idempotency.map(Box::new),
             report: None,
-            tombstone: micros(job.retention.tombstone),
             phase: Phase::Pending(Pending {
                 running: job.running,
-                hold: Hold::Held {
-                    until: now.saturating_add(lease),
-                },
+                hold: Hold::Held { until },
                 deadline: now.saturating_add(micros(job.deadline)),
                 request: job.request.map(Box::new),
                 wake: None,
-                result: micros(job.retention.result),
-                max_attempts: u16::try_from(job.max_attempts).unwrap_or(u16::MAX).max(1),
             }),
         }
     }
@@ -146,22 +149,8 @@ impl Entry {
 
     /// Whether the job ended by this lease, with this outcome.
     pub(super) fn ended_so(&self, lease: &Lease, outcome: &Outcome) -> bool {
-        let Phase::Ended {
-            state,
-            outcome: Some(recorded),
-            ..
-        } = &self.phase
-        else {
-            return false;
-        };
-        let same = match (recorded, outcome) {
-            (RecordedOutcome::Response(old), Outcome::Done(new)) => old == new,
-            (RecordedOutcome::Problem(old), Outcome::Failed(new) | Outcome::TimedOut(new)) => {
-                **old == *new
-            }
-            _ => false,
-        };
-        same && *state == outcome.state() && self.has_epoch(lease)
+        matches!(&self.phase, Phase::Ended { kept, .. } if kept.is_of(outcome))
+            && self.has_epoch(lease)
     }
 
     pub(super) fn places(&self) -> Places {
@@ -207,8 +196,7 @@ impl Entry {
 
     /// Ends a pending job in the name of its lease; gives back whom to tell.
     pub(super) fn finish(&mut self, outcome: Outcome, now: Micros) -> Option<Arc<Wake>> {
-        let state = outcome.state();
-        self.end(state, Some(outcome.into()), now)
+        self.end(outcome.into(), now)
     }
 
     /// Ends a pending job over its holder's head; gives back whom to tell.
@@ -220,30 +208,22 @@ impl Entry {
     ) -> Option<Arc<Wake>> {
         // A later finish by the same epoch must not look like a repeated one.
         self.raise_epoch();
-        let problem = problem.map(|problem| RecordedOutcome::Problem(Box::new(problem)));
-        self.end(state, problem, now)
+        self.end(Kept::Other(state, problem.map(Box::new)), now)
     }
 
     fn raise_epoch(&mut self) {
         self.epoch = self.epoch.saturating_add(1);
     }
 
-    fn end(
-        &mut self,
-        state: JobState,
-        outcome: Option<RecordedOutcome>,
-        now: Micros,
-    ) -> Option<Arc<Wake>> {
+    fn end(&mut self, kept: Kept, now: Micros) -> Option<Arc<Wake>> {
         let Phase::Pending(pending) = &mut self.phase else {
             return None;
         };
         let wake = pending.wake.take();
-        let expires = now.saturating_add(pending.result);
         self.phase = Phase::Ended {
-            state,
             at: now,
-            expires,
-            outcome,
+            expires: now.saturating_add(self.terms.result),
+            kept,
         };
         wake
     }
@@ -275,7 +255,7 @@ impl Entry {
                 JobState::TimedOut,
                 Some(Problem::new(ProblemType::JobTimedOut)),
             ))
-        } else if self.attempt >= pending.max_attempts {
+        } else if self.attempt >= self.terms.max_attempts {
             let detail = format!("none of its {} attempts came to an end", self.attempt);
             let problem = Problem::new(ProblemType::JobFailed).with_detail(detail);
             Some((JobState::Failed, Some(problem)))
@@ -286,7 +266,7 @@ impl Entry {
 
     /// Gives a freed job to a new holder, who has it until then; ends it where nobody may run it
     /// again.
-    pub(super) fn claim(&mut self, id: JobId, now: Micros, until: Micros) -> Claimed {
+    pub(super) fn claim(&mut self, now: Micros, until: Micros) -> Claimed {
         if let Some((state, problem)) = self.hopeless(now) {
             return Claimed::Ended(self.revoke(state, problem, now));
         }
@@ -298,15 +278,15 @@ impl Entry {
         };
         pending.running = true;
         pending.hold = Hold::Held { until };
-        let (max_attempts, deadline) = (pending.max_attempts, pending.deadline);
+        let deadline = pending.deadline;
         self.started = now;
         self.attempt += 1;
         self.raise_epoch();
-        let mut claim = Claim::new(Lease::new(id, self.epoch.into()), self.handle, request);
+        let mut claim = Claim::new(Lease::new(self.id, self.epoch.into()), self.handle, request);
         claim.attempt = self.attempt.into();
-        claim.max_attempts = max_attempts.into();
-        claim.route = StdArc::clone(&self.route);
-        claim.protocol = self.protocol;
+        claim.max_attempts = self.terms.max_attempts.into();
+        claim.route = StdArc::clone(&self.terms.route);
+        claim.protocol = self.terms.protocol;
         claim.principal = self.principal.clone();
         claim.created = self.wall(self.created);
         claim.age = span(self.created, now);
@@ -317,7 +297,7 @@ impl Entry {
     /// Drops all but the memory of an ended job; gives back its idempotency key.
     pub(super) fn expire(&mut self) -> Option<Box<IdempotencyKey>> {
         if let Phase::Ended { at, expires, .. } = self.phase {
-            let forgotten = expires.saturating_add(self.tombstone);
+            let forgotten = expires.saturating_add(self.terms.tombstone);
             self.phase = Phase::Expired { at, forgotten };
             self.report = None;
         }
@@ -356,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_takes_no_more_than_160_bytes_of_its_own() {
-        assert!(size_of::<Entry>() <= 160, "{}", size_of::<Entry>());
+    fn a_job_takes_no_more_than_152_bytes_of_its_own() {
+        assert!(size_of::<Entry>() <= 152, "{}", size_of::<Entry>());
     }
 }

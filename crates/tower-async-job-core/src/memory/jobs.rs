@@ -11,7 +11,6 @@ use super::{
     entry::{Entry, report_len},
     keys::{Keys, Scope},
     shard::{Aftermath, Shard},
-    upkeep::SWEEP_QUOTA,
     wake::Wake,
 };
 use crate::{
@@ -26,7 +25,7 @@ use crate::{
 /// shard's lock. No two shards are locked at once; wakers run with nothing locked.
 pub(super) struct Jobs {
     pub(super) shards: Box<[Mutex<Shard>]>,
-    keys: Mutex<Keys>,
+    keys: Keys,
     pub(super) budget: Budget,
     /// From which shard the next claims are taken, so that all have their turn.
     pub(super) turn: AtomicUsize,
@@ -45,8 +44,8 @@ impl Jobs {
         lease: Option<Duration>,
     ) -> Self {
         Self {
-            shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(),
-            keys: Mutex::default(),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            keys: Keys::new(shards),
             budget,
             turn: AtomicUsize::new(0),
             origin: clock.now(),
@@ -68,7 +67,7 @@ impl Jobs {
         let id = job.id;
         // Held until the job is in its shard: between the look and the insert nobody else can
         // make a job of this key.
-        let mut keys = lock(&self.keys);
+        let mut keys = self.keys.part(&scope);
         if let Some(holder) = keys.job(&scope).filter(|holder| *holder != id)
             && let Some(existing) = self.existing(&holder, key.fingerprint(), now)
         {
@@ -85,7 +84,8 @@ impl Jobs {
         key: &IdempotencyKey,
     ) -> Option<Created> {
         let now = self.now();
-        let holder = lock(&self.keys).job(&Scope::new(principal, key))?;
+        let scope = Scope::new(principal, key);
+        let holder = self.keys.part(&scope).job(&scope)?;
         self.existing(&holder, key.fingerprint(), now)
     }
 
@@ -93,7 +93,7 @@ impl Jobs {
     fn existing(&self, id: &JobId, fingerprint: &[u8; 32], now: Micros) -> Option<Created> {
         let shard = self.shard(id);
         let entry = shard.entry(id)?;
-        let record = entry.record(*id, now, Detail::Status)?;
+        let record = entry.record(now, Detail::Status)?;
         let key = entry
             .key
             .as_ref()
@@ -119,8 +119,8 @@ impl Jobs {
             return repeated.ok_or_else(StoreError::conflict);
         }
         let reserved = room.ok_or_else(StoreError::full)?.spend();
-        let entry = Entry::new(job, now, wall, self.lease_span());
-        shard.insert(id, entry, &self.budget, reserved);
+        let until = now.saturating_add(self.lease_span());
+        shard.insert(job, now, wall, until, &self.budget, reserved);
         Ok(Created::New(Lease::new(id, 1)))
     }
 
@@ -186,7 +186,7 @@ impl Jobs {
             entry.finish(outcome, now)
         });
         drop(shard);
-        self.tell(wake.flatten());
+        self.notify(wake.flatten());
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl Jobs {
                 }),
             )
         })?;
-        self.tell(wake.flatten());
+        self.notify(wake.flatten());
         Ok(())
     }
 
@@ -219,7 +219,7 @@ impl Jobs {
 
     pub(super) fn read(&self, id: &JobId, detail: Detail) -> Option<JobRecord> {
         let now = self.now();
-        self.shard(id).entry(id)?.record(*id, now, detail)
+        self.shard(id).entry(id)?.record(now, detail)
     }
 
     pub(super) fn is_pending(&self, id: &JobId) -> bool {
@@ -243,7 +243,7 @@ impl Jobs {
             entry.revoke(JobState::Cancelled, None, now)
         });
         drop(shard);
-        self.tell(wake.flatten());
+        self.notify(wake.flatten());
         Cancellation::Cancelled
     }
 
@@ -286,29 +286,26 @@ impl Jobs {
     /// Takes room, making some first where what is there has expired.
     fn reserve(&self, room: Room, now: Micros) -> Option<Reservation<'_>> {
         let reservation = self.budget.reserve(room);
-        if reservation.is_none() && self.expire(now, SWEEP_QUOTA) > 0 {
+        if reservation.is_none() && self.make_room(now) {
             return self.budget.reserve(room);
         }
         reservation
     }
 
-    fn shard(&self, id: &JobId) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[id.first_byte() % self.shards.len()])
+    pub(super) fn shard(&self, id: &JobId) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[id.shard_bits() as usize % self.shards.len()])
     }
 
     pub(super) fn settle(&self, aftermath: Aftermath) {
-        if !aftermath.keys.is_empty() {
-            let mut keys = lock(&self.keys);
-            for (scope, id) in &aftermath.keys {
-                keys.forget(scope, *id);
-            }
+        for (scope, id) in &aftermath.keys {
+            self.keys.part(scope).forget(scope, *id);
         }
         for wake in aftermath.wakes {
             wake.wake_all();
         }
     }
 
-    fn tell(&self, wake: Option<Arc<Wake>>) {
+    pub(super) fn notify(&self, wake: Option<Arc<Wake>>) {
         if let Some(wake) = wake {
             wake.wake_all();
         }

@@ -1,6 +1,12 @@
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+};
 
-use crate::{IdempotencyKey, JobId, Principal};
+use crate::{
+    IdempotencyKey, JobId, Principal,
+    sync::{Mutex, MutexGuard, lock},
+};
 
 /// An idempotency key within its principal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,14 +24,36 @@ impl Scope {
     }
 }
 
-/// Which job an idempotency key made last.
+/// Which job each idempotency key made last, in parts of which each has a lock.
 ///
-/// Its lock is taken before that of a shard, never after. It may still name a job that is gone,
-/// so what it says is checked against the shard; it never fails to name one that is there.
-#[derive(Debug, Default)]
-pub(super) struct Keys(HashMap<Scope, JobId>);
+/// These locks are taken before that of a shard, never after. A part may still name a job that is
+/// gone, so what it says is checked against the shard; it never fails to name one that is there.
+#[derive(Debug)]
+pub(super) struct Keys {
+    parts: Box<[Mutex<Part>]>,
+    hasher: RandomState,
+}
 
 impl Keys {
+    pub(super) fn new(parts: usize) -> Self {
+        Self {
+            parts: (0..parts).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The part that a key belongs to, locked.
+    pub(super) fn part(&self, scope: &Scope) -> MutexGuard<'_, Part> {
+        let hash = self.hasher.hash_one(scope) as usize;
+        lock(&self.parts[hash % self.parts.len()])
+    }
+}
+
+/// The keys behind one lock.
+#[derive(Debug, Default)]
+pub(super) struct Part(HashMap<Scope, JobId>);
+
+impl Part {
     pub(super) fn job(&self, scope: &Scope) -> Option<JobId> {
         self.0.get(scope).copied()
     }
@@ -34,10 +62,14 @@ impl Keys {
         self.0.insert(scope, id);
     }
 
-    /// Forgets the key, unless it has made another job since.
+    /// Forgets the key, unless it has made another job since; gives memory back after a burst.
     pub(super) fn forget(&mut self, scope: &Scope, id: JobId) {
         if self.job(scope) == Some(id) {
             self.0.remove(scope);
+        }
+        let wanted = self.0.len().max(32) * 2;
+        if self.0.capacity() / 2 > wanted {
+            self.0.shrink_to(wanted);
         }
     }
 }

@@ -1,61 +1,113 @@
 //! What operators ask about all jobs.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::{entry::Entry, jobs::Jobs};
+use super::{clock::Micros, entry::Entry, jobs::Jobs, pace::Pace};
 use crate::{Detail, JobCursor, JobHandle, JobId, JobPage, JobQuery, sync::lock};
 
 impl Jobs {
-    pub(super) fn find(&self, handle: JobHandle) -> Option<JobId> {
+    pub(super) async fn find(&self, handle: JobHandle) -> Option<JobId> {
         let now = self.now();
-        self.shards.iter().find_map(|shard| {
-            let shard = lock(shard);
-            let known = |entry: &Entry| entry.handle == handle && entry.state(now).is_some();
-            shard
-                .entries()
-                .find(|(_, entry)| known(entry))
-                .map(|(id, _)| *id)
-        })
+        let mut pace = Pace::default();
+        for shard in &self.shards {
+            let found = lock(shard).find(handle, now);
+            if found.is_some() {
+                return found;
+            }
+            pace.spend(Pace::LOCK).await;
+        }
+        None
     }
 
-    pub(super) fn list(&self, query: &JobQuery) -> JobPage {
+    pub(super) async fn list(&self, query: &JobQuery) -> JobPage {
         let now = self.now();
-        let limit = query.limit();
-        // The newest jobs beyond the cursor, one more than the page has, the oldest of them first.
-        let mut newest = BTreeMap::new();
+        let mut pace = Pace::default();
+        let mut newest = Newest::new(query, now);
         for shard in &self.shards {
-            let shard = lock(shard);
-            for (id, entry) in shard.entries() {
-                let place = JobCursor::at(entry.created_wall, entry.handle);
-                let full = newest.len() > limit;
-                if query.after.is_some_and(|after| place >= after)
-                    || full
-                        && newest
-                            .first_key_value()
-                            .is_some_and(|(last, _)| place < *last)
-                    || query
-                        .route
-                        .as_ref()
-                        .is_some_and(|route| *route != entry.route)
-                    || query
-                        .state
-                        .is_some_and(|state| entry.state(now) != Some(state))
-                {
-                    continue;
-                }
-                if let Some(record) = entry.record(*id, now, Detail::Status) {
-                    newest.insert(place, record);
-                    if full {
-                        newest.pop_first();
-                    }
+            let mut end = None;
+            loop {
+                let looks;
+                (looks, end) = {
+                    let shard = lock(shard);
+                    let (part, end) = shard.part(end, Pace::LOCKED_LOOKS);
+                    (part.map(|entry| newest.consider(entry)).count(), end)
+                };
+                pace.spend(Pace::LOCK + looks).await;
+                if end.is_none() {
+                    break;
                 }
             }
         }
-        if newest.len() > limit {
-            newest.pop_first();
-            let last = newest.first_key_value().map(|(place, _)| *place);
-            return JobPage::new(newest.into_values().rev().collect(), last);
+        let (places, next) = newest.page();
+        let mut jobs = Vec::with_capacity(places.len());
+        for (_, id) in places.iter().rev() {
+            // It may have gone, or changed, since.
+            jobs.extend(
+                self.shard(id)
+                    .entry(id)
+                    .filter(|entry| matches(entry, query, now))
+                    .and_then(|entry| entry.record(now, Detail::Status)),
+            );
+            pace.spend(Pace::STEP).await;
         }
-        JobPage::new(newest.into_values().rev().collect(), None)
+        JobPage::new(jobs, next)
     }
+}
+
+/// The newest jobs that a query is for.
+struct Newest<'a> {
+    query: &'a JobQuery,
+    now: Micros,
+    limit: usize,
+    /// One more than the page has, to know of a next page.
+    places: BTreeSet<(JobCursor, JobId)>,
+}
+
+impl<'a> Newest<'a> {
+    fn new(query: &'a JobQuery, now: Micros) -> Self {
+        Self {
+            query,
+            now,
+            limit: query.limit(),
+            places: BTreeSet::new(),
+        }
+    }
+
+    fn consider(&mut self, entry: &Entry) {
+        let place = JobCursor::at(entry.created_wall, entry.handle);
+        if self.query.after.is_some_and(|after| place >= after) {
+            return;
+        }
+        let full = self.places.len() > self.limit;
+        if full && self.places.first().is_some_and(|(last, _)| place < *last) {
+            return;
+        }
+        if matches(entry, self.query, self.now) {
+            self.places.insert((place, entry.id));
+            if self.places.len() > self.limit + 1 {
+                self.places.pop_first();
+            }
+        }
+    }
+
+    /// The jobs of the page, the oldest of them first, and where the next page begins.
+    fn page(mut self) -> (BTreeSet<(JobCursor, JobId)>, Option<JobCursor>) {
+        if self.places.len() <= self.limit {
+            return (self.places, None);
+        }
+        self.places.pop_first();
+        let next = self.places.first().map(|(place, _)| *place);
+        (self.places, next)
+    }
+}
+
+/// Returns whether the query is for this job, be it in whatever place of the list.
+fn matches(entry: &Entry, query: &JobQuery, now: Micros) -> bool {
+    let state = entry.state(now);
+    state.is_some()
+        && (query.state.is_none() || query.state == state)
+        && query
+            .route
+            .as_ref()
+            .is_none_or(|route| *route == entry.terms.route)
 }

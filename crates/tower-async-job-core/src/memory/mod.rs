@@ -2,20 +2,23 @@
 
 mod budget;
 mod clock;
+mod ended;
+mod entries;
 mod entry;
 mod jobs;
 mod keys;
 mod listing;
+mod pace;
 mod shard;
+mod table;
 mod upkeep;
 mod wake;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use clock::{Clock, SystemClock};
-use jobs::Jobs;
 
-use self::{budget::Budget, wake::Ended};
+use self::{budget::Budget, ended::Ended, jobs::Jobs};
 use crate::{
     BoxFuture, Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage,
     JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Principal, Renewal, Report, StoreError,
@@ -31,7 +34,9 @@ use crate::{
 ///
 /// It has no task and no timer: results are never served beyond their retention, but their memory
 /// is given back only when somebody calls [`sweep`](JobStore::sweep), or when room is wanted.
-/// No future of its methods ever waits, other than that of [`ended`](JobStore::ended).
+/// No future of its methods waits for anything, other than that of [`ended`](JobStore::ended).
+/// Those that may have much to do, such as [`sweep`](JobStore::sweep) and
+/// [`list`](JobStore::list), give other tasks a turn after each 20 µs or so of work.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower_async_job_core::StoreError> {
@@ -93,7 +98,7 @@ pub struct MemoryStoreBuilder {
     max_bytes: usize,
     max_tombstones: usize,
     lease: Option<Duration>,
-    shards: usize,
+    shards: Option<usize>,
     clock: Arc<dyn Clock>,
     #[cfg(http_polling_loom)]
     looks_before_subscribing: bool,
@@ -106,7 +111,7 @@ impl Default for MemoryStoreBuilder {
             max_bytes: 256 << 20,
             max_tombstones: 100_000,
             lease: None,
-            shards: 64,
+            shards: None,
             clock: Arc::new(SystemClock),
             #[cfg(http_polling_loom)]
             looks_before_subscribing: false,
@@ -141,9 +146,14 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// Into how many separately locked parts the jobs are divided: 1 to 256, and 64 by default.
+    /// Sets into how many separately locked parts the jobs are divided: 1 to 65,536. By default
+    /// there is one for every 2,048 jobs of [`max_jobs`](Self::max_jobs), though 64 at least and
+    /// 1,024 at most.
+    ///
+    /// When the jobs of a part become more, its indexes are built anew while it is locked: about
+    /// 0.1 ms for 4,096 jobs, and in proportion for more.
     pub fn shards(mut self, shards: usize) -> Self {
-        self.shards = shards.clamp(1, 256);
+        self.shards = Some(shards.clamp(1, 1 << 16));
         self
     }
 
@@ -165,9 +175,12 @@ impl MemoryStoreBuilder {
     /// The store.
     #[must_use]
     pub fn build(self) -> MemoryStore {
+        let shards = self
+            .shards
+            .unwrap_or((self.max_jobs / 2048).clamp(64, 1024));
         let budget = Budget::new(self.max_jobs, self.max_bytes, self.max_tombstones);
         #[cfg_attr(not(http_polling_loom), expect(unused_mut))]
-        let mut jobs = Jobs::new(self.shards, budget, self.clock, self.lease);
+        let mut jobs = Jobs::new(shards, budget, self.clock, self.lease);
         #[cfg(http_polling_loom)]
         {
             jobs.looks_before_subscribing = self.looks_before_subscribing;
@@ -206,7 +219,7 @@ impl JobStore for MemoryStore {
     }
 
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> BoxFuture<'a, Result<Vec<Renewal>, StoreError>> {
-        Box::pin(async move { Ok(leases.iter().map(|lease| self.jobs.renew(lease)).collect()) })
+        Box::pin(async move { Ok(self.jobs.renew_all(leases).await) })
     }
 
     fn report<'a>(
@@ -273,19 +286,19 @@ impl JobStore for MemoryStore {
     }
 
     fn claim(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>> {
-        Box::pin(async move { Ok(self.jobs.claim(limit)) })
+        Box::pin(async move { Ok(self.jobs.claim(limit).await) })
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
-        Box::pin(async move { Ok(self.jobs.sweep()) })
+        Box::pin(async move { Ok(self.jobs.sweep().await) })
     }
 
     fn find(&self, handle: JobHandle) -> BoxFuture<'_, Result<Option<JobId>, StoreError>> {
-        Box::pin(async move { Ok(self.jobs.find(handle)) })
+        Box::pin(async move { Ok(self.jobs.find(handle).await) })
     }
 
     fn list<'a>(&'a self, query: &'a JobQuery) -> BoxFuture<'a, Result<JobPage, StoreError>> {
-        Box::pin(async move { Ok(self.jobs.list(query)) })
+        Box::pin(async move { Ok(self.jobs.list(query).await) })
     }
 
     fn lease_duration(&self) -> Option<Duration> {

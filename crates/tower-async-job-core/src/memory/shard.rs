@@ -5,22 +5,27 @@ use http_polling::JobState;
 use super::{
     budget::{Budget, Room},
     clock::Micros,
-    entry::{Claimed, Entry, Places},
+    entries::{Entries, Slot},
+    entry::{Claimed, Entry, Kinds, Places, Terms},
     keys::Scope,
+    table::Table,
     wake::Wake,
 };
-use crate::{Claim, JobId, JobIdMap, sync::Arc};
+use crate::{JobHandle, JobId, NewJob, sync::Arc};
 
 /// A part of the jobs, behind one lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shard {
-    jobs: JobIdMap<Box<Entry>>,
-    due: BTreeSet<(Micros, JobId)>,
-    free: BTreeSet<(Micros, JobId)>,
-    forgotten: BTreeSet<(Micros, JobId)>,
+    entries: Entries,
+    by_id: Table,
+    by_handle: Table,
+    due: BTreeSet<(Micros, Slot)>,
+    free: BTreeSet<(Micros, Slot)>,
+    forgotten: BTreeSet<(Micros, Slot)>,
+    kinds: Kinds,
 }
 
-/// What is to be done once the shard is unlocked.
+/// Work that is left to do once the shard is unlocked.
 #[derive(Debug, Default)]
 #[must_use]
 pub(super) struct Aftermath {
@@ -28,25 +33,76 @@ pub(super) struct Aftermath {
     pub(super) keys: Vec<(Scope, JobId)>,
 }
 
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            entries: Entries::default(),
+            by_id: Table::by(|entry| entry.id.hash_bits()),
+            by_handle: Table::by(|entry| entry.handle.to_bits()),
+            due: BTreeSet::new(),
+            free: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            kinds: Kinds::default(),
+        }
+    }
+}
+
 impl Shard {
     pub(super) fn entry(&self, id: &JobId) -> Option<&Entry> {
-        self.jobs.get(id).map(Box::as_ref)
+        self.slot(id).map(|slot| &self.entries[slot])
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&JobId, &Entry)> {
-        self.jobs.iter().map(|(id, entry)| (id, &**entry))
+    /// At most `limit` entries, those before `end` in an order of the shard's own, and where the
+    /// next ones end; `None` after the last.
+    ///
+    /// An entry that is in the shard from the first part to the last is in one of them at least,
+    /// whatever is added and removed meanwhile: what is added stands behind the parts to come, and
+    /// what moves into a gap was at the very end before.
+    pub(super) fn part(
+        &self,
+        end: Option<usize>,
+        limit: usize,
+    ) -> (impl Iterator<Item = &Entry>, Option<usize>) {
+        let len = self.entries.len();
+        let end = end.map_or(len, |end| end.min(len));
+        let start = end.saturating_sub(limit);
+        (self.entries.range(start..end), (start > 0).then_some(start))
+    }
+
+    /// The job with this handle, if it can be known of.
+    pub(super) fn find(&self, handle: JobHandle, now: Micros) -> Option<JobId> {
+        let known = |entry: &Entry| entry.handle == handle && entry.state(now).is_some();
+        let slot = self
+            .by_handle
+            .find(handle.to_bits(), &self.entries, known)?;
+        Some(self.entries[slot].id)
     }
 
     /// Where to wait for the end of a pending job. Changes nothing that the indexes speak of.
     pub(super) fn wake_of(&mut self, id: &JobId) -> Option<Arc<Wake>> {
-        self.jobs.get_mut(id)?.wake()
+        let slot = self.slot(id)?;
+        self.entries[slot].wake()
     }
 
-    /// Adds a job for which room was taken. There must be none of this id.
-    pub(super) fn insert(&mut self, id: JobId, entry: Entry, budget: &Budget, reserved: Room) {
+    /// Adds a job for which room was taken, created now and leased until then. There must be none
+    /// of its id.
+    pub(super) fn insert(
+        &mut self,
+        job: NewJob,
+        now: Micros,
+        wall: u64,
+        until: Micros,
+        budget: &Budget,
+        reserved: Room,
+    ) {
+        let terms = self.kinds.share(Terms::of(&job));
+        let entry = Entry::new(job, terms, now, wall, until);
+        let places = entry.places();
         budget.settle(reserved, entry.room());
-        self.place(id, Places::default(), entry.places());
-        self.jobs.insert(id, Box::new(entry));
+        let slot = self.entries.push(entry);
+        self.by_id.insert(slot, &self.entries);
+        self.by_handle.insert(slot, &self.entries);
+        self.place(slot, Places::default(), places);
     }
 
     /// Changes a job, and with it the indexes and the accounts. `reserved` is room that was taken
@@ -58,7 +114,18 @@ impl Shard {
         reserved: Room,
         change: impl FnOnce(&mut Entry) -> R,
     ) -> Option<R> {
-        let entry = self.jobs.get_mut(id)?;
+        let slot = self.slot(id)?;
+        Some(self.edit_at(slot, budget, reserved, change))
+    }
+
+    fn edit_at<R>(
+        &mut self,
+        slot: Slot,
+        budget: &Budget,
+        reserved: Room,
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> R {
+        let entry = &mut self.entries[slot];
         let (places, room) = (entry.places(), entry.room());
         let result = change(entry);
         let (new_places, new_room) = (entry.places(), entry.room());
@@ -70,27 +137,44 @@ impl Shard {
         if new_places.forgotten.is_some() && places.forgotten.is_none() {
             budget.add_tombstone();
         }
-        self.place(*id, places, new_places);
-        Some(result)
+        self.place(slot, places, new_places);
+        result
     }
 
     /// Removes a job altogether.
     pub(super) fn remove(&mut self, id: &JobId, budget: &Budget, aftermath: &mut Aftermath) {
-        let Some(mut entry) = self.jobs.remove(id) else {
-            return;
-        };
-        let places = entry.places();
+        if let Some(slot) = self.slot(id) {
+            self.remove_at(slot, budget, aftermath);
+        }
+    }
+
+    fn remove_at(&mut self, slot: Slot, budget: &Budget, aftermath: &mut Aftermath) {
+        let mut entry = self.take(slot);
         budget.settle(entry.room(), Room::default());
-        if places.forgotten.is_some() {
+        if entry.places().forgotten.is_some() {
             budget.remove_tombstone();
         }
-        self.place(*id, places, Places::default());
         aftermath.wakes.extend(entry.take_wake());
         if let Some(key) = entry.key.take() {
-            aftermath
-                .keys
-                .push((Scope::new(entry.principal.as_ref(), &key), *id));
+            let scope = Scope::new(entry.principal.as_ref(), &key);
+            aftermath.keys.push((scope, entry.id));
         }
+    }
+
+    /// Takes an entry out of the indexes and out of its slot, into which the last one moves.
+    fn take(&mut self, slot: Slot) -> Entry {
+        let last = (self.entries.len() - 1) as Slot;
+        self.by_id.remove(slot, &self.entries);
+        self.by_handle.remove(slot, &self.entries);
+        self.place(slot, self.entries[slot].places(), Places::default());
+        if slot != last {
+            let places = self.entries[last].places();
+            self.by_id.renumber(last, slot, &self.entries);
+            self.by_handle.renumber(last, slot, &self.entries);
+            self.place(last, places, Places::default());
+            self.place(slot, Places::default(), places);
+        }
+        self.entries.swap_remove(slot)
     }
 
     /// Does what is due, `quota` steps of it at most; returns how many it did.
@@ -101,63 +185,43 @@ impl Shard {
         budget: &Budget,
         aftermath: &mut Aftermath,
     ) -> usize {
-        let mut steps = 0;
-        while steps < quota {
-            if let Some(id) = first_until(&self.due, now) {
-                self.expire_one(&id, now, budget, aftermath);
-            } else if let Some(id) = first_until(&self.forgotten, now) {
-                self.remove(&id, budget, aftermath);
+        for steps in 0..quota {
+            if let Some(slot) = first_until(&self.due, now) {
+                self.expire_at(slot, now, budget, aftermath);
+            } else if let Some(slot) = first_until(&self.forgotten, now) {
+                self.remove_at(slot, budget, aftermath);
             } else {
-                self.shrink();
-                break;
+                return steps;
             }
-            steps += 1;
         }
-        steps
+        quota
     }
 
-    fn expire_one(&mut self, id: &JobId, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
-        let (wake, key) = self
-            .edit(id, budget, Room::default(), |entry| {
-                if entry.is_pending() {
-                    (entry.lapse(now), None)
-                } else {
-                    let key = entry.expire();
-                    (
-                        None,
-                        key.map(|key| Scope::new(entry.principal.as_ref(), &key)),
-                    )
-                }
-            })
-            .unwrap_or_default();
+    fn expire_at(&mut self, slot: Slot, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
+        let (wake, key) = self.edit_at(slot, budget, Room::default(), |entry| {
+            if entry.is_pending() {
+                return (entry.lapse(now), None);
+            }
+            let key = entry.expire();
+            let scope = key.map(|key| Scope::new(entry.principal.as_ref(), &key));
+            (None, scope.map(|scope| (scope, entry.id)))
+        });
         aftermath.wakes.extend(wake);
-        aftermath.keys.extend(key.map(|scope| (scope, *id)));
+        aftermath.keys.extend(key);
         while budget.has_too_many_tombstones()
             && let Some(&(_, oldest)) = self.forgotten.first()
         {
-            self.remove(&oldest, budget, aftermath);
+            self.remove_at(oldest, budget, aftermath);
         }
     }
 
-    /// Gives the job that has been free for longest to a new holder.
-    pub(super) fn claim(
-        &mut self,
-        now: Micros,
-        until: Micros,
-        budget: &Budget,
-        aftermath: &mut Aftermath,
-    ) -> Option<Claim> {
-        while let Some(&(_, id)) = self.free.first() {
-            let claimed = self.edit(&id, budget, Room::default(), |entry| {
-                entry.claim(id, now, until)
-            });
-            match claimed {
-                Some(Claimed::Given(claim)) => return Some(*claim),
-                Some(Claimed::Ended(wake)) => aftermath.wakes.extend(wake),
-                None => {}
-            }
-        }
-        None
+    /// Gives the job that has been free for longest to a new holder, who has it until then; `None`
+    /// if no job is free.
+    pub(super) fn claim(&mut self, now: Micros, until: Micros, budget: &Budget) -> Option<Claimed> {
+        let &(_, slot) = self.free.first()?;
+        Some(self.edit_at(slot, budget, Room::default(), |entry| {
+            entry.claim(now, until)
+        }))
     }
 
     /// When the next thing is to be done here.
@@ -168,7 +232,7 @@ impl Shard {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+        self.entries.is_empty()
     }
 
     /// The job's state, if it can be known of.
@@ -176,31 +240,28 @@ impl Shard {
         self.entry(id)?.state(now)
     }
 
-    fn place(&mut self, id: JobId, old: Places, new: Places) {
-        moved(&mut self.due, id, old.due, new.due);
-        moved(&mut self.free, id, old.free, new.free);
-        moved(&mut self.forgotten, id, old.forgotten, new.forgotten);
+    fn slot(&self, id: &JobId) -> Option<Slot> {
+        let is_it = |entry: &Entry| entry.id == *id;
+        self.by_id.find(id.hash_bits(), &self.entries, is_it)
     }
 
-    /// Gives memory back after a burst.
-    fn shrink(&mut self) {
-        let wanted = self.jobs.len().saturating_mul(2).max(64);
-        if self.jobs.capacity() / 2 > wanted {
-            self.jobs.shrink_to(wanted);
-        }
+    fn place(&mut self, slot: Slot, old: Places, new: Places) {
+        moved(&mut self.due, slot, old.due, new.due);
+        moved(&mut self.free, slot, old.free, new.free);
+        moved(&mut self.forgotten, slot, old.forgotten, new.forgotten);
     }
 }
 
-fn first_until(index: &BTreeSet<(Micros, JobId)>, now: Micros) -> Option<JobId> {
+fn first_until(index: &BTreeSet<(Micros, Slot)>, now: Micros) -> Option<Slot> {
     index
         .first()
         .filter(|(due, _)| *due <= now)
-        .map(|(_, id)| *id)
+        .map(|(_, slot)| *slot)
 }
 
 fn moved(
-    index: &mut BTreeSet<(Micros, JobId)>,
-    id: JobId,
+    index: &mut BTreeSet<(Micros, Slot)>,
+    slot: Slot,
     old: Option<Micros>,
     new: Option<Micros>,
 ) {
@@ -208,9 +269,9 @@ fn moved(
         return;
     }
     if let Some(old) = old {
-        index.remove(&(old, id));
+        index.remove(&(old, slot));
     }
     if let Some(new) = new {
-        index.insert((new, id));
+        index.insert((new, slot));
     }
 }

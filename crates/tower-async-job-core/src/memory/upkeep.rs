@@ -4,82 +4,113 @@ use std::time::Duration;
 
 use super::{
     clock::{Micros, NEVER},
+    entry::Claimed,
     jobs::Jobs,
-    shard::Aftermath,
+    pace::Pace,
+    shard::{Aftermath, Shard},
 };
 use crate::{
-    Claim,
-    sync::{Ordering, lock},
+    Claim, Lease, Renewal,
+    sync::{Mutex, Ordering, lock},
 };
 
-/// How many steps one sweep takes before it lets others go first.
-pub(super) const SWEEP_QUOTA: usize = 4096;
+/// The steps of one sweep: enough to be done soon, and few enough for leases to be renewed between
+/// two sweeps.
+const SWEEP_QUOTA: usize = 1 << 15;
 
-/// How many of them it takes under one lock.
-const LOCK_QUOTA: usize = 128;
+/// The most jobs that one call claims.
+const CLAIM_QUOTA: usize = 256;
 
 /// How long a sweep may be put off while there are jobs, though nothing is known to be due: one
 /// may end in the meantime, and be kept for a short time only.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
 impl Jobs {
-    pub(super) fn claim(&self, limit: usize) -> Vec<Claim> {
+    pub(super) async fn claim(&self, limit: usize) -> Vec<Claim> {
+        while self.sweep().await == Some(Duration::ZERO) {}
+        // From here on without another turn: a claim that is lost with this future may be held
+        // for ever.
         let now = self.now();
-        self.expire(now, SWEEP_QUOTA);
         let until = now.saturating_add(self.lease_span());
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut claims = Vec::new();
         // One job of each shard in turn, until a whole round has found none.
-        let mut empty = 0;
+        let (mut found, mut empty) = (0, 0);
         for step in 0.. {
-            if claims.len() >= limit || empty == self.shards.len() {
+            if found == limit.min(CLAIM_QUOTA) || empty == self.shards.len() {
                 break;
             }
             let shard = &self.shards[first.wrapping_add(step) % self.shards.len()];
-            let mut aftermath = Aftermath::default();
-            let claim = lock(shard).claim(now, until, &self.budget, &mut aftermath);
-            self.settle(aftermath);
-            empty = if claim.is_some() { 0 } else { empty + 1 };
-            claims.extend(claim);
+            let claimed = lock(shard).claim(now, until, &self.budget);
+            (found, empty) = match &claimed {
+                Some(_) => (found + 1, 0),
+                None => (found, empty + 1),
+            };
+            match claimed {
+                Some(Claimed::Given(claim)) => claims.push(*claim),
+                Some(Claimed::Ended(wake)) => self.notify(wake),
+                None => {}
+            }
         }
         claims
     }
 
-    pub(super) fn sweep(&self) -> Option<Duration> {
-        let now = self.now();
-        if self.expire(now, SWEEP_QUOTA) == SWEEP_QUOTA {
-            return Some(Duration::ZERO);
+    pub(super) async fn renew_all(&self, leases: &[Lease]) -> Vec<Renewal> {
+        let mut pace = Pace::default();
+        let mut renewals = Vec::with_capacity(leases.len());
+        for lease in leases {
+            renewals.push(self.renew(lease));
+            pace.spend(Pace::STEP).await;
         }
-        let mut rest = None;
-        for shard in &self.shards {
-            let shard = lock(shard);
-            if !shard.is_empty() {
-                let due = shard.next_due().unwrap_or(NEVER).saturating_sub(now);
-                let due = Duration::from_micros(due);
-                rest = Some(due.min(rest.unwrap_or(LONGEST_REST)));
-            }
-        }
-        rest
+        renewals
     }
 
-    /// Does what is due, so many steps of it at most; returns how many it did.
-    pub(super) fn expire(&self, now: Micros, quota: usize) -> usize {
-        let mut steps = 0;
+    pub(super) async fn sweep(&self) -> Option<Duration> {
+        let now = self.now();
+        let mut pace = Pace::default();
+        let mut left = SWEEP_QUOTA;
+        let mut next = None;
         for shard in &self.shards {
             loop {
-                let mut aftermath = Aftermath::default();
-                let part = LOCK_QUOTA.min(quota - steps);
-                let done = lock(shard).expire(now, part, &self.budget, &mut aftermath);
-                self.settle(aftermath);
-                steps += done;
-                if steps == quota {
-                    return steps;
+                let quota = left.min(Pace::LOCKED_STEPS);
+                let steps = self.expire(shard, now, quota);
+                left -= steps;
+                pace.spend(Pace::LOCK + Pace::STEP * steps).await;
+                if left == 0 {
+                    return Some(Duration::ZERO);
                 }
-                if done < part {
+                if steps < quota {
                     break;
                 }
             }
+            let shard = lock(shard);
+            if !shard.is_empty() {
+                let due = shard.next_due().unwrap_or(NEVER);
+                next = Some(due.min(next.unwrap_or(NEVER)));
+            }
         }
+        let rest = next?.saturating_sub(self.now());
+        Some(Duration::from_micros(rest).min(LONGEST_REST))
+    }
+
+    /// Makes room by doing some of what is due, little enough for one turn; returns whether there
+    /// was any.
+    pub(super) fn make_room(&self, now: Micros) -> bool {
+        let mut left = Pace::LOCKED_STEPS;
+        for shard in &self.shards {
+            left -= self.expire(shard, now, left);
+            if left == 0 {
+                break;
+            }
+        }
+        left < Pace::LOCKED_STEPS
+    }
+
+    /// Does what is due in a shard, so many steps of it at most; returns how many it did.
+    fn expire(&self, shard: &Mutex<Shard>, now: Micros, quota: usize) -> usize {
+        let mut aftermath = Aftermath::default();
+        let steps = lock(shard).expire(now, quota, &self.budget, &mut aftermath);
+        self.settle(aftermath);
         steps
     }
 }

@@ -2,6 +2,7 @@
 
 mod common;
 mod reading;
+mod scale;
 mod waiting;
 
 use std::time::Duration;
@@ -791,7 +792,7 @@ async fn a_sweep_says_when_to_come_again() {
 #[tokio::test]
 async fn a_backlog_is_swept_in_parts_and_claimed_once_each() {
     let (store, clock) = store();
-    for _ in 0..10_000 {
+    for _ in 0..40_000 {
         create(&store, replayable()).await;
     }
     clock.advance(LEASE);
@@ -806,7 +807,7 @@ async fn a_backlog_is_swept_in_parts_and_claimed_once_each() {
         }
         claimed.extend(claims.iter().map(|claim| claim.lease.id));
     }
-    assert_eq!(claimed.len(), 10_000);
+    assert_eq!(claimed.len(), 40_000);
 }
 
 #[tokio::test]

@@ -3,22 +3,14 @@
 use serde_json::Value;
 
 use super::{Entry, Phase};
-use crate::{RecordedOutcome, Report, memory::budget::Room};
+use crate::{Report, memory::budget::Room};
 
 impl Entry {
     /// What of the budget it takes.
     pub(in crate::memory) fn room(&self) -> Room {
         let content = match &self.phase {
             Phase::Pending(pending) => pending.request.as_ref().map_or(0, |request| request.len()),
-            Phase::Ended {
-                outcome: Some(RecordedOutcome::Response(response)),
-                ..
-            } => response.len(),
-            Phase::Ended {
-                outcome: Some(RecordedOutcome::Problem(problem)),
-                ..
-            } => problem.to_json().len(),
-            Phase::Ended { outcome: None, .. } => 0,
+            Phase::Ended { kept, .. } => kept.len(),
             Phase::Expired { .. } => return Room::default(),
         };
         let report = self.report.as_ref().map_or(0, |report| report_len(report));

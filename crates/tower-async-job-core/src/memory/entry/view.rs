@@ -9,7 +9,7 @@ use http_polling::JobState;
 
 use super::{Entry, Pending, Phase};
 use crate::{
-    Detail, JobId, JobRecord,
+    Detail, JobRecord,
     memory::clock::{Micros, NEVER},
 };
 
@@ -19,32 +19,27 @@ impl Entry {
         match &self.phase {
             Phase::Pending(Pending { running: true, .. }) => Some(JobState::Running),
             Phase::Pending(_) => Some(JobState::Queued),
-            Phase::Ended { state, expires, .. } if now < *expires => Some(*state),
+            Phase::Ended { kept, expires, .. } if now < *expires => Some(kept.state()),
             Phase::Ended { expires, .. } => {
-                (now < expires.saturating_add(self.tombstone)).then_some(JobState::Expired)
+                (now < expires.saturating_add(self.terms.tombstone)).then_some(JobState::Expired)
             }
             Phase::Expired { forgotten, .. } => (now < *forgotten).then_some(JobState::Expired),
         }
     }
 
     /// The whole job at this time. `None` if it is to be forgotten.
-    pub(in crate::memory) fn record(
-        &self,
-        id: JobId,
-        now: Micros,
-        detail: Detail,
-    ) -> Option<JobRecord> {
+    pub(in crate::memory) fn record(&self, now: Micros, detail: Detail) -> Option<JobRecord> {
         let state = self.state(now)?;
         let ended = match self.phase {
             Phase::Pending(_) => None,
             Phase::Ended { at, .. } | Phase::Expired { at, .. } => Some(at),
         };
         let started = (self.started != NEVER).then_some(self.started);
-        let mut record = JobRecord::new(id, self.handle, state);
+        let mut record = JobRecord::new(self.id, self.handle, state);
         record.epoch = self.epoch.into();
         record.attempt = self.attempt.into();
-        record.route = Arc::clone(&self.route);
-        record.protocol = self.protocol;
+        record.route = Arc::clone(&self.terms.route);
+        record.protocol = self.terms.protocol;
         record.principal = self.principal.clone();
         record.created = self.wall(self.created);
         record.started = started.map(|started| self.wall(started));
@@ -59,8 +54,8 @@ impl Entry {
             record.partial = report.partial.clone();
             record.metadata = report.metadata.clone();
         }
-        if let (Phase::Ended { outcome, .. }, Detail::Full) = (&self.phase, detail) {
-            record.outcome = outcome.clone();
+        if let (Phase::Ended { kept, .. }, Detail::Full) = (&self.phase, detail) {
+            record.outcome = kept.recorded();
         }
         Some(record)
     }

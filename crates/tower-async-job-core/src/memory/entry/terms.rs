@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use crate::{
+    NewJob, Protocol,
+    memory::clock::{Micros, micros},
+};
+
+/// The terms that jobs of one kind have in common.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::memory) struct Terms {
+    pub(in crate::memory) route: Arc<str>,
+    pub(super) protocol: Protocol,
+    /// Narrow for the sake of space.
+    pub(super) max_attempts: u16,
+    /// The time from a job's end for which its result is kept.
+    pub(super) result: Micros,
+    /// The time from then for which the job is remembered.
+    pub(super) tombstone: Micros,
+}
+
+impl Terms {
+    /// The terms of a new job.
+    pub(in crate::memory) fn of(job: &NewJob) -> Self {
+        Self {
+            route: Arc::clone(&job.route),
+            protocol: job.protocol,
+            max_attempts: u16::try_from(job.max_attempts).unwrap_or(u16::MAX).max(1),
+            result: micros(job.retention.result),
+            tombstone: micros(job.retention.tombstone),
+        }
+    }
+}
+
+/// The kinds of jobs that came lately, so that jobs of one kind share their terms.
+#[derive(Debug, Default)]
+pub(in crate::memory) struct Kinds(Vec<Arc<Terms>>);
+
+impl Kinds {
+    /// The most kinds that are looked through. With more of them, some are kept more than once.
+    const MOST: usize = 16;
+
+    /// Returns these terms, shared with earlier jobs of the same kind.
+    pub(in crate::memory) fn share(&mut self, terms: Terms) -> Arc<Terms> {
+        if let Some(known) = self.0.iter().find(|known| ***known == terms) {
+            return Arc::clone(known);
+        }
+        if self.0.len() == Self::MOST {
+            self.0.clear();
+        }
+        let terms = Arc::new(terms);
+        self.0.push(Arc::clone(&terms));
+        terms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::JobId;
+
+    fn terms(route: &str) -> Terms {
+        Terms::of(&NewJob::new(JobId::random()).with_route(route))
+    }
+
+    #[test]
+    fn jobs_of_one_kind_share_their_terms() {
+        let mut kinds = Kinds::default();
+        let first = kinds.share(terms("/a"));
+        let other = kinds.share(terms("/b"));
+        assert!(Arc::ptr_eq(&first, &kinds.share(terms("/a"))));
+        assert!(!Arc::ptr_eq(&first, &other));
+    }
+
+    #[test]
+    fn many_kinds_are_not_all_remembered() {
+        let mut kinds = Kinds::default();
+        for kind in 0..1000 {
+            kinds.share(terms(&format!("/{kind}")));
+            assert!(kinds.0.len() <= Kinds::MOST);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use hashbrown::HashTable;
+
+use super::{
+    entries::{Entries, Slot},
+    entry::Entry,
+};
+
+/// Finds entries by a part of them that is random, and therefore its own hash.
+///
+/// It holds slots only, so that a second table costs little. Keys that callers choose are looked up
+/// in it but never put into it, so nobody can make them collide.
+#[derive(Debug)]
+pub(super) struct Table {
+    slots: HashTable<Slot>,
+    hash: fn(&Entry) -> u64,
+}
+
+impl Table {
+    pub(super) const fn by(hash: fn(&Entry) -> u64) -> Self {
+        Self {
+            slots: HashTable::new(),
+            hash,
+        }
+    }
+
+    /// Finds an entry with this hash of which the condition is true.
+    pub(super) fn find(
+        &self,
+        hash: u64,
+        entries: &Entries,
+        condition: impl Fn(&Entry) -> bool,
+    ) -> Option<Slot> {
+        let found = |slot: &Slot| condition(&entries[*slot]);
+        self.slots.find(hash, found).copied()
+    }
+
+    pub(super) fn insert(&mut self, slot: Slot, entries: &Entries) {
+        let hash = |slot: &Slot| (self.hash)(&entries[*slot]);
+        self.slots.insert_unique(hash(&slot), slot, hash);
+    }
+
+    /// Removes an entry that is still in its slot, and gives memory back after a burst.
+    pub(super) fn remove(&mut self, slot: Slot, entries: &Entries) {
+        let hash = |slot: &Slot| (self.hash)(&entries[*slot]);
+        if let Ok(found) = self.slots.find_entry(hash(&slot), |known| *known == slot) {
+            found.remove();
+        }
+        let wanted = self.slots.len().max(32) * 2;
+        if self.slots.capacity() / 2 > wanted {
+            self.slots.shrink_to(wanted, hash);
+        }
+    }
+
+    /// Makes ready for the move of an entry to another slot.
+    pub(super) fn renumber(&mut self, from: Slot, to: Slot, entries: &Entries) {
+        let hash = (self.hash)(&entries[from]);
+        if let Some(slot) = self.slots.find_mut(hash, |known| *known == from) {
+            *slot = to;
+        }
+    }
+}
