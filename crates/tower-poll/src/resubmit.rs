@@ -136,7 +136,7 @@ impl Resubmit {
     /// How long to wait after an answer with these headers, or after an error.
     fn delay(&mut self, headers: Option<&HeaderMap>) -> Duration {
         match headers.and_then(|headers| retry_after(headers, SystemTime::now())) {
-            Some(asked) => Jitter::default().spread(asked.min(self.max_delay)),
+            Some(asked) => Jitter::OF_REPEATS.spread(asked.min(self.max_delay)),
             None => self.back_off(),
         }
     }

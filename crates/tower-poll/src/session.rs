@@ -213,7 +213,7 @@ impl<P> Session<P> {
             progress: interim.progress.map(Box::new),
             due: now,
         };
-        let hop = self.course.hop(&answer, told, now);
+        let hop = self.course.hop(&answer, told, self.retries, now);
         let remaining = hop.remaining();
         let delay = match self.policy.next(&hop) {
             Ok(delay) => delay,
@@ -327,10 +327,17 @@ impl<P> Session<P> {
 }
 
 impl Course {
-    fn hop<'a>(&'a self, answer: &'a Announcement, told: Told, now: Instant) -> Hop<'a> {
+    fn hop<'a>(
+        &'a self,
+        answer: &'a Announcement,
+        told: Told,
+        retries: u32,
+        now: Instant,
+    ) -> Hop<'a> {
         let elapsed = now.saturating_duration_since(self.sent);
         Hop {
             poll: self.polls + 1,
+            retries,
             submission: &self.origin,
             from: &self.asked,
             to: &answer.to,

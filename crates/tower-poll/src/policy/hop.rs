@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, Uri};
-use http_polling::{JobState, is_downgrade, same_origin};
+use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS, is_downgrade, same_origin};
 
 /// One step of a call: a pending answer, and the poll that it asks for.
 ///
@@ -25,6 +25,7 @@ use http_polling::{JobState, is_downgrade, same_origin};
 #[derive(Clone, Copy)]
 pub struct Hop<'a> {
     pub(crate) poll: u32,
+    pub(crate) retries: u32,
     pub(crate) submission: &'a Uri,
     pub(crate) from: &'a Uri,
     pub(crate) to: &'a Uri,
@@ -39,11 +40,12 @@ pub struct Hop<'a> {
 impl<'a> Hop<'a> {
     /// The first hop of a call whose submission, to `from`, was answered with
     /// `status` and `headers` and is to be polled at `to`: no delay asked, no
-    /// job state told, no time passed, no deadline.
+    /// job state told, no failure, no time passed, no deadline.
     #[must_use]
     pub fn new(from: &'a Uri, to: &'a Uri, status: StatusCode, headers: &'a HeaderMap) -> Self {
         Self {
             poll: 1,
+            retries: 0,
             submission: from,
             from,
             to,
@@ -60,6 +62,12 @@ impl<'a> Hop<'a> {
     #[must_use]
     pub fn with_poll(self, poll: u32) -> Self {
         Self { poll, ..self }
+    }
+
+    /// Sets [`retries`](Self::retries).
+    #[must_use]
+    pub fn with_retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
     }
 
     /// Sets [`submission`](Self::submission).
@@ -100,6 +108,13 @@ impl<'a> Hop<'a> {
     #[must_use]
     pub fn poll(&self) -> u32 {
         self.poll
+    }
+
+    /// The number of polls that have failed in a row, of which this one would
+    /// repeat the last. 0 if the last one was answered.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        self.retries
     }
 
     /// The origin of the submission, as a URI without a path of its own.
@@ -145,6 +160,16 @@ impl<'a> Hop<'a> {
         self.state
     }
 
+    /// Returns whether the server keeps its clients from polling together by
+    /// itself: its answer has a `Job-Status` and a `retry-after-ms`. A client
+    /// that waits for [that time](Self::retry_after) needs no jitter.
+    #[must_use]
+    pub fn is_spread_by_server(&self) -> bool {
+        self.state.is_some_and(JobState::is_pending)
+            && self.headers.contains_key(JOB_STATUS)
+            && self.headers.contains_key(RETRY_AFTER_MS)
+    }
+
     /// How long ago the submission was sent.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -178,6 +203,7 @@ impl std::fmt::Debug for Hop<'_> {
         // Headers and whole URLs may hold secrets.
         f.debug_struct("Hop")
             .field("poll", &self.poll)
+            .field("retries", &self.retries)
             .field("from", &Redacted(self.from))
             .field("to", &Redacted(self.to))
             .field("status", &self.status)

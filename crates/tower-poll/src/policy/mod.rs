@@ -16,7 +16,7 @@
 //!
 //! let policy = RetryAfter::new()
 //!     .clamp(Duration::from_millis(200)..=Duration::from_secs(10))
-//!     .jitter(Jitter::up_to(0.1))
+//!     .jitter(Jitter::default())
 //!     .same_origin()
 //!     .refuse_private_addresses();
 //! let layer = PollLayer::with_policy(policy);
@@ -116,7 +116,8 @@ pub trait PollPolicyExt: PollPolicy + Sized {
         Clamp::new(self, range)
     }
 
-    /// Makes every delay longer by a random part of it.
+    /// Makes every delay longer by a random part of it, whatever the server
+    /// says.
     fn jitter(self, jitter: Jitter) -> Jittered<Self> {
         Jittered::new(self, jitter)
     }

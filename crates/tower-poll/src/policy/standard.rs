@@ -11,11 +11,20 @@ use super::{
     origin::{downgraded, left_origin},
 };
 
+/// The longest delay by default.
+const MAX_DELAY: Duration = Duration::from_secs(60);
+
+/// The longest delay by default where the server spreads the polls itself.
+const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
+
 /// Waits as long as the server asks, within bounds, and stays on the origin
 /// of the submission.
 ///
-/// - The delay is that of [`RetryAfter`], kept within 100 ms and 60 s, then
-///   made up to a fifth longer at random.
+/// - The delay is that of [`RetryAfter`], kept within 100 ms and 60 s.
+/// - It is made longer at random, by up to a tenth and at most a second. A
+///   server that [spreads the polls itself](Hop::is_spread_by_server) is
+///   polled at the very time that it names, up to 15 minutes off.
+/// - Before a failed poll is repeated, the delay is made up to a fifth longer.
 /// - A poll on another origin (scheme, host, port) is refused, unless the
 ///   origin was [allowed](Self::cross_origin). One from https to http is
 ///   always refused.
@@ -35,8 +44,10 @@ use super::{
 pub struct StandardPolicy {
     pace: RetryAfter,
     min_delay: Duration,
-    max_delay: Duration,
+    /// `None`: depends on the server.
+    max_delay: Option<Duration>,
     jitter: Jitter,
+    jitter_of_repeats: Jitter,
     allowed: Vec<Uri>,
 }
 
@@ -46,22 +57,28 @@ impl StandardPolicy {
         Self {
             pace: RetryAfter::new(),
             min_delay: Duration::from_millis(100),
-            max_delay: Duration::from_secs(60),
+            max_delay: None,
             jitter: Jitter::default(),
+            jitter_of_repeats: Jitter::OF_REPEATS,
             allowed: Vec::new(),
         }
     }
 
     /// The shortest delay, whatever the server asks for. 100 ms by default.
-    /// It goes before the longest, where it is greater.
+    /// It takes precedence over the longest, where it is greater.
     pub fn min_delay(self, min_delay: Duration) -> Self {
         Self { min_delay, ..self }
     }
 
-    /// The longest delay before jitter, whatever the server asks for. 60 s by
-    /// default.
+    /// The longest delay before jitter, whatever the server asks for. By
+    /// default 60 s, and 15 minutes where the server [spreads the polls
+    /// itself](Hop::is_spread_by_server): under load it spreads them widely,
+    /// and they would come back together if they were all made earlier.
     pub fn max_delay(self, max_delay: Duration) -> Self {
-        Self { max_delay, ..self }
+        Self {
+            max_delay: Some(max_delay),
+            ..self
+        }
     }
 
     /// How delays are chosen where the server names none. See
@@ -73,7 +90,12 @@ impl StandardPolicy {
         }
     }
 
-    /// How much delays are spread. Up to a fifth by default.
+    /// The spread of delays that the server does not [spread
+    /// itself](Hop::is_spread_by_server). Up to a tenth and at most a second
+    /// by default.
+    ///
+    /// It applies as well to a delay that is out of bounds, and to none after
+    /// a poll that failed.
     pub fn jitter(self, jitter: Jitter) -> Self {
         Self { jitter, ..self }
     }
@@ -81,7 +103,12 @@ impl StandardPolicy {
     /// Takes every delay as it is. For tests; in production it sends clients
     /// that were told the same delay back in one burst.
     pub fn without_jitter(self) -> Self {
-        self.jitter(Jitter::up_to(0.0))
+        let none = Jitter::up_to(0.0);
+        Self {
+            jitter: none,
+            jitter_of_repeats: none,
+            ..self
+        }
     }
 
     /// Allows polls on these origins beside that of the submission. Of each
@@ -115,8 +142,19 @@ impl PollPolicy for StandardPolicy {
     fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
         self.judge(hop)?;
         let asked = self.pace.next(hop)?;
-        let delay = clamp(asked, &(self.min_delay..=self.max_delay));
-        Ok(self.jitter.spread(delay))
+        let is_spread = hop.is_spread_by_server();
+        let max_delay = self.max_delay.unwrap_or(match is_spread {
+            true => MAX_SPREAD_DELAY,
+            false => MAX_DELAY,
+        });
+        let delay = clamp(asked, &(self.min_delay..=max_delay));
+        Ok(if hop.retries() > 0 {
+            self.jitter_of_repeats.spread(delay)
+        } else if is_spread && delay == asked {
+            delay
+        } else {
+            self.jitter.spread(delay)
+        })
     }
 
     fn prepares_polls(&self) -> bool {

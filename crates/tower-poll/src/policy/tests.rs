@@ -1,5 +1,5 @@
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
-use http_polling::JobState;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header::RETRY_AFTER};
+use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS};
 
 use super::*;
 
@@ -72,18 +72,128 @@ fn redirected_poll_without_delay_is_followed_at_once_unless_job_is_pending() {
 #[test]
 fn standard_policy_clamps_then_spreads_upwards() {
     let mut policy = StandardPolicy::new();
-    for (asked, least) in [
-        (Duration::ZERO, Duration::from_millis(100)),
-        (3 * SECOND, 3 * SECOND),
-        (Duration::MAX, 60 * SECOND),
+    for (asked, least, most) in [
+        (
+            Duration::ZERO,
+            Duration::from_millis(100),
+            Duration::from_millis(110),
+        ),
+        (3 * SECOND, 3 * SECOND, Duration::from_millis(3_300)),
+        (20 * SECOND, 20 * SECOND, 21 * SECOND),
+        (Duration::MAX, 60 * SECOND, 61 * SECOND),
     ] {
         for _ in 0..100 {
             let delay = told(&mut policy, asked);
-            assert!(
-                delay >= least && delay <= least * 6 / 5,
-                "{delay:?} for {asked:?}"
-            );
+            assert!((least..=most).contains(&delay), "{delay:?} for {asked:?}");
         }
+    }
+}
+
+/// The delay of an answer with these headers, by `policy`.
+fn answered(
+    policy: &mut impl PollPolicy,
+    headers: &[(HeaderName, &'static str)],
+    state: Option<JobState>,
+    retries: u32,
+) -> Duration {
+    let uri = Uri::from_static("https://example.com/work/1");
+    let headers: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+        .collect();
+    let asked = http_polling::retry_after(&headers, std::time::UNIX_EPOCH);
+    let mut hop = Hop::new(&uri, &uri, StatusCode::SEE_OTHER, &headers)
+        .with_poll(2)
+        .with_retries(retries);
+    hop.retry_after = asked;
+    hop.state = state;
+    policy.next(&hop).unwrap()
+}
+
+#[test]
+fn server_that_spreads_the_polls_is_polled_when_it_says() {
+    let mut policy = StandardPolicy::new();
+    for (millis, delay) in [
+        ("2000", 2 * SECOND),
+        ("300000", 300 * SECOND),
+        ("100", SECOND / 10),
+    ] {
+        let headers = [(JOB_STATUS, "running"), (RETRY_AFTER_MS, millis)];
+        let delays = (0..20).map(|_| answered(&mut policy, &headers, Some(JobState::Running), 0));
+        assert!(delays.into_iter().all(|told| told == delay), "{millis}");
+    }
+}
+
+#[test]
+fn jitter_is_left_out_only_where_the_server_spreads_the_delay_that_is_taken() {
+    let own = [(JOB_STATUS, "running"), (RETRY_AFTER_MS, "5000")];
+    let seconds = [(JOB_STATUS, "running"), (RETRY_AFTER, "5")];
+    let no_status = [(RETRY_AFTER_MS, "5000")];
+    let running = Some(JobState::Running);
+    let mut cases = [
+        (
+            "bounded",
+            StandardPolicy::new().max_delay(4 * SECOND),
+            &own[..],
+            running,
+            0,
+        ),
+        ("whole seconds", StandardPolicy::new(), &seconds, running, 0),
+        ("no status", StandardPolicy::new(), &no_status, None, 0),
+        (
+            "state of a dialect",
+            StandardPolicy::new(),
+            &no_status,
+            running,
+            0,
+        ),
+        ("failed", StandardPolicy::new(), &own, running, 1),
+    ];
+    for (name, policy, headers, state, retries) in &mut cases {
+        let mut delay = || answered(policy, headers, *state, *retries);
+        let first = delay();
+        assert!((0..20).any(|_| delay() != first), "{name}: {first:?}");
+    }
+    let mut jittered = RetryAfter::new().jitter(Jitter::up_to(0.1));
+    let mut delay = || answered(&mut jittered, &own, running, 0);
+    let first = delay();
+    assert!((0..20).any(|_| delay() != first));
+}
+
+#[test]
+fn repeats_of_failed_polls_are_spread_by_a_fifth() {
+    fn failed(hop: Hop<'_>) -> Hop<'_> {
+        hop.with_retries(1).with_retry_after(20 * SECOND)
+    }
+    let mut policy = StandardPolicy::new();
+    let delays: Vec<_> = (0..200)
+        .map(|_| ask(&mut policy, "/a", "/a", failed).unwrap())
+        .collect();
+    assert!(
+        delays
+            .iter()
+            .all(|delay| (20 * SECOND..=24 * SECOND).contains(delay))
+    );
+    assert!(delays.iter().any(|delay| *delay > 23 * SECOND));
+    let mut exact = StandardPolicy::new().without_jitter();
+    assert_eq!(ask(&mut exact, "/a", "/a", failed), Ok(20 * SECOND));
+}
+
+#[test]
+fn c22_no_moment_gets_more_of_a_crowd_than_its_share() {
+    const CLIENTS: usize = 100_000;
+    const SLICE: Duration = Duration::from_millis(10);
+    fastrand::seed(42);
+    for (asked, span) in [(2 * SECOND, SECOND / 5), (30 * SECOND, SECOND)] {
+        let slices = (span.as_millis() / SLICE.as_millis()) as usize;
+        let mut polls = vec![0; slices];
+        for _ in 0..CLIENTS {
+            let late = told(&mut StandardPolicy::new(), asked) - asked;
+            polls[(late.as_nanos() / SLICE.as_nanos()) as usize] += 1;
+        }
+        let most = polls.into_iter().max().unwrap();
+        let limit = CLIENTS / slices * 6 / 5;
+        assert!(most <= limit, "{most} within {SLICE:?} after {asked:?}");
     }
 }
 
@@ -175,6 +285,8 @@ fn odd_jitter_is_tamed() {
     }
     assert_eq!(Jitter::up_to(f64::INFINITY), Jitter::up_to(10.0));
     assert_eq!(Jitter::up_to(10.0).apply(Duration::MAX, 1.0), Duration::MAX);
+    let capped = Jitter::up_to(f64::INFINITY).at_most(Duration::ZERO);
+    assert_eq!(capped.apply(9 * SECOND, 1.0), 9 * SECOND);
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl<P> Session<P> {
         if let Some(told) = told {
             self.headers.fill(request.headers_mut(), own, cookies);
             let (mut parts, body) = request.into_parts();
-            let hop = self.course.hop(&answer, told, now);
+            let hop = self.course.hop(&answer, told, self.retries, now);
             self.policy.prepare_poll(&mut parts, &hop);
             request = Request::from_parts(parts, body);
         } else {
