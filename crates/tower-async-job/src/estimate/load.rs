@@ -16,8 +16,9 @@ const SLOTS_PER_SECOND: u32 = 8;
 /// count of.
 const LONGEST: f64 = 900.0;
 
-/// How many slots are tried. Each is full with a chance of one half at most.
-const TRIES: usize = 16;
+/// How many slots are tried in place of one that is full. Each is full with a chance of one half at
+/// most.
+const TRIES: usize = 15;
 
 /// The part of what a delay is above a second by which it is prolonged at most when there is no
 /// load to speak of. A second stays one, since clients in whole seconds would make two of more.
@@ -69,15 +70,15 @@ impl Load {
     pub(super) fn raise(&self, delay: f64, jobs: usize, now: Instant) -> f64 {
         let now = now.saturating_duration_since(self.begun).as_secs_f64();
         let delay = delay + (delay - 1.0).max(0.0) * JITTER * self.fraction();
-        let mut raised = delay;
-        if self.take(now, raised) {
-            return raised;
+        if self.take(now, delay) {
+            return delay;
         }
         let needed = jobs as f64 * self.slot / f64::from(self.capacity);
         let span = (2.0 * needed).min(LONGEST);
-        // So few jobs cannot fill a slot: where no further one is within reach, there is nothing to try.
-        let tries = if span < self.slot { 1 } else { TRIES };
-        for _ in 1..tries {
+        let mut raised = delay;
+        // Within less than a slot there is hardly another one to find.
+        let tries = if span < self.slot { 0 } else { TRIES };
+        for _ in 0..tries {
             raised = delay + span * self.fraction();
             if self.take(now, raised) {
                 break;
