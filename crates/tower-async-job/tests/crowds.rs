@@ -1,0 +1,149 @@
+//! Very many clients of one server, on virtual time: [`Learned`] names the delays, and the standard
+//! policy of `tower-poll` follows them.
+
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS};
+use tokio::time::Instant;
+use tower_async_job::{Estimator, Learned, Pending};
+use tower_poll::{Hop, PollPolicy, StandardPolicy};
+
+const CLIENTS: usize = 100_000;
+
+/// Polls a second.
+const BUDGET: u32 = 10_000;
+
+const ROUTE: &str = "POST /report";
+
+/// All jobs are submitted within this time.
+const SUBMISSIONS: Duration = Duration::from_secs(10);
+
+/// Every job takes so long, which the server does not know yet.
+const DURATION: Duration = Duration::from_secs(20);
+
+/// The server is down from this second on, while all jobs run and the budget is used up,
+const DOWN: usize = 12;
+
+/// and up again from this one on. It still has the jobs, and has learned nothing.
+const UP: usize = 17;
+
+/// The repeats of a failed poll that fall into this time: after 1, 2.5 and 4.75 s.
+const REPEATS: u32 = 3;
+
+/// From this second on, no poll that failed is still to be repeated,
+const REPEATED: usize = UP + 4;
+
+/// and from this one on, none is still to come that the old server asked for: it put polls off by up
+/// to twice the time in which the budget allows one poll of each job.
+const FORGOTTEN: usize = DOWN + 10 + 2 * CLIENTS / BUDGET as usize;
+
+#[test]
+fn c22_clients_of_a_restarted_server_stay_within_its_budget() {
+    let polls = simulate();
+    let assert_at_most = |limit: u32, seconds: &[u32], when: &str| {
+        let most = seconds.iter().copied().max().unwrap_or_default();
+        assert!(most <= limit, "{most} polls a second {when}");
+    };
+    assert!(polls[DOWN - 1] > BUDGET / 2, "the budget is not used up");
+    assert_at_most(BUDGET, &polls[..DOWN], "before the restart");
+    // Each poll that the old server asked for is made so many times.
+    let repeated = (1 + REPEATS) * BUDGET;
+    assert_at_most(repeated, &polls[DOWN..REPEATED], "at the restart");
+    // What the old server asked for is unknown to the fresh one, and comes in addition.
+    assert_at_most(2 * BUDGET, &polls[REPEATED..FORGOTTEN], "just after it");
+    assert_at_most(BUDGET, &polls[FORGOTTEN..], "after it");
+}
+
+/// One caller, with the policy of its call.
+struct Client {
+    policy: StandardPolicy,
+    accepted: Duration,
+    polls: u32,
+    retries: u32,
+}
+
+impl Client {
+    /// The time of the next poll, after an answer with these headers at `now`.
+    fn next(
+        &mut self,
+        url: &Uri,
+        headers: &HeaderMap,
+        delay: Option<Duration>,
+        now: Duration,
+    ) -> Duration {
+        let mut hop = Hop::new(url, url, StatusCode::SEE_OTHER, headers)
+            .with_poll(self.polls + 1)
+            .with_retries(self.retries)
+            .with_state(JobState::Running);
+        if let Some(delay) = delay {
+            // As it is on the wire.
+            let millis = delay.as_micros().div_ceil(1_000);
+            hop = hop.with_retry_after(Duration::from_millis(millis as u64));
+        }
+        now + self.policy.next(&hop).expect("the origin stays the same")
+    }
+}
+
+/// Lets all clients submit and poll to the end. Returns the polls of each second, those that failed
+/// among them.
+fn simulate() -> Vec<u32> {
+    fastrand::seed(42);
+    let begun = Instant::now().into_std();
+    let url = Uri::from_static("https://example.com/work/1");
+    let failed = HeaderMap::new();
+    let running = HeaderMap::from_iter([
+        (JOB_STATUS, HeaderValue::from_static("running")),
+        (RETRY_AFTER_MS, HeaderValue::from_static("1000")),
+    ]);
+    let learned = || Learned::new().polls_per_second(BUDGET);
+    let (old, fresh) = (learned(), learned());
+
+    let mut clients: Vec<Client> = (0..CLIENTS as u32)
+        .map(|number| Client {
+            policy: StandardPolicy::new(),
+            accepted: SUBMISSIONS * number / CLIENTS as u32,
+            polls: 0,
+            retries: 0,
+        })
+        .collect();
+    let mut due: BinaryHeap<_> = (clients.iter().enumerate())
+        .map(|(number, client)| Reverse((client.accepted, number)))
+        .collect();
+    let (mut jobs, mut polls) = (0, Vec::new());
+    while let Some(Reverse((now, number))) = due.pop() {
+        let client = &mut clients[number];
+        let second = now.as_secs() as usize;
+        if now == client.accepted {
+            jobs += 1;
+        } else {
+            client.polls += 1;
+            polls.resize(polls.len().max(second + 1), 0);
+            polls[second] += 1;
+        }
+        if (DOWN..UP).contains(&second) {
+            client.retries += 1;
+            assert!(client.retries <= REPEATS + 1, "a poll is repeated too soon");
+            due.push(Reverse((client.next(&url, &failed, None, now), number)));
+            continue;
+        }
+        client.retries = 0;
+        let server = if second < UP { &old } else { &fresh };
+        let age = now - client.accepted;
+        if age >= DURATION {
+            jobs -= 1;
+            server.completed(ROUTE, DURATION);
+            continue;
+        }
+        let mut pending = Pending::new(ROUTE, age);
+        pending.polls = client.polls;
+        pending.jobs = jobs;
+        pending.now = begun + now;
+        let delay = server.retry_after(&pending);
+        due.push(Reverse((
+            client.next(&url, &running, Some(delay), now),
+            number,
+        )));
+    }
+    polls
+}
