@@ -257,6 +257,7 @@ where
                         }
                     }
                     if let Some(due) = *due {
+                        this.session.release_answer();
                         ready!(poll_timer(this.timer.as_mut(), due, cx));
                     }
                     let now = Instant::now();

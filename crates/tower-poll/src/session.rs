@@ -1,6 +1,7 @@
 //! The state of polling that is not a future: where, when, with what.
 
 mod reading;
+mod releasing;
 mod requests;
 mod storing;
 mod watching;
@@ -86,6 +87,8 @@ struct Announcement {
     to: Uri,
     status: StatusCode,
     headers: HeaderMap,
+    /// The headers keep nothing of the answer's buffer in memory.
+    is_released: bool,
     progress: Option<Box<Progress>>,
     /// When the poll is due.
     due: Instant,
@@ -210,6 +213,7 @@ impl<P> Session<P> {
             to,
             status,
             headers,
+            is_released: false,
             progress: interim.progress.map(Box::new),
             due: now,
         };
@@ -243,11 +247,6 @@ impl<P> Session<P> {
             self.method = Method::GET;
         }
         answer.due = now + delay.min(FAR);
-        if !delay.is_zero() && !self.policy.prepares_polls() && !self.is_watched() {
-            // Nobody looks at them any more, and their values keep the buffer alive that the whole
-            // answer was read into: 8 KiB of hyper's, for as long as the job is waited for.
-            answer.headers = HeaderMap::new();
-        }
         self.told = Some(told);
         self.answer = Some(answer);
         if self.course.polls >= self.shared.config.max_polls {

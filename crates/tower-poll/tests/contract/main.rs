@@ -9,6 +9,7 @@ mod cancelling;
 mod dropping;
 mod passing;
 mod readiness;
+mod releasing;
 mod timing;
 mod waiting;
 mod watching;

@@ -1,0 +1,39 @@
+//! Memory while a call waits.
+
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderValue};
+
+use super::Session;
+use crate::PollPolicy;
+
+impl<P: PollPolicy> Session<P> {
+    /// Lets go of the buffer that the pending answer was read into, once the
+    /// answer has been told to whoever watches. Clients such as hyper have
+    /// header values share that buffer, of 8 KiB or more, and would otherwise
+    /// keep it for as long as the call waits.
+    pub(crate) fn release_answer(&mut self) {
+        let Some(answer) = self.answer.as_mut().filter(|answer| !answer.is_released) else {
+            return;
+        };
+        answer.is_released = true;
+        if self.policy.prepares_polls() {
+            own_values(&mut answer.headers);
+        } else {
+            answer.headers = HeaderMap::new();
+        }
+    }
+}
+
+/// Copies all values to memory of their own.
+fn own_values(headers: &mut HeaderMap) {
+    let length = headers.values().map(HeaderValue::len).sum();
+    let mut text = BytesMut::with_capacity(length);
+    for value in headers.values_mut() {
+        text.extend_from_slice(value.as_bytes());
+        // The text is that of a value, and makes one.
+        if let Ok(mut own) = HeaderValue::from_maybe_shared(text.split().freeze()) {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
+    }
+}
