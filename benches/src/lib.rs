@@ -14,6 +14,7 @@ use http_body_util::Full;
 use tokio::runtime::{Builder, Runtime};
 use tower::Service;
 
+mod calls;
 pub mod client;
 pub mod connection;
 pub mod memory;

@@ -1,4 +1,4 @@
-//! Jobs by the ten thousand, held for as long as their memory is being looked at.
+//! Jobs and calls by the ten thousand, held for as long as their memory is being looked at.
 
 use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,9 +11,9 @@ use tokio::{runtime::Runtime, sync::Notify, task::yield_now};
 use tower::{Layer, Service, service_fn};
 use tower_async_job::{AsyncJobLayer, JobBody, store::MemoryStore};
 
-use crate::{Body, Headers, peer, request, runtime};
+use crate::{Body, Headers, calls, peer, request, runtime};
 
-/// How many jobs are made.
+/// How many jobs, or calls, are made.
 pub const JOBS: usize = 50_000;
 
 /// Something that is to be held in memory many times.
@@ -36,6 +36,8 @@ pub fn held() -> Vec<Held> {
         held("parked, fair hand-written", parked_by_hand_fairly),
         held("stored result", stored_results),
         held("stored result, hand-written", stored_by_hand),
+        held("waiting call", calls::waiting),
+        held("held call", calls::held),
     ]
 }
 
