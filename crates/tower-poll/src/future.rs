@@ -269,8 +269,8 @@ where
     let Reading::Pending(pending) = reading else {
         return Ok(Err(response));
     };
-    let session = Session::start(sent, uri, shared, clock);
-    let mut polling = Box::pin(Polling::new(service, session, now));
+    let session = || Session::start(sent, uri, shared, clock);
+    let mut polling = Polling::begin(service, session, now);
     if polling.is_not_waited_for() {
         let response = polling.as_mut().hand_over(pending.into(), response, now)?;
         return Ok(Err(response));
@@ -322,7 +322,7 @@ where
         }
         verdict => verdict,
     };
-    let mut polling = Box::pin(Polling::new(service, session, now));
+    let mut polling = Polling::begin(service, || session, now);
     match verdict {
         Verdict::Pending(interim) if polling.is_not_waited_for() => {
             let response = polling.as_mut().hand_over(interim, response, now)?;

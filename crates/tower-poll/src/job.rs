@@ -154,7 +154,7 @@ where
         };
         let session = Session::resume(job, sent, shared, clock)
             .ok_or_else(|| Error::unknown_dialect().with_pending_job(Some(job.clone())))?;
-        let mut polling = Box::pin(Polling::new(service, session, now));
+        let mut polling = Polling::begin(service, || session, now);
         let interim = Interim {
             retry_after: Some(left_until(job.due, clock.start_wall())),
             state: job.state,

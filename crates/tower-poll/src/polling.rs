@@ -47,7 +47,8 @@ pin_project! {
     {
         service: S,
         session: Session<P>,
-        span: Span,
+        // `None` if nobody listens: it is not to be entered again and again.
+        span: Option<Span>,
         // Somebody wants every pending answer.
         stepwise: bool,
         // The only timer of the call: made when something is first waited
@@ -126,34 +127,40 @@ where
     R: Body,
     P: PollPolicy,
 {
-    /// To be given the answer to the submission next, which came at
-    /// `answered`.
-    #[inline]
-    pub(crate) fn new(service: S, session: Session<P>, answered: Instant) -> Self {
+    /// Starts to poll. The answer to the submission, which came at
+    /// `answered`, is to be given next.
+    // The box comes first and all is inlined, so that the value is made in
+    // place: moving it there costs some hundred instructions.
+    #[inline(always)]
+    pub(crate) fn begin(
+        service: S,
+        session: impl FnOnce() -> Session<P>,
+        answered: Instant,
+    ) -> BoxPolling<S, B, R, P> {
+        let polling = Box::new_uninit();
+        let session = session();
         let span = tracing::info_span!(
             "http_poll",
             origin = %Redacted(session.origin()),
             polls = Empty,
         );
-        Self {
-            service,
-            // If nobody listens, it is not to be entered again and again.
-            span: if span.is_disabled() {
-                Span::none()
-            } else {
-                span
+        Box::into_pin(Box::write(
+            polling,
+            Self {
+                service,
+                span: (!span.is_disabled()).then_some(span),
+                session,
+                stepwise: false,
+                timer: None,
+                phase: Phase::Waiting {
+                    body: None,
+                    left: 0,
+                    text: None,
+                    due: None,
+                    answered,
+                },
             },
-            session,
-            stepwise: false,
-            timer: None,
-            phase: Phase::Waiting {
-                body: None,
-                left: 0,
-                text: None,
-                due: None,
-                answered,
-            },
-        }
+        ))
     }
 
     /// Has the pending answers from now on told by
@@ -221,7 +228,7 @@ where
         }
         loop {
             let mut this = self.as_mut().project();
-            let entered = this.span.enter();
+            let entered = this.span.as_ref().map(Span::enter);
             match this.phase.as_mut().project() {
                 PhaseProj::Waiting {
                     mut body,
@@ -267,7 +274,9 @@ where
                         return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
                     }
                     let request = this.session.poll(now);
-                    this.span.record("polls", this.session.polls());
+                    if let Some(span) = &*this.span {
+                        span.record("polls", this.session.polls());
+                    }
                     let future = Oneshot::new(this.service.clone(), request);
                     this.phase.set(Phase::Asking { future });
                 }

@@ -111,7 +111,8 @@ struct Before {
 
 impl<P> Session<P> {
     /// The session of a call whose submission, to `uri`, has a pending answer.
-    #[inline]
+    // Inlined by force, since a call would have to move it.
+    #[inline(always)]
     pub(crate) fn start(sent: Sent, uri: Uri, shared: Arc<Shared<P>>, clock: Clock) -> Self
     where
         P: Clone,
@@ -218,7 +219,7 @@ impl<P> Session<P> {
             due: now,
         };
         let hop = self.course.hop(&answer, told, self.retries, now);
-        let remaining = hop.remaining();
+        let (remaining, is_cross_origin) = (hop.remaining(), hop.is_cross_origin());
         let delay = match self.policy.next(&hop) {
             Ok(delay) => delay,
             Err(refusal) => {
@@ -233,7 +234,7 @@ impl<P> Session<P> {
         if !self.jar.is_empty() && !same_origin(&self.course.asked, &answer.to) {
             self.jar.clear();
         }
-        if !same_origin(&self.course.origin, &answer.to) {
+        if is_cross_origin {
             self.drop_credentials();
         }
         tracing::debug!(
@@ -346,6 +347,7 @@ impl Course {
             state: told.state,
             elapsed,
             remaining: self.limit.saturating_sub(elapsed),
+            is_cross_origin: !same_origin(&self.origin, &answer.to),
         }
     }
 }

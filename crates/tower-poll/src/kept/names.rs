@@ -82,12 +82,16 @@ pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
 pub(super) fn index_of(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
     match kept_by_default(name.as_str()) {
         None if own.is_empty() => None,
-        None => {
-            let at = own.iter().position(|kept| kept == name)?;
-            u16::try_from(at).ok()?.checked_add(OWN)
-        }
+        None => index_of_own(name, own),
         index => index,
     }
+}
+
+// Apart, so that the usual loop over headers stays in registers.
+#[inline(never)]
+fn index_of_own(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
+    let at = own.iter().position(|kept| kept == name)?;
+    u16::try_from(at).ok()?.checked_add(OWN)
 }
 
 /// The name of an index from [`index_of`].

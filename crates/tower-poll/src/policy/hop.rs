@@ -35,6 +35,8 @@ pub struct Hop<'a> {
     pub(crate) state: Option<JobState>,
     pub(crate) elapsed: Duration,
     pub(crate) remaining: Duration,
+    /// Known from the start: the layer needs it as most policies do.
+    pub(crate) is_cross_origin: bool,
 }
 
 impl<'a> Hop<'a> {
@@ -55,6 +57,7 @@ impl<'a> Hop<'a> {
             state: None,
             elapsed: Duration::ZERO,
             remaining: Duration::MAX,
+            is_cross_origin: !same_origin(from, to),
         }
     }
 
@@ -73,7 +76,11 @@ impl<'a> Hop<'a> {
     /// Sets [`submission`](Self::submission).
     #[must_use]
     pub fn with_submission(self, submission: &'a Uri) -> Self {
-        Self { submission, ..self }
+        Self {
+            submission,
+            is_cross_origin: !same_origin(submission, self.to),
+            ..self
+        }
     }
 
     /// Sets [`retry_after`](Self::retry_after).
@@ -186,7 +193,7 @@ impl<'a> Hop<'a> {
     /// submission was.
     #[must_use]
     pub fn is_cross_origin(&self) -> bool {
-        !same_origin(self.submission, self.to)
+        self.is_cross_origin
     }
 
     /// Whether this hop would go from https to http.

@@ -7,6 +7,7 @@ use http_body::Body;
 use http_polling::is_problem_json;
 use tokio::time::Instant;
 use tower::{BoxError, Service};
+use tracing::Span;
 
 use super::{PROBLEM_LIMIT, Phase, PhaseProj, Polling};
 use crate::{
@@ -43,7 +44,7 @@ where
         answered: Instant,
     ) -> Result<(), Error> {
         let mut this = self.project();
-        let entered = this.span.enter();
+        let entered = this.span.as_ref().map(Span::enter);
         let delay = this.session.next(interim, status, headers, answered)?;
         drop(entered);
         let limit = this.session.config().drain_limit;
