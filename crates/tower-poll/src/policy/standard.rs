@@ -143,10 +143,12 @@ impl PollPolicy for StandardPolicy {
         self.judge(hop)?;
         let asked = self.pace.next(hop)?;
         let is_spread = hop.is_spread_by_server();
-        let max_delay = self.max_delay.unwrap_or(match is_spread {
-            true => MAX_SPREAD_DELAY,
-            false => MAX_DELAY,
-        });
+        let longest = if is_spread {
+            MAX_SPREAD_DELAY
+        } else {
+            MAX_DELAY
+        };
+        let max_delay = self.max_delay.unwrap_or(longest);
         let delay = clamp(asked, &(self.min_delay..=max_delay));
         Ok(if hop.retries() > 0 {
             self.jitter_of_repeats.spread(delay)
