@@ -102,9 +102,9 @@ impl Learned {
     /// there is to do, the more. So the default is a quarter of the CPU at most, and less where there
     /// are more than two cores.
     ///
-    /// The budget takes precedence over the [bounds](Self::between): a poll is put off by up to twice the
-    /// time that all pending jobs need for one poll each, and up to 15 minutes. It is kept in
-    /// each second, as far as clients do what they are told; one below 9, on average.
+    /// The budget takes precedence over the [bounds](Self::between): a poll is put off by up to
+    /// twice the time that all pending jobs need for one poll each, and up to 15 minutes. It is kept
+    /// in each second, as far as clients do what they are told; one below 9, on average.
     pub fn polls_per_second(mut self, polls: u32) -> Self {
         self.load = Load::new(polls, now());
         self
