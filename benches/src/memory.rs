@@ -72,6 +72,7 @@ fn park(runtime: &Runtime, builder: tower_async_job::Builder) -> Box<dyn Any> {
         for _ in 0..JOBS {
             let Ok(response) = service.call(submission()).await;
             assert_eq!(response.status(), StatusCode::SEE_OTHER);
+            yield_now().await;
         }
     });
     Box::new((service, gate))

@@ -102,6 +102,18 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// stored.
     fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>>;
 
+    /// Stores a new job at once, if the store can do that without waiting: the submission is then
+    /// accepted without a future. If it cannot, it gives the job back, has changed nothing, and the
+    /// caller goes on to [`create`](Self::create).
+    ///
+    /// Anything else is what `create` would give at this moment, errors included. It does no I/O
+    /// and waits for no other task; a short lock is allowed. By default it always gives the job
+    /// back.
+    #[allow(clippy::result_large_err, reason = "the job is given back as it came")]
+    fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
+        Err(job)
+    }
+
     /// What [`create`](Self::create) would find of an idempotency key: [`Created::Existing`] or
     /// [`Created::KeyReused`]; `None` if it would make a job. Changes nothing, so that it serves
     /// where there is no place for another job.

@@ -69,6 +69,8 @@ struct Inner {
     cancelled: AtomicBool,
     /// The process gives the job up: it may go on elsewhere.
     abandoned: AtomicBool,
+    /// There is no job: reports go nowhere.
+    inert: bool,
     attempt: u32,
     outbox: Mutex<Outbox>,
 }
@@ -76,20 +78,24 @@ struct Inner {
 /// What goes from the handler to the task that drives it.
 #[derive(Default)]
 struct Outbox {
+    driver: Option<Waker>,
+    /// What the handlers of few jobs need.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
     /// All that was reported so far, but for partial results already taken.
-    report: Option<Box<Report>>,
+    report: Option<Report>,
     /// Something was reported since the driver last took it.
     changed: bool,
-    driver: Option<Waker>,
     /// Where those wait who want to know of the cancellation; made by the first of them.
     waiting: Option<Arc<Notify>>,
-    /// There is no job: reports go nowhere.
-    closed: bool,
 }
 
 impl JobContext {
     pub(crate) fn new() -> Self {
-        Self::with_outbox(Outbox::default())
+        Self::with(false)
     }
 
     /// A context that belongs to no job: never cancelled, and reports go nowhere.
@@ -102,19 +108,17 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn inert() -> Self {
-        Self::with_outbox(Outbox {
-            closed: true,
-            ..Outbox::default()
-        })
+        Self::with(true)
     }
 
-    fn with_outbox(outbox: Outbox) -> Self {
+    fn with(inert: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
                 cancelled: AtomicBool::new(false),
                 abandoned: AtomicBool::new(false),
+                inert,
                 attempt: 1,
-                outbox: Mutex::new(outbox),
+                outbox: Mutex::default(),
             }),
         }
     }
@@ -199,7 +203,11 @@ impl JobContext {
     ///
     /// Cancel safe: nothing is lost when this future is dropped.
     pub async fn cancelled(&self) {
-        let waiting = self.outbox().waiting.get_or_insert_default().clone();
+        let waiting = {
+            let mut outbox = self.outbox();
+            let rare = outbox.rare.get_or_insert_default();
+            rare.waiting.get_or_insert_default().clone()
+        };
         let mut notified = pin!(waiting.notified());
         // Enabled before the flag is looked at, so that a cancellation in between is not missed.
         notified.as_mut().enable();
@@ -219,13 +227,14 @@ impl JobContext {
     }
 
     fn update(&self, change: impl FnOnce(&mut Report)) {
+        if self.inner.inert {
+            return;
+        }
         let driver = {
             let mut outbox = self.outbox();
-            if outbox.closed {
-                return;
-            }
-            change(outbox.report.get_or_insert_default());
-            outbox.changed = true;
+            let rare = outbox.rare.get_or_insert_default();
+            change(rare.report.get_or_insert_default());
+            rare.changed = true;
             outbox.driver.take()
         };
         if let Some(driver) = driver {
@@ -235,7 +244,11 @@ impl JobContext {
 
     pub(crate) fn cancel(&self) {
         self.inner.cancelled.store(true, Ordering::Release);
-        let waiting = self.outbox().waiting.take();
+        let waiting = self
+            .outbox()
+            .rare
+            .as_mut()
+            .and_then(|rare| rare.waiting.take());
         if let Some(waiting) = waiting {
             waiting.notify_waiters();
         }
@@ -271,22 +284,24 @@ impl JobContext {
 
     /// Whether a report waits to be written.
     pub(crate) fn has_report(&self) -> bool {
-        self.outbox().changed
+        let outbox = self.outbox();
+        outbox.rare.as_ref().is_some_and(|rare| rare.changed)
     }
 
     /// What was reported before the request became a job.
     pub(crate) fn reported(&self) -> Option<Report> {
-        self.outbox().report.as_deref().cloned()
+        self.outbox().rare.as_ref()?.report.clone()
     }
 
     /// Takes what is to be written. Progress and metadata are replaced as a whole in the store, so
     /// they stay here too: a later message keeps the numbers reported before it.
     pub(crate) fn take_report(&self) -> Option<Report> {
         let mut outbox = self.outbox();
-        if !std::mem::take(&mut outbox.changed) {
+        let rare = outbox.rare.as_mut()?;
+        if !std::mem::take(&mut rare.changed) {
             return None;
         }
-        let report = outbox.report.as_deref_mut()?;
+        let report = rare.report.as_mut()?;
         let partial = report.partial.take();
         let mut taken = report.clone();
         taken.partial = partial;
@@ -296,8 +311,9 @@ impl JobContext {
     /// Lets the last report be taken once more: it may not have reached the store. A partial result
     /// is not kept for that.
     pub(crate) fn report_again(&self) {
-        let mut outbox = self.outbox();
-        outbox.changed = outbox.report.is_some();
+        if let Some(rare) = &mut self.outbox().rare {
+            rare.changed = rare.report.is_some();
+        }
     }
 
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
@@ -327,5 +343,15 @@ impl<S: Sync> axum_core::extract::FromRequestParts<S> for JobContext {
         _: &S,
     ) -> Result<Self, Self::Rejection> {
         Ok(Self::from_extensions(&parts.extensions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_takes_no_more_than_40_bytes_of_its_own() {
+        assert!(size_of::<Inner>() <= 40, "{}", size_of::<Inner>());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    future::poll_fn,
+    future::{poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -16,7 +16,7 @@ use http_body::Body;
 use http_polling::ProblemType;
 use tokio::sync::oneshot;
 use tower::BoxError;
-use tower_async_job_core::{Created, Lease, StoreError};
+use tower_async_job_core::{Created, Lease, NewJob, StoreError};
 
 use crate::{
     answer,
@@ -24,7 +24,6 @@ use crate::{
     config::{OnDisconnect, OnStoreFailure},
     context::JobContext,
     job::Job,
-    metrics,
     registration::Registration,
     run::Run,
     service::Submission,
@@ -55,38 +54,52 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Moves the work to a tracked task; the current span goes along.
-    ///
-    /// A store that does not wait has the job at once: there is then nothing to be woken for.
-    pub(crate) fn spawn(self, cx: &mut Context<'_>) -> oneshot::Receiver<Early<R, E>> {
-        let (sender, receiver) = oneshot::channel();
+    /// Makes the work a job. If the store has to be waited for, that is left to a tracked task,
+    /// which says what became of the call.
+    pub(crate) fn begin(self) -> Begun<R, E> {
         let shared = self.shared.clone();
-        let mut acceptance = Box::pin(self.accept(sender));
-        match poll_catching(&mut acceptance, cx) {
-            Poll::Ready(Ok(Some(run))) => shared.spawn(Job::Running(run)),
-            // The receiver hears that the sender is gone where the store has panicked.
-            Poll::Ready(Ok(None) | Err(_)) => {}
-            Poll::Pending => shared.spawn(Job::Accepting(acceptance)),
-        }
-        receiver
+        let job = self.submission.new_job(&shared, self.work.is_queued());
+        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let create = match shared.store.create_now(job) {
+            Ok(Ok(Created::New(lease))) => {
+                let (run, answer) = self.accepted(lease, route);
+                run.announced();
+                shared.spawn(Job::Running(run));
+                return Begun::Answered(answer);
+            }
+            Ok(created) => Create::Done(created),
+            Err(job) => Create::Due(Box::new(job)),
+        };
+        let (sender, receiver) = oneshot::channel();
+        let acceptance = self.accept(create, lease, route, sender);
+        shared.spawn(Job::Accepting(Box::pin(acceptance)));
+        Begun::Waiting(receiver)
     }
 
     /// Commits the job and answers with its acceptance; `None` if the call ended another way.
-    async fn accept(mut self, mut early: oneshot::Sender<Early<R, E>>) -> Option<Run<R, E>> {
+    async fn accept(
+        mut self,
+        create: Create,
+        lease: Lease,
+        route: Arc<str>,
+        mut early: oneshot::Sender<Early<R, E>>,
+    ) -> Option<Run<R, E>> {
         let shared = self.shared.clone();
-        let job = self.submission.new_job(&shared, self.work.is_queued());
-        let route = job.route.clone();
-        let lease = Lease::new(job.id, 1);
-        let mut create = shared.store.create(job);
-        // The handler has just been asked; the store goes first.
-        let created = poll_fn(|cx| Poll::Ready(create.as_mut().poll(cx))).await;
-        let first = match created {
-            Poll::Ready(created) => Event::Created(created),
-            Poll::Pending => self.next(&mut early, Some(&mut create)).await,
+        let mut create = match create {
+            Create::Done(created) => Box::pin(ready(created)),
+            Create::Due(job) => shared.store.create(*job),
         };
-        let event = match first {
+        let event = match self.next(&mut early, Some(&mut create)).await {
             Event::Created(Ok(Created::New(lease))) => {
-                return self.accepted(lease, route, early).await;
+                let (run, answer) = self.accepted(lease, route);
+                if early.send(Early::Answered(answer)).is_err()
+                    && shared.config.on_disconnect == OnDisconnect::Cancel
+                {
+                    run.withdraw().await;
+                    return None;
+                }
+                run.announced();
+                return Some(run);
             }
             Event::Created(Ok(_)) => self.next(&mut early, None).await,
             Event::Created(Err(error)) => {
@@ -160,12 +173,8 @@ where
         .await
     }
 
-    async fn accepted(
-        self,
-        lease: Lease,
-        route: Arc<str>,
-        early: oneshot::Sender<Early<R, E>>,
-    ) -> Option<Run<R, E>> {
+    /// The run of a job that is stored, and its acceptance.
+    fn accepted(self, lease: Lease, route: Arc<str>) -> (Run<R, E>, Response<StoredBody>) {
         let Self {
             shared,
             work,
@@ -173,36 +182,28 @@ where
             context,
         } = self;
         let context = context.unwrap_or_else(JobContext::new);
+        let queued = work.is_queued();
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
-        let registration = Registration::new(
-            shared.clone(),
-            lease,
-            context.clone(),
-            &submission,
-            work.is_queued(),
-        );
-        let answer = answer::accepted(
-            &shared,
-            &lease.id,
-            work.is_queued(),
-            &route,
-            &submission,
-            &context,
-        );
-        if early.send(Early::Answered(answer)).is_err()
-            && shared.config.on_disconnect == OnDisconnect::Cancel
-        {
-            context.cancel();
-            drop(work);
-            discard(&shared, &lease).await;
-            registration.end();
-            return None;
-        }
-        metrics::accepted();
-        tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
-        shared.keep_house();
-        Some(Run::new(registration, work, context, &submission, route))
+        let registration =
+            Registration::new(shared.clone(), lease, context.clone(), &submission, queued);
+        let answer = answer::accepted(&shared, &lease.id, queued, &route, &submission, &context);
+        let run = Run::new(registration, work, context, &submission, route);
+        (run, answer)
     }
+}
+
+/// What a hand-over comes to at first.
+pub(crate) enum Begun<R, E> {
+    /// The job is stored, and its task runs.
+    Answered(Response<StoredBody>),
+    /// A task will say.
+    Waiting(oneshot::Receiver<Early<R, E>>),
+}
+
+/// The creation of the record.
+enum Create {
+    Due(Box<NewJob>),
+    Done(Result<Created, StoreError>),
 }
 
 type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, StoreError>>;

@@ -24,7 +24,6 @@ use crate::{
     glance::Glance,
     hold::{self, Place},
     job::Job,
-    metrics,
     registration::Registration,
     resource::{Answer, carries_trailers},
     run::Run,
@@ -220,11 +219,9 @@ where
             &submission,
             work.is_queued(),
         );
-        metrics::accepted();
-        tracing::debug!(job = ?lease.id, route = &*route, "job accepted");
-        shared.keep_house();
-        let _ = sender.send(created);
         let run = Run::new(registration, work, context, &submission, route);
+        run.announced();
+        let _ = sender.send(created);
         Some(run.inline_until(self.until))
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     body::{JobBody, ResponseBody, Spool, Spooled},
     config::OnDisconnect,
     context::JobContext,
-    deferral::{Deferral, Early},
+    deferral::{Begun, Deferral, Early},
     metrics,
     service::{Asked, Submission},
     shared::{Shared, later},
@@ -154,10 +154,14 @@ where
                 };
             }
             match this.stage {
-                Stage::Waiting => return Poll::Pending,
                 Stage::Spooling => match ready!(this.poll_upload(cx)) {
                     Upload::Spooled(Spooled::Complete) => match this.shared.hold_open() {
-                        Some(_open) => this.defer(cx),
+                        Some(_open) => match this.defer() {
+                            Begun::Answered(response) => {
+                                return Poll::Ready(Ok(response.map(ResponseBody::from)));
+                            }
+                            Begun::Waiting(early) => *this.stage = Stage::Deferred(early),
+                        },
                         None => *this.stage = Stage::Staying,
                     },
                     Upload::Spooled(Spooled::TooLarge | Spooled::NoRoom | Spooled::Failed) => {
@@ -169,7 +173,7 @@ where
                         return Poll::Ready(Ok(this.refused(ProblemType::RequestTimeout)));
                     }
                 },
-                Stage::Staying | Stage::Deferred(_) => return Poll::Pending,
+                Stage::Waiting | Stage::Staying | Stage::Deferred(_) => return Poll::Pending,
             }
         }
     }
@@ -260,15 +264,15 @@ where
         timer.as_mut().poll(cx).map(|()| Upload::StoodStill)
     }
 
-    /// Hands the work to a task that makes it a job.
-    fn defer(&mut self, cx: &mut Context<'_>) {
+    /// Hands the work over to become a job.
+    fn defer(&mut self) -> Begun<R, S::Error> {
         let deferral = Deferral {
             shared: self.shared.clone(),
             work: self.work.take().expect("not taken before"),
             submission: self.submission.take().expect("not taken before"),
             context: self.context.take(),
         };
-        *self.stage = Stage::Deferred(deferral.spawn(cx));
+        deferral.begin()
     }
 
     /// The answer, once that task has said what became of the call.

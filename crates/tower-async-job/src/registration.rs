@@ -9,6 +9,7 @@ use tower_async_job_core::Lease;
 use crate::{
     context::JobContext,
     metrics::{self, PendingJob},
+    registry::Deadline,
     service::Submission,
     shared::{Shared, later},
 };
@@ -22,7 +23,7 @@ pub(crate) struct Registration {
     shared: Arc<Shared>,
     lease: Lease,
     /// When the handler is given up: the deadline, or the end of the grace once cancelled.
-    deadline: Instant,
+    deadline: Deadline,
     ended: bool,
     counted: PendingJob,
 }
@@ -38,7 +39,8 @@ impl Registration {
         let deadline = later(submission.deadline(&shared.config));
         let renews = shared.store.lease_duration().is_some();
         let registry = &shared.registry;
-        if registry.insert(lease, context.clone(), deadline, renews) {
+        let (deadline, unwatched) = registry.insert(lease, context.clone(), deadline, renews);
+        if unwatched {
             shared.watch_deadlines();
         }
         if shared.given_up.is_set() {
@@ -63,14 +65,14 @@ impl Registration {
 
     /// Whether the handler is to be given up.
     pub(crate) fn is_due(&self) -> bool {
-        Instant::now() >= self.deadline
+        let registry = &self.shared.registry;
+        registry.has_passed(self.deadline, Instant::now())
     }
 
     /// Gives the handler until then, whatever its deadline was.
     pub(crate) fn reschedule(&mut self, deadline: Instant) {
         let registry = &self.shared.registry;
-        registry.reschedule(self.lease.id, self.deadline, deadline);
-        self.deadline = deadline;
+        self.deadline = registry.reschedule(&self.lease.id, self.deadline, deadline);
     }
 
     /// Its handler has had its place.

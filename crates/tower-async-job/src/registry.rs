@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Bound,
+    mem,
+    ops::{Bound, RangeInclusive},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -38,12 +39,18 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Jobs {
     contexts: BTreeMap<JobId, JobContext>,
-    deadlines: BTreeSet<(u64, JobId)>,
+    /// With the first half of the job's id, which is all but unique and takes half of the room.
+    deadlines: BTreeSet<(Deadline, u64)>,
     /// The leases that end unless they are renewed.
     leases: BTreeMap<JobId, Held>,
     /// There is a task that watches the deadlines.
     watched: bool,
 }
+
+/// When a job is to be woken, in microseconds from the registry's origin. It is the job's until that
+/// is removed or gets another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline(u64);
 
 struct Held {
     lease: Lease,
@@ -76,15 +83,15 @@ impl Registry {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Adds a job. Returns whether nothing watches the deadlines yet, which is then up to the caller.
-    #[must_use]
+    /// Adds a job. Returns its deadline, and whether nothing watches the deadlines yet, which is
+    /// then up to the caller.
     pub(crate) fn insert(
         &self,
         lease: Lease,
         context: JobContext,
         deadline: Instant,
         renews: bool,
-    ) -> bool {
+    ) -> (Deadline, bool) {
         let mut jobs = self.jobs();
         if jobs.contexts.insert(lease.id, context).is_none() {
             self.pending.fetch_add(1, Ordering::Relaxed);
@@ -93,14 +100,14 @@ impl Registry {
             let renewed = Instant::now();
             jobs.leases.insert(lease.id, Held { lease, renewed });
         }
-        self.add_deadline(&mut jobs, lease.id, deadline);
-        !std::mem::replace(&mut jobs.watched, true)
+        let deadline = self.add_deadline(&mut jobs, &lease.id, deadline);
+        (deadline, !mem::replace(&mut jobs.watched, true))
     }
 
-    pub(crate) fn remove(&self, id: &JobId, deadline: Instant) {
+    pub(crate) fn remove(&self, id: &JobId, deadline: Deadline) {
         let mut jobs = self.jobs();
         jobs.leases.remove(id);
-        jobs.deadlines.remove(&(self.micros(deadline), *id));
+        jobs.deadlines.remove(&(deadline, half(id)));
         let context = jobs.contexts.remove(id);
         if jobs.watched && jobs.deadlines.is_empty() {
             // An idle node has neither task nor timer.
@@ -115,18 +122,33 @@ impl Registry {
     }
 
     /// Gives a job another deadline.
-    pub(crate) fn reschedule(&self, id: JobId, old: Instant, new: Instant) {
+    #[must_use]
+    pub(crate) fn reschedule(&self, id: &JobId, old: Deadline, new: Instant) -> Deadline {
         let mut jobs = self.jobs();
-        jobs.deadlines.remove(&(self.micros(old), id));
-        self.add_deadline(&mut jobs, id, new);
+        jobs.deadlines.remove(&(old, half(id)));
+        self.add_deadline(&mut jobs, id, new)
     }
 
-    fn add_deadline(&self, jobs: &mut Jobs, id: JobId, deadline: Instant) {
-        let deadline = (self.micros(deadline), id);
-        jobs.deadlines.insert(deadline);
-        if jobs.deadlines.first() == Some(&deadline) {
+    fn add_deadline(&self, jobs: &mut Jobs, id: &JobId, deadline: Instant) -> Deadline {
+        // Rounded up, so that it does not come early.
+        let since = deadline.saturating_duration_since(self.origin);
+        let micros = since.as_nanos().div_ceil(1_000);
+        let mut deadline = Deadline(u64::try_from(micros).unwrap_or(u64::MAX / 2));
+        // Another job may have the very same.
+        while !jobs.deadlines.insert((deadline, half(id))) {
+            deadline.0 += 1;
+        }
+        if jobs.deadlines.first() == Some(&(deadline, half(id))) {
             self.changed.notify_one();
         }
+        deadline
+    }
+
+    /// Whether a deadline has passed.
+    pub(crate) fn has_passed(&self, deadline: Deadline, now: Instant) -> bool {
+        // Rounded down, so that no job is woken before its deadline, and then never again.
+        let since = now.saturating_duration_since(self.origin);
+        since.as_micros() >= u128::from(deadline.0)
     }
 
     /// Notified when the first deadline has come nearer, and when there is none any more.
@@ -138,8 +160,6 @@ impl Registry {
     pub(crate) fn wake_due(&self, now: Instant) -> NextDeadline {
         let mut due = Vec::new();
         let mut jobs = self.jobs();
-        // Rounded down, so that no job is woken before its deadline, and never again.
-        let passed = now.saturating_duration_since(self.origin).as_micros();
         let next = loop {
             match jobs.deadlines.first().copied() {
                 None => {
@@ -150,13 +170,14 @@ impl Registry {
                         NextDeadline::Never
                     };
                 }
-                Some((deadline, _)) if u128::from(deadline) > passed => {
-                    break NextDeadline::At(self.origin + Duration::from_micros(deadline));
+                Some((deadline, _)) if !self.has_passed(deadline, now) => {
+                    break NextDeadline::At(self.origin + Duration::from_micros(deadline.0));
                 }
-                Some(_) if due.len() == SLICE => break NextDeadline::Now,
-                Some((_, id)) => {
+                Some(_) if due.len() >= SLICE => break NextDeadline::Now,
+                Some((_, half)) => {
                     jobs.deadlines.pop_first();
-                    due.extend(jobs.contexts.get(&id).cloned());
+                    let alike = jobs.contexts.range(ids_with(half));
+                    due.extend(alike.map(|(_, context)| context.clone()));
                 }
             }
         };
@@ -216,12 +237,6 @@ impl Registry {
         running.last().map(|(id, _)| *id)
     }
 
-    /// Rounded up, so that no deadline comes early.
-    fn micros(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.origin);
-        u64::try_from(since.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX)
-    }
-
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,6 +247,17 @@ impl Drop for Registry {
         // The task that watches the deadlines is to end.
         self.changed.notify_one();
     }
+}
+
+/// The first half of an id.
+fn half(id: &JobId) -> u64 {
+    (id.to_bits() >> 64) as u64
+}
+
+/// All ids with this first half.
+fn ids_with(half: u64) -> RangeInclusive<JobId> {
+    let first = u128::from(half) << 64;
+    JobId::from_bits(first)..=JobId::from_bits(first | u128::from(u64::MAX))
 }
 
 fn after(id: Option<JobId>) -> (Bound<JobId>, Bound<JobId>) {

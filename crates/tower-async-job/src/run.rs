@@ -20,7 +20,8 @@ use tower_async_job_core::{Lease, Outcome};
 
 use crate::{
     context::JobContext,
-    deferral::poll_catching,
+    deferral::{discard, poll_catching},
+    metrics,
     recording::{self, Recording, Unrecorded},
     registration::Registration,
     service::Submission,
@@ -113,6 +114,28 @@ where
             context,
             route,
         }
+    }
+
+    /// Notes that the job's acceptance is on its way, so that it will be asked for.
+    pub(crate) fn announced(&self) {
+        metrics::accepted();
+        let id = self.registration.lease().id;
+        tracing::debug!(job = ?id, route = &*self.route, "job accepted");
+        self.registration.shared().keep_house();
+    }
+
+    /// Takes back a job whose acceptance nobody was there to receive.
+    pub(crate) async fn withdraw(self) {
+        let Self {
+            registration,
+            stage,
+            context,
+            ..
+        } = self;
+        context.cancel();
+        drop(stage);
+        discard(registration.shared(), registration.lease()).await;
+        registration.end();
     }
 
     /// Of work that is a job from the beginning, for the sake of its key, and is polled for only

@@ -206,6 +206,10 @@ impl JobStore for MemoryStore {
         Box::pin(async move { self.jobs.create(job) })
     }
 
+    fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
+        Ok(self.jobs.create(job))
+    }
+
     fn look_up<'a>(
         &'a self,
         principal: Option<&'a Principal>,

@@ -23,21 +23,21 @@ impl Woken {
     }
 }
 
-fn insert(registry: &Registry, id: u128, deadline: Instant, woken: &Arc<Woken>) -> JobId {
+fn insert(registry: &Registry, id: u128, at: Instant, woken: &Arc<Woken>) -> (JobId, Deadline) {
     let id = JobId::from_bits(id);
     let context = JobContext::new();
     let waker = Waker::from(woken.clone());
     context.register(&mut Context::from_waker(&waker));
-    let _ = registry.insert(Lease::new(id, 1), context, deadline, true);
-    id
+    let (deadline, _) = registry.insert(Lease::new(id, 1), context, at, true);
+    (id, deadline)
 }
 
 #[tokio::test(start_paused = true)]
 async fn jobs_are_woken_at_their_deadline_and_not_before() {
     let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
     let now = Instant::now();
-    insert(&registry, 1, now + SECOND, &woken);
-    insert(&registry, 2, now + 2 * SECOND, &woken);
+    insert(&registry, 1 << 64, now + SECOND, &woken);
+    insert(&registry, 2 << 64, now + 2 * SECOND, &woken);
     assert_eq!(registry.wake_due(now), NextDeadline::At(now + SECOND));
     let almost = now + SECOND - Duration::from_nanos(1);
     assert_eq!(registry.wake_due(almost), NextDeadline::At(now + SECOND));
@@ -63,7 +63,7 @@ async fn a_mass_of_deadlines_takes_many_turns() {
     let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
     let now = Instant::now();
     for id in 0..1_000 {
-        insert(&registry, id, now, &woken);
+        insert(&registry, id << 64, now, &woken);
     }
     assert_eq!(registry.wake_due(now), NextDeadline::Now);
     assert_eq!(woken.count(), SLICE);
@@ -80,26 +80,39 @@ async fn deadlines_are_watched_by_one_task_at_a_time() {
         let lease = Lease::new(JobId::from_bits(id), 1);
         registry.insert(lease, JobContext::new(), now + SECOND, false)
     };
-    assert!(insert(1));
-    assert!(!insert(2));
-    registry.remove(&JobId::from_bits(1), now + SECOND);
-    registry.remove(&JobId::from_bits(2), now + SECOND);
+    let (first, unwatched) = insert(1);
+    assert!(unwatched);
+    let (second, unwatched) = insert(2);
+    assert!(!unwatched);
+    registry.remove(&JobId::from_bits(1), first);
+    registry.remove(&JobId::from_bits(2), second);
     assert_eq!(registry.wake_due(now), NextDeadline::Never);
-    assert!(insert(3), "the task has ended");
+    assert!(insert(3).1, "the task has ended");
     registry.unwatched();
-    assert!(insert(4), "the task is gone");
+    assert!(insert(4).1, "the task is gone");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_can_be_moved() {
     let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
     let now = Instant::now();
-    let id = insert(&registry, 1, now + 2 * SECOND, &woken);
-    registry.reschedule(id, now + 2 * SECOND, now + SECOND);
+    let (id, deadline) = insert(&registry, 1, now + 2 * SECOND, &woken);
+    let deadline = registry.reschedule(&id, deadline, now + SECOND);
     assert_eq!(registry.wake_due(now), NextDeadline::At(now + SECOND));
-    registry.remove(&id, now + SECOND);
+    registry.remove(&id, deadline);
     assert_eq!(registry.wake_due(now + 2 * SECOND), NextDeadline::Never);
     assert_eq!((woken.count(), registry.pending()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_whose_first_halves_are_alike_keep_deadlines_of_their_own() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let now = Instant::now();
+    let (first, deadline) = insert(&registry, 1, now + SECOND, &woken);
+    insert(&registry, 2, now + SECOND, &woken);
+    registry.remove(&first, deadline);
+    registry.wake_due(now + SECOND + Duration::from_micros(1));
+    assert_eq!(woken.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +120,7 @@ async fn leases_and_jobs_are_gone_through_in_slices() {
     let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
     let now = Instant::now();
     for id in 0..2_500 {
-        insert(&registry, id, now, &woken);
+        insert(&registry, id << 64, now, &woken);
     }
     let (mut last, mut slices) = (None, Vec::new());
     loop {
