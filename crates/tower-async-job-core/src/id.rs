@@ -133,27 +133,27 @@ fn parse_digits<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;
     }
-    let mut bytes = [0; N];
-    // One branch at the end costs less than one for every digit.
-    let mut seen = 0;
+    // Without an early end, so that the compiler makes vectors of it.
+    let (mut bytes, mut seen) = ([0; N], 0);
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        let (high, low) = (value(pair[0]), value(pair[1]));
         seen |= high | low;
         *byte = high << 4 | low;
     }
     (seen < 16).then_some(bytes)
 }
 
-/// The value of each hexadecimal digit in lower case, and 255 for all else.
-const VALUES: [u8; 256] = {
-    let mut values = [255; 256];
-    let mut value = 0;
-    while value < 16 {
-        values[DIGITS[value] as usize] = value as u8;
-        value += 1;
+/// The value of a hexadecimal digit in lower case; 255 of anything else.
+fn value(digit: u8) -> u8 {
+    let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    if letter < 6 {
+        letter + 10
+    } else if decimal < 10 {
+        decimal
+    } else {
+        255
     }
-    values
-};
+}
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 

@@ -69,6 +69,8 @@ struct Inner {
     cancelled: AtomicBool,
     /// The process gives the job up: it may go on elsewhere.
     abandoned: AtomicBool,
+    /// The deadline may have passed.
+    due: AtomicBool,
     /// There is no job: reports go nowhere.
     inert: bool,
     attempt: u32,
@@ -116,6 +118,7 @@ impl JobContext {
             inner: Arc::new(Inner {
                 cancelled: AtomicBool::new(false),
                 abandoned: AtomicBool::new(false),
+                due: AtomicBool::new(false),
                 inert,
                 attempt: 1,
                 outbox: Mutex::default(),
@@ -255,8 +258,20 @@ impl JobContext {
         self.wake();
     }
 
+    /// Has the driving task look at the job's deadline.
+    pub(crate) fn set_due(&self) {
+        self.inner.due.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether the deadline may have passed since this was last asked.
+    pub(crate) fn take_due(&self) -> bool {
+        // Looked at before it is changed, which is far cheaper and most often all.
+        self.inner.due.load(Ordering::Acquire) && self.inner.due.swap(false, Ordering::AcqRel)
+    }
+
     /// Wakes the task that drives the handler.
-    pub(crate) fn wake(&self) {
+    fn wake(&self) {
         let driver = self.outbox().driver.take();
         if let Some(driver) = driver {
             driver.wake();

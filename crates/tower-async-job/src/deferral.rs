@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 use http_polling::ProblemType;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tower::BoxError;
 use tower_async_job_core::{Created, Lease, NewJob, StoreError};
 
@@ -182,12 +182,19 @@ where
             context,
         } = self;
         let context = context.unwrap_or_else(JobContext::new);
-        let queued = work.is_queued();
+        let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
-        let registration =
-            Registration::new(shared.clone(), lease, context.clone(), &submission, queued);
-        let answer = answer::accepted(&shared, &lease.id, queued, &route, &submission, &context);
-        let run = Run::new(registration, work, context, &submission, route);
+        let registration = Registration::new(
+            shared.clone(),
+            lease,
+            context.clone(),
+            &submission,
+            queued,
+            now,
+        );
+        let id = &lease.id;
+        let answer = answer::accepted(&shared, id, queued, &route, &submission, &context, now);
+        let run = Run::new(registration, work, context, &submission, route, now);
         (run, answer)
     }
 }

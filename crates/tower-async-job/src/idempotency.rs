@@ -212,14 +212,16 @@ where
             return None;
         }
         let context = self.context.unwrap_or_else(JobContext::new);
+        let now = Instant::now();
         let registration = Registration::new(
             shared.clone(),
             lease,
             context.clone(),
             &submission,
             work.is_queued(),
+            now,
         );
-        let run = Run::new(registration, work, context, &submission, route);
+        let run = Run::new(registration, work, context, &submission, route, now);
         run.announced();
         let _ = sender.send(created);
         Some(run.inline_until(self.until))

@@ -11,7 +11,7 @@ use crate::{
     metrics::{self, PendingJob},
     registry::Deadline,
     service::Submission,
-    shared::{Shared, later},
+    shared::{Shared, after},
 };
 
 /// A job that this process runs, from its creation in the store to its end there: so long its
@@ -35,8 +35,9 @@ impl Registration {
         context: JobContext,
         submission: &Submission,
         queued: bool,
+        now: Instant,
     ) -> Self {
-        let deadline = later(submission.deadline(&shared.config));
+        let deadline = after(now, submission.deadline(&shared.config));
         let renews = shared.store.lease_duration().is_some();
         let registry = &shared.registry;
         let (deadline, unwatched) = registry.insert(lease, context.clone(), deadline, renews);

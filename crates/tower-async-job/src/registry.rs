@@ -45,6 +45,8 @@ struct Jobs {
     leases: BTreeMap<JobId, Held>,
     /// There is a task that watches the deadlines.
     watched: bool,
+    /// The deadline that it sleeps until.
+    next: Option<Deadline>,
 }
 
 /// When a job is to be woken, in microseconds from the registry's origin. It is the job's until that
@@ -138,7 +140,7 @@ impl Registry {
         while !jobs.deadlines.insert((deadline, half(id))) {
             deadline.0 += 1;
         }
-        if jobs.deadlines.first() == Some(&(deadline, half(id))) {
+        if jobs.next.is_some_and(|next| deadline < next) {
             self.changed.notify_one();
         }
         deadline
@@ -164,6 +166,7 @@ impl Registry {
             match jobs.deadlines.first().copied() {
                 None => {
                     jobs.watched = !due.is_empty();
+                    jobs.next = None;
                     break if jobs.watched {
                         NextDeadline::Now
                     } else {
@@ -171,6 +174,7 @@ impl Registry {
                     };
                 }
                 Some((deadline, _)) if !self.has_passed(deadline, now) => {
+                    jobs.next = Some(deadline);
                     break NextDeadline::At(self.origin + Duration::from_micros(deadline.0));
                 }
                 Some(_) if due.len() >= SLICE => break NextDeadline::Now,
@@ -182,13 +186,15 @@ impl Registry {
             }
         };
         drop(jobs);
-        due.iter().for_each(JobContext::wake);
+        due.iter().for_each(JobContext::set_due);
         next
     }
 
     /// Notes that the task that watched the deadlines is gone.
     pub(crate) fn unwatched(&self) {
-        self.jobs().watched = false;
+        let mut jobs = self.jobs();
+        jobs.watched = false;
+        jobs.next = None;
     }
 
     /// Some of the leases that are to be renewed: those of the ids after this one.

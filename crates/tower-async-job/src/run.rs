@@ -99,10 +99,11 @@ where
         context: JobContext,
         submission: &Submission,
         route: Arc<str>,
+        now: Instant,
     ) -> Self {
         Self {
             watch: Watch::new(work.is_queued()),
-            started: (!work.is_queued()).then(Instant::now),
+            started: (!work.is_queued()).then_some(now),
             rare: submission.target().map(|target| {
                 Box::new(Rare {
                     target: Some(target),

@@ -153,7 +153,11 @@ fn capacity_of(config: &Config) -> Option<Capacity> {
 
 /// The time after a duration from now; no duration is too long.
 pub(crate) fn later(duration: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(duration)
-        .unwrap_or_else(|| now + FAR_FUTURE)
+    after(Instant::now(), duration)
+}
+
+/// The time after a duration; no duration is too long.
+pub(crate) fn after(begin: Instant, duration: Duration) -> Instant {
+    let end = begin.checked_add(duration);
+    end.unwrap_or_else(|| begin + FAR_FUTURE)
 }

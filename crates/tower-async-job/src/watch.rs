@@ -70,7 +70,8 @@ impl Watch {
             if self.cancelled != context.is_cancelled() {
                 continue;
             }
-            return match (job.is_due(), self.cancelled) {
+            let is_due = context.take_due() && job.is_due();
+            return match (is_due, self.cancelled) {
                 (false, _) => Poll::Pending,
                 (true, false) => Poll::Ready(End::DeadlinePassed),
                 (true, true) => Poll::Ready(End::Cancelled),

@@ -15,6 +15,9 @@ pub(super) struct Table {
     hash: fn(&Entry) -> u64,
 }
 
+/// For how many entries there is room from the first on, so that few jobs cause no growth.
+const FIRST: usize = 28;
+
 impl Table {
     pub(super) const fn by(hash: fn(&Entry) -> u64) -> Self {
         Self {
@@ -36,6 +39,9 @@ impl Table {
 
     pub(super) fn insert(&mut self, slot: Slot, entries: &Entries) {
         let hash = |slot: &Slot| (self.hash)(&entries[*slot]);
+        if self.slots.capacity() == 0 {
+            self.slots.reserve(FIRST, hash);
+        }
         self.slots.insert_unique(hash(&slot), slot, hash);
     }
 

@@ -13,6 +13,7 @@ use http_polling::{
     JOB_STATUS, JSON, JobState, RETRY_AFTER_MS, StatusDocumentRef, retry_after_values,
     set_retry_after,
 };
+use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord};
 
 use super::{USUAL_HEADERS, apply_preferences, document, known, set_no_store, set_state};
@@ -33,19 +34,22 @@ pub(crate) fn accepted(
     route: &str,
     submission: &Submission,
     context: &JobContext,
+    now: Instant,
 ) -> Response<StoredBody> {
-    let now = SystemTime::now();
     let reported = context.reported();
     let id = id.encode();
-    let mut pending = Pending::new(route, Duration::ZERO);
-    pending.jobs = shared.registry.pending();
+    let mut pending = Pending {
+        jobs: shared.registry.pending(),
+        ..Pending::at(now, route, Duration::ZERO)
+    };
     let mut document = StatusDocumentRef::new(id.as_str(), JobState::Queued);
-    document.created = Some(now);
+    let created = SystemTime::now();
+    document.created = Some(created);
     if queued {
         pending.running_for = None;
     } else {
         document.state = JobState::Running;
-        document.started = Some(now);
+        document.started = Some(created);
         document.attempt = context.attempt();
     }
     if let Some(reported) = &reported {

@@ -52,6 +52,10 @@ impl<'a> Pending<'a> {
     /// nothing else is known; now, by tokio's clock.
     #[must_use]
     pub fn new(route: &'a str, age: Duration) -> Self {
+        Self::at(tokio::time::Instant::now(), route, age)
+    }
+
+    pub(crate) fn at(now: tokio::time::Instant, route: &'a str, age: Duration) -> Self {
         Self {
             route,
             age,
@@ -59,7 +63,7 @@ impl<'a> Pending<'a> {
             progress: None,
             polls: 0,
             jobs: 1,
-            now: now(),
+            now: now.into_std(),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Begins a poll if the store has the job at hand.
-#[inline]
+#[inline(always)]
 pub(super) fn begin_now(shared: &Arc<Shared>, request: &ResourceRequest) -> Option<(JobId, Begun)> {
     let (&Method::GET, Some((id, Part::Job))) = (&request.method, &request.target) else {
         return None;
@@ -47,7 +47,7 @@ pub(super) enum Begun {
     Held(Place, Duration),
 }
 
-#[inline]
+#[inline(always)]
 fn begin(
     shared: &Arc<Shared>,
     request: &ResourceRequest,
@@ -98,7 +98,7 @@ pub(super) async fn held(
 }
 
 /// The answer to a poll, once the job is as it is.
-#[inline]
+#[inline(always)]
 fn polled(
     shared: &Shared,
     request: &ResourceRequest,

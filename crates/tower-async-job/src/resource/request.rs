@@ -123,8 +123,24 @@ pub(super) struct Hints {
 
 impl Hints {
     fn of(query: &str) -> Self {
+        let query = query.as_bytes();
+        Self::written(query).unwrap_or_else(|| Self::among(query))
+    }
+
+    /// Reads a query in the form in which the layer writes it, which is nearly every one.
+    fn written(query: &[u8]) -> Option<Self> {
+        let query = query.strip_prefix(b"poll=")?;
+        let (polls, due) = query.split_at(query.iter().position(|byte| *byte == b'&')?);
+        Some(Self {
+            polls: u32::try_from(number(polls)?).ok()?,
+            due: Some(Duration::from_millis(number(due.strip_prefix(b"&due=")?)?)),
+        })
+    }
+
+    /// Reads a query with other pairs or in another order.
+    fn among(query: &[u8]) -> Self {
         let mut hints = Self::default();
-        for pair in query.as_bytes().split(|byte| *byte == b'&') {
+        for pair in query.split(|byte| *byte == b'&') {
             if let Some(polls) = pair.strip_prefix(b"poll=") {
                 let polls = number(polls).and_then(|polls| u32::try_from(polls).ok());
                 hints.polls = polls.unwrap_or(0);
@@ -137,11 +153,14 @@ impl Hints {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    let shift = |number: u64, digit: &u8| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    };
-    (!digits.is_empty()).then(|| digits.iter().try_fold(0, shift))?
+    // So many digits fit for certain.
+    if !(1..=19).contains(&digits.len()) {
+        return None;
+    }
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u64::from(digit))
+    })
 }
 
 /// Whether the answer to a request can carry trailers (RFC 9110, section 6.5.1).
