@@ -1,5 +1,7 @@
 use http::HeaderMap;
 
+use crate::closing;
+
 /// Which of the headers that matter to the layer a request has. One pass over the names costs less
 /// than looking each of them up, and most requests have none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -9,6 +11,8 @@ pub(crate) struct Glance {
     pub(crate) grpc_timeout: bool,
     pub(crate) idempotency_key: bool,
     pub(crate) prefer: bool,
+    /// Whether a proxy has left its name, or that of its client.
+    pub(crate) proxied: bool,
     pub(crate) te: bool,
     pub(crate) upgrade: bool,
 }
@@ -25,7 +29,7 @@ impl Glance {
                 "prefer" => glance.prefer = true,
                 "te" => glance.te = true,
                 "upgrade" => glance.upgrade = true,
-                _ => {}
+                name => glance.proxied |= closing::is_of_proxy(name),
             }
         }
         glance

@@ -126,7 +126,7 @@ where
         let mut response = match hold::record_until(&shared, &id, until).await {
             Ok(None) => return answer::unknown(),
             Ok(Some(record)) if record.state.is_pending() => {
-                let mut response = answer::pending(&shared, &record, 0);
+                let mut response = answer::pending(&shared, &record, 0, asked.may_close);
                 if waited {
                     answer::apply_preferences(response.headers_mut(), &asked.prefer);
                 }

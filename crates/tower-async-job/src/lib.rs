@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod capacity;
+mod closing;
 mod config;
 mod context;
 mod deadlines;

@@ -20,6 +20,7 @@ use tower_async_job_core::{JobId, NewJob, Principal, Protocol};
 use crate::{
     answer,
     body::{JobBody, ResponseBody},
+    closing,
     config::{Config, PendingStatus},
     context::JobContext,
     future::ResponseFuture,
@@ -82,6 +83,7 @@ pub(crate) struct Asked {
     pub(crate) protocol: Protocol,
     /// Whether a browser asks that is to be led to the page, where others get a 202.
     pub(crate) page: bool,
+    pub(crate) may_close: bool,
     /// When the work is to be given up.
     cancel_at: Option<Instant>,
 }
@@ -304,6 +306,7 @@ impl Config {
             prefer,
             protocol,
             page,
+            may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,
         };
         Some((asked, glance))

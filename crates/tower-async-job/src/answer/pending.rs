@@ -19,6 +19,7 @@ use tower_async_job_core::{JobId, JobRecord};
 use super::{USUAL_HEADERS, apply_preferences, document, known, set_no_store, set_state};
 use crate::{
     body::StoredBody,
+    closing::close_if_far_off,
     config::{Config, PendingStatus},
     context::JobContext,
     estimate::Pending,
@@ -63,7 +64,8 @@ pub(crate) fn accepted(
         Method::GET => &templates.polled,
         _ => &templates.accepted,
     };
-    let mut response = announce(shared, template, &pending, document);
+    let may_close = submission.asked.may_close;
+    let mut response = announce(shared, template, &pending, document, may_close);
     if submission.asked.page {
         // A browser follows this to the page; a 202 would end in showing the status document.
         response.headers_mut().remove(CONTENT_LOCATION);
@@ -74,14 +76,22 @@ pub(crate) fn accepted(
 }
 
 /// The answer to a poll of a job that has not ended.
-pub(crate) fn pending(shared: &Shared, record: &JobRecord, polls: u32) -> Response<StoredBody> {
+///
+/// `may_close` says whether its connection may be closed.
+pub(crate) fn pending(
+    shared: &Shared,
+    record: &JobRecord,
+    polls: u32,
+    may_close: bool,
+) -> Response<StoredBody> {
     let pending = Pending {
         polls,
         ..known(shared, record)
     };
     let id = record.id.encode();
     let document = document(record, id.as_str());
-    announce(shared, &shared.templates.polled, &pending, document)
+    let template = &shared.templates.polled;
+    announce(shared, template, &pending, document, may_close)
 }
 
 #[inline]
@@ -90,6 +100,7 @@ fn announce(
     template: &HeaderMap,
     pending: &Pending<'_>,
     document: StatusDocumentRef<'_>,
+    may_close: bool,
 ) -> Response<StoredBody> {
     let delay = shared.config.estimator.retry_after(pending);
     let mut location = location(&shared.config, document.id, pending, delay);
@@ -111,6 +122,9 @@ fn announce(
         } else if *name == JOB_STATUS && document.state != JobState::Running {
             *value = document.state.header_value();
         }
+    }
+    if may_close {
+        close_if_far_off(&shared.config, pending, delay, response.headers_mut());
     }
     response
 }

@@ -66,6 +66,7 @@ impl Builder {
                     overall: 10_000,
                     per_principal: 100,
                 },
+                close_connections_from: Some(Duration::from_secs(15)),
                 principal: None,
                 page: true,
                 estimator: Box::new(Learned::new()),
@@ -289,6 +290,35 @@ impl Builder {
             overall,
             per_principal,
         };
+        self
+    }
+
+    /// The shortest delay after which a pending answer over HTTP/1 carries `Connection: close`, so
+    /// that no socket is open while the client waits. Default 15 s.
+    ///
+    /// Connections stay open where the delay is a [guess](Estimator::is_guess), over HTTP/2 and
+    /// later, where the request has `Via`, `Forwarded` or any `X-Forwarded-*` header and so comes
+    /// over a proxy's pool, and where the client does not wait until it is due: when its poll came
+    /// early or was held, or when it is a browser that is shown the page.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let layer = AsyncJobLayer::builder()
+    ///     .close_connections_from(Duration::from_secs(5))
+    ///     .build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn close_connections_from(mut self, delay: Duration) -> Self {
+        self.config.close_connections_from = Some(delay);
+        self
+    }
+
+    /// Leaves all connections open while clients wait: behind a proxy, say, that keeps a pool of
+    /// connections and adds none of the headers that proxies are known by.
+    pub fn keep_connections(mut self) -> Self {
+        self.config.close_connections_from = None;
         self
     }
 

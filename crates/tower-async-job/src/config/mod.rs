@@ -105,6 +105,8 @@ pub(crate) struct Config {
     pub(crate) limits_per_principal: Option<Limits>,
     pub(crate) max_hold: Duration,
     pub(crate) hold_limits: HoldLimits,
+    /// `None` closes none.
+    pub(crate) close_connections_from: Option<Duration>,
     pub(crate) principal: Option<Box<FindPrincipal>>,
     pub(crate) page: bool,
     pub(crate) estimator: Box<dyn Estimator>,

@@ -53,4 +53,8 @@ impl Estimator for HalfElapsed {
         left.unwrap_or(pending.elapsed() / 2)
             .clamp(self.min, self.max)
     }
+
+    fn is_guess(&self, pending: &Pending<'_>) -> bool {
+        pending.left_by_progress().is_none()
+    }
 }

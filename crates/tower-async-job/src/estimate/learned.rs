@@ -166,6 +166,12 @@ impl Estimator for Learned {
         seconds(self.load.raise(delay, pending.jobs, pending.now))
     }
 
+    fn is_guess(&self, pending: &Pending<'_>) -> bool {
+        let elapsed = pending.running_for.unwrap_or_default().as_secs_f64();
+        let is_known = || self.schedule(pending.route).next_after(elapsed).is_some();
+        pending.left_by_progress().is_none() && !is_known()
+    }
+
     fn remaining(&self, pending: &Pending<'_>) -> Option<Duration> {
         let elapsed = pending.running_for.unwrap_or_default().as_secs_f64();
         let left = self.schedule(pending.route).median() - elapsed;

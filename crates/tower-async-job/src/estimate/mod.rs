@@ -113,6 +113,18 @@ pub trait Estimator: Send + Sync + 'static {
     /// milliseconds.
     fn retry_after(&self, pending: &Pending<'_>) -> Duration;
 
+    /// Returns whether the delay for such a job is a guess, and rests neither on past jobs of the
+    /// route nor on the handler's progress. A connection is not
+    /// [closed](crate::Builder::close_connections_from) for a guess.
+    ///
+    /// It is asked with what [`retry_after`](Self::retry_after) was asked with, after it, and only
+    /// where the answer matters. Returns `false` by default, and so of closures: the application
+    /// knows its own delays.
+    fn is_guess(&self, pending: &Pending<'_>) -> bool {
+        let _ = pending;
+        false
+    }
+
     /// How long the job is expected to run yet, by what is known of others like it: for the page
     /// that people look at, where the handler reports no progress. `None`, the default, if nothing
     /// is known.

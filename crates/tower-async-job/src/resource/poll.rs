@@ -110,7 +110,7 @@ fn polled(
     trace::polled(id, polls, record.map(|record| record.state), held);
     match record {
         None => answer::unknown(),
-        Some(record) if record.state.is_pending() => request.pending(shared, record),
+        Some(record) if record.state.is_pending() => request.pending(shared, record, held),
         Some(record) => {
             if request.method == Method::GET {
                 shared.undelivered.delivered(id, polls);

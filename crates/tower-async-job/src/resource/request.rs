@@ -7,6 +7,7 @@ use tower_async_job_core::{JobId, JobRecord, Principal};
 use crate::{
     answer,
     body::StoredBody,
+    closing,
     config::{Config, PendingStatus},
     glance::Glance,
     page,
@@ -30,6 +31,7 @@ pub(crate) struct ResourceRequest {
     pub(super) wait: Option<Duration>,
     /// Whether it is to be shown a page while the job is pending.
     pub(super) page: bool,
+    may_close: bool,
     pub(super) principal: Option<Principal>,
     /// Whether the connection can carry trailers (RFC 9110, section 6.5.1).
     pub(super) trailers: bool,
@@ -59,6 +61,7 @@ impl ResourceRequest {
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
             page: config.page && page::is_preferred(headers),
+            may_close: closing::may_close(request.version(), glance.proxied),
             principal: config.principal_of(RequestHead::of(request)),
             trailers: carries_trailers(request, glance),
         }
@@ -87,19 +90,31 @@ impl ResourceRequest {
         if config.pending_status != PendingStatus::SeeOther || self.page {
             return None;
         }
-        let due = self.hints.due?.checked_sub(record.age)?;
-        if due.is_zero() {
-            None
-        } else if self.hints.polls > 1 {
-            Some(config.max_hold)
+        let due = self.due_in(record)?;
+        Some(if self.hints.polls > 1 {
+            config.max_hold
         } else {
-            Some(due)
-        }
+            due
+        })
+    }
+
+    /// How much earlier it comes than its client was told, if it does.
+    fn due_in(&self, record: &JobRecord) -> Option<Duration> {
+        let due = self.hints.due?.checked_sub(record.age)?;
+        (!due.is_zero()).then_some(due)
     }
 
     /// The answer while the job is pending.
-    pub(super) fn pending(&self, shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
-        let pending = answer::pending(shared, record, self.hints.polls);
+    pub(super) fn pending(
+        &self,
+        shared: &Shared,
+        record: &JobRecord,
+        held: bool,
+    ) -> Response<StoredBody> {
+        // Whoever is held, or comes early, comes back at once.
+        let waits = !held && !self.page && self.due_in(record).is_none();
+        let may_close = self.may_close && waits;
+        let pending = answer::pending(shared, record, self.hints.polls, may_close);
         if self.page {
             page::show(shared, record, pending)
         } else {

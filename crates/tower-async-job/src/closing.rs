@@ -1,0 +1,40 @@
+//! Connections are closed while their clients wait: a pending answer whose delay is long carries
+//! `Connection: close` (RFC 9112, section 9.6), so that no socket is open until the next poll.
+//!
+//! Whether a connection may be closed is one bit, looked up on the pass over the headers that each
+//! request goes through in any case: the submission's request is with its handler by the time of
+//! the answer.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Version, header::CONNECTION};
+
+use crate::{config::Config, estimate::Pending};
+
+/// Returns whether a header, by its name, is one that proxies add.
+#[inline]
+pub(crate) fn is_of_proxy(name: &str) -> bool {
+    matches!(name, "via" | "forwarded") || name.starts_with("x-forwarded-")
+}
+
+/// Returns whether to close the connection would take it from no other request: over HTTP/2 there
+/// are many on each, and that of a proxy is one of a pool for all its clients.
+#[inline]
+pub(crate) fn may_close(version: Version, proxied: bool) -> bool {
+    version < Version::HTTP_2 && !proxied
+}
+
+/// Has the connection closed after this answer, if the next poll is far off and that is no guess.
+pub(crate) fn close_if_far_off(
+    config: &Config,
+    pending: &Pending<'_>,
+    delay: Duration,
+    headers: &mut HeaderMap,
+) {
+    let is_far_off = config
+        .close_connections_from
+        .is_some_and(|shortest| delay >= shortest);
+    if is_far_off && !config.estimator.is_guess(pending) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
