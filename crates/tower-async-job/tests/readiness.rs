@@ -206,18 +206,19 @@ async fn dropped_right_after_the_hand_over_makes_no_job() {
 
 #[tokio::test(start_paused = true)]
 async fn accepted_within_the_first_poll_keeps_the_promise_whatever_becomes_of_the_answer() {
-    let store = faulty();
-    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let layer = eager(AsyncJobLayer::builder());
     let (mock, mut handle) = pair();
     let mut service = layer.layer(mock);
     let mut response = task::spawn(service.call(post("/report")));
     let accepted = assert_ready!(response.poll()).expect("answered");
     assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
+    let location = accepted.headers()["location"].clone();
     drop((accepted, response));
     let (_request, respond) = handle.next_request().await.expect("called");
     respond.send_response(Response::new(Body::from("done")));
     settle().await;
-    assert_eq!(store.jobs_in(http_polling::JobState::Done).await, 1);
+    let answer = send(&service, get(location.to_str().expect("text"))).await;
+    assert_eq!(answer.body, "done");
 }
 
 #[tokio::test(start_paused = true)]
