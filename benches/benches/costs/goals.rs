@@ -292,6 +292,12 @@ fn held(costs: &Costs) -> Vec<Row> {
             stored,
             &[Limit::Ratio(0.70)],
         ),
+        costs.held(
+            "10",
+            "a client's waiting call",
+            ("waiting call", "held call"),
+            &[Limit::Ratio(0.25)],
+        ),
     ]
     .concat()
 }
