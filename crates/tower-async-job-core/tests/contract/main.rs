@@ -1,6 +1,7 @@
 //! What every store promises, asked of the one in memory; one behaviour each.
 
 mod common;
+mod creating;
 mod reading;
 mod scale;
 mod waiting;

@@ -1,0 +1,36 @@
+//! Creating a job at once.
+
+use tower_async_job_core::{Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob};
+
+use crate::common::*;
+
+fn create_now(store: &MemoryStore, job: NewJob) -> Result<Created, bool> {
+    let created = store.create_now(job).expect("memory is always at hand");
+    created.map_err(|error| error.is_full())
+}
+
+fn keyed(fingerprint: u8) -> NewJob {
+    let key = IdempotencyKey::new("key", [fingerprint; 32]).unwrap();
+    job().with_idempotency(key)
+}
+
+#[tokio::test]
+async fn creating_at_once_agrees_with_creating() {
+    let store = MemoryStore::builder().max_jobs(2).build();
+    let first = keyed(1);
+    let lease = Lease::new(first.id, 1);
+    assert_eq!(create_now(&store, first.clone()), Ok(Created::New(lease)));
+    // A repeat, in either way, gives the same lease again.
+    assert_eq!(create_now(&store, first.clone()), Ok(Created::New(lease)));
+    assert_eq!(store.create(first).await.unwrap(), Created::New(lease));
+
+    let Ok(Created::Existing(record)) = create_now(&store, keyed(1)) else {
+        panic!("the key has a job");
+    };
+    assert_eq!(record.id, lease.id);
+    assert_eq!(create_now(&store, keyed(2)), Ok(Created::KeyReused));
+
+    assert!(matches!(create_now(&store, job()), Ok(Created::New(_))));
+    assert_eq!(create_now(&store, job()), Err(true));
+    assert!(store.create(job()).await.unwrap_err().is_full());
+}
