@@ -36,7 +36,7 @@ use crate::{
 /// is given back only when somebody calls [`sweep`](JobStore::sweep), or when room is wanted.
 /// No future of its methods waits for anything, other than that of [`ended`](JobStore::ended).
 /// Those that may have much to do, such as [`sweep`](JobStore::sweep) and
-/// [`list`](JobStore::list), give other tasks a turn after each 20 µs or so of work.
+/// [`list`](JobStore::list), give other tasks a turn after some 20 µs of work each.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower_async_job_core::StoreError> {
