@@ -17,6 +17,7 @@ use tower::Service;
 mod calls;
 pub mod client;
 pub mod connection;
+pub mod growth;
 pub mod memory;
 pub mod peer;
 pub mod server;

@@ -1,9 +1,14 @@
-//! What `costs` runs in processes of their own: each case under callgrind, and what is held in
-//! memory, with the allocator of the system.
+//! What `costs` and `growth` run in processes of their own: each case under callgrind, and what is held
+//! in memory, with the allocator of the system.
 
-use std::{env, hint::black_box, time::Instant};
+use std::{
+    env,
+    hint::black_box,
+    io::{Write, stdin, stdout},
+    time::{Duration, Instant},
+};
 
-use benches::{Case, entries, memory};
+use benches::{Case, entries, growth, memory};
 
 /// How often a case is done before it is counted.
 const WARM_UP: u64 = 50;
@@ -26,12 +31,41 @@ fn main() {
             println!("{}", after.saturating_sub(before));
             black_box(kept);
         }
+        ["polls", jobs, iterations] => {
+            let iterations = iterations.parse().expect("a number of iterations");
+            count_polls(jobs.parse().expect("a number of jobs"), iterations);
+        }
+        ["pending", jobs] => {
+            let runtime = memory::warm_runtime();
+            let before = memory::resident().unwrap_or(0);
+            let kept = growth::pending(&runtime, jobs.parse().expect("a number of jobs"));
+            let after = memory::resident().unwrap_or(0);
+            println!("{}", after.saturating_sub(before));
+            black_box(kept);
+        }
+        ["stalls", jobs] => {
+            let runtime = memory::warm_runtime();
+            print_stalls(growth::stalls(
+                &runtime,
+                jobs.parse().expect("a number of jobs"),
+            ));
+        }
+        ["sweeps", jobs] => {
+            let runtime = memory::warm_runtime();
+            print_stalls(growth::sweeps(
+                &runtime,
+                jobs.parse().expect("a number of jobs"),
+            ));
+        }
         ["race", case, peer] => {
             let (case, peer, ratio) = race(made(case), made(peer));
             println!("{case} {peer} {ratio}");
         }
         _ => {
-            eprintln!("usage: under-measurement count CASE ITERATIONS | hold NAME | race CASE PEER")
+            eprintln!(
+                "usage: under-measurement count CASE ITERATIONS | hold NAME | race CASE PEER | \
+                 polls JOBS ITERATIONS | pending JOBS | stalls JOBS | sweeps JOBS"
+            );
         }
     }
 }
@@ -40,6 +74,32 @@ fn main() {
 #[inline(never)]
 fn counted_region(case: &mut dyn Case, iterations: u64) {
     black_box(case).run(black_box(iterations));
+}
+
+/// Polls many jobs, when a line on standard input says that the polls are counted from now on. To
+/// count while the jobs are made would take many times as long.
+fn count_polls(jobs: usize, iterations: usize) {
+    let runtime = memory::warm_runtime();
+    let mut pending = growth::pending(&runtime, jobs);
+    let _entered = runtime.enter();
+    pending.poll(WARM_UP as usize);
+    println!("ready");
+    stdout().flush().expect("someone reads it");
+    stdin().read_line(&mut String::new()).expect("a line");
+    counted_polls(&mut |times| pending.poll(times), iterations);
+}
+
+/// As [`counted_region`].
+#[inline(never)]
+fn counted_polls(poll: &mut dyn FnMut(usize), iterations: usize) {
+    black_box(poll)(black_box(iterations));
+}
+
+/// A line for each, in nanoseconds.
+fn print_stalls(stalls: Vec<(&'static str, Duration)>) {
+    for (name, stall) in stalls {
+        println!("{name}: {}", stall.as_nanos());
+    }
 }
 
 /// The case of this name, warm.
