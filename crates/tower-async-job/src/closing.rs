@@ -17,11 +17,11 @@ pub(crate) fn is_of_proxy(name: &str) -> bool {
     matches!(name, "via" | "forwarded") || name.starts_with("x-forwarded-")
 }
 
-/// Returns whether to close the connection would take it from no other request: over HTTP/2 there
-/// are many on each, and that of a proxy is one of a pool for all its clients.
+/// Returns whether the connection serves this client alone, and stays open by default: it is
+/// HTTP/1.1, and no proxy has added its headers.
 #[inline]
 pub(crate) fn may_close(version: Version, proxied: bool) -> bool {
-    version < Version::HTTP_2 && !proxied
+    version == Version::HTTP_11 && !proxied
 }
 
 /// Has the connection closed after this answer, if the next poll is far off and that is no guess.

@@ -57,6 +57,14 @@ where
     /// Makes the work a job. If the store has to be waited for, that is left to a tracked task,
     /// which says what became of the call.
     pub(crate) fn begin(self) -> Begun<R, E> {
+        let protocol = self.submission.asked.protocol;
+        // As in a task: a panic of the store's or the estimator's ends this call alone.
+        catch_unwind(AssertUnwindSafe(|| self.begin_now())).unwrap_or_else(|_| {
+            Begun::Answered(answer::refusal(ProblemType::CapacityExhausted, protocol))
+        })
+    }
+
+    fn begin_now(self) -> Begun<R, E> {
         let shared = self.shared.clone();
         let job = self.submission.new_job(&shared, self.work.is_queued());
         let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));

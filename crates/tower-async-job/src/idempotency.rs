@@ -4,7 +4,10 @@
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{CONTENT_TYPE, VARY},
+};
 use http_body::Body;
 use http_polling::ProblemType;
 use sfv::{BareItem, Parser};
@@ -127,6 +130,8 @@ where
             Ok(None) => return answer::unknown(),
             Ok(Some(record)) if record.state.is_pending() => {
                 let mut response = answer::pending(&shared, &record, 0, asked.may_close);
+                // Not the answer to a GET, to which alone it applies.
+                response.headers_mut().remove(VARY);
                 if waited {
                     answer::apply_preferences(response.headers_mut(), &asked.prefer);
                 }

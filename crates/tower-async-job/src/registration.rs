@@ -64,16 +64,23 @@ impl Registration {
         &self.lease
     }
 
-    /// Whether the handler is to be given up.
+    /// Returns whether the handler is to be given up. To be asked when the job is woken for it.
     pub(crate) fn is_due(&self) -> bool {
         let registry = &self.shared.registry;
+        if registry.watch() {
+            self.shared.watch_deadlines();
+        }
         registry.has_passed(self.deadline, Instant::now())
     }
 
-    /// Gives the handler until then, whatever its deadline was.
+    /// Replaces the deadline of the handler.
     pub(crate) fn reschedule(&mut self, deadline: Instant) {
         let registry = &self.shared.registry;
-        self.deadline = registry.reschedule(&self.lease.id, self.deadline, deadline);
+        let (deadline, unwatched) = registry.reschedule(&self.lease.id, self.deadline, deadline);
+        self.deadline = deadline;
+        if unwatched {
+            self.shared.watch_deadlines();
+        }
     }
 
     /// Its handler has had its place.

@@ -70,6 +70,14 @@ pub(crate) enum NextDeadline {
     Never,
 }
 
+impl Jobs {
+    /// A job that can have the deadlines watched again, if there are any and nothing does.
+    fn next_without_watch(&self) -> Option<JobContext> {
+        let mut contexts = self.contexts.values();
+        contexts.next().filter(|_| !self.watched).cloned()
+    }
+}
+
 impl Registry {
     pub(crate) fn new() -> Self {
         Self {
@@ -102,8 +110,7 @@ impl Registry {
             let renewed = Instant::now();
             jobs.leases.insert(lease.id, Held { lease, renewed });
         }
-        let deadline = self.add_deadline(&mut jobs, &lease.id, deadline);
-        (deadline, !mem::replace(&mut jobs.watched, true))
+        self.add_deadline(&mut jobs, &lease.id, deadline)
     }
 
     pub(crate) fn remove(&self, id: &JobId, deadline: Deadline) {
@@ -115,7 +122,12 @@ impl Registry {
             // An idle node has neither task nor timer.
             self.changed.notify_one();
         }
+        // A job that was woken to have the deadlines watched again may have gone with its runtime.
+        let waiting = jobs.next_without_watch();
         drop(jobs);
+        if let Some(context) = waiting {
+            context.set_due();
+        }
         if context.is_some() {
             self.pending.fetch_sub(1, Ordering::Relaxed);
         }
@@ -123,15 +135,14 @@ impl Registry {
         drop(context);
     }
 
-    /// Gives a job another deadline.
-    #[must_use]
-    pub(crate) fn reschedule(&self, id: &JobId, old: Deadline, new: Instant) -> Deadline {
+    /// Gives a job another deadline; returns as [`insert`](Self::insert) does.
+    pub(crate) fn reschedule(&self, id: &JobId, old: Deadline, new: Instant) -> (Deadline, bool) {
         let mut jobs = self.jobs();
         jobs.deadlines.remove(&(old, half(id)));
         self.add_deadline(&mut jobs, id, new)
     }
 
-    fn add_deadline(&self, jobs: &mut Jobs, id: &JobId, deadline: Instant) -> Deadline {
+    fn add_deadline(&self, jobs: &mut Jobs, id: &JobId, deadline: Instant) -> (Deadline, bool) {
         // Rounded up, so that it does not come early.
         let since = deadline.saturating_duration_since(self.origin);
         let micros = since.as_nanos().div_ceil(1_000);
@@ -143,7 +154,7 @@ impl Registry {
         if jobs.next.is_some_and(|next| deadline < next) {
             self.changed.notify_one();
         }
-        deadline
+        (deadline, !mem::replace(&mut jobs.watched, true))
     }
 
     /// Whether a deadline has passed.
@@ -190,11 +201,23 @@ impl Registry {
         next
     }
 
-    /// Notes that the task that watched the deadlines is gone.
+    /// Notes that the task that watched the deadlines is gone. A job is woken, to have another task
+    /// started by [`watch`](Self::watch).
     pub(crate) fn unwatched(&self) {
         let mut jobs = self.jobs();
         jobs.watched = false;
         jobs.next = None;
+        let waiting = jobs.next_without_watch();
+        drop(jobs);
+        if let Some(context) = waiting {
+            context.set_due();
+        }
+    }
+
+    /// Whether there are deadlines that nothing watches, which is then up to the caller.
+    pub(crate) fn watch(&self) -> bool {
+        let mut jobs = self.jobs();
+        !jobs.deadlines.is_empty() && !mem::replace(&mut jobs.watched, true)
     }
 
     /// Some of the leases that are to be renewed: those of the ids after this one.

@@ -8,7 +8,8 @@ use http::{Method, Request, Response, StatusCode, Version};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use support::{
-    Answer, Body, Handler, SECOND, eager, get, handler, post, request, send, slow, with, wrap,
+    Answer, Body, Handler, SECOND, eager, get, handler, path_of, post, request, send, slow, with,
+    wrap,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -179,8 +180,8 @@ async fn estimator_of_the_application_is_taken_at_its_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http_2_and_later_are_never_closed() {
-    for version in [Version::HTTP_2, Version::HTTP_3] {
+async fn versions_other_than_http_1_1_are_never_closed() {
+    for version in [Version::HTTP_10, Version::HTTP_2, Version::HTTP_3] {
         let of_version = |mut request: Request<Body>| {
             *request.version_mut() = version;
             request
@@ -304,4 +305,19 @@ async fn server_closes_the_connection_once_the_answer_is_whole() {
     assert_eq!(head.matches("connection: close").count(), 1, "{head}");
     assert!(body.ends_with('}'), "{body}");
     assert_eq!(all_until_closed(expecting(SECOND)).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_asks_to_be_held_is_not_closed_without_a_place() {
+    let estimator = Learned::new();
+    for _ in 0..40 {
+        estimator.completed("POST /report", 60 * SECOND);
+    }
+    let builder = AsyncJobLayer::builder().estimator(estimator);
+    let layer = eager(builder.hold_limits(0, 0));
+    let service = wrap(&layer, slow(3600 * SECOND, "late"));
+    let accepted = send(&service, post("/report")).await.pending();
+    let poll = with(get(path_of(accepted.location())), "prefer", "wait=20");
+    let answer = send(&service, poll).await.pending();
+    assert_eq!(answer.header("connection"), "");
 }

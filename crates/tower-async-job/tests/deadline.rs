@@ -2,10 +2,16 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use http::{HeaderValue, Request, StatusCode};
-use support::{Body, eager, get, post, send, slow, wrap};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use support::{Body, eager, get, handler, path_of, post, request, send, slow, wrap};
 use tokio::time::{Instant, sleep};
 use tower_async_job::AsyncJobLayer;
 
@@ -113,4 +119,79 @@ async fn each_of_many_jobs_ends_at_its_own_deadline() {
         };
         assert_eq!(answer.header("job-status"), state, "{seconds} s");
     }
+}
+
+/// Notes that it is dropped.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn handler_cancelled_as_its_deadline_passes_is_given_up_after_the_grace() {
+    const TENTH: Duration = Duration::from_millis(100);
+    let alive = Arc::new(AtomicBool::new(true));
+    let layer = eager(
+        AsyncJobLayer::builder()
+            .job_deadline(TENTH)
+            .cancellation_grace(TENTH),
+    );
+    let handler = handler({
+        let alive = alive.clone();
+        move |_| {
+            let alive = Alive(alive.clone());
+            async move {
+                let _alive = alive;
+                sleep(TENTH / 2).await;
+                // Across its deadline it computes, so that its task cannot look at that.
+                std::thread::sleep(4 * TENTH);
+                std::future::pending::<()>().await;
+                Response::default()
+            }
+        }
+    });
+    let service = wrap(&layer, handler);
+    // Keeps a worker at the timers meanwhile.
+    tokio::spawn(async {
+        loop {
+            std::thread::sleep(TENTH / 100);
+            tokio::task::yield_now().await;
+        }
+    });
+    let accepted = send(&service, post("/report")).await.pending();
+    sleep(TENTH * 5 / 2).await;
+    let url = path_of(accepted.location());
+    let cancelled = send(&service, request(Method::DELETE, url)).await;
+    assert_eq!(cancelled.header("job-status"), "cancelled");
+    for _ in 0..30 {
+        sleep(TENTH).await;
+        if !alive.load(Ordering::SeqCst) {
+            return;
+        }
+    }
+    panic!("the handler is still there 3 s after its grace");
+}
+
+#[test]
+fn deadlines_outlive_the_runtime_that_the_first_job_came_in() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build();
+        runtime.expect("a runtime")
+    };
+    let (first, second) = (runtime(), runtime());
+    let layer = eager(AsyncJobLayer::builder().job_deadline(SECOND / 2));
+    let service = wrap(&layer, slow(3600 * SECOND, "late"));
+    first.block_on(async { send(&service, post("/report")).await.pending() });
+    let accepted = second.block_on(async { send(&service, post("/report")).await.pending() });
+    drop(first);
+    second.block_on(async {
+        sleep(SECOND).await;
+        let url = path_of(accepted.location());
+        let answer = send(&service, get(url)).await;
+        assert_eq!(answer.header("job-status"), "timed-out");
+    });
 }

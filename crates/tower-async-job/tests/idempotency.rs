@@ -12,7 +12,7 @@ use std::{
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use support::{Body, Handler, get, handler, request, send, wrap};
+use support::{Body, Handler, eager, get, handler, post, request, send, slow, with, wrap};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 use tower_async_job::{AsyncJobLayer, store::Principal};
@@ -239,4 +239,13 @@ async fn key_of_a_safe_method_means_nothing() {
         send(&service, request).await;
     }
     assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pending_answer_to_a_keyed_post_varies_by_nothing() {
+    let layer = eager(AsyncJobLayer::builder());
+    let service = wrap(&layer, slow(3600 * SECOND, "late"));
+    let keyed = with(post("/report"), "idempotency-key", "one");
+    let accepted = send(&service, keyed).await.pending();
+    assert_eq!(accepted.header("vary"), "");
 }

@@ -185,3 +185,12 @@ async fn request_that_is_inline_when_the_node_shuts_down_is_answered_inline() {
     layer.shutdown(SECOND).await;
     assert_eq!(call.await.expect("answered").body, "done");
 }
+
+#[tokio::test(start_paused = true)]
+async fn estimator_that_panics_ends_its_call_alone() {
+    let estimator = |_: &Pending<'_>| -> Duration { panic!("no estimate") };
+    let layer = eager(AsyncJobLayer::builder().estimator(estimator));
+    let service = wrap(&layer, slow(3600 * SECOND, "late"));
+    let answer = send(&service, post("/report")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+}

@@ -7,11 +7,8 @@ use std::sync::Arc as StdArc;
 
 use http_polling::{JobState, Problem, ProblemType};
 
+pub(super) use self::terms::{Kinds, Terms};
 use self::{kept::Kept, view::span};
-pub(super) use self::{
-    size::report_len,
-    terms::{Kinds, Terms},
-};
 use super::{
     clock::{Micros, NEVER, micros},
     wake::Wake,

@@ -8,7 +8,7 @@ use http_polling::JobState;
 use super::{
     budget::{Budget, Reservation, Room},
     clock::{Clock, Micros, NEVER, micros},
-    entry::{Entry, report_len},
+    entry::Entry,
     keys::{Keys, Scope},
     shard::{Aftermath, Shard},
     wake::Wake,
@@ -56,10 +56,13 @@ impl Jobs {
         }
     }
 
-    pub(super) fn create(&self, job: NewJob) -> Result<Created, StoreError> {
+    /// Creates a job for which room was taken, if there was any.
+    pub(super) fn create(
+        &self,
+        job: NewJob,
+        room: Option<Reservation<'_>>,
+    ) -> Result<Created, StoreError> {
         let now = self.now();
-        let bytes = job.request.as_ref().map_or(0, |request| request.len());
-        let room = self.reserve(Room { jobs: 1, bytes }, now);
         let Some(key) = &job.idempotency else {
             return self.insert(job, now, room);
         };
@@ -149,12 +152,12 @@ impl Jobs {
         }
     }
 
-    pub(super) fn report(&self, lease: &Lease, report: Report) -> Result<(), StoreError> {
-        let room = Room {
-            jobs: 0,
-            bytes: report_len(&report),
-        };
-        let room = self.reserve(room, self.now());
+    pub(super) fn report(
+        &self,
+        lease: &Lease,
+        report: Report,
+        room: Option<Reservation<'_>>,
+    ) -> Result<(), StoreError> {
         self.held(lease, |shard| {
             let reserved = room.ok_or_else(StoreError::full)?.spend();
             shard.edit(&lease.id, &self.budget, reserved, |entry| {
@@ -164,15 +167,13 @@ impl Jobs {
         })
     }
 
-    pub(super) fn finish(&self, lease: &Lease, outcome: Outcome) -> Result<(), StoreError> {
+    pub(super) fn finish(
+        &self,
+        lease: &Lease,
+        outcome: Outcome,
+        room: Option<Reservation<'_>>,
+    ) -> Result<(), StoreError> {
         let now = self.now();
-        // A problem is small and always finds room: it is what is stored when a response does not.
-        let bytes = if let Outcome::Done(response) = &outcome {
-            response.len()
-        } else {
-            0
-        };
-        let room = self.reserve(Room { jobs: 0, bytes }, now);
         let mut shard = self.shard(&lease.id);
         let entry = shard.entry(&lease.id).ok_or_else(StoreError::lease_lost)?;
         if entry.ended_so(lease, &outcome) {
@@ -281,15 +282,6 @@ impl Jobs {
             Some(entry) if entry.is_held_by(lease) => act(&mut shard),
             _ => Err(StoreError::lease_lost()),
         }
-    }
-
-    /// Takes room, making some first where what is there has expired.
-    fn reserve(&self, room: Room, now: Micros) -> Option<Reservation<'_>> {
-        let reservation = self.budget.reserve(room);
-        if reservation.is_none() && self.make_room(now) {
-            return self.budget.reserve(room);
-        }
-        reservation
     }
 
     pub(super) fn shard(&self, id: &JobId) -> MutexGuard<'_, Shard> {

@@ -18,7 +18,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 pub use clock::{Clock, SystemClock};
 
-use self::{budget::Budget, ended::Ended, jobs::Jobs};
+use self::{
+    budget::{Budget, Room},
+    ended::Ended,
+    jobs::Jobs,
+};
 use crate::{
     BoxFuture, Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage,
     JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Principal, Renewal, Report, StoreError,
@@ -203,11 +207,18 @@ impl fmt::Debug for MemoryStoreBuilder {
 
 impl JobStore for MemoryStore {
     fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>> {
-        Box::pin(async move { self.jobs.create(job) })
+        Box::pin(async move {
+            let room = self.jobs.reserve(Room::of_job(&job)).await;
+            self.jobs.create(job, room)
+        })
     }
 
     fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
-        Ok(self.jobs.create(job))
+        match self.jobs.budget.reserve(Room::of_job(&job)) {
+            Some(room) => Ok(self.jobs.create(job, Some(room))),
+            // It may have to be made.
+            None => Err(job),
+        }
     }
 
     fn look_up<'a>(
@@ -231,7 +242,10 @@ impl JobStore for MemoryStore {
         lease: &'a Lease,
         report: Report,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.jobs.report(lease, report) })
+        Box::pin(async move {
+            let room = self.jobs.reserve(Room::of_report(&report)).await;
+            self.jobs.report(lease, report, room)
+        })
     }
 
     fn finish<'a>(
@@ -239,7 +253,10 @@ impl JobStore for MemoryStore {
         lease: &'a Lease,
         outcome: Outcome,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.jobs.finish(lease, outcome) })
+        Box::pin(async move {
+            let room = self.jobs.reserve(Room::of_outcome(&outcome)).await;
+            self.jobs.finish(lease, outcome, room)
+        })
     }
 
     fn release<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {

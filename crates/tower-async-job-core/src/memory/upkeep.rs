@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    budget::{Reservation, Room},
     clock::{Micros, NEVER},
     entry::Claimed,
     jobs::Jobs,
@@ -93,9 +94,21 @@ impl Jobs {
         Some(Duration::from_micros(rest).min(LONGEST_REST))
     }
 
+    /// Takes room. If there is none, it is made by doing what is due, in slices.
+    pub(super) async fn reserve(&self, room: Room) -> Option<Reservation<'_>> {
+        let mut pace = Pace::default();
+        loop {
+            let reservation = self.budget.reserve(room);
+            if reservation.is_some() || !self.make_room(self.now()) {
+                return reservation;
+            }
+            pace.spend(Pace::STEP * Pace::LOCKED_STEPS).await;
+        }
+    }
+
     /// Makes room by doing some of what is due, little enough for one turn; returns whether there
     /// was any.
-    pub(super) fn make_room(&self, now: Micros) -> bool {
+    fn make_room(&self, now: Micros) -> bool {
         let mut left = Pace::LOCKED_STEPS;
         for shard in &self.shards {
             left -= self.expire(shard, now, left);

@@ -1,12 +1,13 @@
 //! Creating a job at once.
 
-use tower_async_job_core::{Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob};
+use tower_async_job_core::{
+    Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob, Retention,
+};
 
 use crate::common::*;
 
-fn create_now(store: &MemoryStore, job: NewJob) -> Result<Created, bool> {
-    let created = store.create_now(job).expect("memory is always at hand");
-    created.map_err(|error| error.is_full())
+fn create_now(store: &MemoryStore, job: NewJob) -> Created {
+    store.create_now(job).expect("there is room").unwrap()
 }
 
 fn keyed(fingerprint: u8) -> NewJob {
@@ -19,18 +20,35 @@ async fn creating_at_once_agrees_with_creating() {
     let store = MemoryStore::builder().max_jobs(2).build();
     let first = keyed(1);
     let lease = Lease::new(first.id, 1);
-    assert_eq!(create_now(&store, first.clone()), Ok(Created::New(lease)));
+    assert_eq!(create_now(&store, first.clone()), Created::New(lease));
     // A repeat, in either way, gives the same lease again.
-    assert_eq!(create_now(&store, first.clone()), Ok(Created::New(lease)));
+    assert_eq!(create_now(&store, first.clone()), Created::New(lease));
     assert_eq!(store.create(first).await.unwrap(), Created::New(lease));
 
-    let Ok(Created::Existing(record)) = create_now(&store, keyed(1)) else {
+    let Created::Existing(record) = create_now(&store, keyed(1)) else {
         panic!("the key has a job");
     };
     assert_eq!(record.id, lease.id);
-    assert_eq!(create_now(&store, keyed(2)), Ok(Created::KeyReused));
+    assert_eq!(create_now(&store, keyed(2)), Created::KeyReused);
 
-    assert!(matches!(create_now(&store, job()), Ok(Created::New(_))));
-    assert_eq!(create_now(&store, job()), Err(true));
+    assert!(matches!(create_now(&store, job()), Created::New(_)));
+    // Room might have to be made, which is left to the future.
+    assert!(store.create_now(job()).is_err());
     assert!(store.create(job()).await.unwrap_err().is_full());
+}
+
+#[tokio::test]
+async fn what_has_expired_makes_room_for_much() {
+    let (store, clock) = store_with(|builder| builder.max_bytes(100_000));
+    let short = Retention {
+        result: LEASE,
+        tombstone: HOUR,
+    };
+    for _ in 0..90 {
+        let lease = create(&store, job().with_retention(short)).await;
+        store.finish(&lease, done(&[7; 1_000])).await.unwrap();
+    }
+    let lease = create(&store, job()).await;
+    clock.advance(HOUR);
+    store.finish(&lease, done(&[7; 50_000])).await.unwrap();
 }

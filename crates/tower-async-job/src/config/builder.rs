@@ -293,11 +293,11 @@ impl Builder {
         self
     }
 
-    /// The shortest delay after which a pending answer over HTTP/1 carries `Connection: close`, so
+    /// The shortest delay after which a pending answer over HTTP/1.1 carries `Connection: close`, so
     /// that no socket is open while the client waits. Default 15 s.
     ///
-    /// Connections stay open where the delay is a [guess](Estimator::is_guess), over HTTP/2 and
-    /// later, where the request has `Via`, `Forwarded` or any `X-Forwarded-*` header and so comes
+    /// Connections stay open where the delay is a [guess](Estimator::is_guess), over all other
+    /// versions of HTTP, where the request has `Via`, `Forwarded` or any `X-Forwarded-*` header and so comes
     /// over a proxy's pool, and where the client does not wait until it is due: when its poll came
     /// early or was held, or when it is a browser that is shown the page.
     ///

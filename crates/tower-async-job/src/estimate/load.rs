@@ -76,9 +76,7 @@ impl Load {
         let needed = jobs as f64 * self.slot / f64::from(self.capacity);
         let span = (2.0 * needed).min(LONGEST);
         let mut raised = delay;
-        // Within less than a slot there is hardly another one to find.
-        let tries = if span < self.slot { 0 } else { TRIES };
-        for _ in 0..tries {
+        for _ in 0..TRIES {
             raised = delay + span * self.fraction();
             if self.take(now, raised) {
                 break;

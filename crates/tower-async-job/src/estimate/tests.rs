@@ -1,5 +1,7 @@
 //! With fixed seeds and by hand-made clocks, so that each run decides the same.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use http_polling::Progress;
 
 use super::{load::Load, *};
@@ -290,4 +292,29 @@ fn half_elapsed_keeps_its_bounds() {
     let mut pending = Pending::new(ROUTE, 30 * SECOND);
     pending.progress = Some(&done);
     assert_eq!(HalfElapsed::default().retry_after(&pending), 10 * SECOND);
+}
+
+#[test]
+fn budget_holds_for_few_jobs_that_poll_fast() {
+    const JOBS: u32 = 500;
+    let bounds = Duration::from_millis(10)..=Duration::from_secs(60);
+    let learned = Learned::new()
+        .polls_per_second(10_000)
+        .between(*bounds.start(), *bounds.end());
+    let begun = now();
+    let progress = Progress::fraction(0.5);
+    let due = (0..JOBS).map(|job| Reverse((Duration::from_micros(job.into()), job)));
+    let mut due: BinaryHeap<_> = due.collect();
+    let mut polls = [0; 4];
+    while let Some(Reverse((at, job))) = due.pop()
+        && let Some(count) = polls.get_mut(at.as_secs() as usize)
+    {
+        *count += 1;
+        let mut pending = Pending::new("POST /report", *bounds.start());
+        pending.progress = Some(&progress);
+        pending.jobs = JOBS as usize;
+        pending.now = begun + at;
+        due.push(Reverse((at + learned.retry_after(&pending), job)));
+    }
+    assert!(polls.iter().all(|polls| *polls <= 10_000), "{polls:?}");
 }

@@ -97,11 +97,33 @@ async fn a_deadline_can_be_moved() {
     let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
     let now = Instant::now();
     let (id, deadline) = insert(&registry, 1, now + 2 * SECOND, &woken);
-    let deadline = registry.reschedule(&id, deadline, now + SECOND);
+    let (deadline, _) = registry.reschedule(&id, deadline, now + SECOND);
     assert_eq!(registry.wake_due(now), NextDeadline::At(now + SECOND));
     registry.remove(&id, deadline);
     assert_eq!(registry.wake_due(now + 2 * SECOND), NextDeadline::Never);
     assert_eq!((woken.count(), registry.pending()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_moved_after_the_last_has_passed_is_watched_again() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let now = Instant::now();
+    let (id, deadline) = insert(&registry, 1, now, &woken);
+    assert_eq!(registry.wake_due(now), NextDeadline::Now);
+    assert_eq!(registry.wake_due(now), NextDeadline::Never);
+    let (_, unwatched) = registry.reschedule(&id, deadline, now + SECOND);
+    assert!(unwatched);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_woken_to_replace_the_task_that_watched() {
+    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    insert(&registry, 1, Instant::now() + SECOND, &woken);
+    assert!(!registry.watch());
+    registry.unwatched();
+    assert_eq!(woken.count(), 1);
+    assert!(registry.watch());
+    assert!(!registry.watch());
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,8 +111,9 @@ impl ResourceRequest {
         record: &JobRecord,
         held: bool,
     ) -> Response<StoredBody> {
-        // Whoever is held, or comes early, comes back at once.
-        let waits = !held && !self.page && self.due_in(record).is_none();
+        // A client that is held, wants to be, or comes early comes back at once.
+        let is_waiting = !held && self.wait.is_none() && !self.page;
+        let waits = is_waiting && self.due_in(record).is_none();
         let may_close = self.may_close && waits;
         let pending = answer::pending(shared, record, self.hints.polls, may_close);
         if self.page {

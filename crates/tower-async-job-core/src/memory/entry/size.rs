@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Entry, Phase};
-use crate::{Report, memory::budget::Room};
+use crate::{NewJob, Outcome, Report, memory::budget::Room};
 
 impl Entry {
     /// What of the budget it takes.
@@ -22,8 +22,32 @@ impl Entry {
 }
 
 /// How many bytes a report is accounted for with: about what it takes in memory, which is more
+impl Room {
+    /// Room for a new job.
+    pub(in crate::memory) fn of_job(job: &NewJob) -> Self {
+        let bytes = job.request.as_ref().map_or(0, |request| request.len());
+        Self { jobs: 1, bytes }
+    }
+
+    /// Room for a report.
+    pub(in crate::memory) fn of_report(report: &Report) -> Self {
+        let bytes = report_len(report);
+        Self { jobs: 0, bytes }
+    }
+
+    /// Room for an outcome. A problem is small and always finds room: it is what is stored when a
+    /// response does not.
+    pub(in crate::memory) fn of_outcome(outcome: &Outcome) -> Self {
+        let bytes = match outcome {
+            Outcome::Done(response) => response.len(),
+            _ => 0,
+        };
+        Self { jobs: 0, bytes }
+    }
+}
+
 /// than its text does.
-pub(in crate::memory) fn report_len(report: &Report) -> usize {
+fn report_len(report: &Report) -> usize {
     let progress = report
         .progress
         .as_ref()

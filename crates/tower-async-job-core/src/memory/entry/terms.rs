@@ -31,13 +31,16 @@ impl Terms {
     }
 }
 
-/// The kinds of jobs that came lately, so that jobs of one kind share their terms.
+/// The kinds of recent jobs, so that jobs of one kind share their terms.
 #[derive(Debug, Default)]
 pub(in crate::memory) struct Kinds(Vec<Arc<Terms>>);
 
 impl Kinds {
     /// The most kinds that are looked through. With more of them, some are kept more than once.
     const MOST: usize = 16;
+
+    /// Terms with a longer route are not kept, since a client may choose the length of its path.
+    const LONGEST_ROUTE: usize = 256;
 
     /// Returns these terms, shared with earlier jobs of the same kind.
     pub(in crate::memory) fn share(&mut self, terms: Terms) -> Arc<Terms> {
@@ -48,7 +51,9 @@ impl Kinds {
             self.0.clear();
         }
         let terms = Arc::new(terms);
-        self.0.push(Arc::clone(&terms));
+        if terms.route.len() <= Self::LONGEST_ROUTE {
+            self.0.push(Arc::clone(&terms));
+        }
         terms
     }
 }
@@ -69,6 +74,14 @@ mod tests {
         let other = kinds.share(terms("/b"));
         assert!(Arc::ptr_eq(&first, &kinds.share(terms("/a"))));
         assert!(!Arc::ptr_eq(&first, &other));
+    }
+
+    #[test]
+    fn long_routes_are_not_kept() {
+        let mut kinds = Kinds::default();
+        let route = "/".repeat(Kinds::LONGEST_ROUTE + 1);
+        assert_eq!(kinds.share(terms(&route)).route.len(), route.len());
+        assert!(kinds.0.is_empty());
     }
 
     #[test]
