@@ -4,18 +4,18 @@ use std::{
 };
 
 use super::{jobs::Jobs, wake::Wake};
-use crate::{JobId, sync::Arc};
+use crate::{JobId, StoreError, sync::Arc};
 
 /// Resolves when the job is no longer pending, or is not there. Dropping it frees its place.
 #[must_use]
 pub(super) struct Ended<'a> {
     jobs: &'a Jobs,
-    id: JobId,
+    id: &'a JobId,
     place: Option<(Arc<Wake>, u64)>,
 }
 
 impl<'a> Ended<'a> {
-    pub(super) fn new(jobs: &'a Jobs, id: JobId) -> Self {
+    pub(super) fn new(jobs: &'a Jobs, id: &'a JobId) -> Self {
         Self {
             jobs,
             id,
@@ -30,7 +30,7 @@ impl<'a> Ended<'a> {
                 wake.register(Some(*ticket), waker);
             }
             None => {
-                let Some(wake) = self.jobs.wake_of(&self.id) else {
+                let Some(wake) = self.jobs.wake_of(self.id) else {
                     return false;
                 };
                 let ticket = wake.register(None, waker);
@@ -41,26 +41,26 @@ impl<'a> Ended<'a> {
     }
 
     fn is_pending(&self) -> bool {
-        self.jobs.is_pending(&self.id)
+        self.jobs.is_pending(self.id)
     }
 }
 
 impl Future for Ended<'_> {
-    type Output = ();
+    type Output = Result<(), StoreError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         #[cfg(http_polling_loom)]
         if self.jobs.looks_before_subscribing {
             // The wrong order, for the test that shows it to be wrong.
             return match self.is_pending() && self.subscribe(context.waker()) {
                 true => Poll::Pending,
-                false => Poll::Ready(()),
+                false => Poll::Ready(Ok(())),
             };
         }
         if self.subscribe(context.waker()) && self.is_pending() {
             return Poll::Pending;
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -284,10 +284,7 @@ impl JobStore for MemoryStore {
     }
 
     fn ended<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            Ended::new(&self.jobs, *id).await;
-            Ok(())
-        })
+        Box::pin(Ended::new(&self.jobs, id))
     }
 
     fn cancel<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<Cancellation, StoreError>> {

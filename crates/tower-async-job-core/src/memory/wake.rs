@@ -15,8 +15,14 @@ pub(super) struct Wake {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    // Ordered, so that those who came first are woken first.
-    wakers: BTreeMap<u64, Waker>,
+    wakers: Wakers,
+}
+
+/// Wakers by ticket. Nearly always there is one, which takes no allocation of its own.
+enum Wakers {
+    One(u64, Waker),
+    /// Ordered, so that those who came first are woken first; boxed, so that one takes less.
+    Others(Option<Box<BTreeMap<u64, Waker>>>),
 }
 
 impl Wake {
@@ -25,17 +31,15 @@ impl Wake {
         let mut waiting = lock(&self.waiting);
         let ticket = ticket.unwrap_or(waiting.next);
         waiting.next = waiting.next.max(ticket + 1);
-        match waiting.wakers.get_mut(&ticket) {
+        match waiting.wakers.get_mut(ticket) {
             Some(known) => known.clone_from(waker),
-            None => {
-                waiting.wakers.insert(ticket, waker.clone());
-            }
+            None => waiting.wakers.insert(ticket, waker.clone()),
         }
         ticket
     }
 
     pub(super) fn deregister(&self, ticket: u64) {
-        let waker = lock(&self.waiting).wakers.remove(&ticket);
+        let waker = lock(&self.waiting).wakers.remove(ticket);
         // Foreign code: not to be run under the lock.
         drop(waker);
     }
@@ -43,8 +47,59 @@ impl Wake {
     /// Wakes everybody. To be called after the end is stored, and with no lock held.
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.waiting).wakers);
-        for waker in wakers.into_values() {
-            waker.wake();
+        wakers.wake();
+    }
+}
+
+impl Default for Wakers {
+    fn default() -> Self {
+        Self::Others(None)
+    }
+}
+
+impl Wakers {
+    fn get_mut(&mut self, ticket: u64) -> Option<&mut Waker> {
+        match self {
+            Self::One(known, waker) => (*known == ticket).then_some(waker),
+            Self::Others(wakers) => wakers.as_mut()?.get_mut(&ticket),
+        }
+    }
+
+    /// Adds a waker whose ticket is not there.
+    fn insert(&mut self, ticket: u64, waker: Waker) {
+        *self = match std::mem::take(self) {
+            Self::One(first, first_waker) => {
+                let wakers = BTreeMap::from([(first, first_waker), (ticket, waker)]);
+                Self::Others(Some(Box::new(wakers)))
+            }
+            Self::Others(None) => Self::One(ticket, waker),
+            Self::Others(Some(mut wakers)) => {
+                wakers.insert(ticket, waker);
+                Self::Others(Some(wakers))
+            }
+        };
+    }
+
+    fn remove(&mut self, ticket: u64) -> Option<Waker> {
+        if let Self::Others(wakers) = self {
+            return wakers.as_mut()?.remove(&ticket);
+        }
+        self.get_mut(ticket)?;
+        match std::mem::take(self) {
+            Self::One(_, waker) => Some(waker),
+            Self::Others(_) => None,
+        }
+    }
+
+    /// Wakes all, in the order in which they came.
+    fn wake(self) {
+        match self {
+            Self::One(_, waker) => waker.wake(),
+            Self::Others(wakers) => {
+                for waker in wakers.into_iter().flat_map(|wakers| wakers.into_values()) {
+                    waker.wake();
+                }
+            }
         }
     }
 }
@@ -52,5 +107,58 @@ impl Wake {
 impl fmt::Debug for Wake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wake").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(http_polling_loom)))]
+mod tests {
+    use std::task;
+
+    use super::*;
+    use crate::sync::Arc;
+
+    /// Notes its number when it is woken.
+    struct Numbered(u64, Arc<Mutex<Vec<u64>>>);
+
+    impl task::Wake for Numbered {
+        fn wake(self: Arc<Self>) {
+            lock(&self.1).push(self.0);
+        }
+    }
+
+    /// Which of so many waiters are woken, and in which order, when some have left.
+    fn woken(waiters: u64, left: &[u64]) -> Vec<u64> {
+        let (wake, woken) = (Wake::default(), Arc::default());
+        for number in 0..waiters {
+            let waker = Waker::from(Arc::new(Numbered(number, Arc::clone(&woken))));
+            assert_eq!(wake.register(None, &waker), number);
+        }
+        for ticket in left {
+            wake.deregister(*ticket);
+        }
+        wake.wake_all();
+        let woken = lock(&woken);
+        woken.clone()
+    }
+
+    #[test]
+    fn waiters_are_woken_in_the_order_in_which_they_came() {
+        assert_eq!(woken(1, &[]), [0]);
+        assert_eq!(woken(2, &[]), [0, 1]);
+        assert_eq!(woken(9, &[]), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_waiter_that_has_left_is_not_woken() {
+        assert_eq!(woken(1, &[0]), [0; 0]);
+        assert_eq!(woken(1, &[1]), [0]);
+        assert_eq!(woken(2, &[0]), [1]);
+        assert_eq!(woken(3, &[1, 0]), [2]);
+        assert_eq!(woken(2, &[0, 1]), [0; 0]);
+    }
+
+    #[test]
+    fn one_waiter_takes_no_more_than_40_bytes() {
+        assert!(size_of::<Wake>() <= 40, "{}", size_of::<Wake>());
     }
 }
