@@ -93,25 +93,31 @@ impl Drop for Place {
     }
 }
 
-/// The job as it is when it has ended, the time is up, or the node shuts down.
-pub(crate) async fn record_until(
-    shared: &Shared,
-    id: &JobId,
+/// The job as it is when it has ended, the time is up, or the node shuts down. Cancel safe.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` keeps its arguments twice, and there may be very many held polls"
+)]
+pub(crate) fn record_until<'a>(
+    shared: &'a Shared,
+    id: &'a JobId,
     until: Instant,
-) -> Result<Option<JobRecord>, StoreError> {
-    loop {
-        {
-            let record = shared.read(id, Detail::Full).await?;
-            let is_pending = record
-                .as_ref()
-                .is_some_and(|record| record.state.is_pending());
-            if !is_pending || Instant::now() >= until || shared.stopping.is_set() {
-                return Ok(record);
+) -> impl Future<Output = Result<Option<JobRecord>, StoreError>> + Send + 'a {
+    async move {
+        loop {
+            {
+                let record = shared.read(id, Detail::Full).await?;
+                let is_pending = record
+                    .as_ref()
+                    .is_some_and(|record| record.state.is_pending());
+                if !is_pending || Instant::now() >= until || shared.stopping.is_set() {
+                    return Ok(record);
+                }
             }
-        }
-        let ended = shared.stopping.or(shared.store.ended(id));
-        if let Ok(Some(ended)) = timeout_at(until, ended).await {
-            ended?;
+            let ended = shared.stopping.or(shared.store.ended(id));
+            if let Ok(Some(ended)) = timeout_at(until, ended).await {
+                ended?;
+            }
         }
     }
 }

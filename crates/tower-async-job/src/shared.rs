@@ -122,10 +122,11 @@ impl Shared {
         id: &JobId,
         detail: Detail,
     ) -> Result<Option<JobRecord>, StoreError> {
-        match self.store.read_now(id, detail) {
-            Some(read) => read,
-            None => self.store.read(id, detail).await,
+        // No `match`, which would keep room for a record while it waits.
+        if let Some(read) = self.store.read_now(id, detail) {
+            return read;
         }
+        self.store.read(id, detail).await
     }
 
     /// Takes a place among the running and queued requests, where there is a limit.
