@@ -117,11 +117,8 @@ pub(crate) fn respond(
     request: ResourceRequest,
 ) -> Result<Response<StoredBody>, Answer> {
     match poll::begin_now(shared, &request) {
-        Some((_, Begun::Answered(response))) => Ok(response),
-        // Apart from all other answers, and small: there may be very many.
-        Some((id, Begun::Held(place, time))) => Err(Box::pin(async move {
-            poll::held(place, &request, &id, time).await
-        })),
+        Some(Begun::Answered(response)) => Ok(response),
+        Some(Begun::Held(held)) => Err(held.answer()),
         None => Err(answer(shared.clone(), request)),
     }
 }
@@ -161,7 +158,7 @@ async fn read(shared: &Arc<Shared>, request: &ResourceRequest) -> Response<Store
         Part::Job => poll::poll(shared, request, id).await,
         Part::Status => status(shared, request, id).await,
     };
-    read.unwrap_or_else(|error| unreadable(request, id, &error))
+    read.unwrap_or_else(|error| unreadable(request.page, id, &error))
 }
 
 async fn status(
@@ -229,10 +226,10 @@ pub(crate) async fn cancel_pending(
     Ok(cancellation)
 }
 
-/// As [`unavailable`], to somebody who may be looking at a page.
-fn unreadable(request: &ResourceRequest, id: &JobId, error: &StoreError) -> Response<StoredBody> {
+/// As [`unavailable`], for a client that may be looking at a page.
+fn unreadable(page: bool, id: &JobId, error: &StoreError) -> Response<StoredBody> {
     let mut response = unavailable(id, error);
-    if request.page {
+    if page {
         page::refresh(response.headers_mut());
     }
     response

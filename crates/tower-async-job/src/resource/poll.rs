@@ -6,23 +6,28 @@ use http::{Method, Response};
 use http_polling::PreferenceApplied;
 use tower_async_job_core::{Detail, JobId, JobRecord, StoreError};
 
-use super::{ResourceRequest, request::Part, unreadable};
+use super::{
+    Answer, ResourceRequest,
+    request::{Asked, Part},
+    unreadable,
+};
 use crate::{
     answer,
     body::StoredBody,
     hold::{self, Place},
+    page,
     shared::{Shared, later},
     trace,
 };
 
 /// Begins a poll if the store has the job at hand.
 #[inline(always)]
-pub(super) fn begin_now(shared: &Arc<Shared>, request: &ResourceRequest) -> Option<(JobId, Begun)> {
+pub(super) fn begin_now(shared: &Arc<Shared>, request: &ResourceRequest) -> Option<Begun> {
     let (&Method::GET, Some((id, Part::Job))) = (&request.method, &request.target) else {
         return None;
     };
     match &shared.store.read_now(id, Detail::Full)? {
-        Ok(record) => Some((*id, begin(shared, request, id, record.as_ref()))),
+        Ok(record) => Some(begin(shared, request, id, record.as_ref())),
         Err(_) => None,
     }
 }
@@ -36,15 +41,14 @@ pub(super) async fn poll(
     let record = shared.store.read(id, Detail::Full).await?;
     match begin(shared, request, id, record.as_ref()) {
         Begun::Answered(response) => Ok(response),
-        Begun::Held(place, time) => Ok(held(place, request, id, time).await),
+        Begun::Held(held) => Ok(held.answer().await),
     }
 }
 
 /// A poll whose job has been read.
 pub(super) enum Begun {
     Answered(Response<StoredBody>),
-    /// To be held in this place, for so long.
-    Held(Place, Duration),
+    Held(Held),
 }
 
 #[inline(always)]
@@ -59,15 +63,20 @@ fn begin(
         shared.links.link(id);
     }
     let pending = record.filter(|record| record.state.is_pending());
+    let at_once = || Begun::Answered(polled(shared, id, request.asked(pending), record, false));
     let hold = pending.and_then(|pending| request.hold(&shared.config, pending));
     let (Some(pending), Some(time)) = (pending, hold) else {
-        return Begun::Answered(polled(shared, request, id, record, false));
+        return at_once();
     };
     match Place::take(shared, request.principal.as_ref()) {
-        Some(place) => Begun::Held(place, time),
-        None if request.wait.is_some() => {
-            Begun::Answered(polled(shared, request, id, record, false))
-        }
+        Some(place) => Begun::Held(Held {
+            place,
+            id: *id,
+            time,
+            asked: request.asked(None),
+            waits: request.wait.is_some(),
+        }),
+        None if request.wait.is_some() => at_once(),
         None => {
             trace::polled(id, request.hints.polls, Some(pending.state), false);
             Begun::Answered(answer::too_early(shared, pending))
@@ -75,25 +84,35 @@ fn begin(
     }
 }
 
-/// Answers a poll that is held.
-pub(super) async fn held(
+/// A poll that is held. It keeps little of its request, since there may be very many.
+pub(super) struct Held {
     place: Place,
-    request: &ResourceRequest,
-    id: &JobId,
+    id: JobId,
     time: Duration,
-) -> Response<StoredBody> {
-    let shared = place.shared();
-    match hold::record_until(shared, id, later(time)).await {
-        Ok(record) => {
-            let mut response = polled(shared, request, id, record.as_ref(), true);
-            if request.wait.is_some() {
-                // RFC 7240, section 3: what was asked was done, under the cap.
-                let applied = PreferenceApplied::new().with_wait(time);
-                applied.append_to(response.headers_mut());
+    asked: Asked,
+    /// Whether the client asked to be held.
+    waits: bool,
+}
+
+impl Held {
+    pub(super) fn answer(self) -> Answer {
+        Box::pin(async move {
+            let shared = self.place.shared();
+            match hold::record_until(shared, &self.id, later(self.time)).await {
+                Ok(record) => self.answered(record.as_ref()),
+                Err(error) => unreadable(self.asked.page, &self.id, &error),
             }
-            response
+        })
+    }
+
+    fn answered(&self, record: Option<&JobRecord>) -> Response<StoredBody> {
+        let mut response = polled(self.place.shared(), &self.id, self.asked, record, true);
+        if self.waits {
+            // RFC 7240, section 3: what was asked was done, under the cap.
+            let applied = PreferenceApplied::new().with_wait(self.time);
+            applied.append_to(response.headers_mut());
         }
-        Err(error) => unreadable(request, id, &error),
+        response
     }
 }
 
@@ -101,21 +120,28 @@ pub(super) async fn held(
 #[inline(always)]
 fn polled(
     shared: &Shared,
-    request: &ResourceRequest,
     id: &JobId,
+    asked: Asked,
     record: Option<&JobRecord>,
     held: bool,
 ) -> Response<StoredBody> {
-    let polls = request.hints.polls;
+    let polls = asked.polls;
     trace::polled(id, polls, record.map(|record| record.state), held);
     match record {
         None => answer::unknown(),
-        Some(record) if record.state.is_pending() => request.pending(shared, record, held),
+        Some(record) if record.state.is_pending() => {
+            let pending = answer::pending(shared, record, polls, asked.may_close);
+            if asked.page {
+                page::show(shared, record, pending)
+            } else {
+                pending
+            }
+        }
         Some(record) => {
-            if request.method == Method::GET {
+            if asked.delivers {
                 shared.undelivered.delivered(id, polls);
             }
-            answer::ended(record, request.trailers)
+            answer::ended(record, asked.trailers)
         }
     }
 }

@@ -1,17 +1,14 @@
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, Version, header::TE};
+use http::{HeaderValue, Method, Request, Version, header::TE};
 use http_polling::{Prefer, RequestHead};
 use tower_async_job_core::{JobId, JobRecord, Principal};
 
 use crate::{
-    answer,
-    body::StoredBody,
     closing,
     config::{Config, PendingStatus},
     glance::Glance,
     page,
-    shared::Shared,
 };
 
 /// The part of a path below the base.
@@ -34,7 +31,7 @@ pub(crate) struct ResourceRequest {
     may_close: bool,
     pub(super) principal: Option<Principal>,
     /// Whether the connection can carry trailers (RFC 9110, section 6.5.1).
-    pub(super) trailers: bool,
+    trailers: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,28 +101,40 @@ impl ResourceRequest {
         (!due.is_zero()).then_some(due)
     }
 
-    /// The answer while the job is pending.
-    pub(super) fn pending(
-        &self,
-        shared: &Shared,
-        record: &JobRecord,
-        held: bool,
-    ) -> Response<StoredBody> {
-        // A client that is held, wants to be, or comes early comes back at once.
-        let is_waiting = !held && self.wait.is_none() && !self.page;
-        let waits = is_waiting && self.due_in(record).is_none();
-        let may_close = self.may_close && waits;
-        let pending = answer::pending(shared, record, self.hints.polls, may_close);
-        if self.page {
-            page::show(shared, record, pending)
-        } else {
-            pending
+    /// Returns what the answer depends on. The record is `None` if the job is not pending, or the
+    /// poll is held.
+    #[inline(always)]
+    pub(super) fn asked(&self, record: Option<&JobRecord>) -> Asked {
+        // A client that is held, asks to be, or comes early comes back at once.
+        let is_waiting = self.wait.is_none() && !self.page;
+        let waits = |record| is_waiting && self.due_in(record).is_none();
+        Asked {
+            polls: self.hints.polls,
+            page: self.page,
+            trailers: self.trailers,
+            may_close: self.may_close && record.is_some_and(waits),
+            delivers: self.method == Method::GET,
         }
     }
 
     pub(super) fn is_for_status(&self) -> bool {
         matches!(self.target, Some((_, Part::Status)))
     }
+}
+
+/// What the answer to a poll depends on, beside the job. Small, since every held poll keeps one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// How many answers this client has had.
+    pub(super) polls: u32,
+    /// Whether the client is shown a page while the job is pending.
+    pub(super) page: bool,
+    /// Whether the connection can carry trailers.
+    pub(super) trailers: bool,
+    /// Whether the connection may be closed after the answer.
+    pub(super) may_close: bool,
+    /// Whether the answer takes a result to the client, as one to HEAD does not.
+    pub(super) delivers: bool,
 }
 
 /// The hints in a pending Location. Whoever forges them is held once, or answered early.
