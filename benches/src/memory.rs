@@ -1,11 +1,18 @@
 //! Jobs and calls by the ten thousand, held for as long as their memory is being looked at.
 
-use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use http::{
     Method, Request, Response, StatusCode,
-    header::{CONTENT_TYPE, ETAG},
+    header::{CONTENT_TYPE, ETAG, LOCATION},
 };
 use tokio::{runtime::Runtime, sync::Notify, task::yield_now};
 use tower::{Layer, Service, service_fn};
@@ -36,12 +43,14 @@ pub fn held() -> Vec<Held> {
         held("parked, fair hand-written", parked_by_hand_fairly),
         held("stored result", stored_results),
         held("stored result, hand-written", stored_by_hand),
+        held("held poll", held_polls),
+        held("held handler", held_handlers),
         held("waiting call", calls::waiting),
         held("held call", calls::held),
     ]
 }
 
-/// Jobs by the layer. Their handler holds an `Arc` and waits, and has dropped the request.
+/// Jobs by the layer.
 fn parked_jobs(runtime: &Runtime) -> Box<dyn Any> {
     park(runtime, AsyncJobLayer::builder())
 }
@@ -52,22 +61,7 @@ fn parked_jobs_without_context(runtime: &Runtime) -> Box<dyn Any> {
 
 fn park(runtime: &Runtime, builder: tower_async_job::Builder) -> Box<dyn Any> {
     let gate = Arc::new(Notify::new());
-    let handler = service_fn({
-        let gate = gate.clone();
-        move |_: Request<JobBody<Body>>| {
-            let gate = gate.clone();
-            async move {
-                gate.notified().await;
-                Ok::<_, Infallible>(Response::new(Body::default()))
-            }
-        }
-    });
-    let layer = builder
-        .inline_wait(Duration::ZERO)
-        .store(Arc::new(MemoryStore::builder().max_jobs(JOBS).build()))
-        .build()
-        .expect("a valid configuration");
-    let mut service = layer.layer(handler);
+    let mut service = job_layer(builder).layer(waiting_handler(&gate));
     runtime.block_on(async {
         for _ in 0..JOBS {
             let Ok(response) = service.call(submission()).await;
@@ -76,6 +70,83 @@ fn park(runtime: &Runtime, builder: tower_async_job::Builder) -> Box<dyn Any> {
         }
     });
     Box::new((service, gate))
+}
+
+/// A layer that accepts every request as a job at once.
+fn job_layer(builder: tower_async_job::Builder) -> AsyncJobLayer {
+    builder
+        .inline_wait(Duration::ZERO)
+        .store(Arc::new(MemoryStore::builder().max_jobs(JOBS).build()))
+        .build()
+        .expect("a valid configuration")
+}
+
+/// A handler that holds an `Arc` and waits, and has dropped the request.
+fn waiting_handler(
+    gate: &Arc<Notify>,
+) -> impl Service<
+    Request<JobBody<Body>>,
+    Response = Response<Body>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    let gate = gate.clone();
+    service_fn(move |_: Request<JobBody<Body>>| {
+        let gate = gate.clone();
+        async move {
+            gate.notified().await;
+            Ok::<_, Infallible>(Response::new(Body::default()))
+        }
+    })
+}
+
+/// Jobs as above, and for each a client that follows the redirection at once, so that its poll is
+/// held. The connection of its own, without which there is none, is left out.
+fn held_polls(runtime: &Runtime) -> Box<dyn Any> {
+    let gate = Arc::new(Notify::new());
+    let builder = AsyncJobLayer::builder()
+        .hold_limits(JOBS, JOBS)
+        .max_hold(Duration::from_secs(3600));
+    let mut service = job_layer(builder).layer(waiting_handler(&gate));
+    let polls = runtime.block_on(async {
+        let mut polls = Vec::with_capacity(JOBS);
+        for _ in 0..JOBS {
+            let Ok(response) = service.call(submission()).await;
+            let location = response.headers()[LOCATION].to_str().expect("a URL");
+            let poll = request(Method::GET, location, Headers::Zero);
+            polls.push(held_in_memory(service.call(poll)));
+            yield_now().await;
+        }
+        polls
+    });
+    Box::new((polls, service, gate))
+}
+
+/// The calls of the same handler, as a connection holds them without the layer.
+fn held_handlers(runtime: &Runtime) -> Box<dyn Any> {
+    let gate = Arc::new(Notify::new());
+    let mut service = waiting_handler(&gate);
+    let calls = runtime.block_on(async {
+        let mut calls = Vec::with_capacity(JOBS);
+        for _ in 0..JOBS {
+            calls.push(held_in_memory(service.call(
+                request(Method::POST, "/report", Headers::Zero).map(JobBody::new),
+            )));
+            yield_now().await;
+        }
+        calls
+    });
+    Box::new((calls, gate))
+}
+
+/// A call that waits, in a box as hyper keeps it.
+fn held_in_memory<F: Future>(call: F) -> Pin<Box<F>> {
+    let mut call = Box::pin(call);
+    let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending(), "the call waits");
+    call
 }
 
 /// A task and a map entry each.
