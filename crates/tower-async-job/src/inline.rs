@@ -2,6 +2,7 @@
 //! the hand-over to a task.
 
 use std::{
+    mem,
     panic::resume_unwind,
     pin::Pin,
     sync::Arc,
@@ -24,9 +25,9 @@ use tower_async_job_core::Principal;
 use crate::{
     answer,
     body::{JobBody, ResponseBody, Spool, Spooled},
-    config::OnDisconnect,
+    config::{Config, OnDisconnect},
     context::JobContext,
-    deferral::{Begun, Deferral, Early},
+    deferral::{self, Deferral, Early},
     metrics,
     service::{Asked, Submission},
     shared::{Shared, later},
@@ -41,19 +42,9 @@ pin_project! {
         B: Body,
     {
         shared: Arc<Shared>,
-        // Until it is first polled; `work` from then on.
-        call: Option<Submitted<S, B>>,
-        work: Option<BoxWork<R, S::Error>>,
-        // `None` before the work begins, and once it has moved to the job.
-        submission: Option<Submission>,
         asked: Asked,
-        principal: Option<Principal>,
-        spool: Option<Spool<B>>,
-        context: Option<JobContext>,
-        stage: Stage<R, S::Error>,
-        // Made when it is first needed: the end of the inline wait, or of the upload's patience.
-        timer: Option<Pin<Box<Sleep>>>,
-        detach: fn(&Arc<Shared>, Asked, Detached<S, B, R>),
+        progress: Progress<S, B, R>,
+        detach: fn(&Arc<Shared>, Asked, Progress<S, B, R>),
     }
 
     impl<S, B, R> PinnedDrop for Inline<S, B, R>
@@ -63,18 +54,47 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.call.is_none() && this.work.is_none() {
-                return;
-            }
+            let context = match this.progress {
+                Progress::Due { call: None, .. } | Progress::Begun(Begun { work: None, .. }) => return,
+                Progress::Due { .. } => &None,
+                Progress::Begun(begun) => &begun.context,
+            };
             match this.shared.config.on_disconnect {
                 OnDisconnect::Detach => {
-                    let detached = (this.call.take(), this.work.take());
-                    (this.detach)(this.shared, *this.asked, detached);
+                    let left = mem::replace(this.progress, Progress::Due { call: None, principal: None });
+                    (this.detach)(this.shared, *this.asked, left);
                 }
-                OnDisconnect::Cancel => cancel(this.context),
+                OnDisconnect::Cancel => cancel(context),
             }
         }
     }
+}
+
+/// How far a call has come. One large part after the other is kept, and never both.
+enum Progress<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    /// Not polled yet.
+    Due {
+        // `None` if it panicked when it was called, or its client has gone.
+        call: Option<Submitted<S, B>>,
+        principal: Option<Principal>,
+    },
+    Begun(Begun<B, R, S::Error>),
+}
+
+struct Begun<B: Body, R, E> {
+    // `None` while it is polled, and once it is over or has moved to the job.
+    work: Option<BoxWork<R, E>>,
+    // `None` once it has moved to the job.
+    submission: Option<Submission>,
+    spool: Option<Spool<B>>,
+    context: Option<JobContext>,
+    stage: Stage<R, E>,
+    // Made when it is first needed: the end of the inline wait, or of the upload's patience.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 enum Stage<R, E> {
@@ -106,15 +126,11 @@ where
     ) -> Self {
         Self {
             shared,
-            call: Some(call),
-            work: None,
-            submission: None,
             asked,
-            principal,
-            spool: None,
-            context: None,
-            stage: Stage::Waiting,
-            timer: None,
+            progress: Progress::Due {
+                call: Some(call),
+                principal,
+            },
             detach,
         }
     }
@@ -134,43 +150,54 @@ where
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let InlineProjection {
+            shared,
+            asked,
+            progress,
+            ..
+        } = self.project();
+        progress.begin(cx, shared, asked);
+        let Progress::Begun(begun) = progress else {
+            panic!("polled after completion");
+        };
         loop {
-            if let Stage::Deferred(early) = this.stage {
+            if let Stage::Deferred(early) = &mut begun.stage {
                 let early = ready!(Pin::new(early).poll(cx));
-                return Poll::Ready(this.heard(early));
+                return Poll::Ready(heard(asked, early));
             }
             // The work goes before any timer: a response that is there is the answer.
-            if let Poll::Ready(result) = this.poll_work(cx) {
-                return Poll::Ready(this.answered(result));
+            if let Poll::Ready(result) = begun.poll_work(cx) {
+                return Poll::Ready(answered(asked, result));
             }
-            if let Stage::Waiting = this.stage {
-                ready!(this.poll_wait(cx));
+            if let Stage::Waiting = begun.stage {
+                ready!(begun.poll_wait(cx, &shared.config));
                 // A node that shuts down makes no more jobs, which it would only hand back.
-                *this.stage = if this.shared.stopping.is_set() {
+                begun.stage = if shared.stopping.is_set() {
                     Stage::Staying
                 } else {
                     Stage::Spooling
                 };
             }
-            match this.stage {
-                Stage::Spooling => match ready!(this.poll_upload(cx)) {
-                    Upload::Spooled(Spooled::Complete) => match this.shared.hold_open() {
-                        Some(_open) => match this.defer() {
-                            Begun::Answered(response) => {
+            match begun.stage {
+                Stage::Spooling => match ready!(begun.poll_upload(cx, &shared.config)) {
+                    Upload::Spooled(Spooled::Complete) => match shared.hold_open() {
+                        Some(_open) => match begun.defer(shared) {
+                            deferral::Begun::Answered(response) => {
                                 return Poll::Ready(Ok(response.map(ResponseBody::from)));
                             }
-                            Begun::Waiting(early) => *this.stage = Stage::Deferred(early),
+                            deferral::Begun::Waiting(early) => {
+                                begun.stage = Stage::Deferred(early);
+                            }
                         },
-                        None => *this.stage = Stage::Staying,
+                        None => begun.stage = Stage::Staying,
                     },
                     Upload::Spooled(Spooled::TooLarge | Spooled::NoRoom | Spooled::Failed) => {
-                        *this.stage = Stage::Staying;
+                        begun.stage = Stage::Staying;
                     }
                     Upload::StoodStill => {
-                        *this.work = None;
-                        cancel(this.context);
-                        return Poll::Ready(Ok(this.refused(ProblemType::RequestTimeout)));
+                        begun.work = None;
+                        cancel(&begun.context);
+                        return Poll::Ready(Ok(refused(asked, ProblemType::RequestTimeout)));
                     }
                 },
                 Stage::Waiting | Stage::Staying | Stage::Deferred(_) => return Poll::Pending,
@@ -186,73 +213,96 @@ enum Upload {
     StoodStill,
 }
 
-impl<S, B, R> InlineProjection<'_, S, B, R>
+impl<S, B, R> Progress<S, B, R>
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
+    S::Error: Send,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Send,
+{
+    /// Begins the call, unless it has begun.
+    #[inline]
+    fn begin(&mut self, cx: &mut Context<'_>, shared: &Shared, asked: &Asked) {
+        let Self::Due {
+            call: due,
+            principal,
+        } = self
+        else {
+            return;
+        };
+        let call = due.as_mut().expect("polled after completion");
+        let config = &shared.config;
+        let context = config.context.then(JobContext::new);
+        let (request, principal) = (&mut call.request, principal.take());
+        let submission = Submission::of(config, request, *asked, principal, context.as_ref());
+        // Taken in place, since moving what is large costs.
+        if let Some(call) = due.take() {
+            let (work, spool) = call.begin(cx, &shared.spool_room);
+            *self = Self::Begun(Begun {
+                work: Some(work),
+                submission: None,
+                spool,
+                context,
+                stage: Stage::Waiting,
+                timer: None,
+            });
+            if let Self::Begun(begun) = self {
+                // Only now, or it would be moved twice.
+                begun.submission = Some(submission);
+            }
+        }
+    }
+}
+
+impl<B, R, E> Begun<B, R, E>
+where
+    B: Body,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
 {
-    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, S::Error>> {
+    #[inline(always)]
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
         // It is taken meanwhile, so that work that panics is not detached to be polled again.
-        let begun = self.begin(cx).or_else(|| self.work.take());
-        let mut work = begun.expect("polled after completion");
+        let mut work = self.work.take().expect("polled after completion");
         let result = work.as_mut().poll(cx);
         if result.is_pending() {
-            *self.work = Some(work);
+            self.work = Some(work);
         }
         result
     }
 
-    /// Begins the call, unless it has begun.
-    #[inline]
-    fn begin(&mut self, cx: &mut Context<'_>) -> Option<BoxWork<R, S::Error>> {
-        let call = self.call.as_mut()?;
-        *self.context = self.shared.config.context.then(JobContext::new);
-        let context = self.context.as_ref();
-        let principal = self.principal.take();
-        let config = &self.shared.config;
-        let submission = Submission::of(config, &mut call.request, *self.asked, principal, context);
-        *self.submission = Some(submission);
-        let (work, spool) = self.call.take()?.begin(cx, &self.shared.spool_room);
-        *self.spool = spool;
-        Some(work)
-    }
-
     /// Waits for the end of the inline wait.
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<()> {
         if self.timer.is_none() {
-            let submission = self.submission.as_ref().expect("begun before");
-            let wait = submission.inline_wait(&self.shared.config);
+            let submission = self.submission.as_ref().expect("not taken before");
+            let wait = submission.inline_wait(config);
             if wait.is_zero() {
                 return Poll::Ready(());
             }
-            *self.timer = Some(Box::pin(sleep(wait)));
+            self.timer = Some(Box::pin(sleep(wait)));
         }
-        if let Some(timer) = self.timer {
+        if let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(cx));
         }
-        *self.timer = None;
+        self.timer = None;
         Poll::Ready(())
     }
 
     /// Reads the rest of the upload.
-    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Upload> {
-        let config = &self.shared.config;
-        let Some(spool) = self.spool else {
+    fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Upload> {
+        let Some(spool) = &self.spool else {
             return Poll::Ready(Upload::Spooled(Spooled::Complete));
         };
         let mut advanced = false;
         if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool, &mut advanced) {
-            *self.timer = None;
+            self.timer = None;
             return Poll::Ready(Upload::Spooled(spooled));
         }
         let patience = config.request_read_timeout;
-        let timer = match self.timer {
+        let timer = match &mut self.timer {
             None => self.timer.insert(Box::pin(sleep(patience))),
             Some(timer) => {
                 if advanced {
@@ -265,44 +315,45 @@ where
     }
 
     /// Hands the work over to become a job.
-    fn defer(&mut self) -> Begun<R, S::Error> {
+    fn defer(&mut self, shared: &Arc<Shared>) -> deferral::Begun<R, E> {
         let deferral = Deferral {
-            shared: self.shared.clone(),
+            shared: shared.clone(),
             work: self.work.take().expect("not taken before"),
             submission: self.submission.take().expect("not taken before"),
             context: self.context.take(),
         };
         deferral.begin()
     }
+}
 
-    /// The answer, once that task has said what became of the call.
-    fn heard(
-        &self,
-        early: Result<Early<R, S::Error>, RecvError>,
-    ) -> Result<Response<ResponseBody<R>>, S::Error> {
-        match early {
-            Ok(Early::Finished(result)) => self.answered(result),
-            Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
-            Ok(Early::Panicked(payload)) => resume_unwind(payload),
-            // The task is gone: the runtime shuts down, or the store panicked.
-            Err(_) => Ok(self.refused(ProblemType::CapacityExhausted)),
-        }
+/// The answer, once that task has said what became of the call.
+fn heard<R, E>(
+    asked: &Asked,
+    early: Result<Early<R, E>, RecvError>,
+) -> Result<Response<ResponseBody<R>>, E> {
+    match early {
+        Ok(Early::Finished(result)) => answered(asked, result),
+        Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
+        Ok(Early::Panicked(payload)) => resume_unwind(payload),
+        // The task is gone: the runtime shuts down, or the store panicked.
+        Err(_) => Ok(refused(asked, ProblemType::CapacityExhausted)),
     }
+}
 
-    /// The handler's own answer.
-    fn answered(
-        &self,
-        result: Result<Response<R>, S::Error>,
-    ) -> Result<Response<ResponseBody<R>>, S::Error> {
-        metrics::inline();
-        let mut response = result?.map(ResponseBody::inner);
-        answer::apply_wait(response.headers_mut(), &self.asked.prefer);
-        Ok(response)
-    }
+/// The handler's own answer.
+#[inline]
+fn answered<R, E>(
+    asked: &Asked,
+    result: Result<Response<R>, E>,
+) -> Result<Response<ResponseBody<R>>, E> {
+    metrics::inline();
+    let mut response = result?.map(ResponseBody::inner);
+    answer::apply_wait(response.headers_mut(), &asked.prefer);
+    Ok(response)
+}
 
-    fn refused(&self, problem: ProblemType) -> Response<ResponseBody<R>> {
-        answer::refusal(problem, self.asked.protocol).map(ResponseBody::from)
-    }
+fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> {
+    answer::refusal(problem, asked.protocol).map(ResponseBody::from)
 }
 
 fn cancel(context: &Option<JobContext>) {
@@ -311,14 +362,8 @@ fn cancel(context: &Option<JobContext>) {
     }
 }
 
-/// What a client that has gone leaves behind: a call that has not begun, or its work.
-type Detached<S, B, R> = (
-    Option<Submitted<S, B>>,
-    Option<BoxWork<R, <S as Service<Request<JobBody<B>>>>::Error>>,
-);
-
-/// Lets it run to its end, where there is a runtime to run it.
-fn detach<S, B, R>(shared: &Arc<Shared>, asked: Asked, (call, work): Detached<S, B, R>)
+/// Lets a call whose client has gone run to its end, where there is a runtime to run it.
+fn detach<S, B, R>(shared: &Arc<Shared>, asked: Asked, left: Progress<S, B, R>)
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
@@ -328,13 +373,16 @@ where
     B::Error: Send,
     R: Send + 'static,
 {
-    let begun = call.map(|mut call| {
-        let context = shared.config.context.then(JobContext::new);
-        let config = &shared.config;
-        Submission::of(config, &mut call.request, asked, None, context.as_ref());
-        call.put_off()
-    });
-    if let Some(work) = begun.or(work)
+    let work = match left {
+        Progress::Due { call, .. } => call.map(|mut call| {
+            let context = shared.config.context.then(JobContext::new);
+            let config = &shared.config;
+            Submission::of(config, &mut call.request, asked, None, context.as_ref());
+            call.put_off()
+        }),
+        Progress::Begun(begun) => begun.work,
+    };
+    if let Some(work) = work
         && let Ok(runtime) = Handle::try_current()
     {
         let until_given_up = shared.clone();

@@ -21,7 +21,8 @@ struct Waiting {
 /// Wakers by ticket. Nearly always there is one, which takes no allocation of its own.
 enum Wakers {
     One(u64, Waker),
-    /// Ordered, so that those who came first are woken first; boxed, so that one takes less.
+    /// Ordered, so that those who came first are woken first.
+    #[expect(clippy::box_collection, reason = "a single waker takes less beside it")]
     Others(Option<Box<BTreeMap<u64, Waker>>>),
 }
 
