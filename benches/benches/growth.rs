@@ -23,7 +23,7 @@ use benches::growth::SIZES;
 /// The binary in which everything is measured.
 const UNDER_MEASUREMENT: &str = env!("CARGO_BIN_EXE_under-measurement");
 
-/// How many polls are counted.
+/// The number of polls that are counted.
 const POLLS: usize = 2_000;
 
 /// At most so many times the instructions, from the fewest jobs to the most.

@@ -34,7 +34,7 @@ use crate::{Body, Headers, exchange, request, server::Head, settle};
 /// The numbers of jobs that are measured.
 pub const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
-/// How many of the jobs are polled, in an order that no cache foresees.
+/// The number of jobs that are polled, in an order that no cache foresees.
 const POLLED: usize = 20_000;
 
 /// Jobs that wait, made through the layer, and the layer over them.
@@ -128,7 +128,7 @@ pub fn pending(runtime: &Runtime, jobs: usize) -> Pending<impl Layered> {
     pending
 }
 
-/// How long other tasks have to wait at most for their turn, in processor time of the thread, while
+/// The longest that other tasks wait for their turn, in processor time of the thread, while
 /// something is done to so many jobs.
 ///
 /// In between there is a round of the scheduler, which asks the system for sockets and timers that

@@ -7,7 +7,7 @@ use crate::{
     table::{Limit, Row, number},
 };
 
-/// What the two layers are measured beside.
+/// Peers of the server layer.
 const AXUM_ROUTE: &str = "connection/axum route";
 const AXUM_POST: &str = "connection/axum POST";
 
@@ -28,7 +28,7 @@ impl Costs {
         }
     }
 
-    /// How many instructions a layer takes beyond its bare service.
+    /// The instructions of a layer beyond those of its bare service.
     fn extra(&self, goal: &'static str, name: &str, case: &str, bare: &str, limit: Limit) -> Row {
         let own = self.instructions(case).zip(self.instructions(bare));
         Row {
@@ -41,7 +41,7 @@ impl Costs {
         }
     }
 
-    /// How many allocations a layer takes beyond its bare service.
+    /// The allocations of a layer beyond those of its bare service.
     fn allocations(
         &self,
         goal: &'static str,
@@ -59,7 +59,7 @@ impl Costs {
         }
     }
 
-    /// What is held, in bytes.
+    /// The memory of a held thing, in bytes.
     fn held(
         &self,
         goal: &'static str,
@@ -302,7 +302,7 @@ fn held(costs: &Costs) -> Vec<Row> {
     .concat()
 }
 
-/// What goes over the connections, for the share of the kernel that is not counted.
+/// The traffic of the connections, for the share of the kernel that is not counted.
 pub(crate) fn traffic() -> String {
     let mut text =
         String::from("| case | reads | writes | bytes written |\n|---|---:|---:|---:|\n");

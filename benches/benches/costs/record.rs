@@ -56,7 +56,7 @@ pub(crate) struct Record {
     allocations: BTreeMap<String, f64>,
 }
 
-/// What the counts depend on.
+/// The programs that the counts depend on.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Toolchain {
     rustc: String,
@@ -64,12 +64,12 @@ pub(crate) struct Toolchain {
     valgrind: String,
 }
 
-/// What a comparison comes to.
+/// The outcome of a comparison.
 pub(crate) enum Comparison {
     AsRecorded,
     /// Another toolchain counts otherwise: it needs a record of its own.
     OtherToolchain(String),
-    /// What is worse than it was.
+    /// Some cases cost more than recorded.
     Worse(Vec<String>),
 }
 
@@ -126,7 +126,7 @@ impl Record {
     }
 }
 
-/// Which cases are above what they may be, or are not recorded.
+/// The cases that are above the record, or are not in it.
 fn worse(
     what: &str,
     recorded: &BTreeMap<String, f64>,

@@ -8,12 +8,12 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     /// `None` where it could not be measured.
     pub(crate) measured: Option<f64>,
-    /// What it is held against, in the same unit.
+    /// The peer and its measurement, in the same unit.
     pub(crate) peer: Option<(String, Option<f64>)>,
     pub(crate) limit: Limit,
 }
 
-/// How much a measurement may be.
+/// The most that a measurement may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Limit {
     /// It is told for comparison only.

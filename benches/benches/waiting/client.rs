@@ -21,7 +21,7 @@ use tower_poll::{PollLayer, reqwest::ReqwestService};
 
 use crate::{Outcome, tls};
 
-/// What the clients are.
+/// The kind of the clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// hyper-util's client beneath a `PollLayer` that sends `Prefer: respond-async`.

@@ -38,10 +38,10 @@ use tls::Identity;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How long the work takes that clients wait for.
+/// The duration of the work that clients wait for.
 const WORK: Duration = Duration::from_secs(10);
 
-/// How many jobs teach a server how long its work takes.
+/// The number of jobs by which a server learns the duration of its work.
 const LESSONS: usize = 16;
 
 /// Clients that wait for a server's work.
@@ -81,7 +81,7 @@ const CASES: [Case; 7] = [
 /// Clients with all defaults, whose answers are looked at for their lateness alone.
 const SHORT: Case = case("short work", Kind::Unasking, Answering::Jobs, false);
 
-/// How long their work takes.
+/// The duration of their work.
 const SHORT_WORK: Duration = Duration::from_secs(2);
 
 const fn case(name: &'static str, client: Kind, answering: Answering, tls: bool) -> Case {
@@ -94,7 +94,7 @@ const fn case(name: &'static str, client: Kind, answering: Answering, tls: bool)
 }
 
 impl Case {
-    /// How many clients wait at once. With TLS as many as two cores shake hands with in time.
+    /// The number of clients that wait at once. With TLS as many as two cores shake hands with in time.
     const fn clients(self) -> usize {
         if self.tls { 3_000 } else { 9_000 }
     }

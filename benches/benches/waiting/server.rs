@@ -29,7 +29,7 @@ use crate::{Outcome, tls};
 /// From which delay on the layer closes connections.
 const CLOSED_FROM: Duration = Duration::from_secs(5);
 
-/// How clients get their answers.
+/// The way in which clients get their answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answering {
     /// Over the connection that they asked on, which is held meanwhile.
@@ -77,7 +77,7 @@ pub(crate) async fn run(answering: &str, transport: &str, work: &str, all: &str)
 #[derive(Debug, Clone)]
 struct Handler {
     work: Duration,
-    /// How many clients there are.
+    /// The number of clients.
     all: usize,
     running: Arc<AtomicUsize>,
 }

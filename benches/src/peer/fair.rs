@@ -30,7 +30,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The jobs by id.
 pub type Jobs = Arc<DashMap<u128, Job>>;
 
-/// What is known of a job.
+/// The state of a job.
 #[derive(Debug, Clone)]
 pub struct Job {
     created: SystemTime,

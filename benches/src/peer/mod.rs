@@ -10,7 +10,7 @@ pub mod bare;
 pub mod fair;
 pub mod plain;
 
-/// What the work waits for, and the 1 KiB that it gives then.
+/// Work that waits for the gate, and gives 1 KiB.
 pub async fn work(gate: Arc<Notify>) -> Bytes {
     gate.notified().await;
     Bytes::from(vec![b'x'; 1024])

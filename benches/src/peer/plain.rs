@@ -22,7 +22,7 @@ use super::work;
 /// The jobs by id.
 pub type Jobs = Arc<DashMap<u128, Job>>;
 
-/// What is known of a job.
+/// The state of a job.
 #[derive(Debug, Clone)]
 pub enum Job {
     /// It runs.

@@ -81,7 +81,7 @@ struct Inner {
 #[derive(Default)]
 struct Outbox {
     driver: Option<Waker>,
-    /// What the handlers of few jobs need.
+    /// Data that the handlers of few jobs need.
     rare: Option<Box<Rare>>,
 }
 
@@ -91,7 +91,7 @@ struct Rare {
     report: Option<Report>,
     /// Something was reported since the driver last took it.
     changed: bool,
-    /// Where those wait who want to know of the cancellation; made by the first of them.
+    /// Notified of the cancellation; made by the first that waits for it.
     waiting: Option<Arc<Notify>>,
 }
 
@@ -264,7 +264,7 @@ impl JobContext {
         self.wake();
     }
 
-    /// Whether the deadline may have passed since this was last asked.
+    /// Returns whether the deadline may have passed since the last call.
     pub(crate) fn take_due(&self) -> bool {
         // Looked at before it is changed, which is far cheaper and most often all.
         self.inner.due.load(Ordering::Acquire) && self.inner.due.swap(false, Ordering::AcqRel)

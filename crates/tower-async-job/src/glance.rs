@@ -11,7 +11,7 @@ pub(crate) struct Glance {
     pub(crate) grpc_timeout: bool,
     pub(crate) idempotency_key: bool,
     pub(crate) prefer: bool,
-    /// Whether a proxy has left its name, or that of its client.
+    /// A proxy has added its headers.
     pub(crate) proxied: bool,
     pub(crate) te: bool,
     pub(crate) upgrade: bool,

@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     lease: Lease,
-    /// When the handler is given up: the deadline, or the end of the grace once cancelled.
+    /// The time at which the handler is given up: its deadline, or the end of the grace once cancelled.
     deadline: Deadline,
     ended: bool,
     counted: PendingJob,

@@ -16,10 +16,10 @@ use tower_async_job_core::{JobId, Lease};
 
 use crate::context::JobContext;
 
-/// How many jobs are gone through under one lock and in one turn of a task.
+/// The number of jobs that are gone through under one lock and in one turn of a task.
 const SLICE: usize = 256;
 
-/// How many leases are renewed at once.
+/// The number of leases that are renewed at once.
 const LEASES: usize = 1_000;
 
 /// All jobs that this process runs.
@@ -49,18 +49,18 @@ struct Jobs {
     next: Option<Deadline>,
 }
 
-/// When a job is to be woken, in microseconds from the registry's origin. It is the job's until that
-/// is removed or gets another one.
+/// The time at which a job is woken, in microseconds from the registry's origin; unique together
+/// with the job's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline(u64);
 
 struct Held {
     lease: Lease,
-    /// When the lease was last known to be held.
+    /// The last time at which the lease was known to be held.
     renewed: Instant,
 }
 
-/// When deadlines are to be looked at again.
+/// The time at which deadlines are looked at again.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextDeadline {
     /// More have passed.
@@ -88,7 +88,7 @@ impl Registry {
         }
     }
 
-    /// How many jobs this process runs or has queued.
+    /// Returns the number of jobs that this process runs or has queued.
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
     }
@@ -157,7 +157,7 @@ impl Registry {
         (deadline, !mem::replace(&mut jobs.watched, true))
     }
 
-    /// Whether a deadline has passed.
+    /// Returns whether a deadline has passed.
     pub(crate) fn has_passed(&self, deadline: Deadline, now: Instant) -> bool {
         // Rounded down, so that no job is woken before its deadline, and then never again.
         let since = now.saturating_duration_since(self.origin);
@@ -214,7 +214,7 @@ impl Registry {
         }
     }
 
-    /// Whether there are deadlines that nothing watches, which is then up to the caller.
+    /// Returns whether there are deadlines that nothing watches, which is then up to the caller.
     pub(crate) fn watch(&self) -> bool {
         let mut jobs = self.jobs();
         !jobs.deadlines.is_empty() && !mem::replace(&mut jobs.watched, true)
@@ -243,7 +243,7 @@ impl Registry {
         }
     }
 
-    /// Tells the handler of a job that it is cancelled, if it runs here.
+    /// Notifies the handler of a job that it is cancelled, if it runs here.
     pub(crate) fn cancel(&self, id: &JobId) {
         // Not a temporary of an `if let`, which would hold the lock while others are woken.
         let context = self.jobs().contexts.get(id).cloned();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many names are kept. A name takes the place of another whose hash is alike.
+/// The number of names that are kept. A name takes the place of another whose hash is alike.
 const PLACES: usize = 64;
 
 /// Longer names are not kept: the names come from paths, of which a client chooses the length.

@@ -125,7 +125,7 @@ where
         self.registration.shared().keep_house();
     }
 
-    /// Takes back a job whose acceptance nobody was there to receive.
+    /// Takes back a job whose client was gone before the acceptance.
     pub(crate) async fn withdraw(self) {
         let Self {
             registration,

@@ -50,7 +50,7 @@ fn c22_clients_of_a_restarted_server_stay_within_its_budget() {
     // Each poll that the old server asked for is made so many times.
     let repeated = (1 + REPEATS) * BUDGET;
     assert_at_most(repeated, &polls[DOWN..REPEATED], "at the restart");
-    // What the old server asked for is unknown to the fresh one, and comes in addition.
+    // The fresh server does not know the polls that the old one asked for; they come in addition.
     assert_at_most(2 * BUDGET, &polls[REPEATED..FORGOTTEN], "just after it");
     assert_at_most(BUDGET, &polls[FORGOTTEN..], "after it");
 }

@@ -37,7 +37,7 @@ impl Write for Usual {
         self.write_all(text).map(|()| text.len())
     }
 
-    // Where the length of the text is known, the compiler makes a few moves of it.
+    // For text of a known length the compiler makes a few moves of it.
     #[inline]
     fn write_all(&mut self, text: &[u8]) -> io::Result<()> {
         let end = self.length + text.len();

@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Which of so many waiters are woken, and in which order, when some have left.
+    /// Returns the waiters that are woken, in their order, after some have left.
     fn woken(waiters: u64, left: &[u64]) -> Vec<u64> {
         let (wake, woken) = (Wake::default(), Arc::default());
         for number in 0..waiters {

@@ -94,7 +94,7 @@ impl Learned {
         self
     }
 
-    /// How many polls a second there may be of all jobs pending in this process together; 0 counts
+    /// The most polls a second of all jobs pending in this process together; 0 counts
     /// as 1. Default 5,000 for each core that the process may use
     /// ([`available_parallelism`]), and 10,000 at most.
     ///

@@ -90,7 +90,7 @@ pub(super) struct Held {
     id: JobId,
     time: Duration,
     asked: Asked,
-    /// Whether the client asked to be held.
+    /// The client asked to be held.
     waits: bool,
 }
 

@@ -64,7 +64,7 @@ impl ResourceRequest {
         }
     }
 
-    /// Whether the job may be shown to the client. If not, it is as if there was none.
+    /// Returns whether the client may see the job. If not, it is as if there was none.
     pub(super) fn may_see(&self, record: &JobRecord) -> bool {
         record.principal.is_none() || record.principal == self.principal
     }
@@ -95,7 +95,7 @@ impl ResourceRequest {
         })
     }
 
-    /// How much earlier it comes than its client was told, if it does.
+    /// Returns by how much the poll comes before its due time, if it does.
     fn due_in(&self, record: &JobRecord) -> Option<Duration> {
         let due = self.hints.due?.checked_sub(record.age)?;
         (!due.is_zero()).then_some(due)
@@ -122,18 +122,18 @@ impl ResourceRequest {
     }
 }
 
-/// What the answer to a poll depends on, beside the job. Small, since every held poll keeps one.
+/// The part of a request that the answer to a poll depends on. Small, since every held poll keeps one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
-    /// How many answers this client has had.
+    /// The number of answers that this client has had.
     pub(super) polls: u32,
-    /// Whether the client is shown a page while the job is pending.
+    /// The client is shown a page while the job is pending.
     pub(super) page: bool,
-    /// Whether the connection can carry trailers.
+    /// The connection can carry trailers.
     pub(super) trailers: bool,
-    /// Whether the connection may be closed after the answer.
+    /// The connection may be closed after the answer.
     pub(super) may_close: bool,
-    /// Whether the answer takes a result to the client, as one to HEAD does not.
+    /// The answer takes a result to the client, as one to HEAD does not.
     pub(super) delivers: bool,
 }
 

@@ -2,7 +2,7 @@ use http_polling::{JobState, Problem};
 
 use crate::{Outcome, RecordedOutcome, StoredResponse};
 
-/// What an ended job left behind, with the state that it ended in.
+/// The outcome of an ended job, with the state that it ended in.
 #[derive(Debug)]
 pub(super) enum Kept {
     /// The handler's answer, of a job that is done.
@@ -39,7 +39,7 @@ impl Kept {
             }
     }
 
-    /// How many bytes it is accounted for with.
+    /// The bytes that it is accounted for with.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Response(response) => response.len(),
