@@ -168,13 +168,18 @@ impl<'a> Hop<'a> {
     }
 
     /// Returns whether the server keeps its clients from polling together by
-    /// itself: its answer has a `Job-Status` and a `retry-after-ms`. A client
-    /// that waits for [that time](Self::retry_after) needs no jitter.
+    /// itself: its answer has a `Job-Status` and a `retry-after-ms` that can be
+    /// read. A client that waits for [that time](Self::retry_after) needs no
+    /// jitter.
     #[must_use]
     pub fn is_spread_by_server(&self) -> bool {
         self.state.is_some_and(JobState::is_pending)
             && self.headers.contains_key(JOB_STATUS)
-            && self.headers.contains_key(RETRY_AFTER_MS)
+            && self
+                .headers
+                .get(RETRY_AFTER_MS)
+                .and_then(|millis| millis.to_str().ok())
+                .is_some_and(|millis| millis.parse::<u64>().is_ok())
     }
 
     /// How long ago the submission was sent.

@@ -129,6 +129,11 @@ fn jitter_is_left_out_only_where_the_server_spreads_the_delay_that_is_taken() {
     let own = [(JOB_STATUS, "running"), (RETRY_AFTER_MS, "5000")];
     let seconds = [(JOB_STATUS, "running"), (RETRY_AFTER, "5")];
     let no_status = [(RETRY_AFTER_MS, "5000")];
+    let unreadable = [
+        (JOB_STATUS, "running"),
+        (RETRY_AFTER_MS, "soon"),
+        (RETRY_AFTER, "5"),
+    ];
     let running = Some(JobState::Running);
     let mut cases = [
         (
@@ -140,6 +145,7 @@ fn jitter_is_left_out_only_where_the_server_spreads_the_delay_that_is_taken() {
         ),
         ("whole seconds", StandardPolicy::new(), &seconds, running, 0),
         ("no status", StandardPolicy::new(), &no_status, None, 0),
+        ("unreadable", StandardPolicy::new(), &unreadable, running, 0),
         (
             "state of a dialect",
             StandardPolicy::new(),
