@@ -138,7 +138,9 @@ fn worse(
         Some(recorded) => Some(format!("{case}: {measured} {what}, {recorded} before")),
         None => Some(format!("{case}: {what} are not recorded")),
     };
-    run.iter().filter_map(verdict).collect()
+    let gone = recorded.keys().filter(|case| !run.contains_key(*case));
+    let gone = gone.map(|case| format!("{case}: {what} are recorded, and not counted any more"));
+    run.iter().filter_map(verdict).chain(gone).collect()
 }
 
 impl Toolchain {

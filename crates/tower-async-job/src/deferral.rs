@@ -56,15 +56,15 @@ where
 {
     /// Makes the work a job. If the store has to be waited for, that is left to a tracked task,
     /// which says what became of the call.
-    pub(crate) fn begin(self) -> Begun<R, E> {
+    pub(crate) fn begin(self) -> HandedOver<R, E> {
         let protocol = self.submission.asked.protocol;
         // As in a task: a panic of the store's or the estimator's ends this call alone.
         catch_unwind(AssertUnwindSafe(|| self.begin_now())).unwrap_or_else(|_| {
-            Begun::Answered(answer::refusal(ProblemType::CapacityExhausted, protocol))
+            HandedOver::Answered(answer::refusal(ProblemType::CapacityExhausted, protocol))
         })
     }
 
-    fn begin_now(self) -> Begun<R, E> {
+    fn begin_now(self) -> HandedOver<R, E> {
         let shared = self.shared.clone();
         let job = self.submission.new_job(&shared, self.work.is_queued());
         let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
@@ -73,7 +73,7 @@ where
                 let (run, answer) = self.accepted(lease, route);
                 run.announced();
                 shared.spawn(Job::Running(run));
-                return Begun::Answered(answer);
+                return HandedOver::Answered(answer);
             }
             Ok(created) => Create::Done(created),
             Err(job) => Create::Due(Box::new(job)),
@@ -81,7 +81,7 @@ where
         let (sender, receiver) = oneshot::channel();
         let acceptance = self.accept(create, lease, route, sender);
         shared.spawn(Job::Accepting(Box::pin(acceptance)));
-        Begun::Waiting(receiver)
+        HandedOver::Waiting(receiver)
     }
 
     /// Commits the job and answers with its acceptance; `None` if the call ended another way.
@@ -208,7 +208,7 @@ where
 }
 
 /// What a hand-over comes to at first.
-pub(crate) enum Begun<R, E> {
+pub(crate) enum HandedOver<R, E> {
     /// The job is stored, and its task runs.
     Answered(Response<StoredBody>),
     /// A task will say.

@@ -27,7 +27,7 @@ use crate::{
     body::{JobBody, ResponseBody, Spool, Spooled},
     config::{Config, OnDisconnect},
     context::JobContext,
-    deferral::{self, Deferral, Early},
+    deferral::{Deferral, Early, HandedOver},
     metrics,
     service::{Asked, Submission},
     shared::{Shared, later},
@@ -182,10 +182,10 @@ where
                 Stage::Spooling => match ready!(begun.poll_upload(cx, &shared.config)) {
                     Upload::Spooled(Spooled::Complete) => match shared.hold_open() {
                         Some(_open) => match begun.defer(shared) {
-                            deferral::Begun::Answered(response) => {
+                            HandedOver::Answered(response) => {
                                 return Poll::Ready(Ok(response.map(ResponseBody::from)));
                             }
-                            deferral::Begun::Waiting(early) => {
+                            HandedOver::Waiting(early) => {
                                 begun.stage = Stage::Deferred(early);
                             }
                         },
@@ -315,7 +315,7 @@ where
     }
 
     /// Hands the work over to become a job.
-    fn defer(&mut self, shared: &Arc<Shared>) -> deferral::Begun<R, E> {
+    fn defer(&mut self, shared: &Arc<Shared>) -> HandedOver<R, E> {
         let deferral = Deferral {
             shared: shared.clone(),
             work: self.work.take().expect("not taken before"),

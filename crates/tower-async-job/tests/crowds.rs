@@ -1,7 +1,7 @@
 //! Very many clients of one server, on virtual time: [`Learned`] names the delays, and the standard
 //! policy of `tower-poll` follows them.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{cmp::Reverse, collections::BinaryHeap, ops::Range, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS};
@@ -11,7 +11,7 @@ use tower_poll::{Hop, PollPolicy, StandardPolicy};
 
 const CLIENTS: usize = 100_000;
 
-/// Polls a second.
+/// The polls a second of the server that is restarted.
 const BUDGET: u32 = 10_000;
 
 const ROUTE: &str = "POST /report";
@@ -19,28 +19,28 @@ const ROUTE: &str = "POST /report";
 /// All jobs are submitted within this time.
 const SUBMISSIONS: Duration = Duration::from_secs(10);
 
-/// Every job takes so long, which the server does not know yet.
+/// The duration of each job on that server, which has not learned it yet.
 const DURATION: Duration = Duration::from_secs(20);
 
-/// The server is down from this second on, while all jobs run and the budget is used up,
+/// The second from which on the server is down, while all jobs run and the budget is used up.
 const DOWN: usize = 12;
 
-/// and up again from this one on. It still has the jobs, and has learned nothing.
+/// The second from which on it is up again. It still has the jobs, and has learned nothing.
 const UP: usize = 17;
 
 /// The repeats of a failed poll that fall into this time: after 1, 2.5 and 4.75 s.
 const REPEATS: u32 = 3;
 
-/// From this second on, no poll that failed is still to be repeated,
+/// The second from which on no poll that failed is still to be repeated.
 const REPEATED: usize = UP + 4;
 
-/// and from this one on, none is still to come that the old server asked for: it put polls off by up
-/// to twice the time in which the budget allows one poll of each job.
+/// The second from which on no poll is still to come that the old server asked for: it put polls off
+/// by up to twice the time in which the budget allows one poll of each job.
 const FORGOTTEN: usize = DOWN + 10 + 2 * CLIENTS / BUDGET as usize;
 
 #[test]
-fn c22_clients_of_a_restarted_server_stay_within_its_budget() {
-    let polls = simulate();
+fn c22_clients_of_a_restarted_server_do_not_come_all_at_once() {
+    let polls = simulate(BUDGET, DURATION, DOWN..UP);
     let assert_at_most = |limit: u32, seconds: &[u32], when: &str| {
         let most = seconds.iter().copied().max().unwrap_or_default();
         assert!(most <= limit, "{most} polls a second {when}");
@@ -53,6 +53,14 @@ fn c22_clients_of_a_restarted_server_stay_within_its_budget() {
     // The fresh server does not know the polls that the old one asked for; they come in addition.
     assert_at_most(2 * BUDGET, &polls[REPEATED..FORGOTTEN], "just after it");
     assert_at_most(BUDGET, &polls[FORGOTTEN..], "after it");
+}
+
+#[test]
+fn c22_clients_follow_delays_that_a_small_budget_spreads_over_minutes() {
+    const SMALL: u32 = 500;
+    let polls = simulate(SMALL, Duration::from_secs(600), 0..0);
+    let most = polls.iter().copied().max().unwrap_or_default();
+    assert!(most <= SMALL, "{most} polls a second");
 }
 
 /// One caller, with the policy of its call.
@@ -87,7 +95,7 @@ impl Client {
 
 /// Lets all clients submit and poll to the end. Returns the polls of each second, those that failed
 /// among them.
-fn simulate() -> Vec<u32> {
+fn simulate(budget: u32, duration: Duration, outage: Range<usize>) -> Vec<u32> {
     fastrand::seed(42);
     let begun = Instant::now().into_std();
     let url = Uri::from_static("https://example.com/work/1");
@@ -96,7 +104,7 @@ fn simulate() -> Vec<u32> {
         (JOB_STATUS, HeaderValue::from_static("running")),
         (RETRY_AFTER_MS, HeaderValue::from_static("1000")),
     ]);
-    let learned = || Learned::new().polls_per_second(BUDGET);
+    let learned = || Learned::new().polls_per_second(budget);
     let (old, fresh) = (learned(), learned());
 
     let mut clients: Vec<Client> = (0..CLIENTS as u32)
@@ -121,18 +129,18 @@ fn simulate() -> Vec<u32> {
             polls.resize(polls.len().max(second + 1), 0);
             polls[second] += 1;
         }
-        if (DOWN..UP).contains(&second) {
+        if outage.contains(&second) {
             client.retries += 1;
             assert!(client.retries <= REPEATS + 1, "a poll is repeated too soon");
             due.push(Reverse((client.next(&url, &failed, None, now), number)));
             continue;
         }
         client.retries = 0;
-        let server = if second < UP { &old } else { &fresh };
+        let server = if second < outage.end { &old } else { &fresh };
         let age = now - client.accepted;
-        if age >= DURATION {
+        if age >= duration {
             jobs -= 1;
-            server.completed(ROUTE, DURATION);
+            server.completed(ROUTE, duration);
             continue;
         }
         let mut pending = Pending::new(ROUTE, age);
