@@ -24,7 +24,8 @@ use crate::{Outcome, tls};
 /// The kind of the clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// hyper-util's client beneath a `PollLayer` that sends `Prefer: respond-async`.
+    /// hyper-util's client, with TLS by `hyper-rustls` where the server has it, beneath a `PollLayer`
+    /// that sends `Prefer: respond-async`.
     Hyper,
     /// reqwest's client beneath the same.
     Reqwest,
@@ -126,13 +127,13 @@ fn call(kind: Kind, url: &str, mut tls: ClientConfig) -> Outcome<Call> {
                 Kind::Unasking => PollLayer::new(),
                 _ => asking(),
             };
-            let client = ReqwestService::build(reqwest(tls))?;
+            let client = ReqwestService::build(reqwest::Client::builder())?;
             let request = Request::post(url).body(reqwest::Body::default())?;
             let answer = layer.layer(client).oneshot(request);
             Box::pin(async move { Ok(reqwest::Response::from(answer.await?).bytes().await?) })
         }
         Kind::Naive => {
-            let answer = reqwest(tls).build()?.post(url).send();
+            let answer = reqwest::Client::new().post(url).send();
             Box::pin(async move { Ok(answer.await?.bytes().await?) })
         }
     })
@@ -141,10 +142,6 @@ fn call(kind: Kind, url: &str, mut tls: ClientConfig) -> Outcome<Call> {
 /// As clients have it that know that the work takes long.
 fn asking() -> PollLayer {
     PollLayer::new().prefer_async(|_| true)
-}
-
-fn reqwest(tls: ClientConfig) -> reqwest::ClientBuilder {
-    reqwest::Client::builder().tls_backend_preconfigured(tls)
 }
 
 /// Returns how long ago the work was done, by its answer.

@@ -64,18 +64,8 @@ const CASES: [Case; 7] = [
         false,
     ),
     case("naive holders", Kind::Naive, Answering::Jobs, false),
-    case(
-        "held connections, TLS",
-        Kind::Reqwest,
-        Answering::Held,
-        true,
-    ),
-    case(
-        "polls by reqwest, TLS",
-        Kind::Reqwest,
-        Answering::Jobs,
-        true,
-    ),
+    case("held connections, TLS", Kind::Hyper, Answering::Held, true),
+    case("polls by hyper, TLS", Kind::Hyper, Answering::Jobs, true),
 ];
 
 /// Clients with all defaults, whose answers are looked at for their lateness alone.

@@ -66,9 +66,9 @@ async fn a_mass_of_deadlines_takes_many_turns() {
         insert(&registry, id << 64, now, &woken);
     }
     assert_eq!(registry.wake_due(now), NextDeadline::Now);
-    assert_eq!(woken.count(), SLICE);
+    assert_eq!(woken.count(), WAKES);
     let turns = std::iter::repeat_with(|| registry.wake_due(now));
-    assert_eq!(turns.take(4).last(), Some(NextDeadline::Never));
+    assert_eq!(turns.take(16).last(), Some(NextDeadline::Never));
     assert_eq!(woken.count(), 1_000);
 }
 
