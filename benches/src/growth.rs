@@ -1,4 +1,4 @@
-//! What many pending jobs cost: each poll, each job, and every other task of their thread.
+//! The cost of many pending jobs: each poll, each job, and every other task of their thread.
 
 use std::{
     convert::Infallible,

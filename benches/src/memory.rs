@@ -20,7 +20,7 @@ use tower_async_job::{AsyncJobLayer, JobBody, store::MemoryStore};
 
 use crate::{Body, Headers, calls, peer, request, runtime};
 
-/// How many jobs, or calls, are made.
+/// The number of jobs, or calls, that are made.
 pub const JOBS: usize = 50_000;
 
 /// Something that is to be held in memory many times.

@@ -1,4 +1,4 @@
-//! How many polls a job costs and how long its result waits, by strategy and by how the durations
+//! The polls that a job costs and the time that its result waits, by strategy and by how the durations
 //! of jobs are distributed; and whether the polls of very many jobs stay within their budget.
 //!
 //! On virtual time, with fixed seeds: two runs print the same. Nothing is measured but what the

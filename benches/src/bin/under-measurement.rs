@@ -1,4 +1,4 @@
-//! What `costs` and `growth` run in processes of their own: each case under callgrind, and what is held
+//! The cases that `costs` and `growth` run in processes of their own: each case under callgrind, and what is held
 //! in memory, with the allocator of the system.
 
 use std::{

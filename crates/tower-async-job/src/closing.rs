@@ -1,7 +1,7 @@
 //! Connections are closed while their clients wait: a pending answer whose delay is long carries
 //! `Connection: close` (RFC 9112, section 9.6), so that no socket is open until the next poll.
 //!
-//! Whether a connection may be closed is one bit, looked up on the pass over the headers that each
+//! One bit says whether a connection may be closed. It is looked up on the pass over the headers that each
 //! request goes through in any case: the submission's request is with its handler by the time of
 //! the answer.
 

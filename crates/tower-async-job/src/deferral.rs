@@ -207,7 +207,7 @@ where
     }
 }
 
-/// What a hand-over comes to at first.
+/// The first outcome of a hand-over.
 pub(crate) enum HandedOver<R, E> {
     /// The job is stored, and its task runs.
     Answered(Response<StoredBody>),

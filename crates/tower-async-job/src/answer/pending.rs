@@ -174,7 +174,7 @@ impl Templates {
     }
 }
 
-/// Where to poll next. It tells how many answers this client has had and when it is due, in ms
+/// Returns the URL of the next poll. It tells how many answers this client has had and when it is due, in ms
 /// since the acceptance: each Location differs, and nothing about the client needs remembering.
 fn location(config: &Config, id: &str, pending: &Pending<'_>, delay: Duration) -> HeaderValue {
     let polls = pending.polls.saturating_add(1);

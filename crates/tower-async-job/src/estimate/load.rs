@@ -16,7 +16,7 @@ const SLOTS_PER_SECOND: u32 = 8;
 /// count of.
 const LONGEST: f64 = 900.0;
 
-/// How many slots are tried in place of one that is full. Each is full with a chance of one half at
+/// The slots that are tried in place of one that is full. Each is full with a chance of one half at
 /// most.
 const TRIES: usize = 15;
 
