@@ -24,7 +24,6 @@ use crate::{
     config::{OnDisconnect, OnStoreFailure},
     context::JobContext,
     job::Job,
-    registration::Registration,
     run::Run,
     service::Submission,
     shared::Shared,
@@ -192,17 +191,17 @@ where
         let context = context.unwrap_or_else(JobContext::new);
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
-        let registration = Registration::new(
+        let run = Run::new(
             shared.clone(),
             lease,
+            work,
             context.clone(),
             &submission,
-            queued,
+            route.clone(),
             now,
         );
         let id = &lease.id;
         let answer = answer::accepted(&shared, id, queued, &route, &submission, &context, now);
-        let run = Run::new(registration, work, context, &submission, route, now);
         (run, answer)
     }
 }

@@ -27,7 +27,6 @@ use crate::{
     glance::Glance,
     hold::{self, Place},
     job::Job,
-    registration::Registration,
     resource::{Answer, carries_trailers},
     run::Run,
     service::Submission,
@@ -218,15 +217,7 @@ where
         }
         let context = self.context.unwrap_or_else(JobContext::new);
         let now = Instant::now();
-        let registration = Registration::new(
-            shared.clone(),
-            lease,
-            context.clone(),
-            &submission,
-            work.is_queued(),
-            now,
-        );
-        let run = Run::new(registration, work, context, &submission, route, now);
+        let run = Run::new(shared, lease, work, context, &submission, route, now);
         run.announced();
         let _ = sender.send(created);
         Some(run.inline_until(self.until))

@@ -93,17 +93,22 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
+    /// Registers a job that is stored, accepted now.
     pub(crate) fn new(
-        registration: Registration,
+        shared: Arc<Shared>,
+        lease: Lease,
         work: BoxWork<R, E>,
         context: JobContext,
         submission: &Submission,
         route: Arc<str>,
         now: Instant,
     ) -> Self {
+        let queued = work.is_queued();
+        let registration =
+            Registration::new(shared, lease, context.clone(), submission, queued, now);
         Self {
-            watch: Watch::new(work.is_queued()),
-            started: (!work.is_queued()).then_some(now),
+            watch: Watch::new(queued),
+            started: (!queued).then_some(now),
             rare: submission.target().map(|target| {
                 Box::new(Rare {
                     target: Some(target),
