@@ -81,17 +81,18 @@ impl Exchange<'_> {
     ///    request was a poll or a GET or HEAD, to the same URI again.
     /// 2. Without one, the answer to a submission is pending if it is
     ///    * 301, 302 or 303, or 307 or 308 to a GET or HEAD, with `Location`
-    ///      and a usable `Retry-After` ([`retry_after`](crate::retry_after())),
+    ///      and `Retry-After` or one of its likes in milliseconds
+    ///      ([`has_retry_after`](crate::has_retry_after)),
     ///    * 202 with `Location`, else `Content-Location`, or
-    ///    * 202 with a usable `Retry-After` to a GET or HEAD, which stays
-    ///      where it is.
+    ///    * 202 with `Retry-After` to a GET or HEAD, which stays where it is.
     /// 3. Without one, the answer to a poll is pending if it is
     ///    * 301, 302, 303, 307 or 308,
-    ///    * 429 or 503 with a usable `Retry-After`, which stays where it is, or
+    ///    * 429 or 503 with `Retry-After`, which stays where it is, or
     ///    * 202, which moves to `Location`, else to `Content-Location`, else
     ///      stays where it is.
     ///
-    /// Everything else is final.
+    /// Everything else is final. A `Retry-After` that cannot be read counts as
+    /// one that is there; the delay is then the client's to choose.
     ///
     /// # Errors
     ///
@@ -126,13 +127,13 @@ impl Exchange<'_> {
         fields: &Fields<'_>,
         delay: impl Fn() -> Option<Duration>,
     ) -> Result<Reading, LocationError> {
+        let asks_to_wait = fields.retry_after.is_there;
         let followed = match status {
             StatusCode::ACCEPTED => {
-                let delay = delay();
                 return Ok(match self.announced(fields)? {
-                    Some(uri) => self.pending(uri, delay, None),
-                    None if self.is_safe() && delay.is_some() => {
-                        self.pending(self.uri.clone(), delay, None)
+                    Some(uri) => self.pending(uri, delay(), None),
+                    None if self.is_safe() && asks_to_wait => {
+                        self.pending(self.uri.clone(), delay(), None)
                     }
                     None => Reading::Final(None),
                 });
@@ -141,12 +142,12 @@ impl Exchange<'_> {
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => self.is_safe(),
             _ => false,
         };
-        // Without a delay it is a plain redirect, and not to be followed here.
+        // Without Retry-After it is a plain redirect, and not to be followed here.
         if followed
-            && let Some(delay) = delay()
+            && asks_to_wait
             && let Some(uri) = self.resolved(fields.location)?
         {
-            return Ok(self.pending(uri, Some(delay), None));
+            return Ok(self.pending(uri, delay(), None));
         }
         Ok(Reading::Final(None))
     }
@@ -167,9 +168,9 @@ impl Exchange<'_> {
                 .resolved(fields.location)?
                 .ok_or(LocationError::Missing)?,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                return Ok(match delay() {
-                    Some(delay) => self.pending(self.uri.clone(), Some(delay), None),
-                    None => Reading::Final(None),
+                return Ok(match fields.retry_after.is_there {
+                    true => self.pending(self.uri.clone(), delay(), None),
+                    false => Reading::Final(None),
                 });
             }
             _ => return Ok(Reading::Final(None)),

@@ -1,5 +1,7 @@
 //! `Retry-After`, and its likes in milliseconds (RFC 9110, section 10.2.3).
 
+mod lenient;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{
@@ -60,15 +62,40 @@ impl RetryAfter {
     /// Reads one `Retry-After` value: whole seconds or an HTTP date in any of
     /// its three forms.
     ///
-    /// `None` for all else, negative and fractional numbers included. A
-    /// number that is too large is the largest there is.
+    /// Servers send more than the grammar has, so that these are read too: a
+    /// decimal fraction, which is rounded up to the second; a unit, as in
+    /// `30 s` or `2 minutes`; and a list of delays, of which the largest
+    /// counts. `None` for all else, negative numbers included. A number that
+    /// is too large is the largest there is.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use http_polling::RetryAfter;
+    /// use std::time::Duration;
+    ///
+    /// for (text, seconds) in [("2.5", 3), ("30 s", 30), ("30,120", 120)] {
+    ///     let read = RetryAfter::parse(&HeaderValue::from_static(text));
+    ///     assert_eq!(read, Some(RetryAfter::Delay(Duration::from_secs(seconds))));
+    /// }
+    /// ```
     #[must_use]
     pub fn parse(value: &HeaderValue) -> Option<Self> {
         let text = value.as_bytes().trim_ascii();
         if let Some(seconds) = digits::parse_saturating(text.iter().copied()) {
             return Some(Self::Delay(Duration::from_secs(seconds)));
         }
-        parse_date(text).map(Self::Date)
+        let text = str::from_utf8(text).ok()?;
+        let date = httpdate::parse_http_date(text).ok().map(Self::Date);
+        date.or_else(|| lenient::delay(text).map(Self::Delay))
+    }
+
+    /// Of two values in one response, the larger delay; a date gives way to
+    /// what was there before it.
+    fn or_larger(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Delay(first), Self::Delay(second)) => Self::Delay(first.max(second)),
+            (first, _) => first,
+        }
     }
 
     /// The delay that this amounts to where it is `reference`; zero for a
@@ -108,9 +135,11 @@ impl RetryAfter {
 
 /// How long the response with these `headers` asks to wait.
 ///
-/// The first usable value counts of `retry-after-ms`, then of
-/// `x-ms-retry-after-ms`, then of `Retry-After`; garbage counts as absent. A
-/// number in milliseconds may have a fraction, and is rounded up.
+/// `retry-after-ms` counts, then `x-ms-retry-after-ms`, then `Retry-After`;
+/// garbage counts as absent ([`has_retry_after`] tells the two apart). Of
+/// several `Retry-After` the largest delay counts, of the others the first
+/// usable value. A number in milliseconds may have a fraction, and is rounded
+/// up.
 ///
 /// A date is measured against the response's own `Date`, so that the clocks
 /// of server and client need not agree. It is measured against `now` where
@@ -142,28 +171,56 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     asked.delay(headers, now)
 }
 
-/// What the fields of one response ask for, noted one by one as they come:
-/// the first usable value of each name.
+/// Whether the response with these `headers` asks to wait at all, be it for a
+/// time that cannot be read: the client is to come back, and to choose the
+/// delay by itself.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, header};
+/// use http_polling::{has_retry_after, retry_after};
+/// use std::time::SystemTime;
+///
+/// let mut headers = HeaderMap::new();
+/// assert!(!has_retry_after(&headers));
+/// headers.insert(header::RETRY_AFTER, HeaderValue::from_static("soon"));
+/// assert!(has_retry_after(&headers));
+/// assert_eq!(retry_after(&headers, SystemTime::now()), None);
+/// ```
+#[must_use]
+pub fn has_retry_after(headers: &HeaderMap) -> bool {
+    [RETRY_AFTER, RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS]
+        .iter()
+        .any(|name| headers.contains_key(name))
+}
+
+/// What the fields of one response ask for, noted one by one as they come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
     millis: Option<Duration>,
     x_ms_millis: Option<Duration>,
     retry_after: Option<RetryAfter>,
+    /// One of the fields is there, be it one that cannot be read.
+    pub(crate) is_there: bool,
 }
 
 impl Asked {
     #[inline]
     pub(crate) fn note(&mut self, name: &str, value: &HeaderValue) {
         match name {
-            "retry-after" if self.retry_after.is_none() => {
-                self.retry_after = RetryAfter::parse(value);
+            "retry-after" => {
+                let further = RetryAfter::parse(value);
+                self.retry_after = match (self.retry_after, further) {
+                    (Some(first), Some(further)) => Some(first.or_larger(further)),
+                    (first, further) => first.or(further),
+                };
             }
-            "retry-after-ms" if self.millis.is_none() => self.millis = parse_millis(value),
-            "x-ms-retry-after-ms" if self.x_ms_millis.is_none() => {
-                self.x_ms_millis = parse_millis(value);
+            "retry-after-ms" => self.millis = self.millis.or_else(|| parse_millis(value)),
+            "x-ms-retry-after-ms" => {
+                self.x_ms_millis = self.x_ms_millis.or_else(|| parse_millis(value));
             }
-            _ => {}
+            _ => return,
         }
+        self.is_there = true;
     }
 
     /// The delay asked for by the response with these `headers`, as of

@@ -35,16 +35,73 @@ fn c10_zero_is_a_delay_and_garbage_is_none() {
         "",
         "-1",
         "+5",
-        "1.5",
         "soon",
-        "1, 2",
+        ",",
+        "1.",
+        ".5",
+        "1.2.3",
         "5;x",
+        "5 fortnights",
+        "2031-01-01T00:00:00Z",
+        "Wed, 01 Jan 2031 10:00:00 UTC",
+        "Wed, 01 Jan 2031 10:00:00",
         "1e3",
         "Sun, 99 Nov 1994 08:49:37 GMT",
     ] {
         assert_eq!(asked(&[(RETRY_AFTER, text)]), None, "{text:?}");
     }
     assert_eq!(asked(&[]), None);
+}
+
+#[test]
+fn c29_delays_outside_the_grammar_are_read() {
+    for (text, expected) in [
+        ("2.0", 2),
+        ("0.3", 1),
+        ("299.997", 300),
+        ("0.0", 0),
+        ("30 s", 30),
+        ("30s", 30),
+        ("30 Seconds", 30),
+        ("2.5 sec", 3),
+        ("2 minutes", 120),
+        ("1m 30s", 90),
+        ("500 ms", 1),
+        ("30,120", 120),
+        ("120, 30", 120),
+        ("0.3, 2 s,", 2),
+        ("30, soon", 30),
+        ("999999999999999999999999.5", u64::MAX),
+    ] {
+        assert_eq!(asked(&[(RETRY_AFTER, text)]), seconds(expected), "{text:?}");
+    }
+}
+
+#[test]
+fn c29_the_largest_delay_of_several_fields_counts() {
+    let fields = [
+        (RETRY_AFTER, "30"),
+        (RETRY_AFTER, "120"),
+        (RETRY_AFTER, "x"),
+    ];
+    assert_eq!(asked(&fields), seconds(120));
+    let date = "Sun, 06 Nov 1994 08:50:37 GMT";
+    assert_eq!(
+        asked(&[(RETRY_AFTER, date), (RETRY_AFTER, "5")]),
+        seconds(60)
+    );
+    assert_eq!(
+        asked(&[(RETRY_AFTER, "5"), (RETRY_AFTER, date)]),
+        seconds(5)
+    );
+}
+
+#[test]
+fn c29_unreadable_delays_are_told_from_none() {
+    for name in [RETRY_AFTER, RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS] {
+        assert!(has_retry_after(&headers(&[(name, "soon")])));
+    }
+    assert!(!has_retry_after(&headers(&[(DATE, "soon")])));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use http_polling::JobState;
+use http_polling::{JobState, has_retry_after};
 
 use super::{Hop, PollPolicy, Refusal};
 
@@ -13,8 +13,8 @@ type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 /// does not ask.
 ///
 /// The server's `retry-after-ms`, `x-ms-retry-after-ms` or `Retry-After` is
-/// read anew from each pending answer. Without it, the first wait is 1 s,
-/// each later one 1.5 times as long, up to 30 s. A poll that is redirected to
+/// read anew from each pending answer. Without it, or if it cannot be read, the
+/// first wait is 1 s, each later one 1.5 times as long, up to 30 s. A poll that is redirected to
 /// a different URL without a delay and without `Job-Status` is followed with
 /// no delay of its own, as a redirect would be.
 ///
@@ -115,5 +115,6 @@ fn is_redirected_poll(hop: &Hop<'_>) -> bool {
     hop.poll() > 1
         && hop.status().is_redirection()
         && !hop.state().is_some_and(JobState::is_pending)
+        && !has_retry_after(hop.headers())
         && hop.from() != hop.to()
 }

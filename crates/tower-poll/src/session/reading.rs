@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
-use http_polling::{Exchange, JobState, PreferenceApplied, Problem, Reading, is_grpc, retry_after};
+use http_polling::{
+    Exchange, JobState, PreferenceApplied, Problem, Reading, has_retry_after, is_grpc, retry_after,
+};
 use tokio::time::Instant;
 use tower::retry::budget::Budget;
 
@@ -205,7 +207,7 @@ impl<P> Session<P> {
             return None;
         }
         let delay = retry_after(headers, self.clock.wall(now));
-        if waits(status) && delay.is_some() {
+        if waits(status) && has_retry_after(headers) {
             // A pending answer like others: all is well, but not yet.
             return None;
         }

@@ -128,7 +128,6 @@ async fn c09_what_is_not_pending_is_passed_up() {
         (301, vec![location]),
         (302, vec![location]),
         (303, vec![location]),
-        (303, vec![location, ("retry-after", "soon")]),
         (200, vec![location, retry]),
         (202, vec![retry]),
         (429, vec![location, retry]),

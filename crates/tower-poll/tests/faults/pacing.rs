@@ -96,11 +96,44 @@ async fn c10_minimum_delay_has_jitter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c29_decimals_units_and_lists_are_waited_for() {
+    for (text, seconds) in [("2.5", 3), ("4 s", 4), ("2,5", 5)] {
+        let script = Script::new(move |number, _| match number {
+            0 => answer(303, &[("location", "/work/1"), ("retry-after", text)]),
+            _ => answer(200, &[]),
+        });
+        send(exact_layer(), &script, post(URL)).await.unwrap();
+        assert_eq!(script.delay(), SECOND * seconds, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c29_unreadable_delay_is_the_default_one_and_never_final() {
+    for (first, later) in [(303, 303), (302, 429), (202, 503)] {
+        let script = Script::new(move |number, _| {
+            let fields = [("location", "/work/2"), ("retry-after", "soon")];
+            match number {
+                0 => answer(first, &fields),
+                // More often than failed polls are repeated.
+                1..=8 => answer(later, &fields),
+                _ => answer(200, &[]),
+            }
+        });
+        let response = send(exact_layer(), &script, post(URL)).await.unwrap();
+        assert_eq!(response.status(), 200, "{first} {later}");
+        let seen = script.seen();
+        assert_eq!(seen.len(), 10, "{first} {later}");
+        assert_eq!(seen[1].at - seen[0].at, SECOND);
+        assert_eq!(seen[2].at - seen[1].at, SECOND * 3 / 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn c10_garbage_counts_as_absent() {
     for headers in [
         &[("retry-after", "-5")] as &'static [_],
         &[("retry-after", "soon")],
-        &[("retry-after", "1.5")],
+        &[("retry-after", "1.5.5")],
         &[("retry-after", "")],
         &[],
     ] {
