@@ -62,6 +62,39 @@ impl PendingJob {
         &self.url
     }
 
+    /// The origin of the submission, with the path `/`. Credentials that a
+    /// [resumed](crate::PollService::resume) job is given go there only.
+    #[must_use]
+    pub fn origin(&self) -> &Uri {
+        &self.origin
+    }
+
+    /// Replaces the [origin](Self::origin) by one that the caller knows; of
+    /// `origin`, scheme, host and port count.
+    ///
+    /// A stored job names its origin itself, and anyone who can write to where
+    /// it is kept can have it name another. Resumed with this, its polls carry
+    /// credentials to the caller's origin only, and the default policy refuses
+    /// to poll anywhere else.
+    ///
+    /// ```
+    /// use http::Uri;
+    /// use tower_poll::PendingJob;
+    ///
+    /// # fn main() -> Result<(), serde_json::Error> {
+    /// let stored = r#"{"version":1,"url":"https://evil.example/1","origin":"https://evil.example/"}"#;
+    /// let job: PendingJob = serde_json::from_str(stored)?;
+    /// let job = job.with_origin(Uri::from_static("https://example.com"));
+    /// assert_eq!(job.origin(), "https://example.com/");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_origin(mut self, origin: Uri) -> Self {
+        self.origin = origin;
+        self
+    }
+
     /// How to ask: GET, or HEAD if the submission was HEAD.
     #[must_use]
     pub fn method(&self) -> &Method {

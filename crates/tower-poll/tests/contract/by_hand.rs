@@ -204,6 +204,20 @@ async fn credentials_go_to_the_origin_of_the_submission_only_after_resuming_too(
 }
 
 #[tokio::test(start_paused = true)]
+async fn c34_credentials_go_to_the_origin_that_the_caller_names_only() {
+    let tampered = r#"{"version":1,"url":"http://evil.test/work/1","origin":"http://evil.test/"}"#;
+    let pending: PendingJob = serde_json::from_str(tampered).unwrap();
+    let pending = pending.with_origin(http::Uri::from_static("http://server.test"));
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer secret"));
+    let script = Script::new(|_, _| answer(200, &[]));
+    let service: PollService<Script> = exact_layer().layer(script.clone());
+    let refused: Result<TestJob, _> = service.resume(&pending, &headers);
+    assert!(refused.unwrap_err().is_cross_origin());
+    assert_eq!(script.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropped_credentials_stay_dropped_after_resuming() {
     let stored = r#"{"version":1,"url":"http://server.test/work/1","origin":"http://server.test/","credentials_dropped":true}"#;
     let pending: PendingJob = serde_json::from_str(stored).unwrap();
