@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderName, Method, StatusCode, Uri,
     header::{CONTENT_LOCATION, LOCATION},
 };
-use http_polling::resolve;
+use http_polling::{LocationError, resolve};
 use serde_json::Value;
 
 use super::{DialectError, Interim};
@@ -158,6 +158,17 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// The URL that the header `name` of this answer tells, resolved as
+    /// [`resolve`](Self::resolve) does. `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the URL cannot be used, or where there are several that
+    /// differ.
+    pub fn url_in(&self, name: &HeaderName) -> Result<Option<Uri>, DialectError> {
+        Ok(url_in(self.asked(), self.headers, name)?)
+    }
+
     /// A reference in this answer, resolved against the URI that gave it (RFC
     /// 3986, section 5).
     ///
@@ -211,8 +222,9 @@ pub struct Announced {
 }
 
 impl Announced {
-    /// Takes in what the answer of `asked` announces.
-    /// A header that names no usable URL, or more than one, counts as none.
+    /// Takes in what the answer of `asked` announces. A URL that cannot be
+    /// used counts as none; a dialect that needs it has the reason by
+    /// [`Answer::url_in`].
     pub(crate) fn note(&mut self, asked: &Uri, headers: &HeaderMap) {
         for (name, url) in [
             (LOCATION, &mut self.location),
@@ -220,13 +232,26 @@ impl Announced {
             (OPERATION_LOCATION, &mut self.operation_location),
             (AZURE_ASYNC_OPERATION, &mut self.azure_async_operation),
         ] {
-            let mut values = headers.get_all(&name).iter();
-            if let Some(reference) = values.next() {
-                *url = match values.next() {
-                    None => resolve(asked, reference).ok(),
-                    Some(_) => None,
-                };
+            if headers.contains_key(&name) {
+                *url = url_in(asked, headers, &name).unwrap_or_default();
             }
         }
+    }
+}
+
+/// The URL that the header `name` of the answer of `asked` tells. The same one
+/// twice counts as one.
+fn url_in(
+    asked: &Uri,
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<Uri>, LocationError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(reference) = values.next() else {
+        return Ok(None);
+    };
+    match values.all(|other| other == reference) {
+        true => resolve(asked, reference).map(Some),
+        false => Err(LocationError::Duplicate),
     }
 }

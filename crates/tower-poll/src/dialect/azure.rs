@@ -1,13 +1,12 @@
 //! Azure's resource manager and data planes.
 
 use http::{Method, StatusCode, Uri, header::LOCATION};
-use http_polling::{JobState, Problem};
+use http_polling::{JobState, same_origin};
 use serde_json::Value;
 
 use super::{
-    AZURE_ASYNC_OPERATION, Announced, Answer, Dialect, DialectError, Interim, OPERATION_LOCATION,
-    Step,
-    document::{is_json, percent, state, text},
+    AZURE_ASYNC_OPERATION, Answer, Dialect, DialectError, Interim, OPERATION_LOCATION, Step,
+    document::{is_json, percent, problem, state, text},
 };
 
 /// The words for states that mean something here. All others are pending.
@@ -29,8 +28,11 @@ const STATES: &[(&str, JobState)] = &[
 /// An answer 200, 201 or 202 to PUT, PATCH, POST or DELETE names a status
 /// monitor by `Azure-AsyncOperation`, else by `Operation-Location`. The
 /// monitor answers with a JSON document whose `status` is `Succeeded`,
-/// `Failed`, `Canceled` or, as long as the work goes on, anything else.
-/// Its `percentComplete` becomes the progress, its `error` the problem.
+/// `Failed`, `Canceled` or, as long as the work goes on, anything else;
+/// without a `status`, its `provisioningState` counts. Its `percentComplete`
+/// becomes the progress, its `error` the problem. A monitor on the origin of
+/// the submission is asked with the submission's `api-version`, unless its
+/// URL has one.
 ///
 /// A 202 with nothing but `Location` needs no dialect. Resources that tell of
 /// their own state do, and cannot be recognised by headers: see
@@ -100,7 +102,8 @@ impl AzureResourceManager {
     /// is longer than the layer's [limit](crate::PollLayer::drain_limit) is an
     /// error.
     ///
-    /// What the `Location` of a 202 answers is read in the same way.
+    /// What the `Location` of a 202 answers is read in the same way. A 202 to
+    /// PUT or PATCH without `Location` leaves the resource to be asked.
     ///
     /// ```
     /// use tower_poll::dialect::AzureResourceManager;
@@ -121,9 +124,9 @@ impl AzureResourceManager {
         self
     }
 
-    fn read_monitor(&self, answer: &Answer<'_>, monitor: &Uri) -> Result<Step, DialectError> {
+    fn read_monitor(&self, answer: &Answer<'_>, monitor: Uri) -> Result<Step, DialectError> {
         if answer.is_to_submission() {
-            return Ok(Step::Pending(answer.pending(monitor.clone())));
+            return Ok(Step::Pending(answer.pending(monitor)));
         }
         let is_accepted = match answer.status() {
             StatusCode::OK | StatusCode::CREATED => false,
@@ -137,18 +140,22 @@ impl AzureResourceManager {
             Some([]) if is_accepted => Value::Null,
             Some(_) => answer.json()?,
         };
-        let state = match text(&document, "status")? {
+        let status = match text(&document, "status")? {
+            None => provisioning_state(&document)?,
+            status => status,
+        };
+        let state = match status {
             Some(status) => state(status, STATES),
             None if is_accepted => None,
             None => return Err(DialectError::missing("`status`")),
         };
         match state {
             Some(JobState::Done) => self.finish(answer, &document),
-            Some(state) if state.is_final() => Ok(Step::Failed(state, problem(document))),
+            Some(state) if state.is_final() => Ok(Step::Failed(state, problem(&document))),
             state => Ok(Step::Pending(Interim {
                 state,
                 progress: percent(&document, "percentComplete"),
-                ..answer.pending(monitor.clone())
+                ..answer.pending(monitor)
             })),
         }
     }
@@ -178,7 +185,7 @@ impl AzureResourceManager {
 }
 
 impl Dialect for AzureResourceManager {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         match self.has_resources {
             true => "azure-resources",
             false => "azure",
@@ -193,7 +200,7 @@ impl Dialect for AzureResourceManager {
         };
         let is_resource = match answer.status() {
             StatusCode::OK | StatusCode::CREATED => is_change && is_json(answer.headers()),
-            StatusCode::ACCEPTED => answer.headers().contains_key(LOCATION),
+            StatusCode::ACCEPTED => is_change || answer.headers().contains_key(LOCATION),
             _ => return false,
         };
         [AZURE_ASYNC_OPERATION, OPERATION_LOCATION]
@@ -203,7 +210,7 @@ impl Dialect for AzureResourceManager {
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
-        match monitor(answer.announced()) {
+        match monitor(answer)? {
             Some(monitor) => self.read_monitor(answer, monitor),
             None if self.has_resources => read_resource(answer),
             None => Ok(Step::AsHead),
@@ -215,16 +222,50 @@ impl Dialect for AzureResourceManager {
     }
 }
 
-fn monitor(announced: &Announced) -> Option<&Uri> {
-    announced
-        .azure_async_operation
-        .as_ref()
-        .or(announced.operation_location.as_ref())
+/// The status monitor that has been announced last, if there is one.
+fn monitor(answer: &Answer<'_>) -> Result<Option<Uri>, DialectError> {
+    let announced = answer.announced();
+    for (name, url) in [
+        (AZURE_ASYNC_OPERATION, &announced.azure_async_operation),
+        (OPERATION_LOCATION, &announced.operation_location),
+    ] {
+        if let Some(url) = url {
+            return Ok(Some(versioned(answer, url).unwrap_or(url.clone())));
+        }
+        // One that cannot be used counts as none, but is not to be passed over.
+        answer.url_in(&name)?;
+    }
+    Ok(None)
+}
+
+/// `url` with the `api-version` of the submission, where it has none of its own
+/// and is on the same origin.
+fn versioned(answer: &Answer<'_>, url: &Uri) -> Option<Uri> {
+    let version = api_version(answer.submission())?;
+    if api_version(url).is_some() || !same_origin(url, answer.submission()) {
+        return None;
+    }
+    let separator = if url.query().is_some() { '&' } else { '?' };
+    let mut parts = url.clone().into_parts();
+    let path = parts.path_and_query.take()?;
+    parts.path_and_query = format!("{path}{separator}{version}").parse().ok();
+    Uri::from_parts(parts).ok()
+}
+
+/// The parameter `api-version` of the query, name and value.
+fn api_version(url: &Uri) -> Option<&str> {
+    url.query()?.split('&').find(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("api-version")
+    })
 }
 
 /// Reads what answers at the URI of the submission, or at the `Location` that
 /// it got.
 fn read_resource(answer: &Answer<'_>) -> Result<Step, DialectError> {
+    if answer.status() == StatusCode::ACCEPTED {
+        return read_accepted(answer);
+    }
     let is_created = answer.status() == StatusCode::CREATED;
     let is_resource = answer.asked() == answer.submission();
     let is_readable = is_created || answer.status() == StatusCode::OK;
@@ -243,13 +284,23 @@ fn read_resource(answer: &Answer<'_>) -> Result<Step, DialectError> {
         Some(word) => match state(word, STATES) {
             Some(JobState::Done) => return Ok(Step::Done),
             Some(state) if state.is_final() => {
-                return Ok(Step::Failed(state, problem(document)));
+                return Ok(Step::Failed(state, problem(&document)));
             }
             // Resources have many words of their own for being at work.
             _ => {}
         },
     }
     Ok(Step::Pending(answer.pending(answer.asked().clone())))
+}
+
+/// Reads a 202 that has no monitor. It goes on at its `Location`, and where it
+/// has none at the resource that is being changed.
+fn read_accepted(answer: &Answer<'_>) -> Result<Step, DialectError> {
+    let next = match answer.url_in(&LOCATION)? {
+        Some(location) => versioned(answer, &location),
+        None => answer.is_to_submission().then(|| answer.asked().clone()),
+    };
+    Ok(next.map_or(Step::AsHead, |url| Step::Pending(answer.pending(url))))
 }
 
 fn provisioning_state(resource: &Value) -> Result<Option<&str>, DialectError> {
@@ -260,23 +311,6 @@ fn provisioning_state(resource: &Value) -> Result<Option<&str>, DialectError> {
         return Ok(Some(state));
     }
     text(resource, NAME)
-}
-
-/// The problem that `error` tells of, where it is there. Members other than
-/// `code` and `message`, such as `details`, become extensions.
-fn problem(mut document: Value) -> Option<Box<Problem>> {
-    let Some(Value::Object(mut error)) = document.get_mut("error").map(Value::take) else {
-        return None;
-    };
-    let mut text = |name| match error.remove(name) {
-        Some(Value::String(text)) => Some(text),
-        _ => None,
-    };
-    let mut problem = Problem::default();
-    problem.title = text("code");
-    problem.detail = text("message");
-    problem.extensions = error;
-    Some(Box::new(problem))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use http::{Method, StatusCode, Uri};
 use http_polling::JOB_STATUS;
 
-use super::{Announced, Answer, Dialect, built_in, by_name};
+use super::{Announced, Answer, Dialect, built_in, named};
 
 /// A dialect of the user's, or a built-in one.
 #[derive(Clone)]
@@ -35,9 +35,14 @@ impl Chosen {
     /// The dialect of this name: one of the user's `own`, or one of
     /// this crate.
     pub(crate) fn by_name(name: &str, own: &[Arc<dyn Dialect>]) -> Option<Self> {
-        match own.iter().find(|own| own.name() == name) {
-            Some(own) => Some(Self::Own(Arc::clone(own))),
-            None => by_name(name).map(Self::BuiltIn),
+        if let Some(own) = own.iter().find(|own| own.name() == name) {
+            return Some(Self::Own(Arc::clone(own)));
+        }
+        let mut built_in = built_in().iter();
+        match built_in.find(|built_in| built_in.name() == name) {
+            Some(built_in) => Some(Self::BuiltIn(*built_in)),
+            // It was put onto a layer, and precedes `Job-Status`.
+            None => named(name).map(Self::Own),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reading the members of a status document.
 
 use http::{HeaderMap, header::CONTENT_TYPE};
-use http_polling::{JobState, Progress};
+use http_polling::{JobState, Problem, Progress};
 use serde_json::Value;
 
 use super::DialectError;
@@ -42,4 +42,19 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let (_, subtype) = media_type.split_once('/').unwrap_or_default();
     let suffix = subtype.rsplit('+').next().unwrap_or_default();
     suffix.eq_ignore_ascii_case("json")
+}
+
+/// The problem that `error` tells of, where it is an object. Members other
+/// than `code` and `message`, such as `details`, become extensions.
+pub(super) fn problem(document: &Value) -> Option<Box<Problem>> {
+    let mut error = document.get("error")?.as_object()?.clone();
+    let mut text = |name| match error.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let mut problem = Problem::default();
+    problem.title = text("code");
+    problem.detail = text("message");
+    problem.extensions = error;
+    Some(Box::new(problem))
 }

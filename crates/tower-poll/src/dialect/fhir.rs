@@ -28,50 +28,66 @@ const MAX_MESSAGE: usize = 100;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
-pub struct FhirAsync(());
+pub struct FhirAsync {
+    beside_location: bool,
+}
 
 impl FhirAsync {
-    /// Nothing can be set.
+    /// For answers that have no `Location` beside `Content-Location`.
     pub const fn new() -> Self {
-        Self(())
+        Self {
+            beside_location: false,
+        }
+    }
+
+    /// For servers that send a `Location` beside `Content-Location`: the latter
+    /// leads to the status. To be put [onto the
+    /// layer](crate::PollLayer::dialect).
+    ///
+    /// ```
+    /// use tower_poll::dialect::FhirAsync;
+    ///
+    /// let dialect = FhirAsync::without_signs();
+    /// ```
+    pub const fn without_signs() -> Self {
+        Self {
+            beside_location: true,
+        }
     }
 }
 
 impl Dialect for FhirAsync {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "fhir"
     }
 
     fn recognises(&self, answer: &Answer<'_>) -> bool {
         answer.status() == StatusCode::ACCEPTED
             && answer.headers().contains_key(CONTENT_LOCATION)
-            && !answer.headers().contains_key(LOCATION)
+            && (self.beside_location || !answer.headers().contains_key(LOCATION))
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
-        let (StatusCode::ACCEPTED, Some(text)) =
-            (answer.status(), answer.headers().get(X_PROGRESS))
-        else {
+        let progress = answer.headers().get(X_PROGRESS);
+        let tells_more = progress.is_some() || self.beside_location;
+        if answer.status() != StatusCode::ACCEPTED || !tells_more {
             return Ok(Step::AsHead);
+        }
+        let status_url = answer.url_in(&CONTENT_LOCATION)?;
+        let next = match answer.url_in(&LOCATION)? {
+            // The head by itself goes to `Location`.
+            Some(location) if self.beside_location => status_url.unwrap_or(location),
+            Some(location) => location,
+            None => status_url.unwrap_or(answer.asked().clone()),
         };
-        let announced = answer.announced();
-        // Where the head by itself would have the next poll go.
-        let next = if answer.headers().contains_key(LOCATION) {
-            &announced.location
-        } else if answer.headers().contains_key(CONTENT_LOCATION) {
-            &announced.content_location
-        } else {
-            &None
-        };
-        let next = next.as_ref().unwrap_or(answer.asked());
         Ok(Step::Pending(Interim {
-            progress: Some(progress(&String::from_utf8_lossy(text.as_bytes()))),
-            ..answer.pending(next.clone())
+            progress: progress.map(|text| progress_of(&String::from_utf8_lossy(text.as_bytes()))),
+            ..answer.pending(next)
         }))
     }
 }
 
-fn progress(text: &str) -> Progress {
+fn progress_of(text: &str) -> Progress {
     let message: String = text.chars().take(MAX_MESSAGE).collect();
     match percentage(&message) {
         Some(percentage) => Progress::fraction(percentage / 100.0),

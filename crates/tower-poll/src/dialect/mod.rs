@@ -8,6 +8,7 @@
 //! The built-in ones are recognised by the head of the answer to a
 //! submission, and nothing has to be set. One that cannot be recognised so,
 //! or one of your own, is put [onto the layer](crate::PollLayer::dialect).
+//! [`named`] finds one of this module by its name.
 //!
 //! | dialect | recognised by | pending | done | cancelled by |
 //! |---|---|---|---|---|
@@ -16,6 +17,8 @@
 //! | [`OgcProcesses`] | 201 with `Location`, `respond-async` applied or sent to `…/execution` | job: 200, any other `status` | `successful`, then GET of the results | DELETE of the job |
 //! | [`ODataAsync`] | 202 with `Location`, `respond-async` applied or `OData-Version` | 202 | 200, its status in `AsyncResult` | DELETE of the monitor |
 //! | [`FhirAsync`] | 202 with `Content-Location` alone | 202, `X-Progress` | any other answer | DELETE of the status URL |
+//! | [`StatusField`] | nothing, put onto the layer: 200, 201 or 202 with `Location`, or JSON in answer to GET | 200, any other word in a member of your choice | a word such as `succeeded`, then GET of its `Location` | no DELETE, APIs differ |
+//! | [`BareAccepted`] | nothing, put onto the layer: 202 to GET without any URL | 202 | any other answer | no DELETE, it is the resource |
 //! | [`StatusResource`] | nothing, put onto the layer: a URL that ends in `/status` | 200, `queued` or `running` | `done`, then GET of the job | DELETE of the job |
 //!
 //! Words for states count in any case, and those that a dialect does not know
@@ -24,15 +27,18 @@
 
 mod answer;
 mod azure;
+mod bare_accepted;
 mod chosen;
 mod document;
 mod error;
 mod fhir;
+mod named;
 mod odata;
 mod ogc;
 mod status_document;
+mod status_field;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{StatusCode, Uri};
 use http_polling::{JobState, Pending, Problem, Progress};
@@ -44,19 +50,20 @@ pub(crate) use self::{
 pub use self::{
     answer::{Announced, Answer},
     azure::{AzureResourceManager, FinalState},
+    bare_accepted::BareAccepted,
     error::DialectError,
     fhir::FhirAsync,
+    named::{NAMES, named},
     odata::ODataAsync,
     ogc::OgcProcesses,
     status_document::StatusResource,
+    status_field::StatusField,
 };
 
 static AZURE: AzureResourceManager = AzureResourceManager::new();
-static AZURE_RESOURCES: AzureResourceManager = AzureResourceManager::for_resources();
 static OGC: OgcProcesses = OgcProcesses::new();
 static ODATA: ODataAsync = ODataAsync::new();
 static FHIR: FhirAsync = FhirAsync::new();
-static STATUS: StatusResource = StatusResource::new();
 
 /// The first one that recognises an answer reads the call, so that the more
 /// particular ones come first.
@@ -67,13 +74,6 @@ pub(crate) fn built_in() -> &'static [&'static dyn Dialect] {
     &BUILT_IN
 }
 
-/// The one of this crate that has this name, with its defaults.
-pub(crate) fn by_name(name: &str) -> Option<&'static dyn Dialect> {
-    let others: [&'static dyn Dialect; 2] = [&AZURE_RESOURCES, &STATUS];
-    let mut all = built_in().iter().copied().chain(others);
-    all.find(|dialect| dialect.name() == name)
-}
-
 /// Reads the answers of one kind of API.
 ///
 /// It has no state of its own: what the meaning of a later answer depends on
@@ -81,7 +81,7 @@ pub(crate) fn by_name(name: &str) -> Option<&'static dyn Dialect> {
 pub trait Dialect: fmt::Debug + Send + Sync {
     /// A name of this dialect's own. It stands in a
     /// [`PendingJob`](crate::PendingJob) that goes on in another process.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Whether this dialect is to read the answers of a call, by the status
     /// and the headers of the answer to its submission. The answer has no body
@@ -108,6 +108,24 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// none is sent. `url` itself by default.
     fn cancellation(&self, url: &Uri) -> Option<Uri> {
         Some(url.clone())
+    }
+}
+
+impl<D: Dialect + ?Sized> Dialect for Arc<D> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn recognises(&self, answer: &Answer<'_>) -> bool {
+        (**self).recognises(answer)
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
+        (**self).read(answer)
+    }
+
+    fn cancellation(&self, url: &Uri) -> Option<Uri> {
+        (**self).cancellation(url)
     }
 }
 

@@ -23,17 +23,35 @@ const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
-pub struct ODataAsync(());
+pub struct ODataAsync {
+    needs_no_sign: bool,
+}
 
 impl ODataAsync {
-    /// Nothing can be set.
+    /// For answers that are known by the headers named [above](Self).
     pub const fn new() -> Self {
-        Self(())
+        Self {
+            needs_no_sign: false,
+        }
+    }
+
+    /// For servers that send neither of those headers: a 202 with `Location`
+    /// is enough. To be put [onto the layer](crate::PollLayer::dialect).
+    ///
+    /// ```
+    /// use tower_poll::dialect::ODataAsync;
+    ///
+    /// let dialect = ODataAsync::without_signs();
+    /// ```
+    pub const fn without_signs() -> Self {
+        Self {
+            needs_no_sign: true,
+        }
     }
 }
 
 impl Dialect for ODataAsync {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "odata"
     }
 
@@ -41,7 +59,8 @@ impl Dialect for ODataAsync {
         answer.status() == StatusCode::ACCEPTED
             && answer.headers().contains_key(LOCATION)
             && JobState::from_headers(answer.headers()).is_none()
-            && (answer.headers().contains_key(ODATA_VERSION)
+            && (self.needs_no_sign
+                || answer.headers().contains_key(ODATA_VERSION)
                 || PreferenceApplied::from_headers(answer.headers()).respond_async())
     }
 

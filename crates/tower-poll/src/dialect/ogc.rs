@@ -18,6 +18,9 @@ const STATES: &[(&str, JobState)] = &[
     ("dismissed", JobState::Cancelled),
 ];
 
+/// The statuses with which servers accept an execution.
+const ACCEPTING: [StatusCode; 3] = [StatusCode::OK, StatusCode::CREATED, StatusCode::ACCEPTED];
+
 /// The relations of a link to a job's results, the standard's first.
 const RESULTS: [&str; 2] = ["http://www.opengis.net/def/rel/ogc/1.0/results", "results"];
 
@@ -40,33 +43,56 @@ const RESULTS: [&str; 2] = ["http://www.opengis.net/def/rel/ogc/1.0/results", "r
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
-pub struct OgcProcesses(());
+pub struct OgcProcesses {
+    needs_no_sign: bool,
+}
 
 impl OgcProcesses {
-    /// Nothing can be set.
+    /// For answers that are known by the signs named [above](Self).
     pub const fn new() -> Self {
-        Self(())
+        Self {
+            needs_no_sign: false,
+        }
+    }
+
+    /// For servers whose answers lack those signs: a POST that is answered with
+    /// 200, 201 or 202 and `Location` is enough. To be put [onto the
+    /// layer](crate::PollLayer::dialect).
+    ///
+    /// ```
+    /// use tower_poll::dialect::OgcProcesses;
+    ///
+    /// let dialect = OgcProcesses::without_signs();
+    /// ```
+    pub const fn without_signs() -> Self {
+        Self {
+            needs_no_sign: true,
+        }
     }
 }
 
 impl Dialect for OgcProcesses {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "ogc-processes"
     }
 
     fn recognises(&self, answer: &Answer<'_>) -> bool {
+        let is_signed = || {
+            answer.status() == StatusCode::CREATED
+                && (PreferenceApplied::from_headers(answer.headers()).respond_async()
+                    || answer.submission().path().ends_with("/execution"))
+        };
         *answer.submission_method() == Method::POST
-            && answer.status() == StatusCode::CREATED
+            && ACCEPTING.contains(&answer.status())
             && answer.headers().contains_key(LOCATION)
             && JobState::from_headers(answer.headers()).is_none()
-            && (PreferenceApplied::from_headers(answer.headers()).respond_async()
-                || answer.submission().path().ends_with("/execution"))
+            && (self.needs_no_sign || is_signed())
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
         if answer.is_to_submission() {
-            return Ok(match &answer.announced().location {
-                Some(job) => Step::Pending(answer.pending(job.clone())),
+            return Ok(match answer.url_in(&LOCATION)? {
+                Some(job) => Step::Pending(answer.pending(job)),
                 None => Step::AsHead,
             });
         }

@@ -4,7 +4,7 @@ use http::{
     Method, StatusCode, Uri,
     header::{CONTENT_LOCATION, LOCATION},
 };
-use http_polling::{JobState, LocationError, StatusDocument, resolve};
+use http_polling::{JobState, LocationError, StatusDocument, has_retry_after, resolve};
 
 use super::{Answer, Dialect, DialectError, Interim, Step, document::is_json};
 
@@ -40,7 +40,7 @@ impl StatusResource {
 }
 
 impl Dialect for StatusResource {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "status-resource"
     }
 
@@ -53,7 +53,7 @@ impl Dialect for StatusResource {
             }
             StatusCode::CREATED | StatusCode::ACCEPTED => named(answer).is_some(),
             // Otherwise it is a plain redirect.
-            StatusCode::SEE_OTHER => answer.retry_after().is_some() && named(answer).is_some(),
+            StatusCode::SEE_OTHER => has_retry_after(answer.headers()) && named(answer).is_some(),
             _ => false,
         }
     }

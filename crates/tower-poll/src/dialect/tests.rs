@@ -130,19 +130,28 @@ pub(super) fn fetch(url: &'static str) -> Step {
     Step::Fetch(Uri::from_static(url))
 }
 
-fn all() -> Vec<&'static dyn Dialect> {
-    let mut all = built_in().to_vec();
-    all.extend([&AZURE_RESOURCES as &dyn Dialect, &STATUS]);
-    all
+fn all() -> Vec<Chosen> {
+    let built_in = built_in().iter().copied().map(Chosen::BuiltIn);
+    let others = NAMES.iter().filter_map(|name| named(name)).map(Chosen::Own);
+    built_in.chain(others).collect()
 }
 
 #[test]
 fn each_is_had_by_its_own_name() {
     for dialect in all() {
-        let found = by_name(dialect.name()).map(|found| found.name());
-        assert_eq!(found, Some(dialect.name()));
+        let found = Chosen::by_name(dialect.name(), &[]);
+        assert_eq!(found.unwrap().name(), dialect.name());
     }
-    assert!(by_name("esperanto").is_none());
+    for unknown in ["esperanto", "", "status-document=", "status-document"] {
+        assert!(Chosen::by_name(unknown, &[]).is_none(), "{unknown}");
+    }
+}
+
+#[test]
+fn every_name_that_is_told_is_known() {
+    for name in NAMES {
+        assert!(named(name).is_some(), "{name}");
+    }
 }
 
 #[test]
@@ -169,11 +178,12 @@ fn plain_202_with_location_is_recognised_by_none_that_is_built_in() {
     }
 }
 
-fn dialect() -> impl Strategy<Value = &'static dyn Dialect> {
+fn dialect() -> impl Strategy<Value = Chosen> {
     static LOCATION: AzureResourceManager =
         AzureResourceManager::for_resources().final_state(FinalState::Location);
     let mut all = all();
-    all.push(&LOCATION);
+    all.push(Chosen::BuiltIn(&LOCATION));
+    all.extend(named("status-document=status").map(Chosen::Own));
     select(all)
 }
 

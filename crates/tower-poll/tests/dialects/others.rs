@@ -1,7 +1,7 @@
 //! OGC, OData, FHIR, and our own status documents.
 
 use http_polling::JobState;
-use tower_poll::dialect::StatusResource;
+use tower_poll::dialect::{BareAccepted, StatusField, StatusResource};
 
 use super::*;
 
@@ -246,4 +246,87 @@ async fn result_that_may_not_be_fetched_leaves_a_job_that_can_be_resumed() {
     assert!(stored["url"].as_str().unwrap().ends_with("/jobs/7"));
     // What is there is still to be read as the status of a job.
     assert!(stored["dialect"].is_object(), "{stored}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_field_is_followed_to_the_response() {
+    const ACCEPTED: Reply = (202, &[("location", "/operations/7")], "");
+    const RUNNING: Reply = (200, STATUS, r#"{"status":"Running"}"#);
+    let ends: [(Reply, &str); 2] = [
+        (
+            (
+                200,
+                &[("location", "/operations/7/result")],
+                r#"{"status":"Succeeded"}"#,
+            ),
+            "the item",
+        ),
+        (
+            (200, &[], r#"{"status":"Succeeded"}"#),
+            r#"{"status":"Succeeded"}"#,
+        ),
+    ];
+    for (end, expected) in ends {
+        let server = server(&[
+            ("POST /items", &[ACCEPTED]),
+            ("GET /operations/7", &[RUNNING, end]),
+            ("GET /operations/7/result", &[(200, &[], "the item")]),
+        ]);
+        let layer = exact_layer().dialect(StatusField::new("status"));
+        let response = call(layer, &server, Method::POST, "/items").await.unwrap();
+        assert_eq!(text(response).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_field_of_a_bad_end_is_a_typed_error() {
+    const ACCEPTED: Reply = (202, &[("location", "/operations/7")], "");
+    const FAILED: Reply = (200, STATUS, r#"{"state":"failed","error":"No disk."}"#);
+    let server = server(&[
+        ("DELETE /items/1", &[ACCEPTED]),
+        ("GET /operations/7", &[FAILED]),
+    ]);
+    let layer = exact_layer().dialect(StatusField::new("state"));
+    let error = call(layer, &server, Method::DELETE, "/items/1").await;
+    let error = error.unwrap_err();
+    assert_eq!(error.job_state(), Some(JobState::Failed));
+    let detail = error.problem().unwrap().detail.as_deref();
+    assert_eq!(detail, Some("No disk."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_of_a_status_field_is_resumed_by_its_name() {
+    const ACCEPTED: Reply = (202, &[("location", "/operations/7")], "");
+    let server = server(&[
+        ("POST /items", &[ACCEPTED]),
+        (
+            "GET /operations/7",
+            &[
+                (200, STATUS, r#"{"state":"running"}"#),
+                (200, STATUS, r#"{"state":"done"}"#),
+            ],
+        ),
+    ]);
+    let layer = exact_layer().dialect(StatusField::new("state"));
+    let mut service = layer.layer(server.clone());
+    let submitted = service.submit(request(Method::POST, "/items")).await;
+    let Submitted::Pending(job) = submitted.unwrap() else {
+        panic!("final");
+    };
+    let stored = serde_json::to_string(&job.pending()).unwrap();
+    let job = serde_json::from_str(&stored).unwrap();
+    let elsewhere = exact_layer().layer(server.clone());
+    let resumed = elsewhere.resume(&job, &http::HeaderMap::new()).unwrap();
+    let response = resumed.wait().await.unwrap();
+    assert_eq!(text(response).await, r#"{"state":"done"}"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bare_202_is_asked_again_where_it_is() {
+    const EMPTY: Reply = (202, STATUS, "{}");
+    let server = server(&[("GET /stats", &[EMPTY, EMPTY, (200, STATUS, "[1,2]")])]);
+    assert_eq!(outcome(&server, Method::GET, "/stats").await.1, "{}");
+    let layer = exact_layer().dialect(BareAccepted::new());
+    let response = call(layer, &server, Method::GET, "/stats").await.unwrap();
+    assert_eq!(text(response).await, "[1,2]");
 }

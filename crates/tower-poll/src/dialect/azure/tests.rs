@@ -251,6 +251,72 @@ fn other_answers_of_a_monitor_are_read_by_their_head() {
     }
 }
 
+#[test]
+fn monitor_is_asked_with_the_api_version_of_the_submission() {
+    const SUBMISSION: &str = "https://example.com/things/7?Api-Version=2031-01-01&x=y";
+    for (monitor, expected) in [
+        ("/operations/1", "/operations/1?Api-Version=2031-01-01"),
+        (
+            "/operations/1?a=b",
+            "/operations/1?a=b&Api-Version=2031-01-01",
+        ),
+        (
+            "/operations/1?api-version=2030-01-01",
+            "/operations/1?api-version=2030-01-01",
+        ),
+    ] {
+        let mut call = Call::new(&BY_HEADERS, Method::PUT).to(SUBMISSION);
+        let interim = pending(call.submit(201, &[("operation-location", monitor)], "{}"));
+        assert_eq!(interim.url, *format!("https://example.com{expected}"));
+        let next = pending(call.poll(MONITOR, 200, &[], r#"{"status":"Running"}"#));
+        assert_eq!(next.url, interim.url);
+    }
+    // A foreign one may be signed.
+    let foreign = "https://other.example/operations/1";
+    let mut call = Call::new(&BY_HEADERS, Method::PUT).to(SUBMISSION);
+    let interim = pending(call.submit(201, &[("operation-location", foreign)], "{}"));
+    assert_eq!(interim.url, foreign);
+    let mut call = Call::new(&RESOURCES, Method::DELETE).to(SUBMISSION);
+    let interim = pending(call.submit(202, &[("location", "/results/1")], ""));
+    assert_eq!(interim.url, *format!("{RESULT}?Api-Version=2031-01-01"));
+}
+
+#[test]
+fn monitor_without_a_status_is_read_by_its_provisioning_state() {
+    pending(poll(&resource("Creating")));
+    assert_eq!(poll(&resource("Succeeded")).unwrap(), fetch(SUBMITTED_TO));
+    assert_eq!(failure(poll(&resource("Failed"))).0, JobState::Failed);
+}
+
+#[test]
+fn c35_monitors_that_cannot_be_used_are_errors() {
+    for name in ["azure-asyncoperation", "operation-location"] {
+        for monitor in ["", "ftp://example.com/", "http://a:b:c/", "/100%"] {
+            let mut call = Call::new(&BY_HEADERS, Method::POST);
+            let step = call.submit(202, &[(name, monitor)], "");
+            assert_eq!(
+                error(step),
+                "a URL in the answer cannot be used",
+                "{monitor}"
+            );
+        }
+        let mut call = Call::new(&BY_HEADERS, Method::POST);
+        let twice = [(name, "/operations/1"), (name, "/operations/2")];
+        assert_eq!(
+            error(call.submit(202, &twice, "")),
+            "a URL in the answer cannot be used"
+        );
+        let mut call = Call::new(&BY_HEADERS, Method::POST);
+        let same = [(name, "/operations/1"), (name, "/operations/1")];
+        assert_eq!(pending(call.submit(202, &same, "")).url, MONITOR);
+    }
+    // One that was readable before does not count any more.
+    let mut call = started(&BY_HEADERS, Method::PUT, &[]);
+    let moved = [("azure-asyncoperation", "ftp://example.com/")];
+    let step = call.poll(MONITOR, 200, &moved, r#"{"status":"Running"}"#);
+    assert_eq!(error(step), "a URL in the answer cannot be used");
+}
+
 fn resource(state: &str) -> String {
     format!(r#"{{"properties":{{"provisioningState":"{state}"}}}}"#)
 }
@@ -336,6 +402,17 @@ fn location_is_read_as_a_resource_once_202_is_over() {
     call.submit(202, &location, "").unwrap();
     let interim = pending(call.poll(RESULT, 200, &JSON, &resource("Deleting")));
     assert_eq!(interim.url, RESULT);
+}
+
+#[test]
+fn change_that_is_accepted_without_a_url_is_polled_at_the_resource() {
+    let mut call = Call::new(&RESOURCES, Method::PATCH);
+    assert_eq!(pending(call.submit(202, &[], "")).url, SUBMITTED_TO);
+    pending(call.poll(SUBMITTED_TO, 200, &JSON, &resource("Updating")));
+    let step = call.poll(SUBMITTED_TO, 200, &JSON, &resource("Succeeded"));
+    assert_eq!(step.unwrap(), Step::Done);
+    assert!(!Call::new(&RESOURCES, Method::DELETE).recognises(202, &[]));
+    assert!(!Call::new(&BY_HEADERS, Method::PUT).recognises(202, &[]));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use http::Method;
 
 use super::{
-    super::tests::{Call, pending},
+    super::tests::{Call, error, pending},
     *,
 };
 
@@ -81,6 +81,24 @@ fn next_poll_goes_where_the_head_says() {
     let mut call = Call::new(&FHIR, Method::GET);
     let headers = [ACCEPTED[0], ("x-progress", "0%")];
     assert_eq!(pending(call.submit(202, &headers, "")).url, STATUS);
+}
+
+#[test]
+fn content_location_goes_before_location_without_signs() {
+    let dialect = FhirAsync::without_signs();
+    let mut call = Call::new(&dialect, Method::GET);
+    let headers = [ACCEPTED[0], ("location", "/3")];
+    assert_eq!(pending(call.submit(202, &headers, "")).url, STATUS);
+}
+
+#[test]
+fn c35_status_url_that_cannot_be_used_is_an_error() {
+    let mut call = Call::new(&FHIR, Method::GET);
+    let headers = [("content-location", "ftp://x/"), ("x-progress", "0%")];
+    assert_eq!(
+        error(call.submit(202, &headers, "")),
+        "a URL in the answer cannot be used"
+    );
 }
 
 #[test]

@@ -36,6 +36,15 @@ fn asynchronous_requests_are_recognised() {
 }
 
 #[test]
+fn location_is_enough_without_signs() {
+    let dialect = ODataAsync::without_signs();
+    let call = Call::new(&dialect, Method::GET);
+    assert!(call.recognises(202, &ACCEPTED[..1]));
+    assert!(!call.recognises(202, &ACCEPTED[1..]));
+    assert!(!call.recognises(200, &ACCEPTED[..1]));
+}
+
+#[test]
 fn async_result_is_the_status_of_the_response() {
     for (code, expected) in [
         ("200", StatusCode::OK),

@@ -37,6 +37,29 @@ fn asynchronous_execution_is_recognised() {
 }
 
 #[test]
+fn location_is_enough_without_signs() {
+    let dialect = OgcProcesses::without_signs();
+    for (method, status, headers, expected) in [
+        (Method::POST, 200, &LOCATION[..], true),
+        (Method::POST, 201, &LOCATION, true),
+        (Method::POST, 202, &LOCATION, true),
+        (Method::POST, 303, &LOCATION, false),
+        (Method::POST, 201, &[], false),
+        (Method::PUT, 201, &LOCATION, false),
+    ] {
+        let found = Call::new(&dialect, method.clone()).recognises(status, headers);
+        assert_eq!(found, expected, "{method} {status} {headers:?}");
+    }
+}
+
+#[test]
+fn c35_job_that_cannot_be_found_is_an_error() {
+    let mut call = Call::new(&OGC, Method::POST).to(EXECUTION);
+    let step = call.submit(201, &[("location", "ftp://example.com/")], "{}");
+    assert_eq!(error(step), "a URL in the answer cannot be used");
+}
+
+#[test]
 fn pending_states_are_read_with_their_progress() {
     for (word, expected) in [
         ("accepted", Some(JobState::Queued)),

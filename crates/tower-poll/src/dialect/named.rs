@@ -1,0 +1,62 @@
+//! Dialects by their names.
+
+use std::sync::Arc;
+
+use super::{
+    AzureResourceManager, BareAccepted, Dialect, FhirAsync, ODataAsync, OgcProcesses, StatusField,
+    StatusResource, status_field,
+};
+
+/// The names that [`named`] knows. That of a [`StatusField`] is followed by
+/// the field's.
+///
+/// ```
+/// use tower_poll::dialect::{NAMES, named};
+///
+/// assert!(NAMES.contains(&"azure"));
+/// assert!(named("azure").is_some());
+/// ```
+pub const NAMES: [&str; 7] = [
+    "azure",
+    "ogc-processes",
+    "odata",
+    "fhir",
+    "status-resource",
+    "status-document=FIELD",
+    "bare-202",
+];
+
+/// The dialect of this crate that has this name, in the form that is to be put
+/// [onto the layer](crate::PollLayer::dialect): it needs fewer signs than the
+/// one that is built in.
+///
+/// - `azure`: [`AzureResourceManager::for_resources`]
+/// - `ogc-processes`: [`OgcProcesses::without_signs`]
+/// - `odata`: [`ODataAsync::without_signs`]
+/// - `fhir`: [`FhirAsync::without_signs`]
+/// - `status-resource`: [`StatusResource::new`]
+/// - `status-document=FIELD`: [`StatusField::new`]
+/// - `bare-202`: [`BareAccepted::new`]
+///
+/// ```
+/// use tower_poll::{PollLayer, dialect::named};
+///
+/// let layer = PollLayer::new().dialect(named("status-document=state").unwrap());
+/// assert!(named("esperanto").is_none());
+/// ```
+#[must_use]
+pub fn named(name: &str) -> Option<Arc<dyn Dialect>> {
+    Some(match name {
+        // The latter is what jobs are stored with.
+        "azure" | "azure-resources" => Arc::new(AzureResourceManager::for_resources()),
+        "ogc-processes" => Arc::new(OgcProcesses::without_signs()),
+        "odata" => Arc::new(ODataAsync::without_signs()),
+        "fhir" => Arc::new(FhirAsync::without_signs()),
+        "status-resource" => Arc::new(StatusResource::new()),
+        "bare-202" => Arc::new(BareAccepted::new()),
+        _ => {
+            let field = name.strip_prefix(status_field::PREFIX)?;
+            Arc::new(StatusField::new((!field.is_empty()).then_some(field)?))
+        }
+    })
+}
