@@ -39,6 +39,7 @@ pub struct Answer<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) accept: Option<&'a str>,
     pub(crate) body: Option<&'a [u8]>,
 }
 
@@ -60,6 +61,7 @@ impl<'a> Answer<'a> {
             status,
             headers,
             retry_after: None,
+            accept: None,
             body: None,
         }
     }
@@ -87,6 +89,15 @@ impl<'a> Answer<'a> {
     pub fn with_retry_after(self, delay: Duration) -> Self {
         Self {
             retry_after: Some(delay),
+            ..self
+        }
+    }
+
+    /// Sets [`accept`](Self::accept).
+    #[must_use]
+    pub fn with_accept(self, accept: &'a str) -> Self {
+        Self {
+            accept: Some(accept),
             ..self
         }
     }
@@ -138,6 +149,13 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The `Accept` of the submission, as one list: the media types that the
+    /// caller wants. Known where the body has been read; `None` if it has none.
+    #[must_use]
+    pub fn accept(&self) -> Option<&'a str> {
+        self.accept
     }
 
     /// Its body. `None` where it has not been read.

@@ -38,7 +38,11 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
         return false;
     };
-    let media_type = value.split(';').next().unwrap_or_default().trim();
+    is_json_type(value.split(';').next().unwrap_or_default().trim())
+}
+
+/// Whether it is `application/json` or the like, with or without a suffix.
+pub(super) fn is_json_type(media_type: &str) -> bool {
     let (_, subtype) = media_type.split_once('/').unwrap_or_default();
     let suffix = subtype.rsplit('+').next().unwrap_or_default();
     suffix.eq_ignore_ascii_case("json")

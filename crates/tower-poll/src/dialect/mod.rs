@@ -25,6 +25,7 @@
 //! are pending, so that only the deadline ends them. What a state is read
 //! from has to be there and to be a string, else the call ends in an error.
 
+mod accept;
 mod answer;
 mod azure;
 mod bare_accepted;

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     Answer, Dialect, DialectError, Interim, Step,
-    document::{percent, state, text},
+    accept::weight,
+    document::{is_json_type, percent, state, text},
 };
 
 /// The words for states that the standard has.
@@ -34,7 +35,9 @@ const RESULTS: [&str; 2] = ["http://www.opengis.net/def/rel/ogc/1.0/results", "r
 /// of the job.
 ///
 /// The response is had from the document's link to the results, else from
-/// `/results` below the job's URL.
+/// `/results` below the job's URL. Of several links, the one whose `type` suits
+/// the caller's `Accept` best is taken; among equals one to JSON, and one to
+/// HTML only if there is no other.
 ///
 /// ```
 /// use tower_poll::dialect::{Dialect, OgcProcesses};
@@ -122,14 +125,10 @@ fn results(answer: &Answer<'_>, document: &Value) -> Result<Uri, DialectError> {
         Some(Value::Array(links)) => links.as_slice(),
         Some(_) => return Err(DialectError::mistyped("links", "an array")),
     };
-    let is_to = |link: &Value, relation: &str| {
-        let found = link.get("rel").and_then(Value::as_str);
-        found.is_some_and(|found| found.eq_ignore_ascii_case(relation))
-    };
-    let link = RESULTS
-        .iter()
-        .find_map(|relation| links.iter().find(|link| is_to(link, relation)));
-    match link {
+    match RESULTS.iter().find_map(|relation| {
+        let of_relation = links.iter().filter(|link| is_to(link, relation));
+        best(of_relation, answer.accept())
+    }) {
         Some(link) => {
             let href = text(link, "href")?;
             answer.resolve(href.ok_or(DialectError::missing("`href` of the results"))?)
@@ -140,6 +139,32 @@ fn results(answer: &Answer<'_>, document: &Value) -> Result<Uri, DialectError> {
             Some(job) => answer.resolve(&format!("./{job}/results")),
         },
     }
+}
+
+fn is_to(link: &Value, relation: &str) -> bool {
+    let found = link.get("rel").and_then(Value::as_str);
+    found.is_some_and(|found| found.eq_ignore_ascii_case(relation))
+}
+
+/// The link whose `type` suits `accept` best. Among equals JSON goes first, and
+/// HTML, which is for people, last.
+fn best<'a>(links: impl Iterator<Item = &'a Value>, accept: Option<&str>) -> Option<&'a Value> {
+    let rank = |link: &&Value| {
+        let media_type = link.get("type").and_then(Value::as_str);
+        let media_type = media_type.map(|text| text.split(';').next().unwrap_or(text).trim());
+        let weight = match (accept, media_type) {
+            (None, _) => 0,
+            // It may suit, so that it goes before those that do not.
+            (Some(_), None) => 1,
+            (Some(accept), Some(media_type)) => weight(accept, media_type),
+        };
+        let is_html = ["text/html", "application/xhtml+xml"]
+            .iter()
+            .any(|html| media_type.is_some_and(|own| own.eq_ignore_ascii_case(html)));
+        (weight, media_type.is_some_and(is_json_type), !is_html)
+    };
+    // Of equals, `max_by_key` gives the last.
+    links.collect::<Vec<_>>().into_iter().rev().max_by_key(rank)
 }
 
 fn message(document: &Value) -> Option<&str> {

@@ -8,7 +8,7 @@ use http::{
     header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION},
 };
 
-use super::names::{AUTHORIZATION_AT, COOKIE_AT, GRPC_TIMEOUT_AT, name_of};
+use super::names::{ACCEPT_AT, AUTHORIZATION_AT, COOKIE_AT, GRPC_TIMEOUT_AT, name_of};
 
 /// The beginning of a record: from the top, the index of the name in 16 bits,
 /// whether the value is sensitive in one, and the length of the value.
@@ -93,6 +93,14 @@ impl KeptHeaders {
         self.iter()
             .filter(|(head, _)| head.index() == COOKIE_AT)
             .map(|(_, value)| value)
+    }
+
+    /// The submission's `Accept`, as one list.
+    pub(crate) fn accept(&self) -> Option<String> {
+        let values = self.iter().filter(|(head, _)| head.index() == ACCEPT_AT);
+        values
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+            .reduce(|list, value| format!("{list},{value}"))
     }
 
     /// The deadline that a gRPC caller gave.

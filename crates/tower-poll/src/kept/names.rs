@@ -23,6 +23,8 @@ pub(super) static DEFAULT: [HeaderName; 12] = [
     ACCEPT_LANGUAGE,
 ];
 
+pub(super) const ACCEPT_AT: u16 = 2;
+
 pub(super) const COOKIE_AT: u16 = 3;
 
 pub(super) const AUTHORIZATION_AT: u16 = 9;
@@ -42,7 +44,7 @@ pub(super) fn kept_by_default(name: &str) -> Option<u16> {
     match name.len() {
         2 if name == "te" => Some(0),
         4 if name == "host" => Some(1),
-        6 if name == "accept" => Some(2),
+        6 if name == "accept" => Some(ACCEPT_AT),
         6 if name == "cookie" => Some(COOKIE_AT),
         7 if name == "baggage" => Some(4),
         10 if name == "user-agent" => Some(5),

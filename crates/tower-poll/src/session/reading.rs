@@ -109,6 +109,7 @@ impl<P> Session<P> {
         if !(is_poll && status.is_redirection()) {
             spoken.announced.note(asked, headers);
         }
+        let accept = body.and_then(|_| self.headers.accept());
         let step = dialect.read(&Answer {
             method: &spoken.method,
             submitted_to: &spoken.submission,
@@ -117,6 +118,7 @@ impl<P> Session<P> {
             status,
             headers,
             retry_after: retry_after(headers, self.clock.wall(now)),
+            accept: accept.as_deref(),
             body,
         });
         if let Ok(Step::DoneAs(status)) = step {

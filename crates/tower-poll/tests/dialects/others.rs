@@ -29,6 +29,28 @@ async fn ogc_results_are_the_response() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ogc_results_suit_the_caller_s_accept() {
+    const LINKED: &str = r#"{"status":"successful","links":[
+        {"href":"/html","rel":"results","type":"text/html"},
+        {"href":"/json","rel":"results","type":"application/json"}]}"#;
+    for (accept, expected) in [(None, "{}"), (Some("text/html"), "<p>")] {
+        let server = server(&[
+            ("POST /processes/a/execution", &[CREATED]),
+            ("GET /jobs/7", &[(200, &[], LINKED)]),
+            ("GET /html", &[(200, &[], "<p>")]),
+            ("GET /json", &[(200, &[], "{}")]),
+        ]);
+        let mut request = request(Method::POST, EXECUTION);
+        if let Some(accept) = accept {
+            let accept = http::HeaderValue::from_static(accept);
+            request.headers_mut().insert(http::header::ACCEPT, accept);
+        }
+        let response = send(exact_layer(), &server, request).await.unwrap();
+        assert_eq!(text(response).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn ogc_preference_alone_is_enough() {
     let headers = &[
         ("location", "/jobs/7"),

@@ -95,6 +95,39 @@ fn link_to_the_results_is_fetched() {
 }
 
 #[test]
+fn link_that_suits_the_caller_is_fetched() {
+    const HTML: &str = r#"{"rel":"results","href":"/html","type":"text/html"}"#;
+    const JSON: &str = r#"{"rel":"results","href":"/json","type":"application/json; a=b"}"#;
+    const TIFF: &str = r#"{"rel":"results","href":"/tiff","type":"image/tiff"}"#;
+    const UNTYPED: &str = r#"{"rel":"results","href":"/untyped"}"#;
+    for (accept, links, expected) in [
+        (None, &[HTML, JSON, TIFF][..], "/json"),
+        (None, &[HTML, TIFF], "/tiff"),
+        (None, &[HTML, UNTYPED], "/untyped"),
+        (None, &[HTML], "/html"),
+        (Some("*/*"), &[HTML, TIFF, JSON], "/json"),
+        (Some("application/json"), &[HTML, JSON], "/json"),
+        (Some("application/json"), &[HTML, UNTYPED], "/untyped"),
+        (Some("image/*, */*;q=0.5"), &[HTML, JSON, TIFF], "/tiff"),
+        (Some("text/html"), &[JSON, HTML], "/html"),
+        (Some("text/html, */*;q=0.8"), &[JSON, HTML], "/html"),
+        (Some("application/xml"), &[HTML, JSON], "/json"),
+    ] {
+        let body = format!(r#"{{"status":"successful","links":[{}]}}"#, links.join(","));
+        let document = serde_json::from_str(&body).unwrap();
+        let (uri, headers) = (Uri::from_static(JOB), http::HeaderMap::new());
+        let announced = super::super::Announced::default();
+        let answer = Answer::new(&Method::POST, &uri, &announced, StatusCode::OK, &headers);
+        let answer = match accept {
+            Some(accept) => answer.with_accept(accept),
+            None => answer,
+        };
+        let found = results(&answer, &document).unwrap();
+        assert_eq!(found.path(), expected, "{accept:?} {links:?}");
+    }
+}
+
+#[test]
 fn results_are_below_the_job_where_no_link_says_otherwise() {
     for (job, expected) in [
         (JOB, "https://example.com/jobs/7/results"),
