@@ -2,6 +2,30 @@
 
 use std::{error::Error, fmt};
 
+use serde::de::DeserializeOwned;
+
+/// `json` without the byte order mark that some servers put before it (RFC
+/// 8259, section 8.1).
+///
+/// ```
+/// use http_polling::without_byte_order_mark;
+///
+/// assert_eq!(without_byte_order_mark(b"\xef\xbb\xbf{}"), b"{}");
+/// ```
+#[must_use]
+pub fn without_byte_order_mark(json: &[u8]) -> &[u8] {
+    json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
+}
+
+/// Reads a JSON document that is `expected`.
+pub(crate) fn read<T: DeserializeOwned>(
+    json: &[u8],
+    expected: &'static str,
+) -> Result<T, InvalidDocument> {
+    serde_json::from_slice(without_byte_order_mark(json))
+        .map_err(|source| InvalidDocument { expected, source })
+}
+
 /// The bytes are not the JSON document that was expected.
 ///
 /// The reason is its [`source`](Error::source).
@@ -16,12 +40,6 @@ use std::{error::Error, fmt};
 pub struct InvalidDocument {
     expected: &'static str,
     source: serde_json::Error,
-}
-
-impl InvalidDocument {
-    pub(crate) fn new(expected: &'static str, source: serde_json::Error) -> Self {
-        Self { expected, source }
-    }
 }
 
 impl fmt::Display for InvalidDocument {

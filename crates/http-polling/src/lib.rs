@@ -19,7 +19,7 @@ mod timestamp;
 
 pub use content_type::{JSON, PROBLEM_JSON, is_grpc, is_problem_json};
 pub use deadline::{CANCEL_AFTER, GRPC_TIMEOUT, InvalidCancelAfter, cancel_after, grpc_timeout};
-pub use document::InvalidDocument;
+pub use document::{InvalidDocument, without_byte_order_mark};
 pub use job_state::{JOB_STATUS, JobState, UnrecognisedJobState};
 pub use location::{LocationError, MAX_LOCATION, resolve};
 pub use origin::{is_downgrade, same_origin};

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{InvalidDocument, ProblemType};
+use crate::{InvalidDocument, ProblemType, document};
 
 const NO_KIND: &str = "about:blank";
 const MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "instance"];
@@ -113,7 +113,7 @@ impl Problem {
         serde_json::to_vec(self).expect("every member has a JSON form, and every key is a string")
     }
 
-    /// Reads a document.
+    /// Reads a document. A byte order mark before it is skipped.
     ///
     /// # Errors
     ///
@@ -128,8 +128,7 @@ impl Problem {
     /// assert_eq!(problem.extensions["balance"], 30);
     /// ```
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidDocument> {
-        serde_json::from_slice(json)
-            .map_err(|source| InvalidDocument::new("problem document", source))
+        document::read(json, "problem document")
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{InvalidDocument, JobState, Progress, retry_after::whole_millis, timestamp};
+use crate::{InvalidDocument, JobState, Progress, document, retry_after::whole_millis, timestamp};
 
 /// Where a job stands, as the job resource tells it: the body of pending
 /// answers and of the status resource. Its media type is [`JSON`](crate::JSON).
@@ -134,7 +134,7 @@ impl StatusDocument {
         }
     }
 
-    /// Reads a document.
+    /// Reads a document. A byte order mark before it is skipped.
     ///
     /// # Errors
     ///
@@ -150,8 +150,7 @@ impl StatusDocument {
     /// assert_eq!(document.state, JobState::Done);
     /// ```
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidDocument> {
-        serde_json::from_slice(json)
-            .map_err(|source| InvalidDocument::new("status document", source))
+        document::read(json, "status document")
     }
 }
 

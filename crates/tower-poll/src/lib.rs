@@ -4,6 +4,7 @@
 mod caller;
 mod cancel_on_drop;
 mod clock;
+mod coding;
 mod config;
 mod cookies;
 pub mod dialect;

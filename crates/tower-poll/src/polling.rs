@@ -23,6 +23,7 @@ use tracing::{Span, field::Empty};
 use crate::{
     Error, PendingJob, PollPolicy, Update,
     caller::Stop,
+    coding::decoded,
     config::Refreshing,
     dialect::DialectError,
     drain::{poll_collect, poll_drain},
@@ -99,6 +100,7 @@ pin_project! {
             text: Vec<u8>,
             left: usize,
             state: JobState,
+            headers: HeaderMap,
         },
         // New credentials are on the way.
         Refreshing {
@@ -344,9 +346,11 @@ where
                     text,
                     left,
                     state,
+                    headers,
                 } => {
                     let problem = match poll_collect(body, text, left, cx) {
-                        Poll::Ready(true) => Problem::from_json(text).ok(),
+                        Poll::Ready(true) => decoded(headers, text, PROBLEM_LIMIT)
+                            .and_then(|text| Problem::from_json(&text).ok()),
                         Poll::Ready(false) => None,
                         Poll::Pending => {
                             ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));

@@ -76,3 +76,9 @@ fn a_status_that_is_no_status_code_is_none() {
     assert_eq!(with(Some(9)).status_code(), None);
     assert_eq!(with(None).status_code(), None);
 }
+
+#[test]
+fn c30_byte_order_mark_is_skipped() {
+    let read = Problem::from_json(b"\xef\xbb\xbf{\"title\":\"It broke\"}").unwrap();
+    assert_eq!(read.to_string(), "It broke");
+}

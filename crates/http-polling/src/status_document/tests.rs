@@ -84,3 +84,9 @@ fn what_is_written_is_what_serde_would_write() {
         assert_eq!(document.to_json(), expected);
     }
 }
+
+#[test]
+fn c30_byte_order_mark_is_skipped() {
+    let read = StatusDocument::from_json(b"\xef\xbb\xbf{\"id\":\"8f14\",\"state\":\"done\"}");
+    assert_eq!(read.unwrap(), StatusDocument::new("8f14", JobState::Done));
+}

@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderName, Method, StatusCode, Uri,
     header::{CONTENT_LOCATION, LOCATION},
 };
-use http_polling::{LocationError, resolve};
+use http_polling::{LocationError, resolve, without_byte_order_mark};
 use serde_json::Value;
 
 use super::{DialectError, Interim};
@@ -158,13 +158,13 @@ impl<'a> Answer<'a> {
         self.accept
     }
 
-    /// Its body. `None` where it has not been read.
+    /// Its body, without content codings. `None` where it has not been read.
     #[must_use]
     pub fn body(&self) -> Option<&'a [u8]> {
         self.body
     }
 
-    /// Its body as JSON.
+    /// Its body as JSON. A byte order mark before it is skipped.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl<'a> Answer<'a> {
     pub fn json(&self) -> Result<Value, DialectError> {
         match self.body {
             None | Some([]) => Err(DialectError::missing("a body")),
-            Some(body) => Ok(serde_json::from_slice(body)?),
+            Some(body) => Ok(serde_json::from_slice(without_byte_order_mark(body))?),
         }
     }
 

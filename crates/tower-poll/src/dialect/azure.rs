@@ -217,6 +217,10 @@ impl Dialect for AzureResourceManager {
         }
     }
 
+    fn polls_documents(&self) -> bool {
+        true
+    }
+
     fn cancellation(&self, _: &Uri) -> Option<Uri> {
         None
     }

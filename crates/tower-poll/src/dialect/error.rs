@@ -23,6 +23,7 @@ enum Kind {
     Missing(&'static str),
     Mistyped(&'static str, &'static str),
     Body,
+    Coding,
     Gone,
 }
 
@@ -49,6 +50,11 @@ impl DialectError {
     /// The body is too long, or broke off.
     pub(crate) fn body() -> Self {
         Self(Kind::Body)
+    }
+
+    /// The body has a content coding that cannot be undone.
+    pub(crate) fn coding() -> Self {
+        Self(Kind::Coding)
     }
 
     /// The answer is the response, and its body has been read.
@@ -83,6 +89,9 @@ impl fmt::Display for DialectError {
             Kind::Document(_) => f.write_str("the answer's body cannot be read"),
             Kind::Gone => f.write_str("the response was read as a status document"),
             Kind::Body => f.write_str("the status document is too long or broke off"),
+            Kind::Coding => {
+                f.write_str("the status document has a content coding that cannot be undone")
+            }
             Kind::Missing(what) => write!(f, "the status document lacks {what}"),
             Kind::Mistyped(what, expected) => {
                 write!(f, "`{what}` in the answer is not {expected}")
@@ -97,7 +106,7 @@ impl error::Error for DialectError {
             Kind::Location(error) => Some(error),
             Kind::Json(error) => Some(error),
             Kind::Document(error) => Some(error),
-            Kind::Missing(_) | Kind::Mistyped(..) | Kind::Body | Kind::Gone => None,
+            Kind::Missing(_) | Kind::Mistyped(..) | Kind::Body | Kind::Coding | Kind::Gone => None,
         }
     }
 }

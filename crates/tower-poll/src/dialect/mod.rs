@@ -104,6 +104,14 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// [`Error`](crate::Error) that has the pending job.
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError>;
 
+    /// Whether what is polled tells of the work by documents that the layer
+    /// alone reads, and never carries the response itself. Polls then ask for
+    /// no content coding, which the caller may know and the layer not. Not so
+    /// by default.
+    fn polls_documents(&self) -> bool {
+        false
+    }
+
     /// Where DELETE cancels the job that is polled for at `url`. It must be of
     /// the same origin. `None` where DELETE is not the way to cancel: then
     /// none is sent. `url` itself by default.
@@ -123,6 +131,10 @@ impl<D: Dialect + ?Sized> Dialect for Arc<D> {
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
         (**self).read(answer)
+    }
+
+    fn polls_documents(&self) -> bool {
+        (**self).polls_documents()
     }
 
     fn cancellation(&self, url: &Uri) -> Option<Uri> {

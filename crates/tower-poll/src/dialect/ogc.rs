@@ -117,6 +117,10 @@ impl Dialect for OgcProcesses {
             })),
         }
     }
+
+    fn polls_documents(&self) -> bool {
+        true
+    }
 }
 
 fn results(answer: &Answer<'_>, document: &Value) -> Result<Uri, DialectError> {

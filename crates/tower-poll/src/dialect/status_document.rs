@@ -83,6 +83,10 @@ impl Dialect for StatusResource {
         })
     }
 
+    fn polls_documents(&self) -> bool {
+        true
+    }
+
     fn cancellation(&self, url: &Uri) -> Option<Uri> {
         match is_status(url) {
             true => job(url).ok(),

@@ -170,6 +170,10 @@ impl Dialect for StatusField {
         }
     }
 
+    fn polls_documents(&self) -> bool {
+        true
+    }
+
     fn cancellation(&self, _: &Uri) -> Option<Uri> {
         None
     }

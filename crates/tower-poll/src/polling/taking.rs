@@ -117,11 +117,13 @@ where
                 return Ok(Some(response));
             }
             Verdict::Ended(state, None) if is_problem_json(response.headers()) => {
+                let (parts, body) = response.into_parts();
                 this.phase.set(Phase::Ended {
-                    body: response.into_body(),
+                    body,
                     text: Vec::new(),
                     left: PROBLEM_LIMIT,
                     state,
+                    headers: parts.headers,
                 });
             }
             Verdict::Ended(state, problem) => {

@@ -12,6 +12,7 @@ use tower::retry::budget::Budget;
 use super::Session;
 use crate::{
     Error,
+    coding::decoded,
     dialect::{Answer, Chosen, DialectError, Interim, Step},
     statuses::{announces, is_failure},
 };
@@ -109,17 +110,21 @@ impl<P> Session<P> {
         if !(is_poll && status.is_redirection()) {
             spoken.announced.note(asked, headers);
         }
+        let limit = self.shared.config.drain_limit;
+        let text = body.map(|body| decoded(headers, body, limit).ok_or_else(DialectError::coding));
         let accept = body.and_then(|_| self.headers.accept());
-        let step = dialect.read(&Answer {
-            method: &spoken.method,
-            submitted_to: &spoken.submission,
-            asked: is_poll.then_some(asked),
-            announced: &spoken.announced,
-            status,
-            headers,
-            retry_after: retry_after(headers, self.clock.wall(now)),
-            accept: accept.as_deref(),
-            body,
+        let step = text.transpose().and_then(|text| {
+            dialect.read(&Answer {
+                method: &spoken.method,
+                submitted_to: &spoken.submission,
+                asked: is_poll.then_some(asked),
+                announced: &spoken.announced,
+                status,
+                headers,
+                retry_after: retry_after(headers, self.clock.wall(now)),
+                accept: accept.as_deref(),
+                body: text.as_deref(),
+            })
         });
         if let Ok(Step::DoneAs(status)) = step {
             self.final_status = Some(status);

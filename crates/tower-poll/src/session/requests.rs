@@ -1,6 +1,6 @@
 //! The requests that are made of what is known.
 
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::ACCEPT_ENCODING};
 use http_polling::{Prefer, same_origin};
 use tokio::time::Instant;
 
@@ -20,11 +20,10 @@ impl<P> Session<P> {
         *request.method_mut() = self.method.clone();
         *request.version_mut() = self.version;
         *request.uri_mut() = answer.to.clone();
-        let own = &self.shared.config.keep;
         let cookies = self.cookies(&answer.to, now);
         let told = self.told.filter(|_| self.policy.prepares_polls());
         if let Some(told) = told {
-            self.headers.fill(request.headers_mut(), own, cookies);
+            self.fill(request.headers_mut(), cookies);
             let (mut parts, body) = request.into_parts();
             let hop = self.course.hop(&answer, told, self.retries, now);
             self.policy.prepare_poll(&mut parts, &hop);
@@ -32,7 +31,7 @@ impl<P> Session<P> {
         } else {
             // Nobody looks at the answer any more, and its map has room.
             answer.headers.clear();
-            self.headers.fill(&mut answer.headers, own, cookies);
+            self.fill(&mut answer.headers, cookies);
             *request.headers_mut() = answer.headers;
         }
         if let Some(wait) = self.shared.config.long_poll {
@@ -44,6 +43,16 @@ impl<P> Session<P> {
         self.course.polls += 1;
         self.course.polled = now;
         request
+    }
+
+    /// Puts the headers of a poll into an empty `map`.
+    fn fill(&self, map: &mut HeaderMap, cookies: Option<HeaderValue>) {
+        self.headers.fill(map, &self.shared.config.keep, cookies);
+        if let Some((dialect, _)) = self.spoken.as_deref()
+            && dialect.polls_documents()
+        {
+            map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
     }
 
     /// The request that cancels the job where it was last seen, if there is

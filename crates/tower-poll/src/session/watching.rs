@@ -1,11 +1,12 @@
 //! What is told of a call.
 
-use http_polling::StatusDocument;
+use http_polling::{StatusDocument, without_byte_order_mark};
 use tokio::time::Instant;
 
 use super::Session;
 use crate::{
     PollUpdate,
+    coding::decoded,
     progress::{self, X_PROGRESS},
 };
 
@@ -14,6 +15,9 @@ impl<P> Session<P> {
     /// was read.
     pub(crate) fn update(&self, text: &[u8], now: Instant) -> Option<PollUpdate> {
         let (answer, told) = (self.answer.as_ref()?, self.told?);
+        let limit = self.shared.config.drain_limit;
+        let text = decoded(&answer.headers, text, limit).unwrap_or_default();
+        let text = without_byte_order_mark(&text);
         let document = StatusDocument::from_json(text).ok();
         let x_progress = answer.headers.get(X_PROGRESS);
         Some(PollUpdate::new(progress::Inner {

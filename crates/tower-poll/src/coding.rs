@@ -1,0 +1,87 @@
+//! Content codings of documents (RFC 9110, section 8.4).
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, header::CONTENT_ENCODING};
+
+/// The most codings that are undone, one after the other.
+const MOST: usize = 4;
+
+/// `text` without the content codings that `headers` tell of. `None` if one is
+/// not known to this build, if `text` is not what it says, or if more than
+/// `limit` bytes come out.
+pub(crate) fn decoded<'a>(
+    headers: &HeaderMap,
+    text: &'a [u8],
+    limit: usize,
+) -> Option<Cow<'a, [u8]>> {
+    let mut text = Cow::Borrowed(text);
+    let fields = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = fields
+        .flat_map(|field| field.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+        .collect::<Vec<_>>();
+    // A coding of nothing at all is that of a server that sets the field always.
+    if codings.len() > MOST || text.is_empty() {
+        return text.is_empty().then_some(text);
+    }
+    // They are listed in the order in which they were applied.
+    while let Some(coding) = codings.pop() {
+        text = Cow::Owned(undo(coding, &text, limit)?);
+    }
+    Some(text)
+}
+
+#[cfg(not(feature = "decompression"))]
+fn undo(_: &[u8], _: &[u8], _: usize) -> Option<Vec<u8>> {
+    None
+}
+
+#[cfg(feature = "decompression")]
+use self::undoing::undo;
+
+#[cfg(feature = "decompression")]
+mod undoing {
+    use std::io::Read;
+
+    use brotli_decompressor::Decompressor;
+    use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+    use ruzstd::decoding::StreamingDecoder;
+
+    /// The largest window of zstd as a content coding (RFC 9659).
+    const WINDOW: u64 = 8 * 1024 * 1024;
+
+    pub(super) fn undo(coding: &[u8], text: &[u8], limit: usize) -> Option<Vec<u8>> {
+        match coding.to_ascii_lowercase().as_slice() {
+            b"gzip" | b"x-gzip" => read(MultiGzDecoder::new(text), limit),
+            b"deflate" if is_zlib(text) => read(ZlibDecoder::new(text), limit),
+            // Some servers leave out the frame that the name asks for.
+            b"deflate" => read(DeflateDecoder::new(text), limit),
+            b"br" => read(Decompressor::new(text, 4096), limit),
+            b"zstd" => {
+                let decoder = StreamingDecoder::new_with_max_window_size(text, WINDOW);
+                read(decoder.ok()?, limit)
+            }
+            _ => None,
+        }
+    }
+
+    /// All of it, if it is no longer than `limit`.
+    fn read(source: impl Read, limit: usize) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        let mut source = source.take(most.saturating_add(1));
+        source.read_to_end(&mut text).ok()?;
+        (text.len() <= limit).then_some(text)
+    }
+
+    /// RFC 1950, section 2.2.
+    fn is_zlib(text: &[u8]) -> bool {
+        matches!(text, [first, second, ..]
+            if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests;
