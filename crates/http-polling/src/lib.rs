@@ -22,7 +22,7 @@ pub use deadline::{CANCEL_AFTER, GRPC_TIMEOUT, InvalidCancelAfter, cancel_after,
 pub use document::{InvalidDocument, without_byte_order_mark};
 pub use job_state::{JOB_STATUS, JobState, UnrecognisedJobState};
 pub use location::{LocationError, MAX_LOCATION, resolve};
-pub use origin::{is_downgrade, same_origin};
+pub use origin::{is_downgrade, is_same_host, same_origin};
 pub use pending::{Exchange, Pending, Reading};
 pub use prefer::{PREFER, PREFERENCE_APPLIED, Prefer, PreferenceApplied};
 pub use problem::Problem;

@@ -1,11 +1,13 @@
 //! Origins (RFC 6454).
 
+use std::net::Ipv6Addr;
+
 use http::{Uri, uri::Authority};
 
 /// Whether credentials meant for `a` may be shown to `b`: both have the same
 /// scheme, host and port (RFC 6454, section 5).
 ///
-/// Hosts are compared without regard to case, and a port that is left out is
+/// Hosts are compared as [`is_same_host`] does, and a port that is left out is
 /// the scheme's own. Two URIs without scheme and authority, as gRPC clients
 /// have them, go to the same peer and are of the same origin; one of each
 /// kind are not.
@@ -34,10 +36,33 @@ pub fn same_origin(a: &Uri, b: &Uri) -> bool {
         (Some(a), Some(b)) => {
             a.port == b.port
                 && a.scheme.eq_ignore_ascii_case(b.scheme)
-                && a.host.eq_ignore_ascii_case(b.host)
+                && is_same_host(a.host, b.host)
         }
         _ => false,
     }
+}
+
+/// Whether two hosts, as they stand in URLs, are the same: without regard to
+/// case, and IPv6 addresses in any spelling. A name with a dot at its end is
+/// another than the one without (RFC 6454 compares hosts as they are), and
+/// an IPv4 address is read in its usual form only.
+///
+/// ```
+/// use http_polling::is_same_host;
+///
+/// assert!(is_same_host("example.com", "EXAMPLE.com"));
+/// assert!(is_same_host("[::1]", "[0:0::0001]"));
+/// assert!(!is_same_host("example.com", "example.com."));
+/// ```
+#[must_use]
+pub fn is_same_host(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || address(a).is_some_and(|a| address(b) == Some(a))
+}
+
+/// The IPv6 address that a host is, in brackets.
+fn address(host: &str) -> Option<Ipv6Addr> {
+    let address = host.strip_prefix('[')?.strip_suffix(']')?;
+    address.parse().ok()
 }
 
 /// Whether going from `from` to `to` gives up transport security: https to
@@ -88,7 +113,8 @@ impl<'a> Origin<'a> {
         let written_port = host_and_port.strip_prefix(host)?;
         let port = match written_port.strip_prefix(':').unwrap_or(written_port) {
             "" => default_port(scheme),
-            port => Some(port.parse().ok()?),
+            port if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
+            _ => return None,
         };
         Some(Self { scheme, host, port })
     }

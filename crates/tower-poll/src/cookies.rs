@@ -1,6 +1,7 @@
 //! The cookies of one call (RFC 6265).
 
 use std::{
+    net::Ipv4Addr,
     str,
     time::{Duration, SystemTime},
 };
@@ -8,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use cookie::Cookie;
 use http::{HeaderMap, HeaderValue, Uri, header::SET_COOKIE};
+use http_polling::is_same_host;
 
 /// The most cookies that one call remembers.
 const MAX_COOKIES: usize = 32;
@@ -146,27 +148,30 @@ impl Stored {
 
     fn fits(&self, uri: &Uri, now: SystemTime) -> bool {
         // A path-only URI goes where the cookie came from.
-        let is_secure = uri.scheme_str().is_none_or(|scheme| scheme == "https");
+        let is_https = |scheme: &str| scheme.eq_ignore_ascii_case("https");
+        let is_secure = uri.scheme_str().is_none_or(is_https);
         self.expires.is_none_or(|at| now < at)
             && (is_secure || !self.secure)
             && is_path_match(uri.path(), &self.path)
     }
 }
 
-/// Whether `domain` is the host of `uri` or one above it (RFC 6265, section
-/// 5.1.3). The cookie goes back to this very origin only, all the same.
+/// Whether `domain` is the host of `uri`, or a name above it and that host no
+/// address (RFC 6265, section 5.1.3). An empty one says nothing (section
+/// 5.2.3). The cookie goes back to this very origin only, all the same.
 fn is_domain_of(domain: &str, uri: &Uri) -> bool {
-    let domain = domain.trim_start_matches('.');
     let Some(host) = uri.host() else {
         return true;
     };
-    match host.len().checked_sub(domain.len()) {
-        Some(0) => host.eq_ignore_ascii_case(domain),
-        Some(above) => host
-            .split_at_checked(above)
-            .is_some_and(|(sub, end)| sub.ends_with('.') && end.eq_ignore_ascii_case(domain)),
-        None => false,
-    }
+    let is_above = || {
+        let above = host.len().checked_sub(domain.len());
+        above
+            .and_then(|above| host.split_at_checked(above))
+            .is_some_and(|(sub, end)| sub.ends_with('.') && is_same_host(end, domain))
+    };
+    domain.is_empty()
+        || is_same_host(domain, host)
+        || (host.parse::<Ipv4Addr>().is_err() && is_above())
 }
 
 /// RFC 6265, section 5.1.4.

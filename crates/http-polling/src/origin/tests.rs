@@ -16,6 +16,35 @@ fn defaults_and_case_do_not_matter() {
 }
 
 #[test]
+fn spellings_of_an_ipv6_address_do_not_matter() {
+    assert!(same("http://[::1]/", "http://[0:0:0:0:0:0:0:1]:80/"));
+    assert!(same(
+        "https://[2001:DB8::a]/",
+        "https://[2001:0db8:0::000A]/"
+    ));
+    assert!(same(
+        "http://[::ffff:192.0.2.1]/",
+        "http://[::ffff:c000:201]/"
+    ));
+    assert!(same("http://me@[::1]/", "http://[0::1]/"));
+    assert!(!same("http://[::1]/", "http://[::1:0]/"));
+    assert!(!same("http://[::ffff:192.0.2.1]/", "http://192.0.2.1/"));
+    assert!(!same("http://[::1]:81/", "http://[0::1]/"));
+}
+
+#[test]
+fn spellings_of_a_port_do_not_matter() {
+    assert!(same("http://example.com:0080/", "http://example.com/"));
+    assert!(same("https://example.com:00443/", "https://example.com:"));
+}
+
+#[test]
+fn address_that_is_written_as_a_number_is_another_host() {
+    assert!(!same("http://127.1/", "http://127.0.0.1/"));
+    assert!(!same("http://2130706433/", "http://127.0.0.1/"));
+}
+
+#[test]
 fn c04_another_port_or_scheme_is_another_origin() {
     assert!(!same("https://example.com/", "https://example.com:8443/"));
     assert!(!same("https://example.com/", "http://example.com/"));

@@ -118,6 +118,27 @@ fn cookie_for_another_domain_is_ignored() {
 }
 
 #[test]
+fn domains_are_compared_as_hosts() {
+    for (uri, set, expected) in [
+        ("http://[0:0::1]/", "a=1; Domain=[::1]", "a=1"),
+        ("http://[::1]/", "a=1; Domain=[::2]", ""),
+        ("http://192.0.2.7/", "a=1; Domain=192.0.2.7", "a=1"),
+        ("http://192.0.2.7/", "a=1; Domain=0.2.7", ""),
+        ("https://example.com/", "a=1; Domain=", "a=1"),
+        ("https://example.com/", "a=1; Domain=example.com.", ""),
+        ("https://example.com./", "a=1; Domain=example.com", ""),
+        ("https://example.com/", "a=1; Domain=..example.com", ""),
+        ("HTTPS://example.com/", "a=1; Secure", "a=1"),
+    ] {
+        assert_eq!(
+            sent(&jar(uri, &[set]), uri, "", NOW),
+            expected,
+            "{uri} {set}"
+        );
+    }
+}
+
+#[test]
 fn jar_is_bounded() {
     let mut jar = Jar::default();
     let uri = Uri::from_static("https://a/");
