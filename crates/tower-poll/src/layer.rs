@@ -19,10 +19,17 @@ use crate::{
 ///
 /// A poll carries these headers of the submission, and no others: `accept`,
 /// `accept-encoding`, `accept-language`, `user-agent`, `te`, `traceparent`,
-/// `tracestate`, `baggage`, and those that were
-/// [asked for](Self::keep_header). `authorization`, `cookie`, `host` and
-/// every value that is marked sensitive go to the origin of the submission
-/// only; once a poll went elsewhere they are gone for the rest of the call.
+/// `tracestate`, `baggage`, the credentials below, and those that were
+/// [asked for](Self::keep_header).
+///
+/// Credentials go to the origin of the submission only; once a poll went
+/// elsewhere they are gone for the rest of the call. They are `authorization`,
+/// `cookie`, `host`; the names that APIs have for their keys: `x-api-key`,
+/// `api-key`, `x-auth-token`, `x-functions-key`,
+/// `ocp-apim-subscription-key`, `x-goog-api-key`; and every value that is
+/// [marked sensitive](http::HeaderValue::set_sensitive), whatever its name,
+/// unless that belongs to a single message (`content-*`, `idempotency-key`,
+/// `prefer`, `if-*`, `range`, `digest`, `signature*`, `x-amz-*` and the like).
 ///
 /// ```
 /// use std::time::Duration;
@@ -127,9 +134,9 @@ impl<P> PollLayer<P> {
 
     /// Adds a header to those that polls carry on.
     ///
-    /// It goes to every origin that the policy allows. If it is a secret,
-    /// mark its value sensitive ([`http::HeaderValue::set_sensitive`]) to
-    /// have it stay on the submission's.
+    /// It goes to every origin that the policy allows. A secret is better
+    /// marked sensitive ([`http::HeaderValue::set_sensitive`]): then it goes
+    /// to the submission's alone, and need not be asked for.
     ///
     /// Headers that describe the submission's body, connection or
     /// preferences (`content-*`, `transfer-encoding`, `prefer`,

@@ -3,12 +3,11 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::COOKIE};
 
-use super::names::{ACCEPT_AT, AUTHORIZATION_AT, COOKIE_AT, GRPC_TIMEOUT_AT, name_of};
+use super::names::{
+    ACCEPT_AT, AUTHORIZATION_AT, COOKIE_AT, GRPC_TIMEOUT_AT, NAMED, is_credential, name_of,
+};
 
 /// The beginning of a record: from the top, the index of the name in 16 bits,
 /// whether the value is sensitive in one, and the length of the value.
@@ -24,6 +23,11 @@ impl Head {
         let sensitive = if value.is_sensitive() { SENSITIVE } else { 0 };
         // Nobody has a header of 128 TiB.
         Self(u64::from(index) << INDEX_AT | sensitive | value.len() as u64)
+    }
+
+    /// The same, with so many bytes more.
+    pub(super) fn with_more(self, length: usize) -> Self {
+        Self(self.0 + length as u64)
     }
 
     #[inline]
@@ -63,10 +67,8 @@ impl KeptHeaders {
     pub(crate) fn drop_credentials(&mut self, own: &[HeaderName]) {
         let mut rest = Vec::new();
         for (head, value) in self.iter() {
-            let name = name_of(head.index(), own);
-            let is_credential = head.is_sensitive()
-                || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST].contains(name);
-            if !is_credential {
+            let index = head.index();
+            if !head.is_sensitive() && !is_credential(index, name_of(index, own)) {
                 rest.extend_from_slice(&head.to_bytes());
                 rest.extend_from_slice(value);
             }
@@ -123,10 +125,17 @@ impl KeptHeaders {
             if index == GRPC_TIMEOUT_AT || (index == COOKIE_AT && cookies.is_some()) {
                 continue;
             }
+            let (name, value) = match index {
+                NAMED => match split_name(value) {
+                    Some(both) => both,
+                    None => continue,
+                },
+                _ => (name_of(index, own).clone(), value),
+            };
             // The text is that of a value, and makes one.
             if let Ok(mut value) = HeaderValue::from_maybe_shared(self.records.slice_ref(value)) {
                 value.set_sensitive(head.is_sensitive());
-                map.append(name_of(index, own), value);
+                map.append(name, value);
             }
         }
         if let Some(cookies) = cookies
@@ -146,6 +155,13 @@ impl KeptHeaders {
             Some((head, value))
         })
     }
+}
+
+/// The name that stands before a value of the index [`NAMED`], and the value.
+fn split_name(text: &[u8]) -> Option<(HeaderName, &[u8])> {
+    let (length, text) = text.split_first_chunk()?;
+    let (name, value) = text.split_at_checked(u16::from_le_bytes(*length).into())?;
+    Some((HeaderName::from_bytes(name).ok()?, value))
 }
 
 impl fmt::Debug for KeptHeaders {

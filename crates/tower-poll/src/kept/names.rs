@@ -3,12 +3,13 @@
 use http::{
     HeaderName,
     header::{
-        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, TE, USER_AGENT,
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION,
+        TE, USER_AGENT,
     },
 };
 
 /// The names that are kept without being asked for.
-pub(super) static DEFAULT: [HeaderName; 12] = [
+pub(super) static DEFAULT: [HeaderName; 18] = [
     TE,
     HOST,
     ACCEPT,
@@ -21,7 +22,16 @@ pub(super) static DEFAULT: [HeaderName; 12] = [
     AUTHORIZATION,
     ACCEPT_ENCODING,
     ACCEPT_LANGUAGE,
+    // API keys, from here on.
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("x-functions-key"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
 ];
+
+const API_KEYS_AT: u16 = 12;
 
 pub(super) const ACCEPT_AT: u16 = 2;
 
@@ -35,6 +45,9 @@ pub(super) const GRPC_TIMEOUT_AT: u16 = 8;
 /// From here on, an index means the user's own names.
 const OWN: u16 = 0x100;
 
+/// Stands for a name that is on no list, and is kept with the value.
+pub(super) const NAMED: u16 = u16::MAX;
+
 /// The index of `name` in [`DEFAULT`].
 ///
 /// Asked for every header of every submission. Told by length first, a name
@@ -47,13 +60,19 @@ pub(super) fn kept_by_default(name: &str) -> Option<u16> {
         6 if name == "accept" => Some(ACCEPT_AT),
         6 if name == "cookie" => Some(COOKIE_AT),
         7 if name == "baggage" => Some(4),
+        7 if name == "api-key" => Some(API_KEYS_AT),
+        9 if name == "x-api-key" => Some(13),
         10 if name == "user-agent" => Some(5),
         10 if name == "tracestate" => Some(6),
         11 if name == "traceparent" => Some(7),
         12 if name == "grpc-timeout" => Some(GRPC_TIMEOUT_AT),
+        12 if name == "x-auth-token" => Some(14),
         13 if name == "authorization" => Some(AUTHORIZATION_AT),
+        14 if name == "x-goog-api-key" => Some(15),
         15 if name == "accept-encoding" => Some(10),
         15 if name == "accept-language" => Some(11),
+        15 if name == "x-functions-key" => Some(16),
+        25 if name == "ocp-apim-subscription-key" => Some(17),
         _ => None,
     }
 }
@@ -79,6 +98,24 @@ pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
         )
 }
 
+/// Whether a sensitive value of this name goes along without being asked for. One
+/// that signs or qualifies a single message would be wrong on the next.
+pub(super) fn goes_along(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    may_be_kept(name)
+        && !["if-", "signature", "x-amz-"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        && !matches!(text, "digest" | "range" | "x-http-method-override")
+}
+
+/// Whether a header of this index and name is for the submission's origin
+/// alone, whatever its value.
+pub(super) fn is_credential(index: u16, name: &HeaderName) -> bool {
+    (API_KEYS_AT..OWN).contains(&index)
+        || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST].contains(name)
+}
+
 /// The index of `name`, if it is on the list or among the user's `own`.
 #[inline]
 pub(super) fn index_of(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
@@ -93,7 +130,8 @@ pub(super) fn index_of(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
 #[inline(never)]
 fn index_of_own(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
     let at = own.iter().position(|kept| kept == name)?;
-    u16::try_from(at).ok()?.checked_add(OWN)
+    let index = u16::try_from(at).ok()?.checked_add(OWN)?;
+    (index != NAMED).then_some(index)
 }
 
 /// The name of an index from [`index_of`].

@@ -148,6 +148,57 @@ fn credentials_and_sensitive_values_are_dropped() {
 }
 
 #[test]
+fn c36_sensitive_values_of_any_name_are_kept_and_dropped() {
+    let mut secret = HeaderValue::from_static("secret");
+    secret.set_sensitive(true);
+    let long = HeaderName::from_bytes(&[b'x'; 300]).unwrap();
+    let mut kept = KeptText::new();
+    for name in [HeaderName::from_static("x-team-key"), long.clone()] {
+        kept.offer(&name, &secret, &[]);
+    }
+    for name in [
+        "content-md5",
+        "digest",
+        "idempotency-key",
+        "if-match",
+        "signature-input",
+        "x-amz-security-token",
+    ] {
+        kept.offer(&HeaderName::from_static(name), &secret, &[]);
+    }
+    kept.offer(&ACCEPT, &HeaderValue::from_static("*/*"), &[]);
+    let mut kept = kept.share().1;
+    let headers = map(&kept, &[], None);
+    assert_eq!(headers.len(), 3);
+    for name in [&HeaderName::from_static("x-team-key"), &long] {
+        assert!(headers[name] == "secret" && headers[name].is_sensitive());
+    }
+    kept.drop_credentials(&[]);
+    let headers = map(&kept, &[], None);
+    assert_eq!(
+        (headers.len(), &headers[ACCEPT]),
+        (1, &"*/*".parse().unwrap())
+    );
+}
+
+#[test]
+fn c36_api_keys_are_kept_and_dropped() {
+    let names = [
+        "x-api-key",
+        "api-key",
+        "x-auth-token",
+        "x-functions-key",
+        "ocp-apim-subscription-key",
+        "x-goog-api-key",
+    ];
+    let mut kept = keep(&names.map(|name| (name, "secret")), &[]).share().1;
+    let headers = map(&kept, &[], None);
+    assert!(names.iter().all(|name| headers[*name] == "secret"));
+    kept.drop_credentials(&[]);
+    assert!(map(&kept, &[], None).is_empty());
+}
+
+#[test]
 fn body_headers_cannot_be_asked_for() {
     for name in [
         "content-length",

@@ -10,7 +10,7 @@ use http::{
 
 use super::{
     headers::{Head, KeptHeaders},
-    names::index_of,
+    names::{NAMED, goes_along, index_of},
 };
 
 /// How much text is kept without an allocation.
@@ -63,11 +63,28 @@ impl KeptText {
         }
     }
 
-    /// Keeps `value` if its name is on the list, or among the user's `own`.
+    /// Keeps `value` if its name is on the list, or among the user's `own`, or
+    /// if it is sensitive, which makes it a credential.
     #[inline]
     pub(crate) fn offer(&mut self, name: &HeaderName, value: &HeaderValue, own: &[HeaderName]) {
         if let Some(index) = index_of(name, own) {
             self.push(Head::new(index, value).to_bytes(), value.as_bytes());
+        } else if value.is_sensitive() {
+            self.offer_secret(name, value);
+        }
+    }
+
+    #[cold]
+    fn offer_secret(&mut self, name: &HeaderName, value: &HeaderValue) {
+        let text = name.as_str().as_bytes();
+        if let Ok(length) = u16::try_from(text.len())
+            && goes_along(name)
+        {
+            let length = length.to_le_bytes();
+            let head = Head::new(NAMED, value).with_more(length.len() + text.len());
+            self.push(head.to_bytes(), &length);
+            self.push([], text);
+            self.push([], value.as_bytes());
         }
     }
 

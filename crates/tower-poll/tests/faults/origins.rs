@@ -132,6 +132,54 @@ async fn c04_default_port_and_case_of_host_are_the_same_origin() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c04_spellings_of_an_address_are_the_same_origin() {
+    let script = Script::new(|number, _| match number {
+        0 => answer(
+            303,
+            &[
+                ("location", "http://[0:0:0::1]:80/b"),
+                ("retry-after", "1"),
+                ("set-cookie", "lb=7; Path=/; Domain=[0::1]"),
+            ],
+        ),
+        _ => answer(200, &[]),
+    });
+    let request = Request::post("http://[::1]/a")
+        .header("authorization", "Bearer secret")
+        .body(TestBody::default())
+        .unwrap();
+    let layer = PollLayer::with_policy(exact().refuse_private_addresses());
+    send(layer, &script, request).await.unwrap();
+    let poll = &script.seen()[1];
+    assert_eq!(poll.headers["authorization"], "Bearer secret");
+    assert_eq!(poll.headers["cookie"], "lb=7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c36_api_keys_and_secrets_go_to_the_origin_and_nowhere_else() {
+    let script = Script::new(|number, _| match number {
+        0 => see_other("/work/1"),
+        1 => see_other(THERE),
+        2 => see_other("https://here.example/work/1"),
+        _ => answer(200, &[]),
+    });
+    let mut secret = HeaderValue::from_static("secret");
+    secret.set_sensitive(true);
+    let request = Request::post(HERE)
+        .header("x-api-key", "secret")
+        .header("x-team-key", secret)
+        .header("x-other-key", "not marked")
+        .body(TestBody::default())
+        .unwrap();
+    let policy = exact().cross_origin([Uri::from_static("https://there.example")]);
+    let layer = PollLayer::with_policy(policy);
+    send(layer, &script, request).await.unwrap();
+    let seen = script.seen();
+    assert_eq!(names(&seen[1].headers), ["x-api-key", "x-team-key"]);
+    assert!(seen[2].headers.is_empty() && seen[3].headers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn c05_private_addresses_can_be_refused() {
     for to in [
         "https://10.0.0.1/",
