@@ -1,5 +1,8 @@
 //! What can go wrong.
 
+#[cfg(feature = "tonic")]
+mod grpc;
+
 use std::{error, fmt, time::Duration};
 
 use http::StatusCode;
@@ -15,6 +18,15 @@ use crate::{PendingJob, Refusal};
 /// and the server's [`problem`](Self::problem) document; an error of the
 /// service beneath by [`is_inner`](Self::is_inner). The
 /// [`source`](error::Error::source) chain goes all the way down.
+///
+/// With the `tonic` feature, the error of a gRPC call has a `tonic::Status` as
+/// its source, unless the service beneath failed; what its source was is that
+/// of the status. A client of tonic then fails with its code:
+/// `DEADLINE_EXCEEDED` at the deadline, `PERMISSION_DENIED` if the policy
+/// refused, `UNAUTHENTICATED` after a 401, `RESOURCE_EXHAUSTED` after the last
+/// poll, `CANCELLED` if the caller waits no more, `INTERNAL` for an answer
+/// that cannot be read, and for a job that ended without an answer the code
+/// of its end.
 ///
 /// ```
 /// use http_polling::JobState;
@@ -142,6 +154,17 @@ impl Error {
         let mut error = Self::new(Kind::Job(state));
         error.0.problem = problem;
         error
+    }
+
+    /// With a status as its source, if the caller speaks gRPC and tonic's
+    /// statuses are built in.
+    pub(crate) fn for_caller(self, is_grpc: bool) -> Self {
+        #[cfg(feature = "tonic")]
+        if is_grpc {
+            return self.with_status();
+        }
+        let _ = is_grpc;
+        self
     }
 
     /// Whether the deadline of the call passed, or would pass before the next

@@ -129,17 +129,22 @@ where
                 StateProj::Submitted {
                     future,
                     shared,
+                    submission,
                     caller,
                     ..
                 } => {
                     let Poll::Ready(answer) = future.poll(cx) else {
-                        return poll_stop(caller, cx);
+                        let stopped = ready!(poll_stop(caller, cx));
+                        let is_grpc = submission.is_grpc();
+                        return Poll::Ready(stopped.map_err(|error| error.for_caller(is_grpc)));
                     };
                     let response = match answer {
                         Ok(response) if is_looked_at(&response, shared) => response,
                         answer => return Poll::Ready(answer.map_err(Error::service)),
                     };
-                    match begin(state.as_mut(), response)? {
+                    let is_grpc = submission.is_grpc();
+                    let begun = begin(state.as_mut(), response);
+                    match begun.map_err(|error| error.for_caller(is_grpc))? {
                         Ok(polling) => state.set(State::Polling { polling }),
                         Err(response) => return Poll::Ready(Ok(response)),
                     }

@@ -214,8 +214,12 @@ where
     /// Gives the final response. Must not be called again after that.
     pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Response<R>> {
         loop {
-            if let Update::Final(response) = ready!(self.as_mut().poll_event(cx))? {
-                return Poll::Ready(Ok(response));
+            match ready!(self.as_mut().poll_event(cx)) {
+                Ok(Update::Final(response)) => return Poll::Ready(Ok(response)),
+                Ok(Update::Pending(_)) => {}
+                Err(error) => {
+                    return Poll::Ready(Err(error.for_caller(self.session.is_grpc())));
+                }
             }
         }
     }

@@ -158,6 +158,11 @@ impl<P> Session<P> {
         self.course.sent + self.course.limit
     }
 
+    /// Whether the caller speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.headers.is_grpc()
+    }
+
     pub(crate) fn origin(&self) -> &Uri {
         &self.course.origin
     }

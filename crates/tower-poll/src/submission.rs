@@ -69,6 +69,11 @@ impl Submission {
         kept
     }
 
+    /// Whether the caller speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.text.is_grpc()
+    }
+
     /// With the URI that the submission was sent to.
     pub(crate) fn restore(self, caller: Option<Box<Caller>>) -> (Sent, Uri) {
         let (uri, headers) = self.text.share();

@@ -181,3 +181,104 @@ async fn server_streaming_call_is_polled_and_streams() {
     let trailers = messages.trailers().await.unwrap().unwrap();
     assert_eq!(trailers.get("x-cost").unwrap(), "7");
 }
+
+/// Without the feature, tonic knows nothing of the layer's errors.
+#[cfg(feature = "tonic")]
+mod statuses {
+    use std::error::Error as _;
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use tonic::body::Body;
+    use tower::service_fn;
+    use tower_poll::{Error, Refusal, policy::policy_fn};
+
+    use super::*;
+
+    /// The status with which a call ends whose answers are these, over and
+    /// over.
+    async fn status(
+        layer: PollLayer,
+        answer: (u16, &'static [(&'static str, &'static str)]),
+        timeout: Option<Duration>,
+    ) -> tonic::Status {
+        let service = service_fn(move |_: Request<Body>| async move {
+            let (status, headers) = answer;
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+        });
+        let mut client = Grpc::new(layer.layer(service));
+        client.ready().await.unwrap();
+        let (mut request, path) = hello();
+        if let Some(timeout) = timeout {
+            request.set_timeout(timeout);
+        }
+        client.unary(request, path, codec()).await.unwrap_err()
+    }
+
+    const PENDING: (u16, &[(&str, &str)]) = (303, &[("location", "/work/1"), ("retry-after", "1")]);
+
+    #[tokio::test(start_paused = true)]
+    async fn deadline_is_deadline_exceeded() {
+        let layer = PollLayer::new().deadline(Duration::from_secs(5));
+        let found = status(layer, PENDING, None).await;
+        assert_eq!(found.code(), Code::DeadlineExceeded);
+        let error = found.source().unwrap().downcast_ref::<Error>().unwrap();
+        assert!(error.is_deadline() && error.pending_job().is_some());
+
+        let timeout = Some(Duration::from_secs(5));
+        let found = status(PollLayer::new(), PENDING, timeout).await;
+        assert_eq!(found.code(), Code::DeadlineExceeded);
+
+        // The first wait is too long already.
+        let timeout = Some(Duration::from_millis(500));
+        let found = status(PollLayer::new(), PENDING, timeout).await;
+        assert_eq!(found.code(), Code::DeadlineExceeded);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_are_what_they_are() {
+        for (answer, expected) in [
+            (
+                (303, &[("location", "file:///x"), ("retry-after", "1")][..]),
+                Code::Internal,
+            ),
+            (
+                (
+                    303,
+                    &[("location", "https://a.test/"), ("retry-after", "1")],
+                ),
+                Code::PermissionDenied,
+            ),
+        ] {
+            let found = status(PollLayer::new(), answer, None).await;
+            assert_eq!(found.code(), expected, "{answer:?} {found}");
+        }
+        let found = status(PollLayer::new().max_polls(2), PENDING, None).await;
+        assert_eq!(found.code(), Code::ResourceExhausted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusal_of_the_policy_stays_in_the_chain() {
+        let policy = policy_fn(|_| Err(Refusal::new("not today")));
+        let service = service_fn(|_: Request<Body>| async {
+            let response = Response::builder()
+                .status(303)
+                .header("location", "/work/1");
+            let response = response.header("retry-after", "1");
+            Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+        });
+        let mut client = Grpc::new(PollLayer::with_policy(policy).layer(service));
+        client.ready().await.unwrap();
+        let (request, path) = hello();
+        let found = client.unary(request, path, codec()).await.unwrap_err();
+        assert_eq!(found.code(), Code::PermissionDenied);
+        assert_eq!(found.message(), "the policy refused to poll: not today");
+        let error = found.source().unwrap();
+        let status = error.source().unwrap();
+        assert!(status.is::<tonic::Status>() && status.source().unwrap().is::<Refusal>());
+    }
+}

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header::COOKIE};
 
 use super::names::{
-    ACCEPT_AT, AUTHORIZATION_AT, COOKIE_AT, GRPC_TIMEOUT_AT, NAMED, is_credential, name_of,
+    ACCEPT_AT, AUTHORIZATION_AT, COOKIE_AT, GRPC_TIMEOUT_AT, NAMED, TE_AT, is_credential, name_of,
 };
 
 /// The beginning of a record: from the top, the index of the name in 16 bits,
@@ -145,16 +145,32 @@ impl KeptHeaders {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Head, &[u8])> {
-        let mut rest = &self.records[..];
-        std::iter::from_fn(move || {
-            let (head, after) = rest.split_first_chunk()?;
-            let head = Head::from_bytes(*head);
-            let (value, after) = after.split_at_checked(head.length())?;
-            rest = after;
-            Some((head, value))
-        })
+    /// Whether the caller speaks gRPC, which asks for trailers.
+    pub(crate) fn is_grpc(&self) -> bool {
+        is_grpc(&self.records)
     }
+
+    fn iter(&self) -> impl Iterator<Item = (Head, &[u8])> {
+        records(&self.records)
+    }
+}
+
+/// The heads and values of records.
+fn records(mut rest: &[u8]) -> impl Iterator<Item = (Head, &[u8])> {
+    std::iter::from_fn(move || {
+        let (head, after) = rest.split_first_chunk()?;
+        let head = Head::from_bytes(*head);
+        let (value, after) = after.split_at_checked(head.length())?;
+        rest = after;
+        Some((head, value))
+    })
+}
+
+/// As [`KeptHeaders::is_grpc`] has it, of records.
+pub(super) fn is_grpc(text: &[u8]) -> bool {
+    records(text).any(|(head, value)| {
+        head.index() == TE_AT && value.trim_ascii().eq_ignore_ascii_case(b"trailers")
+    })
 }
 
 /// The name that stands before a value of the index [`NAMED`], and the value.

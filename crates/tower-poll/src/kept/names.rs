@@ -33,6 +33,8 @@ pub(super) static DEFAULT: [HeaderName; 18] = [
 
 const API_KEYS_AT: u16 = 12;
 
+pub(super) const TE_AT: u16 = 0;
+
 pub(super) const ACCEPT_AT: u16 = 2;
 
 pub(super) const COOKIE_AT: u16 = 3;
@@ -55,7 +57,7 @@ pub(super) const NAMED: u16 = u16::MAX;
 #[inline]
 pub(super) fn kept_by_default(name: &str) -> Option<u16> {
     match name.len() {
-        2 if name == "te" => Some(0),
+        2 if name == "te" => Some(TE_AT),
         4 if name == "host" => Some(1),
         6 if name == "accept" => Some(ACCEPT_AT),
         6 if name == "cookie" => Some(COOKIE_AT),

@@ -9,7 +9,7 @@ use http::{
 };
 
 use super::{
-    headers::{Head, KeptHeaders},
+    headers::{Head, KeptHeaders, is_grpc},
     names::{NAMED, goes_along, index_of},
 };
 
@@ -113,6 +113,12 @@ impl KeptText {
         }
         all.extend_from_slice(head);
         all.extend_from_slice(value);
+    }
+
+    /// Whether the caller speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        let uri = self.uri.iter().map(|length| usize::from(*length)).sum();
+        self.as_ref().get(uri..).is_some_and(is_grpc)
     }
 
     /// The URI and the headers. Both share one allocation.
