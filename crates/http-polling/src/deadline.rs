@@ -21,7 +21,7 @@ pub const CANCEL_AFTER: HeaderName = HeaderName::from_static("cancel-after");
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What `Cancel-After` asks for: a number of seconds, or numbers with units, such as `90s`, `5m` or
-/// `1h30m`. `None` if it is absent.
+/// `1h30m`. `None` if it is absent. A number that is too large is the largest there is.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -49,8 +49,11 @@ pub fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, InvalidCanc
     if let Some(seconds) = digits::parse_saturating(text.bytes()) {
         return Ok(Some(Duration::from_secs(seconds)));
     }
-    let duration = humantime::parse_duration(text).map_err(|_| InvalidCancelAfter)?;
-    Ok(Some(duration))
+    match humantime::parse_duration(text) {
+        Ok(duration) => Ok(Some(duration)),
+        Err(humantime::DurationError::NumberOverflow) => Ok(Some(Duration::MAX)),
+        Err(_) => Err(InvalidCancelAfter),
+    }
 }
 
 /// `Cancel-After` is not a duration.
@@ -134,6 +137,17 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn absurd_cancel_after_is_the_largest_there_is() {
+        let absurd = "9".repeat(30);
+        let seconds = Duration::from_secs(u64::MAX);
+        assert_eq!(asked(&absurd), Ok(Some(seconds)));
+        for unit in ["s", "h", " years"] {
+            assert_eq!(asked(&format!("{absurd}{unit}")), Ok(Some(Duration::MAX)));
+        }
+        assert_eq!(asked(&format!("{}y", u64::MAX)), Ok(Some(Duration::MAX)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub enum LocationError {
     /// It has no host, or one that is no host name and no address.
     Host,
     /// It is no URI reference: it has control characters, broken percent
-    /// encoding, is not UTF-8, or the like.
+    /// encoding, or the like.
     Syntax,
     /// It cannot be resolved against the URI that it came from.
     NoBase,

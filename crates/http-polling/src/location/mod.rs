@@ -14,7 +14,7 @@ use iri_string::types::{UriAbsoluteStr, UriReferenceStr};
 pub use self::error::LocationError;
 use self::{
     authority::check_authority,
-    reference::{Scan, escaped, escaped_path},
+    reference::{Scan, escaped, escaped_path, text},
 };
 use crate::origin::has_scheme;
 
@@ -34,8 +34,9 @@ const PLACEHOLDER: &str = "http://base.invalid";
 ///
 /// What comes out has the scheme http or https, or is path-only. Fragments
 /// are dropped. Characters that a URI cannot have (spaces, quotes, UTF-8) are
-/// percent-encoded in the path and the query, as browsers do. A relative
-/// reference keeps the base's authority as it is.
+/// percent-encoded in the path and the query, as browsers do, and so are
+/// bytes that are no UTF-8. A relative reference keeps the base's authority
+/// as it is.
 ///
 /// # Errors
 ///
@@ -75,8 +76,8 @@ fn resolve_bytes(base: &Uri, reference: &[u8]) -> Result<Uri, LocationError> {
     if is_path && scan.is_literal && scan.end == reference.len() {
         return with_path(base, reference);
     }
-    let reference = std::str::from_utf8(reference).map_err(|_| LocationError::Syntax)?;
-    let reference = &reference[..scan.end];
+    let reference = text(&reference[..scan.end]);
+    let reference = &*reference;
     if scan.is_literal {
         if is_path {
             return with_path(base, reference.as_bytes());

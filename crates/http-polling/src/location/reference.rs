@@ -76,6 +76,30 @@ const fn is_uri_character(byte: u8) -> bool {
     )
 }
 
+/// `reference` as text. If it is no UTF-8, the bytes that are not ASCII are
+/// percent-encoded as they are.
+pub(super) fn text(reference: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(reference).map_or_else(
+        |_| {
+            let mut text = String::with_capacity(reference.len() + 16);
+            for &byte in reference {
+                push(&mut text, byte, byte.is_ascii());
+            }
+            Cow::Owned(text)
+        },
+        Cow::Borrowed,
+    )
+}
+
+/// Adds `byte`, percent-encoded unless it `stays`.
+fn push(text: &mut String, byte: u8, stays: bool) {
+    if stays {
+        text.push(char::from(byte));
+    } else {
+        write!(text, "%{byte:02X}").expect("writing to a string does not fail");
+    }
+}
+
 /// `reference` with what a URI cannot have percent-encoded. In an authority
 /// the outcome is no host, save for the brackets of an address.
 pub(super) fn escaped(reference: &str) -> Cow<'_, str> {
@@ -96,11 +120,7 @@ fn encode(text: &str, authority: Range<usize>) -> Cow<'_, str> {
     }
     let mut encoded = String::with_capacity(text.len() + 16);
     for (index, byte) in text.bytes().enumerate() {
-        if stays((index, byte)) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("writing to a string does not fail");
-        }
+        push(&mut encoded, byte, stays((index, byte)));
     }
     Cow::Owned(encoded)
 }

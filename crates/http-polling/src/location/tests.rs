@@ -245,8 +245,17 @@ fn c06_control_characters_are_refused() {
 }
 
 #[test]
-fn c06_what_is_not_utf8_is_refused() {
-    refused(BASE, b"/a\xff", LocationError::Syntax);
+fn c06_what_is_not_utf8_is_encoded_byte_by_byte_and_is_no_host() {
+    for (reference, path) in [
+        (&b"/caf\xe9"[..], "/caf%E9"),
+        (b"/\xc3\xa9\xff?\xe9 \xe9#\xe9", "/%C3%A9%FF?%E9%20%E9"),
+        (b"https://example.com/\xe9/../\xff", "/%FF"),
+    ] {
+        let uri = resolve(&Uri::from_static("https://example.com/a"), reference).unwrap();
+        assert_eq!(uri, *format!("https://example.com{path}"));
+    }
+    refused(BASE, b"https://ex\xe9mple.com/", LocationError::Host);
+    refused(BASE, b"/\xe9\r\n", LocationError::Syntax);
 }
 
 #[test]
