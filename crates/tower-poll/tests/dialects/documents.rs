@@ -2,14 +2,17 @@
 
 use http::{HeaderValue, header::ACCEPT_ENCODING};
 use http_polling::JobState;
-use tower_poll::dialect::{Dialect, StatusField, StatusResource};
+use tower_poll::dialect::named;
 
 use super::*;
 
 const BOM: &str = "\u{feff}";
 
+/// The headers and the body of an answer.
+type Document = (&'static [(&'static str, &'static str)], Vec<u8>);
+
 /// PUT of a thing that an Azure monitor tells of, by these documents.
-fn azure(documents: Vec<(&'static [(&'static str, &'static str)], Vec<u8>)>) -> Script {
+fn azure(documents: Vec<Document>) -> Script {
     Script::new(move |number, request| -> Answer {
         match (request.method(), request.uri().path()) {
             (&Method::PUT, _) => answer_with(201, &[("operation-location", "/operation")], ""),
@@ -38,12 +41,11 @@ async fn c30_byte_order_mark_before_a_status_is_skipped() {
 async fn c30_monitors_are_asked_for_no_coding_and_responses_for_the_caller_s() {
     let location = &[("location", "/jobs/7/status")] as &'static [_];
     let done = r#"{"id":"7","state":"done","status":"successful"}"#;
-    let named: [(Option<Box<dyn Dialect>>, &str, u16); 3] = [
-        (None, "/a/execution", 201),
-        (Some(Box::new(StatusField::new("state"))), "/things", 202),
-        (Some(Box::new(StatusResource::new())), "/things", 202),
-    ];
-    for (dialect, path, status) in named {
+    for (name, path, status) in [
+        ("", "/a/execution", 201),
+        ("status-document=state", "/things", 202),
+        ("status-resource", "/things", 202),
+    ] {
         let server = Script::new(move |_, request| -> Answer {
             match (request.method(), request.uri().path()) {
                 (&Method::POST, _) => answer_with(status, location, ""),
@@ -55,8 +57,8 @@ async fn c30_monitors_are_asked_for_no_coding_and_responses_for_the_caller_s() {
         let coding = HeaderValue::from_static("gzip");
         submission.headers_mut().insert(ACCEPT_ENCODING, coding);
         let mut layer = exact_layer();
-        if let Some(dialect) = dialect {
-            layer = layer.dialect(std::sync::Arc::<dyn Dialect>::from(dialect));
+        if let Some(dialect) = named(name) {
+            layer = layer.dialect(dialect);
         }
         send(layer, &server, submission).await.unwrap();
         let seen = server.seen();
