@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use http_polling::{JobState, LocationError, Problem};
 use tower::BoxError;
 
-use super::{Error, Hint, Inner, Kind, Said};
+use super::{BODY_LIMIT, Error, Hint, Inner, Kind, Said};
 use crate::{PendingJob, Refusal};
 
 impl Error {
@@ -62,8 +62,9 @@ impl Error {
 
     /// With the start of the body of the answer that it is about. `is_whole`
     /// is whether the body ended there.
-    pub(crate) fn with_body(mut self, body: Vec<u8>, is_whole: bool) -> Self {
+    pub(crate) fn with_body(mut self, mut body: Vec<u8>, is_whole: bool) -> Self {
         if let Some(said) = &mut self.0.said {
+            body.truncate(BODY_LIMIT);
             said.body = body;
             if is_whole && self.0.problem.is_none() {
                 self.0.problem = said.problem();

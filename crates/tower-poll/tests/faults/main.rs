@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accepted;
 mod bodies;
 mod endings;
 mod locations;
