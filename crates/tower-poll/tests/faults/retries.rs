@@ -117,6 +117,21 @@ async fn c13_an_answer_between_failures_begins_the_count_anew() {
     assert_eq!(response.status(), 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn c32_each_first_failure_waits_as_the_first_one_did() {
+    let script = Script::new(|number, _| match number {
+        20 => answer(200, &[]),
+        number if number % 3 == 2 => answer(503, &[]),
+        _ => see_other("/work/1"),
+    });
+    send(exact_layer(), &script, post(URL)).await.unwrap();
+    let seen = script.seen();
+    for failed in (2..20).step_by(3) {
+        let wait = seen[failed + 1].at - seen[failed].at;
+        assert_eq!(wait, Duration::from_secs(1), "after {failed}");
+    }
+}
+
 /// Ten a second are in the budget, whatever else goes on; it is kept over
 /// ten seconds.
 #[tokio::test(start_paused = true)]
