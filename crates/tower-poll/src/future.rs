@@ -194,11 +194,11 @@ where
         })
     }
 
-    /// The request that cancels the job, if one is being polled for, and the
-    /// service to send it through. The future is over by that.
-    pub(crate) fn take_cancellation(self: Pin<&mut Self>) -> Option<(S, Request<B>)> {
+    /// What polls for the job, if one is being polled for that can be
+    /// cancelled. The future is over by that.
+    pub(crate) fn take_polling(self: Pin<&mut Self>) -> Option<BoxPolling<S, B, R, P>> {
         match self.project().state.project_replace(State::Done) {
-            StateOwned::Polling { polling } => polling.cancellation(),
+            StateOwned::Polling { polling } => polling.may_be_cancelled().then_some(polling),
             _ => None,
         }
     }

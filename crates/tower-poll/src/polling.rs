@@ -208,12 +208,15 @@ where
         caller.is_some_and(|caller| caller.does_not_wait)
     }
 
+    /// Whether there may be a job to cancel, and the call has not ended. Calls
+    /// no function of the user's.
+    pub(crate) fn may_be_cancelled(&self) -> bool {
+        !self.is_failing() && self.session.is_cancellable()
+    }
+
     /// The request that cancels the job, and the service to send it through;
-    /// `None` if there is none that can be, or the call has ended.
+    /// `None` if there is none that can be.
     pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
-        if self.is_failing() {
-            return None;
-        }
         let request = self.session.cancel(Instant::now())?;
         Some((self.service.clone(), request))
     }

@@ -192,6 +192,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(2)),
             due: UNIX_EPOCH.checked_add(Duration::from_secs(1_800_000_000)),
             state: Some(JobState::Running),
+            has_status: true,
             is_cancellable: false,
             crossed: true,
             dialect: None,
@@ -206,7 +207,7 @@ mod tests {
         assert_eq!(read.url, job().url);
         assert_eq!((read.polls, read.elapsed), (3, job().elapsed));
         assert_eq!((read.due, read.state), (job().due, job().state));
-        assert!(read.crossed && !read.is_cancellable);
+        assert!(read.crossed && read.has_status && !read.is_cancellable);
     }
 
     #[test]

@@ -10,5 +10,6 @@ mod endings;
 mod locations;
 mod origins;
 mod pacing;
+mod panics;
 mod resubmission;
 mod retries;
