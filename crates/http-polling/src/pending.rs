@@ -97,7 +97,7 @@ impl Exchange<'_> {
     /// # Errors
     ///
     /// Fails for a pending answer whose next URI is needed and is missing, is
-    /// there more than once, or does not [`resolve`].
+    /// there more than once with values that differ, or does not [`resolve`].
     pub fn read(
         &self,
         status: StatusCode,

@@ -14,7 +14,8 @@ use tokio::{runtime::Handle, time::timeout};
 use tower::{BoxError, Layer, Service, util::Oneshot};
 
 use crate::{
-    Error, PollFuture, PollLayer, PollPolicy, PollService, StandardPolicy, polling::PATIENCE,
+    Error, PollFuture, PollLayer, PollPolicy, PollService, StandardPolicy,
+    polling::{BoxPolling, PATIENCE},
 };
 
 /// Made by [`PollLayer::cancel_on_drop`].
@@ -66,7 +67,7 @@ where
     S::Error: Into<BoxError> + Send,
     B: Default + Send + 'static,
     R: Body + Send + 'static,
-    P: PollPolicy + Clone,
+    P: PollPolicy + Clone + Send + Sync + 'static,
 {
     type Response = Response<R>;
     type Error = Error;
@@ -80,21 +81,39 @@ where
         CancelOnDropFuture {
             future: self.inner.call(request),
             cancel: |future| {
-                if let Some((service, request)) = future.take_cancellation()
+                if let Some(polling) = future.take_polling()
                     && let Ok(runtime) = Handle::try_current()
                 {
-                    runtime.spawn(async move {
-                        match timeout(PATIENCE, Oneshot::new(service, request)).await {
-                            Ok(Ok(response)) => {
-                                let status = response.status().as_u16();
-                                tracing::debug!(status, "the job of a dropped call is cancelled");
-                            }
-                            _ => tracing::warn!("the job of a dropped call was not cancelled"),
-                        }
-                    });
+                    runtime.spawn(cancel(polling));
                 }
             },
         }
+    }
+}
+
+/// Cancels the job of a dropped call. Functions of the user's (the service, its
+/// `clone`, a dialect) are called here and not in the destructor, where a panic
+/// would abort the process.
+async fn cancel<S, B, R, P>(polling: BoxPolling<S, B, R, P>)
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy,
+{
+    let cancellation = polling.cancellation();
+    // A poll in flight may have the only place that there is.
+    drop(polling);
+    let Some((service, request)) = cancellation else {
+        return;
+    };
+    match timeout(PATIENCE, Oneshot::new(service, request)).await {
+        Ok(Ok(response)) => {
+            let status = response.status().as_u16();
+            tracing::debug!(status, "the job of a dropped call is cancelled");
+        }
+        _ => tracing::warn!("the job of a dropped call was not cancelled"),
     }
 }
 

@@ -68,7 +68,7 @@ impl Default for Config {
             idempotency_keys: false,
             prefer_wait: None,
             long_poll: None,
-            not_found_grace: Duration::ZERO,
+            not_found_grace: Duration::from_secs(3),
         }
     }
 }

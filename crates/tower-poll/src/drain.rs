@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Buf;
+use bytes::{Buf, BufMut};
 use http_body::{Body, Frame};
 
 /// What a frame counts against a limit beside its bytes, so that an endless
@@ -48,7 +48,7 @@ pub(crate) fn is_worth_draining<R: Body>(body: &R, limit: usize) -> bool {
 }
 
 /// Reads `body` into `text`. Ready with whether all of it came and was within
-/// the `left` bytes.
+/// the `left` bytes; if not, the start of it is there.
 pub(crate) fn poll_collect<R: Body>(
     mut body: Pin<&mut R>,
     text: &mut Vec<u8>,
@@ -60,17 +60,13 @@ pub(crate) fn poll_collect<R: Body>(
             None => return Poll::Ready(true),
             Some(Err(_)) => return Poll::Ready(false),
             Some(Ok(frame)) => {
-                if !charge(&frame, left) {
-                    return Poll::Ready(false);
+                let room = *left;
+                let is_within = charge(&frame, left);
+                if let Ok(data) = frame.into_data() {
+                    text.put(data.take(room));
                 }
-                let Ok(mut data) = frame.into_data() else {
-                    continue;
-                };
-                while data.has_remaining() {
-                    let chunk = data.chunk();
-                    text.extend_from_slice(chunk);
-                    let length = chunk.len();
-                    data.advance(length);
+                if !is_within {
+                    return Poll::Ready(false);
                 }
             }
         }

@@ -2,14 +2,20 @@
 
 #[cfg(feature = "tonic")]
 mod grpc;
+mod hint;
+mod making;
 
-use std::{error, fmt, time::Duration};
+use std::{error, fmt, str, time::Duration};
 
-use http::StatusCode;
-use http_polling::{JobState, LocationError, Problem};
+use http::{HeaderMap, StatusCode};
+use http_polling::{JobState, Problem, is_problem_json};
 use tower::BoxError;
 
-use crate::{PendingJob, Refusal};
+pub use self::hint::Hint;
+use crate::PendingJob;
+
+/// The most that is kept of the body of an answer that is an error.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
 /// Why there is no response.
 ///
@@ -19,12 +25,20 @@ use crate::{PendingJob, Refusal};
 /// service beneath by [`is_inner`](Self::is_inner). The
 /// [`source`](error::Error::source) chain goes all the way down.
 ///
+/// Once a job was accepted, every error has it as its
+/// [`pending_job`](Self::pending_job). An error that is about an answer has
+/// that answer's [`status`](Self::status), [`headers`](Self::headers) and up
+/// to 64 KiB of its [`body`](Self::body), which are the server's own words: a
+/// program that prints them on a terminal has to remove control characters.
+/// Neither [`Display`](fmt::Display) nor [`Debug`](fmt::Debug) shows them, nor
+/// the whole URL of a job.
+///
 /// With the `tonic` feature, the error of a gRPC call has a `tonic::Status` as
 /// its source, unless the service beneath failed; what its source was is that
 /// of the status. A client of tonic then fails with its code:
 /// `DEADLINE_EXCEEDED` at the deadline, `PERMISSION_DENIED` if the policy
-/// refused, `UNAUTHENTICATED` after a 401, `RESOURCE_EXHAUSTED` after the last
-/// poll, `CANCELLED` if the caller waits no more, `INTERNAL` for an answer
+/// refused or the server did by 403, `UNAUTHENTICATED` after a 401,
+/// `RESOURCE_EXHAUSTED` after the last poll, `CANCELLED` if the caller waits no more, `INTERNAL` for an answer
 /// that cannot be read, and for a job that ended without an answer the code
 /// of its end.
 ///
@@ -35,13 +49,46 @@ use crate::{PendingJob, Refusal};
 ///     matches!(error.job_state(), Some(JobState::Lost | JobState::Expired))
 /// }
 /// ```
+///
+/// Everything that there is to know of one:
+///
+/// ```
+/// fn explain(error: &tower_poll::Error) {
+///     eprintln!("{error}"); // with the status and a hint, where there are some
+///     if let Some(problem) = error.problem() {
+///         eprintln!("the server says: {problem}");
+///     } else if let Some(text) = error.text() {
+///         eprintln!("the server says: {text:?}");
+///     }
+///     if let Some(job) = error.pending_job() {
+///         eprintln!("the job is at {}", job.url());
+///     }
+/// }
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: Kind,
     source: Option<BoxError>,
     problem: Option<Problem>,
+    said: Option<Said>,
+    hint: Option<Hint>,
     pending_job: Option<PendingJob>,
+}
+
+/// An answer that is an error, with the start of its body.
+struct Said {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Said {
+    fn problem(&self) -> Option<Problem> {
+        is_problem_json(&self.headers)
+            .then(|| Problem::from_json(&self.body).ok())
+            .flatten()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +102,7 @@ enum Kind {
     BadLocation,
     Refused { is_cross_origin: bool },
     BadAnswer,
+    Unrelated,
     Unauthorized,
     Stopped,
     NotCancellable,
@@ -64,98 +112,6 @@ enum Kind {
 }
 
 impl Error {
-    fn new(kind: Kind) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            source: None,
-            problem: None,
-            pending_job: None,
-        }))
-    }
-
-    fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(source.into());
-        self
-    }
-
-    pub(crate) fn with_pending_job(mut self, job: Option<PendingJob>) -> Self {
-        self.0.pending_job = job;
-        self
-    }
-
-    /// The service failed at the submission.
-    pub(crate) fn service(source: impl Into<BoxError>) -> Self {
-        Self::new(Kind::Service).with_source(source)
-    }
-
-    /// The service failed at a poll.
-    pub(crate) fn poll(source: impl Into<BoxError>) -> Self {
-        Self::new(Kind::Poll).with_source(source)
-    }
-
-    pub(crate) fn deadline() -> Self {
-        Self::new(Kind::Deadline)
-    }
-
-    /// The next poll would be `delay` from now, which is after the deadline.
-    pub(crate) fn too_late(delay: Duration) -> Self {
-        Self::new(Kind::TooLate { delay })
-    }
-
-    pub(crate) fn too_many_polls() -> Self {
-        Self::new(Kind::TooManyPolls)
-    }
-
-    pub(crate) fn foreign_location() -> Self {
-        Self::new(Kind::ForeignLocation)
-    }
-
-    pub(crate) fn bad_location(source: LocationError) -> Self {
-        Self::new(Kind::BadLocation).with_source(source)
-    }
-
-    pub(crate) fn refused(refusal: Refusal) -> Self {
-        let is_cross_origin = refusal.is_cross_origin();
-        Self::new(Kind::Refused { is_cross_origin }).with_source(refusal)
-    }
-
-    /// A dialect could not read an answer.
-    pub(crate) fn bad_answer(source: impl Into<BoxError>) -> Self {
-        Self::new(Kind::BadAnswer).with_source(source)
-    }
-
-    /// 401 on a poll.
-    pub(crate) fn unauthorized() -> Self {
-        Self::new(Kind::Unauthorized)
-    }
-
-    /// There are no new credentials after a 401.
-    pub(crate) fn not_refreshed(source: impl Into<BoxError>) -> Self {
-        Self::new(Kind::Unauthorized).with_source(source)
-    }
-
-    pub(crate) fn stopped() -> Self {
-        Self::new(Kind::Stopped)
-    }
-
-    pub(crate) fn not_cancellable() -> Self {
-        Self::new(Kind::NotCancellable)
-    }
-
-    pub(crate) fn not_cancelled(status: StatusCode) -> Self {
-        Self::new(Kind::NotCancelled(status))
-    }
-
-    pub(crate) fn unknown_dialect() -> Self {
-        Self::new(Kind::UnknownDialect)
-    }
-
-    pub(crate) fn job(state: JobState, problem: Option<Problem>) -> Self {
-        let mut error = Self::new(Kind::Job(state));
-        error.0.problem = problem;
-        error
-    }
-
     /// With a status as its source, if the caller speaks gRPC and tonic's
     /// statuses are built in.
     pub(crate) fn for_caller(self, is_grpc: bool) -> Self {
@@ -217,9 +173,16 @@ impl Error {
         self.0.kind == Kind::BadAnswer
     }
 
-    /// Whether a poll was answered with 401, and there is no
+    /// Whether a poll was answered by something else than the job: without
+    /// `Job-Status`, though the answer that announced the job had one.
+    #[must_use]
+    pub fn is_unrelated(&self) -> bool {
+        self.0.kind == Kind::Unrelated
+    }
+
+    /// Whether a poll was answered with 403, or with 401 and there is no
     /// [new authorization](crate::PollLayer::refresh) or that was refused
-    /// too.
+    /// too. The [`status`](Self::status) says which.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         self.0.kind == Kind::Unauthorized
@@ -267,11 +230,55 @@ impl Error {
         }
     }
 
-    /// The problem document (RFC 9457) that the server sent with
-    /// [`job_state`](Self::job_state), if it sent one of up to 64 KiB.
+    /// The problem document (RFC 9457) that the server sent, if it sent one of
+    /// up to 64 KiB.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
         self.0.problem.as_ref()
+    }
+
+    /// The status of the answer that this error is about. `None` if it is
+    /// about none: the deadline passed, say, or the service failed.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.said.as_ref().map(|said| said.status)
+    }
+
+    /// The headers of the answer that this error is about. They have the
+    /// `Location` of a job where that [cannot be
+    /// read](Self::is_bad_location).
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.0.said.as_ref().map(|said| &said.headers)
+    }
+
+    /// The first 64 KiB of the body of the answer that this error is about, as
+    /// far as they came within 10 s. Empty if there are none.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.0.said.as_ref().map_or(&[], |said| &said.body)
+    }
+
+    /// The [`body`](Self::body), if it is UTF-8 and not empty.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        let body = self.body();
+        let text = match str::from_utf8(body) {
+            Ok(text) => text,
+            // Cut within a character.
+            Err(error) if error.error_len().is_none() => {
+                str::from_utf8(&body[..error.valid_up_to()]).unwrap_or_default()
+            }
+            Err(_) => "",
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Advice on what may help, if there is some. [`Display`](fmt::Display)
+    /// gives it too.
+    #[must_use]
+    pub fn hint(&self) -> Option<&Hint> {
+        self.0.hint.as_ref()
     }
 
     /// Whether the service beneath failed: at becoming ready, at the
@@ -288,13 +295,19 @@ impl Error {
         if self.is_inner() { self.0.source } else { None }
     }
 
-    /// The job that was accepted and may well go on.
+    /// The job that was accepted. It may well go on, unless there is a
+    /// [`job_state`](Self::job_state) that says otherwise.
+    ///
+    /// `None` if the submission failed, and if no URL can be made of the
+    /// [`Location`](Self::headers) that the server sent. The URL may be one
+    /// that was refused, or that had to be mended to be read: no request was
+    /// made there.
     #[must_use]
     pub fn pending_job(&self) -> Option<&PendingJob> {
         self.0.pending_job.as_ref()
     }
 
-    /// The job that was accepted and may well go on.
+    /// The [`pending_job`](Self::pending_job).
     #[must_use]
     pub fn into_pending_job(self) -> Option<PendingJob> {
         self.0.pending_job
@@ -303,7 +316,20 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.kind {
+        fmt::Display::fmt(&self.0.kind, f)?;
+        let status = self.status().map(|status| status.to_string());
+        let hint = self.hint().map(|hint| format!("hint: {hint}"));
+        let notes: Vec<_> = status.into_iter().chain(hint).collect();
+        if !notes.is_empty() {
+            write!(f, " ({})", notes.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Kind::Service => f.write_str("the service failed"),
             Kind::Poll => f.write_str("a poll failed"),
             Kind::Deadline => f.write_str("the deadline passed while the job was pending"),
@@ -317,12 +343,11 @@ impl fmt::Display for Error {
             Kind::BadLocation => f.write_str("the pending answer does not say where to poll"),
             Kind::Refused { .. } => f.write_str("the policy refused to poll"),
             Kind::BadAnswer => f.write_str("an answer cannot be read"),
+            Kind::Unrelated => f.write_str("a poll was answered by something else than the job"),
             Kind::Unauthorized => f.write_str("a poll was refused for want of authorization"),
             Kind::Stopped => f.write_str("the caller waits no more"),
             Kind::NotCancellable => f.write_str("there is no job that DELETE would cancel"),
-            Kind::NotCancelled(status) => {
-                write!(f, "the server did not cancel the job: {status}")
-            }
+            Kind::NotCancelled(_) => f.write_str("the server did not cancel the job"),
             Kind::UnknownDialect => f.write_str("the job's API is of a dialect that is not known"),
             Kind::Job(state) => write!(f, "the job has no answer: {state}"),
         }
@@ -338,6 +363,12 @@ impl fmt::Debug for Error {
         }
         if let Some(problem) = &self.0.problem {
             shown.field("problem", problem);
+        }
+        if let Some(status) = self.status() {
+            shown.field("status", &status);
+        }
+        if let Some(hint) = self.hint() {
+            shown.field("hint", hint);
         }
         if let Some(job) = &self.0.pending_job {
             shown.field("pending_job", job);

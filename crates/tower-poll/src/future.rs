@@ -199,11 +199,11 @@ where
         })
     }
 
-    /// The request that cancels the job, if one is being polled for, and the
-    /// service to send it through. The future is over by that.
-    pub(crate) fn take_cancellation(self: Pin<&mut Self>) -> Option<(S, Request<B>)> {
+    /// What polls for the job, if one is being polled for that can be
+    /// cancelled. The future is over by that.
+    pub(crate) fn take_polling(self: Pin<&mut Self>) -> Option<BoxPolling<S, B, R, P>> {
         match self.project().state.project_replace(State::Done) {
-            StateOwned::Polling { polling } => polling.cancellation(),
+            StateOwned::Polling { polling } => polling.may_be_cancelled().then_some(polling),
             _ => None,
         }
     }
@@ -268,19 +268,21 @@ where
         uri: &uri,
         polling: false,
     };
-    let reading = exchange
-        .read(response.status(), response.headers(), clock.start_wall())
-        .map_err(Error::bad_location)?;
-    let Reading::Pending(pending) = reading else {
-        return Ok(Err(response));
+    let pending = match exchange.read(response.status(), response.headers(), clock.start_wall()) {
+        Ok(Reading::Pending(pending)) => Ok(pending.into()),
+        Ok(_) => return Ok(Err(response)),
+        Err(error) => Err(error),
     };
     let session = || Session::start(sent, uri, shared, clock);
     let mut polling = Polling::begin(service, session, now);
-    if polling.is_not_waited_for() {
-        let response = polling.as_mut().hand_over(pending.into(), response, now)?;
-        return Ok(Err(response));
+    match pending {
+        Ok(interim) if polling.is_not_waited_for() => {
+            let handed = polling.as_mut().hand_over(interim, response, now)?;
+            return Ok(handed.map_or(Ok(polling), Err));
+        }
+        Ok(interim) => polling.as_mut().pend(interim, response, now)?,
+        Err(error) => polling.as_mut().fail_to_locate(error, response, now),
     }
-    polling.as_mut().pend(pending.into(), response, now)?;
     Ok(Ok(polling))
 }
 
@@ -318,20 +320,18 @@ where
     P: PollPolicy,
 {
     let (status, headers) = (response.status(), response.headers());
-    let verdict = match session.read_submission(status, headers, now)? {
-        Verdict::Final => {
-            if let Some(status) = session.final_status(status) {
-                *response.status_mut() = status;
-            }
-            return Ok(Err(response));
+    let verdict = session.read_submission(status, headers, now);
+    if let Ok(Verdict::Final) = verdict {
+        if let Some(status) = session.final_status(status) {
+            *response.status_mut() = status;
         }
-        verdict => verdict,
-    };
+        return Ok(Err(response));
+    }
     let mut polling = Polling::begin(service, || session, now);
     match verdict {
-        Verdict::Pending(interim) if polling.is_not_waited_for() => {
-            let response = polling.as_mut().hand_over(interim, response, now)?;
-            Ok(Err(response))
+        Ok(Verdict::Pending(interim)) if polling.is_not_waited_for() => {
+            let handed = polling.as_mut().hand_over(interim, response, now)?;
+            Ok(handed.map_or(Ok(polling), Err))
         }
         verdict => {
             polling.as_mut().take(verdict, response, now)?;

@@ -160,7 +160,10 @@ where
             state: job.state,
             ..Interim::at(job.url.clone())
         };
-        polling.as_mut().resume(job, interim, now)?;
+        polling
+            .as_mut()
+            .resume(job, interim, now)
+            .map_err(|error| error.with_pending_job(Some(job.clone())))?;
         polling.as_mut().step();
         Ok(Self {
             polling: Some(polling),

@@ -206,9 +206,12 @@ impl<P> PollLayer<P> {
         self
     }
 
-    /// For how long after the submission a poll that is answered with 404 is
-    /// repeated, with the policy's delays. Zero by default. For servers whose
-    /// nodes learn of a new job one after the other.
+    /// How long after a job was accepted a poll that is answered with 404 is
+    /// repeated, with the policy's delays: some servers learn of their own jobs
+    /// a moment later. 3 s by default; zero turns it off.
+    ///
+    /// It ends with the first poll that finds the job, and does not apply to
+    /// servers that announce their jobs by `Job-Status`.
     pub fn not_found_grace(mut self, grace: Duration) -> Self {
         self.config.not_found_grace = grace;
         self

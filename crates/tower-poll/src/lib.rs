@@ -38,7 +38,7 @@ pub use http_polling;
 
 pub use caller::{Cancellation, DoNotWait};
 pub use cancel_on_drop::{CancelOnDrop, CancelOnDropFuture, CancelOnDropLayer};
-pub use error::Error;
+pub use error::{Error, Hint};
 pub use future::PollFuture;
 pub use job::{Job, Submitted, Update};
 pub use layer::PollLayer;

@@ -16,9 +16,7 @@ use crate::{dialect::Spoken, redact::Redacted};
 
 /// Where an accepted job can be asked for.
 ///
-/// An [`Error`](crate::Error) carries it when the layer stops polling while
-/// the job may well go on: at the deadline, at the limit of polls, when a
-/// poll could not be made. [`PollService::submit`](crate::PollService::submit)
+/// Every [`Error`](crate::Error) carries it once a job was accepted. [`PollService::submit`](crate::PollService::submit)
 /// and [`DoNotWait`](crate::DoNotWait) give it at once.
 ///
 /// It can be stored and [resumed](crate::PollService::resume) by another
@@ -46,6 +44,8 @@ pub struct PendingJob {
     /// When the next poll is due.
     pub(crate) due: Option<SystemTime>,
     pub(crate) state: Option<JobState>,
+    /// Whether the server's answers have a `Job-Status`.
+    pub(crate) has_status: bool,
     /// Whether the URL is that of a job, as far as can be told.
     pub(crate) is_cancellable: bool,
     /// Credentials have been dropped on the way, for good.

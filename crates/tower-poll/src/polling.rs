@@ -14,7 +14,7 @@ use std::{
 
 use http::{HeaderMap, Request, Response, StatusCode, response::Parts};
 use http_body::Body;
-use http_polling::{JobState, Problem};
+use http_polling::JobState;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{BoxError, Service, util::Oneshot};
@@ -23,16 +23,14 @@ use tracing::{Span, field::Empty};
 use crate::{
     Error, PendingJob, PollPolicy, Update,
     caller::Stop,
-    coding::decoded,
     config::Refreshing,
-    dialect::DialectError,
     drain::{poll_collect, poll_drain},
     redact::Redacted,
     session::Session,
 };
 
-/// The longest problem document that is read.
-const PROBLEM_LIMIT: usize = 64 * 1024;
+/// How long the body of an answer that is an error may take.
+const ERROR_TIME: Duration = Duration::from_secs(10);
 
 /// How long the body of a pending answer may take, even if the next poll is
 /// due before. Without it, every short delay would cost a connection.
@@ -93,14 +91,15 @@ pin_project! {
             left: usize,
             answered: Instant,
         },
-        // The job ended without an answer of its own.
-        Ended {
+        // The call ends in an error, as soon as what the server says is read.
+        Failing {
             #[pin]
             body: R,
             text: Vec<u8>,
             left: usize,
-            state: JobState,
-            headers: HeaderMap,
+            // When the rest of it is not waited for any more.
+            end: Instant,
+            error: Option<Error>,
         },
         // New credentials are on the way.
         Refreshing {
@@ -198,10 +197,21 @@ where
         matches!(self.phase, Phase::Waiting { .. })
     }
 
+    /// Whether the call ends in an error that is there.
+    fn is_failing(&self) -> bool {
+        matches!(self.phase, Phase::Failing { .. })
+    }
+
     /// Whether the caller wants no more than the pending job.
     pub(crate) fn is_not_waited_for(&self) -> bool {
         let caller = self.session.caller.as_ref();
         caller.is_some_and(|caller| caller.does_not_wait)
+    }
+
+    /// Whether there may be a job to cancel, and the call has not ended. Calls
+    /// no function of the user's.
+    pub(crate) fn may_be_cancelled(&self) -> bool {
+        !self.is_failing() && self.session.is_cancellable()
     }
 
     /// The request that cancels the job, and the service to send it through;
@@ -227,8 +237,15 @@ where
     /// Goes on until a pending answer has been read, if that is wanted, or
     /// the final one is there. Must not be called again after that.
     pub(crate) fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Update<R>> {
+        let update = ready!(self.as_mut().poll_phases(cx));
+        Poll::Ready(update.map_err(|error| error.or_pending_job(|| self.job())))
+    }
+
+    /// Like [`poll_event`](Self::poll_event), but for the job in its errors.
+    fn poll_phases(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Update<R>> {
         if let Some(caller) = &mut self.as_mut().project().session.caller
             && let Poll::Ready(stop) = caller.poll_stop(cx)
+            && !self.is_failing()
         {
             self.as_mut().stop(stop)?;
         }
@@ -276,8 +293,7 @@ where
                     let now = Instant::now();
                     // A job that is polled by hand may have been left alone.
                     if now > this.session.deadline() {
-                        let job = this.session.job(now);
-                        return Poll::Ready(Err(Error::deadline().with_pending_job(job)));
+                        return Poll::Ready(Err(Error::deadline()));
                     }
                     let request = this.session.poll(now);
                     if let Some(span) = &*this.span {
@@ -296,26 +312,19 @@ where
                         Err(error) => {
                             let error = error.into();
                             let Some(interim) = this.session.repeat(None, true, now) else {
-                                let job = this.session.job(now);
-                                return Poll::Ready(Err(Error::poll(error).with_pending_job(job)));
+                                return Poll::Ready(Err(Error::poll(error)));
                             };
                             let cause = root_cause(&*error);
                             tracing::debug!(%cause, "a poll failed and is repeated");
                             drop(entered);
-                            let status = StatusCode::BAD_GATEWAY;
-                            self.as_mut().pend_parts(
-                                interim,
-                                status,
-                                HeaderMap::new(),
-                                None,
-                                now,
-                            )?;
+                            self.as_mut()
+                                .pend_unanswered(interim, StatusCode::BAD_GATEWAY, now)?;
                             continue;
                         }
                     };
                     let verdict = this
                         .session
-                        .read(response.status(), response.headers(), now)?;
+                        .read(response.status(), response.headers(), now);
                     drop(entered);
                     if let Some(response) = self.as_mut().take(verdict, response, now)? {
                         return Poll::Ready(Ok(Update::Final(response)));
@@ -331,51 +340,49 @@ where
                     let Poll::Ready(is_whole) = poll_collect(body, text, left, cx) else {
                         return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
-                    let now = Instant::now();
-                    let Some(parts) = parts.take().filter(|_| is_whole) else {
-                        let job = this.session.job(now);
-                        let error = Error::bad_answer(DialectError::body());
-                        return Poll::Ready(Err(error.with_pending_job(job)));
+                    let Some(parts) = parts.take() else {
+                        unreachable!("a body is read once");
                     };
                     let (text, answered) = (std::mem::take(text), *answered);
-                    let (status, headers) = (parts.status, &parts.headers);
-                    let verdict =
-                        this.session
-                            .read_in_dialect(status, headers, Some(&text), now)?;
                     drop(entered);
-                    self.as_mut().take_read(verdict, *parts, text, answered)?;
+                    self.as_mut().take_read(*parts, text, is_whole, answered)?;
                 }
-                PhaseProj::Ended {
+                PhaseProj::Failing {
                     body,
                     text,
                     left,
-                    state,
-                    headers,
+                    end,
+                    error,
                 } => {
-                    let problem = match poll_collect(body, text, left, cx) {
-                        Poll::Ready(true) => decoded(headers, text, PROBLEM_LIMIT)
-                            .and_then(|text| Problem::from_json(&text).ok()),
-                        Poll::Ready(false) => None,
+                    let is_whole = match poll_collect(body, text, left, cx) {
+                        Poll::Ready(is_whole) => is_whole,
                         Poll::Pending => {
-                            ready!(poll_timer(this.timer.as_mut(), this.session.deadline(), cx));
-                            None
+                            ready!(poll_timer(this.timer.as_mut(), *end, cx));
+                            false
                         }
                     };
-                    return Poll::Ready(Err(Error::job(*state, problem)));
+                    let Some(error) = error.take() else {
+                        unreachable!("an error is given once");
+                    };
+                    let text = std::mem::take(text);
+                    return Poll::Ready(Err(error.with_body(text, is_whole)));
                 }
                 PhaseProj::Refreshing { future, headers } => {
                     let Poll::Ready(fresh) = future.as_mut().poll(cx) else {
                         return poll_deadline(this.timer.as_mut(), this.session, cx);
                     };
-                    let now = Instant::now();
-                    let fresh = fresh.map_err(|error| {
-                        Error::not_refreshed(error).with_pending_job(this.session.job(now))
-                    })?;
+                    let (status, headers) = (StatusCode::UNAUTHORIZED, std::mem::take(headers));
+                    let fresh = match fresh {
+                        Ok(fresh) => fresh,
+                        Err(error) => {
+                            let error = Error::not_refreshed(error).about(status, headers);
+                            return Poll::Ready(Err(error));
+                        }
+                    };
                     this.session.authorize(&fresh);
                     let interim = this.session.once_more(Some(Duration::ZERO));
-                    let headers = std::mem::take(headers);
+                    let now = Instant::now();
                     drop(entered);
-                    let status = StatusCode::UNAUTHORIZED;
                     self.as_mut()
                         .pend_parts(interim, status, headers, None, now)?;
                 }
@@ -384,15 +391,19 @@ where
                         Poll::Ready(Ok(response)) if response.status().is_success() => {
                             return Poll::Ready(Err(Error::job(JobState::Cancelled, None)));
                         }
-                        Poll::Ready(Ok(response)) => Error::not_cancelled(response.status()),
+                        Poll::Ready(Ok(response)) => {
+                            let error = Error::not_cancelled(response.status());
+                            drop(entered);
+                            self.as_mut().fail(error, response);
+                            continue;
+                        }
                         Poll::Ready(Err(error)) => Error::poll(error),
                         Poll::Pending => {
                             ready!(poll_timer(this.timer.as_mut(), *end, cx));
                             Error::stopped()
                         }
                     };
-                    let job = this.session.job(Instant::now());
-                    return Poll::Ready(Err(error.with_pending_job(job)));
+                    return Poll::Ready(Err(error));
                 }
             }
         }
@@ -400,25 +411,21 @@ where
 
     /// Does what a cancelled token asks for.
     fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
-        let job = self.job();
-        let error = match stop {
-            Stop::Job if job.is_some() => {
-                if let Some((service, request)) = self.cancellation() {
-                    let future = Oneshot::new(service, request);
-                    let end = self.session.deadline().min(Instant::now() + PATIENCE);
-                    self.project().phase.set(Phase::Cancelling { future, end });
-                    return Ok(());
-                }
-                Error::not_cancellable()
-            }
-            _ => Error::stopped(),
+        if stop == Stop::Waiting || !self.session.is_told() {
+            return Err(Error::stopped());
+        }
+        let Some((service, request)) = self.cancellation() else {
+            return Err(Error::not_cancellable());
         };
-        Err(error.with_pending_job(job))
+        let future = Oneshot::new(service, request);
+        let end = self.session.deadline().min(Instant::now() + PATIENCE);
+        self.project().phase.set(Phase::Cancelling { future, end });
+        Ok(())
     }
 
-    /// The job as it is now.
+    /// The job as it is now, if one was accepted.
     pub(crate) fn job(&self) -> Option<PendingJob> {
-        self.session.job(Instant::now())
+        self.session.accepted(Instant::now())
     }
 }
 
@@ -437,8 +444,7 @@ fn poll_deadline<T, P>(
     cx: &mut Context<'_>,
 ) -> Output<T> {
     ready!(poll_timer(timer, session.deadline(), cx));
-    let job = session.job(Instant::now());
-    Poll::Ready(Err(Error::deadline().with_pending_job(job)))
+    Poll::Ready(Err(Error::deadline()))
 }
 
 /// Waits until `end`, by the timer that is there or a new one.

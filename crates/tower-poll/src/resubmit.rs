@@ -40,8 +40,9 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 /// - A request is sent again up to 3 [`times`](Self::retries), and within a
 ///   [`budget`](Self::budget) that all clones of the policy share.
 /// - The wait before it is what the answer asks for (`Retry-After` or
-///   `retry-after-ms`), up to 60 s ([`max_delay`](Self::max_delay)), and up
-///   to a fifth of it longer at random. Where it asks for none: 200 ms, and
+///   `retry-after-ms`), from 100 ms ([`min_delay`](Self::min_delay)) to 60 s
+///   ([`max_delay`](Self::max_delay)), and up to a fifth of it longer at
+///   random. Where it asks for none: 200 ms, and
 ///   each time twice as long, up to the same limit, and up to twice that at
 ///   random.
 ///
@@ -91,6 +92,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 #[must_use]
 pub struct Resubmit {
     left: u32,
+    min_delay: Duration,
     max_delay: Duration,
     budget: Arc<TpsBudget>,
     /// Made when it is first needed.
@@ -102,6 +104,7 @@ impl Resubmit {
     pub fn new() -> Self {
         Self {
             left: 3,
+            min_delay: Duration::from_millis(100),
             max_delay: Duration::from_secs(60),
             budget: Arc::default(),
             backoff: None,
@@ -114,6 +117,12 @@ impl Resubmit {
             left: retries,
             ..self
         }
+    }
+
+    /// The shortest wait before jitter, whatever the server asks for. 100 ms by
+    /// default. The longest takes precedence, where it is less.
+    pub fn min_delay(self, min_delay: Duration) -> Self {
+        Self { min_delay, ..self }
     }
 
     /// The longest wait before jitter, whatever the server asks for. 60 s by
@@ -136,16 +145,17 @@ impl Resubmit {
     /// How long to wait after an answer with these headers, or after an error.
     fn delay(&mut self, headers: Option<&HeaderMap>) -> Duration {
         match headers.and_then(|headers| retry_after(headers, SystemTime::now())) {
-            Some(asked) => Jitter::OF_REPEATS.spread(asked.min(self.max_delay)),
+            Some(asked) => Jitter::OF_REPEATS.spread(asked.max(self.min_delay).min(self.max_delay)),
             None => self.back_off(),
         }
     }
 
     fn back_off(&mut self) -> Duration {
         let max_delay = self.max_delay;
+        let first = FIRST_DELAY.max(self.min_delay).min(max_delay);
         let backoff = self.backoff.get_or_insert_with(|| {
             let builder = ExponentialBuilder::new()
-                .with_min_delay(FIRST_DELAY.min(max_delay))
+                .with_min_delay(first)
                 .with_max_delay(max_delay)
                 .with_jitter()
                 .without_max_times();
@@ -166,6 +176,7 @@ impl Clone for Resubmit {
     fn clone(&self) -> Self {
         Self {
             left: self.left,
+            min_delay: self.min_delay,
             max_delay: self.max_delay,
             budget: Arc::clone(&self.budget),
             backoff: None,

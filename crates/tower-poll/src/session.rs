@@ -1,5 +1,6 @@
 //! The state of polling that is not a future: where, when, with what.
 
+mod mending;
 mod reading;
 mod releasing;
 mod requests;
@@ -13,11 +14,11 @@ use http::{
     header::SET_COOKIE,
     uri::{Parts, PathAndQuery},
 };
-use http_polling::{JobState, Progress, same_origin};
+use http_polling::{JobState, Progress, is_downgrade, same_origin};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Hop, PollPolicy,
+    Error, Hint, Hop, PollPolicy,
     caller::Caller,
     clock::Clock,
     config::{Config, Refreshing, Shared},
@@ -45,8 +46,13 @@ pub(crate) struct Session<P> {
     course: Course,
     /// The pending answer that makes a poll necessary, until that is sent.
     answer: Option<Announcement>,
-    /// What the last pending answer said, if the job was accepted.
+    /// What the last pending answer said, if one has been taken in.
     told: Option<Told>,
+    /// An answer of this call had a `Job-Status`, so that those of the job
+    /// have one.
+    has_status: bool,
+    /// A poll has found the job.
+    is_found: bool,
     clock: Clock,
     /// How many polls have failed in a row.
     retries: u32,
@@ -94,7 +100,7 @@ struct Announcement {
     due: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Told {
     retry_after: Option<Duration>,
     state: Option<JobState>,
@@ -137,6 +143,8 @@ impl<P> Session<P> {
             },
             answer: None,
             told: None,
+            has_status: false,
+            is_found: false,
             clock,
             retries: 0,
             last_failure: 0,
@@ -205,14 +213,23 @@ impl<P> Session<P> {
             self.jar
                 .store(&headers, &self.course.asked, self.clock.wall(now));
         }
-        // Until all have agreed to where it leads, the job is where it was.
-        let to = self
-            .reachable(interim.url)
-            .map_err(|error| error.with_pending_job(self.job(now)))?;
         let mut told = Told {
             retry_after: interim.retry_after,
             state: interim.state,
             is_cancellable: false,
+        };
+        // A dialect has states of its own.
+        self.has_status |= match self.spoken {
+            None => told.state.is_some(),
+            Some(_) => JobState::from_headers(&headers).is_some(),
+        };
+        let Some(to) = self.reachable(&interim.url) else {
+            let hint = Hint::BaseOrigin(origin_of(&interim.url));
+            let job = self.job_or_at(interim.url, told, now);
+            return Err(Error::foreign_location()
+                .with_hint(hint)
+                .about(status, headers)
+                .with_pending_job(Some(job)));
         };
         told.is_cancellable = self.leads_to_job(&to, told, status, &headers);
         let mut answer = Announcement {
@@ -228,7 +245,14 @@ impl<P> Session<P> {
         let delay = match self.policy.next(&hop) {
             Ok(delay) => delay,
             Err(refusal) => {
-                return Err(Error::refused(refusal).with_pending_job(self.job(now)));
+                let hint = refusal
+                    .is_cross_origin()
+                    .then(|| self.origin_hint(&answer.to));
+                let job = self.job_or_at(answer.to, told, now);
+                return Err(Error::refused(refusal)
+                    .with_hint(hint)
+                    .about(answer.status, answer.headers)
+                    .with_pending_job(Some(job)));
             }
         };
         let is_late = hop.elapsed() > self.course.limit;
@@ -256,10 +280,10 @@ impl<P> Session<P> {
         self.told = Some(told);
         self.answer = Some(answer);
         if self.course.polls >= self.shared.config.max_polls {
-            return Err(Error::too_many_polls().with_pending_job(self.job(now)));
+            return Err(Error::too_many_polls());
         }
         if delay > remaining || is_late {
-            return Err(Error::too_late(delay).with_pending_job(self.job(now)));
+            return Err(Error::too_late(delay));
         }
         Ok(delay)
     }
@@ -282,20 +306,36 @@ impl<P> Session<P> {
         }
     }
 
-    /// `to` as the service beneath can reach it. To a client that fills in
-    /// scheme and authority itself, an absolute URI would mean its own host.
-    fn reachable(&self, to: Uri) -> Result<Uri, Error> {
+    /// `to` as the service beneath can reach it, if it can. To a client that
+    /// fills in scheme and authority itself, an absolute URI would mean its own
+    /// host.
+    fn reachable(&self, to: &Uri) -> Option<Uri> {
         if self.course.origin.authority().is_some() || to.authority().is_none() {
-            return Ok(to);
+            return Some(to.clone());
         }
-        match &self.shared.config.base_origin {
-            Some(base) if same_origin(base, &to) => {
-                let mut parts = Parts::default();
-                parts.path_and_query = to.into_parts().path_and_query;
-                Ok(Uri::from_parts(parts).unwrap_or_default())
-            }
-            _ => Err(Error::foreign_location()),
+        let base = self.shared.config.base_origin.as_ref()?;
+        same_origin(base, to).then(|| {
+            let mut parts = Parts::default();
+            parts.path_and_query = to.path_and_query().cloned();
+            Uri::from_parts(parts).unwrap_or_default()
+        })
+    }
+
+    /// Advice for a poll of `to` that would leave the origin.
+    fn origin_hint(&self, to: &Uri) -> Hint {
+        if is_downgrade(&self.course.asked, to) {
+            Hint::HttpsProxy
+        } else {
+            Hint::AllowOrigin(origin_of(to))
         }
+    }
+
+    /// The error of a poll that the server refused for want of credentials.
+    pub(crate) fn unauthorized(&self) -> Error {
+        Error::unauthorized().with_hint(match self.crossed {
+            true => Hint::CredentialsDropped,
+            false => Hint::KeepHeader,
+        })
     }
 
     /// The future of a new authorization, where it can be of use: once, and

@@ -19,7 +19,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_http::follow_redirect::FollowRedirectLayer;
 use tower_poll::{PollLayer, StandardPolicy};
@@ -231,4 +234,46 @@ mod reqwest_client {
         let error = client.oneshot(request.unwrap()).await.unwrap_err();
         assert!(error.as_reqwest().is_some_and(reqwest::Error::is_builder));
     }
+}
+
+/// Answers each connection with the next of `answers`, as it is written.
+async fn raw_server(answers: Vec<String>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                stream.read_buf(&mut head).await.unwrap();
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    address
+}
+
+/// As the README has it.
+#[tokio::test]
+async fn c31_odd_headers_are_read_with_options_of_hyper() {
+    let many: String = (0..300).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    let end = "content-length: 0\r\nconnection: close\r\n\r\n";
+    let odd = "location : /work/1\r\nx-folded: a\r\n b\r\nretry-after: 0\r\n";
+    let address = raw_server(vec![
+        format!("HTTP/1.1 303 See Other\r\n{many}{odd}{end}"),
+        format!("HTTP/1.1 200 OK\r\n{many}{end}"),
+    ])
+    .await;
+    let client = Client::builder(TokioExecutor::new())
+        .http1_max_headers(1000)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .build_http();
+    let request = Request::post(format!("http://{address}/report"))
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let response = PollLayer::new().layer(client).oneshot(request).await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["x-299"], "299");
 }

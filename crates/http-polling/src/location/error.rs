@@ -18,7 +18,7 @@ use std::{error::Error, fmt};
 pub enum LocationError {
     /// There is none where one is needed, or it is empty.
     Missing,
-    /// There is more than one.
+    /// There is more than one, and they differ.
     Duplicate,
     /// It is longer than [`MAX_LOCATION`](crate::MAX_LOCATION).
     TooLong,

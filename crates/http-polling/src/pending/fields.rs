@@ -14,7 +14,7 @@ pub(super) struct Fields<'a> {
     pub(super) retry_after: Asked,
 }
 
-/// How often a field is there, and its value.
+/// The values that a field has, and how many they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Field<'a> {
     #[default]
@@ -30,7 +30,7 @@ impl<'a> Fields<'a> {
             match name.as_str() {
                 "location" => fields.location.add(value),
                 "content-location" => fields.content_location.add(value),
-                "job-status" => fields.job_status.add_unless_same(value),
+                "job-status" => fields.job_status.add(value),
                 name => fields.retry_after.note(name, value),
             }
         }
@@ -47,16 +47,12 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// The same value again, as some proxies add it, counts as one.
     fn add(&mut self, value: &'a HeaderValue) {
         *self = match self {
             Self::Absent => Self::Once(value),
+            Self::Once(first) if *first == value => return,
             _ => Self::Several,
         };
-    }
-
-    fn add_unless_same(&mut self, value: &'a HeaderValue) {
-        if !matches!(self, Self::Once(first) if *first == value) {
-            self.add(value);
-        }
     }
 }

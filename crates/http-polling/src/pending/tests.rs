@@ -291,7 +291,7 @@ fn an_unrecognised_job_status_counts_as_absent() {
 
 #[test]
 fn c07_several_locations_are_an_error_where_one_is_needed() {
-    let two: Fields<'_> = &[(LOCATION, "/a"), (LOCATION, "/a"), (RETRY_AFTER, "3")];
+    let two: Fields<'_> = &[(LOCATION, "/a"), (LOCATION, "/b"), (RETRY_AFTER, "3")];
     SUBMIT.fails(303, two, LocationError::Duplicate);
     SUBMIT.fails(202, two, LocationError::Duplicate);
     POLL.fails(303, two, LocationError::Duplicate);
@@ -304,6 +304,18 @@ fn c07_several_locations_are_an_error_where_one_is_needed() {
         &[two[0].clone(), two[1].clone(), (LOCATION, "/job")],
         "/job",
     );
+}
+
+#[test]
+fn c37_the_same_location_twice_counts_as_one() {
+    let two: Fields<'_> = &[(LOCATION, "/a"), (RETRY_AFTER, "3"), (LOCATION, "/a")];
+    for (case, status) in [(SUBMIT, 303), (SUBMIT, 202), (POLL, 303), (POLL, 202)] {
+        case.goes(status, two, "/a");
+    }
+    let two: Fields<'_> = &[(CONTENT_LOCATION, "/a"), (CONTENT_LOCATION, "/a")];
+    SUBMIT.goes(202, two, "/a");
+    let three: Fields<'_> = &[(LOCATION, "/a"), (LOCATION, "/a"), (LOCATION, "/b")];
+    SUBMIT.fails(202, three, LocationError::Duplicate);
 }
 
 #[test]

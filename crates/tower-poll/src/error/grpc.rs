@@ -2,6 +2,7 @@
 
 use std::{error, iter, sync::Arc};
 
+use http::StatusCode;
 use http_polling::JobState;
 use tonic::{Code, Status};
 
@@ -32,10 +33,15 @@ impl Error {
             None if self.is_deadline() => Code::DeadlineExceeded,
             None if self.is_too_many_polls() => Code::ResourceExhausted,
             None if self.is_cross_origin() || self.is_refused() => Code::PermissionDenied,
+            None if self.is_unauthorized() && self.status() == Some(StatusCode::FORBIDDEN) => {
+                Code::PermissionDenied
+            }
             None if self.is_unauthorized() => Code::Unauthenticated,
             None if self.is_stopped() || self.refused_cancellation().is_some() => Code::Cancelled,
             None if self.is_unknown_dialect() => Code::FailedPrecondition,
-            None if self.is_bad_location() || self.is_bad_answer() => Code::Internal,
+            None if self.is_bad_location() || self.is_bad_answer() || self.is_unrelated() => {
+                Code::Internal
+            }
             None => Code::Unknown,
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<JobState>,
     #[serde(default, skip_serializing_if = "is_false")]
+    job_status: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
     not_cancellable: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     credentials_dropped: bool,
@@ -72,6 +74,7 @@ impl From<&PendingJob> for Wire {
                 .and_then(|due| due.duration_since(UNIX_EPOCH).ok())
                 .map(millis),
             state: job.state,
+            job_status: job.has_status,
             not_cancellable: !job.is_cancellable,
             credentials_dropped: job.crossed,
             dialect: job.dialect.as_deref().map(|(name, spoken)| {
@@ -110,6 +113,7 @@ impl TryFrom<Wire> for PendingJob {
                 .due_ms
                 .and_then(|due| UNIX_EPOCH.checked_add(millis(due))),
             state: wire.state,
+            has_status: wire.job_status,
             is_cancellable: !wire.not_cancellable,
             crossed: wire.credentials_dropped,
             dialect: wire.dialect.map(spoken).transpose()?.map(Box::new),
@@ -188,6 +192,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(2)),
             due: UNIX_EPOCH.checked_add(Duration::from_secs(1_800_000_000)),
             state: Some(JobState::Running),
+            has_status: true,
             is_cancellable: false,
             crossed: true,
             dialect: None,
@@ -202,7 +207,7 @@ mod tests {
         assert_eq!(read.url, job().url);
         assert_eq!((read.polls, read.elapsed), (3, job().elapsed));
         assert_eq!((read.due, read.state), (job().due, job().state));
-        assert!(read.crossed && !read.is_cancellable);
+        assert!(read.crossed && read.has_status && !read.is_cancellable);
     }
 
     #[test]

@@ -18,6 +18,9 @@ type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 /// a different URL without a delay and without `Job-Status` is followed with
 /// no delay of its own, as a redirect would be.
 ///
+/// Polls that failed have a backoff of the same kind for themselves, which
+/// starts anew with each good poll.
+///
 /// It neither limits nor spreads what the server says, and follows anywhere:
 /// add [`clamp`](super::PollPolicyExt::clamp),
 /// [`jitter`](super::PollPolicyExt::jitter) and
@@ -36,8 +39,11 @@ pub struct RetryAfter {
     first: Duration,
     longest: Duration,
     factor: f32,
-    /// Made when it is first needed: most servers name their delays.
+    /// Of answered polls. Made when it is first needed: most servers name
+    /// their delays.
     backoff: Option<Box<Backoff>>,
+    /// Of polls that failed in a row.
+    failing: Option<Box<Backoff>>,
 }
 
 impl RetryAfter {
@@ -48,6 +54,7 @@ impl RetryAfter {
             longest: Duration::from_secs(30),
             factor: 1.5,
             backoff: None,
+            failing: None,
         }
     }
 
@@ -59,17 +66,22 @@ impl RetryAfter {
             longest,
             factor: factor.max(1.0),
             backoff: None,
+            failing: None,
         }
     }
 
-    fn back_off(&mut self) -> Duration {
+    fn back_off(&mut self, is_failing: bool) -> Duration {
         let Self {
             first,
             longest,
             factor,
             ..
         } = *self;
-        let backoff = self.backoff.get_or_insert_with(|| {
+        let backoff = match is_failing {
+            true => &mut self.failing,
+            false => &mut self.backoff,
+        };
+        let backoff = backoff.get_or_insert_with(|| {
             let builder = ExponentialBuilder::new()
                 .with_min_delay(first)
                 .with_max_delay(longest)
@@ -92,6 +104,7 @@ impl Clone for RetryAfter {
     fn clone(&self) -> Self {
         Self {
             backoff: None,
+            failing: None,
             ..*self
         }
     }
@@ -99,10 +112,15 @@ impl Clone for RetryAfter {
 
 impl PollPolicy for RetryAfter {
     fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
+        let is_failing = hop.retries() > 0;
+        if hop.retries() <= 1 {
+            // The poll before was good, or this one is.
+            self.failing = None;
+        }
         Ok(match hop.retry_after() {
             Some(delay) => delay,
             None if is_redirected_poll(hop) => Duration::ZERO,
-            None => self.back_off(),
+            None => self.back_off(is_failing),
         })
     }
 

@@ -50,6 +50,29 @@ fn clone_starts_its_backoff_anew() {
 }
 
 #[test]
+fn c32_good_poll_starts_the_backoff_of_failed_ones_anew() {
+    let mut policy = RetryAfter::new();
+    fn failed(policy: &mut RetryAfter, retries: u32) -> Duration {
+        ask(policy, "/a", "/a", |hop| {
+            hop.with_poll(2).with_retries(retries)
+        })
+        .unwrap()
+    }
+    for _ in 0..5 {
+        for is_named in [true, false] {
+            let waits = [1, 2, 3].map(|retries| failed(&mut policy, retries));
+            assert_eq!(waits, [SECOND, SECOND * 3 / 2, SECOND * 9 / 4]);
+            match is_named {
+                true => told(&mut policy, SECOND),
+                false => untold(&mut policy),
+            };
+        }
+    }
+    // That of answered polls goes on: five of them have had no delay.
+    assert!(untold(&mut policy) > 7 * SECOND);
+}
+
+#[test]
 fn backoff_can_be_set() {
     let mut policy = RetryAfter::new().backoff(2 * SECOND, 2.0, 5 * SECOND);
     let waits: Vec<_> = (0..3).map(|_| untold(&mut policy)).collect();

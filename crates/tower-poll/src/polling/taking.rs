@@ -4,14 +4,18 @@ use std::pin::Pin;
 
 use http::{HeaderMap, Request, Response, StatusCode, response::Parts};
 use http_body::Body;
-use http_polling::is_problem_json;
+use http_polling::LocationError;
 use tokio::time::Instant;
 use tower::{BoxError, Service};
 use tracing::Span;
 
-use super::{PROBLEM_LIMIT, Phase, PhaseProj, Polling};
+use super::{ERROR_TIME, Phase, PhaseProj, Polling};
 use crate::{
-    Error, PendingJob, PollPolicy, dialect::Interim, drain::is_worth_draining, session::Verdict,
+    Error, PendingJob, PollPolicy,
+    dialect::{DialectError, Interim},
+    drain::is_worth_draining,
+    error::BODY_LIMIT,
+    session::Verdict,
 };
 
 impl<S, B, R, P> Polling<S, B, R, P>
@@ -36,17 +40,21 @@ where
 
     /// Goes on with a pending answer, whose body may have been read.
     pub(crate) fn pend_parts(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         interim: Interim,
         status: StatusCode,
         headers: HeaderMap,
         body: Option<R>,
         answered: Instant,
     ) -> Result<(), Error> {
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         let entered = this.span.as_ref().map(Span::enter);
-        let delay = this.session.next(interim, status, headers, answered)?;
+        let delay = this.session.next(interim, status, headers, answered);
         drop(entered);
+        let delay = match delay {
+            Ok(delay) => delay,
+            Err(error) => return self.end(error, body),
+        };
         let limit = this.session.config().drain_limit;
         let is_watched = *this.stepwise || this.session.is_watched();
         this.phase.set(Phase::Waiting {
@@ -59,21 +67,78 @@ where
         Ok(())
     }
 
+    /// Goes on without an answer, as if it were a pending one of this status.
+    pub(super) fn pend_unanswered(
+        self: Pin<&mut Self>,
+        interim: Interim,
+        status: StatusCode,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.pend_parts(interim, status, HeaderMap::new(), None, now)
+            .map_err(Error::about_none)
+    }
+
+    /// Ends the call in an error, which is about the answer that has this
+    /// body, or about none.
+    fn end(self: Pin<&mut Self>, error: Error, body: Option<R>) -> Result<(), Error> {
+        let error = error.or_pending_job(|| self.job());
+        match body {
+            Some(body) if error.has_answer() => {
+                self.read_error(error, body);
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Ends the call in an error that is about `response`.
+    pub(crate) fn fail(self: Pin<&mut Self>, error: Error, response: Response<R>) {
+        let (parts, body) = response.into_parts();
+        self.read_error(error.about(parts.status, parts.headers), body);
+    }
+
+    /// Ends the call for an answer that names no URL to ask at.
+    pub(crate) fn fail_to_locate(
+        self: Pin<&mut Self>,
+        error: LocationError,
+        response: Response<R>,
+        now: Instant,
+    ) {
+        let error = self.session.unreadable(error, response.headers(), now);
+        self.fail(error, response);
+    }
+
+    fn read_error(self: Pin<&mut Self>, error: Error, body: R) {
+        let end = self.session.deadline().min(Instant::now() + ERROR_TIME);
+        self.project().phase.set(Phase::Failing {
+            body,
+            text: Vec::new(),
+            left: BODY_LIMIT,
+            end,
+            error: Some(error),
+        });
+    }
+
     /// Takes in a pending answer, and gives it back with the job: for a caller
-    /// who does not wait.
+    /// who does not wait. `None` if the call is to end in an error.
     pub(crate) fn hand_over(
         mut self: Pin<&mut Self>,
         interim: Interim,
         mut response: Response<R>,
         answered: Instant,
-    ) -> Result<Response<R>, Error> {
+    ) -> Result<Option<Response<R>>, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
-        self.as_mut()
-            .pend_parts(interim, status, headers, None, answered)?;
+        let pended = self
+            .as_mut()
+            .pend_parts(interim, status, headers, None, answered);
+        if let Err(error) = pended {
+            self.end(error, Some(response.into_body()))?;
+            return Ok(None);
+        }
         if let Some(job) = self.job() {
             response.extensions_mut().insert(job);
         }
-        Ok(response)
+        Ok(Some(response))
     }
 
     /// Reads the body of an answer that came at `answered`, to know what it
@@ -94,10 +159,17 @@ where
     /// Takes an answer in, whatever it means. Gives the final one back.
     pub(crate) fn take(
         mut self: Pin<&mut Self>,
-        verdict: Verdict,
+        verdict: Result<Verdict, Error>,
         mut response: Response<R>,
         now: Instant,
     ) -> Result<Option<Response<R>>, Error> {
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.fail(error, response);
+                return Ok(None);
+            }
+        };
         let mut this = self.as_mut().project();
         match verdict {
             Verdict::Pending(interim) => {
@@ -110,32 +182,26 @@ where
                     *response.status_mut() = status;
                 }
                 if (this.session.config().attach_job || !is_final)
-                    && let Some(job) = this.session.job(now)
+                    && let Some(job) = this.session.accepted(now)
                 {
                     response.extensions_mut().insert(job);
                 }
                 return Ok(Some(response));
             }
-            Verdict::Ended(state, None) if is_problem_json(response.headers()) => {
-                let (parts, body) = response.into_parts();
-                this.phase.set(Phase::Ended {
-                    body,
-                    text: Vec::new(),
-                    left: PROBLEM_LIMIT,
-                    state,
-                    headers: parts.headers,
-                });
-            }
             Verdict::Ended(state, problem) => {
-                return Err(Error::job(state, problem.map(|problem| *problem)));
+                let error = Error::job(state, problem.map(|problem| *problem));
+                self.fail(error, response);
             }
-            Verdict::Unauthorized => {
-                let Some(future) = this.session.refresh() else {
-                    return Err(Error::unauthorized().with_pending_job(this.session.job(now)));
-                };
-                let headers = std::mem::take(response.headers_mut());
-                this.phase.set(Phase::Refreshing { future, headers });
-            }
+            Verdict::Unauthorized => match this.session.refresh() {
+                None => {
+                    let error = this.session.unauthorized();
+                    self.fail(error, response);
+                }
+                Some(future) => {
+                    let headers = std::mem::take(response.headers_mut());
+                    this.phase.set(Phase::Refreshing { future, headers });
+                }
+            },
         }
         Ok(None)
     }
@@ -147,26 +213,41 @@ where
         interim: Interim,
         now: Instant,
     ) -> Result<(), Error> {
-        let (status, headers) = (StatusCode::SEE_OTHER, HeaderMap::new());
         self.as_mut()
-            .pend_parts(interim, status, headers, None, now)?;
+            .pend_unanswered(interim, StatusCode::SEE_OTHER, now)?;
         self.project().session.tell_as_stored(job);
         Ok(())
     }
 
-    /// Goes on with an answer whose body has been read as `text`.
+    /// Goes on with an answer of whose body `text` has been read, and all of
+    /// it if it `is_whole`.
     pub(super) fn take_read(
         mut self: Pin<&mut Self>,
-        verdict: Option<Verdict>,
         parts: Parts,
         text: Vec<u8>,
+        is_whole: bool,
         answered: Instant,
     ) -> Result<(), Error> {
-        match verdict {
-            Some(Verdict::Pending(interim)) => {
-                let (status, headers) = (parts.status, parts.headers);
-                self.as_mut()
-                    .pend_parts(interim, status, headers, None, answered)?;
+        let (status, headers) = (parts.status, parts.headers);
+        let this = self.as_mut().project();
+        let entered = this.span.as_ref().map(Span::enter);
+        let verdict = match is_whole {
+            true => {
+                let now = Instant::now();
+                this.session
+                    .read_in_dialect(status, &headers, Some(&text), now)
+            }
+            false => Err(Error::bad_answer(DialectError::body())),
+        };
+        drop(entered);
+        let error = match verdict {
+            Ok(Some(Verdict::Pending(interim))) => {
+                let pended = self
+                    .as_mut()
+                    .pend_parts(interim, status, headers, None, answered);
+                if let Err(error) = pended {
+                    return Err(error.with_body(text, is_whole));
+                }
                 if let PhaseProj::Waiting {
                     text: Some(told), ..
                 } = self.as_mut().project().phase.project()
@@ -175,14 +256,16 @@ where
                 }
                 // The pending answer cannot be given back without its body.
                 if self.is_not_waited_for() && !self.session.is_done() {
-                    return Err(Error::stopped().with_pending_job(self.job()));
+                    return Err(Error::stopped());
                 }
-                Ok(())
+                return Ok(());
             }
-            Some(Verdict::Ended(state, problem)) => {
-                Err(Error::job(state, problem.map(|problem| *problem)))
+            Ok(Some(Verdict::Ended(state, problem))) => {
+                Error::job(state, problem.map(|problem| *problem))
             }
-            _ => unreachable!("an answer whose body is gone is not final"),
-        }
+            Ok(_) => unreachable!("an answer whose body is gone is not final"),
+            Err(error) => error,
+        };
+        Err(error.about(status, headers).with_body(text, is_whole))
     }
 }

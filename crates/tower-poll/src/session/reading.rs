@@ -11,7 +11,7 @@ use tower::retry::budget::Budget;
 
 use super::Session;
 use crate::{
-    Error,
+    Error, Hint,
     coding::decoded,
     dialect::{Answer, Chosen, DialectError, Interim, Step},
     statuses::{announces, is_failure},
@@ -55,6 +55,8 @@ impl<P> Session<P> {
             return Ok(verdict);
         }
         self.retries = 0;
+        let is_lost = status == StatusCode::NOT_FOUND || state == Some(JobState::Unknown);
+        self.is_found |= !is_lost && !(state.is_none() && is_failure(status));
         if (state.is_none() || self.has_own_dialect())
             && let Some(verdict) = self.read_in_dialect(status, headers, None, now)?
         {
@@ -131,8 +133,8 @@ impl<P> Session<P> {
         }
         // What was sent by these is not what is at the URL.
         let is_gone = !is_poll && matches!(spoken.method, Method::POST | Method::DELETE);
-        let step =
-            step.map_err(|error| Error::bad_answer(error).with_pending_job(self.job(now)))?;
+        let step = step
+            .map_err(|error| Error::bad_answer(error).with_pending_job(self.meant(headers, now)))?;
         Ok(Some(match step {
             Step::Pending(interim) => Verdict::Pending(interim),
             Step::Failed(state, problem) => Verdict::Ended(state, problem),
@@ -159,7 +161,7 @@ impl<P> Session<P> {
 
     /// What an answer without `Job-Status` means by its head alone.
     fn read_head(
-        &self,
+        &mut self,
         status: StatusCode,
         headers: &HeaderMap,
         now: Instant,
@@ -171,8 +173,18 @@ impl<P> Session<P> {
             StatusCode::NOT_FOUND if self.is_within_grace(now) => {
                 Ok(Verdict::Pending(self.once_more(None)))
             }
-            StatusCode::NOT_FOUND => Ok(Verdict::Ended(JobState::Unknown, None)),
+            // It is gone with what was deleted.
+            StatusCode::NOT_FOUND | StatusCode::GONE if self.is_deletion() => {
+                self.final_status = Some(StatusCode::OK);
+                Ok(Verdict::Final)
+            }
+            StatusCode::NOT_FOUND => {
+                let hint = (!self.is_found && !self.crossed).then_some(Hint::PublicBase);
+                Err(Error::job(JobState::Unknown, None).with_hint(hint))
+            }
             StatusCode::GONE => Ok(Verdict::Ended(JobState::Expired, None)),
+            StatusCode::FORBIDDEN => Err(self.unauthorized()),
+            _ if self.has_status && !self.is_done => Err(Error::unrelated()),
             _ => Ok(Verdict::Final),
         }
     }
@@ -200,7 +212,7 @@ impl<P> Session<P> {
                 Ok(Verdict::Pending(interim))
             }
             Ok(_) => Ok(Verdict::Final),
-            Err(error) => Err(Error::bad_location(error).with_pending_job(self.job(now))),
+            Err(error) => Err(self.unreadable(error, headers, now)),
         }
     }
 
@@ -259,9 +271,20 @@ impl<P> Session<P> {
         }
     }
 
+    /// Whether the server may not know of the job yet: no poll has found it,
+    /// and it was accepted only now, by a server that would not say so.
     fn is_within_grace(&self, now: Instant) -> bool {
         let grace = self.shared.config.not_found_grace;
-        !grace.is_zero() && now.saturating_duration_since(self.course.sent) <= grace
+        !self.is_found
+            && !self.has_status
+            && !grace.is_zero()
+            && now.saturating_duration_since(self.clock.start()) <= grace
+    }
+
+    /// Whether the work was a DELETE at an API that a dialect knows.
+    fn is_deletion(&self) -> bool {
+        let spoken = self.spoken.as_deref();
+        spoken.is_some_and(|(_, spoken)| spoken.method == Method::DELETE)
     }
 }
 

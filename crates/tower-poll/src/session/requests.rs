@@ -55,10 +55,18 @@ impl<P> Session<P> {
         }
     }
 
+    /// Whether the job is at a URL that DELETE may be sent to, unless a dialect
+    /// says otherwise.
+    pub(crate) fn is_cancellable(&self) -> bool {
+        self.told.is_some_and(|told| told.is_cancellable)
+    }
+
     /// The request that cancels the job where it was last seen, if there is
     /// one that can be.
     pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Option<Request<B>> {
-        self.told.filter(|told| told.is_cancellable)?;
+        if !self.is_cancellable() {
+            return None;
+        }
         let url = match self.spoken.as_deref() {
             None => self.url().clone(),
             // Credentials are those for where the job was polled for.

@@ -2,20 +2,45 @@
 
 use std::sync::Arc;
 
+use http::{HeaderMap, Method, Uri};
+use http_polling::{JobState, LocationError};
 use tokio::time::Instant;
 
-use super::{Before, Session, Told};
-use crate::{PendingJob, clock::Clock, config::Shared, dialect::Chosen, submission::Sent};
+use super::{Before, Session, Told, mending::mended};
+use crate::{Error, PendingJob, clock::Clock, config::Shared, dialect::Chosen, submission::Sent};
 
 impl<P> Session<P> {
-    /// Where the job can be asked for, if it was accepted.
-    pub(crate) fn job(&self, now: Instant) -> Option<PendingJob> {
-        let told = self.told?;
+    /// Whether a pending answer has been taken in.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// The job, if one was accepted.
+    pub(crate) fn accepted(&self, now: Instant) -> Option<PendingJob> {
+        self.job(now)
+            .or_else(|| Some(self.job_at(self.supposed_url()?.clone(), Told::default(), now)))
+    }
+
+    /// The job as the last pending answer told of it.
+    fn job(&self, now: Instant) -> Option<PendingJob> {
+        Some(self.job_at(self.url().clone(), self.told?, now))
+    }
+
+    /// The job where it was, or of an answer to the submission that leads to
+    /// `url`, where no poll may go.
+    pub(super) fn job_or_at(&self, url: Uri, told: Told, now: Instant) -> PendingJob {
+        self.job(now).unwrap_or_else(|| self.job_at(url, told, now))
+    }
+
+    fn job_at(&self, url: Uri, told: Told, now: Instant) -> PendingJob {
         let Before { polls, elapsed } = self.before();
-        Some(PendingJob {
-            url: self.url().clone(),
+        PendingJob {
+            url,
             origin: self.course.origin.clone(),
-            method: self.method.clone(),
+            method: match self.method {
+                Method::HEAD => Method::HEAD,
+                _ => Method::GET,
+            },
             polls: polls.saturating_add(self.course.polls),
             elapsed: elapsed.saturating_add(now.saturating_duration_since(self.course.sent)),
             retry_after: told.retry_after,
@@ -24,13 +49,54 @@ impl<P> Session<P> {
                 .as_ref()
                 .map(|answer| self.clock.wall(answer.due)),
             state: told.state,
+            has_status: self.has_status,
             is_cancellable: told.is_cancellable,
             crossed: self.crossed,
             dialect: self.spoken.as_deref().map(|(dialect, spoken)| {
                 let name = dialect.name().to_owned();
                 Box::new((name, spoken.clone()))
             }),
-        })
+        }
+    }
+
+    /// Where a dialect would ask for a job that was announced by an answer
+    /// which could not be read.
+    fn supposed_url(&self) -> Option<&Uri> {
+        let (_, spoken) = self.spoken.as_deref()?;
+        let announced = &spoken.announced;
+        let is_kept = !matches!(spoken.method, Method::POST | Method::DELETE);
+        [
+            &announced.azure_async_operation,
+            &announced.operation_location,
+            &announced.location,
+            &announced.content_location,
+        ]
+        .into_iter()
+        .find_map(Option::as_ref)
+        .or(is_kept.then_some(&self.course.asked))
+    }
+
+    /// The error of an answer that names no URL to ask at.
+    pub(crate) fn unreadable(
+        &self,
+        error: LocationError,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Error {
+        Error::bad_location(error).with_pending_job(self.meant(headers, now))
+    }
+
+    /// The job of an answer that cannot be read: where it was, or where these
+    /// headers may mean it to be.
+    pub(super) fn meant(&self, headers: &HeaderMap, now: Instant) -> Option<PendingJob> {
+        let meant = || {
+            let told = Told {
+                state: JobState::from_headers(headers),
+                ..Told::default()
+            };
+            Some(self.job_at(mended(&self.course.asked, headers)?, told, now))
+        };
+        self.job(now).or_else(meant).or_else(|| self.accepted(now))
     }
 
     /// Has the last pending answer be what it was before the job was resumed.
@@ -67,8 +133,9 @@ impl<P> Session<P> {
             polls: job.polls,
             elapsed: job.elapsed,
         }));
-        session.course.asked = job.url.clone();
         session.spoken = spoken;
+        session.has_status = job.has_status;
+        session.is_found = job.polls > 0;
         session.tell_as_stored(job);
         if job.crossed {
             session.drop_credentials();

@@ -344,11 +344,11 @@ async fn response_that_cannot_be_fetched_again_keeps_its_own_status() {
     let script = Script::new(|number, _| match number {
         0 => answer_with(200, &[], "running"),
         1 => answer_with(200, &[], "done"),
-        _ => answer(403, &[]),
+        _ => answer(409, &[]),
     });
     let layer = exact_layer().dialect(Documents);
     let response = send(layer, &script, post(URL)).await.unwrap();
-    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert_eq!(response.status(), StatusCode::CONFLICT);
 }
 
 #[tokio::test(start_paused = true)]

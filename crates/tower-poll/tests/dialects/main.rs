@@ -4,6 +4,7 @@
 mod common;
 
 mod azure;
+mod deletions;
 mod documents;
 mod others;
 mod unreadable;

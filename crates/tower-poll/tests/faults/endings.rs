@@ -40,7 +40,8 @@ async fn c15_404_of_a_server_without_job_status_is_a_typed_error() {
     let script = ending(|| answer(404, &[]));
     let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
     assert_eq!(error.job_state(), Some(JobState::Unknown));
-    assert!(error.problem().is_none() && error.pending_job().is_none());
+    assert!(error.problem().is_none());
+    assert_eq!(error.pending_job().unwrap().url().path(), "/work/1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,10 +85,8 @@ async fn c16_every_bad_end_is_a_typed_error_with_its_problem() {
                 .to_string()
                 .ends_with(": for a reason")
         );
-        assert!(
-            !error.is_inner() && error.pending_job().is_none(),
-            "{state}"
-        );
+        assert!(!error.is_inner(), "{state}");
+        assert_eq!(error.pending_job().unwrap().url().path(), "/work/1");
     }
 }
 

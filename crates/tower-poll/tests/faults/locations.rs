@@ -55,7 +55,7 @@ async fn c06_line_breaks_cannot_be_in_a_header_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c07_doubled_location_is_an_error() {
+async fn c37_two_locations_that_differ_are_an_error_with_the_job() {
     let script = Script::new(|_, _| {
         answer(
             303,
@@ -66,7 +66,20 @@ async fn c07_doubled_location_is_an_error() {
     assert!(error.is_bad_location());
     let source = std::error::Error::source(&error).unwrap();
     assert_eq!(source.downcast_ref(), Some(&LocationError::Duplicate));
-    assert!(error.pending_job().is_none());
+    assert_eq!(error.pending_job().unwrap().url().path(), "/a");
+    assert_eq!(script.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c37_the_same_location_twice_is_followed() {
+    let twice = [("location", "/a"), ("location", "/a"), ("retry-after", "1")];
+    let script = Script::new(move |number, _| match number {
+        0 => answer(303, &twice),
+        1 => answer(202, &twice),
+        _ => answer(200, &[]),
+    });
+    send(exact_layer(), &script, post(URL)).await.unwrap();
+    assert_eq!(script.uris()[1..], ["https://example.com/a"; 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,10 +4,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accepted;
 mod bodies;
 mod endings;
 mod locations;
 mod origins;
 mod pacing;
+mod panics;
 mod resubmission;
 mod retries;

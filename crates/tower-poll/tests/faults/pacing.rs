@@ -20,7 +20,7 @@ fn once(headers: &'static [(&'static str, &'static str)]) -> Script {
             all.extend(headers);
             answer(202, &all)
         }
-        _ => answer(200, &[]),
+        _ => answer(200, &[("job-status", "done")]),
     })
 }
 

@@ -185,6 +185,42 @@ async fn c14_wait_is_what_the_server_asks_for_within_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c14_wait_is_the_least_one_with_jitter_whatever_the_server_asks_for() {
+    let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+    for (header, value) in [
+        ("retry-after", "0"),
+        ("retry-after-ms", "0"),
+        ("retry-after-ms", "1"),
+        ("retry-after", past),
+    ] {
+        for (policy, least) in [
+            (Resubmit::new as fn() -> _, SECOND / 10),
+            (|| Resubmit::new().min_delay(2 * SECOND), 2 * SECOND),
+        ] {
+            let mut waits = Vec::new();
+            for _ in 0..20 {
+                let script = once(move || answer(503, &[(header, value)]));
+                send(policy(), &script, post_with_key()).await.unwrap();
+                waits.push(script.delay());
+            }
+            let range = least..=least.mul_f64(1.2) + Duration::from_millis(1);
+            assert!(waits.iter().all(|wait| range.contains(wait)), "{waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        }
+    }
+    // Where the server names none, the first wait is no shorter either.
+    let script = once(reset);
+    send(
+        Resubmit::new().min_delay(5 * SECOND),
+        &script,
+        post_with_key(),
+    )
+    .await
+    .unwrap();
+    assert!(script.delay() >= 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn c14_budget_is_shared_by_clones_and_may_be_used_up() {
     // Each call that comes through pays for one that is sent again.
     let budget = Arc::new(TpsBudget::new(10 * SECOND, 0, 1.0));

@@ -117,6 +117,21 @@ async fn c13_an_answer_between_failures_begins_the_count_anew() {
     assert_eq!(response.status(), 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn c32_each_first_failure_waits_as_the_first_one_did() {
+    let script = Script::new(|number, _| match number {
+        20 => answer(200, &[]),
+        number if number % 3 == 2 => answer(503, &[]),
+        _ => see_other("/work/1"),
+    });
+    send(exact_layer(), &script, post(URL)).await.unwrap();
+    let seen = script.seen();
+    for failed in (2..20).step_by(3) {
+        let wait = seen[failed + 1].at - seen[failed].at;
+        assert_eq!(wait, Duration::from_secs(1), "after {failed}");
+    }
+}
+
 /// Ten a second are in the budget, whatever else goes on; it is kept over
 /// ten seconds.
 #[tokio::test(start_paused = true)]
@@ -163,20 +178,89 @@ async fn c15_404_within_the_grace_is_asked_again() {
     let response = send(layer, &script, post(URL)).await.unwrap();
     assert_eq!(response.status(), 200);
 
-    let error = send(exact_layer(), &Script::new(play), post(URL)).await;
+    let layer = exact_layer().not_found_grace(Duration::ZERO);
+    let error = send(layer, &Script::new(play), post(URL)).await;
     assert_eq!(error.unwrap_err().job_state(), Some(JobState::Unknown));
 }
 
 #[tokio::test(start_paused = true)]
 async fn c15_404_after_the_grace_is_final() {
+    for (grace, layer) in [
+        (3, exact_layer()),
+        (5, exact_layer().not_found_grace(Duration::from_secs(5))),
+    ] {
+        let script = Script::new(|number, _| match number {
+            0 => see_other("/work/1"),
+            _ => answer_with(404, &[], "no such job"),
+        });
+        let error = send(layer, &script, post(URL)).await.unwrap_err();
+        assert_eq!(error.job_state(), Some(JobState::Unknown));
+        assert_eq!(error.text(), Some("no such job"));
+        let last = script.seen().last().unwrap().at;
+        let grace = Duration::from_secs(grace);
+        assert!(last > grace && last < 2 * grace, "{last:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c15_404_right_after_the_acceptance_is_asked_again_by_default() {
+    let script = Script::new(|number, _| match number {
+        0 => answer(202, &[("location", "/work/1"), ("retry-after", "1")]),
+        1 | 2 => answer(404, &[]),
+        _ => answer(200, &[]),
+    });
+    let response = send(exact_layer(), &script, post(URL)).await.unwrap();
+    assert_eq!((response.status().as_u16(), script.count()), (200, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn c15_grace_counts_from_the_acceptance_and_not_from_the_submission() {
     let script = Script::new(|number, _| match number {
         0 => see_other("/work/1"),
-        _ => answer(404, &[]),
+        1 => answer(404, &[]),
+        _ => answer(200, &[]),
     });
-    let layer = exact_layer().not_found_grace(Duration::from_secs(5));
-    let error = send(layer, &script, post(URL)).await.unwrap_err();
+    let slow = tower::service_fn(move |request: http::Request<_>| {
+        let script = script.clone();
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if request.method() == Method::POST {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+            script.oneshot(request).await
+        }
+    });
+    let response = exact_layer().layer(slow).oneshot(post(URL)).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c15_404_once_a_poll_has_found_the_job_is_final() {
+    let script = Script::new(|number, _| match number {
+        0 | 1 => see_other("/work/1"),
+        2 => answer(404, &[]),
+        _ => answer(200, &[]),
+    });
+    let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
     assert_eq!(error.job_state(), Some(JobState::Unknown));
-    assert!(script.seen().last().unwrap().at > Duration::from_secs(5));
+    assert_eq!((error.hint(), script.count()), (None, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn c15_404_of_a_server_that_announced_by_job_status_is_final() {
+    for headers in [&[][..], &[("job-status", "unknown")]] {
+        let script = Script::new(move |number, _| match number {
+            0 => {
+                let running = [("job-status", "running"), ("location", "/work/1")];
+                answer(303, &running)
+            }
+            1 => answer(404, headers),
+            _ => answer(200, &[("job-status", "done")]),
+        });
+        let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
+        assert_eq!(error.job_state(), Some(JobState::Unknown));
+        assert_eq!(script.count(), 2);
+    }
 }
 
 fn authorized() -> http::Request<crate::common::TestBody> {

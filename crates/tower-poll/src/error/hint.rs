@@ -1,0 +1,90 @@
+//! Advice on what may help.
+
+use std::fmt;
+
+use http::Uri;
+
+/// Advice that an [`Error`](crate::Error) gives beside its reason, where its
+/// cause is often the same. [`Display`](fmt::Display) says it in words that
+/// name no function, for users of programs too.
+///
+/// ```
+/// use tower_poll::Hint;
+///
+/// fn advice(error: &tower_poll::Error) -> Option<String> {
+///     match error.hint()? {
+///         Hint::AllowOrigin(origin) => Some(format!("set `allowed = \"{origin}\"`")),
+///         hint => Some(hint.to_string()),
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hint {
+    /// The job is on this origin, on which polls are not allowed: see
+    /// [`StandardPolicy::cross_origin`](crate::StandardPolicy::cross_origin).
+    AllowOrigin(Uri),
+    /// The server announced an http URL to a client that came by https. It
+    /// may stand behind a proxy that ends TLS, and need a public base.
+    HttpsProxy,
+    /// The submission's URI was path-only, and the job is on this origin: see
+    /// [`PollLayer::base_origin`](crate::PollLayer::base_origin).
+    BaseOrigin(Uri),
+    /// Polls carry few headers of the submission. If one of the others is the
+    /// credential, it has to be kept: see
+    /// [`PollLayer::keep_header`](crate::PollLayer::keep_header).
+    KeepHeader,
+    /// Credentials were dropped, since a poll went to another origin than the
+    /// submission.
+    CredentialsDropped,
+    /// The job was never found. A proxy may have stripped a prefix from the
+    /// path, so that the server needs a public base.
+    PublicBase,
+    /// Another route of the server has answered, or a page of a proxy.
+    OtherRoute,
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllowOrigin(origin) => {
+                write!(f, "polls on {} have to be allowed", Origin(origin))
+            }
+            Self::HttpsProxy => f.write_str(
+                "behind a proxy that ends TLS, the server has to be told its public base",
+            ),
+            Self::BaseOrigin(origin) => write!(
+                f,
+                "if requests go to {}, that has to be set as the base origin",
+                Origin(origin)
+            ),
+            Self::KeepHeader => f.write_str(
+                "a header of the submission that is a credential may have to be kept for polls",
+            ),
+            Self::CredentialsDropped => {
+                f.write_str("credentials go to the origin of the submission only")
+            }
+            Self::PublicBase => f.write_str(
+                "behind a proxy that strips a prefix from paths, \
+                 the server has to be told its public base",
+            ),
+            Self::OtherRoute => {
+                f.write_str("another route of the server, or a proxy, may have answered")
+            }
+        }
+    }
+}
+
+/// An origin as people write it, without a path.
+struct Origin<'a>(&'a Uri);
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(scheme) = self.0.scheme_str() {
+            write!(f, "{scheme}://")?;
+        }
+        self.0
+            .authority()
+            .map_or(Ok(()), |authority| f.write_str(authority.as_str()))
+    }
+}
