@@ -159,7 +159,8 @@ impl Error {
     }
 
     /// Whether the [`PollPolicy`](crate::PollPolicy) refused to poll, for
-    /// whatever reason. The source is the [`Refusal`].
+    /// whatever reason. The source is the
+    /// [`Refusal`](crate::Refusal).
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self.0.kind, Kind::Refused { .. })

@@ -1,7 +1,9 @@
 //! The futures of polling: waiting, asking, and reading why there is no
 //! answer. All of it lives in one box, made at the first pending answer.
 
+mod cancelling;
 mod taking;
+mod timer;
 
 use std::{
     error,
@@ -16,13 +18,14 @@ use http::{HeaderMap, Request, Response, StatusCode, response::Parts};
 use http_body::Body;
 use http_polling::JobState;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 use tower::{BoxError, Service, util::Oneshot};
 use tracing::{Span, field::Empty};
 
+pub(crate) use self::cancelling::PATIENCE;
+use self::timer::{poll_deadline, poll_timer};
 use crate::{
     Error, PendingJob, PollPolicy, Update,
-    caller::Stop,
     config::Refreshing,
     drain::{poll_collect, poll_drain},
     redact::Redacted,
@@ -35,9 +38,6 @@ const ERROR_TIME: Duration = Duration::from_secs(10);
 /// How long the body of a pending answer may take, even if the next poll is
 /// due before. Without it, every short delay would cost a connection.
 const DRAIN_TIME: Duration = Duration::from_millis(100);
-
-/// How long the answer to a DELETE may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pin_project! {
     pub(crate) struct Polling<S, B, R, P>
@@ -206,19 +206,6 @@ where
     pub(crate) fn is_not_waited_for(&self) -> bool {
         let caller = self.session.caller.as_ref();
         caller.is_some_and(|caller| caller.does_not_wait)
-    }
-
-    /// Whether there may be a job to cancel, and the call has not ended. Calls
-    /// no function of the user's.
-    pub(crate) fn may_be_cancelled(&self) -> bool {
-        !self.is_failing() && self.session.is_cancellable()
-    }
-
-    /// The request that cancels the job, and the service to send it through;
-    /// `None` if there is none that can be.
-    pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
-        let request = self.session.cancel(Instant::now())?;
-        Some((self.service.clone(), request))
     }
 
     /// Gives the final response. Must not be called again after that.
@@ -409,20 +396,6 @@ where
         }
     }
 
-    /// Does what a cancelled token asks for.
-    fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
-        if stop == Stop::Waiting || !self.session.is_told() {
-            return Err(Error::stopped());
-        }
-        let Some((service, request)) = self.cancellation() else {
-            return Err(Error::not_cancellable());
-        };
-        let future = Oneshot::new(service, request);
-        let end = self.session.deadline().min(Instant::now() + PATIENCE);
-        self.project().phase.set(Phase::Cancelling { future, end });
-        Ok(())
-    }
-
     /// The job as it is now, if one was accepted.
     pub(crate) fn job(&self) -> Option<PendingJob> {
         self.session.accepted(Instant::now())
@@ -435,27 +408,4 @@ fn root_cause<'a>(error: &'a (dyn error::Error + 'static)) -> &'a (dyn error::Er
     iter::successors(Some(error), |error| error.source())
         .last()
         .unwrap_or(error)
-}
-
-/// The error of a call that takes too long, once it does.
-fn poll_deadline<T, P>(
-    timer: Pin<&mut Option<Sleep>>,
-    session: &Session<P>,
-    cx: &mut Context<'_>,
-) -> Output<T> {
-    ready!(poll_timer(timer, session.deadline(), cx));
-    Poll::Ready(Err(Error::deadline()))
-}
-
-/// Waits until `end`, by the timer that is there or a new one.
-fn poll_timer(mut timer: Pin<&mut Option<Sleep>>, end: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    match timer.as_mut().as_pin_mut() {
-        None => timer.set(Some(sleep_until(end))),
-        Some(sleep) if sleep.deadline() != end => sleep.reset(end),
-        Some(_) => {}
-    }
-    match timer.as_pin_mut() {
-        Some(sleep) => sleep.poll(cx),
-        None => Poll::Ready(()),
-    }
 }

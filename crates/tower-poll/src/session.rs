@@ -1,5 +1,6 @@
 //! The state of polling that is not a future: where, when, with what.
 
+mod advice;
 mod mending;
 mod reading;
 mod releasing;
@@ -14,7 +15,7 @@ use http::{
     header::SET_COOKIE,
     uri::{Parts, PathAndQuery},
 };
-use http_polling::{JobState, Progress, is_downgrade, same_origin};
+use http_polling::{JobState, Progress, same_origin};
 use tokio::time::Instant;
 
 use crate::{
@@ -318,23 +319,6 @@ impl<P> Session<P> {
             let mut parts = Parts::default();
             parts.path_and_query = to.path_and_query().cloned();
             Uri::from_parts(parts).unwrap_or_default()
-        })
-    }
-
-    /// Advice for a poll of `to` that would leave the origin.
-    fn origin_hint(&self, to: &Uri) -> Hint {
-        if is_downgrade(&self.course.asked, to) {
-            Hint::HttpsProxy
-        } else {
-            Hint::AllowOrigin(origin_of(to))
-        }
-    }
-
-    /// The error of a poll that the server refused for want of credentials.
-    pub(crate) fn unauthorized(&self) -> Error {
-        Error::unauthorized().with_hint(match self.crossed {
-            true => Hint::CredentialsDropped,
-            false => Hint::KeepHeader,
         })
     }
 

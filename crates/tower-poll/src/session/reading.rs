@@ -11,7 +11,7 @@ use tower::retry::budget::Budget;
 
 use super::Session;
 use crate::{
-    Error, Hint,
+    Error,
     coding::decoded,
     dialect::{Answer, Chosen, DialectError, Interim, Step},
     statuses::{announces, is_failure},
@@ -56,7 +56,7 @@ impl<P> Session<P> {
         }
         self.retries = 0;
         let is_lost = status == StatusCode::NOT_FOUND || state == Some(JobState::Unknown);
-        self.is_found |= !is_lost && !(state.is_none() && is_failure(status));
+        self.is_found |= !(is_lost || state.is_none() && is_failure(status));
         if (state.is_none() || self.has_own_dialect())
             && let Some(verdict) = self.read_in_dialect(status, headers, None, now)?
         {
@@ -178,10 +178,7 @@ impl<P> Session<P> {
                 self.final_status = Some(StatusCode::OK);
                 Ok(Verdict::Final)
             }
-            StatusCode::NOT_FOUND => {
-                let hint = (!self.is_found && !self.crossed).then_some(Hint::PublicBase);
-                Err(Error::job(JobState::Unknown, None).with_hint(hint))
-            }
+            StatusCode::NOT_FOUND => Err(self.lost()),
             StatusCode::GONE => Ok(Verdict::Ended(JobState::Expired, None)),
             StatusCode::FORBIDDEN => Err(self.unauthorized()),
             _ if self.has_status && !self.is_done => Err(Error::unrelated()),

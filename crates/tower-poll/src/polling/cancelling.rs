@@ -1,0 +1,50 @@
+//! What becomes of a job that its caller does not want any more.
+
+use std::{pin::Pin, time::Duration};
+
+use http::{Request, Response};
+use http_body::Body;
+use tokio::time::Instant;
+use tower::{BoxError, Service, util::Oneshot};
+
+use super::{Phase, Polling};
+use crate::{Error, PollPolicy, caller::Stop};
+
+/// How long the answer to a DELETE may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+impl<S, B, R, P> Polling<S, B, R, P>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    B: Default,
+    R: Body,
+    P: PollPolicy,
+{
+    /// Whether there may be a job to cancel, and the call has not ended. Calls
+    /// no function of the user's.
+    pub(crate) fn may_be_cancelled(&self) -> bool {
+        !self.is_failing() && self.session.is_cancellable()
+    }
+
+    /// The request that cancels the job, and the service to send it through;
+    /// `None` if there is none that can be.
+    pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
+        let request = self.session.cancel(Instant::now())?;
+        Some((self.service.clone(), request))
+    }
+
+    /// Does what a cancelled token asks for.
+    pub(super) fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
+        if stop == Stop::Waiting || !self.session.is_told() {
+            return Err(Error::stopped());
+        }
+        let Some((service, request)) = self.cancellation() else {
+            return Err(Error::not_cancellable());
+        };
+        let future = Oneshot::new(service, request);
+        let end = self.session.deadline().min(Instant::now() + PATIENCE);
+        self.project().phase.set(Phase::Cancelling { future, end });
+        Ok(())
+    }
+}
