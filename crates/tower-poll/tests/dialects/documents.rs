@@ -1,7 +1,6 @@
 //! Documents that come with a byte order mark, or in a content coding.
 
 use http::{HeaderValue, header::ACCEPT_ENCODING};
-use http_polling::JobState;
 use tower_poll::dialect::named;
 
 use super::*;
@@ -86,6 +85,7 @@ mod with_decompression {
     };
 
     use flate2::{Compression, write::GzEncoder};
+    use http_polling::JobState;
 
     use super::*;
 

@@ -16,7 +16,7 @@ use proptest::{
 use tokio::time::sleep;
 use tower_poll::{
     PollLayer, StandardPolicy,
-    dialect::{AzureResourceManager, StatusResource},
+    dialect::{AzureResourceManager, StatusField, StatusResource},
     policy::Jitter,
 };
 
@@ -28,6 +28,9 @@ use crate::{
 
 pub(crate) const BODY: &str = "the work";
 pub(crate) const SECRET: HeaderName = HeaderName::from_static("x-secret");
+/// Sensitive too, and not asked for.
+pub(crate) const MARKED: HeaderName = HeaderName::from_static("x-marked");
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const KEPT: HeaderName = HeaderName::from_static("x-kept");
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -82,6 +85,7 @@ pub(crate) enum OwnDialect {
     Documents,
     Resources,
     Status,
+    Field,
 }
 
 pub(crate) fn case() -> impl Strategy<Value = Case> {
@@ -216,6 +220,7 @@ fn extras() -> impl Strategy<Value = Extras> {
             OwnDialect::Documents,
             OwnDialect::Resources,
             OwnDialect::Status,
+            OwnDialect::Field,
         ])),
         option::of(0..5_u32),
     )
@@ -262,6 +267,7 @@ impl Settings {
             Some(OwnDialect::Documents) => layer.dialect(Documents),
             Some(OwnDialect::Resources) => layer.dialect(AzureResourceManager::for_resources()),
             Some(OwnDialect::Status) => layer.dialect(StatusResource::new()),
+            Some(OwnDialect::Field) => layer.dialect(StatusField::new("status")),
         };
         if self.is_observed {
             layer = layer.observe(|update| drop(format!("{update:?}")));
@@ -279,7 +285,9 @@ impl Case {
             .uri(self.uri.clone())
             .header(AUTHORIZATION, "Bearer secret")
             .header(COOKIE, "own=secret; other=secret")
-            .header(SECRET, secret)
+            .header(SECRET, secret.clone())
+            .header(MARKED, secret)
+            .header(API_KEY, "secret")
             .header(KEPT, "kept")
             .header(CONTENT_TYPE, "text/plain");
         if let Some(millis) = self.grpc_timeout {

@@ -18,7 +18,7 @@ use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::Te
 
 use crate::{
     answers::{ASYNC_RESULT, Answer, accepted, answer, done, pending, told},
-    case::{Case, IDEMPOTENCY_KEY, SECRET, case, case_of},
+    case::{API_KEY, Case, IDEMPOTENCY_KEY, MARKED, SECRET, case, case_of},
     server::{Run, Seen, cookie_value, origin, polls, respond, run},
 };
 
@@ -168,7 +168,7 @@ pub(crate) fn check_credentials(seen: &[Seen], case: &Case) -> Result<(), TestCa
     for poll in polls(seen) {
         has_left |= origin(&poll.uri) != origin(&case.uri);
         if has_left {
-            for name in [AUTHORIZATION, HOST, SECRET] {
+            for name in [AUTHORIZATION, HOST, SECRET, MARKED, API_KEY] {
                 prop_assert!(!poll.headers.contains_key(name), "{:#?}", seen);
             }
             prop_assert!(!poll.cookies().contains("secret"), "{:#?}", seen);
