@@ -42,8 +42,8 @@ pub fn same_origin(a: &Uri, b: &Uri) -> bool {
     }
 }
 
-/// Whether two hosts, as they stand in URLs, are the same: without regard to
-/// case, and IPv6 addresses in any spelling. A name with a dot at its end is
+/// Returns whether two hosts, as they stand in URLs, are the same: without
+/// regard to case, and IPv6 addresses in any spelling. A name with a dot at its end is
 /// another than the one without (RFC 6454 compares hosts as they are), and
 /// an IPv4 address is read in its usual form only.
 ///

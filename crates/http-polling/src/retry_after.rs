@@ -89,8 +89,8 @@ impl RetryAfter {
         date.or_else(|| lenient::delay(text).map(Self::Delay))
     }
 
-    /// Of two values in one response, the larger delay; a date gives way to
-    /// what was there before it.
+    /// The larger of two delays in one response. A date and a delay are not
+    /// compared: the first of them counts.
     fn or_larger(self, other: Self) -> Self {
         match (self, other) {
             (Self::Delay(first), Self::Delay(second)) => Self::Delay(first.max(second)),
@@ -171,9 +171,8 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     asked.delay(headers, now)
 }
 
-/// Whether the response with these `headers` asks to wait at all, be it for a
-/// time that cannot be read: the client is to come back, and to choose the
-/// delay by itself.
+/// Returns whether the response with these `headers` asks to wait at all. If the
+/// delay cannot be read, the client comes back after one of its own.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header};
@@ -193,13 +192,13 @@ pub fn has_retry_after(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(name))
 }
 
-/// What the fields of one response ask for, noted one by one as they come.
+/// The delays of the fields of one response, noted one by one as they come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
     millis: Option<Duration>,
     x_ms_millis: Option<Duration>,
     retry_after: Option<RetryAfter>,
-    /// One of the fields is there, be it one that cannot be read.
+    /// One of the fields is there, readable or not.
     pub(crate) is_there: bool,
 }
 

@@ -23,8 +23,11 @@ pub(crate) fn decoded<'a>(
         .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
         .collect::<Vec<_>>();
     // A coding of nothing at all is that of a server that sets the field always.
-    if codings.len() > MOST || text.is_empty() {
-        return text.is_empty().then_some(text);
+    if text.is_empty() {
+        return Some(text);
+    }
+    if codings.len() > MOST {
+        return None;
     }
     // They are listed in the order in which they were applied.
     while let Some(coding) = codings.pop() {

@@ -156,8 +156,8 @@ impl Stored {
     }
 }
 
-/// Whether `domain` is the host of `uri`, or a name above it and that host no
-/// address (RFC 6265, section 5.1.3). An empty one says nothing (section
+/// Returns whether `domain` is the host of `uri`, or a name above a host that is
+/// no address (RFC 6265, section 5.1.3). An empty one says nothing (section
 /// 5.2.3). The cookie goes back to this very origin only, all the same.
 fn is_domain_of(domain: &str, uri: &Uri) -> bool {
     let Some(host) = uri.host() else {

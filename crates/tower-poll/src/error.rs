@@ -112,7 +112,7 @@ enum Kind {
 }
 
 impl Error {
-    /// With a status as its source, if the caller speaks gRPC and tonic's
+    /// Adds a status as the source, if the call is one of gRPC and tonic's
     /// statuses are built in.
     pub(crate) fn for_caller(self, is_grpc: bool) -> Self {
         #[cfg(feature = "tonic")]

@@ -139,9 +139,9 @@ impl<S, P> PollService<S, P> {
     /// to the origin of the submission. The deadline and the limit of polls
     /// begin anew.
     ///
-    /// What that origin is, the job itself says. Unless nobody else can write
-    /// to where it was stored, [name](PendingJob::with_origin) the origin before
-    /// giving it credentials.
+    /// The job itself says which origin that is. If others can write to where it
+    /// was stored, [name](PendingJob::with_origin) the origin before giving it
+    /// credentials.
     ///
     /// # Errors
     ///

@@ -167,7 +167,7 @@ impl<P> Session<P> {
         self.course.sent + self.course.limit
     }
 
-    /// Whether the caller speaks gRPC.
+    /// Returns whether the call is one of gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
         self.headers.is_grpc()
     }

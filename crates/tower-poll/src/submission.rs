@@ -69,7 +69,7 @@ impl Submission {
         kept
     }
 
-    /// Whether the caller speaks gRPC.
+    /// Returns whether the call is one of gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
         self.text.is_grpc()
     }

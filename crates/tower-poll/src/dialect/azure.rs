@@ -1,6 +1,9 @@
 //! Azure's resource manager and data planes.
 
-use http::{Method, StatusCode, Uri, header::LOCATION};
+use http::{
+    Method, StatusCode, Uri,
+    header::{CONTENT_LOCATION, LOCATION},
+};
 use http_polling::{JobState, same_origin};
 use serde_json::Value;
 
@@ -302,7 +305,10 @@ fn read_resource(answer: &Answer<'_>) -> Result<Step, DialectError> {
 fn read_accepted(answer: &Answer<'_>) -> Result<Step, DialectError> {
     let next = match answer.url_in(&LOCATION)? {
         Some(location) => versioned(answer, &location),
-        None => answer.is_to_submission().then(|| answer.asked().clone()),
+        None => {
+            let is_bare = !answer.headers().contains_key(CONTENT_LOCATION);
+            (is_bare && answer.is_to_submission()).then(|| answer.asked().clone())
+        }
     };
     Ok(next.map_or(Step::AsHead, |url| Step::Pending(answer.pending(url))))
 }

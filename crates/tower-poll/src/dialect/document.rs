@@ -41,7 +41,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     is_json_type(value.split(';').next().unwrap_or_default().trim())
 }
 
-/// Whether it is `application/json` or the like, with or without a suffix.
+/// Returns whether `media_type` is `application/json`, or ends in `+json`.
 pub(super) fn is_json_type(media_type: &str) -> bool {
     let (_, subtype) = media_type.split_once('/').unwrap_or_default();
     let suffix = subtype.rsplit('+').next().unwrap_or_default();

@@ -104,10 +104,10 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// [`Error`](crate::Error) that has the pending job.
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError>;
 
-    /// Whether what is polled tells of the work by documents that the layer
-    /// alone reads, and never carries the response itself. Polls then ask for
-    /// no content coding, which the caller may know and the layer not. Not so
-    /// by default.
+    /// Returns whether the answers to polls are documents that the layer alone
+    /// reads, and never the response itself. Such polls ask for no content
+    /// coding, since the layer may not know those that the caller asks for.
+    /// False by default.
     fn polls_documents(&self) -> bool {
         false
     }

@@ -9,8 +9,8 @@ use tonic::{Code, Status};
 use super::Error;
 
 impl Error {
-    /// With a status as its source, unless it is an error of the service
-    /// beneath: tonic reads those itself.
+    /// Adds a status as the source, unless the service beneath failed: tonic
+    /// reads those errors itself.
     pub(super) fn with_status(mut self) -> Self {
         if self.is_inner() {
             return self;

@@ -145,7 +145,7 @@ impl KeptHeaders {
         }
     }
 
-    /// Whether the caller speaks gRPC, which asks for trailers.
+    /// Returns whether the call is one of gRPC, which asks for trailers.
     pub(crate) fn is_grpc(&self) -> bool {
         is_grpc(&self.records)
     }
@@ -166,7 +166,7 @@ fn records(mut rest: &[u8]) -> impl Iterator<Item = (Head, &[u8])> {
     })
 }
 
-/// As [`KeptHeaders::is_grpc`] has it, of records.
+/// Returns the same as [`KeptHeaders::is_grpc`], for records.
 pub(super) fn is_grpc(text: &[u8]) -> bool {
     records(text).any(|(head, value)| {
         head.index() == TE_AT && value.trim_ascii().eq_ignore_ascii_case(b"trailers")

@@ -100,8 +100,8 @@ pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
         )
 }
 
-/// Whether a sensitive value of this name goes along without being asked for. One
-/// that signs or qualifies a single message would be wrong on the next.
+/// Returns whether a sensitive value of this name is kept without being asked
+/// for. A value that signs or qualifies one message is wrong on the next.
 pub(super) fn goes_along(name: &HeaderName) -> bool {
     let text = name.as_str();
     may_be_kept(name)
@@ -111,8 +111,8 @@ pub(super) fn goes_along(name: &HeaderName) -> bool {
         && !matches!(text, "digest" | "range" | "x-http-method-override")
 }
 
-/// Whether a header of this index and name is for the submission's origin
-/// alone, whatever its value.
+/// Returns whether a header of this index and name is for the submission's
+/// origin alone, whatever its value.
 pub(super) fn is_credential(index: u16, name: &HeaderName) -> bool {
     (API_KEYS_AT..OWN).contains(&index)
         || [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST].contains(name)

@@ -115,7 +115,7 @@ impl KeptText {
         all.extend_from_slice(value);
     }
 
-    /// Whether the caller speaks gRPC.
+    /// Returns whether the call is one of gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
         let uri = self.uri.iter().map(|length| usize::from(*length)).sum();
         self.as_ref().get(uri..).is_some_and(is_grpc)
