@@ -38,9 +38,9 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// of the status. A client of tonic then fails with its code:
 /// `DEADLINE_EXCEEDED` at the deadline, `PERMISSION_DENIED` if the policy
 /// refused or the server did by 403, `UNAUTHENTICATED` after a 401,
-/// `RESOURCE_EXHAUSTED` after the last poll, `CANCELLED` if the caller waits no more, `INTERNAL` for an answer
-/// that cannot be read, and for a job that ended without an answer the code
-/// of its end.
+/// `RESOURCE_EXHAUSTED` after the last poll, `CANCELLED` if the caller waits no
+/// more, `INTERNAL` for an answer that cannot be read, and for a job that ended
+/// without an answer the code of its end.
 ///
 /// ```
 /// use http_polling::JobState;

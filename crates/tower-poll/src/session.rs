@@ -224,13 +224,16 @@ impl<P> Session<P> {
             None => told.state.is_some(),
             Some(_) => JobState::from_headers(&headers).is_some(),
         };
-        let Some(to) = self.reachable(&interim.url) else {
-            let hint = Hint::BaseOrigin(origin_of(&interim.url));
-            let job = self.job_or_at(interim.url, told, now);
-            return Err(Error::foreign_location()
-                .with_hint(hint)
-                .about(status, headers)
-                .with_pending_job(Some(job)));
+        let to = match self.reachable(interim.url) {
+            Ok(to) => to,
+            Err(to) => {
+                let hint = Hint::BaseOrigin(origin_of(&to));
+                let job = self.job_or_at(to, told, now);
+                return Err(Error::foreign_location()
+                    .with_hint(hint)
+                    .about(status, headers)
+                    .with_pending_job(Some(job)));
+            }
         };
         told.is_cancellable = self.leads_to_job(&to, told, status, &headers);
         let mut answer = Announcement {
@@ -307,19 +310,21 @@ impl<P> Session<P> {
         }
     }
 
-    /// `to` as the service beneath can reach it, if it can. To a client that
-    /// fills in scheme and authority itself, an absolute URI would mean its own
-    /// host.
-    fn reachable(&self, to: &Uri) -> Option<Uri> {
+    /// `to` as the service beneath can reach it; as it is, if it cannot. To a
+    /// client that fills in scheme and authority itself, an absolute URI would
+    /// mean its own host.
+    fn reachable(&self, to: Uri) -> Result<Uri, Uri> {
         if self.course.origin.authority().is_some() || to.authority().is_none() {
-            return Some(to.clone());
+            return Ok(to);
         }
-        let base = self.shared.config.base_origin.as_ref()?;
-        same_origin(base, to).then(|| {
-            let mut parts = Parts::default();
-            parts.path_and_query = to.path_and_query().cloned();
-            Uri::from_parts(parts).unwrap_or_default()
-        })
+        match &self.shared.config.base_origin {
+            Some(base) if same_origin(base, &to) => {
+                let mut parts = Parts::default();
+                parts.path_and_query = to.into_parts().path_and_query;
+                Ok(Uri::from_parts(parts).unwrap_or_default())
+            }
+            _ => Err(to),
+        }
     }
 
     /// The future of a new authorization, where it can be of use: once, and

@@ -130,7 +130,8 @@ impl<'a> Hop<'a> {
         self.submission
     }
 
-    /// The URL that gave the pending answer.
+    /// The URL that gave the pending answer. For the first poll of a job that
+    /// was resumed, the origin of the submission.
     #[must_use]
     pub fn from(&self) -> &'a Uri {
         self.from
