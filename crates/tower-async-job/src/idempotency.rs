@@ -23,10 +23,12 @@ use crate::{
     answer,
     body::{JobBody, Spool, Spooled},
     context::JobContext,
-    deferral::{discard, refusal_of},
+    deferral::refusal_of,
     glance::Glance,
     hold::{self, Place},
     job::Job,
+    panics::drop_quietly,
+    registration::discard,
     resource::{Answer, carries_trailers},
     run::Run,
     service::Submission,
@@ -207,7 +209,7 @@ where
         let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
         let created = shared.store.create(job).await;
         if !matches!(created, Ok(Created::New(_))) {
-            drop(work);
+            drop_quietly(work);
             let may_be_there = created.as_ref().is_err_and(StoreError::is_unavailable);
             let _ = sender.send(created);
             if may_be_there {
@@ -217,7 +219,7 @@ where
         }
         let context = self.context.unwrap_or_else(JobContext::new);
         let now = Instant::now();
-        let run = Run::new(shared, lease, work, context, &submission, route, now);
+        let mut run = Run::new(shared, lease, work, context, &submission, route, now);
         run.announced();
         let _ = sender.send(created);
         Some(run.inline_until(self.until))

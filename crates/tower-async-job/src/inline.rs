@@ -2,11 +2,13 @@
 //! the hand-over to a task.
 
 use std::{
+    future::poll_fn,
     mem,
     panic::resume_unwind,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    thread,
 };
 
 use bytes::Bytes;
@@ -29,6 +31,7 @@ use crate::{
     context::JobContext,
     deferral::{Deferral, Early, HandedOver},
     metrics,
+    panics::{self, Panicked, drop_quietly},
     service::{Asked, Submission},
     shared::{Shared, later},
     work::{BoxWork, Submitted},
@@ -61,10 +64,15 @@ pin_project! {
             };
             match this.shared.config.on_disconnect {
                 OnDisconnect::Detach => {
-                    let left = mem::replace(this.progress, Progress::Due { call: None, principal: None });
+                    let left = mem::replace(this.progress, Progress::OVER);
                     (this.detach)(this.shared, *this.asked, left);
                 }
-                OnDisconnect::Cancel => cancel(context),
+                OnDisconnect::Cancel => {
+                    cancel(context);
+                    if thread::panicking() {
+                        drop_quietly(mem::replace(this.progress, Progress::OVER));
+                    }
+                }
             }
         }
     }
@@ -83,6 +91,17 @@ where
         principal: Option<Principal>,
     },
     Begun(Begun<B, R, S::Error>),
+}
+
+impl<S, B, R> Progress<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    const OVER: Self = Self::Due {
+        call: None,
+        principal: None,
+    };
 }
 
 struct Begun<B: Body, R, E> {
@@ -156,7 +175,9 @@ where
             progress,
             ..
         } = self.project();
-        progress.begin(cx, shared, asked);
+        if progress.begin(cx, shared, asked).is_err() {
+            return Poll::Ready(Ok(panicked(asked)));
+        }
         let Progress::Begun(begun) = progress else {
             panic!("polled after completion");
         };
@@ -224,19 +245,25 @@ where
 {
     /// Begins the call, unless it has begun.
     #[inline]
-    fn begin(&mut self, cx: &mut Context<'_>, shared: &Shared, asked: &Asked) {
+    fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        asked: &Asked,
+    ) -> Result<(), Panicked> {
         let Self::Due {
             call: due,
             principal,
         } = self
         else {
-            return;
+            return Ok(());
         };
         let call = due.as_mut().expect("polled after completion");
         let config = &shared.config;
         let context = config.context.then(JobContext::new);
         let (request, principal) = (&mut call.request, principal.take());
         let submission = Submission::of(config, request, *asked, principal, context.as_ref());
+        let submission = submission.inspect_err(|Panicked| drop_quietly(due.take()))?;
         // Taken in place, since moving what is large costs.
         if let Some(call) = due.take() {
             let (work, spool) = call.begin(cx, &shared.spool_room);
@@ -253,6 +280,7 @@ where
                 begun.submission = Some(submission);
             }
         }
+        Ok(())
     }
 }
 
@@ -267,7 +295,7 @@ where
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
         // It is taken meanwhile, so that work that panics is not detached to be polled again.
         let mut work = self.work.take().expect("polled after completion");
-        let result = work.as_mut().poll(cx);
+        let result = work.poll(cx);
         if result.is_pending() {
             self.work = Some(work);
         }
@@ -356,13 +384,18 @@ fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> 
     answer::refusal(problem, asked.protocol).map(ResponseBody::from)
 }
 
+fn panicked<R>(asked: &Asked) -> Response<ResponseBody<R>> {
+    answer::panicked(asked.protocol).map(ResponseBody::from)
+}
+
 fn cancel(context: &Option<JobContext>) {
     if let Some(context) = context {
         context.cancel();
     }
 }
 
-/// Lets a call whose client has gone run to its end, where there is a runtime to run it.
+/// Lets a call whose client has gone run to its end, where there is a runtime to run it. Called by a
+/// destructor: what may panic is left to the task.
 fn detach<S, B, R>(shared: &Arc<Shared>, asked: Asked, left: Progress<S, B, R>)
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -376,17 +409,22 @@ where
     let work = match left {
         Progress::Due { call, .. } => call.map(|mut call| {
             let context = shared.config.context.then(JobContext::new);
-            let config = &shared.config;
-            Submission::of(config, &mut call.request, asked, None, context.as_ref());
+            Submission::prepare(&mut call.request, &asked, context.as_ref());
             call.put_off()
         }),
         Progress::Begun(begun) => begun.work,
     };
-    if let Some(work) = work
+    if let Some(mut work) = work
         && let Ok(runtime) = Handle::try_current()
     {
         let until_given_up = shared.clone();
-        let work = async move { drop(until_given_up.given_up.or(work).await) };
+        let work = async move {
+            let work = poll_fn(|cx| work.poll_catching(cx));
+            match until_given_up.given_up.or(work).await {
+                Some(Err(payload)) => panics::log("the handler of a call without client", payload),
+                answer => drop_quietly(answer),
+            }
+        };
         shared.tasks.spawn_on(work, &runtime);
     }
 }

@@ -25,6 +25,7 @@ mod metrics;
 mod openapi;
 mod operator;
 mod page;
+mod panics;
 mod readiness;
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 mod recent;

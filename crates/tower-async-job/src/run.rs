@@ -1,8 +1,6 @@
 //! A job on its way: its handler is driven to the end, and the end is stored.
 
 use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -20,10 +18,10 @@ use tower_async_job_core::{Lease, Outcome};
 
 use crate::{
     context::JobContext,
-    deferral::{discard, poll_catching},
     metrics,
+    panics::{self, Payload, drop_quietly, poll_catching},
     recording::{self, Recording, Unrecorded},
-    registration::Registration,
+    registration::{Registration, discard},
     service::Submission,
     shared::{Shared, later},
     watch::Watch,
@@ -123,7 +121,8 @@ where
     }
 
     /// Notes that the job's acceptance is on its way, so that it will be asked for.
-    pub(crate) fn announced(&self) {
+    pub(crate) fn announced(&mut self) {
+        self.registration.announced();
         metrics::accepted();
         let id = self.registration.lease().id;
         tracing::debug!(job = ?id, route = &*self.route, "job accepted");
@@ -139,7 +138,7 @@ where
             ..
         } = self;
         context.cancel();
-        drop(stage);
+        drop_quietly(stage);
         discard(registration.shared(), registration.lease()).await;
         registration.end();
     }
@@ -196,7 +195,7 @@ where
             context.cancel();
         }
         // A destructor of the handler's may panic; the job's end is stored all the same.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
+        drop_quietly(stage);
         let outcome = match end {
             End::Outcome(outcome) => outcome,
             End::DeadlinePassed => Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut)),
@@ -228,7 +227,8 @@ where
         if done && polled_for {
             // Whoever has waited for the end goes first.
             yield_now().await;
-            shared.config.estimator.completed(&route, took);
+            let estimator = &shared.config.estimator;
+            let _ = panics::catching("the estimator", || estimator.completed(&route, took));
         }
         state
     }
@@ -243,19 +243,19 @@ where
     fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, target: &str) -> Poll<Outcome> {
         loop {
             match self {
-                Self::Handling(work) => match ready!(poll_catching(work, cx)) {
+                Self::Handling(work) => match ready!(work.poll_catching(cx)) {
                     Ok(Ok(response)) => {
                         let limit = shared.config.result_limit;
                         *self = Self::Recording(recording::record(response, target, limit));
                     }
                     Ok(Err(error)) => return Poll::Ready(service_failed(error.into())),
-                    Err(payload) => return Poll::Ready(panicked(&*payload)),
+                    Err(payload) => return Poll::Ready(panicked(payload)),
                 },
                 Self::Recording(recording) => {
                     return Poll::Ready(match ready!(poll_catching(recording, cx)) {
                         Ok(Ok(response)) => Outcome::Done(response),
                         Ok(Err(unrecorded)) => not_recorded(unrecorded),
-                        Err(payload) => panicked(&*payload),
+                        Err(payload) => panicked(payload),
                     });
                 }
             }
@@ -330,13 +330,8 @@ fn service_failed(error: BoxError) -> Outcome {
     failed("the service failed")
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> Outcome {
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    tracing::error!(message, "the handler of a job panicked");
+fn panicked(payload: Payload) -> Outcome {
+    panics::log("the handler of a job", payload);
     failed("the handler panicked")
 }
 

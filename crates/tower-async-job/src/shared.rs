@@ -1,6 +1,7 @@
 //! What all services of one layer have in common.
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering, fence},
@@ -24,6 +25,7 @@ use crate::{
     job::Job,
     links::Links,
     metrics::{self, Undelivered},
+    panics::{self, drop_quietly, poll_catching},
     registry::Registry,
     route_names::RouteNames,
     signal::Signal,
@@ -110,7 +112,15 @@ impl Shared {
         E: Into<BoxError> + Send + 'static,
     {
         match &self.config.wrap {
-            Some(wrap) => self.tasks.spawn(wrap(Box::pin(Traced::new(job)))),
+            Some(wrap) => {
+                let mut wrapped = wrap(Box::pin(Traced::new(job)));
+                self.tasks.spawn(async move {
+                    if let Err(payload) = poll_fn(|cx| poll_catching(&mut wrapped, cx)).await {
+                        panics::log("the hook around a job", payload);
+                    }
+                    drop_quietly(wrapped);
+                })
+            }
             None if trace::is_wanted() => self.tasks.spawn(Traced::new(job)),
             None => self.tasks.spawn(job),
         };

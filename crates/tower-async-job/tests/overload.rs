@@ -192,5 +192,5 @@ async fn estimator_that_panics_ends_its_call_alone() {
     let layer = eager(AsyncJobLayer::builder().estimator(estimator));
     let service = wrap(&layer, slow(3600 * SECOND, "late"));
     let answer = send(&service, post("/report")).await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
 }

@@ -164,6 +164,25 @@ pub(crate) fn unavailable() -> Response<StoredBody> {
     response
 }
 
+/// The answer to a call that a panic of the application's has ended.
+pub(crate) fn panicked(protocol: Protocol) -> Response<StoredBody> {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    let mut response = match protocol {
+        Protocol::Grpc => grpc::trailers_only(grpc::Code::Internal, "Internal error"),
+        _ => problem_response(&problem_of(status)),
+    };
+    set_no_store(response.headers_mut());
+    response
+}
+
+/// A problem that is said whole by its status code (RFC 9457, section 4.2.1).
+pub(crate) fn problem_of(status: StatusCode) -> Problem {
+    let mut problem = Problem::default();
+    problem.title = status.canonical_reason().map(str::to_owned);
+    problem.status = Some(status.as_u16());
+    problem
+}
+
 /// A submission that is refused before, or instead of, becoming a job.
 pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
     metrics::refused(kind);

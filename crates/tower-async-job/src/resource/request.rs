@@ -9,6 +9,7 @@ use crate::{
     config::{Config, PendingStatus},
     glance::Glance,
     page,
+    panics::Panicked,
 };
 
 /// The part of a path below the base.
@@ -42,7 +43,11 @@ pub(super) enum Part {
 
 impl ResourceRequest {
     /// `path` is the part below the base, without a leading slash.
-    pub(crate) fn new<B>(config: &Config, request: &Request<B>, path: &str) -> Self {
+    pub(crate) fn new<B>(
+        config: &Config,
+        request: &Request<B>,
+        path: &str,
+    ) -> Result<Self, Panicked> {
         let (id, part) = path.split_at_checked(JobId::LENGTH).unwrap_or_default();
         let part = match part {
             "" => Some(Part::Job),
@@ -52,16 +57,16 @@ impl ResourceRequest {
         let headers = request.headers();
         let glance = Glance::at(headers);
         let wait = glance.prefer.then(|| Prefer::from_headers(headers).wait());
-        Self {
+        Ok(Self {
             method: request.method().clone(),
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
             page: config.page && page::is_preferred(headers),
             may_close: closing::may_close(request.version(), glance.proxied),
-            principal: config.principal_of(RequestHead::of(request)),
+            principal: config.principal_of(RequestHead::of(request))?,
             trailers: carries_trailers(request, glance),
-        }
+        })
     }
 
     /// Returns whether the client may see the job. If not, it is as if there was none.
