@@ -20,7 +20,7 @@ use crate::{
     answer,
     body::StoredBody,
     config::{OnDisconnect, OnStoreFailure},
-    context::JobContext,
+    context::HandlerContext,
     job::Job,
     panics::{self, Panicked, Payload, drop_quietly},
     registration::discard,
@@ -33,7 +33,7 @@ use crate::{
 /// What the connection hears of the work that it handed over.
 pub(crate) enum Early<R, E> {
     /// The handler ended, and no job was made.
-    Finished(Result<Response<R>, E>),
+    Finished(Result<Response<R>, E>, Option<HandlerContext>),
     /// The handler panicked, and no job was made.
     Panicked(Payload),
     /// The layer answers: accepted, or refused.
@@ -44,7 +44,7 @@ pub(crate) struct Deferral<R, E> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) work: BoxWork<R, E>,
     pub(crate) submission: Submission,
-    pub(crate) context: Option<JobContext>,
+    pub(crate) context: Option<HandlerContext>,
 }
 
 impl<R, E> Deferral<R, E>
@@ -150,14 +150,9 @@ where
     fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
         // Dropped here, which may panic.
         let unheard = match event {
-            Event::Ended(Ok(result)) => early.send(Early::Finished(result)),
+            Event::Ended(Ok(result)) => early.send(Early::Finished(result, self.context)),
             Event::Ended(Err(payload)) => early.send(Early::Panicked(payload)),
-            Event::Created(_) | Event::Gone => {
-                if let Some(context) = &self.context {
-                    context.cancel();
-                }
-                Ok(())
-            }
+            Event::Created(_) | Event::Gone => Ok(()),
         };
         drop_quietly(unheard);
     }
@@ -195,20 +190,20 @@ where
             submission,
             context,
         } = self;
-        let context = context.unwrap_or_else(JobContext::new);
+        let context = context.unwrap_or_else(HandlerContext::new);
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
         let run = Run::new(
             shared.clone(),
             lease,
             work,
-            context.clone(),
+            context,
             &submission,
             route.clone(),
             now,
         );
-        let id = &lease.id;
-        let answer = answer::accepted(&shared, id, queued, &route, &submission, &context, now);
+        let (id, context) = (&lease.id, run.context());
+        let answer = answer::accepted(&shared, id, queued, &route, &submission, context, now);
         (run, answer)
     }
 }

@@ -22,7 +22,7 @@ use tower_async_job_core::{Created, IdempotencyKey, Lease, StoreError};
 use crate::{
     answer,
     body::{JobBody, Spool, Spooled},
-    context::JobContext,
+    context::HandlerContext,
     deferral::refusal_of,
     glance::Glance,
     hold::{self, Place},
@@ -66,7 +66,7 @@ pub(crate) fn submit<S, B, R>(
     service: S,
     request: Request<B>,
     submission: Submission,
-    context: Option<JobContext>,
+    context: Option<HandlerContext>,
 ) -> Answer
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -179,7 +179,7 @@ struct Reservation<R, E> {
     work: BoxWork<R, E>,
     submission: Submission,
     key: IdempotencyKey,
-    context: Option<JobContext>,
+    context: Option<HandlerContext>,
     /// Whoever submits it has the answer inline until then.
     until: Instant,
 }
@@ -217,7 +217,7 @@ where
             }
             return None;
         }
-        let context = self.context.unwrap_or_else(JobContext::new);
+        let context = self.context.unwrap_or_else(HandlerContext::new);
         let now = Instant::now();
         let mut run = Run::new(shared, lease, work, context, &submission, route, now);
         run.announced();

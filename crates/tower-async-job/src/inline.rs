@@ -28,7 +28,7 @@ use crate::{
     answer,
     body::{JobBody, ResponseBody, Spool, Spooled},
     config::{Config, OnDisconnect},
-    context::JobContext,
+    context::HandlerContext,
     deferral::{Deferral, Early, HandedOver},
     metrics,
     panics::{self, Panicked, drop_quietly},
@@ -57,22 +57,18 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let context = match this.progress {
-                Progress::Due { call: None, .. } | Progress::Begun(Begun { work: None, .. }) => return,
-                Progress::Due { .. } => &None,
-                Progress::Begun(begun) => &begun.context,
-            };
+            if let Progress::Due { call: None, .. } | Progress::Begun(Begun { work: None, .. }) = this.progress {
+                return;
+            }
             match this.shared.config.on_disconnect {
                 OnDisconnect::Detach => {
                     let left = mem::replace(this.progress, Progress::OVER);
                     (this.detach)(this.shared, *this.asked, left);
                 }
-                OnDisconnect::Cancel => {
-                    cancel(context);
-                    if thread::panicking() {
-                        drop_quietly(mem::replace(this.progress, Progress::OVER));
-                    }
+                OnDisconnect::Cancel if thread::panicking() => {
+                    drop_quietly(mem::replace(this.progress, Progress::OVER));
                 }
+                OnDisconnect::Cancel => {}
             }
         }
     }
@@ -110,7 +106,7 @@ struct Begun<B: Body, R, E> {
     // `None` once it has moved to the job.
     submission: Option<Submission>,
     spool: Option<Spool<B>>,
-    context: Option<JobContext>,
+    context: Option<HandlerContext>,
     stage: Stage<R, E>,
     // Made when it is first needed: the end of the inline wait, or of the upload's patience.
     timer: Option<Pin<Box<Sleep>>>,
@@ -188,7 +184,7 @@ where
             }
             // The work goes before any timer: a response that is there is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
-                return Poll::Ready(answered(asked, result));
+                return Poll::Ready(answered(asked, result, begun.context.take()));
             }
             if let Stage::Waiting = begun.stage {
                 ready!(begun.poll_wait(cx, &shared.config));
@@ -217,7 +213,7 @@ where
                     }
                     Upload::StoodStill => {
                         begun.work = None;
-                        cancel(&begun.context);
+                        begun.context = None;
                         return Poll::Ready(Ok(refused(asked, ProblemType::RequestTimeout)));
                     }
                 },
@@ -260,9 +256,9 @@ where
         };
         let call = due.as_mut().expect("polled after completion");
         let config = &shared.config;
-        let context = config.context.then(JobContext::new);
+        let context = config.context.then(HandlerContext::new);
         let (request, principal) = (&mut call.request, principal.take());
-        let submission = Submission::of(config, request, *asked, principal, context.as_ref());
+        let submission = Submission::of(config, request, *asked, principal, context.as_deref());
         let submission = submission.inspect_err(|Panicked| drop_quietly(due.take()))?;
         // Taken in place, since moving what is large costs.
         if let Some(call) = due.take() {
@@ -360,7 +356,7 @@ fn heard<R, E>(
     early: Result<Early<R, E>, RecvError>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
-        Ok(Early::Finished(result)) => answered(asked, result),
+        Ok(Early::Finished(result, context)) => answered(asked, result, context),
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
@@ -373,9 +369,10 @@ fn heard<R, E>(
 fn answered<R, E>(
     asked: &Asked,
     result: Result<Response<R>, E>,
+    context: Option<HandlerContext>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     metrics::inline();
-    let mut response = result?.map(ResponseBody::inner);
+    let mut response = result?.map(|body| ResponseBody::of_handler(body, context));
     answer::apply_wait(response.headers_mut(), &asked.prefer);
     Ok(response)
 }
@@ -386,12 +383,6 @@ fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> 
 
 fn panicked<R>(asked: &Asked) -> Response<ResponseBody<R>> {
     answer::panicked(asked.protocol).map(ResponseBody::from)
-}
-
-fn cancel(context: &Option<JobContext>) {
-    if let Some(context) = context {
-        context.cancel();
-    }
 }
 
 /// Lets a call whose client has gone run to its end, where there is a runtime to run it. Called by a
@@ -406,13 +397,16 @@ where
     B::Error: Send,
     R: Send + 'static,
 {
-    let work = match left {
-        Progress::Due { call, .. } => call.map(|mut call| {
-            let context = shared.config.context.then(JobContext::new);
-            Submission::prepare(&mut call.request, &asked, context.as_ref());
-            call.put_off()
-        }),
-        Progress::Begun(begun) => begun.work,
+    let (work, context) = match left {
+        Progress::Due { call, .. } => {
+            let context = shared.config.context.then(HandlerContext::new);
+            let work = call.map(|mut call| {
+                Submission::prepare(&mut call.request, &asked, context.as_deref());
+                call.put_off()
+            });
+            (work, context)
+        }
+        Progress::Begun(begun) => (begun.work, begun.context),
     };
     if let Some(mut work) = work
         && let Ok(runtime) = Handle::try_current()
@@ -424,6 +418,7 @@ where
                 Some(Err(payload)) => panics::log("the handler of a call without client", payload),
                 answer => drop_quietly(answer),
             }
+            drop(context);
         };
         shared.tasks.spawn_on(work, &runtime);
     }

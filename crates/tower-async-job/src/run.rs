@@ -17,7 +17,7 @@ use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome};
 
 use crate::{
-    context::JobContext,
+    context::{HandlerContext, JobContext},
     metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
     recording::{self, Recording, Unrecorded},
@@ -39,7 +39,7 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Run<R, E> {
     registration: Registration,
     stage: Stage<R, E>,
-    context: JobContext,
+    context: HandlerContext,
     route: Arc<str>,
     /// When the handler began, or rather was accepted; `None` while it is queued.
     started: Option<Instant>,
@@ -76,6 +76,10 @@ impl<R, E> Run<R, E> {
         &self.registration
     }
 
+    pub(crate) fn context(&self) -> &JobContext {
+        &self.context
+    }
+
     pub(crate) fn route(&self) -> &str {
         &self.route
     }
@@ -96,7 +100,7 @@ where
         shared: Arc<Shared>,
         lease: Lease,
         work: BoxWork<R, E>,
-        context: JobContext,
+        context: HandlerContext,
         submission: &Submission,
         route: Arc<str>,
         now: Instant,
@@ -190,10 +194,8 @@ where
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         // A write under way is given up before the store is asked for more.
         drop(watch);
-        if !matches!(end, End::Outcome(_)) {
-            // What the handler has left behind on other threads is wanted no more.
-            context.cancel();
-        }
+        // What the handler has left behind on other threads is wanted no more.
+        context.cancel();
         // A destructor of the handler's may panic; the job's end is stored all the same.
         drop_quietly(stage);
         let outcome = match end {

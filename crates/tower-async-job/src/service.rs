@@ -22,7 +22,7 @@ use crate::{
     body::{JobBody, ResponseBody},
     closing,
     config::{Config, PendingStatus},
-    context::JobContext,
+    context::{HandlerContext, JobContext},
     future::ResponseFuture,
     glance::Glance,
     idempotency,
@@ -245,8 +245,8 @@ where
         };
         // A safe method needs no key.
         if glance.idempotency_key && !request.method().is_safe() {
-            let context = shared.config.context.then(JobContext::new);
-            let (config, context_of) = (&shared.config, context.as_ref());
+            let context = shared.config.context.then(HandlerContext::new);
+            let (config, context_of) = (&shared.config, context.as_deref());
             let submission = Submission::of(config, &mut request, asked, principal, context_of);
             let Ok(submission) = submission else {
                 return panicked(protocol);
