@@ -82,6 +82,7 @@ where
     Box::pin(async move {
         let asked = submission.asked;
         let until = begun + submission.inline_wait(&shared.config);
+        let version = request.version();
         let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
         let (request, key) = match read_keyed(&shared, request).await {
@@ -107,7 +108,7 @@ where
                 created.await.unwrap_or_else(gone)
             }
             Err(no_place) => match shared.store.look_up(principal.as_ref(), &key).await {
-                Ok(None) => return answer::no_place(no_place, asked.protocol),
+                Ok(None) => return answer::no_place(no_place, asked.protocol, version),
                 Ok(Some(created)) => Ok(created),
                 Err(error) => Err(error),
             },
@@ -140,6 +141,7 @@ where
             }
             Ok(Some(record)) => {
                 shared.undelivered.delivered(&id, 0);
+                shared.expected.came(&id);
                 answer::ended(&record, trailers)
             }
             Err(error) => {

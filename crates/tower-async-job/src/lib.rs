@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod deadlines;
 mod deferral;
+mod delivery;
 mod estimate;
 mod future;
 mod glance;

@@ -258,7 +258,11 @@ where
         let admission = match shared.admit(principal.as_ref()) {
             Ok(admission) => admission,
             Err(no_place) => {
-                return ResponseFuture::refused(answer::no_place(no_place, protocol));
+                return ResponseFuture::refused(answer::no_place(
+                    no_place,
+                    protocol,
+                    request.version(),
+                ));
             }
         };
         let call = Submitted {

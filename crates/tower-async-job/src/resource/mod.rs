@@ -222,7 +222,9 @@ async fn cancel(
     shared: &Shared,
     mut record: JobRecord,
 ) -> Result<Response<StoredBody>, StoreError> {
-    match cancel_pending(shared, &record.id).await? {
+    let cancellation = cancel_pending(shared, &record.id).await?;
+    shared.expected.came(&record.id);
+    match cancellation {
         Cancellation::Cancelled => {
             record.state = JobState::Cancelled;
             record.ended = Some(SystemTime::now());

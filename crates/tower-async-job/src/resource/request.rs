@@ -10,6 +10,7 @@ use crate::{
     glance::Glance,
     page,
     panics::Panicked,
+    shared::Shared,
 };
 
 /// The part of a path below the base.
@@ -75,25 +76,27 @@ impl ResourceRequest {
     }
 
     /// How long this poll of a pending job is to be held, if it is.
-    pub(super) fn hold(&self, config: &Config, record: &JobRecord) -> Option<Duration> {
+    pub(super) fn hold(&self, shared: &Shared, record: &JobRecord) -> Option<Duration> {
         if self.method != Method::GET {
             return None;
         }
         let hold = match self.wait {
             Some(wait) => wait,
-            None => self.early(config, record)?,
+            None => self.early(shared, record)?,
         };
-        Some(hold.min(config.max_hold)).filter(|hold| !hold.is_zero())
+        Some(hold.min(shared.config.max_hold)).filter(|hold| !hold.is_zero())
     }
 
     /// How long to hold a client that is early: it follows redirects without minding Retry-After.
-    /// It has only so many redirects, so after the first it is held for as long as may be.
-    fn early(&self, config: &Config, record: &JobRecord) -> Option<Duration> {
+    /// It has only so many redirects, so after the first it is held for as long as may be, and where
+    /// the node shuts down from the first.
+    fn early(&self, shared: &Shared, record: &JobRecord) -> Option<Duration> {
+        let config = &shared.config;
         if config.pending_status != PendingStatus::SeeOther || self.page {
             return None;
         }
         let due = self.due_in(record)?;
-        Some(if self.hints.polls > 1 {
+        Some(if self.hints.polls > 1 || shared.stopping.is_set() {
             config.max_hold
         } else {
             due
