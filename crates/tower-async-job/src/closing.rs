@@ -24,6 +24,13 @@ pub(crate) fn may_close(version: Version, proxied: bool) -> bool {
     version == Version::HTTP_11 && !proxied
 }
 
+/// Has the connection closed after this answer, if the version of HTTP has a field for that.
+pub(crate) fn close(version: Version, headers: &mut HeaderMap) {
+    if version < Version::HTTP_2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
 /// Has the connection closed after this answer, if the next poll is far off and that is no guess.
 pub(crate) fn close_if_far_off(
     config: &Config,

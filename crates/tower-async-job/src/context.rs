@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -195,13 +196,20 @@ impl JobContext {
         });
     }
 
-    /// Whether the job has been cancelled.
+    /// Whether the work is wanted no longer: the job has been cancelled, has timed out or was handed
+    /// back, or its handler's future was dropped.
+    ///
+    /// Whatever drops that future, a timeout or a `select!` beneath the layer, say, the context is
+    /// cancelled at the latest when the layer has the call's answer and has read or sent its body to
+    /// the end. So it is after every end of a call, also a good one: the job is over then, and what
+    /// still runs in another task or thread works for nobody. A handler that leaves work behind on
+    /// purpose does not ask its context about it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.load(Ordering::Acquire)
     }
 
-    /// Waits until the job is cancelled. The handler's future is dropped after a
+    /// Waits until the job is [cancelled](Self::is_cancelled). The handler's future is dropped after a
     /// [grace](crate::Builder::cancellation_grace) from then.
     ///
     /// Cancel safe: nothing is lost when this future is dropped.
@@ -337,6 +345,40 @@ impl JobContext {
             .outbox
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The context of a call whose handler has not ended. When this is dropped, so is the handler's
+/// future, or the answer's body: what is left of the context elsewhere is cancelled.
+#[derive(Debug)]
+pub(crate) struct HandlerContext(JobContext);
+
+impl HandlerContext {
+    pub(crate) fn new() -> Self {
+        Self(JobContext::new())
+    }
+
+    /// Returns whether there is more of the context than this.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0.inner) > 1
+    }
+}
+
+impl Deref for HandlerContext {
+    type Target = JobContext;
+
+    fn deref(&self) -> &JobContext {
+        &self.0
+    }
+}
+
+impl Drop for HandlerContext {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_shared() {
+            self.cancel();
+        }
     }
 }
 

@@ -2,12 +2,10 @@
 //! first.
 
 use std::{
-    any::Any,
     future::{poll_fn, ready},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::Poll,
 };
 
 use bytes::Bytes;
@@ -22,8 +20,10 @@ use crate::{
     answer,
     body::StoredBody,
     config::{OnDisconnect, OnStoreFailure},
-    context::JobContext,
+    context::HandlerContext,
     job::Job,
+    panics::{self, Panicked, Payload, drop_quietly},
+    registration::discard,
     run::Run,
     service::Submission,
     shared::Shared,
@@ -33,9 +33,9 @@ use crate::{
 /// What the connection hears of the work that it handed over.
 pub(crate) enum Early<R, E> {
     /// The handler ended, and no job was made.
-    Finished(Result<Response<R>, E>),
+    Finished(Result<Response<R>, E>, Option<HandlerContext>),
     /// The handler panicked, and no job was made.
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Payload),
     /// The layer answers: accepted, or refused.
     Answered(Response<StoredBody>),
 }
@@ -44,7 +44,7 @@ pub(crate) struct Deferral<R, E> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) work: BoxWork<R, E>,
     pub(crate) submission: Submission,
-    pub(crate) context: Option<JobContext>,
+    pub(crate) context: Option<HandlerContext>,
 }
 
 impl<R, E> Deferral<R, E>
@@ -57,10 +57,9 @@ where
     /// which says what became of the call.
     pub(crate) fn begin(self) -> HandedOver<R, E> {
         let protocol = self.submission.asked.protocol;
-        // As in a task: a panic of the store's or the estimator's ends this call alone.
-        catch_unwind(AssertUnwindSafe(|| self.begin_now())).unwrap_or_else(|_| {
-            HandedOver::Answered(answer::refusal(ProblemType::CapacityExhausted, protocol))
-        })
+        // As in a task: a panic of the store's, the estimator's or the hook's ends this call alone.
+        panics::catching("the hand-over of a call", || self.begin_now())
+            .unwrap_or_else(|Panicked| HandedOver::Answered(answer::panicked(protocol)))
     }
 
     fn begin_now(self) -> HandedOver<R, E> {
@@ -69,7 +68,7 @@ where
         let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
         let create = match shared.store.create_now(job) {
             Ok(Ok(Created::New(lease))) => {
-                let (run, answer) = self.accepted(lease, route);
+                let (mut run, answer) = self.accepted(lease, route);
                 run.announced();
                 shared.spawn(Job::Running(run));
                 return HandedOver::Answered(answer);
@@ -98,7 +97,12 @@ where
         };
         let event = match self.next(&mut early, Some(&mut create)).await {
             Event::Created(Ok(Created::New(lease))) => {
-                let (run, answer) = self.accepted(lease, route);
+                let protocol = self.submission.asked.protocol;
+                let accepted = panics::catching("the estimator", || self.accepted(lease, route));
+                let Ok((mut run, answer)) = accepted else {
+                    let _ = early.send(Early::Answered(answer::panicked(protocol)));
+                    return None;
+                };
                 if early.send(Early::Answered(answer)).is_err()
                     && shared.config.on_disconnect == OnDisconnect::Cancel
                 {
@@ -144,15 +148,13 @@ where
     /// Ends the call without a job: with the handler's answer if there is one, and otherwise,
     /// since nobody waits for it, with the handler dropped.
     fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
-        match event {
-            Event::Ended(Ok(result)) => drop(early.send(Early::Finished(result))),
-            Event::Ended(Err(payload)) => drop(early.send(Early::Panicked(payload))),
-            Event::Created(_) | Event::Gone => {
-                if let Some(context) = &self.context {
-                    context.cancel();
-                }
-            }
-        }
+        // Dropped here, which may panic.
+        let unheard = match event {
+            Event::Ended(Ok(result)) => early.send(Early::Finished(result, self.context)),
+            Event::Ended(Err(payload)) => early.send(Early::Panicked(payload)),
+            Event::Created(_) | Event::Gone => Ok(()),
+        };
+        drop_quietly(unheard);
     }
 
     /// What comes first: the end of the handler, the loss of the client, or the stored record.
@@ -164,7 +166,7 @@ where
         let mut given_up = pin!(self.shared.given_up.wait());
         let cancel_on_disconnect = self.shared.config.on_disconnect == OnDisconnect::Cancel;
         poll_fn(|cx| {
-            if let Poll::Ready(end) = poll_catching(&mut self.work, cx) {
+            if let Poll::Ready(end) = self.work.poll_catching(cx) {
                 return Poll::Ready(Event::Ended(end));
             }
             if cancel_on_disconnect && early.poll_closed(cx).is_ready() {
@@ -188,20 +190,20 @@ where
             submission,
             context,
         } = self;
-        let context = context.unwrap_or_else(JobContext::new);
+        let context = context.unwrap_or_else(HandlerContext::new);
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
         let run = Run::new(
             shared.clone(),
             lease,
             work,
-            context.clone(),
+            context,
             &submission,
             route.clone(),
             now,
         );
-        let id = &lease.id;
-        let answer = answer::accepted(&shared, id, queued, &route, &submission, &context, now);
+        let (id, context) = (&lease.id, run.context());
+        let answer = answer::accepted(&shared, id, queued, &route, &submission, context, now);
         (run, answer)
     }
 }
@@ -223,7 +225,7 @@ enum Create {
 type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, StoreError>>;
 
 enum Event<R, E> {
-    Ended(Result<Result<Response<R>, E>, Box<dyn Any + Send>>),
+    Ended(Result<Result<Response<R>, E>, Payload>),
     Created(Result<Created, StoreError>),
     /// The client has gone before the acceptance, or the node shuts down and its grace is over.
     Gone,
@@ -235,23 +237,5 @@ pub(crate) fn refusal_of(error: &StoreError) -> ProblemType {
         ProblemType::CapacityExhausted
     } else {
         ProblemType::StoreUnavailable
-    }
-}
-
-/// Polls the work; `Err` is the payload of its panic.
-pub(crate) fn poll_catching<F: Future + ?Sized>(
-    future: &mut std::pin::Pin<Box<F>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<F::Output, Box<dyn Any + Send>>> {
-    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(payload) => Poll::Ready(Err(payload)),
-    }
-}
-
-/// Takes a record back that no job came of.
-pub(crate) async fn discard(shared: &Shared, lease: &Lease) {
-    if let Err(error) = shared.store.discard(lease).await {
-        tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
     }
 }

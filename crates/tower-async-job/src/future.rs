@@ -124,7 +124,7 @@ where
                         }
                     }
                 }
-                StateProjection::Answer { answer } => ready!(answer.as_mut().poll(cx)),
+                StateProjection::Answer { answer } => ready!(resource::poll_answer(answer, cx)),
                 StateProjection::Refused { response } => {
                     response.take().expect("polled after completion")
                 }

@@ -93,7 +93,7 @@ impl Drop for Place {
     }
 }
 
-/// The job as it is when it has ended, the time is up, or the node shuts down. Cancel safe.
+/// The job as it is when it has ended, the time is up, or the node has shut down. Cancel safe.
 #[expect(
     clippy::manual_async_fn,
     reason = "an `async fn` keeps its arguments twice, and there may be very many held polls"
@@ -110,11 +110,11 @@ pub(crate) fn record_until<'a>(
                 let is_pending = record
                     .as_ref()
                     .is_some_and(|record| record.state.is_pending());
-                if !is_pending || Instant::now() >= until || shared.stopping.is_set() {
+                if !is_pending || Instant::now() >= until || shared.over.is_set() {
                     return Ok(record);
                 }
             }
-            let ended = shared.stopping.or(shared.store.ended(id));
+            let ended = shared.over.or(shared.store.ended(id));
             if let Ok(Some(ended)) = timeout_at(until, ended).await {
                 ended?;
             }

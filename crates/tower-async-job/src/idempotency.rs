@@ -22,11 +22,13 @@ use tower_async_job_core::{Created, IdempotencyKey, Lease, StoreError};
 use crate::{
     answer,
     body::{JobBody, Spool, Spooled},
-    context::JobContext,
-    deferral::{discard, refusal_of},
+    context::HandlerContext,
+    deferral::refusal_of,
     glance::Glance,
     hold::{self, Place},
     job::Job,
+    panics::drop_quietly,
+    registration::discard,
     resource::{Answer, carries_trailers},
     run::Run,
     service::Submission,
@@ -64,7 +66,7 @@ pub(crate) fn submit<S, B, R>(
     service: S,
     request: Request<B>,
     submission: Submission,
-    context: Option<JobContext>,
+    context: Option<HandlerContext>,
 ) -> Answer
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -80,6 +82,7 @@ where
     Box::pin(async move {
         let asked = submission.asked;
         let until = begun + submission.inline_wait(&shared.config);
+        let version = request.version();
         let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
         let (request, key) = match read_keyed(&shared, request).await {
@@ -105,7 +108,7 @@ where
                 created.await.unwrap_or_else(gone)
             }
             Err(no_place) => match shared.store.look_up(principal.as_ref(), &key).await {
-                Ok(None) => return answer::no_place(no_place, asked.protocol),
+                Ok(None) => return answer::no_place(no_place, asked.protocol, version),
                 Ok(Some(created)) => Ok(created),
                 Err(error) => Err(error),
             },
@@ -138,6 +141,7 @@ where
             }
             Ok(Some(record)) => {
                 shared.undelivered.delivered(&id, 0);
+                shared.expected.came(&id);
                 answer::ended(&record, trailers)
             }
             Err(error) => {
@@ -177,7 +181,7 @@ struct Reservation<R, E> {
     work: BoxWork<R, E>,
     submission: Submission,
     key: IdempotencyKey,
-    context: Option<JobContext>,
+    context: Option<HandlerContext>,
     /// Whoever submits it has the answer inline until then.
     until: Instant,
 }
@@ -207,7 +211,7 @@ where
         let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
         let created = shared.store.create(job).await;
         if !matches!(created, Ok(Created::New(_))) {
-            drop(work);
+            drop_quietly(work);
             let may_be_there = created.as_ref().is_err_and(StoreError::is_unavailable);
             let _ = sender.send(created);
             if may_be_there {
@@ -215,9 +219,9 @@ where
             }
             return None;
         }
-        let context = self.context.unwrap_or_else(JobContext::new);
+        let context = self.context.unwrap_or_else(HandlerContext::new);
         let now = Instant::now();
-        let run = Run::new(shared, lease, work, context, &submission, route, now);
+        let mut run = Run::new(shared, lease, work, context, &submission, route, now);
         run.announced();
         let _ = sender.send(created);
         Some(run.inline_until(self.until))

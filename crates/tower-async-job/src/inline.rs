@@ -2,11 +2,13 @@
 //! the hand-over to a task.
 
 use std::{
+    future::poll_fn,
     mem,
     panic::resume_unwind,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    thread,
 };
 
 use bytes::Bytes;
@@ -26,9 +28,10 @@ use crate::{
     answer,
     body::{JobBody, ResponseBody, Spool, Spooled},
     config::{Config, OnDisconnect},
-    context::JobContext,
+    context::HandlerContext,
     deferral::{Deferral, Early, HandedOver},
     metrics,
+    panics::{self, Panicked, drop_quietly},
     service::{Asked, Submission},
     shared::{Shared, later},
     work::{BoxWork, Submitted},
@@ -54,17 +57,18 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let context = match this.progress {
-                Progress::Due { call: None, .. } | Progress::Begun(Begun { work: None, .. }) => return,
-                Progress::Due { .. } => &None,
-                Progress::Begun(begun) => &begun.context,
-            };
+            if let Progress::Due { call: None, .. } | Progress::Begun(Begun { work: None, .. }) = this.progress {
+                return;
+            }
             match this.shared.config.on_disconnect {
                 OnDisconnect::Detach => {
-                    let left = mem::replace(this.progress, Progress::Due { call: None, principal: None });
+                    let left = mem::replace(this.progress, Progress::OVER);
                     (this.detach)(this.shared, *this.asked, left);
                 }
-                OnDisconnect::Cancel => cancel(context),
+                OnDisconnect::Cancel if thread::panicking() => {
+                    drop_quietly(mem::replace(this.progress, Progress::OVER));
+                }
+                OnDisconnect::Cancel => {}
             }
         }
     }
@@ -85,13 +89,24 @@ where
     Begun(Begun<B, R, S::Error>),
 }
 
+impl<S, B, R> Progress<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    const OVER: Self = Self::Due {
+        call: None,
+        principal: None,
+    };
+}
+
 struct Begun<B: Body, R, E> {
     // `None` while it is polled, and once it is over or has moved to the job.
     work: Option<BoxWork<R, E>>,
     // `None` once it has moved to the job.
     submission: Option<Submission>,
     spool: Option<Spool<B>>,
-    context: Option<JobContext>,
+    context: Option<HandlerContext>,
     stage: Stage<R, E>,
     // Made when it is first needed: the end of the inline wait, or of the upload's patience.
     timer: Option<Pin<Box<Sleep>>>,
@@ -156,7 +171,9 @@ where
             progress,
             ..
         } = self.project();
-        progress.begin(cx, shared, asked);
+        if progress.begin(cx, shared, asked).is_err() {
+            return Poll::Ready(Ok(panicked(asked)));
+        }
         let Progress::Begun(begun) = progress else {
             panic!("polled after completion");
         };
@@ -167,7 +184,7 @@ where
             }
             // The work goes before any timer: a response that is there is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
-                return Poll::Ready(answered(asked, result));
+                return Poll::Ready(answered(asked, result, begun.context.take()));
             }
             if let Stage::Waiting = begun.stage {
                 ready!(begun.poll_wait(cx, &shared.config));
@@ -196,7 +213,7 @@ where
                     }
                     Upload::StoodStill => {
                         begun.work = None;
-                        cancel(&begun.context);
+                        begun.context = None;
                         return Poll::Ready(Ok(refused(asked, ProblemType::RequestTimeout)));
                     }
                 },
@@ -224,19 +241,25 @@ where
 {
     /// Begins the call, unless it has begun.
     #[inline]
-    fn begin(&mut self, cx: &mut Context<'_>, shared: &Shared, asked: &Asked) {
+    fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        asked: &Asked,
+    ) -> Result<(), Panicked> {
         let Self::Due {
             call: due,
             principal,
         } = self
         else {
-            return;
+            return Ok(());
         };
         let call = due.as_mut().expect("polled after completion");
         let config = &shared.config;
-        let context = config.context.then(JobContext::new);
+        let context = config.context.then(HandlerContext::new);
         let (request, principal) = (&mut call.request, principal.take());
-        let submission = Submission::of(config, request, *asked, principal, context.as_ref());
+        let submission = Submission::of(config, request, *asked, principal, context.as_deref());
+        let submission = submission.inspect_err(|Panicked| drop_quietly(due.take()))?;
         // Taken in place, since moving what is large costs.
         if let Some(call) = due.take() {
             let (work, spool) = call.begin(cx, &shared.spool_room);
@@ -253,6 +276,7 @@ where
                 begun.submission = Some(submission);
             }
         }
+        Ok(())
     }
 }
 
@@ -267,7 +291,7 @@ where
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
         // It is taken meanwhile, so that work that panics is not detached to be polled again.
         let mut work = self.work.take().expect("polled after completion");
-        let result = work.as_mut().poll(cx);
+        let result = work.poll(cx);
         if result.is_pending() {
             self.work = Some(work);
         }
@@ -332,7 +356,7 @@ fn heard<R, E>(
     early: Result<Early<R, E>, RecvError>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
-        Ok(Early::Finished(result)) => answered(asked, result),
+        Ok(Early::Finished(result, context)) => answered(asked, result, context),
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
@@ -345,9 +369,10 @@ fn heard<R, E>(
 fn answered<R, E>(
     asked: &Asked,
     result: Result<Response<R>, E>,
+    context: Option<HandlerContext>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     metrics::inline();
-    let mut response = result?.map(ResponseBody::inner);
+    let mut response = result?.map(|body| ResponseBody::of_handler(body, context));
     answer::apply_wait(response.headers_mut(), &asked.prefer);
     Ok(response)
 }
@@ -356,13 +381,12 @@ fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> 
     answer::refusal(problem, asked.protocol).map(ResponseBody::from)
 }
 
-fn cancel(context: &Option<JobContext>) {
-    if let Some(context) = context {
-        context.cancel();
-    }
+fn panicked<R>(asked: &Asked) -> Response<ResponseBody<R>> {
+    answer::panicked(asked.protocol).map(ResponseBody::from)
 }
 
-/// Lets a call whose client has gone run to its end, where there is a runtime to run it.
+/// Lets a call whose client has gone run to its end, where there is a runtime to run it. Called by a
+/// destructor: what may panic is left to the task.
 fn detach<S, B, R>(shared: &Arc<Shared>, asked: Asked, left: Progress<S, B, R>)
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -373,20 +397,29 @@ where
     B::Error: Send,
     R: Send + 'static,
 {
-    let work = match left {
-        Progress::Due { call, .. } => call.map(|mut call| {
-            let context = shared.config.context.then(JobContext::new);
-            let config = &shared.config;
-            Submission::of(config, &mut call.request, asked, None, context.as_ref());
-            call.put_off()
-        }),
-        Progress::Begun(begun) => begun.work,
+    let (work, context) = match left {
+        Progress::Due { call, .. } => {
+            let context = shared.config.context.then(HandlerContext::new);
+            let work = call.map(|mut call| {
+                Submission::prepare(&mut call.request, &asked, context.as_deref());
+                call.put_off()
+            });
+            (work, context)
+        }
+        Progress::Begun(begun) => (begun.work, begun.context),
     };
-    if let Some(work) = work
+    if let Some(mut work) = work
         && let Ok(runtime) = Handle::try_current()
     {
         let until_given_up = shared.clone();
-        let work = async move { drop(until_given_up.given_up.or(work).await) };
+        let work = async move {
+            let work = poll_fn(|cx| work.poll_catching(cx));
+            match until_given_up.given_up.or(work).await {
+                Some(Err(payload)) => panics::log("the handler of a call without client", payload),
+                answer => drop_quietly(answer),
+            }
+            drop(context);
+        };
         shared.tasks.spawn_on(work, &runtime);
     }
 }

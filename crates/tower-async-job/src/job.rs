@@ -11,7 +11,10 @@ use http_body::Body;
 use http_polling::JobState;
 use tower::BoxError;
 
-use crate::run::Run;
+use crate::{
+    panics::{self, Panicked, drop_quietly},
+    run::Run,
+};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -38,9 +41,18 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Drives it to the end of its stage.
+    /// Drives it to the end of its stage. A panic of the store's, say, is the end of all.
     #[inline]
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        panics::catching("the task of a job", || self.advance_or_panic(cx)).unwrap_or_else(
+            |Panicked| {
+                drop_quietly(mem::replace(self, Self::Over));
+                Poll::Ready(Step::Over(None))
+            },
+        )
+    }
+
+    fn advance_or_panic(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         *self = match self {
             Self::Accepting(acceptance) => match ready!(acceptance.as_mut().poll(cx)) {
                 Some(run) => Self::Running(run),

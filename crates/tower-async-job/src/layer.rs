@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use tokio::time::timeout_at;
 use tower::Layer;
 use tower_async_job_core::JobStore;
 
@@ -9,7 +10,7 @@ use crate::{
     readiness::Readiness,
     resource::JobResource,
     service::AsyncJob,
-    shared::Shared,
+    shared::{Shared, later},
 };
 
 /// Turns requests that take long into jobs that the client polls.
@@ -120,16 +121,48 @@ impl AsyncJobLayer {
         OperatorResource::new(self.shared.clone())
     }
 
-    /// Shuts down: new submissions are refused with 503, held polls are answered, and the jobs that
-    /// run here have so much time to end. After it their handlers are dropped and the jobs handed
-    /// back to the store: where another node may run them it does, otherwise they are `lost`.
+    /// Shuts down within a grace, and loses no result that its client would come for meanwhile.
     ///
-    /// Resolves when nothing runs here in the background any more. To be called when the listener
-    /// is closed; the [readiness](Self::readiness) says no from then on. Dropping the future leaves
-    /// the layer shutting down, and running jobs to run on.
+    /// New submissions are refused with 503, over HTTP/1 with `Connection: close`, and the
+    /// [readiness](Self::readiness) says no. Jobs run on, and polls are answered and held as ever:
+    /// up to the job's end or the grace. Pending answers tell no delay beyond the grace.
     ///
-    /// It may be called again: the shortest grace counts, so that a second signal can end it at
-    /// once.
+    /// Resolves as soon as no job runs and every ended one has been delivered, but for those whose
+    /// client has not come within the delay that it was told and 5 s. After the grace the handlers
+    /// that still run are dropped and their jobs handed back to the store: where another node may run
+    /// them it does, otherwise they are `lost`. Jobs that end with the process although their client
+    /// was to come later are logged as warnings, by their handles.
+    ///
+    /// **The listener has to stay open until it resolves**, since clients come back by new connections.
+    /// So it belongs into the signal that the server waits for, not behind the server's own shutdown:
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use axum::{Router, routing::post};
+    /// use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}};
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// let jobs = AsyncJobLayer::new();
+    /// let app = Router::new()
+    ///     .route("/report", post(|| async { "done" }))
+    ///     .layer(jobs.clone());
+    /// let mut terminate = signal(SignalKind::terminate())?;
+    /// let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    /// axum::serve(listener, app)
+    ///     .with_graceful_shutdown(async move {
+    ///         terminate.recv().await;
+    ///         jobs.shutdown(Duration::from_secs(30)).await;
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// The example `graceful-shutdown` has it for hyper and tonic too, with a second signal that ends
+    /// the process at once.
+    ///
+    /// It may be called again: the shortest grace counts. Dropping the future leaves the layer
+    /// shutting down, and running jobs to run on.
     ///
     /// ```
     /// use std::time::Duration;
@@ -137,7 +170,6 @@ impl AsyncJobLayer {
     /// # async fn second_signal() { std::future::pending().await }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// let jobs = tower_async_job::AsyncJobLayer::new();
-    /// // … serve with `jobs.clone()` until the signal to end …
     /// tokio::select! {
     ///     () = jobs.shutdown(Duration::from_secs(30)) => {}
     ///     () = second_signal() => jobs.shutdown(Duration::ZERO).await,
@@ -146,14 +178,16 @@ impl AsyncJobLayer {
     /// ```
     pub async fn shutdown(&self, grace: Duration) {
         let shared = &self.shared;
-        shared.stop();
-        if tokio::time::timeout(grace, shared.tasks.wait())
-            .await
-            .is_err()
-        {
+        let end = shared.stop(later(grace));
+        let delivered = shared.given_up.or(async {
+            shared.tasks.wait().await;
+            shared.expected.none().await;
+        });
+        if !matches!(timeout_at(end, delivered).await, Ok(Some(()))) {
             shared.give_up().await;
             shared.tasks.wait().await;
         }
+        shared.end().await;
     }
 
     /// Waits until no accepted job runs in this process, without shutting down: new ones are

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod deadlines;
 mod deferral;
+mod delivery;
 mod estimate;
 mod future;
 mod glance;
@@ -25,6 +26,7 @@ mod metrics;
 mod openapi;
 mod operator;
 mod page;
+mod panics;
 mod readiness;
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 mod recent;

@@ -18,12 +18,15 @@ use crate::{
 /// lease is renewed, and it can be cancelled.
 ///
 /// Dropped before the end is stored, since the job's task panicked or was dropped, it hands the
-/// job back, so that it does not stay running with nobody to run it.
+/// job back, so that it does not stay running with nobody to run it. A job that was never announced
+/// is deleted.
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     lease: Lease,
     /// The time at which the handler is given up: its deadline, or the end of the grace once cancelled.
     deadline: Deadline,
+    /// The job's client is told of it.
+    announced: bool,
     ended: bool,
     counted: PendingJob,
 }
@@ -51,6 +54,7 @@ impl Registration {
             shared,
             lease,
             deadline,
+            announced: false,
             ended: false,
             counted: PendingJob::new(submission, queued),
         }
@@ -83,6 +87,11 @@ impl Registration {
         }
     }
 
+    /// Its client is told of it.
+    pub(crate) fn announced(&mut self) {
+        self.announced = true;
+    }
+
     /// Its handler has had its place.
     pub(crate) fn started(&mut self) {
         self.counted.started();
@@ -108,7 +117,11 @@ impl Drop for Registration {
             && let Ok(runtime) = Handle::try_current()
         {
             let (shared, lease) = (self.shared.clone(), self.lease);
+            let announced = self.announced;
             let release = async move {
+                if !announced {
+                    return discard(&shared, &lease).await;
+                }
                 match shared.store.release(&lease).await {
                     Ok(()) => metrics::ended(JobState::Lost),
                     Err(error) => {
@@ -119,5 +132,12 @@ impl Drop for Registration {
             self.shared.tasks.spawn_on(release, &runtime);
         }
         self.shared.keep_house();
+    }
+}
+
+/// Deletes a job that was never announced, with its idempotency key.
+pub(crate) async fn discard(shared: &Shared, lease: &Lease) {
+    if let Err(error) = shared.store.discard(lease).await {
+        tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
     }
 }

@@ -1,8 +1,6 @@
 //! A job on its way: its handler is driven to the end, and the end is stored.
 
 use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -19,11 +17,11 @@ use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome};
 
 use crate::{
-    context::JobContext,
-    deferral::{discard, poll_catching},
+    context::{HandlerContext, JobContext},
     metrics,
+    panics::{self, Payload, drop_quietly, poll_catching},
     recording::{self, Recording, Unrecorded},
-    registration::Registration,
+    registration::{Registration, discard},
     service::Submission,
     shared::{Shared, later},
     watch::Watch,
@@ -41,7 +39,7 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Run<R, E> {
     registration: Registration,
     stage: Stage<R, E>,
-    context: JobContext,
+    context: HandlerContext,
     route: Arc<str>,
     /// When the handler began, or rather was accepted; `None` while it is queued.
     started: Option<Instant>,
@@ -78,6 +76,10 @@ impl<R, E> Run<R, E> {
         &self.registration
     }
 
+    pub(crate) fn context(&self) -> &JobContext {
+        &self.context
+    }
+
     pub(crate) fn route(&self) -> &str {
         &self.route
     }
@@ -98,7 +100,7 @@ where
         shared: Arc<Shared>,
         lease: Lease,
         work: BoxWork<R, E>,
-        context: JobContext,
+        context: HandlerContext,
         submission: &Submission,
         route: Arc<str>,
         now: Instant,
@@ -123,7 +125,8 @@ where
     }
 
     /// Notes that the job's acceptance is on its way, so that it will be asked for.
-    pub(crate) fn announced(&self) {
+    pub(crate) fn announced(&mut self) {
+        self.registration.announced();
         metrics::accepted();
         let id = self.registration.lease().id;
         tracing::debug!(job = ?id, route = &*self.route, "job accepted");
@@ -139,7 +142,7 @@ where
             ..
         } = self;
         context.cancel();
-        drop(stage);
+        drop_quietly(stage);
         discard(registration.shared(), registration.lease()).await;
         registration.end();
     }
@@ -191,12 +194,10 @@ where
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         // A write under way is given up before the store is asked for more.
         drop(watch);
-        if !matches!(end, End::Outcome(_)) {
-            // What the handler has left behind on other threads is wanted no more.
-            context.cancel();
-        }
+        // What the handler has left behind on other threads is wanted no more.
+        context.cancel();
         // A destructor of the handler's may panic; the job's end is stored all the same.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(stage)));
+        drop_quietly(stage);
         let outcome = match end {
             End::Outcome(outcome) => outcome,
             End::DeadlinePassed => Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut)),
@@ -228,7 +229,8 @@ where
         if done && polled_for {
             // Whoever has waited for the end goes first.
             yield_now().await;
-            shared.config.estimator.completed(&route, took);
+            let estimator = &shared.config.estimator;
+            let _ = panics::catching("the estimator", || estimator.completed(&route, took));
         }
         state
     }
@@ -243,19 +245,19 @@ where
     fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, target: &str) -> Poll<Outcome> {
         loop {
             match self {
-                Self::Handling(work) => match ready!(poll_catching(work, cx)) {
+                Self::Handling(work) => match ready!(work.poll_catching(cx)) {
                     Ok(Ok(response)) => {
                         let limit = shared.config.result_limit;
                         *self = Self::Recording(recording::record(response, target, limit));
                     }
                     Ok(Err(error)) => return Poll::Ready(service_failed(error.into())),
-                    Err(payload) => return Poll::Ready(panicked(&*payload)),
+                    Err(payload) => return Poll::Ready(panicked(payload)),
                 },
                 Self::Recording(recording) => {
                     return Poll::Ready(match ready!(poll_catching(recording, cx)) {
                         Ok(Ok(response)) => Outcome::Done(response),
                         Ok(Err(unrecorded)) => not_recorded(unrecorded),
-                        Err(payload) => panicked(&*payload),
+                        Err(payload) => panicked(payload),
                     });
                 }
             }
@@ -330,13 +332,8 @@ fn service_failed(error: BoxError) -> Outcome {
     failed("the service failed")
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> Outcome {
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    tracing::error!(message, "the handler of a job panicked");
+fn panicked(payload: Payload) -> Outcome {
+    panics::log("the handler of a job", payload);
     failed("the handler panicked")
 }
 

@@ -22,12 +22,13 @@ use crate::{
     body::{JobBody, ResponseBody},
     closing,
     config::{Config, PendingStatus},
-    context::JobContext,
+    context::{HandlerContext, JobContext},
     future::ResponseFuture,
     glance::Glance,
     idempotency,
     inline::Inline,
     page,
+    panics::{self, Panicked},
     resource::{self, ResourceRequest},
     route_names::RouteNames,
     shared::{Shared, later},
@@ -89,7 +90,21 @@ pub(crate) struct Asked {
 }
 
 impl Submission {
-    /// Remembers a request, and makes it ready for its handler.
+    /// Makes a request ready for its handler.
+    pub(crate) fn prepare<B>(
+        request: &mut Request<B>,
+        asked: &Asked,
+        context: Option<&JobContext>,
+    ) {
+        if !asked.prefer.is_empty() {
+            let _ = Prefer::take(request.headers_mut());
+        }
+        if let Some(context) = context {
+            request.extensions_mut().insert(context.clone());
+        }
+    }
+
+    /// Makes a request ready for its handler, and remembers it.
     #[inline]
     pub(crate) fn of<B>(
         config: &Config,
@@ -97,22 +112,19 @@ impl Submission {
         asked: Asked,
         principal: Option<Principal>,
         context: Option<&JobContext>,
-    ) -> Self {
-        if !asked.prefer.is_empty() {
-            let _ = Prefer::take(request.headers_mut());
-        }
-        let route = config.route.as_ref();
-        let route = route.map(|route| route(RequestHead::of(request)));
-        if let Some(context) = context {
-            request.extensions_mut().insert(context.clone());
-        }
-        Self {
+    ) -> Result<Self, Panicked> {
+        Self::prepare(request, &asked, context);
+        let route = config.route.as_ref().map(|route| {
+            let head = RequestHead::of(request);
+            panics::catching("the function for routes", || route(head))
+        });
+        Ok(Self {
             method: request.method().clone(),
             path: SmallVec::from_slice(request.uri().path().as_bytes()),
             asked,
-            route,
+            route: route.transpose()?,
             principal,
-        }
+        })
     }
 
     /// What the job's Retry-After is learned by.
@@ -204,10 +216,16 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let shared = &self.shared;
         if let Some(path) = resource::below(&shared.config.base, request.uri().path()) {
-            let request = ResourceRequest::new(&shared.config, &request, path);
-            return ResponseFuture::resource(shared.clone(), request);
+            return match ResourceRequest::new(&shared.config, &request, path) {
+                Ok(request) => ResponseFuture::resource(shared.clone(), request),
+                Err(Panicked) => ResponseFuture::refused(answer::panicked(Protocol::Http)),
+            };
         }
-        let Some((mut asked, glance)) = shared.config.may_defer(&request) else {
+        let panicked = |protocol| ResponseFuture::refused(answer::panicked(protocol));
+        let Ok(asked) = shared.config.may_defer(&request) else {
+            return panicked(protocol_of(&request));
+        };
+        let Some((mut asked, glance)) = asked else {
             let request = request.map(JobBody::new);
             // There is no task yet that could be woken; who is not ready is asked again in it.
             let mut nobody = Context::from_waker(Waker::noop());
@@ -222,12 +240,17 @@ where
             Ok(cancel_at) => asked.cancel_at = cancel_at,
             Err(_) => return refused(ProblemType::RequestInvalid),
         }
-        let principal = shared.config.principal_of(RequestHead::of(&request));
+        let Ok(principal) = shared.config.principal_of(RequestHead::of(&request)) else {
+            return panicked(protocol);
+        };
         // A safe method needs no key.
         if glance.idempotency_key && !request.method().is_safe() {
-            let context = shared.config.context.then(JobContext::new);
-            let (config, context_of) = (&shared.config, context.as_ref());
+            let context = shared.config.context.then(HandlerContext::new);
+            let (config, context_of) = (&shared.config, context.as_deref());
             let submission = Submission::of(config, &mut request, asked, principal, context_of);
+            let Ok(submission) = submission else {
+                return panicked(protocol);
+            };
             let (shared, service) = (shared.clone(), self.inner.clone());
             let answer = idempotency::submit(shared, service, request, submission, context);
             return ResponseFuture::answer(answer);
@@ -235,7 +258,11 @@ where
         let admission = match shared.admit(principal.as_ref()) {
             Ok(admission) => admission,
             Err(no_place) => {
-                return ResponseFuture::refused(answer::no_place(no_place, protocol));
+                return ResponseFuture::refused(answer::no_place(
+                    no_place,
+                    protocol,
+                    request.version(),
+                ));
             }
         };
         let call = Submitted {
@@ -244,6 +271,13 @@ where
             admission,
         };
         ResponseFuture::inline(Inline::new(shared.clone(), call, asked, principal))
+    }
+}
+
+fn protocol_of<B>(request: &Request<B>) -> Protocol {
+    match RequestHead::of(request).is_grpc() {
+        true => Protocol::Grpc,
+        false => Protocol::Http,
     }
 }
 
@@ -270,20 +304,33 @@ impl<S: fmt::Debug> fmt::Debug for AsyncJob<S> {
 }
 
 impl Config {
-    pub(crate) fn principal_of(&self, head: RequestHead<'_>) -> Option<Principal> {
-        self.principal.as_ref().and_then(|find| find(head))
+    pub(crate) fn principal_of(
+        &self,
+        head: RequestHead<'_>,
+    ) -> Result<Option<Principal>, Panicked> {
+        let find = self.principal.as_ref();
+        find.map_or(Ok(None), |find| {
+            panics::catching("the function for principals", || find(head))
+        })
+    }
+
+    fn defers(&self, head: RequestHead<'_>) -> Result<bool, Panicked> {
+        let predicate = self.predicate.as_ref();
+        predicate.map_or(Ok(true), |defer| {
+            panics::catching("the predicate for deferring", || defer(head))
+        })
     }
 
     /// What the client prefers and speaks, if the request may be deferred at all.
-    fn may_defer<B>(&self, request: &Request<B>) -> Option<(Asked, Glance)> {
+    fn may_defer<B>(&self, request: &Request<B>) -> Result<Option<(Asked, Glance)>, Panicked> {
         let head = RequestHead::of(request);
         let never = matches!(
             *head.method,
             Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
         );
         // The predicate goes first, since it costs least where it does not look at the headers.
-        if never || self.predicate.as_ref().is_some_and(|defer| !defer(head)) {
-            return None;
+        if never || !self.defers(head)? {
+            return Ok(None);
         }
         let glance = Glance::at(head.headers);
         let prefer = if glance.prefer {
@@ -297,7 +344,7 @@ impl Config {
             (Protocol::Http, self.only_when_asked)
         };
         if glance.upgrade || (must_ask && !prefer.respond_async()) {
-            return None;
+            return Ok(None);
         }
         let page = self.page
             && self.pending_status == PendingStatus::Accepted
@@ -309,7 +356,7 @@ impl Config {
             may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,
         };
-        Some((asked, glance))
+        Ok(Some((asked, glance)))
     }
 
     fn refuses_length(&self, headers: &HeaderMap) -> bool {

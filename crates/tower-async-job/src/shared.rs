@@ -1,8 +1,9 @@
 //! What all services of one layer have in common.
 
 use std::{
+    future::poll_fn,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering, fence},
     },
     time::Duration,
@@ -20,10 +21,13 @@ use crate::{
     body::SpoolRoom,
     capacity::{Admission, Capacity, Limits, NoPlace},
     config::Config,
+    delivery::Expected,
+    estimate::Pending,
     hold::Holds,
     job::Job,
     links::Links,
     metrics::{self, Undelivered},
+    panics::{self, drop_quietly, poll_catching},
     registry::Registry,
     route_names::RouteNames,
     signal::Signal,
@@ -32,6 +36,9 @@ use crate::{
 
 /// As good as never.
 const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The end of a shutdown's grace, in which clients are not told to come.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -45,11 +52,16 @@ pub(crate) struct Shared {
     pub(crate) holds: Holds,
     pub(crate) links: Links,
     pub(crate) undelivered: Undelivered,
+    pub(crate) expected: Expected,
     pub(crate) spool_room: Arc<SpoolRoom>,
     /// The node shuts down.
     pub(crate) stopping: Signal,
+    /// When the grace of the shutdown ends.
+    grace_end: Mutex<Option<Instant>>,
     /// The grace of the shutdown is over: nothing is driven on.
     pub(crate) given_up: Signal,
+    /// The shutdown is over: polls are held no longer.
+    pub(crate) over: Signal,
     /// Whether there is a task that keeps house.
     pub(crate) housekeeping: AtomicBool,
 }
@@ -62,9 +74,12 @@ impl Shared {
             holds: Holds::new(config.hold_limits),
             links: Links::default(),
             undelivered: Undelivered::default(),
+            expected: Expected::new(),
             spool_room: Arc::new(SpoolRoom::new(config.spool_room)),
             stopping: Signal::default(),
+            grace_end: Mutex::default(),
             given_up: Signal::default(),
+            over: Signal::default(),
             templates: Templates::new(&config),
             route_names: RouteNames::default(),
             config,
@@ -84,11 +99,49 @@ impl Shared {
         (!self.stopping.is_set()).then_some(open)
     }
 
-    /// Begins the shutdown: no job is made any more.
-    pub(crate) fn stop(&self) {
+    /// Begins the shutdown: no job is made any more. Returns the end of its grace, the earliest that
+    /// was given.
+    pub(crate) fn stop(&self, end: Instant) -> Instant {
+        let end = {
+            let mut earliest = self.grace_end();
+            let end = earliest.map_or(end, |earliest| earliest.min(end));
+            *earliest.insert(end)
+        };
         self.stopping.set();
         fence(Ordering::SeqCst);
         self.tasks.close();
+        end
+    }
+
+    /// Ends the shutdown.
+    pub(crate) async fn end(&self) {
+        self.log_losses().await;
+        self.over.set();
+    }
+
+    /// Chooses the delay until a client's next poll, which it is expected for.
+    pub(crate) fn retry_after(&self, id: &JobId, pending: &Pending<'_>) -> Duration {
+        let mut delay = self.config.estimator.retry_after(pending);
+        if self.stopping.is_set() {
+            delay = delay.min(self.latest_poll(id).max(Duration::from_secs(1)));
+        }
+        self.expected.told(id, pending.now, delay);
+        delay
+    }
+
+    /// How long a client may wait yet, to have an answer within the grace of the shutdown. Jobs
+    /// differ in it, so that their clients do not come all at once.
+    fn latest_poll(&self, id: &JobId) -> Duration {
+        let left = self.grace_end().unwrap_or_else(Instant::now);
+        let left = left.saturating_duration_since(Instant::now());
+        let spread = f64::from(id.to_bits() as u8) / f64::from(u8::MAX);
+        left.saturating_sub(LAST_MOMENT).mul_f64(1.0 - spread / 4.0)
+    }
+
+    fn grace_end(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.grace_end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the grace of the shutdown: whatever still runs is dropped, and the jobs handed back.
@@ -110,7 +163,15 @@ impl Shared {
         E: Into<BoxError> + Send + 'static,
     {
         match &self.config.wrap {
-            Some(wrap) => self.tasks.spawn(wrap(Box::pin(Traced::new(job)))),
+            Some(wrap) => {
+                let mut wrapped = wrap(Box::pin(Traced::new(job)));
+                self.tasks.spawn(async move {
+                    if let Err(payload) = poll_fn(|cx| poll_catching(&mut wrapped, cx)).await {
+                        panics::log("the hook around a job", payload);
+                    }
+                    drop_quietly(wrapped);
+                })
+            }
             None if trace::is_wanted() => self.tasks.spawn(Traced::new(job)),
             None => self.tasks.spawn(job),
         };

@@ -14,6 +14,7 @@ use tower::Service;
 use crate::{
     body::{JobBody, Spool, SpoolRoom},
     capacity::Admission,
+    panics::{self, Payload, drop_quietly},
 };
 
 /// A call in progress: waits for its place, then for the service to be ready, then for the
@@ -23,7 +24,43 @@ pub(crate) trait Work: Future + Send {
     fn is_queued(&self) -> bool;
 }
 
-pub(crate) type BoxWork<R, E> = Pin<Box<dyn Work<Output = Result<Response<R>, E>>>>;
+/// A call's work, wherever it goes on. Its destructor may panic without harm, also while the thread
+/// unwinds.
+pub(crate) struct BoxWork<R, E>(Option<Pin<Box<DynWork<R, E>>>>);
+
+type DynWork<R, E> = dyn Work<Output = Result<Response<R>, E>>;
+
+impl<R, E> BoxWork<R, E> {
+    fn new(work: impl Work<Output = Result<Response<R>, E>> + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        self.0.as_ref().is_some_and(|work| work.is_queued())
+    }
+
+    /// Drives the work on; its panics go through.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
+        let work = self.0.as_mut().expect("only gone when dropped");
+        work.as_mut().poll(cx)
+    }
+
+    /// Drives the work on; `Err` is the payload of its panic.
+    pub(crate) fn poll_catching(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Result<Response<R>, E>, Payload>> {
+        let work = self.0.as_mut().expect("only gone when dropped");
+        panics::poll_catching(work, cx)
+    }
+}
+
+impl<R, E> Drop for BoxWork<R, E> {
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
+    }
+}
 
 /// A call that nothing has been done about yet.
 pub(crate) struct Submitted<S, B> {
@@ -60,12 +97,12 @@ where
             Some(admission) if admission.is_queued() => Call::Waiting { service, request },
             _ => Call::new(service, request, cx),
         };
-        let work: BoxWork<R, S::Error> = match call {
-            Call::Called { response } => Box::pin(Admitted {
+        let work = match call {
+            Call::Called { response } => BoxWork::new(Admitted {
                 admission,
                 call: response,
             }),
-            call => Box::pin(Admitted { admission, call }),
+            call => BoxWork::new(Admitted { admission, call }),
         };
         (work, spool)
     }
@@ -90,7 +127,7 @@ where
     B::Data: Send,
     B::Error: Send,
 {
-    Box::pin(Admitted {
+    BoxWork::new(Admitted {
         admission,
         call: Call::Waiting { service, request },
     })

@@ -5,7 +5,7 @@ mod pending;
 use std::{borrow::Cow, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode, Version,
     header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
 };
 use http_polling::{
@@ -16,7 +16,7 @@ use tower_async_job_core::{JobRecord, Protocol, RecordedOutcome};
 
 pub(crate) use self::pending::{Templates, accepted, pending};
 use crate::{
-    body::StoredBody, capacity::NoPlace, estimate::Pending, grpc, metrics, shared::Shared,
+    body::StoredBody, capacity::NoPlace, closing, estimate::Pending, grpc, metrics, shared::Shared,
 };
 
 /// Retry-After of a node that is full or whose store is out of reach.
@@ -28,7 +28,7 @@ const USUAL_HEADERS: usize = 9;
 /// The answer to a poll that comes before it is due while there is no place to hold it.
 pub(crate) fn too_early(shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
     let mut response = problem(ProblemType::PolledTooOften, Some(record.state));
-    let delay = shared.config.estimator.retry_after(&known(shared, record));
+    let delay = shared.retry_after(&record.id, &known(shared, record));
     set_retry_after(response.headers_mut(), delay);
     response
 }
@@ -72,9 +72,8 @@ pub(crate) fn status(
 ) -> Response<StoredBody> {
     let id = record.id.encode();
     let mut document = document(record, id.as_str());
-    let estimator = &shared.config.estimator;
     let is_pending = record.state.is_pending();
-    let delay = is_pending.then(|| estimator.retry_after(&known(shared, record)));
+    let delay = is_pending.then(|| shared.retry_after(&record.id, &known(shared, record)));
     if let Some(delay) = delay {
         document = document.with_retry_after(delay);
     }
@@ -164,6 +163,25 @@ pub(crate) fn unavailable() -> Response<StoredBody> {
     response
 }
 
+/// The answer to a call that a panic of the application's has ended.
+pub(crate) fn panicked(protocol: Protocol) -> Response<StoredBody> {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    let mut response = match protocol {
+        Protocol::Grpc => grpc::trailers_only(grpc::Code::Internal, "Internal error"),
+        _ => problem_response(&problem_of(status)),
+    };
+    set_no_store(response.headers_mut());
+    response
+}
+
+/// A problem that is said whole by its status code (RFC 9457, section 4.2.1).
+pub(crate) fn problem_of(status: StatusCode) -> Problem {
+    let mut problem = Problem::default();
+    problem.title = status.canonical_reason().map(str::to_owned);
+    problem.status = Some(status.as_u16());
+    problem
+}
+
 /// A submission that is refused before, or instead of, becoming a job.
 pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
     metrics::refused(kind);
@@ -178,10 +196,18 @@ pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredB
     response
 }
 
-/// A submission for which there is no place.
-pub(crate) fn no_place(no_place: NoPlace, protocol: Protocol) -> Response<StoredBody> {
+/// A submission, by a version of HTTP, for which there is no place.
+pub(crate) fn no_place(
+    no_place: NoPlace,
+    protocol: Protocol,
+    version: Version,
+) -> Response<StoredBody> {
     let mut response = refusal(no_place.problem, protocol);
-    set_retry_after(response.headers_mut(), no_place.retry_after);
+    let headers = response.headers_mut();
+    set_retry_after(headers, no_place.retry_after);
+    if no_place == NoPlace::STOPPING {
+        closing::close(version, headers);
+    }
     response
 }
 

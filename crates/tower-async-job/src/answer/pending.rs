@@ -38,7 +38,7 @@ pub(crate) fn accepted(
     now: Instant,
 ) -> Response<StoredBody> {
     let reported = context.reported();
-    let id = id.encode();
+    let (job, id) = (id, id.encode());
     let mut pending = Pending {
         jobs: shared.registry.pending(),
         ..Pending::at(now, route, Duration::ZERO)
@@ -65,7 +65,7 @@ pub(crate) fn accepted(
         _ => &templates.accepted,
     };
     let may_close = submission.asked.may_close;
-    let mut response = announce(shared, template, &pending, document, may_close);
+    let mut response = announce(shared, template, job, &pending, document, may_close);
     if submission.asked.page {
         // A browser follows this to the page; a 202 would end in showing the status document.
         response.headers_mut().remove(CONTENT_LOCATION);
@@ -91,18 +91,19 @@ pub(crate) fn pending(
     let id = record.id.encode();
     let document = document(record, id.as_str());
     let template = &shared.templates.polled;
-    announce(shared, template, &pending, document, may_close)
+    announce(shared, template, &record.id, &pending, document, may_close)
 }
 
 #[inline]
 fn announce(
     shared: &Shared,
     template: &HeaderMap,
+    job: &JobId,
     pending: &Pending<'_>,
     document: StatusDocumentRef<'_>,
     may_close: bool,
 ) -> Response<StoredBody> {
-    let delay = shared.config.estimator.retry_after(pending);
+    let delay = shared.retry_after(job, pending);
     let mut location = location(&shared.config, document.id, pending, delay);
     let [mut seconds, mut millis] = retry_after_values(delay);
     let json = document.with_retry_after(delay).to_json();

@@ -9,6 +9,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::context::HandlerContext;
+
 pin_project! {
     /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the
     /// layer wrote (a status document, a problem, a replayed result).
@@ -35,7 +37,7 @@ pin_project! {
     #[derive(Debug)]
     #[project = KindProjection]
     enum Kind<R> {
-        Inner { #[pin] body: R },
+        Inner { #[pin] body: R, context: Option<HandlerContext> },
         Stored { #[pin] body: StoredBody },
     }
 }
@@ -44,7 +46,19 @@ impl<R> ResponseBody<R> {
     /// Passes a handler's body on as it is.
     pub fn inner(body: R) -> Self {
         Self {
-            kind: Kind::Inner { body },
+            kind: Kind::Inner {
+                body,
+                context: None,
+            },
+        }
+    }
+
+    /// Passes a handler's body on, and keeps its context from being cancelled until it is dropped.
+    pub(crate) fn of_handler(body: R, context: Option<HandlerContext>) -> Self {
+        // Most often nothing has kept the context, and nothing is to be told of the end.
+        let context = context.filter(HandlerContext::is_shared);
+        Self {
+            kind: Kind::Inner { body, context },
         }
     }
 }
@@ -66,7 +80,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Inner { body } => body.poll_frame(cx),
+            KindProjection::Inner { body, .. } => body.poll_frame(cx),
             KindProjection::Stored { body } => body
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
@@ -75,14 +89,14 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Inner { body, .. } => body.is_end_stream(),
             Kind::Stored { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
+            Kind::Inner { body, .. } => body.size_hint(),
             Kind::Stored { body } => body.size_hint(),
         }
     }

@@ -7,7 +7,13 @@ use metrics::{
 use tokio::time::Instant;
 use tower_async_job_core::JobId;
 
-use crate::{recent::Recent, service::Submission};
+use crate::{panics, recent::Recent, service::Submission};
+
+/// Calls the recorder, which is the application's. What only counts ends no call, and destructors
+/// call it too.
+fn recording(record: impl FnOnce()) {
+    let _ = panics::catching("the recorder of metrics", record);
+}
 
 const INLINE: &str = "async_job_inline_total";
 const ACCEPTED: &str = "async_job_accepted_total";
@@ -47,20 +53,20 @@ pub(crate) fn describe() {
 }
 
 pub(crate) fn inline() {
-    counter!(INLINE).increment(1);
+    recording(|| counter!(INLINE).increment(1));
 }
 
 pub(crate) fn accepted() {
-    counter!(ACCEPTED).increment(1);
+    recording(|| counter!(ACCEPTED).increment(1));
 }
 
 pub(crate) fn refused(problem: ProblemType) {
     let reason = problem.uri().rsplit(':').next().unwrap_or_default();
-    counter!(REFUSED, "reason" => reason).increment(1);
+    recording(|| counter!(REFUSED, "reason" => reason).increment(1));
 }
 
 pub(crate) fn ended(state: JobState) {
-    counter!(ENDED, "state" => state.as_str()).increment(1);
+    recording(|| counter!(ENDED, "state" => state.as_str()).increment(1));
 }
 
 /// A job that this process runs or has queued.
@@ -77,15 +83,17 @@ impl PendingJob {
             queued,
             route: submission.named_route().cloned(),
         };
-        gauge!(job.gauge()).increment(1.0);
+        recording(|| gauge!(job.gauge()).increment(1.0));
         job
     }
 
     pub(crate) fn started(&mut self) {
         if self.queued {
-            gauge!(self.gauge()).decrement(1.0);
             self.queued = false;
-            gauge!(self.gauge()).increment(1.0);
+            recording(|| {
+                gauge!(QUEUED).decrement(1.0);
+                gauge!(RUNNING).increment(1.0);
+            });
         }
     }
 
@@ -95,7 +103,7 @@ impl PendingJob {
         let mut labels = vec![Label::from_static_parts("state", state.as_str())];
         let route = self.route.clone();
         labels.extend(route.map(|route| Label::new("route", route)));
-        histogram!(DURATION, labels).record(self.accepted.elapsed());
+        recording(|| histogram!(DURATION, labels).record(self.accepted.elapsed()));
     }
 
     fn gauge(&self) -> &'static str {
@@ -105,7 +113,7 @@ impl PendingJob {
 
 impl Drop for PendingJob {
     fn drop(&mut self) {
-        gauge!(self.gauge()).decrement(1.0);
+        recording(|| gauge!(self.gauge()).decrement(1.0));
     }
 }
 
@@ -114,14 +122,14 @@ pub(crate) struct HeldPoll(());
 
 impl HeldPoll {
     pub(crate) fn new() -> Self {
-        gauge!(HELD_POLLS).increment(1.0);
+        recording(|| gauge!(HELD_POLLS).increment(1.0));
         Self(())
     }
 }
 
 impl Drop for HeldPoll {
     fn drop(&mut self) {
-        gauge!(HELD_POLLS).decrement(1.0);
+        recording(|| gauge!(HELD_POLLS).decrement(1.0));
     }
 }
 
@@ -141,8 +149,10 @@ impl Undelivered {
 
     pub(crate) fn delivered(&self, id: &JobId, polls: u32) {
         if let Some(ended) = self.0.take(id) {
-            histogram!(POLLS).record(polls);
-            histogram!(DELIVERY_DELAY).record(ended.elapsed());
+            recording(|| {
+                histogram!(POLLS).record(polls);
+                histogram!(DELIVERY_DELAY).record(ended.elapsed());
+            });
         }
     }
 }

@@ -65,12 +65,12 @@ pub(super) fn of_poll(config: &Config) -> Vec<Described> {
 
 /// What the status resource answers with.
 pub(super) fn of_status() -> Vec<Described> {
-    vec![status(), unknown(), unreachable()]
+    vec![status(), unknown(), broken(), unreachable()]
 }
 
 /// What a cancellation is answered with.
 pub(super) fn of_cancellation() -> Vec<Described> {
-    vec![cancelled(), dropped(), unknown(), unreachable()]
+    vec![cancelled(), dropped(), unknown(), broken(), unreachable()]
 }
 
 pub(super) fn of_options() -> Vec<Described> {
@@ -119,6 +119,7 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
             &[ProblemType::QuotaExceeded],
             "This client has as much work under way as it may. There is no job.",
         ),
+        broken(),
         refused(
             "503",
             "JobRefused",
@@ -198,7 +199,8 @@ fn gone() -> Described {
 
 fn failed() -> Described {
     let states = [JobState::Failed, JobState::Lost];
-    let description = "The job ended without an answer of its handler.";
+    let description = "The job ended without an answer of its handler; or, without `Job-Status`, this \
+                       poll failed, and nothing is said of the job.";
     ended("500", "JobFailed", &states, description)
 }
 
@@ -225,6 +227,11 @@ fn unreachable() -> Described {
     fields.extend(headers::retry_after());
     described("503", "JobStoreUnavailable", description, fields)
         .saying(problems([ProblemType::StoreUnavailable]))
+}
+
+fn broken() -> Described {
+    let description = "The server failed. Without `Job-Status`, nothing is said of a job.";
+    refused("500", "JobServerError", &[], description)
 }
 
 fn status() -> Described {

@@ -14,7 +14,7 @@ use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, LINK},
 };
-use http_polling::{JSON, JobState, Problem, ProblemType};
+use http_polling::{JSON, JobState, ProblemType};
 use serde_json::{Value, json};
 use tokio::task::yield_now;
 use tower::Service;
@@ -279,11 +279,8 @@ fn unknown() -> Response<StoredBody> {
     answer::problem(ProblemType::JobUnknown, None)
 }
 
-/// A problem that is said whole by its status code (RFC 9457, section 4.2.1).
 fn problem(status: StatusCode, detail: &str, state: Option<JobState>) -> Response<StoredBody> {
-    let mut problem = Problem::default().with_detail(detail);
-    problem.title = status.canonical_reason().map(str::to_owned);
-    problem.status = Some(status.as_u16());
+    let mut problem = answer::problem_of(status).with_detail(detail);
     if let Some(state) = state {
         problem = problem.with_extension("state", state.as_str());
     }

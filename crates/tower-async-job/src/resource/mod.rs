@@ -6,6 +6,7 @@ mod request;
 use std::{
     convert::Infallible,
     fmt,
+    future::ready,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -15,11 +16,17 @@ use std::{
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
 use http_polling::{JobState, ProblemType};
 use tower::Service;
-use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, StoreError};
+use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, Protocol, StoreError};
 
 pub(crate) use self::request::{ResourceRequest, below, carries_trailers};
 use self::{poll::Begun, request::Part};
-use crate::{answer, body::StoredBody, metrics, page, shared::Shared};
+use crate::{
+    answer,
+    body::StoredBody,
+    metrics, page,
+    panics::{self, Panicked},
+    shared::Shared,
+};
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Send>>;
 
@@ -71,8 +78,12 @@ impl<B> Service<Request<B>> for JobResource {
         let path = below(&self.shared.config.base, path)
             .or_else(|| path.strip_prefix('/'))
             .unwrap_or(path);
-        let request = ResourceRequest::new(&self.shared.config, &request, path);
-        ResourceFuture::new(answer(self.shared.clone(), request))
+        ResourceFuture::new(
+            match ResourceRequest::new(&self.shared.config, &request, path) {
+                Ok(request) => answer(self.shared.clone(), request),
+                Err(Panicked) => Box::pin(ready(answer::panicked(Protocol::Http))),
+            },
+        )
     }
 }
 
@@ -101,7 +112,7 @@ impl Future for ResourceFuture {
     type Output = Result<Response<StoredBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.answer.as_mut().poll(cx).map(Ok)
+        poll_answer(&mut self.answer, cx).map(Ok)
     }
 }
 
@@ -116,11 +127,22 @@ pub(crate) fn respond(
     shared: &Arc<Shared>,
     request: ResourceRequest,
 ) -> Result<Response<StoredBody>, Answer> {
-    match poll::begin_now(shared, &request) {
-        Some(Begun::Answered(response)) => Ok(response),
-        Some(Begun::Held(held)) => Err(held.answer()),
-        None => Err(answer(shared.clone(), request)),
+    match panics::catching("a poll", || poll::begin_now(shared, &request)) {
+        Ok(Some(Begun::Answered(response))) => Ok(response),
+        Ok(Some(Begun::Held(held))) => Err(held.answer()),
+        Ok(None) => Err(answer(shared.clone(), request)),
+        Err(Panicked) => Ok(answer::panicked(Protocol::Http)),
     }
+}
+
+/// Polls an answer; a panic of the estimator's, say, ends in one of the layer's own.
+pub(crate) fn poll_answer(answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Response<StoredBody>> {
+    panics::poll_catching(answer, cx).map(|answered| {
+        answered.unwrap_or_else(|payload| {
+            panics::log("an answer of the layer", payload);
+            answer::panicked(Protocol::Http)
+        })
+    })
 }
 
 /// Answers a request for the job resource.
@@ -200,7 +222,9 @@ async fn cancel(
     shared: &Shared,
     mut record: JobRecord,
 ) -> Result<Response<StoredBody>, StoreError> {
-    match cancel_pending(shared, &record.id).await? {
+    let cancellation = cancel_pending(shared, &record.id).await?;
+    shared.expected.came(&record.id);
+    match cancellation {
         Cancellation::Cancelled => {
             record.state = JobState::Cancelled;
             record.ended = Some(SystemTime::now());

@@ -64,7 +64,7 @@ fn begin(
     }
     let pending = record.filter(|record| record.state.is_pending());
     let at_once = || Begun::Answered(polled(shared, id, request.asked(pending), record, false));
-    let hold = pending.and_then(|pending| request.hold(&shared.config, pending));
+    let hold = pending.and_then(|pending| request.hold(shared, pending));
     let (Some(pending), Some(time)) = (pending, hold) else {
         return at_once();
     };
@@ -140,6 +140,7 @@ fn polled(
         Some(record) => {
             if asked.delivers {
                 shared.undelivered.delivered(id, polls);
+                shared.expected.came(id);
             }
             answer::ended(record, asked.trailers)
         }

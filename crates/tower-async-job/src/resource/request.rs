@@ -9,6 +9,8 @@ use crate::{
     config::{Config, PendingStatus},
     glance::Glance,
     page,
+    panics::Panicked,
+    shared::Shared,
 };
 
 /// The part of a path below the base.
@@ -42,7 +44,11 @@ pub(super) enum Part {
 
 impl ResourceRequest {
     /// `path` is the part below the base, without a leading slash.
-    pub(crate) fn new<B>(config: &Config, request: &Request<B>, path: &str) -> Self {
+    pub(crate) fn new<B>(
+        config: &Config,
+        request: &Request<B>,
+        path: &str,
+    ) -> Result<Self, Panicked> {
         let (id, part) = path.split_at_checked(JobId::LENGTH).unwrap_or_default();
         let part = match part {
             "" => Some(Part::Job),
@@ -52,16 +58,16 @@ impl ResourceRequest {
         let headers = request.headers();
         let glance = Glance::at(headers);
         let wait = glance.prefer.then(|| Prefer::from_headers(headers).wait());
-        Self {
+        Ok(Self {
             method: request.method().clone(),
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
             page: config.page && page::is_preferred(headers),
             may_close: closing::may_close(request.version(), glance.proxied),
-            principal: config.principal_of(RequestHead::of(request)),
+            principal: config.principal_of(RequestHead::of(request))?,
             trailers: carries_trailers(request, glance),
-        }
+        })
     }
 
     /// Returns whether the client may see the job. If not, it is as if there was none.
@@ -70,25 +76,27 @@ impl ResourceRequest {
     }
 
     /// How long this poll of a pending job is to be held, if it is.
-    pub(super) fn hold(&self, config: &Config, record: &JobRecord) -> Option<Duration> {
+    pub(super) fn hold(&self, shared: &Shared, record: &JobRecord) -> Option<Duration> {
         if self.method != Method::GET {
             return None;
         }
         let hold = match self.wait {
             Some(wait) => wait,
-            None => self.early(config, record)?,
+            None => self.early(shared, record)?,
         };
-        Some(hold.min(config.max_hold)).filter(|hold| !hold.is_zero())
+        Some(hold.min(shared.config.max_hold)).filter(|hold| !hold.is_zero())
     }
 
     /// How long to hold a client that is early: it follows redirects without minding Retry-After.
-    /// It has only so many redirects, so after the first it is held for as long as may be.
-    fn early(&self, config: &Config, record: &JobRecord) -> Option<Duration> {
+    /// It has only so many redirects, so after the first it is held for as long as may be, and where
+    /// the node shuts down from the first.
+    fn early(&self, shared: &Shared, record: &JobRecord) -> Option<Duration> {
+        let config = &shared.config;
         if config.pending_status != PendingStatus::SeeOther || self.page {
             return None;
         }
         let due = self.due_in(record)?;
-        Some(if self.hints.polls > 1 {
+        Some(if self.hints.polls > 1 || shared.stopping.is_set() {
             config.max_hold
         } else {
             due
