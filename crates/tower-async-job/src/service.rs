@@ -301,7 +301,7 @@ impl Config {
         }
         let page = self.page
             && self.pending_status == PendingStatus::Accepted
-            && page::is_preferred(head.headers);
+            && page::is_wanted(head.headers);
         let asked = Asked {
             prefer,
             protocol,

@@ -23,6 +23,7 @@ use crate::{
     config::{Config, PendingStatus},
     context::JobContext,
     estimate::Pending,
+    page,
     service::Submission,
     shared::Shared,
 };
@@ -160,11 +161,7 @@ impl Templates {
         let mut polled = accepted.clone();
         // The choice between the pending answers to a GET depends on these (RFC 9110, section
         // 12.5.5).
-        let vary = if config.page {
-            "accept, prefer"
-        } else {
-            "prefer"
-        };
+        let vary = if config.page { page::VARY } else { "prefer" };
         polled.insert(VARY, HeaderValue::from_static(vary));
         Self {
             status,

@@ -57,7 +57,7 @@ impl ResourceRequest {
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
-            page: config.page && page::is_preferred(headers),
+            page: config.page && page::is_wanted(headers),
             may_close: closing::may_close(request.version(), glance.proxied),
             principal: config.principal_of(RequestHead::of(request)),
             trailers: carries_trailers(request, glance),
