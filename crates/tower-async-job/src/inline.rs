@@ -167,7 +167,11 @@ where
             }
             // The work goes before any timer: a response that is there is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
-                return Poll::Ready(answered(asked, result));
+                let mut result = answered(result);
+                if let (Stage::Waiting, Ok(response)) = (&begun.stage, &mut result) {
+                    answer::apply_wait(response.headers_mut(), &asked.prefer);
+                }
+                return Poll::Ready(result);
             }
             if let Stage::Waiting = begun.stage {
                 ready!(begun.poll_wait(cx, &shared.config));
@@ -332,7 +336,7 @@ fn heard<R, E>(
     early: Result<Early<R, E>, RecvError>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
-        Ok(Early::Finished(result)) => answered(asked, result),
+        Ok(Early::Finished(result)) => answered(result),
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
@@ -342,14 +346,9 @@ fn heard<R, E>(
 
 /// The handler's own answer.
 #[inline]
-fn answered<R, E>(
-    asked: &Asked,
-    result: Result<Response<R>, E>,
-) -> Result<Response<ResponseBody<R>>, E> {
+fn answered<R, E>(result: Result<Response<R>, E>) -> Result<Response<ResponseBody<R>>, E> {
     metrics::inline();
-    let mut response = result?.map(ResponseBody::inner);
-    answer::apply_wait(response.headers_mut(), &asked.prefer);
-    Ok(response)
+    Ok(result?.map(ResponseBody::inner))
 }
 
 fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> {

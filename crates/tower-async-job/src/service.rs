@@ -79,6 +79,7 @@ pub(crate) struct Submission {
 /// What its client prefers and speaks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
+    /// The wait in it is the one that is given.
     pub(crate) prefer: Prefer,
     pub(crate) protocol: Protocol,
     /// Whether a browser asks that is to be led to the page, where others get a 202.
@@ -86,6 +87,23 @@ pub(crate) struct Asked {
     pub(crate) may_close: bool,
     /// When the work is to be given up.
     cancel_at: Option<Instant>,
+}
+
+impl Asked {
+    /// Turns the wait that the client asks for into the one that it is given: under the server's cap,
+    /// and until its own deadline.
+    fn cap_wait(&mut self, config: &Config) {
+        if let Some(wait) = self.prefer.wait() {
+            let left = self.left().unwrap_or(Duration::MAX);
+            self.prefer = (self.prefer).with_wait(wait.min(config.max_inline_wait).min(left));
+        }
+    }
+
+    /// The time until the work is to be given up.
+    fn left(&self) -> Option<Duration> {
+        let at = self.cancel_at?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
 }
 
 impl Submission {
@@ -146,10 +164,7 @@ impl Submission {
 
     /// How long the work may take from now.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
-        let left = self
-            .asked
-            .cancel_at
-            .map(|at| at.saturating_duration_since(Instant::now()));
+        let left = self.asked.left();
         left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
     }
 
@@ -158,6 +173,7 @@ impl Submission {
     pub(crate) fn inline_wait(&self, config: &Config) -> Duration {
         let prefer = &self.asked.prefer;
         let wait = match prefer.wait() {
+            // In whole seconds, and so up to a second over the cap.
             Some(wait) => wait.min(config.max_inline_wait),
             None if prefer.respond_async() => Duration::ZERO,
             None => config.inline_wait,
@@ -219,7 +235,10 @@ where
             return refused(ProblemType::RequestTooLarge);
         }
         match cancel_at(request.headers(), protocol, glance) {
-            Ok(cancel_at) => asked.cancel_at = cancel_at,
+            Ok(cancel_at) => {
+                asked.cancel_at = cancel_at;
+                asked.cap_wait(&shared.config);
+            }
             Err(_) => return refused(ProblemType::RequestInvalid),
         }
         let principal = shared.config.principal_of(RequestHead::of(&request));

@@ -43,7 +43,7 @@ pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
     }
 }
 
-/// Says what was honoured of what a submission preferred.
+/// Says what was honoured of what a submission preferred. The wait is the one that was given.
 pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     let mut applied = PreferenceApplied::new();
     if prefer.respond_async() {
@@ -55,7 +55,8 @@ pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     applied.append_to(headers);
 }
 
-/// Says of an answer that came inline that its client's wait was honoured (RFC 7240, section 3).
+/// Says of an answer that came within the inline wait how long it would have been waited for (RFC 7240,
+/// section 3).
 pub(crate) fn apply_wait(headers: &mut HeaderMap, prefer: &Prefer) {
     if let Some(wait) = prefer.wait() {
         PreferenceApplied::new().with_wait(wait).append_to(headers);
