@@ -24,6 +24,7 @@ mod metrics;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod operator;
+mod owners;
 mod page;
 mod readiness;
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]

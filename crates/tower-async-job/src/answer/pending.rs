@@ -16,7 +16,9 @@ use http_polling::{
 use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord};
 
-use super::{USUAL_HEADERS, apply_preferences, document, known, set_no_store, set_state};
+use super::{
+    USUAL_HEADERS, among_others, apply_preferences, document, known, set_no_store, set_state,
+};
 use crate::{
     body::StoredBody,
     closing::close_if_far_off,
@@ -40,10 +42,8 @@ pub(crate) fn accepted(
 ) -> Response<StoredBody> {
     let reported = context.reported();
     let id = id.encode();
-    let mut pending = Pending {
-        jobs: shared.registry.pending(),
-        ..Pending::at(now, route, Duration::ZERO)
-    };
+    let pending = Pending::at(now, route, Duration::ZERO);
+    let mut pending = among_others(shared, &submission.principal, pending);
     let mut document = StatusDocumentRef::new(id.as_str(), JobState::Queued);
     let created = SystemTime::now();
     document.created = Some(created);
