@@ -223,11 +223,12 @@ where
             let request = ResourceRequest::new(&shared.config, &request, path);
             return ResponseFuture::resource(shared.clone(), request);
         }
+        // A layer outside has taken the request.
+        if JobContext::is_in(request.extensions()) {
+            return self.pass(request);
+        }
         let Some((mut asked, glance)) = shared.config.may_defer(&request) else {
-            let request = request.map(JobBody::new);
-            // There is no task yet that could be woken; who is not ready is asked again in it.
-            let mut nobody = Context::from_waker(Waker::noop());
-            return ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody));
+            return self.pass(request);
         };
         let protocol = asked.protocol;
         let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
@@ -242,8 +243,15 @@ where
             Err(_) => return refused(ProblemType::RequestInvalid),
         }
         let principal = shared.config.principal_of(RequestHead::of(&request));
+        let mark = |request: &mut Request<B>| {
+            // A layer within is to know of this one.
+            if !shared.config.context {
+                request.extensions_mut().insert(JobContext::inert());
+            }
+        };
         // A safe method needs no key.
         if glance.idempotency_key && !request.method().is_safe() {
+            mark(&mut request);
             let context = shared.config.context.then(JobContext::new);
             let (config, context_of) = (&shared.config, context.as_ref());
             let submission = Submission::of(config, &mut request, asked, principal, context_of);
@@ -257,12 +265,29 @@ where
                 return ResponseFuture::refused(answer::no_place(no_place, protocol));
             }
         };
+        if admission.is_some() {
+            mark(&mut request);
+        }
         let call = Submitted {
             service: self.inner.clone(),
             request,
             admission,
         };
         ResponseFuture::inline(Inline::new(shared.clone(), call, asked, principal))
+    }
+}
+
+impl<S: Clone> AsyncJob<S> {
+    /// Leaves a request to the inner service.
+    fn pass<B, R>(&self, request: Request<B>) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<JobBody<B>>>,
+        B: Body,
+    {
+        let request = request.map(JobBody::new);
+        // There is no task yet that could be woken; who is not ready is asked again in it.
+        let mut nobody = Context::from_waker(Waker::noop());
+        ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody))
     }
 }
 

@@ -172,6 +172,10 @@ impl Builder {
 
     /// Leaves [`JobContext`](crate::JobContext) out of the requests' extensions, which saves its
     /// four allocations where no handler takes it.
+    ///
+    /// A layer within this one recognises by it the requests that it is to pass through. Without it,
+    /// only those are recognised that have an idempotency key or are counted for
+    /// [limits](Self::limits).
     pub fn without_context(mut self) -> Self {
         self.config.context = false;
         self

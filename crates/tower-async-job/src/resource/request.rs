@@ -17,6 +17,19 @@ pub(crate) fn below<'p>(base: &str, path: &'p str) -> Option<&'p str> {
     path.strip_prefix(base)?.strip_prefix('/')
 }
 
+/// The part of a path below the place where the resource is mounted: the whole path begins with the base
+/// or with the public one, and a router that strips its prefix leaves the rest.
+pub(super) fn mounted<'p>(config: &Config, path: &'p str) -> &'p str {
+    let public = config.public_base.as_ref();
+    let public = public.split_once("://").map_or(public, |(_, rest)| {
+        rest.find('/').map_or("", |begin| &rest[begin..])
+    });
+    below(&config.base, path)
+        .or_else(|| below(public, path))
+        .or_else(|| path.strip_prefix('/'))
+        .unwrap_or(path)
+}
+
 /// What matters of a request for the job resource.
 #[derive(Debug)]
 pub(crate) struct ResourceRequest {
