@@ -14,7 +14,10 @@
 //! as many polls. `late` is the time that a caller waits longer than its job takes, divided by that:
 //! for half of the jobs it is at most the first figure, for 99 of 100 the second. The time on the
 //! wire comes in addition.
+//!
+//! At the end, the delays that principals are told beside others, by how many jobs each has.
 
+mod fair;
 mod optimum;
 mod simulation;
 
@@ -33,6 +36,7 @@ fn main() {
     }
     defaults();
     load();
+    fair::report();
     cost();
 }
 

@@ -21,7 +21,8 @@ use tower_async_job_core::Report;
 /// [`AsyncJobLayer`] puts one into the extensions of every request that it may defer. All methods
 /// are cheap and can be called from any thread, before and after the request has become a job;
 /// what is reported before is kept for it. In a request that the layer does not handle,
-/// [`JobContext::inert`] has the same methods and no effect.
+/// [`JobContext::inert`] has the same methods and no effect. A layer that finds one there stands within
+/// another, and passes the request through.
 ///
 /// Reports are written to the store at most once per [`report_interval`], the latest winning.
 ///
@@ -125,6 +126,11 @@ impl JobContext {
                 outbox: Mutex::default(),
             }),
         }
+    }
+
+    /// Returns whether a layer has taken the request, so that another one within leaves it alone.
+    pub(crate) fn is_in(extensions: &http::Extensions) -> bool {
+        extensions.get::<Self>().is_some()
     }
 
     /// The context of a request, or an inert one.

@@ -184,7 +184,11 @@ where
             }
             // The work goes before any timer: a response that is there is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
-                return Poll::Ready(answered(asked, result, begun.context.take()));
+                let mut result = answered(result, begun.context.take());
+                if let (Stage::Waiting, Ok(response)) = (&begun.stage, &mut result) {
+                    answer::apply_wait(response.headers_mut(), &asked.prefer);
+                }
+                return Poll::Ready(result);
             }
             if let Stage::Waiting = begun.stage {
                 ready!(begun.poll_wait(cx, &shared.config));
@@ -356,7 +360,7 @@ fn heard<R, E>(
     early: Result<Early<R, E>, RecvError>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
-        Ok(Early::Finished(result, context)) => answered(asked, result, context),
+        Ok(Early::Finished(result, context)) => answered(result, context),
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
@@ -367,14 +371,11 @@ fn heard<R, E>(
 /// The handler's own answer.
 #[inline]
 fn answered<R, E>(
-    asked: &Asked,
     result: Result<Response<R>, E>,
     context: Option<HandlerContext>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     metrics::inline();
-    let mut response = result?.map(|body| ResponseBody::of_handler(body, context));
-    answer::apply_wait(response.headers_mut(), &asked.prefer);
-    Ok(response)
+    Ok(result?.map(|body| ResponseBody::of_handler(body, context)))
 }
 
 fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> {

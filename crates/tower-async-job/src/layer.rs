@@ -16,7 +16,8 @@ use crate::{
 /// Turns requests that take long into jobs that the client polls.
 ///
 /// See the [crate's documentation](crate) for what it does and where it stands in a stack. All
-/// services made from one layer and its clones share one state.
+/// services made from one layer and its clones share one state. A layer within another passes through
+/// what the outer one has taken.
 ///
 /// ```
 /// use tower::ServiceBuilder;
@@ -65,11 +66,25 @@ impl AsyncJobLayer {
         }
     }
 
-    /// The job resource as a service of its own, to be mounted where requests for the base do not
-    /// reach the layer: outside nested routers, or where the layer covers only some routes.
+    /// The job resource as a service of its own, to be mounted as a route: then no fallback and no other
+    /// route of the router comes before it, whenever it is set.
     ///
-    /// It understands both the full path (`/work/{id}`) and the path below a mount point that the
-    /// router has stripped (`/{id}`).
+    /// ```
+    /// use axum::{Router, routing::post};
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let jobs = AsyncJobLayer::new();
+    /// let app: Router = Router::new()
+    ///     .route("/report", post(|| async { "done" }))
+    ///     .layer(jobs.clone())
+    ///     .nest_service("/work", jobs.resource())
+    ///     .fallback(|| async { "index.html" });
+    /// ```
+    ///
+    /// It understands the whole path (`/work/{id}`, or under the [public
+    /// base](crate::Builder::public_base)) and the path below a mount point that the router has
+    /// stripped (`/{id}`), so that `route_service("/work/{*job}", …)` does too, and it can be mounted
+    /// outside of a nested router:
     ///
     /// ```
     /// use axum::{Router, routing::post};

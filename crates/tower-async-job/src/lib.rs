@@ -25,6 +25,7 @@ mod metrics;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod operator;
+mod owners;
 mod page;
 mod panics;
 mod readiness;

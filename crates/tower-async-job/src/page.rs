@@ -1,9 +1,9 @@
 //! What a person sees who looks at a pending job with a browser.
 //!
 //! Browsers follow a 303 at once and do not mind Retry-After (RFC 9110, section 10.2.3), so that a
-//! form posted to a slow route would end in a redirect loop. Whoever would rather have HTML than
-//! JSON gets a page instead: 200 with `Refresh`, which reloads the job's URL until the response is
-//! there. With script it polls the status document and updates itself in place.
+//! form posted to a slow route would end in a redirect loop. A browser that navigates gets a page
+//! instead: 200 with `Refresh`, which reloads the job's URL until the response is there. With script
+//! it polls the status document and updates itself in place.
 //!
 //! The page has all that it needs in it, and a Content-Security-Policy that allows its own style
 //! and script by their hashes and nothing else. Every value is escaped where it is filled in.
@@ -14,7 +14,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{
         ACCEPT, CONTENT_LOCATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, REFRESH,
-        RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+        RETRY_AFTER, UPGRADE_INSECURE_REQUESTS, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use http_polling::{JobState, Progress, RETRY_AFTER_MS};
@@ -36,13 +36,43 @@ const POLICY: &str = "default-src 'none'; \
     connect-src 'self'; img-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
+/// Fetch metadata (W3C, Fetch Metadata Request Headers, section 2).
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// The fields that the choice of an answer to a poll depends on (RFC 9110, section 12.5.5).
+pub(crate) const VARY: &str =
+    "accept, prefer, sec-fetch-dest, sec-fetch-mode, upgrade-insecure-requests";
+
 const QUEUED: &str = "Waiting to start";
 const RUNNING: &str = "Working on it";
 
-/// Whether whoever asks would rather have HTML than JSON (RFC 9110, section 12.5.1). Where both are
-/// as good, HTML has to be named and JSON not: `*/*` is no browser.
-pub(crate) fn is_preferred(headers: &HeaderMap) -> bool {
-    // Nearly nobody but a browser names any kind of text, and reading the ranges takes its time.
+/// Returns whether a person looks at the answer: a browser navigates, and would rather have HTML than
+/// JSON. A program that accepts HTML is no browser.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    prefers_html(headers) && navigates(headers)
+}
+
+/// Returns whether the request is the navigation of a browser: by its Fetch metadata, which browsers send
+/// to trustworthy origins, else by Upgrade-Insecure-Requests, which they send with navigations alone
+/// (W3C, Upgrade Insecure Requests, section 3.2.1).
+fn navigates(headers: &HeaderMap) -> bool {
+    let is = |name: HeaderName, value| headers.get(name).is_some_and(|found| found == value);
+    if headers.keys().any(is_fetch_metadata) {
+        is(SEC_FETCH_MODE, "navigate") || is(SEC_FETCH_DEST, "document")
+    } else {
+        is(UPGRADE_INSECURE_REQUESTS, "1")
+    }
+}
+
+fn is_fetch_metadata(name: &HeaderName) -> bool {
+    name.as_str().starts_with("sec-fetch-")
+}
+
+/// Returns whether the client would rather have HTML than JSON (RFC 9110, section 12.5.1). Where both are
+/// as good, HTML has to be named and JSON not.
+fn prefers_html(headers: &HeaderMap) -> bool {
+    // Few clients but browsers name any kind of text, and reading the ranges takes its time.
     let names_text = |value: &HeaderValue| {
         let mut words = value.as_bytes().windows(names::TEXT.as_str().len());
         words.any(|word| word.eq_ignore_ascii_case(names::TEXT.as_str().as_bytes()))

@@ -9,6 +9,7 @@ use tower_async_job_core::Lease;
 use crate::{
     context::JobContext,
     metrics::{self, PendingJob},
+    owners::Owned,
     registry::Deadline,
     service::Submission,
     shared::{Shared, after},
@@ -29,6 +30,7 @@ pub(crate) struct Registration {
     announced: bool,
     ended: bool,
     counted: PendingJob,
+    _owned: Option<Box<Owned>>,
 }
 
 impl Registration {
@@ -50,6 +52,8 @@ impl Registration {
         if shared.given_up.is_set() {
             context.abandon();
         }
+        let owners = shared.owners.as_ref();
+        let owned = owners.map(|owners| Box::new(owners.own(submission.principal.clone())));
         Self {
             shared,
             lease,
@@ -57,6 +61,7 @@ impl Registration {
             announced: false,
             ended: false,
             counted: PendingJob::new(submission, queued),
+            _owned: owned,
         }
     }
 

@@ -80,6 +80,7 @@ pub(crate) struct Submission {
 /// What its client prefers and speaks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
+    /// The wait in it is the one that is given.
     pub(crate) prefer: Prefer,
     pub(crate) protocol: Protocol,
     /// Whether a browser asks that is to be led to the page, where others get a 202.
@@ -87,6 +88,23 @@ pub(crate) struct Asked {
     pub(crate) may_close: bool,
     /// When the work is to be given up.
     cancel_at: Option<Instant>,
+}
+
+impl Asked {
+    /// Turns the wait that the client asks for into the one that it is given: under the server's cap,
+    /// and until its own deadline.
+    fn cap_wait(&mut self, config: &Config) {
+        if let Some(wait) = self.prefer.wait() {
+            let left = self.left().unwrap_or(Duration::MAX);
+            self.prefer = (self.prefer).with_wait(wait.min(config.max_inline_wait).min(left));
+        }
+    }
+
+    /// The time until the work is to be given up.
+    fn left(&self) -> Option<Duration> {
+        let at = self.cancel_at?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
 }
 
 impl Submission {
@@ -158,10 +176,7 @@ impl Submission {
 
     /// How long the work may take from now.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
-        let left = self
-            .asked
-            .cancel_at
-            .map(|at| at.saturating_duration_since(Instant::now()));
+        let left = self.asked.left();
         left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
     }
 
@@ -170,6 +185,7 @@ impl Submission {
     pub(crate) fn inline_wait(&self, config: &Config) -> Duration {
         let prefer = &self.asked.prefer;
         let wait = match prefer.wait() {
+            // In whole seconds, and so up to a second over the cap.
             Some(wait) => wait.min(config.max_inline_wait),
             None if prefer.respond_async() => Duration::ZERO,
             None => config.inline_wait,
@@ -221,15 +237,16 @@ where
                 Err(Panicked) => ResponseFuture::refused(answer::panicked(Protocol::Http)),
             };
         }
+        // A layer outside has taken the request.
+        if JobContext::is_in(request.extensions()) {
+            return self.pass(request);
+        }
         let panicked = |protocol| ResponseFuture::refused(answer::panicked(protocol));
         let Ok(asked) = shared.config.may_defer(&request) else {
             return panicked(protocol_of(&request));
         };
         let Some((mut asked, glance)) = asked else {
-            let request = request.map(JobBody::new);
-            // There is no task yet that could be woken; who is not ready is asked again in it.
-            let mut nobody = Context::from_waker(Waker::noop());
-            return ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody));
+            return self.pass(request);
         };
         let protocol = asked.protocol;
         let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
@@ -237,14 +254,24 @@ where
             return refused(ProblemType::RequestTooLarge);
         }
         match cancel_at(request.headers(), protocol, glance) {
-            Ok(cancel_at) => asked.cancel_at = cancel_at,
+            Ok(cancel_at) => {
+                asked.cancel_at = cancel_at;
+                asked.cap_wait(&shared.config);
+            }
             Err(_) => return refused(ProblemType::RequestInvalid),
         }
         let Ok(principal) = shared.config.principal_of(RequestHead::of(&request)) else {
             return panicked(protocol);
         };
+        let mark = |request: &mut Request<B>| {
+            // A layer within is to know of this one.
+            if !shared.config.context {
+                request.extensions_mut().insert(JobContext::inert());
+            }
+        };
         // A safe method needs no key.
         if glance.idempotency_key && !request.method().is_safe() {
+            mark(&mut request);
             let context = shared.config.context.then(HandlerContext::new);
             let (config, context_of) = (&shared.config, context.as_deref());
             let submission = Submission::of(config, &mut request, asked, principal, context_of);
@@ -265,6 +292,9 @@ where
                 ));
             }
         };
+        if admission.is_some() {
+            mark(&mut request);
+        }
         let call = Submitted {
             service: self.inner.clone(),
             request,
@@ -278,6 +308,20 @@ fn protocol_of<B>(request: &Request<B>) -> Protocol {
     match RequestHead::of(request).is_grpc() {
         true => Protocol::Grpc,
         false => Protocol::Http,
+    }
+}
+
+impl<S: Clone> AsyncJob<S> {
+    /// Leaves a request to the inner service.
+    fn pass<B, R>(&self, request: Request<B>) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<JobBody<B>>>,
+        B: Body,
+    {
+        let request = request.map(JobBody::new);
+        // There is no task yet that could be woken; who is not ready is asked again in it.
+        let mut nobody = Context::from_waker(Waker::noop());
+        ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody))
     }
 }
 
@@ -348,7 +392,7 @@ impl Config {
         }
         let page = self.page
             && self.pending_status == PendingStatus::Accepted
-            && page::is_preferred(head.headers);
+            && page::is_wanted(head.headers);
         let asked = Asked {
             prefer,
             protocol,

@@ -27,6 +27,7 @@ use crate::{
     job::Job,
     links::Links,
     metrics::{self, Undelivered},
+    owners::Owners,
     panics::{self, drop_quietly, poll_catching},
     registry::Registry,
     route_names::RouteNames,
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     capacity: Option<Arc<Capacity>>,
     /// The jobs that this process runs.
     pub(crate) registry: Registry,
+    /// The principals that these belong to, where jobs have any.
+    pub(crate) owners: Option<Arc<Owners>>,
     pub(crate) holds: Holds,
     pub(crate) links: Links,
     pub(crate) undelivered: Undelivered,
@@ -71,6 +74,7 @@ impl Shared {
         metrics::describe();
         Self {
             capacity: capacity_of(&config).map(Arc::new),
+            owners: config.principal.is_some().then(Arc::default),
             holds: Holds::new(config.hold_limits),
             links: Links::default(),
             undelivered: Undelivered::default(),

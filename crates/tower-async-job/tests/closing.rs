@@ -245,15 +245,19 @@ async fn connections_of_clients_that_ask_to_be_held_are_never_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn connections_of_browsers_that_see_the_page_are_never_closed() {
+    let browsing = |request| {
+        let request = with(request, "accept", "text/html");
+        with(request, "upgrade-insecure-requests", "1")
+    };
     for status in [PendingStatus::SeeOther, PendingStatus::Accepted] {
         let service = endless(expecting(60 * SECOND).pending_status(status));
         let accepted = send(&service, post("/report")).await.pending();
-        let page = send(&service, with(get(&job(&accepted)), "accept", "text/html")).await;
+        let page = send(&service, browsing(get(&job(&accepted)))).await;
         assert_eq!(page.status, StatusCode::OK);
         assert!(!closes(page));
     }
     let service = endless(expecting(60 * SECOND).pending_status(PendingStatus::Accepted));
-    let led_to_it = send(&service, with(post("/report"), "accept", "text/html")).await;
+    let led_to_it = send(&service, browsing(post("/report"))).await;
     assert_eq!(led_to_it.status, StatusCode::SEE_OTHER);
     assert!(!closes(led_to_it));
 }

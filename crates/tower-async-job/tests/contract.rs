@@ -364,7 +364,10 @@ async fn each_pending_location_counts_and_tells_when_it_is_due() {
         "{}",
         second.location()
     );
-    assert_eq!(second.header("vary"), "accept, prefer");
+    assert_eq!(
+        second.header("vary"),
+        "accept, prefer, sec-fetch-dest, sec-fetch-mode, upgrade-insecure-requests"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -537,7 +537,10 @@ async fn the_answer_to_a_poll_that_comes_too_early_is_described() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_browser_is_shown_is_described() {
-    let browsing = |request| with(request, "accept", "text/html");
+    let browsing = |request| {
+        let request = with(request, "accept", "text/html");
+        with(request, "upgrade-insecure-requests", "1")
+    };
     for pending_status in [PendingStatus::SeeOther, PendingStatus::Accepted] {
         let layer = eager(builder().pending_status(pending_status));
         let document = json_of(&merged(&layer));

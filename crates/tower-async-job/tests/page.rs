@@ -1,4 +1,4 @@
-//! What browsers are answered: by their Accept, a page while the job is pending.
+//! Answers to browsers: a page while the job is pending, and to nothing else.
 
 mod support;
 
@@ -16,11 +16,16 @@ use support::{
 };
 use tower_async_job::{AsyncJobLayer, Builder, Estimator, JobContext, Pending, PendingStatus};
 
-/// What Chromium sends when somebody follows a link or posts a form.
+/// The Accept of browsers that navigate.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
+/// The fields that pending answers to polls vary by.
+const VARY: &str = "accept, prefer, sec-fetch-dest, sec-fetch-mode, upgrade-insecure-requests";
+
+/// As when a person follows a link or posts a form.
 fn from_browser(request: Request<Body>) -> Request<Body> {
-    support::with(request, "accept", BROWSER)
+    let request = support::with(request, "accept", BROWSER);
+    support::with(request, "sec-fetch-mode", "navigate")
 }
 
 /// A job that runs for ten seconds, its layer and its Location.
@@ -60,7 +65,7 @@ async fn a_browser_gets_a_page_that_refreshes_itself() {
     assert_eq!(page.header("retry-after"), "3");
     assert_eq!(page.header("retry-after-ms"), "2300");
     assert_eq!(page.header("cache-control"), "no-store");
-    assert_eq!(page.header("vary"), "accept, prefer");
+    assert_eq!(page.header("vary"), VARY);
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
     let policy = page.header("content-security-policy");
@@ -105,7 +110,7 @@ async fn a_browser_is_redirected_where_others_get_202() {
     let other = support::with(get("/"), "accept", "*/*");
     let other = send(&service, other).await.pending();
     assert_eq!(other.status, StatusCode::ACCEPTED);
-    assert_eq!(other.header("vary"), "accept, prefer");
+    assert_eq!(other.header("vary"), VARY);
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,6 +123,69 @@ async fn others_get_no_page() {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{accept}");
         assert_eq!(answer.json()["progress"]["fraction"], 0.25, "{accept}");
     }
+}
+
+/// The Accept of programs that are no browsers.
+const PROGRAMS: [&str; 4] = [
+    // Java's HttpURLConnection up to 18, which is no list of media ranges.
+    "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+    // The same since.
+    "text/html, image/gif, image/jpeg, */*; q=0.2",
+    // Scrapy.
+    BROWSER,
+    // A script that wants its report as HTML.
+    "text/html",
+];
+
+#[tokio::test(start_paused = true)]
+async fn s76_program_that_accepts_html_is_held_and_gets_the_answer() {
+    for accept in PROGRAMS {
+        let service = wrap(
+            &eager(AsyncJobLayer::builder()),
+            slow(60 * SECOND, "the answer"),
+        );
+        let with_accept = |request| support::with(request, "accept", accept);
+        let mut answer = send(&service, with_accept(post("/"))).await;
+        let mut redirects = 0;
+        while answer.header("job-status") == "running" {
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{accept}");
+            redirects += 1;
+            answer = send(&service, with_accept(get(answer.location()))).await;
+        }
+        assert_eq!(answer.body, "the answer", "{accept}");
+        assert!(redirects < 5, "{redirects} with {accept}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s76_program_that_accepts_html_gets_202_where_others_do() {
+    let layer = eager(AsyncJobLayer::builder().pending_status(PendingStatus::Accepted));
+    let service = wrap(&layer, slow(60 * SECOND, "the answer"));
+    for accept in PROGRAMS {
+        let accepted = send(&service, support::with(post("/"), "accept", accept)).await;
+        assert_eq!(accepted.status, StatusCode::ACCEPTED, "{accept}");
+        let poll = support::with(get(accepted.location()), "accept", accept);
+        let pending = send(&service, poll).await.pending();
+        assert_eq!(pending.status, StatusCode::ACCEPTED, "{accept}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s76_script_of_a_page_that_accepts_html_gets_the_pending_answer() {
+    let (layer, location) = running(AsyncJobLayer::builder()).await;
+    let fetched = support::with(get(path_of(&location)), "accept", BROWSER);
+    let fetched = support::with(fetched, "sec-fetch-mode", "cors");
+    let fetched = support::with(fetched, "upgrade-insecure-requests", "1");
+    let answer = ask(&layer, fetched).await.pending();
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn browser_without_tls_gets_the_page_by_upgrade_insecure_requests() {
+    let (layer, location) = running(AsyncJobLayer::builder()).await;
+    let navigation = support::with(get(&location), "accept", BROWSER);
+    let navigation = support::with(navigation, "upgrade-insecure-requests", "1");
+    assert!(is_page(&ask(&layer, navigation).await.pending()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,11 +8,13 @@ use std::{
 };
 
 use axum::{Router, extract::MatchedPath, routing::post as on_post};
-use http::Response;
+use http::{Request, Response};
 use support::{Answer, Body, SECOND, eager, get, handler, post, send, slow, with, wrap};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
-use tower_async_job::{AsyncJob, AsyncJobLayer, Estimator, JobContext, Learned, Pending};
+use tower_async_job::{
+    AsyncJob, AsyncJobLayer, Estimator, JobContext, Learned, Pending, store::Principal,
+};
 
 /// Remembers what it was told.
 #[derive(Clone, Default)]
@@ -179,6 +181,77 @@ async fn polls_of_many_jobs_are_spread_over_the_budget() {
     }
     let most = due.iter().max().copied();
     assert!(most <= Some(20), "{most:?} in a second");
+}
+
+/// A service with principals by the header `x-user`, and a budget that 10,000 jobs use up.
+fn shared_by_principals() -> AsyncJob<support::Handler> {
+    let builder = AsyncJobLayer::builder()
+        .estimator(Learned::new().polls_per_second(1_000))
+        .principal(|request| {
+            let name = request.headers.get("x-user")?.to_str().ok()?;
+            Some(Principal::new(name))
+        });
+    wrap(&eager(builder), slow(3_000 * SECOND, "done"))
+}
+
+fn by(user: &'static str, request: Request<Body>) -> Request<Body> {
+    with(request, "x-user", user)
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_jobs_of_one_principal_do_not_delay_another_s() {
+    let service = shared_by_principals();
+    let mut longest = Duration::ZERO;
+    for _ in 0..10_000 {
+        let answer = send(&service, by("crowd", post("/report"))).await;
+        longest = longest.max(delay_of(&answer));
+    }
+    assert!(longest > 10 * SECOND, "{longest:?}: the budget is not used");
+    let mut answer = send(&service, by("single", post("/report"))).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    // Nor do they later, as its polls get rarer by themselves.
+    for _ in 0..5 {
+        let delay = delay_of(&answer);
+        sleep(delay).await;
+        answer = send(&service, by("single", get(answer.location()))).await;
+        assert!(delay_of(&answer) < 2 * delay.max(SECOND));
+    }
+    let other = send(&service, post("/report")).await;
+    assert_eq!(other.header("retry-after"), "1", "of no principal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn estimators_see_how_many_jobs_are_the_principal_s_own() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let witness = seen.clone();
+    let builder = AsyncJobLayer::builder()
+        .estimator(move |pending: &Pending<'_>| {
+            let counts = (pending.own_jobs, pending.jobs, pending.principals);
+            witness.lock().expect("whole").push(counts);
+            SECOND
+        })
+        .principal(|request| {
+            let name = request.headers.get("x-user")?.to_str().ok()?;
+            Some(Principal::new(name))
+        });
+    let service = wrap(&eager(builder), slow(8 * SECOND, "done"));
+    send(&service, by("a", post("/report"))).await;
+    let first = send(&service, by("a", post("/report"))).await;
+    send(&service, by("b", post("/report"))).await;
+    send(&service, post("/report")).await;
+    let poll = get(support::path_of(first.location()));
+    send(&service, by("a", poll)).await.pending();
+    sleep(10 * SECOND).await;
+    send(&service, by("b", post("/report"))).await;
+    let counts = [
+        (1, 1, 1),
+        (2, 2, 1),
+        (1, 3, 2),
+        (1, 4, 3),
+        (2, 4, 3),
+        (1, 1, 1),
+    ];
+    assert_eq!(*seen.lock().expect("whole"), counts);
 }
 
 #[tokio::test(start_paused = true)]

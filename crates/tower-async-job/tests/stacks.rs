@@ -428,20 +428,9 @@ async fn layer_above_itself_asks_the_outer_one() {
     let request = Request::post("/report")
         .body(AxumBody::empty())
         .expect("valid");
-    let accepted = Answer::of(call(&service, request).await).await.pending();
-    assert!(
-        accepted.location().starts_with("/inner/"),
-        "{}",
-        accepted.location()
-    );
-    sleep(2 * SECOND).await;
-    let request = Request::get(accepted.location())
-        .body(AxumBody::empty())
-        .expect("valid");
-    assert_eq!(
-        Answer::of(call(&service, request).await).await.body,
-        "report"
-    );
+    // The inner one, which would have deferred it, has passed it through.
+    let answer = Answer::of(call(&service, request).await).await;
+    assert_eq!(answer.body, "report");
 }
 
 #[test]

@@ -45,11 +45,14 @@ struct Args {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let args = Args::parse();
+    let jobs = AsyncJobLayer::new();
     let app = Router::new()
         .route("/report", post(report))
         // Everything above is slow on its own account; from here on, what takes longer than a
-        // second is answered with the URL of a job, and the layer answers for the job.
-        .layer(AsyncJobLayer::new());
+        // second is answered with the URL of a job.
+        .layer(jobs.clone())
+        // The jobs, as a route: no fallback comes before it.
+        .nest_service("/work", jobs.resource());
     let listener = TcpListener::bind(args.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app).await

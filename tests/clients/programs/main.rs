@@ -29,11 +29,18 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let mut trials = vec![trial(
-        "curl_told_to_post_posts_to_the_job_and_is_not_allowed_to".to_owned(),
-        Program::Curl,
-        |_| insisting_on_post(),
-    )];
+    let mut trials = vec![
+        trial(
+            "curl_told_to_post_posts_to_the_job_and_is_not_allowed_to".to_owned(),
+            Program::Curl,
+            |_| insisting_on_post(),
+        ),
+        trial(
+            "s76_wget_that_accepts_html_gets_the_result".to_owned(),
+            Program::Wget,
+            |_| accepting_html(),
+        ),
+    ];
     for program in Program::ALL {
         let (_, name) = program.names();
         let minutes = format!("{name}_gets_the_result_of_three_minutes");
@@ -109,6 +116,16 @@ async fn limits(program: Program) -> Result<()> {
         DOCUMENT.contains(&row),
         "docs/clients.md has no row {row:?}"
     );
+    Ok(())
+}
+
+async fn accepting_html() -> Result<()> {
+    let site = Site::slow(Duration::from_secs(3)).await?;
+    let url = site.url();
+    let quietly = ["--no-config", "-nv", "-O", "-"];
+    let arguments = [&quietly[..], &["--header=Accept: text/html", &url]].concat();
+    let result = run("wget", &arguments).await?;
+    ensure!(result == "the report", "{result}");
     Ok(())
 }
 

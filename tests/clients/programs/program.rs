@@ -36,6 +36,9 @@ const response = await fetch(url, { method });
 if (!response.ok) throw new Error(response.status);
 process.stdout.write(await response.text());";
 
+/// Java's own client, whose default Accept begins with `text/html`, as that of a browser does.
+const CALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/Call.java");
+
 /// A client that follows redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -45,16 +48,18 @@ pub(crate) enum Program {
     Fetch,
     Wget,
     Reqwest,
+    Java,
 }
 
 impl Program {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Curl,
         Self::Requests,
         Self::Urllib,
         Self::Fetch,
         Self::Wget,
         Self::Reqwest,
+        Self::Java,
     ];
 
     /// As it stands in `docs/clients.md`, and as a word.
@@ -66,6 +71,7 @@ impl Program {
             Self::Fetch => ("Node `fetch`", "fetch"),
             Self::Wget => ("`wget`", "wget"),
             Self::Reqwest => ("`reqwest`", "reqwest"),
+            Self::Java => ("Java `HttpURLConnection`", "java"),
         }
     }
 
@@ -78,6 +84,7 @@ impl Program {
             Self::Urllib => (5, 11),
             Self::Fetch | Self::Wget => (21, 21),
             Self::Reqwest => (11, 11),
+            Self::Java => (20, 20),
         }
     }
 
@@ -105,6 +112,8 @@ impl Program {
             Self::Urllib => check("python3", &["-c", "import urllib.request"], "urllib"),
             Self::Fetch => check("node", &["-e", "fetch"], "fetch"),
             Self::Reqwest => None,
+            // The compiler is what `java` runs a source file by.
+            Self::Java => check("javac", &["-version"], "version"),
         }
     }
 
@@ -125,6 +134,7 @@ impl Program {
                 let arguments = ["--input-type=module", "-e", FETCH, method.as_str(), url];
                 run("node", &arguments).await
             }
+            Self::Java => run("java", &[CALL, method.as_str(), url]).await,
             Self::Reqwest => {
                 let client = reqwest::Client::builder().no_proxy().build()?;
                 let response = client.request(method.clone(), url).send().await?;

@@ -12,7 +12,7 @@ use http_polling::{
     JOB_STATUS, JSON, JobState, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
     StatusDocumentRef, set_retry_after,
 };
-use tower_async_job_core::{JobRecord, Protocol, RecordedOutcome};
+use tower_async_job_core::{JobRecord, Principal, Protocol, RecordedOutcome};
 
 pub(crate) use self::pending::{Templates, accepted, pending};
 use crate::{
@@ -35,15 +35,32 @@ pub(crate) fn too_early(shared: &Shared, record: &JobRecord) -> Response<StoredB
 
 /// What the Retry-After of a stored job is chosen by.
 pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
-    Pending {
+    let pending = Pending {
         running_for: record.running_for,
         progress: record.progress.as_ref(),
-        jobs: shared.registry.pending().max(1),
         ..Pending::new(&record.route, record.age)
+    };
+    among_others(shared, &record.principal, pending)
+}
+
+/// The same job beside all others that are pending in this process.
+fn among_others<'a>(
+    shared: &Shared,
+    principal: &Option<Principal>,
+    pending: Pending<'a>,
+) -> Pending<'a> {
+    let jobs = shared.registry.pending().max(1);
+    let owners = shared.owners.as_ref();
+    let (own_jobs, principals) = owners.map_or((jobs, 1), |owners| owners.share_of(principal));
+    Pending {
+        jobs,
+        own_jobs,
+        principals,
+        ..pending
     }
 }
 
-/// Says what was honoured of what a submission preferred.
+/// Says what was honoured of what a submission preferred. The wait is the one that was given.
 pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     let mut applied = PreferenceApplied::new();
     if prefer.respond_async() {
@@ -55,7 +72,8 @@ pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     applied.append_to(headers);
 }
 
-/// Says of an answer that came inline that its client's wait was honoured (RFC 7240, section 3).
+/// Says of an answer that came within the inline wait how long it would have been waited for (RFC 7240,
+/// section 3).
 pub(crate) fn apply_wait(headers: &mut HeaderMap, prefer: &Prefer) {
     if let Some(wait) = prefer.wait() {
         PreferenceApplied::new().with_wait(wait).append_to(headers);

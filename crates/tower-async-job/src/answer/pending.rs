@@ -16,13 +16,16 @@ use http_polling::{
 use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord};
 
-use super::{USUAL_HEADERS, apply_preferences, document, known, set_no_store, set_state};
+use super::{
+    USUAL_HEADERS, among_others, apply_preferences, document, known, set_no_store, set_state,
+};
 use crate::{
     body::StoredBody,
     closing::close_if_far_off,
     config::{Config, PendingStatus},
     context::JobContext,
     estimate::Pending,
+    page,
     service::Submission,
     shared::Shared,
 };
@@ -39,10 +42,8 @@ pub(crate) fn accepted(
 ) -> Response<StoredBody> {
     let reported = context.reported();
     let (job, id) = (id, id.encode());
-    let mut pending = Pending {
-        jobs: shared.registry.pending(),
-        ..Pending::at(now, route, Duration::ZERO)
-    };
+    let pending = Pending::at(now, route, Duration::ZERO);
+    let mut pending = among_others(shared, &submission.principal, pending);
     let mut document = StatusDocumentRef::new(id.as_str(), JobState::Queued);
     let created = SystemTime::now();
     document.created = Some(created);
@@ -161,11 +162,7 @@ impl Templates {
         let mut polled = accepted.clone();
         // The choice between the pending answers to a GET depends on these (RFC 9110, section
         // 12.5.5).
-        let vary = if config.page {
-            "accept, prefer"
-        } else {
-            "prefer"
-        };
+        let vary = if config.page { page::VARY } else { "prefer" };
         polled.insert(VARY, HeaderValue::from_static(vary));
         Self {
             status,

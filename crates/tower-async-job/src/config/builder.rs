@@ -172,6 +172,10 @@ impl Builder {
 
     /// Leaves [`JobContext`](crate::JobContext) out of the requests' extensions, which saves its
     /// four allocations where no handler takes it.
+    ///
+    /// A layer within this one recognises by it the requests that it is to pass through. Without it,
+    /// only those are recognised that have an idempotency key or are counted for
+    /// [limits](Self::limits).
     pub fn without_context(mut self) -> Self {
         self.config.context = false;
         self
@@ -347,10 +351,13 @@ impl Builder {
         self
     }
 
-    /// Answers browsers as all others. By default whoever would rather have HTML than JSON, by its
-    /// Accept (RFC 9110, section 12.5.1), is shown a small page while the job is pending: 200 with
-    /// `Refresh`, since browsers follow a 303 at once and do not mind Retry-After. `*/*` alone,
-    /// which scripts and command-line clients send, asks for no page.
+    /// Answers browsers as all others. By default a browser that navigates is shown a small page
+    /// while the job is pending: 200 with `Refresh`, since browsers follow a 303 at once and do not
+    /// mind Retry-After.
+    ///
+    /// A navigation has `Sec-Fetch-Mode: navigate` or `Sec-Fetch-Dest: document`, or, without any
+    /// `Sec-Fetch-*` field, `Upgrade-Insecure-Requests: 1`; and its Accept prefers HTML to JSON
+    /// (RFC 9110, section 12.5.1). Programs that accept HTML are no browsers, and get no page.
     pub fn without_page(mut self) -> Self {
         self.config.page = false;
         self

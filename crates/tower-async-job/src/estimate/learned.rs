@@ -33,10 +33,11 @@ const FIRST_GUESS: f64 = 1.0;
 ///
 /// then kept within [bounds](Self::between), prolonged by up to 1/64, and raised so that the polls
 /// of all jobs pending in this process together stay within a [budget](Self::polls_per_second),
-/// also when they were submitted together.
+/// also when they were submitted together. Each [principal](crate::Builder::principal) has its share
+/// of the budget: very many jobs of one do not delay the polls of another that has few.
 ///
 /// A route learns by itself, up to a [number of routes](Self::max_routes); rare ones learn
-/// together. What is kept of a route is a few KiB, at most 20, and 32 KiB are kept of the polls to
+/// together. What is kept of a route is a few KiB, at most 20, and 64 KiB are kept of the polls to
 /// come. Nothing outlasts the process.
 ///
 /// ```
@@ -105,6 +106,13 @@ impl Learned {
     /// The budget takes precedence over the [bounds](Self::between): a poll is put off by up to
     /// twice the time that all pending jobs need for one poll each, and up to 15 minutes. It is kept
     /// in each second, as far as clients do what they are told; one below 9, on average.
+    ///
+    /// Half of it is shared equally by the [principals](crate::Builder::principal) that have pending
+    /// jobs. Where one has less than half as many as they have on average, its polls are put off
+    /// by what its share requires alone, however many jobs the others have. These pay: their polls
+    /// leave room for as many polls as such principals made recently, up to half of the budget. Only
+    /// when many such principals come at once, while the slots of the next seconds are full, are
+    /// there more polls than the budget for a time: half as many again at most.
     pub fn polls_per_second(mut self, polls: u32) -> Self {
         self.load = Load::new(polls, now());
         self
@@ -163,7 +171,7 @@ impl Estimator for Learned {
             None => self.expected(pending),
         };
         let delay = expected.clamp(self.min, self.max);
-        seconds(self.load.raise(delay, pending.jobs, pending.now))
+        seconds(self.load.raise(delay, pending))
     }
 
     fn is_guess(&self, pending: &Pending<'_>) -> bool {

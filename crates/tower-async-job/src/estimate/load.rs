@@ -1,16 +1,17 @@
-//! The polls of all pending jobs together are kept within a budget.
+//! The polls of all pending jobs together are kept within a budget, of which every principal has its
+//! share.
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// How many slots of the future are kept count of: 1,024 s.
-const SLOTS: u64 = 8192;
-
-/// A second has so many. One more is touched by the seconds that begin within a slot.
-const SLOTS_PER_SECOND: u32 = 8;
+use super::{
+    Pending,
+    rate::Rate,
+    slots::{Polls, Slots},
+};
 
 /// The longest that a poll is put off, in seconds. With a delay of two minutes it is still kept
 /// count of.
@@ -35,73 +36,90 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// each. As each of them has one poll to come, half of that time is free. The bound is also what
 /// keeps a client that polls without end, and has slots kept for polls that it was told to make
 /// and never makes, from putting off those of others by more.
+///
+/// Half of the budget is shared equally by the principals. One with few jobs, so few that its share
+/// allows more polls of each than the whole budget does of all jobs, is put off to within twice the
+/// time that its share needs, and into slots that others have filled. These make room: what such
+/// principals have used recently, up to half, is kept free of the polls of all others. So a second
+/// has more polls than the budget only after principals with few jobs have become more at once, and
+/// then half as many again at most.
 pub(super) struct Load {
     begun: Instant,
-    /// In seconds.
-    slot: f64,
-    capacity: u32,
-    /// By the number of the slot modulo their count: in the upper half which round it is, in the
-    /// lower half how many polls are to come in it.
-    slots: Box<[AtomicU32]>,
+    slots: Slots,
     answers: AtomicU64,
+    /// The answers to principals with few jobs.
+    few: Rate,
 }
 
 impl Load {
-    /// With nine polls per second and more, there is no second with more than that. With fewer it
-    /// is so on average.
     pub(super) fn new(polls_per_second: u32, now: Instant) -> Self {
-        let touched = SLOTS_PER_SECOND + 1;
-        let capacity = (polls_per_second / touched).clamp(1, u32::from(u16::MAX));
-        let slot = if polls_per_second >= touched {
-            f64::from(SLOTS_PER_SECOND).recip()
-        } else {
-            f64::from(polls_per_second.max(1)).recip()
-        };
         Self {
             begun: now,
-            slot,
-            capacity,
-            slots: (0..SLOTS).map(|_| AtomicU32::new(0)).collect(),
+            slots: Slots::new(polls_per_second),
             answers: AtomicU64::new(0),
+            few: Rate::default(),
         }
     }
 
-    /// The delay of an answer, at least `delay`, in seconds, while so many jobs are pending.
-    pub(super) fn raise(&self, delay: f64, jobs: usize, now: Instant) -> f64 {
-        let now = now.saturating_duration_since(self.begun).as_secs_f64();
+    /// The delay of an answer, at least `delay`, in seconds.
+    pub(super) fn raise(&self, delay: f64, pending: &Pending<'_>) -> f64 {
+        let now = pending.now.saturating_duration_since(self.begun);
+        let now = now.as_secs_f64();
         let delay = delay + (delay - 1.0).max(0.0) * JITTER * self.fraction();
-        if self.take(now, delay) {
+        match jobs_of_few(pending) {
+            Some(jobs) => {
+                self.few.count(now as u64);
+                let half = self.slots.capacity.div_ceil(2);
+                self.put_off(now, delay, jobs, half, |polls| {
+                    let fits = polls.few < half || polls.all() < self.slots.capacity;
+                    fits.then_some(Polls {
+                        few: polls.few + 1,
+                        ..polls
+                    })
+                })
+            }
+            None => {
+                let capacity = self.slots.capacity - self.kept_free(now);
+                self.put_off(now, delay, pending.jobs, capacity, |polls| {
+                    let fits = polls.many < capacity && polls.all() < self.slots.capacity;
+                    fits.then_some(Polls {
+                        many: polls.many + 1,
+                        ..polls
+                    })
+                })
+            }
+        }
+    }
+
+    /// Enters a poll after this delay, or else after a longer one: within twice the time that so many
+    /// jobs need for one poll each, with so many polls in a slot.
+    fn put_off(
+        &self,
+        now: f64,
+        delay: f64,
+        jobs: usize,
+        capacity: u32,
+        beside: impl Fn(Polls) -> Option<Polls>,
+    ) -> f64 {
+        if self.slots.enter(now, delay, &beside) {
             return delay;
         }
-        let needed = jobs as f64 * self.slot / f64::from(self.capacity);
+        let needed = jobs as f64 * self.slots.length / f64::from(capacity);
         let span = (2.0 * needed).min(LONGEST);
         let mut raised = delay;
         for _ in 0..TRIES {
             raised = delay + span * self.fraction();
-            if self.take(now, raised) {
+            if self.slots.enter(now, raised, &beside) {
                 break;
             }
         }
         raised
     }
 
-    /// Takes a place for a poll so long from now; false if there is none.
-    fn take(&self, now: f64, delay: f64) -> bool {
-        let number = ((now + delay) / self.slot) as u64;
-        if number >= (now / self.slot) as u64 + SLOTS {
-            return true;
-        }
-        let slot = &self.slots[(number % SLOTS) as usize];
-        let round = ((number / SLOTS) as u32) << 16;
-        let taken = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |polls| {
-            let count = if polls & !0xffff == round {
-                polls & 0xffff
-            } else {
-                0
-            };
-            (count < self.capacity).then_some(round | (count + 1))
-        });
-        taken.is_ok()
+    /// The part of a slot that is kept for principals with few jobs.
+    fn kept_free(&self, now: f64) -> u32 {
+        let recent = f64::from(self.few.per_second(now as u64)) * self.slots.length;
+        (recent.round() as u32).min(self.slots.capacity / 2)
     }
 
     fn fraction(&self) -> f64 {
@@ -110,11 +128,18 @@ impl Load {
     }
 }
 
+/// The number of jobs that there would be if every principal had as many as this one, where that is
+/// less than half of those that there are.
+fn jobs_of_few(pending: &Pending<'_>) -> Option<usize> {
+    let jobs = pending.own_jobs.saturating_mul(pending.principals);
+    (pending.principals > 1 && jobs < pending.jobs / 2).then_some(jobs)
+}
+
 impl fmt::Debug for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Load")
-            .field("slot", &self.slot)
-            .field("capacity", &self.capacity)
+            .field("slot", &self.slots.length)
+            .field("capacity", &self.slots.capacity)
             .finish_non_exhaustive()
     }
 }
@@ -127,3 +152,6 @@ pub(super) fn seconds(seconds: f64) -> Duration {
         Duration::ZERO
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! [`Learned`] is the default. It is made of the durations of past jobs (`durations`), bounded in
 //! memory by route (`routes`), of the polls that are cheapest for them (`schedule`), and of a
-//! budget for all polls together (`load`).
+//! budget for all polls together (`load`), kept over the time to come (`slots`).
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,10 @@ mod durations;
 mod half_elapsed;
 mod learned;
 mod load;
+mod rate;
 mod routes;
 mod schedule;
+mod slots;
 
 pub use self::{half_elapsed::HalfElapsed, learned::Learned};
 
@@ -43,6 +45,11 @@ pub struct Pending<'a> {
     pub polls: u32,
     /// How many jobs are pending in this process, this one among them.
     pub jobs: usize,
+    /// How many of these belong to the same [principal](crate::Builder::principal), this one among
+    /// them. Jobs without a principal count as those of one.
+    pub own_jobs: usize,
+    /// How many principals these jobs belong to; 1 where no principals are told apart.
+    pub principals: usize,
     /// When this is asked.
     pub now: Instant,
 }
@@ -63,6 +70,8 @@ impl<'a> Pending<'a> {
             progress: None,
             polls: 0,
             jobs: 1,
+            own_jobs: 1,
+            principals: 1,
             now: now.into_std(),
         }
     }

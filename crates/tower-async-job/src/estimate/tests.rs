@@ -38,6 +38,15 @@ fn after(estimator: &impl Estimator, route: &str, elapsed: Duration) -> Duration
     estimator.retry_after(&Pending::new(route, elapsed))
 }
 
+/// One of so many pending jobs.
+fn among(jobs: usize, now: Instant) -> Pending<'static> {
+    Pending {
+        jobs,
+        now,
+        ..Pending::new(ROUTE, Duration::ZERO)
+    }
+}
+
 #[track_caller]
 fn assert_about(actual: Duration, expected: Duration) {
     let range = expected..expected + expected / 32;
@@ -244,7 +253,7 @@ fn no_second_is_told_more_polls_than_the_budget() {
         due.sort_by(f64::total_cmp);
         for due in &mut due {
             let now = begun + Duration::from_secs_f64(*due);
-            *due += load.raise(1.0, jobs, now);
+            *due += load.raise(1.0, &among(jobs, now));
             polls[*due as usize] += 1;
         }
     }
@@ -260,9 +269,9 @@ fn whoever_polls_without_end_delays_others_by_little() {
     let begun = Instant::now();
     let load = Load::new(100, begun);
     for _ in 0..100_000 {
-        load.raise(1.0, 10, begun);
+        load.raise(1.0, &among(10, begun));
     }
-    let raised = load.raise(1.0, 10, begun);
+    let raised = load.raise(1.0, &among(10, begun));
     assert!(raised < 1.5, "{raised} s");
 }
 
@@ -273,7 +282,7 @@ fn small_budgets_and_no_budget_are_kept_on_average() {
         let load = Load::new(polls, begun);
         let jobs = 100;
         let latest = (0..jobs)
-            .map(|_| load.raise(1.0, jobs, begun))
+            .map(|_| load.raise(1.0, &among(jobs, begun)))
             .fold(0.0, f64::max);
         let needed = jobs as f64 / f64::from(polls.max(1));
         assert!(

@@ -53,7 +53,7 @@ pub(super) fn preference_applied() -> Field {
 }
 
 pub(super) fn vary() -> Field {
-    let description = "On answers to GET: what they depend on (Prefer, Accept).";
+    let description = "On answers to GET: the request's fields that they depend on.";
     field("Vary", schemas::text(), description)
 }
 

@@ -158,8 +158,8 @@ fn pending(status: PendingStatus) -> Described {
 }
 
 fn page() -> Described {
-    let description = "The job has not ended, and the asker would rather have HTML than JSON: a \
-                       page that asks again by itself.";
+    let description = "The job has not ended, and a browser navigates to it: a page that asks \
+                       again by itself.";
     let mut fields = vec![
         headers::job_status(&schemas::PENDING),
         headers::location(),

@@ -1,19 +1,21 @@
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderValue, header::ACCEPT};
+use http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT};
 use http_polling::{JobState, Progress};
 use sha2::{Digest, Sha256};
 use tower_async_job_core::{JobHandle, JobId, JobRecord};
 
-use super::{POLICY, SCRIPT, STYLE, TEMPLATE, View, is_preferred, left, spoken};
+use super::{
+    POLICY, SCRIPT, STYLE, TEMPLATE, View, is_wanted, left, navigates, prefers_html, spoken,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn preferred(accept: &str) -> bool {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_str(accept).expect("valid header"));
-    is_preferred(&headers)
+    prefers_html(&headers)
 }
 
 fn running(progress: Option<Progress>) -> JobRecord {
@@ -66,7 +68,7 @@ fn others_do_not() {
     ] {
         assert!(!preferred(accept), "{accept}");
     }
-    assert!(!is_preferred(&HeaderMap::new()));
+    assert!(!prefers_html(&HeaderMap::new()));
 }
 
 #[test]
@@ -74,9 +76,65 @@ fn several_accept_headers_are_one_list() {
     let mut headers = HeaderMap::new();
     headers.append(ACCEPT, HeaderValue::from_static("application/json;q=0.5"));
     headers.append(ACCEPT, HeaderValue::from_static("text/html"));
-    assert!(is_preferred(&headers));
+    assert!(prefers_html(&headers));
     headers.append(ACCEPT, HeaderValue::from_static("application/json"));
-    assert!(!is_preferred(&headers));
+    assert!(!prefers_html(&headers));
+}
+
+fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    let field = |(name, value): &(&'static str, &'static str)| {
+        let name = HeaderName::from_static(name);
+        (name, HeaderValue::from_static(value))
+    };
+    fields.iter().map(field).collect()
+}
+
+const SECURE: (&str, &str) = ("upgrade-insecure-requests", "1");
+
+#[test]
+fn s76_browsers_navigate() {
+    for fields in [
+        &[
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-user", "?1"),
+            SECURE,
+        ][..],
+        &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+        &[("sec-fetch-mode", "navigate")],
+        &[("sec-fetch-dest", "document")],
+        // Without TLS there is no more than this.
+        &[SECURE],
+    ] {
+        assert!(navigates(&headers(fields)), "{fields:?}");
+    }
+}
+
+#[test]
+fn s76_programs_and_scripts_do_not_navigate() {
+    for fields in [
+        &[][..],
+        &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+        &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
+        &[("sec-fetch-mode", "cors"), SECURE],
+        &[("sec-fetch-site", "same-origin"), SECURE],
+        &[("sec-fetch-mode", "navigated")],
+        &[("sec-fetch-dest", "\"document\"")],
+        &[("upgrade-insecure-requests", "0")],
+        &[("upgrade-insecure-requests", "")],
+    ] {
+        assert!(!navigates(&headers(fields)), "{fields:?}");
+    }
+}
+
+#[test]
+fn s76_page_is_for_navigations_that_would_rather_have_html() {
+    let html = ("accept", "text/html");
+    assert!(is_wanted(&headers(&[html, SECURE])));
+    assert!(!is_wanted(&headers(&[html])));
+    assert!(!is_wanted(&headers(&[SECURE])));
+    assert!(!is_wanted(&headers(&[("accept", "*/*"), SECURE])));
 }
 
 #[test]

@@ -19,7 +19,10 @@ use tower::Service;
 use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, Protocol, StoreError};
 
 pub(crate) use self::request::{ResourceRequest, below, carries_trailers};
-use self::{poll::Begun, request::Part};
+use self::{
+    poll::Begun,
+    request::{Part, mounted},
+};
 use crate::{
     answer,
     body::StoredBody,
@@ -74,10 +77,7 @@ impl<B> Service<Request<B>> for JobResource {
     }
 
     fn call(&mut self, request: Request<B>) -> ResourceFuture {
-        let path = request.uri().path();
-        let path = below(&self.shared.config.base, path)
-            .or_else(|| path.strip_prefix('/'))
-            .unwrap_or(path);
+        let path = mounted(&self.shared.config, request.uri().path());
         ResourceFuture::new(
             match ResourceRequest::new(&self.shared.config, &request, path) {
                 Ok(request) => answer(self.shared.clone(), request),

@@ -19,6 +19,19 @@ pub(crate) fn below<'p>(base: &str, path: &'p str) -> Option<&'p str> {
     path.strip_prefix(base)?.strip_prefix('/')
 }
 
+/// The part of a path below the place where the resource is mounted: the whole path begins with the base
+/// or with the public one, and a router that strips its prefix leaves the rest.
+pub(super) fn mounted<'p>(config: &Config, path: &'p str) -> &'p str {
+    let public = config.public_base.as_ref();
+    let public = public.split_once("://").map_or(public, |(_, rest)| {
+        rest.find('/').map_or("", |begin| &rest[begin..])
+    });
+    below(&config.base, path)
+        .or_else(|| below(public, path))
+        .or_else(|| path.strip_prefix('/'))
+        .unwrap_or(path)
+}
+
 /// What matters of a request for the job resource.
 #[derive(Debug)]
 pub(crate) struct ResourceRequest {
@@ -63,7 +76,7 @@ impl ResourceRequest {
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
-            page: config.page && page::is_preferred(headers),
+            page: config.page && page::is_wanted(headers),
             may_close: closing::may_close(request.version(), glance.proxied),
             principal: config.principal_of(RequestHead::of(request))?,
             trailers: carries_trailers(request, glance),
