@@ -16,7 +16,7 @@ use http_body::Body;
 use http_polling::ProblemType;
 use tokio::{sync::oneshot, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Created, Lease, NewJob, StoreError};
+use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError};
 
 use crate::{
     answer,
@@ -32,8 +32,8 @@ use crate::{
 
 /// What the connection hears of the work that it handed over.
 pub(crate) enum Early<R, E> {
-    /// The handler ended, and no job was made.
-    Finished(Result<Response<R>, E>),
+    /// The handler ended, and no job was made of the principal's request.
+    Finished(Result<Response<R>, E>, Option<Principal>),
     /// The handler panicked, and no job was made.
     Panicked(Box<dyn Any + Send>),
     /// The layer answers: accepted, or refused.
@@ -145,7 +145,10 @@ where
     /// since nobody waits for it, with the handler dropped.
     fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
         match event {
-            Event::Ended(Ok(result)) => drop(early.send(Early::Finished(result))),
+            Event::Ended(Ok(result)) => {
+                let principal = self.submission.principal;
+                let _ = early.send(Early::Finished(result, principal));
+            }
             Event::Ended(Err(payload)) => drop(early.send(Early::Panicked(payload))),
             Event::Created(_) | Event::Gone => {
                 if let Some(context) = &self.context {

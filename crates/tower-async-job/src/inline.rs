@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use tokio::{
     runtime::Handle,
     sync::oneshot::{self, error::RecvError},
-    time::{Sleep, sleep},
+    time::Instant,
 };
 use tower::{BoxError, Service};
 use tower_async_job_core::Principal;
@@ -31,6 +31,8 @@ use crate::{
     metrics,
     service::{Asked, Submission},
     shared::{Shared, later},
+    streams::{self, StreamPlace},
+    timer::{Over, Timer},
     work::{BoxWork, Submitted},
 };
 
@@ -93,8 +95,11 @@ struct Begun<B: Body, R, E> {
     spool: Option<Spool<B>>,
     context: Option<JobContext>,
     stage: Stage<R, E>,
-    // Made when it is first needed: the end of the inline wait, or of the upload's patience.
-    timer: Option<Pin<Box<Sleep>>>,
+    // Where the answer may be the beginning of a conversation over an upgraded connection.
+    place: Option<StreamPlace>,
+    // The end of the inline wait, and after it the deadline; known when it is first waited for.
+    end: Option<Instant>,
+    timer: Timer,
 }
 
 enum Stage<R, E> {
@@ -102,7 +107,7 @@ enum Stage<R, E> {
     Waiting,
     /// The inline wait is over; the rest of the upload is being read.
     Spooling,
-    /// The upload cannot be spooled: the call is answered inline however long it takes.
+    /// The call is answered inline: it may not be deferred, or its upload cannot be spooled.
     Staying,
     /// The work is with a task that makes it a job.
     Deferred(oneshot::Receiver<Early<R, E>>),
@@ -162,55 +167,63 @@ where
         };
         loop {
             if let Stage::Deferred(early) = &mut begun.stage {
-                let early = ready!(Pin::new(early).poll(cx));
-                return Poll::Ready(heard(asked, early));
+                if let Poll::Ready(early) = Pin::new(early).poll(cx) {
+                    return Poll::Ready(heard(shared, asked, early));
+                }
+                ready!(begun.poll_time(cx, &shared.config));
+                return Poll::Ready(Ok(refused(asked, ProblemType::JobTimedOut)));
             }
             // The work goes before any timer: a response that is there is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
-                return Poll::Ready(answered(asked, result));
+                let principal = begun
+                    .submission
+                    .as_ref()
+                    .and_then(|it| it.principal.as_ref());
+                let place = begun.place.take();
+                return Poll::Ready(answered(shared, asked, principal, place, result));
             }
-            if let Stage::Waiting = begun.stage {
-                ready!(begun.poll_wait(cx, &shared.config));
-                // A node that shuts down makes no more jobs, which it would only hand back.
-                begun.stage = if shared.stopping.is_set() {
-                    Stage::Staying
-                } else {
-                    Stage::Spooling
-                };
-            }
-            match begun.stage {
-                Stage::Spooling => match ready!(begun.poll_upload(cx, &shared.config)) {
-                    Upload::Spooled(Spooled::Complete) => match shared.hold_open() {
+            let over = match begun.stage {
+                Stage::Waiting => match ready!(begun.poll_wait(cx, &shared.config)) {
+                    Over::Stage => {
+                        // A node that shuts down makes no more jobs, which it would only hand back.
+                        begun.stage = if shared.stopping.is_set() {
+                            Stage::Staying
+                        } else {
+                            Stage::Spooling
+                        };
+                        continue;
+                    }
+                    over => over,
+                },
+                Stage::Spooling => match begun.poll_upload(cx, &shared.config) {
+                    Poll::Ready(Spooled::Complete) => match shared.hold_open() {
                         Some(_open) => match begun.defer(shared) {
                             HandedOver::Answered(response) => {
                                 return Poll::Ready(Ok(response.map(ResponseBody::from)));
                             }
                             HandedOver::Waiting(early) => {
                                 begun.stage = Stage::Deferred(early);
+                                continue;
                             }
                         },
-                        None => begun.stage = Stage::Staying,
+                        None => {
+                            begun.stage = Stage::Staying;
+                            continue;
+                        }
                     },
-                    Upload::Spooled(Spooled::TooLarge | Spooled::NoRoom | Spooled::Failed) => {
+                    Poll::Ready(_) => {
                         begun.stage = Stage::Staying;
+                        continue;
                     }
-                    Upload::StoodStill => {
-                        begun.work = None;
-                        cancel(&begun.context);
-                        return Poll::Ready(Ok(refused(asked, ProblemType::RequestTimeout)));
-                    }
+                    Poll::Pending => ready!(begun.poll_time(cx, &shared.config)),
                 },
-                Stage::Waiting | Stage::Staying | Stage::Deferred(_) => return Poll::Pending,
-            }
+                Stage::Staying | Stage::Deferred(_) => ready!(begun.poll_time(cx, &shared.config)),
+            };
+            begun.work = None;
+            cancel(&begun.context);
+            return Poll::Ready(Ok(refused(asked, over.into())));
         }
     }
-}
-
-/// How reading the rest of an upload came to an end.
-enum Upload {
-    Spooled(Spooled),
-    /// Nothing has come for as long as the client is given.
-    StoodStill,
 }
 
 impl<S, B, R> Progress<S, B, R>
@@ -237,16 +250,24 @@ where
         let context = config.context.then(JobContext::new);
         let (request, principal) = (&mut call.request, principal.take());
         let submission = Submission::of(config, request, *asked, principal, context.as_ref());
+        let place = streams::place(asked, shared, request);
         // Taken in place, since moving what is large costs.
         if let Some(call) = due.take() {
-            let (work, spool) = call.begin(cx, &shared.spool_room);
+            let principal = submission.principal.as_ref();
+            let (work, spool) = call.begin(cx, &shared.spool_room, principal);
             *self = Self::Begun(Begun {
                 work: Some(work),
                 submission: None,
                 spool,
                 context,
-                stage: Stage::Waiting,
-                timer: None,
+                stage: if asked.deferrable {
+                    Stage::Waiting
+                } else {
+                    Stage::Staying
+                },
+                place,
+                end: None,
+                timer: Timer::default(),
             });
             if let Self::Begun(begun) = self {
                 // Only now, or it would be moved twice.
@@ -275,47 +296,47 @@ where
     }
 
     /// Waits for the end of the inline wait.
-    fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<()> {
-        if self.timer.is_none() {
-            let submission = self.submission.as_ref().expect("not taken before");
-            let wait = submission.inline_wait(config);
+    #[inline]
+    fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
+        if self.end.is_none() {
+            let wait = self.submission().inline_wait(config);
             if wait.is_zero() {
-                return Poll::Ready(());
+                return Poll::Ready(Over::Stage);
             }
-            self.timer = Some(Box::pin(sleep(wait)));
+            self.end = Some(later(wait));
         }
-        if let Some(timer) = &mut self.timer {
-            ready!(timer.as_mut().poll(cx));
-        }
-        self.timer = None;
-        Poll::Ready(())
+        let over = ready!(self.poll_time(cx, config));
+        // From now on it is the deadline.
+        self.end = None;
+        Poll::Ready(over)
+    }
+
+    /// Waits for the end of the time that there is, by default the deadline.
+    fn poll_time(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
+        let end = match self.end {
+            Some(end) => end,
+            None => *self.end.insert(later(self.submission().deadline(config))),
+        };
+        let pace = &config.request_pace;
+        self.timer.poll(cx, end, self.spool.as_ref(), pace)
     }
 
     /// Reads the rest of the upload.
-    fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Upload> {
-        let Some(spool) = &self.spool else {
-            return Poll::Ready(Upload::Spooled(Spooled::Complete));
-        };
-        let mut advanced = false;
-        if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool, &mut advanced) {
-            self.timer = None;
-            return Poll::Ready(Upload::Spooled(spooled));
-        }
-        let patience = config.request_read_timeout;
-        let timer = match &mut self.timer {
-            None => self.timer.insert(Box::pin(sleep(patience))),
-            Some(timer) => {
-                if advanced {
-                    timer.as_mut().reset(later(patience));
-                }
-                timer
-            }
-        };
-        timer.as_mut().poll(cx).map(|()| Upload::StoodStill)
+    fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Spooled> {
+        let upload = self.spool.as_ref();
+        upload.map_or(Poll::Ready(Spooled::Complete), |upload| {
+            upload.poll(cx, config.request_spool)
+        })
+    }
+
+    fn submission(&self) -> &Submission {
+        self.submission.as_ref().expect("not taken before")
     }
 
     /// Hands the work over to become a job.
     fn defer(&mut self, shared: &Arc<Shared>) -> HandedOver<R, E> {
+        let deadline = self.submission().deadline(&shared.config);
+        self.end.get_or_insert_with(|| later(deadline));
         let deferral = Deferral {
             shared: shared.clone(),
             work: self.work.take().expect("not taken before"),
@@ -328,11 +349,14 @@ where
 
 /// The answer, once that task has said what became of the call.
 fn heard<R, E>(
+    shared: &Arc<Shared>,
     asked: &Asked,
     early: Result<Early<R, E>, RecvError>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
-        Ok(Early::Finished(result)) => answered(asked, result),
+        Ok(Early::Finished(result, principal)) => {
+            answered(shared, asked, principal.as_ref(), None, result)
+        }
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
@@ -343,11 +367,27 @@ fn heard<R, E>(
 /// The handler's own answer.
 #[inline]
 fn answered<R, E>(
+    shared: &Arc<Shared>,
     asked: &Asked,
+    principal: Option<&Principal>,
+    place: Option<StreamPlace>,
     result: Result<Response<R>, E>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     metrics::inline();
-    let mut response = result?.map(ResponseBody::inner);
+    let response = result?;
+    let mut response = match &shared.streams {
+        Some(streams) if streams::is_stream(asked, &response) => {
+            let place = place.unwrap_or_default();
+            match place.take(shared, streams, principal) {
+                Ok(()) => response.map(|body| ResponseBody::stream(body, place)),
+                Err(no_place) => {
+                    let refusal = answer::no_place(no_place, asked.protocol);
+                    return Ok(refusal.map(ResponseBody::from));
+                }
+            }
+        }
+        _ => response.map(ResponseBody::inner),
+    };
     answer::apply_wait(response.headers_mut(), &asked.prefer);
     Ok(response)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH};
+use http::{HeaderMap, Method, Request, Response, Version, header::CONTENT_LENGTH};
 use http_body::Body;
 use http_polling::{
     GRPC_TIMEOUT, InvalidCancelAfter, Prefer, ProblemType, RequestHead, cancel_after, grpc_timeout,
@@ -24,7 +24,7 @@ use crate::{
     config::{Config, PendingStatus},
     context::JobContext,
     future::ResponseFuture,
-    glance::Glance,
+    glance::{self, Glance},
     idempotency,
     inline::Inline,
     page,
@@ -79,8 +79,14 @@ pub(crate) struct Submission {
 /// What its client prefers and speaks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
+    /// Whether it may become a job. If not, its preferences are the handler's.
+    pub(crate) deferrable: bool,
     pub(crate) prefer: Prefer,
     pub(crate) protocol: Protocol,
+    /// Whether it asks for another protocol on its connection.
+    pub(crate) upgrade: bool,
+    /// Whether it is CONNECT.
+    pub(crate) tunnel: bool,
     /// Whether a browser asks that is to be led to the page, where others get a 202.
     pub(crate) page: bool,
     pub(crate) may_close: bool,
@@ -156,6 +162,9 @@ impl Submission {
     /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
     /// 4.3: `respond-async, wait=10` asks for up to ten seconds inline first).
     pub(crate) fn inline_wait(&self, config: &Config) -> Duration {
+        if !self.asked.deferrable {
+            return Duration::MAX;
+        }
         let prefer = &self.asked.prefer;
         let wait = match prefer.wait() {
             Some(wait) => wait.min(config.max_inline_wait),
@@ -207,24 +216,26 @@ where
             let request = ResourceRequest::new(&shared.config, &request, path);
             return ResponseFuture::resource(shared.clone(), request);
         }
-        let Some((mut asked, glance)) = shared.config.may_defer(&request) else {
-            let request = request.map(JobBody::new);
-            // There is no task yet that could be woken; who is not ready is asked again in it.
-            let mut nobody = Context::from_waker(Waker::noop());
-            return ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody));
-        };
+        let (mut asked, glance) = shared.config.asked(&request);
         let protocol = asked.protocol;
         let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
-        if shared.config.refuses_length(request.headers()) {
-            return refused(ProblemType::RequestTooLarge);
-        }
         match cancel_at(request.headers(), protocol, glance) {
             Ok(cancel_at) => asked.cancel_at = cancel_at,
             Err(_) => return refused(ProblemType::RequestInvalid),
         }
+        let keyed = glance.idempotency_key && takes_key(request.method(), protocol);
+        let may_be_job = asked.deferrable || keyed;
+        if !may_be_job && asked.cancel_at.is_none() && !shared.is_limited() {
+            let request = request.map(JobBody::new);
+            // There is no task yet that could be woken; who is not ready is asked again in it.
+            let mut nobody = Context::from_waker(Waker::noop());
+            return ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody));
+        }
+        if may_be_job && shared.config.refuses_length(request.headers()) {
+            return refused(ProblemType::RequestTooLarge);
+        }
         let principal = shared.config.principal_of(RequestHead::of(&request));
-        // A safe method needs no key.
-        if glance.idempotency_key && !request.method().is_safe() {
+        if keyed {
             let context = shared.config.context.then(JobContext::new);
             let (config, context_of) = (&shared.config, context.as_ref());
             let submission = Submission::of(config, &mut request, asked, principal, context_of);
@@ -232,7 +243,12 @@ where
             let answer = idempotency::submit(shared, service, request, submission, context);
             return ResponseFuture::answer(answer);
         }
-        let admission = match shared.admit(principal.as_ref()) {
+        let admission = if asked.deferrable {
+            shared.admit(principal.as_ref())
+        } else {
+            shared.place(principal.as_ref())
+        };
+        let admission = match admission {
             Ok(admission) => admission,
             Err(no_place) => {
                 return ResponseFuture::refused(answer::no_place(no_place, protocol));
@@ -245,6 +261,12 @@ where
         };
         ResponseFuture::inline(Inline::new(shared.clone(), call, asked, principal))
     }
+}
+
+/// Whether an Idempotency-Key counts. A safe method needs none; the body of a gRPC call or a tunnel
+/// may be a conversation, which is not to be read to its end first.
+fn takes_key(method: &Method, protocol: Protocol) -> bool {
+    protocol == Protocol::Http && !method.is_safe() && *method != Method::CONNECT
 }
 
 /// When the client wants the work to be given up.
@@ -274,42 +296,46 @@ impl Config {
         self.principal.as_ref().and_then(|find| find(head))
     }
 
-    /// What the client prefers and speaks, if the request may be deferred at all.
-    fn may_defer<B>(&self, request: &Request<B>) -> Option<(Asked, Glance)> {
+    /// What the client prefers and speaks, and whether the request may be deferred at all.
+    fn asked<B>(&self, request: &Request<B>) -> (Asked, Glance) {
         let head = RequestHead::of(request);
-        let never = matches!(
-            *head.method,
-            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
-        );
-        // The predicate goes first, since it costs least where it does not look at the headers.
-        if never || self.predicate.as_ref().is_some_and(|defer| !defer(head)) {
-            return None;
-        }
         let glance = Glance::at(head.headers);
+        let is_grpc = glance.content_type && head.is_grpc();
+        let upgrade = glance.upgrade
+            && request.version() == Version::HTTP_11
+            && glance::is_upgrade(head.headers);
         let prefer = if glance.prefer {
             Prefer::from_headers(head.headers)
         } else {
             Prefer::new()
         };
-        let (protocol, must_ask) = if glance.content_type && head.is_grpc() {
-            (Protocol::Grpc, true)
-        } else {
-            (Protocol::Http, self.only_when_asked)
-        };
-        if glance.upgrade || (must_ask && !prefer.respond_async()) {
-            return None;
-        }
-        let page = self.page
+        let never = matches!(
+            *head.method,
+            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
+        );
+        let must_ask = is_grpc || self.only_when_asked;
+        let deferrable = !(never || upgrade || glance.event_stream)
+            && (!must_ask || prefer.respond_async())
+            && self.predicate.as_ref().is_none_or(|defer| defer(head));
+        let page = deferrable
+            && self.page
             && self.pending_status == PendingStatus::Accepted
             && page::is_preferred(head.headers);
         let asked = Asked {
-            prefer,
-            protocol,
+            deferrable,
+            prefer: if deferrable { prefer } else { Prefer::new() },
+            protocol: if is_grpc {
+                Protocol::Grpc
+            } else {
+                Protocol::Http
+            },
+            upgrade,
+            tunnel: *head.method == Method::CONNECT,
             page,
             may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,
         };
-        Some((asked, glance))
+        (asked, glance)
     }
 
     fn refuses_length(&self, headers: &HeaderMap) -> bool {

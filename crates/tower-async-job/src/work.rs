@@ -10,6 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::Service;
+use tower_async_job_core::Principal;
 
 use crate::{
     body::{JobBody, Spool, SpoolRoom},
@@ -48,10 +49,11 @@ where
         self,
         cx: &mut Context<'_>,
         room: &Arc<SpoolRoom>,
+        principal: Option<&Principal>,
     ) -> (BoxWork<R, S::Error>, Option<Spool<B>>) {
         let mut spool = None;
         let request = self.request.map(|body| {
-            let (body, rest) = JobBody::spooling(body, room);
+            let (body, rest) = JobBody::spooling(body, room, principal);
             spool = rest;
             body
         });

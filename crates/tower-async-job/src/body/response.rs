@@ -9,6 +9,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::streams::StreamPlace;
+
 pin_project! {
     /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the
     /// layer wrote (a status document, a problem, a replayed result).
@@ -36,6 +38,7 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<R> {
         Inner { #[pin] body: R },
+        Stream { #[pin] body: R, place: StreamPlace },
         Stored { #[pin] body: StoredBody },
     }
 }
@@ -45,6 +48,13 @@ impl<R> ResponseBody<R> {
     pub fn inner(body: R) -> Self {
         Self {
             kind: Kind::Inner { body },
+        }
+    }
+
+    /// Passes on the body of an answer that does not end by itself, with its place.
+    pub(crate) fn stream(body: R, place: StreamPlace) -> Self {
+        Self {
+            kind: Kind::Stream { body, place },
         }
     }
 }
@@ -66,7 +76,9 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Inner { body } => body.poll_frame(cx),
+            KindProjection::Inner { body } | KindProjection::Stream { body, .. } => {
+                body.poll_frame(cx)
+            }
             KindProjection::Stored { body } => body
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
@@ -75,14 +87,14 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Inner { body } | Kind::Stream { body, .. } => body.is_end_stream(),
             Kind::Stored { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } => body.size_hint(),
+            Kind::Inner { body } | Kind::Stream { body, .. } => body.size_hint(),
             Kind::Stored { body } => body.size_hint(),
         }
     }

@@ -8,7 +8,7 @@ use http_polling::RequestHead;
 use tower_async_job_core::{Principal, Retention};
 
 pub use self::builder::Builder;
-use crate::{capacity::Limits, estimate::Estimator, hold::HoldLimits};
+use crate::{body::Pace, capacity::Limits, estimate::Estimator, hold::HoldLimits};
 
 /// How a pending job is announced.
 ///
@@ -94,8 +94,9 @@ pub(crate) struct Config {
     pub(crate) on_store_failure: OnStoreFailure,
     pub(crate) request_spool: usize,
     pub(crate) spool_room: usize,
+    pub(crate) spool_room_per_principal: usize,
     pub(crate) refuse_large_requests: bool,
-    pub(crate) request_read_timeout: Duration,
+    pub(crate) request_pace: Pace,
     pub(crate) result_limit: usize,
     pub(crate) retention: Retention,
     pub(crate) job_deadline: Duration,
@@ -103,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) report_interval: Duration,
     pub(crate) limits: Option<Limits>,
     pub(crate) limits_per_principal: Option<Limits>,
+    /// `None` is the default.
+    pub(crate) streams: Option<HoldLimits>,
     pub(crate) max_hold: Duration,
     pub(crate) hold_limits: HoldLimits,
     /// `None` closes none.
