@@ -59,8 +59,16 @@ struct State {
 struct Tenant {
     running: usize,
     queue: BTreeMap<u64, Arc<Ticket>>,
+    /// Those of its queue that stand aside.
+    aside: usize,
     /// The number of its turn, if it has one.
     turn: Option<u64>,
+}
+
+impl Tenant {
+    fn queued(&self) -> usize {
+        self.queue.len() + self.aside
+    }
 }
 
 /// A place in a queue.
@@ -107,7 +115,7 @@ impl Capacity {
         let mut state = self.state();
         let tenant = state.tenants.get(&principal);
         let (own_running, own_queued) =
-            tenant.map_or((0, 0), |tenant| (tenant.running, tenant.queue.len()));
+            tenant.map_or((0, 0), |tenant| (tenant.running, tenant.queued()));
         if principal.is_some() && own_running.saturating_add(own_queued) >= self.each.all() {
             let retry_after =
                 state.wait_of(own_queued, self.each.running.min(self.overall.running));
@@ -192,18 +200,44 @@ impl Capacity {
     /// Gives up a place in the queue; `false` if it has just become one to run.
     fn leave(&self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
         let mut state = self.state();
+        let left = state.take_out(principal, ticket);
+        if left {
+            state.queued -= 1;
+            state.forget_idle(principal);
+        }
+        left
+    }
+
+    /// Lets others go first; `false` if the place has just become one to run.
+    fn stand_aside(&self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
+        let mut state = self.state();
+        let left = state.take_out(principal, ticket);
+        if left {
+            state.tenant(principal).aside += 1;
+        }
+        left
+    }
+
+    /// Takes a place in the queue again from aside, by its number the same one.
+    fn stand_in(&self, principal: &Option<Principal>, ticket: &Arc<Ticket>) {
+        let mut state = self.state();
         let tenant = state.tenant(principal);
-        if tenant.queue.remove(&ticket.number).is_none() {
-            return false;
+        tenant.aside -= 1;
+        tenant.queue.insert(ticket.number, ticket.clone());
+        self.line_up(&mut state, principal);
+        let waker = self.grant(&mut state);
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
         }
-        if tenant.queue.is_empty()
-            && let Some(turn) = tenant.turn.take()
-        {
-            state.turns.remove(&turn);
-        }
+    }
+
+    /// Gives up a place aside.
+    fn leave_aside(&self, principal: &Option<Principal>) {
+        let mut state = self.state();
+        state.tenant(principal).aside -= 1;
         state.queued -= 1;
         state.forget_idle(principal);
-        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -221,10 +255,24 @@ impl State {
         self.tenants.entry(principal.clone()).or_default()
     }
 
+    /// Takes a ticket out of its queue; `false` if it is not there any more.
+    fn take_out(&mut self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
+        let tenant = self.tenant(principal);
+        if tenant.queue.remove(&ticket.number).is_none() {
+            return false;
+        }
+        if tenant.queue.is_empty()
+            && let Some(turn) = tenant.turn.take()
+        {
+            self.turns.remove(&turn);
+        }
+        true
+    }
+
     fn forget_idle(&mut self, principal: &Option<Principal>) {
         if let Some(tenant) = self.tenants.get(principal)
             && tenant.running == 0
-            && tenant.queue.is_empty()
+            && tenant.queued() == 0
         {
             self.tenants.remove(principal);
         }
@@ -275,6 +323,8 @@ pub(crate) struct Admission {
 
 enum Place {
     Queued(Arc<Ticket>),
+    /// In the queue, and passed over.
+    Aside(Arc<Ticket>),
     /// A place to run that has not been used yet.
     Granted,
     /// Since when.
@@ -287,6 +337,7 @@ impl Admission {
         match &self.place {
             Place::Running(_) => return Poll::Ready(()),
             Place::Queued(ticket) => ready!(ticket.poll(cx)),
+            Place::Aside(_) => return Poll::Pending,
             Place::Granted => {}
         }
         self.place = Place::Running(Instant::now());
@@ -294,7 +345,30 @@ impl Admission {
     }
 
     pub(crate) fn is_queued(&self) -> bool {
-        matches!(self.place, Place::Queued(_))
+        matches!(self.place, Place::Queued(_) | Place::Aside(_))
+    }
+
+    /// Has a place in the queue passed over until it [stands in](Self::stand_in) again: its request
+    /// is not there yet, and is to hold no place to run meanwhile.
+    pub(crate) fn stand_aside(&mut self) {
+        if let Place::Queued(ticket) = &self.place
+            && self.capacity.stand_aside(&self.principal, ticket)
+        {
+            self.place = Place::Aside(ticket.clone());
+        }
+    }
+
+    /// Has a place be passed over no more.
+    pub(crate) fn stand_in(&mut self) {
+        if let Place::Aside(ticket) = &self.place {
+            self.capacity.stand_in(&self.principal, ticket);
+            let is_granted = ticket.waiting().granted;
+            self.place = if is_granted {
+                Place::Granted
+            } else {
+                Place::Queued(ticket.clone())
+            };
+        }
     }
 }
 
@@ -302,6 +376,7 @@ impl Drop for Admission {
     fn drop(&mut self) {
         let took = match &self.place {
             Place::Queued(ticket) if self.capacity.leave(&self.principal, ticket) => return,
+            Place::Aside(_) => return self.capacity.leave_aside(&self.principal),
             Place::Queued(_) | Place::Granted => None,
             Place::Running(since) => Some(since.elapsed()),
         };

@@ -25,6 +25,7 @@ use tower_async_job_core::Principal;
 use crate::{
     answer,
     body::{JobBody, ResponseBody, Spool, Spooled},
+    capacity::Admission,
     config::{Config, OnDisconnect},
     context::JobContext,
     deferral::{Deferral, Early, HandedOver},
@@ -182,46 +183,37 @@ where
                 let place = begun.place.take();
                 return Poll::Ready(answered(shared, asked, principal, place, result));
             }
-            let over = match begun.stage {
-                Stage::Waiting => match ready!(begun.poll_wait(cx, &shared.config)) {
+            if let Stage::Waiting = begun.stage {
+                let over = ready!(begun.poll_wait(cx, &shared.config));
+                // A node that shuts down makes no more jobs, which it would only hand back.
+                begun.stage = match over {
+                    Over::Upload => return Poll::Ready(Ok(begun.give_up(asked, over))),
+                    Over::Stage if shared.stopping.is_set() => Stage::Staying,
                     Over::Stage => {
-                        // A node that shuts down makes no more jobs, which it would only hand back.
-                        begun.stage = if shared.stopping.is_set() {
-                            Stage::Staying
-                        } else {
-                            Stage::Spooling
-                        };
-                        continue;
+                        // While it is read, it holds no place to run.
+                        begun.with_place(Admission::stand_aside);
+                        Stage::Spooling
                     }
-                    over => over,
-                },
-                Stage::Spooling => match begun.poll_upload(cx, &shared.config) {
-                    Poll::Ready(Spooled::Complete) => match shared.hold_open() {
-                        Some(_open) => match begun.defer(shared) {
-                            HandedOver::Answered(response) => {
-                                return Poll::Ready(Ok(response.map(ResponseBody::from)));
-                            }
-                            HandedOver::Waiting(early) => {
-                                begun.stage = Stage::Deferred(early);
-                                continue;
-                            }
-                        },
-                        None => {
-                            begun.stage = Stage::Staying;
-                            continue;
+                };
+            }
+            if let Stage::Spooling = begun.stage
+                && let Poll::Ready(spooled) = begun.poll_upload(cx, &shared.config)
+            {
+                begun.with_place(Admission::stand_in);
+                let open = matches!(spooled, Spooled::Complete).then(|| shared.hold_open());
+                begun.stage = match open.flatten() {
+                    Some(_open) => match begun.defer(shared) {
+                        HandedOver::Answered(response) => {
+                            return Poll::Ready(Ok(response.map(ResponseBody::from)));
                         }
+                        HandedOver::Waiting(early) => Stage::Deferred(early),
                     },
-                    Poll::Ready(_) => {
-                        begun.stage = Stage::Staying;
-                        continue;
-                    }
-                    Poll::Pending => ready!(begun.poll_time(cx, &shared.config)),
-                },
-                Stage::Staying | Stage::Deferred(_) => ready!(begun.poll_time(cx, &shared.config)),
-            };
-            begun.work = None;
-            cancel(&begun.context);
-            return Poll::Ready(Ok(refused(asked, over.into())));
+                    None => Stage::Staying,
+                };
+                continue;
+            }
+            let over = ready!(begun.poll_time(cx, &shared.config));
+            return Poll::Ready(Ok(begun.give_up(asked, over)));
         }
     }
 }
@@ -254,7 +246,9 @@ where
         // Taken in place, since moving what is large costs.
         if let Some(call) = due.take() {
             let principal = submission.principal.as_ref();
-            let (work, spool) = call.begin(cx, &shared.spool_room, principal);
+            let is_watched = asked.deferrable || call.admission.is_some();
+            let room = is_watched.then_some(&shared.spool_room);
+            let (work, spool) = call.begin(cx, room, principal);
             *self = Self::Begun(Begun {
                 work: Some(work),
                 submission: None,
@@ -327,6 +321,20 @@ where
         upload.map_or(Poll::Ready(Spooled::Complete), |upload| {
             upload.poll(cx, config.request_spool)
         })
+    }
+
+    fn with_place(&mut self, change: fn(&mut Admission)) {
+        let work = self.work.as_mut().expect("not taken before");
+        if let Some(admission) = work.as_mut().admission() {
+            change(admission);
+        }
+    }
+
+    /// Drops the work, whose time is over.
+    fn give_up(&mut self, asked: &Asked, over: Over) -> Response<ResponseBody<R>> {
+        self.work = None;
+        cancel(&self.context);
+        refused(asked, over.into())
     }
 
     fn submission(&self) -> &Submission {

@@ -22,6 +22,9 @@ use crate::{
 pub(crate) trait Work: Future + Send {
     /// Whether it still waits for its place.
     fn is_queued(&self) -> bool;
+
+    /// Its place, where there is a limit.
+    fn admission(self: Pin<&mut Self>) -> Option<&mut Admission>;
 }
 
 pub(crate) type BoxWork<R, E> = Pin<Box<dyn Work<Output = Result<Response<R>, E>>>>;
@@ -43,16 +46,19 @@ where
     B::Error: Send,
 {
     /// Begins the call. To a service that is ready it takes one allocation, for the service's
-    /// future alone.
+    /// future alone. Without room its body is neither spooled nor watched.
     #[inline]
     pub(crate) fn begin(
         self,
         cx: &mut Context<'_>,
-        room: &Arc<SpoolRoom>,
+        room: Option<&Arc<SpoolRoom>>,
         principal: Option<&Principal>,
     ) -> (BoxWork<R, S::Error>, Option<Spool<B>>) {
         let mut spool = None;
         let request = self.request.map(|body| {
+            let Some(room) = room else {
+                return JobBody::new(body);
+            };
             let (body, rest) = JobBody::spooling(body, room, principal);
             spool = rest;
             body
@@ -186,5 +192,9 @@ impl<F: Future> Future for Admitted<F> {
 impl<F: Future + Send> Work for Admitted<F> {
     fn is_queued(&self) -> bool {
         self.admission.as_deref().is_some_and(Admission::is_queued)
+    }
+
+    fn admission(self: Pin<&mut Self>) -> Option<&mut Admission> {
+        self.project().admission.as_deref_mut()
     }
 }

@@ -239,3 +239,27 @@ async fn s70_spool_room_of_one_principal_is_not_all() {
         .await
         .pending();
 }
+
+#[tokio::test(start_paused = true)]
+async fn s70_request_that_waits_for_its_turn_takes_a_place_when_it_is_there() {
+    let layer = eager(builder().limits(1, 2));
+    let mut service = layer.layer(reading());
+    let held = stream();
+    let mut running = tokio_test::task::spawn(service.call(upload("/a", held.1)));
+    tokio_test::assert_pending!(running.poll());
+    let (body, _) = drip(1_000, SECOND, 20);
+    let slow = tokio::spawn(service.call(upload("/b", body)));
+    sleep(SECOND).await;
+    drop(running);
+    let (body, _) = drip(10, Duration::ZERO, 1);
+    let honest = Answer::of(call(&service, upload("/c", body)).await).await;
+    let why = "the one that is still read holds no place";
+    assert_eq!(honest.header("job-status"), "running", "{why}");
+    let Ok(slow) = slow.await.expect("answered");
+    let accepted = Answer::of(slow).await;
+    assert_eq!(accepted.header("job-status"), "running");
+    sleep(SECOND).await;
+    let poll = http::Request::get(accepted.location()).body(Body::default());
+    let result = support::ask(&layer, poll.expect("valid")).await;
+    assert_eq!(result.body, "20000");
+}

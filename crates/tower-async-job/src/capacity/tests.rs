@@ -131,3 +131,46 @@ fn granted_place_that_was_never_taken_goes_on() {
     drop(next);
     assert!(capacity.state().tenants.is_empty());
 }
+
+#[test]
+fn s70_place_aside_is_passed_over_and_keeps_its_number() {
+    let capacity = capacity((1, 2), (9, 9));
+    let running = capacity.admit(of("a")).expect("a place");
+    let mut aside = capacity.admit(of("a")).expect("a place");
+    let mut other = capacity.admit(of("a")).expect("a place");
+    aside.stand_aside();
+    assert!(aside.is_queued());
+    assert!(capacity.admit(of("b")).is_err(), "it has its place");
+    drop(running);
+    assert!(!runs(&mut aside) && runs(&mut other));
+    let mut last = capacity.admit(of("a")).expect("a place");
+    aside.stand_in();
+    drop(other);
+    assert!(runs(&mut aside) && !runs(&mut last));
+    drop(aside);
+    last.stand_aside();
+    assert!(runs(&mut last), "it has had its turn already");
+    drop(last);
+    assert!(capacity.state().tenants.is_empty());
+}
+
+#[test]
+fn s70_place_aside_runs_at_once_when_it_stands_in_and_one_is_free() {
+    let capacity = capacity((1, 1), (9, 9));
+    let running = capacity.admit(None).expect("a place");
+    let mut aside = capacity.admit(None).expect("a place");
+    aside.stand_aside();
+    drop(running);
+    assert!(!runs(&mut aside));
+    aside.stand_in();
+    assert!(runs(&mut aside));
+    drop(aside);
+    let running = capacity.admit(None).expect("a place");
+    let mut aside = capacity.admit(None).expect("a place");
+    aside.stand_aside();
+    drop(aside);
+    drop(running);
+    let state = capacity.state();
+    assert!(state.tenants.is_empty());
+    assert_eq!((state.running, state.queued), (0, 0));
+}

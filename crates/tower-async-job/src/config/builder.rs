@@ -242,9 +242,9 @@ impl Builder {
     ///
     /// This and the two settings that follow hold until the handler's response is there, or the
     /// request has become a job, and they count the time only in which the handler, or the layer,
-    /// waits for the client. They hold for requests that may be deferred, have an idempotency key or
-    /// a deadline, or take a place among the [limits](Self::limits); so a gRPC call that streams to
-    /// the server for long and seldom needs other settings, where it is limited.
+    /// waits for the client. They hold for requests that may be deferred, have an idempotency key, or
+    /// take a place among the [limits](Self::limits): a gRPC call that streams to a server with limits
+    /// for long, and little, needs other settings.
     pub fn request_read_timeout(mut self, timeout: Duration) -> Self {
         self.config.request_pace.still = timeout;
         self

@@ -66,7 +66,8 @@ pub enum OnDisconnect {
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnStoreFailure {
-    /// The call is answered inline, however long it takes: no work is thrown away.
+    /// The call is answered inline, if it ends before its [deadline](Builder::job_deadline): no work
+    /// is thrown away.
     #[default]
     StayInline,
     /// The handler is dropped and the answer is `503 Service Unavailable` with Retry-After.
