@@ -1,7 +1,7 @@
 //! How much is worked on at once, and who is next.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -33,7 +33,8 @@ impl Limits {
 /// Places for those that run and those that wait, of all clients and of each principal.
 ///
 /// When a place to run is free, the principals that wait have their turns: nobody waits behind
-/// another's queue.
+/// another's queue. Only principals that may run one more have a turn, and a queue is found by the
+/// number of its place, so that neither a release nor a place given up costs more when more wait.
 pub(crate) struct Capacity {
     overall: Limits,
     each: Limits,
@@ -45,8 +46,11 @@ struct State {
     running: usize,
     queued: usize,
     tenants: HashMap<Option<Principal>, Tenant>,
-    /// The principals that wait, in the order of their turns.
-    turns: VecDeque<Option<Principal>>,
+    /// The principals that wait and may run one more, in the order of their turns. There are none
+    /// while a place is free.
+    turns: BTreeMap<u64, Option<Principal>>,
+    /// The number of the next turn, or place in a queue.
+    next: u64,
     /// How long work has taken of late, on average, in seconds.
     mean: Option<f64>,
 }
@@ -54,12 +58,22 @@ struct State {
 #[derive(Default)]
 struct Tenant {
     running: usize,
-    queue: VecDeque<Arc<Ticket>>,
+    queue: BTreeMap<u64, Arc<Ticket>>,
+    /// Those of its queue that stand aside.
+    aside: usize,
+    /// The number of its turn, if it has one.
+    turn: Option<u64>,
+}
+
+impl Tenant {
+    fn queued(&self) -> usize {
+        self.queue.len() + self.aside
+    }
 }
 
 /// A place in a queue.
-#[derive(Default)]
 struct Ticket {
+    number: u64,
     state: Mutex<Waiting>,
 }
 
@@ -101,7 +115,7 @@ impl Capacity {
         let mut state = self.state();
         let tenant = state.tenants.get(&principal);
         let (own_running, own_queued) =
-            tenant.map_or((0, 0), |tenant| (tenant.running, tenant.queue.len()));
+            tenant.map_or((0, 0), |tenant| (tenant.running, tenant.queued()));
         if principal.is_some() && own_running.saturating_add(own_queued) >= self.each.all() {
             let retry_after =
                 state.wait_of(own_queued, self.each.running.min(self.overall.running));
@@ -117,12 +131,10 @@ impl Capacity {
             Place::Granted
         } else if state.queued < self.overall.queued {
             state.queued += 1;
-            let ticket = Arc::new(Ticket::default());
+            let ticket = Arc::new(Ticket::new(state.number()));
             let tenant = state.tenant(&principal);
-            tenant.queue.push_back(ticket.clone());
-            if tenant.queue.len() == 1 {
-                state.turns.push_back(principal.clone());
-            }
+            tenant.queue.insert(ticket.number, ticket.clone());
+            self.line_up(&mut state, &principal);
             Place::Queued(ticket)
         } else {
             return Err(NoPlace {
@@ -137,35 +149,34 @@ impl Capacity {
         })
     }
 
-    /// Gives free places to those whose turn it is; returns who is to be woken.
-    fn grant(&self, state: &mut State) -> Vec<Waker> {
-        let mut wakers = Vec::new();
-        for _ in 0..state.turns.len() {
-            if state.running >= self.overall.running {
-                break;
-            }
-            let Some(principal) = state.turns.pop_front() else {
-                break;
-            };
-            let limit = if principal.is_some() {
-                self.each.running
-            } else {
-                usize::MAX
-            };
-            let tenant = state.tenant(&principal);
-            if tenant.running < limit
-                && let Some(ticket) = tenant.queue.pop_front()
-            {
-                tenant.running += 1;
-                state.running += 1;
-                state.queued -= 1;
-                wakers.extend(ticket.grant());
-            }
-            if !state.tenant(&principal).queue.is_empty() {
-                state.turns.push_back(principal);
-            }
+    /// Gives a principal that waits its turn, if it may run one more and has none.
+    fn line_up(&self, state: &mut State, principal: &Option<Principal>) {
+        let limit = principal.as_ref().map_or(usize::MAX, |_| self.each.running);
+        let number = state.next;
+        let Some(tenant) = state.tenants.get_mut(principal) else {
+            return;
+        };
+        if tenant.turn.is_none() && tenant.running < limit && !tenant.queue.is_empty() {
+            tenant.turn = Some(number);
+            state.next += 1;
+            state.turns.insert(number, principal.clone());
         }
-        wakers
+    }
+
+    /// Gives the place that is free to the first whose turn it is; returns who is to be woken.
+    fn grant(&self, state: &mut State) -> Option<Waker> {
+        if state.running >= self.overall.running {
+            return None;
+        }
+        let (_, principal) = state.turns.pop_first()?;
+        let tenant = state.tenant(&principal);
+        tenant.turn = None;
+        let (_, ticket) = tenant.queue.pop_first()?;
+        tenant.running += 1;
+        state.running += 1;
+        state.queued -= 1;
+        self.line_up(state, &principal);
+        ticket.grant()
     }
 
     /// `took` is how long the work took, if the place was used at all.
@@ -177,26 +188,56 @@ impl Capacity {
         }
         state.running -= 1;
         state.tenant(principal).running -= 1;
+        self.line_up(&mut state, principal);
         state.forget_idle(principal);
-        let wakers = self.grant(&mut state);
+        let waker = self.grant(&mut state);
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Gives up a place in the queue; `false` if it has just become one to run.
-    fn leave(&self, principal: &Option<Principal>, ticket: &Arc<Ticket>) -> bool {
+    fn leave(&self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
         let mut state = self.state();
-        let queue = &mut state.tenant(principal).queue;
-        let Some(at) = queue.iter().position(|other| Arc::ptr_eq(other, ticket)) else {
-            return false;
-        };
-        queue.remove(at);
-        if queue.is_empty() {
-            state.turns.retain(|turn| turn != principal);
+        let left = state.take_out(principal, ticket);
+        if left {
+            state.queued -= 1;
+            state.forget_idle(principal);
         }
+        left
+    }
+
+    /// Lets others go first; `false` if the place has just become one to run.
+    fn stand_aside(&self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
+        let mut state = self.state();
+        let left = state.take_out(principal, ticket);
+        if left {
+            state.tenant(principal).aside += 1;
+        }
+        left
+    }
+
+    /// Takes a place in the queue again from aside, by its number the same one.
+    fn stand_in(&self, principal: &Option<Principal>, ticket: &Arc<Ticket>) {
+        let mut state = self.state();
+        let tenant = state.tenant(principal);
+        tenant.aside -= 1;
+        tenant.queue.insert(ticket.number, ticket.clone());
+        self.line_up(&mut state, principal);
+        let waker = self.grant(&mut state);
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Gives up a place aside.
+    fn leave_aside(&self, principal: &Option<Principal>) {
+        let mut state = self.state();
+        state.tenant(principal).aside -= 1;
         state.queued -= 1;
         state.forget_idle(principal);
-        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -205,14 +246,33 @@ impl Capacity {
 }
 
 impl State {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
     fn tenant(&mut self, principal: &Option<Principal>) -> &mut Tenant {
         self.tenants.entry(principal.clone()).or_default()
+    }
+
+    /// Takes a ticket out of its queue; `false` if it is not there any more.
+    fn take_out(&mut self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
+        let tenant = self.tenant(principal);
+        if tenant.queue.remove(&ticket.number).is_none() {
+            return false;
+        }
+        if tenant.queue.is_empty()
+            && let Some(turn) = tenant.turn.take()
+        {
+            self.turns.remove(&turn);
+        }
+        true
     }
 
     fn forget_idle(&mut self, principal: &Option<Principal>) {
         if let Some(tenant) = self.tenants.get(principal)
             && tenant.running == 0
-            && tenant.queue.is_empty()
+            && tenant.queued() == 0
         {
             self.tenants.remove(principal);
         }
@@ -227,6 +287,13 @@ impl State {
 }
 
 impl Ticket {
+    fn new(number: u64) -> Self {
+        Self {
+            number,
+            state: Mutex::default(),
+        }
+    }
+
     fn grant(&self) -> Option<Waker> {
         let mut waiting = self.waiting();
         waiting.granted = true;
@@ -256,6 +323,8 @@ pub(crate) struct Admission {
 
 enum Place {
     Queued(Arc<Ticket>),
+    /// In the queue, and passed over.
+    Aside(Arc<Ticket>),
     /// A place to run that has not been used yet.
     Granted,
     /// Since when.
@@ -268,6 +337,7 @@ impl Admission {
         match &self.place {
             Place::Running(_) => return Poll::Ready(()),
             Place::Queued(ticket) => ready!(ticket.poll(cx)),
+            Place::Aside(_) => return Poll::Pending,
             Place::Granted => {}
         }
         self.place = Place::Running(Instant::now());
@@ -275,7 +345,30 @@ impl Admission {
     }
 
     pub(crate) fn is_queued(&self) -> bool {
-        matches!(self.place, Place::Queued(_))
+        matches!(self.place, Place::Queued(_) | Place::Aside(_))
+    }
+
+    /// Has a place in the queue passed over until it [stands in](Self::stand_in) again: its request
+    /// is not there yet, and is to hold no place to run meanwhile.
+    pub(crate) fn stand_aside(&mut self) {
+        if let Place::Queued(ticket) = &self.place
+            && self.capacity.stand_aside(&self.principal, ticket)
+        {
+            self.place = Place::Aside(ticket.clone());
+        }
+    }
+
+    /// Has a place be passed over no more.
+    pub(crate) fn stand_in(&mut self) {
+        if let Place::Aside(ticket) = &self.place {
+            self.capacity.stand_in(&self.principal, ticket);
+            let is_granted = ticket.waiting().granted;
+            self.place = if is_granted {
+                Place::Granted
+            } else {
+                Place::Queued(ticket.clone())
+            };
+        }
     }
 }
 
@@ -283,6 +376,7 @@ impl Drop for Admission {
     fn drop(&mut self) {
         let took = match &self.place {
             Place::Queued(ticket) if self.capacity.leave(&self.principal, ticket) => return,
+            Place::Aside(_) => return self.capacity.leave_aside(&self.principal),
             Place::Queued(_) | Place::Granted => None,
             Place::Running(since) => Some(since.elapsed()),
         };
@@ -291,90 +385,4 @@ impl Drop for Admission {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn capacity(overall: (usize, usize), each: (usize, usize)) -> Arc<Capacity> {
-        let limits = |(running, queued)| Limits { running, queued };
-        Arc::new(Capacity::new(limits(overall), limits(each)))
-    }
-
-    fn of(name: &str) -> Option<Principal> {
-        Some(Principal::new(name))
-    }
-
-    fn runs(admission: &mut Admission) -> bool {
-        admission
-            .poll_run(&mut Context::from_waker(Waker::noop()))
-            .is_ready()
-    }
-
-    #[test]
-    fn principals_have_their_turns() {
-        let capacity = capacity((1, 10), (10, 10));
-        let first = capacity.admit(of("a")).expect("a place");
-        let mut a: Vec<_> = (0..3)
-            .map(|_| capacity.admit(of("a")).expect("a place"))
-            .collect();
-        let mut b = capacity.admit(of("b")).expect("a place");
-        assert!(a.iter().all(Admission::is_queued) && b.is_queued());
-        drop(first);
-        assert!(runs(&mut a[0]) && !runs(&mut b));
-        drop(a.remove(0));
-        assert!(runs(&mut b) && !runs(&mut a[0]));
-        drop(b);
-        assert!(runs(&mut a[0]));
-    }
-
-    #[test]
-    fn s38_quota_of_one_principal_leaves_the_others_alone() {
-        let capacity = capacity((4, 4), (1, 1));
-        let _running = capacity.admit(of("a")).expect("a place");
-        let mut queued = capacity.admit(of("a")).expect("a place");
-        assert!(
-            !runs(&mut queued),
-            "there is room, but not for this principal"
-        );
-        let refused = capacity
-            .admit(of("a"))
-            .map(drop)
-            .expect_err("over the quota");
-        assert_eq!(refused.problem, ProblemType::QuotaExceeded);
-        let mut other = capacity.admit(of("b")).expect("a place");
-        assert!(runs(&mut other));
-    }
-
-    #[test]
-    fn place_in_the_queue_can_be_left() {
-        let capacity = capacity((1, 1), (9, 9));
-        let running = capacity.admit(None).expect("a place");
-        drop(capacity.admit(None).expect("a place"));
-        let mut queued = capacity.admit(None).expect("the place that was left");
-        assert!(capacity.admit(None).is_err());
-        drop(running);
-        assert!(runs(&mut queued));
-    }
-
-    #[test]
-    fn place_that_was_never_used_tells_nothing_of_how_long_work_takes() {
-        let capacity = capacity((1, 1), (9, 9));
-        let granted = capacity.admit(None).expect("a place");
-        let queued = capacity.admit(None).expect("a place");
-        drop(granted);
-        drop(queued);
-        assert_eq!(capacity.state().mean, None);
-    }
-
-    #[test]
-    fn granted_place_that_was_never_taken_goes_on() {
-        let capacity = capacity((1, 2), (9, 9));
-        let running = capacity.admit(None).expect("a place");
-        let granted = capacity.admit(None).expect("a place");
-        let mut next = capacity.admit(None).expect("a place");
-        drop(running);
-        drop(granted);
-        assert!(runs(&mut next));
-        drop(next);
-        assert!(capacity.state().tenants.is_empty());
-    }
-}
+mod tests;

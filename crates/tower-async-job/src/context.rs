@@ -18,7 +18,8 @@ use tower_async_job_core::Report;
 
 /// A handler's view of the job that its request is or may become.
 ///
-/// [`AsyncJobLayer`] puts one into the extensions of every request that it may defer. All methods
+/// [`AsyncJobLayer`] puts one into the extensions of every request that it may defer or has limits
+/// for. All methods
 /// are cheap and can be called from any thread, before and after the request has become a job;
 /// what is reported before is kept for it. In a request that the layer does not handle,
 /// [`JobContext::inert`] has the same methods and no effect. A layer that finds one there stands within

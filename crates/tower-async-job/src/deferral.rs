@@ -14,7 +14,7 @@ use http_body::Body;
 use http_polling::ProblemType;
 use tokio::{sync::oneshot, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Created, Lease, NewJob, StoreError};
+use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError};
 
 use crate::{
     answer,
@@ -32,8 +32,12 @@ use crate::{
 
 /// What the connection hears of the work that it handed over.
 pub(crate) enum Early<R, E> {
-    /// The handler ended, and no job was made.
-    Finished(Result<Response<R>, E>, Option<HandlerContext>),
+    /// The handler ended, and no job was made of the principal's request.
+    Finished(
+        Result<Response<R>, E>,
+        Option<Principal>,
+        Option<HandlerContext>,
+    ),
     /// The handler panicked, and no job was made.
     Panicked(Payload),
     /// The layer answers: accepted, or refused.
@@ -150,7 +154,10 @@ where
     fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
         // Dropped here, which may panic.
         let unheard = match event {
-            Event::Ended(Ok(result)) => early.send(Early::Finished(result, self.context)),
+            Event::Ended(Ok(result)) => {
+                let principal = self.submission.principal;
+                early.send(Early::Finished(result, principal, self.context))
+            }
             Event::Ended(Err(payload)) => early.send(Early::Panicked(payload)),
             Event::Created(_) | Event::Gone => Ok(()),
         };

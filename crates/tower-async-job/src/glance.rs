@@ -1,4 +1,7 @@
-use http::HeaderMap;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONNECTION, UPGRADE},
+};
 
 use crate::closing;
 
@@ -8,6 +11,8 @@ use crate::closing;
 pub(crate) struct Glance {
     pub(crate) cancel_after: bool,
     pub(crate) content_type: bool,
+    /// The client accepts an event stream.
+    pub(crate) event_stream: bool,
     pub(crate) grpc_timeout: bool,
     pub(crate) idempotency_key: bool,
     pub(crate) prefer: bool,
@@ -20,8 +25,9 @@ pub(crate) struct Glance {
 impl Glance {
     pub(crate) fn at(headers: &HeaderMap) -> Self {
         let mut glance = Self::default();
-        for name in headers.keys() {
+        for (name, value) in headers {
             match name.as_str() {
+                "accept" => glance.event_stream |= accepts_event_stream(value),
                 "cancel-after" => glance.cancel_after = true,
                 "content-type" => glance.content_type = true,
                 "grpc-timeout" => glance.grpc_timeout = true,
@@ -33,5 +39,108 @@ impl Glance {
             }
         }
         glance
+    }
+}
+
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
+/// Whether a media type, with or without parameters, is that of an event stream.
+pub(crate) fn is_event_stream(value: &[u8]) -> bool {
+    let (media_type, parameters) = value
+        .trim_ascii_start()
+        .split_at_checked(EVENT_STREAM.len())
+        .unwrap_or_default();
+    media_type.eq_ignore_ascii_case(EVENT_STREAM)
+        && matches!(parameters.trim_ascii_start().first(), None | Some(b';'))
+}
+
+/// Whether an Accept names event streams, and not to refuse them (RFC 9110, section 12.5.1).
+fn accepts_event_stream(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    // Shorter ones are most.
+    value.len() >= EVENT_STREAM.len()
+        && value
+            .split(|byte| *byte == b',')
+            .any(|range| is_event_stream(range) && !is_refused(range))
+}
+
+/// Whether a media range has a weight of zero.
+fn is_refused(range: &[u8]) -> bool {
+    let weight = |parameter: &[u8]| {
+        let (name, value) = parameter.split_at_checked(2)?;
+        let zero = value.iter().all(|byte| matches!(byte, b'0' | b'.'));
+        (name.eq_ignore_ascii_case(b"q=") && zero && !value.is_empty()).then_some(())
+    };
+    let mut parameters = range.split(|byte| *byte == b';').skip(1);
+    parameters.any(|parameter| weight(parameter.trim_ascii()).is_some())
+}
+
+/// Whether a request asks to change its connection's protocol (RFC 9110, section 7.8): `Connection`
+/// has to say so too. An `Upgrade` to HTTP/2 is not one, since the request is answered as any other.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    names(headers, CONNECTION, |option| {
+        option.eq_ignore_ascii_case(b"upgrade")
+    }) && names(headers, UPGRADE, |protocol| {
+        !protocol.is_empty() && !protocol.eq_ignore_ascii_case(b"h2c")
+    })
+}
+
+/// Whether a list among the headers has such a member.
+fn names(headers: &HeaderMap, name: HeaderName, mut is: impl FnMut(&[u8]) -> bool) -> bool {
+    let values = headers.get_all(name);
+    values.iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|member| is(member.trim_ascii()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(value: &'static str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert("accept", HeaderValue::from_static(value));
+        Glance::at(&headers).event_stream
+    }
+
+    #[test]
+    fn s78_event_streams_are_accepted_by_name() {
+        for value in [
+            "text/event-stream",
+            "TEXT/Event-Stream; charset=utf-8",
+            "application/json, text/event-stream;q=0.5",
+            "text/event-stream ; q=1",
+        ] {
+            assert!(accepted(value), "{value}");
+        }
+        for value in [
+            "*/*",
+            "text/*, application/json;q=0.9",
+            "text/event-streams",
+            "text/event-stream;q=0, application/json",
+            "text/event-stream; Q=0.000",
+            "application/json;profile=text/event-stream",
+        ] {
+            assert!(!accepted(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn s66_upgrades_count_with_connection_and_another_protocol_than_h2c() {
+        let is = |connection: &'static str, upgrade: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static(connection));
+            headers.insert(UPGRADE, HeaderValue::from_static(upgrade));
+            is_upgrade(&headers)
+        };
+        assert!(is("Upgrade", "websocket"));
+        assert!(is("keep-alive, upgrade", "h2c, websocket"));
+        assert!(!is("Upgrade, HTTP2-Settings", "h2c"));
+        assert!(!is("upgrade", "H2C"));
+        assert!(!is("upgrade", ""));
+        assert!(!is("keep-alive", "websocket"));
     }
 }

@@ -30,8 +30,8 @@ pub(crate) fn code_of(state: JobState) -> Code {
 
 pub(crate) fn code_of_refusal(kind: ProblemType) -> Code {
     match kind {
-        ProblemType::RequestTooLarge => Code::ResourceExhausted,
-        ProblemType::RequestTimeout => Code::DeadlineExceeded,
+        ProblemType::QuotaExceeded | ProblemType::RequestTooLarge => Code::ResourceExhausted,
+        ProblemType::JobTimedOut | ProblemType::RequestTimeout => Code::DeadlineExceeded,
         _ => Code::Unavailable,
     }
 }

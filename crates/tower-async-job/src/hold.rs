@@ -5,19 +5,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use http_polling::ProblemType;
 use tokio::time::{Instant, timeout_at};
 use tower_async_job_core::{Detail, JobId, JobRecord, Principal, StoreError};
 
 use crate::{metrics::HeldPoll, shared::Shared};
 
-/// How many polls may be held at once.
+/// How many may be held at once: polls, or streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HoldLimits {
     pub(crate) overall: usize,
     pub(crate) per_principal: usize,
 }
 
-/// The polls that are held.
+/// The polls that are held, or the streams.
 pub(crate) struct Holds {
     limits: HoldLimits,
     held: Mutex<Held>,
@@ -37,6 +38,37 @@ impl Holds {
         }
     }
 
+    /// Counts one more, or says which limit is reached.
+    pub(crate) fn enter(&self, principal: Option<&Principal>) -> Result<(), ProblemType> {
+        let mut held = self.held();
+        if held.overall >= self.limits.overall {
+            return Err(ProblemType::CapacityExhausted);
+        }
+        if let Some(principal) = principal {
+            let own = held.by_principal.get(principal).copied().unwrap_or(0);
+            if own >= self.limits.per_principal {
+                return Err(ProblemType::QuotaExceeded);
+            }
+            held.by_principal.insert(principal.clone(), own + 1);
+        }
+        held.overall += 1;
+        Ok(())
+    }
+
+    /// Counts one less.
+    pub(crate) fn leave(&self, principal: Option<&Principal>) {
+        let mut held = self.held();
+        held.overall -= 1;
+        if let Some(principal) = principal
+            && let Some(own) = held.by_principal.get_mut(principal)
+        {
+            *own -= 1;
+            if *own == 0 {
+                held.by_principal.remove(principal);
+            }
+        }
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,19 +85,7 @@ pub(crate) struct Place {
 impl Place {
     /// Takes a place; `None` when there is none left, or none left for this principal.
     pub(crate) fn take(shared: &Arc<Shared>, principal: Option<&Principal>) -> Option<Self> {
-        let Holds { limits, .. } = shared.holds;
-        let mut held = shared.holds.held();
-        if held.overall >= limits.overall {
-            return None;
-        }
-        if let Some(principal) = principal {
-            let own = held.by_principal.get(principal).copied().unwrap_or(0);
-            if own >= limits.per_principal {
-                return None;
-            }
-            held.by_principal.insert(principal.clone(), own + 1);
-        }
-        held.overall += 1;
+        shared.holds.enter(principal).ok()?;
         Some(Self {
             shared: shared.clone(),
             principal: principal.cloned(),
@@ -80,16 +100,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = self.shared.holds.held();
-        held.overall -= 1;
-        if let Some(principal) = &self.principal
-            && let Some(own) = held.by_principal.get_mut(principal)
-        {
-            *own -= 1;
-            if *own == 0 {
-                held.by_principal.remove(principal);
-            }
-        }
+        self.shared.holds.leave(self.principal.as_ref());
     }
 }
 

@@ -6,18 +6,15 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response,
-    header::{CONTENT_TYPE, VARY},
+    header::{CONTENT_TYPE, UPGRADE, VARY},
 };
 use http_body::Body;
 use http_polling::ProblemType;
 use sfv::{BareItem, Parser};
 use sha2::{Digest, Sha256};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::{sync::oneshot, time::Instant};
 use tower::{BoxError, Service};
-use tower_async_job_core::{Created, IdempotencyKey, Lease, StoreError};
+use tower_async_job_core::{Created, IdempotencyKey, Lease, Principal, StoreError};
 
 use crate::{
     answer,
@@ -32,7 +29,8 @@ use crate::{
     resource::{Answer, carries_trailers},
     run::Run,
     service::Submission,
-    shared::Shared,
+    shared::{Shared, after, later},
+    timer::Timer,
     work::{self, BoxWork},
 };
 
@@ -64,7 +62,7 @@ fn key_of(headers: &HeaderMap) -> Option<String> {
 pub(crate) fn submit<S, B, R>(
     shared: Arc<Shared>,
     service: S,
-    request: Request<B>,
+    mut request: Request<B>,
     submission: Submission,
     context: Option<HandlerContext>,
 ) -> Answer
@@ -79,17 +77,19 @@ where
     R::Error: Into<BoxError>,
 {
     let begun = Instant::now();
+    // An answer that is kept cannot be that to an upgrade, which may be ignored (RFC 9110, 7.8).
+    request.headers_mut().remove(UPGRADE);
     Box::pin(async move {
         let asked = submission.asked;
-        let until = begun + submission.inline_wait(&shared.config);
+        let until = after(begun, submission.inline_wait(&shared.config));
         let version = request.version();
         let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
-        let (request, key) = match read_keyed(&shared, request).await {
+        let principal = submission.principal.clone();
+        let (request, key) = match read_keyed(&shared, request, principal.as_ref()).await {
             Ok(keyed) => keyed,
             Err(problem) => return refuse(problem),
         };
-        let principal = submission.principal.clone();
         let open = shared.hold_open();
         let created = match shared.admit(principal.as_ref()) {
             Ok(admission) => {
@@ -130,6 +130,10 @@ where
         let until = if waited { until } else { begun };
         let mut response = match hold::record_until(&shared, &id, until).await {
             Ok(None) => return answer::unknown(),
+            // It is not to be told of a job: it repeats the request.
+            Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
+                return refuse(ProblemType::CapacityExhausted);
+            }
             Ok(Some(record)) if record.state.is_pending() => {
                 let mut response = answer::pending(&shared, &record, 0, asked.may_close);
                 // Not the answer to a GET, to which alone it applies.
@@ -158,11 +162,12 @@ where
 async fn read_keyed<B: Body>(
     shared: &Shared,
     request: Request<B>,
+    principal: Option<&Principal>,
 ) -> Result<(Request<JobBody<B>>, IdempotencyKey), ProblemType> {
     let key = key_of(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
     let mut fingerprint = fingerprint_of(&request);
     let (parts, body) = request.into_parts();
-    let (body, spool) = JobBody::spooling(body, &shared.spool_room);
+    let (body, spool) = JobBody::spooling(body, &shared.spool_room, principal);
     if let Some(spool) = &spool {
         read_whole(shared, spool).await?;
         if !spool.each_chunk(|chunk| fingerprint.update(chunk)) {
@@ -231,22 +236,20 @@ where
 /// Reads an upload to its end, and says what is wrong if that cannot be.
 async fn read_whole<B: Body>(shared: &Shared, spool: &Spool<B>) -> Result<(), ProblemType> {
     let config = &shared.config;
-    loop {
-        let advance = poll_fn(|cx| {
-            let mut advanced = false;
-            match spool.poll(cx, config.request_spool, &mut advanced) {
-                Poll::Pending if advanced => Poll::Ready(None),
-                poll => poll.map(Some),
-            }
-        });
-        match timeout(config.request_read_timeout, advance).await {
-            Ok(None) => {}
-            Ok(Some(Spooled::Complete)) => return Ok(()),
-            Ok(Some(Spooled::NoRoom)) => return Err(ProblemType::CapacityExhausted),
-            Ok(Some(Spooled::TooLarge)) => return Err(ProblemType::RequestTooLarge),
-            Ok(Some(Spooled::Failed)) => return Err(ProblemType::RequestInvalid),
-            Err(_) => return Err(ProblemType::RequestTimeout),
+    let (mut timer, end) = (Timer::default(), later(config.request_pace.total));
+    let spooled = poll_fn(|cx| {
+        if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool) {
+            return Poll::Ready(Ok(spooled));
         }
+        let over = timer.poll(cx, end, Some(spool), &config.request_pace);
+        over.map(|_| Err(ProblemType::RequestTimeout))
+    });
+    match spooled.await? {
+        Spooled::Complete => Ok(()),
+        Spooled::NoRoom => Err(ProblemType::CapacityExhausted),
+        Spooled::OverQuota => Err(ProblemType::QuotaExceeded),
+        Spooled::TooLarge => Err(ProblemType::RequestTooLarge),
+        Spooled::Failed => Err(ProblemType::RequestInvalid),
     }
 }
 

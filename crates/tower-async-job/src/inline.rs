@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tokio::{
     runtime::Handle,
     sync::oneshot::{self, error::RecvError},
-    time::{Sleep, sleep},
+    time::Instant,
 };
 use tower::{BoxError, Service};
 use tower_async_job_core::Principal;
@@ -27,6 +27,7 @@ use tower_async_job_core::Principal;
 use crate::{
     answer,
     body::{JobBody, ResponseBody, Spool, Spooled},
+    capacity::Admission,
     config::{Config, OnDisconnect},
     context::HandlerContext,
     deferral::{Deferral, Early, HandedOver},
@@ -34,6 +35,8 @@ use crate::{
     panics::{self, Panicked, drop_quietly},
     service::{Asked, Submission},
     shared::{Shared, later},
+    streams::{self, StreamPlace},
+    timer::{Over, Timer},
     work::{BoxWork, Submitted},
 };
 
@@ -108,8 +111,11 @@ struct Begun<B: Body, R, E> {
     spool: Option<Spool<B>>,
     context: Option<HandlerContext>,
     stage: Stage<R, E>,
-    // Made when it is first needed: the end of the inline wait, or of the upload's patience.
-    timer: Option<Pin<Box<Sleep>>>,
+    // Where the answer may be the beginning of a conversation over an upgraded connection.
+    place: Option<StreamPlace>,
+    // The end of the inline wait, and after it the deadline; known when it is first waited for.
+    end: Option<Instant>,
+    timer: Timer,
 }
 
 enum Stage<R, E> {
@@ -117,7 +123,7 @@ enum Stage<R, E> {
     Waiting,
     /// The inline wait is over; the rest of the upload is being read.
     Spooling,
-    /// The upload cannot be spooled: the call is answered inline however long it takes.
+    /// The call is answered inline: it may not be deferred, or its upload cannot be spooled.
     Staying,
     /// The work is with a task that makes it a job.
     Deferred(oneshot::Receiver<Early<R, E>>),
@@ -179,59 +185,58 @@ where
         };
         loop {
             if let Stage::Deferred(early) = &mut begun.stage {
-                let early = ready!(Pin::new(early).poll(cx));
-                return Poll::Ready(heard(asked, early));
+                if let Poll::Ready(early) = Pin::new(early).poll(cx) {
+                    return Poll::Ready(heard(shared, asked, early));
+                }
+                ready!(begun.poll_time(cx, &shared.config));
+                return Poll::Ready(Ok(refused(asked, ProblemType::JobTimedOut)));
             }
             // The work goes before any timer: a response that is there is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
-                let mut result = answered(result, begun.context.take());
+                let principal = begun
+                    .submission
+                    .as_ref()
+                    .and_then(|it| it.principal.as_ref());
+                let (place, context) = (begun.place.take(), begun.context.take());
+                let mut result = answered(shared, asked, principal, place, context, result);
                 if let (Stage::Waiting, Ok(response)) = (&begun.stage, &mut result) {
                     answer::apply_wait(response.headers_mut(), &asked.prefer);
                 }
                 return Poll::Ready(result);
             }
             if let Stage::Waiting = begun.stage {
-                ready!(begun.poll_wait(cx, &shared.config));
+                let over = ready!(begun.poll_wait(cx, &shared.config));
                 // A node that shuts down makes no more jobs, which it would only hand back.
-                begun.stage = if shared.stopping.is_set() {
-                    Stage::Staying
-                } else {
-                    Stage::Spooling
+                begun.stage = match over {
+                    Over::Upload => return Poll::Ready(Ok(begun.give_up(asked, over))),
+                    Over::Stage if shared.stopping.is_set() => Stage::Staying,
+                    Over::Stage => {
+                        // While it is read, it holds no place to run.
+                        begun.with_place(Admission::stand_aside);
+                        Stage::Spooling
+                    }
                 };
             }
-            match begun.stage {
-                Stage::Spooling => match ready!(begun.poll_upload(cx, &shared.config)) {
-                    Upload::Spooled(Spooled::Complete) => match shared.hold_open() {
-                        Some(_open) => match begun.defer(shared) {
-                            HandedOver::Answered(response) => {
-                                return Poll::Ready(Ok(response.map(ResponseBody::from)));
-                            }
-                            HandedOver::Waiting(early) => {
-                                begun.stage = Stage::Deferred(early);
-                            }
-                        },
-                        None => begun.stage = Stage::Staying,
+            if let Stage::Spooling = begun.stage
+                && let Poll::Ready(spooled) = begun.poll_upload(cx, &shared.config)
+            {
+                begun.with_place(Admission::stand_in);
+                let open = matches!(spooled, Spooled::Complete).then(|| shared.hold_open());
+                begun.stage = match open.flatten() {
+                    Some(_open) => match begun.defer(shared) {
+                        HandedOver::Answered(response) => {
+                            return Poll::Ready(Ok(response.map(ResponseBody::from)));
+                        }
+                        HandedOver::Waiting(early) => Stage::Deferred(early),
                     },
-                    Upload::Spooled(Spooled::TooLarge | Spooled::NoRoom | Spooled::Failed) => {
-                        begun.stage = Stage::Staying;
-                    }
-                    Upload::StoodStill => {
-                        begun.work = None;
-                        begun.context = None;
-                        return Poll::Ready(Ok(refused(asked, ProblemType::RequestTimeout)));
-                    }
-                },
-                Stage::Waiting | Stage::Staying | Stage::Deferred(_) => return Poll::Pending,
+                    None => Stage::Staying,
+                };
+                continue;
             }
+            let over = ready!(begun.poll_time(cx, &shared.config));
+            return Poll::Ready(Ok(begun.give_up(asked, over)));
         }
     }
-}
-
-/// How reading the rest of an upload came to an end.
-enum Upload {
-    Spooled(Spooled),
-    /// Nothing has come for as long as the client is given.
-    StoodStill,
 }
 
 impl<S, B, R> Progress<S, B, R>
@@ -263,17 +268,30 @@ where
         let context = config.context.then(HandlerContext::new);
         let (request, principal) = (&mut call.request, principal.take());
         let submission = Submission::of(config, request, *asked, principal, context.as_deref());
-        let submission = submission.inspect_err(|Panicked| drop_quietly(due.take()))?;
+        let Ok(submission) = submission else {
+            drop_quietly(due.take());
+            return Err(Panicked);
+        };
+        let place = streams::place(asked, shared, request);
         // Taken in place, since moving what is large costs.
         if let Some(call) = due.take() {
-            let (work, spool) = call.begin(cx, &shared.spool_room);
+            let principal = submission.principal.as_ref();
+            let is_watched = asked.deferrable || call.admission.is_some();
+            let room = is_watched.then_some(&shared.spool_room);
+            let (work, spool) = call.begin(cx, room, principal);
             *self = Self::Begun(Begun {
                 work: Some(work),
                 submission: None,
                 spool,
                 context,
-                stage: Stage::Waiting,
-                timer: None,
+                stage: if asked.deferrable {
+                    Stage::Waiting
+                } else {
+                    Stage::Staying
+                },
+                place,
+                end: None,
+                timer: Timer::default(),
             });
             if let Self::Begun(begun) = self {
                 // Only now, or it would be moved twice.
@@ -303,47 +321,61 @@ where
     }
 
     /// Waits for the end of the inline wait.
-    fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<()> {
-        if self.timer.is_none() {
-            let submission = self.submission.as_ref().expect("not taken before");
-            let wait = submission.inline_wait(config);
+    #[inline]
+    fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
+        if self.end.is_none() {
+            let wait = self.submission().inline_wait(config);
             if wait.is_zero() {
-                return Poll::Ready(());
+                return Poll::Ready(Over::Stage);
             }
-            self.timer = Some(Box::pin(sleep(wait)));
+            self.end = Some(later(wait));
         }
-        if let Some(timer) = &mut self.timer {
-            ready!(timer.as_mut().poll(cx));
-        }
-        self.timer = None;
-        Poll::Ready(())
+        let over = ready!(self.poll_time(cx, config));
+        // From now on it is the deadline.
+        self.end = None;
+        Poll::Ready(over)
+    }
+
+    /// Waits for the end of the time that there is, by default the deadline.
+    fn poll_time(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
+        let end = match self.end {
+            Some(end) => end,
+            None => *self.end.insert(later(self.submission().deadline(config))),
+        };
+        let pace = &config.request_pace;
+        self.timer.poll(cx, end, self.spool.as_ref(), pace)
     }
 
     /// Reads the rest of the upload.
-    fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Upload> {
-        let Some(spool) = &self.spool else {
-            return Poll::Ready(Upload::Spooled(Spooled::Complete));
-        };
-        let mut advanced = false;
-        if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool, &mut advanced) {
-            self.timer = None;
-            return Poll::Ready(Upload::Spooled(spooled));
+    fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Spooled> {
+        let upload = self.spool.as_ref();
+        upload.map_or(Poll::Ready(Spooled::Complete), |upload| {
+            upload.poll(cx, config.request_spool)
+        })
+    }
+
+    fn with_place(&mut self, change: fn(&mut Admission)) {
+        let work = self.work.as_mut().expect("not taken before");
+        if let Some(admission) = work.admission() {
+            change(admission);
         }
-        let patience = config.request_read_timeout;
-        let timer = match &mut self.timer {
-            None => self.timer.insert(Box::pin(sleep(patience))),
-            Some(timer) => {
-                if advanced {
-                    timer.as_mut().reset(later(patience));
-                }
-                timer
-            }
-        };
-        timer.as_mut().poll(cx).map(|()| Upload::StoodStill)
+    }
+
+    /// Drops the work, whose time is over.
+    fn give_up(&mut self, asked: &Asked, over: Over) -> Response<ResponseBody<R>> {
+        self.work = None;
+        self.context = None;
+        refused(asked, over.into())
+    }
+
+    fn submission(&self) -> &Submission {
+        self.submission.as_ref().expect("not taken before")
     }
 
     /// Hands the work over to become a job.
     fn defer(&mut self, shared: &Arc<Shared>) -> HandedOver<R, E> {
+        let deadline = self.submission().deadline(&shared.config);
+        self.end.get_or_insert_with(|| later(deadline));
         let deferral = Deferral {
             shared: shared.clone(),
             work: self.work.take().expect("not taken before"),
@@ -356,11 +388,14 @@ where
 
 /// The answer, once that task has said what became of the call.
 fn heard<R, E>(
+    shared: &Arc<Shared>,
     asked: &Asked,
     early: Result<Early<R, E>, RecvError>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
-        Ok(Early::Finished(result, context)) => answered(result, context),
+        Ok(Early::Finished(result, principal, context)) => {
+            answered(shared, asked, principal.as_ref(), None, context, result)
+        }
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
@@ -371,11 +406,27 @@ fn heard<R, E>(
 /// The handler's own answer.
 #[inline]
 fn answered<R, E>(
-    result: Result<Response<R>, E>,
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    principal: Option<&Principal>,
+    place: Option<StreamPlace>,
     context: Option<HandlerContext>,
+    result: Result<Response<R>, E>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     metrics::inline();
-    Ok(result?.map(|body| ResponseBody::of_handler(body, context)))
+    let response = result?;
+    let place = match &shared.streams {
+        Some(streams) if streams::is_stream(asked, &response) => {
+            let place = place.unwrap_or_default();
+            if let Err(no_place) = place.take(shared, streams, principal) {
+                let refusal = answer::no_place(no_place, asked.protocol, response.version());
+                return Ok(refusal.map(ResponseBody::from));
+            }
+            Some(place)
+        }
+        _ => None,
+    };
+    Ok(response.map(|body| ResponseBody::of_handler(body, context, place)))
 }
 
 fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> {

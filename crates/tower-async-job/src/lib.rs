@@ -40,6 +40,8 @@ mod run;
 mod service;
 mod shared;
 mod signal;
+mod streams;
+mod timer;
 mod trace;
 mod watch;
 mod work;
@@ -55,6 +57,7 @@ pub use self::{
     readiness::Readiness,
     resource::{JobResource, ResourceFuture},
     service::AsyncJob,
+    streams::StreamPlace,
 };
 /// The contract of job stores and the in-memory store.
 pub use tower_async_job_core as store;

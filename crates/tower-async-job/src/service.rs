@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH};
+use http::{HeaderMap, Method, Request, Response, Version, header::CONTENT_LENGTH};
 use http_body::Body;
 use http_polling::{
     GRPC_TIMEOUT, InvalidCancelAfter, Prefer, ProblemType, RequestHead, cancel_after, grpc_timeout,
@@ -24,7 +24,7 @@ use crate::{
     config::{Config, PendingStatus},
     context::{HandlerContext, JobContext},
     future::ResponseFuture,
-    glance::Glance,
+    glance::{self, Glance},
     idempotency,
     inline::Inline,
     page,
@@ -80,9 +80,15 @@ pub(crate) struct Submission {
 /// What its client prefers and speaks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
+    /// Whether it may become a job. If not, its preferences are the handler's.
+    pub(crate) deferrable: bool,
     /// The wait in it is the one that is given.
     pub(crate) prefer: Prefer,
     pub(crate) protocol: Protocol,
+    /// Whether it asks for another protocol on its connection.
+    pub(crate) upgrade: bool,
+    /// Whether it is CONNECT.
+    pub(crate) tunnel: bool,
     /// Whether a browser asks that is to be led to the page, where others get a 202.
     pub(crate) page: bool,
     pub(crate) may_close: bool,
@@ -183,6 +189,9 @@ impl Submission {
     /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
     /// 4.3: `respond-async, wait=10` asks for up to ten seconds inline first).
     pub(crate) fn inline_wait(&self, config: &Config) -> Duration {
+        if !self.asked.deferrable {
+            return Duration::MAX;
+        }
         let prefer = &self.asked.prefer;
         let wait = match prefer.wait() {
             // In whole seconds, and so up to a second over the cap.
@@ -242,23 +251,25 @@ where
             return self.pass(request);
         }
         let panicked = |protocol| ResponseFuture::refused(answer::panicked(protocol));
-        let Ok(asked) = shared.config.may_defer(&request) else {
+        let Ok((mut asked, glance)) = shared.config.asked(&request) else {
             return panicked(protocol_of(&request));
-        };
-        let Some((mut asked, glance)) = asked else {
-            return self.pass(request);
         };
         let protocol = asked.protocol;
         let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
-        if shared.config.refuses_length(request.headers()) {
-            return refused(ProblemType::RequestTooLarge);
-        }
         match cancel_at(request.headers(), protocol, glance) {
             Ok(cancel_at) => {
                 asked.cancel_at = cancel_at;
                 asked.cap_wait(&shared.config);
             }
             Err(_) => return refused(ProblemType::RequestInvalid),
+        }
+        let keyed = glance.idempotency_key && takes_key(request.method(), protocol);
+        let may_be_job = asked.deferrable || keyed;
+        if !may_be_job && asked.cancel_at.is_none() && !shared.is_limited() {
+            return self.pass(request);
+        }
+        if may_be_job && shared.config.refuses_length(request.headers()) {
+            return refused(ProblemType::RequestTooLarge);
         }
         let Ok(principal) = shared.config.principal_of(RequestHead::of(&request)) else {
             return panicked(protocol);
@@ -269,8 +280,7 @@ where
                 request.extensions_mut().insert(JobContext::inert());
             }
         };
-        // A safe method needs no key.
-        if glance.idempotency_key && !request.method().is_safe() {
+        if keyed {
             mark(&mut request);
             let context = shared.config.context.then(HandlerContext::new);
             let (config, context_of) = (&shared.config, context.as_deref());
@@ -282,7 +292,12 @@ where
             let answer = idempotency::submit(shared, service, request, submission, context);
             return ResponseFuture::answer(answer);
         }
-        let admission = match shared.admit(principal.as_ref()) {
+        let admission = if asked.deferrable {
+            shared.admit(principal.as_ref())
+        } else {
+            shared.place(principal.as_ref())
+        };
+        let admission = match admission {
             Ok(admission) => admission,
             Err(no_place) => {
                 return ResponseFuture::refused(answer::no_place(
@@ -325,6 +340,12 @@ impl<S: Clone> AsyncJob<S> {
     }
 }
 
+/// Whether an Idempotency-Key counts. A safe method needs none; the body of a gRPC call or a tunnel
+/// may be a conversation, which is not to be read to its end first.
+fn takes_key(method: &Method, protocol: Protocol) -> bool {
+    protocol == Protocol::Http && !method.is_safe() && *method != Method::CONNECT
+}
+
 /// When the client wants the work to be given up.
 fn cancel_at(
     headers: &HeaderMap,
@@ -365,42 +386,46 @@ impl Config {
         })
     }
 
-    /// What the client prefers and speaks, if the request may be deferred at all.
-    fn may_defer<B>(&self, request: &Request<B>) -> Result<Option<(Asked, Glance)>, Panicked> {
+    /// What the client prefers and speaks, and whether the request may be deferred at all.
+    fn asked<B>(&self, request: &Request<B>) -> Result<(Asked, Glance), Panicked> {
         let head = RequestHead::of(request);
-        let never = matches!(
-            *head.method,
-            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
-        );
-        // The predicate goes first, since it costs least where it does not look at the headers.
-        if never || !self.defers(head)? {
-            return Ok(None);
-        }
         let glance = Glance::at(head.headers);
+        let is_grpc = glance.content_type && head.is_grpc();
+        let upgrade = glance.upgrade
+            && request.version() == Version::HTTP_11
+            && glance::is_upgrade(head.headers);
         let prefer = if glance.prefer {
             Prefer::from_headers(head.headers)
         } else {
             Prefer::new()
         };
-        let (protocol, must_ask) = if glance.content_type && head.is_grpc() {
-            (Protocol::Grpc, true)
-        } else {
-            (Protocol::Http, self.only_when_asked)
-        };
-        if glance.upgrade || (must_ask && !prefer.respond_async()) {
-            return Ok(None);
-        }
-        let page = self.page
+        let never = matches!(
+            *head.method,
+            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
+        );
+        let must_ask = is_grpc || self.only_when_asked;
+        let deferrable = !(never || upgrade || glance.event_stream)
+            && (!must_ask || prefer.respond_async())
+            && self.defers(head)?;
+        let page = deferrable
+            && self.page
             && self.pending_status == PendingStatus::Accepted
             && page::is_wanted(head.headers);
         let asked = Asked {
-            prefer,
-            protocol,
+            deferrable,
+            prefer: if deferrable { prefer } else { Prefer::new() },
+            protocol: if is_grpc {
+                Protocol::Grpc
+            } else {
+                Protocol::Http
+            },
+            upgrade,
+            tunnel: *head.method == Method::CONNECT,
             page,
             may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,
         };
-        Ok(Some((asked, glance)))
+        Ok((asked, glance))
     }
 
     fn refuses_length(&self, headers: &HeaderMap) -> bool {

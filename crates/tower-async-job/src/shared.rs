@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     delivery::Expected,
     estimate::Pending,
-    hold::Holds,
+    hold::{HoldLimits, Holds},
     job::Job,
     links::Links,
     metrics::{self, Undelivered},
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     /// The principals that these belong to, where jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
     pub(crate) holds: Holds,
+    /// The websockets and event streams, where they are limited.
+    pub(crate) streams: Option<Holds>,
     pub(crate) links: Links,
     pub(crate) undelivered: Undelivered,
     pub(crate) expected: Expected,
@@ -76,10 +78,14 @@ impl Shared {
             capacity: capacity_of(&config).map(Arc::new),
             owners: config.principal.is_some().then(Arc::default),
             holds: Holds::new(config.hold_limits),
+            streams: streams_of(&config).map(Holds::new),
             links: Links::default(),
             undelivered: Undelivered::default(),
             expected: Expected::new(),
-            spool_room: Arc::new(SpoolRoom::new(config.spool_room)),
+            spool_room: Arc::new(SpoolRoom::new(
+                config.spool_room,
+                config.spool_room_per_principal,
+            )),
             stopping: Signal::default(),
             grace_end: Mutex::default(),
             given_up: Signal::default(),
@@ -194,7 +200,12 @@ impl Shared {
         self.store.read(id, detail).await
     }
 
-    /// Takes a place among the running and queued requests, where there is a limit.
+    /// Whether requests that are never deferred are limited too.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.capacity.is_some() || self.streams.is_some()
+    }
+
+    /// Takes a place for a request that may become a job.
     pub(crate) fn admit(
         &self,
         principal: Option<&Principal>,
@@ -202,6 +213,14 @@ impl Shared {
         if self.stopping.is_set() {
             return Err(NoPlace::STOPPING);
         }
+        self.place(principal)
+    }
+
+    /// Takes a place among the running and queued requests, where there is a limit.
+    pub(crate) fn place(
+        &self,
+        principal: Option<&Principal>,
+    ) -> Result<Option<Box<Admission>>, NoPlace> {
         let admission = self.capacity.as_ref();
         admission
             .map(|capacity| capacity.admit(principal.cloned()).map(Box::new))
@@ -215,6 +234,17 @@ fn capacity_of(config: &Config) -> Option<Capacity> {
         let none = Limits::NONE;
         Capacity::new(overall.unwrap_or(none), each.unwrap_or(none))
     })
+}
+
+/// The limits of streams: those that are set, or else the default, if requests are limited.
+fn streams_of(config: &Config) -> Option<HoldLimits> {
+    let of_each = config.limits_per_principal.map(|_| 100);
+    let is_limited = config.limits.is_some() || of_each.is_some();
+    let default = is_limited.then_some(HoldLimits {
+        overall: 10_000,
+        per_principal: of_each.unwrap_or(usize::MAX),
+    });
+    config.streams.or(default)
 }
 
 /// The time after a duration from now; no duration is too long.

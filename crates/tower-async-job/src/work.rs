@@ -10,6 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::Service;
+use tower_async_job_core::Principal;
 
 use crate::{
     body::{JobBody, Spool, SpoolRoom},
@@ -22,6 +23,9 @@ use crate::{
 pub(crate) trait Work: Future + Send {
     /// Whether it still waits for its place.
     fn is_queued(&self) -> bool;
+
+    /// Its place, where there is a limit.
+    fn admission(self: Pin<&mut Self>) -> Option<&mut Admission>;
 }
 
 /// A call's work, wherever it goes on. Its destructor may panic without harm, also while the thread
@@ -37,6 +41,11 @@ impl<R, E> BoxWork<R, E> {
 
     pub(crate) fn is_queued(&self) -> bool {
         self.0.as_ref().is_some_and(|work| work.is_queued())
+    }
+
+    /// Its place, where there is a limit.
+    pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
+        self.0.as_mut()?.as_mut().admission()
     }
 
     /// Drives the work on; its panics go through.
@@ -79,16 +88,20 @@ where
     B::Error: Send,
 {
     /// Begins the call. To a service that is ready it takes one allocation, for the service's
-    /// future alone.
+    /// future alone. Without room its body is neither spooled nor watched.
     #[inline]
     pub(crate) fn begin(
         self,
         cx: &mut Context<'_>,
-        room: &Arc<SpoolRoom>,
+        room: Option<&Arc<SpoolRoom>>,
+        principal: Option<&Principal>,
     ) -> (BoxWork<R, S::Error>, Option<Spool<B>>) {
         let mut spool = None;
         let request = self.request.map(|body| {
-            let (body, rest) = JobBody::spooling(body, room);
+            let Some(room) = room else {
+                return JobBody::new(body);
+            };
+            let (body, rest) = JobBody::spooling(body, room, principal);
             spool = rest;
             body
         });
@@ -221,5 +234,9 @@ impl<F: Future> Future for Admitted<F> {
 impl<F: Future + Send> Work for Admitted<F> {
     fn is_queued(&self) -> bool {
         self.admission.as_deref().is_some_and(Admission::is_queued)
+    }
+
+    fn admission(self: Pin<&mut Self>) -> Option<&mut Admission> {
+        self.project().admission.as_deref_mut()
     }
 }

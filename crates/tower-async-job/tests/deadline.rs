@@ -11,7 +11,11 @@ use std::{
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use support::{Body, eager, get, handler, path_of, post, request, send, slow, wrap};
+use support::{
+    Body, eager,
+    faulty::{Fault, FaultyStore, Op},
+    get, handler, memory, path_of, post, request, send, slow, wrap,
+};
 use tokio::time::{Instant, sleep};
 use tower_async_job::AsyncJobLayer;
 
@@ -194,4 +198,21 @@ fn deadlines_outlive_the_runtime_that_the_first_job_came_in() {
         let answer = send(&service, get(url)).await;
         assert_eq!(answer.header("job-status"), "timed-out");
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn s66_work_that_stays_inline_ends_at_its_deadline() {
+    let store = |fault| Arc::new(FaultyStore::new(memory().build()).then(Op::Create, fault));
+    for fault in [Fault::Unavailable, Fault::Late(30 * SECOND)] {
+        let store = store(fault);
+        let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+        let service = wrap(&layer, slow(60 * SECOND, "late"));
+        let begun = Instant::now();
+        let answer = send(&service, within("5s")).await;
+        assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(answer.header("job-status"), "", "there is no job");
+        assert_eq!(begun.elapsed(), 5 * SECOND);
+        sleep(60 * SECOND).await;
+        assert_eq!(store.jobs().await, 0);
+    }
 }

@@ -567,6 +567,7 @@ async fn s37_slow_upload_is_given_up_without_a_job() {
     let store = Arc::new(store());
     let layer = faulty(&store)
         .request_read_timeout(10 * SECOND)
+        .request_read_rate(0)
         .build()
         .expect("valid");
     let service = layer.layer(late_echo(Duration::ZERO));
@@ -703,7 +704,7 @@ async fn s57_event_stream_whose_head_comes_in_time_streams_inline() {
 // ---- never deferred
 
 #[tokio::test(start_paused = true)]
-async fn s56_upgrades_and_connect_bypass_the_layer() {
+async fn s56_upgrades_and_connect_are_never_deferred() {
     let store = Arc::new(store());
     let service = wrap(
         &eager(faulty(&store).limits(1, 0)),

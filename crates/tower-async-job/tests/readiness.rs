@@ -33,7 +33,8 @@ async fn service_that_panics_when_called_unready_is_never_called_so() {
     let service = layer.layer(Strict::new(slow(2 * SECOND, "late")));
     // Deferred, bypassed, refused inline wait, and a poll.
     let accepted = send(&service, post("/report")).await.pending();
-    let bypassed = send(&service, with(get("/ws"), "upgrade", "websocket")).await;
+    let upgrade = with(get("/ws"), "connection", "upgrade");
+    let bypassed = send(&service, with(upgrade, "upgrade", "websocket")).await;
     assert_eq!(bypassed.body, "late");
     let waited = send(&service, with(post("/report"), "prefer", "wait=10")).await;
     assert_eq!(waited.body, "late");

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Retry-After of a node that is full or whose store is out of reach.
-const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// How many headers a pending answer has, with those that the server adds.
 const USUAL_HEADERS: usize = 9;

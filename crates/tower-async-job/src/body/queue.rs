@@ -1,39 +1,80 @@
 //! Spooled frames, and the room that those of all requests share.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     io::IoSlice,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use bytes::Buf;
 use http_body::Frame;
+use tower_async_job_core::Principal;
 
-/// The bytes that all spooled uploads together may take.
+/// The bytes that spooled uploads may take, all together and those of each principal.
 #[derive(Debug)]
 pub(crate) struct SpoolRoom {
     left: AtomicUsize,
+    each: usize,
+    taken: Mutex<HashMap<Principal, usize>>,
+}
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    Overall,
+    /// The principal's uploads take all that they may.
+    Principal,
 }
 
 impl SpoolRoom {
-    pub(crate) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize, each: usize) -> Self {
         Self {
             left: AtomicUsize::new(bytes),
+            each,
+            taken: Mutex::default(),
         }
     }
 
-    fn take(&self, bytes: usize) -> bool {
+    fn take(&self, principal: Option<&Principal>, bytes: usize) -> Result<(), NoRoom> {
         let take = |left: usize| left.checked_sub(bytes);
         self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
+            .map_err(|_| NoRoom::Overall)?;
+        if let Some(principal) = principal
+            && bytes > 0
+        {
+            let mut taken = self.taken();
+            let own = taken.get(principal).copied().unwrap_or(0);
+            let all = own.saturating_add(bytes);
+            if all > self.each {
+                self.left.fetch_add(bytes, Ordering::Relaxed);
+                return Err(NoRoom::Principal);
+            }
+            taken.insert(principal.clone(), all);
+        }
+        Ok(())
     }
 
-    fn give_back(&self, bytes: usize) {
+    fn give_back(&self, principal: Option<&Principal>, bytes: usize) {
         self.left.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(principal) = principal
+            && bytes > 0
+        {
+            let mut taken = self.taken();
+            if let Some(own) = taken.get_mut(principal) {
+                *own -= bytes;
+                if *own == 0 {
+                    taken.remove(principal);
+                }
+            }
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<Principal, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,25 +86,31 @@ pub(super) struct Queue<D> {
     frames: VecDeque<Frame<D>>,
     bytes: usize,
     room: Arc<SpoolRoom>,
+    principal: Option<Principal>,
     /// How much of the room is taken: all bytes, unless it ran out.
     taken: usize,
+    /// Why it ran out last.
+    ran_out: NoRoom,
 }
 
 impl<D: Buf> Queue<D> {
-    pub(super) fn new(room: Arc<SpoolRoom>) -> Self {
+    pub(super) fn new(room: Arc<SpoolRoom>, principal: Option<Principal>) -> Self {
         Self {
             frames: VecDeque::new(),
             bytes: 0,
             room,
+            principal,
             taken: 0,
+            ran_out: NoRoom::Overall,
         }
     }
 
     /// Keeps a frame in any case, since it cannot be put back.
     pub(super) fn push(&mut self, frame: Frame<D>) {
         let bytes = length(&frame);
-        if self.room.take(bytes) {
-            self.taken += bytes;
+        match self.room.take(self.principal.as_ref(), bytes) {
+            Ok(()) => self.taken += bytes,
+            Err(no_room) => self.ran_out = no_room,
         }
         self.bytes += bytes;
         self.frames.push_back(frame);
@@ -97,9 +144,9 @@ impl<D: Buf> Queue<D> {
         self.bytes > limit || self.frames.len() > frames
     }
 
-    /// Whether there is more than there was room for.
-    pub(super) fn is_without_room(&self) -> bool {
-        self.taken < self.bytes
+    /// Why there is more than there was room for, if there is.
+    pub(super) fn no_room(&self) -> Option<NoRoom> {
+        (self.taken < self.bytes).then_some(self.ran_out)
     }
 
     /// Shows the data, and says whether all of it: data in many pieces, or of a type that does not
@@ -122,7 +169,7 @@ impl<D> Queue<D> {
     fn give_back_to(&mut self, keep: usize) {
         let over = self.taken.saturating_sub(keep);
         self.taken -= over;
-        self.room.give_back(over);
+        self.room.give_back(self.principal.as_ref(), over);
     }
 }
 
@@ -132,7 +179,7 @@ impl<D> Drop for Queue<D> {
     }
 }
 
-fn length<D: Buf>(frame: &Frame<D>) -> usize {
+pub(super) fn length<D: Buf>(frame: &Frame<D>) -> usize {
     frame.data_ref().map_or(0, Buf::remaining)
 }
 
@@ -149,7 +196,8 @@ mod tests {
             for _ in 0..pieces {
                 data = Box::new(data.chain(Bytes::from_static(b"1")));
             }
-            let mut queue = Queue::new(Arc::new(SpoolRoom::new(1000)));
+            let room = Arc::new(SpoolRoom::new(1000, 1000));
+            let mut queue = Queue::new(room, None);
             queue.push(Frame::data(data));
             let mut seen = 0;
             (queue.each_chunk(|chunk| seen += chunk.len()), seen)
@@ -160,20 +208,36 @@ mod tests {
 
     #[test]
     fn room_is_shared_and_given_back() {
-        let room = Arc::new(SpoolRoom::new(10));
-        let mut first = Queue::new(room.clone());
-        let mut second = Queue::new(room.clone());
+        let room = Arc::new(SpoolRoom::new(10, 10));
+        let mut first = Queue::new(room.clone(), None);
+        let mut second = Queue::new(room.clone(), None);
         first.push(Frame::data(Bytes::from_static(b"123456")));
         second.push(Frame::data(Bytes::from_static(b"123456")));
-        assert!(!first.is_without_room());
-        assert!(second.is_without_room());
+        assert_eq!(first.no_room(), None);
+        assert_eq!(second.no_room(), Some(NoRoom::Overall));
         assert_eq!(second.bytes(), 6, "kept all the same");
         assert!(first.pop().is_some());
         assert!(second.pop().is_some());
-        assert!(room.take(10));
-        room.give_back(10);
+        assert_eq!(room.take(None, 10), Ok(()));
+        room.give_back(None, 10);
         first.push(Frame::data(Bytes::from_static(b"1234567890")));
         drop(first);
-        assert!(room.take(10));
+        assert_eq!(room.take(None, 10), Ok(()));
+    }
+
+    #[test]
+    fn s70_room_of_one_principal_is_not_that_of_another() {
+        let room = Arc::new(SpoolRoom::new(100, 10));
+        let queue = |name: &str| Queue::new(room.clone(), Some(Principal::new(name)));
+        let (mut first, mut second, mut other) = (queue("a"), queue("a"), queue("b"));
+        first.push(Frame::data(Bytes::from_static(b"123456")));
+        second.push(Frame::data(Bytes::from_static(b"123456")));
+        other.push(Frame::data(Bytes::from_static(b"123456")));
+        assert_eq!(first.no_room(), None);
+        assert_eq!(second.no_room(), Some(NoRoom::Principal));
+        assert_eq!(other.no_room(), None);
+        drop((first, second, other));
+        assert_eq!(room.take(None, 100), Ok(()));
+        assert!(room.taken().is_empty());
     }
 }

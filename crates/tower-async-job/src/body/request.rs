@@ -3,12 +3,19 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tower_async_job_core::Principal;
 
-use super::queue::{Queue, SpoolRoom};
+use super::{
+    pace::{Came, Pace},
+    queue::{NoRoom, Queue, SpoolRoom, length},
+};
+use crate::shared::later;
 
 pin_project! {
     /// The request body that a handler beneath [`AsyncJobLayer`] reads.
@@ -73,13 +80,18 @@ impl<B: Body> JobBody<B> {
     }
 
     /// Splits a body into what the handler reads and what the layer spools it with.
-    pub(crate) fn spooling(body: B, room: &Arc<SpoolRoom>) -> (Self, Option<Spool<B>>) {
+    pub(crate) fn spooling(
+        body: B,
+        room: &Arc<SpoolRoom>,
+        principal: Option<&Principal>,
+    ) -> (Self, Option<Spool<B>>) {
         if body.is_end_stream() {
             return (Self::new(body), None);
         }
         let source = Arc::new(Mutex::new(Source {
             body: Box::pin(body),
-            queue: Queue::new(room.clone()),
+            queue: Queue::new(room.clone(), principal.cloned()),
+            came: Came::default(),
             end: None,
             spooling: false,
             abandoned: false,
@@ -136,6 +148,9 @@ impl<B: Body> fmt::Debug for JobBody<B> {
     }
 }
 
+/// The shortest time between two looks at an upload that nobody waits for.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The handler's end of a shared body.
 struct Reader<B: Body> {
     source: Arc<Mutex<Source<B>>>,
@@ -146,6 +161,9 @@ impl<B: Body> Drop for Reader<B> {
         let mut source = lock(&self.source);
         source.abandoned = true;
         source.queue.clear();
+        if !source.spooling {
+            source.came.turned_away();
+        }
     }
 }
 
@@ -163,6 +181,8 @@ pub(crate) enum Spooled {
     TooLarge,
     /// The uploads of all requests together take all room; the handler reads the live body again.
     NoRoom,
+    /// Those of the principal take all that they may; the handler reads the live body again.
+    OverQuota,
     /// The upload broke; the handler sees the error.
     Failed,
 }
@@ -181,15 +201,36 @@ impl<B: Body> Spool<B> {
         lock(&self.source).queue.each_chunk(see)
     }
 
+    /// Returns when to look whether the upload is late: by then it is, if nothing comes that its
+    /// reader waits for. `None` if nothing of it is to be read any more.
+    pub(crate) fn look_at(&self, pace: &Pace) -> Option<Instant> {
+        let source = lock(&self.source);
+        let is_read = source.spooling || !source.abandoned;
+        (source.end.is_none() && is_read).then(|| {
+            let due = source.came.due(pace);
+            // A reader elsewhere may begin to wait meanwhile.
+            due.unwrap_or_else(|| later(pace.still.max(LOOK)))
+        })
+    }
+
+    /// Whether the upload has kept its reader waiting for too long.
+    pub(crate) fn is_late(&self, cx: &mut Context<'_>, pace: &Pace) -> bool {
+        let mut source = lock(&self.source);
+        let is_due = |due| due <= Instant::now();
+        if source.end.is_some() || !source.came.due(pace).is_some_and(is_due) {
+            return false;
+        }
+        // A reader that has turned to something else does not see what has come.
+        let Poll::Ready(frame) = source.poll_body(cx) else {
+            return true;
+        };
+        source.keep(frame);
+        source.wake_reader();
+        false
+    }
+
     /// Reads on until the end of the upload, keeping at most `limit` bytes for the handler.
-    ///
-    /// `advanced` is set when a frame has come.
-    pub(crate) fn poll(
-        &self,
-        cx: &mut Context<'_>,
-        limit: usize,
-        advanced: &mut bool,
-    ) -> Poll<Spooled> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>, limit: usize) -> Poll<Spooled> {
         let mut source = lock(&self.source);
         source.spooling = true;
         let spooled = loop {
@@ -200,21 +241,19 @@ impl<B: Body> Spool<B> {
                     source.stop_spooling();
                     break Spooled::TooLarge;
                 }
-                None if source.queue.is_without_room() => {
-                    source.stop_spooling();
-                    break Spooled::NoRoom;
-                }
                 None => {}
+            }
+            if let Some(no_room) = source.queue.no_room() {
+                source.stop_spooling();
+                break match no_room {
+                    NoRoom::Overall => Spooled::NoRoom,
+                    NoRoom::Principal => Spooled::OverQuota,
+                };
             }
             match source.poll_body(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(frame) => {
-                    *advanced = true;
-                    if let Some(frame) = frame
-                        && !source.abandoned
-                    {
-                        source.queue.push(frame);
-                    }
+                    source.keep(frame);
                     source.wake_reader();
                 }
             }
@@ -227,6 +266,7 @@ impl<B: Body> Spool<B> {
 struct Source<B: Body> {
     body: Pin<Box<B>>,
     queue: Queue<B::Data>,
+    came: Came,
     end: Option<End<B::Error>>,
     /// Only the spool polls the body while this is set; the reader waits for the queue.
     spooling: bool,
@@ -270,17 +310,31 @@ impl<B: Body> Source<B> {
 
     /// The next frame of the live body; `None` when it has ended, `self.end` then says how.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<B::Data>>> {
-        match self.body.as_mut().poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(frame)),
+        let frame = match self.body.as_mut().poll_frame(cx) {
+            Poll::Pending => {
+                self.came.nothing();
+                return Poll::Pending;
+            }
+            Poll::Ready(Some(Ok(frame))) => Some(frame),
             Poll::Ready(Some(Err(error))) => {
                 self.end = Some(End::Failed(Some(error)));
-                Poll::Ready(None)
+                None
             }
             Poll::Ready(None) => {
                 self.end = Some(End::Complete);
-                Poll::Ready(None)
+                None
             }
+        };
+        self.came.something(frame.as_ref().map_or(0, length));
+        Poll::Ready(frame)
+    }
+
+    /// Keeps a frame for the reader, if there still is one.
+    fn keep(&mut self, frame: Option<Frame<B::Data>>) {
+        if let Some(frame) = frame
+            && !self.abandoned
+        {
+            self.queue.push(frame);
         }
     }
 

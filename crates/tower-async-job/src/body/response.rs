@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::context::HandlerContext;
+use crate::streams::StreamPlace;
 
 pin_project! {
     /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the
@@ -37,7 +38,7 @@ pin_project! {
     #[derive(Debug)]
     #[project = KindProjection]
     enum Kind<R> {
-        Inner { #[pin] body: R, context: Option<HandlerContext> },
+        Inner { #[pin] body: R, context: Option<HandlerContext>, place: Option<StreamPlace> },
         Stored { #[pin] body: StoredBody },
     }
 }
@@ -49,16 +50,26 @@ impl<R> ResponseBody<R> {
             kind: Kind::Inner {
                 body,
                 context: None,
+                place: None,
             },
         }
     }
 
-    /// Passes a handler's body on, and keeps its context from being cancelled until it is dropped.
-    pub(crate) fn of_handler(body: R, context: Option<HandlerContext>) -> Self {
+    /// Passes a handler's body on. Until it is dropped, the handler's context is not cancelled, and
+    /// an answer that does not end by itself has its place.
+    pub(crate) fn of_handler(
+        body: R,
+        context: Option<HandlerContext>,
+        place: Option<StreamPlace>,
+    ) -> Self {
         // Most often nothing has kept the context, and nothing is to be told of the end.
         let context = context.filter(HandlerContext::is_shared);
         Self {
-            kind: Kind::Inner { body, context },
+            kind: Kind::Inner {
+                body,
+                context,
+                place,
+            },
         }
     }
 }

@@ -10,6 +10,7 @@ use tower_async_job_core::{JobStore, MemoryStore, Principal, Retention};
 use super::{Config, ConfigError, JobFuture, OnDisconnect, OnStoreFailure, PendingStatus, Reason};
 use crate::{
     AsyncJobLayer,
+    body::Pace,
     capacity::Limits,
     estimate::{Estimator, Learned},
     hold::HoldLimits,
@@ -52,8 +53,13 @@ impl Builder {
                 on_store_failure: OnStoreFailure::default(),
                 request_spool: 2 << 20,
                 spool_room: 256 << 20,
+                spool_room_per_principal: 64 << 20,
                 refuse_large_requests: false,
-                request_read_timeout: Duration::from_secs(30),
+                request_pace: Pace {
+                    still: Duration::from_secs(30),
+                    total: Duration::from_secs(600),
+                    rate: 500,
+                },
                 result_limit: 16 << 20,
                 retention: Retention::default(),
                 job_deadline: Duration::from_secs(3600),
@@ -61,6 +67,7 @@ impl Builder {
                 report_interval: Duration::from_millis(100),
                 limits: None,
                 limits_per_principal: None,
+                streams: None,
                 max_hold: Duration::from_secs(25),
                 hold_limits: HoldLimits {
                     overall: 10_000,
@@ -142,7 +149,7 @@ impl Builder {
     /// # Ok::<(), tower_async_job::ConfigError>(())
     /// ```
     ///
-    /// It is asked for each request that may be deferred. In axum the matched path is there for
+    /// It is asked for each request that may become a job, or is limited. In axum the matched path is there for
     /// layers added by `Router::layer` and `Router::route_layer`, not for those around the router.
     pub fn route<R: Into<Arc<str>>>(
         mut self,
@@ -152,9 +159,13 @@ impl Builder {
         self
     }
 
-    /// Which requests may be deferred at all; the others pass untouched. By default all, but for
-    /// those that can never be: HEAD, OPTIONS, TRACE, CONNECT, upgrades, and gRPC calls that do
-    /// not ask with `Prefer: respond-async`.
+    /// Which requests may be deferred at all; the others are answered inline, however long it takes.
+    /// By default all, but for those that can never be: HEAD, OPTIONS, TRACE, CONNECT, upgrades,
+    /// those that accept an event stream, and gRPC calls that do not ask with
+    /// `Prefer: respond-async`.
+    ///
+    /// Limits, deadlines and idempotency keys hold for requests that are not deferred too. What is to
+    /// be free of them, such as a health check, is routed around the layer.
     pub fn defer_when(
         mut self,
         predicate: impl Fn(RequestHead<'_>) -> bool + Send + Sync + 'static,
@@ -209,6 +220,20 @@ impl Builder {
         self
     }
 
+    /// How many bytes of it those of one [principal](Self::principal) may take. Beyond it its calls
+    /// stay inline, and those with an idempotency key are refused with 429. Default 64 MiB.
+    ///
+    /// ```
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let layer = AsyncJobLayer::builder().spool_room_per_principal(8 << 20).build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn spool_room_per_principal(mut self, bytes: usize) -> Self {
+        self.config.spool_room_per_principal = bytes;
+        self
+    }
+
     /// Refuses a request whose Content-Length is over the spool with 413 before the handler is
     /// called, instead of keeping it inline.
     pub fn refuse_large_requests(mut self) -> Self {
@@ -216,10 +241,51 @@ impl Builder {
         self
     }
 
-    /// How long a deferred request's upload may stand still before it is given up with 408 and
-    /// no job. Default 30 s.
+    /// How long an upload may stand still, before the request is given up with 408 and no job.
+    /// Default 30 s.
+    ///
+    /// This and the two settings that follow hold until the handler's response is there, or the
+    /// request has become a job, and they count the time only in which the handler, or the layer,
+    /// waits for the client. They hold for requests that may be deferred, have an idempotency key, or
+    /// take a place among the [limits](Self::limits): a gRPC call that streams to a server with limits
+    /// for long, and little, needs other settings.
     pub fn request_read_timeout(mut self, timeout: Duration) -> Self {
-        self.config.request_read_timeout = timeout;
+        self.config.request_pace.still = timeout;
+        self
+    }
+
+    /// The bytes of an upload that have to come in a second, on average, beyond its first
+    /// [30 s](Self::request_read_timeout): each of so many bytes gives it a second more. An upload
+    /// that is slower is given up as one that stands still. Default 500, as of Apache's
+    /// `mod_reqtimeout` (`body=20,MinRate=500`); Kestrel's is 240. Even GSM at 9,600 bit/s is
+    /// faster. Zero asks for no rate.
+    ///
+    /// ```
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let layer = AsyncJobLayer::builder().request_read_rate(5_000).build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn request_read_rate(mut self, bytes_per_second: u32) -> Self {
+        self.config.request_pace.rate = bytes_per_second;
+        self
+    }
+
+    /// How long an upload may be waited for altogether, however fast it is. Default 10 min, in which
+    /// 30 MB come at 50 kB/s; the whole request has 5 min in Node's `server.requestTimeout`. Where
+    /// larger files are uploaded through the layer, it has to be longer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let layer = AsyncJobLayer::builder()
+    ///     .request_read_deadline(Duration::from_secs(3600))
+    ///     .build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn request_read_deadline(mut self, time: Duration) -> Self {
+        self.config.request_pace.total = time;
         self
     }
 
@@ -236,7 +302,8 @@ impl Builder {
         self
     }
 
-    /// How long a job may take from its acceptance before it ends as timed-out. Default 1 h.
+    /// How long a job may take from its acceptance before it ends as timed-out. Default 1 h. A
+    /// request that stays inline is given up after the same time, with 504.
     pub fn job_deadline(mut self, deadline: Duration) -> Self {
         self.config.job_deadline = deadline;
         self
@@ -255,9 +322,12 @@ impl Builder {
         self
     }
 
-    /// How many deferrable requests are worked on at once, and how many more may wait for it
-    /// (their jobs are `queued`). Beyond both, requests are refused with 503 and Retry-After
-    /// before their handler is called. Default: no limit.
+    /// How many requests are worked on at once, and how many more may wait for it (the jobs of those
+    /// that may be deferred are `queued`). Beyond both, requests are refused with 503 and
+    /// Retry-After before their handler is called. Default: no limit.
+    ///
+    /// Requests that are never deferred count too. An answer that is given inline has its place until
+    /// its head is there; websockets and event streams then have a [limit of their own](Self::streams).
     pub fn limits(mut self, max_running: usize, max_queued: usize) -> Self {
         self.config.limits = Some(Limits {
             running: max_running,
@@ -273,6 +343,30 @@ impl Builder {
         self.config.limits_per_principal = Some(Limits {
             running: max_running,
             queued: max_queued,
+        });
+        self
+    }
+
+    /// How many websockets and event streams there may be at once, of all clients and of one
+    /// [principal](Self::principal): answers with 101 or, to CONNECT, of success, and such of the
+    /// type `text/event-stream`. When their head is there they leave their place among the
+    /// [running requests](Self::limits) for one of these. Beyond them they are refused with 503, and
+    /// those of a principal with 429, in place of the handler's answer.
+    ///
+    /// Default: none without limits of requests; with them 10,000, and 100 per principal where
+    /// [these are limited](Self::limits_per_principal). The place of an event stream is given back
+    /// with the end of its body; that of a websocket as [`StreamPlace`](crate::StreamPlace) says.
+    ///
+    /// ```
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let layer = AsyncJobLayer::builder().limits(64, 1_000).streams(5_000, 20).build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn streams(mut self, overall: usize, per_principal: usize) -> Self {
+        self.config.streams = Some(HoldLimits {
+            overall,
+            per_principal,
         });
         self
     }

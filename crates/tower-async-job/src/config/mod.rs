@@ -8,7 +8,7 @@ use http_polling::RequestHead;
 use tower_async_job_core::{Principal, Retention};
 
 pub use self::builder::Builder;
-use crate::{capacity::Limits, estimate::Estimator, hold::HoldLimits};
+use crate::{body::Pace, capacity::Limits, estimate::Estimator, hold::HoldLimits};
 
 /// How a pending job is announced.
 ///
@@ -66,7 +66,8 @@ pub enum OnDisconnect {
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnStoreFailure {
-    /// The call is answered inline, however long it takes: no work is thrown away.
+    /// The call is answered inline, if it ends before its [deadline](Builder::job_deadline): no work
+    /// is thrown away.
     #[default]
     StayInline,
     /// The handler is dropped and the answer is `503 Service Unavailable` with Retry-After.
@@ -94,8 +95,9 @@ pub(crate) struct Config {
     pub(crate) on_store_failure: OnStoreFailure,
     pub(crate) request_spool: usize,
     pub(crate) spool_room: usize,
+    pub(crate) spool_room_per_principal: usize,
     pub(crate) refuse_large_requests: bool,
-    pub(crate) request_read_timeout: Duration,
+    pub(crate) request_pace: Pace,
     pub(crate) result_limit: usize,
     pub(crate) retention: Retention,
     pub(crate) job_deadline: Duration,
@@ -103,6 +105,8 @@ pub(crate) struct Config {
     pub(crate) report_interval: Duration,
     pub(crate) limits: Option<Limits>,
     pub(crate) limits_per_principal: Option<Limits>,
+    /// `None` is the default.
+    pub(crate) streams: Option<HoldLimits>,
     pub(crate) max_hold: Duration,
     pub(crate) hold_limits: HoldLimits,
     /// `None` closes none.

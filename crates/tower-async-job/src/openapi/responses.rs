@@ -99,7 +99,7 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
             "408",
             "JobUploadTooSlow",
             &[ProblemType::RequestTimeout],
-            "The upload stood still. There is no job.",
+            "The upload stood still, or came too slowly. There is no job.",
         ),
         refused(
             "413",
@@ -128,6 +128,12 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
                 ProblemType::StoreUnavailable,
             ],
             "No more work can be taken on for now. There is no job.",
+        ),
+        refused(
+            "504",
+            "JobPastDeadline",
+            &[ProblemType::JobTimedOut],
+            "The work ran past its deadline without becoming a job.",
         ),
     ];
     if config.page && config.pending_status == PendingStatus::Accepted {
