@@ -30,7 +30,7 @@ pub(crate) fn code_of(state: JobState) -> Code {
 
 pub(crate) fn code_of_refusal(kind: ProblemType) -> Code {
     match kind {
-        ProblemType::RequestTooLarge => Code::ResourceExhausted,
+        ProblemType::RequestTooLarge | ProblemType::TargetTooLong => Code::ResourceExhausted,
         ProblemType::RequestTimeout => Code::DeadlineExceeded,
         _ => Code::Unavailable,
     }

@@ -22,6 +22,9 @@ use crate::{
 pub(crate) trait Work: Future + Send {
     /// Whether it still waits for its place.
     fn is_queued(&self) -> bool;
+
+    /// Gives up its place without setting it free.
+    fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>>;
 }
 
 /// A call's work, wherever it goes on. Its destructor may panic without harm, also while the thread
@@ -53,6 +56,11 @@ impl<R, E> BoxWork<R, E> {
     ) -> Poll<Result<Result<Response<R>, E>, Payload>> {
         let work = self.0.as_mut().expect("only gone when dropped");
         panics::poll_catching(work, cx)
+    }
+
+    /// Gives up its place without setting it free, for what goes on after the response.
+    pub(crate) fn take_place(&mut self) -> Option<Box<Admission>> {
+        self.0.as_mut()?.as_mut().take_place()
     }
 }
 
@@ -221,5 +229,9 @@ impl<F: Future> Future for Admitted<F> {
 impl<F: Future + Send> Work for Admitted<F> {
     fn is_queued(&self) -> bool {
         self.admission.as_deref().is_some_and(Admission::is_queued)
+    }
+
+    fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>> {
+        self.project().admission.take()
     }
 }

@@ -9,10 +9,10 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
 };
 use http_polling::{
-    JOB_STATUS, JSON, JobState, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
-    StatusDocumentRef, set_retry_after,
+    JOB_STATUS, JSON, JobState, JsonRef, PROBLEM_JSON, Prefer, PreferenceApplied, Problem,
+    ProblemType, StatusDocumentRef, set_retry_after,
 };
-use tower_async_job_core::{JobRecord, Protocol, RecordedOutcome};
+use tower_async_job_core::{JobRecord, Json, Protocol, RecordedOutcome, StoreError};
 
 pub(crate) use self::pending::{Templates, accepted, pending};
 use crate::{
@@ -94,9 +94,13 @@ fn document<'a>(record: &'a JobRecord, id: &'a str) -> StatusDocumentRef<'a> {
     document.ended = record.ended;
     document.attempt = record.attempt;
     document.progress = record.progress.as_ref();
-    document.partial = record.partial.as_ref();
-    document.metadata = record.metadata.as_ref();
+    document.partial = record.partial.as_ref().map(text);
+    document.metadata = record.metadata.as_ref().map(text);
     document
+}
+
+fn text(json: &Json) -> JsonRef<'_> {
+    JsonRef::Text(json.as_bytes())
 }
 
 /// The answer of a job that has ended: the handler's response, or the problem that it ended with.
@@ -207,6 +211,20 @@ pub(crate) fn no_place(
     set_retry_after(headers, no_place.retry_after);
     if no_place == NoPlace::STOPPING {
         closing::close(version, headers);
+    }
+    response
+}
+
+/// A submission that the store does not take.
+pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<StoredBody> {
+    let kind = if error.is_full() {
+        ProblemType::CapacityExhausted
+    } else {
+        ProblemType::StoreUnavailable
+    };
+    let mut response = refusal(kind, protocol);
+    if let Some(delay) = error.retry_after() {
+        set_retry_after(response.headers_mut(), delay);
     }
     response
 }

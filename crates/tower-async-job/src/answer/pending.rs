@@ -16,7 +16,7 @@ use http_polling::{
 use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord};
 
-use super::{USUAL_HEADERS, apply_preferences, document, known, set_no_store, set_state};
+use super::{USUAL_HEADERS, apply_preferences, document, known, set_no_store, set_state, text};
 use crate::{
     body::StoredBody,
     closing::close_if_far_off,
@@ -37,7 +37,7 @@ pub(crate) fn accepted(
     context: &JobContext,
     now: Instant,
 ) -> Response<StoredBody> {
-    let reported = context.reported();
+    let reported = context.reported(shared.config.report_limit);
     let (job, id) = (id, id.encode());
     let mut pending = Pending {
         jobs: shared.registry.pending(),
@@ -56,8 +56,8 @@ pub(crate) fn accepted(
     if let Some(reported) = &reported {
         pending.progress = reported.progress.as_ref();
         document.progress = reported.progress.as_ref();
-        document.partial = reported.partial.as_ref();
-        document.metadata = reported.metadata.as_ref();
+        document.partial = reported.partial.as_ref().map(text);
+        document.metadata = reported.metadata.as_ref().map(text);
     }
     let templates = &shared.templates;
     let template = match submission.method {
