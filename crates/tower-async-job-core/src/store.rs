@@ -17,7 +17,7 @@ use crate::{
 /// ```
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// For how long a result is kept after it was delivered, be there room or not.
+/// The time for which a result is kept after its delivery, whether or not there is room for others.
 ///
 /// ```
 /// assert_eq!(tower_async_job_core::DELIVERED_KEPT.as_secs(), 60);

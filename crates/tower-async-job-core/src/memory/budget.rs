@@ -39,6 +39,11 @@ impl Budget {
         self.jobs.has(room.jobs) && self.bytes.has(room.bytes)
     }
 
+    /// Returns whether an empty store has room for so many jobs and bytes.
+    pub(super) fn may_have(&self, room: Room) -> bool {
+        room.jobs <= self.jobs.max && room.bytes <= self.bytes.max
+    }
+
     /// The limit that leaves no such room.
     pub(super) fn limit(&self, room: Room) -> StoreLimit {
         if self.jobs.has(room.jobs) {

@@ -22,7 +22,8 @@ impl Scope {
         // has one.
         if let Some(principal) = principal {
             digest.update([0]);
-            digest.update(principal.digest());
+            digest.update(principal.as_str().len().to_le_bytes());
+            digest.update(principal.as_str());
         }
         digest.update(key.as_str());
         Self(digest.finalize().into())

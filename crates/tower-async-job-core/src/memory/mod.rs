@@ -211,10 +211,14 @@ impl fmt::Debug for MemoryStoreBuilder {
 impl JobStore for MemoryStore {
     fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>> {
         Box::pin(async move {
-            if let Some(existing) = self.jobs.created_before(&job) {
+            let room = Room::of_job(&job);
+            if !self.jobs.budget.has(room)
+                && let Some(existing) = self.jobs.created_before(&job)
+            {
+                // It needs no room, and nothing is dropped for it.
                 return Ok(existing);
             }
-            let room = self.jobs.reserve(Room::of_job(&job)).await;
+            let room = self.jobs.reserve(room).await;
             self.jobs.create(job, room)
         })
     }

@@ -15,7 +15,7 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// The shards that have delivered results, those first whose first one has been for longest.
+/// The shards with delivered results, by when the first of each may be dropped.
 type Delivered = BinaryHeap<Reverse<(Micros, usize)>>;
 
 impl Jobs {
@@ -24,6 +24,10 @@ impl Jobs {
     pub(super) async fn reserve(&self, room: Room) -> Taken<'_> {
         if let Some(reservation) = self.budget.reserve(room) {
             return Ok(reservation);
+        }
+        if !self.budget.may_have(room) {
+            // Nothing is dropped for what will never fit.
+            return Err(StoreError::full().with_limit(self.budget.limit(room)));
         }
         let now = self.now();
         let mut pace = Pace::default();
@@ -98,7 +102,7 @@ impl Jobs {
         }
     }
 
-    /// When the first of what is kept now may go.
+    /// The time at which the first of what is kept now may go.
     fn next_room(&self) -> Option<Micros> {
         let of_shard = |shard: &Mutex<Shard>| {
             let shard = lock(shard);

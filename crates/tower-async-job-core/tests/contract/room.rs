@@ -109,6 +109,33 @@ async fn s73_delivered_results_go_first_the_oldest_first_and_others_never() {
 }
 
 #[tokio::test]
+async fn s73_nothing_is_dropped_for_what_never_fits() {
+    let (store, clock) = small();
+    let first = ended(&store, job()).await;
+    store.note_delivery(&first.id, None);
+    clock.advance(2 * DELIVERED_KEPT);
+    let huge = create(&store, job()).await;
+    let full = store.finish(&huge, done(&[0; 4000])).await.unwrap_err();
+    assert_eq!(
+        (full.limit().unwrap().value, full.retry_after()),
+        (3_500, None)
+    );
+    assert_eq!(state(&store, &first.id).await, Some(JobState::Done));
+}
+
+#[tokio::test]
+async fn s73_repeat_in_a_full_store_drops_nothing() {
+    let (store, clock) = store_with(|builder| builder.max_jobs(1));
+    let first = ended(&store, keyed("key")).await;
+    store.note_delivery(&first.id, None);
+    clock.advance(2 * DELIVERED_KEPT);
+    match store.create(keyed("key")).await.unwrap() {
+        Created::Existing(record) => assert_eq!(record.state, JobState::Done),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn s73_reading_renews_a_delivered_result() {
     let (store, clock) = small();
     let mut ids = Vec::new();
