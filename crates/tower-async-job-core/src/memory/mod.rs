@@ -264,8 +264,7 @@ impl JobStore for MemoryStore {
         outcome: Outcome,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let room = self.jobs.missing(lease, Room::of_outcome(&outcome));
-            let room = self.jobs.reserve(room).await;
+            let room = self.jobs.reserve_outcome(lease, &outcome).await;
             self.jobs.finish(lease, outcome, room)
         })
     }

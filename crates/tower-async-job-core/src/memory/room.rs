@@ -11,7 +11,7 @@ use super::{
     shard::{Aftermath, Shard},
 };
 use crate::{
-    Lease, StoreError,
+    Lease, Outcome, StoreError,
     sync::{Mutex, lock},
 };
 
@@ -71,11 +71,18 @@ impl Jobs {
         })
     }
 
-    /// The room of a job's result that is not taken yet.
-    pub(super) fn missing(&self, lease: &Lease, room: Room) -> Room {
-        let shard = self.shard(&lease.id);
-        let reserved = shard.entry(&lease.id).map_or(0, Entry::reserved);
-        Room::of_bytes(room.bytes.saturating_sub(reserved))
+    /// Takes room for a job's outcome; where there is little, only for what it has not taken yet.
+    pub(super) async fn reserve_outcome(&self, lease: &Lease, outcome: &Outcome) -> Taken<'_> {
+        let room = Room::of_outcome(outcome);
+        if let Some(reservation) = self.budget.reserve(room) {
+            return Ok(reservation);
+        }
+        let reserved = {
+            let shard = self.shard(&lease.id);
+            shard.entry(&lease.id).map_or(0, Entry::reserved)
+        };
+        let missing = room.bytes.saturating_sub(reserved);
+        self.reserve(Room::of_bytes(missing)).await
     }
 
     pub(super) fn check_room(&self, room: Room) -> Result<(), StoreError> {
