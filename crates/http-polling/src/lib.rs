@@ -33,4 +33,4 @@ pub use retry_after::{
     RETRY_AFTER_MS, RetryAfter, X_MS_RETRY_AFTER_MS, has_retry_after, retry_after,
     retry_after_values, set_retry_after,
 };
-pub use status_document::{StatusDocument, StatusDocumentRef};
+pub use status_document::{JsonRef, StatusDocument, StatusDocumentRef};

@@ -52,6 +52,8 @@ pub enum ProblemType {
     RequestInvalid,
     /// The request's body did not come in time. 408.
     RequestTimeout,
+    /// The path of the request is longer than what can be kept. 414.
+    TargetTooLong,
     /// The idempotency key is too long, or has characters it cannot have. 400.
     IdempotencyKeyInvalid,
     /// The idempotency key was used for another request. 422.
@@ -59,7 +61,7 @@ pub enum ProblemType {
 }
 
 impl ProblemType {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::JobFailed,
         Self::JobTimedOut,
         Self::JobLost,
@@ -77,6 +79,7 @@ impl ProblemType {
         Self::RequestTooLarge,
         Self::RequestInvalid,
         Self::RequestTimeout,
+        Self::TargetTooLong,
         Self::IdempotencyKeyInvalid,
         Self::IdempotencyKeyReused,
     ];
@@ -102,6 +105,7 @@ impl ProblemType {
             Self::RequestTooLarge => "urn:http-polling:problem:request-too-large",
             Self::RequestInvalid => "urn:http-polling:problem:request-invalid",
             Self::RequestTimeout => "urn:http-polling:problem:request-timeout",
+            Self::TargetTooLong => "urn:http-polling:problem:target-too-long",
             Self::IdempotencyKeyInvalid => "urn:http-polling:problem:idempotency-key-invalid",
             Self::IdempotencyKeyReused => "urn:http-polling:problem:idempotency-key-reused",
         }
@@ -129,6 +133,7 @@ impl ProblemType {
             Self::RequestTooLarge => "The request is too large",
             Self::RequestInvalid => "A header of the request is invalid",
             Self::RequestTimeout => "The request did not come in time",
+            Self::TargetTooLong => "The path of the request is too long",
             Self::IdempotencyKeyInvalid => "The idempotency key is invalid",
             Self::IdempotencyKeyReused => "The idempotency key is taken by another request",
         }
@@ -150,6 +155,7 @@ impl ProblemType {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::RequestInvalid | Self::IdempotencyKeyInvalid => StatusCode::BAD_REQUEST,
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         }

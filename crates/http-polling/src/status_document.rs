@@ -129,8 +129,8 @@ impl StatusDocument {
             attempt: self.attempt,
             retry_after_ms: self.retry_after_ms,
             progress: self.progress.as_ref(),
-            partial: self.partial.as_ref(),
-            metadata: self.metadata.as_ref(),
+            partial: self.partial.as_ref().map(JsonRef::Value),
+            metadata: self.metadata.as_ref().map(JsonRef::Object),
         }
     }
 
@@ -187,9 +187,33 @@ pub struct StatusDocumentRef<'a> {
     /// As [`StatusDocument::progress`].
     pub progress: Option<&'a Progress>,
     /// As [`StatusDocument::partial`].
-    pub partial: Option<&'a Value>,
+    pub partial: Option<JsonRef<'a>>,
     /// As [`StatusDocument::metadata`].
-    pub metadata: Option<&'a Map<String, Value>>,
+    pub metadata: Option<JsonRef<'a>>,
+}
+
+/// A borrowed member of a [`StatusDocumentRef`].
+///
+/// ```
+/// use http_polling::{JobState, JsonRef, StatusDocumentRef};
+///
+/// let mut document = StatusDocumentRef::new("8f14", JobState::Queued);
+/// document.partial = Some(JsonRef::Text(b"[1,2]"));
+/// assert_eq!(
+///     document.to_json(),
+///     br#"{"id":"8f14","state":"queued","attempt":0,"partial":[1,2]}"#,
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum JsonRef<'a> {
+    /// Any value.
+    Value(&'a Value),
+    /// An object.
+    Object(&'a Map<String, Value>),
+    /// The JSON text of a value, written as it is: what is not JSON makes the
+    /// document unreadable.
+    Text(&'a [u8]),
 }
 
 impl<'a> StatusDocumentRef<'a> {

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 /// Why a store refused, or could not do, what it was asked.
 ///
@@ -18,14 +18,38 @@ pub struct StoreError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     LeaseLost,
-    Full,
+    Full(Box<Full>),
     Unavailable,
     Corrupt,
     UnsupportedVersion(u32),
     Conflict,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Full {
+    limit: Option<StoreLimit>,
+    retry_after: Option<Duration>,
+}
+
+/// The limit of a store that leaves no room.
+///
+/// ```
+/// use tower_async_job_core::{StoreError, StoreLimit};
+///
+/// let limit = StoreLimit { setting: "max_bytes", value: 1 << 28 };
+/// let error = StoreError::full().with_limit(limit);
+/// assert_eq!(error.limit(), Some(limit));
+/// assert_eq!(error.to_string(), "the job store is full: `max_bytes` is 268435456");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimit {
+    /// The name of the setting.
+    pub setting: &'static str,
+    /// Its value.
+    pub value: u64,
 }
 
 impl StoreError {
@@ -38,7 +62,35 @@ impl StoreError {
     /// The store has no room for what was to be added. Nothing was changed, and the jobs in it
     /// stay readable.
     pub fn full() -> Self {
-        Self::of(Kind::Full)
+        Self::of(Kind::Full(Box::default()))
+    }
+
+    /// Adds which limit left no room. Without effect on errors other than [`full`](Self::full).
+    #[must_use]
+    pub fn with_limit(mut self, limit: StoreLimit) -> Self {
+        if let Kind::Full(full) = &mut self.kind {
+            full.limit = Some(limit);
+        }
+        self
+    }
+
+    /// Adds after how long there will be room, as far as the store can know. Without effect on
+    /// errors other than [`full`](Self::full).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_async_job_core::StoreError;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let error = StoreError::full().with_retry_after(minute);
+    /// assert_eq!(error.retry_after(), Some(minute));
+    /// ```
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        if let Kind::Full(full) = &mut self.kind {
+            full.retry_after = Some(delay);
+        }
+        self
     }
 
     /// The store cannot be reached, or did not answer in time; whether the call took effect is
@@ -77,7 +129,17 @@ impl StoreError {
 
     /// Whether there was no room.
     pub fn is_full(&self) -> bool {
-        self.kind == Kind::Full
+        self.full_details().is_some()
+    }
+
+    /// The limit that left no room, where the store says.
+    pub fn limit(&self) -> Option<StoreLimit> {
+        self.full_details()?.limit
+    }
+
+    /// The time after which there will be room, where the store knows.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.full_details()?.retry_after
     }
 
     /// Whether the store could not be reached.
@@ -103,13 +165,25 @@ impl StoreError {
     fn of(kind: Kind) -> Self {
         Self { kind, source: None }
     }
+
+    fn full_details(&self) -> Option<&Full> {
+        match &self.kind {
+            Kind::Full(full) => Some(full),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
+        match &self.kind {
             Kind::LeaseLost => f.write_str("the lease on the job is lost"),
-            Kind::Full => f.write_str("the job store is full"),
+            Kind::Full(full) => match full.limit {
+                Some(StoreLimit { setting, value }) => {
+                    write!(f, "the job store is full: `{setting}` is {value}")
+                }
+                None => f.write_str("the job store is full"),
+            },
             Kind::Unavailable => f.write_str("the job store cannot be reached"),
             Kind::Corrupt => f.write_str("the stored job cannot be read"),
             Kind::UnsupportedVersion(version) => {

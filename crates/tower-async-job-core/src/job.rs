@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use http_polling::{JobState, Problem, Progress};
 use serde_json::{Map, Value};
 
-use crate::{IdempotencyKey, JobHandle, JobId, Principal, StoredRequest, StoredResponse};
+use crate::{IdempotencyKey, JobHandle, JobId, Json, Principal, StoredRequest, StoredResponse};
 
 /// The dress in which a job's answers go out.
 ///
@@ -91,6 +91,9 @@ pub struct NewJob {
     pub max_attempts: u32,
     /// How long it can be read after its end.
     pub retention: Retention,
+    /// For how many bytes of a result room is taken when the job is stored; see
+    /// [`JobStore::reserve`](crate::JobStore::reserve). 0 by default.
+    pub result_room: usize,
 }
 
 impl NewJob {
@@ -108,6 +111,7 @@ impl NewJob {
             deadline: Duration::from_secs(3600),
             max_attempts: 3,
             retention: Retention::default(),
+            result_room: 0,
         }
     }
 
@@ -180,6 +184,13 @@ impl NewJob {
         self.retention = retention;
         self
     }
+
+    /// Takes room for a result of so many bytes when the job is stored.
+    #[must_use]
+    pub fn with_result_room(mut self, bytes: usize) -> Self {
+        self.result_room = bytes;
+        self
+    }
 }
 
 /// How a run of a job ended, in its worker's words.
@@ -227,9 +238,9 @@ pub struct Report {
     /// How far it is.
     pub progress: Option<Progress>,
     /// A result so far, replacing the one before.
-    pub partial: Option<Value>,
-    /// The handler's own members of the status document, replacing all those before.
-    pub metadata: Option<Map<String, Value>>,
+    pub partial: Option<Json>,
+    /// The handler's own members of the status document, an object, replacing all those before.
+    pub metadata: Option<Json>,
 }
 
 impl Report {
@@ -242,15 +253,15 @@ impl Report {
 
     /// Gives a result so far.
     #[must_use]
-    pub fn with_partial(mut self, partial: Value) -> Self {
-        self.partial = Some(partial);
+    pub fn with_partial(mut self, partial: impl Into<Json>) -> Self {
+        self.partial = Some(partial.into());
         self
     }
 
     /// Gives the handler's own members of the status document.
     #[must_use]
     pub fn with_metadata(mut self, metadata: Map<String, Value>) -> Self {
-        self.metadata = Some(metadata);
+        self.metadata = Some(metadata.into());
         self
     }
 }

@@ -124,6 +124,12 @@ impl ResponseRecorder {
         self.buffer.reserve_exact(missing.saturating_add(1));
     }
 
+    /// How many bytes there are so far, the head included.
+    #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// How many bytes the body has so far.
     pub fn body_len(&self) -> usize {
         self.buffer.len() - self.body

@@ -1,5 +1,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
+use sha2::{Digest, Sha256};
+
 /// Who a job belongs to, in the application's own words: a user id, a tenant.
 ///
 /// Compared byte by byte. `Debug` does not show it, since it may be personal.
@@ -24,11 +26,54 @@ impl Principal {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The SHA-256 of the name: as much as is kept of the owner of a job that has expired.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
 }
 
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Principal({} bytes)", self.0.len())
+    }
+}
+
+/// Whose a job is, as far as its store keeps it.
+///
+/// ```
+/// use tower_async_job_core::{Owner, Principal};
+///
+/// let tenant = Principal::new("tenant-7");
+/// let owner = Owner::Digest(Box::new(tenant.digest()));
+/// assert!(owner.is(&tenant));
+/// assert!(!owner.is(&Principal::new("tenant-8")));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The name.
+    Named(Principal),
+    /// The [digest](Principal::digest) of the name, which is all that is kept once a job has
+    /// expired.
+    Digest(Box<[u8; 32]>),
+}
+
+impl Owner {
+    /// Returns whether it is this principal.
+    pub fn is(&self, principal: &Principal) -> bool {
+        match self {
+            Self::Named(owner) => owner == principal,
+            Self::Digest(digest) => **digest == principal.digest(),
+        }
+    }
+
+    /// Returns the principal, where its name is kept.
+    pub fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Named(owner) => Some(owner),
+            Self::Digest(_) => None,
+        }
     }
 }
 
@@ -82,10 +127,6 @@ impl IdempotencyKey {
     /// The fingerprint of the request.
     pub const fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
-    }
-
-    pub(crate) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.key)
     }
 }
 

@@ -4,9 +4,11 @@ use std::{
 };
 
 use http_polling::{JobState, Problem, Progress};
-use serde_json::{Map, Value};
 
-use crate::{JobHandle, JobId, Lease, Outcome, Principal, Protocol, StoredRequest, StoredResponse};
+use crate::{
+    JobHandle, JobId, Json, Lease, Outcome, Owner, Principal, Protocol, StoredRequest,
+    StoredResponse,
+};
 
 /// How much of a job is to be read.
 ///
@@ -83,8 +85,8 @@ pub struct JobRecord {
     pub route: Arc<str>,
     /// The dress of its answers.
     pub protocol: Protocol,
-    /// Who alone may read it.
-    pub principal: Option<Principal>,
+    /// Who alone may read it. `None`: whoever has the id.
+    pub owner: Option<Owner>,
     /// When it was created, for people to read; never for reckoning.
     pub created: SystemTime,
     /// When its latest run began, for people to read.
@@ -98,9 +100,9 @@ pub struct JobRecord {
     /// How far it is, if its handler said.
     pub progress: Option<Progress>,
     /// Its result so far, if its handler gave one.
-    pub partial: Option<Value>,
-    /// The handler's own members of its status document.
-    pub metadata: Option<Map<String, Value>>,
+    pub partial: Option<Json>,
+    /// The handler's own members of its status document, an object.
+    pub metadata: Option<Json>,
     /// What it left behind: with [`Detail::Full`] only, and only once it has ended with a
     /// response or a problem of its own. A job that is lost, cancelled or expired has none.
     pub outcome: Option<RecordedOutcome>,
@@ -117,7 +119,7 @@ impl JobRecord {
             attempt: 0,
             route: Arc::default(),
             protocol: Protocol::default(),
-            principal: None,
+            owner: None,
             created: SystemTime::UNIX_EPOCH,
             started: None,
             ended: None,
@@ -128,6 +130,22 @@ impl JobRecord {
             metadata: None,
             outcome: None,
         }
+    }
+
+    /// Returns whether this principal may know of the job.
+    ///
+    /// ```
+    /// use http_polling::JobState;
+    /// use tower_async_job_core::{JobHandle, JobId, JobRecord, Owner, Principal};
+    ///
+    /// let mut record = JobRecord::new(JobId::random(), JobHandle::random(), JobState::Done);
+    /// assert!(record.is_visible_to(None));
+    /// record.owner = Some(Owner::Named(Principal::new("tenant-7")));
+    /// assert!(!record.is_visible_to(None));
+    /// ```
+    pub fn is_visible_to(&self, principal: Option<&Principal>) -> bool {
+        let is_owner = |owner: &Owner| principal.is_some_and(|principal| owner.is(principal));
+        self.owner.as_ref().is_none_or(is_owner)
     }
 }
 
@@ -144,7 +162,8 @@ impl JobRecord {
 pub enum Created {
     /// It is stored, and the caller holds the right to run it.
     New(Lease),
-    /// The same submission made a job before; this is it, as of [`Detail::Status`].
+    /// The same submission made a job before; this is it, as of [`Detail::Status`]. One whose result
+    /// was dropped before its retention was over is [`JobState::Expired`].
     Existing(Box<JobRecord>),
     /// Another submission of the same principal bears the same idempotency key.
     KeyReused,

@@ -1,4 +1,4 @@
-use std::{fmt, pin::Pin, time::Duration};
+use std::{fmt, future::ready, pin::Pin, time::Duration};
 
 use crate::{
     Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage, JobQuery,
@@ -16,6 +16,29 @@ use crate::{
 /// # drop(answer());
 /// ```
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The time for which a result is kept after its delivery, whether or not there is room for others.
+///
+/// ```
+/// assert_eq!(tower_async_job_core::DELIVERED_KEPT.as_secs(), 60);
+/// ```
+pub const DELIVERED_KEPT: Duration = Duration::from_secs(60);
+
+/// How many bytes a store keeps, and how many it may keep.
+///
+/// ```
+/// use tower_async_job_core::{JobStore, MemoryStore};
+///
+/// let usage = MemoryStore::new().usage().unwrap();
+/// assert_eq!((usage.bytes, usage.max_bytes), (0, 256 << 20));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The bytes that are kept or reserved.
+    pub bytes: usize,
+    /// The limit.
+    pub max_bytes: usize,
+}
 
 /// Where jobs are kept.
 ///
@@ -85,12 +108,14 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # Ok(()) }
 /// ```
 pub trait JobStore: fmt::Debug + Send + Sync + 'static {
-    /// Stores a new job and gives the caller the lease of epoch 1.
+    /// Stores a new job and gives the caller the lease of epoch 1, with
+    /// [room](NewJob::result_room) for its result.
     ///
     /// Atomic with the look for the idempotency key, if there is one: of any number of creates
     /// with the same principal and key, one makes a job. The others get
     /// [`Created::Existing`] if their fingerprint is the same, [`Created::KeyReused`] if it is
-    /// not. The key counts as long as the job can be read other than as expired.
+    /// not. The key counts until the job's retention is over, also if its result was dropped before
+    /// that since it was [delivered](Self::note_delivery): no repeat runs the work a second time.
     ///
     /// Repeating it, with the same id and handle while the job is pending at its first epoch,
     /// gives the same lease again. This goes before the look for the key.
@@ -154,6 +179,51 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         lease: &'a Lease,
         report: Report,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Reserves room for the result of a job that runs by this lease: for so many bytes in all, if
+    /// no more are reserved. It is the job's until it ends, and then goes to its outcome.
+    ///
+    /// Called while a result is recorded, so that what is being recorded counts as what is stored
+    /// does. By default nothing is reserved, for stores that do not limit bytes. Repeating it
+    /// changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`is_lease_lost`](StoreError::is_lease_lost); [`is_full`](StoreError::is_full) if there is
+    /// no room, and then what was reserved before stays.
+    fn reserve<'a>(
+        &'a self,
+        lease: &'a Lease,
+        bytes: usize,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let _ = (lease, bytes);
+        Box::pin(ready(Ok(())))
+    }
+
+    /// Returns whether there is room for a job with a result of so many bytes, to be asked before
+    /// the work for it begins. Reserves nothing. It does no I/O and waits for no other task; a
+    /// short lock is allowed. By default there is always room.
+    ///
+    /// # Errors
+    ///
+    /// [`is_full`](StoreError::is_full).
+    fn check_room(&self, bytes: usize) -> Result<(), StoreError> {
+        let _ = bytes;
+        Ok(())
+    }
+
+    /// Notes that a client has read a job's result to its end. A store that is short of room may
+    /// then drop the result before its retention is over, though not within
+    /// [`DELIVERED_KEPT`] from the latest note. Other results are never dropped before.
+    ///
+    /// With `keep` the result's retention ends so long from now, unless it ends sooner or was
+    /// [extended](Self::extend).
+    ///
+    /// It does no I/O and waits for nothing: a store that has to write does that later. A note that
+    /// is lost keeps a result for longer, and nothing else. By default nothing is noted.
+    fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        let _ = (id, keep);
+    }
 
     /// Ends the job with its outcome, which is kept for the job's retention from now. The kept
     /// request and the lease are dropped, and everybody who waits for the [end](Self::ended) is
@@ -274,6 +344,12 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// snapshot: a job that changes meanwhile may show in either state, and one that comes or goes
     /// may show or not. Every other job shows on exactly one of the pages.
     fn list<'a>(&'a self, query: &'a JobQuery) -> BoxFuture<'a, Result<JobPage, StoreError>>;
+
+    /// How many bytes are kept, and how many may be; `None`, the default, if the store does not
+    /// know at once.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
 
     /// How long a lease lasts without being renewed. `None`: as long as the process, so that
     /// renewing is needless.

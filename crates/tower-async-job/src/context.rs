@@ -14,7 +14,12 @@ use std::{
 use http_polling::Progress;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-use tower_async_job_core::Report;
+use tower_async_job_core::{Json, Report};
+
+use crate::shorten::shorten;
+
+/// The longest message that is kept, in bytes.
+const LONGEST_MESSAGE: usize = 1024;
 
 /// A handler's view of the job that its request is or may become.
 ///
@@ -25,7 +30,9 @@ use tower_async_job_core::Report;
 /// [`JobContext::inert`] has the same methods and no effect. A layer that finds one there stands within
 /// another, and passes the request through.
 ///
-/// Reports are written to the store at most once per [`report_interval`], the latest winning.
+/// Reports are written to the store at most once per [`report_interval`], the latest winning. A
+/// partial result longer than the [`report_limit`] is dropped, as is all metadata together, with a
+/// warning.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -62,6 +69,7 @@ use tower_async_job_core::Report;
 ///
 /// [`AsyncJobLayer`]: crate::AsyncJobLayer
 /// [`report_interval`]: crate::Builder::report_interval
+/// [`report_limit`]: crate::Builder::report_limit
 #[derive(Clone)]
 pub struct JobContext {
     inner: Arc<Inner>,
@@ -90,8 +98,10 @@ struct Outbox {
 
 #[derive(Default)]
 struct Rare {
-    /// All that was reported so far, but for partial results already taken.
+    /// All that was reported so far, but for partial results already taken, and metadata that has
+    /// changed since.
     report: Option<Report>,
+    metadata: Map<String, Value>,
     /// Something was reported since the driver last took it.
     changed: bool,
     /// Notified of the cancellation; made by the first that waits for it.
@@ -180,26 +190,32 @@ impl JobContext {
         });
     }
 
-    /// Says in words what is going on; the numbers stay as they are.
+    /// Says in words what is going on; the numbers stay as they are. What is beyond 1,024 bytes is
+    /// cut off.
     pub fn message(&self, message: impl Into<String>) {
-        let message = message.into();
+        let mut message = message.into();
+        if message.len() > LONGEST_MESSAGE {
+            message = shorten(&message, LONGEST_MESSAGE).to_owned();
+        }
         self.update_progress(|progress| progress.message = Some(message));
     }
 
     /// Publishes a partial result, in place of the one before.
     pub fn partial(&self, partial: impl Into<Value>) {
-        let partial = partial.into();
-        self.update(|report| report.partial = Some(partial));
+        if self.inner.inert {
+            return;
+        }
+        // Its text is made once, and here, so that neither the store nor a poll makes it.
+        let partial = Json::from(partial.into());
+        self.update(|rare| rare.report().partial = Some(partial));
     }
 
     /// Attaches metadata of the application's own under a key, beside those of other keys.
     pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
-        self.update(|report| {
-            report
-                .metadata
-                .get_or_insert_with(Map::new)
-                .insert(key, value);
+        self.update(|rare| {
+            rare.metadata.insert(key, value);
+            rare.report().metadata = None;
         });
     }
 
@@ -241,17 +257,17 @@ impl JobContext {
     }
 
     fn update_progress(&self, change: impl FnOnce(&mut Progress)) {
-        self.update(|report| change(report.progress.get_or_insert_with(Progress::default)));
+        self.update(|rare| change(rare.report().progress.get_or_insert_default()));
     }
 
-    fn update(&self, change: impl FnOnce(&mut Report)) {
+    fn update(&self, change: impl FnOnce(&mut Rare)) {
         if self.inner.inert {
             return;
         }
         let driver = {
             let mut outbox = self.outbox();
             let rare = outbox.rare.get_or_insert_default();
-            change(rare.report.get_or_insert_default());
+            change(rare);
             rare.changed = true;
             outbox.driver.take()
         };
@@ -318,23 +334,22 @@ impl JobContext {
         outbox.rare.as_ref().is_some_and(|rare| rare.changed)
     }
 
-    /// What was reported before the request became a job.
-    pub(crate) fn reported(&self) -> Option<Report> {
-        self.outbox().rare.as_ref()?.report.clone()
+    /// What was reported before the request became a job, but for what is longer than the limit.
+    pub(crate) fn reported(&self, limit: usize) -> Option<Report> {
+        self.outbox().rare.as_mut()?.report_within(limit)
     }
 
-    /// Takes what is to be written. Progress and metadata are replaced as a whole in the store, so
-    /// they stay here too: a later message keeps the numbers reported before it.
-    pub(crate) fn take_report(&self) -> Option<Report> {
+    /// Takes what is to be written, but for what is longer than the limit. Progress and metadata are
+    /// replaced as a whole in the store, so they stay here too: a later message keeps the numbers
+    /// reported before it.
+    pub(crate) fn take_report(&self, limit: usize) -> Option<Report> {
         let mut outbox = self.outbox();
         let rare = outbox.rare.as_mut()?;
         if !std::mem::take(&mut rare.changed) {
             return None;
         }
-        let report = rare.report.as_mut()?;
-        let partial = report.partial.take();
-        let mut taken = report.clone();
-        taken.partial = partial;
+        let taken = rare.report_within(limit)?;
+        rare.report().partial = None;
         Some(taken)
     }
 
@@ -386,6 +401,40 @@ impl Drop for HandlerContext {
         if self.is_shared() {
             self.cancel();
         }
+    }
+}
+
+impl Rare {
+    fn report(&mut self) -> &mut Report {
+        self.report.get_or_insert_default()
+    }
+
+    /// All that was reported, with the text of the metadata, which is made once. What is longer than
+    /// the limit is dropped.
+    fn report_within(&mut self, limit: usize) -> Option<Report> {
+        let report = self.report.as_mut()?;
+        if report.metadata.is_none() && !self.metadata.is_empty() {
+            report.metadata = Some(Json::from(self.metadata.clone()));
+        }
+        let is_long = |json: &mut Json| json.len() > limit;
+        if let Some(partial) = report.partial.take_if(is_long) {
+            let size = partial.len();
+            tracing::warn!(
+                size,
+                limit,
+                "a partial result is longer than `report_limit`"
+            );
+        }
+        if let Some(metadata) = report.metadata.take_if(is_long) {
+            self.metadata.clear();
+            let size = metadata.len();
+            tracing::warn!(
+                size,
+                limit,
+                "a job's metadata is longer than `report_limit`"
+            );
+        }
+        Some(report.clone())
     }
 }
 

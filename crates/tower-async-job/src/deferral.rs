@@ -11,7 +11,6 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use http_polling::ProblemType;
 use tokio::{sync::oneshot, time::Instant};
 use tower::BoxError;
 use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError};
@@ -126,8 +125,7 @@ where
                         .spawn(async move { discard(&shared, &lease).await });
                 }
                 if shared.config.on_store_failure == OnStoreFailure::Refuse {
-                    let refusal =
-                        answer::refusal(refusal_of(&error), self.submission.asked.protocol);
+                    let refusal = answer::not_stored(&error, self.submission.asked.protocol);
                     let _ = early.send(Early::Answered(refusal));
                     return None;
                 }
@@ -236,13 +234,4 @@ enum Event<R, E> {
     Created(Result<Created, StoreError>),
     /// The client has gone before the acceptance, or the node shuts down and its grace is over.
     Gone,
-}
-
-/// What a submission is refused with when its job cannot be stored.
-pub(crate) fn refusal_of(error: &StoreError) -> ProblemType {
-    if error.is_full() {
-        ProblemType::CapacityExhausted
-    } else {
-        ProblemType::StoreUnavailable
-    }
 }

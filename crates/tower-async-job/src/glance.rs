@@ -18,6 +18,7 @@ pub(crate) struct Glance {
     pub(crate) prefer: bool,
     /// A proxy has added its headers.
     pub(crate) proxied: bool,
+    pub(crate) range: bool,
     pub(crate) te: bool,
     pub(crate) upgrade: bool,
 }
@@ -33,6 +34,7 @@ impl Glance {
                 "grpc-timeout" => glance.grpc_timeout = true,
                 "idempotency-key" => glance.idempotency_key = true,
                 "prefer" => glance.prefer = true,
+                "range" => glance.range = true,
                 "te" => glance.te = true,
                 "upgrade" => glance.upgrade = true,
                 name => glance.proxied |= closing::is_of_proxy(name),

@@ -30,7 +30,9 @@ pub(crate) fn code_of(state: JobState) -> Code {
 
 pub(crate) fn code_of_refusal(kind: ProblemType) -> Code {
     match kind {
-        ProblemType::QuotaExceeded | ProblemType::RequestTooLarge => Code::ResourceExhausted,
+        ProblemType::QuotaExceeded | ProblemType::RequestTooLarge | ProblemType::TargetTooLong => {
+            Code::ResourceExhausted
+        }
         ProblemType::JobTimedOut | ProblemType::RequestTimeout => Code::DeadlineExceeded,
         _ => Code::Unavailable,
     }

@@ -11,7 +11,13 @@ use tokio::{
 };
 use tower_async_job_core::Renewal;
 
-use crate::shared::{Shared, later};
+use crate::{
+    metrics,
+    shared::{Shared, later},
+};
+
+/// How long it sleeps at least: what is due sooner is done together.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
 
 /// How long it sleeps at most while the store holds anything that can expire.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -27,13 +33,14 @@ impl Shared {
         }
     }
 
-    /// One round; returns when the next one is due.
+    /// One round; returns when the next one is due, unless a job ends that is kept for less.
     async fn housekeeping_round(&self) -> Option<Duration> {
         let longest = match self.store.lease_duration() {
             Some(lease) => (lease / 3).min(LONGEST_REST),
             None => LONGEST_REST,
         };
         let begun = Instant::now();
+        self.alarm.reset();
         let renews = self.renew_leases().await;
         let next = match timeout(longest, self.store.sweep()).await {
             Ok(Ok(next)) => next,
@@ -42,17 +49,14 @@ impl Shared {
                 Some(longest)
             }
         };
+        metrics::stored(&*self.store);
         if !renews {
             next?;
         }
         // A job that begins meanwhile finds this task asleep, so it sleeps for no longer than
         // that job's lease can wait.
         let longest = longest.saturating_sub(begun.elapsed());
-        Some(
-            next.unwrap_or(longest)
-                .min(longest)
-                .max(Duration::from_millis(10)),
-        )
+        Some(next.unwrap_or(longest).min(longest))
     }
 
     /// Renews the leases of all jobs that run here, and cancels those that are lost or would be
@@ -123,7 +127,9 @@ async fn keep_house(mut keeper: Housekeeper) {
                 }
             }
         };
+        let alarm = shared.alarm.clone();
         drop(shared);
-        tokio::time::sleep(next).await;
+        alarm.within(next);
+        alarm.sleep(Instant::now() + SHORTEST_REST).await;
     }
 }

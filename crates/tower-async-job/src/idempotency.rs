@@ -9,7 +9,7 @@ use http::{
     header::{CONTENT_TYPE, UPGRADE, VARY},
 };
 use http_body::Body;
-use http_polling::ProblemType;
+use http_polling::{JobState, ProblemType};
 use sfv::{BareItem, Parser};
 use sha2::{Digest, Sha256};
 use tokio::{sync::oneshot, time::Instant};
@@ -20,7 +20,6 @@ use crate::{
     answer,
     body::{JobBody, Spool, Spooled},
     context::HandlerContext,
-    deferral::refusal_of,
     glance::Glance,
     hold::{self, Place},
     job::Job,
@@ -117,6 +116,10 @@ where
         let held;
         let (id, waited) = match created {
             Ok(Created::New(lease)) => (lease.id, true),
+            // Its result was dropped, and only its key is left.
+            Ok(Created::Existing(record)) if record.state == JobState::Expired => {
+                return answer::ended(&record, trailers);
+            }
             Ok(Created::Existing(record)) => {
                 held = Place::take(&shared, principal.as_ref());
                 (record.id, held.is_some())
@@ -124,7 +127,7 @@ where
             Ok(_) => return refuse(ProblemType::IdempotencyKeyReused),
             Err(error) => {
                 tracing::warn!(%error, "a job could not be stored");
-                return refuse(refusal_of(&error));
+                return answer::not_stored(&error, asked.protocol);
             }
         };
         let until = if waited { until } else { begun };

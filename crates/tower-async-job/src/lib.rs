@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod alarm;
 mod answer;
 mod body;
 mod capacity;
@@ -9,6 +10,7 @@ mod config;
 mod context;
 mod deadlines;
 mod deferral;
+mod deliveries;
 mod delivery;
 mod estimate;
 mod future;
@@ -32,6 +34,7 @@ mod readiness;
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 mod recent;
 mod recording;
+mod recording_room;
 mod registration;
 mod registry;
 mod resource;
@@ -39,10 +42,12 @@ mod route_names;
 mod run;
 mod service;
 mod shared;
+mod shorten;
 mod signal;
 mod streams;
 mod timer;
 mod trace;
+mod unkept;
 mod watch;
 mod work;
 

@@ -33,9 +33,9 @@ impl Owners {
 
     /// Returns the number of a principal's jobs, and that of all principals with jobs. The job that is
     /// asked about may be pending in another process, and counts too.
-    pub(crate) fn share_of(&self, owner: &Option<Principal>) -> (usize, usize) {
+    pub(crate) fn share_of(&self, owner: Option<&Principal>) -> (usize, usize) {
         let jobs = self.jobs();
-        match jobs.get(owner) {
+        match jobs.get(&owner.cloned()) {
             Some(own) => (*own, jobs.len()),
             None => (1, jobs.len() + 1),
         }
@@ -69,11 +69,11 @@ mod tests {
         let first = owners.own(a.clone());
         let second = owners.own(a.clone());
         let other = owners.own(none.clone());
-        assert_eq!(owners.share_of(&a), (2, 2));
-        assert_eq!(owners.share_of(&none), (1, 2));
-        assert_eq!(owners.share_of(&b), (1, 3));
+        assert_eq!(owners.share_of(a.as_ref()), (2, 2));
+        assert_eq!(owners.share_of(none.as_ref()), (1, 2));
+        assert_eq!(owners.share_of(b.as_ref()), (1, 3));
         drop((first, other));
-        assert_eq!(owners.share_of(&a), (1, 1));
+        assert_eq!(owners.share_of(a.as_ref()), (1, 1));
         drop(second);
         assert!(owners.jobs().is_empty());
     }

@@ -1,8 +1,13 @@
 //! Making a response storable: its end-to-end headers, its body up to the limit, its trailers.
 
-use std::pin::Pin;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, Uri,
     header::{
@@ -13,20 +18,104 @@ use http::{
 use http_body::Body;
 use http_polling::JOB_STATUS;
 use tower::BoxError;
-use tower_async_job_core::StoredResponse;
+use tower_async_job_core::{Lease, StoreError, StoredResponse};
 
-pub(crate) type Recording =
-    Pin<Box<dyn Future<Output = Result<StoredResponse, Unrecorded>> + Send>>;
+use crate::{capacity::Admission, recording_room::Held, shared::Shared};
+
+pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecorded>> + Send>>;
+
+/// A response that is ready to be stored.
+pub(crate) struct Recorded {
+    pub(crate) response: StoredResponse,
+    pub(crate) kept: Kept,
+}
+
+/// What a recording takes, to be kept until its response is stored.
+pub(crate) struct Kept {
+    _room: Held,
+    /// The place among the running.
+    _place: Option<Box<Admission>>,
+}
 
 /// Why a response could not be stored.
 #[derive(Debug)]
 pub(crate) enum Unrecorded {
-    TooLarge,
+    TooLarge(Size),
+    NoRoom(Size, StoreError),
     Broken(BoxError),
 }
 
-/// Reads a response to its end. `target` is the path of the request that it answers.
-pub(crate) fn record<R>(response: Response<R>, target: &str, limit: usize) -> Recording
+/// As much as is known of the size of a response that is not stored, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Exactly(u64),
+    AtLeast(u64),
+}
+
+impl Size {
+    /// The size of the body of a response that was recorded.
+    pub(crate) fn of_body(response: &StoredResponse) -> Self {
+        let body = response.decode().map(|response| response.body.len());
+        Self::Exactly(body.unwrap_or(response.len()) as u64)
+    }
+}
+
+/// So many bytes of each recording need no room: its task takes as much.
+const FREE: usize = 4 << 10;
+
+/// The room of one recording.
+struct Room {
+    shared: Arc<Shared>,
+    lease: Lease,
+    /// The bytes of room that there are.
+    bytes: usize,
+    /// As many as it may need.
+    most: usize,
+    held: Held,
+}
+
+impl Room {
+    fn new(shared: Arc<Shared>, lease: Lease, most: usize) -> Self {
+        Self {
+            held: Held::new(shared.recording_room.clone()),
+            shared,
+            lease,
+            bytes: FREE,
+            most,
+        }
+    }
+
+    /// Takes room for so many bytes in all, and for more to come if there is enough.
+    async fn grow(&mut self, needed: usize) -> Result<(), StoreError> {
+        if needed <= self.bytes {
+            return Ok(());
+        }
+        let ample = needed.max(self.most.min(2 * self.bytes));
+        self.held.grow(ample).await;
+        for bytes in [ample, needed.max(self.bytes + self.bytes / 8), needed] {
+            match self.shared.store.reserve(&self.lease, bytes).await {
+                Err(error) if error.is_full() && bytes > needed => {}
+                Err(error) if error.is_full() => return Err(error),
+                // If it has failed otherwise, so will storing the response.
+                _ => {
+                    self.bytes = bytes;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a response to its end. `target` is the path of the request that it answers, and `place` is
+/// held until the response is stored.
+pub(crate) fn record<R>(
+    response: Response<R>,
+    target: &str,
+    shared: &Arc<Shared>,
+    lease: Lease,
+    place: Option<Box<Admission>>,
+) -> Recording
 where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
@@ -34,25 +123,43 @@ where
     let (mut parts, body) = response.into_parts();
     keep_end_to_end(&mut parts.headers);
     resolve_references(&mut parts.headers, target);
-    let too_large = body.size_hint().lower() > limit as u64;
+    let limit = shared.config.result_limit;
+    let expected = body.size_hint();
+    let size = move |so_far: usize| match expected.exact() {
+        Some(size) => Size::Exactly(size),
+        None => Size::AtLeast(expected.lower().max(so_far as u64)),
+    };
+    let least = usize::try_from(expected.lower()).unwrap_or(usize::MAX);
     let mut recorder = StoredResponse::recorder(parts.status, &parts.headers, limit);
-    recorder.reserve(
-        usize::try_from(body.size_hint().lower())
-            .unwrap_or(limit)
-            .min(limit),
-    );
+    let mut room = Room::new(shared.clone(), lease, recorder.len().saturating_add(limit));
     Box::pin(async move {
-        if too_large {
-            return Err(Unrecorded::TooLarge);
+        if least > limit {
+            return Err(Unrecorded::TooLarge(size(0)));
         }
+        let no_room = |so_far| move |error| Unrecorded::NoRoom(size(so_far), error);
+        let grown = room.grow(recorder.len() + least).await;
+        grown.map_err(no_room(0))?;
+        recorder.reserve(least);
         let mut body = std::pin::pin!(body);
         let mut trailers: Option<HeaderMap> = None;
-        while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            let frame = frame.map_err(|error| Unrecorded::Broken(error.into()))?;
-            match frame.into_data() {
-                Ok(data) => recorder
-                    .push(data.chunk())
-                    .map_err(|_| Unrecorded::TooLarge)?,
+        let broken = |error: R::Error| Unrecorded::Broken(error.into());
+        let mut next = move |cx: &mut Context<'_>| {
+            let frame = ready!(body.as_mut().poll_frame(cx));
+            Poll::Ready(frame.map(|frame| frame.map_err(broken)))
+        };
+        while let Some(frame) = poll_fn(&mut next).await {
+            match frame?.into_data() {
+                Ok(data) => {
+                    let so_far = recorder.body_len() + data.len();
+                    if so_far > limit {
+                        return Err(Unrecorded::TooLarge(size(so_far)));
+                    }
+                    let grown = room.grow(recorder.len() + data.len()).await;
+                    grown.map_err(no_room(so_far))?;
+                    recorder
+                        .push(&data)
+                        .map_err(|_| Unrecorded::TooLarge(size(so_far)))?;
+                }
                 Err(frame) => {
                     if let Ok(more) = frame.into_trailers() {
                         trailers.get_or_insert_default().extend(more);
@@ -60,7 +167,13 @@ where
                 }
             }
         }
-        Ok(recorder.finish(trailers.as_ref()))
+        Ok(Recorded {
+            response: recorder.finish(trailers.as_ref()),
+            kept: Kept {
+                _room: room.held,
+                _place: place,
+            },
+        })
     })
 }
 

@@ -137,6 +137,9 @@ impl Drop for Registration {
             self.shared.tasks.spawn_on(release, &runtime);
         }
         self.shared.keep_house();
+        self.shared
+            .alarm
+            .within(self.shared.config.retention.result);
     }
 }
 

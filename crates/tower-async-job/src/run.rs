@@ -20,10 +20,11 @@ use crate::{
     context::{HandlerContext, JobContext},
     metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
-    recording::{self, Recording, Unrecorded},
+    recording::{self, Kept, Recorded, Recording, Size},
     registration::{Registration, discard},
     service::Submission,
     shared::{Shared, later},
+    unkept,
     watch::Watch,
     work::BoxWork,
 };
@@ -63,7 +64,8 @@ enum Stage<R, E> {
 
 /// Why the handler is driven no further.
 pub(crate) enum End {
-    Outcome(Outcome),
+    /// With what is kept until it is stored.
+    Outcome(Outcome, Option<Kept>),
     DeadlinePassed,
     /// Cancelled, or the lease is lost: the store knows already.
     Cancelled,
@@ -160,13 +162,13 @@ where
         self.context.register(cx);
         let own = self.rare.as_ref().and_then(|rare| rare.target.as_deref());
         let target = own.unwrap_or_else(|| self.route.split_once(' ').map_or("", |(_, path)| path));
-        let shared = self.registration.shared();
-        if let Poll::Ready(outcome) = self.stage.poll(cx, shared, target) {
+        let registration = &self.registration;
+        if let Poll::Ready((outcome, kept)) = self.stage.poll(cx, registration, target) {
             if self.watch.is_writing() {
                 // It may not take place any more.
                 self.context.report_again();
             }
-            return Poll::Ready(End::Outcome(outcome));
+            return Poll::Ready(End::Outcome(outcome, kept));
         }
         let is_queued = self.stage.is_queued();
         if self.started.is_none() && !is_queued {
@@ -198,9 +200,12 @@ where
         context.cancel();
         // A destructor of the handler's may panic; the job's end is stored all the same.
         drop_quietly(stage);
-        let outcome = match end {
-            End::Outcome(outcome) => outcome,
-            End::DeadlinePassed => Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut)),
+        let (outcome, kept) = match end {
+            End::Outcome(outcome, kept) => (outcome, kept),
+            End::DeadlinePassed => {
+                let problem = Problem::new(ProblemType::JobTimedOut);
+                (Outcome::TimedOut(problem), None)
+            }
             End::Cancelled => {
                 registration.end();
                 return Some(JobState::Cancelled);
@@ -208,7 +213,10 @@ where
             // The registration hands it back when it is dropped.
             End::Abandoned => return None,
         };
-        let done = matches!(outcome, Outcome::Done(_));
+        let size = match &outcome {
+            Outcome::Done(response) => Some(response.len()),
+            _ => None,
+        };
         let (shared, lease) = (registration.shared().clone(), *registration.lease());
         // Before it is stored, since held polls are answered as soon as it is.
         shared.undelivered.insert(lease.id);
@@ -226,11 +234,17 @@ where
                 None
             }
         };
-        if done && polled_for {
-            // Whoever has waited for the end goes first.
-            yield_now().await;
-            let estimator = &shared.config.estimator;
-            let _ = panics::catching("the estimator", || estimator.completed(&route, took));
+        // The outcome is stored, or given up.
+        drop(kept);
+        metrics::stored(&*shared.store);
+        if let Some(size) = size {
+            shared.sizes.record(&route, size);
+            if polled_for {
+                // Whoever has waited for the end goes first.
+                yield_now().await;
+                let estimator = &shared.config.estimator;
+                let _ = panics::catching("the estimator", || estimator.completed(&route, took));
+            }
         }
         state
     }
@@ -242,25 +256,34 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, target: &str) -> Poll<Outcome> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        job: &Registration,
+        target: &str,
+    ) -> Poll<(Outcome, Option<Kept>)> {
         loop {
-            match self {
+            let outcome = match self {
                 Self::Handling(work) => match ready!(work.poll_catching(cx)) {
                     Ok(Ok(response)) => {
-                        let limit = shared.config.result_limit;
-                        *self = Self::Recording(recording::record(response, target, limit));
+                        let place = work.take_place();
+                        let (shared, lease) = (job.shared(), *job.lease());
+                        let recording = recording::record(response, target, shared, lease, place);
+                        *self = Self::Recording(recording);
+                        continue;
                     }
-                    Ok(Err(error)) => return Poll::Ready(service_failed(error.into())),
-                    Err(payload) => return Poll::Ready(panicked(payload)),
+                    Ok(Err(error)) => service_failed(error.into()),
+                    Err(payload) => panicked(payload),
                 },
-                Self::Recording(recording) => {
-                    return Poll::Ready(match ready!(poll_catching(recording, cx)) {
-                        Ok(Ok(response)) => Outcome::Done(response),
-                        Ok(Err(unrecorded)) => not_recorded(unrecorded),
-                        Err(payload) => panicked(payload),
-                    });
-                }
-            }
+                Self::Recording(recording) => match ready!(poll_catching(recording, cx)) {
+                    Ok(Ok(Recorded { response, kept })) => {
+                        return Poll::Ready((Outcome::Done(response), Some(kept)));
+                    }
+                    Ok(Err(unrecorded)) => unkept::not_recorded(unrecorded, job),
+                    Err(payload) => panicked(payload),
+                },
+            };
+            return Poll::Ready((outcome, None));
         }
     }
 
@@ -285,7 +308,7 @@ async fn finish(
     context: &JobContext,
     mut outcome: Outcome,
 ) -> Finish {
-    if let Some(report) = context.take_report() {
+    if let Some(report) = context.take_report(shared.config.report_limit) {
         let reported = timeout(REPORT_PATIENCE, shared.store.report(&lease, report)).await;
         if !matches!(reported, Ok(Ok(()))) {
             tracing::warn!(job = ?lease.id, "the last report of a job was not stored");
@@ -303,27 +326,19 @@ async fn finish(
         if error.is_lease_lost() {
             return Finish::NotOurs;
         }
-        tracing::warn!(%error, job = ?lease.id, "the end of a job could not be stored");
-        if error.is_full() && matches!(outcome, Outcome::Done(_)) {
-            outcome = failed("the result could not be kept: the job store is full");
+        if error.is_full()
+            && let Outcome::Done(response) = &outcome
+        {
+            outcome = unkept::no_room(Size::of_body(response), &error, &lease);
             continue;
         }
+        tracing::warn!(%error, job = ?lease.id, "the end of a job could not be stored");
         if Instant::now() + delay > give_up {
             tracing::error!(job = ?lease.id, "the end of a job is given up");
             return Finish::GivenUp;
         }
         sleep(delay).await;
         delay = (delay * 2).min(Duration::from_secs(5));
-    }
-}
-
-fn not_recorded(unrecorded: Unrecorded) -> Outcome {
-    match unrecorded {
-        Unrecorded::TooLarge => Outcome::Failed(Problem::new(ProblemType::ResultTooLarge)),
-        Unrecorded::Broken(error) => {
-            tracing::warn!(%error, "the response body of a job broke off");
-            failed("the response body broke off")
-        }
     }
 }
 

@@ -30,8 +30,9 @@ use crate::{
     page,
     panics::{self, Panicked},
     resource::{self, ResourceRequest},
-    route_names::RouteNames,
+    route_names::{LONGEST, RouteNames},
     shared::{Shared, later},
+    shorten::shorten,
     work::{Call, Submitted},
 };
 
@@ -140,7 +141,7 @@ impl Submission {
         Self::prepare(request, &asked, context);
         let route = config.route.as_ref().map(|route| {
             let head = RequestHead::of(request);
-            panics::catching("the function for routes", || route(head))
+            panics::catching("the function for routes", || short(route(head)))
         });
         Ok(Self {
             method: request.method().clone(),
@@ -153,13 +154,8 @@ impl Submission {
 
     /// What the job's Retry-After is learned by.
     pub(crate) fn route(&self, routes: &RouteNames) -> Arc<str> {
-        self.route.clone().unwrap_or_else(|| {
-            let mut route: SmallVec<[u8; 128]> = SmallVec::new();
-            route.extend_from_slice(self.method.as_str().as_bytes());
-            route.push(b' ');
-            route.extend_from_slice(&self.path);
-            routes.share(&route)
-        })
+        let route = self.route.clone();
+        route.unwrap_or_else(|| usual_route(routes, &self.method, &self.path))
     }
 
     /// The route, where a function for it is set.
@@ -173,7 +169,12 @@ impl Submission {
 
     /// The path, if it is not to be had from the route.
     pub(crate) fn target(&self) -> Option<Box<str>> {
-        self.route.as_ref().map(|_| self.path().into())
+        self.keeps_path().then(|| self.path().into())
+    }
+
+    fn keeps_path(&self) -> bool {
+        let usual = self.method.as_str().len() + 1 + self.path.len();
+        self.route.is_some() || usual > LONGEST
     }
 
     pub(crate) fn path(&self) -> Cow<'_, str> {
@@ -214,7 +215,29 @@ impl Submission {
         job.running = !queued;
         job.deadline = self.deadline(config);
         job.retention = config.retention;
+        job.result_room = shared.sizes.of(&job.route);
+        if self.keeps_path() {
+            // Kept until there is a result, and so counted with it.
+            job.result_room = job.result_room.saturating_add(self.path.len());
+        }
         job
+    }
+}
+
+/// The route of a request without a function for it: method and path.
+fn usual_route(routes: &RouteNames, method: &Method, path: &[u8]) -> Arc<str> {
+    let mut route: SmallVec<[u8; 128]> = SmallVec::new();
+    route.extend_from_slice(method.as_str().as_bytes());
+    route.push(b' ');
+    route.extend_from_slice(path);
+    routes.share(&route)
+}
+
+/// A route that the application has named, cut if it is long.
+fn short(route: Arc<str>) -> Arc<str> {
+    match shorten(&route, LONGEST) {
+        cut if cut.len() < route.len() => cut.into(),
+        _ => route,
     }
 }
 
@@ -274,6 +297,11 @@ where
         let Ok(principal) = shared.config.principal_of(RequestHead::of(&request)) else {
             return panicked(protocol);
         };
+        if may_be_job
+            && let Some(problem) = shared.config.refuses_names(&request, principal.as_ref())
+        {
+            return refused(problem);
+        }
         let mark = |request: &mut Request<B>| {
             // A layer within is to know of this one.
             if !shared.config.context {
@@ -291,6 +319,12 @@ where
             let (shared, service) = (shared.clone(), self.inner.clone());
             let answer = idempotency::submit(shared, service, request, submission, context);
             return ResponseFuture::answer(answer);
+        }
+        let route = || shared.config.route_of(&shared.route_names, &request);
+        if asked.deferrable
+            && let Err(error) = shared.check_room(route)
+        {
+            return ResponseFuture::refused(answer::not_stored(&error, protocol));
         }
         let admission = if asked.deferrable {
             shared.admit(principal.as_ref())
@@ -426,6 +460,33 @@ impl Config {
             cancel_at: None,
         };
         Ok((asked, glance))
+    }
+
+    /// What a request is refused with whose path or principal is longer than what is kept.
+    fn refuses_names<B>(
+        &self,
+        request: &Request<B>,
+        principal: Option<&Principal>,
+    ) -> Option<ProblemType> {
+        if request.uri().path().len() > self.path_limit {
+            return Some(ProblemType::TargetTooLong);
+        }
+        let principal = principal.filter(|principal| self.is_too_long(principal))?;
+        let (size, limit) = (principal.as_str().len(), self.principal_limit);
+        tracing::warn!(size, limit, "a principal is longer than `principal_limit`");
+        Some(ProblemType::RequestInvalid)
+    }
+
+    pub(crate) fn is_too_long(&self, principal: &Principal) -> bool {
+        principal.as_str().len() > self.principal_limit
+    }
+
+    /// What the Retry-After of a job of this request is learned by.
+    fn route_of<B>(&self, routes: &RouteNames, request: &Request<B>) -> Arc<str> {
+        match &self.route {
+            Some(route) => short(route(RequestHead::of(request))),
+            None => usual_route(routes, request.method(), request.uri().path().as_bytes()),
+        }
     }
 
     fn refuses_length(&self, headers: &HeaderMap) -> bool {

@@ -17,18 +17,21 @@ use tower::BoxError;
 use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError};
 
 use crate::{
+    alarm::Alarm,
     answer::Templates,
     body::SpoolRoom,
     capacity::{Admission, Capacity, Limits, NoPlace},
     config::Config,
+    deliveries::Deliveries,
     delivery::Expected,
-    estimate::Pending,
+    estimate::{Pending, Sizes},
     hold::{HoldLimits, Holds},
     job::Job,
     links::Links,
     metrics::{self, Undelivered},
     owners::Owners,
     panics::{self, drop_quietly, poll_catching},
+    recording_room::RecordingRoom,
     registry::Registry,
     route_names::RouteNames,
     signal::Signal,
@@ -58,6 +61,10 @@ pub(crate) struct Shared {
     pub(crate) links: Links,
     pub(crate) undelivered: Undelivered,
     pub(crate) expected: Expected,
+    pub(crate) deliveries: Arc<Deliveries>,
+    /// How large results are.
+    pub(crate) sizes: Sizes,
+    pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) spool_room: Arc<SpoolRoom>,
     /// The node shuts down.
     pub(crate) stopping: Signal,
@@ -69,11 +76,15 @@ pub(crate) struct Shared {
     pub(crate) over: Signal,
     /// Whether there is a task that keeps house.
     pub(crate) housekeeping: AtomicBool,
+    /// When it does.
+    pub(crate) alarm: Arc<Alarm>,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config, store: Arc<dyn JobStore>) -> Self {
         metrics::describe();
+        let alarm = Arc::new(Alarm::default());
+        let keep = config.retention_after_delivery;
         Self {
             capacity: capacity_of(&config).map(Arc::new),
             owners: config.principal.is_some().then(Arc::default),
@@ -82,6 +93,9 @@ impl Shared {
             links: Links::default(),
             undelivered: Undelivered::default(),
             expected: Expected::new(),
+            deliveries: Arc::new(Deliveries::new(store.clone(), keep, alarm.clone())),
+            sizes: Sizes::default(),
+            recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
             spool_room: Arc::new(SpoolRoom::new(
                 config.spool_room,
                 config.spool_room_per_principal,
@@ -97,6 +111,7 @@ impl Shared {
             tasks: TaskTracker::new(),
             registry: Registry::new(),
             housekeeping: AtomicBool::new(false),
+            alarm,
         }
     }
 
@@ -198,6 +213,25 @@ impl Shared {
             return read;
         }
         self.store.read(id, detail).await
+    }
+
+    /// Returns whether there is room for the result of another job of a route, if the size of its
+    /// results is known. The route is asked for only if room is short.
+    pub(crate) fn check_room(&self, route: impl FnOnce() -> Arc<str>) -> Result<(), StoreError> {
+        let largest = self.sizes.largest();
+        if largest == 0 {
+            return Ok(());
+        }
+        let checked = panics::catching("the store, or the function for routes,", || {
+            if self.store.check_room(largest).is_ok() {
+                return Ok(());
+            }
+            match self.sizes.of(&route()) {
+                0 => Ok(()),
+                bytes => self.store.check_room(bytes),
+            }
+        });
+        checked.unwrap_or(Ok(()))
     }
 
     /// Whether requests that are never deferred are limited too.

@@ -136,7 +136,7 @@ impl Watch {
                 writes.write = Some(Box::pin(async move { shared.store.start(&lease).await }));
                 continue;
             }
-            let Some(report) = context.take_report() else {
+            let Some(report) = context.take_report(job.shared().config.report_limit) else {
                 return;
             };
             writes.pause = Some(Box::pin(sleep(shared.config.report_interval)));

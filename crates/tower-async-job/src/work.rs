@@ -26,6 +26,8 @@ pub(crate) trait Work: Future + Send {
 
     /// Its place, where there is a limit.
     fn admission(self: Pin<&mut Self>) -> Option<&mut Admission>;
+    /// Gives up its place without setting it free.
+    fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>>;
 }
 
 /// A call's work, wherever it goes on. Its destructor may panic without harm, also while the thread
@@ -62,6 +64,11 @@ impl<R, E> BoxWork<R, E> {
     ) -> Poll<Result<Result<Response<R>, E>, Payload>> {
         let work = self.0.as_mut().expect("only gone when dropped");
         panics::poll_catching(work, cx)
+    }
+
+    /// Gives up its place without setting it free, for what goes on after the response.
+    pub(crate) fn take_place(&mut self) -> Option<Box<Admission>> {
+        self.0.as_mut()?.as_mut().take_place()
     }
 }
 
@@ -238,5 +245,9 @@ impl<F: Future + Send> Work for Admitted<F> {
 
     fn admission(self: Pin<&mut Self>) -> Option<&mut Admission> {
         self.project().admission.as_deref_mut()
+    }
+
+    fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>> {
+        self.project().admission.take()
     }
 }

@@ -13,7 +13,7 @@ use support::{
     slow, wrap,
 };
 use tokio::time::sleep;
-use tower_async_job::AsyncJobLayer;
+use tower_async_job::{AsyncJobLayer, store::JobStore};
 
 struct Seen {
     snapshotter: Snapshotter,
@@ -116,6 +116,19 @@ async fn job_is_counted_from_its_acceptance_to_its_delivery() {
     let values = seen.since();
     assert_seen(&values, "async_job_polls", &[3.0]);
     assert_seen(&values, "async_job_delivery_delay_seconds", &[3.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_the_store_are_gauged() {
+    let mut seen = Seen::install();
+    let store = Arc::new(memory().build());
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let service = wrap(&layer, slow(SECOND, "done"));
+    send(&service, post("/report")).await.pending();
+    sleep(2 * SECOND).await;
+    let bytes = store.usage().expect("memory knows").bytes;
+    assert!(bytes > "done".len());
+    assert_seen(&seen.since(), "async_job_store_bytes", &[bytes as f64]);
 }
 
 #[tokio::test(start_paused = true)]

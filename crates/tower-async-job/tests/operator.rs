@@ -140,11 +140,10 @@ async fn results_metadata_and_principals_are_not_shown() {
         panic!("a new job");
     };
     let secret = ("secret".to_owned(), Value::from(1));
-    let report = Report {
-        progress: Some(Progress::fraction(0.5).with_message("half way")),
-        partial: Some("secret so far".into()),
-        metadata: Some([secret].into_iter().collect()),
-    };
+    let report = Report::default()
+        .with_progress(Progress::fraction(0.5).with_message("half way"))
+        .with_partial(Value::from("secret so far"))
+        .with_metadata([secret].into_iter().collect());
     store.report(&lease, report).await.expect("memory");
     let mut response = StoredResponse::recorder(StatusCode::OK, &http::HeaderMap::new(), 100);
     response.push(b"secret result").expect("room");

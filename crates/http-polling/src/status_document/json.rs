@@ -4,9 +4,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use serde::Serialize;
-
-use super::StatusDocumentRef;
+use super::{JsonRef, StatusDocumentRef};
 use crate::timestamp;
 
 /// The usual document fits into so many bytes.
@@ -21,7 +19,11 @@ pub(super) fn of(document: &StatusDocumentRef<'_>) -> Vec<u8> {
         // Of just the size needed, so that it becomes shared bytes as it is.
         return usual.bytes[..usual.length].to_vec();
     }
-    let mut json = Vec::with_capacity(4 * USUAL_LENGTH);
+    let text = [document.partial, document.metadata].map(|member| match member {
+        Some(JsonRef::Text(text)) => text.len(),
+        _ => 0,
+    });
+    let mut json = Vec::with_capacity(4 * USUAL_LENGTH + text[0] + text[1]);
     write(document, &mut json).expect("every member has a JSON form, and every key is a string");
     json
 }
@@ -74,7 +76,10 @@ fn write(document: &StatusDocumentRef<'_>, json: &mut impl Write) -> io::Result<
         json.write_all(b",\"retry_after_ms\":")?;
         json.write_all(itoa::Buffer::new().format(millis).as_bytes())?;
     }
-    write_member(json, b",\"progress\":", document.progress)?;
+    if let Some(progress) = document.progress {
+        json.write_all(b",\"progress\":")?;
+        serde_json::to_writer(&mut *json, progress)?;
+    }
     write_member(json, b",\"partial\":", document.partial)?;
     write_member(json, b",\"metadata\":", document.metadata)?;
     json.write_all(b"}")
@@ -105,14 +110,15 @@ fn write_time(json: &mut impl Write, name: &[u8], time: Option<[u8; 24]>) -> io:
 }
 
 /// An absent member is not written.
-fn write_member<T: Serialize>(
-    json: &mut impl Write,
-    name: &[u8],
-    value: Option<&T>,
-) -> io::Result<()> {
-    if let Some(value) = value {
-        json.write_all(name)?;
-        serde_json::to_writer(json, value)?;
+fn write_member(json: &mut impl Write, name: &[u8], value: Option<JsonRef<'_>>) -> io::Result<()> {
+    let Some(value) = value else {
+        return Ok(());
+    };
+    json.write_all(name)?;
+    match value {
+        JsonRef::Value(value) => serde_json::to_writer(json, value)?,
+        JsonRef::Object(members) => serde_json::to_writer(json, members)?,
+        JsonRef::Text(text) => json.write_all(text)?,
     }
     Ok(())
 }

@@ -1,4 +1,7 @@
-use crate::sync::{AtomicUsize, Ordering};
+use crate::{
+    StoreLimit, Usage,
+    sync::{AtomicUsize, Ordering},
+};
 
 /// What all jobs of a store together take, and may take.
 ///
@@ -29,6 +32,32 @@ impl Budget {
             return None;
         }
         Some(Reservation { budget: self, room })
+    }
+
+    /// Returns whether there is room for so many jobs and bytes.
+    pub(super) fn has(&self, room: Room) -> bool {
+        self.jobs.has(room.jobs) && self.bytes.has(room.bytes)
+    }
+
+    /// Returns whether an empty store has room for so many jobs and bytes.
+    pub(super) fn may_have(&self, room: Room) -> bool {
+        room.jobs <= self.jobs.max && room.bytes <= self.bytes.max
+    }
+
+    /// The limit that leaves no such room.
+    pub(super) fn limit(&self, room: Room) -> StoreLimit {
+        if self.jobs.has(room.jobs) {
+            self.bytes.limit("max_bytes")
+        } else {
+            self.jobs.limit("max_jobs")
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            bytes: self.bytes.value.load(Ordering::Relaxed),
+            max_bytes: self.bytes.max,
+        }
     }
 
     /// Accounts for a job that took `before` and takes `after`, whether or not there is room.
@@ -89,6 +118,16 @@ impl Counter {
             value: AtomicUsize::new(0),
             max,
         }
+    }
+
+    fn has(&self, amount: usize) -> bool {
+        let value = self.value.load(Ordering::Relaxed);
+        amount <= self.max.saturating_sub(value)
+    }
+
+    fn limit(&self, setting: &'static str) -> StoreLimit {
+        let value = self.max as u64;
+        StoreLimit { setting, value }
     }
 
     fn try_add(&self, amount: usize) -> bool {

@@ -54,6 +54,9 @@ pub(super) type Micros = u64;
 /// A time that does not come.
 pub(super) const NEVER: Micros = Micros::MAX;
 
+/// A second, in microseconds.
+pub(super) const SECOND: Micros = 1_000_000;
+
 /// The length of a time span in microseconds, rounded up; beyond all range it is [`NEVER`].
 pub(super) fn micros(span: Duration) -> Micros {
     Micros::try_from(span.as_nanos().div_ceil(1000)).unwrap_or(NEVER)

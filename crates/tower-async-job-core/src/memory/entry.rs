@@ -1,4 +1,5 @@
 mod kept;
+mod remains;
 mod size;
 mod terms;
 mod view;
@@ -8,14 +9,14 @@ use std::sync::Arc as StdArc;
 use http_polling::{JobState, Problem, ProblemType};
 
 pub(super) use self::terms::{Kinds, Terms};
-use self::{kept::Kept, view::span};
+use self::{kept::Kept, remains::Delivered, view::span};
 use super::{
     clock::{Micros, NEVER, micros},
+    keys::JobKey,
     wake::Wake,
 };
 use crate::{
-    Claim, IdempotencyKey, JobHandle, JobId, Lease, NewJob, Outcome, Principal, Report,
-    StoredRequest, sync::Arc,
+    Claim, JobHandle, JobId, Lease, NewJob, Outcome, Principal, Report, StoredRequest, sync::Arc,
 };
 
 /// One job, kept small: there may be a million. What few jobs have is boxed, and what many have in
@@ -34,7 +35,7 @@ pub(super) struct Entry {
     attempt: u16,
     pub(super) terms: StdArc<Terms>,
     pub(super) principal: Option<Principal>,
-    pub(super) key: Option<Box<IdempotencyKey>>,
+    pub(super) key: Option<Box<JobKey>>,
     report: Option<Box<Report>>,
     phase: Phase,
 }
@@ -46,18 +47,32 @@ enum Phase {
         at: Micros,
         expires: Micros,
         kept: Kept,
+        delivered: Delivered,
+    },
+    /// Its result was dropped before its retention was over, and its key counts until then.
+    Dropped {
+        at: Micros,
+        expires: Micros,
+        owner: OwnerDigest,
     },
     /// Past its retention; only that it was, and whose it was, is still known.
     Expired {
         at: Micros,
         forgotten: Micros,
+        owner: OwnerDigest,
     },
 }
+
+/// The SHA-256 of whose a job was.
+type OwnerDigest = Option<Box<[u8; 32]>>;
 
 #[derive(Debug)]
 struct Pending {
     running: bool,
     hold: Hold,
+    /// The bytes of room that are taken for its result. Narrow for the sake of space; what a
+    /// result has beyond is taken when it is stored.
+    reserved: u32,
     /// When it is to have ended.
     deadline: Micros,
     /// Kept if and only if the job may be run again.
@@ -83,6 +98,8 @@ pub(super) struct Places {
     pub(super) free: Option<Micros>,
     /// When it is to be forgotten.
     pub(super) forgotten: Option<Micros>,
+    /// The second in which its result was last delivered, in microseconds.
+    pub(super) delivered: Option<Micros>,
 }
 
 /// What came of claiming a freed job.
@@ -109,12 +126,13 @@ impl Entry {
             epoch: 1,
             attempt: u16::from(job.running),
             terms,
+            key: job.key().map(Box::new),
             principal: job.principal,
-            key: job.idempotency.map(Box::new),
             report: None,
             phase: Phase::Pending(Pending {
                 running: job.running,
                 hold: Hold::Held { until },
+                reserved: narrow(job.result_room),
                 deadline: now.saturating_add(micros(job.deadline)),
                 request: job.request.map(Box::new),
                 wake: None,
@@ -141,7 +159,7 @@ impl Entry {
             && self.epoch == 1
             && self.handle == job.handle
             && self.principal == job.principal
-            && self.key.as_deref() == job.idempotency.as_ref()
+            && self.key.as_deref() == job.key().as_ref()
     }
 
     /// Whether the job ended by this lease, with this outcome.
@@ -160,7 +178,13 @@ impl Entry {
                     places.free = Some(since);
                 }
             },
-            Phase::Ended { expires, .. } => places.due = Some(*expires),
+            Phase::Ended {
+                expires, delivered, ..
+            } => {
+                places.due = Some(*expires);
+                places.delivered = delivered.at();
+            }
+            Phase::Dropped { expires, .. } => places.due = Some(*expires),
             Phase::Expired { forgotten, .. } => places.forgotten = Some(*forgotten),
         }
         places.due = places.due.filter(|due| *due != NEVER);
@@ -181,6 +205,20 @@ impl Entry {
     pub(super) fn renew(&mut self, until: Micros) {
         if let Phase::Pending(pending) = &mut self.phase {
             pending.hold = Hold::Held { until };
+        }
+    }
+
+    /// The bytes of room that are taken for the result of a pending job.
+    pub(super) fn reserved(&self) -> usize {
+        match &self.phase {
+            Phase::Pending(pending) => pending.reserved as usize,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        if let Phase::Pending(pending) = &mut self.phase {
+            pending.reserved = pending.reserved.max(narrow(bytes));
         }
     }
 
@@ -221,6 +259,7 @@ impl Entry {
             at: now,
             expires: now.saturating_add(self.terms.result),
             kept,
+            delivered: Delivered::NEVER,
         };
         wake
     }
@@ -291,27 +330,6 @@ impl Entry {
         Claimed::Given(Box::new(claim))
     }
 
-    /// Drops all but the memory of an ended job; gives back its idempotency key.
-    pub(super) fn expire(&mut self) -> Option<Box<IdempotencyKey>> {
-        if let Phase::Ended { at, expires, .. } = self.phase {
-            let forgotten = expires.saturating_add(self.terms.tombstone);
-            self.phase = Phase::Expired { at, forgotten };
-            self.report = None;
-        }
-        self.key.take()
-    }
-
-    /// Keeps an ended job until then at least; says whether there was a result to keep.
-    pub(super) fn extend(&mut self, now: Micros, until: Micros) -> bool {
-        match &mut self.phase {
-            Phase::Ended { expires, .. } if now < *expires => {
-                *expires = until.max(*expires);
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Where to wait for the end; `None` if there is nothing to wait for.
     pub(super) fn wake(&mut self) -> Option<Arc<Wake>> {
         match &mut self.phase {
@@ -325,6 +343,17 @@ impl Entry {
             Phase::Pending(pending) => pending.wake.take(),
             _ => None,
         }
+    }
+}
+
+fn narrow(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+impl NewJob {
+    fn key(&self) -> Option<JobKey> {
+        let key = self.idempotency.as_ref()?;
+        Some(JobKey::new(self.principal.as_ref(), key))
     }
 }
 

@@ -19,6 +19,9 @@ use crate::{
     sync::{Arc, AtomicUsize, Mutex, MutexGuard, lock},
 };
 
+/// Room that was taken for a change, if there was any.
+pub(super) type Taken<'a> = Result<Reservation<'a>, StoreError>;
+
 /// All jobs of a store.
 ///
 /// A job is found by its id in one of the shards, and whatever happens to it happens under that
@@ -57,11 +60,7 @@ impl Jobs {
     }
 
     /// Creates a job for which room was taken, if there was any.
-    pub(super) fn create(
-        &self,
-        job: NewJob,
-        room: Option<Reservation<'_>>,
-    ) -> Result<Created, StoreError> {
+    pub(super) fn create(&self, job: NewJob, room: Taken<'_>) -> Result<Created, StoreError> {
         let now = self.now();
         let Some(key) = &job.idempotency else {
             return self.insert(job, now, room);
@@ -81,6 +80,17 @@ impl Jobs {
         Ok(created)
     }
 
+    /// What a create would find of the job's key, if it has one.
+    pub(super) fn created_before(&self, job: &NewJob) -> Option<Created> {
+        let key = job.idempotency.as_ref()?;
+        let found = self.look_up(job.principal.as_ref(), key)?;
+        // A job that finds itself is a repeated create.
+        match &found {
+            Created::Existing(record) if record.id == job.id => None,
+            _ => Some(found),
+        }
+    }
+
     pub(super) fn look_up(
         &self,
         principal: Option<&Principal>,
@@ -96,24 +106,15 @@ impl Jobs {
     fn existing(&self, id: &JobId, fingerprint: &[u8; 32], now: Micros) -> Option<Created> {
         let shard = self.shard(id);
         let entry = shard.entry(id)?;
-        let record = entry.record(now, Detail::Status)?;
-        let key = entry
-            .key
-            .as_ref()
-            .filter(|_| record.state != JobState::Expired)?;
-        Some(if key.fingerprint() == fingerprint {
-            Created::Existing(Box::new(record))
+        let key = entry.key_at(now)?;
+        Some(if key.fingerprint == *fingerprint {
+            Created::Existing(Box::new(entry.record(now, Detail::Status)?))
         } else {
             Created::KeyReused
         })
     }
 
-    fn insert(
-        &self,
-        job: NewJob,
-        now: Micros,
-        room: Option<Reservation<'_>>,
-    ) -> Result<Created, StoreError> {
+    fn insert(&self, job: NewJob, now: Micros, room: Taken<'_>) -> Result<Created, StoreError> {
         let id = job.id;
         let wall = self.wall();
         let mut shard = self.shard(&id);
@@ -121,7 +122,7 @@ impl Jobs {
             let repeated = entry.repeats(&job).then(|| Created::New(Lease::new(id, 1)));
             return repeated.ok_or_else(StoreError::conflict);
         }
-        let reserved = room.ok_or_else(StoreError::full)?.spend();
+        let reserved = room?.spend();
         let until = now.saturating_add(self.lease_span());
         shard.insert(job, now, wall, until, &self.budget, reserved);
         Ok(Created::New(Lease::new(id, 1)))
@@ -156,10 +157,10 @@ impl Jobs {
         &self,
         lease: &Lease,
         report: Report,
-        room: Option<Reservation<'_>>,
+        room: Taken<'_>,
     ) -> Result<(), StoreError> {
         self.held(lease, |shard| {
-            let reserved = room.ok_or_else(StoreError::full)?.spend();
+            let reserved = room?.spend();
             shard.edit(&lease.id, &self.budget, reserved, |entry| {
                 entry.report(report)
             });
@@ -171,7 +172,7 @@ impl Jobs {
         &self,
         lease: &Lease,
         outcome: Outcome,
-        room: Option<Reservation<'_>>,
+        room: Taken<'_>,
     ) -> Result<(), StoreError> {
         let now = self.now();
         let mut shard = self.shard(&lease.id);
@@ -182,7 +183,7 @@ impl Jobs {
         if !entry.is_held_by(lease) {
             return Err(StoreError::lease_lost());
         }
-        let reserved = room.ok_or_else(StoreError::full)?.spend();
+        let reserved = room?.spend();
         let wake = shard.edit(&lease.id, &self.budget, reserved, |entry| {
             entry.finish(outcome, now)
         });
@@ -271,8 +272,18 @@ impl Jobs {
             .unwrap_or(false)
     }
 
+    pub(super) fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        let now = self.now();
+        let mut shard = self.shard(id);
+        if shard.entry(id).is_some_and(|entry| entry.is_to_note(now)) {
+            shard.edit(id, &self.budget, Room::default(), |entry| {
+                entry.deliver(now, keep.map(micros))
+            });
+        }
+    }
+
     /// Does something to a job that is pending by this lease.
-    fn held<R>(
+    pub(super) fn held<R>(
         &self,
         lease: &Lease,
         act: impl FnOnce(&mut Shard) -> Result<R, StoreError>,

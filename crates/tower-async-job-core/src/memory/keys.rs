@@ -3,23 +3,45 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     IdempotencyKey, JobId, Principal,
     sync::{Mutex, MutexGuard, lock},
 };
 
-/// An idempotency key within its principal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Scope {
-    principal: Option<Principal>,
-    key: std::sync::Arc<str>,
-}
+/// An idempotency key within its principal, of which no more than the SHA-256 is kept: clients
+/// choose how long both are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Scope([u8; 32]);
 
 impl Scope {
     pub(super) fn new(principal: Option<&Principal>, key: &IdempotencyKey) -> Self {
+        let mut digest = Sha256::new();
+        // No key begins with a control character, so a key without a principal is like none that
+        // has one.
+        if let Some(principal) = principal {
+            digest.update([0]);
+            digest.update(principal.as_str().len().to_le_bytes());
+            digest.update(principal.as_str());
+        }
+        digest.update(key.as_str());
+        Self(digest.finalize().into())
+    }
+}
+
+/// The key that a job was created with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct JobKey {
+    pub(super) scope: Scope,
+    pub(super) fingerprint: [u8; 32],
+}
+
+impl JobKey {
+    pub(super) fn new(principal: Option<&Principal>, key: &IdempotencyKey) -> Self {
         Self {
-            principal: principal.cloned(),
-            key: key.shared(),
+            scope: Scope::new(principal, key),
+            fingerprint: *key.fingerprint(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod listing;
 mod pace;
+mod room;
 mod shard;
 mod table;
 mod upkeep;
@@ -26,15 +27,17 @@ use self::{
 use crate::{
     BoxFuture, Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage,
     JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Principal, Renewal, Report, StoreError,
+    Usage,
 };
 
 /// Keeps jobs in memory: the default store, for one process. When the process ends, so do its
 /// jobs.
 ///
-/// Everything has a limit, see the [builder](MemoryStoreBuilder). Beyond the number of jobs or the
-/// bytes of payload it refuses what is new with [`is_full`](StoreError::is_full) and never drops
-/// what was accepted; beyond the number of tombstones it forgets those that would be forgotten
-/// first. A problem document as an outcome is always stored.
+/// Everything has a limit, see the [builder](MemoryStoreBuilder). Beyond the number of jobs or of
+/// bytes it drops results that were [delivered](JobStore::note_delivery) over 60 s ago, the oldest
+/// first, and else refuses what is new with [`is_full`](StoreError::is_full): what was not
+/// delivered is never dropped before its retention is over. Beyond the number of tombstones it
+/// forgets those that would be forgotten first. A problem document as an outcome is always stored.
 ///
 /// It has no task and no timer: results are never served beyond their retention, but their memory
 /// is given back only when somebody calls [`sweep`](JobStore::sweep), or when room is wanted.
@@ -130,8 +133,8 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// How many bytes the kept requests, results, partial results and metadata may have in all;
-    /// 256 MiB by default.
+    /// How many bytes all jobs may have, of requests, results, room reserved for results, partial
+    /// results, metadata, messages, routes, principals and keys; 256 MiB by default.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
@@ -208,14 +211,21 @@ impl fmt::Debug for MemoryStoreBuilder {
 impl JobStore for MemoryStore {
     fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>> {
         Box::pin(async move {
-            let room = self.jobs.reserve(Room::of_job(&job)).await;
+            let room = Room::of_job(&job);
+            if !self.jobs.budget.has(room)
+                && let Some(existing) = self.jobs.created_before(&job)
+            {
+                // It needs no room, and nothing is dropped for it.
+                return Ok(existing);
+            }
+            let room = self.jobs.reserve(room).await;
             self.jobs.create(job, room)
         })
     }
 
     fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
         match self.jobs.budget.reserve(Room::of_job(&job)) {
-            Some(room) => Ok(self.jobs.create(job, Some(room))),
+            Some(room) => Ok(self.jobs.create(job, Ok(room))),
             // It may have to be made.
             None => Err(job),
         }
@@ -254,9 +264,29 @@ impl JobStore for MemoryStore {
         outcome: Outcome,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let room = self.jobs.reserve(Room::of_outcome(&outcome)).await;
+            let room = self.jobs.reserve_outcome(lease, &outcome).await;
             self.jobs.finish(lease, outcome, room)
         })
+    }
+
+    fn reserve<'a>(
+        &'a self,
+        lease: &'a Lease,
+        bytes: usize,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.jobs.reserve_result(lease, bytes))
+    }
+
+    fn check_room(&self, bytes: usize) -> Result<(), StoreError> {
+        self.jobs.check_room(Room { jobs: 1, bytes })
+    }
+
+    fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        self.jobs.note_delivery(id, keep);
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        Some(self.jobs.budget.usage())
     }
 
     fn release<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -4,14 +4,14 @@ use http_polling::JobState;
 
 use super::{
     budget::{Budget, Room},
-    clock::Micros,
+    clock::{Micros, SECOND, micros},
     entries::{Entries, Slot},
     entry::{Claimed, Entry, Kinds, Places, Terms},
     keys::Scope,
     table::Table,
     wake::Wake,
 };
-use crate::{JobHandle, JobId, NewJob, sync::Arc};
+use crate::{DELIVERED_KEPT, JobHandle, JobId, NewJob, sync::Arc};
 
 /// A part of the jobs, behind one lock.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) struct Shard {
     due: BTreeSet<(Micros, Slot)>,
     free: BTreeSet<(Micros, Slot)>,
     forgotten: BTreeSet<(Micros, Slot)>,
+    delivered: BTreeSet<(Micros, Slot)>,
     kinds: Kinds,
 }
 
@@ -42,6 +43,7 @@ impl Default for Shard {
             due: BTreeSet::new(),
             free: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            delivered: BTreeSet::new(),
             kinds: Kinds::default(),
         }
     }
@@ -155,10 +157,8 @@ impl Shard {
             budget.remove_tombstone();
         }
         aftermath.wakes.extend(entry.take_wake());
-        if let Some(key) = entry.key.take() {
-            let scope = Scope::new(entry.principal.as_ref(), &key);
-            aftermath.keys.push((scope, entry.id));
-        }
+        let key = entry.key.take();
+        aftermath.keys.extend(key.map(|key| (key.scope, entry.id)));
     }
 
     /// Takes an entry out of the indexes and out of its slot, into which the last one moves.
@@ -202,12 +202,38 @@ impl Shard {
             if entry.is_pending() {
                 return (entry.lapse(now), None);
             }
-            let key = entry.expire();
-            let scope = key.map(|key| Scope::new(entry.principal.as_ref(), &key));
-            (None, scope.map(|scope| (scope, entry.id)))
+            let key = entry.expire(now);
+            (None, key.map(|key| (key.scope, entry.id)))
         });
         aftermath.wakes.extend(wake);
         aftermath.keys.extend(key);
+        self.forget_surplus(budget, aftermath);
+    }
+
+    /// The time from which on the result that was delivered first may be dropped.
+    pub(super) fn next_droppable(&self) -> Option<Micros> {
+        let (delivered, _) = self.delivered.first()?;
+        // It was delivered within the second that began then.
+        Some(delivered.saturating_add(micros(DELIVERED_KEPT) + SECOND))
+    }
+
+    /// Drops the result that was delivered first, if that may be by now.
+    pub(super) fn drop_delivered(
+        &mut self,
+        now: Micros,
+        budget: &Budget,
+        aftermath: &mut Aftermath,
+    ) {
+        if self.next_droppable().is_some_and(|from| from <= now)
+            && let Some(&(_, slot)) = self.delivered.first()
+        {
+            self.edit_at(slot, budget, Room::default(), Entry::drop_result);
+            self.forget_surplus(budget, aftermath);
+        }
+    }
+
+    /// Forgets expired jobs, the oldest first, while there are too many.
+    fn forget_surplus(&mut self, budget: &Budget, aftermath: &mut Aftermath) {
         while budget.has_too_many_tombstones()
             && let Some(&(_, oldest)) = self.forgotten.first()
         {
@@ -249,6 +275,7 @@ impl Shard {
         moved(&mut self.due, slot, old.due, new.due);
         moved(&mut self.free, slot, old.free, new.free);
         moved(&mut self.forgotten, slot, old.forgotten, new.forgotten);
+        moved(&mut self.delivered, slot, old.delivered, new.delivered);
     }
 }
 

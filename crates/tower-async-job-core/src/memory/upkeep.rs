@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{
-    budget::{Reservation, Room},
     clock::{Micros, NEVER},
     entry::Claimed,
     jobs::Jobs,
@@ -94,33 +93,8 @@ impl Jobs {
         Some(Duration::from_micros(rest).min(LONGEST_REST))
     }
 
-    /// Takes room. If there is none, it is made by doing what is due, in slices.
-    pub(super) async fn reserve(&self, room: Room) -> Option<Reservation<'_>> {
-        let mut pace = Pace::default();
-        loop {
-            let reservation = self.budget.reserve(room);
-            if reservation.is_some() || !self.make_room(self.now()) {
-                return reservation;
-            }
-            pace.spend(Pace::STEP * Pace::LOCKED_STEPS).await;
-        }
-    }
-
-    /// Makes room by doing some of what is due, little enough for one turn; returns whether there
-    /// was any.
-    fn make_room(&self, now: Micros) -> bool {
-        let mut left = Pace::LOCKED_STEPS;
-        for shard in &self.shards {
-            left -= self.expire(shard, now, left);
-            if left == 0 {
-                break;
-            }
-        }
-        left < Pace::LOCKED_STEPS
-    }
-
     /// Does what is due in a shard, so many steps of it at most; returns how many it did.
-    fn expire(&self, shard: &Mutex<Shard>, now: Micros, quota: usize) -> usize {
+    pub(super) fn expire(&self, shard: &Mutex<Shard>, now: Micros, quota: usize) -> usize {
         let mut aftermath = Aftermath::default();
         let steps = lock(shard).expire(now, quota, &self.budget, &mut aftermath);
         self.settle(aftermath);

@@ -9,10 +9,12 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
 };
 use http_polling::{
-    JOB_STATUS, JSON, JobState, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
-    StatusDocumentRef, set_retry_after,
+    JOB_STATUS, JSON, JobState, JsonRef, PROBLEM_JSON, Prefer, PreferenceApplied, Problem,
+    ProblemType, StatusDocumentRef, set_retry_after,
 };
-use tower_async_job_core::{JobRecord, Principal, Protocol, RecordedOutcome};
+use tower_async_job_core::{
+    JobRecord, Json, Owner, Principal, Protocol, RecordedOutcome, StoreError,
+};
 
 pub(crate) use self::pending::{Templates, accepted, pending};
 use crate::{
@@ -40,13 +42,14 @@ pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
         progress: record.progress.as_ref(),
         ..Pending::new(&record.route, record.age)
     };
-    among_others(shared, &record.principal, pending)
+    let principal = record.owner.as_ref().and_then(Owner::principal);
+    among_others(shared, principal, pending)
 }
 
 /// The same job beside all others that are pending in this process.
 fn among_others<'a>(
     shared: &Shared,
-    principal: &Option<Principal>,
+    principal: Option<&Principal>,
     pending: Pending<'a>,
 ) -> Pending<'a> {
     let jobs = shared.registry.pending().max(1);
@@ -112,9 +115,13 @@ fn document<'a>(record: &'a JobRecord, id: &'a str) -> StatusDocumentRef<'a> {
     document.ended = record.ended;
     document.attempt = record.attempt;
     document.progress = record.progress.as_ref();
-    document.partial = record.partial.as_ref();
-    document.metadata = record.metadata.as_ref();
+    document.partial = record.partial.as_ref().map(text);
+    document.metadata = record.metadata.as_ref().map(text);
     document
+}
+
+fn text(json: &Json) -> JsonRef<'_> {
+    JsonRef::Text(json.as_bytes())
 }
 
 /// The answer of a job that has ended: the handler's response, or the problem that it ended with.
@@ -225,6 +232,20 @@ pub(crate) fn no_place(
     set_retry_after(headers, no_place.retry_after);
     if no_place == NoPlace::STOPPING {
         closing::close(version, headers);
+    }
+    response
+}
+
+/// A submission that the store does not take.
+pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<StoredBody> {
+    let kind = if error.is_full() {
+        ProblemType::CapacityExhausted
+    } else {
+        ProblemType::StoreUnavailable
+    };
+    let mut response = refusal(kind, protocol);
+    if let Some(delay) = error.retry_after() {
+        set_retry_after(response.headers_mut(), delay);
     }
     response
 }

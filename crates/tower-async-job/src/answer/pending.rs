@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord};
 
 use super::{
-    USUAL_HEADERS, among_others, apply_preferences, document, known, set_no_store, set_state,
+    USUAL_HEADERS, among_others, apply_preferences, document, known, set_no_store, set_state, text,
 };
 use crate::{
     body::StoredBody,
@@ -40,10 +40,10 @@ pub(crate) fn accepted(
     context: &JobContext,
     now: Instant,
 ) -> Response<StoredBody> {
-    let reported = context.reported();
+    let reported = context.reported(shared.config.report_limit);
     let (job, id) = (id, id.encode());
     let pending = Pending::at(now, route, Duration::ZERO);
-    let mut pending = among_others(shared, &submission.principal, pending);
+    let mut pending = among_others(shared, submission.principal.as_ref(), pending);
     let mut document = StatusDocumentRef::new(id.as_str(), JobState::Queued);
     let created = SystemTime::now();
     document.created = Some(created);
@@ -57,8 +57,8 @@ pub(crate) fn accepted(
     if let Some(reported) = &reported {
         pending.progress = reported.progress.as_ref();
         document.progress = reported.progress.as_ref();
-        document.partial = reported.partial.as_ref();
-        document.metadata = reported.metadata.as_ref();
+        document.partial = reported.partial.as_ref().map(text);
+        document.metadata = reported.metadata.as_ref().map(text);
     }
     let templates = &shared.templates;
     let template = match submission.method {

@@ -1,5 +1,6 @@
 use std::{
     convert::Infallible,
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -9,8 +10,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::context::HandlerContext;
-use crate::streams::StreamPlace;
+use crate::{context::HandlerContext, deliveries::Delivery, streams::StreamPlace};
 
 pin_project! {
     /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the
@@ -134,14 +134,44 @@ pub struct StoredBody {
     data: Bytes,
     /// Few have any, and all are moved often.
     trailers: Option<Box<HeaderMap>>,
+    /// Completed when all has been read.
+    delivery: Option<Delivery>,
 }
+
+/// The most bytes of one frame. A connection asks for the next frame once the one before is on its
+/// way, so all but the end of a large body has been sent when its last frame is asked for.
+const FRAME: usize = 64 << 10;
 
 impl StoredBody {
     pub(crate) fn with_trailers(data: Bytes, trailers: Option<HeaderMap>) -> Self {
         Self {
             data,
             trailers: trailers.map(Box::new),
+            delivery: None,
         }
+    }
+
+    /// Has a delivery completed when the body has been read to its end.
+    pub(crate) fn delivering(mut self, delivery: Delivery) -> Self {
+        if self.is_end_stream() {
+            // An empty body is read as soon as its head is.
+            delivery.complete();
+        } else {
+            self.delivery = Some(delivery);
+        }
+        self
+    }
+
+    fn next_frame(&mut self) -> Option<Frame<Bytes>> {
+        if self.data.is_empty() {
+            return self.trailers.take().map(|map| Frame::trailers(*map));
+        }
+        let data = if self.data.len() > FRAME {
+            self.data.split_to(FRAME)
+        } else {
+            mem::take(&mut self.data)
+        };
+        Some(Frame::data(data))
     }
 }
 
@@ -150,6 +180,7 @@ impl<T: Into<Bytes>> From<T> for StoredBody {
         Self {
             data: data.into(),
             trailers: None,
+            delivery: None,
         }
     }
 }
@@ -162,11 +193,13 @@ impl Body for StoredBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if !self.data.is_empty() {
-            let data = std::mem::take(&mut self.data);
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        let frame = self.next_frame();
+        if self.is_end_stream()
+            && let Some(delivery) = self.delivery.take()
+        {
+            delivery.complete();
         }
-        Poll::Ready(self.trailers.take().map(|map| Ok(Frame::trailers(*map))))
+        Poll::Ready(frame.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {

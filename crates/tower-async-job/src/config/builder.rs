@@ -32,7 +32,7 @@ use crate::{
 /// ```
 #[must_use = "a builder does nothing until built"]
 pub struct Builder {
-    config: Config,
+    pub(super) config: Config,
     public_base: Option<Box<str>>,
     store: Option<Arc<dyn JobStore>>,
 }
@@ -61,7 +61,12 @@ impl Builder {
                     rate: 500,
                 },
                 result_limit: 16 << 20,
+                recording_room: 256 << 20,
+                report_limit: 2 << 20,
+                path_limit: 8 << 10,
+                principal_limit: 1 << 10,
                 retention: Retention::default(),
+                retention_after_delivery: None,
                 job_deadline: Duration::from_secs(3600),
                 cancellation_grace: Duration::from_secs(5),
                 report_interval: Duration::from_millis(100),
@@ -290,7 +295,8 @@ impl Builder {
     }
 
     /// How many bytes of a deferred response's body are stored; a longer one ends the job as
-    /// failed. Default 16 MiB. The store has a limit of its own for all results together.
+    /// failed, with a problem that says so. Default 16 MiB. The store has a limit of its own for all
+    /// results together.
     pub fn result_limit(mut self, bytes: usize) -> Self {
         self.config.result_limit = bytes;
         self

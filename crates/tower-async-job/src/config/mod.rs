@@ -1,6 +1,7 @@
 //! What can be set on the layer, and the defaults.
 
 mod builder;
+mod kept;
 
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -99,7 +100,12 @@ pub(crate) struct Config {
     pub(crate) refuse_large_requests: bool,
     pub(crate) request_pace: Pace,
     pub(crate) result_limit: usize,
+    pub(crate) recording_room: usize,
+    pub(crate) report_limit: usize,
+    pub(crate) path_limit: usize,
+    pub(crate) principal_limit: usize,
     pub(crate) retention: Retention,
+    pub(crate) retention_after_delivery: Option<Duration>,
     pub(crate) job_deadline: Duration,
     pub(crate) cancellation_grace: Duration,
     pub(crate) report_interval: Duration,

@@ -2,7 +2,8 @@
 //!
 //! [`Learned`] is the default. It is made of the durations of past jobs (`durations`), bounded in
 //! memory by route (`routes`), of the polls that are cheapest for them (`schedule`), and of a
-//! budget for all polls together (`load`), kept over the time to come (`slots`).
+//! budget for all polls together (`load`), kept over the time to come (`slots`). How large results are
+//! is learned beside it (`sizes`), whatever the estimator.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,10 @@ mod load;
 mod rate;
 mod routes;
 mod schedule;
+mod sizes;
 mod slots;
 
+pub(crate) use self::sizes::Sizes;
 pub use self::{half_elapsed::HalfElapsed, learned::Learned};
 
 /// What is known of a pending job when its Retry-After is chosen.

@@ -11,6 +11,7 @@
 //! | `async_job_duration_seconds` | histogram | seconds | `state`, `route` | from the acceptance to the end, of jobs that ended with an outcome: `done`, `failed`, `timed-out` |
 //! | `async_job_polls` | histogram | polls | | how many polls it took to get a result, by the hint in the URL polled; 0 without the hint |
 //! | `async_job_held_polls` | gauge | polls | | polls that are held |
+//! | `async_job_store_bytes` | gauge | bytes | | what the store keeps and has reserved, where it says at once |
 //! | `async_job_delivery_delay_seconds` | histogram | seconds | | from the end of a handler to the first answer with its result |
 //!
 //! The label `route` is there only where the application has set a function for it
@@ -45,7 +46,7 @@ mod tests {
         let documented = rows(include_str!("mod.rs"), "//! ");
         let readme = rows(include_str!("../../README.md"), "");
         assert_eq!(documented, readme);
-        assert_eq!(documented.len(), 10);
+        assert_eq!(documented.len(), 11);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use metrics::{
     Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use tokio::time::Instant;
-use tower_async_job_core::JobId;
+use tower_async_job_core::{JobId, JobStore};
 
 use crate::{panics, recent::Recent, service::Submission};
 
@@ -24,6 +24,7 @@ const ENDED: &str = "async_job_ended_total";
 const DURATION: &str = "async_job_duration_seconds";
 const POLLS: &str = "async_job_polls";
 const HELD_POLLS: &str = "async_job_held_polls";
+const STORE_BYTES: &str = "async_job_store_bytes";
 const DELIVERY_DELAY: &str = "async_job_delivery_delay_seconds";
 
 /// Tells the recorder what the metrics are, if it is there already.
@@ -44,12 +45,20 @@ pub(crate) fn describe() {
         "From a job's acceptance to its end"
     );
     describe_histogram!(POLLS, Unit::Count, "Polls that it took to get a result");
+    describe_gauge!(STORE_BYTES, Unit::Bytes, "Bytes that the job store keeps");
     describe_gauge!(HELD_POLLS, Unit::Count, "Polls that are held");
     describe_histogram!(
         DELIVERY_DELAY,
         Unit::Seconds,
         "From the end of a handler to the first answer with its result"
     );
+}
+
+/// To be called when the store keeps more or less than before.
+pub(crate) fn stored(store: &dyn JobStore) {
+    if let Some(usage) = store.usage() {
+        gauge!(STORE_BYTES).set(usage.bytes as f64);
+    }
 }
 
 pub(crate) fn inline() {

@@ -108,6 +108,12 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
             "The request is larger than what can be kept. There is no job.",
         ),
         refused(
+            "414",
+            "JobTargetTooLong",
+            &[ProblemType::TargetTooLong],
+            "The path is longer than what can be kept. There is no job.",
+        ),
+        refused(
             "422",
             "JobKeyReused",
             &[ProblemType::IdempotencyKeyReused],

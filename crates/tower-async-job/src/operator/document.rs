@@ -22,7 +22,7 @@ pub(super) fn job(record: &JobRecord) -> Value {
     }
     job["handle"] = handle.into();
     job["route"] = record.route.as_ref().into();
-    job["owned"] = record.principal.is_some().into();
+    job["owned"] = record.owner.is_some().into();
     job["age_ms"] = milliseconds(record.age);
     if let Some(time) = record.running_for {
         job["running_for_ms"] = milliseconds(time);

@@ -246,6 +246,7 @@ pub(crate) async fn cancel_pending(
     if cancellation == Cancellation::Cancelled {
         metrics::ended(JobState::Cancelled);
         shared.registry.cancel(id);
+        shared.alarm.within(shared.config.retention.result);
     }
     Ok(cancellation)
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     answer,
     body::StoredBody,
+    deliveries::Delivery,
     hold::{self, Place},
     page,
     shared::{Shared, later},
@@ -119,7 +120,7 @@ impl Held {
 /// The answer to a poll, once the job is as it is.
 #[inline(always)]
 fn polled(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     id: &JobId,
     asked: Asked,
     record: Option<&JobRecord>,
@@ -138,11 +139,14 @@ fn polled(
             }
         }
         Some(record) => {
-            if asked.delivers {
-                shared.undelivered.delivered(id, polls);
-                shared.expected.came(id);
+            let response = answer::ended(record, asked.trailers);
+            if !asked.delivers {
+                return response;
             }
-            answer::ended(record, asked.trailers)
+            shared.undelivered.delivered(id, polls);
+            shared.expected.came(id);
+            let delivery = Delivery::new(shared.deliveries.clone(), *id);
+            response.map(|body| body.delivering(delivery))
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct ResourceRequest {
     pub(super) principal: Option<Principal>,
     /// Whether the connection can carry trailers (RFC 9110, section 6.5.1).
     trailers: bool,
+    /// It asks for a part of the result, which is answered with all of it.
+    is_for_part: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,14 +80,18 @@ impl ResourceRequest {
             wait: wait.flatten(),
             page: config.page && page::is_wanted(headers),
             may_close: closing::may_close(request.version(), glance.proxied),
-            principal: config.principal_of(RequestHead::of(request))?,
+            // One that is too long has no jobs.
+            principal: config
+                .principal_of(RequestHead::of(request))?
+                .filter(|principal| !config.is_too_long(principal)),
             trailers: carries_trailers(request, glance),
+            is_for_part: glance.range,
         })
     }
 
     /// Returns whether the client may see the job. If not, it is as if there was none.
     pub(super) fn may_see(&self, record: &JobRecord) -> bool {
-        record.principal.is_none() || record.principal == self.principal
+        record.is_visible_to(self.principal.as_ref())
     }
 
     /// How long this poll of a pending job is to be held, if it is.
@@ -134,7 +140,7 @@ impl ResourceRequest {
             page: self.page,
             trailers: self.trailers,
             may_close: self.may_close && record.is_some_and(waits),
-            delivers: self.method == Method::GET,
+            delivers: self.method == Method::GET && !self.is_for_part,
         }
     }
 
@@ -154,7 +160,7 @@ pub(super) struct Asked {
     pub(super) trailers: bool,
     /// The connection may be closed after the answer.
     pub(super) may_close: bool,
-    /// The answer takes a result to the client, as one to HEAD does not.
+    /// The answer takes a whole result to the client, as those to HEAD and for a part do not.
     pub(super) delivers: bool,
 }
 

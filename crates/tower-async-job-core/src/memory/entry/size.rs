@@ -1,73 +1,97 @@
 //! What a job takes of the store's budget.
 
-use serde_json::Value;
-
 use super::{Entry, Phase};
-use crate::{NewJob, Outcome, Report, memory::budget::Room};
+use crate::{
+    JobId, Json, NewJob, Outcome, Principal, Report,
+    memory::{
+        budget::Room,
+        keys::{JobKey, Scope},
+    },
+};
 
 impl Entry {
     /// What of the budget it takes.
     pub(in crate::memory) fn room(&self) -> Room {
         let content = match &self.phase {
-            Phase::Pending(pending) => pending.request.as_ref().map_or(0, |request| request.len()),
+            Phase::Pending(pending) => {
+                let request = pending.request.as_ref().map_or(0, |request| request.len());
+                request + pending.reserved as usize
+            }
             Phase::Ended { kept, .. } => kept.len(),
+            // It is no job any more, but has to be kept: memory that a client can make grow.
+            Phase::Dropped { .. } => {
+                return Room {
+                    jobs: 0,
+                    bytes: size_of::<Self>() + KEY,
+                };
+            }
             Phase::Expired { .. } => return Room::default(),
         };
         let report = self.report.as_ref().map_or(0, |report| report_len(report));
+        let named = named_len(
+            &self.terms.route,
+            self.principal.as_ref(),
+            self.key.is_some(),
+        );
         Room {
             jobs: 1,
-            bytes: content + report,
+            bytes: content + report + named,
         }
     }
 }
 
-/// How many bytes a report is accounted for with: about what it takes in memory, which is more
+/// The bytes that a key is accounted for with: in the job, and in the index of keys.
+const KEY: usize = size_of::<JobKey>() + size_of::<(Scope, JobId)>();
+
 impl Room {
     /// Room for a new job.
     pub(in crate::memory) fn of_job(job: &NewJob) -> Self {
-        let bytes = job.request.as_ref().map_or(0, |request| request.len());
-        Self { jobs: 1, bytes }
+        let request = job.request.as_ref().map_or(0, |request| request.len());
+        let named = named_len(
+            &job.route,
+            job.principal.as_ref(),
+            job.idempotency.is_some(),
+        );
+        Self {
+            jobs: 1,
+            bytes: request
+                .saturating_add(named)
+                .saturating_add(job.result_room),
+        }
     }
 
     /// Room for a report.
     pub(in crate::memory) fn of_report(report: &Report) -> Self {
-        let bytes = report_len(report);
-        Self { jobs: 0, bytes }
+        Self::of_bytes(report_len(report))
     }
 
     /// Room for an outcome. A problem is small and always finds room: it is what is stored when a
     /// response does not.
     pub(in crate::memory) fn of_outcome(outcome: &Outcome) -> Self {
-        let bytes = match outcome {
+        Self::of_bytes(match outcome {
             Outcome::Done(response) => response.len(),
             _ => 0,
-        };
+        })
+    }
+
+    pub(in crate::memory) fn of_bytes(bytes: usize) -> Self {
         Self { jobs: 0, bytes }
     }
 }
 
-/// than its text does.
+/// The bytes by which a job is named and told apart.
+fn named_len(route: &str, principal: Option<&Principal>, keyed: bool) -> usize {
+    let principal = principal.map_or(0, |principal| principal.as_str().len());
+    route.len() + principal + if keyed { KEY } else { 0 }
+}
+
+/// The bytes that a report is accounted for with.
 fn report_len(report: &Report) -> usize {
     let progress = report
         .progress
         .as_ref()
         .and_then(|progress| progress.message.as_ref());
-    let metadata = report.metadata.iter().flatten();
     progress.map_or(0, String::len)
-        + report.partial.as_ref().map_or(0, value_len)
-        + metadata.map(member_len).sum::<usize>()
-}
-
-fn value_len(value: &Value) -> usize {
-    let content = match value {
-        Value::String(text) => text.len(),
-        Value::Array(values) => values.iter().map(value_len).sum(),
-        Value::Object(members) => members.iter().map(member_len).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    };
-    size_of::<Value>() + content
-}
-
-fn member_len((name, value): (&String, &Value)) -> usize {
-    size_of::<String>() + name.len() + value_len(value)
+        + report.partial.as_ref().map_or(0, Json::len)
+        + report.metadata.as_ref().map_or(0, Json::len)
 }

@@ -29,6 +29,19 @@ impl Terms {
             tombstone: micros(job.retention.tombstone),
         }
     }
+
+    /// Returns whether jobs of one kind share these terms. Those with a longer route do not, since
+    /// a client may choose the length of its path.
+    pub(super) fn is_shared(&self) -> bool {
+        self.route.len() <= Kinds::LONGEST_ROUTE
+    }
+
+    pub(super) fn without_route(&self) -> Self {
+        Self {
+            route: Arc::default(),
+            ..*self
+        }
+    }
 }
 
 /// The kinds of recent jobs, so that jobs of one kind share their terms.
@@ -39,7 +52,6 @@ impl Kinds {
     /// The most kinds that are looked through. With more of them, some are kept more than once.
     const MOST: usize = 16;
 
-    /// Terms with a longer route are not kept, since a client may choose the length of its path.
     const LONGEST_ROUTE: usize = 256;
 
     /// Returns these terms, shared with earlier jobs of the same kind.
@@ -51,7 +63,7 @@ impl Kinds {
             self.0.clear();
         }
         let terms = Arc::new(terms);
-        if terms.route.len() <= Self::LONGEST_ROUTE {
+        if terms.is_shared() {
             self.0.push(Arc::clone(&terms));
         }
         terms

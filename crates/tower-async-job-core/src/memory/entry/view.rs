@@ -9,7 +9,7 @@ use http_polling::JobState;
 
 use super::{Entry, Pending, Phase};
 use crate::{
-    Detail, JobRecord,
+    Detail, JobRecord, Owner,
     memory::clock::{Micros, NEVER},
 };
 
@@ -20,19 +20,23 @@ impl Entry {
             Phase::Pending(Pending { running: true, .. }) => Some(JobState::Running),
             Phase::Pending(_) => Some(JobState::Queued),
             Phase::Ended { kept, expires, .. } if now < *expires => Some(kept.state()),
-            Phase::Ended { expires, .. } => {
+            Phase::Ended { expires, .. } | Phase::Dropped { expires, .. } => {
                 (now < expires.saturating_add(self.terms.tombstone)).then_some(JobState::Expired)
             }
             Phase::Expired { forgotten, .. } => (now < *forgotten).then_some(JobState::Expired),
         }
     }
 
-    /// The whole job at this time. `None` if it is to be forgotten.
+    /// The whole job at this time. `None` if it is to be forgotten. What may be large is shared and
+    /// not copied, since nobody has looked yet at whose it is.
     pub(in crate::memory) fn record(&self, now: Micros, detail: Detail) -> Option<JobRecord> {
         let state = self.state(now)?;
-        let ended = match self.phase {
-            Phase::Pending(_) => None,
-            Phase::Ended { at, .. } | Phase::Expired { at, .. } => Some(at),
+        let (ended, owner) = match &self.phase {
+            Phase::Pending(_) => (None, &None),
+            Phase::Ended { at, .. } => (Some(*at), &None),
+            Phase::Dropped { at, owner, .. } | Phase::Expired { at, owner, .. } => {
+                (Some(*at), owner)
+            }
         };
         let started = (self.started != NEVER).then_some(self.started);
         let mut record = JobRecord::new(self.id, self.handle, state);
@@ -40,7 +44,8 @@ impl Entry {
         record.attempt = self.attempt.into();
         record.route = Arc::clone(&self.terms.route);
         record.protocol = self.terms.protocol;
-        record.principal = self.principal.clone();
+        let named = self.principal.clone().map(Owner::Named);
+        record.owner = named.or_else(|| owner.clone().map(Owner::Digest));
         record.created = self.wall(self.created);
         record.started = started.map(|started| self.wall(started));
         record.ended = ended.map(|ended| self.wall(ended));

@@ -1,0 +1,134 @@
+//! What becomes of a job after its end: delivered, dropped, expired.
+
+use std::sync::Arc;
+
+use super::{Entry, OwnerDigest, Phase};
+use crate::memory::{
+    clock::{Micros, NEVER, SECOND},
+    keys::JobKey,
+};
+
+/// The second in which a result was last delivered. Narrow for the sake of space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivered(u32);
+
+impl Delivered {
+    pub(super) const NEVER: Self = Self(u32::MAX);
+
+    fn in_second_of(now: Micros) -> Self {
+        Self(u32::try_from(now / SECOND).unwrap_or(u32::MAX))
+    }
+
+    /// The begin of the second.
+    pub(super) fn at(self) -> Option<Micros> {
+        (self != Self::NEVER).then_some(Micros::from(self.0) * SECOND)
+    }
+}
+
+impl Entry {
+    /// Returns whether a delivery now is to be noted: one note a second is enough.
+    pub(in crate::memory) fn is_to_note(&self, now: Micros) -> bool {
+        match &self.phase {
+            Phase::Ended {
+                expires, delivered, ..
+            } => now < *expires && *delivered != Delivered::in_second_of(now),
+            _ => false,
+        }
+    }
+
+    /// Notes that the result was delivered. Its retention ends so long from now, if it does not
+    /// sooner and was not extended.
+    pub(in crate::memory) fn deliver(&mut self, now: Micros, keep: Option<Micros>) {
+        let Phase::Ended {
+            at,
+            expires,
+            delivered,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        *delivered = Delivered::in_second_of(now);
+        let usual = at.saturating_add(self.terms.result);
+        if let Some(keep) = keep
+            && *expires <= usual
+        {
+            // Of the notes within a second only the first counts.
+            *expires = usual.min(now.saturating_add(keep).saturating_add(SECOND));
+        }
+    }
+
+    /// The key, as long as it counts.
+    pub(in crate::memory) fn key_at(&self, now: Micros) -> Option<&JobKey> {
+        let until = match self.phase {
+            Phase::Pending(_) => NEVER,
+            Phase::Ended { at, expires, .. } => expires.max(self.usual_expiry(at)),
+            Phase::Dropped { expires, .. } => expires,
+            Phase::Expired { .. } => return None,
+        };
+        self.key.as_deref().filter(|_| now < until)
+    }
+
+    /// When a job that ended then expires, if it is not extended and no delivery makes it sooner.
+    fn usual_expiry(&self, at: Micros) -> Micros {
+        at.saturating_add(self.terms.result)
+    }
+
+    /// Drops the result of an ended job. A key counts until the end of the usual retention.
+    pub(in crate::memory) fn drop_result(&mut self) {
+        let Phase::Ended { at, expires, .. } = self.phase else {
+            return;
+        };
+        let owner = self.drop_content();
+        let expires = expires.max(self.usual_expiry(at));
+        self.phase = if self.key.is_some() {
+            Phase::Dropped { at, expires, owner }
+        } else {
+            self.expired(at, expires, owner)
+        };
+    }
+
+    /// Drops all but the memory of an ended job, and gives back its key if that counts no more.
+    pub(in crate::memory) fn expire(&mut self, now: Micros) -> Option<Box<JobKey>> {
+        let counts = self.key_at(now).is_some();
+        self.drop_result();
+        if counts {
+            return None;
+        }
+        if let Phase::Dropped { at, expires, owner } = &mut self.phase {
+            let (at, expires, owner) = (*at, *expires, owner.take());
+            self.phase = self.expired(at, expires, owner);
+        }
+        self.key.take()
+    }
+
+    fn expired(&self, at: Micros, expires: Micros, owner: OwnerDigest) -> Phase {
+        let forgotten = expires.saturating_add(self.terms.tombstone);
+        Phase::Expired {
+            at,
+            forgotten,
+            owner,
+        }
+    }
+
+    /// Drops what takes memory beside the outcome; returns as much of the owner as is kept.
+    fn drop_content(&mut self) -> OwnerDigest {
+        self.report = None;
+        if !self.terms.is_shared() {
+            self.terms = Arc::new(self.terms.without_route());
+        }
+        let owner = self.principal.take()?;
+        Some(Box::new(owner.digest()))
+    }
+
+    /// Keeps an ended job until then at least; says whether there was a result to keep.
+    pub(in crate::memory) fn extend(&mut self, now: Micros, until: Micros) -> bool {
+        match &mut self.phase {
+            Phase::Ended { expires, .. } if now < *expires => {
+                *expires = until.max(*expires);
+                true
+            }
+            _ => false,
+        }
+    }
+}

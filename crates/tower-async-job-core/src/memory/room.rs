@@ -1,0 +1,151 @@
+//! Room for what is to be stored, and where there is none, making it.
+
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+
+use super::{
+    budget::Room,
+    clock::{Micros, SECOND},
+    entry::Entry,
+    jobs::{Jobs, Taken},
+    pace::Pace,
+    shard::{Aftermath, Shard},
+};
+use crate::{
+    Lease, Outcome, StoreError,
+    sync::{Mutex, lock},
+};
+
+/// The shards with delivered results, by when the first of each may be dropped.
+type Delivered = BinaryHeap<Reverse<(Micros, usize)>>;
+
+impl Jobs {
+    /// Takes room. If there is none, it is made, in slices: by doing what is due, then by dropping
+    /// delivered results, the oldest first.
+    pub(super) async fn reserve(&self, room: Room) -> Taken<'_> {
+        if let Some(reservation) = self.budget.reserve(room) {
+            return Ok(reservation);
+        }
+        if !self.budget.may_have(room) {
+            // Nothing is dropped for what will never fit.
+            return Err(StoreError::full().with_limit(self.budget.limit(room)));
+        }
+        let now = self.now();
+        let mut pace = Pace::default();
+        while self.do_some_due(now) {
+            if let Some(reservation) = self.budget.reserve(room) {
+                return Ok(reservation);
+            }
+            pace.spend(Pace::STEP * Pace::LOCKED_STEPS).await;
+        }
+        let mut delivered = Delivered::new();
+        for (index, shard) in self.shards.iter().enumerate() {
+            let droppable = lock(shard).next_droppable();
+            delivered.extend(droppable.map(|from| Reverse((from, index))));
+            pace.spend(Pace::LOCK).await;
+        }
+        while self.drop_oldest(&mut delivered, now) {
+            if let Some(reservation) = self.budget.reserve(room) {
+                return Ok(reservation);
+            }
+            pace.spend(Pace::STEP).await;
+        }
+        Err(self.full(room, now))
+    }
+
+    /// Takes room for so many bytes of a job's result in all.
+    pub(super) async fn reserve_result(
+        &self,
+        lease: &Lease,
+        bytes: usize,
+    ) -> Result<(), StoreError> {
+        let reserved = self.held(lease, |shard| {
+            Ok(shard.entry(&lease.id).map(Entry::reserved))
+        })?;
+        let more = bytes.saturating_sub(reserved.unwrap_or(0));
+        let room = self.reserve(Room::of_bytes(more)).await?;
+        self.held(lease, |shard| {
+            shard.edit(&lease.id, &self.budget, room.spend(), |entry| {
+                entry.reserve(bytes)
+            });
+            Ok(())
+        })
+    }
+
+    /// Takes room for a job's outcome; where there is little, only for what it has not taken yet.
+    pub(super) async fn reserve_outcome(&self, lease: &Lease, outcome: &Outcome) -> Taken<'_> {
+        let room = Room::of_outcome(outcome);
+        if let Some(reservation) = self.budget.reserve(room) {
+            return Ok(reservation);
+        }
+        let reserved = {
+            let shard = self.shard(&lease.id);
+            shard.entry(&lease.id).map_or(0, Entry::reserved)
+        };
+        let missing = room.bytes.saturating_sub(reserved);
+        self.reserve(Room::of_bytes(missing)).await
+    }
+
+    pub(super) fn check_room(&self, room: Room) -> Result<(), StoreError> {
+        if self.budget.has(room) {
+            return Ok(());
+        }
+        let now = self.now();
+        match self.next_room() {
+            // It is made once it is taken.
+            Some(from) if from <= now => Ok(()),
+            _ => Err(self.full(room, now)),
+        }
+    }
+
+    /// There is no such room, and none can be made now.
+    fn full(&self, room: Room, now: Micros) -> StoreError {
+        let error = StoreError::full().with_limit(self.budget.limit(room));
+        match self.next_room() {
+            Some(from) => {
+                let wait = from.saturating_sub(now).max(SECOND);
+                error.with_retry_after(Duration::from_micros(wait))
+            }
+            None => error,
+        }
+    }
+
+    /// The time at which the first of what is kept now may go.
+    fn next_room(&self) -> Option<Micros> {
+        let of_shard = |shard: &Mutex<Shard>| {
+            let shard = lock(shard);
+            [shard.next_due(), shard.next_droppable()]
+        };
+        self.shards.iter().flat_map(of_shard).flatten().min()
+    }
+
+    /// Does some of what is due, little enough for one turn; returns whether there was any.
+    fn do_some_due(&self, now: Micros) -> bool {
+        let mut left = Pace::LOCKED_STEPS;
+        for shard in &self.shards {
+            left -= self.expire(shard, now, left);
+            if left == 0 {
+                break;
+            }
+        }
+        left < Pace::LOCKED_STEPS
+    }
+
+    /// Drops the result that was delivered before all others, if that may be by now.
+    fn drop_oldest(&self, delivered: &mut Delivered, now: Micros) -> bool {
+        let Some(Reverse((from, index))) = delivered.pop() else {
+            return false;
+        };
+        if from > now {
+            return false;
+        }
+        let mut aftermath = Aftermath::default();
+        let next = {
+            let mut shard = lock(&self.shards[index]);
+            shard.drop_delivered(now, &self.budget, &mut aftermath);
+            shard.next_droppable()
+        };
+        self.settle(aftermath);
+        delivered.extend(next.map(|from| Reverse((from, index))));
+        true
+    }
+}
