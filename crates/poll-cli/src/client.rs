@@ -11,11 +11,17 @@ use tower_poll::{
 use crate::{
     arguments::{self, Connection, Follow, Origin},
     progress::Screen,
+    request::{HeaderLine, is_of_one_message},
 };
 
 /// A layer that goes where `connection` allows.
 pub(crate) fn layer(connection: &Connection) -> PollLayer<Pace> {
     let mut layer = PollLayer::with_policy(Pace::of(connection));
+    for name in connection.headers.iter().map(HeaderLine::name) {
+        if !is_of_one_message(name) {
+            layer = layer.keep_header(name.clone());
+        }
+    }
     for name in &connection.keep_header {
         layer = layer.keep_header(name.clone());
     }
@@ -34,6 +40,7 @@ pub(crate) fn following(
     let mut layer = layer(connection)
         .policy(pace)
         .observe(move |update| screen.update(update))
+        .not_found_grace(follow.not_found_grace)
         .max_polls(follow.max_polls);
     if let Some(deadline) = follow.deadline {
         layer = layer.deadline(deadline);

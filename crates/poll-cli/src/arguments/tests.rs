@@ -33,21 +33,6 @@ fn cross_origin_does_not_take_the_url_for_its_value() {
 }
 
 #[test]
-fn durations_have_units_or_are_seconds() {
-    for (text, expected) in [
-        ("90", Duration::from_secs(90)),
-        ("90s", Duration::from_secs(90)),
-        ("1h30m", Duration::from_secs(5400)),
-        ("20ms", Duration::from_millis(20)),
-    ] {
-        assert_eq!(duration(text), Ok(expected));
-    }
-    for text in ["", "-1", "s", "99999999999999999999y", "1e400"] {
-        assert!(duration(text).is_err(), "{text}");
-    }
-}
-
-#[test]
 fn methods_are_tokens() {
     assert_eq!(method("PROPFIND").unwrap().as_str(), "PROPFIND");
     for text in ["", "GET /", "CONNECT"] {

@@ -1,6 +1,6 @@
 //! Values that need a reader of their own.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use http::{Method, Uri};
 
@@ -16,6 +16,9 @@ pub(crate) const EXAMPLES: &str = r#"
 
   Pipe through, with credentials:
     jq .input a.json | poll -u "me:$PASSWORD" -d @- example.com/jobs | jq .result
+
+  Upload a form, with an API key, through what the environment names as proxy:
+    poll -F title=Holidays -F film=@a.mp4 -H "X-Api-Key: $KEY" https://example.com/films
 
   Submit now, fetch later:
     poll --no-wait --prefer-async -d @input.csv https://example.com/import > job.json
@@ -35,14 +38,6 @@ pub(crate) const EXAMPLES: &str = r#"
 /// What stands after the options in the long help.
 pub(super) fn after_help() -> String {
     format!("Examples:{EXAMPLES}\nExit codes:{EXIT_CODES}")
-}
-
-/// A duration with units; a bare number is one of seconds, as curl has it.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
-    }
 }
 
 /// A method, as it is written: methods are case-sensitive.

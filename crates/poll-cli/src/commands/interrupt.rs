@@ -5,6 +5,7 @@ use std::{future::pending, time::Duration};
 use tokio::{signal::ctrl_c, time::timeout};
 
 use super::{Session, cancel};
+use crate::{client::layer, exit::Failure};
 
 /// How long a second Ctrl-C is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,10 +48,15 @@ pub(super) async fn cancel_if_repeated(session: &Session) {
     if timeout(PATIENCE, arrives()).await.is_err() {
         return;
     }
+    let cancelling = async {
+        let job = session.resume(&job, layer(&session.connection))?;
+        let answer = job.cancel().await.map_err(Failure::of_call)?;
+        cancel::meaning(answer.status())
+    };
     tokio::select! {
         biased;
         () = arrives() => {}
-        outcome = cancel::send(&job, session) => match outcome {
+        outcome = cancelling => match outcome {
             Ok(answer) => screen.line(&format!("poll: {answer}")),
             Err(failure) => screen.line(&format!("poll: {failure}")),
         },

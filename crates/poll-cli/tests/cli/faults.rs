@@ -183,7 +183,7 @@ async fn c17_401_in_the_middle_is_22_and_offers_the_handle() {
     let ran = poll(&[&server.url("/")]).await.exits_with(22);
     assert!(ran.stderr.contains("authorization"), "{ran:?}");
     let handle = ran.handle();
-    let ran = run(&["resume", "-u", "me:secret", &handle]).await;
+    let ran = run(&["resume", "--trust-origin", "-u", "me:secret", &handle]).await;
     assert_eq!(ran.exits_with(0).stdout, "done");
 }
 
