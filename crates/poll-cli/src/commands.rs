@@ -4,6 +4,7 @@ mod cancel;
 mod end;
 mod follow;
 mod generate;
+mod glance;
 mod interrupt;
 mod resume;
 mod send;

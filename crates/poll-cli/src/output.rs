@@ -41,14 +41,18 @@ impl Output {
         sink.finish().await
     }
 
-    /// Writes a response: its body as it comes in. Gives the length of the
-    /// body.
+    /// Writes a response: its body as it comes in. Shows all of it to `glance`
+    /// too.
     ///
     /// # Errors
     ///
     /// A file that could not be completed is not there, and one of the same
     /// name that was there before is as it was.
-    pub(crate) async fn write<R>(&self, response: Response<R>) -> Result<u64, Failure>
+    pub(crate) async fn write<R>(
+        &self,
+        response: Response<R>,
+        mut glance: impl FnMut(&[u8]),
+    ) -> Result<(), Failure>
     where
         R: Body<Data = Bytes> + Unpin,
         R::Error: Into<BoxError>,
@@ -60,16 +64,14 @@ impl Output {
         if let Some(head) = head {
             sink.put(head.as_bytes()).await?;
         }
-        let mut length = 0;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::of_body(error.into()))?;
             if let Some(data) = frame.data_ref() {
                 sink.put(data).await?;
-                length += data.len() as u64;
+                glance(data);
             }
         }
-        sink.finish().await?;
-        Ok(length)
+        sink.finish().await
     }
 
     /// Writes the head alone, where `-D` or `-i` wants it.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tower::BoxError;
 use tower_poll::{Error, Job, PendingJob, Update};
 
-use super::{Session, code_of};
+use super::{Session, code_of, glance::Glance};
 use crate::{
     arguments::Follow,
     client::Pace,
@@ -60,27 +60,36 @@ pub(super) async fn write(
         status == StatusCode::ACCEPTED && !response.headers().contains_key(JOB_STATUS);
     let given_up = response.extensions().get::<PendingJob>().cloned();
     let output = follow.output();
-    let length = if follow.fail && code == Code::HttpError {
+    let mut glance = Glance::new(response.headers());
+    if follow.fail && code == Code::HttpError {
         output.write_head(&response).await?;
-        0
     } else {
-        output.write(response).await?
-    };
-    session.last.set_downloaded(length);
+        output.write(response, |data| glance.add(data)).await?;
+    }
+    session.last.set_downloaded(glance.length);
     if given_up.is_some() {
         session.slot.set(given_up);
         return Err(Failure::new(Code::HttpError, "polls kept failing"));
     }
     session.slot.set(None);
+    let screen = &session.screen;
     let answered = session.last.get().describe().unwrap_or_default();
-    if code == Code::HttpError && length == 0 {
-        session.screen.line(&format!("poll: {answered}"));
+    if code == Code::HttpError {
+        if glance.length == 0 {
+            screen.line(&format!("poll: {answered}"));
+        }
     } else if is_unnamed_job {
-        let text = format!("poll: {answered}, and named no URL to poll: the work may go on");
-        session.screen.line(&text);
+        screen.line(&format!(
+            "poll: {answered}, and named no URL to poll: the work may go on"
+        ));
     } else if status.is_redirection() {
-        let text = format!("poll: {answered}, which is no part of polling and not followed");
-        session.screen.note(&text);
+        screen.note(&format!(
+            "poll: {answered}, which is no part of polling and not followed"
+        ));
+    } else if let Some((member, word)) = glance.running() {
+        screen.line(&format!(
+            "poll: `{member}` of the answer is `{word}`: the work may go on"
+        ));
     }
     Ok(code)
 }

@@ -1,13 +1,18 @@
 //! Why the command ends without success.
 
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    time::{Duration, SystemTime},
+};
 
 use tower::BoxError;
+use tower_poll::PendingJob;
 
 use super::{
     Code,
     transport::{judge, links},
 };
+use crate::words;
 
 /// Why the command ends without success.
 #[derive(Debug)]
@@ -57,6 +62,13 @@ impl Failure {
         } else {
             Code::Other
         };
+        if code == Code::Deadline
+            && let Some(delay) = error.pending_job().and_then(due_in)
+        {
+            let delay = words::delay(delay);
+            let text = format!("the next poll, due in {delay}, is after the deadline");
+            return Self::new(code, text);
+        }
         Self::new(code, "").with(error)
     }
 
@@ -95,6 +107,11 @@ impl Failure {
                     .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
             })
     }
+}
+
+/// The time to the next poll, unless that is due.
+fn due_in(job: &PendingJob) -> Option<Duration> {
+    job.due()?.duration_since(SystemTime::now()).ok()
 }
 
 /// The whole chain of sources in one line.

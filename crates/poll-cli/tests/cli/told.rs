@@ -38,6 +38,38 @@ async fn bare_202_is_told() {
 }
 
 #[tokio::test]
+async fn answer_that_says_running_is_told() {
+    let json = [("content-type", "application/json")];
+    for (status, body, is_told) in [
+        (200, r#"{"status":"In\u001bProgress"}"#, false),
+        (200, r#"{"status":"Running"}"#, true),
+        (200, r#"{"status":"Succeeded"}"#, false),
+        (500, r#"{"status":"Running"}"#, false),
+    ] {
+        let server = Server::start(move |_, _| with(status, &json, body)).await;
+        let ran = run(&["-s", &server.url("/")]).await;
+        assert_eq!(ran.stdout, body);
+        assert_eq!(
+            ran.stderr.contains("`status` of the answer is `Running`"),
+            is_told,
+            "{ran:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn delay_past_the_deadline_is_told_as_people_write_it() {
+    let headers = [("location", "/work/1"), ("retry-after", "90")];
+    let server = Server::start(move |_, _| with(303, &headers, "")).await;
+    let ran = run(&["--max-delay", "2min", "-m", "60", &server.url("/")]).await;
+    let ran = ran.exits_with(28);
+    assert!(
+        ran.stderr.contains("the next poll, due in 1 min "),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
 async fn errors_name_host_port_and_status() {
     let server = Server::start(|n, _| match n {
         0 => pending("http://localhost:9/work/1"),
