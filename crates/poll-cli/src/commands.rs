@@ -1,5 +1,6 @@
 //! What the command line makes happen.
 
+mod advice;
 mod cancel;
 mod end;
 mod follow;

@@ -12,7 +12,7 @@ use crate::{
 pub(super) async fn run(cancel: &Cancel, session: &Session) -> Result<Code, Failure> {
     let work = async {
         let job = session.resume_given(&cancel.given, layer(&session.connection))?;
-        let answer = job.cancel().await.map_err(Failure::of_call)?;
+        let answer = job.cancel().await.map_err(|error| session.failure(error))?;
         session
             .screen
             .note(&format!("poll: {}", meaning(answer.status())?));

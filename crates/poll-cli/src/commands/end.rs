@@ -30,6 +30,9 @@ pub(super) fn report(
             }
             if !failure.is_broken_pipe() {
                 screen.line(&format!("poll: {text}"));
+                for note in &failure.notes {
+                    screen.line(&format!("poll: {note}"));
+                }
                 if let Some(job) = session.slot.job() {
                     screen.lines(&offer(&job));
                 }

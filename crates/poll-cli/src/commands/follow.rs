@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::Body;
-use http_polling::JOB_STATUS;
+use http_polling::{JOB_STATUS, JobState};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use tower::BoxError;
@@ -102,16 +102,17 @@ pub(super) async fn fail(
     output: &Output,
 ) -> Result<Failure, Failure> {
     session.screen.clear();
-    if error.job_state().is_some() {
+    let state = error.job_state();
+    if state.is_some_and(|state| state != JobState::Unknown) {
         session.slot.set(None);
     } else if let Some(job) = error.pending_job() {
         session.slot.set(Some(job.clone()));
     }
-    if let Some(problem) = error.problem() {
+    if let Some(problem) = error.problem().filter(|_| state.is_some()) {
         let text = String::from_utf8_lossy(&problem.to_json()).into_owned();
         output.text(&words::json(&text)).await?;
     }
-    Ok(Failure::of_call(error))
+    Ok(session.failure(error))
 }
 
 /// `work` under a deadline for all of it.

@@ -5,7 +5,7 @@ use std::{future::pending, time::Duration};
 use tokio::{signal::ctrl_c, time::timeout};
 
 use super::{Session, cancel};
-use crate::{client::layer, exit::Failure};
+use crate::client::layer;
 
 /// How long a second Ctrl-C is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ pub(super) async fn cancel_if_repeated(session: &Session) {
     }
     let cancelling = async {
         let job = session.resume(&job, layer(&session.connection))?;
-        let answer = job.cancel().await.map_err(Failure::of_call)?;
+        let answer = job.cancel().await.map_err(|error| session.failure(error))?;
         cancel::meaning(answer.status())
     };
     tokio::select! {

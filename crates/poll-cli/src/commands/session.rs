@@ -3,8 +3,9 @@
 use http::HeaderMap;
 use hyper::body::Incoming;
 use tower::Layer;
-use tower_poll::{Job, PendingJob, PollLayer};
+use tower_poll::{Error, Job, PendingJob, PollLayer};
 
+use super::advice::advice;
 use crate::{
     arguments::{Connection, Given},
     client::Pace,
@@ -69,6 +70,14 @@ impl Session {
         layer
             .layer(client)
             .resume(job, &self.headers)
-            .map_err(Failure::of_call)
+            .map_err(|error| self.failure(error))
+    }
+
+    /// What the call's error comes to.
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        let notes = advice(&error, &self.connection);
+        let mut failure = Failure::of_call(error);
+        failure.notes = notes;
+        failure
     }
 }

@@ -34,7 +34,7 @@ async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
         }
         Some(Err(error)) => {
             let Some(state) = error.job_state() else {
-                return Err(Failure::of_call(error));
+                return Err(session.failure(error));
             };
             let line = match error.problem() {
                 Some(problem) => format!("{state}: {problem}"),

@@ -1,6 +1,7 @@
 //! Why the command ends without success.
 
 use std::{
+    error::Error as _,
     fmt, io,
     time::{Duration, SystemTime},
 };
@@ -21,6 +22,8 @@ pub(crate) struct Failure {
     text: String,
     source: Option<BoxError>,
     is_of_transport: bool,
+    /// What there is to add, a line each.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Failure {
@@ -30,6 +33,7 @@ impl Failure {
             text: text.into(),
             source: None,
             is_of_transport: false,
+            notes: Vec::new(),
         }
     }
 
@@ -46,7 +50,7 @@ impl Failure {
             Code::TooManyPolls
         } else if error.is_cross_origin() || error.is_refused() {
             Code::Refused
-        } else if error.is_bad_location() || error.is_bad_answer() {
+        } else if error.is_bad_location() || error.is_bad_answer() || error.is_unrelated() {
             Code::BadAnswer
         } else if error.job_state().is_some() || error.is_unauthorized() {
             Code::HttpError
@@ -69,7 +73,10 @@ impl Failure {
             let text = format!("the next poll, due in {delay}, is after the deadline");
             return Self::new(code, text);
         }
-        Self::new(code, "").with(error)
+        let text = without_notes(&error);
+        let causes = error.source().into_iter().flat_map(links);
+        let texts = causes.map(|cause| cause.to_string());
+        Self::new(code, joined(text, texts))
     }
 
     /// The final body broke off.
@@ -109,6 +116,16 @@ impl Failure {
     }
 }
 
+/// The reason alone. The status and the hint are told otherwise.
+fn without_notes(error: &tower_poll::Error) -> String {
+    let text = error.to_string();
+    let status = error.status().map(|status| status.to_string());
+    let hint = error.hint().map(|hint| format!("hint: {hint}"));
+    let notes: Vec<_> = status.into_iter().chain(hint).collect();
+    let notes = format!(" ({})", notes.join("; "));
+    text.strip_suffix(&notes).unwrap_or(&text).to_owned()
+}
+
 /// The time to the next poll, unless that is due.
 fn due_in(job: &PendingJob) -> Option<Duration> {
     job.due()?.duration_since(SystemTime::now()).ok()
@@ -117,20 +134,25 @@ fn due_in(job: &PendingJob) -> Option<Duration> {
 /// The whole chain of sources in one line.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)?;
-        let mut last = self.text.clone();
-        for link in self.source.iter().flat_map(|source| links(&**source)) {
-            let text = link.to_string();
-            // Some errors repeat what their sources say.
-            if last.ends_with(&text) {
-                continue;
-            }
-            if !last.is_empty() {
-                f.write_str(": ")?;
-            }
-            f.write_str(&text)?;
-            last = text;
-        }
-        Ok(())
+        let source = self.source.iter().flat_map(|source| links(&**source));
+        f.write_str(&joined(self.text.clone(), source.map(ToString::to_string)))
     }
+}
+
+/// Texts of a chain of errors in one line.
+fn joined(first: String, more: impl Iterator<Item = String>) -> String {
+    let mut all = first.clone();
+    let mut last = first;
+    for text in more {
+        // Some errors repeat what their sources say.
+        if last.ends_with(&text) {
+            continue;
+        }
+        if !last.is_empty() {
+            all += ": ";
+        }
+        all += &text;
+        last = text;
+    }
+    all
 }
