@@ -10,7 +10,7 @@ use std::{
 use http::Uri;
 use http_polling::same_origin;
 use serde_json::{Value, json};
-use tower_poll::PendingJob;
+use tower_poll::{PendingJob, dialect::Dialect};
 
 use crate::{
     arguments::Origin,
@@ -25,7 +25,8 @@ const LIMIT: u64 = 64 * 1024;
 /// A job of the command line.
 #[derive(Clone)]
 pub(crate) struct Handle {
-    pub(crate) job: PendingJob,
+    job: PendingJob,
+    is_url: bool,
     /// `user:password` of its URL.
     pub(crate) user: Option<String>,
     /// The origin that credentials would go to and that the user did not
@@ -68,6 +69,30 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// The job. One that was given by its URL is of the kind that `dialect`
+    /// reads.
+    pub(crate) fn job(&self, dialect: Option<&dyn Dialect>) -> PendingJob {
+        let spoken = dialect.filter(|_| self.is_url).and_then(|dialect| {
+            let url = self.job.url().to_string();
+            let wire = json!({
+                "version": 1,
+                "url": url,
+                "origin": url,
+                "dialect": {
+                    "name": dialect.name(),
+                    "method": "GET",
+                    "submission": url,
+                    // That is where Azure's monitors are announced.
+                    "operation_location": url,
+                },
+            });
+            serde_json::from_value(wire).ok()
+        });
+        spoken.unwrap_or_else(|| self.job.clone())
+    }
+}
+
 /// The job of `argument`: a URL, JSON itself, `-` for standard input, or the
 /// name of a file with the JSON.
 ///
@@ -95,6 +120,7 @@ fn of_url(target: &Target) -> Result<Handle, String> {
     let wire = json!({ "version": 1, "url": url, "origin": url });
     Ok(Handle {
         job: serde_json::from_value(wire).map_err(|error| error.to_string())?,
+        is_url: true,
         user: target.user.clone(),
         unconfirmed: None,
     })
@@ -108,6 +134,7 @@ fn of_json(text: &str) -> Result<Handle, String> {
         .and_then(|origin| origin.parse().ok());
     Ok(Handle {
         job: serde_json::from_value(wire).map_err(|error| error.to_string())?,
+        is_url: false,
         user: None,
         unconfirmed: origin.filter(|_| keeps_credentials),
     })
@@ -168,7 +195,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn offered_command_survives_a_shell() {
-        let job = read(JSON).unwrap().job;
+        let job = read(JSON).unwrap().job(None);
         let offer = offer(&job);
         let (_, command) = offer.split_once("poll resume ").unwrap();
         let script = format!("printf %s {command}");
@@ -213,6 +240,6 @@ mod tests {
         let by_url = read("http://me:secret@a.example/work/1").unwrap();
         assert!(by_url.confirm(&[]).is_ok());
         assert_eq!(by_url.user.as_deref(), Some("me:secret"));
-        assert_eq!(by_url.job.url(), "http://a.example/work/1");
+        assert_eq!(by_url.job(None).url(), "http://a.example/work/1");
     }
 }

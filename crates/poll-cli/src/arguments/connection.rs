@@ -1,11 +1,12 @@
 //! How to talk to the server.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use http::HeaderName;
+use tower_poll::dialect::{BareAccepted, Dialect};
 
-use super::values::Origin;
+use super::values::{Origin, dialect};
 use crate::{
     request::{HeaderLine, is_credential},
     transport::Proxy,
@@ -53,6 +54,18 @@ pub(crate) struct Connection {
         default_missing_value = "*"
     )]
     pub(crate) cross_origin: Vec<Origin>,
+    /// Reads answers as those of this kind of API, without the signs that it is
+    /// known by otherwise
+    ///
+    /// One of azure (provisioningState, without headers), ogc-processes, odata,
+    /// fhir, status-resource, or status-document=FIELD for JSON documents that
+    /// tell the state by a member of this name, such as `status` or
+    /// `properties.state`.
+    #[arg(long, value_name = "NAME", value_parser = dialect)]
+    pub(crate) dialect: Option<Arc<dyn Dialect>>,
+    /// Asks again where GET is answered with 202 and nothing else
+    #[arg(long = "poll-202")]
+    pub(crate) poll_202: bool,
     /// Uses HTTP/2 only; for http:// without asking (prior knowledge)
     #[arg(long)]
     pub(crate) http2: bool,
@@ -102,6 +115,14 @@ pub(crate) struct Accepted {
 }
 
 impl Connection {
+    /// The dialects that the command line asks for.
+    pub(crate) fn dialects(&self) -> impl Iterator<Item = Arc<dyn Dialect>> + '_ {
+        let bare = self
+            .poll_202
+            .then(|| Arc::new(BareAccepted::new()) as Arc<dyn Dialect>);
+        self.dialect.iter().cloned().chain(bare)
+    }
+
     /// Whether there are credentials to be sent.
     pub(crate) fn has_credentials(&self) -> bool {
         let is_secret =

@@ -1,8 +1,9 @@
 //! Values that need a reader of their own.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use http::{Method, Uri};
+use tower_poll::dialect::{Dialect, NAMES, named};
 
 use crate::{exit::EXIT_CODES, request::Target};
 
@@ -48,6 +49,11 @@ pub(super) fn method(text: &str) -> Result<Method, String> {
         Ok(method) => Ok(method),
         Err(_) => Err("must be a method, such as POST".to_owned()),
     }
+}
+
+/// A kind of API.
+pub(super) fn dialect(name: &str) -> Result<Arc<dyn Dialect>, String> {
+    named(name).ok_or_else(|| format!("must be one of {}", NAMES.join(", ")))
 }
 
 /// A value of `--cross-origin`.

@@ -79,8 +79,12 @@ pub(super) async fn write(
             screen.line(&format!("poll: {answered}"));
         }
     } else if is_unnamed_job {
+        let hint = match session.last.get().method.is_safe() {
+            true => " (--poll-202 asks again)",
+            false => "",
+        };
         screen.line(&format!(
-            "poll: {answered}, and named no URL to poll: the work may go on"
+            "poll: {answered}, and named no URL to poll: the work may go on{hint}"
         ));
     } else if status.is_redirection() {
         screen.note(&format!(
@@ -88,7 +92,8 @@ pub(super) async fn write(
         ));
     } else if let Some((member, word)) = glance.running() {
         screen.line(&format!(
-            "poll: `{member}` of the answer is `{word}`: the work may go on"
+            "poll: `{member}` of the answer is `{word}`: the work may go on \
+             (--dialect status-document={member} waits for its end)"
         ));
     }
     Ok(code)

@@ -8,7 +8,7 @@ use crate::{
 };
 
 pub(super) async fn run(resume: &Resume, session: &Session) -> Result<Code, Failure> {
-    session.slot.set(Some(resume.given.job.job.clone()));
+    session.slot.set(Some(session.job(&resume.given)));
     let layer = following(&session.connection, &resume.follow, &session.screen);
     let work = async {
         let job = session.resume_given(&resume.given, layer)?;

@@ -57,7 +57,13 @@ impl Session {
         if self.connection.has_credentials() {
             given.job.confirm(&given.trust_origin)?;
         }
-        self.resume(&given.job.job, layer)
+        self.resume(&self.job(given), layer)
+    }
+
+    /// The job of a command line.
+    pub(super) fn job(&self, given: &Given) -> PendingJob {
+        let dialect = self.connection.dialects().next();
+        given.job.job(dialect.as_deref())
     }
 
     /// Goes on with a job.

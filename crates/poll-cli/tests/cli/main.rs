@@ -1,6 +1,7 @@
 //! The real binary against a small server over loopback.
 
 mod curl;
+mod dialects;
 mod exits;
 mod faults;
 mod headers;
