@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use tower::BoxError;
 
 use self::sink::Sink;
-use crate::{exit::Failure, trace::final_head, words};
+use crate::{exit::Failure, trace::final_head};
 
 /// `-o`, `-i` and `-D`.
 #[derive(Clone, Debug, Default)]
@@ -33,11 +33,11 @@ impl Output {
         }
     }
 
-    /// Writes lines of the command's own, and an end of line.
+    /// Writes a text as it is, and an end of line. What servers had a part in
+    /// has passed the filter.
     pub(crate) async fn text(&self, text: &str) -> Result<(), Failure> {
         let mut sink = Sink::open(self.file.as_deref())?;
-        sink.put(words::lines(text).as_bytes()).await?;
-        sink.put(b"\n").await?;
+        sink.put(format!("{text}\n").as_bytes()).await?;
         sink.finish().await
     }
 

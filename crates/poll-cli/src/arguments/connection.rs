@@ -127,6 +127,6 @@ impl Connection {
     pub(crate) fn has_credentials(&self) -> bool {
         let is_secret =
             |line: &HeaderLine| matches!(line, HeaderLine::Set(name, _) if is_credential(name));
-        self.user.is_some() || self.headers.iter().any(is_secret)
+        self.user.is_some() || self.cert.is_some() || self.headers.iter().any(is_secret)
     }
 }

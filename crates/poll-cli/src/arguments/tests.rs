@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::CommandFactory;
 use http::Uri;
 
@@ -44,4 +46,32 @@ fn methods_are_tokens() {
 fn dash_is_standard_output() {
     let arguments = parse(&["-o", "-", "example.com"]).unwrap();
     assert_eq!(arguments.send.follow.output().file, None);
+}
+
+#[test]
+fn single_exchanges_and_connections_have_30_seconds() {
+    let arguments = parse(&["status", "http://a.example/1"]).unwrap();
+    let Some(Command::Status(status)) = arguments.command else {
+        panic!("status");
+    };
+    assert_eq!(status.limit.deadline, Duration::from_secs(30));
+    assert_eq!(status.connection.connect_timeout, Duration::from_secs(30));
+    let arguments = parse(&["cancel", "-m", "5", "http://a.example/1"]).unwrap();
+    let Some(Command::Cancel(cancel)) = arguments.command else {
+        panic!("cancel");
+    };
+    assert_eq!(cancel.limit.deadline, Duration::from_secs(5));
+}
+
+#[test]
+fn max_time_is_the_deadline() {
+    for line in [
+        &["-m", "1.5"][..],
+        &["--max-time=1.5"],
+        &["--deadline", "1.5s"],
+    ] {
+        let arguments = parse(&[line, &["a.example"]].concat()).unwrap();
+        let deadline = arguments.send.follow.deadline;
+        assert_eq!(deadline, Some(Duration::from_millis(1500)));
+    }
 }

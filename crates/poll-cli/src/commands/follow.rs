@@ -121,10 +121,10 @@ pub(super) async fn fail(
 }
 
 /// `work` under a deadline for all of it.
-pub(super) async fn within(
+pub(super) async fn within<T>(
     deadline: Option<Duration>,
-    work: impl Future<Output = Result<Code, Failure>>,
-) -> Result<Code, Failure> {
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     match deadline {
         None => work.await,
         Some(deadline) => timeout(deadline, work)

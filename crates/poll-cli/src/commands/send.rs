@@ -17,7 +17,8 @@ use crate::{
     job::{offer, to_json},
     output::Output,
     request::{
-        Part, Streamed, Target, Whole, form, headers, repeatable_form, streamed, whole, with_query,
+        HeaderLine, Part, Streamed, Target, Whole, form, headers, repeatable_form, streamed, whole,
+        with_query,
     },
     transport::{Submission, Transport, client, may_be_repeated, resending},
 };
@@ -86,7 +87,7 @@ async fn content(arguments: &Arguments) -> Result<(Vec<Part>, Option<String>), F
     }
     let fields = [&*arguments.form, &*arguments.form_string].concat();
     if !fields.is_empty() {
-        let has_key = |line: &crate::request::HeaderLine| line.name() == "idempotency-key";
+        let has_key = |line: &HeaderLine| line.name() == "idempotency-key";
         let is_keyed = arguments.connection.headers.iter().any(has_key);
         let (parts, content_type) = match is_keyed {
             true => repeatable_form(&fields).await?,

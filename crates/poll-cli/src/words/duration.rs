@@ -22,7 +22,9 @@ pub(crate) fn delay(delay: Duration) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match () {
         () if millis < 1000 => format!("{millis} ms"),
-        () if tenths < 100 && tenths % 10 > 0 => format!("{}.{} s", tenths / 10, tenths % 10),
+        () if tenths < 100 && !tenths.is_multiple_of(10) => {
+            format!("{}.{} s", tenths / 10, tenths % 10)
+        }
         () if minutes == 0 => format!("{seconds} s"),
         () if hours == 0 => both(minutes, "min", seconds % 60, "s"),
         () if days == 0 => both(hours, "h", minutes % 60, "min"),
