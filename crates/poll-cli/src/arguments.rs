@@ -1,20 +1,25 @@
 //! The command line.
 
+mod connection;
+mod follow;
+mod jobs;
 mod values;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use http::{HeaderName, Method};
-use tower_poll::PendingJob;
+use http::Method;
 
-pub(crate) use self::values::{EXAMPLES, Origin};
-use self::values::{duration, method};
+use self::values::method;
+pub(crate) use self::{
+    connection::Connection,
+    follow::{FinalState, Follow},
+    jobs::{Cancel, Given, Resume, Status},
+    values::{EXAMPLES, Origin},
+};
 use crate::{
     exit::{Code, Failure},
-    job,
-    output::Output,
-    request::{HeaderLine, Part, Target},
+    request::{Field, Parameter, Part, Target},
 };
 
 /// curl's manners for APIs that answer by polling.
@@ -55,12 +60,12 @@ impl Arguments {
             let text = "--min-delay is longer than --max-delay";
             return Err(Failure::new(Code::Usage, text));
         }
-        let inputs = self
-            .send
-            .data
-            .iter()
-            .filter(|part| **part == Part::StandardInput);
-        if inputs.count() > 1 {
+        let send = &self.send;
+        if send.head && !send.get && send.has_body() {
+            let text = "-I sends no body; with -G, data goes into the query";
+            return Err(Failure::new(Code::Usage, text));
+        }
+        if send.inputs() > 1 {
             let text = "standard input can be read only once";
             return Err(Failure::new(Code::Usage, text));
         }
@@ -68,9 +73,9 @@ impl Arguments {
     }
 }
 
-/// What to do with a job that was accepted before. JOB is the JSON that
-/// `--no-wait` prints and failures tell, the name of a file with it, or `-`
-/// for standard input.
+/// What to do with a job that was accepted before. JOB is its URL, the JSON
+/// that `--no-wait` prints and failures tell, the name of a file with that, or
+/// `-` for standard input.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Follows a job to the end and writes its answer
@@ -79,7 +84,7 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Asks once where a job stands
     ///
-    /// Prints one line, such as `pending (running), 25 %; poll 2 in 3s` or
+    /// Prints one line, such as `pending (running), 25 %; poll 2 in 3 s` or
     /// `done: 200 OK`. Exits with 0 if the job is pending or done, and with
     /// 22 if it failed, was cancelled, expired or is unknown, or if its
     /// answer is a 4xx or 5xx.
@@ -97,7 +102,7 @@ pub(crate) struct Send {
     /// Where to send the request; http:// may be left out
     #[arg(required_unless_present = "generate", value_name = "URL")]
     pub(crate) url: Option<Target>,
-    /// The method. GET by default, POST with -d
+    /// The method. GET by default, POST with -d, --json and -F, HEAD with -I
     #[arg(short = 'X', long = "request", value_name = "METHOD", value_parser = method)]
     pub(crate) method: Option<Method>,
     /// Sends this as the body: the text, @FILE, or @- for standard input
@@ -105,8 +110,48 @@ pub(crate) struct Send {
     /// Files and standard input are sent as they are, while they are read.
     /// Several are joined by `&`. The type is
     /// application/x-www-form-urlencoded unless -H says otherwise.
-    #[arg(short, long, value_name = "DATA|@FILE|@-")]
+    #[arg(
+        short,
+        long,
+        visible_alias = "data-binary",
+        value_name = "DATA|@FILE|@-",
+        conflicts_with_all = ["json", "form", "form_string"]
+    )]
     pub(crate) data: Vec<Part>,
+    /// Sends this as JSON: as -d, with Content-Type and Accept of
+    /// application/json, and several without anything between
+    #[arg(
+        long,
+        value_name = "DATA|@FILE|@-",
+        conflicts_with_all = ["form", "form_string", "get"]
+    )]
+    pub(crate) json: Vec<Part>,
+    /// Sends a field of a form (multipart/form-data): NAME=TEXT, NAME=@FILE to
+    /// upload a file, NAME=<FILE for a text in a file
+    ///
+    /// `;type=TYPE` and `;filename=NAME` may follow; words may be quoted.
+    /// With an Idempotency-Key the same command makes the same body, which is
+    /// read whole for that, up to 64 MiB.
+    #[arg(short = 'F', long, value_name = "NAME=CONTENT", conflicts_with = "get")]
+    pub(crate) form: Vec<Field>,
+    /// As -F, after those, with a text that is taken as it is
+    #[arg(
+        long,
+        value_name = "NAME=TEXT",
+        value_parser = Field::literal,
+        conflicts_with = "get"
+    )]
+    pub(crate) form_string: Vec<Field>,
+    /// Sends the data of -d in the query, and GET
+    #[arg(short = 'G', long)]
+    pub(crate) get: bool,
+    /// Sends HEAD, and writes the head of the final response
+    #[arg(short = 'I', long)]
+    pub(crate) head: bool,
+    /// Adds to the query: TEXT, NAME=TEXT or NAME@FILE, which are encoded, or
+    /// +TEXT as it is
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub(crate) url_query: Vec<Parameter>,
     /// Asks the server to accept the work at once (Prefer: respond-async)
     #[arg(long)]
     pub(crate) prefer_async: bool,
@@ -114,16 +159,27 @@ pub(crate) struct Send {
     /// answered
     ///
     /// Adds a random Idempotency-Key to requests that may change something,
-    /// unless -H gives one. After a lost connection, 408, 429, 500, 502, 503
-    /// or 504 the request is sent again, up to 3 times in all. For this the
-    /// body is read whole before it is sent, up to 64 MiB.
+    /// unless -H gives one, and --retry 3 unless that is given.
     #[arg(long)]
     pub(crate) idempotent: bool,
+    /// Sends the request again, up to so many times, if it is not answered
+    ///
+    /// That is after a lost connection, 408, 429, 500, 502, 503 or 504, and
+    /// only for GET, HEAD, OPTIONS, TRACE, PUT and DELETE, or with an
+    /// Idempotency-Key. For this the body is read whole before it is sent, up
+    /// to 64 MiB. Polls are repeated anyway.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) retry: Option<u32>,
     /// Does not wait for a pending job, and prints its handle as JSON
     ///
-    /// An answer that is final at once is written as always.
+    /// An answer that is final at once is written as always, and a success is
+    /// exit code 20 then.
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// Writes the job's handle to this file once there is one, and not to
+    /// standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) job_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) follow: Follow,
     #[command(flatten)]
@@ -133,148 +189,27 @@ pub(crate) struct Send {
     pub(crate) generate: Option<Generate>,
 }
 
-/// The arguments of `resume`.
-#[derive(Debug, Args)]
-pub(crate) struct Resume {
-    /// The job: its JSON, a file with it, or - for standard input
-    #[arg(value_parser = job::read)]
-    pub(crate) job: PendingJob,
-    #[command(flatten)]
-    pub(crate) follow: Follow,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-/// The arguments of `status`.
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// The job: its JSON, a file with it, or - for standard input
-    #[arg(value_parser = job::read)]
-    pub(crate) job: PendingJob,
-    /// Prints the server's status document, or what stands for one
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-/// The arguments of `cancel`.
-#[derive(Debug, Args)]
-pub(crate) struct Cancel {
-    /// The job: its JSON, a file with it, or - for standard input
-    #[arg(value_parser = job::read)]
-    pub(crate) job: PendingJob,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-/// How to wait, and what to do with the answer.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Follow {
-    /// How long it may take in all, such as 90s or 1h30m
-    ///
-    /// Where it is given, it also ends a submission that is not answered and
-    /// a final body that does not end. Without it polling ends after an hour.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub(crate) deadline: Option<Duration>,
-    /// How many polls may be sent
-    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
-    pub(crate) max_polls: u32,
-    /// The shortest delay between polls, whatever the server asks for
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "100ms")]
-    pub(crate) min_delay: Duration,
-    /// The longest delay between polls, whatever the server asks for
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
-    pub(crate) max_delay: Duration,
-    /// Asks the server to hold each answer for so long (Prefer: wait), in
-    /// whole seconds
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub(crate) wait: Option<Duration>,
-    /// Which resource has the result of an Azure operation
-    ///
-    /// For operations whose description names one (`final-state-via`). It is
-    /// found by itself otherwise. It is not part of the job's handle.
-    #[arg(long, value_name = "WHERE")]
-    pub(crate) final_state: Option<FinalState>,
-    /// After Ctrl-C, waits 5 s for another one, which cancels the job at the
-    /// server
-    ///
-    /// The first Ctrl-C always prints the job's handle to resume with.
-    #[arg(long)]
-    pub(crate) cancel_on_interrupt: bool,
-    /// Writes to a file, which is there whole or not at all; - is standard
-    /// output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Writes the head of the final response before its body
-    #[arg(short, long)]
-    include: bool,
-}
-
-impl Follow {
-    /// `-o` and `-i`.
-    pub(crate) fn output(&self) -> Output {
-        Output {
-            file: self.output.clone().filter(|file| file.as_os_str() != "-"),
-            with_head: self.include,
-        }
+impl Send {
+    /// Whether there is something that makes a body, but for -G.
+    pub(crate) fn has_body(&self) -> bool {
+        !(self.data.is_empty()
+            && self.json.is_empty()
+            && self.form.is_empty()
+            && self.form_string.is_empty())
     }
-}
 
-/// How to talk to the server.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Connection {
-    /// A header to send, `Name: value`; `Name;` sends it empty, `Name:` not
-    /// at all
-    ///
-    /// It can be given several times. Polls carry only Accept,
-    /// Accept-Encoding, Accept-Language, User-Agent, TE, trace context and,
-    /// to the origin of the submission, Authorization, Cookie and Host.
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    pub(crate) headers: Vec<HeaderLine>,
-    /// A header of -H that polls carry too
-    #[arg(long, value_name = "NAME")]
-    pub(crate) keep_header: Vec<HeaderName>,
-    /// User and password, sent as Authorization: Basic; as in
-    /// http://user:password@host
-    #[arg(short, long, value_name = "USER:PASSWORD")]
-    pub(crate) user: Option<String>,
-    /// Allows polls on other origins: this one, or without a value all whose
-    /// host is public
-    ///
-    /// It can be given several times. Credentials stay with the origin of
-    /// the submission. From https to http is refused always. Private and
-    /// local addresses must be named.
-    #[arg(
-        long,
-        value_name = "ORIGIN",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "*"
-    )]
-    pub(crate) cross_origin: Vec<Origin>,
-    /// Uses HTTP/2 only; for http:// without asking (prior knowledge)
-    #[arg(long)]
-    pub(crate) http2: bool,
-    /// Shows the head of each request and response, credentials left out
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-    /// Does not show progress
-    #[arg(short, long)]
-    pub(crate) silent: bool,
-}
-
-/// The values of `--final-state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FinalState {
-    /// Where Location says
-    Location,
-    /// The URL of the submission
-    OriginalUri,
-    /// The document at Operation-Location
-    OperationLocation,
-    /// The document at Azure-AsyncOperation
-    AzureAsyncOperation,
+    /// How many times standard input is to be read.
+    fn inputs(&self) -> usize {
+        let fields = self.form.iter().map(Field::content);
+        let parameters = self.url_query.iter().filter_map(Parameter::content);
+        self.data
+            .iter()
+            .chain(&self.json)
+            .chain(fields)
+            .chain(parameters)
+            .filter(|part| **part == Part::StandardInput)
+            .count()
+    }
 }
 
 /// The values of `--generate`.

@@ -4,18 +4,32 @@ use std::time::Duration;
 
 use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal, StandardPolicy,
-    dialect::{AzureResourceManager, FinalState},
+    dialect::{AzureResourceManager, Dialect, FinalState},
     policy::{Clamp, Jitter, Jittered, NoDowngrade, RefusePrivateAddresses, RetryAfter},
 };
 
 use crate::{
     arguments::{self, Connection, Follow, Origin},
     progress::Screen,
+    request::{HeaderLine, is_of_one_message},
 };
 
 /// A layer that goes where `connection` allows.
 pub(crate) fn layer(connection: &Connection) -> PollLayer<Pace> {
-    let mut layer = PollLayer::with_policy(Pace::of(connection));
+    let layer = PollLayer::with_policy(Pace::of(connection));
+    speaking(layer, connection)
+}
+
+/// `layer` with the headers and dialects of `connection`.
+fn speaking(mut layer: PollLayer<Pace>, connection: &Connection) -> PollLayer<Pace> {
+    for dialect in connection.dialects() {
+        layer = layer.dialect(dialect);
+    }
+    for name in connection.headers.iter().map(HeaderLine::name) {
+        if !is_of_one_message(name) {
+            layer = layer.keep_header(name.clone());
+        }
+    }
     for name in &connection.keep_header {
         layer = layer.keep_header(name.clone());
     }
@@ -31,9 +45,14 @@ pub(crate) fn following(
 ) -> PollLayer<Pace> {
     let pace = Pace::of(connection).within(follow.min_delay, follow.max_delay);
     let screen = screen.clone();
-    let mut layer = layer(connection)
-        .policy(pace)
+    let mut layer = PollLayer::with_policy(pace);
+    if let Some(state) = follow.final_state {
+        // Before the one of the same kind that --dialect names.
+        layer = layer.dialect(azure(state, connection));
+    }
+    layer = speaking(layer, connection)
         .observe(move |update| screen.update(update))
+        .not_found_grace(follow.not_found_grace)
         .max_polls(follow.max_polls);
     if let Some(deadline) = follow.deadline {
         layer = layer.deadline(deadline);
@@ -41,16 +60,19 @@ pub(crate) fn following(
     if let Some(wait) = follow.wait {
         layer = layer.prefer_wait(wait).long_poll(wait);
     }
-    if let Some(state) = follow.final_state {
-        layer = layer.dialect(azure(state));
-    }
     layer
 }
 
 /// Azure's dialect with the final state that the operation's description
-/// names.
-fn azure(state: arguments::FinalState) -> AzureResourceManager {
-    AzureResourceManager::new().final_state(match state {
+/// names, and for resources too if that is the dialect.
+fn azure(state: arguments::FinalState, connection: &Connection) -> AzureResourceManager {
+    let resources = AzureResourceManager::for_resources();
+    let mut dialects = connection.dialects();
+    let azure = match dialects.any(|dialect| dialect.name() == resources.name()) {
+        true => resources,
+        false => AzureResourceManager::new(),
+    };
+    azure.final_state(match state {
         arguments::FinalState::Location => FinalState::Location,
         arguments::FinalState::OriginalUri => FinalState::OriginalUri,
         arguments::FinalState::OperationLocation => FinalState::OperationLocation,

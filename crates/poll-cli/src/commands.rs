@@ -1,83 +1,55 @@
 //! What the command line makes happen.
 
+mod advice;
 mod cancel;
+mod end;
 mod follow;
 mod generate;
+mod glance;
 mod interrupt;
 mod resume;
 mod send;
+mod session;
 mod status;
 
+use std::time::Instant;
+
 use http::StatusCode;
-use hyper::body::Incoming;
-use tower::Layer;
-use tower_poll::{Job, PendingJob, PollLayer};
 
+use self::session::Session;
 use crate::{
-    arguments::{Arguments, Command, Connection},
-    client::Pace,
+    arguments::{Arguments, Command},
     exit::{Code, Failure},
-    job::{Slot, offer},
-    progress::Screen,
-    request::{Whole, headers},
-    transport::{Transport, client},
+    write_out::Format,
 };
-
-type ResumedJob = Job<Transport<Whole>, Whole, Incoming, Pace>;
-
-/// What all commands work with.
-#[derive(Clone, Debug)]
-struct Session {
-    connection: Connection,
-    screen: Screen,
-    /// The job to go on with if the command fails.
-    slot: Slot,
-}
-
-impl Session {
-    /// Where exchanges are shown, if they are to be.
-    fn shown(&self) -> Option<Screen> {
-        self.connection.verbose.then(|| self.screen.clone())
-    }
-
-    /// Goes on with a job.
-    fn resume(&self, job: &PendingJob, layer: PollLayer<Pace>) -> Result<ResumedJob, Failure> {
-        let Connection {
-            headers: lines,
-            user,
-            http2,
-            ..
-        } = &self.connection;
-        let headers = headers(lines, user.as_deref(), false);
-        let client = client(*http2, self.shown())?;
-        layer
-            .layer(client)
-            .resume(job, &headers)
-            .map_err(Failure::of_call)
-    }
-}
 
 /// Does what `arguments` say, and says what went wrong.
 pub(crate) async fn run(arguments: Arguments) -> Code {
-    if let Some(what) = arguments.send.generate {
-        let screen = Screen::new(true);
-        return report(generate::run(what).await, &screen, &Slot::default());
-    }
-    let (connection, cancels) = match &arguments.command {
-        None => (
-            &arguments.send.connection,
-            arguments.send.follow.cancel_on_interrupt,
-        ),
-        Some(Command::Resume(resume)) => (&resume.connection, resume.follow.cancel_on_interrupt),
-        Some(Command::Status(status)) => (&status.connection, false),
-        Some(Command::Cancel(cancel)) => (&cancel.connection, false),
+    let start = Instant::now();
+    let follow = match &arguments.command {
+        None => Some(&arguments.send.follow),
+        Some(Command::Resume(resume)) => Some(&resume.follow),
+        Some(Command::Status(_) | Command::Cancel(_)) => None,
     };
-    let session = Session {
-        connection: connection.clone(),
-        screen: Screen::new(connection.silent),
-        slot: Slot::default(),
+    let (connection, given) = match &arguments.command {
+        None => (&arguments.send.connection, None),
+        Some(Command::Resume(resume)) => (&resume.connection, Some(&resume.given)),
+        Some(Command::Status(status)) => (&status.connection, Some(&status.given)),
+        Some(Command::Cancel(cancel)) => (&cancel.connection, Some(&cancel.given)),
     };
+    let user = match given {
+        Some(given) => given.job.user.as_ref(),
+        None => arguments
+            .send
+            .url
+            .as_ref()
+            .and_then(|url| url.user.as_ref()),
+    };
+    let session = Session::new(connection, user);
     let work = async {
+        if let Some(what) = arguments.send.generate {
+            return generate::run(what).await;
+        }
         arguments.check()?;
         match &arguments.command {
             None => send::run(&arguments.send, &session).await,
@@ -92,26 +64,12 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
         () = interrupt::terminates() => Err(Failure::new(Code::Terminated, "terminated")),
         outcome = work => outcome,
     };
-    let code = report(outcome, &session.screen, &session.slot);
-    if code == Code::Interrupted && cancels {
+    let format: Option<&Format> = follow.and_then(|follow| follow.write_out.as_ref());
+    let code = end::report(outcome, &session, format, start);
+    if code == Code::Interrupted && follow.is_some_and(|follow| follow.cancel_on_interrupt) {
         interrupt::cancel_if_repeated(&session).await;
     }
     code
-}
-
-fn report(outcome: Result<Code, Failure>, screen: &Screen, slot: &Slot) -> Code {
-    screen.clear();
-    let failure = match outcome {
-        Ok(code) => return code,
-        Err(failure) => failure,
-    };
-    if !failure.is_broken_pipe() {
-        screen.line(&format!("poll: {failure}"));
-        if let Some(job) = slot.job() {
-            screen.line(&offer(&job));
-        }
-    }
-    failure.code
 }
 
 /// What a final status comes to.

@@ -1,24 +1,110 @@
 //! Handles of jobs: read from arguments, and offered to go on with.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, Read, stdin},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tower_poll::PendingJob;
+use http::Uri;
+use http_polling::same_origin;
+use serde_json::{Value, json};
+use tower_poll::{PendingJob, dialect::Dialect};
+
+use crate::{
+    arguments::Origin,
+    exit::{Code, Failure},
+    request::Target,
+    words,
+};
 
 /// The longest handle that is read.
 const LIMIT: u64 = 64 * 1024;
 
-/// The job of `argument`: JSON itself, `-` for standard input, or the name of
-/// a file with the JSON.
+/// A job of the command line.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    job: PendingJob,
+    is_url: bool,
+    /// `user:password` of its URL.
+    pub(crate) user: Option<String>,
+    /// The origin that credentials would go to and that the user did not
+    /// write, since it stands in JSON from elsewhere.
+    unconfirmed: Option<Uri>,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("job", &self.job)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// Fails if the user does not trust the job's origin with credentials.
+    ///
+    /// # Errors
+    ///
+    /// A failure of usage, which says where they would go.
+    pub(crate) fn confirm(&self, trusted: &[Origin]) -> Result<(), Failure> {
+        let Some(origin) = &self.unconfirmed else {
+            return Ok(());
+        };
+        let is_trusted = trusted.iter().any(|trusted| match trusted {
+            Origin::Any => true,
+            Origin::One(trusted) => same_origin(trusted, origin),
+        });
+        if is_trusted {
+            return Ok(());
+        }
+        let origin = origin.to_string();
+        let origin = origin.trim_end_matches('/');
+        let text = format!(
+            "the job's JSON names {origin}, where the credentials would be sent: confirm that \
+             with --trust-origin={origin}, or give the job by its URL"
+        );
+        Err(Failure::new(Code::Usage, text))
+    }
+}
+
+impl Handle {
+    /// The job. One that was given by its URL is of the kind that `dialect`
+    /// reads.
+    pub(crate) fn job(&self, dialect: Option<&dyn Dialect>) -> PendingJob {
+        let spoken = dialect.filter(|_| self.is_url).and_then(|dialect| {
+            let url = self.job.url().to_string();
+            let wire = json!({
+                "version": 1,
+                "url": url,
+                "origin": url,
+                "dialect": {
+                    "name": dialect.name(),
+                    "method": "GET",
+                    "submission": url,
+                    // That is where Azure's monitors are announced.
+                    "operation_location": url,
+                },
+            });
+            serde_json::from_value(wire).ok()
+        });
+        spoken.unwrap_or_else(|| self.job.clone())
+    }
+}
+
+/// The job of `argument`: a URL, JSON itself, `-` for standard input, or the
+/// name of a file with the JSON.
 ///
 /// # Errors
 ///
 /// Fails, and says why, where there is no such file or no job in it.
-pub(crate) fn read(argument: &str) -> Result<PendingJob, String> {
-    let text = if argument.trim_start().starts_with('{') {
+pub(crate) fn read(argument: &str) -> Result<Handle, String> {
+    let is_json = argument.trim_start().starts_with('{');
+    if !is_json && argument.contains("://") {
+        return of_url(&argument.parse()?);
+    }
+    let text = if is_json {
         argument.to_owned()
     } else if argument == "-" {
         text_of(stdin().lock(), "standard input")?
@@ -26,7 +112,32 @@ pub(crate) fn read(argument: &str) -> Result<PendingJob, String> {
         let file = File::open(argument).map_err(|error| unread(error, argument))?;
         text_of(file, argument)?
     };
-    serde_json::from_str(&text).map_err(|error| format!("this is no handle of a job: {error}"))
+    of_json(&text).map_err(|error| words::line(&format!("this is no handle of a job: {error}")))
+}
+
+fn of_url(target: &Target) -> Result<Handle, String> {
+    let url = target.uri.to_string();
+    let wire = json!({ "version": 1, "url": url, "origin": url });
+    Ok(Handle {
+        job: serde_json::from_value(wire).map_err(|error| error.to_string())?,
+        is_url: true,
+        user: target.user.clone(),
+        unconfirmed: None,
+    })
+}
+
+fn of_json(text: &str) -> Result<Handle, String> {
+    let wire: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let keeps_credentials = wire["credentials_dropped"] != true;
+    let origin = wire["origin"]
+        .as_str()
+        .and_then(|origin| origin.parse().ok());
+    Ok(Handle {
+        job: serde_json::from_value(wire).map_err(|error| error.to_string())?,
+        is_url: false,
+        user: None,
+        unconfirmed: origin.filter(|_| keeps_credentials),
+    })
 }
 
 fn text_of(reader: impl Read, name: &str) -> Result<String, String> {
@@ -44,10 +155,10 @@ fn unread(error: io::Error, name: &str) -> String {
 
 /// The handle as JSON.
 pub(crate) fn to_json(job: &PendingJob) -> String {
-    serde_json::to_string(job).unwrap_or_default()
+    words::json(&serde_json::to_string(job).unwrap_or_default())
 }
 
-/// What tells how to go on with a job: its handle, and the command.
+/// The handle, and the command that goes on with the job.
 pub(crate) fn offer(job: &PendingJob) -> String {
     let json = to_json(job);
     // Within single quotes a shell reads everything but these as it is.
@@ -78,30 +189,57 @@ mod tests {
 
     use super::*;
 
-    fn job() -> PendingJob {
-        read(r#"{"version":1,"url":"http://a.example/it's?a=$HOME","origin":"http://a.example/"}"#)
-            .unwrap()
-    }
+    const JSON: &str =
+        r#"{"version":1,"url":"http://a.example/it's?a=$HOME","origin":"http://a.example/"}"#;
 
     #[cfg(unix)]
     #[test]
     fn offered_command_survives_a_shell() {
-        let offer = offer(&job());
+        let job = read(JSON).unwrap().job(None);
+        let offer = offer(&job);
         let (_, command) = offer.split_once("poll resume ").unwrap();
         let script = format!("printf %s {command}");
         let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), to_json(&job()));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), to_json(&job));
     }
 
     #[test]
     fn what_is_no_job_is_refused() {
-        for text in ["{", "{}", r#"{"version":1}"#, "/no/such/file", "/"] {
+        for text in [
+            "{",
+            "{}",
+            r#"{"version":1}"#,
+            "/no/such/file",
+            "/",
+            "ftp://a.example/",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
+        let hostile = r#"{"version":1,"url":"\u001b[2J\n","origin":"http://a.example/"}"#;
+        let error = read(hostile).unwrap_err();
+        assert!(!error.contains(char::is_control), "{error:?}");
     }
 
     #[test]
     fn endless_file_is_not_read_whole() {
         assert!(text_of(io::repeat(b'a'), "a").unwrap().len() as u64 == LIMIT);
+    }
+
+    #[test]
+    fn only_origins_that_the_user_wrote_are_trusted() {
+        let trusted = |text: &str| -> Origin { text.parse().unwrap() };
+        let handle = read(JSON).unwrap();
+        let failure = handle.confirm(&[]).unwrap_err().to_string();
+        assert!(
+            failure.contains("--trust-origin=http://a.example,"),
+            "{failure}"
+        );
+        assert!(handle.confirm(&[trusted("http://b.example")]).is_err());
+        assert!(handle.confirm(&[trusted("http://a.example:80")]).is_ok());
+        assert!(handle.confirm(&[trusted("*")]).is_ok());
+        let by_url = read("http://me:secret@a.example/work/1").unwrap();
+        assert!(by_url.confirm(&[]).is_ok());
+        assert_eq!(by_url.user.as_deref(), Some("me:secret"));
+        assert_eq!(by_url.job(None).url(), "http://a.example/work/1");
     }
 }

@@ -4,6 +4,7 @@
 //! These put together [`request`] (what is sent), [`transport`] (the HTTP
 //! client), [`client`] (tower-poll's layer around it) and [`output`] (where
 //! the answer goes). [`progress`] and [`trace`] write to standard error,
+//! through [`words`], which filters what servers say; [`write_out`] is `-w`.
 //! [`job`] is about handles to go on with, [`exit`] about failures and codes.
 
 mod arguments;
@@ -16,6 +17,8 @@ mod progress;
 mod request;
 mod trace;
 mod transport;
+mod words;
+mod write_out;
 
 use std::process::ExitCode;
 

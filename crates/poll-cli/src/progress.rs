@@ -5,16 +5,19 @@ use std::{
     time::Duration,
 };
 
-use humantime::format_duration;
+use http_polling::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tower_poll::PollUpdate;
+
+use crate::words;
 
 /// How often the bar is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Where it is known how much is done, and where it is not.
-const BAR: &str = "{bar:30} {elapsed_precise} {wide_msg}";
-const SPINNER: &str = "{spinner} {elapsed_precise} {wide_msg}";
+/// Where it is known how much is done, and where it is not. Both leave more
+/// than 60 of 80 columns to the message.
+const BAR: &str = "{bar:10} {elapsed} {wide_msg}";
+const SPINNER: &str = "{spinner} {elapsed} {wide_msg}";
 
 /// Where everything is written that is not the answer.
 #[derive(Clone, Debug)]
@@ -31,10 +34,25 @@ impl Screen {
         Self { bar, silent }
     }
 
-    /// Writes `text` and an end of line. Servers' words are in it, and must
-    /// not control the terminal.
+    /// Writes `text` as one line.
     pub(crate) fn line(&self, text: &str) {
-        let mut text = printable(text);
+        self.write(words::line(text));
+    }
+
+    /// Writes lines that the command laid out itself, each of whose pieces is
+    /// known to be without line feeds.
+    pub(crate) fn lines(&self, text: &str) {
+        self.write(words::lines(text));
+    }
+
+    /// Writes what is said for information only, and not with `silent`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.silent {
+            self.line(text);
+        }
+    }
+
+    fn write(&self, mut text: String) {
         text.push('\n');
         // There is nobody to tell if it fails.
         let write = || {
@@ -48,19 +66,17 @@ impl Screen {
 
     /// Shows that a pending answer came.
     pub(crate) fn update(&self, update: &PollUpdate) {
-        let text = describe(update);
         match &self.bar {
             Some(bar) => {
-                let ratio = update.progress().and_then(|progress| progress.ratio());
+                let ratio = update.progress().and_then(Progress::ratio);
                 bar.set_style(style(ratio.is_some()));
                 if let Some(ratio) = ratio {
                     bar.set_position((ratio * 100.0) as u64);
                 }
-                bar.set_message(printable(&text));
+                bar.set_message(words::line(&describe_briefly(update)));
                 bar.enable_steady_tick(TICK);
             }
-            None if self.silent => {}
-            None => self.line(&format!("poll: {text}")),
+            None => self.note(&format!("poll: {}", describe(update))),
         }
     }
 
@@ -72,7 +88,7 @@ impl Screen {
     }
 }
 
-/// What a pending answer says, in one line.
+/// The meaning of a pending answer, in one line.
 pub(crate) fn describe(update: &PollUpdate) -> String {
     let mut text = "pending".to_owned();
     if let Some(state) = update.state() {
@@ -86,16 +102,39 @@ pub(crate) fn describe(update: &PollUpdate) -> String {
     if !progress.is_empty() {
         text += &format!(", {progress}");
     }
-    if update.retries() > 0 {
-        text += &format!(", failure {} in a row", update.retries());
+    text + &next(update)
+}
+
+/// The same for a bar. The server's own text, which may be long, comes last:
+/// a narrow terminal cuts that.
+fn describe_briefly(update: &PollUpdate) -> String {
+    let mut text = match update.state() {
+        Some(state) => state.to_string(),
+        None => "pending".to_owned(),
+    };
+    let mut message = update.x_progress().map(str::to_owned);
+    if let Some(progress) = update.progress() {
+        let mut numbers = progress.clone();
+        message = numbers.message.take().or(message);
+        let numbers = numbers.to_string();
+        if !numbers.is_empty() {
+            text += &format!(", {numbers}");
+        }
     }
-    // Whole milliseconds say enough.
-    let delay = Duration::from_millis(update.delay().as_millis() as u64);
-    text + &format!(
-        "; poll {} in {}",
-        update.polls() + 1,
-        format_duration(delay)
-    )
+    text += &next(update);
+    match message {
+        Some(message) => format!("{text}: {message}"),
+        None => text,
+    }
+}
+
+fn next(update: &PollUpdate) -> String {
+    let failures = match update.retries() {
+        0 => String::new(),
+        retries => format!(", failure {retries} in a row"),
+    };
+    let delay = words::delay(update.delay());
+    format!("{failures}; poll {} in {delay}", update.polls() + 1)
 }
 
 fn style(has_ratio: bool) -> ProgressStyle {
@@ -103,27 +142,75 @@ fn style(has_ratio: bool) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// `text` with its control characters replaced, but for ends of lines.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use indicatif::TermLike;
+
     use super::*;
 
+    /// A terminal of 80 columns that remembers its last line.
+    #[derive(Clone, Debug, Default)]
+    struct Terminal(Arc<Mutex<String>>);
+
+    impl TermLike for Terminal {
+        fn width(&self) -> u16 {
+            80
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            self.0.lock().unwrap().clear();
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
-    fn words_of_servers_cannot_control_the_terminal() {
-        assert_eq!(
-            printable("a\u{1b}[2Jb\u{9b}c\rd\ne"),
-            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\ne"
-        );
+    fn bar_fits_80_columns_with_all_but_the_servers_own_text() {
+        let terminal = Terminal::default();
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let bar = ProgressBar::with_draw_target(Some(100), target);
+        let known = "running, 25 % (3 of 12); poll 104 in 1 min 30 s: ";
+        for has_ratio in [true, false] {
+            bar.set_style(style(has_ratio));
+            bar.set_message(format!("{known}{}", "reading ".repeat(30)));
+            bar.force_draw();
+            let shown = terminal.0.lock().unwrap().trim_end().to_owned();
+            assert!(shown.contains(known), "{shown:?}");
+            assert!(shown.chars().count() <= 80, "{shown:?}");
+        }
     }
 
     #[test]

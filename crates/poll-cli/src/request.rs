@@ -2,12 +2,16 @@
 //! them.
 
 mod body;
+mod form;
 mod header;
+mod query;
 mod target;
 
 pub(crate) use self::{
     body::{Part, Streamed, Whole, streamed, whole},
-    header::{HeaderLine, is_credential},
+    form::{Field, form, repeatable_form},
+    header::{HeaderLine, is_credential, is_of_one_message},
+    query::{Parameter, with_query},
     target::Target,
 };
 
@@ -16,28 +20,40 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 
-use self::header::basic;
+use self::header::{basic, goes_everywhere};
+use crate::arguments::Connection;
 
 /// The headers of a submission, or of the polls of a resumed job: those that
-/// curl would send by itself, replaced or removed by the `lines` of `-H`.
-pub(crate) fn headers(lines: &[HeaderLine], user: Option<&str>, has_body: bool) -> HeaderMap {
+/// curl would send by itself, replaced or removed by those of -H.
+///
+/// Values that are to stay with the origin are marked as sensitive: the
+/// polling keeps these from others.
+pub(crate) fn headers(
+    connection: &Connection,
+    user: Option<&str>,
+    content_type: Option<&str>,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let is_json = content_type == Some("application/json");
+    let accept = if is_json { "application/json" } else { "*/*" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
     let agent = concat!("poll/", env!("CARGO_PKG_VERSION"));
     headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-    if has_body {
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(CONTENT_TYPE, form);
+    if let Some(content_type) = content_type.and_then(|text| text.parse().ok()) {
+        headers.insert(CONTENT_TYPE, content_type);
     }
     if let Some(user) = user {
         headers.insert(AUTHORIZATION, basic(user));
     }
-    for line in lines {
+    for line in &connection.headers {
         headers.remove(line.name());
     }
-    for line in lines {
+    for line in &connection.headers {
         if let HeaderLine::Set(name, value) = line {
-            headers.append(name, value.clone());
+            let mut value = value.clone();
+            let may_leave = goes_everywhere(name) || connection.keep_header.contains(name);
+            value.set_sensitive(is_credential(name) || !may_leave);
+            headers.append(name, value);
         }
     }
     headers

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use http::{HeaderMap, Request, Response, Version};
 
-use crate::request::is_credential;
+use crate::{request::is_credential, words};
 
 /// The head of a request, each line after `> `.
 pub(crate) fn request_head<B>(request: &Request<B>) -> String {
@@ -24,7 +24,7 @@ pub(crate) fn response_head<B>(response: &Response<B>) -> String {
 pub(crate) fn final_head<B>(response: &Response<B>) -> String {
     let mut text = format!("{}\n", status_line(response));
     let _ = write_headers(&mut text, "", response.headers(), Secrets::Shown);
-    text.replace('\n', "\r\n") + "\r\n"
+    words::lines(&text).replace('\n', "\r\n") + "\r\n"
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,8 +49,7 @@ fn write_headers(
     secrets: Secrets,
 ) -> fmt::Result {
     for (name, value) in headers {
-        let is_secret = value.is_sensitive() || is_credential(name);
-        if is_secret && secrets == Secrets::Hidden {
+        if secrets == Secrets::Hidden && is_credential(name) {
             writeln!(text, "{start}{name}: [redacted]")?;
         } else {
             let value = String::from_utf8_lossy(value.as_bytes());

@@ -1,110 +1,124 @@
-//! The client beneath: HTTP/1.1 and HTTP/2, TLS by rustls with the system's
-//! roots.
+//! The client beneath: HTTP/1.1 and HTTP/2, TLS by rustls.
 
-use std::io;
+mod connector;
+mod last;
+mod proxy;
+mod resending;
+mod stream;
+mod tls;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{
+    HeaderName, Request, Response,
+    header::{Entry, PROXY_AUTHORIZATION},
+};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{HttpConnector, dns::GaiResolver},
-    },
-    rt::TokioExecutor,
-};
-use rustls::{ClientConfig, RootCertStore};
-use tower::{
-    BoxError, ServiceBuilder, ServiceExt,
-    retry::RetryLayer,
-    util::{BoxCloneSyncService, MapErr},
-};
-use tower_poll::Resubmit;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tower::{BoxError, ServiceBuilder, retry::RetryLayer, service_fn, util::BoxCloneSyncService};
 
+#[cfg(test)]
+pub(crate) use self::last::Head;
+use self::{
+    connector::{Connector, Http, connector},
+    proxy::Proxies,
+    resending::Resending,
+};
+pub(crate) use self::{
+    last::{Exchange, LastExchange, peer_of},
+    proxy::Proxy,
+    resending::may_be_repeated,
+};
 use crate::{
-    exit::{Code, Failure, Unresolved},
+    arguments::Connection,
+    exit::{Failure, Unanswered},
     progress::Screen,
     request::Whole,
     trace::{request_head, response_head},
 };
 
-type Resolver = MapErr<GaiResolver, fn(io::Error) -> Unresolved>;
+/// The most header fields of an HTTP/1 response. hyper's own limit is 100.
+const MAX_FIELDS: usize = 1000;
+
+/// The longest header list of an HTTP/2 response: 64 KiB. hyper's own limit
+/// is 16 KiB.
+const MAX_FIELD_LIST: u32 = 64 * 1024;
 
 /// A client of requests with bodies of type `B`.
 pub(crate) type Transport<B> = BoxCloneSyncService<Request<B>, Response<Incoming>, BoxError>;
 
-/// With `http2_only`, HTTP/2 by prior knowledge for http and by negotiation
-/// for https; otherwise HTTP/1.1 for http, and for https what is negotiated.
+/// Marks the request that the user wanted, among the polls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submission;
+
+/// A client that connects as `connection` says, and keeps `last` up to date.
 /// Every exchange is shown on the screen given as `shown`.
 ///
 /// # Errors
 ///
-/// Fails where TLS has no protocol version in common with its own provider.
-pub(crate) fn client<B>(http2_only: bool, shown: Option<Screen>) -> Result<Transport<B>, Failure>
+/// Fails where certificates or a proxy of the command line or the environment
+/// cannot be used.
+pub(crate) fn client<B>(
+    connection: &Connection,
+    shown: Option<Screen>,
+    last: LastExchange,
+) -> Result<Transport<B>, Failure>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let client = Client::builder(TokioExecutor::new())
-        .http2_only(http2_only)
-        .build(connector(http2_only)?);
-    let screen = shown.clone();
-    let show_request = move |request: Request<B>| {
-        if let Some(screen) = &screen {
-            screen.line(&request_head(&request));
-        }
-        request
-    };
-    let show_response = move |response: Response<Incoming>| {
+    let proxies = Proxies::new(connection.proxy.as_ref())?;
+    let client: Client<Connector, B> = Client::builder(TokioExecutor::new())
+        .http2_only(connection.http2)
+        .http1_max_headers(MAX_FIELDS)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http2_max_header_list_size(MAX_FIELD_LIST)
+        .build(connector(connection, &proxies)?);
+    let dropped = connection.drop_header.clone();
+    let client = service_fn(move |mut request: Request<B>| {
+        prepare(&mut request, &dropped, &proxies);
         if let Some(screen) = &shown {
-            screen.line(&response_head(&response));
+            screen.lines(&request_head(&request));
         }
-        response
-    };
-    let client = ServiceBuilder::new()
-        .map_request(show_request)
-        .map_response(show_response)
-        .map_err(BoxError::from)
-        .service(client);
+        last.begin(&request);
+        let peer = peer_of(request.uri());
+        let answer = client.request(request);
+        let (shown, last) = (shown.clone(), last.clone());
+        async move {
+            let response = answer.await.map_err(|error| Unanswered {
+                peer,
+                source: error.into(),
+            })?;
+            if let Some(screen) = &shown {
+                screen.lines(&response_head(&response));
+            }
+            last.end(&response);
+            Ok(response)
+        }
+    });
     Ok(BoxCloneSyncService::new(client))
 }
 
-/// A client that sends requests with an `Idempotency-Key` again when they are
-/// not answered.
-pub(crate) fn resending(client: Transport<Whole>) -> Transport<Whole> {
+/// A client that sends submissions again, up to `retries` times, when they
+/// are not answered and may be repeated.
+pub(crate) fn resending(client: Transport<Whole>, retries: u32) -> Transport<Whole> {
     let client = ServiceBuilder::new()
-        .layer(RetryLayer::new(Resubmit::new()))
+        .layer(RetryLayer::new(Resending::new(retries)))
         .service(client);
     BoxCloneSyncService::new(client)
 }
 
-fn connector(http2_only: bool) -> Result<HttpsConnector<HttpConnector<Resolver>>, Failure> {
-    let resolver = GaiResolver::new().map_err(Unresolved as fn(io::Error) -> Unresolved);
-    let mut tcp = HttpConnector::new_with_resolver(resolver);
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    let builder = HttpsConnectorBuilder::new()
-        .with_tls_config(tls()?)
-        .https_or_http();
-    Ok(if http2_only {
-        builder.enable_http2().wrap_connector(tcp)
-    } else {
-        builder.enable_all_versions().wrap_connector(tcp)
-    })
-}
-
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` go before the system's own roots. A
-/// system without any is no hindrance to http: https then trusts nobody.
-fn tls() -> Result<ClientConfig, Failure> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = rustls::crypto::ring::default_provider();
-    let config = ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::new(Code::Other, "cannot set up TLS").with(error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+/// Takes the `dropped` headers out of polls, and adds what a proxy wants.
+fn prepare<B>(request: &mut Request<B>, dropped: &[HeaderName], proxies: &Proxies) {
+    if request.extensions().get::<Submission>().is_none() {
+        for name in dropped {
+            request.headers_mut().remove(name);
+        }
+    }
+    if let Some(value) = proxies.authorization(request.uri())
+        && let Entry::Vacant(entry) = request.headers_mut().entry(PROXY_AUTHORIZATION)
+    {
+        entry.insert(value);
+    }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::CommandFactory;
 use http::Uri;
 
@@ -33,21 +35,6 @@ fn cross_origin_does_not_take_the_url_for_its_value() {
 }
 
 #[test]
-fn durations_have_units_or_are_seconds() {
-    for (text, expected) in [
-        ("90", Duration::from_secs(90)),
-        ("90s", Duration::from_secs(90)),
-        ("1h30m", Duration::from_secs(5400)),
-        ("20ms", Duration::from_millis(20)),
-    ] {
-        assert_eq!(duration(text), Ok(expected));
-    }
-    for text in ["", "-1", "s", "99999999999999999999y", "1e400"] {
-        assert!(duration(text).is_err(), "{text}");
-    }
-}
-
-#[test]
 fn methods_are_tokens() {
     assert_eq!(method("PROPFIND").unwrap().as_str(), "PROPFIND");
     for text in ["", "GET /", "CONNECT"] {
@@ -59,4 +46,32 @@ fn methods_are_tokens() {
 fn dash_is_standard_output() {
     let arguments = parse(&["-o", "-", "example.com"]).unwrap();
     assert_eq!(arguments.send.follow.output().file, None);
+}
+
+#[test]
+fn single_exchanges_and_connections_have_30_seconds() {
+    let arguments = parse(&["status", "http://a.example/1"]).unwrap();
+    let Some(Command::Status(status)) = arguments.command else {
+        panic!("status");
+    };
+    assert_eq!(status.limit.deadline, Duration::from_secs(30));
+    assert_eq!(status.connection.connect_timeout, Duration::from_secs(30));
+    let arguments = parse(&["cancel", "-m", "5", "http://a.example/1"]).unwrap();
+    let Some(Command::Cancel(cancel)) = arguments.command else {
+        panic!("cancel");
+    };
+    assert_eq!(cancel.limit.deadline, Duration::from_secs(5));
+}
+
+#[test]
+fn max_time_is_the_deadline() {
+    for line in [
+        &["-m", "1.5"][..],
+        &["--max-time=1.5"],
+        &["--deadline", "1.5s"],
+    ] {
+        let arguments = parse(&[line, &["a.example"]].concat()).unwrap();
+        let deadline = arguments.send.follow.deadline;
+        assert_eq!(deadline, Some(Duration::from_millis(1500)));
+    }
 }

@@ -1,8 +1,9 @@
 //! Values that need a reader of their own.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc};
 
 use http::{Method, Uri};
+use tower_poll::dialect::{Dialect, NAMES, named};
 
 use crate::{exit::EXIT_CODES, request::Target};
 
@@ -16,6 +17,9 @@ pub(crate) const EXAMPLES: &str = r#"
 
   Pipe through, with credentials:
     jq .input a.json | poll -u "me:$PASSWORD" -d @- example.com/jobs | jq .result
+
+  Upload a form, with an API key, through what the environment names as proxy:
+    poll -F title=Holidays -F film=@a.mp4 -H "X-Api-Key: $KEY" https://example.com/films
 
   Submit now, fetch later:
     poll --no-wait --prefer-async -d @input.csv https://example.com/import > job.json
@@ -37,14 +41,6 @@ pub(super) fn after_help() -> String {
     format!("Examples:{EXAMPLES}\nExit codes:{EXIT_CODES}")
 }
 
-/// A duration with units; a bare number is one of seconds, as curl has it.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
-    }
-}
-
 /// A method, as it is written: methods are case-sensitive.
 pub(super) fn method(text: &str) -> Result<Method, String> {
     match text.parse() {
@@ -53,6 +49,11 @@ pub(super) fn method(text: &str) -> Result<Method, String> {
         Ok(method) => Ok(method),
         Err(_) => Err("must be a method, such as POST".to_owned()),
     }
+}
+
+/// A kind of API.
+pub(super) fn dialect(name: &str) -> Result<Arc<dyn Dialect>, String> {
+    named(name).ok_or_else(|| format!("must be one of {}", NAMES.join(", ")))
 }
 
 /// A value of `--cross-origin`.

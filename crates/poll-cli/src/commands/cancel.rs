@@ -1,9 +1,8 @@
 //! `poll cancel`.
 
 use http::StatusCode;
-use tower_poll::PendingJob;
 
-use super::Session;
+use super::{Session, follow};
 use crate::{
     arguments::Cancel,
     client::layer,
@@ -11,22 +10,24 @@ use crate::{
 };
 
 pub(super) async fn run(cancel: &Cancel, session: &Session) -> Result<Code, Failure> {
-    let answer = send(&cancel.job, session).await?;
-    if !session.connection.silent {
-        session.screen.line(&format!("poll: {answer}"));
-    }
-    Ok(Code::Success)
+    let work = async {
+        let job = session.resume_given(&cancel.given, layer(&session.connection))?;
+        let answer = job.cancel().await.map_err(|error| session.failure(error))?;
+        session
+            .screen
+            .note(&format!("poll: {}", meaning(answer.status())?));
+        Ok(Code::Success)
+    };
+    follow::within(Some(cancel.limit.deadline), work).await
 }
 
-/// Asks the server to stop `job`. Gives what there is to say of it.
-pub(super) async fn send(job: &PendingJob, session: &Session) -> Result<String, Failure> {
-    let job = session.resume(job, layer(&session.connection))?;
-    let response = job.cancel().await.map_err(Failure::of_call)?;
-    match response.status() {
-        StatusCode::ACCEPTED => Ok("the server cancels the job".to_owned()),
-        status if status.is_success() => Ok("the job is gone".to_owned()),
-        status => {
-            let text = format!("the server answered {status} to the cancellation");
+/// The meaning of the answer to DELETE.
+pub(super) fn meaning(status: StatusCode) -> Result<&'static str, Failure> {
+    match status {
+        StatusCode::ACCEPTED => Ok("the server cancels the job"),
+        status if status.is_success() => Ok("the job is gone"),
+        _ => {
+            let text = "the server did not cancel the job";
             Err(Failure::new(Code::HttpError, text))
         }
     }

@@ -3,19 +3,22 @@
 use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::Body;
+use http_polling::{JOB_STATUS, JobState};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use tower::BoxError;
 use tower_poll::{Error, Job, PendingJob, Update};
 
-use super::{Session, code_of};
+use super::{Session, code_of, glance::Glance};
 use crate::{
+    arguments::Follow,
     client::Pace,
     exit::{Code, Failure},
     output::Output,
     transport::Transport,
+    words,
 };
 
 /// Polls until the final answer is there, and writes that. The job stays in
@@ -23,7 +26,7 @@ use crate::{
 pub(super) async fn to_the_end<B>(
     mut job: Job<Transport<B>, B, Incoming, Pace>,
     session: &Session,
-    output: &Output,
+    follow: &Follow,
 ) -> Result<Code, Failure>
 where
     B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
@@ -35,9 +38,9 @@ where
             Some(Ok(Update::Pending(_))) => {}
             Some(Ok(Update::Final(response))) => {
                 session.slot.set(Some(job.pending()));
-                return write(response, session, output).await;
+                return write(response, session, follow).await;
             }
-            Some(Err(error)) => return Err(fail(error, session, output).await?),
+            Some(Err(error)) => return Err(fail(error, session, &follow.output()).await?),
             None => return Err(Failure::new(Code::Other, "the job has no more answers")),
         }
     }
@@ -48,23 +51,52 @@ where
 pub(super) async fn write(
     response: Response<Incoming>,
     session: &Session,
-    output: &Output,
+    follow: &Follow,
 ) -> Result<Code, Failure> {
     session.screen.clear();
     let status = response.status();
+    let code = code_of(status);
+    let is_unnamed_job =
+        status == StatusCode::ACCEPTED && !response.headers().contains_key(JOB_STATUS);
     let given_up = response.extensions().get::<PendingJob>().cloned();
-    output.write(response).await?;
+    let output = follow.output();
+    let mut glance = Glance::new(response.headers());
+    if follow.fail && code == Code::HttpError {
+        output.write_head(&response).await?;
+    } else {
+        output.write(response, |data| glance.add(data)).await?;
+    }
+    session.last.set_downloaded(glance.length);
     if given_up.is_some() {
         session.slot.set(given_up);
-        let text = format!("polls kept failing, the last with {status}");
-        return Err(Failure::new(Code::HttpError, text));
+        return Err(Failure::new(Code::HttpError, "polls kept failing"));
     }
     session.slot.set(None);
-    if status.is_redirection() && !session.connection.silent {
-        let text = format!("poll: {status} is no part of polling and not followed");
-        session.screen.line(&text);
+    let screen = &session.screen;
+    let answered = session.last.get().describe().unwrap_or_default();
+    if code == Code::HttpError {
+        if glance.length == 0 {
+            screen.line(&format!("poll: {answered}"));
+        }
+    } else if is_unnamed_job {
+        let hint = match session.last.get().method.is_safe() {
+            true => " (--poll-202 asks again)",
+            false => "",
+        };
+        screen.line(&format!(
+            "poll: {answered}, and named no URL to poll: the work may go on{hint}"
+        ));
+    } else if status.is_redirection() {
+        screen.note(&format!(
+            "poll: {answered}, which is no part of polling and not followed"
+        ));
+    } else if let Some((member, word)) = glance.running() {
+        screen.line(&format!(
+            "poll: `{member}` of the answer is `{word}`: the work may go on \
+             (--dialect status-document={member} waits for its end)"
+        ));
     }
-    Ok(code_of(status))
+    Ok(code)
 }
 
 /// What the call's error comes to. A problem document is the final body of a
@@ -75,23 +107,24 @@ pub(super) async fn fail(
     output: &Output,
 ) -> Result<Failure, Failure> {
     session.screen.clear();
-    if error.job_state().is_some() {
+    let state = error.job_state();
+    if state.is_some_and(|state| state != JobState::Unknown) {
         session.slot.set(None);
     } else if let Some(job) = error.pending_job() {
         session.slot.set(Some(job.clone()));
     }
-    if let Some(problem) = error.problem() {
+    if let Some(problem) = error.problem().filter(|_| state.is_some()) {
         let text = String::from_utf8_lossy(&problem.to_json()).into_owned();
-        output.text(&text).await?;
+        output.text(&words::json(&text)).await?;
     }
-    Ok(Failure::of_call(error))
+    Ok(session.failure(error))
 }
 
 /// `work` under a deadline for all of it.
-pub(super) async fn within(
+pub(super) async fn within<T>(
     deadline: Option<Duration>,
-    work: impl Future<Output = Result<Code, Failure>>,
-) -> Result<Code, Failure> {
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     match deadline {
         None => work.await,
         Some(deadline) => timeout(deadline, work)

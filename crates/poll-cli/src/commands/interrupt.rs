@@ -4,10 +4,14 @@ use std::{future::pending, time::Duration};
 
 use tokio::{signal::ctrl_c, time::timeout};
 
-use super::{Session, cancel};
+use super::{Session, cancel, follow::within};
+use crate::client::layer;
 
 /// How long a second Ctrl-C is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the cancellation may take.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Comes with the next Ctrl-C. From the first call on, that does not end the
 /// process by itself.
@@ -47,10 +51,15 @@ pub(super) async fn cancel_if_repeated(session: &Session) {
     if timeout(PATIENCE, arrives()).await.is_err() {
         return;
     }
+    let cancelling = async {
+        let job = session.resume(&job, layer(&session.connection))?;
+        let answer = job.cancel().await.map_err(|error| session.failure(error))?;
+        cancel::meaning(answer.status())
+    };
     tokio::select! {
         biased;
         () = arrives() => {}
-        outcome = cancel::send(&job, session) => match outcome {
+        outcome = within(Some(LIMIT), cancelling) => match outcome {
             Ok(answer) => screen.line(&format!("poll: {answer}")),
             Err(failure) => screen.line(&format!("poll: {failure}")),
         },

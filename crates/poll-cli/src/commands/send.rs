@@ -2,73 +2,140 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request,
+    HeaderMap, HeaderValue, Method, Request,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
 use tower::{BoxError, Layer};
-use tower_poll::{PreferAsync, Submitted};
+use tower_poll::{PendingJob, PreferAsync, Submitted};
 
 use super::{Session, follow};
 use crate::{
-    arguments::{Connection, Send as Arguments},
+    arguments::Send as Arguments,
     client::following,
     exit::{Code, Failure},
     job::{offer, to_json},
-    request::{Streamed, Target, headers, streamed, whole},
-    transport::{Transport, client, resending},
+    output::Output,
+    request::{
+        HeaderLine, Part, Streamed, Target, Whole, form, headers, repeatable_form, streamed, whole,
+        with_query,
+    },
+    transport::{Submission, Transport, client, may_be_repeated, resending},
 };
+
+/// How often `--idempotent` alone sends a request again.
+const RETRIES: u32 = 3;
 
 pub(super) async fn run(arguments: &Arguments, session: &Session) -> Result<Code, Failure> {
     let Some(target) = &arguments.url else {
         return Err(Failure::new(Code::Usage, "there is no URL"));
     };
-    let shown = session.shown();
-    let http2 = session.connection.http2;
-    follow::within(arguments.follow.deadline, async {
-        if arguments.idempotent {
-            let body = whole(&arguments.data).await?;
-            let request = request(arguments, target, body);
-            let client = resending(client(http2, shown)?);
-            submit(client, request, arguments, session).await
-        } else {
-            let (body, length) = match arguments.data.is_empty() {
-                true => (Streamed::default(), None),
-                false => streamed(&arguments.data).await?,
+    follow::within(arguments.follow.deadline, send(arguments, target, session)).await
+}
+
+async fn send(arguments: &Arguments, target: &Target, session: &Session) -> Result<Code, Failure> {
+    let data = if arguments.get { &*arguments.data } else { &[] };
+    let target = with_query(target, &arguments.url_query, data).await?;
+    let (parts, content_type) = content(arguments).await?;
+    let user = session.connection.user.as_ref().or(target.user.as_ref());
+    let headers = headers(
+        &session.connection,
+        user.map(String::as_str),
+        content_type.as_deref(),
+    );
+    let head = Head {
+        arguments,
+        target: &target,
+        headers,
+    };
+    let default = if arguments.idempotent { RETRIES } else { 0 };
+    match arguments.retry.unwrap_or(default) {
+        0 => {
+            let (body, length) = match content_type {
+                None => (Streamed::default(), None),
+                Some(_) => streamed(&parts).await?,
             };
-            let mut request = request(arguments, target, body);
+            let mut request = head.request(body);
             let headers = request.headers_mut();
             if let Some(length) = length
                 && !headers.contains_key(TRANSFER_ENCODING)
             {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
             }
-            submit(client(http2, shown)?, request, arguments, session).await
+            let client = client(&session.connection, session.shown(), session.last.clone())?;
+            submit(client, request, arguments, session).await
         }
-    })
-    .await
+        retries => {
+            let request = head.request(Whole::new(whole(&parts).await?));
+            if !arguments.idempotent && !may_be_repeated(&request) {
+                session.screen.note(&format!(
+                    "poll: {} is not sent again without --idempotent or an Idempotency-Key",
+                    request.method()
+                ));
+            }
+            let client = client(&session.connection, session.shown(), session.last.clone())?;
+            submit(resending(client, retries), request, arguments, session).await
+        }
+    }
 }
 
-fn request<B>(arguments: &Arguments, target: &Target, body: B) -> Request<B> {
-    let Connection {
-        headers: lines,
-        user,
-        ..
-    } = &arguments.connection;
-    let has_body = !arguments.data.is_empty();
-    let user = user.as_ref().or(target.user.as_ref());
-    let mut request = Request::new(body);
-    *request.method_mut() = match &arguments.method {
-        Some(method) => method.clone(),
-        None if has_body => Method::POST,
-        None => Method::GET,
-    };
-    *request.uri_mut() = target.uri.clone();
-    *request.headers_mut() = headers(lines, user.map(String::as_str), has_body);
-    if arguments.prefer_async {
-        request.extensions_mut().insert(PreferAsync);
+/// The parts of the body, and its type. Without a type there is no body.
+async fn content(arguments: &Arguments) -> Result<(Vec<Part>, Option<String>), Failure> {
+    if !arguments.json.is_empty() {
+        let json = "application/json".to_owned();
+        return Ok((arguments.json.clone(), Some(json)));
     }
-    request
+    let fields = [&*arguments.form, &*arguments.form_string].concat();
+    if !fields.is_empty() {
+        let has_key = |line: &HeaderLine| line.name() == "idempotency-key";
+        let is_keyed = arguments.connection.headers.iter().any(has_key);
+        let (parts, content_type) = match is_keyed {
+            true => repeatable_form(&fields).await?,
+            false => form(&fields),
+        };
+        return Ok((parts, Some(content_type)));
+    }
+    if arguments.data.is_empty() || arguments.get {
+        return Ok((Vec::new(), None));
+    }
+    let mut parts = Vec::with_capacity(2 * arguments.data.len());
+    for part in &arguments.data {
+        if !parts.is_empty() {
+            parts.push(Part::Text(Bytes::from_static(b"&")));
+        }
+        parts.push(part.clone());
+    }
+    let form = "application/x-www-form-urlencoded".to_owned();
+    Ok((parts, Some(form)))
+}
+
+/// All of a request but its body.
+struct Head<'a> {
+    arguments: &'a Arguments,
+    target: &'a Target,
+    headers: HeaderMap,
+}
+
+impl Head<'_> {
+    fn request<B>(self, body: B) -> Request<B> {
+        let Arguments {
+            method, head, get, ..
+        } = self.arguments;
+        let mut request = Request::new(body);
+        *request.method_mut() = match method {
+            Some(method) => method.clone(),
+            None if *head => Method::HEAD,
+            None if self.arguments.has_body() && !get => Method::POST,
+            None => Method::GET,
+        };
+        *request.uri_mut() = self.target.uri.clone();
+        *request.headers_mut() = self.headers;
+        request.extensions_mut().insert(Submission);
+        if self.arguments.prefer_async {
+            request.extensions_mut().insert(PreferAsync);
+        }
+        request
+    }
 }
 
 async fn submit<B>(
@@ -81,23 +148,39 @@ where
     B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    let output = arguments.follow.output();
-    let layer = following(&session.connection, &arguments.follow, &session.screen)
+    let mut follow = arguments.follow.clone();
+    follow.include |= arguments.head;
+    let follow = &follow;
+    let layer = following(&session.connection, follow, &session.screen)
         .idempotency_keys(arguments.idempotent);
     let job = match layer.layer(client).submit(request).await {
-        Ok(Submitted::Final(response)) => return follow::write(response, session, &output).await,
+        Ok(Submitted::Final(response)) => {
+            let code = follow::write(response, session, follow).await?;
+            return Ok(match code {
+                Code::Success if arguments.no_wait => Code::FinalAtOnce,
+                code => code,
+            });
+        }
         Ok(Submitted::Pending(job)) => job,
-        Err(error) => return Err(follow::fail(error, session, &output).await?),
+        Err(error) => return Err(follow::fail(error, session, &follow.output()).await?),
     };
-    if !arguments.no_wait {
-        return follow::to_the_end(job, session, &output).await;
+    if let Some(file) = &arguments.job_file {
+        hand_over(&job.pending(), &Output::to(file.clone()), session).await?;
+    } else if arguments.no_wait {
+        hand_over(&job.pending(), &follow.output(), session).await?;
     }
-    let job = job.pending();
-    session.screen.clear();
-    let written = output.text(&to_json(&job)).await;
+    match arguments.no_wait {
+        true => Ok(Code::Success),
+        false => follow::to_the_end(job, session, follow).await,
+    }
+}
+
+/// Writes the handle of a job that nothing else knows of.
+async fn hand_over(job: &PendingJob, output: &Output, session: &Session) -> Result<(), Failure> {
+    let written = output.text(&to_json(job)).await;
     if written.is_err() {
-        // Nothing else knows of the job.
-        session.screen.line(&offer(&job));
+        session.screen.clear();
+        session.screen.lines(&offer(job));
     }
-    written.map(|()| Code::Success)
+    written
 }

@@ -4,19 +4,24 @@ use http_polling::JobState;
 use serde_json::{Value, json};
 use tower_poll::{PollUpdate, Update};
 
-use super::{Session, code_of};
+use super::{Session, code_of, follow};
 use crate::{
     arguments::Status,
     client::layer,
     exit::{Code, Failure},
     output::Output,
     progress::describe,
+    words,
 };
 
 pub(super) async fn run(status: &Status, session: &Session) -> Result<Code, Failure> {
+    follow::within(Some(status.limit.deadline), ask(status, session)).await
+}
+
+async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
     // A poll that is not answered says nothing of the job, and is a failure.
     let layer = layer(&session.connection).poll_retries(0);
-    let mut job = session.resume(&status.job, layer)?;
+    let mut job = session.resume_given(&status.given, layer)?;
     let (code, line, document) = match job.poll_now().await {
         None => return Err(Failure::new(Code::Other, "the job was not asked for")),
         Some(Ok(Update::Pending(update))) => {
@@ -29,7 +34,7 @@ pub(super) async fn run(status: &Status, session: &Session) -> Result<Code, Fail
         }
         Some(Err(error)) => {
             let Some(state) = error.job_state() else {
-                return Err(Failure::of_call(error));
+                return Err(session.failure(error));
             };
             let line = match error.problem() {
                 Some(problem) => format!("{state}: {problem}"),
@@ -40,9 +45,9 @@ pub(super) async fn run(status: &Status, session: &Session) -> Result<Code, Fail
         }
     };
     let text = if status.json {
-        document.to_string()
+        words::json(&document.to_string())
     } else {
-        line
+        words::line(&line)
     };
     Output::default().text(&text).await?;
     Ok(code)

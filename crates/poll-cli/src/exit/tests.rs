@@ -1,4 +1,6 @@
-use super::*;
+use std::io;
+
+use super::{transport::judge, *};
 
 #[test]
 fn chain_is_one_line_without_repetition() {
@@ -15,16 +17,46 @@ fn chain_is_one_line_without_repetition() {
     );
 }
 
+fn judged(source: impl std::error::Error + Send + Sync + 'static) -> (Code, String) {
+    let peer = "a.example:443".to_owned();
+    let source = Box::new(io::Error::other(io::Error::other(source)));
+    judge(&Unanswered { peer, source }).unwrap()
+}
+
 #[test]
-fn errors_within_input_and_output_errors_are_found() {
-    let error = io::Error::other(io::Error::other(rustls::Error::InvalidCertificate(
-        rustls::CertificateError::Expired,
-    )));
-    assert_eq!(code_of_transport(&error), Code::Certificate);
-    let error = io::Error::other(rustls::Error::DecryptError);
-    assert_eq!(code_of_transport(&error), Code::TlsHandshake);
-    let error = io::Error::other(Unresolved(io::Error::other("no such host")));
-    assert_eq!(code_of_transport(&error), Code::Resolve);
+fn errors_within_input_and_output_errors_are_found_and_put_in_words() {
+    use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+    for (error, code, words) in [
+        (
+            rustls::Error::InvalidCertificate(CertificateError::Expired),
+            Code::Certificate,
+            "the certificate of a.example:443 cannot be trusted: it has expired",
+        ),
+        (
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType),
+            Code::TlsHandshake,
+            "TLS with a.example:443 failed: the answer is not TLS; is it a server of http:// ?",
+        ),
+        (
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired),
+            Code::TlsHandshake,
+            "TLS with a.example:443 failed: the server wants a client certificate that it trusts \
+             (--cert)",
+        ),
+    ] {
+        assert_eq!(judged(error), (code, words.to_owned()));
+    }
+    let (code, text) = judged(Unresolved(io::Error::other("no such host")));
+    assert_eq!(code, Code::Resolve);
+    assert_eq!(
+        text,
+        "cannot resolve the name of a.example:443: no such host"
+    );
+    assert_eq!(
+        judged(ConnectTimedOut(std::time::Duration::from_secs(30))).0,
+        Code::Deadline
+    );
 }
 
 #[test]
@@ -42,11 +74,13 @@ fn every_code_is_documented() {
         Success,
         Other,
         Usage,
+        ResolveProxy,
         Resolve,
         Connect,
         BadAnswer,
         Refused,
         Partial,
+        FinalAtOnce,
         HttpError,
         Write,
         Read,
@@ -55,8 +89,11 @@ fn every_code_is_documented() {
         TooManyPolls,
         NoAnswer,
         Receive,
+        ClientCertificate,
         Certificate,
+        RootCertificates,
         Interrupted,
+        Terminated,
     ] {
         let number = format!("{:>5}  ", code as u8);
         assert!(

@@ -1,5 +1,4 @@
-//! `-d`: the body of a submission, from the command line, files and standard
-//! input.
+//! The body of a submission: from the command line, files and standard input.
 
 use std::{
     io::{self, Cursor},
@@ -34,29 +33,42 @@ const CHUNK: usize = 64 * 1024;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
-/// A value of `-d`.
+/// A piece of a body; a value of `-d`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Part {
-    Text(String),
+    Text(Bytes),
     File(PathBuf),
     StandardInput,
+}
+
+impl Part {
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into().into())
+    }
+
+    /// The file of this name, or standard input for `-`.
+    pub(super) fn file(name: &str) -> Result<Self, String> {
+        match name {
+            "" => Err("a file name or `-` is missing".to_owned()),
+            "-" => Ok(Self::StandardInput),
+            file => Ok(Self::File(file.into())),
+        }
+    }
 }
 
 impl FromStr for Part {
     type Err = String;
 
     fn from_str(value: &str) -> Result<Self, String> {
-        Ok(match value.strip_prefix('@') {
-            None => Self::Text(value.to_owned()),
-            Some("-") => Self::StandardInput,
-            Some("") => return Err("`@` must be followed by a file name or `-`".to_owned()),
-            Some(file) => Self::File(file.into()),
-        })
+        match value.strip_prefix('@') {
+            None => Ok(Self::text(value)),
+            Some(file) => Self::file(file),
+        }
     }
 }
 
-/// The body made of `parts`, several of them joined by `&`, and its length
-/// where that is known.
+/// A body of `parts`, one after the other, and its length where that is
+/// known.
 pub(crate) async fn streamed(parts: &[Part]) -> Result<(Streamed, Option<u64>), Failure> {
     let (reader, length) = open(parts).await?;
     let frames = ReaderStream::with_capacity(reader, CHUNK)
@@ -70,7 +82,7 @@ pub(crate) async fn streamed(parts: &[Part]) -> Result<(Streamed, Option<u64>), 
 /// # Errors
 ///
 /// Fails where it is longer than 64 MiB.
-pub(crate) async fn whole(parts: &[Part]) -> Result<Whole, Failure> {
+pub(crate) async fn whole(parts: &[Part]) -> Result<Bytes, Failure> {
     let (reader, _) = open(parts).await?;
     let mut bytes = Vec::new();
     reader
@@ -79,20 +91,16 @@ pub(crate) async fn whole(parts: &[Part]) -> Result<Whole, Failure> {
         .await
         .map_err(|error| Failure::new(Code::Read, "cannot read the body").with(error))?;
     if bytes.len() as u64 > WHOLE_LIMIT {
-        let text = "with --idempotent the body is kept to be sent again and must not exceed 64 MiB";
+        let text = "a body that may be sent again is kept for that, and must not exceed 64 MiB";
         return Err(Failure::new(Code::Usage, text));
     }
-    Ok(Full::new(bytes.into()))
+    Ok(bytes.into())
 }
 
 async fn open(parts: &[Part]) -> Result<(Reader, Option<u64>), Failure> {
     let mut all: Reader = Box::new(tokio::io::empty());
     let mut length = Some(0_u64);
-    for (index, part) in parts.iter().enumerate() {
-        if index > 0 {
-            all = Box::new(all.chain(Cursor::new("&")));
-            length = sum(length, Some(1));
-        }
+    for part in parts {
         let (reader, more) = open_part(part).await?;
         all = Box::new(all.chain(reader));
         length = sum(length, more);
@@ -107,9 +115,8 @@ fn sum(length: Option<u64>, more: Option<u64>) -> Option<u64> {
 async fn open_part(part: &Part) -> Result<(Reader, Option<u64>), Failure> {
     match part {
         Part::Text(text) => {
-            let text = Bytes::from(text.clone());
             let length = text.len() as u64;
-            Ok((Box::new(Cursor::new(text)), Some(length)))
+            Ok((Box::new(Cursor::new(text.clone())), Some(length)))
         }
         Part::StandardInput => Ok((Box::new(stdin()), None)),
         Part::File(path) => open_file(path).await.map_err(|error| {

@@ -3,10 +3,7 @@
 use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use http::{
-    HeaderName, HeaderValue,
-    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE},
-};
+use http::{HeaderName, HeaderValue};
 
 /// A value of `-H`.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +36,8 @@ impl FromStr for HeaderLine {
         if value.is_empty() && !is_empty(line) {
             return Ok(Self::Remove(name));
         }
-        let mut value = HeaderValue::from_bytes(value.as_bytes())
+        let value = HeaderValue::from_bytes(value.as_bytes())
             .map_err(|_| format!("the value of `{name}` has control characters"))?;
-        value.set_sensitive(is_credential(&name));
         Ok(Self::Set(name, value))
     }
 }
@@ -49,17 +45,65 @@ impl FromStr for HeaderLine {
 /// Whether values of this name are secrets: never shown, and never sent to
 /// another origin than the submission's.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE].contains(name)
-        || [
-            "token",
-            "secret",
-            "password",
-            "api-key",
-            "apikey",
-            "subscription-key",
-        ]
-        .iter()
-        .any(|word| name.as_str().contains(word))
+    [
+        "auth",
+        "cookie",
+        "token",
+        "secret",
+        "passw",
+        "credential",
+        "session",
+        "jwt",
+        "api-key",
+        "apikey",
+        "access-key",
+        "subscription-key",
+        "functions-key",
+    ]
+    .iter()
+    .any(|word| name.as_str().contains(word))
+}
+
+/// Whether a header may go with polls to every origin: it tells nothing of
+/// the caller's own.
+pub(crate) fn goes_everywhere(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept"
+            | "accept-encoding"
+            | "accept-language"
+            | "baggage"
+            | "te"
+            | "traceparent"
+            | "tracestate"
+            | "user-agent"
+    )
+}
+
+/// Whether a header says something of the submission alone: it describes or
+/// signs that one message, makes it conditional, or is for the connection.
+pub(crate) fn is_of_one_message(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let starts = ["content-", "if-", "proxy-", "signature", "x-amz-"];
+    starts.iter().any(|start| name.starts_with(start))
+        || matches!(
+            name,
+            "connection"
+                | "digest"
+                | "dpop"
+                | "expect"
+                | "idempotency-key"
+                | "keep-alive"
+                | "prefer"
+                | "range"
+                | "repr-digest"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+                | "x-http-method"
+                | "x-http-method-override"
+                | "x-method-override"
+        )
 }
 
 /// `Authorization` for a user and password (RFC 7617).

@@ -39,6 +39,27 @@ impl FromStr for Target {
     }
 }
 
+impl Target {
+    /// This target with `query` added to its own query, as it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that makes no URL, or too long a one.
+    pub(crate) fn with_query(&self, query: &str) -> Result<Self, String> {
+        let separator = match self.uri.query() {
+            None => "?",
+            Some("") => "",
+            Some(_) => "&",
+        };
+        let uri = resolve(&self.uri, format!("{}{separator}{query}", self.uri))
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            uri,
+            user: self.user.clone(),
+        })
+    }
+}
+
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")

@@ -2,6 +2,13 @@ use http::{HeaderName, Uri};
 
 use super::*;
 
+fn connection(lines: &[&str]) -> Connection {
+    Connection {
+        headers: lines.iter().map(|text| line(text)).collect(),
+        ..Connection::default()
+    }
+}
+
 fn line(text: &str) -> HeaderLine {
     text.parse().unwrap()
 }
@@ -30,13 +37,9 @@ fn header_lines_are_those_of_curl() {
 
 #[test]
 fn own_headers_stand_in_place_of_the_defaults_and_several_are_all_sent() {
-    let lines = [
-        line("Accept:"),
-        line("Content-Type: text/csv"),
-        line("X-Tag: a"),
-        line("X-Tag: b"),
-    ];
-    let headers = headers(&lines, Some("me:secret"), true);
+    let lines = ["Accept:", "Content-Type: text/csv", "X-Tag: a", "X-Tag: b"];
+    let connection = connection(&lines);
+    let headers = headers(&connection, Some("me:secret"), Some("text/plain"));
     assert!(!headers.contains_key(ACCEPT));
     assert_eq!(headers[CONTENT_TYPE], "text/csv");
     assert_eq!(headers[AUTHORIZATION], "Basic bWU6c2VjcmV0");
@@ -45,17 +48,72 @@ fn own_headers_stand_in_place_of_the_defaults_and_several_are_all_sent() {
 }
 
 #[test]
-fn secrets_are_marked() {
-    for (text, is_secret) in [
-        ("Authorization: Bearer x", true),
-        ("X-Api-Key: x", true),
-        ("Idempotency-Key: x", false),
-        ("Accept: x", false),
+fn secrets_are_known_by_their_names() {
+    for (name, is_secret) in [
+        ("authorization", true),
+        ("proxy-authorization", true),
+        ("cookie", true),
+        ("set-cookie", true),
+        ("x-api-key", true),
+        ("x-auth-token", true),
+        ("x-functions-key", true),
+        ("x-goog-api-key", true),
+        ("ocp-apim-subscription-key", true),
+        ("idempotency-key", false),
+        ("accept", false),
     ] {
-        let HeaderLine::Set(_, value) = line(text) else {
-            panic!("{text}");
-        };
-        assert_eq!(value.is_sensitive(), is_secret, "{text}");
+        assert_eq!(
+            is_credential(&HeaderName::from_static(name)),
+            is_secret,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_need_not_leave_the_origin_is_marked() {
+    let mut connection = connection(&["X-Tenant: a", "X-Kept: b", "X-Api-Key: c", "Accept: d"]);
+    connection.keep_header = vec![
+        HeaderName::from_static("x-kept"),
+        HeaderName::from_static("x-api-key"),
+    ];
+    let headers = headers(&connection, None, None);
+    for (name, stays) in [
+        ("x-tenant", true),
+        ("x-kept", false),
+        ("x-api-key", true),
+        ("accept", false),
+        ("user-agent", false),
+    ] {
+        assert_eq!(headers[name].is_sensitive(), stays, "{name}");
+    }
+}
+
+#[test]
+fn headers_of_one_message_do_not_go_on() {
+    for (name, is_of_one) in [
+        ("content-type", true),
+        ("content-digest", true),
+        ("if-none-match", true),
+        ("range", true),
+        ("prefer", true),
+        ("idempotency-key", true),
+        ("expect", true),
+        ("connection", true),
+        ("signature-input", true),
+        ("x-amz-date", true),
+        ("x-http-method-override", true),
+        ("host", false),
+        ("accept", false),
+        ("authorization", false),
+        ("x-auth-token", false),
+        ("x-tenant", false),
+    ] {
+        assert_eq!(
+            is_of_one_message(&HeaderName::from_static(name)),
+            is_of_one,
+            "{name}"
+        );
     }
 }
 
@@ -112,7 +170,7 @@ fn what_is_no_url_of_http_is_refused() {
 
 #[test]
 fn data_is_text_a_file_or_standard_input() {
-    assert_eq!("a=b".parse(), Ok(Part::Text("a=b".to_owned())));
+    assert_eq!("a=b".parse(), Ok(Part::text("a=b")));
     assert_eq!("@a.json".parse(), Ok(Part::File("a.json".into())));
     assert_eq!("@-".parse(), Ok(Part::StandardInput));
     assert!("@".parse::<Part>().is_err());

@@ -140,12 +140,22 @@ async fn c14_lost_submission_is_not_sent_again_otherwise() {
 async fn c15_unknown_job_is_22_and_says_so() {
     let server = Server::start(|n, _| match n {
         0 => pending("/work/1"),
-        _ => reply(404, "nothing here"),
+        _ => reply(404, "nothing\nhere"),
     });
     let server = server.await;
-    let ran = poll(&[&server.url("/")]).await.exits_with(22);
+    let url = server.url("/");
+    let ran = poll(&["--not-found-grace", "0", &url]).await.exits_with(22);
     assert!(ran.stderr.contains("unknown"), "{ran:?}");
-    assert!(!ran.stderr.contains("resume with"), "{ran:?}");
+    assert!(ran.stderr.contains("answered 404 Not Found)"), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("poll: the server said: nothing\u{fffd}here\n"),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("poll: hint: behind a proxy"), "{ran:?}");
+    assert!(ran.stderr.contains("`public_base`"), "{ran:?}");
+    assert_eq!(ran.stderr.matches("hint").count(), 1, "{ran:?}");
+    assert!(ran.handle().contains("/work/1"));
 }
 
 #[tokio::test]
@@ -183,7 +193,7 @@ async fn c17_401_in_the_middle_is_22_and_offers_the_handle() {
     let ran = poll(&[&server.url("/")]).await.exits_with(22);
     assert!(ran.stderr.contains("authorization"), "{ran:?}");
     let handle = ran.handle();
-    let ran = run(&["resume", "-u", "me:secret", &handle]).await;
+    let ran = run(&["resume", "--trust-origin", "-u", "me:secret", &handle]).await;
     assert_eq!(ran.exits_with(0).stdout, "done");
 }
 
@@ -295,4 +305,43 @@ async fn c25_done_is_final_whatever_the_status() {
         assert_eq!(ran.stdout, "as it is");
         assert_eq!(server.seen().len(), 2);
     }
+}
+
+#[tokio::test]
+async fn c15_job_that_is_not_known_yet_is_asked_for_again() {
+    let server = Server::start(|n, _| match n {
+        0 => pending("/work/1"),
+        1 => reply(404, "not yet"),
+        _ => reply(200, "done"),
+    });
+    let server = server.await;
+    let ran = poll(&["-d", "x", &server.url("/")]).await.exits_with(0);
+    assert_eq!(ran.stdout, "done");
+}
+
+#[tokio::test]
+async fn c17_403_in_the_middle_says_which_header_was_left_out() {
+    let server = Server::start(|_, seen| match seen.uri.path() {
+        "/" => pending("/work/1"),
+        _ => with(
+            403,
+            &[("content-type", "application/problem+json")],
+            r#"{"title":"missing key"}"#,
+        ),
+    });
+    let server = server.await;
+    let url = server.url("/");
+    let ran = poll(&["-H", "X-Amz-Security-Token: t", &url]).await;
+    let ran = ran.exits_with(22);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("missing key"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("--keep-header x-amz-security-token"),
+        "{ran:?}"
+    );
+    assert!(ran.handle().contains("/work/1"));
+    let ran = poll(&[&url]).await.exits_with(22);
+    assert!(ran.stderr.contains("-u or -H"), "{ran:?}");
+    let ran = poll(&["-H", "X-Api-Key: k", &url]).await.exits_with(22);
+    assert!(!ran.stderr.contains("hint"), "{ran:?}");
 }

@@ -60,6 +60,7 @@ async fn resumed_job_has_the_headers_that_are_given_again() {
     let handle = submit(&server).await;
     let ran = run(&[
         "resume",
+        "--trust-origin",
         "-u",
         "me:secret",
         "-H",
@@ -99,7 +100,7 @@ async fn limits_hold_for_a_resumed_job() {
 #[tokio::test]
 async fn answer_that_is_final_at_once_is_written() {
     let server = Server::start(|_, _| reply(200, "done")).await;
-    let ran = run(&["--no-wait", &server.url("/")]).await.exits_with(0);
+    let ran = run(&["--no-wait", &server.url("/")]).await.exits_with(20);
     assert_eq!(ran.stdout, "done");
 }
 

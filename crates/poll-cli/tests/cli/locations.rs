@@ -18,6 +18,9 @@ async fn c01_location_on_another_origin_is_refused_by_default() {
     let server = to(other.url("/work/1")).await;
     let ran = poll(&[&server.url("/")]).await.exits_with(9);
     assert!(ran.stderr.contains("leave the origin"), "{ran:?}");
+    let hint = format!("poll: hint: --cross-origin={} allows", other.url(""));
+    assert!(ran.stderr.contains(&hint), "{ran:?}");
+    assert!(ran.handle().contains(&other.url("/work/1")));
     assert!(other.seen().is_empty());
 }
 
@@ -103,8 +106,11 @@ async fn c06_unusable_location_is_8_without_a_request() {
         &long,
     ] {
         let server = to(location).await;
-        poll(&[&server.url("/")]).await.exits_with(8);
+        let ran = poll(&[&server.url("/")]).await.exits_with(8);
         assert_eq!(server.seen().len(), 1, "{location:.40}");
+        let start = &location[..20.min(location.len())];
+        let expected = format!("poll: the server sent Location: {start}");
+        assert!(ran.stderr.contains(&expected), "{ran:?}");
     }
 }
 

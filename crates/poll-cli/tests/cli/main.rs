@@ -1,12 +1,19 @@
 //! The real binary against a small server over loopback.
 
+mod curl;
+mod dialects;
 mod exits;
 mod faults;
+mod headers;
 mod interrupt;
 mod jobs;
 mod locations;
 mod options;
 mod output;
 mod poll;
+mod proxies;
+mod raw;
 mod server;
 mod tls;
+mod told;
+mod words;

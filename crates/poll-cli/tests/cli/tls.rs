@@ -7,7 +7,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::NamedTempFile;
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+    rustls::{
+        RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer,
+        server::WebPkiClientVerifier,
+    },
 };
 
 use crate::{
@@ -15,32 +18,58 @@ use crate::{
     server::{Answer, Seen, Server, pending, reply, with},
 };
 
-/// A server with a certificate for `localhost`, and the root to trust.
-async fn server(
-    play: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-) -> (Server, NamedTempFile) {
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn file(pem: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(pem.as_bytes()).unwrap();
+    file
+}
+
+/// A server with a certificate for `localhost`, and the root to trust.
+pub(crate) async fn server(
+    play: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+) -> (Server, NamedTempFile) {
+    let authority = authority();
+    (serve(&authority, false, play).await, file(&authority.pem()))
+}
+
+async fn serve(
+    authority: &Authority,
+    asks_for_certificates: bool,
+    play: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+) -> Server {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()])
         .unwrap()
-        .signed_by(&key, &root)
+        .signed_by(&key, authority)
         .unwrap();
-    let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
+        .unwrap();
+    let builder = if asks_for_certificates {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        builder.with_client_cert_verifier(verifier.build().unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let mut config = builder
         .with_single_cert(
             vec![certificate.der().clone()],
             PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(root.pem().as_bytes()).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    (Server::serve(Some(acceptor), play).await, file)
+    Server::serve(Some(TlsAcceptor::from(Arc::new(config))), play).await
 }
 
 async fn trusting(root: &NamedTempFile, arguments: &[&str]) -> Ran {
@@ -91,4 +120,70 @@ async fn c02_https_to_http_is_refused_even_where_the_origin_is_allowed() {
     let ran = ran.exits_with(9);
     assert!(ran.stderr.contains("from https to http"), "{ran:?}");
     assert!(plain.seen().is_empty());
+}
+
+#[tokio::test]
+async fn roots_can_be_named_or_not_be_looked_at() {
+    let (server, root) = server(|_, _| reply(200, "done")).await;
+    let none = NamedTempFile::new().unwrap();
+    let url = server.url("/");
+    let file = root.path().to_str().unwrap();
+    for arguments in [&["--cacert", file, &url][..], &["-k", &url]] {
+        let ran = trusting(&none, arguments).await;
+        assert_eq!(ran.exits_with(0).stdout, "done");
+    }
+    let empty = none.path().to_str().unwrap();
+    for file in [empty, "/no/such/file"] {
+        let ran = trusting(&root, &["--cacert", file, &url])
+            .await
+            .exits_with(77);
+        assert!(ran.stderr.contains(file), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_refused_in_words() {
+    let (server, root) = server(|_, _| reply(200, "done")).await;
+    let url = server.url("/");
+    let none = NamedTempFile::new().unwrap();
+    let ran = trusting(&none, &[&url]).await.exits_with(60);
+    let peer = url.replace("https://", "").replace('/', "");
+    let expected = format!(
+        "poll: the certificate of {peer} cannot be trusted: no root certificate here vouches"
+    );
+    assert!(ran.stderr.starts_with(&expected), "{ran:?}");
+    let ran = trusting(&root, &[&url.replace("localhost", "127.0.0.1")]).await;
+    let ran = ran.exits_with(60);
+    assert!(ran.stderr.contains("not valid for name"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn client_shows_its_certificate() {
+    let authority = authority();
+    let server = serve(&authority, true, |_, _| reply(200, "done")).await;
+    let root = file(&authority.pem());
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["me".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap()
+        .pem();
+    let both = file(&format!("{certificate}{}", key.serialize_pem()));
+    let (certificate, key) = (file(&certificate), file(&key.serialize_pem()));
+    let [both, certificate, key] = [&both, &certificate, &key].map(|f| f.path().to_str().unwrap());
+    let url = server.url("/");
+    for arguments in [&["-E", both][..], &["--cert", certificate, "--key", key]] {
+        let ran = trusting(&root, &[arguments, &[&url]].concat()).await;
+        assert_eq!(ran.exits_with(0).stdout, "done");
+    }
+    // The alert may come when the handshake is over.
+    let ran = trusting(&root, &[&url]).await;
+    assert!([35, 56].contains(&ran.code), "{ran:?}");
+    let ran = trusting(&root, &["-E", certificate, &url])
+        .await
+        .exits_with(58);
+    assert!(
+        ran.stderr.contains("there is no private key in it"),
+        "{ran:?}"
+    );
 }

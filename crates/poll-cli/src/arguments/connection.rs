@@ -1,0 +1,132 @@
+//! How to talk to the server.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use http::HeaderName;
+use tower_poll::dialect::{BareAccepted, Dialect};
+
+use super::values::{Origin, dialect};
+use crate::{
+    request::{HeaderLine, is_credential},
+    transport::Proxy,
+    words::duration,
+};
+
+/// How to talk to the server.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Connection {
+    /// A header to send, `Name: value`; `Name;` sends it empty, `Name:` not
+    /// at all
+    ///
+    /// It can be given several times. Polls at the origin of the submission
+    /// carry it too, unless it describes or signs that one message:
+    /// Content-*, If-*, Range, Prefer, Idempotency-Key, Expect, Digest, DPoP,
+    /// Signature*, X-Amz-*, X-HTTP-Method-Override, and those of the
+    /// connection. To other origins go only Accept, Accept-Encoding,
+    /// Accept-Language, User-Agent, TE and trace context.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<HeaderLine>,
+    /// A header of -H that polls carry to other origins too, or that they
+    /// would not carry at all
+    ///
+    /// Credentials stay with the origin of the submission all the same.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) keep_header: Vec<HeaderName>,
+    /// A header that polls do not carry
+    #[arg(long, value_name = "NAME")]
+    pub(crate) drop_header: Vec<HeaderName>,
+    /// User and password, sent as Authorization: Basic; as in
+    /// http://user:password@host
+    #[arg(short, long, value_name = "USER:PASSWORD")]
+    pub(crate) user: Option<String>,
+    /// Allows polls on other origins: this one, or without a value all whose
+    /// host is public
+    ///
+    /// It can be given several times. Credentials stay with the origin of
+    /// the submission. From https to http is refused always. Private and
+    /// local addresses must be named.
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "*"
+    )]
+    pub(crate) cross_origin: Vec<Origin>,
+    /// Reads answers as those of this kind of API, without the signs that it is
+    /// known by otherwise
+    ///
+    /// One of azure (provisioningState, without headers), ogc-processes, odata,
+    /// fhir, status-resource, or status-document=FIELD for JSON documents that
+    /// tell the state by a member of this name, such as `status` or
+    /// `properties.state`.
+    #[arg(long, value_name = "NAME", value_parser = dialect)]
+    pub(crate) dialect: Option<Arc<dyn Dialect>>,
+    /// Asks again where GET is answered with 202 and nothing else
+    #[arg(long = "poll-202")]
+    pub(crate) poll_202: bool,
+    /// Uses HTTP/2 only; for http:// without asking (prior knowledge)
+    #[arg(long)]
+    pub(crate) http2: bool,
+    /// Goes through a proxy: [SCHEME://][USER:PASSWORD@]HOST[:PORT]
+    ///
+    /// Schemes are http, https, socks4, socks4a, socks5 and socks5h. Without
+    /// it, http_proxy, https_proxy and all_proxy of the environment count; an
+    /// empty value turns them off. no_proxy names hosts without a proxy.
+    #[arg(short = 'x', long, value_name = "PROXY")]
+    pub(crate) proxy: Option<Proxy>,
+    /// How long it may take to connect, TLS included
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    pub(crate) connect_timeout: Duration,
+    /// Does not check the server's certificate
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+    /// Trusts the root certificates of this file (PEM), and no others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Shows this client certificate (PEM), with its key in the same file or
+    /// in that of --key
+    #[arg(short = 'E', long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The private key of --cert (PEM, not encrypted)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Shows the head of each request and response, credentials left out
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Does not show progress; errors are shown always
+    #[arg(short, long)]
+    pub(crate) silent: bool,
+    #[command(flatten)]
+    pub(crate) accepted: Accepted,
+}
+
+/// Options of curl that change nothing here.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Accepted {
+    /// Does nothing, for users of curl: errors are shown always
+    #[arg(short = 'S', long = "show-error")]
+    _show_error: bool,
+    /// Does nothing, for users of curl: pending answers are followed always,
+    /// and other redirects never
+    #[arg(short = 'L', long = "location")]
+    _location: bool,
+}
+
+impl Connection {
+    /// The dialects that the command line asks for.
+    pub(crate) fn dialects(&self) -> impl Iterator<Item = Arc<dyn Dialect>> + '_ {
+        let bare = self
+            .poll_202
+            .then(|| Arc::new(BareAccepted::new()) as Arc<dyn Dialect>);
+        self.dialect.iter().cloned().chain(bare)
+    }
+
+    /// Whether there are credentials to be sent.
+    pub(crate) fn has_credentials(&self) -> bool {
+        let is_secret =
+            |line: &HeaderLine| matches!(line, HeaderLine::Set(name, _) if is_credential(name));
+        self.user.is_some() || self.cert.is_some() || self.headers.iter().any(is_secret)
+    }
+}

@@ -1,0 +1,100 @@
+//! How to wait, and what to do with the answer.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use crate::{output::Output, words::duration, write_out::Format};
+
+/// How to wait, and what to do with the answer.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Follow {
+    /// How long it may take in all, such as 90s or 1h30m
+    ///
+    /// Where it is given, it also ends a submission that is not answered and
+    /// a final body that does not end. Without it polling ends after an hour.
+    #[arg(
+        short = 'm',
+        long,
+        visible_alias = "max-time",
+        value_name = "DURATION",
+        value_parser = duration
+    )]
+    pub(crate) deadline: Option<Duration>,
+    /// How many polls may be sent
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    pub(crate) max_polls: u32,
+    /// The shortest delay between polls, whatever the server asks for
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "100ms")]
+    pub(crate) min_delay: Duration,
+    /// The longest delay between polls, whatever the server asks for
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
+    pub(crate) max_delay: Duration,
+    /// For how long a job may be unknown (404) to a server that has just
+    /// accepted it; 0 is not at all
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "3s")]
+    pub(crate) not_found_grace: Duration,
+    /// Asks the server to hold each answer for so long (Prefer: wait), in
+    /// whole seconds
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Which resource has the result of an Azure operation
+    ///
+    /// For operations whose description names one (`final-state-via`). It is
+    /// found by itself otherwise. It is not part of the job's handle.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) final_state: Option<FinalState>,
+    /// After Ctrl-C, waits 5 s for another one, which cancels the job at the
+    /// server
+    ///
+    /// The first Ctrl-C always prints the job's handle to resume with.
+    #[arg(long)]
+    pub(crate) cancel_on_interrupt: bool,
+    /// Writes to a file, which is there whole or not at all; - is standard
+    /// output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Writes the head of the final response before its body
+    #[arg(short, long, visible_alias = "show-headers")]
+    pub(crate) include: bool,
+    /// Writes the head of the final response to a file; - is standard output
+    #[arg(short = 'D', long, value_name = "FILE")]
+    dump_header: Option<PathBuf>,
+    /// Writes this after all, with variables such as %{http_code}; @FILE reads
+    /// it from a file
+    ///
+    /// Variables are content_type, errormsg, exitcode, header{NAME},
+    /// http_code, http_version, method, num_polls, redirect_url,
+    /// response_code, scheme, size_download, time_total, url and
+    /// url_effective; %{stderr}, %{stdout} and %{onerror} say where and when.
+    /// \n, \r and \t are as in C, and %% is a percent sign.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) write_out: Option<Format>,
+    /// Does not write the body of a final 4xx or 5xx
+    #[arg(short, long)]
+    pub(crate) fail: bool,
+}
+
+impl Follow {
+    /// `-o`, `-i` and `-D`.
+    pub(crate) fn output(&self) -> Output {
+        Output {
+            with_head: self.include,
+            head_file: self.dump_header.clone(),
+            ..Output::to(self.output.clone().unwrap_or_else(|| "-".into()))
+        }
+    }
+}
+
+/// The values of `--final-state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FinalState {
+    /// Where Location says
+    Location,
+    /// The URL of the submission
+    OriginalUri,
+    /// The document at Operation-Location
+    OperationLocation,
+    /// The document at Azure-AsyncOperation
+    AzureAsyncOperation,
+}

@@ -1,0 +1,82 @@
+//! The subcommands for jobs.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{connection::Connection, follow::Follow, values::Origin};
+use crate::{
+    job::{self, Handle},
+    words::duration,
+};
+
+/// The arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(crate) given: Given,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// The arguments of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// Prints the server's status document, or what stands for one
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// The arguments of `cancel`.
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    pub(crate) given: Given,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// A job, and whom to trust with credentials for it.
+#[derive(Debug, Args)]
+pub(crate) struct Given {
+    /// The job: its URL, its JSON, a file with that, or - for standard input
+    #[arg(value_name = "JOB", value_parser = job::read)]
+    pub(crate) job: Handle,
+    /// Sends credentials to the origin that the job's JSON names: if it is
+    /// this one, or without a value whatever it is
+    ///
+    /// Not needed if the job is given by its URL.
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "*"
+    )]
+    pub(crate) trust_origin: Vec<Origin>,
+}
+
+/// How long one exchange may take.
+#[derive(Debug, Args)]
+pub(crate) struct Limit {
+    /// How long it may take in all
+    #[arg(
+        short = 'm',
+        long,
+        visible_alias = "max-time",
+        value_name = "DURATION",
+        value_parser = duration,
+        default_value = "30s"
+    )]
+    pub(crate) deadline: Duration,
+}

@@ -1,0 +1,83 @@
+//! The server's own words about a failure, and what may help.
+
+use std::error::Error as _;
+
+use http::{HeaderName, header::LOCATION};
+use http_polling::Problem;
+use tower_poll::{Error, Hint};
+
+use crate::{
+    arguments::Connection,
+    request::{is_credential, is_of_one_message},
+};
+
+/// How much of the server's own words is told, in characters.
+const SAID: usize = 500;
+
+/// What there is to add to an error, a line each.
+pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
+    let mut lines = Vec::new();
+    if error.is_bad_location()
+        && let Some(headers) = error.headers()
+    {
+        for location in headers.get_all(LOCATION) {
+            let location = String::from_utf8_lossy(location.as_bytes());
+            lines.push(format!("the server sent Location: {location}"));
+        }
+    }
+    if let Some(said) = said(error) {
+        lines.push(format!("the server said: {said}"));
+    }
+    if let Some(hint) = error.hint().and_then(|hint| help(hint, connection)) {
+        lines.push(format!("hint: {hint}"));
+    }
+    lines
+}
+
+/// The start of what the server said, unless the error says that already.
+fn said(error: &Error) -> Option<String> {
+    if error.source().is_some_and(|source| source.is::<Problem>()) {
+        return None;
+    }
+    let text = match error.problem() {
+        Some(problem) => problem.to_string(),
+        None => error.text()?.trim().to_owned(),
+    };
+    let mut characters = text.chars();
+    let mut start: String = characters.by_ref().take(SAID).collect();
+    if characters.next().is_some() {
+        start += " …";
+    }
+    (!start.is_empty()).then_some(start)
+}
+
+/// A hint in the words of the command line.
+fn help(hint: &Hint, connection: &Connection) -> Option<String> {
+    Some(match hint {
+        Hint::AllowOrigin(origin) => {
+            let origin = origin.to_string();
+            let origin = origin.trim_end_matches('/');
+            format!("--cross-origin={origin} allows polls there")
+        }
+        Hint::PublicBase | Hint::HttpsProxy => format!("{hint} (`public_base`)"),
+        Hint::KeepHeader => match withheld(connection) {
+            Some(name) => {
+                format!("polls did not carry {name}: --keep-header {name} sends it along")
+            }
+            None if connection.has_credentials() => return None,
+            None => "no credentials were sent: -u or -H gives them".to_owned(),
+        },
+        hint => hint.to_string(),
+    })
+}
+
+/// A header of -H that polls do not carry and that may be a credential.
+fn withheld(connection: &Connection) -> Option<&HeaderName> {
+    let is_withheld = |name: &&HeaderName| {
+        let may_be_credential = name.as_str().starts_with("x-") || is_credential(name);
+        let is_dropped = is_of_one_message(name) || connection.drop_header.contains(name);
+        may_be_credential && is_dropped && !connection.keep_header.contains(name)
+    };
+    let mut names = connection.headers.iter().map(|line| line.name());
+    names.find(|name| is_withheld(name))
+}

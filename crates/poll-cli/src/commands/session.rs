@@ -1,0 +1,89 @@
+//! The state that all commands share.
+
+use http::HeaderMap;
+use hyper::body::Incoming;
+use tower::Layer;
+use tower_poll::{Error, Job, PendingJob, PollLayer};
+
+use super::advice::advice;
+use crate::{
+    arguments::{Connection, Given},
+    client::Pace,
+    exit::Failure,
+    job::Slot,
+    progress::Screen,
+    request::{Whole, headers},
+    transport::{LastExchange, Transport, client},
+};
+
+type ResumedJob = Job<Transport<Whole>, Whole, Incoming, Pace>;
+
+/// What all commands work with.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) screen: Screen,
+    /// The job to go on with if the command fails.
+    pub(super) slot: Slot,
+    pub(super) last: LastExchange,
+    /// The headers that polls of a resumed job are made from.
+    pub(super) headers: HeaderMap,
+}
+
+impl Session {
+    /// `user` is that of the URL.
+    pub(super) fn new(connection: &Connection, user: Option<&String>) -> Self {
+        let user = connection.user.as_ref().or(user);
+        Self {
+            connection: connection.clone(),
+            screen: Screen::new(connection.silent),
+            slot: Slot::default(),
+            last: LastExchange::default(),
+            headers: headers(connection, user.map(String::as_str), None),
+        }
+    }
+
+    /// Where exchanges are shown, if they are to be.
+    pub(super) fn shown(&self) -> Option<Screen> {
+        self.connection.verbose.then(|| self.screen.clone())
+    }
+
+    /// Goes on with the job of a command line.
+    pub(super) fn resume_given(
+        &self,
+        given: &Given,
+        layer: PollLayer<Pace>,
+    ) -> Result<ResumedJob, Failure> {
+        if self.connection.has_credentials() {
+            given.job.confirm(&given.trust_origin)?;
+        }
+        self.resume(&self.job(given), layer)
+    }
+
+    /// The job of a command line.
+    pub(super) fn job(&self, given: &Given) -> PendingJob {
+        let dialect = self.connection.dialects().next();
+        given.job.job(dialect.as_deref())
+    }
+
+    /// Goes on with a job.
+    pub(super) fn resume(
+        &self,
+        job: &PendingJob,
+        layer: PollLayer<Pace>,
+    ) -> Result<ResumedJob, Failure> {
+        let client = client(&self.connection, self.shown(), self.last.clone())?;
+        layer
+            .layer(client)
+            .resume(job, &self.headers)
+            .map_err(|error| self.failure(error))
+    }
+
+    /// What the call's error comes to.
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        let notes = advice(&error, &self.connection);
+        let mut failure = Failure::of_call(error);
+        failure.notes = notes;
+        failure
+    }
+}

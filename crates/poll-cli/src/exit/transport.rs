@@ -1,0 +1,167 @@
+//! Errors from beneath the polling: names, connections, TLS, HTTP.
+
+use std::{error::Error, fmt, io, time::Duration};
+
+use tower::BoxError;
+
+use super::{Code, tls};
+use crate::words;
+
+/// A request that got no answer, and from which server.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// Host and port.
+    pub(crate) peer: String,
+    pub(crate) source: BoxError,
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the exchange with {} failed", self.peer)
+    }
+}
+
+impl Error for Unanswered {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// The host's name has no address.
+#[derive(Debug)]
+pub(crate) struct Unresolved(pub(crate) io::Error);
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot resolve the host's name")
+    }
+}
+
+impl Error for Unresolved {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// The body to send could not be read.
+#[derive(Debug)]
+pub(crate) struct Unread(pub(crate) io::Error);
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot read the body to send")
+    }
+}
+
+impl Error for Unread {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// No connection came about within this time.
+#[derive(Debug)]
+pub(crate) struct ConnectTimedOut(pub(crate) Duration);
+
+impl fmt::Display for ConnectTimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no connection within {}", words::delay(self.0))
+    }
+}
+
+impl Error for ConnectTimedOut {}
+
+/// A connection by way of a proxy that failed.
+#[derive(Debug)]
+pub(crate) struct ThroughProxy {
+    /// The proxy's host and port.
+    pub(crate) proxy: String,
+    pub(crate) source: BoxError,
+}
+
+impl fmt::Display for ThroughProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect through the proxy {}", self.proxy)
+    }
+}
+
+impl Error for ThroughProxy {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// The exit code and the message for an error of the client, if it is one.
+pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<(Code, String)> {
+    let peer = &find::<Unanswered>(error)?.peer;
+    let root = links(error).last().unwrap_or(error);
+    let proxy = find::<ThroughProxy>(error).map(|through| &through.proxy);
+    let (code, text) = if find::<Unresolved>(error).is_some() {
+        match proxy {
+            Some(proxy) => (
+                Code::ResolveProxy,
+                format!("cannot resolve the name of the proxy {proxy}: {root}"),
+            ),
+            None => (
+                Code::Resolve,
+                format!("cannot resolve the name of {peer}: {root}"),
+            ),
+        }
+    } else if let Some(unread) = find::<Unread>(error) {
+        (Code::Read, format!("{unread}: {root}"))
+    } else if let Some(timed_out) = find::<ConnectTimedOut>(error) {
+        (
+            Code::Deadline,
+            format!("cannot connect to {peer}: {timed_out}"),
+        )
+    } else if let Some(error) = find::<rustls::Error>(error) {
+        let peer = proxy.map_or(peer.clone(), |proxy| format!("the proxy {proxy}"));
+        tls::judge(error, &peer)
+    } else if !find::<hyper_util::client::legacy::Error>(error)?.is_connect() {
+        match find::<hyper::Error>(error) {
+            Some(error) if error.is_incomplete_message() => (
+                Code::NoAnswer,
+                format!("{peer} closed the connection without an answer"),
+            ),
+            _ => (
+                Code::Receive,
+                format!("the connection to {peer} failed: {root}"),
+            ),
+        }
+    } else if let Some(proxy) = proxy {
+        (
+            Code::Connect,
+            format!("cannot connect to {peer} through the proxy {proxy}: {root}"),
+        )
+    } else if find::<io::Error>(error).is_some_and(is_eof) {
+        (
+            Code::TlsHandshake,
+            format!("{peer} closed the connection during the TLS handshake"),
+        )
+    } else {
+        (Code::Connect, format!("cannot connect to {peer}: {root}"))
+    };
+    Some((code, text))
+}
+
+/// While connecting, only TLS reads.
+fn is_eof(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    links(error).find_map(|link| link.downcast_ref())
+}
+
+/// An error and its sources. An `io::Error` hides one: its own source is that
+/// of the error within.
+pub(super) fn links<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
+            Some(Some(inner)) => Some(inner as &(dyn Error + 'static)),
+            _ => error.source(),
+        }
+    })
+}

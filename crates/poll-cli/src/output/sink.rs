@@ -1,0 +1,107 @@
+//! Writing to standard output, to a device, or to a file that replaces
+//! another one when it is complete.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+use tokio::{
+    fs::File,
+    io::{AsyncWrite, AsyncWriteExt, stdout},
+};
+
+use crate::exit::Failure;
+
+pub(super) struct Sink {
+    writer: Box<dyn AsyncWrite + Unpin>,
+    name: String,
+    /// The file that is written in truth, and the one that it becomes.
+    replaces: Option<(NamedTempFile, PathBuf)>,
+}
+
+impl Sink {
+    /// Opens a file, or standard output if there is none.
+    pub(super) fn open(file: Option<&Path>) -> Result<Self, Failure> {
+        match file {
+            None => Ok(Self {
+                writer: Box::new(stdout()),
+                name: "standard output".to_owned(),
+                replaces: None,
+            }),
+            Some(path) => {
+                Self::file(path).map_err(|error| Failure::of_output(error, path.display()))
+            }
+        }
+    }
+
+    fn file(path: &Path) -> io::Result<Self> {
+        let name = path.display().to_string();
+        // Through a link, it is the file behind that is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let existing = fs::metadata(&path).ok();
+        if existing
+            .as_ref()
+            .is_some_and(|existing| !existing.is_file())
+        {
+            // A pipe or a device cannot be replaced.
+            let file = fs::File::options().write(true).open(&path)?;
+            return Ok(Self {
+                writer: Box::new(File::from_std(file)),
+                name,
+                replaces: None,
+            });
+        }
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let temporary = temporary_in(directory)?;
+        if let Some(existing) = existing {
+            temporary
+                .as_file()
+                .set_permissions(existing.permissions())?;
+        }
+        let file = temporary.as_file().try_clone()?;
+        Ok(Self {
+            writer: Box::new(File::from_std(file)),
+            name,
+            replaces: Some((temporary, path)),
+        })
+    }
+
+    /// Writes at once, so that a reader sees what there is.
+    pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = async {
+            self.writer.write_all(bytes).await?;
+            self.writer.flush().await
+        };
+        written
+            .await
+            .map_err(|error| Failure::of_output(error, &self.name))
+    }
+
+    pub(super) async fn finish(mut self) -> Result<(), Failure> {
+        self.put(&[]).await?;
+        if let Some((temporary, path)) = self.replaces {
+            temporary
+                .persist(path)
+                .map_err(|error| Failure::of_output(error.error, &self.name))?;
+        }
+        Ok(())
+    }
+}
+
+/// With the permissions of any new file, and not the narrow ones that
+/// temporary files have otherwise.
+fn temporary_in(directory: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".poll-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(directory)
+}

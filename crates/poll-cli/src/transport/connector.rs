@@ -1,0 +1,70 @@
+//! Connections: names, TCP, proxies and TLS, within a time.
+
+use std::{io, time::Duration};
+
+use http::Uri;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::{HttpConnector, dns::GaiResolver};
+use tokio::time::timeout;
+use tower::{
+    BoxError, ServiceExt, service_fn,
+    util::{BoxCloneSyncService, MapErr},
+};
+
+use super::{proxy::Proxies, stream::Stream, tls};
+use crate::{
+    arguments::Connection,
+    exit::{ConnectTimedOut, Failure, Unresolved},
+};
+
+type Resolver = MapErr<GaiResolver, fn(io::Error) -> Unresolved>;
+
+/// Makes connections for hyper's client.
+pub(super) type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<Stream>, BoxError>;
+
+/// Makes connections to servers and proxies.
+#[derive(Clone, Debug)]
+pub(super) struct Http {
+    pub(super) plain: HttpConnector<Resolver>,
+    /// With TLS, if the proxy is one of https.
+    pub(super) to_proxy: HttpsConnector<HttpConnector<Resolver>>,
+}
+
+/// # Errors
+///
+/// Fails where certificates cannot be read.
+pub(super) fn connector(connection: &Connection, proxies: &Proxies) -> Result<Connector, Failure> {
+    let limit = connection.connect_timeout;
+    let mut config = tls::config(connection)?;
+    let plain = plain(limit);
+    let http = Http {
+        to_proxy: HttpsConnector::from((plain.clone(), config.clone())),
+        plain,
+    };
+    config.alpn_protocols = match connection.http2 {
+        true => vec![b"h2".to_vec()],
+        false => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+    };
+    let proxies = proxies.clone();
+    let to_server = service_fn(move |url| proxies.clone().connect(url, http.clone()));
+    let https = HttpsConnector::from((to_server, config));
+    let timed = service_fn(move |url| {
+        let connecting = https.clone().oneshot(url);
+        async move {
+            timeout(limit, connecting)
+                .await
+                .unwrap_or_else(|_| Err(ConnectTimedOut(limit).into()))
+        }
+    });
+    Ok(BoxCloneSyncService::new(timed))
+}
+
+fn plain(limit: Duration) -> HttpConnector<Resolver> {
+    let resolver = GaiResolver::new().map_err(Unresolved as fn(io::Error) -> Unresolved);
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    // Shared by the addresses of a name, so that none uses it up.
+    tcp.set_connect_timeout(Some(limit));
+    tcp
+}

@@ -1,0 +1,179 @@
+//! `-x` and the proxy variables of the environment.
+
+use std::{env, str::FromStr, sync::Arc};
+
+use http::{HeaderValue, Uri, uri::Scheme};
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::{
+    client::{
+        legacy::connect::proxy::{SocksV4, SocksV5, Tunnel},
+        proxy::matcher::{Intercept, Matcher},
+    },
+    rt::TokioIo,
+};
+use tokio::net::TcpStream;
+use tower::{BoxError, ServiceExt};
+
+use super::{Http, peer_of, stream::Stream};
+use crate::exit::{Code, Failure, ThroughProxy};
+
+/// A value of `-x`: a URL of a proxy, or nothing, for no proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proxy(String);
+
+impl FromStr for Proxy {
+    type Err = String;
+
+    /// Without a scheme it is http, and without a port 1080, as curl has it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(String::new()));
+        }
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let port = match scheme {
+            "http" | "socks4" | "socks4a" | "socks5" | "socks5h" => 1080,
+            "https" => 443,
+            _ => return Err(format!("`{scheme}` is no kind of proxy that is supported")),
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let url: Uri = format!("{scheme}://{authority}/")
+            .parse()
+            .ok()
+            .filter(|url: &Uri| url.port_u16().is_some() == has_port(authority))
+            .ok_or("must be [SCHEME://][USER:PASSWORD@]HOST[:PORT]")?;
+        Ok(Self(match url.port() {
+            Some(_) => format!("{scheme}://{authority}"),
+            None => format!("{scheme}://{authority}:{port}"),
+        }))
+    }
+}
+
+/// Whether something that is to be a port follows the host.
+fn has_port(authority: &str) -> bool {
+    let host = authority.rsplit(['@', ']']).next();
+    host.is_some_and(|host| host.contains(':'))
+}
+
+/// Which proxy to go through, for each server.
+#[derive(Clone, Debug)]
+pub(super) struct Proxies(Arc<Matcher>);
+
+impl Proxies {
+    /// `given` by `-x`, or as the environment names them. `NO_PROXY` counts
+    /// in both cases.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the environment names something that is no proxy.
+    pub(super) fn new(given: Option<&Proxy>) -> Result<Self, Failure> {
+        let builder = Matcher::builder().no(variable(&["no_proxy", "NO_PROXY"]).1);
+        let builder = match given {
+            Some(Proxy(url)) => builder.all(url.clone()),
+            None => {
+                // CGI turns a request's field `Proxy` into HTTP_PROXY.
+                let http = match env::var_os("REQUEST_METHOD") {
+                    None => &["http_proxy", "HTTP_PROXY"][..],
+                    Some(_) => &["http_proxy"],
+                };
+                builder
+                    .http(url(http)?)
+                    .https(url(&["https_proxy", "HTTPS_PROXY"])?)
+                    .all(url(&["all_proxy", "ALL_PROXY"])?)
+            }
+        };
+        Ok(Self(Arc::new(builder.build())))
+    }
+
+    /// The `Proxy-Authorization` of a request to `url`, if its proxy reads
+    /// the request itself.
+    pub(super) fn authorization(&self, url: &Uri) -> Option<HeaderValue> {
+        if url.scheme() != Some(&Scheme::HTTP) {
+            return None;
+        }
+        self.0.intercept(url)?.basic_auth().cloned()
+    }
+
+    /// Connects to `url`, without TLS to that.
+    pub(super) async fn connect(self, url: Uri, http: Http) -> Result<Stream, BoxError> {
+        let Some(intercept) = self.0.intercept(&url) else {
+            let stream = http.plain.oneshot(url).await?;
+            return Ok(Stream::new(MaybeHttpsStream::Http(stream)));
+        };
+        let proxy = peer_of(intercept.uri());
+        through(&intercept, url, http)
+            .await
+            .map_err(|source| ThroughProxy { proxy, source }.into())
+    }
+}
+
+async fn through(intercept: &Intercept, url: Uri, http: Http) -> Result<Stream, BoxError> {
+    let proxy = intercept.uri().clone();
+    let raw_auth = intercept.raw_auth();
+    let stream: TokioIo<TcpStream> = match proxy.scheme_str() {
+        Some(scheme @ ("socks5" | "socks5h")) => {
+            let mut socks = SocksV5::new(proxy.clone(), http.plain).local_dns(scheme == "socks5");
+            if let Some((user, password)) = raw_auth {
+                socks = socks.with_auth(user.to_owned(), password.to_owned());
+            }
+            socks.oneshot(url).await?
+        }
+        Some(scheme @ ("socks4" | "socks4a")) => {
+            let socks = SocksV4::new(proxy.clone(), http.plain).local_dns(scheme == "socks4");
+            socks.oneshot(url).await?
+        }
+        _ if url.scheme() == Some(&Scheme::HTTP) => {
+            return Ok(Stream::forwarding(http.to_proxy.oneshot(proxy).await?));
+        }
+        _ => {
+            let mut tunnel = Tunnel::new(proxy, http.to_proxy);
+            if let Some(auth) = intercept.basic_auth() {
+                tunnel = tunnel.with_auth(auth.clone());
+            }
+            return Ok(Stream::new(tunnel.oneshot(url).await?));
+        }
+    };
+    Ok(Stream::new(MaybeHttpsStream::Http(stream)))
+}
+
+/// The first of these variables that is set and not empty, and its value.
+fn variable(names: &[&'static str]) -> (&'static str, String) {
+    names
+        .iter()
+        .filter_map(|name| Some((*name, env::var(name).ok()?)))
+        .find(|(_, value)| !value.is_empty())
+        .unwrap_or_default()
+}
+
+/// The same as a proxy.
+fn url(names: &[&'static str]) -> Result<String, Failure> {
+    let (name, value) = variable(names);
+    match value.parse() {
+        Ok(Proxy(url)) => Ok(url),
+        Err(error) => Err(Failure::new(Code::Usage, format!("{name}: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_those_of_curl() {
+        for (text, expected) in [
+            ("", ""),
+            ("a.example", "http://a.example:1080"),
+            ("a.example:3128/", "http://a.example:3128"),
+            (
+                "http://me:secret@a.example:80",
+                "http://me:secret@a.example:80",
+            ),
+            ("https://a.example", "https://a.example:443"),
+            ("socks5h://[::1]", "socks5h://[::1]:1080"),
+        ] {
+            assert_eq!(text.parse(), Ok(Proxy(expected.to_owned())), "{text}");
+        }
+        for text in ["ftp://a.example", "http://", "a b", "http://a.example:x"] {
+            assert!(text.parse::<Proxy>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! `-w`: a line about the call, made from variables.
+
+use std::{
+    fs::File,
+    io::{Read, Write, stderr, stdin},
+    str::FromStr,
+    time::Duration,
+};
+
+use http::{
+    HeaderName, Version,
+    header::{CONTENT_TYPE, LOCATION},
+};
+use http_polling::resolve;
+
+use crate::{exit::Code, transport::Exchange, words};
+
+/// The longest format that is read from a file: 64 KiB.
+const LIMIT: u64 = 64 * 1024;
+
+/// A value of `-w`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Format(String);
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        let Some(file) = value.strip_prefix('@') else {
+            return Ok(Self(value.to_owned()));
+        };
+        let reader: Box<dyn Read> = match file {
+            "-" => Box::new(stdin()),
+            file => Box::new(File::open(file).map_err(|error| format!("{file}: {error}"))?),
+        };
+        let mut text = String::new();
+        match reader.take(LIMIT).read_to_string(&mut text) {
+            Ok(_) => Ok(Self(text)),
+            Err(error) => Err(format!("{file}: {error}")),
+        }
+    }
+}
+
+/// What there is to say of a call that has ended.
+#[derive(Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) code: Code,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) took: Duration,
+}
+
+/// Texts for standard output and standard error.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Format {
+    pub(crate) fn fill(&self, facts: &Facts<'_>) -> Written {
+        let mut written = Written::default();
+        let mut to_stderr = false;
+        let mut rest = &*self.0;
+        while let Some(first) = rest.chars().next() {
+            let mut text = String::new();
+            let (whole, used) = match first {
+                '\\' => (escape(rest, &mut text), 2),
+                '%' if rest.starts_with("%%") => {
+                    text.push('%');
+                    (true, 2)
+                }
+                '%' => match variable(rest) {
+                    Some(("stdout", length)) => {
+                        to_stderr = false;
+                        (true, length)
+                    }
+                    Some(("stderr", length)) => {
+                        to_stderr = true;
+                        (true, length)
+                    }
+                    // The rest is for failures only.
+                    Some(("onerror", _)) if facts.error.is_none() => break,
+                    Some(("onerror", length)) => (true, length),
+                    Some((name, length)) => {
+                        match facts.value(name) {
+                            Some(value) => text = words::line(&value),
+                            None => {
+                                written.stderr +=
+                                    &format!("poll: unknown variable of --write-out: '{name}'\n");
+                            }
+                        }
+                        (true, length)
+                    }
+                    None => (false, 0),
+                },
+                _ => (false, 0),
+            };
+            let used = match whole {
+                true => used,
+                false => {
+                    text.push(first);
+                    first.len_utf8()
+                }
+            };
+            let target = match to_stderr {
+                true => &mut written.stderr,
+                false => &mut written.stdout,
+            };
+            target.push_str(&text);
+            rest = rest.get(used..).unwrap_or_default();
+        }
+        written
+    }
+}
+
+impl Written {
+    /// A failure to write is not worth another exit code.
+    pub(crate) fn write(&self) {
+        let mut stdout = std::io::stdout();
+        let _ = stdout
+            .write_all(self.stdout.as_bytes())
+            .and_then(|()| stdout.flush());
+        let _ = stderr().write_all(self.stderr.as_bytes());
+    }
+}
+
+impl Facts<'_> {
+    /// The value of a variable, if there is such a variable.
+    fn value(&self, name: &str) -> Option<String> {
+        let Exchange { url, method, .. } = self.exchange;
+        let head = self.exchange.answer.as_ref();
+        let header = |name: &HeaderName| {
+            let value = head?.headers.get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        if let Some(name) = name
+            .strip_prefix("header{")
+            .and_then(|name| name.strip_suffix('}'))
+        {
+            let name: HeaderName = name.parse().ok()?;
+            return Some(header(&name).unwrap_or_default());
+        }
+        Some(match name {
+            "content_type" => header(&CONTENT_TYPE).unwrap_or_default(),
+            "errormsg" => self.error.unwrap_or_default().to_owned(),
+            "exitcode" => (self.code as u8).to_string(),
+            "http_code" | "response_code" => {
+                format!("{:03}", head.map_or(0, |head| head.status.as_u16()))
+            }
+            "http_version" => match head.map(|head| head.version) {
+                None => "0",
+                Some(Version::HTTP_10) => "1.0",
+                Some(Version::HTTP_2) => "2",
+                Some(_) => "1.1",
+            }
+            .to_owned(),
+            "method" => method.to_string(),
+            "num_polls" => self.exchange.polls.to_string(),
+            "redirect_url" => header(&LOCATION)
+                .and_then(|location| resolve(url, location).ok())
+                .map_or_else(String::new, |url| url.to_string()),
+            "scheme" => url.scheme_str().unwrap_or_default().to_owned(),
+            "size_download" => self.exchange.downloaded.to_string(),
+            "time_total" => format!("{:.6}", self.took.as_secs_f64()),
+            "url" => match &self.exchange.first_url {
+                Some(url) => url.to_string(),
+                None => String::new(),
+            },
+            "url_effective" => url.to_string(),
+            _ => return None,
+        })
+    }
+}
+
+/// Whether `text` begins with an escape that is known. Its character goes
+/// into `target`.
+fn escape(text: &str, target: &mut String) -> bool {
+    let character = match text.as_bytes().get(1) {
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        _ => return false,
+    };
+    target.push(character);
+    true
+}
+
+/// The name of the variable that `text` begins with, and its length there:
+/// `%{name}`, or `%header{name}` as `header{name}`.
+fn variable(text: &str) -> Option<(&str, usize)> {
+    let end = text.find('}')?;
+    let whole = &text[..=end];
+    if whole.starts_with("%header{") {
+        return Some((&whole[1..], whole.len()));
+    }
+    let name = whole.strip_prefix("%{")?;
+    Some((&name[..name.len() - 1], whole.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+
+    use super::*;
+    use crate::transport::Head;
+
+    fn fill(format: &str, error: Option<&str>) -> (String, String) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        headers.insert(LOCATION, HeaderValue::from_static("../b"));
+        headers.insert("x-bad", HeaderValue::from_bytes(b"\xc2\x9b31m").unwrap());
+        let exchange = Exchange {
+            polls: 2,
+            first_url: Some(Uri::from_static("http://a.example/")),
+            method: Method::GET,
+            url: Uri::from_static("http://a.example/c/d"),
+            answer: Some(Head {
+                status: StatusCode::OK,
+                version: Version::HTTP_2,
+                headers,
+            }),
+            downloaded: 7,
+        };
+        let written = Format(format.to_owned()).fill(&Facts {
+            exchange: &exchange,
+            code: Code::Success,
+            error,
+            took: Duration::from_millis(1500),
+        });
+        (written.stdout, written.stderr)
+    }
+
+    #[test]
+    fn variables_are_those_of_curl() {
+        for (format, expected) in [
+            ("%{http_code} %{response_code}\\n", "200 200\n"),
+            (
+                "%{content_type}|%header{content-type}|%header{x-none}",
+                "text/plain|text/plain|",
+            ),
+            (
+                "%{url} %{url_effective}",
+                "http://a.example/ http://a.example/c/d",
+            ),
+            ("%{redirect_url}", "http://a.example/b"),
+            ("%{size_download}\\t%{time_total}", "7\t1.500000"),
+            (
+                "%{num_polls} %{method} %{scheme} %{http_version} %{exitcode}",
+                "2 GET http 2 0",
+            ),
+            ("100%% %x %{http_code", "100% %x %{http_code"),
+            ("\\x ä \\", "\\x ä \\"),
+            ("%header{x-bad}", "\u{fffd}31m"),
+        ] {
+            assert_eq!(
+                fill(format, None),
+                (expected.to_owned(), String::new()),
+                "{format}"
+            );
+        }
+    }
+
+    #[test]
+    fn text_goes_where_it_is_wanted() {
+        let format = "a%{stderr}b%{stdout}c%{onerror}d %{errormsg}";
+        assert_eq!(fill(format, None), ("ac".to_owned(), "b".to_owned()));
+        assert_eq!(
+            fill(format, Some("no")),
+            ("acd no".to_owned(), "b".to_owned())
+        );
+        let (stdout, stderr) = fill("a%{nonsense}b", None);
+        assert_eq!(stdout, "ab");
+        assert!(stderr.contains("'nonsense'"));
+    }
+}
