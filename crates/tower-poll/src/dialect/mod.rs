@@ -147,7 +147,8 @@ impl<D: Dialect + ?Sized> Dialect for Arc<D> {
 #[non_exhaustive]
 pub enum Step {
     /// What its status and headers say by themselves
-    /// ([`Exchange::read`](http_polling::Exchange::read)).
+    /// ([`Exchange::read`](http_polling::Exchange::read)). Of a poll, 404 and
+    /// 410 are errors; after a DELETE they are the response, as 200.
     AsHead,
     /// The head does not tell. To be returned only where [`Answer::body`] is
     /// `None`.

@@ -4,7 +4,7 @@
 use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use http_polling::JobState;
@@ -53,7 +53,7 @@ async fn c28_every_error_after_the_acceptance_has_the_job_and_what_the_server_sa
         &'static str,
         u16,
     );
-    let cases: [Case; 14] = [
+    let cases: [Case; 18] = [
         (
             "another origin",
             || answer_with(202, &[("location", "https://other.example/7")], "words"),
@@ -165,6 +165,44 @@ async fn c28_every_error_after_the_acceptance_has_the_job_and_what_the_server_sa
             Error::is_bad_answer,
             "https://example.com/monitor",
             200,
+        ),
+        (
+            "a document that is too long",
+            || answer(202, &[("operation-location", "/monitor")]),
+            || answer_with(200, JSON, Box::leak("{".repeat(70_000).into_boxed_str())),
+            Error::is_bad_answer,
+            "https://example.com/monitor",
+            200,
+        ),
+        (
+            "a document in a coding that it is not in",
+            || answer(202, &[("operation-location", "/monitor")]),
+            || answer_with(200, &[JSON[0], ("content-encoding", "gzip")], "words"),
+            Error::is_bad_answer,
+            "https://example.com/monitor",
+            200,
+        ),
+        (
+            "an unreadable Operation-Location (C35)",
+            || answer_with(202, &[("operation-location", "/jobs/100%")], "words"),
+            accepted,
+            Error::is_bad_answer,
+            "https://example.com/jobs/100%25",
+            202,
+        ),
+        (
+            "two monitors (C35)",
+            || {
+                let headers = [
+                    ("azure-asyncoperation", "/a"),
+                    ("azure-asyncoperation", "/b"),
+                ];
+                answer_with(201, &headers, "words")
+            },
+            accepted,
+            Error::is_bad_answer,
+            "https://example.com/a",
+            201,
         ),
         (
             "another origin in a document",
@@ -428,76 +466,4 @@ async fn c28_announcement_that_a_dialect_cannot_read_has_the_job() {
         assert_eq!(url_of(&error), url);
         assert_eq!(error.text(), Some("words"));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn c27_answer_that_is_not_the_job_s_is_an_error() {
-    const HTML: &[(&str, &str)] = &[("content-type", "text/html")];
-    let running = || answer(303, &[("job-status", "running"), ("location", "/work/1")]);
-    for status in [200, 204, 400, 405, 501] {
-        let script = Script::new(move |number, _| match number {
-            0 => running(),
-            _ => answer_with(status, HTML, "<h1>Welcome</h1>"),
-        });
-        let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
-        assert!(error.is_unrelated(), "{status}: {error:?}");
-        assert_eq!(error.status().unwrap(), status);
-        assert_eq!(error.headers().unwrap()["content-type"], "text/html");
-        assert_eq!(error.text(), Some("<h1>Welcome</h1>"));
-        assert_eq!(url_of(&error), "https://example.com/work/1");
-        assert_eq!(error.hint(), Some(&Hint::OtherRoute));
-    }
-}
-
-/// A page to log in on, say.
-#[tokio::test(start_paused = true)]
-async fn c27_redirect_without_job_status_does_not_lead_to_a_result() {
-    let script = Script::new(|number, _| match number {
-        0 => answer(303, &[("job-status", "running"), ("location", "/work/1")]),
-        1 => answer(302, &[("location", "/login")]),
-        _ => answer_with(200, &[], "log in"),
-    });
-    let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
-    assert!(error.is_unrelated());
-    assert_eq!(url_of(&error), "https://example.com/login");
-}
-
-#[tokio::test(start_paused = true)]
-async fn c27_it_is_remembered_by_a_stored_job() {
-    let script = Script::new(|number, _| match number {
-        0 => answer(303, &[("job-status", "running"), ("location", "/work/1")]),
-        1 => answer(503, &[("retry-after", "1")]),
-        _ => answer_with(200, &[], "welcome"),
-    });
-    let layer = exact_layer().max_polls(1);
-    let error = send(layer, &script, post(URL)).await.unwrap_err();
-    let stored = serde_json::to_string(error.pending_job().unwrap()).unwrap();
-    let job: PendingJob = serde_json::from_str(&stored).unwrap();
-    let service: PollService<Script> = exact_layer().layer(script);
-    let job: TestJob = service.resume(&job, &HeaderMap::new()).unwrap();
-    assert!(job.wait().await.unwrap_err().is_unrelated());
-}
-
-#[tokio::test(start_paused = true)]
-async fn c27_what_is_pending_repeated_or_refused_needs_no_job_status() {
-    let script = Script::new(|number, _| match number {
-        0 => answer(303, &[("job-status", "running"), ("location", "/work/1")]),
-        1 => answer(429, &[("retry-after", "1")]),
-        2 => answer(502, &[]),
-        3 => answer(202, &[]),
-        4 => answer(308, &[("location", "/work/1/")]),
-        _ => answer_with(200, &[("job-status", "done")], "done"),
-    });
-    let response = send(exact_layer(), &script, post(URL)).await.unwrap();
-    assert_eq!(text(response).await, "done");
-
-    let script = Script::new(|number, _| match number {
-        0 => answer(303, &[("job-status", "running"), ("location", "/work/1")]),
-        _ => answer_with(502, &[], "bad gateway"),
-    });
-    let response = send(exact_layer().poll_retries(1), &script, post(URL))
-        .await
-        .unwrap();
-    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
-    assert!(response.extensions().get::<PendingJob>().is_some());
 }

@@ -13,3 +13,4 @@ mod pacing;
 mod panics;
 mod resubmission;
 mod retries;
+mod unrelated;

@@ -24,7 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Functions of the user's that a call comes to, by the names that [`Bomb`]
 /// knows.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 14] = [
     "prefer_async",
     "policy.clone",
     "policy.next",
@@ -33,6 +33,7 @@ const FUNCTIONS: [&str; 13] = [
     "dialect.recognises",
     "dialect.read",
     "dialect.read with body",
+    "dialect.polls_documents",
     "observer",
     "refresh",
     "refresh.await",
@@ -145,6 +146,11 @@ impl Dialect for Documents {
                 })
             }
         }
+    }
+
+    fn polls_documents(&self) -> bool {
+        self.0.call("dialect.polls_documents");
+        false
     }
 
     fn cancellation(&self, url: &Uri) -> Option<Uri> {
