@@ -276,7 +276,10 @@ mod statuses {
         let (request, path) = hello();
         let found = client.unary(request, path, codec()).await.unwrap_err();
         assert_eq!(found.code(), Code::PermissionDenied);
-        assert_eq!(found.message(), "the policy refused to poll: not today");
+        assert_eq!(
+            found.message(),
+            "the policy refused to poll (303 See Other): not today"
+        );
         let error = found.source().unwrap();
         let status = error.source().unwrap();
         assert!(status.is::<tonic::Status>() && status.source().unwrap().is::<Refusal>());
