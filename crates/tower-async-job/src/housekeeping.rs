@@ -11,7 +11,10 @@ use tokio::{
 };
 use tower_async_job_core::Renewal;
 
-use crate::shared::{Shared, later};
+use crate::{
+    panics,
+    shared::{Shared, later},
+};
 
 /// How long it sleeps at most while the store holds anything that can expire.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -23,7 +26,8 @@ impl Shared {
         if let Ok(runtime) = Handle::try_current()
             && !self.housekeeping.swap(true, Ordering::AcqRel)
         {
-            runtime.spawn(keep_house(Housekeeper(Arc::downgrade(self))));
+            let keeping = keep_house(Housekeeper(Arc::downgrade(self)));
+            runtime.spawn(panics::logged("the job store", Box::pin(keeping)));
         }
     }
 
