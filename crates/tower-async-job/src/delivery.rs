@@ -9,13 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Notify, task::yield_now, time::timeout};
 use tower_async_job_core::{Detail, JobId, JobIdMap};
 
-use crate::shared::Shared;
+use crate::{panics, shared::Shared};
 
 /// The time that a client is given beyond the delay that it was told: for rounding and jitter, a new
 /// connection, and a process that has to start.
@@ -37,7 +34,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Expected {
     origin: Instant,
     shards: [Mutex<Shard>; SHARDS],
-    /// Notified when one has come.
+    /// Notified when none of a shard is expected any more.
     came: Notify,
 }
 
@@ -53,6 +50,7 @@ impl Shard {
     fn forget_late(&mut self, now: u32) {
         self.until.retain(|_, until| *until > now);
         self.searched_at = (2 * self.until.len()).max(FEW);
+        self.until.shrink_to(self.searched_at);
     }
 }
 
@@ -79,33 +77,34 @@ impl Expected {
 
     /// Notes that a client has had the end of the job.
     pub(crate) fn came(&self, id: &JobId) {
-        let known = self.shard(id).until.remove(id);
-        if known.is_some() {
+        let mut shard = self.shard(id);
+        if shard.until.remove(id).is_some() && shard.until.is_empty() {
             self.came.notify_one();
         }
     }
 
     /// Waits until no client is expected.
     pub(crate) async fn none(&self) {
-        /// So many clients may come in between without being looked for one by one.
-        const PAUSE: Duration = Duration::from_millis(50);
-        while let Some(next) = self.next() {
+        while let Some(next) = self.next().await {
             let _ = timeout(next, self.came.notified()).await;
-            sleep(PAUSE).await;
         }
     }
 
-    /// Returns the time until the first of those expected is late, if there are any.
-    fn next(&self) -> Option<Duration> {
+    /// Forgets those that are late. Returns the time until the next of those expected is, if there are
+    /// any.
+    async fn next(&self) -> Option<Duration> {
         let now = self.seconds(now());
-        let first = self.shards.iter().filter_map(|shard| {
-            let mut shard = lock(shard);
-            shard.forget_late(now);
-            shard.until.values().min().copied()
-        });
-        first
-            .min()
-            .map(|until| Duration::from_secs((until - now).into()))
+        let mut first = None;
+        for shard in &self.shards {
+            {
+                let mut shard = lock(shard);
+                shard.forget_late(now);
+                first = shard.until.values().copied().chain(first).min();
+            }
+            // There may be very many.
+            yield_now().await;
+        }
+        first.map(|until| Duration::from_secs((until - now).into()))
     }
 
     fn jobs(&self) -> Vec<JobId> {
@@ -133,9 +132,9 @@ impl Shared {
             // The store outlasts the process.
             return;
         }
-        self.expected.next();
+        self.expected.next().await;
         let jobs = self.expected.jobs();
-        let each = async {
+        let each = Box::pin(async {
             for id in jobs.iter().take(LOGGED) {
                 if let Ok(Some(record)) = self.read(id, Detail::Status).await {
                     let (handle, state) = (record.handle, record.state);
@@ -146,8 +145,8 @@ impl Shared {
                     );
                 }
             }
-        };
-        let _ = timeout(LOG_PATIENCE, each).await;
+        });
+        let _ = timeout(LOG_PATIENCE, panics::logged("the job store", each)).await;
         if let Some(more) = jobs.len().checked_sub(LOGGED + 1) {
             tracing::warn!(jobs = more + 1, "more jobs are lost with the shutdown");
         }
@@ -192,7 +191,7 @@ mod tests {
             for _ in 0..100 {
                 expected.told(&JobId::random(), now(), SECOND);
             }
-            sleep(2 * SECOND).await;
+            tokio::time::sleep(2 * SECOND).await;
         }
         assert!(expected.jobs().len() <= FEW * SHARDS);
     }

@@ -12,7 +12,7 @@ use tokio::{
 use tower_async_job_core::Renewal;
 
 use crate::{
-    metrics,
+    metrics, panics,
     shared::{Shared, later},
 };
 
@@ -29,7 +29,8 @@ impl Shared {
         if let Ok(runtime) = Handle::try_current()
             && !self.housekeeping.swap(true, Ordering::AcqRel)
         {
-            runtime.spawn(keep_house(Housekeeper(Arc::downgrade(self))));
+            let keeping = keep_house(Housekeeper(Arc::downgrade(self)));
+            runtime.spawn(panics::logged("the job store", Box::pin(keeping)));
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::{
     any::Any,
+    future::poll_fn,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -36,6 +37,17 @@ pub(crate) fn poll_catching<F: Future + ?Sized>(
         Ok(poll) => poll.map(Ok),
         Err(payload) => Poll::Ready(Err(payload)),
     }
+}
+
+/// Drives a future of the application to its end, which a panic is too.
+pub(crate) async fn logged<F: Future<Output = ()> + ?Sized>(
+    function: &str,
+    mut future: Pin<Box<F>>,
+) {
+    if let Err(payload) = poll_fn(|cx| poll_catching(&mut future, cx)).await {
+        log(function, payload);
+    }
+    drop_quietly(future);
 }
 
 /// Drops a value of the application, whose destructor may panic.

@@ -10,6 +10,7 @@ use crate::{
     context::JobContext,
     metrics::{self, PendingJob},
     owners::Owned,
+    panics,
     registry::Deadline,
     service::Submission,
     shared::{Shared, after},
@@ -134,6 +135,7 @@ impl Drop for Registration {
                     }
                 }
             };
+            let release = panics::logged("the job store", Box::pin(release));
             self.shared.tasks.spawn_on(release, &runtime);
         }
         self.shared.keep_house();
@@ -145,6 +147,7 @@ impl Drop for Registration {
 
 /// Deletes a job that was never announced, with its idempotency key.
 pub(crate) async fn discard(shared: &Shared, lease: &Lease) {
+    shared.expected.came(&lease.id);
     if let Err(error) = shared.store.discard(lease).await {
         tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
     }

@@ -1,7 +1,6 @@
 //! What all services of one layer have in common.
 
 use std::{
-    future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering, fence},
@@ -30,7 +29,7 @@ use crate::{
     links::Links,
     metrics::{self, Undelivered},
     owners::Owners,
-    panics::{self, drop_quietly, poll_catching},
+    panics,
     recording_room::RecordingRoom,
     registry::Registry,
     route_names::RouteNames,
@@ -189,13 +188,9 @@ impl Shared {
     {
         match &self.config.wrap {
             Some(wrap) => {
-                let mut wrapped = wrap(Box::pin(Traced::new(job)));
-                self.tasks.spawn(async move {
-                    if let Err(payload) = poll_fn(|cx| poll_catching(&mut wrapped, cx)).await {
-                        panics::log("the hook around a job", payload);
-                    }
-                    drop_quietly(wrapped);
-                })
+                let wrapped = wrap(Box::pin(Traced::new(job)));
+                self.tasks
+                    .spawn(panics::logged("the hook around a job", wrapped))
             }
             None if trace::is_wanted() => self.tasks.spawn(Traced::new(job)),
             None => self.tasks.spawn(job),

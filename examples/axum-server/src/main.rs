@@ -25,13 +25,16 @@
 //! $ curl $job/status       # how far it is
 //! $ curl -X DELETE $job    # cancels it
 //! ```
+//!
+//! Ctrl-C ends the server once its clients have their reports, and a second one at once. The example
+//! `graceful-shutdown` does so with the signals that services are ended by.
 
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::Query, http::StatusCode, routing::post};
 use clap::Parser;
 use serde::Deserialize;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{net::TcpListener, signal::ctrl_c, time::sleep};
 use tower_async_job::{AsyncJobLayer, JobContext};
 
 /// Serves POST /report?seconds=N, which takes its time.
@@ -55,7 +58,16 @@ async fn main() -> std::io::Result<()> {
         .nest_service("/work", jobs.resource());
     let listener = TcpListener::bind(args.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await
+    axum::serve(listener, app)
+        .with_graceful_shutdown(async move {
+            let _ = ctrl_c().await;
+            // Clients come back for their reports meanwhile, so the server still listens.
+            tokio::select! {
+                () = jobs.shutdown(Duration::from_secs(25)) => {}
+                _ = ctrl_c() => jobs.shutdown(Duration::ZERO).await,
+            }
+        })
+        .await
 }
 
 #[derive(Deserialize)]

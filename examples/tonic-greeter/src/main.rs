@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
 use tonic::{
     Request,
@@ -53,12 +53,16 @@ async fn main() -> anyhow::Result<()> {
             Duration::from_secs(10),
         ))
         .build()?;
-    tokio::spawn(
-        Server::builder()
-            .layer(jobs)
-            .add_service(GreeterServer::new(Greeter))
-            .serve_with_incoming(TcpListenerStream::new(listener)),
-    );
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = Server::builder()
+        .layer(jobs.clone())
+        .add_service(GreeterServer::new(Greeter))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            // In a server of its own, a signal. It listens until all jobs are delivered.
+            let _ = stopped.await;
+            jobs.shutdown(Duration::from_secs(10)).await;
+        });
+    let server = tokio::spawn(server);
 
     let requests = Arc::new(AtomicU32::new(0));
     let channel = ServiceBuilder::new()
@@ -100,6 +104,8 @@ async fn main() -> anyhow::Result<()> {
         status.message(),
         polls()
     );
+    drop((client, stop));
+    server.await??;
     Ok(())
 }
 
