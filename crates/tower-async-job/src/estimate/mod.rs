@@ -30,7 +30,7 @@ pub use self::{half_elapsed::HalfElapsed, learned::Learned};
 ///
 /// let pending = Pending::new("POST /report", Duration::from_secs(3));
 /// assert_eq!(pending.polls, 0);
-/// assert_eq!(pending.jobs, 1);
+/// assert_eq!((pending.jobs, pending.own_jobs, pending.principals), (1, 1, 1));
 /// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

@@ -43,8 +43,8 @@ impl Polls {
 }
 
 impl Slots {
-    /// With nine polls per second and more, there is no second with more than that. With fewer it
-    /// is so on average.
+    /// With nine polls per second and more, no second has more than that if no slot has more than its
+    /// capacity. With fewer it is so on average.
     pub(super) fn new(polls_per_second: u32) -> Self {
         let touched = PER_SECOND + 1;
         let per_second = if polls_per_second >= touched {
@@ -59,8 +59,8 @@ impl Slots {
         }
     }
 
-    /// Enters a poll so long from now, if the function has it entered beside those that there are.
-    /// Returns `false` if not.
+    /// Enters a poll so long from now. The function is given the polls of its slot, and returns them with
+    /// the new one; with `None` it is not entered, which is then returned as `false`.
     pub(super) fn enter(
         &self,
         now: f64,
