@@ -129,14 +129,12 @@ fn of_url(target: &Target) -> Result<Handle, String> {
 fn of_json(text: &str) -> Result<Handle, String> {
     let wire: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let keeps_credentials = wire["credentials_dropped"] != true;
-    let origin = wire["origin"]
-        .as_str()
-        .and_then(|origin| origin.parse().ok());
+    let job: PendingJob = serde_json::from_value(wire).map_err(|error| error.to_string())?;
     Ok(Handle {
-        job: serde_json::from_value(wire).map_err(|error| error.to_string())?,
+        unconfirmed: keeps_credentials.then(|| job.origin().clone()),
+        job,
         is_url: false,
         user: None,
-        unconfirmed: origin.filter(|_| keeps_credentials),
     })
 }
 

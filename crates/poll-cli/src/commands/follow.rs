@@ -56,8 +56,7 @@ pub(super) async fn write(
     session.screen.clear();
     let status = response.status();
     let code = code_of(status);
-    let is_unnamed_job =
-        status == StatusCode::ACCEPTED && !response.headers().contains_key(JOB_STATUS);
+    let is_of_job = response.headers().contains_key(JOB_STATUS);
     let given_up = response.extensions().get::<PendingJob>().cloned();
     let output = follow.output();
     let mut glance = Glance::new(response.headers());
@@ -72,14 +71,24 @@ pub(super) async fn write(
         return Err(Failure::new(Code::HttpError, "polls kept failing"));
     }
     session.slot.set(None);
+    // With `Job-Status`, a final 202 is the job's own answer.
+    if !(is_of_job && status == StatusCode::ACCEPTED) {
+        remark(status, &glance, session);
+    }
+    Ok(code)
+}
+
+/// Says on standard error what the body alone would not say.
+fn remark(status: StatusCode, glance: &Glance, session: &Session) {
     let screen = &session.screen;
-    let answered = session.last.get().describe().unwrap_or_default();
-    if code == Code::HttpError {
+    let exchange = session.last.get();
+    let answered = exchange.describe().unwrap_or_default();
+    if code_of(status) == Code::HttpError {
         if glance.length == 0 {
             screen.line(&format!("poll: {answered}"));
         }
-    } else if is_unnamed_job {
-        let hint = match session.last.get().method.is_safe() {
+    } else if status == StatusCode::ACCEPTED {
+        let hint = match exchange.method.is_safe() {
             true => " (--poll-202 asks again)",
             false => "",
         };
@@ -96,7 +105,6 @@ pub(super) async fn write(
              (--dialect status-document={member} waits for its end)"
         ));
     }
-    Ok(code)
 }
 
 /// What the call's error comes to. A problem document is the final body of a

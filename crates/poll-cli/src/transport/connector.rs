@@ -37,8 +37,13 @@ pub(super) fn connector(connection: &Connection, proxies: &Proxies) -> Result<Co
     let limit = connection.connect_timeout;
     let mut config = tls::config(connection)?;
     let plain = plain(limit);
+    // What is said of the server's certificate and one's own is not for proxies.
+    let to_proxy = match proxies.have_tls() {
+        true => tls::config(&Connection::default())?,
+        false => config.clone(),
+    };
     let http = Http {
-        to_proxy: HttpsConnector::from((plain.clone(), config.clone())),
+        to_proxy: HttpsConnector::from((plain.clone(), to_proxy)),
         plain,
     };
     config.alpn_protocols = match connection.http2 {

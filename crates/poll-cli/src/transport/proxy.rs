@@ -56,7 +56,10 @@ fn has_port(authority: &str) -> bool {
 
 /// Which proxy to go through, for each server.
 #[derive(Clone, Debug)]
-pub(super) struct Proxies(Arc<Matcher>);
+pub(super) struct Proxies {
+    matcher: Arc<Matcher>,
+    have_tls: bool,
+}
 
 impl Proxies {
     /// `given` by `-x`, or as the environment names them. `NO_PROXY` counts
@@ -66,22 +69,38 @@ impl Proxies {
     ///
     /// Fails where the environment names something that is no proxy.
     pub(super) fn new(given: Option<&Proxy>) -> Result<Self, Failure> {
-        let builder = Matcher::builder().no(variable(&["no_proxy", "NO_PROXY"]).1);
-        let builder = match given {
-            Some(Proxy(url)) => builder.all(url.clone()),
+        let [http, https, all] = match given {
+            Some(Proxy(url)) => [url.clone(), url.clone(), String::new()],
             None => {
                 // CGI turns a request's field `Proxy` into HTTP_PROXY.
                 let http = match env::var_os("REQUEST_METHOD") {
                     None => &["http_proxy", "HTTP_PROXY"][..],
                     Some(_) => &["http_proxy"],
                 };
-                builder
-                    .http(url(http)?)
-                    .https(url(&["https_proxy", "HTTPS_PROXY"])?)
-                    .all(url(&["all_proxy", "ALL_PROXY"])?)
+                [
+                    url(http)?,
+                    url(&["https_proxy", "HTTPS_PROXY"])?,
+                    url(&["all_proxy", "ALL_PROXY"])?,
+                ]
             }
         };
-        Ok(Self(Arc::new(builder.build())))
+        let have_tls = [&http, &https, &all]
+            .iter()
+            .any(|url| url.starts_with("https://"));
+        let matcher = Matcher::builder()
+            .http(http)
+            .https(https)
+            .all(all)
+            .no(variable(&["no_proxy", "NO_PROXY"]).1);
+        Ok(Self {
+            matcher: Arc::new(matcher.build()),
+            have_tls,
+        })
+    }
+
+    /// Whether there is a proxy of https.
+    pub(super) fn have_tls(&self) -> bool {
+        self.have_tls
     }
 
     /// The `Proxy-Authorization` of a request to `url`, if its proxy reads
@@ -90,12 +109,12 @@ impl Proxies {
         if url.scheme() != Some(&Scheme::HTTP) {
             return None;
         }
-        self.0.intercept(url)?.basic_auth().cloned()
+        self.matcher.intercept(url)?.basic_auth().cloned()
     }
 
     /// Connects to `url`, without TLS to that.
     pub(super) async fn connect(self, url: Uri, http: Http) -> Result<Stream, BoxError> {
-        let Some(intercept) = self.0.intercept(&url) else {
+        let Some(intercept) = self.matcher.intercept(&url) else {
             let stream = http.plain.oneshot(url).await?;
             return Ok(Stream::new(MaybeHttpsStream::Http(stream)));
         };

@@ -176,3 +176,24 @@ async fn https_goes_through_a_tunnel() {
         "{head}"
     );
 }
+
+#[tokio::test]
+async fn proxy_of_https_is_checked_whatever_is_said_of_the_server() {
+    let (proxy, root) = crate::tls::server(|_, seen| {
+        assert_eq!(seen.uri, "http://a.example/");
+        reply(200, "done")
+    })
+    .await;
+    let through = proxy.url("");
+    let ran = run(&["-k", "-x", &through, "http://a.example/"]).await;
+    let ran = ran.exits_with(60);
+    assert!(
+        ran.stderr
+            .contains("the certificate of the proxy localhost:"),
+        "{ran:?}"
+    );
+    let mut command = command(&["-x", &through, "http://a.example/"]);
+    command.env("SSL_CERT_FILE", root.path());
+    let ran = finish(command.spawn().unwrap()).await;
+    assert_eq!(ran.exits_with(0).stdout, "done");
+}
