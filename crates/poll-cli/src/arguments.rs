@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// What clap does not see.
+    /// Checks the conditions that clap cannot express.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Arguments {
     }
 }
 
-/// What to do with a job that was accepted before. JOB is its URL, the JSON
+/// The actions on a job that was accepted before. JOB is its URL, the JSON
 /// that `--no-wait` prints and failures tell, the name of a file with that, or
 /// `-` for standard input.
 #[derive(Debug, Subcommand)]
@@ -99,7 +99,7 @@ pub(crate) enum Command {
 /// The arguments of a submission.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// Where to send the request; http:// may be left out
+    /// The URL to send the request to; http:// may be left out
     #[arg(required_unless_present = "generate", value_name = "URL")]
     pub(crate) url: Option<Target>,
     /// The method. GET by default, POST with -d, --json and -F, HEAD with -I
@@ -190,7 +190,8 @@ pub(crate) struct Send {
 }
 
 impl Send {
-    /// Whether there is something that makes a body, but for -G.
+    /// Returns whether an option gives data, for the body or with -G for the
+    /// query.
     pub(crate) fn has_body(&self) -> bool {
         !(self.data.is_empty()
             && self.json.is_empty()
@@ -198,7 +199,7 @@ impl Send {
             && self.form_string.is_empty())
     }
 
-    /// How many times standard input is to be read.
+    /// The number of times that standard input is to be read.
     fn inputs(&self) -> usize {
         let fields = self.form.iter().map(Field::content);
         let parameters = self.url_query.iter().filter_map(Parameter::content);

@@ -36,8 +36,8 @@ fn speaking(mut layer: PollLayer<Pace>, connection: &Connection) -> PollLayer<Pa
     layer
 }
 
-/// Like [`layer`], with the limits of `follow`. It tells `screen` of every
-/// pending answer.
+/// Like [`layer`], with the limits of `follow`. It shows every pending answer
+/// on `screen`.
 pub(crate) fn following(
     connection: &Connection,
     follow: &Follow,
@@ -80,7 +80,7 @@ fn azure(state: arguments::FinalState, connection: &Connection) -> AzureResource
     })
 }
 
-/// When and where to poll.
+/// The delays and the origins of polls.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     /// Stays on the submission's origin and those that are named.

@@ -1,4 +1,4 @@
-//! What the command line makes happen.
+//! The work that the command line asks for.
 
 mod advice;
 mod cancel;
@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
     code
 }
 
-/// What a final status comes to.
+/// The exit code for a final status.
 fn code_of(status: StatusCode) -> Code {
     match status.is_client_error() || status.is_server_error() {
         true => Code::HttpError,

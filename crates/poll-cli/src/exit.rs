@@ -1,4 +1,4 @@
-//! How the command ends: codes, and the message of a failure.
+//! The end of the command: codes, and the message of a failure.
 
 mod failure;
 mod tls;

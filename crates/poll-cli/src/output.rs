@@ -1,4 +1,4 @@
-//! Where the final answer goes: standard output, or a file that is there
+//! The place for the final answer: standard output, or a file that is there
 //! whole or not at all.
 
 mod sink;

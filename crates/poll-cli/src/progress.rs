@@ -11,15 +11,15 @@ use tower_poll::PollUpdate;
 
 use crate::words;
 
-/// How often the bar is drawn anew.
+/// The time between two drawings of the bar.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Where it is known how much is done, and where it is not. Both leave more
-/// than 60 of 80 columns to the message.
+/// The bar with and without a known share of the work. Both leave more than 60
+/// of 80 columns to the message.
 const BAR: &str = "{bar:10} {elapsed} {wide_msg}";
 const SPINNER: &str = "{spinner} {elapsed} {wide_msg}";
 
-/// Where everything is written that is not the answer.
+/// Standard error, for everything that is not the answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
@@ -54,7 +54,7 @@ impl Screen {
 
     fn write(&self, mut text: String) {
         text.push('\n');
-        // There is nobody to tell if it fails.
+        // A failure could not be reported anywhere.
         let write = || {
             let _ = stderr().write_all(text.as_bytes());
         };

@@ -1,4 +1,4 @@
-//! What is sent: the URL, the headers and the body, as the command line names
+//! The request: the URL, the headers and the body, as the command line names
 //! them.
 
 mod body;

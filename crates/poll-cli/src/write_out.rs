@@ -41,7 +41,7 @@ impl FromStr for Format {
     }
 }
 
-/// What there is to say of a call that has ended.
+/// The facts about a call that has ended.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) exchange: &'a Exchange,
@@ -173,8 +173,8 @@ impl Facts<'_> {
     }
 }
 
-/// Whether `text` begins with an escape that is known. Its character goes
-/// into `target`.
+/// Appends the character of the escape that `text` begins with to `target`.
+/// Returns whether there is one that is known.
 fn escape(text: &str, target: &mut String) -> bool {
     let character = match text.as_bytes().get(1) {
         Some(b'n') => '\n',

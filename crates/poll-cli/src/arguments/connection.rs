@@ -1,4 +1,4 @@
-//! How to talk to the server.
+//! The options for requests and connections.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     words::duration,
 };
 
-/// How to talk to the server.
+/// The options for requests and connections.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Connection {
     /// A header to send, `Name: value`; `Name;` sends it empty, `Name:` not
@@ -69,14 +69,14 @@ pub(crate) struct Connection {
     /// Uses HTTP/2 only; for http:// without asking (prior knowledge)
     #[arg(long)]
     pub(crate) http2: bool,
-    /// Goes through a proxy: [SCHEME://][USER:PASSWORD@]HOST[:PORT]
+    /// Goes through this proxy, such as `http://user:password@host:3128`
     ///
     /// Schemes are http, https, socks4, socks4a, socks5 and socks5h. Without
     /// it, http_proxy, https_proxy and all_proxy of the environment count; an
     /// empty value turns them off. no_proxy names hosts without a proxy.
     #[arg(short = 'x', long, value_name = "PROXY")]
     pub(crate) proxy: Option<Proxy>,
-    /// How long it may take to connect, TLS included
+    /// The longest time for connecting, TLS included
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
     pub(crate) connect_timeout: Duration,
     /// Does not check the server's certificate
@@ -123,7 +123,7 @@ impl Connection {
         self.dialect.iter().cloned().chain(bare)
     }
 
-    /// Whether there are credentials to be sent.
+    /// Returns whether there are credentials to be sent.
     pub(crate) fn has_credentials(&self) -> bool {
         let is_secret =
             |line: &HeaderLine| matches!(line, HeaderLine::Set(name, _) if is_credential(name));

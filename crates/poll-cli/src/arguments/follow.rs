@@ -1,4 +1,4 @@
-//! How to wait, and what to do with the answer.
+//! The options for waiting and for the answer.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 
 use crate::{output::Output, words::duration, write_out::Format};
 
-/// How to wait, and what to do with the answer.
+/// The options for waiting and for the answer.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Follow {
-    /// How long it may take in all, such as 90s or 1h30m
+    /// The longest time for the whole call, such as 90s or 1h30m
     ///
-    /// Where it is given, it also ends a submission that is not answered and
+    /// If it is given, it also ends a submission that is not answered and
     /// a final body that does not end. Without it polling ends after an hour.
     #[arg(
         short = 'm',
@@ -21,7 +21,7 @@ pub(crate) struct Follow {
         value_parser = duration
     )]
     pub(crate) deadline: Option<Duration>,
-    /// How many polls may be sent
+    /// The largest number of polls
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub(crate) max_polls: u32,
     /// The shortest delay between polls, whatever the server asks for
@@ -30,15 +30,15 @@ pub(crate) struct Follow {
     /// The longest delay between polls, whatever the server asks for
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) max_delay: Duration,
-    /// For how long a job may be unknown (404) to a server that has just
-    /// accepted it; 0 is not at all
+    /// The time for which a job may be unknown (404) to a server that has just
+    /// accepted it; 0 is none
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "3s")]
     pub(crate) not_found_grace: Duration,
     /// Asks the server to hold each answer for so long (Prefer: wait), in
     /// whole seconds
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
-    /// Which resource has the result of an Azure operation
+    /// The resource that has the result of an Azure operation
     ///
     /// For operations whose description names one (`final-state-via`). It is
     /// found by itself otherwise. It is not part of the job's handle.
@@ -89,7 +89,7 @@ impl Follow {
 /// The values of `--final-state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FinalState {
-    /// Where Location says
+    /// The resource at Location
     Location,
     /// The URL of the submission
     OriginalUri,

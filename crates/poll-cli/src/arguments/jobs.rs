@@ -66,10 +66,10 @@ pub(crate) struct Given {
     pub(crate) trust_origin: Vec<Origin>,
 }
 
-/// How long one exchange may take.
+/// The time limit of one exchange.
 #[derive(Debug, Args)]
 pub(crate) struct Limit {
-    /// How long it may take in all
+    /// The longest time for the whole exchange
     #[arg(
         short = 'm',
         long,

@@ -36,7 +36,7 @@ pub(crate) const EXAMPLES: &str = r#"
     poll --generate man > ~/.local/share/man/man1/poll.1
 "#;
 
-/// What stands after the options in the long help.
+/// The text after the options in the long help.
 pub(super) fn after_help() -> String {
     format!("Examples:{EXAMPLES}\nExit codes:{EXIT_CODES}")
 }

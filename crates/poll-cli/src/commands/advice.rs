@@ -1,4 +1,4 @@
-//! The server's own words about a failure, and what may help.
+//! The server's own words about a failure, and hints.
 
 use std::error::Error as _;
 
@@ -11,10 +11,10 @@ use crate::{
     request::{is_credential, is_of_one_message},
 };
 
-/// How much of the server's own words is told, in characters.
+/// The most that is shown of the server's own words, in characters.
 const SAID: usize = 500;
 
-/// What there is to add to an error, a line each.
+/// Further lines about an error.
 pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
     let mut lines = Vec::new();
     if error.is_bad_location()

@@ -78,7 +78,7 @@ pub(super) async fn write(
     Ok(code)
 }
 
-/// Says on standard error what the body alone would not say.
+/// Writes to standard error about answers whose body alone says too little.
 fn remark(status: StatusCode, glance: &Glance, session: &Session) {
     let screen = &session.screen;
     let exchange = session.last.get();
@@ -107,8 +107,8 @@ fn remark(status: StatusCode, glance: &Glance, session: &Session) {
     }
 }
 
-/// What the call's error comes to. A problem document is the final body of a
-/// job that failed, and is written as such.
+/// Makes a failure of the call's error. A problem document is the final body
+/// of a job that failed, and is written as such.
 pub(super) async fn fail(
     error: Error,
     session: &Session,

@@ -7,10 +7,10 @@ use tokio::{signal::ctrl_c, time::timeout};
 use super::{Session, cancel, follow::within};
 use crate::client::layer;
 
-/// How long a second Ctrl-C is waited for.
+/// The time in which a second Ctrl-C counts.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the cancellation may take.
+/// The time limit of the cancellation.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Comes with the next Ctrl-C. From the first call on, that does not end the

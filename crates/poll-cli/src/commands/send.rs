@@ -23,7 +23,7 @@ use crate::{
     transport::{Submission, Transport, client, may_be_repeated, resending},
 };
 
-/// How often `--idempotent` alone sends a request again.
+/// The number of retries that `--idempotent` alone allows.
 const RETRIES: u32 = 3;
 
 pub(super) async fn run(arguments: &Arguments, session: &Session) -> Result<Code, Failure> {

@@ -18,7 +18,7 @@ use crate::{
 
 type ResumedJob = Job<Transport<Whole>, Whole, Incoming, Pace>;
 
-/// What all commands work with.
+/// The state that all commands work with.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) connection: Connection,
@@ -43,7 +43,7 @@ impl Session {
         }
     }
 
-    /// Where exchanges are shown, if they are to be.
+    /// The screen to show exchanges on, if they are to be shown.
     pub(super) fn shown(&self) -> Option<Screen> {
         self.connection.verbose.then(|| self.screen.clone())
     }
@@ -79,7 +79,7 @@ impl Session {
             .map_err(|error| self.failure(error))
     }
 
-    /// What the call's error comes to.
+    /// The failure that an error of the call is, with further lines about it.
     pub(super) fn failure(&self, error: Error) -> Failure {
         let notes = advice(&error, &self.connection);
         let mut failure = Failure::of_call(error);

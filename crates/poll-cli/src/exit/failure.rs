@@ -1,4 +1,4 @@
-//! Why the command ends without success.
+//! The reason for an end without success.
 
 use std::{
     error::Error as _,
@@ -15,14 +15,14 @@ use super::{
 };
 use crate::words;
 
-/// Why the command ends without success.
+/// The reason for an end without success.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Code,
     text: String,
     source: Option<BoxError>,
     is_of_transport: bool,
-    /// What there is to add, a line each.
+    /// Further lines about it.
     pub(crate) notes: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Failure {
         self
     }
 
-    /// What the call's error comes to.
+    /// The failure that an error of the call is.
     pub(crate) fn of_call(error: tower_poll::Error) -> Self {
         let code = if error.is_deadline() {
             Code::Deadline
@@ -89,8 +89,8 @@ impl Failure {
         Self::new(Code::Write, format!("cannot write to {to}")).with(error)
     }
 
-    /// Whether the last exchange is worth telling: the failure came of it,
-    /// and does not name it yet.
+    /// Returns whether the last exchange is to be named: the failure is about
+    /// it, and does not name it yet.
     pub(crate) fn is_of_exchange(&self) -> bool {
         !self.is_of_transport
             && matches!(
@@ -105,7 +105,8 @@ impl Failure {
             )
     }
 
-    /// Whether nobody reads the output any more, which is not worth a word.
+    /// Returns whether the output has no reader any more, which needs no
+    /// message.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.code == Code::Write
             && self.source.as_deref().is_some_and(|source| {

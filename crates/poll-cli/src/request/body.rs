@@ -28,7 +28,7 @@ pub(crate) type Whole = Full<Bytes>;
 /// The longest body that is kept to be sent again: 64 MiB.
 const WHOLE_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// How much is read at once.
+/// The number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;

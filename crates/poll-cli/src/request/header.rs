@@ -42,30 +42,32 @@ impl FromStr for HeaderLine {
     }
 }
 
-/// Whether values of this name are secrets: never shown, and never sent to
-/// another origin than the submission's.
+/// Returns whether values of this name are secrets: never shown, and never
+/// sent to another origin than the submission's.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    [
-        "auth",
-        "cookie",
-        "token",
-        "secret",
-        "passw",
-        "credential",
-        "session",
-        "jwt",
-        "api-key",
-        "apikey",
-        "access-key",
-        "subscription-key",
-        "functions-key",
-    ]
-    .iter()
-    .any(|word| name.as_str().contains(word))
+    let name = name.as_str();
+    let is_author = name.contains("author") && !name.contains("authoriz");
+    (name.contains("auth") && !is_author)
+        || [
+            "cookie",
+            "token",
+            "secret",
+            "passw",
+            "credential",
+            "session",
+            "jwt",
+            "api-key",
+            "apikey",
+            "access-key",
+            "subscription-key",
+            "functions-key",
+        ]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
-/// Whether a header may go with polls to every origin: it tells nothing of
-/// the caller's own.
+/// Returns whether a header may go with polls to every origin, since it has
+/// nothing that is the caller's own.
 pub(crate) fn goes_everywhere(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -80,7 +82,7 @@ pub(crate) fn goes_everywhere(name: &HeaderName) -> bool {
     )
 }
 
-/// Whether a header says something of the submission alone: it describes or
+/// Returns whether a header is about the submission alone: it describes or
 /// signs that one message, makes it conditional, or is for the connection.
 pub(crate) fn is_of_one_message(name: &HeaderName) -> bool {
     let name = name.as_str();

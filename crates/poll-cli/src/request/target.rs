@@ -6,7 +6,7 @@ use http::Uri;
 use http_polling::resolve;
 use percent_encoding::percent_decode_str;
 
-/// Where a submission goes, and as whom.
+/// The URL of a submission, and the user that it names.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Target {
     pub(crate) uri: Uri,

@@ -60,6 +60,7 @@ fn secrets_are_known_by_their_names() {
         ("x-goog-api-key", true),
         ("ocp-apim-subscription-key", true),
         ("idempotency-key", false),
+        ("x-author", false),
         ("accept", false),
     ] {
         assert_eq!(

@@ -13,7 +13,7 @@ pub(crate) struct LastExchange(Arc<Mutex<Exchange>>);
 /// A request, and the head of its answer once it is there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Exchange {
-    /// How many polls were sent, this request included.
+    /// The number of polls that were sent, this request included.
     pub(crate) polls: u32,
     /// The URL of the first request, if there was one.
     pub(crate) first_url: Option<Uri>,
@@ -74,7 +74,7 @@ impl LastExchange {
 }
 
 impl Exchange {
-    /// Who answered what, in a few words. Nothing if nothing was sent.
+    /// The server and its answer in a few words. Nothing if nothing was sent.
     pub(crate) fn describe(&self) -> Option<String> {
         self.first_url.as_ref()?;
         let peer = peer_of(&self.url);

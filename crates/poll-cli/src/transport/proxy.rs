@@ -48,13 +48,13 @@ impl FromStr for Proxy {
     }
 }
 
-/// Whether something that is to be a port follows the host.
+/// Returns whether a colon, and so a port, follows the host.
 fn has_port(authority: &str) -> bool {
     let host = authority.rsplit(['@', ']']).next();
     host.is_some_and(|host| host.contains(':'))
 }
 
-/// Which proxy to go through, for each server.
+/// The proxies, by the servers to reach through them.
 #[derive(Clone, Debug)]
 pub(super) struct Proxies {
     matcher: Arc<Matcher>,
@@ -98,7 +98,7 @@ impl Proxies {
         })
     }
 
-    /// Whether there is a proxy of https.
+    /// Returns whether there is a proxy of https.
     pub(super) fn have_tls(&self) -> bool {
         self.have_tls
     }

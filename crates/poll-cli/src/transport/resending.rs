@@ -35,8 +35,8 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for Resending {
     }
 }
 
-/// Whether a request does no harm when it arrives twice (RFC 9110, section
-/// 9.2.2).
+/// Returns whether a request does no harm if it arrives twice (RFC 9110,
+/// section 9.2.2).
 pub(crate) fn may_be_repeated<B>(request: &Request<B>) -> bool {
     let methods = [
         Method::GET,

@@ -1,4 +1,4 @@
-//! TLS by rustls: whom to trust, and as whom to appear.
+//! TLS by rustls: roots to trust, and a certificate to show.
 
 use std::{path::Path, sync::Arc};
 
@@ -53,7 +53,7 @@ pub(super) fn config(connection: &Connection) -> Result<ClientConfig, Failure> {
 
 /// The roots of `--cacert` alone, or the system's, which `SSL_CERT_FILE` and
 /// `SSL_CERT_DIR` replace. A system without any is no hindrance to http: https
-/// then trusts nobody.
+/// then trusts no server.
 fn roots(file: Option<&Path>) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     match file {

@@ -1,4 +1,4 @@
-//! What is said on standard error, and with which details.
+//! Messages on standard error, and their details.
 
 use crate::{
     poll::{poll, run},
