@@ -39,11 +39,15 @@ impl<R, E> BoxWork<R, E> {
         self.0.as_ref().is_some_and(|work| work.is_queued())
     }
 
-    /// Drives the work on; its panics go through.
+    /// Drives the work on, and drops it at its end. Its panics go through.
     #[inline(always)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
-        let work = self.0.as_mut().expect("only gone when dropped");
-        work.as_mut().poll(cx)
+        let work = self.0.as_mut().expect("polled after completion");
+        let result = work.as_mut().poll(cx);
+        if result.is_ready() {
+            self.0 = None;
+        }
+        result
     }
 
     /// Drives the work on; `Err` is the payload of its panic.
@@ -51,14 +55,16 @@ impl<R, E> BoxWork<R, E> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Result<Response<R>, E>, Payload>> {
-        let work = self.0.as_mut().expect("only gone when dropped");
+        let work = self.0.as_mut().expect("polled after completion");
         panics::poll_catching(work, cx)
     }
 }
 
 impl<R, E> Drop for BoxWork<R, E> {
     fn drop(&mut self) {
-        drop_quietly(self.0.take());
+        if let Some(work) = self.0.take() {
+            drop_quietly(work);
+        }
     }
 }
 
