@@ -60,7 +60,11 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Progress::Due { call: None, .. } | Progress::Begun(Begun { work: None, .. }) = this.progress {
+            let is_over = matches!(
+                this.progress,
+                Progress::Due { call: None, .. } | Progress::Begun(Begun { work: None, .. })
+            );
+            if is_over {
                 return;
             }
             match this.shared.config.on_disconnect {

@@ -50,11 +50,15 @@ impl<R, E> BoxWork<R, E> {
         self.0.as_mut()?.as_mut().admission()
     }
 
-    /// Drives the work on; its panics go through.
+    /// Drives the work on, and drops it at its end. Its panics go through.
     #[inline(always)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
-        let work = self.0.as_mut().expect("only gone when dropped");
-        work.as_mut().poll(cx)
+        let work = self.0.as_mut().expect("polled after completion");
+        let result = work.as_mut().poll(cx);
+        if result.is_ready() {
+            self.0 = None;
+        }
+        result
     }
 
     /// Drives the work on; `Err` is the payload of its panic.
@@ -62,7 +66,7 @@ impl<R, E> BoxWork<R, E> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Result<Response<R>, E>, Payload>> {
-        let work = self.0.as_mut().expect("only gone when dropped");
+        let work = self.0.as_mut().expect("polled after completion");
         panics::poll_catching(work, cx)
     }
 
@@ -74,7 +78,9 @@ impl<R, E> BoxWork<R, E> {
 
 impl<R, E> Drop for BoxWork<R, E> {
     fn drop(&mut self) {
-        drop_quietly(self.0.take());
+        if let Some(work) = self.0.take() {
+            drop_quietly(work);
+        }
     }
 }
 

@@ -11,14 +11,14 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, channel::Sender};
 use support::{
     Body, Handler, SECOND, Stream, asking, call, eager,
     faulty::{Fault, FaultyStore, Op},
     get, handler, memory, post, send, settle, stream, with,
 };
 use tokio::time::{sleep, timeout};
-use tower::{BoxError, Layer, Service, service_fn};
+use tower::{BoxError, Layer, Service, service_fn, util::BoxCloneSyncService};
 use tower_async_job::{
     AsyncJob, AsyncJobLayer, Builder, JobBody, JobContext, OnDisconnect, OnStoreFailure,
 };
@@ -169,23 +169,10 @@ async fn s74_panic_and_error_of_a_handler_cancel_its_context() {
     }
 }
 
+type Streaming = BoxCloneSyncService<Request<JobBody<Body>>, Response<Stream>, Infallible>;
+
 /// A service whose answers are streams that keep their context, and what feeds them.
-fn streaming(
-    layer: &AsyncJobLayer,
-    kept: &Kept,
-) -> (
-    AsyncJob<
-        impl Service<
-            Request<JobBody<Body>>,
-            Response = Response<Stream>,
-            Error = Infallible,
-            Future: Send,
-        > + Clone
-        + Send
-        + 'static,
-    >,
-    http_body_util::channel::Sender<Bytes, BoxError>,
-) {
+fn streaming(layer: &AsyncJobLayer, kept: &Kept) -> (AsyncJob<Streaming>, Sender<Bytes, BoxError>) {
     let (sender, body) = stream();
     let body = Arc::new(Mutex::new(Some(body)));
     let kept = kept.clone();
@@ -198,7 +185,7 @@ fn streaming(
             .expect("called once");
         async move { Ok::<_, Infallible>(Response::new(body)) }
     });
-    (layer.layer(inner), sender)
+    (layer.layer(Streaming::new(inner)), sender)
 }
 
 #[tokio::test(start_paused = true)]
