@@ -344,14 +344,17 @@ where
     /// Hands the work over to become a job.
     fn defer(&mut self, shared: &Arc<Shared>) -> HandedOver<R, E> {
         let deadline = self.submission().deadline(&shared.config);
-        self.end.get_or_insert_with(|| later(deadline));
         let deferral = Deferral {
             shared: shared.clone(),
             work: self.work.take().expect("not taken before"),
             submission: self.submission.take().expect("not taken before"),
             context: self.context.take(),
         };
-        deferral.begin()
+        let handed_over = deferral.begin();
+        if let HandedOver::Waiting(_) = handed_over {
+            self.end.get_or_insert_with(|| later(deadline));
+        }
+        handed_over
     }
 }
 
@@ -372,8 +375,8 @@ fn heard<R, E>(
     }
 }
 
-/// The handler's own answer.
-#[inline]
+/// The handler's own answer. One that does not end by itself takes its place, where such are limited.
+#[inline(always)]
 fn answered<R, E>(
     shared: &Arc<Shared>,
     asked: &Asked,
@@ -381,21 +384,29 @@ fn answered<R, E>(
     place: Option<StreamPlace>,
     result: Result<Response<R>, E>,
 ) -> Result<Response<ResponseBody<R>>, E> {
-    metrics::inline();
-    let response = result?;
-    let mut response = match &shared.streams {
-        Some(streams) if streams::is_stream(asked, &response) => {
-            let place = place.unwrap_or_default();
-            match place.take(shared, streams, principal) {
-                Ok(()) => response.map(|body| ResponseBody::stream(body, place)),
-                Err(no_place) => {
-                    let refusal = answer::no_place(no_place, asked.protocol);
-                    return Ok(refusal.map(ResponseBody::from));
-                }
+    if let Some(streams) = &shared.streams
+        && streams::is_stream(asked, &result)
+    {
+        let place = place.unwrap_or_default();
+        return match place.take(shared, streams, principal) {
+            Ok(()) => passed_on(asked, result, |body| ResponseBody::stream(body, place)),
+            Err(no_place) => {
+                let refusal = answer::no_place(no_place, asked.protocol);
+                Ok(refusal.map(ResponseBody::from))
             }
-        }
-        _ => response.map(ResponseBody::inner),
-    };
+        };
+    }
+    passed_on(asked, result, ResponseBody::inner)
+}
+
+#[inline(always)]
+fn passed_on<R, E>(
+    asked: &Asked,
+    result: Result<Response<R>, E>,
+    body: impl FnOnce(R) -> ResponseBody<R>,
+) -> Result<Response<ResponseBody<R>>, E> {
+    metrics::inline();
+    let mut response = result?.map(body);
     answer::apply_wait(response.headers_mut(), &asked.prefer);
     Ok(response)
 }

@@ -263,7 +263,7 @@ where
     }
 }
 
-/// Whether an Idempotency-Key counts. A safe method needs none; the body of a gRPC call or a tunnel
+/// Returns whether an Idempotency-Key counts. A safe method needs none; the body of a gRPC call or a tunnel
 /// may be a conversation, which is not to be read to its end first.
 fn takes_key(method: &Method, protocol: Protocol) -> bool {
     protocol == Protocol::Http && !method.is_safe() && *method != Method::CONNECT
@@ -296,11 +296,11 @@ impl Config {
         self.principal.as_ref().and_then(|find| find(head))
     }
 
-    /// What the client prefers and speaks, and whether the request may be deferred at all.
+    /// Returns the client's preferences and protocol, and whether the request may be deferred at all.
     fn asked<B>(&self, request: &Request<B>) -> (Asked, Glance) {
         let head = RequestHead::of(request);
         let glance = Glance::at(head.headers);
-        let is_grpc = glance.content_type && head.is_grpc();
+        let is_grpc = glance.grpc && head.is_grpc();
         let upgrade = glance.upgrade
             && request.version() == Version::HTTP_11
             && glance::is_upgrade(head.headers);

@@ -135,7 +135,7 @@ impl Shared {
         self.store.read(id, detail).await
     }
 
-    /// Whether requests that are never deferred are limited too.
+    /// Returns whether requests that are never deferred are limited too.
     pub(crate) fn is_limited(&self) -> bool {
         self.capacity.is_some() || self.streams.is_some()
     }
