@@ -29,6 +29,7 @@ use crate::{
     config::{Config, OnDisconnect},
     context::JobContext,
     deferral::{Deferral, Early, HandedOver},
+    hold::Holds,
     metrics,
     service::{Asked, Submission},
     shared::{Shared, later},
@@ -180,7 +181,7 @@ where
                     .submission
                     .as_ref()
                     .and_then(|it| it.principal.as_ref());
-                let place = begun.place.take();
+                let place = &mut begun.place;
                 return Poll::Ready(answered(shared, asked, principal, place, result));
             }
             if let Stage::Waiting = begun.stage {
@@ -366,7 +367,7 @@ fn heard<R, E>(
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
         Ok(Early::Finished(result, principal)) => {
-            answered(shared, asked, principal.as_ref(), None, result)
+            answered(shared, asked, principal.as_ref(), &mut None, result)
         }
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
@@ -375,38 +376,42 @@ fn heard<R, E>(
     }
 }
 
-/// The handler's own answer. One that does not end by itself takes its place, where such are limited.
+/// The handler's own answer.
 #[inline(always)]
 fn answered<R, E>(
     shared: &Arc<Shared>,
     asked: &Asked,
     principal: Option<&Principal>,
-    place: Option<StreamPlace>,
+    place: &mut Option<StreamPlace>,
     result: Result<Response<R>, E>,
 ) -> Result<Response<ResponseBody<R>>, E> {
+    metrics::inline();
     if let Some(streams) = &shared.streams
         && streams::is_stream(asked, &result)
     {
-        let place = place.unwrap_or_default();
-        return match place.take(shared, streams, principal) {
-            Ok(()) => passed_on(asked, result, |body| ResponseBody::stream(body, place)),
-            Err(no_place) => {
-                let refusal = answer::no_place(no_place, asked.protocol);
-                Ok(refusal.map(ResponseBody::from))
-            }
-        };
+        let place = place.take().unwrap_or_default();
+        return streamed(shared, streams, asked, principal, place, result);
     }
-    passed_on(asked, result, ResponseBody::inner)
+    let mut response = result?.map(ResponseBody::inner);
+    answer::apply_wait(response.headers_mut(), &asked.prefer);
+    Ok(response)
 }
 
-#[inline(always)]
-fn passed_on<R, E>(
+/// An answer that does not end by itself: it takes its place, where such are limited.
+#[cold]
+fn streamed<R, E>(
+    shared: &Arc<Shared>,
+    streams: &Holds,
     asked: &Asked,
+    principal: Option<&Principal>,
+    place: StreamPlace,
     result: Result<Response<R>, E>,
-    body: impl FnOnce(R) -> ResponseBody<R>,
 ) -> Result<Response<ResponseBody<R>>, E> {
-    metrics::inline();
-    let mut response = result?.map(body);
+    if let Err(no_place) = place.take(shared, streams, principal) {
+        let refusal = answer::no_place(no_place, asked.protocol);
+        return Ok(refusal.map(ResponseBody::from));
+    }
+    let mut response = result?.map(|body| ResponseBody::stream(body, place));
     answer::apply_wait(response.headers_mut(), &asked.prefer);
     Ok(response)
 }

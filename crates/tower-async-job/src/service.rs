@@ -330,7 +330,7 @@ impl Config {
                 Protocol::Http
             },
             upgrade,
-            tunnel: *head.method == Method::CONNECT,
+            tunnel: matches!(*head.method, Method::CONNECT),
             page,
             may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,

@@ -37,8 +37,7 @@ pin_project! {
     #[derive(Debug)]
     #[project = KindProjection]
     enum Kind<R> {
-        Inner { #[pin] body: R },
-        Stream { #[pin] body: R, place: StreamPlace },
+        Inner { #[pin] body: R, place: Option<StreamPlace> },
         Stored { #[pin] body: StoredBody },
     }
 }
@@ -47,14 +46,17 @@ impl<R> ResponseBody<R> {
     /// Passes a handler's body on as it is.
     pub fn inner(body: R) -> Self {
         Self {
-            kind: Kind::Inner { body },
+            kind: Kind::Inner { body, place: None },
         }
     }
 
     /// Passes on the body of an answer that does not end by itself, with its place.
     pub(crate) fn stream(body: R, place: StreamPlace) -> Self {
         Self {
-            kind: Kind::Stream { body, place },
+            kind: Kind::Inner {
+                body,
+                place: Some(place),
+            },
         }
     }
 }
@@ -76,9 +78,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Inner { body } | KindProjection::Stream { body, .. } => {
-                body.poll_frame(cx)
-            }
+            KindProjection::Inner { body, .. } => body.poll_frame(cx),
             KindProjection::Stored { body } => body
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
@@ -87,14 +87,14 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Inner { body } | Kind::Stream { body, .. } => body.is_end_stream(),
+            Kind::Inner { body, .. } => body.is_end_stream(),
             Kind::Stored { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Inner { body } | Kind::Stream { body, .. } => body.size_hint(),
+            Kind::Inner { body, .. } => body.size_hint(),
             Kind::Stored { body } => body.size_hint(),
         }
     }
