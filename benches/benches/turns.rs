@@ -22,7 +22,7 @@ use tower_async_job::{AsyncJob, AsyncJobLayer, JobBody, ResponseFuture, store::P
 const SIZES: [usize; 4] = [16, 1_000, 16_000, 100_000];
 
 /// At most so many times the cost beside the fewest: what is left is caches that are missed.
-const LIMIT: f64 = 8.0;
+const LIMIT: f64 = 5.0;
 
 const ROUNDS: usize = 8;
 const TIMES: usize = 1_000;

@@ -10,9 +10,10 @@ use crate::closing;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Glance {
     pub(crate) cancel_after: bool,
-    pub(crate) content_type: bool,
     /// The client accepts an event stream.
     pub(crate) event_stream: bool,
+    /// The Content-Type begins as that of gRPC does.
+    pub(crate) grpc: bool,
     pub(crate) grpc_timeout: bool,
     pub(crate) idempotency_key: bool,
     pub(crate) prefer: bool,
@@ -24,13 +25,14 @@ pub(crate) struct Glance {
 }
 
 impl Glance {
+    #[inline(always)]
     pub(crate) fn at(headers: &HeaderMap) -> Self {
         let mut glance = Self::default();
         for (name, value) in headers {
             match name.as_str() {
                 "accept" => glance.event_stream |= accepts_event_stream(value),
                 "cancel-after" => glance.cancel_after = true,
-                "content-type" => glance.content_type = true,
+                "content-type" => glance.grpc |= begins_with(value.as_bytes(), GRPC).is_some(),
                 "grpc-timeout" => glance.grpc_timeout = true,
                 "idempotency-key" => glance.idempotency_key = true,
                 "prefer" => glance.prefer = true,
@@ -45,18 +47,23 @@ impl Glance {
 }
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";
+const GRPC: &[u8] = b"application/grpc";
 
-/// Whether a media type, with or without parameters, is that of an event stream.
-pub(crate) fn is_event_stream(value: &[u8]) -> bool {
-    let (media_type, parameters) = value
-        .trim_ascii_start()
-        .split_at_checked(EVENT_STREAM.len())
-        .unwrap_or_default();
-    media_type.eq_ignore_ascii_case(EVENT_STREAM)
-        && matches!(parameters.trim_ascii_start().first(), None | Some(b';'))
+/// Returns the rest of a value that begins with a name, in letters of either case.
+#[inline]
+fn begins_with<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (begin, rest) = value.split_at_checked(name.len())?;
+    begin.eq_ignore_ascii_case(name).then_some(rest)
 }
 
-/// Whether an Accept names event streams, and not to refuse them (RFC 9110, section 12.5.1).
+/// Returns whether a media type, with or without parameters, is that of an event stream.
+pub(crate) fn is_event_stream(value: &[u8]) -> bool {
+    begins_with(value.trim_ascii_start(), EVENT_STREAM).is_some_and(|parameters| {
+        matches!(parameters.trim_ascii_start().first(), None | Some(b';'))
+    })
+}
+
+/// Returns whether an Accept names event streams, and not to refuse them (RFC 9110, section 12.5.1).
 fn accepts_event_stream(value: &HeaderValue) -> bool {
     let value = value.as_bytes();
     // Shorter ones are most.
@@ -66,18 +73,18 @@ fn accepts_event_stream(value: &HeaderValue) -> bool {
             .any(|range| is_event_stream(range) && !is_refused(range))
 }
 
-/// Whether a media range has a weight of zero.
+/// Returns whether a media range has a weight of zero.
 fn is_refused(range: &[u8]) -> bool {
-    let weight = |parameter: &[u8]| {
-        let (name, value) = parameter.split_at_checked(2)?;
-        let zero = value.iter().all(|byte| matches!(byte, b'0' | b'.'));
-        (name.eq_ignore_ascii_case(b"q=") && zero && !value.is_empty()).then_some(())
+    let is_zero = |parameter: &[u8]| {
+        begins_with(parameter, b"q=").is_some_and(|weight| {
+            !weight.is_empty() && weight.iter().all(|byte| matches!(byte, b'0' | b'.'))
+        })
     };
     let mut parameters = range.split(|byte| *byte == b';').skip(1);
-    parameters.any(|parameter| weight(parameter.trim_ascii()).is_some())
+    parameters.any(|parameter| is_zero(parameter.trim_ascii()))
 }
 
-/// Whether a request asks to change its connection's protocol (RFC 9110, section 7.8): `Connection`
+/// Returns whether a request asks to change its connection's protocol (RFC 9110, section 7.8): `Connection`
 /// has to say so too. An `Upgrade` to HTTP/2 is not one, since the request is answered as any other.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     names(headers, CONNECTION, |option| {
@@ -87,7 +94,7 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a list among the headers has such a member.
+/// Returns whether a list among the headers has such a member.
 fn names(headers: &HeaderMap, name: HeaderName, mut is: impl FnMut(&[u8]) -> bool) -> bool {
     let values = headers.get_all(name);
     values.iter().any(|value| {

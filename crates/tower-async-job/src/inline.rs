@@ -31,6 +31,7 @@ use crate::{
     config::{Config, OnDisconnect},
     context::HandlerContext,
     deferral::{Deferral, Early, HandedOver},
+    hold::Holds,
     metrics,
     panics::{self, Panicked, drop_quietly},
     service::{Asked, Submission},
@@ -201,7 +202,7 @@ where
                     .submission
                     .as_ref()
                     .and_then(|it| it.principal.as_ref());
-                let (place, context) = (begun.place.take(), begun.context.take());
+                let (place, context) = (&mut begun.place, begun.context.take());
                 let mut result = answered(shared, asked, principal, place, context, result);
                 if let (Stage::Waiting, Ok(response)) = (&begun.stage, &mut result) {
                     answer::apply_wait(response.headers_mut(), &asked.prefer);
@@ -379,14 +380,17 @@ where
     /// Hands the work over to become a job.
     fn defer(&mut self, shared: &Arc<Shared>) -> HandedOver<R, E> {
         let deadline = self.submission().deadline(&shared.config);
-        self.end.get_or_insert_with(|| later(deadline));
         let deferral = Deferral {
             shared: shared.clone(),
             work: self.work.take().expect("not taken before"),
             submission: self.submission.take().expect("not taken before"),
             context: self.context.take(),
         };
-        deferral.begin()
+        let handed_over = deferral.begin();
+        if let HandedOver::Waiting(_) = handed_over {
+            self.end.get_or_insert_with(|| later(deadline));
+        }
+        handed_over
     }
 }
 
@@ -397,9 +401,14 @@ fn heard<R, E>(
     early: Result<Early<R, E>, RecvError>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     match early {
-        Ok(Early::Finished(result, principal, context)) => {
-            answered(shared, asked, principal.as_ref(), None, context, result)
-        }
+        Ok(Early::Finished(result, principal, context)) => answered(
+            shared,
+            asked,
+            principal.as_ref(),
+            &mut None,
+            context,
+            result,
+        ),
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
@@ -408,29 +417,42 @@ fn heard<R, E>(
 }
 
 /// The handler's own answer.
-#[inline]
+#[inline(always)]
 fn answered<R, E>(
     shared: &Arc<Shared>,
     asked: &Asked,
     principal: Option<&Principal>,
-    place: Option<StreamPlace>,
+    place: &mut Option<StreamPlace>,
     context: Option<HandlerContext>,
     result: Result<Response<R>, E>,
 ) -> Result<Response<ResponseBody<R>>, E> {
     metrics::inline();
+    if let Some(streams) = &shared.streams
+        && streams::is_stream(asked, &result)
+    {
+        let place = place.take().unwrap_or_default();
+        return streamed(shared, streams, asked, principal, place, context, result);
+    }
+    Ok(result?.map(|body| ResponseBody::of_handler(body, context, None)))
+}
+
+/// An answer that does not end by itself: it takes its place, where such are limited.
+#[cold]
+fn streamed<R, E>(
+    shared: &Arc<Shared>,
+    streams: &Holds,
+    asked: &Asked,
+    principal: Option<&Principal>,
+    place: StreamPlace,
+    context: Option<HandlerContext>,
+    result: Result<Response<R>, E>,
+) -> Result<Response<ResponseBody<R>>, E> {
     let response = result?;
-    let place = match &shared.streams {
-        Some(streams) if streams::is_stream(asked, &response) => {
-            let place = place.unwrap_or_default();
-            if let Err(no_place) = place.take(shared, streams, principal) {
-                let refusal = answer::no_place(no_place, asked.protocol, response.version());
-                return Ok(refusal.map(ResponseBody::from));
-            }
-            Some(place)
-        }
-        _ => None,
-    };
-    Ok(response.map(|body| ResponseBody::of_handler(body, context, place)))
+    if let Err(no_place) = place.take(shared, streams, principal) {
+        let refusal = answer::no_place(no_place, asked.protocol, response.version());
+        return Ok(refusal.map(ResponseBody::from));
+    }
+    Ok(response.map(|body| ResponseBody::of_handler(body, context, Some(place))))
 }
 
 fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> {

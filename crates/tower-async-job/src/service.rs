@@ -374,7 +374,7 @@ impl<S: Clone> AsyncJob<S> {
     }
 }
 
-/// Whether an Idempotency-Key counts. A safe method needs none; the body of a gRPC call or a tunnel
+/// Returns whether an Idempotency-Key counts. A safe method needs none; the body of a gRPC call or a tunnel
 /// may be a conversation, which is not to be read to its end first.
 fn takes_key(method: &Method, protocol: Protocol) -> bool {
     protocol == Protocol::Http && !method.is_safe() && *method != Method::CONNECT
@@ -420,11 +420,11 @@ impl Config {
         })
     }
 
-    /// What the client prefers and speaks, and whether the request may be deferred at all.
+    /// Returns the client's preferences and protocol, and whether the request may be deferred at all.
     fn asked<B>(&self, request: &Request<B>) -> Result<(Asked, Glance), Panicked> {
         let head = RequestHead::of(request);
         let glance = Glance::at(head.headers);
-        let is_grpc = glance.content_type && head.is_grpc();
+        let is_grpc = glance.grpc && head.is_grpc();
         let upgrade = glance.upgrade
             && request.version() == Version::HTTP_11
             && glance::is_upgrade(head.headers);
@@ -454,7 +454,7 @@ impl Config {
                 Protocol::Http
             },
             upgrade,
-            tunnel: *head.method == Method::CONNECT,
+            tunnel: matches!(*head.method, Method::CONNECT),
             page,
             may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,

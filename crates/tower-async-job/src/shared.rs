@@ -229,7 +229,7 @@ impl Shared {
         checked.unwrap_or(Ok(()))
     }
 
-    /// Whether requests that are never deferred are limited too.
+    /// Returns whether requests that are never deferred are limited too.
     pub(crate) fn is_limited(&self) -> bool {
         self.capacity.is_some() || self.streams.is_some()
     }

@@ -131,9 +131,10 @@ pub(crate) fn place<B>(
     })
 }
 
-/// Whether an answer does not end by itself: it has changed the connection's protocol, or is an event
-/// stream.
-pub(crate) fn is_stream<R>(asked: &Asked, response: &Response<R>) -> bool {
+/// Returns whether an answer does not end by itself: it has changed the connection's protocol, or is
+/// an event stream.
+pub(crate) fn is_stream<R, E>(asked: &Asked, result: &Result<Response<R>, E>) -> bool {
+    let Ok(response) = result else { return false };
     let status = response.status();
     status == StatusCode::SWITCHING_PROTOCOLS
         || asked.tunnel && status.is_success()

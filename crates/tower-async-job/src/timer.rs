@@ -17,7 +17,7 @@ pub(crate) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-/// What is over.
+/// An end that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     Stage,
@@ -26,7 +26,7 @@ pub(crate) enum Over {
 }
 
 impl From<Over> for ProblemType {
-    /// What a call is refused with that is given up then.
+    /// Returns the problem of a call that is given up then.
     fn from(over: Over) -> Self {
         match over {
             Over::Stage => Self::JobTimedOut,

@@ -6,19 +6,19 @@ use tokio::time::Instant;
 
 use crate::shared::after;
 
-/// How slowly a body may come. Only the time counts in which its reader waits for it.
+/// The slowest that a body may come. Only the time counts in which its reader waits for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// How long it may stand still, and how far it may be behind the rate.
+    /// The time that it may stand still, and be behind the rate.
     pub(crate) still: Duration,
-    /// How long it may take altogether.
+    /// The time that it may take altogether.
     pub(crate) total: Duration,
     /// The bytes that have to come in a second; zero asks for none.
     pub(crate) rate: u32,
 }
 
 impl Pace {
-    /// How long so many bytes may be waited for.
+    /// Returns how long so many bytes may be waited for.
     fn time_for(&self, bytes: u64) -> Duration {
         let earned = bytes.saturating_mul(1_000).checked_div(self.rate.into());
         let earned = earned.map_or(self.total, Duration::from_millis);
@@ -26,12 +26,12 @@ impl Pace {
     }
 }
 
-/// What has come of a body, and how long it was waited for.
+/// The part of a body that has come, and the time that it was waited for.
 #[derive(Debug, Default)]
 pub(super) struct Came {
     bytes: u64,
     waited: Duration,
-    /// Since when the reader waits.
+    /// The time since which the reader waits.
     since: Option<Instant>,
 }
 
@@ -54,7 +54,7 @@ impl Came {
         self.since = None;
     }
 
-    /// When it will have been waited for too long, if it is waited for.
+    /// Returns when it will have been waited for too long, if it is waited for.
     pub(super) fn due(&self, pace: &Pace) -> Option<Instant> {
         let left = pace.time_for(self.bytes).saturating_sub(self.waited);
         self.since.map(|since| after(since, left.min(pace.still)))

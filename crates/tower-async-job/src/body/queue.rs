@@ -21,7 +21,7 @@ pub(crate) struct SpoolRoom {
     taken: Mutex<HashMap<Principal, usize>>,
 }
 
-/// Why there is no room.
+/// The lack of room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRoom {
     Overall,
@@ -89,7 +89,7 @@ pub(super) struct Queue<D> {
     principal: Option<Principal>,
     /// How much of the room is taken: all bytes, unless it ran out.
     taken: usize,
-    /// Why it ran out last.
+    /// The lack of room that it ran into last.
     ran_out: NoRoom,
 }
 
@@ -144,7 +144,7 @@ impl<D: Buf> Queue<D> {
         self.bytes > limit || self.frames.len() > frames
     }
 
-    /// Why there is more than there was room for, if there is.
+    /// The lack of room that there is, if more came than there was room for.
     pub(super) fn no_room(&self) -> Option<NoRoom> {
         (self.taken < self.bytes).then_some(self.ran_out)
     }

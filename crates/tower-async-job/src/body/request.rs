@@ -213,7 +213,7 @@ impl<B: Body> Spool<B> {
         })
     }
 
-    /// Whether the upload has kept its reader waiting for too long.
+    /// Returns whether the upload has kept its reader waiting for too long.
     pub(crate) fn is_late(&self, cx: &mut Context<'_>, pace: &Pace) -> bool {
         let mut source = lock(&self.source);
         let is_due = |due| due <= Instant::now();

@@ -225,8 +225,8 @@ impl Builder {
         self
     }
 
-    /// How many bytes of it those of one [principal](Self::principal) may take. Beyond it its calls
-    /// stay inline, and those with an idempotency key are refused with 429. Default 64 MiB.
+    /// Limits the bytes that the spooled uploads of one [principal](Self::principal) may take. Beyond
+    /// them its calls stay inline, and those with an idempotency key are refused with 429. Default 64 MiB.
     ///
     /// ```
     /// use tower_async_job::AsyncJobLayer;
@@ -259,7 +259,7 @@ impl Builder {
         self
     }
 
-    /// The bytes of an upload that have to come in a second, on average, beyond its first
+    /// The bytes of an upload that have to come in a second, on average, after its first
     /// [30 s](Self::request_read_timeout): each of so many bytes gives it a second more. An upload
     /// that is slower is given up as one that stands still. Default 500, as of Apache's
     /// `mod_reqtimeout` (`body=20,MinRate=500`); Kestrel's is 240. Even GSM at 9,600 bit/s is
@@ -276,7 +276,7 @@ impl Builder {
         self
     }
 
-    /// How long an upload may be waited for altogether, however fast it is. Default 10 min, in which
+    /// Limits the time that an upload is waited for altogether, however fast it is. Default 10 min, in which
     /// 30 MB come at 50 kB/s; the whole request has 5 min in Node's `server.requestTimeout`. Where
     /// larger files are uploaded through the layer, it has to be longer.
     ///
@@ -353,7 +353,7 @@ impl Builder {
         self
     }
 
-    /// How many websockets and event streams there may be at once, of all clients and of one
+    /// Limits the websockets and event streams that are open at once, of all clients and of one
     /// [principal](Self::principal): answers with 101 or, to CONNECT, of success, and such of the
     /// type `text/event-stream`. When their head is there they leave their place among the
     /// [running requests](Self::limits) for one of these. Beyond them they are refused with 503, and
