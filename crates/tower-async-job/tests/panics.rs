@@ -25,7 +25,7 @@ use tower_async_job::{
 };
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-/// What the application hands to the layer.
+/// A function, or another piece of code, that the application hands to the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Function {
     Principal,
@@ -58,7 +58,7 @@ const FUNCTIONS: &[Function] = &[
     Function::Recorder,
 ];
 
-/// When it panics.
+/// A moment at which it panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     Inline,
