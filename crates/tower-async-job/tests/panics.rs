@@ -1,6 +1,6 @@
 //! Functions of the application that panic: each of them at each moment.
 //!
-//! Whatever panics, that call alone fails, the panic is logged, the process lives, and nothing is
+//! Each time that call alone fails, the panic is logged, the process lives, and nothing is
 //! left behind: no place, no spool room, no hold, no task.
 
 mod support;
