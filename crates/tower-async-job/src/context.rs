@@ -219,14 +219,14 @@ impl JobContext {
         });
     }
 
-    /// Whether the work is wanted no longer: the job has been cancelled, has timed out or was handed
-    /// back, or its handler's future was dropped.
+    /// Returns whether the work is wanted no longer: the job has been cancelled, has timed out or was
+    /// handed back, or its handler's future was dropped.
     ///
-    /// Whatever drops that future, a timeout or a `select!` beneath the layer, say, the context is
-    /// cancelled at the latest when the layer has the call's answer and has read or sent its body to
-    /// the end. So it is after every end of a call, also a good one: the job is over then, and what
-    /// still runs in another task or thread works for nobody. A handler that leaves work behind on
-    /// purpose does not ask its context about it.
+    /// If a timeout or a `select!` beneath the layer drops that future, the context is cancelled at the
+    /// latest when the layer has the call's answer and has read or sent its body to the end. So it is
+    /// after every end of a call, also a good one: the job is over then, and what still runs in another
+    /// task or thread works for nobody. A handler that leaves work behind on purpose does not ask its
+    /// context about it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.load(Ordering::Acquire)

@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     pub(crate) spool_room: Arc<SpoolRoom>,
     /// The node shuts down.
     pub(crate) stopping: Signal,
-    /// When the grace of the shutdown ends.
+    /// The end of the shutdown's grace.
     grace_end: Mutex<Option<Instant>>,
     /// The grace of the shutdown is over: nothing is driven on.
     pub(crate) given_up: Signal,
@@ -153,8 +153,8 @@ impl Shared {
         delay
     }
 
-    /// How long a client may wait yet, to have an answer within the grace of the shutdown. Jobs
-    /// differ in it, so that their clients do not come all at once.
+    /// The longest delay with which a client still has an answer within the grace of the shutdown.
+    /// Jobs differ in it, so that their clients do not come all at once.
     fn latest_poll(&self, id: &JobId) -> Duration {
         let left = self.grace_end().unwrap_or_else(Instant::now);
         let left = left.saturating_duration_since(Instant::now());

@@ -1,6 +1,6 @@
 //! Functions of the application that panic: each of them at each moment.
 //!
-//! Whatever panics, that call alone fails, the panic is logged, the process lives, and nothing is
+//! Each time that call alone fails, the panic is logged, the process lives, and nothing is
 //! left behind: no place, no spool room, no hold, no task.
 
 mod support;
@@ -25,7 +25,7 @@ use tower_async_job::{
 };
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-/// What the application hands to the layer.
+/// A function, or another piece of code, that the application hands to the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Function {
     Principal,
@@ -58,7 +58,7 @@ const FUNCTIONS: &[Function] = &[
     Function::Recorder,
 ];
 
-/// When it panics.
+/// A moment at which it panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     Inline,

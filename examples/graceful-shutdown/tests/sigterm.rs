@@ -95,7 +95,7 @@ async fn poll_command(poll: PathBuf, url: String) -> String {
     output(Command::new(poll).args(["-X", "POST", &url])).await
 }
 
-/// Where cargo has put the command, built if it is not there.
+/// The path of the command, which is built if it is not there.
 fn built_poll_command() -> PathBuf {
     let poll = PathBuf::from(env!("CARGO_BIN_EXE_graceful-shutdown")).with_file_name("poll");
     if !poll.exists() {
