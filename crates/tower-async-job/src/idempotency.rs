@@ -239,12 +239,12 @@ where
 /// Reads an upload to its end, and says what is wrong if that cannot be.
 async fn read_whole<B: Body>(shared: &Shared, spool: &Spool<B>) -> Result<(), ProblemType> {
     let config = &shared.config;
-    let (mut timer, end) = (Timer::default(), later(config.request_pace.total));
+    let (mut timer, total) = (Timer::default(), config.request_pace.total);
     let spooled = poll_fn(|cx| {
         if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool) {
             return Poll::Ready(Ok(spooled));
         }
-        let over = timer.poll(cx, end, Some(spool), &config.request_pace);
+        let over = timer.poll(cx, || later(total), Some(spool), &config.request_pace);
         over.map(|_| Err(ProblemType::RequestTimeout))
     });
     match spooled.await? {

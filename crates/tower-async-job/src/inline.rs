@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,7 +20,6 @@ use pin_project_lite::pin_project;
 use tokio::{
     runtime::Handle,
     sync::oneshot::{self, error::RecvError},
-    time::Instant,
 };
 use tower::{BoxError, Service};
 use tower_async_job_core::Principal;
@@ -118,8 +118,7 @@ struct Begun<B: Body, R, E> {
     stage: Stage<R, E>,
     // Where the answer may be the beginning of a conversation over an upgraded connection.
     place: Option<StreamPlace>,
-    // The end of the inline wait, and after it the deadline; known when it is first waited for.
-    end: Option<Instant>,
+    // Of the inline wait, and after it of the deadline.
     timer: Timer,
 }
 
@@ -295,7 +294,6 @@ where
                     Stage::Staying
                 },
                 place,
-                end: None,
                 timer: Timer::default(),
             });
             if let Self::Begun(begun) = self {
@@ -328,27 +326,31 @@ where
     /// Waits for the end of the inline wait.
     #[inline]
     fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
-        if self.end.is_none() {
-            let wait = self.submission().inline_wait(config);
-            if wait.is_zero() {
-                return Poll::Ready(Over::Stage);
-            }
-            self.end = Some(later(wait));
+        let wait = self.submission().inline_wait(config);
+        if wait.is_zero() {
+            return Poll::Ready(Over::Stage);
         }
-        let over = ready!(self.poll_time(cx, config));
-        // From now on it is the deadline.
-        self.end = None;
+        let over = ready!(self.poll_until(cx, config, |_| wait));
+        self.timer.unset();
         Poll::Ready(over)
     }
 
-    /// Waits for the end of the time that there is, by default the deadline.
+    /// Waits for the deadline.
     fn poll_time(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
-        let end = match self.end {
-            Some(end) => end,
-            None => *self.end.insert(later(self.submission().deadline(config))),
-        };
-        let pace = &config.request_pace;
-        self.timer.poll(cx, end, self.spool.as_ref(), pace)
+        self.poll_until(cx, config, |submission| submission.deadline(config))
+    }
+
+    /// Waits for the end of a stage, or for an upload to be late.
+    fn poll_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        wait: impl FnOnce(&Submission) -> Duration,
+    ) -> Poll<Over> {
+        let submission = self.submission.as_ref();
+        let end = || later(wait(submission.expect("not taken before")));
+        let (upload, pace) = (self.spool.as_ref(), &config.request_pace);
+        self.timer.poll(cx, end, upload, pace)
     }
 
     /// Reads the rest of the upload.
@@ -388,7 +390,7 @@ where
         };
         let handed_over = deferral.begin();
         if let HandedOver::Waiting(_) = handed_over {
-            self.end.get_or_insert_with(|| later(deadline));
+            self.timer.set(later(deadline));
         }
         handed_over
     }

@@ -63,7 +63,10 @@ enum Stage<R, E> {
 }
 
 /// Why the handler is driven no further.
-#[expect(clippy::large_enum_variant, reason = "it is moved once, at the end of a job")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once, at the end of a job"
+)]
 pub(crate) enum End {
     /// With what is kept until it is stored.
     Outcome(Outcome, Option<Kept>),

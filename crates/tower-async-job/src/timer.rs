@@ -7,14 +7,24 @@ use std::{
 
 use http_body::Body;
 use http_polling::ProblemType;
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::{Pace, Spool};
 
-/// Made when it is first needed.
+/// Made when it is first needed, in one piece on the heap: most calls have none.
 #[derive(Default)]
 pub(crate) struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Option<Pin<Box<Armed>>>,
+}
+
+pin_project! {
+    struct Armed {
+        // `None` until the next stage is waited for.
+        end: Option<Instant>,
+        #[pin]
+        sleep: Sleep,
+    }
 }
 
 /// An end that has come.
@@ -36,19 +46,49 @@ impl From<Over> for ProblemType {
 }
 
 impl Timer {
-    /// Waits for the end of a stage, or for an upload to be late.
+    /// Sets the end of the stage that begins.
+    pub(crate) fn set(&mut self, end: Instant) {
+        match &mut self.armed {
+            Some(armed) => *armed.as_mut().project().end = Some(end),
+            None => {
+                let sleep = sleep_until(end);
+                let end = Some(end);
+                self.armed = Some(Box::pin(Armed { end, sleep }));
+            }
+        }
+    }
+
+    /// Ends a stage; the end of the next is not known yet.
+    pub(crate) fn unset(&mut self) {
+        if let Some(armed) = &mut self.armed {
+            *armed.as_mut().project().end = None;
+        }
+    }
+
+    /// Returns the end of the stage, once it is known.
+    fn end(&self) -> Option<Instant> {
+        self.armed.as_ref().and_then(|armed| armed.end)
+    }
+
+    /// Waits for the end of a stage, which is looked up if it is not known, or for an upload to be
+    /// late.
     pub(crate) fn poll<B: Body>(
         &mut self,
         cx: &mut Context<'_>,
-        end: Instant,
+        end: impl FnOnce() -> Instant,
         upload: Option<&Spool<B>>,
         pace: &Pace,
     ) -> Poll<Over> {
+        if self.end().is_none() {
+            self.set(end());
+        }
+        let armed = self.armed.as_mut().expect("just set").as_mut().project();
+        let end = armed.end.expect("just set");
+        let mut sleep = armed.sleep;
         let mut has_fired = false;
         loop {
             let look_at = upload.and_then(|upload| upload.look_at(pace));
             let at = look_at.map_or(end, |look_at| look_at.min(end));
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
             // What is put off is found when it fires.
             if has_fired || at < sleep.deadline() {
                 sleep.as_mut().reset(at);
