@@ -25,7 +25,6 @@ pub(crate) struct Glance {
 }
 
 impl Glance {
-    #[inline(always)]
     pub(crate) fn at(headers: &HeaderMap) -> Self {
         let mut glance = Self::default();
         for (name, value) in headers {
@@ -64,6 +63,7 @@ pub(crate) fn is_event_stream(value: &[u8]) -> bool {
 }
 
 /// Returns whether an Accept names event streams, and not to refuse them (RFC 9110, section 12.5.1).
+#[inline]
 fn accepts_event_stream(value: &HeaderValue) -> bool {
     let value = value.as_bytes();
     // Shorter ones are most.
