@@ -152,16 +152,17 @@ impl StoredBody {
     }
 
     /// Has a delivery completed when the body has been read to its end.
-    pub(crate) fn delivering(mut self, delivery: Delivery) -> Self {
+    #[inline]
+    pub(crate) fn deliver(&mut self, delivery: Delivery) {
         if self.is_end_stream() {
             // An empty body is read as soon as its head is.
             delivery.complete();
         } else {
             self.delivery = Some(delivery);
         }
-        self
     }
 
+    #[inline]
     fn next_frame(&mut self) -> Option<Frame<Bytes>> {
         if self.data.is_empty() {
             return self.trailers.take().map(|map| Frame::trailers(*map));

@@ -139,14 +139,16 @@ fn polled(
             }
         }
         Some(record) => {
-            let response = answer::ended(record, asked.trailers);
+            let mut response = answer::ended(record, asked.trailers);
             if !asked.delivers {
                 return response;
             }
             shared.undelivered.delivered(id, polls);
             shared.expected.came(id);
             let delivery = Delivery::new(shared.deliveries.clone(), *id);
-            response.map(|body| body.delivering(delivery))
+            // In place, since moving what is large costs.
+            response.body_mut().deliver(delivery);
+            response
         }
     }
 }
