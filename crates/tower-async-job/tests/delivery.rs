@@ -2,16 +2,12 @@
 
 mod support;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::{Method, StatusCode, Version};
 use support::{
-    Answer, Handler, SECOND, ask, asking, eager, get, id_of, memory, path_of, post, request, send,
-    settle, slow, with, wrap,
+    Answer, Handler, SECOND, ask, asking, eager, get, id_of, logged, memory, path_of, post,
+    request, send, settle, slow, with, wrap,
 };
 use tokio::{
     task::JoinHandle,
@@ -20,11 +16,6 @@ use tokio::{
 use tower_async_job::{
     AsyncJob, AsyncJobLayer, Pending,
     store::{Detail, JobStore},
-};
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
 };
 
 /// A layer whose clients are told to come after so long.
@@ -196,8 +187,7 @@ async fn s40_second_shutdown_without_grace_waits_for_no_client() {
 
 #[tokio::test(start_paused = true)]
 async fn s72_loss_is_logged_by_the_job_s_handle() {
-    let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    logged::begin();
     let store = Arc::new(memory().build());
     let layer = AsyncJobLayer::builder()
         .store(store.clone())
@@ -214,41 +204,13 @@ async fn s72_loss_is_logged_by_the_job_s_handle() {
     );
     let record = store.read(&id_of(&lost), Detail::Status).await;
     let handle = record.expect("memory").expect("kept").handle;
-    let logged = log.0.lock().expect("unpoisoned").clone();
-    assert_eq!(logged, [handle.to_string()]);
-}
-
-/// A subscriber that keeps the handles in warnings.
-#[derive(Debug, Default, Clone)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Visit for Log {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "handle" {
-            let mut handles = self.0.lock().expect("unpoisoned");
-            handles.push(format!("{value:?}"));
-        }
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() == Level::WARN
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
+    let text = logged::text();
+    let lost: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("handle="))
+        .collect();
+    assert!(
+        matches!(lost[..], [line] if line.contains(&handle.to_string())),
+        "{text}"
+    );
 }

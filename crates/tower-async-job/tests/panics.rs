@@ -16,14 +16,14 @@ use std::{
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use support::{
-    Answer, Body, Handler, SECOND, asking, get, handler, memory, post, send, settle, with, wrap,
+    Answer, Body, Handler, SECOND, asking, get, handler, logged, memory, post, send, settle, with,
+    wrap,
 };
 use tokio::time::{sleep, timeout};
 use tower::{ServiceExt, service_fn};
 use tower_async_job::{
     AsyncJob, AsyncJobLayer, Estimator, JobBody, JobFuture, OnDisconnect, Pending, store::Principal,
 };
-use tracing::{Event, Level, Metadata, Subscriber, span};
 
 /// A function, or another piece of code, that the application hands to the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,8 +340,7 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn s65_panic_of_any_function_at_any_moment_ends_that_call_alone() {
-    let errors = Errors::default();
-    let _logging = tracing::subscriber::set_default(errors.clone());
+    logged::begin();
     let mut reached = Vec::new();
     for policy in [OnDisconnect::Cancel, OnDisconnect::Detach] {
         for (function, moment) in cases() {
@@ -350,14 +349,14 @@ async fn s65_panic_of_any_function_at_any_moment_ends_that_call_alone() {
             #[cfg(feature = "metrics")]
             let _recorder = recorder::install(&armed);
             let (layer, service) = server(policy, &armed);
-            let logged = errors.count();
+            let before = errors();
             let case_of = (function, moment);
             scenario(&case, case_of, (&layer, &service), &armed).await;
             sleep(20 * SECOND).await;
             armed.arm(None);
             let panics = armed.panics();
             let goes_through = (function, moment) == (Function::Destructor, Moment::Inline);
-            let is_logged = errors.count() - logged >= panics.min(1);
+            let is_logged = errors() - before >= panics.min(1);
             assert!(is_logged || goes_through, "{case}: logged");
             if panics > 0 {
                 reached.push((function, moment));
@@ -416,8 +415,7 @@ async fn s65_job_that_no_client_was_told_of_is_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn s65_panic_of_work_left_by_its_client_is_logged() {
-    let errors = Errors::default();
-    let _logging = tracing::subscriber::set_default(errors.clone());
+    logged::begin();
     let layer = AsyncJobLayer::builder().on_disconnect(OnDisconnect::Detach);
     let panics = handler(|_| async {
         sleep(SECOND).await;
@@ -426,39 +424,12 @@ async fn s65_panic_of_work_left_by_its_client_is_logged() {
     let service = wrap(&layer.build().expect("valid"), panics);
     let _ = timeout(SECOND / 2, send(&service, post("/report"))).await;
     sleep(SECOND).await;
-    assert_eq!(errors.count(), 1);
+    assert_eq!(errors(), 1);
 }
 
-/// A subscriber that counts what is logged as an error.
-#[derive(Debug, Default, Clone)]
-struct Errors(Arc<AtomicUsize>);
-
-impl Errors {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Subscriber for Errors {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() == Level::ERROR
-    }
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
+/// The number of errors that were logged.
+fn errors() -> usize {
+    logged::text().matches(" ERROR ").count()
 }
 
 #[cfg(feature = "metrics")]

@@ -1,45 +1,18 @@
 //! What is logged as a warning.
-//!
-//! In a process of their own, all of them with a subscriber: what others reach first without one may
-//! stay disabled.
 
 mod support;
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use http::Response;
 use serde_json::json;
-use support::{Body, SECOND, eager, handler, memory, post, send, wrap};
+use support::{Body, SECOND, eager, handler, logged, memory, post, send, wrap};
 use tokio::time::sleep;
 use tower_async_job::{AsyncJobLayer, Builder, JobContext, store::Principal};
-use tracing::Level;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("unpoisoned").extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What is logged while a job runs that reports something and answers 2,000 bytes.
-async fn logged(builder: Builder) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::WARN)
-        .with_ansi(false)
-        .with_writer(move || writer.clone());
-    let _installed = tracing::subscriber::set_default(subscriber.finish());
+async fn log_of(builder: Builder) -> String {
+    logged::begin();
     let layer = eager(builder);
     let large = handler(|request| async move {
         JobContext::of(&request).partial(json!("so far"));
@@ -48,8 +21,7 @@ async fn logged(builder: Builder) -> String {
     });
     send(&wrap(&layer, large), post("/report")).await;
     sleep(2 * SECOND).await;
-    let log = log.0.lock().expect("unpoisoned");
-    String::from_utf8_lossy(&log).into_owned()
+    logged::text()
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +37,7 @@ async fn s73_result_that_is_not_kept_is_a_warning_with_size_limit_and_setting() 
             "`max_bytes` is 1500 bytes",
         ),
     ] {
-        let log = logged(builder).await;
+        let log = log_of(builder).await;
         assert!(log.contains("2000 bytes"), "{log}");
         assert!(log.contains(limit), "{log}");
     }
@@ -73,13 +45,13 @@ async fn s73_result_that_is_not_kept_is_a_warning_with_size_limit_and_setting() 
 
 #[tokio::test(start_paused = true)]
 async fn s69_report_and_principal_beyond_their_limits_are_warnings() {
-    let log = logged(AsyncJobLayer::builder().report_limit(3)).await;
+    let log = log_of(AsyncJobLayer::builder().report_limit(3)).await;
     assert!(
         log.contains("`report_limit`") && log.contains("limit=3"),
         "{log}"
     );
     let named = AsyncJobLayer::builder().principal(|_| Some(Principal::new("somebody")));
-    let log = logged(named.principal_limit(3)).await;
+    let log = log_of(named.principal_limit(3)).await;
     assert!(
         log.contains("`principal_limit`") && log.contains("size=8"),
         "{log}"
@@ -88,5 +60,5 @@ async fn s69_report_and_principal_beyond_their_limits_are_warnings() {
 
 #[tokio::test(start_paused = true)]
 async fn job_within_all_limits_warns_of_nothing() {
-    assert_eq!(logged(AsyncJobLayer::builder()).await, "");
+    assert_eq!(log_of(AsyncJobLayer::builder()).await, "");
 }
