@@ -43,6 +43,11 @@ impl Glance {
         }
         glance
     }
+
+    /// Returns whether a request that is not deferred may have a key or a deadline all the same.
+    pub(crate) fn is_governed(self) -> bool {
+        self.idempotency_key | self.cancel_after | self.grpc_timeout
+    }
 }
 
 const EVENT_STREAM: &[u8] = b"text/event-stream";

@@ -274,9 +274,15 @@ where
             return self.pass(request);
         }
         let panicked = |protocol| ResponseFuture::refused(answer::panicked(protocol));
-        let Ok((mut asked, glance)) = shared.config.asked(&request) else {
+        let glance = Glance::at(request.headers());
+        // The predicate goes first, since it costs least where it does not look at the headers.
+        let Ok(defers) = shared.config.defers(RequestHead::of(&request)) else {
             return panicked(protocol_of(&request));
         };
+        if !defers && !glance.is_governed() && !shared.is_limited() {
+            return self.pass(request);
+        }
+        let mut asked = shared.config.asked(&request, glance, defers);
         let protocol = asked.protocol;
         let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
         match cancel_at(request.headers(), protocol, glance) {
@@ -413,17 +419,23 @@ impl Config {
         })
     }
 
+    /// Returns whether a request may be deferred, by its method and the application's predicate.
     fn defers(&self, head: RequestHead<'_>) -> Result<bool, Panicked> {
-        let predicate = self.predicate.as_ref();
-        predicate.map_or(Ok(true), |defer| {
-            panics::catching("the predicate for deferring", || defer(head))
-        })
+        let never = matches!(
+            *head.method,
+            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
+        );
+        match &self.predicate {
+            Some(defer) if !never => {
+                panics::catching("the predicate for deferring", || defer(head))
+            }
+            _ => Ok(!never),
+        }
     }
 
     /// Returns the client's preferences and protocol, and whether the request may be deferred at all.
-    fn asked<B>(&self, request: &Request<B>) -> Result<(Asked, Glance), Panicked> {
+    fn asked<B>(&self, request: &Request<B>, glance: Glance, defers: bool) -> Asked {
         let head = RequestHead::of(request);
-        let glance = Glance::at(head.headers);
         let is_grpc = glance.grpc && head.is_grpc();
         let upgrade = glance.upgrade
             && request.version() == Version::HTTP_11
@@ -433,19 +445,14 @@ impl Config {
         } else {
             Prefer::new()
         };
-        let never = matches!(
-            *head.method,
-            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
-        );
         let must_ask = is_grpc || self.only_when_asked;
-        let deferrable = !(never || upgrade || glance.event_stream)
-            && (!must_ask || prefer.respond_async())
-            && self.defers(head)?;
+        let deferrable =
+            defers && !(upgrade || glance.event_stream) && (!must_ask || prefer.respond_async());
         let page = deferrable
             && self.page
             && self.pending_status == PendingStatus::Accepted
             && page::is_wanted(head.headers);
-        let asked = Asked {
+        Asked {
             deferrable,
             prefer: if deferrable { prefer } else { Prefer::new() },
             protocol: if is_grpc {
@@ -458,8 +465,7 @@ impl Config {
             page,
             may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,
-        };
-        Ok((asked, glance))
+        }
     }
 
     /// What a request is refused with whose path or principal is longer than what is kept.
