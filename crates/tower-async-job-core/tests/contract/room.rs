@@ -243,6 +243,25 @@ async fn s73_key_of_a_delivered_result_counts_before_the_sweep_without_tombstone
     }
 }
 
+#[tokio::test]
+async fn s73_the_end_of_a_tombstone_makes_no_room() {
+    let (store, clock) = small();
+    let short = Retention {
+        result: SECOND,
+        tombstone: 10 * SECOND,
+    };
+    ended(&store, job().with_retention(short)).await;
+    clock.advance(2 * SECOND);
+    store.sweep().await.unwrap();
+    for _ in 0..3 {
+        ended(&store, job()).await;
+    }
+    let full = store.check_room(1_000).unwrap_err();
+    assert!(full.retry_after() > Some(HOUR / 2), "{full:?}");
+    clock.advance(10 * SECOND);
+    assert!(store.check_room(1_000).unwrap_err().is_full());
+}
+
 async fn assert_repeats(store: &MemoryStore, first: &Lease) {
     match store.create(keyed("key")).await.unwrap() {
         Created::Existing(record) => {
