@@ -393,6 +393,7 @@ async fn s66_event_streams_leave_the_running_places_for_a_limit_of_their_own() {
     let refused = Answer::of(call(&service, events()).await).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "5");
+    assert_eq!(refused.header("connection"), "", "the node goes on");
     open.pop();
     let next = call(&service, events()).await;
     assert_eq!(
