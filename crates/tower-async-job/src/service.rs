@@ -288,7 +288,7 @@ where
         }
         let keyed = glance.idempotency_key && takes_key(request.method(), protocol);
         let may_be_job = asked.deferrable || keyed;
-        if !may_be_job && asked.cancel_at.is_none() && !shared.is_limited() {
+        if !may_be_job && asked.cancel_at.is_none() && !shared.governs_all() {
             return self.pass(request);
         }
         if may_be_job && shared.config.refuses_length(request.headers()) {

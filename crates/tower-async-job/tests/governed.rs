@@ -249,6 +249,21 @@ async fn s66_work_that_is_never_deferred_has_its_place_for_no_longer_than_a_job(
     send(&service, post("/report")).await.pending();
 }
 
+#[tokio::test(start_paused = true)]
+async fn s66_work_that_is_never_deferred_ends_at_the_deadline_that_is_set() {
+    for request in never_deferred() {
+        let layer = leaving_out(builder().job_deadline(20 * SECOND));
+        let (handler, lifeline, _) = watched(3600 * SECOND, "late");
+        let service = wrap(&layer, handler);
+        let begun = Instant::now();
+        let answer = send(&service, request).await;
+        assert_eq!(begun.elapsed(), 20 * SECOND);
+        let is_grpc = answer.header("grpc-status") == "4";
+        assert!(is_grpc || answer.status == StatusCode::GATEWAY_TIMEOUT);
+        assert!(!lifeline.is_alive(), "the handler is dropped");
+    }
+}
+
 // ---- keys
 
 fn keyed(request: Request<Body>) -> Request<Body> {

@@ -107,6 +107,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     pub(crate) retention_after_delivery: Option<Duration>,
     pub(crate) job_deadline: Duration,
+    /// The deadline is not the default, and so holds for every request.
+    pub(crate) deadline_is_set: bool,
     pub(crate) cancellation_grace: Duration,
     pub(crate) report_interval: Duration,
     pub(crate) limits: Option<Limits>,
