@@ -493,6 +493,10 @@ where
     {
         let until_given_up = shared.clone();
         let work = async move {
+            // Its upload may have been under way: nothing is waited for that is still to come.
+            if let Some(admission) = work.admission() {
+                admission.stand_in();
+            }
             let work = poll_fn(|cx| work.poll_catching(cx));
             match until_given_up.given_up.or(work).await {
                 Some(Err(payload)) => panics::log("the handler of a call without client", payload),
