@@ -115,7 +115,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// with the same principal and key, one makes a job. The others get
     /// [`Created::Existing`] if their fingerprint is the same, [`Created::KeyReused`] if it is
     /// not. The key counts until the job's retention is over, also if its result was dropped before
-    /// that since it was [delivered](Self::note_delivery): no repeat runs the work a second time.
+    /// that since it was [delivered](Self::note_delivery) or [removed](Self::remove): no repeat runs
+    /// the work a second time.
     ///
     /// Repeating it, with the same id and handle while the job is pending at its first epoch,
     /// gives the same lease again. This goes before the look for the key.
@@ -306,8 +307,10 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Repeating it gives [`Cancellation::Ended`].
     fn cancel<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<Cancellation, StoreError>>;
 
-    /// Drops an ended job with its result; from then on it is unknown. Says whether it did: a
-    /// pending or missing job is `false`, and stays as it is.
+    /// Drops an ended job with its result; from then on it is unknown. One with an idempotency key
+    /// that still [counts](Self::create) is expired instead until it does no more. Says whether it
+    /// did: a pending or missing job is `false`, and stays as it is. Repeating it changes nothing
+    /// more.
     fn remove<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Keeps the result of an ended job for at least this long from now; never shortens. Says

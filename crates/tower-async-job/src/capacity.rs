@@ -88,6 +88,8 @@ struct Waiting {
 pub(crate) struct NoPlace {
     pub(crate) problem: ProblemType,
     pub(crate) retry_after: Duration,
+    /// The node shuts down, and the connection is of no more use.
+    pub(crate) is_stopping: bool,
 }
 
 impl NoPlace {
@@ -95,7 +97,17 @@ impl NoPlace {
     pub(crate) const STOPPING: Self = Self {
         problem: ProblemType::CapacityExhausted,
         retry_after: Duration::from_secs(5),
+        is_stopping: true,
     };
+
+    /// There is none for now.
+    pub(crate) fn yet(problem: ProblemType, retry_after: Duration) -> Self {
+        Self {
+            problem,
+            retry_after,
+            is_stopping: false,
+        }
+    }
 }
 
 impl Capacity {
@@ -119,10 +131,7 @@ impl Capacity {
         if principal.is_some() && own_running.saturating_add(own_queued) >= self.each.all() {
             let retry_after =
                 state.wait_of(own_queued, self.each.running.min(self.overall.running));
-            return Err(NoPlace {
-                problem: ProblemType::QuotaExceeded,
-                retry_after,
-            });
+            return Err(NoPlace::yet(ProblemType::QuotaExceeded, retry_after));
         }
         let may_run = principal.is_none() || own_running < self.each.running;
         let place = if may_run && state.running < self.overall.running {
@@ -137,10 +146,8 @@ impl Capacity {
             self.line_up(&mut state, &principal);
             Place::Queued(ticket)
         } else {
-            return Err(NoPlace {
-                problem: ProblemType::CapacityExhausted,
-                retry_after: state.wait_of(state.queued, self.overall.running),
-            });
+            let retry_after = state.wait_of(state.queued, self.overall.running);
+            return Err(NoPlace::yet(ProblemType::CapacityExhausted, retry_after));
         };
         Ok(Admission {
             capacity: self.clone(),

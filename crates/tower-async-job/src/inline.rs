@@ -20,6 +20,7 @@ use pin_project_lite::pin_project;
 use tokio::{
     runtime::Handle,
     sync::oneshot::{self, error::RecvError},
+    time::timeout_at,
 };
 use tower::{BoxError, Service};
 use tower_async_job_core::Principal;
@@ -465,8 +466,8 @@ fn panicked<R>(asked: &Asked) -> Response<ResponseBody<R>> {
     answer::panicked(asked.protocol).map(ResponseBody::from)
 }
 
-/// Lets a call whose client has gone run to its end, where there is a runtime to run it. Called by a
-/// destructor: what may panic is left to the task.
+/// Lets a call whose client has gone run to its end or its deadline, where there is a runtime to run it.
+/// Called by a destructor: what may panic is left to the task.
 fn detach<S, B, R>(shared: &Arc<Shared>, asked: Asked, left: Progress<S, B, R>)
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -492,10 +493,17 @@ where
         && let Ok(runtime) = Handle::try_current()
     {
         let until_given_up = shared.clone();
+        let end = later(asked.deadline(&shared.config));
         let work = async move {
+            // Its upload may have been under way: nothing is waited for that is still to come.
+            if let Some(admission) = work.admission() {
+                admission.stand_in();
+            }
             let work = poll_fn(|cx| work.poll_catching(cx));
-            match until_given_up.given_up.or(work).await {
-                Some(Err(payload)) => panics::log("the handler of a call without client", payload),
+            match timeout_at(end, until_given_up.given_up.or(work)).await {
+                Ok(Some(Err(payload))) => {
+                    panics::log("the handler of a call without client", payload);
+                }
                 answer => drop_quietly(answer),
             }
             drop(context);

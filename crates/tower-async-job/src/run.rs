@@ -63,7 +63,7 @@ enum Stage<R, E> {
 }
 
 /// Why the handler is driven no further.
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "it is moved once, at the end of a job"
 )]

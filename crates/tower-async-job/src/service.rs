@@ -107,7 +107,13 @@ impl Asked {
         }
     }
 
-    /// The time until the work is to be given up.
+    /// How long the work may take from now.
+    pub(crate) fn deadline(&self, config: &Config) -> Duration {
+        let left = self.left();
+        left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
+    }
+
+    /// The time until the client wants the work to be given up.
     fn left(&self) -> Option<Duration> {
         let at = self.cancel_at?;
         Some(at.saturating_duration_since(Instant::now()))
@@ -183,8 +189,7 @@ impl Submission {
 
     /// How long the work may take from now.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
-        let left = self.asked.left();
-        left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
+        self.asked.deadline(config)
     }
 
     /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
@@ -294,7 +299,7 @@ where
         }
         let keyed = glance.idempotency_key && takes_key(request.method(), protocol);
         let may_be_job = asked.deferrable || keyed;
-        if !may_be_job && asked.cancel_at.is_none() && !shared.is_limited() {
+        if !may_be_job && asked.cancel_at.is_none() && !shared.governs_all() {
             return self.pass(request);
         }
         if may_be_job && shared.config.refuses_length(request.headers()) {

@@ -229,9 +229,9 @@ impl Shared {
         checked.unwrap_or(Ok(()))
     }
 
-    /// Returns whether requests that are never deferred are limited too.
-    pub(crate) fn is_limited(&self) -> bool {
-        self.capacity.is_some() || self.streams.is_some()
+    /// Returns whether requests that are never deferred have limits or a deadline too.
+    pub(crate) fn governs_all(&self) -> bool {
+        self.capacity.is_some() || self.streams.is_some() || self.config.deadline_is_set
     }
 
     /// Takes a place for a request that may become a job.

@@ -78,10 +78,9 @@ impl StreamPlace {
         streams: &Holds,
         principal: Option<&Principal>,
     ) -> Result<(), NoPlace> {
-        streams.enter(principal).map_err(|problem| NoPlace {
-            problem,
-            retry_after: BUSY_RETRY_AFTER,
-        })?;
+        streams
+            .enter(principal)
+            .map_err(|problem| NoPlace::yet(problem, BUSY_RETRY_AFTER))?;
         let taken = Taken {
             shared: shared.clone(),
             principal: principal.cloned(),

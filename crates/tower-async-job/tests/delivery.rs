@@ -136,6 +136,20 @@ async fn s72_pending_answer_tells_no_delay_beyond_the_grace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connection_of_a_submission_that_a_full_node_refuses_stays_open() {
+    // The Retry-After of such a node is that of one that shuts down, before it has had any work.
+    let service = wrap(
+        &eager(AsyncJobLayer::builder().limits(1, 0)),
+        slow(20 * SECOND, "done"),
+    );
+    send(&service, post("/report")).await.pending();
+    let refused = send(&service, post("/report")).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header("retry-after"), "5");
+    assert_eq!(refused.header("connection"), "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn s72_submission_is_refused_and_its_connection_closed() {
     let layer = telling(SECOND);
     let service = wrap(&layer, slow(SECOND, "done"));

@@ -21,9 +21,9 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use tower::{Layer, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_async_job::{
-    AsyncJobLayer, Builder, JobBody, ResponseBody, StreamPlace, store::Principal,
+    AsyncJobLayer, Builder, JobBody, OnDisconnect, ResponseBody, StreamPlace, store::Principal,
 };
 
 fn builder() -> Builder {
@@ -249,6 +249,41 @@ async fn s66_work_that_is_never_deferred_has_its_place_for_no_longer_than_a_job(
     send(&service, post("/report")).await.pending();
 }
 
+#[tokio::test(start_paused = true)]
+async fn s66_work_that_is_never_deferred_ends_at_the_deadline_that_is_set() {
+    for request in never_deferred() {
+        let layer = leaving_out(builder().job_deadline(20 * SECOND));
+        let (handler, lifeline, _) = watched(3600 * SECOND, "late");
+        let service = wrap(&layer, handler);
+        let begun = Instant::now();
+        let answer = send(&service, request).await;
+        assert_eq!(begun.elapsed(), 20 * SECOND);
+        let is_grpc = answer.header("grpc-status") == "4";
+        assert!(is_grpc || answer.status == StatusCode::GATEWAY_TIMEOUT);
+        assert!(!lifeline.is_alive(), "the handler is dropped");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s66_work_that_its_client_has_left_has_its_place_for_no_longer_than_a_job() {
+    let builder = builder().limits(1, 0).job_deadline(20 * SECOND);
+    let layer = eager(builder.on_disconnect(OnDisconnect::Detach));
+    let service = wrap(&layer, slow(3600 * SECOND, "late"));
+    let mut left = tokio_test::task::spawn(service.clone().call(post("/left")));
+    // Not polled, it is detached before it begins.
+    drop(left);
+    sleep(19 * SECOND).await;
+    let refused = send(&service, post("/report")).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    sleep(2 * SECOND).await;
+    let inline = with(post("/report"), "prefer", "wait=5");
+    left = tokio_test::task::spawn(service.clone().call(inline));
+    tokio_test::assert_pending!(left.poll());
+    drop(left);
+    sleep(21 * SECOND).await;
+    send(&service, post("/report")).await.pending();
+}
+
 // ---- keys
 
 fn keyed(request: Request<Body>) -> Request<Body> {
@@ -393,6 +428,7 @@ async fn s66_event_streams_leave_the_running_places_for_a_limit_of_their_own() {
     let refused = Answer::of(call(&service, events()).await).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "5");
+    assert_eq!(refused.header("connection"), "", "the node goes on");
     open.pop();
     let next = call(&service, events()).await;
     assert_eq!(

@@ -346,6 +346,34 @@ async fn s73_repeat_whose_result_was_dropped_gets_410_and_no_second_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s73_repeat_whose_result_was_deleted_gets_410_and_no_second_run() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = begun.clone();
+    let (builder, _) = builder(memory());
+    let layer = eager(builder);
+    let counting = handler(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            sleep(SECOND).await;
+            Response::new(Body::from("done"))
+        }
+    });
+    let keyed = || asking(with(post("/report"), "idempotency-key", "one"));
+    let job = ended(&layer, counting.clone(), keyed()).await;
+    for _ in 0..2 {
+        let deleted = ask(&layer, request(Method::DELETE, &job)).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+        assert_eq!(ask(&layer, get(&job)).await.status, StatusCode::GONE);
+        let repeat = send(&wrap(&layer, counting.clone()), keyed()).await;
+        let answered = (repeat.status, repeat.header("job-status"));
+        assert_eq!(answered, (StatusCode::GONE, "expired"));
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
+    sleep(3600 * SECOND).await;
+    send(&wrap(&layer, counting), keyed()).await.pending();
+}
+
+#[tokio::test(start_paused = true)]
 async fn result_is_kept_for_so_long_after_its_delivery() {
     let (builder, store) = builder(memory());
     let layer = eager(builder.retention_after_delivery(5 * SECOND));

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tower::{Layer, Service, service_fn};
-use tower_async_job::{AsyncJobLayer, Builder, JobBody, store::Principal};
+use tower_async_job::{AsyncJobLayer, Builder, JobBody, OnDisconnect, store::Principal};
 
 fn builder() -> Builder {
     AsyncJobLayer::builder()
@@ -262,4 +262,30 @@ async fn s70_request_that_waits_for_its_turn_takes_a_place_when_it_is_there() {
     let poll = http::Request::get(accepted.location()).body(Body::default());
     let result = support::ask(&layer, poll.expect("valid")).await;
     assert_eq!(result.body, "20000");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s70_upload_that_is_broken_off_in_the_queue_leaves_no_place_taken() {
+    for policy in [OnDisconnect::Cancel, OnDisconnect::Detach] {
+        let layer = eager(builder().limits(1, 1).on_disconnect(policy));
+        let mut service = layer.layer(reading());
+        let held = stream();
+        let mut running = tokio_test::task::spawn(service.call(upload("/a", held.1)));
+        tokio_test::assert_pending!(running.poll());
+        let (sender, body) = stream();
+        let mut queued = tokio_test::task::spawn(service.call(upload("/b", body)));
+        tokio_test::assert_pending!(queued.poll());
+        drop(queued);
+        sender.abort("the client has gone".into());
+        drop((running, held.0));
+        sleep(SECOND).await;
+        // One runs, and one waits.
+        let held = [(); 2].map(|()| stream());
+        let held = held.map(|(sender, body)| {
+            let mut call = tokio_test::task::spawn(service.call(upload("/c", body)));
+            tokio_test::assert_pending!(call.poll(), "{policy:?}");
+            (sender, call)
+        });
+        drop(held);
+    }
 }

@@ -254,7 +254,11 @@ impl Jobs {
         let mut aftermath = Aftermath::default();
         let mut shard = self.shard(id);
         let ended = shard.state(id, now).is_some_and(JobState::is_final);
-        if ended {
+        let key_counts = |entry: &Entry| entry.key_at(now).is_some();
+        if ended && shard.entry(id).is_some_and(key_counts) {
+            // Or else a repeat would run the work once more.
+            shard.edit(id, &self.budget, Room::default(), Entry::drop_result);
+        } else if ended {
             shard.remove(id, &self.budget, &mut aftermath);
         }
         drop(shard);

@@ -109,11 +109,11 @@ impl Jobs {
         }
     }
 
-    /// The time at which the first of what is kept now may go.
+    /// The time at which the first of what is kept now may go. A tombstone takes no room.
     fn next_room(&self) -> Option<Micros> {
         let of_shard = |shard: &Mutex<Shard>| {
             let shard = lock(shard);
-            [shard.next_due(), shard.next_droppable()]
+            [shard.next_expiry(), shard.next_droppable()]
         };
         self.shards.iter().flat_map(of_shard).flatten().min()
     }

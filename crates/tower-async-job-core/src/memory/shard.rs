@@ -250,9 +250,14 @@ impl Shard {
         }))
     }
 
+    /// The time at which the first job here is to end, or to expire.
+    pub(super) fn next_expiry(&self) -> Option<Micros> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
     /// When the next thing is to be done here.
     pub(super) fn next_due(&self) -> Option<Micros> {
-        let due = self.due.first().map(|(due, _)| *due);
+        let due = self.next_expiry();
         let forgotten = self.forgotten.first().map(|(due, _)| *due);
         due.into_iter().chain(forgotten).min()
     }

@@ -582,6 +582,9 @@ async fn a_key_lives_as_long_as_its_job() {
     assert!(matches!(again, Created::Existing(record) if record.id == second.id));
     store.cancel(&second.id).await.unwrap();
     store.remove(&second.id).await.unwrap();
+    let reused = store.create(keyed("key", 3)).await.unwrap();
+    assert!(matches!(reused, Created::KeyReused));
+    clock.advance(HOUR);
     create(&store, keyed("key", 3)).await;
 }
 

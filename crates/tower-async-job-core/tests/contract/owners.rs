@@ -56,6 +56,21 @@ async fn s69_names_and_reports_count_as_bytes() {
 }
 
 #[tokio::test]
+async fn s69_route_that_is_kept_with_a_key_counts_as_bytes() {
+    let (store, _) = store();
+    let mut rooms = Vec::new();
+    for (key, route) in [("a", ""), ("b", &*"x".repeat(256))] {
+        let before = used(&store);
+        let lease = create(&store, keyed(key).with_route(route)).await;
+        store.finish(&lease, done(b"x")).await.unwrap();
+        store.remove(&lease.id).await.unwrap();
+        assert_eq!(&*read(&store, &lease.id).await.unwrap().route, route);
+        rooms.push(used(&store) - before);
+    }
+    assert_eq!(rooms[1] - rooms[0], 256);
+}
+
+#[tokio::test]
 async fn s69_names_without_room_are_refused() {
     let (store, _) = store_with(|builder| builder.max_bytes(100_000));
     let owned = || job().with_principal(Principal::new(long()));

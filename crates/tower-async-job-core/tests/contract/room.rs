@@ -203,6 +203,65 @@ async fn s73_key_of_a_result_that_was_delivered_counts_until_its_retention() {
     create(&store, keyed("key")).await;
 }
 
+#[tokio::test]
+async fn s73_key_of_a_removed_result_counts_until_its_retention() {
+    let (store, clock) = store();
+    let first = ended(&store, keyed("key")).await;
+    for _ in 0..2 {
+        assert!(store.remove(&first.id).await.unwrap());
+        assert_eq!(state(&store, &first.id).await, Some(JobState::Expired));
+        assert_repeats(&store, &first).await;
+        assert!(used(&store) < 1_000, "the result is gone");
+    }
+    clock.advance(HOUR);
+    create(&store, keyed("key")).await;
+}
+
+#[tokio::test]
+async fn s73_key_of_a_removed_job_that_was_cancelled_counts_until_its_retention() {
+    let (store, _) = store();
+    let first = create(&store, keyed("key")).await;
+    store.cancel(&first.id).await.unwrap();
+    assert!(store.remove(&first.id).await.unwrap());
+    assert_repeats(&store, &first).await;
+}
+
+#[tokio::test]
+async fn s73_key_of_a_delivered_result_counts_before_the_sweep_without_tombstones_too() {
+    let (store, clock) = store();
+    let retention = Retention {
+        result: HOUR,
+        tombstone: Duration::ZERO,
+    };
+    let first = ended(&store, keyed("key").with_retention(retention)).await;
+    store.note_delivery(&first.id, Some(SECOND));
+    clock.advance(3 * SECOND);
+    for _ in 0..2 {
+        assert_eq!(state(&store, &first.id).await, Some(JobState::Expired));
+        assert_repeats(&store, &first).await;
+        store.sweep().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn s73_the_end_of_a_tombstone_makes_no_room() {
+    let (store, clock) = small();
+    let short = Retention {
+        result: SECOND,
+        tombstone: 10 * SECOND,
+    };
+    ended(&store, job().with_retention(short)).await;
+    clock.advance(2 * SECOND);
+    store.sweep().await.unwrap();
+    for _ in 0..3 {
+        ended(&store, job()).await;
+    }
+    let full = store.check_room(1_000).unwrap_err();
+    assert!(full.retry_after() > Some(HOUR / 2), "{full:?}");
+    clock.advance(10 * SECOND);
+    assert!(store.check_room(1_000).unwrap_err().is_full());
+}
+
 async fn assert_repeats(store: &MemoryStore, first: &Lease) {
     match store.create(keyed("key")).await.unwrap() {
         Created::Existing(record) => {

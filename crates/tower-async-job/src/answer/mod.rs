@@ -230,7 +230,7 @@ pub(crate) fn no_place(
     let mut response = refusal(no_place.problem, protocol);
     let headers = response.headers_mut();
     set_retry_after(headers, no_place.retry_after);
-    if no_place == NoPlace::STOPPING {
+    if no_place.is_stopping {
         closing::close(version, headers);
     }
     response

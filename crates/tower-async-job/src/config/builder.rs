@@ -68,6 +68,7 @@ impl Builder {
                 retention: Retention::default(),
                 retention_after_delivery: None,
                 job_deadline: Duration::from_secs(3600),
+                deadline_is_set: false,
                 cancellation_grace: Duration::from_secs(5),
                 report_interval: Duration::from_millis(100),
                 limits: None,
@@ -309,9 +310,11 @@ impl Builder {
     }
 
     /// How long a job may take from its acceptance before it ends as timed-out. Default 1 h. A
-    /// request that stays inline is given up after the same time, with 504.
+    /// request that stays inline is given up after the same time, with 504. The default holds for
+    /// requests that are never deferred only where there are [limits](Self::limits).
     pub fn job_deadline(mut self, deadline: Duration) -> Self {
         self.config.job_deadline = deadline;
+        self.config.deadline_is_set = true;
         self
     }
 

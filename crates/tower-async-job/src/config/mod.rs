@@ -46,7 +46,8 @@ pub enum OnDisconnect {
     /// The handler's future is dropped, as without the layer.
     #[default]
     Cancel,
-    /// The handler runs to its end in a background task, and its response is dropped. Neither the
+    /// The handler runs to its end in a background task, or to its
+    /// [deadline](Builder::job_deadline), and its response is dropped. Neither the
     /// client's span nor the [hook](Builder::wrap_job) goes along: they end with the connection. A
     /// [shutdown](crate::AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the grace.
     Detach,
@@ -107,6 +108,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     pub(crate) retention_after_delivery: Option<Duration>,
     pub(crate) job_deadline: Duration,
+    /// The deadline is not the default, and so holds for every request.
+    pub(crate) deadline_is_set: bool,
     pub(crate) cancellation_grace: Duration,
     pub(crate) report_interval: Duration,
     pub(crate) limits: Option<Limits>,

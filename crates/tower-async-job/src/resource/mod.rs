@@ -39,7 +39,7 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Sen
 /// |---|---|
 /// | GET, HEAD `/{id}` | pending: the announcement again, or a page for browsers; ended: the stored response, or a problem |
 /// | GET, HEAD `/{id}/status` | 200 and the status document |
-/// | DELETE `/{id}` | pending: cancels, 202; ended: drops the result, 204 |
+/// | DELETE `/{id}` | pending: cancels, 202; ended: drops the result, 204, and keeps its idempotency key |
 /// | OPTIONS | 204 with `Allow` |
 /// | others | 405 with `Allow` |
 ///

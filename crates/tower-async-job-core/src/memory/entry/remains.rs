@@ -70,7 +70,7 @@ impl Entry {
     }
 
     /// When a job that ended then expires, if it is not extended and no delivery makes it sooner.
-    fn usual_expiry(&self, at: Micros) -> Micros {
+    pub(super) fn usual_expiry(&self, at: Micros) -> Micros {
         at.saturating_add(self.terms.result)
     }
 

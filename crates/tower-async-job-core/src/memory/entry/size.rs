@@ -19,10 +19,11 @@ impl Entry {
             }
             Phase::Ended { kept, .. } => kept.len(),
             // It is no job any more, but has to be kept: memory that a client can make grow.
-            Phase::Dropped { .. } => {
+            Phase::Dropped { owner, .. } => {
+                let named = self.terms.route.len() + owner.as_ref().map_or(0, |owner| owner.len());
                 return Room {
                     jobs: 0,
-                    bytes: size_of::<Self>() + KEY,
+                    bytes: size_of::<Self>() + KEY + named,
                 };
             }
             Phase::Expired { .. } => return Room::default(),

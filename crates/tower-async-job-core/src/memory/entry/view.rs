@@ -20,11 +20,19 @@ impl Entry {
             Phase::Pending(Pending { running: true, .. }) => Some(JobState::Running),
             Phase::Pending(_) => Some(JobState::Queued),
             Phase::Ended { kept, expires, .. } if now < *expires => Some(kept.state()),
-            Phase::Ended { expires, .. } | Phase::Dropped { expires, .. } => {
-                (now < expires.saturating_add(self.terms.tombstone)).then_some(JobState::Expired)
+            Phase::Ended { at, expires, .. } => {
+                let dropped_until = self.usual_expiry(*at).max(*expires);
+                self.expired_at(now, dropped_until)
             }
+            Phase::Dropped { expires, .. } => self.expired_at(now, *expires),
             Phase::Expired { forgotten, .. } => (now < *forgotten).then_some(JobState::Expired),
         }
+    }
+
+    /// The state of a job that expires then, unless it is to be forgotten.
+    fn expired_at(&self, now: Micros, expires: Micros) -> Option<JobState> {
+        let forgotten = expires.saturating_add(self.terms.tombstone);
+        (now < forgotten).then_some(JobState::Expired)
     }
 
     /// The whole job at this time. `None` if it is to be forgotten. What may be large is shared and
