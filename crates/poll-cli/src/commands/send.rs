@@ -162,7 +162,7 @@ where
             });
         }
         Ok(Submitted::Pending(job)) => job,
-        Err(error) => return Err(follow::fail(error, session, &follow.output()).await?),
+        Err(error) => return Err(follow::fail(error, session, follow).await?),
     };
     if let Some(file) = &arguments.job_file {
         hand_over(&job.pending(), &Output::to(file.clone()), session).await?;
