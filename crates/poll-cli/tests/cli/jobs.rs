@@ -173,6 +173,20 @@ async fn status_that_cannot_be_had_is_a_failure() {
 }
 
 #[tokio::test]
+async fn status_of_a_poll_that_failed_is_not_that_of_a_job_that_is_done() {
+    for (status, code) in [(503, 22), (500, 22), (404, 22), (410, 22), (401, 22)] {
+        let server = Server::start(move |_, _| reply(status, "")).await;
+        for arguments in [&["status"][..], &["status", "--json"]] {
+            let url = server.url("/work/1");
+            let ran = run(&[arguments, &[&url]].concat()).await.exits_with(code);
+            assert!(!ran.stdout.contains("done"), "{ran:?}");
+            assert!(!ran.stdout.contains("pending"), "{ran:?}");
+            assert!(!ran.stdout.contains("running"), "{ran:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn job_is_cancelled_by_delete() {
     for (status, code) in [(202, 0), (204, 0), (404, 22), (409, 22), (501, 22)] {
         let server = Server::start(move |n, _| match n {
