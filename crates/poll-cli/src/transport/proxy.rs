@@ -84,6 +84,15 @@ impl Proxies {
                 ]
             }
         };
+        // `*` is every server, addresses too.
+        let exceptions = variable(&["no_proxy", "NO_PROXY"]).1;
+        let exceptions: Vec<_> = exceptions
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .collect();
+        let [http, https, all] = match exceptions.contains(&"*") {
+            true => Default::default(),
+            false => [http, https, all],
+        };
         let have_tls = [&http, &https, &all]
             .iter()
             .any(|url| url.starts_with("https://"));
@@ -91,7 +100,7 @@ impl Proxies {
             .http(http)
             .https(https)
             .all(all)
-            .no(variable(&["no_proxy", "NO_PROXY"]).1);
+            .no(exceptions.join(","));
         Ok(Self {
             matcher: Arc::new(matcher.build()),
             have_tls,

@@ -79,6 +79,16 @@ async fn environment_names_proxies_and_exceptions() {
 }
 
 #[tokio::test]
+async fn exceptions_are_separated_by_commas_or_spaces_and_a_star_is_all() {
+    let server = Server::start(|_, _| reply(200, "direct")).await;
+    for exceptions in ["*", "a.example, *", "a.example 127.0.0.1", "127.0.0.1"] {
+        let variables = [("http_proxy", "127.0.0.1:9"), ("no_proxy", exceptions)];
+        let ran = with_environment(&variables, &server.url("/")).await;
+        assert_eq!(ran.exits_with(0).stdout, "direct", "{exceptions}");
+    }
+}
+
+#[tokio::test]
 async fn option_comes_before_the_environment() {
     let server = Server::start(|_, _| reply(200, "direct")).await;
     let mut command = command(&["-x", "", &server.url("/")]);
