@@ -86,7 +86,7 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
     /// Shows this client certificate (PEM), with its key in the same file or
-    /// in that of --key
+    /// in that of --key, to the origin of the submission alone
     #[arg(short = 'E', long, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// The private key of --cert (PEM, not encrypted)
