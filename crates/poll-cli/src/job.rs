@@ -137,6 +137,13 @@ fn of_json(text: &str) -> Result<Handle, String> {
     let wire: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let keeps_credentials = wire["credentials_dropped"] != true;
     let job: PendingJob = serde_json::from_value(wire).map_err(|error| error.to_string())?;
+    // Those of a client that fills in the host itself have none.
+    if [job.url(), job.origin()]
+        .iter()
+        .any(|url| url.host().is_none())
+    {
+        return Err("a URL in it has no host".to_owned());
+    }
     Ok(Handle {
         unconfirmed: Some(job.origin().clone()),
         keeps_credentials,
@@ -215,6 +222,8 @@ mod tests {
             "{",
             "{}",
             r#"{"version":1}"#,
+            r#"{"version":1,"url":"/work/1","origin":"/"}"#,
+            r#"{"version":1,"url":"/work/1","origin":"http://a.example/"}"#,
             "/no/such/file",
             "/",
             "ftp://a.example/",

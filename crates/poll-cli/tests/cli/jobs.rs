@@ -88,6 +88,20 @@ async fn handle_of_a_failure_can_be_resumed() {
 }
 
 #[tokio::test]
+async fn handle_with_absurd_numbers_is_resumed() {
+    let server = two_polls().await;
+    submit(&server).await;
+    let url = server.url("/work/1");
+    let most = u64::MAX;
+    let handle = format!(
+        r#"{{"version":1,"url":"{url}","origin":"{url}","polls":{},"elapsed_ms":{most},"retry_after_ms":{most}}}"#,
+        u32::MAX
+    );
+    let ran = run(&["resume", "--min-delay", "1ms", &handle]).await;
+    assert_eq!(ran.exits_with(0).stdout, "done");
+}
+
+#[tokio::test]
 async fn limits_hold_for_a_resumed_job() {
     let server = Server::start(|_, _| pending("/work/1")).await;
     let handle = submit(&server).await;
