@@ -133,7 +133,9 @@ async fn tunnel(to: String, socks: bool) -> (String, JoinHandle<String>) {
             let reply = [5, 0, 0, 1, 127, 0, 0, 1, 0, 0];
             client.write_all(&reply).await.unwrap();
             // The name is between its length and the port.
-            String::from_utf8_lossy(&head[5..length - 2]).into_owned()
+            let name = String::from_utf8_lossy(&head[5..length - 2]);
+            let port = u16::from_be_bytes([head[length - 2], head[length - 1]]);
+            format!("{name}:{port}")
         } else {
             let length = client.read(&mut head).await.unwrap();
             let reply = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -160,7 +162,7 @@ async fn socks_resolves_names_at_the_proxy() {
         .await
         .exits_with(0);
     assert_eq!(ran.stdout, "done");
-    assert_eq!(asked.await.unwrap(), "jobs.example");
+    assert_eq!(asked.await.unwrap(), "jobs.example:80");
 }
 
 #[tokio::test]
