@@ -70,8 +70,8 @@ pub(super) async fn write(
         return Err(Failure::new(Code::HttpError, "polls kept failing"));
     }
     session.slot.set(None);
-    // With `Job-Status`, a final 202 is the job's own answer.
-    if !(is_of_job && status == StatusCode::ACCEPTED) {
+    // With `Job-Status`, it is the job's own answer, whatever it is like.
+    if !(is_of_job && status.is_success()) {
         remark(status, &glance, session);
     }
     Ok(code)
