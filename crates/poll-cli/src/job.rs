@@ -32,6 +32,7 @@ pub(crate) struct Handle {
     /// The origin that credentials would go to and that the user did not
     /// write, since it stands in JSON from elsewhere.
     unconfirmed: Option<Uri>,
+    keeps_credentials: bool,
 }
 
 impl fmt::Debug for Handle {
@@ -43,6 +44,11 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
+    /// Returns whether polls still carry credentials to the job's origin.
+    pub(crate) fn keeps_credentials(&self) -> bool {
+        self.keeps_credentials
+    }
+
     /// Fails if the user does not trust the job's origin with credentials.
     ///
     /// # Errors
@@ -123,6 +129,7 @@ fn of_url(target: &Target) -> Result<Handle, String> {
         is_url: true,
         user: target.user.clone(),
         unconfirmed: None,
+        keeps_credentials: true,
     })
 }
 
@@ -130,8 +137,16 @@ fn of_json(text: &str) -> Result<Handle, String> {
     let wire: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let keeps_credentials = wire["credentials_dropped"] != true;
     let job: PendingJob = serde_json::from_value(wire).map_err(|error| error.to_string())?;
+    // Those of a client that fills in the host itself have none.
+    if [job.url(), job.origin()]
+        .iter()
+        .any(|url| url.host().is_none())
+    {
+        return Err("a URL in it has no host".to_owned());
+    }
     Ok(Handle {
-        unconfirmed: keeps_credentials.then(|| job.origin().clone()),
+        unconfirmed: Some(job.origin().clone()),
+        keeps_credentials,
         job,
         is_url: false,
         user: None,
@@ -207,6 +222,8 @@ mod tests {
             "{",
             "{}",
             r#"{"version":1}"#,
+            r#"{"version":1,"url":"/work/1","origin":"/"}"#,
+            r#"{"version":1,"url":"/work/1","origin":"http://a.example/"}"#,
             "/no/such/file",
             "/",
             "ftp://a.example/",

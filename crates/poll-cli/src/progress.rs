@@ -134,7 +134,10 @@ fn next(update: &PollUpdate) -> String {
         retries => format!(", failure {retries} in a row"),
     };
     let delay = words::delay(update.delay());
-    format!("{failures}; poll {} in {delay}", update.polls() + 1)
+    format!(
+        "{failures}; poll {} in {delay}",
+        update.polls().saturating_add(1)
+    )
 }
 
 fn style(has_ratio: bool) -> ProgressStyle {

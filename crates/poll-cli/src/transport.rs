@@ -9,7 +9,7 @@ mod tls;
 
 use bytes::Bytes;
 use http::{
-    HeaderName, Request, Response,
+    HeaderName, Request, Response, Uri,
     header::{Entry, PROXY_AUTHORIZATION},
 };
 use http_body::Body;
@@ -51,8 +51,9 @@ pub(crate) type Transport<B> = BoxCloneSyncService<Request<B>, Response<Incoming
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Submission;
 
-/// A client that connects as `connection` says, and keeps `last` up to date.
-/// Every exchange is shown on the screen given as `shown`.
+/// A client that connects as `connection` says, for a submission to `origin`,
+/// and keeps `last` up to date. Every exchange is shown on the screen given as
+/// `shown`.
 ///
 /// # Errors
 ///
@@ -60,6 +61,7 @@ pub(crate) struct Submission;
 /// cannot be used.
 pub(crate) fn client<B>(
     connection: &Connection,
+    origin: &Uri,
     shown: Option<Screen>,
     last: LastExchange,
 ) -> Result<Transport<B>, Failure>
@@ -74,7 +76,7 @@ where
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http2_max_header_list_size(MAX_FIELD_LIST)
-        .build(connector(connection, &proxies)?);
+        .build(connector(connection, origin, &proxies)?);
     let dropped = connection.drop_header.clone();
     let client = service_fn(move |mut request: Request<B>| {
         prepare(&mut request, &dropped, &proxies);

@@ -5,6 +5,6 @@ mod duration;
 mod printable;
 
 pub(crate) use self::{
-    duration::{delay, duration},
+    duration::{delay, duration, limit},
     printable::{json, line, lines},
 };

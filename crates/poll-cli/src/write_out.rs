@@ -80,7 +80,7 @@ impl Format {
                         (true, length)
                     }
                     // The rest is for failures only.
-                    Some(("onerror", _)) if facts.error.is_none() => break,
+                    Some(("onerror", _)) if facts.code == Code::Success => break,
                     Some(("onerror", length)) => (true, length),
                     Some((name, length)) => {
                         match facts.value(name) {
@@ -206,6 +206,14 @@ mod tests {
     use crate::transport::Head;
 
     fn fill(format: &str, error: Option<&str>) -> (String, String) {
+        let code = match error {
+            None => Code::Success,
+            Some(_) => Code::Other,
+        };
+        fill_with(format, code, error)
+    }
+
+    fn fill_with(format: &str, code: Code, error: Option<&str>) -> (String, String) {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         headers.insert(LOCATION, HeaderValue::from_static("../b"));
@@ -224,7 +232,7 @@ mod tests {
         };
         let written = Format(format.to_owned()).fill(&Facts {
             exchange: &exchange,
-            code: Code::Success,
+            code,
             error,
             took: Duration::from_millis(1500),
         });
@@ -268,6 +276,11 @@ mod tests {
         assert_eq!(
             fill(format, Some("no")),
             ("acd no".to_owned(), "b".to_owned())
+        );
+        // An answer such as 404 is a failure without a message.
+        assert_eq!(
+            fill_with("%{onerror}%{exitcode}", Code::HttpError, None).0,
+            "22"
         );
         let (stdout, stderr) = fill("a%{nonsense}b", None);
         assert_eq!(stdout, "ab");

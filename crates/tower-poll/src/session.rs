@@ -54,6 +54,9 @@ pub(crate) struct Session<P> {
     has_status: bool,
     /// A poll has found the job.
     is_found: bool,
+    /// The URL of the job, while plain redirects lead away from it: to a page
+    /// to log in on, say.
+    left: Option<Box<Uri>>,
     clock: Clock,
     /// How many polls have failed in a row.
     retries: u32,
@@ -146,6 +149,7 @@ impl<P> Session<P> {
             told: None,
             has_status: false,
             is_found: false,
+            left: None,
             clock,
             retries: 0,
             last_failure: 0,
@@ -236,6 +240,11 @@ impl<P> Session<P> {
             }
         };
         told.is_cancellable = self.leads_to_job(&to, told, status, &headers);
+        if told.is_cancellable {
+            self.left = None;
+        } else if self.has_status {
+            self.note_leaving(told, status);
+        }
         let mut answer = Announcement {
             to,
             status,
@@ -290,6 +299,15 @@ impl<P> Session<P> {
             return Err(Error::too_late(delay));
         }
         Ok(delay)
+    }
+
+    /// Notes where the job is if this answer to a poll, of a server that
+    /// announced it by `Job-Status`, is a plain redirect.
+    fn note_leaving(&mut self, told: Told, status: StatusCode) {
+        let is_plain = told.retry_after.is_none() && told.state.is_none();
+        if self.course.polls > 0 && status.is_redirection() && is_plain && self.left.is_none() {
+            self.left = Some(Box::new(self.course.asked.clone()));
+        }
     }
 
     /// Whether `to`, where an answer leads, is the URL of a job. It may be that

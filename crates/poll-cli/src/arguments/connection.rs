@@ -10,7 +10,7 @@ use super::values::{Origin, dialect};
 use crate::{
     request::{HeaderLine, is_credential},
     transport::Proxy,
-    words::duration,
+    words::limit,
 };
 
 /// The options for requests and connections.
@@ -76,8 +76,8 @@ pub(crate) struct Connection {
     /// empty value turns them off. no_proxy names hosts without a proxy.
     #[arg(short = 'x', long, value_name = "PROXY")]
     pub(crate) proxy: Option<Proxy>,
-    /// The longest time for connecting, TLS included
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    /// The longest time for connecting, TLS included; 0 is none
+    #[arg(long, value_name = "DURATION", value_parser = limit, default_value = "30s")]
     pub(crate) connect_timeout: Duration,
     /// Does not check the server's certificate
     #[arg(short = 'k', long)]
@@ -86,7 +86,7 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
     /// Shows this client certificate (PEM), with its key in the same file or
-    /// in that of --key
+    /// in that of --key, to the origin of the submission alone
     #[arg(short = 'E', long, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// The private key of --cert (PEM, not encrypted)

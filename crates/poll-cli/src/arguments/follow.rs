@@ -4,7 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::{output::Output, words::duration, write_out::Format};
+use crate::{
+    output::Output,
+    words::{duration, limit},
+    write_out::Format,
+};
 
 /// The options for waiting and for the answer.
 #[derive(Clone, Debug, Args)]
@@ -12,13 +16,14 @@ pub(crate) struct Follow {
     /// The longest time for the whole call, such as 90s or 1h30m
     ///
     /// If it is given, it also ends a submission that is not answered and
-    /// a final body that does not end. Without it polling ends after an hour.
+    /// a final body that does not end. Without it polling ends after an hour;
+    /// with 0 it does not end by itself.
     #[arg(
         short = 'm',
         long,
         visible_alias = "max-time",
         value_name = "DURATION",
-        value_parser = duration
+        value_parser = limit
     )]
     pub(crate) deadline: Option<Duration>,
     /// The largest number of polls

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{connection::Connection, follow::Follow, values::Origin};
 use crate::{
     job::{self, Handle},
-    words::duration,
+    words::limit,
 };
 
 /// The arguments of `resume`.
@@ -69,13 +69,13 @@ pub(crate) struct Given {
 /// The time limit of one exchange.
 #[derive(Debug, Args)]
 pub(crate) struct Limit {
-    /// The longest time for the whole exchange
+    /// The longest time for the whole exchange; 0 is none
     #[arg(
         short = 'm',
         long,
         visible_alias = "max-time",
         value_name = "DURATION",
-        value_parser = duration,
+        value_parser = limit,
         default_value = "30s"
     )]
     pub(crate) deadline: Duration,

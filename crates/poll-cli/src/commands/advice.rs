@@ -22,7 +22,7 @@ pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
     {
         for location in headers.get_all(LOCATION) {
             let location = String::from_utf8_lossy(location.as_bytes());
-            lines.push(format!("the server sent Location: {location}"));
+            lines.push(format!("the server sent Location: {}", start(&location)));
         }
     }
     if let Some(said) = said(error) {
@@ -43,12 +43,17 @@ fn said(error: &Error) -> Option<String> {
         Some(problem) => problem.to_string(),
         None => error.text()?.trim().to_owned(),
     };
+    (!text.is_empty()).then(|| start(&text))
+}
+
+/// As much of a text of the server as is shown.
+fn start(text: &str) -> String {
     let mut characters = text.chars();
     let mut start: String = characters.by_ref().take(SAID).collect();
     if characters.next().is_some() {
         start += " …";
     }
-    (!start.is_empty()).then_some(start)
+    start
 }
 
 /// A hint in the words of the command line.

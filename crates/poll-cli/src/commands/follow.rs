@@ -16,7 +16,6 @@ use crate::{
     arguments::Follow,
     client::Pace,
     exit::{Code, Failure},
-    output::Output,
     transport::Transport,
     words,
 };
@@ -40,7 +39,7 @@ where
                 session.slot.set(Some(job.pending()));
                 return write(response, session, follow).await;
             }
-            Some(Err(error)) => return Err(fail(error, session, &follow.output()).await?),
+            Some(Err(error)) => return Err(fail(error, session, follow).await?),
             None => return Err(Failure::new(Code::Other, "the job has no more answers")),
         }
     }
@@ -71,8 +70,8 @@ pub(super) async fn write(
         return Err(Failure::new(Code::HttpError, "polls kept failing"));
     }
     session.slot.set(None);
-    // With `Job-Status`, a final 202 is the job's own answer.
-    if !(is_of_job && status == StatusCode::ACCEPTED) {
+    // With `Job-Status`, it is the job's own answer, whatever it is like.
+    if !(is_of_job && status.is_success()) {
         remark(status, &glance, session);
     }
     Ok(code)
@@ -108,11 +107,11 @@ fn remark(status: StatusCode, glance: &Glance, session: &Session) {
 }
 
 /// Makes a failure of the call's error. A problem document is the final body
-/// of a job that failed, and is written as such.
+/// of a job that failed, and is written as such, unless with `-f`.
 pub(super) async fn fail(
     error: Error,
     session: &Session,
-    output: &Output,
+    follow: &Follow,
 ) -> Result<Failure, Failure> {
     session.screen.clear();
     let state = error.job_state();
@@ -121,9 +120,12 @@ pub(super) async fn fail(
     } else if let Some(job) = error.pending_job() {
         session.slot.set(Some(job.clone()));
     }
-    if let Some(problem) = error.problem().filter(|_| state.is_some()) {
+    if let Some(problem) = error.problem()
+        && state.is_some()
+        && !follow.fail
+    {
         let text = String::from_utf8_lossy(&problem.to_json()).into_owned();
-        output.text(&words::json(&text)).await?;
+        follow.output().text(&words::json(&text)).await?;
     }
     Ok(session.failure(error))
 }

@@ -1,6 +1,7 @@
 //! A look at the final answer while it is written.
 
 use http::{HeaderMap, header::CONTENT_TYPE};
+use http_polling::without_byte_order_mark;
 use serde_json::Value;
 
 /// The longest document that is looked into: 64 KiB.
@@ -58,7 +59,8 @@ impl Glance {
     /// The member that tells that the work goes on, with dots between names,
     /// and its word.
     pub(super) fn running(&self) -> Option<(String, String)> {
-        let document: Value = serde_json::from_slice(self.start.as_deref()?).ok()?;
+        let start = without_byte_order_mark(self.start.as_deref()?);
+        let document: Value = serde_json::from_slice(start).ok()?;
         MEMBERS.iter().find_map(|member| {
             let word = document.pointer(member)?.as_str()?;
             let plain = word.replace([' ', '-', '_'], "").to_ascii_lowercase();
@@ -103,6 +105,10 @@ mod tests {
             (
                 r#"{"properties":{"provisioningState":"Creating"}}"#,
                 found("properties.provisioningState", "Creating"),
+            ),
+            (
+                "\u{feff}{\"status\":\"running\"}",
+                found("status", "running"),
             ),
             (r#"{"status":"Succeeded"}"#, None),
             (r#"["running"]"#, None),

@@ -20,7 +20,7 @@ use crate::{
         HeaderLine, Part, Streamed, Target, Whole, form, headers, repeatable_form, streamed, whole,
         with_query,
     },
-    transport::{Submission, Transport, client, may_be_repeated, resending},
+    transport::{Submission, Transport, may_be_repeated, resending},
 };
 
 /// The number of retries that `--idempotent` alone allows.
@@ -62,7 +62,7 @@ async fn send(arguments: &Arguments, target: &Target, session: &Session) -> Resu
             {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
             }
-            let client = client(&session.connection, session.shown(), session.last.clone())?;
+            let client = session.client(&target.uri)?;
             submit(client, request, arguments, session).await
         }
         retries => {
@@ -73,7 +73,7 @@ async fn send(arguments: &Arguments, target: &Target, session: &Session) -> Resu
                     request.method()
                 ));
             }
-            let client = client(&session.connection, session.shown(), session.last.clone())?;
+            let client = session.client(&target.uri)?;
             submit(resending(client, retries), request, arguments, session).await
         }
     }
@@ -162,7 +162,7 @@ where
             });
         }
         Ok(Submitted::Pending(job)) => job,
-        Err(error) => return Err(follow::fail(error, session, &follow.output()).await?),
+        Err(error) => return Err(follow::fail(error, session, follow).await?),
     };
     if let Some(file) = &arguments.job_file {
         hand_over(&job.pending(), &Output::to(file.clone()), session).await?;

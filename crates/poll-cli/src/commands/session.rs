@@ -1,8 +1,10 @@
 //! The state that all commands share.
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, Uri};
+use http_body::Body;
 use hyper::body::Incoming;
-use tower::Layer;
+use tower::{BoxError, Layer};
 use tower_poll::{Error, Job, PendingJob, PollLayer};
 
 use super::advice::advice;
@@ -43,9 +45,14 @@ impl Session {
         }
     }
 
-    /// The screen to show exchanges on, if they are to be shown.
-    pub(super) fn shown(&self) -> Option<Screen> {
-        self.connection.verbose.then(|| self.screen.clone())
+    /// A client for a submission to `origin`, or for the job that it became.
+    pub(super) fn client<B>(&self, origin: &Uri) -> Result<Transport<B>, Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let shown = self.connection.verbose.then(|| self.screen.clone());
+        client(&self.connection, origin, shown, self.last.clone())
     }
 
     /// Goes on with the job of a command line.
@@ -54,7 +61,11 @@ impl Session {
         given: &Given,
         layer: PollLayer<Pace>,
     ) -> Result<ResumedJob, Failure> {
-        if self.connection.has_credentials() {
+        // A certificate is shown to the origin of a job even if the headers of
+        // its polls have lost their credentials.
+        if self.connection.cert.is_some()
+            || (self.connection.has_credentials() && given.job.keeps_credentials())
+        {
             given.job.confirm(&given.trust_origin)?;
         }
         self.resume(&self.job(given), layer)
@@ -72,9 +83,8 @@ impl Session {
         job: &PendingJob,
         layer: PollLayer<Pace>,
     ) -> Result<ResumedJob, Failure> {
-        let client = client(&self.connection, self.shown(), self.last.clone())?;
         layer
-            .layer(client)
+            .layer(self.client(job.origin())?)
             .resume(job, &self.headers)
             .map_err(|error| self.failure(error))
     }

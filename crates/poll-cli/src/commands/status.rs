@@ -1,8 +1,10 @@
 //! `poll status`.
 
+use std::time::Duration;
+
 use http_polling::JobState;
 use serde_json::{Value, json};
-use tower_poll::{PollUpdate, Update};
+use tower_poll::{PendingJob, PollUpdate, Update};
 
 use super::{Session, code_of, follow};
 use crate::{
@@ -20,7 +22,9 @@ pub(super) async fn run(status: &Status, session: &Session) -> Result<Code, Fail
 
 async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
     // A poll that is not answered says nothing of the job, and is a failure.
-    let layer = layer(&session.connection).poll_retries(0);
+    let layer = layer(&session.connection)
+        .poll_retries(0)
+        .not_found_grace(Duration::ZERO);
     let mut job = session.resume_given(&status.given, layer)?;
     let (code, line, document) = match job.poll_now().await {
         None => return Err(Failure::new(Code::Other, "the job was not asked for")),
@@ -28,6 +32,10 @@ async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
             (Code::Success, describe(&update), pending_document(&update))
         }
         Some(Ok(Update::Final(response))) => {
+            // With the job, it is the answer of a poll that failed.
+            if response.extensions().get::<PendingJob>().is_some() {
+                return Err(Failure::new(Code::HttpError, "the poll failed"));
+            }
             let status = response.status();
             let document = json!({ "state": JobState::Done, "status": status.as_u16() });
             (code_of(status), format!("done: {status}"), document)

@@ -48,6 +48,7 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
     let name = name.as_str();
     let is_author = name.contains("author") && !name.contains("authoriz");
     (name.contains("auth") && !is_author)
+        || (name.ends_with("-key") && name != "idempotency-key")
         || [
             "cookie",
             "token",
@@ -58,9 +59,6 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
             "jwt",
             "api-key",
             "apikey",
-            "access-key",
-            "subscription-key",
-            "functions-key",
         ]
         .iter()
         .any(|word| name.contains(word))

@@ -58,6 +58,7 @@ fn secrets_are_known_by_their_names() {
         ("x-auth-token", true),
         ("x-functions-key", true),
         ("x-goog-api-key", true),
+        ("x-shop-key", true),
         ("ocp-apim-subscription-key", true),
         ("idempotency-key", false),
         ("x-author", false),

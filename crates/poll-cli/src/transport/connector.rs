@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use http::Uri;
+use http_polling::same_origin;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{HttpConnector, dns::GaiResolver};
 use tokio::time::timeout;
@@ -30,12 +31,26 @@ pub(super) struct Http {
     pub(super) to_proxy: HttpsConnector<HttpConnector<Resolver>>,
 }
 
+/// A connector that shows the client's certificate to `origin` alone: it is a
+/// credential, which stays there.
+///
 /// # Errors
 ///
 /// Fails where certificates cannot be read.
-pub(super) fn connector(connection: &Connection, proxies: &Proxies) -> Result<Connector, Failure> {
+pub(super) fn connector(
+    connection: &Connection,
+    origin: &Uri,
+    proxies: &Proxies,
+) -> Result<Connector, Failure> {
     let limit = connection.connect_timeout;
     let mut config = tls::config(connection)?;
+    let mut config_of_others = match connection.cert {
+        None => config.clone(),
+        Some(_) => tls::config(&Connection {
+            cert: None,
+            ..connection.clone()
+        })?,
+    };
     let plain = plain(limit);
     // What is said of the server's certificate and one's own is not for proxies.
     let to_proxy = match proxies.have_tls() {
@@ -46,15 +61,22 @@ pub(super) fn connector(connection: &Connection, proxies: &Proxies) -> Result<Co
         to_proxy: HttpsConnector::from((plain.clone(), to_proxy)),
         plain,
     };
-    config.alpn_protocols = match connection.http2 {
-        true => vec![b"h2".to_vec()],
-        false => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-    };
+    for config in [&mut config, &mut config_of_others] {
+        config.alpn_protocols = match connection.http2 {
+            true => vec![b"h2".to_vec()],
+            false => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+    }
     let proxies = proxies.clone();
     let to_server = service_fn(move |url| proxies.clone().connect(url, http.clone()));
-    let https = HttpsConnector::from((to_server, config));
+    let https = HttpsConnector::from((to_server.clone(), config));
+    let https_of_others = HttpsConnector::from((to_server, config_of_others));
+    let origin = origin.clone();
     let timed = service_fn(move |url| {
-        let connecting = https.clone().oneshot(url);
+        let connecting = match same_origin(&origin, &url) {
+            true => https.clone().oneshot(url),
+            false => https_of_others.clone().oneshot(url),
+        };
         async move {
             timeout(limit, connecting)
                 .await

@@ -36,6 +36,11 @@ impl FromStr for Proxy {
             _ => return Err(format!("`{scheme}` is no kind of proxy that is supported")),
         };
         let authority = rest.split('/').next().unwrap_or_default();
+        // Of several, the last one ends the user.
+        let authority = match authority.rsplit_once('@') {
+            Some((user, host)) => &format!("{}@{host}", user.replace('@', "%40")),
+            None => authority,
+        };
         let url: Uri = format!("{scheme}://{authority}/")
             .parse()
             .ok()
@@ -84,6 +89,15 @@ impl Proxies {
                 ]
             }
         };
+        // `*` is every server, addresses too.
+        let exceptions = variable(&["no_proxy", "NO_PROXY"]).1;
+        let exceptions: Vec<_> = exceptions
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .collect();
+        let [http, https, all] = match exceptions.contains(&"*") {
+            true => Default::default(),
+            false => [http, https, all],
+        };
         let have_tls = [&http, &https, &all]
             .iter()
             .any(|url| url.starts_with("https://"));
@@ -91,7 +105,7 @@ impl Proxies {
             .http(http)
             .https(https)
             .all(all)
-            .no(variable(&["no_proxy", "NO_PROXY"]).1);
+            .no(exceptions.join(","));
         Ok(Self {
             matcher: Arc::new(matcher.build()),
             have_tls,
@@ -126,6 +140,12 @@ impl Proxies {
 }
 
 async fn through(intercept: &Intercept, url: Uri, http: Http) -> Result<Stream, BoxError> {
+    // hyper-util takes a port that is left out for 443.
+    let url = Uri::builder()
+        .scheme(url.scheme_str().unwrap_or_default())
+        .authority(peer_of(&url))
+        .path_and_query("/")
+        .build()?;
     let proxy = intercept.uri().clone();
     let raw_auth = intercept.raw_auth();
     let stream: TokioIo<TcpStream> = match proxy.scheme_str() {
@@ -185,6 +205,10 @@ mod tests {
             (
                 "http://me:secret@a.example:80",
                 "http://me:secret@a.example:80",
+            ),
+            (
+                "http://me@b.example:secret@a.example:80",
+                "http://me%40b.example:secret@a.example:80",
             ),
             ("https://a.example", "https://a.example:443"),
             ("socks5h://[::1]", "socks5h://[::1]:1080"),

@@ -14,6 +14,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
+/// As [`duration`](fn@duration), for a limit: 0 is none, as for curl.
+pub(crate) fn limit(text: &str) -> Result<Duration, String> {
+    duration(text).map(|limit| match limit {
+        Duration::ZERO => Duration::MAX,
+        limit => limit,
+    })
+}
+
 /// Shows a duration in its two largest units at most, such as `1 min 30 s`.
 pub(crate) fn delay(delay: Duration) -> String {
     let millis = delay.as_millis();
@@ -68,6 +76,12 @@ mod tests {
         ] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn limit_of_0_is_none() {
+        assert_eq!(limit("0"), Ok(Duration::MAX));
+        assert_eq!(limit("1"), Ok(Duration::from_secs(1)));
     }
 
     #[test]

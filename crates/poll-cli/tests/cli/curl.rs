@@ -20,6 +20,35 @@ async fn one_poll() -> Server {
 }
 
 #[tokio::test]
+async fn limits_of_0_are_none() {
+    let server = one_poll().await;
+    let arguments = ["-m", "0", "--connect-timeout", "0", "-d", "x"];
+    let ran = poll(&[&arguments[..], &[&server.url("/")]].concat()).await;
+    assert_eq!(ran.exits_with(0).stdout, "done");
+}
+
+#[tokio::test]
+async fn fail_leaves_out_the_problem_of_a_job_that_failed_too() {
+    let server = Server::start(|_, seen| match seen.method {
+        Method::POST => pending("/work/1"),
+        _ => with(
+            500,
+            &[
+                ("job-status", "failed"),
+                ("content-type", "application/problem+json"),
+            ],
+            r#"{"title":"no"}"#,
+        ),
+    });
+    let server = server.await;
+    let url = server.url("/");
+    let ran = poll(&["-d", "x", &url]).await.exits_with(22);
+    assert!(ran.stdout.contains("\"title\":\"no\""), "{ran:?}");
+    let ran = poll(&["-f", "-d", "x", &url]).await.exits_with(22);
+    assert_eq!(ran.stdout, "");
+}
+
+#[tokio::test]
 async fn accepted_options_may_stand_together() {
     let server = one_poll().await;
     let ran = poll(&["-fsSL", &server.url("/")]).await.exits_with(0);

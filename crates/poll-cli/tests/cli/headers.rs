@@ -26,6 +26,11 @@ async fn headers_go_with_polls_unless_they_are_of_one_message() {
         ("Signature-Input: a", false),
         ("X-Amz-Date: now", false),
         ("X-HTTP-Method-Override: PATCH", false),
+        ("X-HTTP-Method: PATCH", false),
+        ("X-Method-Override: PATCH", false),
+        ("DPoP: proof", false),
+        ("Repr-Digest: sha-256=:AA==:", false),
+        ("Proxy-Authorization: Basic bWU6c2VjcmV0", false),
         ("X-Dropped: a", false),
         ("Accept-Language: de", false),
     ];

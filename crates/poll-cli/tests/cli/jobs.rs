@@ -88,6 +88,20 @@ async fn handle_of_a_failure_can_be_resumed() {
 }
 
 #[tokio::test]
+async fn handle_with_absurd_numbers_is_resumed() {
+    let server = two_polls().await;
+    submit(&server).await;
+    let url = server.url("/work/1");
+    let most = u64::MAX;
+    let handle = format!(
+        r#"{{"version":1,"url":"{url}","origin":"{url}","polls":{},"elapsed_ms":{most},"retry_after_ms":{most}}}"#,
+        u32::MAX
+    );
+    let ran = run(&["resume", "--min-delay", "1ms", &handle]).await;
+    assert_eq!(ran.exits_with(0).stdout, "done");
+}
+
+#[tokio::test]
 async fn limits_hold_for_a_resumed_job() {
     let server = Server::start(|_, _| pending("/work/1")).await;
     let handle = submit(&server).await;
@@ -170,6 +184,20 @@ async fn status_that_cannot_be_had_is_a_failure() {
     let server = server.await;
     let handle = submit(&server).await;
     run(&["status", &handle]).await.exits_with(52);
+}
+
+#[tokio::test]
+async fn status_of_a_poll_that_failed_is_not_that_of_a_job_that_is_done() {
+    for (status, code) in [(503, 22), (500, 22), (404, 22), (410, 22), (401, 22)] {
+        let server = Server::start(move |_, _| reply(status, "")).await;
+        for arguments in [&["status"][..], &["status", "--json"]] {
+            let url = server.url("/work/1");
+            let ran = run(&[arguments, &[&url]].concat()).await.exits_with(code);
+            assert!(!ran.stdout.contains("done"), "{ran:?}");
+            assert!(!ran.stdout.contains("pending"), "{ran:?}");
+            assert!(!ran.stdout.contains("running"), "{ran:?}");
+        }
+    }
 }
 
 #[tokio::test]

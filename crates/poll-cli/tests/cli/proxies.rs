@@ -79,6 +79,16 @@ async fn environment_names_proxies_and_exceptions() {
 }
 
 #[tokio::test]
+async fn exceptions_are_separated_by_commas_or_spaces_and_a_star_is_all() {
+    let server = Server::start(|_, _| reply(200, "direct")).await;
+    for exceptions in ["*", "a.example, *", "a.example 127.0.0.1", "127.0.0.1"] {
+        let variables = [("http_proxy", "127.0.0.1:9"), ("no_proxy", exceptions)];
+        let ran = with_environment(&variables, &server.url("/")).await;
+        assert_eq!(ran.exits_with(0).stdout, "direct", "{exceptions}");
+    }
+}
+
+#[tokio::test]
 async fn option_comes_before_the_environment() {
     let server = Server::start(|_, _| reply(200, "direct")).await;
     let mut command = command(&["-x", "", &server.url("/")]);
@@ -123,7 +133,9 @@ async fn tunnel(to: String, socks: bool) -> (String, JoinHandle<String>) {
             let reply = [5, 0, 0, 1, 127, 0, 0, 1, 0, 0];
             client.write_all(&reply).await.unwrap();
             // The name is between its length and the port.
-            String::from_utf8_lossy(&head[5..length - 2]).into_owned()
+            let name = String::from_utf8_lossy(&head[5..length - 2]);
+            let port = u16::from_be_bytes([head[length - 2], head[length - 1]]);
+            format!("{name}:{port}")
         } else {
             let length = client.read(&mut head).await.unwrap();
             let reply = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -150,7 +162,7 @@ async fn socks_resolves_names_at_the_proxy() {
         .await
         .exits_with(0);
     assert_eq!(ran.stdout, "done");
-    assert_eq!(asked.await.unwrap(), "jobs.example");
+    assert_eq!(asked.await.unwrap(), "jobs.example:80");
 }
 
 #[tokio::test]

@@ -158,6 +158,36 @@ async fn certificates_are_refused_in_words() {
 }
 
 #[tokio::test]
+async fn certificate_of_the_client_stays_with_the_origin() {
+    let authority = authority();
+    let other = serve(&authority, true, |_, _| reply(200, "done")).await;
+    let away = other.url("/work/1");
+    let server = serve(&authority, true, move |_, _| pending(&away)).await;
+    let root = file(&authority.pem());
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["me".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap()
+        .pem();
+    let both = file(&format!("{certificate}{}", key.serialize_pem()));
+    let both = both.path().to_str().unwrap();
+    let allowed = format!("--cross-origin={}", other.url(""));
+    let url = server.url("/");
+    let ran = trusting(&root, &["-m", "5", "-E", both, &allowed, &url]).await;
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert_eq!(server.seen().len(), 1);
+    assert!(other.seen().is_empty());
+
+    let away = other.url("/work/1");
+    let dropped =
+        format!(r#"{{"version":1,"url":"{away}","origin":"{away}","credentials_dropped":true}}"#);
+    let ran = trusting(&root, &["status", "-E", both, &dropped]).await;
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert!(other.seen().is_empty());
+}
+
+#[tokio::test]
 async fn client_shows_its_certificate() {
     let authority = authority();
     let server = serve(&authority, true, |_, _| reply(200, "done")).await;

@@ -38,6 +38,25 @@ async fn bare_202_is_told() {
 }
 
 #[tokio::test]
+async fn answer_of_a_job_that_is_done_may_say_what_it_likes() {
+    let headers = [("content-type", "application/json"), ("job-status", "done")];
+    let server = Server::start(move |_, _| with(200, &headers, r#"{"status":"pending"}"#)).await;
+    let ran = run(&[&server.url("/")]).await.exits_with(0);
+    assert_eq!(ran.stderr, "");
+}
+
+#[tokio::test]
+async fn long_location_is_told_in_part() {
+    let long = format!("/{}%zz", "a".repeat(8000));
+    let server =
+        Server::start(move |_, _| with(303, &[("location", &long), ("retry-after", "1")], ""))
+            .await;
+    let ran = run(&[&server.url("/")]).await.exits_with(8);
+    let told = ran.stderr.lines().find(|line| line.contains("Location: "));
+    assert!(told.is_some_and(|line| line.len() < 600), "{ran:?}");
+}
+
+#[tokio::test]
 async fn answer_that_says_running_is_told() {
     let json = [("content-type", "application/json")];
     for (status, body, is_told) in [

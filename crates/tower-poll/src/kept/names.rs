@@ -105,10 +105,19 @@ pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
 pub(super) fn goes_along(name: &HeaderName) -> bool {
     let text = name.as_str();
     may_be_kept(name)
-        && !["if-", "signature", "x-amz-"]
+        && !["if-", "proxy-", "signature", "x-amz-"]
             .iter()
             .any(|prefix| text.starts_with(prefix))
-        && !matches!(text, "digest" | "range" | "x-http-method-override")
+        && !matches!(
+            text,
+            "digest"
+                | "dpop"
+                | "range"
+                | "repr-digest"
+                | "x-http-method"
+                | "x-http-method-override"
+                | "x-method-override"
+        )
 }
 
 /// Returns whether a header of this index and name is for the submission's

@@ -159,10 +159,16 @@ fn c36_sensitive_values_of_any_name_are_kept_and_dropped() {
     for name in [
         "content-md5",
         "digest",
+        "dpop",
         "idempotency-key",
         "if-match",
+        "proxy-authorization",
+        "repr-digest",
         "signature-input",
         "x-amz-security-token",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
     ] {
         kept.offer(&HeaderName::from_static(name), &secret, &[]);
     }

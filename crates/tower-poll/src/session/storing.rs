@@ -21,9 +21,10 @@ impl<P> Session<P> {
             .or_else(|| Some(self.job_at(self.supposed_url()?.clone(), Told::default(), now)))
     }
 
-    /// The job as the last pending answer told of it.
+    /// The job as the last pending answer told of it, at its own URL.
     fn job(&self, now: Instant) -> Option<PendingJob> {
-        Some(self.job_at(self.url().clone(), self.told?, now))
+        let url = self.left.as_deref().unwrap_or(self.url());
+        Some(self.job_at(url.clone(), self.told?, now))
     }
 
     /// The job where it was, or of an answer to the submission that leads to

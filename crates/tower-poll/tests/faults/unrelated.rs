@@ -46,8 +46,25 @@ async fn c27_redirect_without_job_status_does_not_lead_to_a_result() {
     assert!(error.is_unrelated());
     assert_eq!(
         error.pending_job().unwrap().url(),
-        "https://example.com/login"
+        "https://example.com/work/1"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn c27_job_that_was_led_away_from_goes_on_where_it_is() {
+    let script = Script::new(|number, _| match number {
+        0 => announced(),
+        1 => answer(302, &[("location", "/login")]),
+        2 => answer(302, &[("location", "/login/form")]),
+        3 => answer(403, &[]),
+        _ => answer_with(200, &[("job-status", "done")], "done"),
+    });
+    let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
+    let job = error.pending_job().unwrap();
+    assert_eq!(job.url(), "https://example.com/work/1");
+    let service: PollService<Script> = exact_layer().layer(script);
+    let job: Job<Script, TestBody, TestBody> = service.resume(job, &HeaderMap::new()).unwrap();
+    assert_eq!(text(job.wait().await.unwrap()).await, "done");
 }
 
 #[tokio::test(start_paused = true)]
