@@ -284,7 +284,7 @@ where
         let Ok(defers) = shared.config.defers(RequestHead::of(&request)) else {
             return panicked(protocol_of(&request));
         };
-        if !defers && !glance.is_governed() && !shared.is_limited() {
+        if !defers && !glance.is_governed() && !shared.governs_all() {
             return self.pass(request);
         }
         let mut asked = shared.config.asked(&request, glance, defers);
