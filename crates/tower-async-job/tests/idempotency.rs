@@ -217,12 +217,16 @@ async fn keyed_job_runs_on_when_its_client_goes_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn key_is_free_again_when_its_job_is_dropped() {
-    let (handler, _) = counting(10 * SECOND);
+async fn key_of_a_job_that_was_deleted_is_free_again_after_its_retention() {
+    let (handler, runs) = counting(10 * SECOND);
     let service = wrap(&AsyncJobLayer::new(), handler);
     let first = send(&service, keyed("k", "a")).await.pending();
     sleep(10 * SECOND).await;
     send(&service, request(Method::DELETE, id(first.location()))).await;
+    let repeat = send(&service, keyed("k", "a")).await;
+    assert_eq!(repeat.status, StatusCode::GONE);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    sleep(3600 * SECOND).await;
     let again = send(&service, keyed("k", "a")).await.pending();
     assert_ne!(id(first.location()), id(again.location()));
     sleep(10 * SECOND).await;
