@@ -20,6 +20,7 @@ use pin_project_lite::pin_project;
 use tokio::{
     runtime::Handle,
     sync::oneshot::{self, error::RecvError},
+    time::timeout,
 };
 use tower::{BoxError, Service};
 use tower_async_job_core::Principal;
@@ -465,8 +466,8 @@ fn panicked<R>(asked: &Asked) -> Response<ResponseBody<R>> {
     answer::panicked(asked.protocol).map(ResponseBody::from)
 }
 
-/// Lets a call whose client has gone run to its end, where there is a runtime to run it. Called by a
-/// destructor: what may panic is left to the task.
+/// Lets a call whose client has gone run to its end, or to its deadline, where there is a runtime to run
+/// it. Called by a destructor: what may panic is left to the task.
 fn detach<S, B, R>(shared: &Arc<Shared>, asked: Asked, left: Progress<S, B, R>)
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -492,10 +493,13 @@ where
         && let Ok(runtime) = Handle::try_current()
     {
         let until_given_up = shared.clone();
+        let deadline = asked.deadline(&shared.config);
         let work = async move {
-            let work = poll_fn(|cx| work.poll_catching(cx));
+            let work = timeout(deadline, poll_fn(|cx| work.poll_catching(cx)));
             match until_given_up.given_up.or(work).await {
-                Some(Err(payload)) => panics::log("the handler of a call without client", payload),
+                Some(Ok(Err(payload))) => {
+                    panics::log("the handler of a call without client", payload);
+                }
                 answer => drop_quietly(answer),
             }
             drop(context);

@@ -107,6 +107,12 @@ impl Asked {
         }
     }
 
+    /// How long the work may take from now.
+    pub(crate) fn deadline(&self, config: &Config) -> Duration {
+        let left = self.left();
+        left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
+    }
+
     /// The time until the work is to be given up.
     fn left(&self) -> Option<Duration> {
         let at = self.cancel_at?;
@@ -183,8 +189,7 @@ impl Submission {
 
     /// How long the work may take from now.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
-        let left = self.asked.left();
-        left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
+        self.asked.deadline(config)
     }
 
     /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
