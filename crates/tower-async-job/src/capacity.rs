@@ -351,6 +351,10 @@ impl Admission {
         Poll::Ready(())
     }
 
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
     pub(crate) fn is_queued(&self) -> bool {
         matches!(self.place, Place::Queued(_) | Place::Aside(_))
     }

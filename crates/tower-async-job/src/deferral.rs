@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 use tower::BoxError;
 use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError};
 
@@ -170,11 +173,15 @@ where
     ) -> Event<R, E> {
         let mut given_up = pin!(self.shared.given_up.wait());
         let cancel_on_disconnect = self.shared.config.on_disconnect == OnDisconnect::Cancel;
+        // A client that is there is answered at the deadline by its connection, which goes then.
+        let mut deadline = pin!(sleep(self.submission.deadline(&self.shared.config)));
         poll_fn(|cx| {
             if let Poll::Ready(end) = self.work.poll_catching(cx) {
                 return Poll::Ready(Event::Ended(end));
             }
-            if cancel_on_disconnect && early.poll_closed(cx).is_ready() {
+            if early.poll_closed(cx).is_ready()
+                && (cancel_on_disconnect || deadline.as_mut().poll(cx).is_ready())
+            {
                 return Poll::Ready(Event::Gone);
             }
             if let Some(create) = &mut create
@@ -232,6 +239,7 @@ type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, Stor
 enum Event<R, E> {
     Ended(Result<Result<Response<R>, E>, Payload>),
     Created(Result<Created, StoreError>),
-    /// The client has gone before the acceptance, or the node shuts down and its grace is over.
+    /// The client has gone before the acceptance, and its work is cancelled with it or past its
+    /// deadline; or the node shuts down and its grace is over.
     Gone,
 }

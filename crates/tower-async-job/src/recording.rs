@@ -20,7 +20,12 @@ use http_polling::JOB_STATUS;
 use tower::BoxError;
 use tower_async_job_core::{Lease, StoreError, StoredResponse};
 
-use crate::{capacity::Admission, recording_room::Held, shared::Shared};
+use crate::{
+    capacity::Admission,
+    recording_room::Held,
+    shared::Shared,
+    streams::{self, RecordingPlace},
+};
 
 pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecorded>> + Send>>;
 
@@ -33,8 +38,8 @@ pub(crate) struct Recorded {
 /// What a recording takes, to be kept until its response is stored.
 pub(crate) struct Kept {
     _room: Held,
-    /// The place among the running.
-    _place: Option<Box<Admission>>,
+    /// The place among the running, or the streams.
+    _place: RecordingPlace,
 }
 
 /// Why a response could not be stored.
@@ -42,6 +47,8 @@ pub(crate) struct Kept {
 pub(crate) enum Unrecorded {
     TooLarge(Size),
     NoRoom(Size, StoreError),
+    /// It is an event stream, and there are as many as there may be.
+    NoPlace,
     Broken(BoxError),
 }
 
@@ -108,7 +115,7 @@ impl Room {
 }
 
 /// Reads a response to its end. `target` is the path of the request that it answers, and `place` is
-/// held until the response is stored.
+/// held until the response is stored, or changed for one among the streams.
 pub(crate) fn record<R>(
     response: Response<R>,
     target: &str,
@@ -120,6 +127,7 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
+    let place = streams::place_of_recorded(&response, shared, place);
     let (mut parts, body) = response.into_parts();
     keep_end_to_end(&mut parts.headers);
     resolve_references(&mut parts.headers, target);
@@ -133,6 +141,7 @@ where
     let mut recorder = StoredResponse::recorder(parts.status, &parts.headers, limit);
     let mut room = Room::new(shared.clone(), lease, recorder.len().saturating_add(limit));
     Box::pin(async move {
+        let place = place.map_err(|_| Unrecorded::NoPlace)?;
         if least > limit {
             return Err(Unrecorded::TooLarge(size(0)));
         }

@@ -12,8 +12,12 @@ use http::{Extensions, Request, Response, StatusCode, header::CONTENT_TYPE};
 use tower_async_job_core::Principal;
 
 use crate::{
-    answer::BUSY_RETRY_AFTER, capacity::NoPlace, glance::is_event_stream, hold::Holds,
-    service::Asked, shared::Shared,
+    answer::BUSY_RETRY_AFTER,
+    capacity::{Admission, NoPlace},
+    glance::is_event_stream,
+    hold::Holds,
+    service::Asked,
+    shared::Shared,
 };
 
 /// A place among the [streams](crate::Builder::streams), to be kept by a handler for as long as a
@@ -130,6 +134,37 @@ pub(crate) fn place<B>(
     })
 }
 
+/// Takes the place of an event stream that is recorded, for that of its request among the running: it may
+/// last as long as one that is sent.
+pub(crate) fn place_of_recorded<R>(
+    response: &Response<R>,
+    shared: &Arc<Shared>,
+    running: Option<Box<Admission>>,
+) -> Result<RecordingPlace, NoPlace> {
+    match (running, &shared.streams) {
+        (Some(running), Some(streams)) if has_events(response) => {
+            let place = StreamPlace::default();
+            place.take(shared, streams, running.principal())?;
+            Ok(RecordingPlace::Stream(place))
+        }
+        (running, _) => Ok(RecordingPlace::Running(running)),
+    }
+}
+
+/// The place of a response that is recorded; given back on drop.
+#[expect(dead_code, reason = "they are only held")]
+pub(crate) enum RecordingPlace {
+    Running(Option<Box<Admission>>),
+    Stream(StreamPlace),
+}
+
+fn has_events<R>(response: &Response<R>) -> bool {
+    response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| is_event_stream(value.as_bytes()))
+}
+
 /// Returns whether an answer does not end by itself: it has changed the connection's protocol, or is
 /// an event stream.
 pub(crate) fn is_stream<R, E>(asked: &Asked, result: &Result<Response<R>, E>) -> bool {
@@ -137,8 +172,5 @@ pub(crate) fn is_stream<R, E>(asked: &Asked, result: &Result<Response<R>, E>) ->
     let status = response.status();
     status == StatusCode::SWITCHING_PROTOCOLS
         || asked.tunnel && status.is_success()
-        || response
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| is_event_stream(value.as_bytes()))
+        || has_events(response)
 }

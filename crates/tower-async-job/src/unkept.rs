@@ -1,4 +1,4 @@
-//! Responses that are not kept: too large for a limit, or broken off.
+//! Responses that are not kept: beyond a limit, or broken off.
 
 use std::fmt;
 
@@ -22,6 +22,11 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, job: &Registration) -> Outcom
             beyond(problem, size, Some(limit), job.lease())
         }
         Unrecorded::NoRoom(size, error) => no_room(size, &error, job.lease()),
+        Unrecorded::NoPlace => {
+            tracing::warn!(job = ?job.lease().id, "the event stream of a job is beyond `streams`");
+            let detail = "too many event streams are open";
+            Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
+        }
         Unrecorded::Broken(error) => {
             tracing::warn!(%error, "the response body of a job broke off");
             let detail = "the response body broke off";

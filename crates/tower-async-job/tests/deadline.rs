@@ -14,10 +14,12 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use support::{
     Body, eager,
     faulty::{Fault, FaultyStore, Op},
-    get, handler, memory, path_of, post, request, send, slow, wrap,
+    get, handler, memory, path_of, post, request, send, settle, slow, watched, wrap,
 };
 use tokio::time::{Instant, sleep};
-use tower_async_job::AsyncJobLayer;
+use tokio_test::{assert_pending, task};
+use tower::Service;
+use tower_async_job::{AsyncJobLayer, OnDisconnect};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -215,4 +217,44 @@ async fn s66_work_that_stays_inline_ends_at_its_deadline() {
         sleep(60 * SECOND).await;
         assert_eq!(store.jobs().await, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s66_work_left_by_its_client_ends_at_its_deadline() {
+    let detaching = || AsyncJobLayer::builder().on_disconnect(OnDisconnect::Detach);
+    let store = |fault| Arc::new(FaultyStore::new(memory().build()).then(Op::Create, fault));
+    let unavailable = detaching().store(store(Fault::Unavailable));
+    let slow_store = detaching().store(store(Fault::Late(30 * SECOND)));
+    let inline = detaching().inline_wait(60 * SECOND).build();
+    let layers = [
+        ("within the inline wait", inline.expect("valid")),
+        ("after the store's failure", eager(unavailable)),
+        ("while the job is stored", eager(slow_store)),
+    ];
+    for (moment, layer) in layers {
+        let (handler, lifeline, ended) = watched(600 * SECOND, "late");
+        let mut service = wrap(&layer, handler);
+        let mut response = task::spawn(service.call(within("5s")));
+        assert_pending!(response.poll());
+        settle().await;
+        drop(response);
+        sleep(4 * SECOND).await;
+        assert!(lifeline.is_alive(), "{moment}");
+        sleep(2 * SECOND).await;
+        assert!(!lifeline.is_alive(), "{moment}");
+        assert_eq!(ended.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s66_detached_work_is_dropped_when_its_client_is_told_of_the_deadline() {
+    let store = FaultyStore::new(memory().build()).then(Op::Create, Fault::Unavailable);
+    let layer = AsyncJobLayer::builder()
+        .on_disconnect(OnDisconnect::Detach)
+        .store(Arc::new(store));
+    let (handler, lifeline, _) = watched(600 * SECOND, "late");
+    let answer = send(&wrap(&eager(layer), handler), within("5s")).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    sleep(SECOND).await;
+    assert!(!lifeline.is_alive());
 }

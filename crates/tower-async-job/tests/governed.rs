@@ -14,8 +14,8 @@ use std::{
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use support::{
-    Answer, Body, Handler, SECOND, Stream, asking, call, eager, faulty::FaultyStore, get, handler,
-    memory, path_of, post, request, send, settle, slow, stream, watched, with, wrap,
+    Answer, Body, Handler, SECOND, Stream, ask, asking, call, eager, faulty::FaultyStore, get,
+    handler, memory, path_of, post, request, send, settle, slow, stream, watched, with, wrap,
 };
 use tokio::{
     task::JoinSet,
@@ -436,6 +436,26 @@ async fn s66_event_streams_leave_the_running_places_for_a_limit_of_their_own() {
         StatusCode::OK,
         "its place ends with its body"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn s66_event_streams_that_are_recorded_do_not_hold_the_running_places() {
+    let layer = eager(builder().limits(2, 0).streams(2, 2));
+    let service = streaming(&layer);
+    let keyed = |key| with(post("/events"), "idempotency-key", key);
+    for key in ["a", "b"] {
+        Answer::of(call(&service, keyed(key)).await).await.pending();
+    }
+    settle().await;
+    let answer = Answer::of(call(&service, post("/report")).await).await;
+    assert_eq!(answer.status, StatusCode::OK, "they do not shut out others");
+    let refused = Answer::of(call(&service, keyed("c")).await).await;
+    assert_eq!(refused.header("job-status"), "failed");
+    let first = Answer::of(call(&service, keyed("a")).await).await.pending();
+    ask(&layer, request(Method::DELETE, path_of(first.location()))).await;
+    sleep(10 * SECOND).await;
+    let next = Answer::of(call(&service, keyed("d")).await).await;
+    assert_eq!(next.header("job-status"), "running", "its place is free");
 }
 
 #[tokio::test(start_paused = true)]

@@ -360,7 +360,8 @@ impl Builder {
     /// [principal](Self::principal): answers with 101 or, to CONNECT, of success, and such of the
     /// type `text/event-stream`. When their head is there they leave their place among the
     /// [running requests](Self::limits) for one of these. Beyond them they are refused with 503, and
-    /// those of a principal with 429, in place of the handler's answer.
+    /// those of a principal with 429, in place of the handler's answer. An event stream that is the answer
+    /// of a job counts too while it is stored, and beyond the limits its job fails.
     ///
     /// Default: none without limits of requests; with them 10,000, and 100 per principal where
     /// [these are limited](Self::limits_per_principal). The place of an event stream is given back

@@ -46,10 +46,10 @@ pub enum OnDisconnect {
     /// The handler's future is dropped, as without the layer.
     #[default]
     Cancel,
-    /// The handler runs to its end in a background task, or to its
-    /// [deadline](Builder::job_deadline), and its response is dropped. Neither the
-    /// client's span nor the [hook](Builder::wrap_job) goes along: they end with the connection. A
-    /// [shutdown](crate::AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the grace.
+    /// The handler runs to its end in a background task, or to its [deadline](Builder::job_deadline), and
+    /// its response is dropped. Neither the client's span nor the [hook](Builder::wrap_job) goes along:
+    /// they end with the connection. A [shutdown](crate::AsyncJobLayer::shutdown) waits for it as for
+    /// jobs, and drops it after the grace.
     Detach,
 }
 
