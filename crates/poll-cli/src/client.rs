@@ -53,6 +53,7 @@ pub(crate) fn following(
     layer = speaking(layer, connection)
         .observe(move |update| screen.update(update))
         .not_found_grace(follow.not_found_grace)
+        .poll_retries(follow.poll_retries)
         .max_polls(follow.max_polls);
     if let Some(deadline) = follow.deadline {
         layer = layer.deadline(deadline);

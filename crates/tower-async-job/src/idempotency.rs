@@ -5,13 +5,12 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response,
-    header::{CONTENT_TYPE, UPGRADE, VARY},
+    HeaderMap, HeaderName, Request, Response,
+    header::{UPGRADE, VARY},
 };
 use http_body::Body;
 use http_polling::{JobState, ProblemType};
 use sfv::{BareItem, Parser};
-use sha2::{Digest, Sha256};
 use tokio::{sync::oneshot, time::Instant};
 use tower::{BoxError, Service};
 use tower_async_job_core::{Created, IdempotencyKey, Lease, Principal, StoreError};
@@ -20,6 +19,7 @@ use crate::{
     answer,
     body::{JobBody, Spool, Spooled},
     context::HandlerContext,
+    fingerprint::Fingerprint,
     glance::Glance,
     hold::{self, Place},
     job::Job,
@@ -168,7 +168,7 @@ async fn read_keyed<B: Body>(
     principal: Option<&Principal>,
 ) -> Result<(Request<JobBody<B>>, IdempotencyKey), ProblemType> {
     let key = key_of(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
-    let mut fingerprint = fingerprint_of(&request);
+    let mut fingerprint = Fingerprint::of(&request);
     let (parts, body) = request.into_parts();
     let (body, spool) = JobBody::spooling(body, &shared.spool_room, principal);
     if let Some(spool) = &spool {
@@ -178,7 +178,7 @@ async fn read_keyed<B: Body>(
             return Err(ProblemType::RequestTooLarge);
         }
     }
-    let key = IdempotencyKey::new(key, fingerprint.finalize().into())
+    let key = IdempotencyKey::new(key, fingerprint.finish())
         .map_err(|_| ProblemType::IdempotencyKeyInvalid)?;
     Ok((Request::from_parts(parts, body), key))
 }
@@ -254,23 +254,4 @@ async fn read_whole<B: Body>(shared: &Shared, spool: &Spool<B>) -> Result<(), Pr
         Spooled::TooLarge => Err(ProblemType::RequestTooLarge),
         Spooled::Failed => Err(ProblemType::RequestInvalid),
     }
-}
-
-/// The beginning of what tells a repeat from another request with the same key.
-fn fingerprint_of<B>(request: &Request<B>) -> Sha256 {
-    let mut fingerprint = Sha256::new();
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("", |target| target.as_str());
-    let content_type = request.headers().get(CONTENT_TYPE);
-    for part in [
-        request.method().as_str().as_bytes(),
-        target.as_bytes(),
-        content_type.map_or(b"", HeaderValue::as_bytes),
-    ] {
-        fingerprint.update((part.len() as u64).to_le_bytes());
-        fingerprint.update(part);
-    }
-    fingerprint
 }

@@ -13,6 +13,7 @@ mod deferral;
 mod deliveries;
 mod delivery;
 mod estimate;
+mod fingerprint;
 mod future;
 mod glance;
 mod grpc;

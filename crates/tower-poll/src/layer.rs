@@ -196,7 +196,8 @@ impl<P> PollLayer<P> {
     /// its clones, no more than a fifth of the polls and ten a second are
     /// repeats ([`TpsBudget`](tower::retry::budget::TpsBudget)). When there
     /// are no more, the error or the last answer is passed up, with the
-    /// [`PendingJob`](crate::PendingJob) in it or its extensions.
+    /// [`PendingJob`](crate::PendingJob) in it or its extensions. A 500, which
+    /// may be the answer of work that failed, is repeated three times at most.
     ///
     /// An answer of 429 or 503 with Retry-After is pending, and does not
     /// count. The submission is not repeated by this: see

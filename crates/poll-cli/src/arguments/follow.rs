@@ -29,6 +29,9 @@ pub(crate) struct Follow {
     /// The largest number of polls
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub(crate) max_polls: u32,
+    /// The largest number of times that a failed poll is repeated in a row
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    pub(crate) poll_retries: u32,
     /// The shortest delay between polls, whatever the server asks for
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "100ms")]
     pub(crate) min_delay: Duration,

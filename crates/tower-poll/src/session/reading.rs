@@ -17,6 +17,10 @@ use crate::{
     statuses::{announces, is_failure},
 };
 
+/// The most repeats of a poll whose answer is 500: it may well be that of the job, which some servers
+/// tell so of work that failed.
+const MOST_500: u32 = 3;
+
 /// A held poll that is cut after this time was cut for being held.
 const CUT_AFTER: Duration = Duration::from_secs(1);
 
@@ -232,6 +236,9 @@ impl<P> Session<P> {
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::INTERNAL_SERVER_ERROR
         );
+        if status == StatusCode::INTERNAL_SERVER_ERROR && self.retries >= MOST_500 {
+            return Some(Verdict::GivenUp);
+        }
         let verdict = self.repeat(delay, !is_its_own, now).map(Verdict::Pending);
         Some(verdict.unwrap_or(Verdict::GivenUp))
     }

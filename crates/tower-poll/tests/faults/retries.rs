@@ -51,6 +51,19 @@ async fn c13_each_status_of_a_failed_poll_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c13_a_500_that_stays_is_passed_up_within_10_s() {
+    let script = Script::new(|number, _| match number {
+        0 => see_other("/work/1"),
+        _ => answer(500, &[]),
+    });
+    let begun = Instant::now();
+    let response = send(exact_layer(), &script, post(URL)).await.unwrap();
+    assert_eq!(response.status(), 500);
+    assert_eq!(script.count(), 1 + 1 + 3);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn c13_repeats_wait_as_the_server_asks_or_back_off() {
     let script = Script::new(|number, _| match number {
         0 => see_other("/work/1"),
