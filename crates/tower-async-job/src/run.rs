@@ -65,7 +65,7 @@ enum Stage<R, E> {
 /// Why the handler is driven no further.
 #[allow(
     clippy::large_enum_variant,
-    reason = "it is moved once, at the end of a job"
+    reason = "it is moved once, at the end of a job; its size depends on the features of serde_json"
 )]
 pub(crate) enum End {
     /// With what is kept until it is stored.
