@@ -53,7 +53,8 @@ pub(crate) const EXIT_CODES: &str = "
     9  the next poll is refused: another origin (see --cross-origin), https to http
    18  the final body broke off
    20  with --no-wait: the answer was final at once, and there is no job
-   22  a final 4xx or 5xx, or a job that failed, was cancelled, expired or is unknown
+   22  a final 4xx or 5xx, or a job that failed, timed out, was cancelled, was lost,
+       expired or is unknown
    23  the output cannot be written
    26  the body to send cannot be read
    28  the deadline passed, or no connection came about in time

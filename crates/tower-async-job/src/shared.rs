@@ -162,6 +162,16 @@ impl Shared {
         left.saturating_sub(LAST_MOMENT).mul_f64(1.0 - spread / 4.0)
     }
 
+    /// Returns how long the grace of the shutdown still is, where no client could come again within it.
+    pub(crate) fn last_moment(&self) -> Option<Duration> {
+        if !self.stopping.is_set() {
+            return None;
+        }
+        let end = (*self.grace_end())?;
+        let left = end.saturating_duration_since(Instant::now());
+        (left < 2 * LAST_MOMENT).then_some(left)
+    }
+
     fn grace_end(&self) -> MutexGuard<'_, Option<Instant>> {
         self.grace_end
             .lock()

@@ -150,6 +150,18 @@ async fn connection_of_a_submission_that_a_full_node_refuses_stays_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s72_poll_of_the_last_moment_is_held_to_the_job_s_end() {
+    let layer = telling(SECOND);
+    let service = wrap(&layer, slow(8 * SECOND, "done"));
+    let location = submit(&service).await;
+    sleep(SECOND).await;
+    let shutdown = shutdown(&layer, 8 * SECOND);
+    sleep(5 * SECOND).await;
+    assert_eq!(send(&service, get(&location)).await.body, "done");
+    about(shutdown.await.expect("no panic"), 7 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s72_submission_is_refused_and_its_connection_closed() {
     let layer = telling(SECOND);
     let service = wrap(&layer, slow(SECOND, "done"));

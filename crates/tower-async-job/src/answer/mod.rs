@@ -209,10 +209,17 @@ pub(crate) fn problem_of(status: StatusCode) -> Problem {
 
 /// A submission that is refused before, or instead of, becoming a job.
 pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
+    refusal_for(Problem::new(kind), kind, protocol)
+}
+
+fn refusal_for(problem: Problem, kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
     metrics::refused(kind);
     let mut response = match protocol {
-        Protocol::Grpc => grpc::trailers_only(grpc::code_of_refusal(kind), kind.title()),
-        _ => problem(kind, None),
+        Protocol::Grpc => {
+            let message = problem.detail.as_deref().unwrap_or(kind.title());
+            grpc::trailers_only(grpc::code_of_refusal(kind), message)
+        }
+        _ => problem_response(&problem),
     };
     if kind.status() == StatusCode::SERVICE_UNAVAILABLE {
         set_retry_after(response.headers_mut(), BUSY_RETRY_AFTER);
@@ -227,7 +234,11 @@ pub(crate) fn no_place(
     protocol: Protocol,
     version: Version,
 ) -> Response<StoredBody> {
-    let mut response = refusal(no_place.problem, protocol);
+    let mut problem = Problem::new(no_place.problem);
+    if no_place.is_stopping {
+        problem = problem.with_detail("the server is shutting down");
+    }
+    let mut response = refusal_for(problem, no_place.problem, protocol);
     let headers = response.headers_mut();
     set_retry_after(headers, no_place.retry_after);
     if no_place.is_stopping {

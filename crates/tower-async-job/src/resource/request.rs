@@ -101,7 +101,9 @@ impl ResourceRequest {
         }
         let hold = match self.wait {
             Some(wait) => wait,
-            None => self.early(shared, record)?,
+            None => self
+                .early(shared, record)
+                .or_else(|| shared.last_moment().filter(|_| !self.page))?,
         };
         Some(hold.min(shared.config.max_hold)).filter(|hold| !hold.is_zero())
     }

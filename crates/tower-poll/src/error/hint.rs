@@ -69,7 +69,7 @@ impl fmt::Display for Hint {
                  the server has to be told its public base",
             ),
             Self::OtherRoute => {
-                f.write_str("another route of the server, or a proxy, may have answered")
+                f.write_str("another route of the server, or a proxy, may have answered; a server has to mount the job resource before its fallback")
             }
         }
     }
