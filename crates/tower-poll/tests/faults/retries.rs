@@ -10,6 +10,7 @@ use std::{
 
 use http::{HeaderValue, Method, header::AUTHORIZATION};
 use http_polling::JobState;
+use tokio::time::Instant;
 use tower::Layer;
 use tower::ServiceExt;
 use tower_poll::{Hint, PendingJob, PollLayer};
