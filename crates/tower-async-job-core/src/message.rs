@@ -124,7 +124,7 @@ impl ResponseRecorder {
         self.buffer.reserve_exact(missing.saturating_add(1));
     }
 
-    /// How many bytes there are so far, the head included.
+    /// Returns the number of bytes so far, the head included.
     #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
     pub fn len(&self) -> usize {
         self.buffer.len()

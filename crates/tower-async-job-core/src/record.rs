@@ -85,7 +85,7 @@ pub struct JobRecord {
     pub route: Arc<str>,
     /// The dress of its answers.
     pub protocol: Protocol,
-    /// Who alone may read it. `None`: whoever has the id.
+    /// The only one who may read it. `None`: all that have the id.
     pub owner: Option<Owner>,
     /// When it was created, for people to read; never for reckoning.
     pub created: SystemTime,

@@ -24,7 +24,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// ```
 pub const DELIVERED_KEPT: Duration = Duration::from_secs(60);
 
-/// How many bytes a store keeps, and how many it may keep.
+/// The numbers of bytes that a store keeps, and that it may keep.
 ///
 /// ```
 /// use tower_async_job_core::{JobStore, MemoryStore};
@@ -348,7 +348,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// may show or not. Every other job shows on exactly one of the pages.
     fn list<'a>(&'a self, query: &'a JobQuery) -> BoxFuture<'a, Result<JobPage, StoreError>>;
 
-    /// How many bytes are kept, and how many may be; `None`, the default, if the store does not
+    /// Returns the numbers of bytes that are kept and that may be; `None`, the default, if the store does not
     /// know at once.
     fn usage(&self) -> Option<Usage> {
         None

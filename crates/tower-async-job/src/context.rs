@@ -334,7 +334,7 @@ impl JobContext {
         outbox.rare.as_ref().is_some_and(|rare| rare.changed)
     }
 
-    /// What was reported before the request became a job, but for what is longer than the limit.
+    /// Returns the report from before the request became a job, without what is longer than the limit.
     pub(crate) fn reported(&self, limit: usize) -> Option<Report> {
         self.outbox().rare.as_mut()?.report_within(limit)
     }

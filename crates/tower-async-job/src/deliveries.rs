@@ -6,10 +6,10 @@ use tower_async_job_core::{JobId, JobStore};
 
 use crate::{alarm::Alarm, panics};
 
-/// Where deliveries are noted.
+/// The part that notes deliveries.
 pub(crate) struct Deliveries {
     store: Arc<dyn JobStore>,
-    /// How long a delivered result is kept.
+    /// The time for which a delivered result is kept.
     keep: Option<Duration>,
     alarm: Arc<Alarm>,
 }

@@ -11,7 +11,7 @@ use tower_async_job_core::{Detail, JobId, JobRecord, Principal, StoreError};
 
 use crate::{metrics::HeldPoll, shared::Shared};
 
-/// How many may be held at once: polls, or streams.
+/// The numbers that may be held at once, of polls or of streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HoldLimits {
     pub(crate) overall: usize,

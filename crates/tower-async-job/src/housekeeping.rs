@@ -16,7 +16,7 @@ use crate::{
     shared::{Shared, later},
 };
 
-/// How long it sleeps at least: what is due sooner is done together.
+/// The shortest time for which it sleeps: what is due sooner is done together.
 const SHORTEST_REST: Duration = Duration::from_millis(10);
 
 /// How long it sleeps at most while the store holds anything that can expire.

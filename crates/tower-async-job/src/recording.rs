@@ -35,7 +35,7 @@ pub(crate) struct Recorded {
     pub(crate) kept: Kept,
 }
 
-/// What a recording takes, to be kept until its response is stored.
+/// The place and the room of a recording, to be kept until its response is stored.
 pub(crate) struct Kept {
     _room: Held,
     /// The place among the running, or the streams.

@@ -81,14 +81,14 @@ pub(crate) struct Submission {
 /// What its client prefers and speaks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
-    /// Whether it may become a job. If not, its preferences are the handler's.
+    /// True if it may become a job. If not, its preferences are the handler's.
     pub(crate) deferrable: bool,
     /// The wait in it is the one that is given.
     pub(crate) prefer: Prefer,
     pub(crate) protocol: Protocol,
-    /// Whether it asks for another protocol on its connection.
+    /// True if it asks for another protocol on its connection.
     pub(crate) upgrade: bool,
-    /// Whether it is CONNECT.
+    /// True if it is CONNECT.
     pub(crate) tunnel: bool,
     /// Whether a browser asks that is to be led to the page, where others get a 202.
     pub(crate) page: bool,
@@ -107,7 +107,7 @@ impl Asked {
         }
     }
 
-    /// How long the work may take from now.
+    /// Returns the time that the work may take from now.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
         let left = self.left();
         left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
@@ -187,7 +187,7 @@ impl Submission {
         String::from_utf8_lossy(&self.path)
     }
 
-    /// How long the work may take from now.
+    /// Returns the time that the work may take from now.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
         self.asked.deadline(config)
     }
@@ -473,7 +473,7 @@ impl Config {
         }
     }
 
-    /// What a request is refused with whose path or principal is longer than what is kept.
+    /// Returns the refusal of a request whose path or principal is longer than what is kept.
     fn refuses_names<B>(
         &self,
         request: &Request<B>,
@@ -492,7 +492,7 @@ impl Config {
         principal.as_str().len() > self.principal_limit
     }
 
-    /// What the Retry-After of a job of this request is learned by.
+    /// Returns the name by which the Retry-After of a job of this request is learned.
     fn route_of<B>(&self, routes: &RouteNames, request: &Request<B>) -> Arc<str> {
         match &self.route {
             Some(route) => short(route(RequestHead::of(request))),

@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     pub(crate) undelivered: Undelivered,
     pub(crate) expected: Expected,
     pub(crate) deliveries: Arc<Deliveries>,
-    /// How large results are.
+    /// The sizes of results.
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) spool_room: Arc<SpoolRoom>,
@@ -75,7 +75,7 @@ pub(crate) struct Shared {
     pub(crate) over: Signal,
     /// Whether there is a task that keeps house.
     pub(crate) housekeeping: AtomicBool,
-    /// When it does.
+    /// The time at which it does.
     pub(crate) alarm: Arc<Alarm>,
 }
 

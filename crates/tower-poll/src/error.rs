@@ -174,14 +174,14 @@ impl Error {
         self.0.kind == Kind::BadAnswer
     }
 
-    /// Whether a poll was answered by something else than the job: without
+    /// Returns whether a poll was answered by something else than the job: without
     /// `Job-Status`, though the answer that announced the job had one.
     #[must_use]
     pub fn is_unrelated(&self) -> bool {
         self.0.kind == Kind::Unrelated
     }
 
-    /// Whether a poll was answered with 403, or with 401 and there is no
+    /// Returns whether a poll was answered with 403, or with 401 and there is no
     /// [new authorization](crate::PollLayer::refresh) or that was refused
     /// too. The [`status`](Self::status) says which.
     #[must_use]

@@ -199,7 +199,7 @@ where
         })
     }
 
-    /// What polls for the job, if one is being polled for that can be
+    /// The part that polls for the job, if one is being polled for that can be
     /// cancelled. The future is over by that.
     pub(crate) fn take_polling(self: Pin<&mut Self>) -> Option<BoxPolling<S, B, R, P>> {
         match self.project().state.project_replace(State::Done) {

@@ -207,7 +207,7 @@ impl<P> PollLayer<P> {
         self
     }
 
-    /// How long after a job was accepted a poll that is answered with 404 is
+    /// The time after a job was accepted in which a poll that is answered with 404 is
     /// repeated, with the policy's delays: some servers learn of their own jobs
     /// a moment later. 3 s by default; zero turns it off.
     ///

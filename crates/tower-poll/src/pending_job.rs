@@ -44,7 +44,7 @@ pub struct PendingJob {
     /// When the next poll is due.
     pub(crate) due: Option<SystemTime>,
     pub(crate) state: Option<JobState>,
-    /// Whether the server's answers have a `Job-Status`.
+    /// True if the server's answers have a `Job-Status`.
     pub(crate) has_status: bool,
     /// Whether the URL is that of a job, as far as can be told.
     pub(crate) is_cancellable: bool,

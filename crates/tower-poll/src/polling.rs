@@ -32,7 +32,7 @@ use crate::{
     session::Session,
 };
 
-/// How long the body of an answer that is an error may take.
+/// The time that the body of an answer that is an error may take.
 const ERROR_TIME: Duration = Duration::from_secs(10);
 
 /// How long the body of a pending answer may take, even if the next poll is
@@ -197,7 +197,7 @@ where
         matches!(self.phase, Phase::Waiting { .. })
     }
 
-    /// Whether the call ends in an error that is there.
+    /// Returns whether the call ends in an error that is there.
     fn is_failing(&self) -> bool {
         matches!(self.phase, Phase::Failing { .. })
     }

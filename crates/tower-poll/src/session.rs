@@ -47,7 +47,7 @@ pub(crate) struct Session<P> {
     course: Course,
     /// The pending answer that makes a poll necessary, until that is sent.
     answer: Option<Announcement>,
-    /// What the last pending answer said, if one has been taken in.
+    /// The content of the last pending answer, if one has been taken in.
     told: Option<Told>,
     /// An answer of this call had a `Job-Status`, so that those of the job
     /// have one.

@@ -80,7 +80,7 @@ impl Jobs {
         Ok(created)
     }
 
-    /// What a create would find of the job's key, if it has one.
+    /// Returns the job that a create would find by its key, if it has one.
     pub(super) fn created_before(&self, job: &NewJob) -> Option<Created> {
         let key = job.idempotency.as_ref()?;
         let found = self.look_up(job.principal.as_ref(), key)?;

@@ -133,7 +133,7 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// How many bytes all jobs may have, of requests, results, room reserved for results, partial
+    /// The number of bytes that all jobs may have, of requests, results, room reserved for results, partial
     /// results, metadata, messages, routes, principals and keys; 256 MiB by default.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;

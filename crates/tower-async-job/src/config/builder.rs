@@ -247,7 +247,7 @@ impl Builder {
         self
     }
 
-    /// How long an upload may stand still, before the request is given up with 408 and no job.
+    /// The time that an upload may stand still, before the request is given up with 408 and no job.
     /// Default 30 s.
     ///
     /// This and the two settings that follow hold until the handler's response is there, or the
@@ -309,7 +309,7 @@ impl Builder {
         self
     }
 
-    /// How long a job may take from its acceptance before it ends as timed-out. Default 1 h. A
+    /// The time that a job may take from its acceptance before it ends as timed-out. Default 1 h. A
     /// request that stays inline is given up after the same time, with 504. The default holds for
     /// requests that are never deferred only where there are [limits](Self::limits).
     pub fn job_deadline(mut self, deadline: Duration) -> Self {
@@ -331,7 +331,7 @@ impl Builder {
         self
     }
 
-    /// How many requests are worked on at once, and how many more may wait for it (the jobs of those
+    /// The numbers of requests that are worked on at once, and that may wait for it (the jobs of those
     /// that may be deferred are `queued`). Beyond both, requests are refused with 503 and
     /// Retry-After before their handler is called. Default: no limit.
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Builder;
 
 impl Builder {
-    /// How many bytes the results that are being recorded in this process may take together,
+    /// The number of bytes that the results being recorded in this process may take together,
     /// whatever the store. Beyond it all but one of them wait. Default 256 MiB.
     ///
     /// A job keeps its place among the [running](Self::limits) until its result is stored.
@@ -14,7 +14,7 @@ impl Builder {
         self
     }
 
-    /// How many bytes of JSON a job's partial result may have, and all of its metadata together.
+    /// The number of bytes of JSON that a job's partial result may have, and all of its metadata together.
     /// What is longer is dropped, with a warning. Default 2 MiB.
     pub fn report_limit(mut self, bytes: usize) -> Self {
         self.config.report_limit = bytes;
@@ -35,7 +35,7 @@ impl Builder {
         self
     }
 
-    /// How long a result is kept after a client has read it to its end by GET, if its
+    /// The time for which a result is kept after a client has read it to its end by GET, if its
     /// [retention](Self::retention) does not end sooner; each reading begins the time anew. Not set
     /// by default: then results are kept for their retention, unless the store is short of room.
     ///

@@ -48,10 +48,10 @@ pub struct Pending<'a> {
     pub polls: u32,
     /// How many jobs are pending in this process, this one among them.
     pub jobs: usize,
-    /// How many of these belong to the same [principal](crate::Builder::principal), this one among
+    /// The number of these that belong to the same [principal](crate::Builder::principal), this one among
     /// them. Jobs without a principal count as those of one.
     pub own_jobs: usize,
-    /// How many principals these jobs belong to; 1 where no principals are told apart.
+    /// The number of principals that these jobs belong to; 1 where no principals are told apart.
     pub principals: usize,
     /// When this is asked.
     pub now: Instant,

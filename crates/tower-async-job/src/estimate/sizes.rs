@@ -1,4 +1,4 @@
-//! How large the results of each route are, so that room for them is taken before they are there.
+//! The sizes of the results of each route, so that room for them is taken before they are there.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-/// How many routes are known; beyond, the one that has had no job for longest is forgotten.
+/// The number of routes that are known; beyond, the one that has had no job for longest is forgotten.
 const MAX_ROUTES: usize = 256;
 
 /// Smaller results are not worth any room of their own.
@@ -33,7 +33,7 @@ struct Routes {
 #[derive(Debug)]
 struct Known {
     size: usize,
-    /// When it last had a result.
+    /// The time of its last result.
     used: u64,
 }
 

@@ -76,7 +76,7 @@ impl Error {
         self
     }
 
-    /// Whether it is about an answer.
+    /// Returns whether it is about an answer.
     pub(crate) fn has_answer(&self) -> bool {
         self.0.said.is_some()
     }

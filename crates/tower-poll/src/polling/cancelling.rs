@@ -1,4 +1,4 @@
-//! What becomes of a job that its caller does not want any more.
+//! The end of a job that its caller does not want any more.
 
 use std::{pin::Pin, time::Duration};
 
@@ -21,7 +21,7 @@ where
     R: Body,
     P: PollPolicy,
 {
-    /// Whether there may be a job to cancel, and the call has not ended. Calls
+    /// Returns whether there may be a job to cancel, and the call has not ended. Calls
     /// no function of the user's.
     pub(crate) fn may_be_cancelled(&self) -> bool {
         !self.is_failing() && self.session.is_cancellable()

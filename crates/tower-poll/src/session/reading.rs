@@ -275,7 +275,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether the server may not know of the job yet: no poll has found it,
+    /// Returns whether the server may not know of the job yet: no poll has found it,
     /// and it was accepted only now, by a server that would not say so.
     fn is_within_grace(&self, now: Instant) -> bool {
         let grace = self.shared.config.not_found_grace;
@@ -285,7 +285,7 @@ impl<P> Session<P> {
             && now.saturating_duration_since(self.clock.start()) <= grace
     }
 
-    /// Whether the work was a DELETE at an API that a dialect knows.
+    /// Returns whether the work was a DELETE at an API that a dialect knows.
     fn is_deletion(&self) -> bool {
         let spoken = self.spoken.as_deref();
         spoken.is_some_and(|(_, spoken)| spoken.method == Method::DELETE)

@@ -55,7 +55,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether the job is at a URL that DELETE may be sent to, unless a dialect
+    /// Returns whether the job is at a URL that DELETE may be sent to, unless a dialect
     /// says otherwise.
     pub(crate) fn is_cancellable(&self) -> bool {
         self.told.is_some_and(|told| told.is_cancellable)

@@ -10,7 +10,7 @@ use super::{Before, Session, Told, mending::mended};
 use crate::{Error, PendingJob, clock::Clock, config::Shared, dialect::Chosen, submission::Sent};
 
 impl<P> Session<P> {
-    /// Whether a pending answer has been taken in.
+    /// Returns whether a pending answer has been taken in.
     pub(crate) fn is_told(&self) -> bool {
         self.told.is_some()
     }
@@ -60,7 +60,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Where a dialect would ask for a job that was announced by an answer
+    /// Returns the URL at which a dialect would ask for a job that was announced by an answer
     /// which could not be read.
     fn supposed_url(&self) -> Option<&Uri> {
         let (_, spoken) = self.spoken.as_deref()?;

@@ -1,4 +1,4 @@
-//! What becomes of a job after its end: delivered, dropped, expired.
+//! The time of a job after its end: delivered, dropped, expired.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ impl Entry {
         self.key.as_deref().filter(|_| now < until)
     }
 
-    /// When a job that ended then expires, if it is not extended and no delivery makes it sooner.
+    /// Returns the time at which a job that ended then expires, unless a delivery changes it.
     pub(super) fn usual_expiry(&self, at: Micros) -> Micros {
         at.saturating_add(self.terms.result)
     }
