@@ -5,13 +5,14 @@ use std::time::Duration;
 use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal, StandardPolicy,
     dialect::{AzureResourceManager, Dialect, FinalState},
+    is_of_one_message,
     policy::{Clamp, Jitter, Jittered, NoDowngrade, RefusePrivateAddresses, RetryAfter},
 };
 
 use crate::{
     arguments::{self, Connection, Follow, Origin},
     progress::Screen,
-    request::{HeaderLine, is_of_one_message},
+    request::HeaderLine,
 };
 
 /// A layer that goes where `connection` allows.

@@ -10,7 +10,7 @@ mod target;
 pub(crate) use self::{
     body::{Part, Streamed, Whole, streamed, whole},
     form::{Field, form, repeatable_form},
-    header::{HeaderLine, is_credential, is_of_one_message},
+    header::{HeaderLine, is_credential},
     query::{Parameter, with_query},
     target::Target,
 };

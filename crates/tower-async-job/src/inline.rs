@@ -117,7 +117,7 @@ struct Begun<B: Body, R, E> {
     spool: Option<Spool<B>>,
     context: Option<HandlerContext>,
     stage: Stage<R, E>,
-    // Where the answer may be the beginning of a conversation over an upgraded connection.
+    // There if the answer may begin a conversation over an upgraded connection.
     place: Option<StreamPlace>,
     // Of the inline wait, and after it of the deadline.
     timer: Timer,

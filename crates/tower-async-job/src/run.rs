@@ -200,7 +200,7 @@ where
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         // A write under way is given up before the store is asked for more.
         drop(watch);
-        // What the handler has left behind on other threads is wanted no more.
+        // Work that the handler has left behind on other threads is wanted no more.
         context.cancel();
         // A destructor of the handler's may panic; the job's end is stored all the same.
         drop_quietly(stage);

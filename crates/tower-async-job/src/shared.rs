@@ -22,8 +22,8 @@ use crate::{
     capacity::{Admission, Capacity, Limits, NoPlace},
     config::Config,
     deliveries::Deliveries,
-    delivery::Expected,
     estimate::{Pending, Sizes},
+    expected::Expected,
     hold::{HoldLimits, Holds},
     job::Job,
     links::Links,
@@ -156,20 +156,21 @@ impl Shared {
     /// The longest delay with which a client still has an answer within the grace of the shutdown.
     /// Jobs differ in it, so that their clients do not come all at once.
     fn latest_poll(&self, id: &JobId) -> Duration {
-        let left = self.grace_end().unwrap_or_else(Instant::now);
-        let left = left.saturating_duration_since(Instant::now());
         let spread = f64::from(id.to_bits() as u8) / f64::from(u8::MAX);
-        left.saturating_sub(LAST_MOMENT).mul_f64(1.0 - spread / 4.0)
+        self.grace_left()
+            .saturating_sub(LAST_MOMENT)
+            .mul_f64(1.0 - spread / 4.0)
     }
 
     /// Returns how long the grace of the shutdown still is, where no client could come again within it.
     pub(crate) fn last_moment(&self) -> Option<Duration> {
-        if !self.stopping.is_set() {
-            return None;
-        }
-        let end = (*self.grace_end())?;
-        let left = end.saturating_duration_since(Instant::now());
-        (left < 2 * LAST_MOMENT).then_some(left)
+        let left = self.stopping.is_set().then(|| self.grace_left());
+        left.filter(|left| *left < 2 * LAST_MOMENT)
+    }
+
+    fn grace_left(&self) -> Duration {
+        let end = self.grace_end().unwrap_or_else(Instant::now);
+        end.saturating_duration_since(Instant::now())
     }
 
     fn grace_end(&self) -> MutexGuard<'_, Option<Instant>> {

@@ -89,7 +89,7 @@ impl Timer {
         loop {
             let look_at = upload.and_then(|upload| upload.look_at(pace));
             let at = look_at.map_or(end, |look_at| look_at.min(end));
-            // What is put off is found when it fires.
+            // An end that is put off is found when the timer fires.
             if has_fired || at < sleep.deadline() {
                 sleep.as_mut().reset(at);
             }

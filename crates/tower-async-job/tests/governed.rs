@@ -122,7 +122,7 @@ async fn s66_what_is_never_deferred_is_admitted_and_answered_inline() {
     }
 }
 
-/// What asks by `Prefer` and still is not deferred.
+/// Requests that ask by `Prefer` and still are not deferred.
 fn asking_unless_grpc(request: Request<Body>) -> Request<Body> {
     match request.headers().contains_key("content-type") {
         true => request,

@@ -26,7 +26,7 @@ fn builder() -> (Builder, Arc<MemoryStore>) {
     (AsyncJobLayer::builder().store(store.clone()), store)
 }
 
-/// What a job's status says while its handler, which has reported something, runs.
+/// Returns the status of a job while its handler, which has reported something, runs.
 async fn reported(
     builder: Builder,
     report: impl Fn(&JobContext) + Clone + Send + Sync + 'static,

@@ -243,7 +243,7 @@ async fn half_full() -> (AsyncJobLayer, String) {
     (layer, job)
 }
 
-/// Whether the result of the first job goes when there is need of room.
+/// Returns whether the result of the first job goes when there is need of room.
 async fn goes(layer: &AsyncJobLayer, job: &str) -> bool {
     sleep(70 * SECOND).await;
     for number in 0..2 {
@@ -320,12 +320,10 @@ async fn s73_result_with_trailers_is_delivered_with_them() {
     assert_eq!(state(&layer, job).await, "expired");
 }
 
-#[tokio::test(start_paused = true)]
-async fn s73_repeat_whose_result_was_dropped_gets_410_and_no_second_run() {
+/// A handler of a second, and the number of times that it has begun.
+fn counting() -> (Handler, Arc<AtomicUsize>) {
     let begun = Arc::new(AtomicUsize::new(0));
     let counted = begun.clone();
-    let (builder, _) = builder(memory());
-    let layer = eager(builder.retention_after_delivery(SECOND));
     let counting = handler(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
         async move {
@@ -333,6 +331,14 @@ async fn s73_repeat_whose_result_was_dropped_gets_410_and_no_second_run() {
             Response::new(Body::from("done"))
         }
     });
+    (counting, begun)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s73_repeat_whose_result_was_dropped_gets_410_and_no_second_run() {
+    let (counting, begun) = counting();
+    let (builder, _) = builder(memory());
+    let layer = eager(builder.retention_after_delivery(SECOND));
     let keyed = || asking(with(post("/report"), "idempotency-key", "one"));
     let job = ended(&layer, counting.clone(), keyed()).await;
     assert_eq!(ask(&layer, get(&job)).await.body, "done");
@@ -347,17 +353,9 @@ async fn s73_repeat_whose_result_was_dropped_gets_410_and_no_second_run() {
 
 #[tokio::test(start_paused = true)]
 async fn s73_repeat_whose_result_was_deleted_gets_410_and_no_second_run() {
-    let begun = Arc::new(AtomicUsize::new(0));
-    let counted = begun.clone();
+    let (counting, begun) = counting();
     let (builder, _) = builder(memory());
     let layer = eager(builder);
-    let counting = handler(move |_| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        async move {
-            sleep(SECOND).await;
-            Response::new(Body::from("done"))
-        }
-    });
     let keyed = || asking(with(post("/report"), "idempotency-key", "one"));
     let job = ended(&layer, counting.clone(), keyed()).await;
     for _ in 0..2 {

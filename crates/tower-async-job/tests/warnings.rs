@@ -1,4 +1,4 @@
-//! What is logged as a warning.
+//! The warnings in the log.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{Body, SECOND, eager, handler, logged, memory, post, send, wrap};
 use tokio::time::sleep;
 use tower_async_job::{AsyncJobLayer, Builder, JobContext, store::Principal};
 
-/// What is logged while a job runs that reports something and answers 2,000 bytes.
+/// Returns the log of a job that reports something and answers 2,000 bytes.
 async fn log_of(builder: Builder) -> String {
     logged::begin();
     let layer = eager(builder);

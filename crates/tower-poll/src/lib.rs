@@ -41,6 +41,7 @@ pub use cancel_on_drop::{CancelOnDrop, CancelOnDropFuture, CancelOnDropLayer};
 pub use error::{Error, Hint};
 pub use future::PollFuture;
 pub use job::{Job, Submitted, Update};
+pub use kept::is_of_one_message;
 pub use layer::PollLayer;
 pub use pending_job::PendingJob;
 pub use policy::{Hop, PollPolicy, PollPolicyExt, Refusal, StandardPolicy};

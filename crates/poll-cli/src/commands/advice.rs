@@ -4,12 +4,9 @@ use std::error::Error as _;
 
 use http::{HeaderName, header::LOCATION};
 use http_polling::Problem;
-use tower_poll::{Error, Hint};
+use tower_poll::{Error, Hint, is_of_one_message};
 
-use crate::{
-    arguments::Connection,
-    request::{is_credential, is_of_one_message},
-};
+use crate::{arguments::Connection, request::is_credential};
 
 /// The most that is shown of the server's own words, in characters.
 const SAID: usize = 500;

@@ -80,32 +80,6 @@ pub(crate) fn goes_everywhere(name: &HeaderName) -> bool {
     )
 }
 
-/// Returns whether a header is about the submission alone: it describes or
-/// signs that one message, makes it conditional, or is for the connection.
-pub(crate) fn is_of_one_message(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let starts = ["content-", "if-", "proxy-", "signature", "x-amz-"];
-    starts.iter().any(|start| name.starts_with(start))
-        || matches!(
-            name,
-            "connection"
-                | "digest"
-                | "dpop"
-                | "expect"
-                | "idempotency-key"
-                | "keep-alive"
-                | "prefer"
-                | "range"
-                | "repr-digest"
-                | "trailer"
-                | "transfer-encoding"
-                | "upgrade"
-                | "x-http-method"
-                | "x-http-method-override"
-                | "x-method-override"
-        )
-}
-
 /// `Authorization` for a user and password (RFC 7617).
 pub(super) fn basic(user: &str) -> HeaderValue {
     let colon = if user.contains(':') { "" } else { ":" };

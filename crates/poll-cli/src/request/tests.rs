@@ -1,5 +1,7 @@
 use http::{HeaderName, Uri};
 
+use tower_poll::is_of_one_message;
+
 use super::*;
 
 fn connection(lines: &[&str]) -> Connection {

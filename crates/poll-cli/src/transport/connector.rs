@@ -52,7 +52,7 @@ pub(super) fn connector(
         })?,
     };
     let plain = plain(limit);
-    // What is said of the server's certificate and one's own is not for proxies.
+    // The options for the server's certificate and one's own are not for proxies.
     let to_proxy = match proxies.have_tls() {
         true => tls::config(&Connection::default())?,
         false => config.clone(),

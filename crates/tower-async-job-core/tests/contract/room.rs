@@ -49,7 +49,7 @@ async fn s68_room_is_reserved_as_a_result_comes() {
     let full = store.reserve(&second, 2000).await.unwrap_err();
     assert_eq!(full.limit().unwrap().value, 3_500);
     store.reserve(&second, 1500).await.unwrap();
-    // What was reserved is there for the result, though there is no room beside.
+    // The reserved room is there for the result, though there is none beside.
     store.finish(&first, done(&[0; 1900])).await.unwrap();
     assert!(used(&store) < 3_500);
     store.cancel(&second.id).await.unwrap();

@@ -15,7 +15,7 @@ impl Builder {
     }
 
     /// The number of bytes of JSON that a job's partial result may have, and all of its metadata together.
-    /// What is longer is dropped, with a warning. Default 2 MiB.
+    /// Longer ones are dropped, with a warning. Default 2 MiB.
     pub fn report_limit(mut self, bytes: usize) -> Self {
         self.config.report_limit = bytes;
         self

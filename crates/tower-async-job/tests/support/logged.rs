@@ -1,4 +1,4 @@
-//! What a test's own thread logs as warnings and errors.
+//! The warnings and errors that a test's own thread logs.
 //!
 //! One subscriber serves the whole process: with one for each test, an event that the thread of another
 //! test reaches first may stay disabled.

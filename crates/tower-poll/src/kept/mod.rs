@@ -8,6 +8,7 @@ mod headers;
 mod names;
 mod text;
 
+pub use self::names::is_of_one_message;
 pub(crate) use self::{headers::KeptHeaders, names::may_be_kept, text::KeptText};
 
 #[cfg(test)]

@@ -100,15 +100,30 @@ pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
         )
 }
 
-/// Returns whether a sensitive value of this name is kept without being asked
-/// for. A value that signs or qualifies one message is wrong on the next.
-pub(super) fn goes_along(name: &HeaderName) -> bool {
+/// Returns whether a header of this name is about one message alone: it
+/// describes, signs or qualifies it, makes it conditional, or is for its
+/// connection, and so is wrong on the polls that follow.
+///
+/// Values of other names go with polls to the submission's origin if they are
+/// marked as [sensitive](http::HeaderValue::set_sensitive), or named by
+/// [`PollLayer::keep_header`](crate::PollLayer::keep_header).
+///
+/// ```
+/// use http::{HeaderName, header::{AUTHORIZATION, CONTENT_TYPE}};
+/// use tower_poll::is_of_one_message;
+///
+/// assert!(is_of_one_message(&CONTENT_TYPE));
+/// assert!(is_of_one_message(&HeaderName::from_static("signature-input")));
+/// assert!(!is_of_one_message(&AUTHORIZATION));
+/// ```
+#[must_use]
+pub fn is_of_one_message(name: &HeaderName) -> bool {
     let text = name.as_str();
-    may_be_kept(name)
-        && !["if-", "proxy-", "signature", "x-amz-"]
+    !may_be_kept(name)
+        || ["if-", "proxy-", "signature", "x-amz-"]
             .iter()
             .any(|prefix| text.starts_with(prefix))
-        && !matches!(
+        || matches!(
             text,
             "digest"
                 | "dpop"

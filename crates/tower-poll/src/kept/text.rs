@@ -10,7 +10,7 @@ use http::{
 
 use super::{
     headers::{Head, KeptHeaders, is_grpc},
-    names::{NAMED, goes_along, index_of},
+    names::{NAMED, index_of, is_of_one_message},
 };
 
 /// How much text is kept without an allocation.
@@ -78,7 +78,7 @@ impl KeptText {
     fn offer_secret(&mut self, name: &HeaderName, value: &HeaderValue) {
         let text = name.as_str().as_bytes();
         if let Ok(length) = u16::try_from(text.len())
-            && goes_along(name)
+            && !is_of_one_message(name)
         {
             let length = length.to_le_bytes();
             let head = Head::new(NAMED, value).with_more(length.len() + text.len());
