@@ -1,0 +1,4 @@
+//! Documents against the sources of the workspace: every test that one names exists and runs.
+
+mod protocol;
+mod sources;
