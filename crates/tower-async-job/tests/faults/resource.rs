@@ -8,33 +8,19 @@ use std::{
     },
 };
 
-use crate::support::{
-    self, Body, SECOND, ask, call, eager,
-    faulty::{Fault, FaultyStore, Op},
-    get, handler, memory, path_of, post, request, send, settle, slow, watched, with, wrap,
+use crate::{
+    builder, faulty, store, submit,
+    support::{
+        Body, SECOND, ask, call, eager,
+        faulty::{Fault, Op},
+        get, handler, path_of, post, request, send, settle, slow, watched, with, wrap,
+    },
 };
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::sleep;
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, limit::ConcurrencyLimitLayer};
-use tower_async_job::{AsyncJobLayer, Builder, JobBody, PendingStatus};
-
-fn builder() -> Builder {
-    AsyncJobLayer::builder()
-}
-
-fn faulty(store: &Arc<FaultyStore>) -> Builder {
-    builder().store(store.clone())
-}
-
-fn store() -> FaultyStore {
-    FaultyStore::new(memory().build())
-}
-
-async fn submit(layer: &AsyncJobLayer, handler: support::Handler) -> String {
-    let accepted = send(&wrap(layer, handler), post("/report")).await.pending();
-    accepted.location().to_owned()
-}
+use tower_async_job::{JobBody, PendingStatus};
 
 #[tokio::test(start_paused = true)]
 async fn s29_poller_that_disconnects_leaves_the_job_alone() {
