@@ -220,11 +220,7 @@ async fn the_page_is_a_pending_answer_to_polling_clients() {
         let (layer, location) = running(builder).await;
         let page = ask(&layer, from_browser(get(&location))).await;
         let uri = location.parse().expect("a URI");
-        let exchange = Exchange {
-            method: &http::Method::GET,
-            uri: &uri,
-            polling: true,
-        };
+        let exchange = Exchange::new(&http::Method::GET, &uri).polling(true);
         let reading = exchange.read(page.status, &page.headers, SystemTime::UNIX_EPOCH);
         let Ok(Reading::Pending(pending)) = reading else {
             panic!("{reading:?}");

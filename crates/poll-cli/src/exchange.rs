@@ -1,10 +1,12 @@
-//! The last exchange, for messages and `-w`.
+//! The last request and its answer, for messages and `-w`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 
-use super::Submission;
+/// Marks the request that the user wanted, among the polls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submission;
 
 /// The last exchange of a client and its clones.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +35,7 @@ pub(crate) struct Head {
 }
 
 impl LastExchange {
-    pub(super) fn begin<B>(&self, request: &Request<B>) {
+    pub(crate) fn begin<B>(&self, request: &Request<B>) {
         self.change(|exchange| {
             if request.extensions().get::<Submission>().is_none() {
                 exchange.polls += 1;
@@ -47,7 +49,7 @@ impl LastExchange {
         });
     }
 
-    pub(super) fn end<B>(&self, response: &Response<B>) {
+    pub(crate) fn end<B>(&self, response: &Response<B>) {
         self.change(|exchange| {
             exchange.answer = Some(Head {
                 status: response.status(),

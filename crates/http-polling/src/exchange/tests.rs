@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::*;
-use crate::{JOB_STATUS, RETRY_AFTER_MS};
+use crate::{job_state::JOB_STATUS, retry_after::RETRY_AFTER_MS};
 
 type Fields<'a> = &'a [(HeaderName, &'static str)];
 
@@ -32,16 +32,13 @@ impl Case {
         for (name, value) in fields {
             headers.append(name, HeaderValue::from_static(value));
         }
-        let exchange = Exchange {
-            method: &self.method,
-            uri: &Uri::from_static("https://example.com/here"),
-            polling: self.polling,
-        };
+        let uri = Uri::from_static("https://example.com/here");
+        let exchange = Exchange::new(&self.method, &uri).polling(self.polling);
         exchange.read(StatusCode::from_u16(status).unwrap(), &headers, UNIX_EPOCH)
     }
 
     #[track_caller]
-    fn pending(&self, status: u16, fields: Fields<'_>) -> Pending {
+    fn pending(&self, status: u16, fields: Fields<'_>) -> NextPoll {
         match self.read(status, fields) {
             Ok(Reading::Pending(pending)) => pending,
             other => panic!("{status} {fields:?}: {other:?}"),

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::{JobState, retry_after::Asked};
+use crate::{job_state::JobState, retry_after::Asked};
 
 /// All of them, picked out in one pass: a response has few fields, and looking
 /// each name up would cost more.

@@ -7,7 +7,10 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use self::fields::{Field, Fields};
-use crate::{JobState, LocationError, resolve};
+use crate::{
+    job_state::JobState,
+    location::{LocationError, resolve},
+};
 
 /// A request, as far as it matters to what its response means.
 ///
@@ -20,22 +23,19 @@ use crate::{JobState, LocationError, resolve};
 /// headers.insert(header::LOCATION, HeaderValue::from_static("/work/8f14"));
 /// headers.insert(header::RETRY_AFTER, HeaderValue::from_static("3"));
 ///
-/// let exchange = Exchange {
-///     method: &Method::POST,
-///     uri: &Uri::from_static("https://example.com/report"),
-///     polling: false,
-/// };
-/// let reading = exchange
+/// let uri = Uri::from_static("https://example.com/report");
+/// let reading = Exchange::new(&Method::POST, &uri)
 ///     .read(StatusCode::SEE_OTHER, &headers, SystemTime::now())
 ///     .unwrap();
-/// let Reading::Pending(pending) = reading else {
+/// let Reading::Pending(next) = reading else {
 ///     panic!("a redirect that says when to follow it is pending");
 /// };
-/// assert_eq!(pending.method, Method::GET);
-/// assert_eq!(pending.uri, "https://example.com/work/8f14");
-/// assert_eq!(pending.retry_after, Some(Duration::from_secs(3)));
+/// assert_eq!(next.method, Method::GET);
+/// assert_eq!(next.uri, "https://example.com/work/8f14");
+/// assert_eq!(next.retry_after, Some(Duration::from_secs(3)));
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Exchange<'a> {
     /// The request's method.
     pub method: &'a Method,
@@ -51,7 +51,7 @@ pub struct Exchange<'a> {
 #[non_exhaustive]
 pub enum Reading {
     /// The work goes on; ask again.
-    Pending(Pending),
+    Pending(NextPoll),
     /// This is the answer, and the job's state where the response tells it.
     Final(Option<JobState>),
 }
@@ -59,7 +59,7 @@ pub enum Reading {
 /// Where and when to ask again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Pending {
+pub struct NextPoll {
     /// The URI to poll: absolute, or path-only where the request's was.
     pub uri: Uri,
     /// The method to poll by: HEAD if the request was HEAD, else GET.
@@ -71,7 +71,37 @@ pub struct Pending {
     pub state: Option<JobState>,
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    /// The request that submits the work.
+    #[must_use]
+    pub const fn new(method: &'a Method, uri: &'a Uri) -> Self {
+        Self {
+            method,
+            uri,
+            polling: false,
+        }
+    }
+
+    /// Sets whether the request is a poll, rather than the submission.
+    ///
+    /// ```
+    /// use http::{HeaderMap, Method, StatusCode, Uri};
+    /// use http_polling::{Exchange, Reading};
+    /// use std::time::SystemTime;
+    ///
+    /// let uri = Uri::from_static("https://example.com/work/8f14");
+    /// let reading = Exchange::new(&Method::GET, &uri)
+    ///     .polling(true)
+    ///     .read(StatusCode::ACCEPTED, &HeaderMap::new(), SystemTime::now())
+    ///     .unwrap();
+    /// assert!(matches!(reading, Reading::Pending(next) if next.uri == uri));
+    /// ```
+    #[must_use]
+    pub const fn polling(mut self, polling: bool) -> Self {
+        self.polling = polling;
+        self
+    }
+
     /// Reads the head of the response to this request. `now` is used only for
     /// a `Retry-After` date that the response's own `Date` says nothing about.
     ///
@@ -183,7 +213,7 @@ impl Exchange<'_> {
             Method::HEAD => Method::HEAD,
             _ => Method::GET,
         };
-        Reading::Pending(Pending {
+        Reading::Pending(NextPoll {
             uri,
             method,
             retry_after,
