@@ -35,12 +35,16 @@ mod time;
 pub use self::{
     body::{JobBody, ResponseBody, StoredBody},
     builder::{Builder, ConfigError},
-    config::{JobFuture, OnDisconnect, OnStoreFailure, PendingStatus},
-    context::JobContext,
-    estimate::{Estimator, HalfElapsed, Learned, Pending},
+    config::{JobFuture, OnDisconnect, OnStoreFailure, PendingStatus, policy::Policy},
+    context::job::JobContext,
+    estimate::{Estimator, HalfElapsed, Learned, ObservedJob},
     future::ResponseFuture,
     layer::AsyncJobLayer,
-    resource::{JobResource, ResourceFuture, operator::OperatorResource, readiness::Readiness},
+    resource::{
+        operator::OperatorResource,
+        readiness::Readiness,
+        service::{JobResource, ResourceFuture},
+    },
     service::AsyncJob,
     stream_place::StreamPlace,
 };

@@ -23,11 +23,17 @@ use crate::{
     body::StoredBody,
     call::terms::{new_job, terms},
     config::{OnDisconnect, OnStoreFailure},
-    context::HandlerContext,
+    context::handler::HandlerContext,
     node::{front::Front, registration::discard},
     panics::{self, Panicked, Payload, drop_quietly},
     request::submission::Submission,
-    run::{attempt::Run, spawn::spawn, task::Job, work::BoxWork},
+    run::{
+        accept::{self, accept, may_be_stored},
+        attempt::Run,
+        spawn::spawn,
+        task::Job,
+        work::BoxWork,
+    },
 };
 
 /// What the connection hears of the work that it handed over.
@@ -68,7 +74,12 @@ where
 
     fn begin_now(self) -> HandedOver<R, E> {
         let front = self.front.clone();
-        let job = new_job(&front, &self.submission, self.work.is_queued());
+        let job = new_job(
+            &front,
+            &self.submission,
+            self.context.as_deref(),
+            self.work.is_queued(),
+        );
         let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
         let create = match front.node.store.create_now(job) {
             Ok(Ok(Created::New(lease))) => {
@@ -95,9 +106,9 @@ where
         mut early: oneshot::Sender<Early<R, E>>,
     ) -> Option<Run<R, E>> {
         let front = self.front.clone();
-        let mut create = match create {
+        let mut create: CreateFuture<'_> = match create {
             Create::Done(created) => Box::pin(ready(created)),
-            Create::Due(job) => front.node.store.create(*job),
+            Create::Due(job) => Box::pin(accept::create(&front.node, *job)),
         };
         let event = match self.next(&mut early, Some(&mut create)).await {
             Event::Created(Ok(Created::New(lease))) => {
@@ -120,11 +131,9 @@ where
             Event::Created(Err(error)) => {
                 tracing::warn!(%error, "a job could not be stored");
                 if error.is_unavailable() {
-                    let front = front.clone();
-                    self.front
-                        .node
-                        .tasks
-                        .spawn(async move { discard(&front.node, &lease).await });
+                    let node = front.node.clone();
+                    let take_back = async move { discard(&node, &lease).await };
+                    front.node.tasks.spawn(take_back);
                 }
                 if front.config.on_store_failure == OnStoreFailure::Refuse {
                     let refusal = answer::not_stored(&error, self.submission.asked.protocol);
@@ -135,11 +144,8 @@ where
             }
             event => {
                 self.leave(event, early);
-                // The record that may have been created meanwhile is dropped: nobody knows of it.
-                let created = create.await;
-                if matches!(&created, Ok(Created::New(_)))
-                    || created.is_err_and(|error| error.is_unavailable())
-                {
+                // No client learns of a job that is stored meanwhile.
+                if may_be_stored(&create.await) {
                     discard(&front.node, &lease).await;
                 }
                 return None;
@@ -201,11 +207,10 @@ where
             submission,
             context,
         } = self;
-        let context = context.unwrap_or_else(HandlerContext::new);
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
         let terms = terms(&front, &submission, route.clone(), now);
-        let run = Run::new(front.node.clone(), lease, work, context, terms);
+        let run = accept(&front.node, lease, work, context, terms);
         let (id, context) = (&lease.id, run.context());
         let answer = answer::accepted(&front, id, queued, &route, &submission, context, now);
         (run, answer)

@@ -7,7 +7,7 @@ use tokio::{runtime::Handle, time::Instant};
 use tower_async_job_core::{Lease, Principal};
 
 use crate::{
-    context::JobContext,
+    context::job::JobContext,
     node::{
         deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
         state::Node,
@@ -145,7 +145,7 @@ impl Drop for Registration {
             self.node.tasks.spawn_on(release, &runtime);
         }
         keep_house(&self.node);
-        self.node.alarm.within(self.node.config.retention.result);
+        self.node.sweep_after_end();
     }
 }
 

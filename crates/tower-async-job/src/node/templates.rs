@@ -18,6 +18,13 @@ use crate::{
 /// less than to insert headers one by one.
 #[derive(Debug)]
 pub(crate) struct Templates {
+    see_other: Template,
+    accepted: Template,
+}
+
+/// The headers of pending answers with one status.
+#[derive(Debug)]
+pub(crate) struct Template {
     pub(crate) status: StatusCode,
     /// For acceptances.
     pub(crate) accepted: HeaderMap,
@@ -27,6 +34,22 @@ pub(crate) struct Templates {
 
 impl Templates {
     pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            see_other: Template::new(config, PendingStatus::SeeOther),
+            accepted: Template::new(config, PendingStatus::Accepted),
+        }
+    }
+
+    pub(crate) fn of(&self, status: PendingStatus) -> &Template {
+        match status {
+            PendingStatus::SeeOther => &self.see_other,
+            PendingStatus::Accepted => &self.accepted,
+        }
+    }
+}
+
+impl Template {
+    fn new(config: &Config, status: PendingStatus) -> Self {
         // Filled in with each answer's own, after the Content-Location, which has the same value.
         let location = HeaderValue::from_static("/");
         let mut accepted = HeaderMap::with_capacity(USUAL_HEADERS);
@@ -34,7 +57,7 @@ impl Templates {
         set_no_store(&mut accepted);
         set_state(&mut accepted, JobState::Running);
         set_retry_after(&mut accepted, Duration::ZERO);
-        let status = match config.pending_status {
+        let status = match status {
             PendingStatus::SeeOther => StatusCode::SEE_OTHER,
             PendingStatus::Accepted => {
                 accepted.insert(CONTENT_LOCATION, location.clone());

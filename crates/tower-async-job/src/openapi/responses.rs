@@ -48,7 +48,7 @@ pub(super) fn without_content(described: &[Described]) -> Responses {
 /// What a poll is answered with.
 pub(super) fn of_poll(config: &Config) -> Vec<Described> {
     let mut answers = vec![
-        pending(config.pending_status),
+        pending(config.policy.pending_status),
         result(),
         unknown(),
         gone(),
@@ -85,7 +85,7 @@ pub(super) fn of_options() -> Vec<Described> {
 /// What the layer may answer to a request for the user's own operation, besides the handler.
 pub(super) fn of_submission(config: &Config) -> Vec<Described> {
     let mut answers = vec![
-        pending(config.pending_status),
+        pending(config.policy.pending_status),
         refused(
             "400",
             "JobRequestInvalid",
@@ -142,7 +142,7 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
             "The work ran past its deadline without becoming a job.",
         ),
     ];
-    if config.page && config.pending_status == PendingStatus::Accepted {
+    if config.page && config.policy.pending_status == PendingStatus::Accepted {
         // Browsers that would rather have the page are sent there by a redirect in any case.
         answers.push(pending(PendingStatus::SeeOther));
     }

@@ -111,7 +111,7 @@ impl ResourceRequest {
     /// the node shuts down from the first.
     fn early(&self, front: &Front, record: &JobRecord) -> Option<Duration> {
         let config = &front.config;
-        if config.pending_status != PendingStatus::SeeOther || self.page {
+        if config.policy.pending_status != PendingStatus::SeeOther || self.page {
             return None;
         }
         let due = self.due_in(record)?;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower_async_job_core::{Lease, Outcome};
 
 use crate::{
-    context::JobContext,
+    context::job::JobContext,
     node::state::Node,
     run::{recording::Size, unkept},
     time::later,

@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 use tower_async_job_core::{BoxFuture, Outcome, StoreError};
 
 use crate::{
-    context::JobContext, node::registration::Registration, run::recording::Kept, time::later,
+    context::job::JobContext, node::registration::Registration, run::recording::Kept, time::later,
 };
 
 /// After how long a start or a report that the store did not take is tried again, at least.

@@ -2,20 +2,19 @@
 
 use std::{
     fmt,
-    ops::Deref,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Waker},
+    task::Context,
 };
 
 use http_polling::Progress;
-use serde_json::{Map, Value};
-use tokio::sync::Notify;
-use tower_async_job_core::{Json, Report};
+use serde_json::Value;
+use tower_async_job_core::{JobHandle, Json, Report};
 
+use super::outbox::{Outbox, Rare};
 use crate::shorten::shorten;
 
 /// The longest message that is kept, in bytes.
@@ -72,11 +71,11 @@ const LONGEST_MESSAGE: usize = 1024;
 /// [`report_limit`]: crate::Builder::report_limit
 #[derive(Clone)]
 pub struct JobContext {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// Kept small: each job has one for as long as it runs.
-struct Inner {
+pub(super) struct Inner {
     cancelled: AtomicBool,
     /// The process gives the job up: it may go on elsewhere.
     abandoned: AtomicBool,
@@ -88,29 +87,9 @@ struct Inner {
     outbox: Mutex<Outbox>,
 }
 
-/// What goes from the handler to the task that drives it.
-#[derive(Default)]
-struct Outbox {
-    driver: Option<Waker>,
-    /// Data that the handlers of few jobs need.
-    rare: Option<Box<Rare>>,
-}
-
-#[derive(Default)]
-struct Rare {
-    /// All that was reported so far, but for partial results already taken, and metadata that has
-    /// changed since.
-    report: Option<Report>,
-    metadata: Map<String, Value>,
-    /// Something was reported since the driver last took it.
-    changed: bool,
-    /// Notified of the cancellation; made by the first that waits for it.
-    waiting: Option<Arc<Notify>>,
-}
-
 impl JobContext {
-    pub(crate) fn new() -> Self {
-        Self::with(false)
+    pub(crate) fn new(attempt: u32) -> Self {
+        Self::with(attempt, false)
     }
 
     /// A context that belongs to no job: never cancelled, and reports go nowhere.
@@ -123,17 +102,17 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn inert() -> Self {
-        Self::with(true)
+        Self::with(1, true)
     }
 
-    fn with(inert: bool) -> Self {
+    fn with(attempt: u32, inert: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
                 cancelled: AtomicBool::new(false),
                 abandoned: AtomicBool::new(false),
                 due: AtomicBool::new(false),
                 inert,
-                attempt: 1,
+                attempt,
                 outbox: Mutex::default(),
             }),
         }
@@ -256,6 +235,25 @@ impl JobContext {
         self.inner.attempt
     }
 
+    /// Returns the handle by which operators know the job, in logs too. It is known before there is
+    /// a job, and belongs to none if the request does not become one.
+    ///
+    /// ```
+    /// let job = tower_async_job::JobContext::inert();
+    /// assert_eq!(job.handle(), job.handle());
+    /// ```
+    #[must_use]
+    pub fn handle(&self) -> JobHandle {
+        let mut outbox = self.outbox();
+        let rare = outbox.rare.get_or_insert_default();
+        *rare.handle.get_or_insert_with(JobHandle::random)
+    }
+
+    /// Returns the handle, if anything has asked for it.
+    pub(crate) fn known_handle(&self) -> Option<JobHandle> {
+        self.outbox().rare.as_ref()?.handle
+    }
+
     fn update_progress(&self, change: impl FnOnce(&mut Progress)) {
         self.update(|rare| change(rare.report().progress.get_or_insert_default()));
     }
@@ -367,74 +365,6 @@ impl JobContext {
             .outbox
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The context of a call whose handler has not ended. When this is dropped, so is the handler's
-/// future, or the answer's body: what is left of the context elsewhere is cancelled.
-#[derive(Debug)]
-pub(crate) struct HandlerContext(JobContext);
-
-impl HandlerContext {
-    pub(crate) fn new() -> Self {
-        Self(JobContext::new())
-    }
-
-    /// Returns whether there is more of the context than this.
-    #[inline]
-    pub(crate) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0.inner) > 1
-    }
-}
-
-impl Deref for HandlerContext {
-    type Target = JobContext;
-
-    fn deref(&self) -> &JobContext {
-        &self.0
-    }
-}
-
-impl Drop for HandlerContext {
-    #[inline]
-    fn drop(&mut self) {
-        if self.is_shared() {
-            self.cancel();
-        }
-    }
-}
-
-impl Rare {
-    fn report(&mut self) -> &mut Report {
-        self.report.get_or_insert_default()
-    }
-
-    /// All that was reported, with the text of the metadata, which is made once. What is longer than
-    /// the limit is dropped.
-    fn report_within(&mut self, limit: usize) -> Option<Report> {
-        let report = self.report.as_mut()?;
-        if report.metadata.is_none() && !self.metadata.is_empty() {
-            report.metadata = Some(Json::from(self.metadata.clone()));
-        }
-        let is_long = |json: &mut Json| json.len() > limit;
-        if let Some(partial) = report.partial.take_if(is_long) {
-            let size = partial.len();
-            tracing::warn!(
-                size,
-                limit,
-                "a partial result is longer than `report_limit`"
-            );
-        }
-        if let Some(metadata) = report.metadata.take_if(is_long) {
-            self.metadata.clear();
-            let size = metadata.len();
-            tracing::warn!(
-                size,
-                limit,
-                "a job's metadata is longer than `report_limit`"
-            );
-        }
-        Some(report.clone())
     }
 }
 
