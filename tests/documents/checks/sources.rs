@@ -6,7 +6,7 @@ use std::{
 };
 
 /// A test that runs.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Test {
     /// The directory of its package.
     pub(crate) package: String,
