@@ -59,7 +59,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "crates/tower-async-job/",
     "crates/tower-poll/",
     "docs/",
-    "examples/",
     "fuzz/",
     "tests/browser/",
     "tests/clients/",
