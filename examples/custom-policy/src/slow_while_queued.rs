@@ -1,4 +1,4 @@
-//! A piece of one's own.
+//! A custom adapter of policies.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use http::request;
 use http_polling::JobState;
 use tower_poll::{Hop, PollPolicy, Refusal};
 
-/// Waits a multiple of the delay of `policy` while the job is queued: it ends no sooner than it
-/// begins.
+/// A policy that multiplies the delay of `policy` while the job is queued, since a queued job does
+/// not end before it starts.
 #[derive(Clone)]
 pub(crate) struct SlowWhileQueued<P> {
     policy: P,

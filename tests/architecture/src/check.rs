@@ -1,4 +1,4 @@
-//! What breaks the rules.
+//! Violations of the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,12 +5,11 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, Request, Response,
+    Request, Response,
     header::{UPGRADE, VARY},
 };
 use http_body::Body;
-use http_polling::{JobState, ProblemType};
-use sfv::{BareItem, Parser};
+use http_polling::{JobState, ProblemType, idempotency_key};
 use tokio::{sync::oneshot, time::Instant};
 use tower::{BoxError, Service};
 use tower_async_job_core::{Created, IdempotencyKey, Lease, StoreError};
@@ -38,26 +37,6 @@ use crate::{
     },
     time::{after, later},
 };
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// The key as text: a structured-field string (RFC 9651, section 3.3.3), or the same bare.
-fn key_of(headers: &HeaderMap) -> Option<String> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let value = values.next()?.to_str().ok()?.trim();
-    if values.next().is_some() {
-        return None;
-    }
-    if value.starts_with('"') {
-        let item = Parser::new(value).parse_item::<sfv::Item>().ok()?;
-        return match item.bare_item {
-            BareItem::String(key) => Some(key.as_str().to_owned()),
-            _ => None,
-        };
-    }
-    let is_bare = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
-    value.bytes().all(is_bare).then(|| value.to_owned())
-}
 
 /// Answers a submission with a key.
 ///
@@ -173,7 +152,7 @@ async fn read_keyed<B: Body>(
     request: Request<B>,
     submission: &Submission,
 ) -> Result<(Request<JobBody<B>>, IdempotencyKey), ProblemType> {
-    let key = key_of(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
+    let key = idempotency_key(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
     let mut fingerprint = Fingerprint::of(&request);
     let (parts, body) = request.into_parts();
     let (body, spool) = JobBody::spooling(body, &front.spool_room, submission.principal.as_ref());
