@@ -1,4 +1,4 @@
-//! What breaks the rules.
+//! The imports that break the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
