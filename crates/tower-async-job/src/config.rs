@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use http_polling::RequestHead;
+pub use tower_async_job_core::PendingStatus;
 use tower_async_job_core::{Principal, Retention};
 
 use crate::estimate::Estimator;
@@ -10,26 +11,6 @@ use crate::estimate::Estimator;
 use self::limits::{HoldLimits, Limits, Pace};
 
 pub(crate) mod limits;
-
-/// How a pending job is announced.
-///
-/// ```
-/// use tower_async_job::{AsyncJobLayer, PendingStatus};
-///
-/// let layer = AsyncJobLayer::builder()
-///     .pending_status(PendingStatus::Accepted)
-///     .build()?;
-/// # Ok::<(), tower_async_job::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PendingStatus {
-    /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
-    #[default]
-    SeeOther,
-    /// `202 Accepted` (section 15.3.3) with `Content-Location` beside `Location`, for browsers'
-    /// `fetch`, which hides redirects, and for clients that expect 202.
-    Accepted,
-}
 
 /// What becomes of a request whose client goes away before the answer or the acceptance.
 ///

@@ -15,7 +15,7 @@ use http_polling::{
 };
 use tower_async_job_core::{JobRecord, Json, Owner, Protocol, RecordedOutcome, StoreError};
 
-pub(crate) use self::pending::{accepted, pending};
+pub(crate) use self::pending::{AcceptedJob, accepted, pending};
 use crate::{
     body::StoredBody,
     estimate::Pending,

@@ -13,7 +13,7 @@ use http_polling::{JobState, ProblemType};
 use sfv::{BareItem, Parser};
 use tokio::{sync::oneshot, time::Instant};
 use tower::{BoxError, Service};
-use tower_async_job_core::{Created, IdempotencyKey, Lease, Principal, StoreError};
+use tower_async_job_core::{Created, IdempotencyKey, Principal, StoreError};
 
 use crate::{
     answer::{self, Answer},
@@ -120,7 +120,7 @@ where
         // A repeat that waits is a held poll; the first waits in the place of its work.
         let held;
         let (id, waited) = match created {
-            Ok(Created::New(lease)) => (lease.id, true),
+            Ok(Created::New { lease, .. }) => (lease.id, true),
             // Its result was dropped, and only its key is left.
             Ok(Created::Existing(record)) if record.state == JobState::Expired => {
                 return answer::ended(&record, trailers);
@@ -221,9 +221,9 @@ where
         let (front, submission, work) = (self.front, self.submission, self.work);
         let mut job = new_job(&front, &submission, work.is_queued());
         job.idempotency = Some(self.key);
-        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let (route, lease) = (job.route.clone(), job.first_lease());
         let created = front.node.store.create(job).await;
-        if !matches!(created, Ok(Created::New(_))) {
+        if !matches!(created, Ok(Created::New { .. })) {
             drop_quietly(work);
             let may_be_there = created.as_ref().is_err_and(StoreError::is_unavailable);
             let _ = sender.send(created);

@@ -1,7 +1,7 @@
 //! The job of a submission.
 
 use tokio::time::Instant;
-use tower_async_job_core::{JobId, NewJob};
+use tower_async_job_core::{NewJob, Start};
 
 use crate::{
     node::front::Front, request::submission::Submission, run::attempt::Terms, time::after,
@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 /// Returns the job to be stored for a submission.
 pub(crate) fn new_job(front: &Front, submission: &Submission, queued: bool) -> NewJob {
-    let mut job = NewJob::new(JobId::random());
+    let mut job = NewJob::new(front.node.store.new_id(None, submission.principal.as_ref()));
     job.route = submission.route(&front.route_names);
     job.protocol = submission.asked.protocol;
     job.principal = submission.principal.clone();
-    job.running = !queued;
+    job.pending_status = front.config.pending_status;
+    if queued {
+        job.start = Start::Queued;
+    }
     job.deadline = submission.deadline(&front.config);
     job.retention = front.node.config.retention;
     job.result_room = front.node.sizes.of(&job.route);

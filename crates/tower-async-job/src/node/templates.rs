@@ -35,11 +35,11 @@ impl Templates {
         set_state(&mut accepted, JobState::Running);
         set_retry_after(&mut accepted, Duration::ZERO);
         let status = match config.pending_status {
-            PendingStatus::SeeOther => StatusCode::SEE_OTHER,
             PendingStatus::Accepted => {
                 accepted.insert(CONTENT_LOCATION, location.clone());
                 StatusCode::ACCEPTED
             }
+            _ => StatusCode::SEE_OTHER,
         };
         accepted.insert(LOCATION, location);
         let mut polled = accepted.clone();

@@ -151,8 +151,8 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
 
 fn pending(status: PendingStatus) -> Described {
     let (code, name) = match status {
-        PendingStatus::SeeOther => ("303", "JobSeeOther"),
         PendingStatus::Accepted => ("202", "JobAccepted"),
+        _ => ("303", "JobSeeOther"),
     };
     let description = "The job has not ended: ask again at Location, after Retry-After.";
     let mut fields = vec![

@@ -13,7 +13,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
@@ -223,9 +222,9 @@ async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredB
     let cancellation = cancel_pending(front, &record.id).await?;
     front.node.expected.came(&record.id);
     match cancellation {
-        Cancellation::Cancelled => {
+        Cancellation::Cancelled { ended } => {
             record.state = JobState::Cancelled;
-            record.ended = Some(SystemTime::now());
+            record.ended = Some(ended);
             Ok(answer::status(front, &record, StatusCode::ACCEPTED))
         }
         Cancellation::Ended(_) if front.node.store.remove(&record.id).await? => {
@@ -238,7 +237,7 @@ async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredB
 /// Cancels a job that has not ended, here and in the store.
 pub(crate) async fn cancel_pending(front: &Front, id: &JobId) -> Result<Cancellation, StoreError> {
     let cancellation = front.node.store.cancel(id).await?;
-    if cancellation == Cancellation::Cancelled {
+    if matches!(cancellation, Cancellation::Cancelled { .. }) {
         metrics::ended(JobState::Cancelled);
         front.node.registry.cancel(id);
         front.node.alarm.within(front.node.config.retention.result);

@@ -73,7 +73,7 @@ impl ResourceRequest {
         let wait = glance.prefer.then(|| Prefer::from_headers(headers).wait());
         Ok(Self {
             method: request.method().clone(),
-            target: part.and_then(|part| Some((JobId::parse(id)?, part))),
+            target: part.and_then(|part| Some((id.parse().ok()?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
             page: config.page && accept::wants_page(headers),
