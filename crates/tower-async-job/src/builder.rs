@@ -149,8 +149,8 @@ impl Builder {
 
     /// Where jobs are kept. Default: a [`MemoryStore`] with its default limits and tokio's clock,
     /// so that tests can pause it.
-    pub fn store(mut self, store: Arc<dyn JobStore>) -> Self {
-        self.store = Some(store);
+    pub fn store(mut self, store: impl JobStore) -> Self {
+        self.store = Some(Arc::new(store));
         self
     }
 

@@ -15,26 +15,6 @@ use self::{
 pub(crate) mod limits;
 pub(crate) mod policy;
 
-/// How a pending job is announced.
-///
-/// ```
-/// use tower_async_job::{AsyncJobLayer, PendingStatus};
-///
-/// let layer = AsyncJobLayer::builder()
-///     .pending_status(PendingStatus::Accepted)
-///     .build()?;
-/// # Ok::<(), tower_async_job::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PendingStatus {
-    /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
-    #[default]
-    SeeOther,
-    /// `202 Accepted` (section 15.3.3) with `Content-Location` beside `Location`, for browsers'
-    /// `fetch`, which hides redirects, and for clients that expect 202.
-    Accepted,
-}
-
 /// What becomes of a request whose client goes away before the answer or the acceptance.
 ///
 /// ```

@@ -35,7 +35,7 @@ mod time;
 pub use self::{
     body::{JobBody, ResponseBody, StoredBody},
     builder::{Builder, ConfigError},
-    config::{JobFuture, OnDisconnect, OnStoreFailure, PendingStatus, policy::Policy},
+    config::{JobFuture, OnDisconnect, OnStoreFailure, policy::Policy},
     context::job::JobContext,
     estimate::{Estimator, HalfElapsed, Learned, ObservedJob},
     future::ResponseFuture,
@@ -50,3 +50,5 @@ pub use self::{
 };
 /// The contract of job stores and the in-memory store.
 pub use tower_async_job_core as store;
+#[doc(no_inline)]
+pub use tower_async_job_core::PendingStatus;

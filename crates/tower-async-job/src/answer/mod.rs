@@ -15,7 +15,7 @@ use http::Response;
 
 pub(crate) use self::{
     ended::ended,
-    pending::{accepted, known, pending, too_early},
+    pending::{AcceptedJob, accepted, known, pending, too_early},
     preferences::{apply_preferences, apply_wait},
     refusal::{
         no_place, not_stored, panicked, problem, problem_of, problem_response, refusal,

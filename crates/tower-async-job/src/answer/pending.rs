@@ -30,16 +30,30 @@ use crate::{
     request::submission::Submission,
 };
 
+/// A job that was stored now.
+pub(crate) struct AcceptedJob<'a> {
+    pub(crate) id: &'a JobId,
+    pub(crate) route: &'a str,
+    pub(crate) queued: bool,
+    /// The time of its creation by the store's clock, for people to read.
+    pub(crate) created: SystemTime,
+    pub(crate) now: Instant,
+}
+
 /// The acceptance of a submission.
 pub(crate) fn accepted(
     front: &Front,
-    id: &JobId,
-    queued: bool,
-    route: &str,
+    job: &AcceptedJob<'_>,
     submission: &Submission,
     context: &JobContext,
-    now: Instant,
 ) -> Response<StoredBody> {
+    let AcceptedJob {
+        id,
+        route,
+        queued,
+        created,
+        now,
+    } = *job;
     let reported = context.reported(front.node.config.report_limit);
     let (job, id) = (id, id.encode());
     let pending = ObservedJob::at(now, route, Duration::ZERO);
@@ -47,7 +61,6 @@ pub(crate) fn accepted(
         .node
         .among_others(submission.principal.as_ref(), pending);
     let mut document = StatusDocumentRef::new(id.as_str(), JobState::Queued);
-    let created = SystemTime::now();
     document.created = Some(created);
     if queued {
         pending.running_for = None;
@@ -102,7 +115,7 @@ pub(crate) fn pending(
     };
     let id = record.id.encode();
     let document = document(record, id.as_str());
-    let template = front.templates.of(front.config.policy.pending_status);
+    let template = front.templates.of(record.pending_status);
     announce(
         front,
         template.status,

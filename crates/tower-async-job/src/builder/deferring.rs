@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use http_polling::RequestHead;
 
 use super::Builder;
-use crate::config::{OnDisconnect, OnStoreFailure, PendingStatus, policy::Policy};
+use tower_async_job_core::PendingStatus;
+
+use crate::config::{OnDisconnect, OnStoreFailure, policy::Policy};
 
 impl Builder {
     /// How long a handler may take before its request becomes a job. Default 1 s. Zero defers

@@ -6,6 +6,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -16,10 +17,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tower::BoxError;
-use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError};
+use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError, StoreFuture};
 
 use crate::{
-    answer,
+    answer::{self, AcceptedJob},
     body::StoredBody,
     call::terms::{new_job, terms},
     config::{OnDisconnect, OnStoreFailure},
@@ -80,10 +81,10 @@ where
             self.context.as_deref(),
             self.work.is_queued(),
         );
-        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let (route, lease) = (job.route.clone(), job.first_lease());
         let create = match front.node.store.create_now(job) {
-            Ok(Ok(Created::New(lease))) => {
-                let (mut run, answer) = self.accepted(lease, route);
+            Ok(Ok(Created::New { lease, created })) => {
+                let (mut run, answer) = self.accepted(lease, created, route);
                 run.announced();
                 spawn(&front.node, Job::Running(run));
                 return HandedOver::Answered(answer);
@@ -111,9 +112,10 @@ where
             Create::Due(job) => Box::pin(accept::create(&front.node, *job)),
         };
         let event = match self.next(&mut early, Some(&mut create)).await {
-            Event::Created(Ok(Created::New(lease))) => {
+            Event::Created(Ok(Created::New { lease, created })) => {
                 let protocol = self.submission.asked.protocol;
-                let accepted = panics::catching("the estimator", || self.accepted(lease, route));
+                let accepted =
+                    panics::catching("the estimator", || self.accepted(lease, created, route));
                 let Ok((mut run, answer)) = accepted else {
                     let _ = early.send(Early::Answered(answer::panicked(protocol)));
                     return None;
@@ -200,7 +202,12 @@ where
     }
 
     /// The run of a job that is stored, and its acceptance.
-    fn accepted(self, lease: Lease, route: Arc<str>) -> (Run<R, E>, Response<StoredBody>) {
+    fn accepted(
+        self,
+        lease: Lease,
+        created: SystemTime,
+        route: Arc<str>,
+    ) -> (Run<R, E>, Response<StoredBody>) {
         let Self {
             front,
             work,
@@ -212,7 +219,14 @@ where
         let terms = terms(&front, &submission, route.clone(), now);
         let run = accept(&front.node, lease, work, context, terms);
         let (id, context) = (&lease.id, run.context());
-        let answer = answer::accepted(&front, id, queued, &route, &submission, context, now);
+        let job = AcceptedJob {
+            id,
+            route: &route,
+            queued,
+            created,
+            now,
+        };
+        let answer = answer::accepted(&front, &job, &submission, context);
         (run, answer)
     }
 }
@@ -231,7 +245,7 @@ enum Create {
     Done(Result<Created, StoreError>),
 }
 
-type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, StoreError>>;
+type CreateFuture<'a> = StoreFuture<'a, Created>;
 
 enum Event<R, E> {
     Ended(Result<Result<Response<R>, E>, Payload>),

@@ -12,7 +12,7 @@ use http_body::Body;
 use http_polling::{JobState, ProblemType, idempotency_key};
 use tokio::{sync::oneshot, time::Instant};
 use tower::{BoxError, Service};
-use tower_async_job_core::{Created, IdempotencyKey, Lease, StoreError};
+use tower_async_job_core::{Created, IdempotencyKey, StoreError};
 
 use crate::{
     answer::{self, Answer},
@@ -100,7 +100,7 @@ where
         // A repeat that waits is a held poll; the first waits in the place of its work.
         let held;
         let (id, waited) = match created {
-            Ok(Created::New(lease)) => (lease.id, true),
+            Ok(Created::New { lease, .. }) => (lease.id, true),
             // Its result was dropped, and only its key is left.
             Ok(Created::Existing(record)) if record.state == JobState::Expired => {
                 return answer::ended(&record, trailers);
@@ -206,9 +206,9 @@ where
             work.is_queued(),
         );
         job.idempotency = Some(self.key);
-        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let (route, lease) = (job.route.clone(), job.first_lease());
         let created = accept::create(&front.node, job).await;
-        if !matches!(created, Ok(Created::New(_))) {
+        if !matches!(created, Ok(Created::New { .. })) {
             drop_quietly(work);
             let may_be_stored = may_be_stored(&created);
             let _ = sender.send(created);

@@ -1,7 +1,7 @@
 //! The job of a submission.
 
 use tokio::time::Instant;
-use tower_async_job_core::{JobId, NewJob};
+use tower_async_job_core::{NewJob, Start};
 
 use crate::{
     context::job::JobContext, node::front::Front, request::submission::Submission,
@@ -16,14 +16,17 @@ pub(crate) fn new_job(
     context: Option<&JobContext>,
     queued: bool,
 ) -> NewJob {
-    let mut job = NewJob::new(JobId::random());
+    let mut job = NewJob::new(front.node.store.new_id(None, submission.principal.as_ref()));
     if let Some(handle) = context.and_then(JobContext::known_handle) {
         job.handle = handle;
     }
     job.route = submission.route(&front.route_names);
     job.protocol = submission.asked.protocol;
     job.principal = submission.principal.clone();
-    job.running = !queued;
+    job.pending_status = submission.policy(&front.config).pending_status;
+    if queued {
+        job.start = Start::Queued;
+    }
     job.deadline = submission.deadline(&front.config);
     job.retention = submission.policy(&front.config).retention;
     front.node.keeps_for(job.retention.result);

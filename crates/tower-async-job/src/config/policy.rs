@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tower_async_job_core::Retention;
-
-use super::PendingStatus;
+use tower_async_job_core::{PendingStatus, Retention};
 
 /// The settings of a request that may become a job, and of its job.
 ///

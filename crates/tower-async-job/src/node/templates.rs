@@ -8,8 +8,10 @@ use http::{
 };
 use http_polling::{JSON, JobState, set_retry_after};
 
+use tower_async_job_core::PendingStatus;
+
 use crate::{
-    config::{Config, PendingStatus},
+    config::Config,
     headers::{USUAL_HEADERS, set_no_store, set_state},
     request::accept,
 };
@@ -42,8 +44,8 @@ impl Templates {
 
     pub(crate) fn of(&self, status: PendingStatus) -> &Template {
         match status {
-            PendingStatus::SeeOther => &self.see_other,
             PendingStatus::Accepted => &self.accepted,
+            _ => &self.see_other,
         }
     }
 }
@@ -58,11 +60,11 @@ impl Template {
         set_state(&mut accepted, JobState::Running);
         set_retry_after(&mut accepted, Duration::ZERO);
         let status = match status {
-            PendingStatus::SeeOther => StatusCode::SEE_OTHER,
             PendingStatus::Accepted => {
                 accepted.insert(CONTENT_LOCATION, location.clone());
                 StatusCode::ACCEPTED
             }
+            _ => StatusCode::SEE_OTHER,
         };
         accepted.insert(LOCATION, location);
         let mut polled = accepted.clone();

@@ -1,13 +1,14 @@
 //! The answers of the layer, each described once and referred to by name.
 
 use http_polling::{JobState, Problem, ProblemType};
+use tower_async_job_core::PendingStatus;
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Responses};
 
 use super::{
     headers::{self, Field},
     schemas,
 };
-use crate::config::{Config, PendingStatus};
+use crate::config::Config;
 
 /// An answer, the status code that it comes with, and its name among the components.
 #[derive(Clone)]
@@ -151,8 +152,8 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
 
 fn pending(status: PendingStatus) -> Described {
     let (code, name) = match status {
-        PendingStatus::SeeOther => ("303", "JobSeeOther"),
         PendingStatus::Accepted => ("202", "JobAccepted"),
+        _ => ("303", "JobSeeOther"),
     };
     let description = "The job has not ended: ask again at Location, after Retry-After.";
     let mut fields = vec![

@@ -8,10 +8,10 @@ use http_polling::{
 };
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use tower_async_job_core::{Principal, Protocol};
+use tower_async_job_core::{PendingStatus, Principal, Protocol};
 
 use crate::{
-    config::{Config, PendingStatus, policy::Policy},
+    config::{Config, policy::Policy},
     context::job::JobContext,
     panics::{self, Panicked},
     request::{

@@ -8,7 +8,7 @@ use crate::{node::state::Node, observe::metrics};
 /// Cancels a job that has not ended, here and in the store.
 pub(crate) async fn cancel_pending(node: &Node, id: &JobId) -> Result<Cancellation, StoreError> {
     let cancellation = node.store.cancel(id).await?;
-    if cancellation == Cancellation::Cancelled {
+    if matches!(cancellation, Cancellation::Cancelled { .. }) {
         metrics::ended(JobState::Cancelled);
         node.registry.cancel(id);
         node.sweep_after_end();

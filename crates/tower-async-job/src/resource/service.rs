@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
@@ -217,9 +216,9 @@ async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredB
     let cancellation = cancel_pending(&front.node, &record.id).await?;
     front.node.expected.came(&record.id);
     match cancellation {
-        Cancellation::Cancelled => {
+        Cancellation::Cancelled { ended } => {
             record.state = JobState::Cancelled;
-            record.ended = Some(SystemTime::now());
+            record.ended = Some(ended);
             Ok(answer::status(front, &record, StatusCode::ACCEPTED))
         }
         Cancellation::Ended(_) if front.node.store.remove(&record.id).await? => {

@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Stores a job. While it is unknown whether the store has it, that is repeated for a third of a
 /// lease.
 pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreError> {
-    let Some(lease) = node.store.lease_duration() else {
+    let Some(lease) = node.store.properties().lease else {
         return node.store.create(job).await;
     };
     let until = later(lease / 3);
@@ -61,7 +61,7 @@ where
 /// Returns whether a job was stored, or may have been.
 pub(crate) fn may_be_stored(created: &Result<Created, StoreError>) -> bool {
     match created {
-        Ok(created) => matches!(created, Created::New(_)),
+        Ok(created) => matches!(created, Created::New { .. }),
         Err(error) => error.is_unavailable(),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::time::{Sleep, sleep};
-use tower_async_job_core::{BoxFuture, Outcome, StoreError};
+use tower_async_job_core::{Outcome, StoreFuture};
 
 use crate::{
     context::job::JobContext, node::registration::Registration, run::recording::Kept, time::later,
@@ -44,7 +44,7 @@ pub(crate) struct Watch {
 #[derive(Default)]
 struct Writes {
     /// The one under way.
-    write: Option<BoxFuture<'static, Result<(), StoreError>>>,
+    write: Option<StoreFuture<'static, ()>>,
     /// That write is the job's start.
     starting: bool,
     /// Until the next write may take place, if there has been one.

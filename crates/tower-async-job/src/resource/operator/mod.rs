@@ -255,7 +255,7 @@ async fn cancel(front: &Front, target: Target) -> Answered {
         return Ok(unknown());
     };
     match cancel_pending(&front.node, &id).await? {
-        Cancellation::Cancelled => {
+        Cancellation::Cancelled { .. } => {
             tracing::info!(%handle, "an operator cancelled a job");
             // It is cancelled, whether or not more can be said of it.
             let document = match front.node.store.read(&id, Detail::Status).await {
