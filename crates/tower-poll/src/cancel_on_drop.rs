@@ -14,8 +14,12 @@ use tokio::{runtime::Handle, time::timeout};
 use tower::{BoxError, Layer, Service, util::Oneshot};
 
 use crate::{
-    Error, PollFuture, PollLayer, PollPolicy, PollService, StandardPolicy,
+    error::Error,
+    future::PollFuture,
+    layer::PollLayer,
+    policy::{PollPolicy, StandardPolicy},
     polling::{BoxPolling, PATIENCE},
+    service::PollService,
 };
 
 /// Made by [`PollLayer::cancel_on_drop`].
@@ -31,9 +35,15 @@ pub struct CancelOnDropLayer<P = StandardPolicy> {
     layer: PollLayer<P>,
 }
 
-impl<P> CancelOnDropLayer<P> {
-    pub(crate) fn new(layer: PollLayer<P>) -> Self {
-        Self { layer }
+impl<P> PollLayer<P> {
+    /// This layer, with jobs cancelled when their calls are dropped.
+    ///
+    /// A future that is dropped while it polls then leaves a task behind that
+    /// sends DELETE to the job's URL, where it is known to be
+    /// [one](crate::Cancellation::cancel_remotely). Without this, dropping it
+    /// leaves the job alone.
+    pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
+        CancelOnDropLayer { layer: self }
     }
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use http_polling::RequestHead;
 use tower::{BoxError, retry::budget::TpsBudget};
 
-use crate::{dialect::Dialect, kept::may_be_kept, progress::PollUpdate};
+use crate::{dialect::Dialect, progress::PollUpdate};
 
 /// A predicate over submissions.
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
@@ -77,12 +77,6 @@ impl Config {
     /// Whether submissions may be sent with more headers than they came with.
     pub(crate) fn adds_headers(&self) -> bool {
         self.prefer_async.is_some() || self.prefer_wait.is_some() || self.idempotency_keys
-    }
-
-    pub(crate) fn keep(&mut self, name: HeaderName) {
-        if may_be_kept(&name) && !self.keep.contains(&name) {
-            self.keep.push(name);
-        }
     }
 }
 

@@ -16,14 +16,13 @@ use tokio::time::Instant;
 use tower::{BoxError, Service};
 
 use crate::{
-    Error, PollPolicy,
-    caller::Caller,
-    clock::Clock,
     config::Shared,
     dialect::{Announced, Answer, Chosen, Spoken},
+    error::Error,
+    policy::PollPolicy,
     polling::{BoxPolling, Polling},
-    session::{Session, Verdict},
-    submission::{Sent, Submission, may_be_pending},
+    request::{Caller, Sent, Submission, may_be_pending},
+    session::{Clock, Session, Verdict},
 };
 
 pin_project! {

@@ -15,14 +15,15 @@ use http_body::Body;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::{
-    Error, PendingJob, PollPolicy, PollUpdate, StandardPolicy,
-    clock::Clock,
     config::Shared,
     dialect::Interim,
-    kept::KeptText,
+    error::Error,
+    pending_job::PendingJob,
+    policy::{PollPolicy, StandardPolicy},
     polling::{BoxPolling, Polling},
-    session::Session,
-    submission::Sent,
+    progress::{PollUpdate, Update},
+    request::{KeptText, Sent},
+    session::{Clock, Session},
 };
 
 /// What comes of [`PollService::submit`](crate::PollService::submit). There
@@ -53,15 +54,6 @@ where
     Final(Response<R>),
     /// It was accepted as a job.
     Pending(Job<S, B, R, P>),
-}
-
-/// What is new of a [`Job`]. There is nothing else that can be.
-#[derive(Debug)]
-pub enum Update<R> {
-    /// It is pending still.
-    Pending(PollUpdate),
-    /// Its response, after which there is nothing more.
-    Final(Response<R>),
 }
 
 /// A job to be polled for step by step.

@@ -7,9 +7,12 @@ use http_polling::RequestHead;
 use tower::{BoxError, Layer, retry::budget::TpsBudget};
 
 use crate::{
-    CancelOnDropLayer, PollService, PollUpdate, StandardPolicy,
     config::{Config, Shared},
     dialect::Dialect,
+    policy::StandardPolicy,
+    progress::PollUpdate,
+    request::may_be_kept,
+    service::PollService,
 };
 
 /// Makes a client follow pending answers until the final one is there.
@@ -143,7 +146,9 @@ impl<P> PollLayer<P> {
     /// `idempotency-key` and the like) have no place on a poll and are
     /// ignored here.
     pub fn keep_header(mut self, name: HeaderName) -> Self {
-        self.config.keep(name);
+        if may_be_kept(&name) && !self.config.keep.contains(&name) {
+            self.config.keep.push(name);
+        }
         self
     }
 
@@ -290,18 +295,6 @@ impl<P> PollLayer<P> {
     pub fn base_origin(mut self, origin: Uri) -> Self {
         self.config.base_origin = Some(origin);
         self
-    }
-}
-
-impl<P> PollLayer<P> {
-    /// This layer, with jobs cancelled when their calls are dropped.
-    ///
-    /// A future that is dropped while it polls then leaves a task behind that
-    /// sends DELETE to the job's URL, where it is known to be
-    /// [one](crate::Cancellation::cancel_remotely). Without this, dropping it
-    /// leaves the job alone.
-    pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
-        CancelOnDropLayer::new(self)
     }
 
     pub(crate) fn into_shared(self) -> Shared<P> {

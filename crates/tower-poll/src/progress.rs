@@ -2,14 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderName, StatusCode, Uri};
+use http::{Response, StatusCode, Uri};
 use http_polling::{JobState, Progress};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::redact::Redacted;
-
-pub(crate) const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
 /// A pending answer, as it is told to whoever watches a call: an
 /// [observer](crate::PollLayer::observe) of the layer, a [`PollProgress`] of
@@ -134,6 +132,15 @@ impl fmt::Debug for PollUpdate {
             .field("x_progress", &self.0.x_progress)
             .finish_non_exhaustive()
     }
+}
+
+/// What is new of a [`Job`](crate::Job). There is nothing else that can be.
+#[derive(Debug)]
+pub enum Update<R> {
+    /// It is pending still.
+    Pending(PollUpdate),
+    /// Its response, after which there is nothing more.
+    Final(Response<R>),
 }
 
 /// Put into a request's extensions, it tells the progress of that call.

@@ -13,11 +13,13 @@ use http_body::Body;
 use tower::{BoxError, Service};
 
 use crate::{
-    Error, Job, PendingJob, PollFuture, PollPolicy, StandardPolicy, Submitted,
-    caller::Caller,
     config::{Config, Shared},
-    idempotency, prefer_async,
-    submission::Submission,
+    error::Error,
+    future::PollFuture,
+    job::{Job, Submitted},
+    pending_job::PendingJob,
+    policy::{PollPolicy, StandardPolicy},
+    request::{Caller, Submission, add_key, prefer},
 };
 
 /// A client that follows pending answers. Made by
@@ -226,9 +228,9 @@ where
 /// takes out what its caller asks for.
 #[cold]
 fn prepare<B>(request: &mut Request<B>, config: &Config) -> Option<Box<Caller>> {
-    prefer_async::ask(request, config);
+    prefer(request, config);
     if config.idempotency_keys {
-        idempotency::add_key(request);
+        add_key(request);
     }
     Caller::take(request.extensions_mut())
 }

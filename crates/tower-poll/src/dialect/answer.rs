@@ -9,7 +9,7 @@ use http::{
 use http_polling::{LocationError, resolve, without_byte_order_mark};
 use serde_json::Value;
 
-use super::{DialectError, Interim};
+use super::{error::DialectError, step::Interim};
 use crate::redact::Redacted;
 
 pub(crate) const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");

@@ -8,8 +8,11 @@ use http_polling::{JobState, same_origin};
 use serde_json::Value;
 
 use super::{
-    AZURE_ASYNC_OPERATION, Answer, Dialect, DialectError, Interim, OPERATION_LOCATION, Step,
+    answer::{AZURE_ASYNC_OPERATION, Answer, OPERATION_LOCATION},
     document::{is_json, percent, problem, state, text},
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
 };
 
 /// The words for states that mean something here. All others are pending.

@@ -6,7 +6,7 @@ use http::{
 };
 use http_polling::JobState;
 
-use super::{Answer, Dialect, DialectError, Step};
+use super::{answer::Answer, error::DialectError, reader::Dialect, step::Step};
 
 /// GET and HEAD answered with 202 that names no URL and no delay: the resource
 /// is not there yet, and is asked for again at the same URL.

@@ -5,7 +5,24 @@ use std::{fmt, ops::Deref, sync::Arc};
 use http::{Method, StatusCode, Uri};
 use http_polling::JOB_STATUS;
 
-use super::{Announced, Answer, Dialect, built_in, named};
+use super::{
+    answer::{Announced, Answer},
+    azure::AzureResourceManager,
+    fhir::FhirAsync,
+    named::named,
+    odata::ODataAsync,
+    ogc::OgcProcesses,
+    reader::Dialect,
+};
+
+static AZURE: AzureResourceManager = AzureResourceManager::new();
+static OGC: OgcProcesses = OgcProcesses::new();
+static ODATA: ODataAsync = ODataAsync::new();
+static FHIR: FhirAsync = FhirAsync::new();
+
+/// The first one that recognises an answer reads the call, so that the more
+/// particular ones come first.
+pub(super) static BUILT_IN: [&dyn Dialect; 4] = [&AZURE, &OGC, &ODATA, &FHIR];
 
 /// A dialect of the user's, or a built-in one.
 #[derive(Clone)]
@@ -38,7 +55,7 @@ impl Chosen {
         if let Some(own) = own.iter().find(|own| own.name() == name) {
             return Some(Self::Own(Arc::clone(own)));
         }
-        let mut built_in = built_in().iter();
+        let mut built_in = BUILT_IN.iter();
         match built_in.find(|built_in| built_in.name() == name) {
             Some(built_in) => Some(Self::BuiltIn(*built_in)),
             // It was put onto a layer, and precedes `Job-Status`.
@@ -57,7 +74,7 @@ impl Chosen {
             answer.status(),
             StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED
         ) && !answer.headers().contains_key(JOB_STATUS);
-        let mut candidates = built_in().iter().filter(|_| may_be);
+        let mut candidates = BUILT_IN.iter().filter(|_| may_be);
         candidates
             .find(|built_in| built_in.recognises(answer))
             .map(|built_in| Self::BuiltIn(*built_in))

@@ -4,7 +4,7 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 use http_polling::{JobState, Problem, Progress};
 use serde_json::Value;
 
-use super::DialectError;
+use super::error::DialectError;
 
 /// A member that must be a string. `None` where it is absent, null or empty.
 pub(super) fn text<'a>(

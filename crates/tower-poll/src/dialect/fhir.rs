@@ -1,13 +1,19 @@
 //! FHIR.
 
 use http::{
-    StatusCode,
+    HeaderName, StatusCode,
     header::{CONTENT_LOCATION, LOCATION},
 };
 use http_polling::Progress;
 
-use super::{Answer, Dialect, DialectError, Interim, Step};
-use crate::progress::X_PROGRESS;
+use super::{
+    answer::Answer,
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
+};
+
+pub(crate) const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
 /// How many characters of `X-Progress` are read; the specification has
 /// servers send fewer than 100.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    AzureResourceManager, BareAccepted, Dialect, FhirAsync, ODataAsync, OgcProcesses, StatusField,
-    StatusResource, status_field,
+    azure::AzureResourceManager, bare_accepted::BareAccepted, fhir::FhirAsync, odata::ODataAsync,
+    ogc::OgcProcesses, reader::Dialect, status_document::StatusResource, status_field,
+    status_field::StatusField,
 };
 
 /// The names that [`named`] knows. That of a [`StatusField`] is followed by

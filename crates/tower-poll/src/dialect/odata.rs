@@ -3,7 +3,7 @@
 use http::{HeaderName, StatusCode, header::LOCATION};
 use http_polling::{JobState, PreferenceApplied};
 
-use super::{Answer, Dialect, DialectError, Step};
+use super::{answer::Answer, error::DialectError, reader::Dialect, step::Step};
 
 const ASYNC_RESULT: HeaderName = HeaderName::from_static("asyncresult");
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");

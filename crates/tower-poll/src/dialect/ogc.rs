@@ -5,9 +5,12 @@ use http_polling::{JobState, PreferenceApplied, Problem, Progress};
 use serde_json::Value;
 
 use super::{
-    Answer, Dialect, DialectError, Interim, Step,
     accept::weight,
+    answer::Answer,
     document::{is_json_type, percent, state, text},
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
 };
 
 /// The words for states that the standard has.

@@ -6,7 +6,13 @@ use http::{
 };
 use http_polling::{JobState, LocationError, StatusDocument, has_retry_after, resolve};
 
-use super::{Answer, Dialect, DialectError, Interim, Step, document::is_json};
+use super::{
+    answer::Answer,
+    document::is_json,
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
+};
 
 /// The last segment of a status resource's path.
 const SEGMENT: &str = "/status";

@@ -8,8 +8,11 @@ use http_polling::{JobState, Problem, has_retry_after};
 use serde_json::Value;
 
 use super::{
-    Answer, Dialect, DialectError, Interim, Step,
+    answer::Answer,
     document::{is_json, percent, problem},
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
 };
 
 /// The beginning of the name of such a dialect; the field's follows.

@@ -7,7 +7,7 @@ use http_polling::{JobState, LocationError, Problem};
 use tower::BoxError;
 
 use super::{BODY_LIMIT, Error, Hint, Inner, Kind, Said};
-use crate::{PendingJob, Refusal, coding::decoded};
+use crate::{coding::decoded, pending_job::PendingJob, policy::Refusal};
 
 impl Error {
     fn new(kind: Kind) -> Self {

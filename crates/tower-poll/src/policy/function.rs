@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 /// A [`PollPolicy`] that asks `policy` for every delay.
 ///

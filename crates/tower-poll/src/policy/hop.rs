@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, Uri};
 use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS, is_downgrade, same_origin};
 
+use crate::redact::Redacted;
+
 /// One step of a call: a pending answer, and the poll that it asks for.
 ///
 /// Both URLs are those that the layer would use, resolved. They may be
@@ -211,8 +213,6 @@ impl<'a> Hop<'a> {
 
 impl std::fmt::Debug for Hop<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use crate::redact::Redacted;
-
         // Headers and whole URLs may hold secrets.
         f.debug_struct("Hop")
             .field("poll", &self.poll)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::request;
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 /// The span by which a wait may be longer than asked: a random part of the
 /// delay, from nothing to a fraction of it. A wait is never shorter, since the

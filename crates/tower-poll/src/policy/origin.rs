@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::request;
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 /// Made by [`PollPolicyExt::same_origin`](super::PollPolicyExt::same_origin).
 ///

@@ -8,7 +8,7 @@ use std::{
 use http::request;
 use http_polling::same_origin;
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 /// Made by
 /// [`PollPolicyExt::refuse_private_addresses`](super::PollPolicyExt::refuse_private_addresses).

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http_polling::{JobState, has_retry_after};
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 

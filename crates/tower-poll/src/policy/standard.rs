@@ -6,9 +6,13 @@ use http::Uri;
 use http_polling::same_origin;
 
 use super::{
-    Hop, Jitter, PollPolicy, Refusal, RetryAfter,
     adapters::clamp,
+    hop::Hop,
+    jitter::Jitter,
     origin::{downgraded, left_origin},
+    poll_policy::PollPolicy,
+    refusal::Refusal,
+    retry_after::RetryAfter,
 };
 
 /// The longest delay by default.

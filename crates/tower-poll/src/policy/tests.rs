@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header::RETRY_AFTER};
 use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS};
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tower::{BoxError, Service, util::Oneshot};
 
 use super::{Phase, Polling};
-use crate::{Error, PollPolicy, caller::Stop};
+use crate::{error::Error, policy::PollPolicy, request::Stop};
 
 /// How long the answer to a DELETE may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use tower::{BoxError, Service};
 use tracing::Span;
 
+use super::drain::is_worth_draining;
 use super::{ERROR_TIME, Phase, PhaseProj, Polling};
 use crate::{
-    Error, PendingJob, PollPolicy,
     dialect::{DialectError, Interim},
-    drain::is_worth_draining,
-    error::BODY_LIMIT,
+    error::{BODY_LIMIT, Error},
+    pending_job::PendingJob,
+    policy::PollPolicy,
     session::Verdict,
 };
 

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Output;
-use crate::{Error, session::Session};
+use crate::{error::Error, session::Session};
 
 /// The error of a call that takes too long, once it does.
 pub(super) fn poll_deadline<T, P>(

@@ -4,7 +4,7 @@ use http::Uri;
 use http_polling::{JobState, is_downgrade};
 
 use super::{Session, origin_of};
-use crate::{Error, Hint};
+use crate::error::{Error, Hint};
 
 impl<P> Session<P> {
     /// Advice for a poll of `to` that would leave the origin.

@@ -11,9 +11,9 @@ use tower::retry::budget::Budget;
 
 use super::Session;
 use crate::{
-    Error,
     coding::decoded,
     dialect::{Answer, Chosen, DialectError, Interim, Step},
+    error::Error,
     statuses::{announces, is_failure},
 };
 

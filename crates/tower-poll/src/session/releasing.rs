@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue};
 
 use super::Session;
-use crate::PollPolicy;
+use crate::policy::PollPolicy;
 
 impl<P: PollPolicy> Session<P> {
     /// Lets go of the buffer that the pending answer was read into, once the

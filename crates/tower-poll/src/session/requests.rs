@@ -5,7 +5,7 @@ use http_polling::{Prefer, same_origin};
 use tokio::time::Instant;
 
 use super::Session;
-use crate::PollPolicy;
+use crate::policy::PollPolicy;
 
 impl<P> Session<P> {
     /// The poll that the last pending answer made necessary, sent at `now`.

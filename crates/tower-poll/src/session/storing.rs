@@ -6,8 +6,11 @@ use http::{HeaderMap, Method, Uri};
 use http_polling::{JobState, LocationError};
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::{Before, Session, Told, mending::mended};
-use crate::{Error, PendingJob, clock::Clock, config::Shared, dialect::Chosen, submission::Sent};
+use crate::{
+    config::Shared, dialect::Chosen, error::Error, pending_job::PendingJob, request::Sent,
+};
 
 impl<P> Session<P> {
     /// Returns whether a pending answer has been taken in.

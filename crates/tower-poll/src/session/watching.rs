@@ -5,9 +5,9 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::{
-    PollUpdate,
     coding::decoded,
-    progress::{self, X_PROGRESS},
+    dialect::X_PROGRESS,
+    progress::{Inner, PollUpdate},
 };
 
 impl<P> Session<P> {
@@ -20,7 +20,7 @@ impl<P> Session<P> {
         let text = without_byte_order_mark(&text);
         let document = StatusDocument::from_json(text).ok();
         let x_progress = answer.headers.get(X_PROGRESS);
-        Some(PollUpdate::new(progress::Inner {
+        Some(PollUpdate::new(Inner {
             polls: self.before().polls.saturating_add(self.course.polls),
             url: answer.to.clone(),
             status: answer.status,

@@ -64,10 +64,12 @@ use http::Extensions;
 use tokio::sync::Mutex;
 use tower::{Service, ServiceExt};
 
+use super::reqwest::{REDIRECTED, into_http, is_same};
 use crate::{
-    PollLayer, PollPolicy, PollService, StandardPolicy,
     config::Shared,
-    reqwest::{REDIRECTED, into_http, is_same},
+    layer::PollLayer,
+    policy::{PollPolicy, StandardPolicy},
+    service::PollService,
 };
 
 /// Makes a client follow pending answers until the final one is there.
@@ -205,7 +207,7 @@ impl<'a> Service<http::Request<Body>> for NextService<'a, '_> {
 }
 
 /// The error of the submission as it was, all others with their source.
-fn into_middleware(error: crate::Error) -> Error {
+fn into_middleware(error: crate::error::Error) -> Error {
     if error.is_inner() && error.pending_job().is_none() {
         let inner = error.into_inner().and_then(|inner| inner.downcast().ok());
         return *inner.expect("the errors of `NextService` are of this type");

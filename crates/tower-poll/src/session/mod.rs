@@ -1,6 +1,8 @@
 //! The state of polling that is not a future: where, when, with what.
 
 mod advice;
+mod clock;
+mod cookies;
 mod mending;
 mod reading;
 mod releasing;
@@ -19,18 +21,16 @@ use http_polling::{JobState, Progress, same_origin};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Hint, Hop, PollPolicy,
-    caller::Caller,
-    clock::Clock,
     config::{Config, Refreshing, Shared},
-    cookies::Jar,
     dialect::{Chosen, Interim, Spoken},
-    kept::KeptHeaders,
+    error::{Error, Hint},
+    policy::{Hop, PollPolicy},
     redact::Redacted,
-    submission::Sent,
+    request::{Caller, KeptHeaders, Sent},
 };
 
-pub(crate) use self::reading::Verdict;
+use self::cookies::Jar;
+pub(crate) use self::{clock::Clock, reading::Verdict};
 
 /// Farther off than any timer goes. No deadline is later.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);

@@ -25,7 +25,7 @@ pub struct PreferAsync;
 
 /// Adds the preferences to a request that is to have them and has them not
 /// yet.
-pub(crate) fn ask<B>(request: &mut Request<B>, config: &Config) {
+pub(crate) fn prefer<B>(request: &mut Request<B>, config: &Config) {
     let wanted = request.extensions().get::<PreferAsync>().is_some()
         || config
             .prefer_async

@@ -14,7 +14,8 @@ use tower::retry::{
     budget::{Budget, TpsBudget},
 };
 
-use crate::{idempotency::IDEMPOTENCY_KEY, policy::Jitter, statuses::is_failure};
+use super::idempotency::IDEMPOTENCY_KEY;
+use crate::{policy::Jitter, statuses::is_failure};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 

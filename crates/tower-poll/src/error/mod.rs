@@ -12,7 +12,7 @@ use http_polling::{JobState, Problem, is_problem_json};
 use tower::BoxError;
 
 pub use self::hint::Hint;
-use crate::PendingJob;
+use crate::pending_job::PendingJob;
 
 /// The most that is kept of the body of an answer that is an error.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;

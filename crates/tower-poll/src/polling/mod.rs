@@ -2,6 +2,7 @@
 //! answer. All of it lives in one box, made at the first pending answer.
 
 mod cancelling;
+mod drain;
 mod taking;
 mod timer;
 
@@ -23,13 +24,11 @@ use tower::{BoxError, Service, util::Oneshot};
 use tracing::{Span, field::Empty};
 
 pub(crate) use self::cancelling::PATIENCE;
+use self::drain::{poll_collect, poll_drain};
 use self::timer::{poll_deadline, poll_timer};
 use crate::{
-    Error, PendingJob, PollPolicy, Update,
-    config::Refreshing,
-    drain::{poll_collect, poll_drain},
-    redact::Redacted,
-    session::Session,
+    config::Refreshing, error::Error, pending_job::PendingJob, policy::PollPolicy,
+    progress::Update, redact::Redacted, session::Session,
 };
 
 /// The time that the body of an answer that is an error may take.

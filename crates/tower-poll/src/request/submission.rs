@@ -4,11 +4,13 @@ use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, Version};
 use http_polling::JOB_STATUS;
 use tokio::time::Instant;
 
-use crate::{
+use super::{
     caller::Caller,
+    kept::{KeptHeaders, KeptText},
+};
+use crate::{
     config::Config,
     dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
-    kept::{KeptHeaders, KeptText},
     statuses::announces,
 };
 
