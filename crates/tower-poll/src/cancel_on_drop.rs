@@ -14,6 +14,7 @@ use tokio::{runtime::Handle, time::timeout};
 use tower::{BoxError, Layer, Service, util::Oneshot};
 
 use crate::{
+    client::Client,
     error::Error,
     future::PollFuture,
     layer::PollLayer,
@@ -106,8 +107,7 @@ where
 /// would abort the process.
 async fn cancel<S, B, R, P>(polling: BoxPolling<S, B, R, P>)
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy,
@@ -174,8 +174,7 @@ pin_project! {
 
 impl<S, B, R, P> Future for CancelOnDropFuture<S, B, R, P>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy + Clone,

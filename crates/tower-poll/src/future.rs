@@ -8,20 +8,18 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use http_body::Body;
-use http_polling::{Exchange, Reading};
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
-use tower::{BoxError, Service};
+use tower::Service;
 
 use crate::{
+    client::Client,
     config::Shared,
-    dialect::{Announced, Answer, Chosen, Spoken},
     error::Error,
     policy::PollPolicy,
     polling::{BoxPolling, Polling},
-    request::{Caller, Sent, Submission, may_be_pending},
+    request::{Caller, Submission, may_defer},
     session::{Clock, Session, Verdict},
 };
 
@@ -113,8 +111,7 @@ where
 
 impl<S, B, R, P> Future for PollFuture<S, B, R, P>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy + Clone,
@@ -144,8 +141,8 @@ where
                     let is_grpc = submission.is_grpc();
                     let begun = begin(state.as_mut(), response);
                     match begun.map_err(|error| error.for_caller(is_grpc))? {
-                        Ok(polling) => state.set(State::Polling { polling }),
-                        Err(response) => return Poll::Ready(Ok(response)),
+                        Begun::Polling(polling) => state.set(State::Polling { polling }),
+                        Begun::Final(response) => return Poll::Ready(Ok(response)),
                     }
                 }
                 StateProj::Polling { polling } => {
@@ -161,8 +158,7 @@ where
 
 impl<S, B, R, P> PollFuture<S, B, R, P>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy + Clone,
@@ -194,7 +190,7 @@ where
         Poll::Ready(if is_looked_at(&response, shared) {
             begin(state, response)
         } else {
-            Ok(Err(response))
+            Ok(Begun::Final(response))
         })
     }
 
@@ -208,8 +204,16 @@ where
     }
 }
 
-/// The start of polling, or the response if it is final.
-pub(crate) type Begun<S, B, R, P> = Result<BoxPolling<S, B, R, P>, Response<R>>;
+/// The beginning of a call.
+pub(crate) enum Begun<S, B, R, P>
+where
+    S: Service<Request<B>>,
+{
+    /// The answer to the submission is the response.
+    Final(Response<R>),
+    /// It is pending, or has to be read to the end.
+    Polling(BoxPolling<S, B, R, P>),
+}
 
 /// Ready if the caller does not want to wait any more.
 fn poll_stop<T>(caller: &mut Option<Box<Caller>>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
@@ -222,7 +226,7 @@ fn poll_stop<T>(caller: &mut Option<Box<Caller>>, cx: &mut Context<'_>) -> Poll<
 /// Whether the answer to a submission is worth a closer look.
 #[inline(always)]
 fn is_looked_at<R, P>(response: &Response<R>, shared: &Shared<P>) -> bool {
-    may_be_pending(response.status(), response.headers()) || !shared.config.dialects.is_empty()
+    may_defer(response.status(), response.headers()) || !shared.config.dialects.is_empty()
 }
 
 /// Goes from `Submitted` to the start of polling, or gives the response back
@@ -231,11 +235,10 @@ fn is_looked_at<R, P>(response: &Response<R>, shared: &Shared<P>) -> bool {
 #[inline(never)]
 fn begin<S, B, R, P>(
     state: Pin<&mut State<S, B, R, P>>,
-    response: Response<R>,
+    mut response: Response<R>,
 ) -> Result<Begun<S, B, R, P>, Error>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy + Clone,
@@ -253,90 +256,18 @@ where
     let clock = Clock::start_now();
     let now = clock.start();
     let (sent, uri) = submission.restore(caller);
-    let may_be_in_dialect = response.status().is_success() || !shared.config.dialects.is_empty();
-    let spoken = may_be_in_dialect
-        .then(|| recognise(&sent, &uri, &response, &shared))
-        .flatten();
-    if let Some((dialect, spoken)) = spoken {
-        let mut session = Session::start(sent, uri, shared, clock);
-        session.speak(dialect, spoken);
-        return begin_in_dialect(session, service, response, now);
-    }
-    let exchange = Exchange {
-        method: &sent.method,
-        uri: &uri,
-        polling: false,
-    };
-    let pending = match exchange.read(response.status(), response.headers(), clock.start_wall()) {
-        Ok(Reading::Pending(pending)) => Ok(pending.into()),
-        Ok(_) => return Ok(Err(response)),
-        Err(error) => Err(error),
-    };
-    let session = || Session::start(sent, uri, shared, clock);
-    let mut polling = Polling::begin(service, session, now);
-    match pending {
-        Ok(interim) if polling.is_not_waited_for() => {
-            let handed = polling.as_mut().hand_over(interim, response, now)?;
-            return Ok(handed.map_or(Ok(polling), Err));
-        }
-        Ok(interim) => polling.as_mut().pend(interim, response, now)?,
-        Err(error) => polling.as_mut().fail_to_locate(error, response, now),
-    }
-    Ok(Ok(polling))
-}
-
-/// The dialect of an answer to a submission, if it has one.
-fn recognise<R, P>(
-    sent: &Sent,
-    uri: &Uri,
-    response: &Response<R>,
-    shared: &Shared<P>,
-) -> Option<(Chosen, Spoken)> {
-    let (status, headers) = (response.status(), response.headers());
-    let announced = Announced::default();
-    let answer = Answer::new(&sent.method, uri, &announced, status, headers);
-    let dialect = Chosen::recognise(&answer, &shared.config.dialects)?;
-    let spoken = Spoken {
-        method: sent.method.clone(),
-        submission: uri.clone(),
-        announced,
-    };
-    Some((dialect, spoken))
-}
-
-/// Like [`begin`], for an answer that a dialect has recognised.
-fn begin_in_dialect<S, B, R, P>(
-    mut session: Session<P>,
-    service: S,
-    mut response: Response<R>,
-    now: Instant,
-) -> Result<Begun<S, B, R, P>, Error>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
-    let (status, headers) = (response.status(), response.headers());
-    let verdict = session.read_submission(status, headers, now);
+    let mut session = Session::start(sent, uri, shared, clock);
+    session.recognise(response.status(), response.headers());
+    let verdict = session.read(response.status(), response.headers(), now);
     if let Ok(Verdict::Final) = verdict {
-        if let Some(status) = session.final_status(status) {
+        if let Some(status) = session.final_status(response.status()) {
             *response.status_mut() = status;
         }
-        return Ok(Err(response));
+        return Ok(Begun::Final(response));
     }
-    let mut polling = Polling::begin(service, || session, now);
-    match verdict {
-        Ok(Verdict::Pending(interim)) if polling.is_not_waited_for() => {
-            let handed = polling.as_mut().hand_over(interim, response, now)?;
-            Ok(handed.map_or(Ok(polling), Err))
-        }
-        verdict => {
-            polling.as_mut().take(verdict, response, now)?;
-            Ok(Ok(polling))
-        }
-    }
+    let mut polling = Polling::begin(service, session, now);
+    let handed = polling.as_mut().start(verdict, response, now)?;
+    Ok(handed.map_or(Begun::Polling(polling), Begun::Final))
 }
 
 impl<S, B, R, P> fmt::Debug for PollFuture<S, B, R, P>

@@ -12,9 +12,10 @@ use std::{
 use futures_core::Stream;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::Body;
-use tower::{BoxError, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 use crate::{
+    client::Client,
     config::Shared,
     dialect::Interim,
     error::Error,
@@ -100,8 +101,7 @@ where
 
 impl<S, B, R, P> Job<S, B, R, P>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy + Clone,
@@ -111,7 +111,7 @@ where
         mut polling: BoxPolling<S, B, R, P>,
     ) -> Result<Submitted<S, B, R, P>, Error> {
         polling.as_mut().step();
-        polling.as_mut().tell();
+        polling.as_mut().include_present();
         let mut read = None;
         if !polling.is_waiting() {
             match poll_fn(|cx| polling.as_mut().poll_event(cx)).await? {
@@ -146,7 +146,7 @@ where
         };
         let session = Session::resume(job, sent, shared, clock)
             .ok_or_else(|| Error::unknown_dialect().with_pending_job(Some(job.clone())))?;
-        let mut polling = Polling::begin(service, || session, now);
+        let mut polling = Polling::begin(service, session, now);
         let interim = Interim {
             retry_after: Some(left_until(job.due, clock.start_wall())),
             state: job.state,
@@ -262,8 +262,7 @@ where
 
 impl<S, B, R, P> Stream for Job<S, B, R, P>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy + Clone,

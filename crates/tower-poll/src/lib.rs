@@ -25,6 +25,7 @@ pub mod dialect;
 pub mod policy;
 mod progress;
 
+mod client;
 mod coding;
 mod redact;
 mod statuses;

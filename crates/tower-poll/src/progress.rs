@@ -177,7 +177,7 @@ impl PollProgress {
         (Self(sender), receiver)
     }
 
-    pub(crate) fn tell(&self, update: &PollUpdate) {
+    pub(crate) fn notify(&self, update: &PollUpdate) {
         self.0.send_replace(Some(update.clone()));
     }
 }

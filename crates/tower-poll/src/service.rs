@@ -15,7 +15,7 @@ use tower::{BoxError, Service};
 use crate::{
     config::{Config, Shared},
     error::Error,
-    future::PollFuture,
+    future::{Begun, PollFuture},
     job::{Job, Submitted},
     pending_job::PendingJob,
     policy::{PollPolicy, StandardPolicy},
@@ -129,8 +129,8 @@ impl<S, P> PollService<S, P> {
         ready.map_err(Error::service)?;
         let mut future = pin!(self.call(request));
         match poll_fn(|cx| future.as_mut().poll_begun(cx)).await? {
-            Err(response) => Ok(Submitted::Final(response)),
-            Ok(polling) => Job::begin(polling).await,
+            Begun::Final(response) => Ok(Submitted::Final(response)),
+            Begun::Polling(polling) => Job::begin(polling).await,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use http_polling::JOB_STATUS;
 
 use super::{
@@ -81,10 +81,31 @@ impl Chosen {
     }
 }
 
-/// What a dialect needs to know of the call that it is spoken in.
+/// The parts of a call that its dialect reads answers with.
 #[derive(Clone, Debug)]
-pub(crate) struct Spoken {
+pub(crate) struct CallContext {
     pub(crate) method: Method,
     pub(crate) submission: Uri,
     pub(crate) announced: Announced,
+}
+
+impl CallContext {
+    pub(crate) fn new(method: &Method, submission: &Uri) -> Self {
+        Self {
+            method: method.clone(),
+            submission: submission.clone(),
+            announced: Announced::default(),
+        }
+    }
+
+    /// The answer of this head to the submission.
+    pub(crate) fn answer<'a>(&'a self, status: StatusCode, headers: &'a HeaderMap) -> Answer<'a> {
+        Answer::new(
+            &self.method,
+            &self.submission,
+            &self.announced,
+            status,
+            headers,
+        )
+    }
 }

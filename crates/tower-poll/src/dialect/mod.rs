@@ -43,7 +43,7 @@ mod step;
 
 pub(crate) use self::{
     answer::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
-    chosen::{Chosen, Spoken},
+    chosen::{CallContext, Chosen},
     fhir::X_PROGRESS,
 };
 pub use self::{

@@ -12,7 +12,7 @@ use http_polling::JobState;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::wire::Wire;
-use crate::{dialect::Spoken, redact::Redacted};
+use crate::{dialect::CallContext, redact::Redacted};
 
 /// Where an accepted job can be asked for.
 ///
@@ -51,7 +51,7 @@ pub struct PendingJob {
     /// Credentials have been dropped on the way, for good.
     pub(crate) crossed: bool,
     /// The dialect of the job's API by name, if it has one.
-    pub(crate) dialect: Option<Box<(String, Spoken)>>,
+    pub(crate) dialect: Option<Box<(String, CallContext)>>,
 }
 
 impl PendingJob {

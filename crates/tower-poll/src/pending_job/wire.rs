@@ -10,7 +10,7 @@ use http_polling::{JobState, resolve};
 use serde::{Deserialize, Serialize};
 
 use super::PendingJob;
-use crate::dialect::{Announced, Spoken};
+use crate::dialect::{Announced, CallContext};
 
 /// To be raised when a member changes its meaning.
 const VERSION: u32 = 1;
@@ -77,13 +77,13 @@ impl From<&PendingJob> for Wire {
             job_status: job.has_status,
             not_cancellable: !job.is_cancellable,
             credentials_dropped: job.crossed,
-            dialect: job.dialect.as_deref().map(|(name, spoken)| {
-                let announced = &spoken.announced;
+            dialect: job.dialect.as_deref().map(|(name, context)| {
+                let announced = &context.announced;
                 let text = |url: &Option<Uri>| url.as_ref().map(text);
                 WireDialect {
                     name: name.clone(),
-                    method: spoken.method.to_string(),
-                    submission: self::text(&spoken.submission),
+                    method: context.method.to_string(),
+                    submission: self::text(&context.submission),
                     location: text(&announced.location),
                     content_location: text(&announced.content_location),
                     operation_location: text(&announced.operation_location),
@@ -116,16 +116,16 @@ impl TryFrom<Wire> for PendingJob {
             has_status: wire.job_status,
             is_cancellable: !wire.not_cancellable,
             crossed: wire.credentials_dropped,
-            dialect: wire.dialect.map(spoken).transpose()?.map(Box::new),
+            dialect: wire.dialect.map(context).transpose()?.map(Box::new),
         })
     }
 }
 
-fn spoken(wire: WireDialect) -> Result<(String, Spoken), String> {
+fn context(wire: WireDialect) -> Result<(String, CallContext), String> {
     let read = |url: Option<String>| url.as_deref().map(self::url).transpose();
     let method = Method::from_bytes(wire.method.as_bytes())
         .map_err(|_| "a method that is none".to_owned())?;
-    let spoken = Spoken {
+    let context = CallContext {
         method,
         submission: url(&wire.submission)?,
         announced: Announced {
@@ -135,7 +135,7 @@ fn spoken(wire: WireDialect) -> Result<(String, Spoken), String> {
             azure_async_operation: read(wire.azure_async_operation)?,
         },
     };
-    Ok((wire.name, spoken))
+    Ok((wire.name, context))
 }
 
 /// A URL that an answer could have led to: http or https, or path-only.

@@ -2,21 +2,20 @@
 
 use std::{pin::Pin, time::Duration};
 
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
 use tokio::time::Instant;
-use tower::{BoxError, Service, util::Oneshot};
+use tower::util::Oneshot;
 
-use super::{Phase, Polling};
-use crate::{error::Error, policy::PollPolicy, request::Stop};
+use super::phase::{Phase, Polling};
+use crate::{client::Client, error::Error, policy::PollPolicy, request::Stop};
 
 /// How long the answer to a DELETE may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 impl<S, B, R, P> Polling<S, B, R, P>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy,
@@ -36,7 +35,7 @@ where
 
     /// Does what a cancelled token asks for.
     pub(super) fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
-        if stop == Stop::Waiting || !self.session.is_told() {
+        if stop == Stop::Waiting || !self.session.is_polling() {
             return Err(Error::stopped());
         }
         let Some((service, request)) = self.cancellation() else {

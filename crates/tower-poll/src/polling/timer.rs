@@ -8,8 +8,9 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Output;
 use crate::{error::Error, session::Session};
+
+pub(super) type Output<T> = Poll<Result<T, Error>>;
 
 /// The error of a call that takes too long, once it does.
 pub(super) fn poll_deadline<T, P>(

@@ -22,25 +22,13 @@ pub(crate) struct Submission {
     text: KeptText,
     at: Instant,
     version: Version,
-    kind: Kind,
-}
-
-/// As much of the method as the way to poll depends on.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Get,
-    Head,
-    Put,
-    Patch,
-    Delete,
-    Other,
+    method: Method,
 }
 
 /// A [`Submission`] that turned out to be needed.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) headers: KeptHeaders,
-    /// What is none of GET, HEAD, PUT, PATCH and DELETE is POST.
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) at: Instant,
@@ -55,14 +43,7 @@ impl Submission {
             text: KeptText::new(),
             at: Instant::now(),
             version: request.version(),
-            kind: match *request.method() {
-                Method::GET => Kind::Get,
-                Method::HEAD => Kind::Head,
-                Method::PUT => Kind::Put,
-                Method::PATCH => Kind::Patch,
-                Method::DELETE => Kind::Delete,
-                _ => Kind::Other,
-            },
+            method: request.method().clone(),
         };
         kept.text.put_uri(request.uri());
         if !request.headers().is_empty() {
@@ -81,14 +62,7 @@ impl Submission {
         let (uri, headers) = self.text.share();
         let sent = Sent {
             headers,
-            method: match self.kind {
-                Kind::Get => Method::GET,
-                Kind::Head => Method::HEAD,
-                Kind::Put => Method::PUT,
-                Kind::Patch => Method::PATCH,
-                Kind::Delete => Method::DELETE,
-                Kind::Other => Method::POST,
-            },
+            method: self.method,
             version: self.version,
             at: self.at,
             caller,
@@ -102,7 +76,7 @@ impl Submission {
 /// names of its headers.
 // Inlined by force, since the answer would have to be moved for a call.
 #[inline(always)]
-pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
+pub(crate) fn may_defer(status: StatusCode, headers: &HeaderMap) -> bool {
     announces(status)
         || status == StatusCode::CREATED
         || (!headers.is_empty() && are_telling(headers))

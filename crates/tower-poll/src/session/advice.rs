@@ -3,7 +3,7 @@
 use http::Uri;
 use http_polling::{JobState, is_downgrade};
 
-use super::{Session, origin_of};
+use super::state::{Session, origin_of};
 use crate::error::{Error, Hint};
 
 impl<P> Session<P> {

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue};
 
-use super::Session;
+use super::state::Session;
 use crate::policy::PollPolicy;
 
 impl<P: PollPolicy> Session<P> {

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::ACCEPT_ENCODING
 use http_polling::{Prefer, same_origin};
 use tokio::time::Instant;
 
-use super::Session;
+use super::state::Session;
 use crate::policy::PollPolicy;
 
 impl<P> Session<P> {
@@ -21,11 +21,11 @@ impl<P> Session<P> {
         *request.version_mut() = self.version;
         *request.uri_mut() = answer.to.clone();
         let cookies = self.cookies(&answer.to, now);
-        let told = self.told.filter(|_| self.policy.prepares_polls());
-        if let Some(told) = told {
+        let summary = self.summary.filter(|_| self.policy.prepares_polls());
+        if let Some(summary) = summary {
             self.fill(request.headers_mut(), cookies);
             let (mut parts, body) = request.into_parts();
-            let hop = self.course.hop(&answer, told, self.retries, now);
+            let hop = self.course.hop(&answer, summary, self.retries, now);
             self.policy.prepare_poll(&mut parts, &hop);
             request = Request::from_parts(parts, body);
         } else {
@@ -48,7 +48,7 @@ impl<P> Session<P> {
     /// Puts the headers of a poll into an empty `map`.
     fn fill(&self, map: &mut HeaderMap, cookies: Option<HeaderValue>) {
         self.headers.fill(map, &self.shared.config.keep, cookies);
-        if let Some((dialect, _)) = self.spoken.as_deref()
+        if let Some((dialect, _)) = self.dialect.as_deref()
             && dialect.polls_documents()
         {
             map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -58,7 +58,7 @@ impl<P> Session<P> {
     /// Returns whether the job is at a URL that DELETE may be sent to, unless a dialect
     /// says otherwise.
     pub(crate) fn is_cancellable(&self) -> bool {
-        self.told.is_some_and(|told| told.is_cancellable)
+        self.summary.is_some_and(|summary| summary.is_cancellable)
     }
 
     /// The request that cancels the job where it was last seen, if there is
@@ -67,7 +67,7 @@ impl<P> Session<P> {
         if !self.is_cancellable() {
             return None;
         }
-        let url = match self.spoken.as_deref() {
+        let url = match self.dialect.as_deref() {
             None => self.url().clone(),
             // Credentials are those for where the job was polled for.
             Some((dialect, _)) => dialect

@@ -1,9 +1,9 @@
-//! What is told of a call.
+//! What is summary of a call.
 
 use http_polling::{StatusDocument, without_byte_order_mark};
 use tokio::time::Instant;
 
-use super::Session;
+use super::state::Session;
 use crate::{
     coding::decoded,
     dialect::X_PROGRESS,
@@ -14,7 +14,7 @@ impl<P> Session<P> {
     /// What to tell of the pending answer, whose body is `text` as far as it
     /// was read.
     pub(crate) fn update(&self, text: &[u8], now: Instant) -> Option<PollUpdate> {
-        let (answer, told) = (self.answer.as_ref()?, self.told?);
+        let (answer, summary) = (self.answer.as_ref()?, self.summary?);
         let limit = self.shared.config.drain_limit;
         let text = decoded(&answer.headers, text, limit).unwrap_or_default();
         let text = without_byte_order_mark(&text);
@@ -26,9 +26,9 @@ impl<P> Session<P> {
             status: answer.status,
             delay: answer.due.saturating_duration_since(now),
             elapsed: now.saturating_duration_since(self.course.sent),
-            retry_after: told.retry_after,
+            retry_after: summary.retry_after,
             retries: self.retries,
-            state: told
+            state: summary
                 .state
                 .or(document.as_ref().map(|document| document.state)),
             progress: answer
@@ -44,7 +44,7 @@ impl<P> Session<P> {
     }
 
     /// Tells whoever watches.
-    pub(crate) fn tell(&self, update: &PollUpdate) {
+    pub(crate) fn notify(&self, update: &PollUpdate) {
         if let Some(observer) = &self.shared.config.observer {
             observer(update);
         }
@@ -53,7 +53,7 @@ impl<P> Session<P> {
             .as_ref()
             .and_then(|caller| caller.progress.as_ref())
         {
-            progress.tell(update);
+            progress.notify(update);
         }
     }
 
