@@ -41,7 +41,7 @@ impl<P> PollLayer<P> {
     ///
     /// A future that is dropped while it polls then leaves a task behind that
     /// sends DELETE to the job's URL, where it is known to be
-    /// [one](crate::Cancellation::cancel_remotely). Without this, dropping it
+    /// [one](crate::StopSignal::cancel_remotely). Without this, dropping it
     /// leaves the job alone.
     pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
         CancelOnDropLayer { layer: self }
@@ -69,6 +69,23 @@ impl<S, P: Clone> Layer<S> for CancelOnDropLayer<P> {
 #[derive(Clone, Debug)]
 pub struct CancelOnDrop<S, P = StandardPolicy> {
     inner: PollService<S, P>,
+}
+
+impl<S, P> CancelOnDrop<S, P> {
+    /// The service beneath.
+    pub fn get_ref(&self) -> &S {
+        self.inner.get_ref()
+    }
+
+    /// The service beneath.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.inner.get_mut()
+    }
+
+    /// The service beneath.
+    pub fn into_inner(self) -> S {
+        self.inner.into_inner()
+    }
 }
 
 impl<S, P, B, R> Service<Request<B>> for CancelOnDrop<S, P>

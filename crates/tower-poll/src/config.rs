@@ -4,9 +4,9 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 use http_polling::RequestHead;
-use tower::{BoxError, retry::budget::TpsBudget};
+use tower::BoxError;
 
-use crate::{dialect::Dialect, progress::PollUpdate};
+use crate::{budget::RetryBudget, dialect::Dialect, progress::PollUpdate};
 
 /// A predicate over submissions.
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
@@ -27,7 +27,7 @@ pub(crate) struct Shared<P> {
     /// As [`Config::adds_headers`] has it.
     pub(crate) adds_headers: bool,
     /// What all calls together may repeat of polls that failed.
-    pub(crate) budget: TpsBudget,
+    pub(crate) budget: RetryBudget,
 }
 
 #[derive(Clone)]

@@ -231,7 +231,7 @@ where
     /// ([`is_not_cancellable`](Error::is_not_cancellable)) after the final
     /// response or an error has been given, and where the URL may not be that
     /// of a job: see
-    /// [`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely).
+    /// [`StopSignal::cancel_remotely`](crate::StopSignal::cancel_remotely).
     pub async fn cancel(self) -> Result<Response<R>, Error> {
         let cancellation = self
             .polling

@@ -4,9 +4,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 use http_polling::RequestHead;
-use tower::{BoxError, Layer, retry::budget::TpsBudget};
+use tower::{BoxError, Layer};
 
 use crate::{
+    budget::RetryBudget,
     config::{Config, Shared},
     dialect::Dialect,
     policy::StandardPolicy,
@@ -199,7 +200,7 @@ impl<P> PollLayer<P> {
     /// They are repeated after the answer's Retry-After, else with the
     /// policy's backoff, and count as polls. Over all calls of a service and
     /// its clones, no more than a fifth of the polls and ten a second are
-    /// repeats ([`TpsBudget`](tower::retry::budget::TpsBudget)). When there
+    /// repeats ([`RetryBudget`](crate::RetryBudget)). When there
     /// are no more, the error or the last answer is passed up, with the
     /// [`PendingJob`](crate::PendingJob) in it or its extensions. A 500, which
     /// may be the answer of work that failed, is repeated three times at most.
@@ -302,7 +303,7 @@ impl<P> PollLayer<P> {
             adds_headers: self.config.adds_headers(),
             config: self.config,
             policy: self.policy,
-            budget: TpsBudget::default(),
+            budget: RetryBudget::default(),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod dialect;
 pub mod policy;
 mod progress;
 
+mod budget;
 mod client;
 mod coding;
 mod redact;
@@ -39,6 +40,7 @@ pub use adapters::reqwest;
 #[cfg(feature = "reqwest-middleware")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
 pub use adapters::reqwest_middleware;
+pub use budget::RetryBudget;
 pub use cancel_on_drop::{CancelOnDrop, CancelOnDropFuture, CancelOnDropLayer};
 pub use error::{Error, Hint};
 pub use future::PollFuture;
@@ -47,5 +49,5 @@ pub use layer::PollLayer;
 pub use pending_job::PendingJob;
 pub use policy::{Hop, PollPolicy, PollPolicyExt, Refusal, StandardPolicy};
 pub use progress::{PollProgress, PollUpdate, Update};
-pub use request::{Cancellation, DoNotWait, PreferAsync, Resubmit, is_of_one_message};
+pub use request::{DoNotWait, PreferAsync, Resubmit, StopSignal, is_of_one_message};
 pub use service::PollService;

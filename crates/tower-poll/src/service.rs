@@ -59,12 +59,12 @@ impl<S, P> PollService<S, P> {
     }
 
     /// The service beneath.
-    pub fn inner(&self) -> &S {
+    pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
     /// The service beneath.
-    pub fn inner_mut(&mut self) -> &mut S {
+    pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 

@@ -90,6 +90,26 @@ impl ReqwestService {
             may_redirect: true,
         }
     }
+
+    /// The client.
+    #[must_use]
+    pub fn get_ref(&self) -> &Client {
+        &self.client
+    }
+
+    /// The client. Since it can be replaced by one that follows redirects,
+    /// every answer is checked from then on, as with
+    /// [`around`](Self::around).
+    pub fn get_mut(&mut self) -> &mut Client {
+        self.may_redirect = true;
+        &mut self.client
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn into_inner(self) -> Client {
+        self.client
+    }
 }
 
 impl Service<Request<Body>> for ReqwestService {

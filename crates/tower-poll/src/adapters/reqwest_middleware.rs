@@ -42,7 +42,7 @@
 //!   reqwest follows redirects by itself otherwise. It cannot be told from
 //!   outside, so that the URL of every answer is compared to the one that was
 //!   asked for: see [`RedirectedError`] and
-//!   [`PollMiddleware::without_redirect_check`].
+//!   [`PollMiddleware::redirect_check`].
 //! - A timeout of the request
 //!   ([`RequestBuilder::timeout`](::reqwest_middleware::RequestBuilder::timeout))
 //!   is that of each inner request. The time of the whole call is limited by
@@ -117,17 +117,14 @@ impl<P> PollMiddleware<P> {
         }
     }
 
-    /// Takes answers from any URL. By default, one from another URL than was
-    /// asked for is a [`RedirectedError`].
+    /// Turns the check of answers' URLs on or off. On by default: an answer
+    /// from another URL than that of the request is a [`RedirectedError`].
     ///
-    /// For stacks where a middleware beneath changes URLs, such as one that
-    /// adds a key to the query. The client must then be known not to follow
-    /// redirects.
-    pub fn without_redirect_check(self) -> Self {
-        Self {
-            is_checked: false,
-            ..self
-        }
+    /// Off is for stacks where a middleware beneath changes URLs, such as one
+    /// that adds a key to the query. The client must then be known not to
+    /// follow redirects.
+    pub fn redirect_check(self, is_checked: bool) -> Self {
+        Self { is_checked, ..self }
     }
 }
 

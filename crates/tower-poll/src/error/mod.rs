@@ -190,7 +190,7 @@ impl Error {
     }
 
     /// Whether the caller did not want to wait any more
-    /// ([`Cancellation`](crate::Cancellation), [`DoNotWait`](crate::DoNotWait)).
+    /// ([`StopSignal`](crate::StopSignal), [`DoNotWait`](crate::DoNotWait)).
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         matches!(self.0.kind, Kind::Stopped | Kind::NotCancellable)
@@ -198,7 +198,7 @@ impl Error {
 
     /// Whether the caller wanted the job to be cancelled, and there is nothing
     /// that DELETE would cancel. No request was made: see
-    /// [`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely).
+    /// [`StopSignal::cancel_remotely`](crate::StopSignal::cancel_remotely).
     #[must_use]
     pub fn is_not_cancellable(&self) -> bool {
         self.0.kind == Kind::NotCancellable

@@ -10,10 +10,10 @@ use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_poll::policy::{Clamp, PollPolicyExt, RetryAfter};
+/// use tower_poll::policy::{Clamp, PollPolicyExt, ServerDelay};
 ///
-/// let policy: Clamp<RetryAfter> =
-///     RetryAfter::new().clamp(Duration::from_secs(1)..=Duration::from_secs(5));
+/// let policy: Clamp<ServerDelay> =
+///     ServerDelay::new().clamp(Duration::from_secs(1)..=Duration::from_secs(5));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

@@ -80,9 +80,9 @@ impl Default for Jitter {
 /// [spreads the polls itself](Hop::is_spread_by_server).
 ///
 /// ```
-/// use tower_poll::policy::{Jitter, Jittered, PollPolicyExt, RetryAfter};
+/// use tower_poll::policy::{Jitter, Jittered, PollPolicyExt, ServerDelay};
 ///
-/// let policy: Jittered<RetryAfter> = RetryAfter::new().jitter(Jitter::default());
+/// let policy: Jittered<ServerDelay> = ServerDelay::new().jitter(Jitter::default());
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

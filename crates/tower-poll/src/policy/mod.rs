@@ -11,10 +11,10 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use tower_poll::policy::{Jitter, PollPolicyExt, RetryAfter};
+//! use tower_poll::policy::{Jitter, PollPolicyExt, ServerDelay};
 //! use tower_poll::PollLayer;
 //!
-//! let policy = RetryAfter::new()
+//! let policy = ServerDelay::new()
 //!     .clamp(Duration::from_millis(200)..=Duration::from_secs(10))
 //!     .jitter(Jitter::default())
 //!     .same_origin()
@@ -28,26 +28,25 @@
 mod adapters;
 mod ext;
 mod function;
+mod guard;
 mod hop;
 mod jitter;
-mod origin;
 mod poll_policy;
 mod private_addresses;
 mod refusal;
-mod retry_after;
+mod server_delay;
 mod standard;
 
 pub use self::{
     adapters::{And, Clamp, Prepare},
     ext::PollPolicyExt,
     function::{PolicyFn, policy_fn},
+    guard::Guarded,
     hop::Hop,
     jitter::{Jitter, Jittered},
-    origin::{NoDowngrade, SameOrigin},
     poll_policy::PollPolicy,
-    private_addresses::RefusePrivateAddresses,
     refusal::Refusal,
-    retry_after::RetryAfter,
+    server_delay::ServerDelay,
     standard::StandardPolicy,
 };
 

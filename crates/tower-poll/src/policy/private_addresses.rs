@@ -1,66 +1,16 @@
-//! Not being sent into the private network (server-side request forgery).
+//! Hosts of private networks (server-side request forgery).
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::request;
 use http_polling::same_origin;
 
-use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
+use super::{hop::Hop, refusal::Refusal};
 
-/// Made by
-/// [`PollPolicyExt::refuse_private_addresses`](super::PollPolicyExt::refuse_private_addresses).
-///
-/// Refuses a hop to another origin whose host is an address that is not
-/// globally reachable (loopback, private, link-local with the cloud metadata
-/// service, shared, unique-local, multicast, reserved, and IPv6 forms of all
-/// these), a number in another notation, or a name that ends in `localhost`,
-/// `local` or `internal`. A hop that stays on its origin is left alone: the
-/// caller chose that address.
-///
-/// It sees names, not what they resolve to. A public name can point to a
-/// private address, so that a client that must be safe from that also needs
-/// a connector that refuses.
-///
-/// ```
-/// use http::{HeaderMap, StatusCode, Uri};
-/// use tower_poll::policy::{Hop, PollPolicy, PollPolicyExt, RetryAfter};
-///
-/// let from = Uri::from_static("https://example.com/report");
-/// let to = Uri::from_static("http://169.254.169.254/latest/meta-data");
-/// let headers = HeaderMap::new();
-/// let hop = Hop::new(&from, &to, StatusCode::SEE_OTHER, &headers);
-/// let mut policy = RetryAfter::new().refuse_private_addresses();
-/// assert!(policy.next(&hop).is_err());
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct RefusePrivateAddresses<P> {
-    policy: P,
-}
-
-impl<P> RefusePrivateAddresses<P> {
-    pub(super) fn new(policy: P) -> Self {
-        Self { policy }
-    }
-}
-
-impl<P: PollPolicy> PollPolicy for RefusePrivateAddresses<P> {
-    fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
-        if !same_origin(hop.from(), hop.to()) && hop.to().host().is_some_and(is_internal) {
-            return Err(Refusal::new("the next poll would go to a private address"));
-        }
-        self.policy.next(hop)
-    }
-
-    fn prepare_poll(&mut self, parts: &mut request::Parts, hop: &Hop<'_>) {
-        self.policy.prepare_poll(parts, hop);
-    }
-
-    fn prepares_polls(&self) -> bool {
-        self.policy.prepares_polls()
+/// Refuses hops to another origin whose host is internal.
+pub(super) fn stay_public(hop: &Hop<'_>) -> Result<(), Refusal> {
+    match !same_origin(hop.from(), hop.to()) && hop.to().host().is_some_and(is_internal) {
+        true => Err(Refusal::new("the next poll would go to a private address")),
+        false => Ok(()),
     }
 }
 

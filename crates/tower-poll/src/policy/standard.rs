@@ -1,18 +1,18 @@
 //! The policy of a layer that was told nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 use http_polling::same_origin;
 
 use super::{
     adapters::clamp,
+    guard::{stay_on_https, stay_on_origin},
     hop::Hop,
     jitter::Jitter,
-    origin::{downgraded, left_origin},
     poll_policy::PollPolicy,
     refusal::Refusal,
-    retry_after::RetryAfter,
+    server_delay::ServerDelay,
 };
 
 /// The longest delay by default.
@@ -24,7 +24,7 @@ const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 /// Waits as long as the server asks, within bounds, and stays on the origin
 /// of the submission.
 ///
-/// - The delay is that of [`RetryAfter`], kept within 100 ms and 60 s.
+/// - The delay is that of [`ServerDelay`], kept within 100 ms and 60 s.
 /// - It is made longer at random, by up to a tenth and at most a second. A
 ///   server that [spreads the polls itself](Hop::is_spread_by_server) is
 ///   polled at the very time that it names, up to 15 minutes off.
@@ -34,7 +34,7 @@ const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 ///   always refused.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{sync::Arc, time::Duration};
 /// use http::Uri;
 /// use tower_poll::StandardPolicy;
 ///
@@ -46,25 +46,26 @@ const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct StandardPolicy {
-    pace: RetryAfter,
+    pace: ServerDelay,
     min_delay: Duration,
     /// `None`: depends on the server.
     max_delay: Option<Duration>,
     jitter: Jitter,
-    jitter_of_repeats: Jitter,
-    allowed: Vec<Uri>,
+    is_jittered: bool,
+    /// Shared, so that a call does not copy them.
+    allowed: Arc<Vec<Uri>>,
 }
 
 impl StandardPolicy {
     /// With the defaults named [above](Self).
     pub fn new() -> Self {
         Self {
-            pace: RetryAfter::new(),
+            pace: ServerDelay::new(),
             min_delay: Duration::from_millis(100),
             max_delay: None,
             jitter: Jitter::default(),
-            jitter_of_repeats: Jitter::OF_REPEATS,
-            allowed: Vec::new(),
+            is_jittered: true,
+            allowed: Arc::default(),
         }
     }
 
@@ -86,7 +87,7 @@ impl StandardPolicy {
     }
 
     /// How delays are chosen where the server names none. See
-    /// [`RetryAfter::backoff`].
+    /// [`ServerDelay::backoff`].
     pub fn backoff(self, first: Duration, factor: f32, longest: Duration) -> Self {
         Self {
             pace: self.pace.backoff(first, factor, longest),
@@ -104,13 +105,13 @@ impl StandardPolicy {
         Self { jitter, ..self }
     }
 
-    /// Takes every delay as it is. For tests; in production it sends clients
-    /// that were told the same delay back in one burst.
-    pub fn without_jitter(self) -> Self {
-        let none = Jitter::up_to(0.0);
+    /// Turns all jitter on or off. On by default.
+    ///
+    /// Off is for tests: in production, clients that were given the same delay
+    /// come back in one burst.
+    pub fn jittered(self, is_jittered: bool) -> Self {
         Self {
-            jitter: none,
-            jitter_of_repeats: none,
+            is_jittered,
             ..self
         }
     }
@@ -120,19 +121,17 @@ impl StandardPolicy {
     ///
     /// Credentials do not go along: see [`PollLayer`](crate::PollLayer).
     pub fn cross_origin(mut self, allowed: impl IntoIterator<Item = Uri>) -> Self {
-        self.allowed.extend(allowed);
+        Arc::make_mut(&mut self.allowed).extend(allowed);
         self
     }
 
     fn judge(&self, hop: &Hop<'_>) -> Result<(), Refusal> {
-        if hop.is_downgrade() {
-            return Err(downgraded());
+        stay_on_https(hop)?;
+        let mut allowed = self.allowed.iter();
+        match allowed.any(|origin| same_origin(origin, hop.to())) {
+            true => Ok(()),
+            false => stay_on_origin(hop),
         }
-        let is_allowed = |to| self.allowed.iter().any(|origin| same_origin(origin, to));
-        if hop.is_cross_origin() && !is_allowed(hop.to()) {
-            return Err(left_origin());
-        }
-        Ok(())
     }
 }
 
@@ -154,8 +153,10 @@ impl PollPolicy for StandardPolicy {
         };
         let max_delay = self.max_delay.unwrap_or(longest);
         let delay = clamp(asked, &(self.min_delay..=max_delay));
-        Ok(if hop.retries() > 0 {
-            self.jitter_of_repeats.spread(delay)
+        Ok(if !self.is_jittered {
+            delay
+        } else if hop.retries() > 0 {
+            Jitter::OF_REPEATS.spread(delay)
         } else if is_spread && delay == asked {
             delay
         } else {

@@ -1,13 +1,13 @@
-//! What the caller of one call asks for, by values in the request's
-//! extensions.
+//! Wishes of a caller for one call, as values in the request's extensions.
 
 use std::{
+    future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use futures_util::future::{FutureExt, Shared};
 use http::Extensions;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::progress::PollProgress;
 
@@ -31,77 +31,74 @@ use crate::progress::PollProgress;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DoNotWait;
 
-/// Put into a request's extensions, it ends the call when a token is
-/// cancelled.
+/// Put into a request's extensions, it ends the call when a future is ready:
+/// that of a token, a channel or a timer. A clone ends the call of its own
+/// request by the same future.
 ///
 /// ```
 /// use http::Request;
-/// use tokio_util::sync::CancellationToken;
-/// use tower_poll::Cancellation;
+/// use tower_poll::StopSignal;
 ///
-/// let token = CancellationToken::new();
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let signal = StopSignal::stop_waiting(async { drop(stopped.await) });
 /// let mut request = Request::post("https://example.com/report").body(()).unwrap();
-/// request.extensions_mut().insert(Cancellation::stop_waiting(token.clone()));
-/// token.cancel();
+/// request.extensions_mut().insert(signal);
+/// drop(stop);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Cancellation {
-    token: CancellationToken,
-    remotely: bool,
+pub struct StopSignal {
+    signal: Shared<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    stop: Stop,
 }
 
-impl Cancellation {
-    /// The call ends with an error ([`is_stopped`](crate::Error::is_stopped))
+impl StopSignal {
+    /// Ends the call with an error ([`is_stopped`](crate::Error::is_stopped))
     /// that has the pending job. The job goes on.
     #[must_use]
-    pub fn stop_waiting(token: CancellationToken) -> Self {
-        Self {
-            token,
-            remotely: false,
-        }
+    pub fn stop_waiting(signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::new(signal, Stop::Waiting)
     }
 
-    /// The job is cancelled on the server by DELETE, and the call ends with
-    /// an error whose [`job_state`](crate::Error::job_state) is `cancelled`.
-    /// If the server will not have it, or does not answer within 30 s or the
-    /// call's deadline, the error has the pending job.
+    /// Cancels the job on the server by DELETE, and ends the call with an
+    /// error whose [`job_state`](crate::Error::job_state) is `cancelled`. If
+    /// the server refuses, or does not answer within 30 s or the call's
+    /// deadline, the error has the pending job.
     ///
-    /// Before the submission is answered there is nothing yet to be
-    /// cancelled: then the request is dropped.
+    /// Until the submission is answered there is no job to cancel: then the
+    /// request is dropped.
     ///
-    /// DELETE would destroy a resource that is not a job, so that none is sent
-    /// where the URL that is polled may be one: without `Job-Status`, the
-    /// submission's own, and one that a poll was redirected to without
-    /// `Retry-After`; the response of work that is done; and where the
+    /// DELETE would destroy a resource that is not a job. None is sent if the
+    /// URL that is polled may be one: without `Job-Status`, the submission's
+    /// own, and one that a poll was redirected to without `Retry-After`; the
+    /// response of work that is done; and if the
     /// [`Dialect`](crate::dialect::Dialect) knows of no such way. Then the
     /// error has the pending job
     /// ([`is_not_cancellable`](crate::Error::is_not_cancellable)).
     ///
     /// A [`PollPolicy`](crate::PollPolicy) prepares polls only, not the DELETE.
     #[must_use]
-    pub fn cancel_remotely(token: CancellationToken) -> Self {
+    pub fn cancel_remotely(signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::new(signal, Stop::Job)
+    }
+
+    fn new(signal: impl Future<Output = ()> + Send + 'static, stop: Stop) -> Self {
+        let signal: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(signal);
         Self {
-            token,
-            remotely: true,
+            signal: signal.shared(),
+            stop,
         }
     }
 }
 
-/// All that was asked for. Few calls have one.
+/// The wishes of a caller. Few calls have one.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) does_not_wait: bool,
     pub(crate) progress: Option<PollProgress>,
-    cancellation: Option<Watched>,
+    signal: Option<StopSignal>,
 }
 
-#[derive(Debug)]
-struct Watched {
-    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
-    remotely: bool,
-}
-
-/// What to do when a token is cancelled.
+/// The thing that a signal stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Waiting,
@@ -113,30 +110,48 @@ impl Caller {
         let caller = Self {
             does_not_wait: extensions.remove::<DoNotWait>().is_some(),
             progress: extensions.remove::<PollProgress>(),
-            cancellation: extensions.remove::<Cancellation>().map(|asked| Watched {
-                cancelled: Box::pin(asked.token.cancelled_owned()),
-                remotely: asked.remotely,
-            }),
+            signal: extensions.remove::<StopSignal>(),
         };
-        let asks =
-            caller.does_not_wait || caller.progress.is_some() || caller.cancellation.is_some();
+        let asks = caller.does_not_wait || caller.progress.is_some() || caller.signal.is_some();
         asks.then(|| Box::new(caller))
     }
 
-    /// Ready once the token is cancelled, and then never again.
+    /// Ready once the call is to be stopped, and then never again.
     pub(crate) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        let Some(watched) = &mut self.cancellation else {
+        let Some(StopSignal { signal, stop }) = &mut self.signal else {
             return Poll::Pending;
         };
-        if watched.cancelled.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let stop = if watched.remotely {
-            Stop::Job
-        } else {
-            Stop::Waiting
-        };
-        self.cancellation = None;
+        ready!(signal.poll_unpin(cx));
+        let stop = *stop;
+        self.signal = None;
         Poll::Ready(stop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+    use tokio_test::{assert_pending, assert_ready_eq, task};
+
+    use super::*;
+
+    #[test]
+    fn signal_stops_the_call_of_every_clone_and_each_once() {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let signal = StopSignal::cancel_remotely(async { drop(stopped.await) });
+        let mut tasks = [0, 1, 2].map(|_| {
+            let mut extensions = Extensions::new();
+            extensions.insert(signal.clone());
+            task::spawn(Caller::take(&mut extensions).unwrap())
+        });
+        for task in &mut tasks {
+            assert_pending!(task.enter(|cx, mut caller| caller.poll_stop(cx)));
+        }
+        drop(stop);
+        for task in &mut tasks {
+            assert!(task.is_woken());
+            assert_ready_eq!(task.enter(|cx, mut caller| caller.poll_stop(cx)), Stop::Job);
+            assert_pending!(task.enter(|cx, mut caller| caller.poll_stop(cx)));
+        }
     }
 }

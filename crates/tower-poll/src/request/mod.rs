@@ -16,7 +16,7 @@ pub(crate) use self::{
     submission::{Sent, Submission, may_defer},
 };
 pub use self::{
-    caller::{Cancellation, DoNotWait},
+    caller::{DoNotWait, StopSignal},
     kept::is_of_one_message,
     prefer_async::PreferAsync,
     resubmit::Resubmit,

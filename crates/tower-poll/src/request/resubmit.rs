@@ -1,21 +1,15 @@
 //! Sending a submission again that may have been lost.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::{HeaderMap, Request, Response};
 use http_polling::{JOB_STATUS, retry_after};
 use tokio::time::{Sleep, sleep};
-use tower::retry::{
-    Policy,
-    budget::{Budget, TpsBudget},
-};
+use tower::retry::Policy;
 
 use super::idempotency::IDEMPOTENCY_KEY;
-use crate::{policy::Jitter, statuses::is_failure};
+use crate::{budget::RetryBudget, policy::Jitter, statuses::is_failure};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
@@ -95,7 +89,7 @@ pub struct Resubmit {
     left: u32,
     min_delay: Duration,
     max_delay: Duration,
-    budget: Arc<TpsBudget>,
+    budget: RetryBudget,
     /// Made when it is first needed.
     backoff: Option<Box<Backoff>>,
 }
@@ -107,7 +101,7 @@ impl Resubmit {
             left: 3,
             min_delay: Duration::from_millis(100),
             max_delay: Duration::from_secs(60),
-            budget: Arc::default(),
+            budget: RetryBudget::default(),
             backoff: None,
         }
     }
@@ -132,14 +126,10 @@ impl Resubmit {
         Self { max_delay, ..self }
     }
 
-    /// What keeps a failing server from being sent many times the load:
-    /// requests sent again are paid for by those that need not be. Clones of
-    /// the policy share it, and so may several policies.
-    ///
-    /// By default one of its own, as [`TpsBudget::default`] has it: one
-    /// repetition for every five requests with a key that came through within
-    /// 10 s, and 10 per second beside.
-    pub fn budget(self, budget: Arc<TpsBudget>) -> Self {
+    /// The limit that keeps a failing server from getting many times the load.
+    /// Requests with a key count. Clones of the policy share it, and so may
+    /// several policies. By default one of its own, [`RetryBudget::default`].
+    pub fn budget(self, budget: RetryBudget) -> Self {
         Self { budget, ..self }
     }
 
@@ -179,7 +169,7 @@ impl Clone for Resubmit {
             left: self.left,
             min_delay: self.min_delay,
             max_delay: self.max_delay,
-            budget: Arc::clone(&self.budget),
+            budget: self.budget.clone(),
             backoff: None,
         }
     }

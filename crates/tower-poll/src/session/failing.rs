@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use http_polling::{has_retry_after, retry_after};
 use tokio::time::Instant;
-use tower::retry::budget::Budget;
 
 use super::{state::Session, verdict::Verdict};
 use crate::{

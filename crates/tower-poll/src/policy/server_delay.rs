@@ -29,13 +29,13 @@ type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_poll::policy::RetryAfter;
+/// use tower_poll::policy::ServerDelay;
 ///
-/// let policy = RetryAfter::new().backoff(Duration::from_millis(50), 2.0, Duration::from_secs(5));
+/// let policy = ServerDelay::new().backoff(Duration::from_millis(50), 2.0, Duration::from_secs(5));
 /// ```
 #[derive(Debug)]
 #[must_use]
-pub struct RetryAfter {
+pub struct ServerDelay {
     first: Duration,
     longest: Duration,
     factor: f32,
@@ -46,7 +46,7 @@ pub struct RetryAfter {
     failing: Option<Box<Backoff>>,
 }
 
-impl RetryAfter {
+impl ServerDelay {
     /// With the default backoff: 1 s, times 1.5, up to 30 s.
     pub fn new() -> Self {
         Self {
@@ -93,13 +93,13 @@ impl RetryAfter {
     }
 }
 
-impl Default for RetryAfter {
+impl Default for ServerDelay {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Clone for RetryAfter {
+impl Clone for ServerDelay {
     /// The clone starts its backoff anew: it is for another call.
     fn clone(&self) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl Clone for RetryAfter {
     }
 }
 
-impl PollPolicy for RetryAfter {
+impl PollPolicy for ServerDelay {
     fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
         let is_failing = hop.retries() > 0;
         if hop.retries() <= 1 {
