@@ -158,10 +158,8 @@ pin_project! {
     /// use tower::{Layer, Service};
     /// use tower_poll::{CancelOnDropFuture, PollLayer};
     /// # use http::{Request, Response};
-    /// # use http_body_util::Empty;
-    /// # use bytes::Bytes;
-    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # let client = tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
     /// # });
     ///
     /// let mut service = PollLayer::new().cancel_on_drop().layer(client);
@@ -189,12 +187,8 @@ pin_project! {
     }
 }
 
-impl<S, B, R, P> Future for CancelOnDropFuture<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Future
+    for CancelOnDropFuture<S, B, R, P>
 {
     type Output = Result<Response<R>, Error>;
 
@@ -203,10 +197,7 @@ where
     }
 }
 
-impl<S, B, R, P> fmt::Debug for CancelOnDropFuture<S, B, R, P>
-where
-    S: Service<Request<B>>,
-{
+impl<S: Service<Request<B>>, B, R, P> fmt::Debug for CancelOnDropFuture<S, B, R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CancelOnDropFuture")
             .field("future", &self.future)

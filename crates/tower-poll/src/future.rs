@@ -16,7 +16,7 @@ use tower::Service;
 use crate::{
     client::Client,
     config::Shared,
-    error::Error,
+    error::{Error, Kind},
     policy::PollPolicy,
     polling::{BoxPolling, Polling},
     request::{Caller, Submission, may_defer},
@@ -39,10 +39,8 @@ pin_project! {
     /// use tower::{Layer, Service};
     /// use tower_poll::{PollFuture, PollLayer};
     /// # use http::{Request, Response};
-    /// # use http_body_util::Empty;
-    /// # use bytes::Bytes;
-    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # let client = tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
     /// # });
     ///
     /// let mut service = PollLayer::new().layer(client);
@@ -84,10 +82,7 @@ pin_project! {
     }
 }
 
-impl<S, B, R, P> PollFuture<S, B, R, P>
-where
-    S: Service<Request<B>>,
-{
+impl<S: Service<Request<B>>, B, R, P> PollFuture<S, B, R, P> {
     // Inlined by force, since a call would have to move all of it.
     #[inline(always)]
     pub(crate) fn new(
@@ -109,12 +104,8 @@ where
     }
 }
 
-impl<S, B, R, P> Future for PollFuture<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Future
+    for PollFuture<S, B, R, P>
 {
     type Output = Result<Response<R>, Error>;
 
@@ -136,7 +127,12 @@ where
                     };
                     let response = match answer {
                         Ok(response) if is_looked_at(&response, shared) => response,
-                        answer => return Poll::Ready(answer.map_err(Error::service)),
+                        answer => {
+                            return Poll::Ready(
+                                answer
+                                    .map_err(|error| Error::new(Kind::Service).with_source(error)),
+                            );
+                        }
                     };
                     let is_grpc = submission.is_grpc();
                     let begun = begin(state.as_mut(), response);
@@ -156,13 +152,7 @@ where
     }
 }
 
-impl<S, B, R, P> PollFuture<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> PollFuture<S, B, R, P> {
     /// Gives what comes of the submission. Must not be called again after
     /// that.
     pub(crate) fn poll_begun(
@@ -186,7 +176,7 @@ where
         if let Some(caller) = caller {
             caller.does_not_wait = false;
         }
-        let response = answer.map_err(Error::service)?;
+        let response = answer.map_err(|error| Error::new(Kind::Service).with_source(error))?;
         Poll::Ready(if is_looked_at(&response, shared) {
             begin(state, response)
         } else {
@@ -218,7 +208,7 @@ where
 /// Ready if the caller does not want to wait any more.
 fn poll_stop<T>(caller: &mut Option<Box<Caller>>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
     match caller {
-        Some(caller) => caller.poll_stop(cx).map(|_| Err(Error::stopped())),
+        Some(caller) => caller.poll_stop(cx).map(|_| Err(Error::new(Kind::Stopped))),
         None => Poll::Pending,
     }
 }
@@ -270,10 +260,7 @@ where
     Ok(handed.map_or(Begun::Polling(polling), Begun::Final))
 }
 
-impl<S, B, R, P> fmt::Debug for PollFuture<S, B, R, P>
-where
-    S: Service<Request<B>>,
-{
+impl<S: Service<Request<B>>, B, R, P> fmt::Debug for PollFuture<S, B, R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Submitted { .. } => "submitted",

@@ -18,7 +18,7 @@ use crate::{
     client::Client,
     config::Shared,
     dialect::Interim,
-    error::Error,
+    error::{Error, Kind},
     pending_job::PendingJob,
     policy::{PollPolicy, StandardPolicy},
     polling::{BoxPolling, Polling},
@@ -99,13 +99,7 @@ where
     read: Option<Box<PollUpdate>>,
 }
 
-impl<S, B, R, P> Job<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P> {
     /// Until it is known whether there is a job.
     pub(crate) async fn begin(
         mut polling: BoxPolling<S, B, R, P>,
@@ -145,7 +139,7 @@ where
             caller: None,
         };
         let session = Session::resume(job, sent, shared, clock)
-            .ok_or_else(|| Error::unknown_dialect().with_pending_job(Some(job.clone())))?;
+            .ok_or_else(|| Error::new(Kind::UnknownDialect).with_pending_job(Some(job.clone())))?;
         let mut polling = Polling::begin(service, session, now);
         let interim = Interim {
             retry_after: Some(left_until(job.due, clock.start_wall())),
@@ -214,7 +208,7 @@ where
                 Some(Ok(Update::Final(response))) => return Ok(response),
                 Some(Ok(Update::Pending(_))) => {}
                 Some(Err(error)) => return Err(error),
-                None => return Err(Error::stopped().with_pending_job(Some(*self.pending))),
+                None => return Err(Error::new(Kind::Stopped).with_pending_job(Some(*self.pending))),
             }
         }
     }
@@ -238,10 +232,14 @@ where
             .as_ref()
             .and_then(|polling| polling.cancellation());
         let Some((service, request)) = cancellation else {
-            return Err(Error::not_cancellable().with_pending_job(Some(self.pending())));
+            return Err(Error::new(Kind::NotCancellable).with_pending_job(Some(self.pending())));
         };
         let answer = service.oneshot(request).await;
-        answer.map_err(|error| Error::poll(error).with_pending_job(Some(self.pending())))
+        answer.map_err(|error| {
+            Error::new(Kind::Poll)
+                .with_source(error)
+                .with_pending_job(Some(self.pending()))
+        })
     }
 
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update<R>, Error>>> {
@@ -260,13 +258,7 @@ where
     }
 }
 
-impl<S, B, R, P> Stream for Job<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Stream for Job<S, B, R, P> {
     type Item = Result<Update<R>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -280,10 +272,7 @@ fn left_until(due: Option<SystemTime>, now: SystemTime) -> Duration {
         .unwrap_or_default()
 }
 
-impl<S, B, R, P> fmt::Debug for Job<S, B, R, P>
-where
-    S: Service<Request<B>>,
-{
+impl<S: Service<Request<B>>, B, R, P> fmt::Debug for Job<S, B, R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
             .field("is_over", &self.polling.is_none())

@@ -40,10 +40,8 @@ use crate::{
 /// use tower::ServiceBuilder;
 /// use tower_poll::PollLayer;
 /// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # use bytes::Bytes;
-/// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-/// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+/// # let client = tower::service_fn(async |_: Request<String>| {
+/// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
 /// # });
 ///
 /// let service = ServiceBuilder::new()

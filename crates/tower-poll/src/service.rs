@@ -14,7 +14,7 @@ use tower::{BoxError, Service};
 
 use crate::{
     config::{Config, Shared},
-    error::Error,
+    error::{Error, Kind},
     future::{Begun, PollFuture},
     job::{Job, Submitted},
     pending_job::PendingJob,
@@ -33,16 +33,14 @@ use crate::{
 /// use tower::{Layer, Service, ServiceExt};
 /// use tower_poll::{PollLayer, PollService};
 /// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # use bytes::Bytes;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_poll::Error> {
-/// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-/// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+/// # let client = tower::service_fn(async |_: Request<String>| {
+/// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
 /// # });
 ///
 /// let mut service: PollService<_> = PollLayer::new().layer(client);
-/// let request = Request::post("https://example.com/report").body(Empty::<Bytes>::new()).unwrap();
+/// let request = Request::post("https://example.com/report").body(String::new()).unwrap();
 /// let response = service.ready().await?.call(request).await?;
 /// # Ok(())
 /// # }
@@ -97,16 +95,14 @@ impl<S, P> PollService<S, P> {
     /// use tower::Layer;
     /// use tower_poll::{PollLayer, Submitted};
     /// # use http::{Request, Response};
-    /// # use http_body_util::Empty;
-    /// # use bytes::Bytes;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # let client = tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
     /// # });
     ///
     /// let mut service = PollLayer::new().layer(client);
-    /// let request = Request::post("https://example.com/report").body(Empty::<Bytes>::new())?;
+    /// let request = Request::post("https://example.com/report").body(String::new())?;
     /// match service.submit(request).await? {
     ///     Submitted::Final(response) => println!("{}", response.status()),
     ///     Submitted::Pending(job) => println!("{}", serde_json::to_string(&job.pending())?),
@@ -126,7 +122,7 @@ impl<S, P> PollService<S, P> {
         P: PollPolicy + Clone,
     {
         let ready = poll_fn(|cx| self.inner.poll_ready(cx)).await;
-        ready.map_err(Error::service)?;
+        ready.map_err(|error| Error::new(Kind::Service).with_source(error))?;
         let mut future = pin!(self.call(request));
         match poll_fn(|cx| future.as_mut().poll_begun(cx)).await? {
             Begun::Final(response) => Ok(Submitted::Final(response)),
@@ -155,12 +151,10 @@ impl<S, P> PollService<S, P> {
     /// use tower::Layer;
     /// use tower_poll::{PendingJob, PollLayer};
     /// # use http::{Request, Response};
-    /// # use http_body_util::Empty;
-    /// # use bytes::Bytes;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # let client = tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
     /// # });
     ///
     /// let stored = r#"{"version":1,"url":"https://example.com/work/7","origin":"https://example.com/"}"#;
@@ -202,7 +196,10 @@ where
     type Future = PollFuture<S, B, R, P>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(ready!(self.inner.poll_ready(cx)).map_err(Error::service))
+        Poll::Ready(
+            ready!(self.inner.poll_ready(cx))
+                .map_err(|error| Error::new(Kind::Service).with_source(error)),
+        )
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {

@@ -9,22 +9,19 @@ use serde_json::Value;
 
 use super::{
     answer::{AZURE_ASYNC_OPERATION, Answer, OPERATION_LOCATION},
-    document::{is_json, percent, problem, state, text},
+    document::{States, is_json, percent, problem, state, text},
     error::DialectError,
     reader::Dialect,
     step::{Interim, Step},
 };
 
 /// The words for states that mean something here. All others are pending.
-const STATES: &[(&str, JobState)] = &[
-    ("succeeded", JobState::Done),
-    ("failed", JobState::Failed),
-    ("canceled", JobState::Cancelled),
-    ("cancelled", JobState::Cancelled),
-    ("inprogress", JobState::Running),
-    ("running", JobState::Running),
-    ("accepted", JobState::Queued),
-    ("notstarted", JobState::Queued),
+const STATES: &States = &[
+    (JobState::Done, &["succeeded"]),
+    (JobState::Failed, &["failed"]),
+    (JobState::Cancelled, &["canceled", "cancelled"]),
+    (JobState::Running, &["inprogress", "running"]),
+    (JobState::Queued, &["accepted", "notstarted"]),
 ];
 
 /// Long-running operations of Azure's resource manager (its remote procedure

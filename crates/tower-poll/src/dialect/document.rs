@@ -25,12 +25,14 @@ pub(super) fn percent(document: &Value, member: &str) -> Option<Progress> {
     Some(Progress::fraction(percent / 100.0))
 }
 
-/// The state that `status` says by one of these words, in any case.
-pub(super) fn state(status: &str, words: &[(&str, JobState)]) -> Option<JobState> {
-    words
-        .iter()
-        .find(|(word, _)| word.eq_ignore_ascii_case(status))
-        .map(|(_, state)| *state)
+/// States, each with the words for it.
+pub(super) type States = [(JobState, &'static [&'static str])];
+
+/// Returns the state that `status` is a word for, in any case.
+pub(super) fn state(status: &str, states: &States) -> Option<JobState> {
+    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(status));
+    let found = states.iter().find(|(_, words)| is(words));
+    found.map(|(state, _)| *state)
 }
 
 /// Whether the body is said to be JSON.

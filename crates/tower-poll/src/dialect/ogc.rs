@@ -7,19 +7,19 @@ use serde_json::Value;
 use super::{
     accept::weight,
     answer::Answer,
-    document::{is_json_type, percent, state, text},
+    document::{States, is_json_type, percent, state, text},
     error::DialectError,
     reader::Dialect,
     step::{Interim, Step},
 };
 
 /// The words for states that the standard has.
-const STATES: &[(&str, JobState)] = &[
-    ("accepted", JobState::Queued),
-    ("running", JobState::Running),
-    ("successful", JobState::Done),
-    ("failed", JobState::Failed),
-    ("dismissed", JobState::Cancelled),
+const STATES: &States = &[
+    (JobState::Queued, &["accepted"]),
+    (JobState::Running, &["running"]),
+    (JobState::Done, &["successful"]),
+    (JobState::Failed, &["failed"]),
+    (JobState::Cancelled, &["dismissed"]),
 ];
 
 /// The statuses with which servers accept an execution.

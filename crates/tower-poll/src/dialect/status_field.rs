@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     answer::Answer,
-    document::{is_json, percent, problem},
+    document::{States, is_json, percent, problem, state},
     error::DialectError,
     reader::Dialect,
     step::{Interim, Step},
@@ -20,36 +20,43 @@ pub(super) const PREFIX: &str = "status-document=";
 
 /// The words that APIs have for states, without spaces, `-` and `_`. All others
 /// are pending.
-const STATES: &[(&str, JobState)] = &[
-    ("succeeded", JobState::Done),
-    ("success", JobState::Done),
-    ("successful", JobState::Done),
-    ("completed", JobState::Done),
-    ("complete", JobState::Done),
-    ("done", JobState::Done),
-    ("finished", JobState::Done),
-    ("ready", JobState::Done),
-    ("failed", JobState::Failed),
-    ("failure", JobState::Failed),
-    ("error", JobState::Failed),
-    ("errored", JobState::Failed),
-    ("faulted", JobState::Failed),
-    ("rejected", JobState::Failed),
-    ("canceled", JobState::Cancelled),
-    ("cancelled", JobState::Cancelled),
-    ("aborted", JobState::Cancelled),
-    ("terminated", JobState::Cancelled),
-    ("dismissed", JobState::Cancelled),
-    ("timedout", JobState::TimedOut),
-    ("timeout", JobState::TimedOut),
-    ("expired", JobState::Expired),
-    ("queued", JobState::Queued),
-    ("pending", JobState::Queued),
-    ("accepted", JobState::Queued),
-    ("notstarted", JobState::Queued),
-    ("running", JobState::Running),
-    ("inprogress", JobState::Running),
-    ("processing", JobState::Running),
+const STATES: &States = &[
+    (
+        JobState::Done,
+        &[
+            "succeeded",
+            "success",
+            "successful",
+            "completed",
+            "complete",
+            "done",
+            "finished",
+            "ready",
+        ],
+    ),
+    (
+        JobState::Failed,
+        &[
+            "failed", "failure", "error", "errored", "faulted", "rejected",
+        ],
+    ),
+    (
+        JobState::Cancelled,
+        &[
+            "canceled",
+            "cancelled",
+            "aborted",
+            "terminated",
+            "dismissed",
+        ],
+    ),
+    (JobState::TimedOut, &["timedout", "timeout"]),
+    (JobState::Expired, &["expired"]),
+    (
+        JobState::Queued,
+        &["queued", "pending", "accepted", "notstarted"],
+    ),
+    (JobState::Running, &["running", "inprogress", "processing"]),
 ];
 
 /// An API whose status documents tell the state by a member of this name.
@@ -197,13 +204,11 @@ fn named(answer: &Answer<'_>) -> Result<Option<Uri>, DialectError> {
 }
 
 fn known(word: &str) -> Option<JobState> {
-    let is_letter = |c: &char| !matches!(c, ' ' | '-' | '_');
-    let same = |known: &str| {
-        let letters = word.chars().filter(is_letter);
-        letters.map(|c| c.to_ascii_lowercase()).eq(known.chars())
-    };
-    let found = STATES.iter().find(|(known, _)| same(known));
-    found.map(|(_, state)| *state)
+    let letters: String = word
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '-' | '_'))
+        .collect();
+    state(&letters, STATES)
 }
 
 /// The problem that `error` or `message` tells of.

@@ -92,17 +92,27 @@ impl Said {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
+    /// The service failed at the submission.
     Service,
+    /// The service failed at a poll.
     Poll,
     Deadline,
-    TooLate { delay: Duration },
+    /// The next poll, due in `delay`, would be after the deadline.
+    TooLate {
+        delay: Duration,
+    },
     TooManyPolls,
     ForeignLocation,
     BadLocation,
-    Refused { is_cross_origin: bool },
+    Refused {
+        is_cross_origin: bool,
+    },
+    /// A dialect could not read an answer.
     BadAnswer,
+    /// The answer to a poll is not that of the job.
     Unrelated,
+    /// 401 or 403 on a poll.
     Unauthorized,
     Stopped,
     NotCancellable,

@@ -8,18 +8,17 @@ use tokio::time::Instant;
 use tower::util::Oneshot;
 
 use super::phase::{Phase, Polling};
-use crate::{client::Client, error::Error, policy::PollPolicy, request::Stop};
+use crate::{
+    client::Client,
+    error::{Error, Kind},
+    policy::PollPolicy,
+    request::Stop,
+};
 
 /// How long the answer to a DELETE may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-impl<S, B, R, P> Polling<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
     /// Returns whether there may be a job to cancel, and the call has not ended. Calls
     /// no function of the user's.
     pub(crate) fn may_be_cancelled(&self) -> bool {
@@ -36,10 +35,10 @@ where
     /// Does what a cancelled token asks for.
     pub(super) fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
         if stop == Stop::Waiting || !self.session.is_polling() {
-            return Err(Error::stopped());
+            return Err(Error::new(Kind::Stopped));
         }
         let Some((service, request)) = self.cancellation() else {
-            return Err(Error::not_cancellable());
+            return Err(Error::new(Kind::NotCancellable));
         };
         let future = Oneshot::new(service, request);
         let end = self.session.deadline().min(Instant::now() + PATIENCE);

@@ -21,7 +21,12 @@ use super::{
     phase::{DRAIN_TIME, Phase, PhaseProj, Polling},
     timer::{Output, poll_deadline, poll_timer},
 };
-use crate::{client::Client, error::Error, policy::PollPolicy, progress::Update};
+use crate::{
+    client::Client,
+    error::{Error, Kind},
+    policy::PollPolicy,
+    progress::Update,
+};
 
 /// `None`: another phase has begun.
 type Step<R> = Output<Option<Update<R>>>;
@@ -29,13 +34,7 @@ type Step<R> = Output<Option<Update<R>>>;
 /// Every phase is polled by its own method only.
 const WRONG_PHASE: &str = "the method of another phase";
 
-impl<S, B, R, P> Polling<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
     /// Gives the final response. Must not be called again after that.
     pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Output<Response<R>> {
         loop {
@@ -103,7 +102,7 @@ where
         let now = Instant::now();
         // A `Job` may have been left alone for any time.
         if now > this.session.deadline() {
-            return Poll::Ready(Err(Error::deadline()));
+            return Poll::Ready(Err(Error::new(Kind::Deadline)));
         }
         let request = this.session.poll(now);
         if let Some(span) = &*this.span {
@@ -171,7 +170,7 @@ where
     fn repeat(mut self: Pin<&mut Self>, error: BoxError, now: Instant) -> Result<(), Error> {
         let session = self.as_mut().project().session;
         let Some(interim) = session.repeat(None, true, now) else {
-            return Err(Error::poll(error));
+            return Err(Error::new(Kind::Poll).with_source(error));
         };
         tracing::debug!(cause = %root_cause(&*error), "a poll failed and is repeated");
         self.pend_unanswered(interim, StatusCode::BAD_GATEWAY, now)
@@ -240,7 +239,9 @@ where
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => {
-                let error = Error::not_refreshed(error).about(status, headers);
+                let error = Error::new(Kind::Unauthorized)
+                    .with_source(error)
+                    .about(status, headers);
                 return Poll::Ready(Err(error));
             }
         };
@@ -262,13 +263,13 @@ where
                 Error::job(JobState::Cancelled, None)
             }
             Poll::Ready(Ok(response)) => {
-                self.fail(Error::not_cancelled(response.status()), response);
+                self.fail(Error::new(Kind::NotCancelled(response.status())), response);
                 return Poll::Ready(Ok(None));
             }
-            Poll::Ready(Err(error)) => Error::poll(error),
+            Poll::Ready(Err(error)) => Error::new(Kind::Poll).with_source(error),
             Poll::Pending => {
                 ready!(poll_timer(this.timer, *end, cx));
-                Error::stopped()
+                Error::new(Kind::Stopped)
             }
         }))
     }

@@ -99,13 +99,7 @@ pin_project! {
 
 pub(crate) type BoxPolling<S, B, R, P> = Pin<Box<Polling<S, B, R, P>>>;
 
-impl<S, B, R, P> Polling<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
     /// Starts to poll. The answer to the submission, which came at
     /// `answered`, is to be [taken in](Self::start) next.
     // Inlined by force, so that the value is made in its box.

@@ -12,19 +12,13 @@ use super::phase::{ERROR_TIME, Phase, PhaseProj, Polling};
 use crate::{
     client::Client,
     dialect::{DialectError, Interim},
-    error::{BODY_LIMIT, Error},
+    error::{BODY_LIMIT, Error, Kind},
     pending_job::PendingJob,
     policy::PollPolicy,
     session::Verdict,
 };
 
-impl<S, B, R, P> Polling<S, B, R, P>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
     /// Takes in the answer to the submission. Gives it back if it is pending
     /// and the caller does not wait.
     pub(crate) fn start(
@@ -224,7 +218,7 @@ where
         let session = self.as_mut().project().session;
         let verdict = match is_whole {
             true => session.read_in_dialect(status, &headers, Some(&text), Instant::now()),
-            false => Err(Error::bad_answer(DialectError::body())),
+            false => Err(Error::new(Kind::BadAnswer).with_source(DialectError::body())),
         };
         let error = match verdict {
             Ok(Some(Verdict::Pending(interim))) => {
@@ -242,7 +236,7 @@ where
                 }
                 // The pending answer cannot be given back without its body.
                 if self.is_not_waited_for() && !self.session.is_done() {
-                    return Err(Error::stopped());
+                    return Err(Error::new(Kind::Stopped));
                 }
                 return Ok(());
             }

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{error::Error, session::Session};
+use crate::{
+    error::{Error, Kind},
+    session::Session,
+};
 
 pub(super) type Output<T> = Poll<Result<T, Error>>;
 
@@ -19,7 +22,7 @@ pub(super) fn poll_deadline<T, P>(
     cx: &mut Context<'_>,
 ) -> Output<T> {
     ready!(poll_timer(timer, session.deadline(), cx));
-    Poll::Ready(Err(Error::deadline()))
+    Poll::Ready(Err(Error::new(Kind::Deadline)))
 }
 
 /// Waits until `end`, by the timer that is there or a new one.

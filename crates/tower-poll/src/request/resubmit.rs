@@ -48,22 +48,18 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 /// use http::{Request, Response};
 /// use tower::{Service, ServiceBuilder, ServiceExt, retry::RetryLayer};
 /// use tower_poll::{PollLayer, Resubmit};
-/// # use http_body_util::Full;
-/// # use bytes::Bytes;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_poll::Error> {
-/// # let client = tower::service_fn(|_: Request<Full<Bytes>>| async {
-/// #     Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+/// # let client = tower::service_fn(async |_: Request<String>| {
+/// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
 /// # });
 /// let mut service = ServiceBuilder::new()
 ///     .layer(PollLayer::new().idempotency_keys(true))
 ///     .layer(RetryLayer::new(Resubmit::new()))
 ///     .service(client);
 ///
-/// let request = Request::post("https://example.com/report")
-///     .body(Full::<Bytes>::from("year=2031"))
-///     .unwrap();
+/// let request = Request::post("https://example.com/report").body("year=2031".to_owned()).unwrap();
 /// let response = service.ready().await?.call(request).await?;
 /// # Ok(())
 /// # }

@@ -93,3 +93,19 @@ fn are_telling(headers: &HeaderMap) -> bool {
         _ => false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_stays_what_it_is() {
+        let long = Method::from_bytes(b"A-METHOD-OF-MANY-LETTERS").unwrap();
+        let custom = Method::from_bytes(b"REPORT").unwrap();
+        for method in [Method::GET, Method::OPTIONS, custom, long] {
+            let request = Request::builder().method(&method).body(()).unwrap();
+            let kept = Submission::keep(&request, &Config::default());
+            assert_eq!(kept.restore(None).0.method, method);
+        }
+    }
+}

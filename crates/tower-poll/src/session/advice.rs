@@ -4,7 +4,7 @@ use http::Uri;
 use http_polling::{JobState, is_downgrade};
 
 use super::state::{Session, origin_of};
-use crate::error::{Error, Hint};
+use crate::error::{Error, Hint, Kind};
 
 impl<P> Session<P> {
     /// Advice for a poll of `to` that would leave the origin.
@@ -18,7 +18,7 @@ impl<P> Session<P> {
 
     /// The error of a poll that the server refused for want of credentials.
     pub(crate) fn unauthorized(&self) -> Error {
-        Error::unauthorized().with_hint(match self.crossed {
+        Error::new(Kind::Unauthorized).with_hint(match self.crossed {
             true => Hint::CredentialsDropped,
             false => Hint::KeepHeader,
         })

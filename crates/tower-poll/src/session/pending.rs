@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::state::{Announcement, FAR, Session, Summary, origin_of};
 use crate::{
     dialect::Interim,
-    error::{Error, Hint},
+    error::{Error, Hint, Kind},
     policy::{PollPolicy, Refusal},
     redact::Redacted,
 };
@@ -72,10 +72,10 @@ impl<P: PollPolicy> Session<P> {
         answer.due = now + delay.min(FAR);
         self.move_on(answer, summary, is_cross_origin);
         if self.course.polls >= self.shared.config.max_polls {
-            return Err(Error::too_many_polls());
+            return Err(Error::new(Kind::TooManyPolls));
         }
         if delay > remaining || elapsed > self.course.limit {
-            return Err(Error::too_late(delay));
+            return Err(Error::new(Kind::TooLate { delay }));
         }
         Ok(delay)
     }
@@ -102,7 +102,13 @@ impl<P: PollPolicy> Session<P> {
     /// The error of a poll that would leave the origin of path-only requests.
     fn unreachable(&self, answer: Announcement, summary: Summary, now: Instant) -> Error {
         let hint = Hint::BaseOrigin(origin_of(&answer.to));
-        self.error_about(Error::foreign_location(), Some(hint), answer, summary, now)
+        self.error_about(
+            Error::new(Kind::ForeignLocation),
+            Some(hint),
+            answer,
+            summary,
+            now,
+        )
     }
 
     /// The error of a poll that the policy refuses.

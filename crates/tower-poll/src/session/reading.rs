@@ -10,7 +10,7 @@ use super::{state::Session, verdict::Verdict};
 use crate::{
     coding::decoded,
     dialect::{Answer, CallContext, Chosen, DialectError, Interim, Step},
-    error::Error,
+    error::{Error, Kind},
     statuses::{announces, is_failure, waits},
 };
 
@@ -88,7 +88,9 @@ impl<P> Session<P> {
             Some(Ok(step)) => step,
             Some(Err(error)) => {
                 let job = self.meant(headers, now);
-                return Err(Error::bad_answer(error).with_pending_job(job));
+                return Err(Error::new(Kind::BadAnswer)
+                    .with_source(error)
+                    .with_pending_job(job));
             }
         };
         if let Step::DoneAs(status) = step {
@@ -107,7 +109,7 @@ impl<P> Session<P> {
             // The body is consumed, and the caller is to have it.
             _ if body.is_some() => {
                 if !self.is_polling() && !self.is_at_url() {
-                    return Err(Error::bad_answer(DialectError::gone()));
+                    return Err(Error::new(Kind::BadAnswer).with_source(DialectError::gone()));
                 }
                 self.is_done = true;
                 Verdict::Pending(self.once_more(Some(Duration::ZERO)))
@@ -201,7 +203,9 @@ impl<P> Session<P> {
             Ok(_) => Ok(Verdict::Final),
             Err(error) => {
                 let job = self.meant(headers, now);
-                Err(Error::bad_location(error).with_pending_job(job))
+                Err(Error::new(Kind::BadLocation)
+                    .with_source(error)
+                    .with_pending_job(job))
             }
         }
     }
