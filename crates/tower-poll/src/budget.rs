@@ -1,13 +1,16 @@
 //! A limit to repetitions.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tower::retry::budget::{Budget, TpsBudget};
+
+/// The time for which good requests count.
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// The most that may be repeated within 10 s: a share of the requests that
 /// need no repetition, and some per second besides. Clones count together.
 ///
-/// By default one repetition for every five requests, and 10 per second.
+/// The default is one repetition for every five requests, and 10 per second.
 ///
 /// ```
 /// use tower_poll::{Resubmit, RetryBudget};
@@ -21,19 +24,15 @@ use tower::retry::budget::{Budget, TpsBudget};
 pub struct RetryBudget(Arc<TpsBudget>);
 
 impl RetryBudget {
-    /// `share` of the good requests, from 0 to 1,000, and `per_second`, up to
-    /// a million. Other values are taken to the nearest of these, and a share
-    /// that is no number to 0.
+    /// Allows a `share` of the good requests, from 0 to 1,000, and
+    /// `per_second`, up to a million. Other values are taken to the nearest of
+    /// these, and NaN to 0.
     #[must_use]
     pub fn new(share: f32, per_second: u32) -> Self {
-        // `max` gives the other value for one that is no number.
+        // `max` gives the other value for NaN.
         let share = share.max(0.0).min(1000.0);
-        let window = std::time::Duration::from_secs(10);
-        Self(Arc::new(TpsBudget::new(
-            window,
-            per_second.min(1_000_000),
-            share,
-        )))
+        let per_second = per_second.min(1_000_000);
+        Self(Arc::new(TpsBudget::new(WINDOW, per_second, share)))
     }
 
     /// Counts a request that needs no repetition.

@@ -23,7 +23,7 @@ use crate::{
     service::PollService,
 };
 
-/// Made by [`PollLayer::cancel_on_drop`].
+/// The layer that [`PollLayer::cancel_on_drop`] makes.
 ///
 /// ```
 /// use tower_poll::{CancelOnDropLayer, PollLayer};
@@ -37,12 +37,12 @@ pub struct CancelOnDropLayer<P = StandardPolicy> {
 }
 
 impl<P> PollLayer<P> {
-    /// This layer, with jobs cancelled when their calls are dropped.
+    /// Makes a layer that cancels the jobs of calls that are dropped.
     ///
-    /// A future that is dropped while it polls then leaves a task behind that
-    /// sends DELETE to the job's URL, where it is known to be
-    /// [one](crate::StopSignal::cancel_remotely). Without this, dropping it
-    /// leaves the job alone.
+    /// A future that is dropped while it polls then leaves a task behind. The
+    /// task sends DELETE to the URL of the job, if that is known to be
+    /// [one](crate::StopSignal::cancel_remotely). Without this, dropping the
+    /// future does not affect the job.
     pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
         CancelOnDropLayer { layer: self }
     }
@@ -130,7 +130,7 @@ where
     P: PollPolicy,
 {
     let cancellation = polling.cancellation();
-    // A poll in flight may have the only place that there is.
+    // A poll in flight may hold the only permit of the service.
     drop(polling);
     let Some((service, request)) = cancellation else {
         return;
@@ -149,10 +149,9 @@ type Cancel<S, B, R, P> = fn(Pin<&mut PollFuture<S, B, R, P>>);
 pin_project! {
     /// The future of a [`CancelOnDrop`].
     ///
-    /// Dropped while it polls, it spawns a task on the tokio runtime that it
-    /// is dropped in, which sends DELETE and waits up to 30 s for the answer.
-    /// Without a runtime, and before the submission is answered, dropping it
-    /// drops it.
+    /// Dropped while it polls, it spawns a task on the current tokio runtime,
+    /// which sends DELETE and waits up to 30 s for the answer. Without a
+    /// runtime, and until the submission is answered, it only stops.
     ///
     /// ```
     /// use tower::{Layer, Service};
@@ -172,7 +171,7 @@ pin_project! {
     {
         #[pin]
         future: PollFuture<S, B, R, P>,
-        // Here, since what it needs of the types a destructor cannot ask for.
+        // A function pointer, since a destructor cannot have further bounds.
         cancel: Cancel<S, B, R, P>,
     }
 

@@ -1,4 +1,4 @@
-//! What a layer was told, shared by every service and call made from it.
+//! The settings of a layer, shared by every service and call made from it.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{budget::RetryBudget, dialect::Dialect, progress::PollUpdate};
 /// A predicate over submissions.
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
 
-/// Is told of every pending answer.
+/// The observer of every pending answer.
 type Observer = dyn Fn(&PollUpdate) + Send + Sync;
 
-/// Gives a new `Authorization` for a URL.
+/// A source of new `Authorization` values for a URL.
 type Refresh = dyn Fn(&Uri) -> Refreshing + Send + Sync;
 
 pub(crate) type Refreshing = Pin<Box<dyn Future<Output = Result<HeaderValue, BoxError>> + Send>>;
@@ -24,9 +24,9 @@ pub(crate) type Refreshing = Pin<Box<dyn Future<Output = Result<HeaderValue, Box
 pub(crate) struct Shared<P> {
     pub(crate) config: Config,
     pub(crate) policy: P,
-    /// As [`Config::adds_headers`] has it.
+    /// The value of [`Config::adds_headers`].
     pub(crate) adds_headers: bool,
-    /// What all calls together may repeat of polls that failed.
+    /// The limit to repeats of failed polls, for all calls together.
     pub(crate) budget: RetryBudget,
 }
 
@@ -74,7 +74,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether submissions may be sent with more headers than they came with.
+    /// Returns whether submissions may be sent with more headers than they
+    /// came with.
     pub(crate) fn adds_headers(&self) -> bool {
         self.prefer_async.is_some() || self.prefer_wait.is_some() || self.idempotency_keys
     }

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Kind},
     policy::PollPolicy,
     polling::{BoxPolling, Polling},
-    request::{Caller, Submission, may_defer},
+    request::{Caller, Submission, may_be_pending},
     session::{Clock, Session, Verdict},
 };
 
@@ -27,13 +27,13 @@ pin_project! {
     /// The future of a [`PollService`](crate::PollService): resolves to the
     /// final response.
     ///
-    /// Dropping it stops polling. The job itself, once accepted, goes on; its
-    /// URL is lost with the future.
+    /// Dropping it stops polling. An accepted job goes on; its URL is lost
+    /// with the future.
     ///
     /// # Panics
     ///
-    /// Where a delay is to be waited for, polling it panics outside of a
-    /// tokio runtime with its timer enabled.
+    /// Polling it panics outside of a tokio runtime with a timer, if there is
+    /// a delay to wait for.
     ///
     /// ```
     /// use tower::{Layer, Service};
@@ -63,15 +63,15 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        // The submission is under way. This is all there is to a call that
-        // is answered at once.
+        // The submission is in flight. A call that is answered at once has no
+        // other state.
         Submitted {
             #[pin]
             future: S::Future,
             service: S,
             shared: Arc<Shared<P>>,
             submission: Submission,
-            // What the caller asked for beside; few do.
+            // The wishes of the caller; few calls have one.
             caller: Option<Box<Caller>>,
         },
         // The answer was pending.
@@ -153,8 +153,7 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Future
 }
 
 impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> PollFuture<S, B, R, P> {
-    /// Gives what comes of the submission. Must not be called again after
-    /// that.
+    /// Gives the beginning of the call. Must not be called again after that.
     pub(crate) fn poll_begun(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -172,7 +171,7 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> PollFuture<S, 
         let Poll::Ready(answer) = future.poll(cx) else {
             return poll_stop(caller, cx);
         };
-        // Who asks in this way does not wait, and wants no pending answer.
+        // `PollService::submit` does not wait, and needs no pending answer.
         if let Some(caller) = caller {
             caller.does_not_wait = false;
         }
@@ -184,8 +183,8 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> PollFuture<S, 
         })
     }
 
-    /// The part that polls for the job, if one is being polled for that can be
-    /// cancelled. The future is over by that.
+    /// Takes the part that polls, if it polls for a job that can be cancelled.
+    /// The future is over then.
     pub(crate) fn take_polling(self: Pin<&mut Self>) -> Option<BoxPolling<S, B, R, P>> {
         match self.project().state.project_replace(State::Done) {
             StateOwned::Polling { polling } => polling.may_be_cancelled().then_some(polling),
@@ -205,7 +204,7 @@ where
     Polling(BoxPolling<S, B, R, P>),
 }
 
-/// Ready if the caller does not want to wait any more.
+/// Ready if the caller stops waiting.
 fn poll_stop<T>(caller: &mut Option<Box<Caller>>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
     match caller {
         Some(caller) => caller.poll_stop(cx).map(|_| Err(Error::new(Kind::Stopped))),
@@ -213,10 +212,11 @@ fn poll_stop<T>(caller: &mut Option<Box<Caller>>, cx: &mut Context<'_>) -> Poll<
     }
 }
 
-/// Whether the answer to a submission is worth a closer look.
+/// Returns whether the answer to a submission may be pending, or concern a
+/// dialect of the layer.
 #[inline(always)]
 fn is_looked_at<R, P>(response: &Response<R>, shared: &Shared<P>) -> bool {
-    may_defer(response.status(), response.headers()) || !shared.config.dialects.is_empty()
+    may_be_pending(response.status(), response.headers()) || !shared.config.dialects.is_empty()
 }
 
 /// Goes from `Submitted` to the start of polling, or gives the response back

@@ -1,4 +1,4 @@
-//! A job that is polled for by hand.
+//! Jobs that are polled step by step.
 
 use std::{
     fmt,
@@ -27,18 +27,13 @@ use crate::{
     session::{Clock, Session},
 };
 
-/// What comes of [`PollService::submit`](crate::PollService::submit). There
+/// The outcome of [`PollService::submit`](crate::PollService::submit). There
 /// is no third case.
 ///
 /// ```no_run
 /// use tower_poll::Submitted;
-/// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # async fn example<S>(submitted: Submitted<S, String, Empty<&'static [u8]>>) -> Result<(), tower_poll::Error>
-/// # where
-/// #     S: tower::Service<Request<String>, Response = Response<Empty<&'static [u8]>>> + Clone,
-/// #     S::Error: Into<tower::BoxError>,
-/// # {
+/// # type Client = tower::util::BoxCloneService<http::Request<String>, http::Response<String>, tower::BoxError>;
+/// # async fn example(submitted: Submitted<Client, String, String>) -> Result<(), tower_poll::Error> {
 /// let response = match submitted {
 ///     Submitted::Final(response) => response,
 ///     Submitted::Pending(job) => job.wait().await?,
@@ -53,30 +48,25 @@ where
 {
     /// The request was answered at once.
     Final(Response<R>),
-    /// It was accepted as a job.
+    /// The request was accepted as a job.
     Pending(Job<S, B, R, P>),
 }
 
-/// A job to be polled for step by step.
+/// A job to be polled step by step.
 ///
-/// Nothing happens unless it is asked to: by [`next`](Self::next), as a
-/// [`Stream`] of the same, by [`poll_now`](Self::poll_now), or by
-/// [`wait`](Self::wait), which goes to the end. The layer's deadline, limit of
-/// polls and policy hold. Dropping it leaves the job alone.
+/// Nothing happens without a call: of [`next`](Self::next), which it offers as
+/// a [`Stream`] too, of [`poll_now`](Self::poll_now), or of
+/// [`wait`](Self::wait), which polls to the end. The layer's deadline, limit
+/// of polls and policy hold. Dropping it does not affect the job.
 ///
-/// Until it is asked to go on, the body of the answer to the submission is not
-/// read, and an HTTP/1 connection is kept by it. To hold on to a job for long,
-/// hold its [`pending`](Self::pending) form.
+/// Until the first call, the body of the answer to the submission is not read,
+/// and keeps its HTTP/1 connection. To keep a job for long, keep its
+/// [`pending`](Self::pending) form.
 ///
 /// ```no_run
 /// use tower_poll::{Job, Update};
-/// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # async fn example<S>(mut job: Job<S, String, Empty<&'static [u8]>>) -> Result<(), tower_poll::Error>
-/// # where
-/// #     S: tower::Service<Request<String>, Response = Response<Empty<&'static [u8]>>> + Clone,
-/// #     S::Error: Into<tower::BoxError>,
-/// # {
+/// # type Client = tower::util::BoxCloneService<http::Request<String>, http::Response<String>, tower::BoxError>;
+/// # async fn example(mut job: Job<Client, String, String>) -> Result<(), tower_poll::Error> {
 /// while let Some(update) = job.next().await {
 ///     match update? {
 ///         Update::Pending(update) => println!("{:?}", update.progress()),
@@ -93,14 +83,14 @@ where
 {
     /// `None` once the final response or an error has been given.
     polling: Option<BoxPolling<S, B, R, P>>,
-    /// As it was at the start, and at the end.
+    /// The job at the start, and at the end.
     pending: Box<PendingJob>,
-    /// The first pending answer, if it had to be read already.
+    /// The first pending answer, if it has been read already.
     read: Option<Box<PollUpdate>>,
 }
 
 impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P> {
-    /// Until it is known whether there is a job.
+    /// Waits until it is known whether there is a job.
     pub(crate) async fn begin(
         mut polling: BoxPolling<S, B, R, P>,
     ) -> Result<Submitted<S, B, R, P>, Error> {
@@ -158,7 +148,8 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
         })
     }
 
-    /// The job as it is now, to be stored or [resumed](crate::PollService::resume).
+    /// The present state of the job, to be stored or
+    /// [resumed](crate::PollService::resume).
     #[must_use]
     pub fn pending(&self) -> PendingJob {
         let polling = self.polling.as_ref();
@@ -167,9 +158,9 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
             .unwrap_or_else(|| PendingJob::clone(&self.pending))
     }
 
-    /// Waits until the next poll is due, sends it, and gives what comes of
-    /// it; the first time, what came of the submission. `None` after the
-    /// final response or an error.
+    /// Waits until the next poll is due, sends it, and gives its outcome; the
+    /// first time, that of the submission. `None` after the final response or
+    /// an error.
     ///
     /// Cancel safe: dropped, it goes on from there when called again.
     ///
@@ -181,8 +172,8 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
         poll_fn(|cx| self.poll_update(cx)).await
     }
 
-    /// Like [`next`](Self::next), but sends the poll at once, whatever delay
-    /// the server asked for.
+    /// Like [`next`](Self::next), but sends the poll at once, without the
+    /// delay that the server asked for.
     ///
     /// Cancel safe: dropped, it goes on from there when called again.
     ///
@@ -217,7 +208,8 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
     /// answer as it is. Usual are 202 (it is being cancelled), 204 (it had
     /// ended, and its result is dropped), 404 and 410 (it is gone).
     ///
-    /// Dropping the future leaves open whether the job is cancelled.
+    /// After the future is dropped, it is unknown whether the job is
+    /// cancelled.
     ///
     /// # Errors
     ///
@@ -266,7 +258,7 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Stream for Job
     }
 }
 
-/// How long it is until a poll that is due then.
+/// Returns the time until a poll that is due then.
 fn left_until(due: Option<SystemTime>, now: SystemTime) -> Duration {
     due.and_then(|due| due.duration_since(now).ok())
         .unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The service.
+//! The service of the layer.
 
 use std::{
     future::poll_fn,
@@ -22,12 +22,11 @@ use crate::{
     request::{Caller, Submission, add_key, prefer},
 };
 
-/// A client that follows pending answers. Made by
+/// A client that follows pending answers, made by
 /// [`PollLayer`](crate::PollLayer).
 ///
-/// It is ready when the service beneath is, and gives that service's
-/// readiness to the submission. Polls go through clones that become ready on
-/// their own.
+/// It is ready when the service beneath is, and uses that readiness for the
+/// submission. Polls go through clones that become ready on their own.
 ///
 /// ```
 /// use tower::{Layer, Service, ServiceExt};
@@ -82,10 +81,10 @@ impl<S: Clone, P> Clone for PollService<S, P> {
 }
 
 impl<S, P> PollService<S, P> {
-    /// Sends a request and does not wait for the job that may come of it.
+    /// Sends a request, without waiting for a job.
     ///
-    /// Waits until the service beneath is ready, and until the submission is
-    /// answered. Dropping the future before drops the submission.
+    /// Waits until the service beneath is ready and has answered the
+    /// submission. Dropping the future earlier drops the submission.
     ///
     /// # Errors
     ///
@@ -130,21 +129,20 @@ impl<S, P> PollService<S, P> {
         }
     }
 
-    /// Goes on with a job that was accepted before, maybe by another process.
+    /// Resumes a job that was accepted earlier, maybe by another process.
     ///
-    /// `headers` are those that the submission had, or would have: what is
-    /// [kept](crate::PollLayer) of them is sent with the polls, and credentials only
-    /// to the origin of the submission. The deadline and the limit of polls
-    /// begin anew.
+    /// `headers` are those of the submission: its polls carry
+    /// [some](crate::PollLayer) of them, and credentials go to the origin of
+    /// the submission only. The deadline and the limit of polls begin anew.
     ///
-    /// The job itself says which origin that is. If others can write to where it
-    /// was stored, [name](PendingJob::with_origin) the origin before giving it
+    /// The stored job contains that origin. If others can write to the
+    /// storage, [set](PendingJob::with_origin) the origin before adding
     /// credentials.
     ///
     /// # Errors
     ///
-    /// Fails if the policy refuses to poll the job's URL, and if its API is of
-    /// a [`Dialect`](crate::dialect::Dialect) that this layer does not have.
+    /// Fails if the policy refuses to poll the job's URL, and if this layer
+    /// lacks the job's [`Dialect`](crate::dialect::Dialect).
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -221,8 +219,8 @@ where
     }
 }
 
-/// Gives a submission the headers that it is to have beside its own, and
-/// takes out what its caller asks for.
+/// Adds the headers of the layer to a submission, and takes the wishes of its
+/// caller out of it.
 #[cold]
 fn prepare<B>(request: &mut Request<B>, config: &Config) -> Option<Box<Caller>> {
     prefer(request, config);

@@ -25,7 +25,7 @@ pub(crate) fn waits(status: StatusCode) -> bool {
     )
 }
 
-/// Returns whether the same request may well have another answer next time.
+/// Returns whether the same request may have another answer next time.
 pub(crate) fn is_failure(status: StatusCode) -> bool {
     waits(status)
         || matches!(

@@ -21,7 +21,7 @@ static ODATA: ODataAsync = ODataAsync::new();
 static FHIR: FhirAsync = FhirAsync::new();
 
 /// The first one that recognises an answer reads the call, so that the more
-/// particular ones come first.
+/// specific ones come first.
 pub(super) static BUILT_IN: [&dyn Dialect; 4] = [&AZURE, &OGC, &ODATA, &FHIR];
 
 /// A dialect of the user's, or a built-in one.
@@ -49,7 +49,7 @@ impl fmt::Debug for Chosen {
 }
 
 impl Chosen {
-    /// The dialect of this name: one of the user's `own`, or one of
+    /// Returns the dialect of this name: one of the user's `own`, or one of
     /// this crate.
     pub(crate) fn by_name(name: &str, own: &[Arc<dyn Dialect>]) -> Option<Self> {
         if let Some(own) = own.iter().find(|own| own.name() == name) {
@@ -63,13 +63,13 @@ impl Chosen {
         }
     }
 
-    /// The dialect that recognises an answer: one of the user's `own`, or a
-    /// built-in one if that answer looks as theirs do.
+    /// Returns the dialect that recognises an answer: one of the user's `own`,
+    /// or a built-in one if the answer looks like theirs.
     pub(crate) fn recognise(answer: &Answer<'_>, own: &[Arc<dyn Dialect>]) -> Option<Self> {
         if let Some(own) = own.iter().find(|own| own.recognises(answer)) {
             return Some(Self::Own(Arc::clone(own)));
         }
-        // Where `Job-Status` is, it alone decides.
+        // `Job-Status` takes precedence over built-in dialects.
         let may_be = matches!(
             answer.status(),
             StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED

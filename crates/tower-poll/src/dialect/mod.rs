@@ -1,14 +1,15 @@
-//! How APIs say that work goes on.
+//! Answers of APIs with status documents and headers of their own.
 //!
-//! Most say it by status and headers alone: 3xx with `Retry-After`, 202 with
-//! `Location` or `Content-Location`, `Job-Status`. Others answer every poll
-//! with 200 and a document that says in JSON whether the work is done, and
-//! where its result is. A [`Dialect`] knows how to read one of those.
+//! Most APIs announce pending work by status and headers alone: 3xx with
+//! `Retry-After`, 202 with `Location` or `Content-Location`, `Job-Status`.
+//! Others answer every poll with 200 and a JSON document, which has the state
+//! of the work and the URL of its result. A [`Dialect`] reads the answers of
+//! one such API.
 //!
-//! The built-in ones are recognised by the head of the answer to a
-//! submission, and nothing has to be set. One that cannot be recognised so,
-//! or one of your own, is put [onto the layer](crate::PollLayer::dialect).
-//! [`named`] finds one of this module by its name.
+//! The built-in ones are recognised by the head of the answer to a submission,
+//! without any setting. Other ones are put [onto the
+//! layer](crate::PollLayer::dialect). [`named`] finds one of this module by
+//! its name.
 //!
 //! | dialect | recognised by | pending | done | cancelled by |
 //! |---|---|---|---|---|
@@ -21,9 +22,9 @@
 //! | [`BareAccepted`] | nothing, put onto the layer: 202 to GET without any URL | 202 | any other answer | no DELETE, it is the resource |
 //! | [`StatusResource`] | nothing, put onto the layer: a URL that ends in `/status` | 200, `queued` or `running` | `done`, then GET of the job | DELETE of the job |
 //!
-//! Words for states count in any case, and those that a dialect does not know
-//! are pending, so that only the deadline ends them. What a state is read
-//! from has to be there and to be a string, else the call ends in an error.
+//! Words for states count in any case. Unknown ones are pending, so that only
+//! the deadline ends them. A missing state, or one that is no string, ends the
+//! call in an error.
 
 mod accept;
 mod answer;

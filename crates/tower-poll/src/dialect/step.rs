@@ -5,31 +5,31 @@ use std::time::Duration;
 use http::{StatusCode, Uri};
 use http_polling::{JobState, Pending, Problem, Progress};
 
-/// What an answer means.
+/// The meaning of an answer.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
-    /// What its status and headers say by themselves
-    /// ([`Exchange::read`](http_polling::Exchange::read)). Of a poll, 404 and
+    /// The meaning of its status and headers alone
+    /// ([`Exchange::read`](http_polling::Exchange::read)). To a poll, 404 and
     /// 410 are errors; after a DELETE they are the response, as 200.
     AsHead,
-    /// The head does not tell. To be returned only where [`Answer::body`] is
-    /// `None`.
+    /// Unknown without the body. Valid only if
+    /// [`Answer::body`](super::Answer::body) is `None`.
     NeedsBody,
     /// The work goes on.
     Pending(Interim),
-    /// The work is done, and this answer is the response. Where its body has
-    /// been read to know that, it is fetched again from the same URL.
+    /// The work is done, and this answer is the response. If its body has been
+    /// read, it is fetched again from the same URL.
     Done,
     /// The work is done, and this answer is the response but for its status.
     DoneAs(StatusCode),
-    /// The work is done, and the response is to be had by GET from there.
+    /// The work is done, and the response comes by GET from this URL.
     Fetch(Uri),
     /// The work has ended in this state, without a response.
     Failed(JobState, Option<Box<Problem>>),
 }
 
-/// What a pending answer says.
+/// The content of a pending answer.
 ///
 /// ```
 /// use http::Uri;
@@ -41,13 +41,13 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Interim {
-    /// Where to ask next.
+    /// The URL of the next poll.
     pub url: Uri,
-    /// How long to wait. `None` where the answer does not say.
+    /// The delay before it. `None` if the answer has none.
     pub retry_after: Option<Duration>,
-    /// Where the job stands.
+    /// The state of the job.
     pub state: Option<JobState>,
-    /// How far it has come.
+    /// The progress of the job.
     pub progress: Option<Progress>,
 }
 
@@ -63,7 +63,7 @@ impl From<Pending> for Interim {
 }
 
 impl Interim {
-    /// Pending at `url`, and nothing more.
+    /// A pending answer with `url` and nothing more.
     #[must_use]
     pub fn at(url: Uri) -> Self {
         Self {

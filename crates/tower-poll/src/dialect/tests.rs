@@ -1,4 +1,4 @@
-//! A call to test dialects with, and what holds of all of them.
+//! A call to test dialects with, and tests of all dialects.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header::CONTENT_LOCATION,
@@ -12,7 +12,7 @@ use super::*;
 
 pub(super) const SUBMITTED_TO: &str = "https://example.com/things/7";
 
-/// A call so far, as the layer would lead it.
+/// A call so far, as in the layer.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     dialect: &'a dyn Dialect,
@@ -48,7 +48,7 @@ impl<'a> Call<'a> {
         ))
     }
 
-    /// What the answer to the submission says.
+    /// Reads the answer to the submission.
     pub(super) fn submit(
         &mut self,
         status: u16,
@@ -59,7 +59,7 @@ impl<'a> Call<'a> {
         self.read(None, status, headers, body)
     }
 
-    /// What the answer to a poll of `url` says.
+    /// Reads the answer to a poll of `url`.
     pub(super) fn poll(
         &mut self,
         url: &'static str,
@@ -328,7 +328,7 @@ proptest! {
     ) {
         let mut announced = Announced::default();
         let asked = polled.as_ref().unwrap_or(&submitted_to);
-        // What cannot be noted ends a call, and is not read.
+        // An unusable announcement ends a call, and is not read.
         announced.note(&submitted_to, &before);
         announced.note(asked, &headers);
         let mut answer = Answer::new(&method, &submitted_to, &announced, status, &headers);

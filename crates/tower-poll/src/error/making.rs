@@ -1,4 +1,4 @@
-//! The errors that the layer makes.
+//! The errors of the layer.
 
 use std::borrow::Cow;
 
@@ -36,7 +36,7 @@ impl Error {
         self
     }
 
-    /// With the job that `job` gives, unless there is one.
+    /// Adds the job that `job` gives, unless there is one.
     pub(crate) fn or_pending_job(mut self, job: impl FnOnce() -> Option<PendingJob>) -> Self {
         if self.0.pending_job.is_none() {
             self.0.pending_job = job();
@@ -44,7 +44,7 @@ impl Error {
         self
     }
 
-    /// With the head of the answer that it is about.
+    /// Adds the head of the answer that is the reason.
     pub(crate) fn about(mut self, status: StatusCode, headers: HeaderMap) -> Self {
         self.0.said = Some(Said {
             status,
@@ -54,14 +54,14 @@ impl Error {
         self
     }
 
-    /// Of no answer after all.
+    /// Removes the answer, for an error without one.
     pub(crate) fn about_none(mut self) -> Self {
         self.0.said = None;
         self
     }
 
-    /// With the start of the body of the answer that it is about. `is_whole`
-    /// is whether the body ended there; if so, its content codings are undone.
+    /// Adds the start of the body of that answer. If the body `is_whole`, its
+    /// content codings are removed.
     pub(crate) fn with_body(mut self, mut body: Vec<u8>, is_whole: bool) -> Self {
         if let Some(said) = &mut self.0.said {
             if is_whole && let Some(Cow::Owned(plain)) = decoded(&said.headers, &body, BODY_LIMIT) {
@@ -76,7 +76,7 @@ impl Error {
         self
     }
 
-    /// Returns whether it is about an answer.
+    /// Returns whether an answer is the reason.
     pub(crate) fn has_answer(&self) -> bool {
         self.0.said.is_some()
     }

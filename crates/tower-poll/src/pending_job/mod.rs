@@ -1,4 +1,4 @@
-//! A job that was accepted and is not, or not yet, waited for.
+//! Accepted jobs in a form that can be stored.
 
 mod wire;
 
@@ -14,15 +14,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use self::wire::Wire;
 use crate::{dialect::CallContext, redact::Redacted};
 
-/// Where an accepted job can be asked for.
+/// The URL and the state of an accepted job.
 ///
-/// Every [`Error`](crate::Error) carries it once a job was accepted. [`PollService::submit`](crate::PollService::submit)
-/// and [`DoNotWait`](crate::DoNotWait) give it at once.
+/// Every [`Error`](crate::Error) has it once a job was accepted.
+/// [`PollService::submit`](crate::PollService::submit) and
+/// [`DoNotWait`](crate::DoNotWait) give it at once.
 ///
 /// It can be stored and [resumed](crate::PollService::resume) by another
 /// process: its serde form is an object that has a `version` and no
-/// credentials. The job's URL may be all that is needed to read its result,
-/// so that it should be kept like a password, and `Debug` shows little of it.
+/// credentials. The URL of a job may be enough to read its result, so keep it
+/// like a password. `Debug` shows little of it.
 ///
 /// ```no_run
 /// # async fn example(result: Result<(), tower_poll::Error>) {
@@ -41,41 +42,38 @@ pub struct PendingJob {
     pub(crate) polls: u32,
     pub(crate) elapsed: Duration,
     pub(crate) retry_after: Option<Duration>,
-    /// When the next poll is due.
+    /// The time of the next poll.
     pub(crate) due: Option<SystemTime>,
     pub(crate) state: Option<JobState>,
-    /// True if the server's answers have a `Job-Status`.
+    /// The server's answers have a `Job-Status`.
     pub(crate) has_status: bool,
-    /// Whether the URL is that of a job, as far as can be told.
+    /// The URL is that of a job, as far as can be known.
     pub(crate) is_cancellable: bool,
-    /// Credentials have been dropped on the way, for good.
+    /// Credentials have been dropped for good.
     pub(crate) crossed: bool,
-    /// The dialect of the job's API by name, if it has one.
+    /// The name and the context of the job's dialect, if it has one.
     pub(crate) dialect: Option<Box<(String, CallContext)>>,
 }
 
 impl PendingJob {
-    /// The URL at which to ask for the job next. Path-only where the
-    /// submission's was.
-    #[must_use]
+    /// The URL of the next poll. Path-only if the submission's was.
     pub fn url(&self) -> &Uri {
         &self.url
     }
 
-    /// The origin of the submission, with the path `/`. Credentials that a
-    /// [resumed](crate::PollService::resume) job is given go there only.
-    #[must_use]
+    /// The origin of the submission, with the path `/`. The credentials of a
+    /// [resumed](crate::PollService::resume) job go there only.
     pub fn origin(&self) -> &Uri {
         &self.origin
     }
 
-    /// Replaces the [origin](Self::origin) by one that the caller knows; of
-    /// `origin`, scheme, host and port count.
+    /// Replaces the [origin](Self::origin) by a known one. The scheme, host
+    /// and port of `origin` count.
     ///
-    /// A stored job names its origin itself, and anyone who can write to where
-    /// it is kept can have it name another. Resumed with this, its polls carry
-    /// credentials to the caller's origin only, and the default policy refuses
-    /// to poll anywhere else.
+    /// A stored job contains its origin, and anyone who can write to the
+    /// storage can replace it. With this, the polls of a resumed job carry
+    /// credentials to the given origin only, and the default policy refuses to
+    /// poll anywhere else.
     ///
     /// ```
     /// use http::Uri;
@@ -95,39 +93,33 @@ impl PendingJob {
         self
     }
 
-    /// How to ask: GET, or HEAD if the submission was HEAD.
-    #[must_use]
+    /// The method of polls: GET, or HEAD if the submission was HEAD.
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// How many polls were sent, by all processes together.
-    #[must_use]
+    /// The number of polls that were sent, by all processes together.
     pub fn polls(&self) -> u32 {
         self.polls
     }
 
-    /// How much time passed since the submission was sent. Where the job was
-    /// resumed, the time between the processes does not count.
-    #[must_use]
+    /// The time since the submission was sent, without the time between
+    /// processes if the job was resumed.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// How long the last pending answer asked to wait, unclamped.
-    #[must_use]
+    /// The delay that the last pending answer asked for, unclamped.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// When the next poll is due.
-    #[must_use]
+    /// The time of the next poll.
     pub fn due(&self) -> Option<SystemTime> {
         self.due
     }
 
-    /// Where the job stood at the last pending answer, if the server said so.
-    #[must_use]
+    /// The state of the job in the last pending answer, if it had one.
     pub fn state(&self) -> Option<JobState> {
         self.state
     }
@@ -140,8 +132,7 @@ impl Serialize for PendingJob {
 }
 
 impl<'de> Deserialize<'de> for PendingJob {
-    /// Fails for a version that this build does not know, and for URLs that
-    /// could not be polled.
+    /// Fails for an unknown version, and for URLs that could not be polled.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(deserializer)?;
         wire.try_into().map_err(serde::de::Error::custom)

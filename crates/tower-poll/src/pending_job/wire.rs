@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::PendingJob;
 use crate::dialect::{Announced, CallContext};
 
-/// To be raised when a member changes its meaning.
+/// The version of the form, raised when a member changes its meaning.
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub(super) struct Wire {
     elapsed_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
-    /// When the next poll is due, in ms since 1970.
+    /// The time of the next poll, in ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,7 +138,7 @@ fn context(wire: WireDialect) -> Result<(String, CallContext), String> {
     Ok((wire.name, context))
 }
 
-/// A URL that an answer could have led to: http or https, or path-only.
+/// Parses a URL that an answer could have led to: http or https, or path-only.
 fn url(text: &str) -> Result<Uri, String> {
     let uri: Uri = text
         .parse()
@@ -146,7 +146,8 @@ fn url(text: &str) -> Result<Uri, String> {
     match (uri.scheme_str(), uri.authority()) {
         (None, None) if text.starts_with('/') && !text.starts_with("//") => Ok(uri),
         (Some(scheme), Some(authority)) => {
-            // The rest may be longer than a Location, whose text was escaped.
+            // The path may be longer than a `Location`, whose text was
+            // escaped.
             let origin = format!("{scheme}://{authority}/");
             match resolve(&Uri::from_static("/"), origin) {
                 Ok(_) => Ok(uri),
@@ -157,7 +158,7 @@ fn url(text: &str) -> Result<Uri, String> {
     }
 }
 
-/// The URL as text, without user information.
+/// Returns the URL as text, without user information.
 fn text(url: &Uri) -> String {
     let Some((_, host)) = url
         .authority()

@@ -27,8 +27,8 @@ pub trait PollPolicyExt: PollPolicy + Sized {
         Clamp::new(self, range)
     }
 
-    /// Makes every delay longer by a random part of it, whatever the server
-    /// says.
+    /// Makes every delay longer by a random part of it, whether or not the
+    /// server [spreads the polls itself](Hop::is_spread_by_server).
     fn jitter(self, jitter: Jitter) -> Jittered<Self> {
         Jittered::new(self, jitter)
     }
@@ -71,13 +71,13 @@ pub trait PollPolicyExt: PollPolicy + Sized {
         Guarded::new(self, stay_public)
     }
 
-    /// Polls only where `other` would poll too, and waits as long as the
-    /// longer of both delays.
+    /// Polls only if `other` would poll too, and waits for the longer of both
+    /// delays.
     fn and<P: PollPolicy>(self, other: P) -> And<Self, P> {
         And::new(self, other)
     }
 
-    /// Lets `prepare` change the head of each poll, after this policy did.
+    /// Applies `prepare` to the head of each poll, after this policy.
     fn prepare<F>(self, prepare: F) -> Prepare<Self, F>
     where
         F: FnMut(&mut request::Parts, &Hop<'_>),

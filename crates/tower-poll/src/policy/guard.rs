@@ -1,4 +1,4 @@
-//! Refusing hops, whatever their delay.
+//! Refusals of hops, independent of the delay.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 /// A policy for the hops that a check allows.
 ///
-/// Made by [`PollPolicyExt::same_origin`](super::PollPolicyExt::same_origin),
+/// [`PollPolicyExt::same_origin`](super::PollPolicyExt::same_origin),
 /// [`no_downgrade`](super::PollPolicyExt::no_downgrade) and
-/// [`refuse_private_addresses`](super::PollPolicyExt::refuse_private_addresses).
+/// [`refuse_private_addresses`](super::PollPolicyExt::refuse_private_addresses)
+/// make it.
 ///
 /// ```
 /// use tower_poll::policy::{Guarded, PollPolicyExt, ServerDelay};

@@ -1,13 +1,12 @@
-//! How long to wait before a poll, and whether to make it at all.
+//! Decisions about polls: the delay before each, and refusals.
 //!
-//! A [`PollPolicy`] is asked once per pending answer. It sees the answer's
-//! head and both URLs as a [`Hop`], and either names a delay or refuses with
-//! a [`Refusal`]. Once a poll is due, it may still put headers and extensions
-//! on it.
+//! A [`PollPolicy`] is called once per pending answer. It gets the answer's
+//! head and both URLs as a [`Hop`], and returns a delay or a [`Refusal`]. Once
+//! a poll is due, it may add headers and extensions.
 //!
-//! [`StandardPolicy`] is what a layer uses unless told otherwise. A policy of
-//! one's own is best put together from the pieces of [`PollPolicyExt`], read
-//! from left to right: each adapter judges what the one before it said.
+//! [`StandardPolicy`] is the default of a layer. Other policies are built from
+//! the adapters of [`PollPolicyExt`], read from left to right: each adapter
+//! changes the result of the previous one.
 //!
 //! ```
 //! use std::time::Duration;
@@ -22,8 +21,8 @@
 //! let layer = PollLayer::with_policy(policy);
 //! ```
 //!
-//! Whatever the policy says, the layer's own limits hold: the deadline, the
-//! number of polls, and that credentials go to the submission's origin only.
+//! The layer's own limits hold with every policy: the deadline, the number of
+//! polls, and that credentials go to the submission's origin only.
 
 mod adapters;
 mod ext;

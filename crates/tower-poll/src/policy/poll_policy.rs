@@ -8,8 +8,8 @@ use super::{hop::Hop, refusal::Refusal};
 
 /// Decides on the polls of one call.
 ///
-/// The layer holds one value as a template and clones it at the first pending
-/// answer of each call, so that `&mut self` is the state of that call alone.
+/// The layer holds one value as a template and clones it for each call whose
+/// answer may be pending, so that `&mut self` is the state of that call alone.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,29 +29,28 @@ use super::{hop::Hop, refusal::Refusal};
 /// }
 /// ```
 pub trait PollPolicy {
-    /// How long to wait before the poll that `hop` tells of, counted from the
-    /// pending answer. Called once per pending answer.
+    /// Returns the delay between the pending answer and the poll of `hop`.
+    /// Called once per pending answer.
     ///
-    /// A delay of zero polls at once, without a timer.
+    /// With a delay of zero the poll is sent at once, without a timer.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] ends the call: no request is made, and the caller gets
-    /// an [`Error`](crate::Error) that has the refusal as its source.
+    /// A [`Refusal`] ends the call: no request is made, and the refusal is the
+    /// source of the caller's [`Error`](crate::Error).
     fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal>;
 
-    /// May add headers and extensions to a poll that is about to be sent, for
-    /// the layers beneath. Called once per poll, after the wait. Does nothing
-    /// by default.
+    /// Adds headers and extensions to a poll that is about to be sent, for the
+    /// layers beneath. Called once per poll, after the wait. Does nothing by
+    /// default.
     ///
-    /// What it adds is sent as it is, to whatever origin `hop` leads to.
+    /// They are sent as they are, to every origin of a `hop`.
     fn prepare_poll(&mut self, parts: &mut request::Parts, hop: &Hop<'_>) {
         let _ = (parts, hop);
     }
 
-    /// Whether [`prepare_poll`](Self::prepare_poll) is to be called. True by
-    /// default; a policy that leaves polls alone may say no, which saves the
-    /// layer some copies.
+    /// Returns whether [`prepare_poll`](Self::prepare_poll) is called. True by
+    /// default; false saves the layer some copies.
     fn prepares_polls(&self) -> bool {
         true
     }

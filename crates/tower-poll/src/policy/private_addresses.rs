@@ -17,8 +17,8 @@ pub(super) fn stay_public(hop: &Hop<'_>) -> Result<(), Refusal> {
 fn is_internal(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     if let Some(literal) = host.strip_prefix('[') {
-        // A zone names a local interface, and no other bracketed form is an
-        // address that could be judged.
+        // A zone names a local interface, and other bracketed forms are no
+        // addresses.
         let address = literal.strip_suffix(']').and_then(|text| text.parse().ok());
         return address.is_none_or(is_internal_v6);
     }
@@ -31,7 +31,7 @@ fn is_internal(host: &str) -> bool {
 
 fn is_internal_name(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or(host);
-    // `127.1`, `0x7f.1` and `2130706433` are addresses to many a resolver.
+    // `127.1`, `0x7f.1` and `2130706433` are addresses to many resolvers.
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
         || last
             .get(..2)
@@ -59,7 +59,7 @@ fn is_internal_v4(address: Ipv4Addr) -> bool {
 
 fn is_internal_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // An IPv4 address within: mapped, compatible, NAT64, 6to4.
+    // The IPv4 address within: mapped, compatible, NAT64, 6to4.
     let low = || {
         let [.., a, b] = segments;
         Ipv4Addr::from((u32::from(a) << 16) | u32::from(b))

@@ -1,4 +1,4 @@
-//! The policy of a layer that was told nothing.
+//! The default policy of a layer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use super::{
 /// The longest delay by default.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// The longest delay by default where the server spreads the polls itself.
+/// The longest delay by default if the server spreads the polls itself.
 const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 
 /// Waits as long as the server asks, within bounds, and stays on the origin
@@ -27,7 +27,7 @@ const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 /// - The delay is that of [`ServerDelay`], kept within 100 ms and 60 s.
 /// - It is made longer at random, by up to a tenth and at most a second. A
 ///   server that [spreads the polls itself](Hop::is_spread_by_server) is
-///   polled at the very time that it names, up to 15 minutes off.
+///   polled at the very time that it names, up to 15 minutes later.
 /// - Before a failed poll is repeated, the delay is made up to a fifth longer.
 /// - A poll on another origin (scheme, host, port) is refused, unless the
 ///   origin was [allowed](Self::cross_origin). One from https to http is
@@ -48,7 +48,7 @@ const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 pub struct StandardPolicy {
     pace: ServerDelay,
     min_delay: Duration,
-    /// `None`: depends on the server.
+    /// `None`: it depends on the server.
     max_delay: Option<Duration>,
     jitter: Jitter,
     is_jittered: bool,
@@ -57,7 +57,7 @@ pub struct StandardPolicy {
 }
 
 impl StandardPolicy {
-    /// With the defaults named [above](Self).
+    /// Creates the policy with the defaults named [above](Self).
     pub fn new() -> Self {
         Self {
             pace: ServerDelay::new(),
@@ -69,16 +69,16 @@ impl StandardPolicy {
         }
     }
 
-    /// The shortest delay, whatever the server asks for. 100 ms by default.
-    /// It takes precedence over the longest, where it is greater.
+    /// Sets the shortest delay. 100 ms by default. It takes precedence over
+    /// the longest, if it is greater.
     pub fn min_delay(self, min_delay: Duration) -> Self {
         Self { min_delay, ..self }
     }
 
-    /// The longest delay before jitter, whatever the server asks for. By
-    /// default 60 s, and 15 minutes where the server [spreads the polls
-    /// itself](Hop::is_spread_by_server): under load it spreads them widely,
-    /// and they would come back together if they were all made earlier.
+    /// Sets the longest delay before jitter. By default 60 s, and 15 minutes
+    /// if the server [spreads the polls itself](Hop::is_spread_by_server):
+    /// under load it spreads them widely, and earlier polls would come back
+    /// together.
     pub fn max_delay(self, max_delay: Duration) -> Self {
         Self {
             max_delay: Some(max_delay),
@@ -86,7 +86,7 @@ impl StandardPolicy {
         }
     }
 
-    /// How delays are chosen where the server names none. See
+    /// Sets the delays without one from the server. See
     /// [`ServerDelay::backoff`].
     pub fn backoff(self, first: Duration, factor: f32, longest: Duration) -> Self {
         Self {
@@ -95,12 +95,12 @@ impl StandardPolicy {
         }
     }
 
-    /// The spread of delays that the server does not [spread
+    /// Sets the spread of delays that the server does not [spread
     /// itself](Hop::is_spread_by_server). Up to a tenth and at most a second
     /// by default.
     ///
-    /// It applies as well to a delay that is out of bounds, and to none after
-    /// a poll that failed.
+    /// It also applies to a delay that is out of bounds, and to none after a
+    /// failed poll.
     pub fn jitter(self, jitter: Jitter) -> Self {
         Self { jitter, ..self }
     }
@@ -116,10 +116,10 @@ impl StandardPolicy {
         }
     }
 
-    /// Allows polls on these origins beside that of the submission. Of each
-    /// URI, scheme, host and port count.
+    /// Allows polls on these origins besides that of the submission. The
+    /// scheme, host and port of each URI count.
     ///
-    /// Credentials do not go along: see [`PollLayer`](crate::PollLayer).
+    /// They get no credentials: see [`PollLayer`](crate::PollLayer).
     pub fn cross_origin(mut self, allowed: impl IntoIterator<Item = Uri>) -> Self {
         Arc::make_mut(&mut self.allowed).extend(allowed);
         self

@@ -7,7 +7,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Asks `policy` about a hop between two URLs, changed by `change`.
+/// Calls `policy` for a hop between two URLs, changed by `change`.
 fn ask(
     policy: &mut impl PollPolicy,
     from: &'static str,
@@ -70,7 +70,7 @@ fn c32_good_poll_starts_the_backoff_of_failed_ones_anew() {
             };
         }
     }
-    // That of answered polls goes on: five of them have had no delay.
+    // The backoff of answered polls goes on: five of them had no delay.
     assert!(untold(&mut policy) > 7 * SECOND);
 }
 
@@ -114,7 +114,7 @@ fn standard_policy_clamps_then_spreads_upwards() {
     }
 }
 
-/// The delay of an answer with these headers, by `policy`.
+/// Returns the delay of an answer with these headers, by `policy`.
 fn answered(
     policy: &mut impl PollPolicy,
     headers: &[(HeaderName, &'static str)],

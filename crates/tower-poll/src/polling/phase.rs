@@ -47,7 +47,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        // Until the next poll is due, the pending answer's body is read.
+        // The pending answer's body is read until the next poll is due.
         Waiting {
             #[pin]
             body: Option<R>,
@@ -100,8 +100,8 @@ pin_project! {
 pub(crate) type BoxPolling<S, B, R, P> = Pin<Box<Polling<S, B, R, P>>>;
 
 impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
-    /// Starts to poll. The answer to the submission, which came at
-    /// `answered`, is to be [taken in](Self::start) next.
+    /// Starts to poll. The answer to the submission, which came at `answered`,
+    /// has to be [taken in](Self::start) next.
     // Inlined by force, so that the value is made in its box.
     #[inline(always)]
     pub(crate) fn begin(

@@ -7,8 +7,10 @@ use http_body::Body;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::drain::is_worth_draining;
-use super::phase::{ERROR_TIME, Phase, PhaseProj, Polling};
+use super::{
+    drain::is_worth_draining,
+    phase::{ERROR_TIME, Phase, PhaseProj, Polling},
+};
 use crate::{
     client::Client,
     dialect::{DialectError, Interim},

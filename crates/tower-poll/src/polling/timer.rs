@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) type Output<T> = Poll<Result<T, Error>>;
 
-/// The error of a call that takes too long, once it does.
+/// Gives the error of a call at its deadline.
 pub(super) fn poll_deadline<T, P>(
     timer: Pin<&mut Option<Sleep>>,
     session: &Session<P>,

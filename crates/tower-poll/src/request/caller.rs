@@ -12,13 +12,13 @@ use http::Extensions;
 use crate::progress::PollProgress;
 
 /// Put into a request's extensions, it makes the call resolve to the pending
-/// answer itself, in place of waiting for the final one. That answer has the
+/// answer itself, without waiting for the final one. That answer has the
 /// [`PendingJob`](crate::PendingJob) in its extensions. A call that is
 /// answered at once is not changed.
 ///
-/// [`PollService::submit`](crate::PollService::submit) does the same by a
-/// method. It is the better way for a [`Dialect`](crate::dialect::Dialect)
-/// that has to read the pending answer's body; here that ends in an
+/// [`PollService::submit`](crate::PollService::submit) does the same as a
+/// method. It also supports a [`Dialect`](crate::dialect::Dialect) that has to
+/// read the pending answer's body; here that ends in an
 /// [`Error`](crate::Error) that has the pending job.
 ///
 /// ```
@@ -71,8 +71,8 @@ impl StopSignal {
     /// URL that is polled may be one: without `Job-Status`, the submission's
     /// own, and one that a poll was redirected to without `Retry-After`; the
     /// response of work that is done; and if the
-    /// [`Dialect`](crate::dialect::Dialect) knows of no such way. Then the
-    /// error has the pending job
+    /// [`Dialect`](crate::dialect::Dialect) has no such method. Then the error
+    /// has the pending job
     /// ([`is_not_cancellable`](crate::Error::is_not_cancellable)).
     ///
     /// A [`PollPolicy`](crate::PollPolicy) prepares polls only, not the DELETE.
@@ -116,7 +116,7 @@ impl Caller {
         asks.then(|| Box::new(caller))
     }
 
-    /// Ready once the call is to be stopped, and then never again.
+    /// Ready when the call has to stop, and then never again.
     pub(crate) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         let Some(StopSignal { signal, stop }) = &mut self.signal else {
             return Poll::Pending;

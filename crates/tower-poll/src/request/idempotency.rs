@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Gives `request` an `Idempotency-Key`, if its method is not safe (RFC 9110,
-/// section 9.2.1) and it has none: a string (RFC 9651) of a version 4 UUID,
-/// which is 122 bits from the system's random source.
+/// Adds an `Idempotency-Key` to `request`, if its method is not safe (RFC
+/// 9110, section 9.2.1) and it has none: a string (RFC 9651) of a version 4
+/// UUID, which is 122 bits from the system's random source.
 pub(crate) fn add_key<B>(request: &mut Request<B>) {
     if request.method().is_safe() || request.headers().contains_key(IDEMPOTENCY_KEY) {
         return;

@@ -13,7 +13,7 @@ pub(crate) use self::{
     idempotency::add_key,
     kept::{KeptHeaders, KeptText, may_be_kept},
     prefer_async::prefer,
-    submission::{Sent, Submission, may_defer},
+    submission::{Sent, Submission, may_be_pending},
 };
 pub use self::{
     caller::{DoNotWait, StopSignal},

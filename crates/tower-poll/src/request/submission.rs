@@ -1,4 +1,4 @@
-//! What is kept of the caller's request while its answer is awaited.
+//! The request while its answer is awaited.
 
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, Version};
 use http_polling::JOB_STATUS;
@@ -14,9 +14,9 @@ use crate::{
     statuses::announces,
 };
 
-/// The parts of a submission that its polls may need. Small, since it is
-/// moved with the future; keeping them allocates only if more text is to be
-/// kept than there is room for.
+/// The parts of a submission that its polls may need. Small, since it is moved
+/// with the future; keeping them allocates only for long texts and long names
+/// of methods.
 #[derive(Debug)]
 pub(crate) struct Submission {
     text: KeptText,
@@ -25,7 +25,7 @@ pub(crate) struct Submission {
     method: Method,
 }
 
-/// A [`Submission`] that turned out to be needed.
+/// A [`Submission`] whose answer may be pending.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) headers: KeptHeaders,
@@ -36,7 +36,7 @@ pub(crate) struct Sent {
 }
 
 impl Submission {
-    // Inlined by force, since a call would have to move what it gives.
+    // Inlined by force, since a call would have to move the result.
     #[inline(always)]
     pub(crate) fn keep<B>(request: &Request<B>, config: &Config) -> Self {
         let mut kept = Self {
@@ -57,7 +57,7 @@ impl Submission {
         self.text.is_grpc()
     }
 
-    /// With the URI that the submission was sent to.
+    /// Returns it with the URI of the submission.
     pub(crate) fn restore(self, caller: Option<Box<Caller>>) -> (Sent, Uri) {
         let (uri, headers) = self.text.share();
         let sent = Sent {
@@ -71,19 +71,17 @@ impl Submission {
     }
 }
 
-/// Whether an answer to a submission is worth a closer look. Says no to
-/// nearly everything that is not pending, at the price of one look at the
-/// names of its headers.
-// Inlined by force, since the answer would have to be moved for a call.
+/// Returns whether an answer to a submission may be pending. False for nearly
+/// every final one, after one look at the names of its headers.
+// Inlined by force, since a call would have to move the answer.
 #[inline(always)]
-pub(crate) fn may_defer(status: StatusCode, headers: &HeaderMap) -> bool {
+pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
     announces(status)
         || status == StatusCode::CREATED
         || (!headers.is_empty() && are_telling(headers))
 }
 
-/// Whether there is a header that makes an answer of any status worth a
-/// closer look.
+/// Returns whether there is a header of pending answers of any status.
 fn are_telling(headers: &HeaderMap) -> bool {
     let mut names = headers.keys().map(HeaderName::as_str);
     names.any(|name| match name.len() {

@@ -10,7 +10,7 @@ use super::state::{Announcement, FAR, Session, Summary, origin_of};
 use crate::{
     dialect::Interim,
     error::{Error, Hint, Kind},
-    policy::{PollPolicy, Refusal},
+    policy::PollPolicy,
     redact::Redacted,
 };
 
@@ -51,7 +51,9 @@ impl<P: PollPolicy> Session<P> {
             due: now,
         };
         if !self.make_reachable(&mut answer.to) {
-            return Err(self.unreachable(answer, summary, now));
+            let hint = Hint::BaseOrigin(origin_of(&answer.to));
+            let error = Error::new(Kind::ForeignLocation).with_hint(hint);
+            return Err(self.end(error, answer, summary, now));
         }
         summary.is_cancellable = self.leads_to_job(&answer, summary);
         self.note_leaving(&answer, summary);
@@ -60,7 +62,13 @@ impl<P: PollPolicy> Session<P> {
         let is_cross_origin = hop.is_cross_origin();
         let delay = match self.policy.next(&hop) {
             Ok(delay) => delay,
-            Err(refusal) => return Err(self.refused(refusal, answer, summary, now)),
+            Err(refusal) => {
+                let hint = refusal
+                    .is_cross_origin()
+                    .then(|| self.origin_hint(&answer.to));
+                let error = Error::refused(refusal).with_hint(hint);
+                return Err(self.end(error, answer, summary, now));
+            }
         };
         tracing::debug!(
             poll = self.course.polls + 1,
@@ -99,43 +107,10 @@ impl<P: PollPolicy> Session<P> {
         self.answer = Some(answer);
     }
 
-    /// The error of a poll that would leave the origin of path-only requests.
-    fn unreachable(&self, answer: Announcement, summary: Summary, now: Instant) -> Error {
-        let hint = Hint::BaseOrigin(origin_of(&answer.to));
-        self.error_about(
-            Error::new(Kind::ForeignLocation),
-            Some(hint),
-            answer,
-            summary,
-            now,
-        )
-    }
-
-    /// The error of a poll that the policy refuses.
-    fn refused(
-        &self,
-        refusal: Refusal,
-        answer: Announcement,
-        summary: Summary,
-        now: Instant,
-    ) -> Error {
-        let hint = refusal
-            .is_cross_origin()
-            .then(|| self.origin_hint(&answer.to));
-        self.error_about(Error::refused(refusal), hint, answer, summary, now)
-    }
-
-    fn error_about(
-        &self,
-        error: Error,
-        hint: Option<Hint>,
-        answer: Announcement,
-        summary: Summary,
-        now: Instant,
-    ) -> Error {
+    /// Adds `answer` and its job to the error that it ends in.
+    fn end(&self, error: Error, answer: Announcement, summary: Summary, now: Instant) -> Error {
         let job = self.job_or_at(answer.to, summary, now);
         error
-            .with_hint(hint)
             .about(answer.status, answer.headers)
             .with_pending_job(Some(job))
     }
@@ -153,10 +128,10 @@ impl<P: PollPolicy> Session<P> {
 
     /// Returns whether `answer` leads to the URL of a job. It may be that of
     /// the resource that the work is about, which DELETE would destroy: the
-    /// submission's own, or one that a plain redirect leads to in the end.
+    /// submission's own, or the target of plain redirects.
     fn leads_to_job(&self, answer: &Announcement, summary: Summary) -> bool {
         let (to, asked) = (&answer.to, &self.course.asked);
-        // Paths first: they are compared at once, and mostly differ.
+        // Paths first: they are compared at once, and usually differ.
         let stays = to.path_and_query() == asked.path_and_query() && to == asked;
         if self.is_done {
             false

@@ -1,4 +1,4 @@
-//! Jobs that go on elsewhere, or came from there.
+//! Jobs for and from other processes.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, Uri};
 use http_polling::JobState;
 use tokio::time::Instant;
 
-use super::clock::Clock;
 use super::{
+    clock::Clock,
     mending::mended,
     state::{Before, Session, Summary},
 };
@@ -20,14 +20,14 @@ impl<P> Session<P> {
             .or_else(|| Some(self.job_at(self.supposed_url()?.clone(), Summary::default(), now)))
     }
 
-    /// The job as the last pending answer summary of it, at its own URL.
+    /// The job by the last pending answer, at its own URL.
     fn job(&self, now: Instant) -> Option<PendingJob> {
         let url = self.left.as_deref().unwrap_or(self.url());
         Some(self.job_at(url.clone(), self.summary?, now))
     }
 
-    /// The job where it was, or of an answer to the submission that leads to
-    /// `url`, where no poll may go.
+    /// Returns the job at its last URL, or at the `url` of an answer to the
+    /// submission, which may not be polled.
     pub(super) fn job_or_at(&self, url: Uri, summary: Summary, now: Instant) -> PendingJob {
         self.job(now)
             .unwrap_or_else(|| self.job_at(url, summary, now))
@@ -60,8 +60,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Returns the URL at which a dialect would ask for a job that was announced by an answer
-    /// which could not be read.
+    /// Returns the URL at which a dialect would poll for a job that was
+    /// announced by an unreadable answer.
     fn supposed_url(&self) -> Option<&Uri> {
         let (_, context) = self.dialect.as_deref()?;
         let announced = &context.announced;
@@ -76,8 +76,8 @@ impl<P> Session<P> {
         .or(self.is_at_url().then_some(&self.course.asked))
     }
 
-    /// The job of an answer that cannot be read: where it was, or where these
-    /// headers may mean it to be.
+    /// Returns the job of an unreadable answer: at its last URL, or at the one
+    /// that these headers probably mean.
     pub(super) fn meant(&self, headers: &HeaderMap, now: Instant) -> Option<PendingJob> {
         let meant = || {
             let summary = Summary {
@@ -89,7 +89,7 @@ impl<P> Session<P> {
         self.job(now).or_else(meant).or_else(|| self.accepted(now))
     }
 
-    /// Has the last pending answer be what it was before the job was resumed.
+    /// Sets the last pending answer to that of the stored job.
     pub(crate) fn summarize(&mut self, job: &PendingJob) {
         self.summary = Some(Summary {
             retry_after: job.retry_after,
@@ -98,10 +98,10 @@ impl<P> Session<P> {
         });
     }
 
-    /// The session of a job that was accepted before. The policy is asked
-    /// when the first poll is [announced](Self::next).
+    /// Creates the session of a stored job. The policy is called when the
+    /// first poll is [announced](Self::next).
     ///
-    /// `None` if the job's dialect is not known.
+    /// `None` if the job's dialect is unknown.
     pub(crate) fn resume(
         job: &PendingJob,
         sent: Sent,

@@ -1,4 +1,4 @@
-//! What is summary of a call.
+//! Notifying observers.
 
 use http_polling::{StatusDocument, without_byte_order_mark};
 use tokio::time::Instant;
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl<P> Session<P> {
-    /// What to tell of the pending answer, whose body is `text` as far as it
-    /// was read.
+    /// Returns the update for the pending answer, of whose body `text` was
+    /// read.
     pub(crate) fn update(&self, text: &[u8], now: Instant) -> Option<PollUpdate> {
         let (answer, summary) = (self.answer.as_ref()?, self.summary?);
         let limit = self.shared.config.drain_limit;
@@ -43,7 +43,7 @@ impl<P> Session<P> {
         }))
     }
 
-    /// Tells whoever watches.
+    /// Notifies the observers of the layer and of the call.
     pub(crate) fn notify(&self, update: &PollUpdate) {
         if let Some(observer) = &self.shared.config.observer {
             observer(update);
@@ -57,7 +57,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether somebody watches this call.
+    /// Returns whether this call has observers.
     pub(crate) fn is_watched(&self) -> bool {
         self.shared.config.observer.is_some()
             || self

@@ -1,8 +1,8 @@
-//! What is kept of requests that are gone, in case that it is needed.
+//! The parts of requests that polls may need.
 //!
-//! Cloning a header value or a URI that nobody has cloned yet allocates, and
-//! nearly no submission is ever polled for. So texts are copied into a buffer
-//! in the future itself, and made into values again once a poll needs them.
+//! The first clone of a header value or a URI allocates, and few submissions
+//! are ever polled for. So their text is copied into a buffer in the future
+//! itself, and converted back once a poll needs it.
 
 mod headers;
 mod names;
