@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{StatusCode, Uri};
-use http_polling::{JobState, Pending, Problem, Progress};
+use http_polling::{JobState, NextPoll, Problem, Progress};
 
 /// The meaning of an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,12 +51,12 @@ pub struct Interim {
     pub progress: Option<Progress>,
 }
 
-impl From<Pending> for Interim {
-    fn from(pending: Pending) -> Self {
+impl From<NextPoll> for Interim {
+    fn from(next: NextPoll) -> Self {
         Self {
-            url: pending.uri,
-            retry_after: pending.retry_after,
-            state: pending.state,
+            url: next.uri,
+            retry_after: next.retry_after,
+            state: next.state,
             progress: None,
         }
     }

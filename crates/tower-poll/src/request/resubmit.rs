@@ -4,11 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::{HeaderMap, Request, Response};
-use http_polling::{JOB_STATUS, retry_after};
+use http_polling::{IDEMPOTENCY_KEY, JOB_STATUS, retry_after};
 use tokio::time::{Sleep, sleep};
 use tower::retry::Policy;
 
-use super::idempotency::IDEMPOTENCY_KEY;
 use crate::{budget::RetryBudget, policy::Jitter, statuses::is_failure};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;

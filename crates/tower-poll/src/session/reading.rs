@@ -183,11 +183,7 @@ impl<P> Session<P> {
         headers: &HeaderMap,
         now: Instant,
     ) -> Result<Verdict, Error> {
-        let exchange = Exchange {
-            method: &self.method,
-            uri: &self.course.asked,
-            polling: self.is_polling(),
-        };
+        let exchange = Exchange::new(&self.method, &self.course.asked).polling(self.is_polling());
         match exchange.read(status, headers, self.clock.wall(now)) {
             Ok(Reading::Pending(pending)) => {
                 let mut interim = Interim::from(pending);
