@@ -29,8 +29,8 @@ impl RetryBudget {
     /// these, and NaN to 0.
     #[must_use]
     pub fn new(share: f32, per_second: u32) -> Self {
-        // `max` gives the other value for NaN.
-        let share = share.max(0.0).min(1000.0);
+        let share = if share.is_nan() { 0.0 } else { share };
+        let share = share.clamp(0.0, 1000.0);
         let per_second = per_second.min(1_000_000);
         Self(Arc::new(TpsBudget::new(WINDOW, per_second, share)))
     }

@@ -11,7 +11,6 @@ const NOT_YET: &[&str] = &[
     "poll-cli",
     "tower-async-job",
     "tower-async-job-core",
-    "tower-poll",
 ];
 
 #[test]

@@ -9,9 +9,7 @@ use std::{
 
 use http::{Method, Uri};
 use http_polling::JobState;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use self::wire::Wire;
 use crate::{dialect::CallContext, redact::Redacted};
 
 /// The URL and the state of an accepted job.
@@ -122,20 +120,6 @@ impl PendingJob {
     /// The state of the job in the last pending answer, if it had one.
     pub fn state(&self) -> Option<JobState> {
         self.state
-    }
-}
-
-impl Serialize for PendingJob {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Wire::from(self).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for PendingJob {
-    /// Fails for an unknown version, and for URLs that could not be polled.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = Wire::deserialize(deserializer)?;
-        wire.try_into().map_err(serde::de::Error::custom)
     }
 }
 

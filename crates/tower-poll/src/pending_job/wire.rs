@@ -7,7 +7,7 @@ use http::{
     uri::{Authority, Parts},
 };
 use http_polling::{JobState, resolve};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::PendingJob;
 use crate::dialect::{Announced, CallContext};
@@ -16,7 +16,7 @@ use crate::dialect::{Announced, CallContext};
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Wire {
+struct Wire {
     version: u32,
     url: String,
     /// Scheme, host and port of the submission.
@@ -57,6 +57,20 @@ struct WireDialect {
     operation_location: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     azure_async_operation: Option<String>,
+}
+
+impl Serialize for PendingJob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PendingJob {
+    /// Fails for an unknown version, and for URLs that could not be polled.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(deserializer)?;
+        wire.try_into().map_err(de::Error::custom)
+    }
 }
 
 impl From<&PendingJob> for Wire {
