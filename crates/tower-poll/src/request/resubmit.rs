@@ -1,81 +1,69 @@
-//! Sending a submission again that may have been lost.
+//! Repeating a submission that may have been lost.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::{HeaderMap, Request, Response};
 use http_polling::{IDEMPOTENCY_KEY, JOB_STATUS, retry_after};
 use tokio::time::{Sleep, sleep};
-use tower::retry::{
-    Policy,
-    budget::{Budget, TpsBudget},
-};
+use tower::retry::Policy;
 
-use crate::{policy::Jitter, statuses::is_failure};
+use crate::{budget::RetryBudget, policy::Jitter, statuses::is_failure};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
-/// The first wait where the answer names none. The next are each twice as
+/// The first wait without one in the answer. Each further one is twice as
 /// long.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 
-/// Sends a request again that failed, if it carries an `Idempotency-Key`.
+/// Repeats a failed request that carries an `Idempotency-Key`.
 ///
-/// A connection that breaks after the request was sent leaves open whether
-/// the work was accepted. With a key, a server that knows keys answers the
-/// same request with the same job (draft-ietf-httpapi-idempotency-key-header),
-/// so that a lost `303 See Other` loses nothing and nothing is done twice.
+/// After a connection breaks, it is unknown whether the work was accepted. A
+/// server that supports keys answers the same request with the same job
+/// (draft-ietf-httpapi-idempotency-key-header), so that a lost `303 See Other`
+/// loses nothing and no work is done twice.
 ///
 /// It is a [`Policy`] for [`RetryLayer`](tower::retry::RetryLayer), which
-/// belongs right beneath [`PollLayer`](crate::PollLayer). What is sent again
-/// is the request as it was: method, URI, version, headers, extensions and
-/// body.
+/// belongs right beneath [`PollLayer`](crate::PollLayer). The whole request is
+/// repeated: method, URI, version, headers, extensions and body.
 ///
-/// - Requests without the header are sent once, polls among them.
-/// - Reasons are any error of the service, and 408, 429, 500, 502, 503 and
-///   504. An answer with `Job-Status` is the job's own and is passed up.
-/// - A request is sent again up to 3 [`times`](Self::retries), and within a
+/// - Requests without the header, such as polls, are sent once.
+/// - Failures are any error of the service, and 408, 429, 500, 502, 503 and
+///   504 without `Job-Status`, which would be an answer of the job.
+/// - A request is repeated up to 3 [times](Self::retries), and within a
 ///   [`budget`](Self::budget) that all clones of the policy share.
-/// - The wait before it is what the answer asks for (`Retry-After` or
+/// - The delay before it is that of the answer (`Retry-After` or
 ///   `retry-after-ms`), from 100 ms ([`min_delay`](Self::min_delay)) to 60 s
-///   ([`max_delay`](Self::max_delay)), and up to a fifth of it longer at
-///   random. Where it asks for none: 200 ms, and
-///   each time twice as long, up to the same limit, and up to twice that at
-///   random.
+///   ([`max_delay`](Self::max_delay)), and up to a fifth longer at random.
+///   Without one it is 200 ms, and each time twice as long, up to the same
+///   limit, and up to twice as long at random.
 ///
-/// When it gives up, the caller gets the last error or answer. Dropping the
-/// call stops it. Waiting needs a tokio runtime with its timer.
+/// After the last repetition, the caller gets the last error or answer.
+/// Dropping the call stops it. Waiting needs a tokio runtime with its timer.
 ///
 /// ```
 /// use http::{Request, Response};
 /// use tower::{Service, ServiceBuilder, ServiceExt, retry::RetryLayer};
 /// use tower_poll::{PollLayer, Resubmit};
-/// # use http_body_util::Full;
-/// # use bytes::Bytes;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_poll::Error> {
-/// # let client = tower::service_fn(|_: Request<Full<Bytes>>| async {
-/// #     Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+/// # let client = tower::service_fn(async |_: Request<String>| {
+/// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
 /// # });
 /// let mut service = ServiceBuilder::new()
 ///     .layer(PollLayer::new().idempotency_keys(true))
 ///     .layer(RetryLayer::new(Resubmit::new()))
 ///     .service(client);
 ///
-/// let request = Request::post("https://example.com/report")
-///     .body(Full::<Bytes>::from("year=2031"))
-///     .unwrap();
+/// let request = Request::post("https://example.com/report").body("year=2031".to_owned()).unwrap();
 /// let response = service.ready().await?.call(request).await?;
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// The body must be [`Clone`]. One that cannot be, such as a stream, could
-/// not be sent again, and does not compile:
+/// The body must be [`Clone`]. A stream could not be sent again, and does not
+/// compile:
 ///
 /// ```compile_fail,E0277
 /// # use http::{Request, Response};
@@ -94,24 +82,24 @@ pub struct Resubmit {
     left: u32,
     min_delay: Duration,
     max_delay: Duration,
-    budget: Arc<TpsBudget>,
-    /// Made when it is first needed.
+    budget: RetryBudget,
+    /// The backoff, made when it is first needed.
     backoff: Option<Box<Backoff>>,
 }
 
 impl Resubmit {
-    /// With the defaults named at each method.
+    /// Creates a policy with the defaults named at each method.
     pub fn new() -> Self {
         Self {
             left: 3,
             min_delay: Duration::from_millis(100),
             max_delay: Duration::from_secs(60),
-            budget: Arc::default(),
+            budget: RetryBudget::default(),
             backoff: None,
         }
     }
 
-    /// How many times a request is sent again at most. 3 by default.
+    /// Sets the most repetitions of a request. 3 by default.
     pub fn retries(self, retries: u32) -> Self {
         Self {
             left: retries,
@@ -119,30 +107,27 @@ impl Resubmit {
         }
     }
 
-    /// The shortest wait before jitter, whatever the server asks for. 100 ms by
-    /// default. The longest takes precedence, where it is less.
+    /// Sets the shortest delay before jitter. 100 ms by default. The longest
+    /// takes precedence, if it is less.
     pub fn min_delay(self, min_delay: Duration) -> Self {
         Self { min_delay, ..self }
     }
 
-    /// The longest wait before jitter, whatever the server asks for. 60 s by
-    /// default.
+    /// Sets the longest delay before jitter. 60 s by default.
     pub fn max_delay(self, max_delay: Duration) -> Self {
         Self { max_delay, ..self }
     }
 
-    /// What keeps a failing server from being sent many times the load:
-    /// requests sent again are paid for by those that need not be. Clones of
-    /// the policy share it, and so may several policies.
-    ///
-    /// By default one of its own, as [`TpsBudget::default`] has it: one
-    /// repetition for every five requests with a key that came through within
-    /// 10 s, and 10 per second beside.
-    pub fn budget(self, budget: Arc<TpsBudget>) -> Self {
+    /// Sets the limit that keeps a failing server from getting many times the
+    /// load. Requests with a key count. Clones of the policy share it, and so
+    /// may several policies. By default one of its own,
+    /// [`RetryBudget::default`].
+    pub fn budget(self, budget: RetryBudget) -> Self {
         Self { budget, ..self }
     }
 
-    /// How long to wait after an answer with these headers, or after an error.
+    /// Returns the delay after an answer with these headers, or after an
+    /// error.
     fn delay(&mut self, headers: Option<&HeaderMap>) -> Duration {
         match headers.and_then(|headers| retry_after(headers, SystemTime::now())) {
             Some(asked) => Jitter::OF_REPEATS.spread(asked.max(self.min_delay).min(self.max_delay)),
@@ -178,7 +163,7 @@ impl Clone for Resubmit {
             left: self.left,
             min_delay: self.min_delay,
             max_delay: self.max_delay,
-            budget: Arc::clone(&self.budget),
+            budget: self.budget.clone(),
             backoff: None,
         }
     }
@@ -207,8 +192,7 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for Resubmit {
     }
 }
 
-/// Whether an answer comes from before there was a job, and may be another
-/// one next time.
+/// Returns whether an answer has no job yet, and may be another one next time.
 fn has_failed<R>(answer: &Response<R>) -> bool {
     is_failure(answer.status()) && !answer.headers().contains_key(JOB_STATUS)
 }

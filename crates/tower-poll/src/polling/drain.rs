@@ -1,4 +1,4 @@
-//! Reading bodies that nobody will see, within limits.
+//! Reading bodies of answers that the caller does not get, within limits.
 
 use std::{
     pin::Pin,
@@ -8,13 +8,13 @@ use std::{
 use bytes::{Buf, BufMut};
 use http_body::{Body, Frame};
 
-/// What a frame counts against a limit beside its bytes, so that an endless
-/// row of empty frames ends too.
+/// The cost of a frame besides its bytes, so that an endless row of empty
+/// frames ends too.
 const FRAME_COST: usize = 1;
 
-/// Reads `body` to its end and throws it away, so that its connection can be
-/// used again. Ready too once more than `left` bytes came or the body failed;
-/// the connection is then given up when the body is dropped.
+/// Reads and drops `body`, so that its connection can be used again. Ready at
+/// its end, or once more than `left` bytes came, or if it failed; dropping the
+/// body then closes the connection.
 pub(crate) fn poll_drain<R: Body>(
     mut body: Pin<&mut R>,
     left: &mut usize,
@@ -32,7 +32,7 @@ pub(crate) fn poll_drain<R: Body>(
     }
 }
 
-/// Takes the cost of `frame` off what is `left`, if there is enough.
+/// Subtracts the cost of `frame` from `left`, if there is enough.
 fn charge<D: Buf>(frame: &Frame<D>, left: &mut usize) -> bool {
     let size = frame.data_ref().map_or(0, Buf::remaining);
     let rest = left.checked_sub(size.saturating_add(FRAME_COST));
@@ -40,15 +40,15 @@ fn charge<D: Buf>(frame: &Frame<D>, left: &mut usize) -> bool {
     rest.is_some()
 }
 
-/// Whether draining `body` can be of use: it has something left to read, and
-/// does not already say that it is longer than `limit`.
+/// Returns whether draining `body` can help: it has something left to read,
+/// and is not declared longer than `limit`.
 pub(crate) fn is_worth_draining<R: Body>(body: &R, limit: usize) -> bool {
     !body.is_end_stream()
         && usize::try_from(body.size_hint().lower()).is_ok_and(|length| length <= limit)
 }
 
 /// Reads `body` into `text`. Ready with whether all of it came and was within
-/// the `left` bytes; if not, the start of it is there.
+/// the `left` bytes; if not, `text` is the start of it.
 pub(crate) fn poll_collect<R: Body>(
     mut body: Pin<&mut R>,
     text: &mut Vec<u8>,

@@ -1,4 +1,4 @@
-//! Keeping a submission's URI and headers as text.
+//! A submission's URI and headers as text.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::{
     names::{NAMED, index_of, is_of_one_message},
 };
 
-/// How much text is kept without an allocation.
+/// The size of the text that is kept without an allocation.
 const INLINE: usize = 128;
 
 /// The texts: the parts of a URI, then a record for each header, in the order
@@ -21,7 +21,7 @@ const INLINE: usize = 128;
 pub(crate) struct KeptText {
     inline: [u8; INLINE],
     used: usize,
-    /// All of it, once there was more than `inline` has room for.
+    /// All of it, once `inline` is too small.
     spilled: Vec<u8>,
     /// The lengths of scheme, authority and path; none is longer than
     /// `http` lets a URI be, which is 64 KiB.
@@ -39,7 +39,7 @@ impl KeptText {
         }
     }
 
-    /// Keeps the URI. To be called once, before headers are offered.
+    /// Keeps the URI. Called once, before headers are offered.
     #[inline]
     pub(crate) fn put_uri(&mut self, uri: &Uri) {
         if let Some(scheme) = uri.scheme_str() {
@@ -53,9 +53,8 @@ impl KeptText {
         }
     }
 
-    /// Keeps those headers whose name is on the list, or among the user's
-    /// `own`.
-    // Apart, so that a submission without headers passes it by cheaply.
+    /// Keeps the headers whose name is on the list, or among the user's `own`.
+    // Separate, so that a submission without headers skips it cheaply.
     #[inline(never)]
     pub(crate) fn put_headers(&mut self, headers: &HeaderMap, own: &[HeaderName]) {
         for (name, value) in headers {
@@ -88,7 +87,7 @@ impl KeptText {
         }
     }
 
-    /// Gives the length of `value`.
+    /// Appends both, and returns the length of `value`.
     #[inline]
     fn push<const N: usize>(&mut self, head: [u8; N], value: &[u8]) -> u16 {
         let end = self.used + N + value.len();

@@ -1,53 +1,53 @@
-//! The server's delay, or one's own.
+//! The delay that the server asks for, or a backoff.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http_polling::{JobState, has_retry_after};
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
-/// Waits as long as the server asks, and backs off exponentially where it
-/// does not ask.
+/// Waits as long as the server asks, and backs off exponentially otherwise.
 ///
 /// The server's `retry-after-ms`, `x-ms-retry-after-ms` or `Retry-After` is
-/// read anew from each pending answer. Without it, or if it cannot be read, the
-/// first wait is 1 s, each later one 1.5 times as long, up to 30 s. A poll that is redirected to
-/// a different URL without a delay and without `Job-Status` is followed with
-/// no delay of its own, as a redirect would be.
+/// read anew from each pending answer. Without a readable one, the first wait
+/// is 1 s, and each later one 1.5 times as long, up to 30 s. A poll that is
+/// redirected to a different URL without a delay and without `Job-Status` is
+/// followed at once, as a redirect would be.
 ///
-/// Polls that failed have a backoff of the same kind for themselves, which
-/// starts anew with each good poll.
+/// Failed polls have a separate backoff of the same kind, which starts anew
+/// with each good poll.
 ///
-/// It neither limits nor spreads what the server says, and follows anywhere:
-/// add [`clamp`](super::PollPolicyExt::clamp),
+/// It neither limits nor spreads the server's delays, and follows to every
+/// origin: add [`clamp`](super::PollPolicyExt::clamp),
 /// [`jitter`](super::PollPolicyExt::jitter) and
 /// [`same_origin`](super::PollPolicyExt::same_origin), or use
 /// [`StandardPolicy`](super::StandardPolicy).
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_poll::policy::RetryAfter;
+/// use tower_poll::policy::ServerDelay;
 ///
-/// let policy = RetryAfter::new().backoff(Duration::from_millis(50), 2.0, Duration::from_secs(5));
+/// let policy = ServerDelay::new().backoff(Duration::from_millis(50), 2.0, Duration::from_secs(5));
 /// ```
 #[derive(Debug)]
 #[must_use]
-pub struct RetryAfter {
+pub struct ServerDelay {
     first: Duration,
     longest: Duration,
     factor: f32,
-    /// Of answered polls. Made when it is first needed: most servers name
-    /// their delays.
+    /// The backoff of answered polls. Made when it is first needed: most
+    /// servers name their delays.
     backoff: Option<Box<Backoff>>,
-    /// Of polls that failed in a row.
+    /// The backoff of polls that failed in a row.
     failing: Option<Box<Backoff>>,
 }
 
-impl RetryAfter {
-    /// With the default backoff: 1 s, times 1.5, up to 30 s.
+impl ServerDelay {
+    /// Creates the policy with the default backoff: 1 s, times 1.5, up to 30
+    /// s.
     pub fn new() -> Self {
         Self {
             first: Duration::from_secs(1),
@@ -58,8 +58,8 @@ impl RetryAfter {
         }
     }
 
-    /// Sets the waits where the server names none: the `first`, the `factor`
-    /// from each to the next (at least 1), and the `longest`.
+    /// Sets the waits without a delay from the server: the `first`, the
+    /// `factor` from each to the next (at least 1), and the `longest`.
     pub fn backoff(self, first: Duration, factor: f32, longest: Duration) -> Self {
         Self {
             first,
@@ -93,14 +93,14 @@ impl RetryAfter {
     }
 }
 
-impl Default for RetryAfter {
+impl Default for ServerDelay {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Clone for RetryAfter {
-    /// The clone starts its backoff anew: it is for another call.
+impl Clone for ServerDelay {
+    /// The clone starts its backoff anew, since it is for another call.
     fn clone(&self) -> Self {
         Self {
             backoff: None,
@@ -110,11 +110,11 @@ impl Clone for RetryAfter {
     }
 }
 
-impl PollPolicy for RetryAfter {
+impl PollPolicy for ServerDelay {
     fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
         let is_failing = hop.retries() > 0;
         if hop.retries() <= 1 {
-            // The poll before was good, or this one is.
+            // The previous poll was good, or this one is.
             self.failing = None;
         }
         Ok(match hop.retry_after() {

@@ -4,9 +4,9 @@ use http::{HeaderValue, Request};
 use http_polling::IDEMPOTENCY_KEY;
 use uuid::Uuid;
 
-/// Gives `request` an `Idempotency-Key`, if its method is not safe (RFC 9110,
-/// section 9.2.1) and it has none: a string (RFC 9651) of a version 4 UUID,
-/// which is 122 bits from the system's random source.
+/// Adds an `Idempotency-Key` to `request`, if its method is not safe (RFC
+/// 9110, section 9.2.1) and it has none: a string (RFC 9651) of a version 4
+/// UUID, which is 122 bits from the system's random source.
 pub(crate) fn add_key<B>(request: &mut Request<B>) {
     if request.method().is_safe() || request.headers().contains_key(IDEMPOTENCY_KEY) {
         return;

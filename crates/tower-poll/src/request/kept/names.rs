@@ -1,4 +1,4 @@
-//! Which headers of a submission its polls carry too.
+//! The names of the headers that polls carry too.
 
 use http::{
     HeaderName,
@@ -8,7 +8,7 @@ use http::{
     },
 };
 
-/// The names that are kept without being asked for.
+/// The names that are kept by default.
 pub(super) static DEFAULT: [HeaderName; 18] = [
     TE,
     HOST,
@@ -22,7 +22,7 @@ pub(super) static DEFAULT: [HeaderName; 18] = [
     AUTHORIZATION,
     ACCEPT_ENCODING,
     ACCEPT_LANGUAGE,
-    // API keys, from here on.
+    // API keys follow.
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-auth-token"),
@@ -44,16 +44,16 @@ pub(super) const AUTHORIZATION_AT: u16 = 9;
 /// Kept, but not for polls: it is the deadline of the call.
 pub(super) const GRPC_TIMEOUT_AT: u16 = 8;
 
-/// From here on, an index means the user's own names.
+/// The first index of the user's own names.
 const OWN: u16 = 0x100;
 
-/// Stands for a name that is on no list, and is kept with the value.
+/// The index of a name that is on no list, and is kept with the value.
 pub(super) const NAMED: u16 = u16::MAX;
 
-/// The index of `name` in [`DEFAULT`].
+/// Returns the index of `name` in [`DEFAULT`].
 ///
-/// Asked for every header of every submission. Told by length first, a name
-/// is compared to texts of its own length only, and without a call.
+/// Called for every header of every submission. Since the length decides
+/// first, a name is compared to texts of its own length only, and inline.
 #[inline]
 pub(super) fn kept_by_default(name: &str) -> Option<u16> {
     match name.len() {
@@ -79,8 +79,8 @@ pub(super) fn kept_by_default(name: &str) -> Option<u16> {
     }
 }
 
-/// Whether a user may have `name` kept. What describes the submission's own
-/// body, its connection or its once-only nature means something else, or
+/// Returns whether a user may keep `name`. Headers of the submission's own
+/// body, its connection or its single execution mean something else, or
 /// something harmful, on a poll.
 pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
     let name = name.as_str();
@@ -100,12 +100,12 @@ pub(crate) fn may_be_kept(name: &HeaderName) -> bool {
         )
 }
 
-/// Returns whether a header of this name is about one message alone: it
+/// Returns whether a header of this name concerns one message alone: it
 /// describes, signs or qualifies it, makes it conditional, or is for its
 /// connection, and so is wrong on the polls that follow.
 ///
 /// Values of other names go with polls to the submission's origin if they are
-/// marked as [sensitive](http::HeaderValue::set_sensitive), or named by
+/// marked [sensitive](http::HeaderValue::set_sensitive), or named by
 /// [`PollLayer::keep_header`](crate::PollLayer::keep_header).
 ///
 /// ```
@@ -152,7 +152,7 @@ pub(super) fn index_of(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
     }
 }
 
-// Apart, so that the usual loop over headers stays in registers.
+// Separate, so that the usual loop over headers stays in registers.
 #[inline(never)]
 fn index_of_own(name: &HeaderName, own: &[HeaderName]) -> Option<u16> {
     let at = own.iter().position(|kept| kept == name)?;

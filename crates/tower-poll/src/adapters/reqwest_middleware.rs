@@ -31,21 +31,20 @@
 //!
 //! # Order
 //!
-//! Middleware that was added before sees one call, which may take an hour.
-//! What was added after it, such as authentication and retries, applies to
-//! each request, polls included.
+//! Middleware that was added earlier sees one call, which may take an hour.
+//! Middleware that was added later, such as authentication and retries,
+//! applies to each request, polls included.
 //!
 //! # Caveats
 //!
 //! - The client must be built with
 //!   [`redirect::Policy::none`](reqwest::redirect::Policy::none), since
-//!   reqwest follows redirects by itself otherwise. It cannot be told from
-//!   outside, so that the URL of every answer is compared to the one that was
-//!   asked for: see [`RedirectedError`] and
-//!   [`PollMiddleware::without_redirect_check`].
+//!   reqwest follows redirects by itself otherwise. That cannot be seen from
+//!   outside, so the URL of every answer is compared to that of its request:
+//!   see [`RedirectedError`] and [`PollMiddleware::redirect_check`].
 //! - A timeout of the request
 //!   ([`RequestBuilder::timeout`](::reqwest_middleware::RequestBuilder::timeout))
-//!   is that of each inner request. The time of the whole call is limited by
+//!   applies to each inner request. The time of the whole call is limited by
 //!   [`PollLayer::deadline`].
 //! - Dropping the call stops polling, as it does with the layer.
 
@@ -64,25 +63,26 @@ use http::Extensions;
 use tokio::sync::Mutex;
 use tower::{Service, ServiceExt};
 
+use super::reqwest::{REDIRECTED, into_http, is_same};
 use crate::{
-    PollLayer, PollPolicy, PollService, StandardPolicy,
     config::Shared,
-    reqwest::{REDIRECTED, into_http, is_same},
+    layer::PollLayer,
+    policy::{PollPolicy, StandardPolicy},
+    service::PollService,
 };
 
 /// Makes a client follow pending answers until the final one is there.
 ///
-/// It does what its [`PollLayer`] does, with what stands beneath it as the
+/// It does the work of its [`PollLayer`] with the rest of the stack as the
 /// client. The extensions of a call ([`RequestBuilder::with_extension`]) are
-/// those of each inner request, and [`PreferAsync`](crate::PreferAsync) among
-/// them counts.
+/// those of each inner request, and values such as
+/// [`PreferAsync`](crate::PreferAsync) count.
 ///
 /// # Errors
 ///
-/// What goes wrong with the submission comes through as it is. What goes
-/// wrong later is an [`Error::Middleware`] around an [`Error`](crate::Error),
-/// which can be had by `downcast_ref` and stands in the
-/// [`source`](error::Error::source) chain.
+/// An error of the submission comes through as it is. A later one is an
+/// [`Error::Middleware`] around an [`Error`](crate::Error), which
+/// `downcast_ref` finds, as does the [`source`](error::Error::source) chain.
 ///
 /// [`RequestBuilder::with_extension`]: ::reqwest_middleware::RequestBuilder::with_extension
 ///
@@ -107,7 +107,7 @@ pub struct PollMiddleware<P = StandardPolicy> {
 }
 
 impl<P> PollMiddleware<P> {
-    /// With the settings of `layer`.
+    /// Creates a middleware with the settings of `layer`.
     pub fn new(layer: PollLayer<P>) -> Self {
         Self {
             shared: Arc::new(layer.into_shared()),
@@ -115,17 +115,14 @@ impl<P> PollMiddleware<P> {
         }
     }
 
-    /// Takes answers from any URL. By default, one from another URL than was
-    /// asked for is a [`RedirectedError`].
+    /// Turns the check of answers' URLs on or off. On by default: an answer
+    /// from another URL than that of the request is a [`RedirectedError`].
     ///
-    /// For stacks where a middleware beneath changes URLs, such as one that
-    /// adds a key to the query. The client must then be known not to follow
-    /// redirects.
-    pub fn without_redirect_check(self) -> Self {
-        Self {
-            is_checked: false,
-            ..self
-        }
+    /// Off is for stacks where a middleware beneath changes URLs, such as one
+    /// that adds a key to the query. The client must then be known not to
+    /// follow redirects.
+    pub fn redirect_check(self, is_checked: bool) -> Self {
+        Self { is_checked, ..self }
     }
 }
 
@@ -163,7 +160,7 @@ type NextFuture<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Body>>> 
 #[derive(Clone)]
 struct NextService<'a, 'e> {
     next: Next<'a>,
-    /// The caller's own, lent to one request at a time.
+    /// The extensions of the caller, lent to one request at a time.
     extensions: &'a Mutex<&'e mut Extensions>,
     timeout: Option<Duration>,
     is_checked: bool,
@@ -187,7 +184,7 @@ impl<'a> Service<http::Request<Body>> for NextService<'a, '_> {
         } = self.clone();
         Box::pin(async move {
             let mut extensions = extensions.lock().await;
-            // Of a poll, those that the policy put there.
+            // A poll has those that the policy added.
             extensions.extend(mem::take(request.extensions_mut()));
             let mut request = Request::try_from(request)?;
             *request.timeout_mut() = timeout;
@@ -204,13 +201,14 @@ impl<'a> Service<http::Request<Body>> for NextService<'a, '_> {
     }
 }
 
-/// The error of the submission as it was, all others with their source.
-fn into_middleware(error: crate::Error) -> Error {
+/// Converts the error of the submission to what it was, and every other to one
+/// with a source.
+fn into_middleware(error: crate::error::Error) -> Error {
     if error.is_inner() && error.pending_job().is_none() {
         let inner = error.into_inner().and_then(|inner| inner.downcast().ok());
         return *inner.expect("the errors of `NextService` are of this type");
     }
-    // With a context, the error is found by `downcast_ref` and as a source.
+    // The context keeps the error as a source, and `downcast_ref` finds it.
     Error::Middleware(anyhow::Error::new(error).context("polling failed"))
 }
 

@@ -17,8 +17,8 @@ const MAX_COOKIES: usize = 32;
 /// The most bytes of names, values and paths that one call remembers.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// What the answers of one origin have set. It belongs to one call and to one
-/// origin, and is emptied when the call moves to another.
+/// The cookies of one call and one origin. Emptied when the call moves to
+/// another.
 #[derive(Debug, Default)]
 pub(crate) struct Jar {
     cookies: Vec<Stored>,
@@ -28,8 +28,8 @@ pub(crate) struct Jar {
 #[derive(Debug)]
 struct Stored {
     name: String,
-    /// `None` for a cookie that was removed. It then still silences one of
-    /// the same name that the caller sent with the submission.
+    /// `None` for a removed cookie, which still hides one of the same name
+    /// that the caller sent with the submission.
     value: Option<String>,
     path: String,
     secure: bool,
@@ -42,8 +42,8 @@ impl Jar {
         self.bytes = 0;
     }
 
-    /// Takes in what an answer to a request for `uri` sets. What cannot be
-    /// read, is for another host, or is over the limits, is left out.
+    /// Stores the cookies in the answer to a request for `uri`, except
+    /// unreadable ones, those for another host, and those over the limits.
     pub(crate) fn store(&mut self, headers: &HeaderMap, uri: &Uri, now: SystemTime) {
         for value in headers.get_all(SET_COOKIE) {
             if let Ok(text) = str::from_utf8(value.as_bytes())
@@ -76,9 +76,9 @@ impl Jar {
         self.cookies.is_empty()
     }
 
-    /// The `Cookie` value of a poll to `uri`: the submission's `own` cookies
-    /// that have not been set anew, then those of this jar. Empty where no
-    /// cookie is left to be sent.
+    /// Returns the `Cookie` value of a poll to `uri`: the submission's `own`
+    /// cookies that have not been set anew, then those of this jar. Empty if
+    /// no cookie is left to be sent.
     pub(crate) fn header<'a>(
         &self,
         own: impl Iterator<Item = &'a [u8]>,
@@ -103,7 +103,7 @@ impl Jar {
                 push(&[cookie.name.as_bytes(), b"=", value.as_bytes()]);
             }
         }
-        // Every part was a part of a header value, so that the whole is one.
+        // Every part was a part of a header value, so that the whole is valid.
         let mut value = HeaderValue::from_maybe_shared(Bytes::from(line))
             .unwrap_or_else(|_| HeaderValue::from_static(""));
         value.set_sensitive(true);
@@ -113,7 +113,8 @@ impl Jar {
 
 impl Stored {
     fn new(cookie: &Cookie<'_>, uri: &Uri, now: SystemTime) -> Self {
-        // Max-Age goes before Expires (RFC 6265, section 5.3, step 3).
+        // Max-Age takes precedence over Expires (RFC 6265, section 5.3, step
+        // 3).
         let expires = match cookie.max_age() {
             Some(age) => now.checked_add(Duration::try_from(age).unwrap_or_default()),
             None => cookie.expires_datetime().map(|at| {
@@ -147,7 +148,7 @@ impl Stored {
     }
 
     fn fits(&self, uri: &Uri, now: SystemTime) -> bool {
-        // A path-only URI goes where the cookie came from.
+        // A path-only URI goes to the origin of the cookie.
         let is_https = |scheme: &str| scheme.eq_ignore_ascii_case("https");
         let is_secure = uri.scheme_str().is_none_or(is_https);
         self.expires.is_none_or(|at| now < at)
@@ -156,9 +157,9 @@ impl Stored {
     }
 }
 
-/// Returns whether `domain` is the host of `uri`, or a name above a host that is
-/// no address (RFC 6265, section 5.1.3). An empty one says nothing (section
-/// 5.2.3). The cookie goes back to this very origin only, all the same.
+/// Returns whether `domain` is the host of `uri`, or a parent of a host that
+/// is no address (RFC 6265, section 5.1.3). An empty one is ignored (section
+/// 5.2.3). In all cases the cookie goes back to this very origin only.
 fn is_domain_of(domain: &str, uri: &Uri) -> bool {
     let Some(host) = uri.host() else {
         return true;

@@ -21,11 +21,11 @@ impl Head {
     #[inline]
     pub(super) fn new(index: u16, value: &HeaderValue) -> Self {
         let sensitive = if value.is_sensitive() { SENSITIVE } else { 0 };
-        // Nobody has a header of 128 TiB.
+        // No header has 128 TiB.
         Self(u64::from(index) << INDEX_AT | sensitive | value.len() as u64)
     }
 
-    /// The same, with so many bytes more.
+    /// Returns the same with a greater length.
     pub(super) fn with_more(self, length: usize) -> Self {
         Self(self.0 + length as u64)
     }
@@ -63,7 +63,7 @@ impl KeptHeaders {
         Self { records }
     }
 
-    /// Drops, for good, what only the submission's origin may see.
+    /// Drops the headers for the submission's origin only.
     pub(crate) fn drop_credentials(&mut self, own: &[HeaderName]) {
         let mut rest = Vec::new();
         for (head, value) in self.iter() {
@@ -105,15 +105,15 @@ impl KeptHeaders {
             .reduce(|list, value| format!("{list},{value}"))
     }
 
-    /// The deadline that a gRPC caller gave.
+    /// The time limit of a gRPC caller.
     pub(crate) fn grpc_timeout(&self) -> Option<Duration> {
         self.iter()
             .find(|(head, _)| head.index() == GRPC_TIMEOUT_AT)
             .and_then(|(_, value)| http_polling::grpc_timeout(value))
     }
 
-    /// Puts the headers of a poll into an empty `map`. `cookies`, where
-    /// given, stands in place of the submission's own.
+    /// Puts the headers of a poll into an empty `map`. `cookies`, if given,
+    /// replaces the submission's own.
     pub(crate) fn fill(
         &self,
         map: &mut HeaderMap,
@@ -173,7 +173,7 @@ pub(super) fn is_grpc(text: &[u8]) -> bool {
     })
 }
 
-/// The name that stands before a value of the index [`NAMED`], and the value.
+/// Splits a record of the index [`NAMED`] into name and value.
 fn split_name(text: &[u8]) -> Option<(HeaderName, &[u8])> {
     let (length, text) = text.split_first_chunk()?;
     let (name, value) = text.split_at_checked(u16::from_le_bytes(*length).into())?;

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The error of a call.
 
 #[cfg(feature = "tonic")]
 mod grpc;
@@ -12,35 +12,35 @@ use http_polling::{JobState, Problem, is_problem_json};
 use tower::BoxError;
 
 pub use self::hint::Hint;
-use crate::PendingJob;
+use crate::pending_job::PendingJob;
 
-/// The most that is kept of the body of an answer that is an error.
+/// The most bytes that are kept of the body of an answer that is an error.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
-/// Why there is no response.
+/// The reason why a call has no response.
 ///
-/// It is opaque: ask it what it is. A wrong turn of the job itself (it
-/// failed, expired, is unknown, …) is told by [`job_state`](Self::job_state)
-/// and the server's [`problem`](Self::problem) document; an error of the
-/// service beneath by [`is_inner`](Self::is_inner). The
-/// [`source`](error::Error::source) chain goes all the way down.
+/// It is opaque, with methods for each reason. If the job itself ended badly
+/// (it failed, expired, is unknown, …), it has a
+/// [`job_state`](Self::job_state) and the server's [`problem`](Self::problem)
+/// document; if the service beneath failed, [`is_inner`](Self::is_inner) is
+/// true. The [`source`](error::Error::source) chain is complete.
 ///
 /// Once a job was accepted, every error has it as its
-/// [`pending_job`](Self::pending_job). An error that is about an answer has
-/// that answer's [`status`](Self::status), [`headers`](Self::headers) and up
-/// to 64 KiB of its [`body`](Self::body), which are the server's own words: a
+/// [`pending_job`](Self::pending_job). If an answer is the reason, the error
+/// has that answer's [`status`](Self::status), [`headers`](Self::headers) and
+/// up to 64 KiB of its [`body`](Self::body). These come from the server: a
 /// program that prints them on a terminal has to remove control characters.
 /// Neither [`Display`](fmt::Display) nor [`Debug`](fmt::Debug) shows them, nor
 /// the whole URL of a job.
 ///
 /// With the `tonic` feature, the error of a gRPC call has a `tonic::Status` as
-/// its source, unless the service beneath failed; what its source was is that
-/// of the status. A client of tonic then fails with its code:
+/// its source, unless the service beneath failed; the source of that status is
+/// the former source. A client of tonic then fails with its code:
 /// `DEADLINE_EXCEEDED` at the deadline, `PERMISSION_DENIED` if the policy
 /// refused or the server did by 403, `UNAUTHENTICATED` after a 401,
-/// `RESOURCE_EXHAUSTED` after the last poll, `CANCELLED` if the caller waits no
-/// more, `INTERNAL` for an answer that cannot be read, and for a job that ended
-/// without an answer the code of its end.
+/// `RESOURCE_EXHAUSTED` after the last poll, `CANCELLED` if the caller stopped
+/// waiting, `INTERNAL` for an unreadable answer, and for a job that ended
+/// without a response the code of its end.
 ///
 /// ```
 /// use http_polling::JobState;
@@ -50,7 +50,7 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// }
 /// ```
 ///
-/// Everything that there is to know of one:
+/// All that an error has:
 ///
 /// ```
 /// fn explain(error: &tower_poll::Error) {
@@ -92,17 +92,27 @@ impl Said {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
+    /// The service failed at the submission.
     Service,
+    /// The service failed at a poll.
     Poll,
     Deadline,
-    TooLate { delay: Duration },
+    /// The next poll, due in `delay`, would be after the deadline.
+    TooLate {
+        delay: Duration,
+    },
     TooManyPolls,
     ForeignLocation,
     BadLocation,
-    Refused { is_cross_origin: bool },
+    Refused {
+        is_cross_origin: bool,
+    },
+    /// A dialect could not read an answer.
     BadAnswer,
+    /// The answer to a poll is not that of the job.
     Unrelated,
+    /// 401 or 403 on a poll.
     Unauthorized,
     Stopped,
     NotCancellable,
@@ -123,23 +133,20 @@ impl Error {
         self
     }
 
-    /// Whether the deadline of the call passed, or would pass before the next
-    /// poll.
-    #[must_use]
+    /// Returns whether the deadline of the call passed, or would pass before
+    /// the next poll.
     pub fn is_deadline(&self) -> bool {
         matches!(self.0.kind, Kind::Deadline | Kind::TooLate { .. })
     }
 
-    /// Whether the job was pending still after the last poll that the layer
-    /// may send.
-    #[must_use]
+    /// Returns whether the job was still pending after the last poll that the
+    /// layer may send.
     pub fn is_too_many_polls(&self) -> bool {
         self.0.kind == Kind::TooManyPolls
     }
 
-    /// Whether the next poll would have gone to another origin than is
+    /// Returns whether the next poll would have gone to another origin than is
     /// allowed, or from https to http. No request was made there.
-    #[must_use]
     pub fn is_cross_origin(&self) -> bool {
         matches!(
             self.0.kind,
@@ -150,70 +157,60 @@ impl Error {
         )
     }
 
-    /// Whether a pending answer says in no usable way where to ask next:
+    /// Returns whether a pending answer has no usable URL for the next poll:
     /// `Location` is missing, doubled, not http, not a URL. The source is an
     /// [`http_polling::LocationError`].
-    #[must_use]
     pub fn is_bad_location(&self) -> bool {
         self.0.kind == Kind::BadLocation
     }
 
-    /// Whether the [`PollPolicy`](crate::PollPolicy) refused to poll, for
-    /// whatever reason. The source is the
-    /// [`Refusal`](crate::Refusal).
-    #[must_use]
+    /// Returns whether the [`PollPolicy`](crate::PollPolicy) refused to poll.
+    /// The source is the [`Refusal`](crate::Refusal).
     pub fn is_refused(&self) -> bool {
         matches!(self.0.kind, Kind::Refused { .. })
     }
 
-    /// Whether an answer was not what its
-    /// [`Dialect`](crate::dialect::Dialect) has: no JSON, a member missing, a
-    /// body that broke off or is too long.
-    #[must_use]
+    /// Returns whether an answer did not have the form of its
+    /// [`Dialect`](crate::dialect::Dialect): no JSON, a member missing, a body
+    /// that broke off or is too long.
     pub fn is_bad_answer(&self) -> bool {
         self.0.kind == Kind::BadAnswer
     }
 
-    /// Returns whether a poll was answered by something else than the job: without
-    /// `Job-Status`, though the answer that announced the job had one.
-    #[must_use]
+    /// Returns whether a poll was answered by something other than the job:
+    /// without `Job-Status`, though the answer that announced the job had one.
     pub fn is_unrelated(&self) -> bool {
         self.0.kind == Kind::Unrelated
     }
 
-    /// Returns whether a poll was answered with 403, or with 401 and there is no
-    /// [new authorization](crate::PollLayer::refresh) or that was refused
-    /// too. The [`status`](Self::status) says which.
-    #[must_use]
+    /// Returns whether a poll was answered with 403, or with 401 and there is
+    /// no [new authorization](crate::PollLayer::refresh) or that was refused
+    /// too. The [`status`](Self::status) is either.
     pub fn is_unauthorized(&self) -> bool {
         self.0.kind == Kind::Unauthorized
     }
 
-    /// Whether the caller did not want to wait any more
-    /// ([`Cancellation`](crate::Cancellation), [`DoNotWait`](crate::DoNotWait)).
-    #[must_use]
+    /// Returns whether the caller stopped waiting
+    /// ([`StopSignal`](crate::StopSignal), [`DoNotWait`](crate::DoNotWait)).
     pub fn is_stopped(&self) -> bool {
         matches!(self.0.kind, Kind::Stopped | Kind::NotCancellable)
     }
 
-    /// Whether the caller wanted the job to be cancelled, and there is nothing
-    /// that DELETE would cancel. No request was made: see
-    /// [`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely).
-    #[must_use]
+    /// Returns whether the caller wanted to cancel the job, and DELETE would
+    /// cancel none. No request was made: see
+    /// [`StopSignal::cancel_remotely`](crate::StopSignal::cancel_remotely).
     pub fn is_not_cancellable(&self) -> bool {
         self.0.kind == Kind::NotCancellable
     }
 
-    /// Whether a stored job is of a [`Dialect`](crate::dialect::Dialect) that
-    /// the layer which was to [resume](crate::PollService::resume) it does not
-    /// have.
-    #[must_use]
+    /// Returns whether the layer that was to
+    /// [resume](crate::PollService::resume) a stored job lacks its
+    /// [`Dialect`](crate::dialect::Dialect).
     pub fn is_unknown_dialect(&self) -> bool {
         self.0.kind == Kind::UnknownDialect
     }
 
     /// The status with which the server refused to cancel the job.
-    #[must_use]
     pub fn refused_cancellation(&self) -> Option<StatusCode> {
         match self.0.kind {
             Kind::NotCancelled(status) => Some(status),
@@ -221,9 +218,8 @@ impl Error {
         }
     }
 
-    /// The state in which the job ended, if it ended without an answer of its
+    /// The state in which the job ended, if it ended without a response of its
     /// own: `failed`, `timed-out`, `lost`, `cancelled`, `expired`, `unknown`.
-    #[must_use]
     pub fn job_state(&self) -> Option<JobState> {
         match self.0.kind {
             Kind::Job(state) => Some(state),
@@ -231,42 +227,36 @@ impl Error {
         }
     }
 
-    /// The problem document (RFC 9457) that the server sent, if it sent one of
-    /// up to 64 KiB.
-    #[must_use]
+    /// The problem document (RFC 9457) from the server, if there is one of up
+    /// to 64 KiB.
     pub fn problem(&self) -> Option<&Problem> {
         self.0.problem.as_ref()
     }
 
-    /// The status of the answer that this error is about. `None` if it is
-    /// about none: the deadline passed, say, or the service failed.
-    #[must_use]
+    /// The status of the answer that is the reason. `None` if no answer is:
+    /// the deadline passed, say, or the service failed.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.said.as_ref().map(|said| said.status)
     }
 
-    /// The headers of the answer that this error is about. They have the
-    /// `Location` of a job where that [cannot be
-    /// read](Self::is_bad_location).
-    #[must_use]
+    /// The headers of the answer that is the reason. They include the
+    /// `Location` of a job that [cannot be read](Self::is_bad_location).
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.0.said.as_ref().map(|said| &said.headers)
     }
 
-    /// The first 64 KiB of the body of the answer that this error is about, as
-    /// far as they came within 10 s. Empty if there are none.
-    #[must_use]
+    /// The first 64 KiB of the body of the answer that is the reason, as far
+    /// as they came within 10 s. Empty if there are none.
     pub fn body(&self) -> &[u8] {
         self.0.said.as_ref().map_or(&[], |said| &said.body)
     }
 
     /// The [`body`](Self::body), if it is UTF-8 and not empty.
-    #[must_use]
     pub fn text(&self) -> Option<&str> {
         let body = self.body();
         let text = match str::from_utf8(body) {
             Ok(text) => text,
-            // Cut within a character.
+            // The limit cut a character.
             Err(error) if error.error_len().is_none() => {
                 str::from_utf8(&body[..error.valid_up_to()]).unwrap_or_default()
             }
@@ -275,17 +265,15 @@ impl Error {
         (!text.is_empty()).then_some(text)
     }
 
-    /// Advice on what may help, if there is some. [`Display`](fmt::Display)
-    /// gives it too.
-    #[must_use]
+    /// Advice about the cause, if there is some. [`Display`](fmt::Display)
+    /// includes it.
     pub fn hint(&self) -> Option<&Hint> {
         self.0.hint.as_ref()
     }
 
-    /// Whether the service beneath failed: at becoming ready, at the
+    /// Returns whether the service beneath failed: at becoming ready, at the
     /// submission, or at a poll. In the last case there is a
     /// [`pending_job`](Self::pending_job).
-    #[must_use]
     pub fn is_inner(&self) -> bool {
         matches!(self.0.kind, Kind::Service | Kind::Poll)
     }
@@ -296,14 +284,13 @@ impl Error {
         if self.is_inner() { self.0.source } else { None }
     }
 
-    /// The job that was accepted. It may well go on, unless there is a
-    /// [`job_state`](Self::job_state) that says otherwise.
+    /// The job that was accepted. It probably goes on, unless
+    /// [`job_state`](Self::job_state) is its end.
     ///
     /// `None` if the submission failed, and if no URL can be made of the
-    /// [`Location`](Self::headers) that the server sent. The URL may be one
-    /// that was refused, or that had to be mended to be read: no request was
-    /// made there.
-    #[must_use]
+    /// server's [`Location`](Self::headers). The URL may be one that was
+    /// refused, or that had to be repaired to be read: no request was made
+    /// there.
     pub fn pending_job(&self) -> Option<&PendingJob> {
         self.0.pending_job.as_ref()
     }

@@ -33,7 +33,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-/// What a client did that may follow redirects.
+/// The error of a client that follows redirects.
 pub(crate) const REDIRECTED: &str = "the reqwest client followed a redirect by itself: \
                                      it must be built with `redirect::Policy::none()`";
 
@@ -51,8 +51,7 @@ type ClientFuture = <Client as Service<::reqwest::Request>>::Future;
 #[derive(Clone, Debug)]
 pub struct ReqwestService {
     client: Client,
-    /// Whether the client may follow redirects, so that each answer is
-    /// checked.
+    /// The client may follow redirects, so that each answer is checked.
     may_redirect: bool,
 }
 
@@ -69,10 +68,10 @@ impl ReqwestService {
         })
     }
 
-    /// Around a finished client, which should have been built with
-    /// [`redirect::Policy::none`]. It cannot be told from outside, so that
-    /// every answer is looked at: one that a redirect led to is an error that
-    /// says so, since it may be any answer but the one of the job.
+    /// Wraps a finished client, which should have been built with
+    /// [`redirect::Policy::none`]. That cannot be seen from outside, so every
+    /// answer is checked: one that a redirect led to is an error, since it may
+    /// be any answer but the one of the job.
     ///
     /// ```
     /// use tower_poll::reqwest::ReqwestService;
@@ -89,6 +88,26 @@ impl ReqwestService {
             client,
             may_redirect: true,
         }
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn get_ref(&self) -> &Client {
+        &self.client
+    }
+
+    /// The client. Since it can be replaced by one that follows redirects,
+    /// every answer is checked from then on, as with
+    /// [`around`](Self::around).
+    pub fn get_mut(&mut self) -> &mut Client {
+        self.may_redirect = true;
+        &mut self.client
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn into_inner(self) -> Client {
+        self.client
     }
 }
 
@@ -176,16 +195,16 @@ impl Future for ReqwestFuture {
     }
 }
 
-/// Whether both are the same request target. A fragment is not sent, and
-/// reqwest moves user information to a header.
+/// Returns whether both are the same request target. A fragment is not sent,
+/// and reqwest moves user information to a header.
 pub(crate) fn is_same(asked: &Url, answered: &Url) -> bool {
     asked.origin() == answered.origin()
         && asked.path() == answered.path()
         && asked.query() == answered.query()
 }
 
-/// `response`, such that it can be made one of reqwest's again without losing
-/// its URL.
+/// Converts `response` such that it can be converted back without losing its
+/// URL.
 pub(crate) fn into_http(response: ::reqwest::Response) -> Response<Body> {
     let url = response.url().clone();
     let mut response = Response::from(response);
@@ -196,7 +215,7 @@ pub(crate) fn into_http(response: ::reqwest::Response) -> Response<Body> {
     response
 }
 
-/// What goes wrong in a [`ReqwestService`].
+/// The error of a [`ReqwestService`].
 ///
 /// ```
 /// use tower_poll::reqwest::ReqwestError;
@@ -215,8 +234,8 @@ enum Kind {
 }
 
 impl ReqwestError {
-    /// Whether the client followed a redirect by itself. It must be built
-    /// with [`redirect::Policy::none`].
+    /// Returns whether the client followed a redirect by itself. It must be
+    /// built with [`redirect::Policy::none`].
     #[must_use]
     pub fn is_redirected(&self) -> bool {
         matches!(self.0, Kind::Redirected)

@@ -1,4 +1,4 @@
-//! Asking for a deferred answer (RFC 7240, section 4.1).
+//! Requests for a deferred answer (RFC 7240, section 4.1).
 
 use http::Request;
 use http_polling::{Prefer, RequestHead};
@@ -8,10 +8,9 @@ use crate::config::Config;
 /// Put into a request's extensions, it makes [`PollLayer`](crate::PollLayer)
 /// send this one call with `Prefer: respond-async`.
 ///
-/// A server that honours it accepts the work at once and lets the layer poll,
-/// in place of holding the connection. Calls without it, and without a
-/// [predicate](crate::PollLayer::prefer_async) that picks them, are sent as
-/// they are.
+/// A server that honours it accepts the work at once, and the layer polls
+/// instead of holding the connection. Calls without it that no
+/// [predicate](crate::PollLayer::prefer_async) picks are sent unchanged.
 ///
 /// ```
 /// use http::Request;
@@ -23,9 +22,9 @@ use crate::config::Config;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PreferAsync;
 
-/// Adds the preferences to a request that is to have them and has them not
+/// Adds the preferences of the layer and of the request that are not there
 /// yet.
-pub(crate) fn ask<B>(request: &mut Request<B>, config: &Config) {
+pub(crate) fn prefer<B>(request: &mut Request<B>, config: &Config) {
     let wanted = request.extensions().get::<PreferAsync>().is_some()
         || config
             .prefer_async

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-/// The wall clock, read once and carried on by the monotonic one: a clock
-/// that is set meanwhile moves nothing.
+/// The wall clock, read once and advanced by the monotonic one, so that
+/// setting the clock changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
@@ -20,7 +20,7 @@ impl Clock {
         }
     }
 
-    /// When this clock was started.
+    /// The time when this clock was started.
     pub(crate) fn start(&self) -> Instant {
         self.start
     }

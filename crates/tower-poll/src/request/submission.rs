@@ -1,44 +1,34 @@
-//! What is kept of the caller's request while its answer is awaited.
+//! The request while its answer is awaited.
 
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, Version};
 use http_polling::JOB_STATUS;
 use tokio::time::Instant;
 
-use crate::{
+use super::{
     caller::Caller,
+    kept::{KeptHeaders, KeptText},
+};
+use crate::{
     config::Config,
     dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
-    kept::{KeptHeaders, KeptText},
     statuses::announces,
 };
 
-/// The parts of a submission that its polls may need. Small, since it is
-/// moved with the future; keeping them allocates only if more text is to be
-/// kept than there is room for.
+/// The parts of a submission that its polls may need. Small, since it is moved
+/// with the future; keeping them allocates only for long texts and long names
+/// of methods.
 #[derive(Debug)]
 pub(crate) struct Submission {
     text: KeptText,
     at: Instant,
     version: Version,
-    kind: Kind,
+    method: Method,
 }
 
-/// As much of the method as the way to poll depends on.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Get,
-    Head,
-    Put,
-    Patch,
-    Delete,
-    Other,
-}
-
-/// A [`Submission`] that turned out to be needed.
+/// A [`Submission`] whose answer may be pending.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) headers: KeptHeaders,
-    /// What is none of GET, HEAD, PUT, PATCH and DELETE is POST.
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) at: Instant,
@@ -46,21 +36,14 @@ pub(crate) struct Sent {
 }
 
 impl Submission {
-    // Inlined by force, since a call would have to move what it gives.
+    // Inlined by force, since a call would have to move the result.
     #[inline(always)]
     pub(crate) fn keep<B>(request: &Request<B>, config: &Config) -> Self {
         let mut kept = Self {
             text: KeptText::new(),
             at: Instant::now(),
             version: request.version(),
-            kind: match *request.method() {
-                Method::GET => Kind::Get,
-                Method::HEAD => Kind::Head,
-                Method::PUT => Kind::Put,
-                Method::PATCH => Kind::Patch,
-                Method::DELETE => Kind::Delete,
-                _ => Kind::Other,
-            },
+            method: request.method().clone(),
         };
         kept.text.put_uri(request.uri());
         if !request.headers().is_empty() {
@@ -74,19 +57,12 @@ impl Submission {
         self.text.is_grpc()
     }
 
-    /// With the URI that the submission was sent to.
+    /// Returns it with the URI of the submission.
     pub(crate) fn restore(self, caller: Option<Box<Caller>>) -> (Sent, Uri) {
         let (uri, headers) = self.text.share();
         let sent = Sent {
             headers,
-            method: match self.kind {
-                Kind::Get => Method::GET,
-                Kind::Head => Method::HEAD,
-                Kind::Put => Method::PUT,
-                Kind::Patch => Method::PATCH,
-                Kind::Delete => Method::DELETE,
-                Kind::Other => Method::POST,
-            },
+            method: self.method,
             version: self.version,
             at: self.at,
             caller,
@@ -95,10 +71,9 @@ impl Submission {
     }
 }
 
-/// Whether an answer to a submission is worth a closer look. Says no to
-/// nearly everything that is not pending, at the price of one look at the
-/// names of its headers.
-// Inlined by force, since the answer would have to be moved for a call.
+/// Returns whether an answer to a submission may be pending. False for nearly
+/// every final one, after one look at the names of its headers.
+// Inlined by force, since a call would have to move the answer.
 #[inline(always)]
 pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
     announces(status)
@@ -106,8 +81,7 @@ pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
         || (!headers.is_empty() && are_telling(headers))
 }
 
-/// Whether there is a header that makes an answer of any status worth a
-/// closer look.
+/// Returns whether there is a header of pending answers of any status.
 fn are_telling(headers: &HeaderMap) -> bool {
     let mut names = headers.keys().map(HeaderName::as_str);
     names.any(|name| match name.len() {
@@ -116,4 +90,20 @@ fn are_telling(headers: &HeaderMap) -> bool {
         20 => name == AZURE_ASYNC_OPERATION.as_str(),
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_stays_what_it_is() {
+        let long = Method::from_bytes(b"A-METHOD-OF-MANY-LETTERS").unwrap();
+        let custom = Method::from_bytes(b"REPORT").unwrap();
+        for method in [Method::GET, Method::OPTIONS, custom, long] {
+            let request = Request::builder().method(&method).body(()).unwrap();
+            let kept = Submission::keep(&request, &Config::default());
+            assert_eq!(kept.restore(None).0.method, method);
+        }
+    }
 }
