@@ -57,7 +57,6 @@ pub(crate) const NOT_YET: &[&str] = &[
     "crates/tower-async-job-core/",
     "crates/tower-async-job/",
     "crates/tower-poll/",
-    "docs/",
 ];
 
 /// A finding that is allowed.
