@@ -6,7 +6,7 @@ use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal, StandardPolicy,
     dialect::{AzureResourceManager, Dialect, FinalState},
     is_of_one_message,
-    policy::{Clamp, Jitter, Jittered, NoDowngrade, RefusePrivateAddresses, RetryAfter},
+    policy::{Clamp, Guarded, Jitter, Jittered, ServerDelay},
 };
 
 use crate::{
@@ -91,7 +91,7 @@ pub(crate) struct Pace {
     public: Option<Public>,
 }
 
-type Public = RefusePrivateAddresses<NoDowngrade<Jittered<Clamp<RetryAfter>>>>;
+type Public = Guarded<Guarded<Jittered<Clamp<ServerDelay>>>>;
 
 impl Pace {
     fn of(connection: &Connection) -> Self {
@@ -120,7 +120,7 @@ impl Pace {
 }
 
 fn public(min_delay: Duration, max_delay: Duration) -> Public {
-    RetryAfter::new()
+    ServerDelay::new()
         .clamp(min_delay..=max_delay)
         .jitter(Jitter::default())
         .no_downgrade()

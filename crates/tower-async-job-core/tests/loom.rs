@@ -9,16 +9,26 @@
 #![cfg(http_polling_loom)]
 
 use std::{
+    collections::HashMap,
+    future::{poll_fn, ready},
+    pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 use http::{HeaderMap, StatusCode};
 use http_polling::JobState;
-use loom::{future::block_on, sync::Arc, thread};
+use loom::{
+    future::block_on,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
 use tower_async_job_core::{
-    Cancellation, Created, Detail, IdempotencyKey, JobHandle, JobId, JobStore, Lease, MemoryStore,
-    MemoryStoreBuilder, NewJob, Outcome, StoredResponse,
+    Cancellation, Created, Detail, End, IdempotencyKey, JobHandle, JobId, JobStore, Lease,
+    MemoryStore, MemoryStoreBuilder, NewJob, Outcome, ReadBatch, Release, StoredResponse, Waiters,
 };
 
 // What is random would make runs differ, and the checker has to repeat them.
@@ -28,15 +38,15 @@ const HANDLE: JobHandle = JobHandle::from_bits(1);
 fn store_with_job(builder: MemoryStoreBuilder) -> (Arc<MemoryStore>, Lease) {
     let store = Arc::new(builder.shards(1).build());
     let created = block_on(store.create(NewJob::new(ID).with_handle(HANDLE)));
-    let Ok(Created::New(lease)) = created else {
+    let Ok(Created::New { lease, .. }) = created else {
         panic!("{created:?}")
     };
     (store, lease)
 }
 
-fn done() -> Outcome {
+fn done() -> End {
     let recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0);
-    Outcome::Done(recorder.finish(None))
+    Outcome::Done(recorder.finish(None)).into()
 }
 
 fn state(store: &MemoryStore) -> Option<JobState> {
@@ -53,7 +63,7 @@ fn waiter_against(end: fn(&MemoryStore, Lease)) {
             let store = Arc::clone(&store);
             thread::spawn(move || end(&store, lease))
         };
-        block_on(store.ended(&ID)).unwrap();
+        block_on(store.subscribe(&ID));
         assert!(state(&store).is_none_or(JobState::is_final));
         ending.join().unwrap();
     });
@@ -69,10 +79,8 @@ fn s26_finish_is_never_missed() {
 #[test]
 fn s26_cancel_is_never_missed() {
     waiter_against(|store, _| {
-        assert_eq!(
-            block_on(store.cancel(&ID)).unwrap(),
-            Cancellation::Cancelled
-        );
+        let cancelled = block_on(store.cancel(&ID)).unwrap();
+        assert!(matches!(cancelled, Cancellation::Cancelled { .. }));
     });
 }
 
@@ -86,24 +94,24 @@ fn s26_discard_is_never_missed() {
 #[test]
 fn s26_loss_is_never_missed() {
     waiter_against(|store, lease| {
-        block_on(store.release(&lease)).unwrap();
+        block_on(store.release(&[lease], Release::default())).unwrap();
     });
 }
 
-/// Looks once whether the job has ended, while another thread ends it, and asks in every
-/// interleaving for one of two: that the look saw the end, or that the end woke the one who looked.
+/// Subscribes to a job, and polls once while another thread ends the job. In every interleaving
+/// either the poll has to see the end, or the end has to wake the one who polled.
 fn one_look_against_finish(builder: fn() -> MemoryStoreBuilder) {
     loom::model(move || {
         let (store, lease) = store_with_job(builder());
+        let mut ended = store.subscribe(&ID);
         let ending = {
             let store = Arc::clone(&store);
             thread::spawn(move || block_on(store.finish(&lease, done())).unwrap())
         };
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(std::sync::Arc::clone(&woken));
-        let mut ended = store.ended(&ID);
-        let seen = ended
-            .as_mut()
+        let mut ended = store.subscribe(&ID);
+        let seen = Pin::new(&mut ended)
             .poll(&mut Context::from_waker(&waker))
             .is_ready();
         ending.join().unwrap();
@@ -122,15 +130,15 @@ impl Wake for Woken {
 }
 
 #[test]
-fn s26_subscribing_before_looking_sees_the_end_or_is_woken() {
+fn s26_a_subscription_sees_the_end_or_is_woken() {
     one_look_against_finish(MemoryStore::builder);
 }
 
-/// The test above fails with the two steps swapped, so it tests their order.
+/// The test above fails if the end is not kept for those who poll later, so it tests that.
 #[test]
 #[should_panic(expected = "the end was missed")]
-fn s26_looking_before_subscribing_misses_the_end() {
-    one_look_against_finish(|| MemoryStore::builder().looking_before_subscribing());
+fn s26_an_end_that_is_not_kept_is_missed() {
+    one_look_against_finish(|| MemoryStore::builder().forgetting_ends());
 }
 
 #[test]
@@ -139,14 +147,14 @@ fn s26_two_waiters_are_both_woken() {
         let (store, lease) = store_with_job(MemoryStore::builder());
         let waiting = {
             let store = Arc::clone(&store);
-            thread::spawn(move || block_on(store.ended(&ID)).unwrap())
+            thread::spawn(move || block_on(store.subscribe(&ID)))
         };
         let ending = {
             let store = Arc::clone(&store);
             thread::spawn(move || block_on(store.finish(&lease, done())).unwrap())
         };
         waiting.join().unwrap();
-        block_on(store.ended(&ID)).unwrap();
+        block_on(store.subscribe(&ID));
         ending.join().unwrap();
     });
 }
@@ -154,8 +162,8 @@ fn s26_two_waiters_are_both_woken() {
 #[test]
 fn s29_a_waiter_that_gives_up_takes_no_other_along() {
     waiter_against(|store, lease| {
-        let mut ended = store.ended(&ID);
-        let _ = ended.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let mut ended = store.subscribe(&ID);
+        let _ = Pin::new(&mut ended).poll(&mut Context::from_waker(Waker::noop()));
         drop(ended);
         block_on(store.finish(&lease, done())).unwrap();
     });
@@ -178,7 +186,7 @@ fn s11_of_finish_and_cancel_exactly_one_wins() {
             }
             Err(error) => {
                 assert!(error.is_lease_lost());
-                assert_eq!(cancelled, Cancellation::Cancelled);
+                assert!(matches!(cancelled, Cancellation::Cancelled { .. }));
                 assert_eq!(state(&store), Some(JobState::Cancelled));
             }
         }
@@ -197,8 +205,8 @@ fn s11_waiter_against_finish_against_cancel() {
             let store = Arc::clone(&store);
             thread::spawn(move || block_on(store.cancel(&ID)).unwrap())
         };
-        block_on(store.ended(&ID)).unwrap();
-        let cancelled = cancelling.join().unwrap() == Cancellation::Cancelled;
+        block_on(store.subscribe(&ID));
+        let cancelled = matches!(cancelling.join().unwrap(), Cancellation::Cancelled { .. });
         assert_ne!(finishing.join().unwrap(), cancelled);
     });
 }
@@ -221,11 +229,83 @@ fn s43_one_of_two_creates_with_a_key_makes_the_job() {
         };
         let (one, other) = (create(&store, 2), other.join().unwrap());
         match (one, other) {
-            (Created::New(lease), Created::Existing(record))
-            | (Created::Existing(record), Created::New(lease)) => {
+            (Created::New { lease, .. }, Created::Existing(record))
+            | (Created::Existing(record), Created::New { lease, .. }) => {
                 assert_eq!(record.id, lease.id);
             }
             both => panic!("{both:?}"),
         }
+    });
+}
+
+#[test]
+fn s26_shared_subscription_is_never_missed_and_leaves_no_watch() {
+    loom::model(|| {
+        let waiters = Arc::new(Waiters::default());
+        let ended = waiters.subscribe(&ID);
+        let notifying = {
+            let waiters = Arc::clone(&waiters);
+            thread::spawn(move || waiters.notify(&ID))
+        };
+        let leaving = {
+            let waiters = Arc::clone(&waiters);
+            thread::spawn(move || drop(waiters.subscribe(&ID)))
+        };
+        block_on(ended);
+        notifying.join().unwrap();
+        leaving.join().unwrap();
+        assert!(waiters.watched().is_empty());
+    });
+}
+
+#[test]
+fn read_in_a_batch_sees_what_was_written_before_it() {
+    loom::model(|| {
+        let written = Arc::new(AtomicUsize::new(0));
+        let batch = Arc::new(ReadBatch::<u8, usize>::default());
+        let mut driver = Box::pin({
+            let (batch, written) = (Arc::clone(&batch), Arc::clone(&written));
+            async move {
+                let fetch = |_| {
+                    let found = written.load(SeqCst);
+                    ready(Ok(HashMap::from([(0, found)])))
+                };
+                match batch.run(fetch).await {};
+            }
+        });
+        // From here on reads are taken.
+        let polled = driver
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        let writing = {
+            let (batch, written) = (Arc::clone(&batch), Arc::clone(&written));
+            thread::spawn(move || {
+                written.store(1, SeqCst);
+                let found = block_on(batch.read(0));
+                assert_eq!(found.unwrap(), Some(1));
+            })
+        };
+        let reading = {
+            let batch = Arc::clone(&batch);
+            thread::spawn(move || drop(block_on(batch.read(0)).unwrap()))
+        };
+        let done = Arc::new(AtomicUsize::new(0));
+        let driving = {
+            let done = Arc::clone(&done);
+            thread::spawn(move || {
+                block_on(poll_fn(|context| match done.load(SeqCst) {
+                    0 => driver.as_mut().poll(context),
+                    _ => Poll::Ready(()),
+                }));
+            })
+        };
+        writing.join().unwrap();
+        reading.join().unwrap();
+        done.store(1, SeqCst);
+        // Wakes the driver, which stops.
+        let _ = block_on(batch.read(0));
+        driving.join().unwrap();
+        assert!(block_on(batch.read(0)).unwrap_err().is_unavailable());
     });
 }

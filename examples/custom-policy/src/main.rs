@@ -19,7 +19,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal,
-    policy::{Jitter, RetryAfter, policy_fn},
+    policy::{Jitter, ServerDelay, policy_fn},
 };
 
 use self::slow_while_queued::SlowWhileQueued;
@@ -29,7 +29,7 @@ use self::slow_while_queued::SlowWhileQueued;
 /// Each adapter sees the decision of the one before it. The layer calls the combined policy once per
 /// pending answer, and clones it for each call.
 fn policy() -> impl PollPolicy + Clone {
-    SlowWhileQueued::new(RetryAfter::new(), 4)
+    SlowWhileQueued::new(ServerDelay::new(), 4)
         .clamp(Duration::from_millis(50)..=Duration::from_secs(5))
         .jitter(Jitter::up_to(0.1))
         .same_origin()

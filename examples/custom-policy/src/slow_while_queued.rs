@@ -37,7 +37,7 @@ impl<P: PollPolicy> PollPolicy for SlowWhileQueued<P> {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, StatusCode, Uri};
-    use tower_poll::policy::RetryAfter;
+    use tower_poll::policy::ServerDelay;
 
     use super::*;
 
@@ -47,7 +47,7 @@ mod tests {
         let headers = HeaderMap::new();
         let hop = Hop::new(&uri, &uri, StatusCode::SEE_OTHER, &headers)
             .with_retry_after(Duration::from_secs(2));
-        let mut policy = SlowWhileQueued::new(RetryAfter::new(), 3);
+        let mut policy = SlowWhileQueued::new(ServerDelay::new(), 3);
 
         let delay = |hop: &Hop<'_>, policy: &mut SlowWhileQueued<_>| policy.next(hop).unwrap();
         let queued = hop.with_state(JobState::Queued);

@@ -29,7 +29,7 @@ use serde::Deserialize;
 use tokio::{net::TcpListener, time::sleep};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{service::Routes, transport::Server};
-use tower_async_job::{AsyncJobLayer, Pending};
+use tower_async_job::{AsyncJobLayer, ObservedJob};
 
 /// Serves POST /report?seconds=N, which takes N seconds, until SIGTERM.
 #[derive(Parser)]
@@ -65,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
         .init();
     let mut jobs = AsyncJobLayer::builder();
     if let Some(seconds) = args.retry_after {
-        jobs = jobs.estimator(move |_: &Pending<'_>| Duration::from_secs(seconds));
+        jobs = jobs.estimator(move |_: &ObservedJob<'_>| Duration::from_secs(seconds));
     }
     let jobs = jobs.build()?;
     let listener = TcpListener::bind(args.listen).await?;

@@ -1,4 +1,4 @@
-//! Violations of the rules.
+//! The rules, and the violations of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

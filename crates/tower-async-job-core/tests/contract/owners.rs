@@ -105,6 +105,9 @@ async fn s45_keys_of_principals_are_told_apart_whatever_their_text() {
     let (store, _) = store();
     let of = |name: &str, key| keyed(key).with_principal(Principal::new(name));
     for job in [of("a", "bc"), of("ab", "c"), keyed("abc"), of("", "abc")] {
-        assert!(matches!(store.create(job).await.unwrap(), Created::New(_)));
+        assert!(matches!(
+            store.create(job).await.unwrap(),
+            Created::New { .. }
+        ));
     }
 }

@@ -182,7 +182,7 @@ async fn s73_key_of_a_dropped_result_counts_until_its_retention() {
     clock.advance(HOUR - 2 * DELIVERED_KEPT);
     assert!(matches!(
         store.create(keyed("key")).await.unwrap(),
-        Created::New(_)
+        Created::New { .. }
     ));
 }
 
@@ -229,10 +229,7 @@ async fn s73_key_of_a_removed_job_that_was_cancelled_counts_until_its_retention(
 #[tokio::test]
 async fn s73_key_of_a_delivered_result_counts_before_the_sweep_without_tombstones_too() {
     let (store, clock) = store();
-    let retention = Retention {
-        result: HOUR,
-        tombstone: Duration::ZERO,
-    };
+    let retention = Retention::new(HOUR, Duration::ZERO);
     let first = ended(&store, keyed("key").with_retention(retention)).await;
     store.note_delivery(&first.id, Some(SECOND));
     clock.advance(3 * SECOND);
@@ -246,10 +243,7 @@ async fn s73_key_of_a_delivered_result_counts_before_the_sweep_without_tombstone
 #[tokio::test]
 async fn s73_the_end_of_a_tombstone_makes_no_room() {
     let (store, clock) = small();
-    let short = Retention {
-        result: SECOND,
-        tombstone: 10 * SECOND,
-    };
+    let short = Retention::new(SECOND, 10 * SECOND);
     ended(&store, job().with_retention(short)).await;
     clock.advance(2 * SECOND);
     store.sweep().await.unwrap();
@@ -274,10 +268,7 @@ async fn assert_repeats(store: &MemoryStore, first: &Lease) {
 #[tokio::test]
 async fn a_delivered_result_is_kept_for_a_time_of_its_own() {
     let (store, clock) = store();
-    let retention = Retention {
-        result: 20 * SECOND,
-        tombstone: HOUR,
-    };
+    let retention = Retention::new(20 * SECOND, HOUR);
     let [kept, renewed, ending, extended] = [(); 4].map(|()| job().with_retention(retention));
     let kept = ended(&store, kept).await.id;
     let renewed = ended(&store, renewed).await.id;

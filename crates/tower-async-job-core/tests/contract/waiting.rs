@@ -1,6 +1,7 @@
 //! Waiting for the end of a job.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,7 +9,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use tower_async_job_core::{JobId, JobStore};
+use tower_async_job_core::{ClaimQuery, JobId, JobStore};
 
 use crate::common::*;
 
@@ -26,8 +27,8 @@ async fn an_ended_or_missing_job_is_not_waited_for() {
     let (store, _) = store();
     let lease = create(&store, job()).await;
     store.finish(&lease, done(b"")).await.unwrap();
-    store.ended(&lease.id).await.unwrap();
-    store.ended(&JobId::random()).await.unwrap();
+    store.subscribe(&lease.id).await;
+    store.subscribe(&JobId::random()).await;
 }
 
 #[tokio::test]
@@ -37,17 +38,16 @@ async fn s26_every_kind_of_end_wakes() {
         let lease = create(&store, job()).await;
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
-        let mut ended = store.ended(&lease.id);
+        let mut ended = store.subscribe(&lease.id);
         assert!(
-            ended
-                .as_mut()
+            Pin::new(&mut ended)
                 .poll(&mut Context::from_waker(&waker))
                 .is_pending()
         );
         match end {
             "finish" => store.finish(&lease, done(b"")).await.unwrap(),
             "cancel" => drop(store.cancel(&lease.id).await.unwrap()),
-            "release" => store.release(&lease).await.unwrap(),
+            "release" => drop(release(&store, &lease).await),
             "discard" => store.discard(&lease).await.unwrap(),
             _ => {
                 clock.advance(LEASE);
@@ -56,8 +56,7 @@ async fn s26_every_kind_of_end_wakes() {
         }
         assert_eq!(count.0.load(Ordering::Relaxed), 1, "{end}");
         assert!(
-            ended
-                .as_mut()
+            Pin::new(&mut ended)
                 .poll(&mut Context::from_waker(&waker))
                 .is_ready(),
             "{end}"
@@ -70,12 +69,11 @@ async fn only_the_latest_waker_of_a_waiter_is_woken() {
     let (store, _) = store();
     let lease = create(&store, job()).await;
     let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
-    let mut ended = store.ended(&lease.id);
+    let mut ended = store.subscribe(&lease.id);
     for count in &counts {
         let waker = Waker::from(Arc::clone(count));
         assert!(
-            ended
-                .as_mut()
+            Pin::new(&mut ended)
                 .poll(&mut Context::from_waker(&waker))
                 .is_pending()
         );
@@ -92,7 +90,7 @@ async fn s27_ten_thousand_waiters_are_all_woken() {
     let mut waiters = tokio::task::JoinSet::new();
     for _ in 0..10_000 {
         let store = Arc::clone(&store);
-        waiters.spawn(async move { store.ended(&lease.id).await.unwrap() });
+        waiters.spawn(async move { store.subscribe(&lease.id).await });
     }
     tokio::task::yield_now().await;
     store.finish(&lease, done(b"")).await.unwrap();
@@ -106,10 +104,9 @@ async fn s29_a_dropped_waiter_leaves_no_waker_behind() {
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
     for _ in 0..100 {
-        let mut ended = store.ended(&lease.id);
+        let mut ended = store.subscribe(&lease.id);
         assert_eq!(
-            ended
-                .as_mut()
+            Pin::new(&mut ended)
                 .poll(&mut Context::from_waker(&waker))
                 .map(drop),
             Poll::Pending
@@ -125,12 +122,18 @@ async fn s29_a_dropped_waiter_leaves_no_waker_behind() {
 async fn s39_a_released_job_is_still_waited_for() {
     let (store, _) = store();
     let lease = create(&store, replayable()).await;
-    let mut ended = store.ended(&lease.id);
+    let mut ended = store.subscribe(&lease.id);
     let mut context = Context::from_waker(Waker::noop());
-    assert!(ended.as_mut().poll(&mut context).is_pending());
-    store.release(&lease).await.unwrap();
-    assert!(ended.as_mut().poll(&mut context).is_pending());
-    let claim = store.claim(1).await.unwrap().pop().unwrap();
+    assert!(Pin::new(&mut ended).poll(&mut context).is_pending());
+    release(&store, &lease).await;
+    assert!(Pin::new(&mut ended).poll(&mut context).is_pending());
+    let claim = store
+        .claim(&ClaimQuery::new(1))
+        .await
+        .unwrap()
+        .jobs
+        .pop()
+        .unwrap();
     store.finish(&claim.lease, done(b"")).await.unwrap();
-    assert!(ended.as_mut().poll(&mut context).is_ready());
+    assert!(Pin::new(&mut ended).poll(&mut context).is_ready());
 }
