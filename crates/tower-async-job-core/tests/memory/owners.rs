@@ -1,9 +1,7 @@
 //! Owners, keys and reports: what is kept of them, and that they are not copied for strangers.
 
 use serde_json::json;
-use tower_async_job_core::{
-    Created, IdempotencyKey, JobStore, Json, NewJob, Owner, Principal, Report,
-};
+use tower_async_job_core::{IdempotencyKey, JobStore, Json, NewJob, Principal, Report};
 
 use crate::common::*;
 
@@ -77,34 +75,4 @@ async fn s69_names_without_room_are_refused() {
     create(&store, owned()).await;
     let error = store.create(owned()).await.unwrap_err();
     assert_eq!(error.limit().unwrap().setting, "max_bytes");
-}
-
-#[tokio::test]
-async fn s69_no_name_is_kept_of_an_expired_job() {
-    let (store, clock) = store();
-    let owner = Principal::new(long());
-    let lease = create(
-        &store,
-        keyed("key")
-            .with_principal(owner.clone())
-            .with_route(long()),
-    )
-    .await;
-    store.finish(&lease, done(b"x")).await.unwrap();
-    clock.advance(HOUR);
-    store.sweep().await.unwrap();
-    let record = read(&store, &lease.id).await.unwrap();
-    assert_eq!(record.owner, Some(Owner::Digest(Box::new(owner.digest()))));
-    assert_eq!(&*record.route, "");
-    assert!(record.is_visible_to(Some(&owner)));
-    assert!(!record.is_visible_to(Some(&Principal::new("b"))));
-}
-
-#[tokio::test]
-async fn s45_keys_of_principals_are_told_apart_whatever_their_text() {
-    let (store, _) = store();
-    let of = |name: &str, key| keyed(key).with_principal(Principal::new(name));
-    for job in [of("a", "bc"), of("ab", "c"), keyed("abc"), of("", "abc")] {
-        assert!(matches!(store.create(job).await.unwrap(), Created::New(_)));
-    }
 }

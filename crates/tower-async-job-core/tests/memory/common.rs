@@ -17,7 +17,6 @@ use tower_async_job_core::{
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
-pub(crate) const MOMENT: Duration = Duration::from_micros(1);
 
 #[derive(Clone)]
 pub(crate) struct TestClock(Arc<AtomicU64>);
@@ -25,10 +24,6 @@ pub(crate) struct TestClock(Arc<AtomicU64>);
 impl TestClock {
     pub(crate) fn advance(&self, span: Duration) {
         self.0.fetch_add(span.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set(&self, span: Duration) {
-        self.0.store(span.as_micros() as u64, Ordering::Relaxed);
     }
 }
 

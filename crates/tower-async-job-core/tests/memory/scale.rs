@@ -135,6 +135,27 @@ async fn a_full_store_makes_room_little_by_little() {
     assert!(store.create(job()).await.unwrap_err().is_full());
 }
 
+#[tokio::test]
+async fn a_backlog_is_swept_in_parts_and_claimed_once_each() {
+    let (store, clock) = store();
+    for _ in 0..40_000 {
+        create(&store, replayable()).await;
+    }
+    clock.advance(LEASE);
+    assert_eq!(store.sweep().await.unwrap(), Some(Duration::ZERO));
+    while store.sweep().await.unwrap() == Some(Duration::ZERO) {}
+    let mut claimed = HashSet::new();
+    loop {
+        let claims = store.claim(1000).await.unwrap();
+        assert!(claims.len() <= 1000);
+        if claims.is_empty() {
+            break;
+        }
+        claimed.extend(claims.iter().map(|claim| claim.lease.id));
+    }
+    assert_eq!(claimed.len(), 40_000);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Create,

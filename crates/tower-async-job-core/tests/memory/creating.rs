@@ -1,8 +1,6 @@
 //! Creating a job at once.
 
-use tower_async_job_core::{
-    Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob, Retention,
-};
+use tower_async_job_core::{Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob};
 
 use crate::common::*;
 
@@ -35,20 +33,4 @@ async fn creating_at_once_agrees_with_creating() {
     // Room might have to be made, which is left to the future.
     assert!(store.create_now(job()).is_err());
     assert!(store.create(job()).await.unwrap_err().is_full());
-}
-
-#[tokio::test]
-async fn what_has_expired_makes_room_for_much() {
-    let (store, clock) = store_with(|builder| builder.max_bytes(100_000));
-    let short = Retention {
-        result: LEASE,
-        tombstone: HOUR,
-    };
-    for _ in 0..90 {
-        let lease = create(&store, job().with_retention(short)).await;
-        store.finish(&lease, done(&[7; 1_000])).await.unwrap();
-    }
-    let lease = create(&store, job()).await;
-    clock.advance(HOUR);
-    store.finish(&lease, done(&[7; 50_000])).await.unwrap();
 }

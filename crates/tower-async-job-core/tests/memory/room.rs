@@ -187,63 +187,6 @@ async fn s73_key_of_a_dropped_result_counts_until_its_retention() {
 }
 
 #[tokio::test]
-async fn s73_key_of_a_result_that_was_delivered_counts_until_its_retention() {
-    let (store, clock) = store();
-    let first = ended(&store, keyed("key")).await;
-    store.note_delivery(&first.id, Some(SECOND));
-    clock.advance(3 * SECOND);
-    for _ in 0..2 {
-        assert_eq!(state(&store, &first.id).await, Some(JobState::Expired));
-        assert_repeats(&store, &first).await;
-        store.sweep().await.unwrap();
-    }
-    clock.advance(HOUR);
-    store.sweep().await.unwrap();
-    assert_eq!(used(&store), 0);
-    create(&store, keyed("key")).await;
-}
-
-#[tokio::test]
-async fn s73_key_of_a_removed_result_counts_until_its_retention() {
-    let (store, clock) = store();
-    let first = ended(&store, keyed("key")).await;
-    for _ in 0..2 {
-        assert!(store.remove(&first.id).await.unwrap());
-        assert_eq!(state(&store, &first.id).await, Some(JobState::Expired));
-        assert_repeats(&store, &first).await;
-        assert!(used(&store) < 1_000, "the result is gone");
-    }
-    clock.advance(HOUR);
-    create(&store, keyed("key")).await;
-}
-
-#[tokio::test]
-async fn s73_key_of_a_removed_job_that_was_cancelled_counts_until_its_retention() {
-    let (store, _) = store();
-    let first = create(&store, keyed("key")).await;
-    store.cancel(&first.id).await.unwrap();
-    assert!(store.remove(&first.id).await.unwrap());
-    assert_repeats(&store, &first).await;
-}
-
-#[tokio::test]
-async fn s73_key_of_a_delivered_result_counts_before_the_sweep_without_tombstones_too() {
-    let (store, clock) = store();
-    let retention = Retention {
-        result: HOUR,
-        tombstone: Duration::ZERO,
-    };
-    let first = ended(&store, keyed("key").with_retention(retention)).await;
-    store.note_delivery(&first.id, Some(SECOND));
-    clock.advance(3 * SECOND);
-    for _ in 0..2 {
-        assert_eq!(state(&store, &first.id).await, Some(JobState::Expired));
-        assert_repeats(&store, &first).await;
-        store.sweep().await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn s73_the_end_of_a_tombstone_makes_no_room() {
     let (store, clock) = small();
     let short = Retention {
@@ -269,36 +212,4 @@ async fn assert_repeats(store: &MemoryStore, first: &Lease) {
         }
         other => panic!("{other:?}"),
     }
-}
-
-#[tokio::test]
-async fn a_delivered_result_is_kept_for_a_time_of_its_own() {
-    let (store, clock) = store();
-    let retention = Retention {
-        result: 20 * SECOND,
-        tombstone: HOUR,
-    };
-    let [kept, renewed, ending, extended] = [(); 4].map(|()| job().with_retention(retention));
-    let kept = ended(&store, kept).await.id;
-    let renewed = ended(&store, renewed).await.id;
-    let ending = ended(&store, ending).await.id;
-    let extended = ended(&store, extended).await.id;
-    store.extend(&extended, HOUR).await.unwrap();
-    let keep = Some(5 * SECOND);
-    for id in [&kept, &renewed, &extended] {
-        store.note_delivery(id, keep);
-    }
-    clock.advance(4 * SECOND);
-    store.note_delivery(&renewed, keep);
-    clock.advance(4 * SECOND);
-    use JobState::{Done, Expired};
-    let ids = [kept, renewed, ending, extended];
-    assert_eq!(states(&store, &ids).await, [Expired, Done, Done, Done]);
-    clock.advance(10 * SECOND);
-    store.note_delivery(&ending, keep);
-    clock.advance(2 * SECOND);
-    assert_eq!(
-        states(&store, &ids).await,
-        [Expired, Expired, Expired, Done]
-    );
 }

@@ -1,0 +1,138 @@
+//! Leases: their ends, their epochs, and runs that come after them.
+
+use std::time::Duration;
+
+use http_polling::JobState;
+use tower_async_job_core::{Renewal, Report};
+
+use crate::{harness::Harness, node::*};
+
+pub(crate) async fn s03_a_replayable_job_is_run_again_when_its_lease_ends(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let lease = node.add(replayable().with_route("/r")).await;
+    harness.advance(until - MOMENT).await?;
+    node.claim_none().await;
+    harness.advance(MOMENT).await?;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Running));
+    let claim = node.claim_one().await;
+    assert_eq!(
+        (claim.lease.id, claim.attempt, &*claim.route),
+        (lease.id, 2, "/r")
+    );
+    assert_eq!((claim.age, claim.deadline), (until, HOUR));
+    assert!(claim.lease.epoch > lease.epoch);
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Running));
+    node.claim_none().await;
+    Ok(())
+}
+
+pub(crate) async fn s04_another_job_is_lost_when_its_lease_ends(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(job()).await;
+    harness.advance(node.lease()?).await?;
+    assert!(node.sweep_all().await.is_some());
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Lost));
+    node.claim_none().await;
+    node.end_is_fenced(&lease, done(b"")).await;
+    Ok(())
+}
+
+pub(crate) async fn a_renewed_lease_lasts(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let (kept, left) = (node.add(job()).await, node.add(job()).await);
+    harness.advance(until / 2).await?;
+    assert_eq!(node.renew(&[kept]).await.unwrap(), [Renewal::Held]);
+    harness.advance(until / 2).await?;
+    node.sweep_all().await;
+    let renewed = node.renew(&[left, kept]).await.unwrap();
+    assert_eq!(renewed, [Renewal::Lost, Renewal::Held]);
+    Ok(())
+}
+
+pub(crate) async fn a_lease_that_ran_out_is_held_again_if_nobody_took_it(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(job()).await;
+    harness.advance(node.lease()? * 2).await?;
+    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Held]);
+    node.sweep_all().await;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Running));
+    Ok(())
+}
+
+pub(crate) async fn s07_stale_finish_is_rejected_after_reclaim(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let stale = node.add(replayable()).await;
+    harness.advance(node.lease()?).await?;
+    let claim = node.claim_one().await;
+    assert_eq!(node.renew(&[stale]).await.unwrap(), [Renewal::Lost]);
+    assert_lost(node.report(&stale, Report::default()).await);
+    node.end_is_fenced(&stale, done(b"stale")).await;
+    assert_lost(node.hand_back(&stale).await);
+    assert_lost(node.discard(&stale).await);
+    node.end(&claim.lease, done(b"fresh")).await.unwrap();
+    node.end_is_fenced(&stale, done(b"fresh")).await;
+    Ok(())
+}
+
+pub(crate) async fn s08_the_epoch_rises_with_each_claim(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let first = node.add(replayable()).await;
+    harness.advance(until).await?;
+    let second = node.claim_one().await.lease;
+    harness.advance(until).await?;
+    let third = node.claim_one().await.lease;
+    assert!(first.epoch < second.epoch && second.epoch < third.epoch);
+    node.end_is_fenced(&second, done(b"")).await;
+    Ok(())
+}
+
+pub(crate) async fn s09_reapers_that_race_make_one_transition(harness: &dyn Harness) -> Ran {
+    let nodes = [Node::of(harness), Node::second(harness).await?];
+    let until = nodes[0].lease()?;
+    for _ in 0..10 {
+        let id = nodes[0].add(replayable()).await.id;
+        harness.advance(until).await?;
+        let reapers: Vec<_> = (0..8)
+            .map(|number| {
+                let node = nodes[number % 2].clone();
+                tokio::spawn(async move {
+                    node.sweep().await.unwrap();
+                    node.claim_some(9).await.len()
+                })
+            })
+            .collect();
+        let mut claimed = 0;
+        for reaper in reapers {
+            claimed += reaper.await.unwrap();
+        }
+        assert_eq!(claimed, 1);
+        assert_eq!(nodes[1].known(&id).await.attempt, 2);
+        nodes[0].cancel(&id).await.unwrap();
+    }
+    Ok(())
+}
+
+pub(crate) async fn s15_a_clock_that_jumps_back_expires_nothing_early(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    harness.advance(HOUR).await?;
+    let (running, ended) = (node.add(job()).await, node.add_ended(job(), 0).await);
+    harness.jump_back(HOUR).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&running.id).await, Some(JobState::Running));
+    let record = node.known(&ended.id).await;
+    assert_eq!((record.state, record.age), (JobState::Done, Duration::ZERO));
+    harness.advance(HOUR + until).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&running.id).await, Some(JobState::Lost));
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Lists of jobs, and finding a job by its handle.
+
+use std::collections::HashSet;
+
+use http_polling::JobState;
+use tower_async_job_core::{JobHandle, JobQuery, JobRecord};
+
+use crate::{harness::Harness, node::*};
+
+/// All pages of a list, with the sizes of the pages.
+async fn pages(node: &Node, mut query: JobQuery) -> (Vec<JobRecord>, Vec<usize>) {
+    let (mut jobs, mut sizes) = (Vec::new(), Vec::new());
+    loop {
+        let page = node.list(&query).await.unwrap();
+        sizes.push(page.jobs.len());
+        jobs.extend(page.jobs);
+        let Some(next) = page.next else {
+            return (jobs, sizes);
+        };
+        query = query.with_after(next);
+    }
+}
+
+pub(crate) async fn operators_find_a_job_by_its_handle(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let job = job();
+    let handle = job.handle;
+    let lease = node.add(job).await;
+    assert_eq!(node.find(handle).await.unwrap(), Some(lease.id));
+    assert_eq!(node.find(JobHandle::random()).await.unwrap(), None);
+    node.discard(&lease).await.unwrap();
+    assert_eq!(node.find(handle).await.unwrap(), None);
+    Ok(())
+}
+
+pub(crate) async fn a_list_has_every_job_once(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let mut made = HashSet::new();
+    for _ in 0..25 {
+        made.insert(node.add(job()).await.id);
+    }
+    let (jobs, sizes) = pages(&node, JobQuery::default().with_limit(10)).await;
+    assert_eq!(sizes, [10, 10, 5]);
+    let listed: HashSet<_> = jobs.iter().map(|record| record.id).collect();
+    assert_eq!(listed, made);
+    let places: Vec<_> = jobs.iter().map(|job| (job.created, job.handle)).collect();
+    assert!(places.is_sorted_by(|one, next| one > next), "newest first");
+    Ok(())
+}
+
+pub(crate) async fn a_list_is_filtered_by_state_and_route(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let running = node.add(job().with_route("/a")).await;
+    let ended = node.add_ended(job().with_route("/b"), 0).await;
+    let all = JobQuery::default;
+    for (query, expected) in [
+        (all().with_state(JobState::Running), running.id),
+        (all().with_state(JobState::Done), ended.id),
+        (all().with_route("/b"), ended.id),
+    ] {
+        let (jobs, _) = pages(&node, query.clone()).await;
+        let ids: Vec<_> = jobs.iter().map(|record| record.id).collect();
+        assert_eq!(ids, [expected], "{query:?}");
+    }
+    Ok(())
+}

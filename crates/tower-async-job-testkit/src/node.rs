@@ -1,0 +1,182 @@
+//! A node of the store under test, with what most tests say to it.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use http::{HeaderMap, StatusCode};
+use http_polling::{JobState, Problem, ProblemType};
+use tower_async_job_core::{
+    Claim, Created, Detail, IdempotencyKey, JobId, JobRecord, JobStore, Lease, NewJob, Outcome,
+    ReplayedRequest, StoreError, StoredRequest, StoredResponse,
+};
+
+use crate::harness::{Harness, NotRun};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// The least time that counts.
+pub(crate) const MOMENT: Duration = Duration::from_micros(1);
+
+/// The time after which what should have woken a waiter has not.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The result of a test: it fails by panicking.
+pub(crate) type Ran = Result<(), NotRun>;
+
+/// A handle to the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Node(Arc<dyn JobStore>);
+
+impl Deref for Node {
+    type Target = dyn JobStore;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl Node {
+    /// The first node of the store.
+    pub(crate) fn of(harness: &dyn Harness) -> Self {
+        Self(harness.store())
+    }
+
+    /// Another node of the same store.
+    pub(crate) async fn second(harness: &dyn Harness) -> Result<Self, NotRun> {
+        Ok(Self(harness.second().await?))
+    }
+
+    /// The duration of a lease.
+    pub(crate) fn lease(&self) -> Result<Duration, NotRun> {
+        let unending = NotRun::because("the leases of the store have no end");
+        self.lease_duration().ok_or(unending)
+    }
+
+    /// Creates a job, of which there must be none yet.
+    pub(crate) async fn add(&self, job: NewJob) -> Lease {
+        match self.create(job).await {
+            Ok(Created::New(lease)) => lease,
+            other => panic!("no job was made: {other:?}"),
+        }
+    }
+
+    /// Creates a job that there is already, and returns what the store says of it.
+    pub(crate) async fn add_again(&self, job: NewJob) -> Box<JobRecord> {
+        match self.create(job).await {
+            Ok(Created::Existing(record)) => record,
+            other => panic!("the job was not found: {other:?}"),
+        }
+    }
+
+    /// Creates a job that ends at once, with a result of so many bytes.
+    pub(crate) async fn add_ended(&self, job: NewJob, bytes: usize) -> Lease {
+        let lease = self.add(job).await;
+        self.end(&lease, done(&vec![0; bytes])).await.unwrap();
+        lease
+    }
+
+    /// Reads the whole job.
+    pub(crate) async fn record(&self, id: &JobId) -> Option<JobRecord> {
+        self.read(id, Detail::Full).await.unwrap()
+    }
+
+    /// Reads the whole job, which must be there.
+    pub(crate) async fn known(&self, id: &JobId) -> JobRecord {
+        self.record(id).await.expect("the job is known")
+    }
+
+    /// Reads the state of a job.
+    pub(crate) async fn state(&self, id: &JobId) -> Option<JobState> {
+        self.record(id).await.map(|record| record.state)
+    }
+
+    /// Finishes a job.
+    pub(crate) async fn end(&self, lease: &Lease, outcome: Outcome) -> Result<(), StoreError> {
+        self.finish(lease, outcome).await
+    }
+
+    /// Finishes a job, which must fail for want of the lease.
+    pub(crate) async fn end_is_fenced(&self, lease: &Lease, outcome: Outcome) {
+        assert_lost(self.end(lease, outcome).await);
+    }
+
+    /// Claims any jobs, at most so many.
+    pub(crate) async fn claim_some(&self, limit: usize) -> Vec<Claim> {
+        self.claim(limit).await.unwrap()
+    }
+
+    /// Claims the one job that can be claimed.
+    pub(crate) async fn claim_one(&self) -> Claim {
+        let mut claims = self.claim_some(9).await;
+        let claim = claims.pop().expect("a job can be claimed");
+        assert!(claims.is_empty(), "more than one job was claimed");
+        claim
+    }
+
+    /// Claims nothing, since there is nothing.
+    pub(crate) async fn claim_none(&self) {
+        let claims = self.claim_some(9).await;
+        assert!(claims.is_empty(), "{claims:?}");
+    }
+
+    /// Hands a job back.
+    pub(crate) async fn hand_back(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.release(lease).await
+    }
+
+    /// Sweeps until nothing is left to do now.
+    pub(crate) async fn sweep_all(&self) -> Option<Duration> {
+        loop {
+            match self.sweep().await.unwrap() {
+                Some(Duration::ZERO) => {}
+                next => return next,
+            }
+        }
+    }
+
+    /// Waits for the end of a job.
+    pub(crate) async fn see_end(&self, id: &JobId) {
+        let ended = tokio::time::timeout(PATIENCE, self.ended(id)).await;
+        ended.expect("the end wakes who waits for it").unwrap();
+    }
+}
+
+#[track_caller]
+pub(crate) fn assert_lost<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    match result {
+        Err(error) if error.is_lease_lost() => {}
+        other => panic!("a write without a lease: {other:?}"),
+    }
+}
+
+pub(crate) fn job() -> NewJob {
+    NewJob::new(JobId::random())
+}
+
+/// A job that may be run again.
+pub(crate) fn replayable() -> NewJob {
+    job().with_request(StoredRequest::encode(&ReplayedRequest::default()))
+}
+
+/// A job with an idempotency key, whose request has this fingerprint.
+pub(crate) fn keyed(text: &str, fingerprint: u8) -> NewJob {
+    job().with_idempotency(key(text, fingerprint))
+}
+
+pub(crate) fn key(text: &str, fingerprint: u8) -> IdempotencyKey {
+    IdempotencyKey::new(text, [fingerprint; 32]).unwrap()
+}
+
+pub(crate) fn done(body: &[u8]) -> Outcome {
+    Outcome::Done(response(body))
+}
+
+pub(crate) fn response(body: &[u8]) -> StoredResponse {
+    let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), body.len());
+    recorder.push(body).unwrap();
+    recorder.finish(None)
+}
+
+pub(crate) fn failed() -> Outcome {
+    Outcome::Failed(Problem::new(ProblemType::JobFailed))
+}
