@@ -7,10 +7,13 @@
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::StoreError;
+use crate::error::StoreError;
 
-/// The version that is written, and the only one that is read.
+/// The version that is written, and the newest that is read.
 pub(crate) const VERSION: u8 = 1;
+
+/// The oldest version that is read.
+const OLDEST: u8 = 1;
 
 /// Room for the headers that are added to a replayed response, so that its map need not grow.
 const MORE_HEADERS: usize = 4;
@@ -46,29 +49,39 @@ pub(crate) fn put_trailers(buffer: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     }
 }
 
-/// What is still to be read.
-pub(crate) struct Reader(Bytes);
+/// The bytes that are still to be read.
+pub(crate) struct Reader {
+    version: u8,
+    rest: Bytes,
+}
 
 impl Reader {
     /// Begins to read, behind the version.
     pub(crate) fn new(bytes: &Bytes) -> Result<Self, StoreError> {
-        let mut reader = Self(bytes.clone());
-        match reader.byte()? {
-            VERSION => Ok(reader),
+        let mut rest = bytes.clone();
+        match rest.try_get_u8().map_err(corrupt)? {
+            0 => Err(corrupt("it has no version")),
+            version @ OLDEST..=VERSION => Ok(Self { version, rest }),
             other => Err(StoreError::unsupported_version(other.into())),
         }
     }
 
+    /// The version in which the bytes were written.
+    #[cfg_attr(not(test), expect(dead_code, reason = "there is one version yet"))]
+    pub(crate) fn version(&self) -> u8 {
+        self.version
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, StoreError> {
-        self.0.try_get_u8().map_err(corrupt)
+        self.rest.try_get_u8().map_err(corrupt)
     }
 
     pub(crate) fn u16(&mut self) -> Result<u16, StoreError> {
-        self.0.try_get_u16_le().map_err(corrupt)
+        self.rest.try_get_u16_le().map_err(corrupt)
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, StoreError> {
-        self.0.try_get_u32_le().map_err(corrupt)
+        self.rest.try_get_u32_le().map_err(corrupt)
     }
 
     pub(crate) fn length(&mut self) -> Result<usize, StoreError> {
@@ -89,10 +102,10 @@ impl Reader {
 
     /// The next `length` bytes, shared and not copied.
     pub(crate) fn take(&mut self, length: usize) -> Result<Bytes, StoreError> {
-        if length > self.0.len() {
+        if length > self.rest.len() {
             return Err(corrupt("it ends too early"));
         }
-        Ok(self.0.split_to(length))
+        Ok(self.rest.split_to(length))
     }
 
     pub(crate) fn bytes(&mut self) -> Result<Bytes, StoreError> {
@@ -103,18 +116,18 @@ impl Reader {
     pub(crate) fn headers(&mut self) -> Result<HeaderMap, StoreError> {
         let count = self.length()?;
         // A header takes three bytes at least, so the capacity is bounded by the input.
-        if count > self.0.len() / 3 {
+        if count > self.rest.len() / 3 {
             return Err(corrupt("it ends too early"));
         }
         let mut headers = HeaderMap::try_with_capacity(count + MORE_HEADERS).map_err(corrupt)?;
         for _ in 0..count {
             let length = self.length()?;
             let name = self
-                .0
+                .rest
                 .get(..length)
                 .ok_or_else(|| corrupt("it ends too early"))?;
             let name = HeaderName::from_bytes(name).map_err(corrupt)?;
-            self.0.advance(length);
+            self.rest.advance(length);
             let length = self.length()?;
             let value = self.take(length >> 1)?;
             let mut value = HeaderValue::from_maybe_shared(value).map_err(corrupt)?;
@@ -132,9 +145,9 @@ impl Reader {
         }
     }
 
-    /// Makes sure that nothing is left.
+    /// Checks that nothing is left.
     pub(crate) fn end(self) -> Result<(), StoreError> {
-        if self.0.is_empty() {
+        if self.rest.is_empty() {
             Ok(())
         } else {
             Err(corrupt("it goes on behind its end"))

@@ -1,6 +1,6 @@
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-/// Why a store refused, or could not do, what it was asked.
+/// The failure of a call to a store.
 ///
 /// The kind is private, so that new ones can come without a breaking change; ask with the
 /// `is_…` methods. A store of another crate makes one with the constructors.
@@ -12,10 +12,11 @@ use std::{error::Error, fmt, time::Duration};
 /// assert!(error.is_unavailable());
 /// assert_eq!(error.to_string(), "the job store cannot be reached");
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StoreError {
     kind: Kind,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    /// Shared, so that one failure can be told to all that wait for a call.
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,19 +54,19 @@ pub struct StoreLimit {
 }
 
 impl StoreError {
-    /// The lease is not, or no longer, the right to run the job: it was claimed by another
-    /// worker, cancelled, ended, or is gone. Nothing was changed.
+    /// Makes an error of a lease that is not, or no longer, the right to run the job: it was claimed
+    /// by another worker, cancelled, ended, or is gone. Nothing was changed.
     pub fn lease_lost() -> Self {
         Self::of(Kind::LeaseLost)
     }
 
-    /// The store has no room for what was to be added. Nothing was changed, and the jobs in it
-    /// stay readable.
+    /// Makes an error of a store without room for what was to be added. Nothing was changed, and the
+    /// jobs in it stay readable.
     pub fn full() -> Self {
         Self::of(Kind::Full(Box::default()))
     }
 
-    /// Adds which limit left no room. Without effect on errors other than [`full`](Self::full).
+    /// Adds the limit that left no room. Without effect on errors other than [`full`](Self::full).
     #[must_use]
     pub fn with_limit(mut self, limit: StoreLimit) -> Self {
         if let Kind::Full(full) = &mut self.kind {
@@ -74,7 +75,7 @@ impl StoreError {
         self
     }
 
-    /// Adds after how long there will be room, as far as the store can know. Without effect on
+    /// Adds the time after which there will be room, as far as the store can know. Without effect on
     /// errors other than [`full`](Self::full).
     ///
     /// ```
@@ -93,24 +94,24 @@ impl StoreError {
         self
     }
 
-    /// The store cannot be reached, or did not answer in time; whether the call took effect is
-    /// not known.
+    /// Makes an error of a store that cannot be reached, or did not answer in time; whether the call
+    /// took effect is not known.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::of(Kind::Unavailable).with_source(source)
     }
 
-    /// What is stored cannot be read; it was left as it is.
+    /// Makes an error of a stored job that cannot be read; it was left as it is.
     pub fn corrupt(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::of(Kind::Corrupt).with_source(source)
     }
 
-    /// What is stored was written in a format that this build does not know, as by a newer
+    /// Makes an error of a stored job in a format that this build does not know, as by a newer
     /// release during a rolling upgrade; it was left as it is.
     pub fn unsupported_version(version: u32) -> Self {
         Self::of(Kind::UnsupportedVersion(version))
     }
 
-    /// The job id of a create belongs to another job already. Nothing was changed.
+    /// Makes an error of a create whose job id is taken. Nothing was changed.
     pub fn conflict() -> Self {
         Self::of(Kind::Conflict)
     }
@@ -118,16 +119,16 @@ impl StoreError {
     /// Puts the cause beneath the error, for [`Error::source`].
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// Whether the lease was not, or no longer, the right to run the job.
+    /// Returns whether the lease was not, or no longer, the right to run the job.
     pub fn is_lease_lost(&self) -> bool {
         self.kind == Kind::LeaseLost
     }
 
-    /// Whether there was no room.
+    /// Returns whether there was no room.
     pub fn is_full(&self) -> bool {
         self.full_details().is_some()
     }
@@ -142,22 +143,22 @@ impl StoreError {
         self.full_details()?.retry_after
     }
 
-    /// Whether the store could not be reached.
+    /// Returns whether the store could not be reached.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// Whether what is stored cannot be read.
+    /// Returns whether what is stored cannot be read.
     pub fn is_corrupt(&self) -> bool {
         self.kind == Kind::Corrupt
     }
 
-    /// Whether what is stored has a format that this build does not know.
+    /// Returns whether what is stored has a format that this build does not know.
     pub fn is_unsupported_version(&self) -> bool {
         matches!(self.kind, Kind::UnsupportedVersion(_))
     }
 
-    /// Whether the id of a create was taken by another job.
+    /// Returns whether the id of a create was taken by another job.
     pub fn is_conflict(&self) -> bool {
         self.kind == Kind::Conflict
     }

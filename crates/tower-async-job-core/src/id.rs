@@ -6,17 +6,17 @@ use std::{
     str::FromStr,
 };
 
-/// Names one job: 128 random bits.
+/// The name of one job: 128 random bits.
 ///
-/// Whoever knows the id may read the job (where no principal is set), so it is a secret: there is
-/// no `Display`, and `Debug` shows its beginning only. [`encode`](JobId::encode) gives the whole,
-/// for URLs.
+/// A client that knows the id may read the job (where no principal is set), so it is a secret: there
+/// is no `Display`, and `Debug` shows its beginning only. [`encode`](JobId::encode) gives the whole,
+/// for URLs, and parsing reads that and nothing else.
 ///
 /// ```
 /// use tower_async_job_core::JobId;
 ///
 /// let id = JobId::random();
-/// assert_eq!(JobId::parse(id.encode().as_str()), Some(id));
+/// assert_eq!(id.encode().as_str().parse(), Ok(id));
 ///
 /// let id = JobId::from_bits(0x0123456789abcdef_0123456789abcdef);
 /// assert_eq!(format!("{id:?}"), "JobId(01234567…)");
@@ -26,32 +26,25 @@ use std::{
 pub struct JobId([u8; 16]);
 
 impl JobId {
-    /// The number of digits that [`encode`](JobId::encode) writes, and that
-    /// [`parse`](JobId::parse) takes.
+    /// The number of digits that [`encode`](JobId::encode) writes.
     pub const LENGTH: usize = 32;
 
-    /// A new id from the thread's cryptographic generator.
+    /// Draws a new id from the thread's cryptographic generator.
     pub fn random() -> Self {
         Self(rand::random())
     }
 
-    /// The id with these bits, for stores that keep ids as numbers or bytes.
+    /// Makes the id with these bits, for stores that keep ids as numbers or bytes.
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits.to_be_bytes())
     }
 
-    /// The bits of the id.
+    /// Returns the bits of the id.
     pub const fn to_bits(self) -> u128 {
         u128::from_be_bytes(self.0)
     }
 
-    /// Reads what [`encode`](JobId::encode) writes, and nothing else: exactly 32 hexadecimal
-    /// digits in lower case. `None` for any other text.
-    pub fn parse(text: &str) -> Option<Self> {
-        parse_digits(text).map(Self)
-    }
-
-    /// The id as 32 hexadecimal digits in lower case, fit for a path segment; without allocating.
+    /// Returns the id as 32 hexadecimal digits in lower case, fit for a path segment; without allocating.
     pub fn encode(self) -> EncodedId {
         let mut text = [0; Self::LENGTH];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
@@ -72,6 +65,34 @@ impl JobId {
     }
 }
 
+impl FromStr for JobId {
+    type Err = ParseJobIdError;
+
+    /// Reads what [`encode`](JobId::encode) writes: exactly 32 hexadecimal digits in lower case.
+    fn from_str(text: &str) -> Result<Self, ParseJobIdError> {
+        parse_digits(text).map(Self).ok_or(ParseJobIdError(()))
+    }
+}
+
+/// The error of a text that is no [`JobId`]. It does not show the text.
+///
+/// ```
+/// use tower_async_job_core::JobId;
+///
+/// let error = "7".parse::<JobId>().unwrap_err();
+/// assert_eq!(error.to_string(), "a job id is 32 hexadecimal digits");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseJobIdError(());
+
+impl fmt::Display for ParseJobIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a job id is 32 hexadecimal digits")
+    }
+}
+
+impl Error for ParseJobIdError {}
+
 impl Hash for JobId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash_bits());
@@ -80,8 +101,8 @@ impl Hash for JobId {
 
 /// A map of jobs by their ids, which takes an id's own bits for its hash.
 ///
-/// That is safe from floods, since only random ids are put into such a map: whoever asks for ids of
-/// his choice adds nothing to it, so he cannot make ids collide.
+/// That is safe from floods, since only random ids are put into such a map: a client that asks for
+/// ids of its choice adds nothing to it, so it cannot make ids collide.
 ///
 /// ```
 /// use tower_async_job_core::{JobId, JobIdMap};
@@ -169,7 +190,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 pub struct EncodedId([u8; JobId::LENGTH]);
 
 impl EncodedId {
-    /// The digits.
+    /// Returns the digits.
     pub fn as_str(&self) -> &str {
         // Digits are ASCII, so the empty text is never the answer.
         str::from_utf8(&self.0).unwrap_or_default()
@@ -194,8 +215,8 @@ impl fmt::Debug for EncodedId {
     }
 }
 
-/// Names one job to operators: random too, but independent of the id, so that a list of handles
-/// lets nobody read a result.
+/// The name of one job for operators: random too, but independent of the id, so that a list of
+/// handles gives no right to read a result.
 ///
 /// ```
 /// use tower_async_job_core::JobHandle;
@@ -209,17 +230,17 @@ impl fmt::Debug for EncodedId {
 pub struct JobHandle(u64);
 
 impl JobHandle {
-    /// A new handle from the thread's cryptographic generator.
+    /// Draws a new handle from the thread's cryptographic generator.
     pub fn random() -> Self {
         Self(rand::random())
     }
 
-    /// The handle with these bits, for stores that keep handles as numbers.
+    /// Makes the handle with these bits, for stores that keep handles as numbers.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The bits of the handle.
+    /// Returns the bits of the handle.
     pub const fn to_bits(self) -> u64 {
         self.0
     }
@@ -247,7 +268,7 @@ impl FromStr for JobHandle {
     }
 }
 
-/// The text is not a [`JobHandle`].
+/// The error of a text that is no [`JobHandle`].
 ///
 /// ```
 /// use tower_async_job_core::JobHandle;
@@ -273,10 +294,10 @@ mod tests {
     fn s48_only_32_lowercase_digits_are_an_id() {
         let good = "0123456789abcdef0123456789abcdef";
         assert_eq!(
-            JobId::parse(good)
+            good.parse::<JobId>()
                 .map(|id| id.encode().to_string())
                 .as_deref(),
-            Some(good)
+            Ok(good)
         );
         for bad in [
             "",
@@ -290,7 +311,7 @@ mod tests {
             "0123456789abcdef0123456789abcdé",
             "%30123456789abcdef0123456789abcd",
         ] {
-            assert_eq!(JobId::parse(bad), None, "{bad:?}");
+            assert!(bad.parse::<JobId>().is_err(), "{bad:?}");
         }
     }
 

@@ -1,11 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
-use http_polling::{JobState, Problem, Progress};
-use serde_json::{Map, Value};
+use bytes::Bytes;
 
-use crate::{IdempotencyKey, JobHandle, JobId, Json, Principal, StoredRequest, StoredResponse};
+use crate::{
+    id::{JobHandle, JobId},
+    lease::Lease,
+    message::StoredRequest,
+    owner::{IdempotencyKey, Principal},
+};
 
-/// The dress in which a job's answers go out.
+/// The protocol in which a job's answers are written.
 ///
 /// ```
 /// use tower_async_job_core::Protocol;
@@ -22,97 +26,158 @@ pub enum Protocol {
     Grpc,
 }
 
-/// How long an ended job can still be read.
+/// The status with which a pending job is announced.
+///
+/// ```
+/// use tower_async_job_core::PendingStatus;
+///
+/// assert_eq!(PendingStatus::default(), PendingStatus::SeeOther);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PendingStatus {
+    /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
+    #[default]
+    SeeOther,
+    /// `202 Accepted` (section 15.3.3) with `Content-Location` beside `Location`, for browsers'
+    /// `fetch`, which hides redirects, and for clients that expect 202.
+    Accepted,
+}
+
+/// The times for which an ended job can still be read.
 ///
 /// ```
 /// use std::time::Duration;
 /// use tower_async_job_core::Retention;
 ///
 /// let hour = Duration::from_secs(3600);
-/// assert_eq!(Retention::default(), Retention { result: hour, tombstone: hour });
+/// assert_eq!(Retention::default(), Retention::new(hour, hour));
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// From the job's end, how long its result is kept. One hour by default.
+    /// From the job's end, the time for which its result is kept. One hour by default.
     pub result: Duration,
-    /// From then, how long the job is known to have been, and is answered as expired and not as
-    /// unknown. One hour by default.
+    /// From then, the time for which the job is answered as expired and not as unknown. One hour
+    /// by default.
     pub tombstone: Duration,
+}
+
+impl Retention {
+    /// Keeps a result for `result`, and the memory of its job for `tombstone` from then.
+    pub const fn new(result: Duration, tombstone: Duration) -> Self {
+        Self { result, tombstone }
+    }
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let hour = Duration::from_secs(3600);
-        Self {
-            result: hour,
-            tombstone: hour,
-        }
+        Self::new(hour, hour)
     }
+}
+
+/// The state in which a job is stored first.
+///
+/// ```
+/// use tower_async_job_core::{JobId, NewJob, Start};
+///
+/// assert_eq!(NewJob::new(JobId::random()).start, Start::Running);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// The first run has begun, by the creator's lease.
+    #[default]
+    Running,
+    /// The creator holds the lease, and [starts](crate::JobStore::start) the first run later.
+    Queued,
+    /// No lease is given: any worker may [claim](crate::JobStore::claim) the job at once. It needs
+    /// a kept request; without one, the job ends as lost.
+    Offered,
 }
 
 /// A job that is to be stored.
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_async_job_core::{JobId, NewJob, Principal};
+/// use tower_async_job_core::{JobId, Lease, NewJob, Principal};
 ///
 /// let job = NewJob::new(JobId::random())
 ///     .with_route("/reports")
 ///     .with_principal(Principal::new("tenant-7"))
 ///     .with_deadline(Duration::from_secs(600));
-/// assert!(job.running);
+/// assert_eq!(job.first_lease(), Lease::new(job.id, 1));
 /// assert_eq!(job.max_attempts, 3);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct NewJob {
-    /// The job's id.
+    /// The job's id; see [`JobStore::new_id`](crate::JobStore::new_id).
     pub id: JobId,
     /// The job's name in operators' lists. Random by default.
     pub handle: JobHandle,
-    /// Which kind of work it is, for lists and estimates. Empty by default.
+    /// The kind of work, for lists, claims and estimates. Empty by default.
     pub route: Arc<str>,
-    /// The dress of its answers. [`Protocol::Http`] by default.
+    /// The protocol of its answers. [`Protocol::Http`] by default.
     pub protocol: Protocol,
-    /// Who alone may read it. `None`, the default: whoever has the id.
+    /// The status of its announcements. [`PendingStatus::SeeOther`] by default.
+    pub pending_status: PendingStatus,
+    /// The only principal that may read it. `None`, the default: every client that has the id.
     pub principal: Option<Principal>,
     /// The client's name for this submission. `None` by default.
     pub idempotency: Option<IdempotencyKey>,
     /// The request, kept if and only if the job may be run again by any worker. `None` by
     /// default: when its worker is lost, so is the job.
     pub request: Option<StoredRequest>,
-    /// Whether the job's first run has begun already, or it waits for room. `true` by default.
-    pub running: bool,
-    /// From its creation, how long the job may take. Its worker sees to that; the store does
+    /// The state in which it begins. [`Start::Running`] by default.
+    pub start: Start,
+    /// The epoch of its first lease. 1 by default; higher where a run stores its job anew, since
+    /// its store has lost the record.
+    pub epoch: u64,
+    /// From its creation, the time that the job may take. Its worker enforces it; the store does
     /// where no worker holds the job. One hour by default.
     pub deadline: Duration,
-    /// How many runs a job with a kept request may begin, crashed ones counted; at least 1 is
-    /// always allowed. 3 by default.
+    /// The number of runs that a job with a kept request may begin, crashed ones counted; at least
+    /// 1 is always allowed. 3 by default.
     pub max_attempts: u32,
-    /// How long it can be read after its end.
+    /// The times for which it can be read after its end.
     pub retention: Retention,
-    /// For how many bytes of a result room is taken when the job is stored; see
+    /// The bytes of room that are taken for a result when the job is stored; see
     /// [`JobStore::reserve`](crate::JobStore::reserve). 0 by default.
     pub result_room: usize,
+    /// The notification that every end of the job makes due in the same step, in the notifier's
+    /// own format; [claimed](crate::ClaimKind::Notify) like work. `None` by default.
+    pub notify: Option<Bytes>,
 }
 
 impl NewJob {
-    /// A running job with the defaults above.
+    /// Makes a running job with the defaults above.
     pub fn new(id: JobId) -> Self {
         Self {
             id,
             handle: JobHandle::random(),
             route: Arc::default(),
             protocol: Protocol::default(),
+            pending_status: PendingStatus::default(),
             principal: None,
             idempotency: None,
             request: None,
-            running: true,
+            start: Start::default(),
+            epoch: 1,
             deadline: Duration::from_secs(3600),
             max_attempts: 3,
             retention: Retention::default(),
             result_room: 0,
+            notify: None,
         }
+    }
+
+    /// Returns the lease that the creator holds once the job is stored. Until then it gives the
+    /// right to [discard](crate::JobStore::discard) the job; that of an
+    /// [offered](Start::Offered) job never gives another right.
+    pub const fn first_lease(&self) -> Lease {
+        Lease::new(self.id, self.epoch)
     }
 
     /// Sets the name in operators' lists.
@@ -129,10 +194,17 @@ impl NewJob {
         self
     }
 
-    /// Sets the dress of its answers.
+    /// Sets the protocol of its answers.
     #[must_use]
     pub fn with_protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;
+        self
+    }
+
+    /// Sets the status of its announcements.
+    #[must_use]
+    pub fn with_pending_status(mut self, status: PendingStatus) -> Self {
+        self.pending_status = status;
         self
     }
 
@@ -157,28 +229,35 @@ impl NewJob {
         self
     }
 
-    /// Lets the job begin queued: its first run is yet to be [started](crate::JobStore::start).
+    /// Sets the state in which it begins.
     #[must_use]
-    pub fn queued(mut self) -> Self {
-        self.running = false;
+    pub fn with_start(mut self, start: Start) -> Self {
+        self.start = start;
         self
     }
 
-    /// Sets how long the job may take, from its creation.
+    /// Sets the epoch of its first lease.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// Sets the time that the job may take, from its creation.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Sets how many runs may be begun.
+    /// Sets the number of runs that may be begun.
     #[must_use]
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
         self
     }
 
-    /// Sets how long it can be read after its end.
+    /// Sets the times for which it can be read after its end.
     #[must_use]
     pub fn with_retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
@@ -191,77 +270,11 @@ impl NewJob {
         self.result_room = bytes;
         self
     }
-}
 
-/// How a run of a job ended, in its worker's words.
-///
-/// ```
-/// use http_polling::{JobState, Problem, ProblemType};
-/// use tower_async_job_core::Outcome;
-///
-/// let outcome = Outcome::Failed(Problem::new(ProblemType::JobFailed));
-/// assert_eq!(outcome.state(), JobState::Failed);
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// The handler answered, with whatever status.
-    Done(StoredResponse),
-    /// There is no answer: a panic, an error of the service, a broken or oversized body.
-    Failed(Problem),
-    /// The deadline passed first.
-    TimedOut(Problem),
-}
-
-impl Outcome {
-    /// The state that the job ends in.
-    pub const fn state(&self) -> JobState {
-        match self {
-            Self::Done(_) => JobState::Done,
-            Self::Failed(_) => JobState::Failed,
-            Self::TimedOut(_) => JobState::TimedOut,
-        }
-    }
-}
-
-/// What a handler says of its job under way. What is `None` leaves as it is what was said before.
-///
-/// ```
-/// use http_polling::Progress;
-/// use tower_async_job_core::Report;
-///
-/// let report = Report::default().with_progress(Progress::fraction(0.5));
-/// assert!(report.partial.is_none());
-/// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// How far it is.
-    pub progress: Option<Progress>,
-    /// A result so far, replacing the one before.
-    pub partial: Option<Json>,
-    /// The handler's own members of the status document, an object, replacing all those before.
-    pub metadata: Option<Json>,
-}
-
-impl Report {
-    /// Says how far the job is.
+    /// Makes a notification due with the job's end.
     #[must_use]
-    pub fn with_progress(mut self, progress: Progress) -> Self {
-        self.progress = Some(progress);
-        self
-    }
-
-    /// Gives a result so far.
-    #[must_use]
-    pub fn with_partial(mut self, partial: impl Into<Json>) -> Self {
-        self.partial = Some(partial.into());
-        self
-    }
-
-    /// Gives the handler's own members of the status document.
-    #[must_use]
-    pub fn with_metadata(mut self, metadata: Map<String, Value>) -> Self {
-        self.metadata = Some(metadata.into());
+    pub fn with_notify(mut self, notify: impl Into<Bytes>) -> Self {
+        self.notify = Some(notify.into());
         self
     }
 }

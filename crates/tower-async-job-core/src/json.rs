@@ -3,7 +3,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::StoreError;
+use crate::error::StoreError;
 
 /// A JSON value as its text: written once, shared by its clones, and sent as it is.
 ///
@@ -22,24 +22,24 @@ use crate::StoreError;
 pub struct Json(Bytes);
 
 impl Json {
-    /// The value with this text, as a store has kept it; the text is looked at by
+    /// Makes the value with this text, as a store has kept it; the text is looked at by
     /// [`decode`](Self::decode) only.
     pub fn from_bytes(text: Bytes) -> Self {
         Self(text)
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// The length of the text in bytes.
+    /// Returns the length of the text in bytes.
     #[expect(clippy::len_without_is_empty, reason = "no JSON text is empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The value.
+    /// Returns the value.
     ///
     /// # Errors
     ///

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod claim;
 mod codec;
+mod end;
 mod error;
+mod forward;
 mod id;
 mod job;
 mod json;
@@ -9,21 +12,30 @@ mod lease;
 mod memory;
 mod message;
 mod owner;
+mod properties;
 mod query;
 mod record;
 mod store;
+mod subscription;
 mod sync;
+mod wake;
 
+pub use claim::{Claim, ClaimKind, ClaimQuery, Claims, Task};
+pub use end::{End, Outcome, Report};
 pub use error::{StoreError, StoreLimit};
-pub use id::{EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseHandleError};
-pub use job::{NewJob, Outcome, Protocol, Report, Retention};
+pub use id::{
+    EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseHandleError, ParseJobIdError,
+};
+pub use job::{NewJob, PendingStatus, Protocol, Retention, Start};
 pub use json::Json;
-pub use lease::{Lease, Renewal};
+pub use lease::{Lease, Outside, Release, Released, Renewal};
 pub use memory::{Clock, MemoryStore, MemoryStoreBuilder, SystemClock};
 pub use message::{
     ReplayedRequest, ReplayedResponse, ResponseRecorder, StoredRequest, StoredResponse, TooLarge,
 };
 pub use owner::{IdempotencyKey, InvalidIdempotencyKey, Owner, Principal};
+pub use properties::{PendingJobs, StoreProperties, Upkeep, Usage};
 pub use query::{JobCursor, JobPage, JobQuery, ParseCursorError};
-pub use record::{Cancellation, Claim, Created, Detail, JobRecord, RecordedOutcome};
-pub use store::{BoxFuture, DELIVERED_KEPT, JobStore, Usage};
+pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};
+pub use store::{CHUNKS_LINGER, DELIVERED_KEPT, JobStore, StoreFuture};
+pub use subscription::Subscription;

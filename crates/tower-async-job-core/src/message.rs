@@ -4,14 +4,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::{
-    StoreError,
     codec::{self, Reader, corrupt, put_bytes, put_headers, put_length, put_trailers},
+    error::StoreError,
 };
 
 /// A whole response as stored: status, headers, body and trailers, in one piece of memory of just
 /// the size needed.
 ///
-/// A store keeps the bytes and need not look into them. They begin with a version, so that a
+/// A store keeps the bytes and need not look into them. They begin with a format number, so that a
 /// release can still read what the one before wrote.
 ///
 /// ```
@@ -49,23 +49,30 @@ impl StoredResponse {
         }
     }
 
-    /// The response in these bytes; they are looked at by [`decode`](Self::decode) only.
+    /// Takes these bytes for a response; they are looked at by [`decode`](Self::decode) only.
     pub fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to keep.
+    /// Returns the bytes to keep.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// How many bytes they are.
+    /// Returns the number of bytes to keep.
     #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The response. Its body and header values are views into the stored bytes.
+    /// Returns the length of the body, which stands in the first bytes; 0 if they are corrupt.
+    pub fn body_len(&self) -> u64 {
+        let length = self.0.get(LENGTH_AT..CLEAR);
+        let length = length.and_then(|length| length.try_into().ok());
+        length.map_or(0, u32::from_le_bytes).into()
+    }
+
+    /// Returns the response. Its body and header values are views into the stored bytes.
     ///
     /// # Errors
     ///
@@ -130,7 +137,7 @@ impl ResponseRecorder {
         self.buffer.len()
     }
 
-    /// How many bytes the body has so far.
+    /// Returns the number of bytes of the body so far.
     pub fn body_len(&self) -> usize {
         self.buffer.len() - self.body
     }
@@ -158,8 +165,11 @@ impl ResponseRecorder {
     }
 }
 
-/// Where the length of a response's body stands: behind the version and the status.
+/// The place of the length of a response's body: behind the version and the status.
 const LENGTH_AT: usize = 3;
+
+/// The number of first bytes of a response that tell its version, status and length.
+pub(crate) const CLEAR: usize = LENGTH_AT + 4;
 
 impl fmt::Debug for ResponseRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,7 +180,7 @@ impl fmt::Debug for ResponseRecorder {
     }
 }
 
-/// The body of a response is over its limit.
+/// The error of a response body that is over its limit.
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode};
@@ -186,7 +196,7 @@ pub struct TooLarge {
 }
 
 impl TooLarge {
-    /// The limit, in bytes.
+    /// Returns the limit, in bytes.
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -200,7 +210,7 @@ impl fmt::Display for TooLarge {
 
 impl Error for TooLarge {}
 
-/// What a [`StoredResponse`] holds.
+/// The contents of a [`StoredResponse`].
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode};
@@ -255,6 +265,9 @@ impl fmt::Debug for ReplayedResponse {
 pub struct StoredRequest(Bytes);
 
 impl StoredRequest {
+    /// The newest format that this build writes and reads.
+    pub const FORMAT: u8 = codec::VERSION;
+
     /// Stores a request as it is; what must not be kept is to be taken out before.
     pub fn encode(request: &ReplayedRequest) -> Self {
         let uri = request.uri.to_string();
@@ -272,23 +285,29 @@ impl StoredRequest {
         Self(Bytes::from(buffer.into_boxed_slice()))
     }
 
-    /// The request in these bytes; they are looked at by [`decode`](Self::decode) only.
+    /// Takes these bytes for a request; they are looked at by [`decode`](Self::decode) only.
     pub fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to keep.
+    /// Returns the bytes to keep.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// How many bytes they are.
+    /// Returns the number of bytes to keep.
     #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The request. Its body and header values are views into the stored bytes.
+    /// Returns the format in which the request is stored, which is the first byte. `None` if the
+    /// bytes are no request in any format.
+    pub fn format(&self) -> Option<u8> {
+        self.0.first().copied().filter(|format| *format > 0)
+    }
+
+    /// Returns the request. Its body and header values are views into the stored bytes.
     ///
     /// # Errors
     ///
@@ -323,7 +342,7 @@ impl fmt::Debug for StoredRequest {
     }
 }
 
-/// What a [`StoredRequest`] holds. The default is an empty GET of `/` in HTTP/1.1.
+/// The contents of a [`StoredRequest`]. The default is an empty GET of `/` in HTTP/1.1.
 ///
 /// ```
 /// use tower_async_job_core::ReplayedRequest;

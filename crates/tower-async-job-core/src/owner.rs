@@ -2,7 +2,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
-/// Who a job belongs to, in the application's own words: a user id, a tenant.
+/// The owner of a job, in the application's own words: a user id, a tenant.
 ///
 /// Compared byte by byte. `Debug` does not show it, since it may be personal.
 ///
@@ -17,17 +17,17 @@ use sha2::{Digest, Sha256};
 pub struct Principal(Arc<str>);
 
 impl Principal {
-    /// The principal of this name.
+    /// Makes the principal of this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The SHA-256 of the name: as much as is kept of the owner of a job that has expired.
+    /// Returns the SHA-256 of the name: as much as is kept of the owner of a job that has expired.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Whose a job is, as far as its store keeps it.
+/// The owner of a job, as far as its store keeps it.
 ///
 /// ```
 /// use tower_async_job_core::{Owner, Principal};
@@ -79,7 +79,7 @@ impl Owner {
 
 /// A client's name for one submission, so that repeating it makes no second job.
 ///
-/// It counts within its [`Principal`] only: the same key of somebody else is another key. The
+/// It counts within its [`Principal`] only: the same key of another principal is another key. The
 /// fingerprint tells a repeat from another request that wrongly bears the same key; a digest over
 /// method, target and body does.
 ///
@@ -101,7 +101,7 @@ impl IdempotencyKey {
     /// The longest key that is taken, in characters.
     pub const MAX_CHARACTERS: usize = 255;
 
-    /// The key with the fingerprint of the request that bears it.
+    /// Makes the key with the fingerprint of the request that bears it.
     ///
     /// # Errors
     ///
@@ -119,12 +119,12 @@ impl IdempotencyKey {
         Ok(Self { key, fingerprint })
     }
 
-    /// The key.
+    /// Returns the key.
     pub fn as_str(&self) -> &str {
         &self.key
     }
 
-    /// The fingerprint of the request.
+    /// Returns the fingerprint of the request.
     pub const fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
     }
@@ -136,7 +136,7 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// The text is not a usable [`IdempotencyKey`].
+/// The error of a text that is no usable [`IdempotencyKey`].
 ///
 /// ```
 /// use tower_async_job_core::IdempotencyKey;

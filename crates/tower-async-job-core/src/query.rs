@@ -2,9 +2,9 @@ use std::{error::Error, fmt, str::FromStr, sync::Arc, time::Duration, time::Syst
 
 use http_polling::JobState;
 
-use crate::{JobHandle, JobRecord};
+use crate::{id::JobHandle, owner::Principal, record::JobRecord};
 
-/// Which jobs an operator wants to see.
+/// The jobs that a list is to show.
 ///
 /// ```
 /// use http_polling::JobState;
@@ -20,6 +20,8 @@ pub struct JobQuery {
     pub state: Option<JobState>,
     /// Only jobs of this kind of work.
     pub route: Option<Arc<str>>,
+    /// Only jobs of this principal.
+    pub principal: Option<Principal>,
     /// Only jobs after this place in the list.
     pub after: Option<JobCursor>,
     limit: Option<usize>,
@@ -31,35 +33,42 @@ impl JobQuery {
 
     const DEFAULT_LIMIT: usize = 50;
 
-    /// Only jobs in this state.
+    /// Shows only jobs in this state.
     #[must_use]
     pub fn with_state(mut self, state: JobState) -> Self {
         self.state = Some(state);
         self
     }
 
-    /// Only jobs of this kind of work.
+    /// Shows only jobs of this kind of work.
     #[must_use]
     pub fn with_route(mut self, route: impl Into<Arc<str>>) -> Self {
         self.route = Some(route.into());
         self
     }
 
-    /// Only jobs after this place in the list.
+    /// Shows only jobs of this principal.
+    #[must_use]
+    pub fn with_principal(mut self, principal: Principal) -> Self {
+        self.principal = Some(principal);
+        self
+    }
+
+    /// Shows only jobs after this place in the list.
     #[must_use]
     pub fn with_after(mut self, cursor: JobCursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// At most so many jobs: at least 1, at most [`MAX_LIMIT`](Self::MAX_LIMIT).
+    /// Shows at most so many jobs: at least 1, at most [`MAX_LIMIT`](Self::MAX_LIMIT).
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// How many jobs the page may have; 50 by default.
+    /// Returns the number of jobs that the page may have; 50 by default.
     pub fn limit(&self) -> usize {
         self.limit
             .unwrap_or(Self::DEFAULT_LIMIT)
@@ -80,14 +89,20 @@ impl JobQuery {
 pub struct JobPage {
     /// The jobs, as of [`Detail::Status`](crate::Detail::Status).
     pub jobs: Vec<JobRecord>,
-    /// Where the next page begins, if there is one.
+    /// The place where the next page begins, if there is one.
     pub next: Option<JobCursor>,
+    /// The number of jobs of this page that are left out because they cannot be read.
+    pub unreadable: usize,
 }
 
 impl JobPage {
-    /// A page, for stores to make.
+    /// Makes a page of jobs that can all be read, for stores.
     pub fn new(jobs: Vec<JobRecord>, next: Option<JobCursor>) -> Self {
-        Self { jobs, next }
+        Self {
+            jobs,
+            next,
+            unreadable: 0,
+        }
     }
 }
 
@@ -110,7 +125,7 @@ pub struct JobCursor {
 }
 
 impl JobCursor {
-    /// The place of the job with this time of creation, to the microsecond, and this handle.
+    /// Makes the place of the job with this time of creation, to the microsecond, and this handle.
     pub fn new(created: SystemTime, handle: JobHandle) -> Self {
         let since = created
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -122,7 +137,7 @@ impl JobCursor {
         Self { created, handle }
     }
 
-    /// The time of creation, to the microsecond.
+    /// Returns the time of creation, to the microsecond.
     pub fn created(self) -> SystemTime {
         let since = Duration::from_micros(self.created);
         SystemTime::UNIX_EPOCH
@@ -130,7 +145,7 @@ impl JobCursor {
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// The handle.
+    /// Returns the handle.
     pub const fn handle(self) -> JobHandle {
         self.handle
     }
@@ -154,7 +169,7 @@ impl FromStr for JobCursor {
     }
 }
 
-/// The text is not a [`JobCursor`].
+/// The error of a text that is no [`JobCursor`].
 ///
 /// ```
 /// use tower_async_job_core::JobCursor;

@@ -6,11 +6,15 @@ use std::{
 use http_polling::{JobState, Problem, Progress};
 
 use crate::{
-    JobHandle, JobId, Json, Lease, Outcome, Owner, Principal, Protocol, StoredRequest,
-    StoredResponse,
+    id::{JobHandle, JobId},
+    job::{PendingStatus, Protocol},
+    json::Json,
+    lease::Lease,
+    message::StoredResponse,
+    owner::{Owner, Principal},
 };
 
-/// How much of a job is to be read.
+/// The parts of a job that are to be read.
 ///
 /// ```
 /// use tower_async_job_core::Detail;
@@ -22,36 +26,68 @@ use crate::{
 pub enum Detail {
     /// All but the outcome, which may be large.
     Status,
+    /// The outcome too, where the job has ended; of a response its head only, as HEAD needs it. A
+    /// store for which the body is no more work may give it as well.
+    Head,
     /// The outcome too, where the job has ended.
     Full,
 }
 
-/// What a job that has ended left behind.
+/// The outcome that an ended job left behind.
 ///
 /// ```
 /// use http_polling::{Problem, ProblemType};
-/// use tower_async_job_core::{Outcome, RecordedOutcome};
+/// use tower_async_job_core::RecordedOutcome;
 ///
-/// let outcome = Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut));
-/// assert!(matches!(RecordedOutcome::from(outcome), RecordedOutcome::Problem(_)));
+/// let outcome = RecordedOutcome::Problem(Box::new(Problem::new(ProblemType::JobTimedOut)));
+/// assert!(matches!(outcome, RecordedOutcome::Problem(_)));
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum RecordedOutcome {
     /// The handler's answer, of a job that is done.
     Response(StoredResponse),
-    /// What went wrong, of one that failed or ran out of time.
+    /// The handler's answer without its body, which is [read](crate::JobStore::read_chunk) in
+    /// chunks, or was not asked for; see [`JobRecord::result`].
+    Head(StoredResponse),
+    /// The problem of a job that failed or ran out of time.
     Problem(Box<Problem>),
 }
 
-impl From<Outcome> for RecordedOutcome {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Done(response) => Self::Response(response),
-            Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
-                Self::Problem(Box::new(problem))
-            }
+/// The stored body of a response, without its bytes.
+///
+/// ```
+/// use tower_async_job_core::{JobId, Lease, ResultRef};
+///
+/// let result = ResultRef::new(Lease::new(JobId::random(), 1), 11);
+/// assert_eq!((result.len, result.chunks), (11, None));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultRef {
+    /// The lease of the run that wrote it.
+    pub lease: Lease,
+    /// The length of the body in bytes.
+    pub len: u64,
+    /// The number of chunks that it is stored in. `None` if it is one piece with its head.
+    pub chunks: Option<u32>,
+}
+
+impl ResultRef {
+    /// Makes a reference to a body that is one piece with its head.
+    pub const fn new(lease: Lease, len: u64) -> Self {
+        Self {
+            lease,
+            len,
+            chunks: None,
         }
+    }
+
+    /// Sets the number of chunks that it is stored in.
+    #[must_use]
+    pub const fn with_chunks(mut self, chunks: u32) -> Self {
+        self.chunks = Some(chunks);
+        self
     }
 }
 
@@ -77,48 +113,57 @@ pub struct JobRecord {
     /// Its state, by the store's clock: [`JobState::Expired`] from the moment its result may no
     /// longer be served.
     pub state: JobState,
+    /// A number that rises with each change that a record shows, from its creation to its expiry,
+    /// other than by the passing of time. It fits into 53 bits.
+    pub version: u64,
     /// The epoch of its latest lease, or of its end.
     pub epoch: u64,
-    /// How many runs have begun; 0 while it waits for its first.
+    /// The number of runs that have begun; 0 while it waits for its first.
     pub attempt: u32,
-    /// Which kind of work it is.
+    /// The kind of work.
     pub route: Arc<str>,
-    /// The dress of its answers.
+    /// The protocol of its answers.
     pub protocol: Protocol,
-    /// The only one who may read it. `None`: all that have the id.
+    /// The status of its announcements.
+    pub pending_status: PendingStatus,
+    /// The only principal that may read it. `None`: every client that has the id.
     pub owner: Option<Owner>,
-    /// When it was created, for people to read; never for reckoning.
+    /// The time of its creation, for people to read; never for reckoning.
     pub created: SystemTime,
-    /// When its latest run began, for people to read.
+    /// The time at which its latest run began, for people to read.
     pub started: Option<SystemTime>,
-    /// When it ended, for people to read.
+    /// The time of its end, for people to read.
     pub ended: Option<SystemTime>,
     /// The time since its creation, by the store's clock.
     pub age: Duration,
-    /// How long its latest run has taken, until now or until its end, by the store's clock.
+    /// The time that its latest run has taken, until now or until its end, by the store's clock.
     pub running_for: Option<Duration>,
-    /// How far it is, if its handler said.
+    /// Its progress, if its handler said.
     pub progress: Option<Progress>,
     /// Its result so far, if its handler gave one.
     pub partial: Option<Json>,
     /// The handler's own members of its status document, an object.
     pub metadata: Option<Json>,
-    /// What it left behind: with [`Detail::Full`] only, and only once it has ended with a
-    /// response or a problem of its own. A job that is lost, cancelled or expired has none.
+    /// The body of the response that it left behind, in every [`Detail`].
+    pub result: Option<ResultRef>,
+    /// The outcome that it left behind: not with [`Detail::Status`], and only once it has ended
+    /// with a response or a problem of its own. A job that is lost, cancelled or expired has none.
     pub outcome: Option<RecordedOutcome>,
 }
 
 impl JobRecord {
-    /// A record of which no more is known than this, for stores to fill.
+    /// Makes a record of which no more is known than this, for stores to fill.
     pub fn new(id: JobId, handle: JobHandle, state: JobState) -> Self {
         Self {
             id,
             handle,
             state,
+            version: 1,
             epoch: 1,
             attempt: 0,
             route: Arc::default(),
             protocol: Protocol::default(),
+            pending_status: PendingStatus::default(),
             owner: None,
             created: SystemTime::UNIX_EPOCH,
             started: None,
@@ -128,6 +173,7 @@ impl JobRecord {
             progress: None,
             partial: None,
             metadata: None,
+            result: None,
             outcome: None,
         }
     }
@@ -149,19 +195,31 @@ impl JobRecord {
     }
 }
 
-/// What came of [creating](crate::JobStore::create) a job.
+/// The result of [creating](crate::JobStore::create) a job.
 ///
 /// ```
+/// use std::time::SystemTime;
 /// use tower_async_job_core::{Created, JobId, Lease};
 ///
-/// let created = Created::New(Lease::new(JobId::random(), 1));
-/// assert!(matches!(created, Created::New(lease) if lease.epoch == 1));
+/// let lease = Lease::new(JobId::random(), 1);
+/// let created = Created::New { lease, created: SystemTime::UNIX_EPOCH };
+/// assert!(matches!(created, Created::New { lease, .. } if lease.epoch == 1));
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Created {
     /// It is stored, and the caller holds the right to run it.
-    New(Lease),
+    New {
+        /// The right to run it.
+        lease: Lease,
+        /// The time of its creation, as its record shows it.
+        created: SystemTime,
+    },
+    /// It is stored, and [offered](crate::Start::Offered) to all workers.
+    Offered {
+        /// The time of its creation, as its record shows it.
+        created: SystemTime,
+    },
     /// The same submission made a job before; this is it, as of [`Detail::Status`]. One whose result
     /// was dropped before its retention was over is [`JobState::Expired`].
     Existing(Box<JobRecord>),
@@ -169,77 +227,25 @@ pub enum Created {
     KeyReused,
 }
 
-/// What came of [cancelling](crate::JobStore::cancel) a job.
+/// The result of [cancelling](crate::JobStore::cancel) a job.
 ///
 /// ```
 /// use http_polling::JobState;
 /// use tower_async_job_core::Cancellation;
 ///
 /// let late = Cancellation::Ended(JobState::Done);
-/// assert_ne!(late, Cancellation::Cancelled);
+/// assert_ne!(late, Cancellation::Unknown);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {
     /// It was pending and is cancelled now; its lease is void.
-    Cancelled,
+    Cancelled {
+        /// The time of its end, as its record shows it.
+        ended: SystemTime,
+    },
     /// It had ended already, in this state, and stays as it is.
     Ended(JobState),
     /// There is no such job.
     Unknown,
-}
-
-/// A job to be run again, with the right to do so.
-///
-/// ```
-/// use tower_async_job_core::{Claim, JobHandle, JobId, Lease, ReplayedRequest, StoredRequest};
-///
-/// let request = StoredRequest::encode(&ReplayedRequest::default());
-/// let claim = Claim::new(Lease::new(JobId::random(), 2), JobHandle::random(), request);
-/// assert_eq!(claim.attempt, 1);
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Debug)]
-pub struct Claim {
-    /// The right to run it.
-    pub lease: Lease,
-    /// Its name in operators' lists.
-    pub handle: JobHandle,
-    /// The request to run.
-    pub request: StoredRequest,
-    /// Which run this is; the first is 1.
-    pub attempt: u32,
-    /// How many runs may be begun in all.
-    pub max_attempts: u32,
-    /// Which kind of work it is.
-    pub route: Arc<str>,
-    /// The dress of its answers.
-    pub protocol: Protocol,
-    /// Whom it belongs to.
-    pub principal: Option<Principal>,
-    /// When it was created, for people to read.
-    pub created: SystemTime,
-    /// The time since its creation, by the store's clock.
-    pub age: Duration,
-    /// How long it may take, from its creation: what is left is this less the age.
-    pub deadline: Duration,
-}
-
-impl Claim {
-    /// A claim of which no more is known than this, for stores to fill.
-    pub fn new(lease: Lease, handle: JobHandle, request: StoredRequest) -> Self {
-        Self {
-            lease,
-            handle,
-            request,
-            attempt: 1,
-            max_attempts: 1,
-            route: Arc::default(),
-            protocol: Protocol::default(),
-            principal: None,
-            created: SystemTime::UNIX_EPOCH,
-            age: Duration::ZERO,
-            deadline: Duration::from_secs(3600),
-        }
-    }
 }

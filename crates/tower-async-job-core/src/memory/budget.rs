@@ -1,5 +1,6 @@
 use crate::{
-    StoreLimit, Usage,
+    error::StoreLimit,
+    properties::Usage,
     sync::{AtomicUsize, Ordering},
 };
 

@@ -1,3 +1,5 @@
+mod claiming;
+mod extra;
 mod kept;
 mod remains;
 mod size;
@@ -8,15 +10,24 @@ use std::sync::Arc as StdArc;
 
 use http_polling::{JobState, Problem, ProblemType};
 
-pub(super) use self::terms::{Kinds, Terms};
-use self::{kept::Kept, remains::Delivered, view::span};
+pub(super) use self::{
+    claiming::Claimed,
+    terms::{Kinds, Terms},
+};
+use self::{extra::Extra, kept::Kept, remains::Delivered};
 use super::{
     clock::{Micros, NEVER, micros},
     keys::JobKey,
-    wake::Wake,
 };
 use crate::{
-    Claim, JobHandle, JobId, Lease, NewJob, Outcome, Principal, Report, StoredRequest, sync::Arc,
+    end::{End, Report},
+    id::{JobHandle, JobId},
+    job::{NewJob, Start},
+    lease::{Lease, Release, Released},
+    message::StoredRequest,
+    owner::Principal,
+    sync::Arc,
+    wake::Wake,
 };
 
 /// One job, kept small: there may be a million. What few jobs have is boxed, and what many have in
@@ -28,7 +39,7 @@ pub(super) struct Entry {
     created: Micros,
     /// The time of day at `created`, in microseconds of the Unix era.
     pub(super) created_wall: u64,
-    /// When the latest run began, or `NEVER`.
+    /// The time at which the latest run began, or `NEVER`.
     started: Micros,
     epoch: u32,
     /// Narrow for the sake of space, and never above the maximum of attempts.
@@ -36,7 +47,7 @@ pub(super) struct Entry {
     pub(super) terms: StdArc<Terms>,
     pub(super) principal: Option<Principal>,
     pub(super) key: Option<Box<JobKey>>,
-    report: Option<Box<Report>>,
+    extra: Option<Box<Extra>>,
     phase: Phase,
 }
 
@@ -49,13 +60,14 @@ enum Phase {
         kept: Kept,
         delivered: Delivered,
     },
-    /// Its result was dropped before its retention was over, and its key counts until then.
+    /// Its result was dropped before its retention was over, and its key counts, or its
+    /// notification may be claimed, until then.
     Dropped {
         at: Micros,
         expires: Micros,
         owner: OwnerDigest,
     },
-    /// Past its retention; only that it was, and whose it was, is still known.
+    /// Past its retention; only its existence and its owner are still known.
     Expired {
         at: Micros,
         forgotten: Micros,
@@ -63,7 +75,7 @@ enum Phase {
     },
 }
 
-/// The SHA-256 of whose a job was.
+/// The SHA-256 of a job's owner.
 type OwnerDigest = Option<Box<[u8; 32]>>;
 
 #[derive(Debug)]
@@ -73,40 +85,45 @@ struct Pending {
     /// The bytes of room that are taken for its result. Narrow for the sake of space; what a
     /// result has beyond is taken when it is stored.
     reserved: u32,
-    /// When it is to have ended.
+    /// The time by which it is to have ended.
     deadline: Micros,
     /// Kept if and only if the job may be run again.
     request: Option<Box<StoredRequest>>,
-    /// Where those wait who want to know of the end; made by the first of them.
+    /// The wake of those who wait for the end; made by the first of them.
     wake: Option<Arc<Wake>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hold {
-    /// Somebody has the right to run it, until then at least.
+    /// A holder has the right to run it, until then at least.
     Held { until: Micros },
-    /// Nobody has, and it may be claimed. Such a job is queued and has a request.
+    /// It may be claimed from then on. Such a job is queued.
     Free { since: Micros },
 }
 
-/// In which of a shard's time-ordered indexes a job stands, and where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The places of a job in a shard's time-ordered indexes. `NEVER` is not in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Places {
-    /// When something is to happen to it.
-    pub(super) due: Option<Micros>,
-    /// Since when it waits to be claimed.
-    pub(super) free: Option<Micros>,
-    /// When it is to be forgotten.
-    pub(super) forgotten: Option<Micros>,
+    /// The time at which something is to happen to it.
+    pub(super) due: Micros,
+    /// The time from which it may be claimed.
+    pub(super) free: Micros,
+    /// The time from which its notification may be claimed.
+    pub(super) notify: Micros,
+    /// The time at which it is to be forgotten.
+    pub(super) forgotten: Micros,
     /// The second in which its result was last delivered, in microseconds.
-    pub(super) delivered: Option<Micros>,
+    pub(super) delivered: Micros,
 }
 
-/// What came of claiming a freed job.
-pub(super) enum Claimed {
-    Given(Box<Claim>),
-    /// It ended instead; these are to be told.
-    Ended(Option<Arc<Wake>>),
+impl Places {
+    pub(super) const NONE: Self = Self {
+        due: NEVER,
+        free: NEVER,
+        notify: NEVER,
+        forgotten: NEVER,
+        delivered: NEVER,
+    };
 }
 
 impl Entry {
@@ -117,22 +134,27 @@ impl Entry {
         wall: u64,
         until: Micros,
     ) -> Self {
+        let running = job.start == Start::Running;
+        let hold = match job.start {
+            Start::Offered => Hold::Free { since: now },
+            Start::Running | Start::Queued => Hold::Held { until },
+        };
         Self {
             id: job.id,
             handle: job.handle,
             created: now,
             created_wall: wall,
-            started: if job.running { now } else { NEVER },
-            epoch: 1,
-            attempt: u16::from(job.running),
+            started: if running { now } else { NEVER },
+            epoch: narrow(job.epoch),
+            attempt: u16::from(running),
             terms,
             key: job.key().map(Box::new),
             principal: job.principal,
-            report: None,
+            extra: job.notify.map(|notify| Box::new(Extra::new(notify))),
             phase: Phase::Pending(Pending {
-                running: job.running,
-                hold: Hold::Held { until },
-                reserved: narrow(job.result_room),
+                running,
+                hold,
+                reserved: narrow(job.result_room as u64),
                 deadline: now.saturating_add(micros(job.deadline)),
                 request: job.request.map(Box::new),
                 wake: None,
@@ -144,8 +166,14 @@ impl Entry {
         matches!(self.phase, Phase::Pending(_))
     }
 
-    /// Whether the lease is the right to run the job.
+    /// Returns whether the lease is the right to run the job.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
+        let is_held = |pending: &Pending| matches!(pending.hold, Hold::Held { .. });
+        self.has_epoch(lease) && matches!(&self.phase, Phase::Pending(pending) if is_held(pending))
+    }
+
+    /// Returns whether the job is as its creator left it, but for reports.
+    pub(super) fn is_discarded_by(&self, lease: &Lease) -> bool {
         self.is_pending() && self.has_epoch(lease)
     }
 
@@ -153,41 +181,48 @@ impl Entry {
         u64::from(self.epoch) == lease.epoch
     }
 
-    /// Whether the create of this job was for the same job, and its first lease still holds.
+    /// Returns whether the create of this job was for the same job, and its answer still holds.
     pub(super) fn repeats(&self, job: &NewJob) -> bool {
-        self.is_pending()
-            && self.epoch == 1
+        let holds = job.start == Start::Offered || self.is_held_by(&job.first_lease());
+        holds
             && self.handle == job.handle
-            && self.principal == job.principal
             && self.key.as_deref() == job.key().as_ref()
+            && (self.principal == job.principal || !self.is_pending())
     }
 
-    /// Whether the job ended by this lease, with this outcome.
-    pub(super) fn ended_so(&self, lease: &Lease, outcome: &Outcome) -> bool {
-        matches!(&self.phase, Phase::Ended { kept, .. } if kept.is_of(outcome))
+    /// Returns whether the job ended by this lease, with an outcome of this state.
+    pub(super) fn ended_so(&self, lease: &Lease, state: JobState) -> bool {
+        matches!(&self.phase, Phase::Ended { kept, .. } if kept.state() == state)
             && self.has_epoch(lease)
     }
 
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(&self.phase, Phase::Ended { kept, .. } if kept.state() == JobState::Cancelled)
+    }
+
     pub(super) fn places(&self) -> Places {
-        let mut places = Places::default();
+        let mut places = Places::NONE;
         match &self.phase {
             Phase::Pending(pending) => match pending.hold {
-                Hold::Held { until } => places.due = Some(until),
+                Hold::Held { until } => places.due = until,
                 Hold::Free { since } => {
-                    places.due = Some(pending.deadline);
-                    places.free = Some(since);
+                    places.due = pending.deadline;
+                    places.free = since;
                 }
             },
             Phase::Ended {
                 expires, delivered, ..
             } => {
-                places.due = Some(*expires);
+                places.due = *expires;
                 places.delivered = delivered.at();
+                places.notify = self.notify_due();
             }
-            Phase::Dropped { expires, .. } => places.due = Some(*expires),
-            Phase::Expired { forgotten, .. } => places.forgotten = Some(*forgotten),
+            Phase::Dropped { expires, .. } => {
+                places.due = *expires;
+                places.notify = self.notify_due();
+            }
+            Phase::Expired { forgotten, .. } => places.forgotten = *forgotten,
         }
-        places.due = places.due.filter(|due| *due != NEVER);
         places
     }
 
@@ -208,6 +243,15 @@ impl Entry {
         }
     }
 
+    /// Returns whether a node holds it for longer than until then.
+    pub(super) fn is_held_beyond(&self, until: Micros) -> bool {
+        let Phase::Pending(Pending { hold, .. }) = &self.phase else {
+            return false;
+        };
+        matches!(hold, Hold::Held { until: held } if *held > until)
+            && self.party().is_none_or(|party| party.resumed)
+    }
+
     /// The bytes of room that are taken for the result of a pending job.
     pub(super) fn reserved(&self) -> usize {
         match &self.phase {
@@ -218,23 +262,23 @@ impl Entry {
 
     pub(super) fn reserve(&mut self, bytes: usize) {
         if let Phase::Pending(pending) = &mut self.phase {
-            pending.reserved = pending.reserved.max(narrow(bytes));
+            pending.reserved = pending.reserved.max(narrow(bytes as u64));
         }
     }
 
     pub(super) fn report(&mut self, report: Report) {
-        let known = self.report.get_or_insert_default();
-        known.progress = report.progress.or(known.progress.take());
-        known.partial = report.partial.or(known.partial.take());
-        known.metadata = report.metadata.or(known.metadata.take());
+        self.extra.get_or_insert_default().report(report);
     }
 
-    /// Ends a pending job in the name of its lease; gives back whom to tell.
-    pub(super) fn finish(&mut self, outcome: Outcome, now: Micros) -> Option<Arc<Wake>> {
-        self.end(outcome.into(), now)
+    /// Ends a pending job in the name of its lease; returns the wake of those who wait.
+    pub(super) fn finish(&mut self, end: End, now: Micros) -> Option<Arc<Wake>> {
+        if let Some(report) = end.report {
+            self.report(report);
+        }
+        self.end(end.outcome.into(), now)
     }
 
-    /// Ends a pending job over its holder's head; gives back whom to tell.
+    /// Ends a pending job over its holder's head; returns the wake of those who wait.
     pub(super) fn revoke(
         &mut self,
         state: JobState,
@@ -243,7 +287,7 @@ impl Entry {
     ) -> Option<Arc<Wake>> {
         // A later finish by the same epoch must not look like a repeated one.
         self.raise_epoch();
-        self.end(Kept::Other(state, problem.map(Box::new)), now)
+        self.end(Kept::problem(state, problem), now)
     }
 
     fn raise_epoch(&mut self) {
@@ -255,6 +299,9 @@ impl Entry {
             return None;
         };
         let wake = pending.wake.take();
+        if let Some(extra) = &mut self.extra {
+            extra.end(kept.state(), now);
+        }
         self.phase = Phase::Ended {
             at: now,
             expires: now.saturating_add(self.terms.result),
@@ -264,33 +311,47 @@ impl Entry {
         wake
     }
 
-    /// Takes a pending job from its holder: frees it for others to claim, or ends it where nobody
-    /// may run it again.
-    pub(super) fn lapse(&mut self, now: Micros) -> Option<Arc<Wake>> {
+    /// Takes a pending job from its holder: frees it for others to claim, leaves it to a party
+    /// outside, or ends it where no worker may run it again.
+    pub(super) fn lapse(&mut self, now: Micros, how: &Release) -> (Released, Option<Arc<Wake>>) {
+        if self.go_outside(now, how.outside.as_ref()) {
+            return (Released::Outside, None);
+        }
+        if !how.counts && self.started != NEVER {
+            self.attempt = self.attempt.saturating_sub(1);
+        }
         if let Some((state, problem)) = self.hopeless(now) {
-            return self.revoke(state, problem, now);
+            return (Released::Ended(state), self.revoke(state, problem, now));
         }
         if let Phase::Pending(pending) = &mut self.phase {
             pending.running = false;
-            pending.hold = Hold::Free { since: now };
+            pending.hold = Hold::Free {
+                since: now.saturating_add(micros(how.after)),
+            };
             self.started = NEVER;
+            self.forget_run();
             self.raise_epoch();
         }
-        None
+        (Released::Queued, None)
     }
 
-    /// How a pending job is to end that nobody may run again, if so.
+    fn forget_run(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            extra.forget_run();
+        }
+    }
+
+    /// The end of a pending job that no worker may run again, if it is one.
     fn hopeless(&self, now: Micros) -> Option<(JobState, Option<Problem>)> {
         let Phase::Pending(pending) = &self.phase else {
             return None;
         };
-        if pending.request.is_none() {
+        // That no worker holds a job is no loss while a party outside has it.
+        if pending.deadline <= now && (pending.request.is_some() || self.party().is_some()) {
+            let problem = Problem::new(ProblemType::JobTimedOut);
+            Some((JobState::TimedOut, Some(problem)))
+        } else if pending.request.is_none() {
             Some((JobState::Lost, None))
-        } else if pending.deadline <= now {
-            Some((
-                JobState::TimedOut,
-                Some(Problem::new(ProblemType::JobTimedOut)),
-            ))
         } else if self.attempt >= self.terms.max_attempts {
             let detail = format!("none of its {} attempts came to an end", self.attempt);
             let problem = Problem::new(ProblemType::JobFailed).with_detail(detail);
@@ -300,37 +361,7 @@ impl Entry {
         }
     }
 
-    /// Gives a freed job to a new holder, who has it until then; ends it where nobody may run it
-    /// again.
-    pub(super) fn claim(&mut self, now: Micros, until: Micros) -> Claimed {
-        if let Some((state, problem)) = self.hopeless(now) {
-            return Claimed::Ended(self.revoke(state, problem, now));
-        }
-        let Phase::Pending(pending) = &mut self.phase else {
-            return Claimed::Ended(None);
-        };
-        let Some(request) = pending.request.as_deref().cloned() else {
-            return Claimed::Ended(None);
-        };
-        pending.running = true;
-        pending.hold = Hold::Held { until };
-        let deadline = pending.deadline;
-        self.started = now;
-        self.attempt += 1;
-        self.raise_epoch();
-        let mut claim = Claim::new(Lease::new(self.id, self.epoch.into()), self.handle, request);
-        claim.attempt = self.attempt.into();
-        claim.max_attempts = self.terms.max_attempts.into();
-        claim.route = StdArc::clone(&self.terms.route);
-        claim.protocol = self.terms.protocol;
-        claim.principal = self.principal.clone();
-        claim.created = self.wall(self.created);
-        claim.age = span(self.created, now);
-        claim.deadline = span(self.created, deadline);
-        Claimed::Given(Box::new(claim))
-    }
-
-    /// Where to wait for the end; `None` if there is nothing to wait for.
+    /// The wake of those who wait for the end; `None` if there is nothing to wait for.
     pub(super) fn wake(&mut self) -> Option<Arc<Wake>> {
         match &mut self.phase {
             Phase::Pending(pending) => Some(Arc::clone(pending.wake.get_or_insert_default())),
@@ -346,8 +377,8 @@ impl Entry {
     }
 }
 
-fn narrow(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl NewJob {

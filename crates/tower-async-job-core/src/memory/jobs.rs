@@ -7,16 +7,24 @@ use http_polling::JobState;
 
 use super::{
     budget::{Budget, Reservation, Room},
-    clock::{Clock, Micros, NEVER, micros},
+    chunks::Chunks,
+    clock::{Clock, Micros, NEVER, SECOND, micros},
     entry::Entry,
     keys::{Keys, Scope},
     shard::{Aftermath, Shard},
-    wake::Wake,
 };
 use crate::{
-    Cancellation, Created, Detail, IdempotencyKey, JobId, JobRecord, Lease, NewJob, Outcome,
-    Principal, Renewal, Report, StoreError,
-    sync::{Arc, AtomicUsize, Mutex, MutexGuard, lock},
+    end::{End, Report},
+    error::StoreError,
+    id::JobId,
+    job::{NewJob, Start},
+    lease::{Lease, Renewal},
+    owner::{IdempotencyKey, Principal},
+    properties::StoreProperties,
+    record::{Cancellation, Created, Detail, JobRecord},
+    subscription::Subscription,
+    sync::{Arc, Mutex, MutexGuard, lock},
+    wake::Wake,
 };
 
 /// Room that was taken for a change, if there was any.
@@ -30,32 +38,49 @@ pub(super) struct Jobs {
     pub(super) shards: Box<[Mutex<Shard>]>,
     keys: Keys,
     pub(super) budget: Budget,
-    /// From which shard the next claims are taken, so that all have their turn.
-    pub(super) turn: AtomicUsize,
+    pub(super) chunks: Chunks,
+    /// The wake of those who wait for something to claim; made by the first of them.
+    work: Mutex<Option<Arc<Wake>>>,
+    pub(super) census: Mutex<Census>,
     clock: StdArc<dyn Clock>,
     origin: Instant,
-    pub(super) lease: Option<Duration>,
+    pub(super) properties: StoreProperties,
     #[cfg(http_polling_loom)]
-    pub(super) looks_before_subscribing: bool,
+    pub(super) forgets_ends: bool,
 }
+
+/// The findings of the latest sweeps.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    /// The time of the latest sweep.
+    pub(super) swept: Micros,
+    /// The time at which the principals were counted.
+    pub(super) counted: Option<Micros>,
+    pub(super) principals: Vec<(Principal, u64)>,
+}
+
+/// The time for which an id is void, or a notification claimed, where leases have no duration.
+const MINUTE: Micros = 60 * SECOND;
 
 impl Jobs {
     pub(super) fn new(
         shards: usize,
         budget: Budget,
         clock: StdArc<dyn Clock>,
-        lease: Option<Duration>,
+        properties: StoreProperties,
     ) -> Self {
         Self {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
             keys: Keys::new(shards),
             budget,
-            turn: AtomicUsize::new(0),
+            chunks: Chunks::default(),
+            work: Mutex::default(),
+            census: Mutex::default(),
             origin: clock.now(),
             clock,
-            lease,
+            properties,
             #[cfg(http_polling_loom)]
-            looks_before_subscribing: false,
+            forgets_ends: false,
         }
     }
 
@@ -67,7 +92,7 @@ impl Jobs {
         };
         let scope = Scope::new(job.principal.as_ref(), key);
         let id = job.id;
-        // Held until the job is in its shard: between the look and the insert nobody else can
+        // Held until the job is in its shard: between the look and the insert no other create can
         // make a job of this key.
         let mut keys = self.keys.part(&scope);
         if let Some(holder) = keys.job(&scope).filter(|holder| *holder != id)
@@ -102,7 +127,7 @@ impl Jobs {
         self.existing(&holder, key.fingerprint(), now)
     }
 
-    /// What the holder of an idempotency key means for another create with it.
+    /// Returns the answer to another create with an idempotency key that this job holds.
     fn existing(&self, id: &JobId, fingerprint: &[u8; 32], now: Micros) -> Option<Created> {
         let shard = self.shard(id);
         let entry = shard.entry(id)?;
@@ -115,17 +140,25 @@ impl Jobs {
     }
 
     fn insert(&self, job: NewJob, now: Micros, room: Taken<'_>) -> Result<Created, StoreError> {
-        let id = job.id;
+        let (id, start, lease) = (job.id, job.start, job.first_lease());
+        let made = |created| match start {
+            Start::Offered => Created::Offered { created },
+            Start::Running | Start::Queued => Created::New { lease, created },
+        };
         let wall = self.wall();
         let mut shard = self.shard(&id);
         if let Some(entry) = shard.entry(&id) {
-            let repeated = entry.repeats(&job).then(|| Created::New(Lease::new(id, 1)));
+            let repeated = entry.repeats(&job).then(|| made(entry.created()));
             return repeated.ok_or_else(StoreError::conflict);
+        }
+        if shard.is_void(&id, now) {
+            return Err(StoreError::conflict());
         }
         let reserved = room?.spend();
         let until = now.saturating_add(self.lease_span());
-        shard.insert(job, now, wall, until, &self.budget, reserved);
-        Ok(Created::New(Lease::new(id, 1)))
+        let created = shard.insert(job, now, wall, until, &self.budget, reserved);
+        self.leave(shard, None);
+        Ok(made(created))
     }
 
     pub(super) fn start(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -139,17 +172,17 @@ impl Jobs {
     }
 
     pub(super) fn renew(&self, lease: &Lease) -> Renewal {
-        let until = self.now().saturating_add(self.lease_span());
-        let renewed = self.held(lease, |shard| {
-            shard.edit(&lease.id, &self.budget, Room::default(), |entry| {
-                entry.renew(until)
-            });
-            Ok(())
-        });
-        if renewed.is_ok() {
-            Renewal::Held
-        } else {
-            Renewal::Lost
+        let now = self.now();
+        let until = now.saturating_add(self.lease_span());
+        let mut shard = self.shard(&lease.id);
+        match shard.entry(&lease.id) {
+            Some(entry) if entry.is_held_by(lease) => {
+                shard.edit(&lease.id, &self.budget, Room::default(), |entry| {
+                    entry.renew(until)
+                });
+                Renewal::Held
+            }
+            _ => not_held(&shard, &lease.id, now),
         }
     }
 
@@ -171,49 +204,35 @@ impl Jobs {
     pub(super) fn finish(
         &self,
         lease: &Lease,
-        outcome: Outcome,
+        end: End,
         room: Taken<'_>,
     ) -> Result<(), StoreError> {
         let now = self.now();
         let mut shard = self.shard(&lease.id);
         let entry = shard.entry(&lease.id).ok_or_else(StoreError::lease_lost)?;
-        if entry.ended_so(lease, &outcome) {
-            return Ok(());
-        }
         if !entry.is_held_by(lease) {
-            return Err(StoreError::lease_lost());
+            let repeated = entry.ended_so(lease, end.outcome.state());
+            return repeated.then_some(()).ok_or_else(StoreError::lease_lost);
         }
         let reserved = room?.spend();
         let wake = shard.edit(&lease.id, &self.budget, reserved, |entry| {
-            entry.finish(outcome, now)
+            entry.finish(end, now)
         });
-        drop(shard);
-        self.notify(wake.flatten());
-        Ok(())
-    }
-
-    pub(super) fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let now = self.now();
-        let wake = self.held(lease, |shard| {
-            Ok(
-                shard.edit(&lease.id, &self.budget, Room::default(), |entry| {
-                    entry.lapse(now)
-                }),
-            )
-        })?;
-        self.notify(wake.flatten());
+        self.leave(shard, wake.flatten());
         Ok(())
     }
 
     pub(super) fn discard(&self, lease: &Lease) -> Result<(), StoreError> {
+        let now = self.now();
         let mut aftermath = Aftermath::default();
         let mut shard = self.shard(&lease.id);
         if let Some(entry) = shard.entry(&lease.id) {
-            if !entry.is_held_by(lease) {
+            if !entry.is_discarded_by(lease) {
                 return Err(StoreError::lease_lost());
             }
             shard.remove(&lease.id, &self.budget, &mut aftermath);
         }
+        shard.void(lease.id, now.saturating_add(self.short_span()));
         drop(shard);
         self.settle(aftermath);
         Ok(())
@@ -224,13 +243,14 @@ impl Jobs {
         self.shard(id).entry(id)?.record(now, detail)
     }
 
-    pub(super) fn is_pending(&self, id: &JobId) -> bool {
-        self.shard(id).entry(id).is_some_and(Entry::is_pending)
+    pub(super) fn subscribe(&self, id: &JobId) -> Subscription {
+        let wake = self.shard(id).wake_of(id);
+        wake.map_or(Subscription::ready(), Subscription::at)
     }
 
-    /// Where to wait for the end of a pending job.
-    pub(super) fn wake_of(&self, id: &JobId) -> Option<Arc<Wake>> {
-        self.shard(id).wake_of(id)
+    pub(super) fn work(&self) -> Subscription {
+        let mut work = lock(&self.work);
+        Subscription::at(Arc::clone(work.get_or_insert_default()))
     }
 
     pub(super) fn cancel(&self, id: &JobId) -> Cancellation {
@@ -241,12 +261,15 @@ impl Jobs {
             Some(state) if state.is_final() => return Cancellation::Ended(state),
             Some(_) => {}
         }
-        let wake = shard.edit(id, &self.budget, Room::default(), |entry| {
-            entry.revoke(JobState::Cancelled, None, now)
+        let cancelled = shard.edit(id, &self.budget, Room::default(), |entry| {
+            let wake = entry.revoke(JobState::Cancelled, None, now);
+            (entry.wall(now), wake)
         });
-        drop(shard);
-        self.notify(wake.flatten());
-        Cancellation::Cancelled
+        let Some((ended, wake)) = cancelled else {
+            return Cancellation::Unknown;
+        };
+        self.leave(shard, wake);
+        Cancellation::Cancelled { ended }
     }
 
     pub(super) fn remove(&self, id: &JobId) -> bool {
@@ -254,12 +277,15 @@ impl Jobs {
         let mut aftermath = Aftermath::default();
         let mut shard = self.shard(id);
         let ended = shard.state(id, now).is_some_and(JobState::is_final);
-        let key_counts = |entry: &Entry| entry.key_at(now).is_some();
-        if ended && shard.entry(id).is_some_and(key_counts) {
-            // Or else a repeat would run the work once more.
+        if ended && shard.entry(id).is_some_and(|entry| entry.is_wanted(now)) {
+            // Or else a repeat would run the work once more, or the end not be notified.
             shard.edit(id, &self.budget, Room::default(), Entry::drop_result);
         } else if ended {
             shard.remove(id, &self.budget, &mut aftermath);
+            if self.properties.lease.is_some() {
+                // Its run may still be alive, and must not take the job for missing.
+                shard.void(*id, now.saturating_add(self.short_span()));
+            }
         }
         drop(shard);
         self.settle(aftermath);
@@ -303,23 +329,53 @@ impl Jobs {
         lock(&self.shards[id.shard_bits() as usize % self.shards.len()])
     }
 
+    /// Unlocks a shard after a change, and wakes those who wait for it.
+    pub(super) fn leave(&self, mut shard: MutexGuard<'_, Shard>, wake: Option<Arc<Wake>>) {
+        let claimable = shard.take_claimable();
+        drop(shard);
+        self.wake(wake);
+        if claimable {
+            self.wake_workers();
+        }
+    }
+
     pub(super) fn settle(&self, aftermath: Aftermath) {
         for (scope, id) in &aftermath.keys {
             self.keys.part(scope).forget(scope, *id);
         }
         for wake in aftermath.wakes {
-            wake.wake_all();
+            self.wake(Some(wake));
+        }
+        if aftermath.claimable {
+            self.wake_workers();
         }
     }
 
-    pub(super) fn notify(&self, wake: Option<Arc<Wake>>) {
-        if let Some(wake) = wake {
-            wake.wake_all();
+    fn wake(&self, wake: Option<Arc<Wake>>) {
+        let Some(wake) = wake else {
+            return;
+        };
+        #[cfg(http_polling_loom)]
+        if self.forgets_ends {
+            return wake.wake_and_forget();
+        }
+        wake.wake_all();
+    }
+
+    fn wake_workers(&self) {
+        let work = lock(&self.work).take();
+        if let Some(work) = work {
+            work.wake_all();
         }
     }
 
     pub(super) fn lease_span(&self) -> Micros {
-        self.lease.map_or(NEVER, micros)
+        self.properties.lease.map_or(NEVER, micros)
+    }
+
+    /// The time for which an id is void, or a notification claimed.
+    pub(super) fn short_span(&self) -> Micros {
+        self.properties.lease.map_or(MINUTE, micros)
     }
 
     pub(super) fn now(&self) -> Micros {
@@ -333,5 +389,15 @@ impl Jobs {
             .system_time()
             .duration_since(SystemTime::UNIX_EPOCH);
         u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(0)
+    }
+}
+
+/// Returns the fate of a lease that is not held.
+pub(super) fn not_held(shard: &Shard, id: &JobId, now: Micros) -> Renewal {
+    match shard.entry(id) {
+        Some(entry) if entry.is_cancelled() => Renewal::Cancelled,
+        Some(_) => Renewal::Lost,
+        None if shard.is_void(id, now) => Renewal::Lost,
+        None => Renewal::Missing,
     }
 }

@@ -6,7 +6,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    IdempotencyKey, JobId, Principal,
+    id::JobId,
+    owner::{IdempotencyKey, Principal},
     sync::{Mutex, MutexGuard, lock},
 };
 

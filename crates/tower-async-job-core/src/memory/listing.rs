@@ -1,9 +1,15 @@
-//! What operators ask about all jobs.
+//! Questions of operators about all jobs.
 
 use std::collections::BTreeSet;
 
 use super::{clock::Micros, entry::Entry, jobs::Jobs, pace::Pace};
-use crate::{Detail, JobCursor, JobHandle, JobId, JobPage, JobQuery, sync::lock};
+use crate::{
+    id::{JobHandle, JobId},
+    owner::Principal,
+    query::{JobCursor, JobPage, JobQuery},
+    record::Detail,
+    sync::lock,
+};
 
 impl Jobs {
     pub(super) async fn find(&self, handle: JobHandle) -> Option<JobId> {
@@ -38,6 +44,7 @@ impl Jobs {
                 }
             }
         }
+        let filter = Filter::new(query, now);
         let (places, next) = newest.page();
         let mut jobs = Vec::with_capacity(places.len());
         for (_, id) in places.iter().rev() {
@@ -45,7 +52,7 @@ impl Jobs {
             jobs.extend(
                 self.shard(id)
                     .entry(id)
-                    .filter(|entry| matches(entry, query, now))
+                    .filter(|entry| filter.is_for(entry))
                     .and_then(|entry| entry.record(now, Detail::Status)),
             );
             pace.spend(Pace::STEP).await;
@@ -56,8 +63,8 @@ impl Jobs {
 
 /// The newest jobs that a query is for.
 struct Newest<'a> {
-    query: &'a JobQuery,
-    now: Micros,
+    filter: Filter<'a>,
+    after: Option<JobCursor>,
     limit: usize,
     /// One more than the page has, to know of a next page.
     places: BTreeSet<(JobCursor, JobId)>,
@@ -66,8 +73,8 @@ struct Newest<'a> {
 impl<'a> Newest<'a> {
     fn new(query: &'a JobQuery, now: Micros) -> Self {
         Self {
-            query,
-            now,
+            filter: Filter::new(query, now),
+            after: query.after,
             limit: query.limit(),
             places: BTreeSet::new(),
         }
@@ -75,14 +82,14 @@ impl<'a> Newest<'a> {
 
     fn consider(&mut self, entry: &Entry) {
         let place = JobCursor::at(entry.created_wall, entry.handle);
-        if self.query.after.is_some_and(|after| place >= after) {
+        if self.after.is_some_and(|after| place >= after) {
             return;
         }
         let full = self.places.len() > self.limit;
         if full && self.places.first().is_some_and(|(last, _)| place < *last) {
             return;
         }
-        if matches(entry, self.query, self.now) {
+        if self.filter.is_for(entry) {
             self.places.insert((place, entry.id));
             if self.places.len() > self.limit + 1 {
                 self.places.pop_first();
@@ -101,13 +108,30 @@ impl<'a> Newest<'a> {
     }
 }
 
-/// Returns whether the query is for this job, be it in whatever place of the list.
-fn matches(entry: &Entry, query: &JobQuery, now: Micros) -> bool {
-    let state = entry.state(now);
-    state.is_some()
-        && (query.state.is_none() || query.state == state)
-        && query
-            .route
-            .as_ref()
-            .is_none_or(|route| *route == entry.terms.route)
+/// The jobs that a query is for, be they in whatever place of the list.
+struct Filter<'a> {
+    query: &'a JobQuery,
+    now: Micros,
+    principal: Option<(&'a Principal, [u8; 32])>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(query: &'a JobQuery, now: Micros) -> Self {
+        let principal = query.principal.as_ref();
+        Self {
+            query,
+            now,
+            principal: principal.map(|principal| (principal, principal.digest())),
+        }
+    }
+
+    fn is_for(&self, entry: &Entry) -> bool {
+        let state = entry.state(self.now);
+        let is_of = |(principal, digest): &(&Principal, [u8; 32])| entry.is_of(principal, digest);
+        let route = self.query.route.as_ref();
+        state.is_some()
+            && (self.query.state.is_none() || self.query.state == state)
+            && route.is_none_or(|route| *route == entry.terms.route)
+            && self.principal.as_ref().is_none_or(is_of)
+    }
 }

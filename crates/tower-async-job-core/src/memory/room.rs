@@ -11,7 +11,9 @@ use super::{
     shard::{Aftermath, Shard},
 };
 use crate::{
-    Lease, Outcome, StoreError,
+    end::End,
+    error::StoreError,
+    lease::Lease,
     sync::{Mutex, lock},
 };
 
@@ -71,18 +73,23 @@ impl Jobs {
         })
     }
 
-    /// Takes room for a job's outcome; where there is little, only for what it has not taken yet.
-    pub(super) async fn reserve_outcome(&self, lease: &Lease, outcome: &Outcome) -> Taken<'_> {
-        let room = Room::of_outcome(outcome);
-        if let Some(reservation) = self.budget.reserve(room) {
+    /// Takes room for a job's end; where there is little, only for what it has not taken yet, and
+    /// if need be without the report.
+    pub(super) async fn reserve_end(&self, lease: &Lease, end: &mut End) -> Taken<'_> {
+        if let Some(reservation) = self.budget.reserve(Room::of_end(end)) {
             return Ok(reservation);
         }
         let reserved = {
             let shard = self.shard(&lease.id);
             shard.entry(&lease.id).map_or(0, Entry::reserved)
         };
-        let missing = room.bytes.saturating_sub(reserved);
-        self.reserve(Room::of_bytes(missing)).await
+        let missing = |room: Room| Room::of_bytes(room.bytes.saturating_sub(reserved));
+        match self.reserve(missing(Room::of_end(end))).await {
+            Err(error) if error.is_full() && end.report.take().is_some() => {
+                self.reserve(missing(Room::of_end(end))).await
+            }
+            taken => taken,
+        }
     }
 
     pub(super) fn check_room(&self, room: Room) -> Result<(), StoreError> {

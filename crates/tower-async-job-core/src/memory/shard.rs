@@ -1,17 +1,28 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    ops::Bound,
+    time::SystemTime,
+};
 
 use http_polling::JobState;
 
 use super::{
     budget::{Budget, Room},
-    clock::{Micros, SECOND, micros},
+    clock::{Micros, NEVER, SECOND, micros},
     entries::{Entries, Slot},
-    entry::{Claimed, Entry, Kinds, Places, Terms},
+    entry::{Entry, Kinds, Places, Terms},
     keys::Scope,
     table::Table,
+};
+use crate::{
+    claim::ClaimKind,
+    id::{JobHandle, JobId, JobIdMap},
+    job::NewJob,
+    lease::Release,
+    store::DELIVERED_KEPT,
+    sync::Arc,
     wake::Wake,
 };
-use crate::{DELIVERED_KEPT, JobHandle, JobId, NewJob, sync::Arc};
 
 /// A part of the jobs, behind one lock.
 #[derive(Debug)]
@@ -19,11 +30,27 @@ pub(super) struct Shard {
     entries: Entries,
     by_id: Table,
     by_handle: Table,
-    due: BTreeSet<(Micros, Slot)>,
-    free: BTreeSet<(Micros, Slot)>,
-    forgotten: BTreeSet<(Micros, Slot)>,
-    delivered: BTreeSet<(Micros, Slot)>,
+    due: Index,
+    free: Index,
+    notify: Index,
+    forgotten: Index,
+    delivered: Index,
     kinds: Kinds,
+    /// The number of pending jobs.
+    pending: usize,
+    /// Whether something has become claimable since this was last asked.
+    claimable: bool,
+    voids: Voids,
+}
+
+/// Slots in the order of a time.
+type Index = BTreeSet<(Micros, Slot)>;
+
+/// The ids of which no create makes a job for a time, all of them for equally long.
+#[derive(Debug, Default)]
+struct Voids {
+    ids: JobIdMap<Micros>,
+    queue: VecDeque<(Micros, JobId)>,
 }
 
 /// Work that is left to do once the shard is unlocked.
@@ -31,6 +58,8 @@ pub(super) struct Shard {
 #[must_use]
 pub(super) struct Aftermath {
     pub(super) wakes: Vec<Arc<Wake>>,
+    /// Whether something has become claimable.
+    pub(super) claimable: bool,
     pub(super) keys: Vec<(Scope, JobId)>,
 }
 
@@ -40,11 +69,15 @@ impl Default for Shard {
             entries: Entries::default(),
             by_id: Table::by(|entry| entry.id.hash_bits()),
             by_handle: Table::by(|entry| entry.handle.to_bits()),
-            due: BTreeSet::new(),
-            free: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
-            delivered: BTreeSet::new(),
+            due: Index::new(),
+            free: Index::new(),
+            notify: Index::new(),
+            forgotten: Index::new(),
+            delivered: Index::new(),
             kinds: Kinds::default(),
+            pending: 0,
+            claimable: false,
+            voids: Voids::default(),
         }
     }
 }
@@ -80,14 +113,14 @@ impl Shard {
         Some(self.entries[slot].id)
     }
 
-    /// Where to wait for the end of a pending job. Changes nothing that the indexes speak of.
+    /// The wake of those who wait for the end of a pending job. Changes nothing that the indexes speak of.
     pub(super) fn wake_of(&mut self, id: &JobId) -> Option<Arc<Wake>> {
         let slot = self.slot(id)?;
         self.entries[slot].wake()
     }
 
-    /// Adds a job for which room was taken, created now and leased until then. There must be none
-    /// of its id.
+    /// Adds a job for which room was taken, created now and leased until then; returns the time of
+    /// day of its creation. There must be none of its id.
     pub(super) fn insert(
         &mut self,
         job: NewJob,
@@ -96,15 +129,17 @@ impl Shard {
         until: Micros,
         budget: &Budget,
         reserved: Room,
-    ) {
+    ) -> SystemTime {
         let terms = self.kinds.share(Terms::of(&job));
         let entry = Entry::new(job, terms, now, wall, until);
-        let places = entry.places();
+        let (places, created) = (entry.places(), entry.created());
         budget.settle(reserved, entry.room());
         let slot = self.entries.push(entry);
         self.by_id.insert(slot, &self.entries);
         self.by_handle.insert(slot, &self.entries);
-        self.place(slot, Places::default(), places);
+        self.place(slot, Places::NONE, places);
+        self.pending += 1;
+        created
     }
 
     /// Changes a job, and with it the indexes and the accounts. `reserved` is room that was taken
@@ -128,15 +163,17 @@ impl Shard {
         change: impl FnOnce(&mut Entry) -> R,
     ) -> R {
         let entry = &mut self.entries[slot];
-        let (places, room) = (entry.places(), entry.room());
+        let (places, room, pending) = (entry.places(), entry.room(), entry.is_pending());
         let result = change(entry);
         let (new_places, new_room) = (entry.places(), entry.room());
+        // No job is pending again once it has ended.
+        self.pending -= usize::from(pending && !entry.is_pending());
         let before = Room {
             jobs: room.jobs + reserved.jobs,
             bytes: room.bytes + reserved.bytes,
         };
         budget.settle(before, new_room);
-        if new_places.forgotten.is_some() && places.forgotten.is_none() {
+        if new_places.forgotten != NEVER && places.forgotten == NEVER {
             budget.add_tombstone();
         }
         self.place(slot, places, new_places);
@@ -153,9 +190,10 @@ impl Shard {
     fn remove_at(&mut self, slot: Slot, budget: &Budget, aftermath: &mut Aftermath) {
         let mut entry = self.take(slot);
         budget.settle(entry.room(), Room::default());
-        if entry.places().forgotten.is_some() {
+        if entry.places().forgotten != NEVER {
             budget.remove_tombstone();
         }
+        self.pending -= usize::from(entry.is_pending());
         aftermath.wakes.extend(entry.take_wake());
         let key = entry.key.take();
         aftermath.keys.extend(key.map(|key| (key.scope, entry.id)));
@@ -166,13 +204,13 @@ impl Shard {
         let last = (self.entries.len() - 1) as Slot;
         self.by_id.remove(slot, &self.entries);
         self.by_handle.remove(slot, &self.entries);
-        self.place(slot, self.entries[slot].places(), Places::default());
+        self.place(slot, self.entries[slot].places(), Places::NONE);
         if slot != last {
             let places = self.entries[last].places();
             self.by_id.renumber(last, slot, &self.entries);
             self.by_handle.renumber(last, slot, &self.entries);
-            self.place(last, places, Places::default());
-            self.place(slot, Places::default(), places);
+            self.place(last, places, Places::NONE);
+            self.place(slot, Places::NONE, places);
         }
         self.entries.swap_remove(slot)
     }
@@ -190,6 +228,8 @@ impl Shard {
                 self.expire_at(slot, now, budget, aftermath);
             } else if let Some(slot) = first_until(&self.forgotten, now) {
                 self.remove_at(slot, budget, aftermath);
+            } else if self.voids.forget_one(now) {
+                continue;
             } else {
                 return steps;
             }
@@ -200,7 +240,8 @@ impl Shard {
     fn expire_at(&mut self, slot: Slot, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         let (wake, key) = self.edit_at(slot, budget, Room::default(), |entry| {
             if entry.is_pending() {
-                return (entry.lapse(now), None);
+                let (_, wake) = entry.lapse(now, &Release::default());
+                return (wake, None);
             }
             let key = entry.expire(now);
             (None, key.map(|key| (key.scope, entry.id)))
@@ -241,13 +282,65 @@ impl Shard {
         }
     }
 
-    /// Gives the job that has been free for longest to a new holder, who has it until then; `None`
-    /// if no job is free.
-    pub(super) fn claim(&mut self, now: Micros, until: Micros, budget: &Budget) -> Option<Claimed> {
-        let &(_, slot) = self.free.first()?;
-        Some(self.edit_at(slot, budget, Room::default(), |entry| {
-            entry.claim(now, until)
-        }))
+    /// The things of a kind that may be claimed by now, the longest waiting first: those behind a
+    /// place, and the place of each.
+    pub(super) fn claimable(
+        &self,
+        kind: ClaimKind,
+        behind: Option<(Micros, Slot)>,
+        now: Micros,
+    ) -> impl Iterator<Item = ((Micros, Slot), &Entry)> {
+        let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        let places = self
+            .index(kind)
+            .range((behind, Bound::Included((now, Slot::MAX))));
+        places.map(|place| (*place, &self.entries[place.1]))
+    }
+
+    /// The time from which the next thing of a kind may be claimed, if that is to come.
+    pub(super) fn next_claimable(&self, kind: ClaimKind, now: Micros) -> Option<Micros> {
+        let later = (Bound::Excluded((now, Slot::MAX)), Bound::Unbounded);
+        self.index(kind).range(later).next().map(|(from, _)| *from)
+    }
+
+    fn index(&self, kind: ClaimKind) -> &Index {
+        match kind {
+            ClaimKind::Work => &self.free,
+            ClaimKind::Notify => &self.notify,
+        }
+    }
+
+    /// Returns whether the job may be claimed by now.
+    pub(super) fn is_claimable(&self, id: &JobId, kind: ClaimKind, now: Micros) -> bool {
+        self.entry(id).is_some_and(|entry| {
+            let places = entry.places();
+            match kind {
+                ClaimKind::Work => places.free <= now,
+                ClaimKind::Notify => places.notify <= now,
+            }
+        })
+    }
+
+    /// Returns whether something has become claimable since this was last asked.
+    pub(super) fn take_claimable(&mut self) -> bool {
+        std::mem::take(&mut self.claimable)
+    }
+
+    /// Makes sure that no create makes a job of this id until then.
+    pub(super) fn void(&mut self, id: JobId, until: Micros) {
+        if self.voids.ids.insert(id, until).is_none() {
+            self.voids.queue.push_back((until, id));
+        }
+    }
+
+    /// Returns whether no create may make a job of this id.
+    pub(super) fn is_void(&self, id: &JobId, now: Micros) -> bool {
+        self.voids.ids.get(id).is_some_and(|until| *until > now)
+    }
+
+    /// The number of pending jobs.
+    pub(super) fn pending(&self) -> usize {
+        self.pending
     }
 
     /// The time at which the first job here is to end, or to expire.
@@ -255,15 +348,34 @@ impl Shard {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// When the next thing is to be done here.
+    /// The time at which the next thing is to be done here.
     pub(super) fn next_due(&self) -> Option<Micros> {
         let due = self.next_expiry();
         let forgotten = self.forgotten.first().map(|(due, _)| *due);
-        due.into_iter().chain(forgotten).min()
+        let void = self.voids.queue.front().map(|(until, _)| *until);
+        due.into_iter().chain(forgotten).chain(void).min()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.voids.queue.is_empty()
+    }
+
+    /// Shortens the leases of some entries that last beyond then, as after the clock was set back;
+    /// the entries are those of [`part`](Self::part).
+    pub(super) fn shorten(
+        &mut self,
+        end: Option<usize>,
+        limit: usize,
+        until: Micros,
+        budget: &Budget,
+    ) -> Option<usize> {
+        let (part, next) = self.part(end, limit);
+        let long = part.filter(|entry| entry.is_held_beyond(until));
+        let long: Vec<_> = long.map(|entry| entry.id).collect();
+        for id in long {
+            self.edit(&id, budget, Room::default(), |entry| entry.renew(until));
+        }
+        next
     }
 
     /// The job's state, if it can be known of.
@@ -278,32 +390,44 @@ impl Shard {
 
     fn place(&mut self, slot: Slot, old: Places, new: Places) {
         moved(&mut self.due, slot, old.due, new.due);
-        moved(&mut self.free, slot, old.free, new.free);
+        self.claimable |= moved(&mut self.free, slot, old.free, new.free);
+        self.claimable |= moved(&mut self.notify, slot, old.notify, new.notify);
         moved(&mut self.forgotten, slot, old.forgotten, new.forgotten);
         moved(&mut self.delivered, slot, old.delivered, new.delivered);
     }
 }
 
-fn first_until(index: &BTreeSet<(Micros, Slot)>, now: Micros) -> Option<Slot> {
+impl Voids {
+    /// Forgets the oldest, if its time is over; returns whether it was.
+    fn forget_one(&mut self, now: Micros) -> bool {
+        let Some(&(until, id)) = self.queue.front() else {
+            return false;
+        };
+        if until <= now {
+            self.queue.pop_front();
+            self.ids.remove(&id);
+        }
+        until <= now
+    }
+}
+
+fn first_until(index: &Index, now: Micros) -> Option<Slot> {
     index
         .first()
         .filter(|(due, _)| *due <= now)
         .map(|(_, slot)| *slot)
 }
 
-fn moved(
-    index: &mut BTreeSet<(Micros, Slot)>,
-    slot: Slot,
-    old: Option<Micros>,
-    new: Option<Micros>,
-) {
+/// Moves a slot in an index; returns whether it is in a new place there.
+fn moved(index: &mut Index, slot: Slot, old: Micros, new: Micros) -> bool {
     if old == new {
-        return;
+        return false;
     }
-    if let Some(old) = old {
+    if old != NEVER {
         index.remove(&(old, slot));
     }
-    if let Some(new) = new {
+    if new != NEVER {
         index.insert((new, slot));
     }
+    new != NEVER
 }

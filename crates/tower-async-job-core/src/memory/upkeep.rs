@@ -1,60 +1,32 @@
 //! What becomes due by the passing of time.
 
-use std::time::Duration;
+use std::{cmp::Reverse, collections::HashMap, time::Duration};
 
 use super::{
-    clock::{Micros, NEVER},
-    entry::Claimed,
+    clock::{Micros, NEVER, SECOND},
     jobs::Jobs,
     pace::Pace,
     shard::{Aftermath, Shard},
 };
 use crate::{
-    Claim, Lease, Renewal,
-    sync::{Mutex, Ordering, lock},
+    lease::{Lease, Renewal},
+    owner::Principal,
+    properties::{PendingJobs, Upkeep},
+    sync::{Mutex, lock},
 };
 
 /// The steps of one sweep: enough to be done soon, and few enough for leases to be renewed between
 /// two sweeps.
 const SWEEP_QUOTA: usize = 1 << 15;
 
-/// The most jobs that one call claims.
-const CLAIM_QUOTA: usize = 256;
-
-/// How long a sweep may be put off while there are jobs, though nothing is known to be due: one
-/// may end in the meantime, and be kept for a short time only.
+/// The time for which a sweep may be put off while there are jobs, though nothing is known to be
+/// due: one may end in the meantime, and be kept for a short time only.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-impl Jobs {
-    pub(super) async fn claim(&self, limit: usize) -> Vec<Claim> {
-        while self.sweep().await == Some(Duration::ZERO) {}
-        // From here on without another turn: a claim that is lost with this future may be held
-        // for ever.
-        let now = self.now();
-        let until = now.saturating_add(self.lease_span());
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut claims = Vec::new();
-        // One job of each shard in turn, until a whole round has found none.
-        let (mut found, mut empty) = (0, 0);
-        for step in 0.. {
-            if found == limit.min(CLAIM_QUOTA) || empty == self.shards.len() {
-                break;
-            }
-            let shard = &self.shards[first.wrapping_add(step) % self.shards.len()];
-            let claimed = lock(shard).claim(now, until, &self.budget);
-            (found, empty) = match &claimed {
-                Some(_) => (found + 1, 0),
-                None => (found, empty + 1),
-            };
-            match claimed {
-                Some(Claimed::Given(claim)) => claims.push(*claim),
-                Some(Claimed::Ended(wake)) => self.notify(wake),
-                None => {}
-            }
-        }
-        claims
-    }
+/// The time between two counts of the principals.
+const COUNTED_FOR: Micros = 10 * SECOND;
 
+impl Jobs {
     pub(super) async fn renew_all(&self, leases: &[Lease]) -> Vec<Renewal> {
         let mut pace = Pace::default();
         let mut renewals = Vec::with_capacity(leases.len());
@@ -65,9 +37,21 @@ impl Jobs {
         renewals
     }
 
-    pub(super) async fn sweep(&self) -> Option<Duration> {
+    pub(super) async fn sweep(&self) -> Upkeep {
+        let mut upkeep = Upkeep::default();
+        upkeep.next = self.sweep_due().await;
+        if upkeep.next != Some(Duration::ZERO) && self.tidy_chunks().await {
+            upkeep.next = Some(upkeep.next.unwrap_or(LONGEST_REST));
+        }
+        upkeep.pending = self.pending().await;
+        upkeep
+    }
+
+    /// Does what is due, and returns the time after which there is more, if there are jobs.
+    pub(super) async fn sweep_due(&self) -> Option<Duration> {
         let now = self.now();
         let mut pace = Pace::default();
+        self.shorten_leases(now, &mut pace).await;
         let mut left = SWEEP_QUOTA;
         let mut next = None;
         for shard in &self.shards {
@@ -93,11 +77,121 @@ impl Jobs {
         Some(Duration::from_micros(rest).min(LONGEST_REST))
     }
 
+    /// Shortens leases to the lease duration from now, if the clock was set back.
+    async fn shorten_leases(&self, now: Micros, pace: &mut Pace) {
+        let swept = std::mem::replace(&mut lock(&self.census).swept, now);
+        if swept <= now || self.properties.lease.is_none() {
+            return;
+        }
+        let until = now.saturating_add(self.lease_span());
+        for shard in &self.shards {
+            let mut end = None;
+            loop {
+                end = lock(shard).shorten(end, Pace::LOCKED_STEPS, until, &self.budget);
+                pace.spend(Pace::LOCK + Pace::STEP * Pace::LOCKED_STEPS)
+                    .await;
+                if end.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Drops chunks that no job has; returns whether there are any left.
+    async fn tidy_chunks(&self) -> bool {
+        let now = self.now();
+        let mut pace = Pace::default();
+        let runs = self.chunks.runs();
+        for lease in &runs {
+            let has_job = {
+                let shard = self.shard(&lease.id);
+                shard
+                    .entry(&lease.id)
+                    .is_some_and(|entry| entry.has_chunks(lease, now))
+            };
+            self.chunks.tidy(lease, has_job, now, &self.budget);
+            pace.spend(Pace::STEP).await;
+        }
+        !runs.is_empty()
+    }
+
+    async fn pending(&self) -> PendingJobs {
+        let now = self.now();
+        let mut pending = PendingJobs::default();
+        let mut pace = Pace::default();
+        for shard in &self.shards {
+            pending.total += lock(shard).pending() as u64;
+        }
+        let is_recent = |counted: Micros| (counted..counted + COUNTED_FOR).contains(&now);
+        if pending.total > 0 && !lock(&self.census).counted.is_some_and(is_recent) {
+            let principals = self.count_principals(&mut pace).await;
+            let mut census = lock(&self.census);
+            census.counted = Some(now);
+            census.principals = principals;
+        }
+        if pending.total > 0 {
+            pending
+                .principals
+                .clone_from(&lock(&self.census).principals);
+        }
+        pending
+    }
+
+    async fn count_principals(&self, pace: &mut Pace) -> Vec<(Principal, u64)> {
+        let mut counts = HashMap::<Principal, u64>::new();
+        for shard in &self.shards {
+            let mut end = None;
+            loop {
+                let looks;
+                (looks, end) = count_part(&lock(shard), end, &mut counts);
+                pace.spend(Pace::LOCK + looks).await;
+                if end.is_none() {
+                    break;
+                }
+            }
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_unstable_by_key(|(_, count)| Reverse(*count));
+        counts.truncate(PendingJobs::MAX_PRINCIPALS);
+        counts
+    }
+
     /// Does what is due in a shard, so many steps of it at most; returns how many it did.
     pub(super) fn expire(&self, shard: &Mutex<Shard>, now: Micros, quota: usize) -> usize {
         let mut aftermath = Aftermath::default();
-        let steps = lock(shard).expire(now, quota, &self.budget, &mut aftermath);
+        let steps = {
+            let mut shard = lock(shard);
+            let steps = shard.expire(now, quota, &self.budget, &mut aftermath);
+            aftermath.claimable = shard.take_claimable();
+            steps
+        };
         self.settle(aftermath);
         steps
     }
+}
+
+/// Counts the pending jobs in a part of a shard; returns the number of looks, and where the next
+/// part ends.
+fn count_part(
+    shard: &Shard,
+    end: Option<usize>,
+    counts: &mut HashMap<Principal, u64>,
+) -> (usize, Option<usize>) {
+    if shard.pending() == 0 {
+        return (0, None);
+    }
+    let (part, next) = shard.part(end, Pace::LOCKED_LOOKS);
+    let mut looks = 0;
+    for entry in part {
+        looks += 1;
+        let principal = entry.principal.as_ref().filter(|_| entry.is_pending());
+        let Some(principal) = principal else {
+            continue;
+        };
+        match counts.get_mut(principal) {
+            Some(count) => *count += 1,
+            None => drop(counts.insert(principal.clone(), 1)),
+        }
+    }
+    (looks, next)
 }

@@ -1,17 +1,39 @@
 use http_polling::{JobState, Problem};
 
-use crate::{Outcome, RecordedOutcome, StoredResponse};
+use crate::{
+    end::Outcome,
+    lease::Lease,
+    message::StoredResponse,
+    record::{RecordedOutcome, ResultRef},
+};
 
 /// The outcome of an ended job, with the state that it ended in.
 #[derive(Debug)]
 pub(super) enum Kept {
     /// The handler's answer, of a job that is done.
     Response(StoredResponse),
-    /// Any other end, with or without a problem of its own.
-    Other(JobState, Option<Box<Problem>>),
+    /// Any other end.
+    Other(JobState, Option<Box<Other>>),
+}
+
+#[derive(Debug)]
+pub(super) enum Other {
+    Problem(Problem),
+    Streamed {
+        head: StoredResponse,
+        chunks: u32,
+        len: u64,
+    },
 }
 
 impl Kept {
+    pub(super) fn problem(state: JobState, problem: Option<Problem>) -> Self {
+        Self::Other(
+            state,
+            problem.map(|problem| Box::new(Other::Problem(problem))),
+        )
+    }
+
     pub(super) fn state(&self) -> JobState {
         match self {
             Self::Response(_) => JobState::Done,
@@ -22,30 +44,34 @@ impl Kept {
     pub(super) fn recorded(&self) -> Option<RecordedOutcome> {
         match self {
             Self::Response(response) => Some(RecordedOutcome::Response(response.clone())),
-            Self::Other(_, problem) => problem.clone().map(RecordedOutcome::Problem),
+            Self::Other(_, other) => Some(match &**other.as_ref()? {
+                Other::Problem(problem) => RecordedOutcome::Problem(Box::new(problem.clone())),
+                Other::Streamed { head, .. } => RecordedOutcome::Head(head.clone()),
+            }),
         }
     }
 
-    /// Returns whether it came of this outcome.
-    pub(super) fn is_of(&self, outcome: &Outcome) -> bool {
-        self.state() == outcome.state()
-            && match (self, outcome) {
-                (Self::Response(kept), Outcome::Done(response)) => kept == response,
-                (
-                    Self::Other(_, Some(kept)),
-                    Outcome::Failed(problem) | Outcome::TimedOut(problem),
-                ) => **kept == *problem,
-                _ => false,
-            }
+    /// The body of the response, which this lease wrote.
+    pub(super) fn result(&self, lease: Lease) -> Option<ResultRef> {
+        match self {
+            Self::Response(response) => Some(ResultRef::new(lease, response.body_len())),
+            Self::Other(_, other) => match &**other.as_ref()? {
+                Other::Problem(_) => None,
+                Other::Streamed { chunks, len, .. } => {
+                    Some(ResultRef::new(lease, *len).with_chunks(*chunks))
+                }
+            },
+        }
     }
 
-    /// The bytes that it is accounted for with.
+    /// The bytes that it is accounted for with. Chunks are accounted for on their own.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Response(response) => response.len(),
-            Self::Other(_, problem) => problem
-                .as_ref()
-                .map_or(0, |problem| problem.to_json().len()),
+            Self::Other(_, other) => other.as_ref().map_or(0, |other| match &**other {
+                Other::Problem(problem) => problem.to_json().len(),
+                Other::Streamed { head, .. } => head.len(),
+            }),
         }
     }
 }
@@ -55,8 +81,12 @@ impl From<Outcome> for Kept {
         let state = outcome.state();
         match outcome {
             Outcome::Done(response) => Self::Response(response),
+            Outcome::Streamed { head, chunks, len } => {
+                let streamed = Other::Streamed { head, chunks, len };
+                Self::Other(state, Some(Box::new(streamed)))
+            }
             Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
-                Self::Other(state, Some(Box::new(problem)))
+                Self::problem(state, Some(problem))
             }
         }
     }

@@ -19,9 +19,12 @@ impl Delivered {
         Self(u32::try_from(now / SECOND).unwrap_or(u32::MAX))
     }
 
-    /// The begin of the second.
-    pub(super) fn at(self) -> Option<Micros> {
-        (self != Self::NEVER).then_some(Micros::from(self.0) * SECOND)
+    /// The begin of the second, or `NEVER`.
+    pub(super) fn at(self) -> Micros {
+        if self == Self::NEVER {
+            return NEVER;
+        }
+        Micros::from(self.0) * SECOND
     }
 }
 
@@ -60,13 +63,21 @@ impl Entry {
 
     /// The key, as long as it counts.
     pub(in crate::memory) fn key_at(&self, now: Micros) -> Option<&JobKey> {
-        let until = match self.phase {
+        self.key.as_deref().filter(|_| now < self.wanted_until())
+    }
+
+    /// Returns whether the job has to be known, because of its key or of its notification.
+    pub(in crate::memory) fn is_wanted(&self, now: Micros) -> bool {
+        (self.key.is_some() || self.notify_due() != NEVER) && now < self.wanted_until()
+    }
+
+    fn wanted_until(&self) -> Micros {
+        match self.phase {
             Phase::Pending(_) => NEVER,
             Phase::Ended { at, expires, .. } => expires.max(self.usual_expiry(at)),
             Phase::Dropped { expires, .. } => expires,
-            Phase::Expired { .. } => return None,
-        };
-        self.key.as_deref().filter(|_| now < until)
+            Phase::Expired { .. } => 0,
+        }
     }
 
     /// Returns the time at which a job that ended then expires, unless a delivery changes it.
@@ -74,32 +85,42 @@ impl Entry {
         at.saturating_add(self.terms.result)
     }
 
-    /// Drops the result of an ended job. A key counts until the end of the usual retention.
+    /// Drops the result of an ended job. Its key counts, and its notification may be claimed, until
+    /// the end of the usual retention.
     pub(in crate::memory) fn drop_result(&mut self) {
         let Phase::Ended { at, expires, .. } = self.phase else {
             return;
         };
         let owner = self.drop_content();
         let expires = expires.max(self.usual_expiry(at));
-        self.phase = if self.key.is_some() {
-            Phase::Dropped { at, expires, owner }
-        } else {
-            self.expired(at, expires, owner)
-        };
+        self.phase = Phase::Dropped { at, expires, owner };
+        self.drop_unwanted();
+    }
+
+    /// Drops all but the memory of a job whose result is dropped, if neither key nor notification
+    /// want more.
+    pub(super) fn drop_unwanted(&mut self) {
+        if let Phase::Dropped { at, expires, owner } = &mut self.phase
+            && self.key.is_none()
+            && self.extra.as_ref().is_none_or(|extra| extra.is_silent())
+        {
+            let (at, expires, owner) = (*at, *expires, owner.take());
+            self.extra = None;
+            self.phase = self.expired(at, expires, owner);
+        }
     }
 
     /// Drops all but the memory of an ended job, and gives back its key if that counts no more.
     pub(in crate::memory) fn expire(&mut self, now: Micros) -> Option<Box<JobKey>> {
-        let counts = self.key_at(now).is_some();
-        self.drop_result();
-        if counts {
+        if self.is_wanted(now) {
+            self.drop_result();
             return None;
         }
-        if let Phase::Dropped { at, expires, owner } = &mut self.phase {
-            let (at, expires, owner) = (*at, *expires, owner.take());
-            self.phase = self.expired(at, expires, owner);
-        }
-        self.key.take()
+        let key = self.key.take();
+        self.extra = None;
+        self.drop_result();
+        self.drop_unwanted();
+        key
     }
 
     fn expired(&self, at: Micros, expires: Micros, owner: OwnerDigest) -> Phase {
@@ -113,7 +134,7 @@ impl Entry {
 
     /// Drops what takes memory beside the outcome; returns as much of the owner as is kept.
     fn drop_content(&mut self) -> OwnerDigest {
-        self.report = None;
+        self.extra = self.extra.take().and_then(|extra| extra.into_notice());
         if !self.terms.is_shared() {
             self.terms = Arc::new(self.terms.without_route());
         }
@@ -121,7 +142,8 @@ impl Entry {
         Some(Box::new(owner.digest()))
     }
 
-    /// Keeps an ended job until then at least; says whether there was a result to keep.
+    /// Keeps an ended job until then at least; returns whether there was a result to
+    /// keep.
     pub(in crate::memory) fn extend(&mut self, now: Micros, until: Micros) -> bool {
         match &mut self.phase {
             Phase::Ended { expires, .. } if now < *expires => {

@@ -1,16 +1,22 @@
 //! What a job takes of the store's budget.
 
+use bytes::Bytes;
+
 use super::{Entry, Phase};
 use crate::{
-    JobId, Json, NewJob, Outcome, Principal, Report,
+    end::{End, Outcome, Report},
+    id::JobId,
+    job::NewJob,
+    json::Json,
     memory::{
         budget::Room,
         keys::{JobKey, Scope},
     },
+    owner::Principal,
 };
 
 impl Entry {
-    /// What of the budget it takes.
+    /// The part of the budget that it takes.
     pub(in crate::memory) fn room(&self) -> Room {
         let content = match &self.phase {
             Phase::Pending(pending) => {
@@ -23,12 +29,12 @@ impl Entry {
                 let named = self.terms.route.len() + owner.as_ref().map_or(0, |owner| owner.len());
                 return Room {
                     jobs: 0,
-                    bytes: size_of::<Self>() + KEY + named,
+                    bytes: size_of::<Self>() + KEY + named + self.notify_len(),
                 };
             }
             Phase::Expired { .. } => return Room::default(),
         };
-        let report = self.report.as_ref().map_or(0, |report| report_len(report));
+        let extra = self.extra.as_ref().map_or(0, |extra| extra.len());
         let named = named_len(
             &self.terms.route,
             self.principal.as_ref(),
@@ -36,7 +42,7 @@ impl Entry {
         );
         Room {
             jobs: 1,
-            bytes: content + report + named,
+            bytes: content + extra + named,
         }
     }
 }
@@ -57,6 +63,7 @@ impl Room {
             jobs: 1,
             bytes: request
                 .saturating_add(named)
+                .saturating_add(job.notify.as_ref().map_or(0, Bytes::len))
                 .saturating_add(job.result_room),
         }
     }
@@ -66,11 +73,17 @@ impl Room {
         Self::of_bytes(report_len(report))
     }
 
+    /// Room for an end with its report.
+    pub(in crate::memory) fn of_end(end: &End) -> Self {
+        let report = end.report.as_ref().map_or(0, report_len);
+        Self::of_bytes(report + Self::of_outcome(&end.outcome).bytes)
+    }
+
     /// Room for an outcome. A problem is small and always finds room: it is what is stored when a
     /// response does not.
     pub(in crate::memory) fn of_outcome(outcome: &Outcome) -> Self {
         Self::of_bytes(match outcome {
-            Outcome::Done(response) => response.len(),
+            Outcome::Done(response) | Outcome::Streamed { head: response, .. } => response.len(),
             _ => 0,
         })
     }
@@ -95,4 +108,5 @@ fn report_len(report: &Report) -> usize {
     progress.map_or(0, String::len)
         + report.partial.as_ref().map_or(0, Json::len)
         + report.metadata.as_ref().map_or(0, Json::len)
+        + report.checkpoint.as_ref().map_or(0, Bytes::len)
 }

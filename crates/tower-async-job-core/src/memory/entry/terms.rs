@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::{
-    NewJob, Protocol,
+    job::{NewJob, PendingStatus, Protocol},
     memory::clock::{Micros, micros},
 };
 
@@ -10,6 +10,7 @@ use crate::{
 pub(in crate::memory) struct Terms {
     pub(in crate::memory) route: Arc<str>,
     pub(super) protocol: Protocol,
+    pub(super) pending_status: PendingStatus,
     /// Narrow for the sake of space.
     pub(super) max_attempts: u16,
     /// The time from a job's end for which its result is kept.
@@ -24,6 +25,7 @@ impl Terms {
         Self {
             route: Arc::clone(&job.route),
             protocol: job.protocol,
+            pending_status: job.pending_status,
             max_attempts: u16::try_from(job.max_attempts).unwrap_or(u16::MAX).max(1),
             result: micros(job.retention.result),
             tombstone: micros(job.retention.tombstone),
@@ -73,7 +75,7 @@ impl Kinds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::JobId;
+    use crate::id::JobId;
 
     fn terms(route: &str) -> Terms {
         Terms::of(&NewJob::new(JobId::random()).with_route(route))

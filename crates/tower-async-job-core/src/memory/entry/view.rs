@@ -9,8 +9,10 @@ use http_polling::JobState;
 
 use super::{Entry, Pending, Phase};
 use crate::{
-    Detail, JobRecord, Owner,
+    lease::Lease,
     memory::clock::{Micros, NEVER},
+    owner::{Owner, Principal},
+    record::{Detail, JobRecord},
 };
 
 impl Entry {
@@ -48,13 +50,15 @@ impl Entry {
         };
         let started = (self.started != NEVER).then_some(self.started);
         let mut record = JobRecord::new(self.id, self.handle, state);
+        record.version = self.version(state);
         record.epoch = self.epoch.into();
         record.attempt = self.attempt.into();
         record.route = Arc::clone(&self.terms.route);
         record.protocol = self.terms.protocol;
+        record.pending_status = self.terms.pending_status;
         let named = self.principal.clone().map(Owner::Named);
         record.owner = named.or_else(|| owner.clone().map(Owner::Digest));
-        record.created = self.wall(self.created);
+        record.created = self.created();
         record.started = started.map(|started| self.wall(started));
         record.ended = ended.map(|ended| self.wall(ended));
         record.age = span(self.created, now);
@@ -62,20 +66,62 @@ impl Entry {
         if state == JobState::Expired {
             return Some(record);
         }
-        if let Some(report) = &self.report {
-            record.progress = report.progress.clone();
-            record.partial = report.partial.clone();
-            record.metadata = report.metadata.clone();
+        if let Some(extra) = &self.extra {
+            record.progress = extra.progress.clone();
+            record.partial = extra.partial.clone();
+            record.metadata = extra.metadata.clone();
         }
-        if let (Phase::Ended { kept, .. }, Detail::Full) = (&self.phase, detail) {
-            record.outcome = kept.recorded();
+        if let Phase::Ended { kept, .. } = &self.phase {
+            record.result = kept.result(Lease::new(self.id, self.epoch.into()));
+            if detail != Detail::Status {
+                record.outcome = kept.recorded();
+            }
         }
         Some(record)
     }
 
+    /// A number that rises with each change: of the lease, of who runs the job, of what was
+    /// reported, and above all of these with the end and with the expiry.
+    fn version(&self, state: JobState) -> u64 {
+        const RANK: u32 = 48;
+        let rank = match state {
+            JobState::Queued | JobState::Running => 0,
+            JobState::Expired => 2,
+            _ => 1,
+        };
+        let running = matches!(self.phase, Phase::Pending(Pending { running: true, .. }));
+        let reports = self.extra.as_ref().map_or(0, |extra| extra.reports);
+        (rank << RANK) + 2 * u64::from(self.epoch) + u64::from(running) + u64::from(reports)
+    }
+
+    /// Returns whether the chunks that were written by this lease are, or may become, its result.
+    pub(in crate::memory) fn has_chunks(&self, lease: &Lease, now: Micros) -> bool {
+        let is_kept = match &self.phase {
+            Phase::Pending(_) => true,
+            Phase::Ended { expires, .. } => now < *expires,
+            Phase::Dropped { .. } | Phase::Expired { .. } => false,
+        };
+        is_kept && lease.epoch == u64::from(self.epoch)
+    }
+
+    /// Returns whether it is a job of this principal, whose digest is given too.
+    pub(in crate::memory) fn is_of(&self, principal: &Principal, digest: &[u8; 32]) -> bool {
+        match &self.phase {
+            Phase::Dropped { owner, .. } | Phase::Expired { owner, .. } => {
+                owner.as_deref() == Some(digest)
+            }
+            _ => self.principal.as_ref() == Some(principal),
+        }
+    }
+
+    /// The time of day of its creation.
+    pub(in crate::memory) fn created(&self) -> SystemTime {
+        self.wall(self.created)
+    }
+
     /// The time of day at a time of the store, reckoned from the one that was recorded, so that
     /// it is the same at every reading.
-    pub(super) fn wall(&self, time: Micros) -> SystemTime {
+    pub(in crate::memory) fn wall(&self, time: Micros) -> SystemTime {
         let since = Duration::from_micros(self.created_wall) + span(self.created, time);
         SystemTime::UNIX_EPOCH
             .checked_add(since)

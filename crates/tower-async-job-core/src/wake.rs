@@ -1,22 +1,30 @@
-use std::{collections::BTreeMap, fmt, task::Waker};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    task::{Poll, Waker},
+};
 
 use crate::sync::{Mutex, lock};
 
-/// Those who wait for the end of one job.
+/// An event that happens once, and those who wait for it.
 ///
-/// It knows nothing of the job. That nobody misses the end rests on an order on either side: a
-/// waiter registers and *then* looks whether the job is pending; who ends a job stores that and
-/// *then* wakes. Whichever way the two interleave, the waiter either sees the end or is woken.
+/// No waiter misses the event, whether it polls before or after: that it has happened is kept under
+/// the same lock as the wakers. A waiter that got hold of the wake before the event needs to look
+/// at nothing else.
 #[derive(Default)]
-pub(super) struct Wake {
+pub(crate) struct Wake {
     waiting: Mutex<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
+    /// The next ticket, or `WOKEN`.
     next: u64,
     wakers: Wakers,
 }
+
+/// In place of the next ticket, once the event has happened.
+const WOKEN: u64 = u64::MAX;
 
 /// Wakers by ticket. Nearly always there is one, which takes no allocation of its own.
 enum Wakers {
@@ -27,26 +35,45 @@ enum Wakers {
 }
 
 impl Wake {
-    /// Registers a waiter, anew if it has a ticket already; returns its ticket.
-    pub(super) fn register(&self, ticket: Option<u64>, waker: &Waker) -> u64 {
+    /// Returns whether the event has happened; otherwise registers a waiter, anew if it has a
+    /// ticket already, and gives it one if not.
+    pub(crate) fn poll(&self, ticket: &mut Option<u64>, waker: &Waker) -> Poll<()> {
         let mut waiting = lock(&self.waiting);
-        let ticket = ticket.unwrap_or(waiting.next);
-        waiting.next = waiting.next.max(ticket + 1);
+        if waiting.next == WOKEN {
+            return Poll::Ready(());
+        }
+        let ticket = *ticket.get_or_insert_with(|| {
+            waiting.next += 1;
+            waiting.next
+        });
         match waiting.wakers.get_mut(ticket) {
             Some(known) => known.clone_from(waker),
             None => waiting.wakers.insert(ticket, waker.clone()),
         }
-        ticket
+        Poll::Pending
     }
 
-    pub(super) fn deregister(&self, ticket: u64) {
+    pub(crate) fn deregister(&self, ticket: u64) {
         let waker = lock(&self.waiting).wakers.remove(ticket);
         // Foreign code: not to be run under the lock.
         drop(waker);
     }
 
-    /// Wakes everybody. To be called after the end is stored, and with no lock held.
-    pub(super) fn wake_all(&self) {
+    /// Wakes all waiters, and those to come. To be called after the event is stored, and with no
+    /// lock held.
+    pub(crate) fn wake_all(&self) {
+        let wakers = {
+            let mut waiting = lock(&self.waiting);
+            waiting.next = WOKEN;
+            std::mem::take(&mut waiting.wakers)
+        };
+        wakers.wake();
+    }
+
+    /// Wakes those who wait now, and forgets the event. There to prove that the model checker finds
+    /// this.
+    #[cfg(http_polling_loom)]
+    pub(crate) fn wake_and_forget(&self) {
         let wakers = std::mem::take(&mut lock(&self.waiting).wakers);
         wakers.wake();
     }
@@ -128,14 +155,17 @@ mod tests {
     }
 
     /// Returns the waiters that are woken, in their order, after some have left.
-    fn woken(waiters: u64, left: &[u64]) -> Vec<u64> {
+    fn woken(waiters: u64, left: &[usize]) -> Vec<u64> {
         let (wake, woken) = (Wake::default(), Arc::default());
+        let mut tickets = Vec::new();
         for number in 0..waiters {
             let waker = Waker::from(Arc::new(Numbered(number, Arc::clone(&woken))));
-            assert_eq!(wake.register(None, &waker), number);
+            let mut ticket = None;
+            assert_eq!(wake.poll(&mut ticket, &waker), Poll::Pending);
+            tickets.push(ticket.unwrap());
         }
-        for ticket in left {
-            wake.deregister(*ticket);
+        for number in left {
+            wake.deregister(tickets.get(*number).copied().unwrap_or(99));
         }
         wake.wake_all();
         let woken = lock(&woken);
@@ -156,6 +186,13 @@ mod tests {
         assert_eq!(woken(2, &[0]), [1]);
         assert_eq!(woken(3, &[1, 0]), [2]);
         assert_eq!(woken(2, &[0, 1]), [0; 0]);
+    }
+
+    #[test]
+    fn who_comes_after_the_event_does_not_wait() {
+        let wake = Wake::default();
+        wake.wake_all();
+        assert_eq!(wake.poll(&mut None, Waker::noop()), Poll::Ready(()));
     }
 
     #[test]

@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use crate::owner::Principal;
+
+/// The fixed properties of a store.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_async_job_core::StoreProperties;
+///
+/// let properties = StoreProperties::default().with_lease(Duration::from_secs(30));
+/// assert_eq!((properties.chunk, properties.shared), (None, false));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreProperties {
+    /// The time that a lease lasts without being renewed. `None`, the default: as long as the
+    /// process, so that renewing is needless.
+    pub lease: Option<Duration>,
+    /// The size of a chunk, in bytes: longer bodies are [written](crate::JobStore::write_chunk)
+    /// in chunks of this size. `None`, the default: every result is stored as one piece.
+    pub chunk: Option<usize>,
+    /// Whether other processes may change its jobs, so that housekeeping never stops. `false` by
+    /// default.
+    pub shared: bool,
+}
+
+impl StoreProperties {
+    /// Sets the time that a lease lasts.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// Sets the size of a chunk.
+    #[must_use]
+    pub const fn with_chunk(mut self, bytes: usize) -> Self {
+        self.chunk = Some(bytes);
+        self
+    }
+
+    /// Sets whether other processes may change its jobs.
+    #[must_use]
+    pub const fn with_shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+}
+
+/// The bytes that a store keeps, and that it may keep.
+///
+/// ```
+/// use tower_async_job_core::{JobStore, MemoryStore};
+///
+/// let usage = MemoryStore::new().usage().unwrap();
+/// assert_eq!((usage.bytes, usage.max_bytes), (0, 256 << 20));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The bytes that are kept or reserved.
+    pub bytes: usize,
+    /// The limit.
+    pub max_bytes: usize,
+}
+
+/// The result of a [sweep](crate::JobStore::sweep).
+///
+/// ```
+/// use tower_async_job_core::Upkeep;
+///
+/// assert_eq!(Upkeep::default().pending.total, 0);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// The time after which the store wants to be swept again. `None` if there is no job at all,
+    /// and the next create is time enough, so that an idle node needs no timer; a
+    /// [shared](StoreProperties::shared) store never says so. Zero means that the sweep stopped
+    /// half way, so that the caller can attend to other duties.
+    pub next: Option<Duration>,
+    /// The number of pending jobs, on all nodes.
+    pub pending: PendingJobs,
+}
+
+/// The number of pending jobs, in total and by principal.
+///
+/// ```
+/// use tower_async_job_core::{PendingJobs, Principal};
+///
+/// let mut pending = PendingJobs::default();
+/// pending.total = 3;
+/// pending.principals.push((Principal::new("tenant-7"), 2));
+/// assert!(pending.principals.len() <= PendingJobs::MAX_PRINCIPALS);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PendingJobs {
+    /// The number of all of them.
+    pub total: u64,
+    /// The principals with the most, the most first, at most
+    /// [`MAX_PRINCIPALS`](Self::MAX_PRINCIPALS) of them. A store may count them less often than it
+    /// is swept.
+    pub principals: Vec<(Principal, u64)>,
+}
+
+impl PendingJobs {
+    /// The most principals that are listed.
+    pub const MAX_PRINCIPALS: usize = 1000;
+}
