@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, pin::Pin, sync::Arc, time::Duration};
 
-use tower_async_job_core::JobStore;
+use tower_async_job_core::{JobId, JobStore};
 
 /// The future of a hook of a [`Harness`].
 pub type Hook<'a, T> = Pin<Box<dyn Future<Output = Result<T, NotRun>> + Send + 'a>>;
@@ -111,6 +111,18 @@ pub trait Harness: Send + Sync {
     fn limited(&self, limits: Limits) -> Hook<'_, Box<dyn Harness>> {
         let _ = limits;
         not_run("the store has no limits")
+    }
+
+    /// Damages the stored record of a job, so that it cannot be read.
+    fn corrupt(&self, id: JobId) -> Hook<'_, ()> {
+        let _ = id;
+        not_run("no record of the store can be damaged")
+    }
+
+    /// Gives the stored record of a job the format of a later version.
+    fn give_newer_format(&self, id: JobId) -> Hook<'_, ()> {
+        let _ = id;
+        not_run("the records of the store have no format")
     }
 
     /// Loses every notification between the handles from now on, those that are on their way

@@ -2,16 +2,19 @@
 
 mod contract;
 mod harness;
+mod history;
 mod list;
 mod memory;
 mod node;
 mod run;
+mod wrap;
 
 pub use harness::{Harness, Hook, Limits, NotRun};
 pub use memory::MemoryHarness;
 #[doc(hidden)]
 pub use run::run_by_name;
 pub use run::{Test, tests};
+pub use wrap::{Call, Fault, FaultyStore, Gate, Interpose, Interposed};
 
 /// Makes one test of each behaviour that [`JobStore`](tower_async_job_core::JobStore) promises.
 ///

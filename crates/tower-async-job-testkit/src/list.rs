@@ -9,9 +9,29 @@ macro_rules! __tests {
                 s32_a_job_that_never_comes_to_an_end_fails_after_its_attempts
                 s32_a_job_that_waits_uses_no_attempt_up
                 s33_a_job_that_nobody_claims_ends_at_its_deadline
-                s39_a_released_job_is_queued_with_a_higher_epoch
-                s39_a_released_job_without_request_is_lost
-                a_backlog_is_claimed_once_each
+            }
+            chunks {
+                a_result_in_chunks_is_seen_once_it_is_finished
+                s07_chunks_of_a_stale_run_are_seen_by_nobody
+                a_chunk_that_is_written_again_is_replaced
+                s50_chunks_outlive_expiry_and_removal_while_they_are_read
+                s06_chunks_of_a_run_that_never_ended_are_collected
+            }
+            claiming {
+                a_claim_clears_progress_and_partial_result
+                a_lapsed_lease_clears_progress_and_partial_result
+                a_release_clears_progress_and_partial_result
+                a_claim_has_the_request_and_what_is_left_of_the_deadline
+                a_claim_is_bounded_in_jobs_and_says_whether_there_are_more
+                a_claim_is_bounded_in_bytes_though_one_is_always_allowed
+                a_claim_is_filtered_by_route
+                a_job_of_another_route_is_not_touched_by_a_claim
+                s41_a_request_of_a_newer_format_is_left_to_newer_workers
+                s41_a_record_of_a_newer_format_is_left_alone
+                s42_a_corrupt_request_ends_its_job_once
+                s42_a_corrupt_record_ends_its_job_once
+                s32_a_claim_of_unknown_outcome_is_a_crash
+                claims_and_ends_of_many_nodes_are_one_each
             }
             creating {
                 a_new_job_is_read_as_it_was_created
@@ -22,15 +42,30 @@ macro_rules! __tests {
                 creating_at_once_agrees_with_creating
                 nothing_happens_until_a_future_is_polled
             }
+            discarding {
+                a_discarded_job_never_was
+                an_ended_job_is_not_discarded
+                s79_a_create_that_its_discard_overtakes_makes_nothing
+                s79_a_discarded_id_is_void_for_a_lease
+                s79_nothing_is_left_of_a_void_in_the_end
+                a_create_of_unknown_outcome_is_repeated
+            }
             ending {
                 the_outcome_is_read_in_full_detail_only
-                s10_a_repeated_finish_succeeds_and_changes_nothing
+                s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports
+                s10_a_failure_is_repeated_too
+                s10_finish_is_not_repeated_once_its_outcome_is_gone
+                s10_a_finish_of_unknown_outcome_is_repeated
+                finish_stores_the_last_report_in_the_same_step
+                s11_a_cancelled_job_takes_no_last_report
+                times_are_those_of_the_record
                 s11_cancel_beats_finish
                 s12_cancel_after_done_leaves_the_result
                 s13_a_queued_job_is_cancelled_too
                 s13_a_cancel_is_seen_on_another_node_before_it_returns
-                a_discarded_job_never_was
-                an_ended_job_is_not_discarded
+            }
+            histories {
+                random_histories_break_no_promise
             }
             keys {
                 look_up_finds_what_a_create_would_and_makes_nothing
@@ -53,16 +88,72 @@ macro_rules! __tests {
                 s08_the_epoch_rises_with_each_claim
                 s09_reapers_that_race_make_one_transition
                 s15_a_clock_that_jumps_back_expires_nothing_early
+                s15_a_clock_that_jumps_back_costs_at_most_a_lease
+                s14_a_clock_that_jumps_forward_ends_leases_and_no_more
+                a_renewal_tells_the_fates_of_leases_apart
+                a_renewal_revives_no_job
+                a_run_whose_record_is_missing_stores_its_job_anew
+                a_thousand_leases_are_renewed_by_one_call
             }
             listing {
                 operators_find_a_job_by_its_handle
                 a_list_has_every_job_once
                 a_list_is_filtered_by_state_and_route
+                a_list_is_filtered_by_principal_and_is_newest_first
+                s42_a_list_counts_what_it_cannot_read
+            }
+            notifying {
+                every_kind_of_end_makes_a_notification_due
+                a_notification_is_claimed_as_such_and_once
+                a_notification_is_sent_again_after_a_crash
+                a_notification_that_failed_is_due_again_after_its_delay
+                saying_that_it_was_sent_can_be_repeated
+                a_job_whose_notification_is_due_is_kept_until_its_retention
+                a_discarded_job_notifies_nobody
+                a_job_without_notification_makes_none_due
+            }
+            offering {
+                an_offered_job_can_be_claimed_at_once_on_any_node
+                the_creator_of_an_offered_job_has_no_lease
+                an_offered_job_waits_longer_than_a_lease
+                a_repeated_offer_is_answered_alike_whatever_became_of_the_job
+                s43_one_key_offers_one_job
+                an_offered_job_without_request_is_lost
+                s33_an_offered_job_ends_at_its_deadline
+                s79_an_offered_job_is_discarded_until_it_is_claimed
+            }
+            outside {
+                a_run_outside_keeps_its_attempt_and_is_not_claimed
+                a_run_outside_is_resumed_by_its_token_on_any_node
+                a_run_outside_that_is_late_is_run_again_and_has_counted
+                a_party_outside_reports_and_is_given_more_time
+                a_party_outside_learns_the_fate_of_its_run
+                a_resumed_run_that_crashes_is_outside_again
             }
             reading {
                 a_report_leaves_what_it_does_not_say
                 a_report_is_read_on_another_node
                 reading_at_once_agrees_with_reading
+                the_length_of_a_body_is_read_in_every_detail
+                the_version_rises_with_each_change_that_a_record_shows
+                the_version_rises_with_a_cancel
+                a_checkpoint_is_given_to_the_next_claim
+                a_job_without_checkpoint_is_claimed_with_an_empty_one
+                a_checkpoint_is_shown_to_no_reader
+            }
+            releasing {
+                s39_a_released_job_is_queued_with_a_higher_epoch
+                s39_a_released_job_without_request_is_lost
+                s39_ten_rolling_deploys_use_no_attempt_up
+                s32_three_crashes_between_deploys_end_a_job
+                a_release_that_counts_ends_the_last_attempt
+                a_released_job_is_not_claimed_before_its_delay_is_over
+                each_of_many_leases_has_its_own_fate
+            }
+            repeating {
+                a_create_that_is_dropped_half_way_is_made_wholly_or_not
+                a_finish_that_is_dropped_half_way_is_made_wholly_or_not
+                calls_whose_answers_were_lost_are_repeated
             }
             retention {
                 s49_a_result_expires_and_is_forgotten_with_and_without_a_sweep
@@ -71,7 +162,6 @@ macro_rules! __tests {
                 s50_an_extended_result_is_kept_and_never_cut_short
                 a_delivered_result_is_kept_for_a_time_of_its_own
                 s69_no_name_is_kept_of_an_expired_job
-                a_sweep_says_when_to_come_again
             }
             room {
                 s20_a_full_store_refuses_what_is_new_and_keeps_what_is_there
@@ -79,6 +169,11 @@ macro_rules! __tests {
                 s20_a_result_without_room_leaves_the_job_pending_and_a_problem_fits
                 room_is_given_back
                 what_has_expired_makes_room_for_much
+            }
+            upkeep {
+                a_sweep_says_when_to_come_again
+                a_sweep_counts_pending_jobs_by_principal
+                s09_sweeps_on_many_nodes_lose_nothing
             }
             waiting {
                 an_ended_or_missing_job_is_not_waited_for
@@ -88,6 +183,9 @@ macro_rules! __tests {
                 s27_ten_thousand_waiters_are_all_woken
                 s29_a_dropped_waiter_leaves_no_waker_behind
                 s39_a_released_job_is_still_waited_for
+                s26_who_subscribes_and_then_reads_misses_no_end
+                a_subscription_that_was_not_polled_is_registered
+                workers_are_woken_when_there_is_work
             }
         }
     };

@@ -14,6 +14,9 @@ use crate::harness::{Harness, Hook, Limits};
 /// The lease of the stores of a [`MemoryHarness`].
 const LEASE: Duration = Duration::from_secs(30);
 
+/// The size of their chunks, in bytes.
+const CHUNK: usize = 1000;
+
 /// A clock that stands still until it is moved.
 #[derive(Clone)]
 struct TestClock {
@@ -39,7 +42,7 @@ type Wrap = Arc<dyn Fn(MemoryStore) -> Arc<dyn JobStore> + Send + Sync>;
 
 /// The harness of [`MemoryStore`], and of stores that wrap it.
 ///
-/// Leases last 30 s.
+/// Leases last 30 s, and chunks have 1000 bytes.
 ///
 /// ```
 /// use tower_async_job_testkit::{Harness, MemoryHarness};
@@ -79,6 +82,7 @@ impl MemoryHarness {
         let now = clock.clone();
         let builder = MemoryStore::builder()
             .lease_duration(LEASE)
+            .chunk_size(CHUNK)
             .clock(move || now.now());
         Self {
             store: wrap(limit(builder).build()),

@@ -5,8 +5,9 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use http::{HeaderMap, StatusCode};
 use http_polling::{JobState, Problem, ProblemType};
 use tower_async_job_core::{
-    Claim, Created, Detail, IdempotencyKey, JobId, JobRecord, JobStore, Lease, NewJob, Outcome,
-    ReplayedRequest, StoreError, StoredRequest, StoredResponse,
+    Claim, ClaimQuery, Created, Detail, End, IdempotencyKey, JobId, JobRecord, JobStore, Lease,
+    NewJob, Outcome, Release, Released, ReplayedRequest, Report, Start, StoreError, StoredRequest,
+    StoredResponse, Subscription, Upkeep,
 };
 
 use crate::harness::{Harness, NotRun};
@@ -49,14 +50,24 @@ impl Node {
     /// The duration of a lease.
     pub(crate) fn lease(&self) -> Result<Duration, NotRun> {
         let unending = NotRun::because("the leases of the store have no end");
-        self.lease_duration().ok_or(unending)
+        self.properties().lease.ok_or(unending)
     }
 
     /// Creates a job, of which there must be none yet.
     pub(crate) async fn add(&self, job: NewJob) -> Lease {
         match self.create(job).await {
-            Ok(Created::New(lease)) => lease,
+            Ok(Created::New { lease, .. }) => lease,
             other => panic!("no job was made: {other:?}"),
+        }
+    }
+
+    /// Offers a job to all workers, of which there must be none yet.
+    pub(crate) async fn offer(&self, job: NewJob) -> JobId {
+        let job = job.with_start(Start::Offered);
+        let id = job.id;
+        match self.create(job).await {
+            Ok(Created::Offered { .. }) => id,
+            other => panic!("no job was offered: {other:?}"),
         }
     }
 
@@ -91,18 +102,23 @@ impl Node {
     }
 
     /// Finishes a job.
-    pub(crate) async fn end(&self, lease: &Lease, outcome: Outcome) -> Result<(), StoreError> {
-        self.finish(lease, outcome).await
+    pub(crate) async fn end(&self, lease: &Lease, end: impl Into<End>) -> Result<(), StoreError> {
+        self.finish(lease, end.into()).await
     }
 
     /// Finishes a job, which must fail for want of the lease.
-    pub(crate) async fn end_is_fenced(&self, lease: &Lease, outcome: Outcome) {
-        assert_lost(self.end(lease, outcome).await);
+    pub(crate) async fn end_is_fenced(&self, lease: &Lease, end: impl Into<End>) {
+        assert_lost(self.end(lease, end).await);
     }
 
-    /// Claims any jobs, at most so many.
+    /// Claims any work, at most so many jobs.
     pub(crate) async fn claim_some(&self, limit: usize) -> Vec<Claim> {
-        self.claim(limit).await.unwrap()
+        self.claim_by(&ClaimQuery::new(limit)).await
+    }
+
+    /// Claims what the query asks for.
+    pub(crate) async fn claim_by(&self, query: &ClaimQuery) -> Vec<Claim> {
+        self.claim(query).await.unwrap().jobs
     }
 
     /// Claims the one job that can be claimed.
@@ -119,26 +135,46 @@ impl Node {
         assert!(claims.is_empty(), "{claims:?}");
     }
 
-    /// Hands a job back.
-    pub(crate) async fn hand_back(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.release(lease).await
+    /// Gives one lease up.
+    pub(crate) async fn hand_back(&self, lease: &Lease, how: Release) -> Released {
+        let released = self.release(std::slice::from_ref(lease), how).await;
+        let [released] = released.unwrap()[..] else {
+            panic!("one lease was given up");
+        };
+        released
+    }
+
+    /// Reports progress, and a result so far.
+    pub(crate) async fn say(&self, lease: &Lease, report: Report) {
+        self.report(lease, report).await.unwrap();
     }
 
     /// Sweeps until nothing is left to do now.
-    pub(crate) async fn sweep_all(&self) -> Option<Duration> {
+    pub(crate) async fn sweep_all(&self) -> Upkeep {
         loop {
-            match self.sweep().await.unwrap() {
-                Some(Duration::ZERO) => {}
-                next => return next,
+            let upkeep = self.sweep().await.unwrap();
+            if upkeep.next != Some(Duration::ZERO) {
+                return upkeep;
             }
         }
     }
 
     /// Waits for the end of a job.
     pub(crate) async fn see_end(&self, id: &JobId) {
-        let ended = tokio::time::timeout(PATIENCE, self.ended(id)).await;
-        ended.expect("the end wakes who waits for it").unwrap();
+        wakes(self.subscribe(id), "the end of a job").await;
     }
+}
+
+/// Waits until a subscription resolves, which it must.
+pub(crate) async fn wakes(subscription: Subscription, event: &str) {
+    let woken = tokio::time::timeout(PATIENCE, subscription).await;
+    assert!(woken.is_ok(), "{event} wakes nobody");
+}
+
+/// Waits for a moment, in which a subscription must not resolve.
+pub(crate) async fn sleeps(subscription: &mut Subscription) {
+    let early = tokio::time::timeout(Duration::from_millis(5), subscription).await;
+    assert!(early.is_err(), "nothing has happened");
 }
 
 #[track_caller]

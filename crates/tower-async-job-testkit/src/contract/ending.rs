@@ -1,9 +1,16 @@
-//! Ends: finishing, cancelling and discarding.
+//! Ends: finishing and cancelling.
 
-use http_polling::JobState;
-use tower_async_job_core::{Cancellation, Detail, RecordedOutcome, Renewal};
+use http_polling::{JobState, Problem, ProblemType, Progress};
+use serde_json::json;
+use tower_async_job_core::{
+    Cancellation, Created, Detail, End, Lease, Outcome, RecordedOutcome, Renewal, Report, Start,
+};
 
-use crate::{harness::Harness, node::*};
+use crate::{
+    harness::Harness,
+    node::*,
+    wrap::{Call, Fault, FaultyStore},
+};
 
 pub(crate) async fn the_outcome_is_read_in_full_detail_only(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
@@ -20,21 +27,140 @@ pub(crate) async fn the_outcome_is_read_in_full_detail_only(harness: &dyn Harnes
     Ok(())
 }
 
-pub(crate) async fn s10_a_repeated_finish_succeeds_and_changes_nothing(
+pub(crate) async fn s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
-    node.end(&lease, done(b"once")).await.unwrap();
-    let before = node.known(&lease.id).await;
-    node.end(&lease, done(b"once")).await.unwrap();
-    assert_eq!(node.known(&lease.id).await, before);
-    node.end_is_fenced(&lease, done(b"twice")).await;
-    node.end_is_fenced(&lease, failed()).await;
+    let report = |part| Report::default().with_partial(json!(part));
+    for last in [None, Some(report(1))] {
+        let lease = node.add(job()).await;
+        let mut end = End::from(done(b"once"));
+        end.report = last;
+        node.end(&lease, end.clone()).await.unwrap();
+        let before = node.known(&lease.id).await;
+        for repeated in [
+            end,
+            done(b"once").into(),
+            End::from(done(b"twice")).with_report(report(2)),
+        ] {
+            node.end(&lease, repeated).await.unwrap();
+            assert_eq!(node.known(&lease.id).await, before);
+        }
+        node.end_is_fenced(&lease, failed()).await;
+        let other = Lease::new(lease.id, lease.epoch + 1);
+        node.end_is_fenced(&other, done(b"once")).await;
+        assert_eq!(node.known(&lease.id).await, before);
+    }
+    Ok(())
+}
+
+pub(crate) async fn s10_a_failure_is_repeated_too(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let timed_out = || Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut));
+    for (first, other) in [
+        (failed as fn() -> Outcome, timed_out as fn() -> Outcome),
+        (timed_out, failed),
+    ] {
+        let lease = node.add(job()).await;
+        node.end(&lease, first()).await.unwrap();
+        let before = node.known(&lease.id).await;
+        node.end(&lease, first()).await.unwrap();
+        node.end_is_fenced(&lease, other()).await;
+        node.end_is_fenced(&lease, done(b"")).await;
+        assert_eq!(node.known(&lease.id).await, before);
+    }
+    Ok(())
+}
+
+pub(crate) async fn s10_finish_is_not_repeated_once_its_outcome_is_gone(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add_ended(job(), 4).await;
     harness.advance(HOUR).await?;
-    assert!(node.end(&lease, done(b"once")).await.is_ok());
     node.sweep_all().await;
     node.end_is_fenced(&lease, done(b"once")).await;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Expired));
+    Ok(())
+}
+
+pub(crate) async fn s10_a_finish_of_unknown_outcome_is_repeated(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    for fault in [Fault::Before, Fault::After] {
+        let faulty = FaultyStore::new(harness.store());
+        faulty.next(Call::Finish, fault);
+        let lease = node.add(job()).await;
+        let store = faulty.store();
+        let unknown = store.finish(&lease, done(b"once").into()).await;
+        assert!(unknown.unwrap_err().is_unavailable());
+        store.finish(&lease, done(b"once").into()).await.unwrap();
+        let expected = RecordedOutcome::Response(response(b"once"));
+        assert_eq!(node.known(&lease.id).await.outcome, Some(expected));
+    }
+    Ok(())
+}
+
+pub(crate) async fn finish_stores_the_last_report_in_the_same_step(harness: &dyn Harness) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    for _ in 0..20 {
+        let lease = node.add(job()).await;
+        let first = Report::default()
+            .with_progress(Progress::of(1, 4))
+            .with_partial(json!([1]));
+        node.say(&lease, first).await;
+        let watching = {
+            let other = other.clone();
+            tokio::spawn(async move {
+                loop {
+                    let record = other.known(&lease.id).await;
+                    let last = record.partial == Some(json!([1, 2]).into());
+                    assert_eq!(last, record.state.is_final(), "{record:?}");
+                    if last {
+                        return record;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        tokio::task::yield_now().await;
+        let last = Report::default().with_partial(json!([1, 2]));
+        let end = End::from(done(b"")).with_report(last);
+        node.end(&lease, end).await.unwrap();
+        let record = watching.await.unwrap();
+        assert_eq!(record.progress, Some(Progress::of(1, 4)));
+    }
+    Ok(())
+}
+
+pub(crate) async fn s11_a_cancelled_job_takes_no_last_report(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(job()).await;
+    node.cancel(&lease.id).await.unwrap();
+    let before = node.known(&lease.id).await;
+    let late = Report::default().with_partial(json!("late"));
+    let end = End::from(done(b"late")).with_report(late);
+    node.end_is_fenced(&lease, end).await;
+    assert_eq!(node.known(&lease.id).await, before);
+    Ok(())
+}
+
+pub(crate) async fn times_are_those_of_the_record(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let job = job();
+    let created = match node.create(job.clone()).await.unwrap() {
+        Created::New { created, .. } => created,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(node.known(&job.id).await.created, created);
+    harness.advance(3 * SECOND).await?;
+    match node.create(job.clone()).await.unwrap() {
+        Created::New { created: again, .. } => assert_eq!(again, created),
+        other => panic!("{other:?}"),
+    }
+    let Cancellation::Cancelled { ended } = node.cancel(&job.id).await.unwrap() else {
+        panic!("it was pending");
+    };
+    assert_eq!(node.known(&job.id).await.ended, Some(ended));
     Ok(())
 }
 
@@ -42,9 +168,9 @@ pub(crate) async fn s11_cancel_beats_finish(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(job()).await;
     let cancelled = node.cancel(&lease.id).await.unwrap();
-    assert_eq!(cancelled, Cancellation::Cancelled);
+    assert!(matches!(cancelled, Cancellation::Cancelled { .. }));
     node.end_is_fenced(&lease, done(b"late")).await;
-    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Lost]);
+    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Cancelled]);
     let record = node.known(&lease.id).await;
     assert_eq!((record.state, record.outcome), (JobState::Cancelled, None));
     let again = node.cancel(&lease.id).await.unwrap();
@@ -65,9 +191,9 @@ pub(crate) async fn s12_cancel_after_done_leaves_the_result(harness: &dyn Harnes
 
 pub(crate) async fn s13_a_queued_job_is_cancelled_too(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable().queued()).await;
+    let lease = node.add(replayable().with_start(Start::Queued)).await;
     let cancelled = node.cancel(&lease.id).await.unwrap();
-    assert_eq!(cancelled, Cancellation::Cancelled);
+    assert!(matches!(cancelled, Cancellation::Cancelled { .. }));
     assert_lost(node.start(&lease).await);
     harness.advance(node.lease()?).await?;
     node.claim_none().await;
@@ -83,24 +209,5 @@ pub(crate) async fn s13_a_cancel_is_seen_on_another_node_before_it_returns(
     other.cancel(&lease.id).await.unwrap();
     assert_eq!(node.state(&lease.id).await, Some(JobState::Cancelled));
     node.end_is_fenced(&lease, done(b"late")).await;
-    Ok(())
-}
-
-pub(crate) async fn a_discarded_job_never_was(harness: &dyn Harness) -> Ran {
-    let node = Node::of(harness);
-    let lease = node.add(keyed("key", 1)).await;
-    node.discard(&lease).await.unwrap();
-    node.discard(&lease).await.unwrap();
-    assert!(node.record(&lease.id).await.is_none());
-    node.add(keyed("key", 2)).await;
-    Ok(())
-}
-
-pub(crate) async fn an_ended_job_is_not_discarded(harness: &dyn Harness) -> Ran {
-    let node = Node::of(harness);
-    let lease = node.add(job()).await;
-    node.cancel(&lease.id).await.unwrap();
-    assert_lost(node.discard(&lease).await);
-    assert_eq!(node.state(&lease.id).await, Some(JobState::Cancelled));
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(crate) async fn s43_one_key_makes_one_job(harness: &dyn Harness) -> Ran {
         let (mut made, mut found) = (Vec::new(), Vec::new());
         for create in creates {
             match create.await.unwrap() {
-                Created::New(lease) => made.push(lease.id),
+                Created::New { lease, .. } => made.push(lease.id),
                 Created::Existing(record) => found.push(record.id),
                 other => panic!("{other:?}"),
             }
@@ -126,10 +126,7 @@ pub(crate) async fn s73_key_of_a_delivered_result_counts_before_the_sweep_withou
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let retention = Retention {
-        result: HOUR,
-        tombstone: Duration::ZERO,
-    };
+    let retention = Retention::new(HOUR, Duration::ZERO);
     let first = node
         .add_ended(keyed("key", 1).with_retention(retention), 1000)
         .await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_polling::JobState;
-use tower_async_job_core::{Renewal, Report};
+use tower_async_job_core::{Release, Released, Renewal, Report};
 
 use crate::{harness::Harness, node::*};
 
@@ -22,7 +22,7 @@ pub(crate) async fn s03_a_replayable_job_is_run_again_when_its_lease_ends(
         (claim.lease.id, claim.attempt, &*claim.route),
         (lease.id, 2, "/r")
     );
-    assert_eq!((claim.age, claim.deadline), (until, HOUR));
+    assert_eq!((claim.age, claim.remaining), (until, HOUR - until));
     assert!(claim.lease.epoch > lease.epoch);
     assert_eq!(node.state(&lease.id).await, Some(JobState::Running));
     node.claim_none().await;
@@ -33,7 +33,7 @@ pub(crate) async fn s04_another_job_is_lost_when_its_lease_ends(harness: &dyn Ha
     let node = Node::of(harness);
     let lease = node.add(job()).await;
     harness.advance(node.lease()?).await?;
-    assert!(node.sweep_all().await.is_some());
+    assert!(node.sweep_all().await.next.is_some());
     assert_eq!(node.state(&lease.id).await, Some(JobState::Lost));
     node.claim_none().await;
     node.end_is_fenced(&lease, done(b"")).await;
@@ -73,7 +73,10 @@ pub(crate) async fn s07_stale_finish_is_rejected_after_reclaim(harness: &dyn Har
     assert_eq!(node.renew(&[stale]).await.unwrap(), [Renewal::Lost]);
     assert_lost(node.report(&stale, Report::default()).await);
     node.end_is_fenced(&stale, done(b"stale")).await;
-    assert_lost(node.hand_back(&stale).await);
+    assert_eq!(
+        node.hand_back(&stale, Release::default()).await,
+        Released::Lost
+    );
     assert_lost(node.discard(&stale).await);
     node.end(&claim.lease, done(b"fresh")).await.unwrap();
     node.end_is_fenced(&stale, done(b"fresh")).await;
@@ -134,5 +137,114 @@ pub(crate) async fn s15_a_clock_that_jumps_back_expires_nothing_early(
     harness.advance(HOUR + until).await?;
     node.sweep_all().await;
     assert_eq!(node.state(&running.id).await, Some(JobState::Lost));
+    Ok(())
+}
+
+pub(crate) async fn s15_a_clock_that_jumps_back_costs_at_most_a_lease(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    harness.advance(HOUR).await?;
+    let (lost, again) = (node.add(job()).await, node.add(replayable()).await);
+    let held = node.add(job()).await;
+    harness.jump_back(HOUR).await?;
+    node.sweep_all().await;
+    assert_eq!(node.renew(&[held]).await.unwrap(), [Renewal::Held]);
+    harness.advance(until).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&lost.id).await, Some(JobState::Lost));
+    assert_eq!(node.claim_one().await.lease.id, again.id);
+    Ok(())
+}
+
+pub(crate) async fn s14_a_clock_that_jumps_forward_ends_leases_and_no_more(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let lease = node.add(replayable()).await;
+    let ended = node.add_ended(job(), 0).await;
+    harness.advance(until * 2).await?;
+    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Held]);
+    node.end(&lease, done(b"")).await.unwrap();
+    assert_eq!(node.state(&ended.id).await, Some(JobState::Done));
+    Ok(())
+}
+
+pub(crate) async fn a_renewal_tells_the_fates_of_leases_apart(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let ended = node.add_ended(job(), 0).await;
+    let removed = node.add_ended(job(), 0).await;
+    assert!(node.remove(&removed.id).await.unwrap());
+    let discarded = node.add(job()).await;
+    node.discard(&discarded).await.unwrap();
+    let released = node.add(replayable()).await;
+    node.hand_back(&released, Release::default()).await;
+    let missing = job().first_lease();
+    let cancelled = node.add(job()).await;
+    node.cancel(&cancelled.id).await.unwrap();
+    let held = node.add(job()).await;
+    let leases = [
+        ended, removed, discarded, released, missing, cancelled, held,
+    ];
+    let expected = [
+        Renewal::Lost,
+        Renewal::Lost,
+        Renewal::Lost,
+        Renewal::Lost,
+        Renewal::Missing,
+        Renewal::Cancelled,
+        Renewal::Held,
+    ];
+    assert_eq!(node.renew(&leases).await.unwrap(), expected);
+    assert!(node.renew(&[]).await.unwrap().is_empty());
+    Ok(())
+}
+
+pub(crate) async fn a_renewal_revives_no_job(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(job()).await;
+    harness.advance(node.lease()?).await?;
+    node.sweep_all().await;
+    let before = node.known(&lease.id).await;
+    assert_eq!(before.state, JobState::Lost);
+    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Lost]);
+    assert_eq!(node.known(&lease.id).await, before);
+    Ok(())
+}
+
+pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let missing = replayable().with_epoch(5);
+    let lost = missing.first_lease();
+    assert_eq!(node.renew(&[lost]).await.unwrap(), [Renewal::Missing]);
+    let anew = missing.with_epoch(6);
+    let lease = node.add(anew.clone()).await;
+    assert_eq!(lease, anew.first_lease());
+    assert_eq!(node.add(anew).await, lease);
+    assert_eq!(node.known(&lease.id).await.epoch, 6);
+    node.end_is_fenced(&lost, done(b"")).await;
+    harness.advance(node.lease()?).await?;
+    let claim = node.claim_one().await;
+    assert!(claim.lease.epoch > lease.epoch);
+    Ok(())
+}
+
+pub(crate) async fn a_thousand_leases_are_renewed_by_one_call(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let mut leases = Vec::new();
+    for _ in 0..1000 {
+        leases.push(node.add(job()).await);
+    }
+    let ended = leases[500];
+    node.end(&ended, done(b"")).await.unwrap();
+    let renewed = node.renew(&leases).await.unwrap();
+    assert_eq!(renewed.len(), leases.len());
+    for (lease, renewal) in leases.iter().zip(renewed) {
+        assert_eq!(renewal.is_held(), *lease != ended);
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use http_polling::JobState;
-use tower_async_job_core::{JobHandle, JobQuery, JobRecord};
+use tower_async_job_core::{JobHandle, JobQuery, JobRecord, Principal};
 
 use crate::{harness::Harness, node::*};
 
@@ -62,5 +62,53 @@ pub(crate) async fn a_list_is_filtered_by_state_and_route(harness: &dyn Harness)
         let ids: Vec<_> = jobs.iter().map(|record| record.id).collect();
         assert_eq!(ids, [expected], "{query:?}");
     }
+    Ok(())
+}
+
+pub(crate) async fn a_list_is_filtered_by_principal_and_is_newest_first(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let of = |name| job().with_principal(Principal::new(name));
+    let mut mine = Vec::new();
+    for _ in 0..12 {
+        mine.insert(0, node.add(of("mine")).await.id);
+        harness.advance(SECOND).await?;
+        node.add(of("other")).await;
+        node.add(job()).await;
+        harness.advance(SECOND).await?;
+    }
+    node.end(&tower_async_job_core::Lease::new(mine[3], 1), done(b""))
+        .await
+        .unwrap();
+    let query = JobQuery::default()
+        .with_principal(Principal::new("mine"))
+        .with_limit(5);
+    let (jobs, sizes) = pages(&node, query.clone()).await;
+    let ids: Vec<_> = jobs.iter().map(|record| record.id).collect();
+    assert_eq!(ids, mine);
+    assert!(sizes.iter().all(|size| *size <= 5));
+    let (jobs, _) = pages(&node, query.with_state(JobState::Done)).await;
+    let ids: Vec<_> = jobs.iter().map(|record| record.id).collect();
+    assert_eq!(ids, [mine[3]]);
+    let none = JobQuery::default().with_principal(Principal::new("nobody"));
+    assert!(pages(&node, none).await.0.is_empty());
+    Ok(())
+}
+
+pub(crate) async fn s42_a_list_counts_what_it_cannot_read(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let (first, damaged, last) = (
+        node.add(job()).await,
+        node.add(job()).await,
+        node.add(job()).await,
+    );
+    harness.corrupt(damaged.id).await?;
+    let page = node.list(&JobQuery::default()).await.unwrap();
+    assert_eq!(page.unreadable, 1);
+    let listed: HashSet<_> = page.jobs.iter().map(|record| record.id).collect();
+    assert_eq!(listed, HashSet::from([first.id, last.id]));
+    let error = node.read(&damaged.id, tower_async_job_core::Detail::Status);
+    assert!(error.await.unwrap_err().is_corrupt());
     Ok(())
 }

@@ -1,14 +1,24 @@
 //! The tests: one behaviour each, by theme.
 
 mod attempts;
+mod chunks;
+mod claiming;
 mod creating;
+mod discarding;
 mod ending;
+mod histories;
 mod keys;
 mod leases;
 mod listing;
+mod notifying;
+mod offering;
+mod outside;
 mod reading;
+mod releasing;
+mod repeating;
 mod retention;
 mod room;
+mod upkeep;
 mod waiting;
 
 use crate::run::Test;

@@ -13,10 +13,7 @@ pub(crate) async fn s49_a_result_expires_and_is_forgotten_with_and_without_a_swe
 ) -> Ran {
     let node = Node::of(harness);
     for sweep in [false, true] {
-        let retention = Retention {
-            result: HOUR,
-            tombstone: 2 * HOUR,
-        };
+        let retention = Retention::new(HOUR, 2 * HOUR);
         let owner = Principal::new("a");
         let job = job()
             .with_retention(retention)
@@ -51,13 +48,10 @@ pub(crate) async fn s49_a_result_expires_and_is_forgotten_with_and_without_a_swe
 
 pub(crate) async fn a_pending_job_never_expires(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let retention = Retention {
-        result: Duration::ZERO,
-        tombstone: Duration::ZERO,
-    };
+    let retention = Retention::new(Duration::ZERO, Duration::ZERO);
     let job = job().with_retention(retention).with_deadline(9 * HOUR);
     let lease = node.add(job).await;
-    let step = node.lease_duration().unwrap_or(HOUR) / 2;
+    let step = node.properties().lease.unwrap_or(HOUR) / 2;
     for _ in 0..100 {
         harness.advance(step).await?;
         assert!(node.renew(&[lease]).await.unwrap()[0].is_held());
@@ -100,10 +94,7 @@ pub(crate) async fn s50_an_extended_result_is_kept_and_never_cut_short(
 
 pub(crate) async fn a_delivered_result_is_kept_for_a_time_of_its_own(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let retention = Retention {
-        result: 20 * SECOND,
-        tombstone: HOUR,
-    };
+    let retention = Retention::new(20 * SECOND, HOUR);
     let mut ids = Vec::new();
     for _ in 0..4 {
         let lease = node.add_ended(job().with_retention(retention), 0).await;
@@ -151,24 +142,5 @@ pub(crate) async fn s69_no_name_is_kept_of_an_expired_job(harness: &dyn Harness)
     assert_eq!(&*record.route, "");
     assert!(record.is_visible_to(Some(&owner)));
     assert!(!record.is_visible_to(Some(&Principal::new("b"))));
-    Ok(())
-}
-
-pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ran {
-    let node = Node::of(harness);
-    let until = node.lease()?;
-    assert_eq!(node.sweep_all().await, None);
-    let retention = Retention {
-        result: 9 * SECOND,
-        tombstone: 8 * SECOND,
-    };
-    let lease = node.add(job().with_retention(retention)).await;
-    assert_eq!(node.sweep_all().await, Some(until));
-    node.end(&lease, done(b"")).await.unwrap();
-    assert_eq!(node.sweep_all().await, Some(9 * SECOND));
-    harness.advance(9 * SECOND).await?;
-    assert_eq!(node.sweep_all().await, Some(8 * SECOND));
-    harness.advance(8 * SECOND).await?;
-    assert_eq!(node.sweep_all().await, None);
     Ok(())
 }

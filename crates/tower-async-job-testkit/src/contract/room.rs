@@ -80,10 +80,7 @@ pub(crate) async fn room_is_given_back(harness: &dyn Harness) -> Ran {
 pub(crate) async fn what_has_expired_makes_room_for_much(harness: &dyn Harness) -> Ran {
     let limited = harness.limited(Limits::new().with_bytes(100_000)).await?;
     let node = Node::of(&*limited);
-    let short = Retention {
-        result: SECOND,
-        tombstone: HOUR,
-    };
+    let short = Retention::new(SECOND, HOUR);
     for _ in 0..90 {
         node.add_ended(job().with_retention(short), 1000).await;
     }
