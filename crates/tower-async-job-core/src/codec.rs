@@ -158,3 +158,18 @@ impl Reader {
 pub(crate) fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::corrupt(source)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reader_keeps_the_version_it_read() {
+        let reader = Reader::new(&Bytes::from_static(&[OLDEST])).unwrap();
+        assert_eq!(reader.version(), OLDEST);
+        let newer = Reader::new(&Bytes::from_static(&[VERSION + 1]));
+        assert!(newer.is_err_and(|error| error.is_unsupported_version()));
+        let none = Reader::new(&Bytes::from_static(&[0]));
+        assert!(none.is_err_and(|error| error.is_corrupt()));
+    }
+}

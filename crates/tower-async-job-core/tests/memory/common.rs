@@ -11,8 +11,8 @@ use std::{
 use http::{HeaderMap, StatusCode};
 use http_polling::{JobState, Problem, ProblemType};
 use tower_async_job_core::{
-    Created, Detail, JobId, JobRecord, JobStore, Lease, MemoryStore, MemoryStoreBuilder, NewJob,
-    Outcome, ReplayedRequest, StoredRequest, StoredResponse,
+    Created, Detail, End, JobId, JobRecord, JobStore, Lease, MemoryStore, MemoryStoreBuilder,
+    NewJob, Outcome, Release, Released, ReplayedRequest, StoredRequest, StoredResponse,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -52,19 +52,19 @@ pub(crate) fn replayable() -> NewJob {
 
 pub(crate) async fn create(store: &MemoryStore, job: NewJob) -> Lease {
     match store.create(job).await {
-        Ok(Created::New(lease)) => lease,
+        Ok(Created::New { lease, .. }) => lease,
         other => panic!("{other:?}"),
     }
 }
 
-pub(crate) fn done(body: &[u8]) -> Outcome {
+pub(crate) fn done(body: &[u8]) -> End {
     let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), body.len());
     recorder.push(body).unwrap();
-    Outcome::Done(recorder.finish(None))
+    Outcome::Done(recorder.finish(None)).into()
 }
 
-pub(crate) fn failed() -> Outcome {
-    Outcome::Failed(Problem::new(ProblemType::JobFailed))
+pub(crate) fn failed() -> End {
+    Outcome::Failed(Problem::new(ProblemType::JobFailed)).into()
 }
 
 pub(crate) async fn read(store: &MemoryStore, id: &JobId) -> Option<JobRecord> {
@@ -73,4 +73,10 @@ pub(crate) async fn read(store: &MemoryStore, id: &JobId) -> Option<JobRecord> {
 
 pub(crate) async fn state(store: &MemoryStore, id: &JobId) -> Option<JobState> {
     read(store, id).await.map(|record| record.state)
+}
+
+pub(crate) async fn release(store: &MemoryStore, lease: &Lease) -> Released {
+    let released = store.release(&[*lease], Release::default()).await.unwrap();
+    assert_eq!(released.len(), 1);
+    released[0]
 }

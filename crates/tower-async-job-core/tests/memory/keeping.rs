@@ -13,7 +13,7 @@ async fn without_a_lease_duration_a_job_runs_for_ever() {
     let lease = create(&store, job()).await;
     clock.advance(HOUR * 24 * 365);
     store.sweep().await.unwrap();
-    assert_eq!(store.lease_duration(), None);
+    assert_eq!(store.properties().lease, None);
     assert_eq!(state(&store, &lease.id).await, Some(JobState::Running));
     store.finish(&lease, done(b"")).await.unwrap();
 }

@@ -3,7 +3,7 @@
 use http_polling::Progress;
 use serde_json::json;
 use tower_async_job_core::{
-    Detail, JobId, JobRecord, JobStore, MemoryStore, Principal, Report, Retention,
+    Detail, JobId, JobRecord, JobStore, MemoryStore, Principal, Report, Retention, Start,
 };
 
 use crate::common::*;
@@ -23,11 +23,8 @@ async fn reading_at_once_agrees_with_reading() {
     let owned = job()
         .with_route("/reports")
         .with_principal(Principal::new("a"));
-    let queued = job().queued();
-    let ended = job().with_retention(Retention {
-        result: LEASE / 2,
-        tombstone: HOUR,
-    });
+    let queued = job().with_start(Start::Queued);
+    let ended = job().with_retention(Retention::new(LEASE / 2, HOUR));
     let failing = job();
     let ids = [owned.id, queued.id, ended.id, failing.id, JobId::random()];
     let lease = create(&store, owned).await;

@@ -182,17 +182,14 @@ async fn s73_key_of_a_dropped_result_counts_until_its_retention() {
     clock.advance(HOUR - 2 * DELIVERED_KEPT);
     assert!(matches!(
         store.create(keyed("key")).await.unwrap(),
-        Created::New(_)
+        Created::New { .. }
     ));
 }
 
 #[tokio::test]
 async fn s73_the_end_of_a_tombstone_makes_no_room() {
     let (store, clock) = small();
-    let short = Retention {
-        result: SECOND,
-        tombstone: 10 * SECOND,
-    };
+    let short = Retention::new(SECOND, 10 * SECOND);
     ended(&store, job().with_retention(short)).await;
     clock.advance(2 * SECOND);
     store.sweep().await.unwrap();

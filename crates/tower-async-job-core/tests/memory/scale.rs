@@ -9,7 +9,9 @@ use std::{
 
 use http_polling::JobState;
 use proptest::prelude::*;
-use tower_async_job_core::{JobHandle, JobId, JobQuery, JobStore, Lease, MemoryStore, Retention};
+use tower_async_job_core::{
+    ClaimQuery, JobHandle, JobId, JobQuery, JobStore, Lease, MemoryStore, Released, Retention,
+};
 
 use crate::common::*;
 
@@ -59,7 +61,7 @@ async fn long_work_is_done_in_slices() {
         clock.advance(LEASE);
         assert!(polls(store.sweep()) > 20_000 / 20);
         clock.advance(HOUR * 2);
-        assert!(polls(store.claim(1)) > 20_000 / 20);
+        assert!(polls(store.claim(&ClaimQuery::new(1))) > 20_000 / 20);
     }
 }
 
@@ -119,10 +121,7 @@ async fn a_list_in_slices_misses_none_that_is_there_all_the_while() {
 #[tokio::test]
 async fn a_full_store_makes_room_little_by_little() {
     let (store, clock) = store_with(|builder| builder.max_jobs(1000));
-    let retention = Retention {
-        result: LEASE,
-        tombstone: HOUR,
-    };
+    let retention = Retention::new(LEASE, HOUR);
     for _ in 0..1000 {
         let lease = create(&store, job().with_retention(retention)).await;
         store.finish(&lease, done(b"")).await.unwrap();
@@ -142,11 +141,11 @@ async fn a_backlog_is_swept_in_parts_and_claimed_once_each() {
         create(&store, replayable()).await;
     }
     clock.advance(LEASE);
-    assert_eq!(store.sweep().await.unwrap(), Some(Duration::ZERO));
-    while store.sweep().await.unwrap() == Some(Duration::ZERO) {}
+    assert_eq!(store.sweep().await.unwrap().next, Some(Duration::ZERO));
+    while store.sweep().await.unwrap().next == Some(Duration::ZERO) {}
     let mut claimed = HashSet::new();
     loop {
-        let claims = store.claim(1000).await.unwrap();
+        let claims = store.claim(&ClaimQuery::new(1000)).await.unwrap().jobs;
         assert!(claims.len() <= 1000);
         if claims.is_empty() {
             break;
@@ -188,10 +187,7 @@ proptest! {
         shards in 1..4usize,
     ) {
         let (store, clock) = store_with(|builder| builder.shards(shards));
-        let retention = Retention {
-            result: Duration::from_secs(5),
-            tombstone: Duration::from_secs(3),
-        };
+        let retention = Retention::new(Duration::from_secs(5), Duration::from_secs(3));
         let mut jobs: Vec<(Lease, JobHandle)> = Vec::new();
         // The states that are expected, and since when.
         let mut states: HashMap<JobId, (JobState, u64)> = HashMap::new();
@@ -231,7 +227,7 @@ proptest! {
                     }
                 }
                 (Step::Release, Some(lease)) => {
-                    if block_on(store.release(&lease)).is_ok() {
+                    if block_on(release(&store, &lease)) != Released::Lost {
                         states.insert(lease.id, (JobState::Lost, now));
                     }
                 }

@@ -1,6 +1,7 @@
 //! Wake-ups: one for each waiter, at once.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -28,17 +29,16 @@ async fn s26_every_kind_of_end_wakes() {
         let lease = create(&store, job()).await;
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
-        let mut ended = store.ended(&lease.id);
+        let mut ended = store.subscribe(&lease.id);
         assert!(
-            ended
-                .as_mut()
+            Pin::new(&mut ended)
                 .poll(&mut Context::from_waker(&waker))
                 .is_pending()
         );
         match end {
             "finish" => store.finish(&lease, done(b"")).await.unwrap(),
             "cancel" => drop(store.cancel(&lease.id).await.unwrap()),
-            "release" => store.release(&lease).await.unwrap(),
+            "release" => drop(release(&store, &lease).await),
             "discard" => store.discard(&lease).await.unwrap(),
             _ => {
                 clock.advance(LEASE);
@@ -47,8 +47,7 @@ async fn s26_every_kind_of_end_wakes() {
         }
         assert_eq!(count.0.load(Ordering::Relaxed), 1, "{end}");
         assert!(
-            ended
-                .as_mut()
+            Pin::new(&mut ended)
                 .poll(&mut Context::from_waker(&waker))
                 .is_ready(),
             "{end}"
@@ -61,12 +60,11 @@ async fn only_the_latest_waker_of_a_waiter_is_woken() {
     let (store, _) = store();
     let lease = create(&store, job()).await;
     let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
-    let mut ended = store.ended(&lease.id);
+    let mut ended = store.subscribe(&lease.id);
     for count in &counts {
         let waker = Waker::from(Arc::clone(count));
         assert!(
-            ended
-                .as_mut()
+            Pin::new(&mut ended)
                 .poll(&mut Context::from_waker(&waker))
                 .is_pending()
         );
