@@ -32,6 +32,7 @@ macro_rules! __tests {
                 s42_a_corrupt_record_ends_its_job_once
                 s32_a_claim_of_unknown_outcome_is_a_crash
                 claims_and_ends_of_many_nodes_are_one_each
+                a_backlog_is_claimed_once_each
             }
             creating {
                 a_new_job_is_read_as_it_was_created

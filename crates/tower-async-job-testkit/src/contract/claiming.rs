@@ -277,3 +277,34 @@ pub(crate) async fn claims_and_ends_of_many_nodes_are_one_each(harness: &dyn Har
     assert!(left.is_empty(), "{} jobs were not claimed", left.len());
     Ok(())
 }
+
+pub(crate) async fn a_backlog_is_claimed_once_each(harness: &dyn Harness) -> Ran {
+    let nodes = [Node::of(harness), Node::second(harness).await?];
+    let mut left = HashSet::new();
+    for _ in 0..300 {
+        left.insert(nodes[0].add(replayable()).await.id);
+    }
+    harness.advance(nodes[0].lease()?).await?;
+    let workers = nodes.map(|node| {
+        tokio::spawn(async move {
+            let mut claimed = Vec::new();
+            loop {
+                node.sweep_all().await;
+                let claims = node.claim_some(7).await;
+                assert!(claims.len() <= 7);
+                if claims.is_empty() {
+                    return claimed;
+                }
+                claimed.extend(claims.iter().map(|claim| claim.lease.id));
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    for worker in workers {
+        for id in worker.await.unwrap() {
+            assert!(left.remove(&id), "{id:?} was claimed twice");
+        }
+    }
+    assert!(left.is_empty(), "{} jobs were not claimed", left.len());
+    Ok(())
+}
