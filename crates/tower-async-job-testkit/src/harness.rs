@@ -107,6 +107,13 @@ pub trait Harness: Send + Sync {
         not_run("the clock of the store cannot be moved back")
     }
 
+    /// Ends the process of the store, as by `SIGKILL`, and opens its data again in another.
+    ///
+    /// The handles from before are not used again.
+    fn crash(&self) -> Hook<'_, Arc<dyn JobStore>> {
+        not_run("the store ends with its process")
+    }
+
     /// Makes another store, empty, that has these limits and is otherwise the same.
     fn limited(&self, limits: Limits) -> Hook<'_, Box<dyn Harness>> {
         let _ = limits;

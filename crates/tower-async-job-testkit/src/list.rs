@@ -34,6 +34,11 @@ macro_rules! __tests {
                 claims_and_ends_of_many_nodes_are_one_each
                 a_backlog_is_claimed_once_each
             }
+            crashes {
+                s02_jobs_that_were_acknowledged_outlive_a_crash
+                s02_results_and_keys_that_were_acknowledged_outlive_a_crash
+                s80_jobs_whose_node_died_with_the_store_are_swept_after_it
+            }
             creating {
                 a_new_job_is_read_as_it_was_created
                 a_repeated_create_gives_the_same_lease
@@ -41,6 +46,7 @@ macro_rules! __tests {
                 a_queued_job_has_begun_no_run_until_it_is_started
                 an_unknown_job_is_none_and_its_lease_lost
                 creating_at_once_agrees_with_creating
+                ids_are_drawn_anew_each_time
                 nothing_happens_until_a_future_is_polled
             }
             discarding {

@@ -6,8 +6,8 @@ use http::{HeaderMap, StatusCode};
 use http_polling::{JobState, Problem, ProblemType};
 use tower_async_job_core::{
     Claim, ClaimQuery, Created, Detail, End, IdempotencyKey, JobId, JobRecord, JobStore, Lease,
-    NewJob, Outcome, Release, Released, ReplayedRequest, Report, Start, StoreError, StoredRequest,
-    StoredResponse, Subscription, Upkeep,
+    NewJob, Outcome, Principal, Release, Released, ReplayedRequest, Report, Start, StoreError,
+    StoredRequest, StoredResponse, Subscription, Upkeep,
 };
 
 use crate::harness::{Harness, NotRun};
@@ -47,10 +47,43 @@ impl Node {
         Ok(Self(harness.second().await?))
     }
 
+    /// The node that comes after a crash.
+    pub(crate) async fn after_crash(harness: &dyn Harness) -> Result<Self, NotRun> {
+        Ok(Self(harness.crash().await?))
+    }
+
     /// The duration of a lease.
     pub(crate) fn lease(&self) -> Result<Duration, NotRun> {
         let unending = NotRun::because("the leases of the store have no end");
         self.properties().lease.ok_or(unending)
+    }
+
+    /// A job, with the id that the store draws.
+    pub(crate) fn job(&self) -> NewJob {
+        NewJob::new(self.new_id(None, None))
+    }
+
+    /// A job that may be run again.
+    pub(crate) fn replayable(&self) -> NewJob {
+        let request = StoredRequest::encode(&ReplayedRequest::default());
+        self.job().with_request(request)
+    }
+
+    /// A job with an idempotency key, whose request has this fingerprint.
+    pub(crate) fn keyed(&self, text: &str, fingerprint: u8) -> NewJob {
+        self.with_key(self.job(), key(text, fingerprint))
+    }
+
+    /// A job of a principal, with an idempotency key.
+    pub(crate) fn keyed_of(&self, owner: Principal, text: &str, fingerprint: u8) -> NewJob {
+        let job = self.job().with_principal(owner);
+        self.with_key(job, key(text, fingerprint))
+    }
+
+    /// Gives a job a key, and the id that the store draws for both.
+    pub(crate) fn with_key(&self, mut job: NewJob, key: IdempotencyKey) -> NewJob {
+        job.id = self.new_id(Some(&key), job.principal.as_ref());
+        job.with_idempotency(key)
     }
 
     /// Creates a job, of which there must be none yet.
@@ -183,20 +216,6 @@ pub(crate) fn assert_lost<T: std::fmt::Debug>(result: Result<T, StoreError>) {
         Err(error) if error.is_lease_lost() => {}
         other => panic!("a write without a lease: {other:?}"),
     }
-}
-
-pub(crate) fn job() -> NewJob {
-    NewJob::new(JobId::random())
-}
-
-/// A job that may be run again.
-pub(crate) fn replayable() -> NewJob {
-    job().with_request(StoredRequest::encode(&ReplayedRequest::default()))
-}
-
-/// A job with an idempotency key, whose request has this fingerprint.
-pub(crate) fn keyed(text: &str, fingerprint: u8) -> NewJob {
-    job().with_idempotency(key(text, fingerprint))
 }
 
 pub(crate) fn key(text: &str, fingerprint: u8) -> IdempotencyKey {

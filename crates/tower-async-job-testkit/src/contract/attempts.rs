@@ -10,7 +10,7 @@ pub(crate) async fn s32_a_job_that_never_comes_to_an_end_fails_after_its_attempt
 ) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
-    let mut lease = node.add(replayable().with_max_attempts(3)).await;
+    let mut lease = node.add(node.replayable().with_max_attempts(3)).await;
     for attempt in 2..=3 {
         harness.advance(until).await?;
         let claim = node.claim_one().await;
@@ -32,7 +32,11 @@ pub(crate) async fn s32_a_job_that_never_comes_to_an_end_fails_after_its_attempt
 pub(crate) async fn s32_a_job_that_waits_uses_no_attempt_up(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node
-        .add(replayable().with_start(Start::Queued).with_max_attempts(1))
+        .add(
+            node.replayable()
+                .with_start(Start::Queued)
+                .with_max_attempts(1),
+        )
         .await;
     node.hand_back(&lease, Release::default()).await;
     assert_eq!(node.claim_one().await.attempt, 1);
@@ -46,7 +50,7 @@ pub(crate) async fn s33_a_job_that_nobody_claims_ends_at_its_deadline(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable().with_deadline(HOUR)).await;
+    let lease = node.add(node.replayable().with_deadline(HOUR)).await;
     node.hand_back(&lease, Release::default()).await;
     harness.advance(HOUR - MOMENT).await?;
     node.sweep_all().await;

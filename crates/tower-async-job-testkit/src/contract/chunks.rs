@@ -56,7 +56,7 @@ async fn result(node: &Node, lease: &Lease) -> ResultRef {
 
 pub(crate) async fn a_result_in_chunks_is_seen_once_it_is_finished(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let streamed = write(&node, &lease, 7).await?;
     assert_eq!(other.known(&lease.id).await.result, None);
     node.end(&lease, streamed.clone()).await.unwrap();
@@ -73,7 +73,7 @@ pub(crate) async fn a_result_in_chunks_is_seen_once_it_is_finished(harness: &dyn
 
 pub(crate) async fn s07_chunks_of_a_stale_run_are_seen_by_nobody(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let stale = node.add(replayable()).await;
+    let stale = node.add(node.replayable()).await;
     write(&node, &stale, 1).await?;
     harness.advance(node.lease()?).await?;
     let claim = node.claim_one().await;
@@ -87,7 +87,7 @@ pub(crate) async fn s07_chunks_of_a_stale_run_are_seen_by_nobody(harness: &dyn H
 
 pub(crate) async fn a_chunk_that_is_written_again_is_replaced(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     write(&node, &lease, 1).await?;
     let streamed = write(&node, &lease, 2).await?;
     node.end(&lease, streamed).await.unwrap();
@@ -100,7 +100,7 @@ pub(crate) async fn s50_chunks_outlive_expiry_and_removal_while_they_are_read(
     let node = Node::of(harness);
     for removed in [true, false] {
         let retention = Retention::new(HOUR, HOUR * 9);
-        let lease = node.add(job().with_retention(retention)).await;
+        let lease = node.add(node.job().with_retention(retention)).await;
         let streamed = write(&node, &lease, 3).await?;
         node.end(&lease, streamed).await.unwrap();
         let found = result(&node, &lease).await;
@@ -126,7 +126,7 @@ pub(crate) async fn s06_chunks_of_a_run_that_never_ended_are_collected(
 ) -> Ran {
     let node = Node::of(harness);
     let before = node.usage();
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     write(&node, &lease, 4).await?;
     harness.advance(node.lease()?).await?;
     node.sweep_all().await;

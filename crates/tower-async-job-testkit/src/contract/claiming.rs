@@ -34,7 +34,7 @@ fn assert_cleared(record: &JobRecord) {
 
 pub(crate) async fn a_claim_clears_progress_and_partial_result(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable()).await;
+    let lease = node.add(node.replayable()).await;
     node.say(&lease, said()).await;
     harness.advance(node.lease()?).await?;
     node.claim_one().await;
@@ -46,7 +46,7 @@ pub(crate) async fn a_lapsed_lease_clears_progress_and_partial_result(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable()).await;
+    let lease = node.add(node.replayable()).await;
     node.say(&lease, said()).await;
     harness.advance(node.lease()?).await?;
     node.sweep_all().await;
@@ -58,7 +58,7 @@ pub(crate) async fn a_lapsed_lease_clears_progress_and_partial_result(
 
 pub(crate) async fn a_release_clears_progress_and_partial_result(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable()).await;
+    let lease = node.add(node.replayable()).await;
     node.say(&lease, said()).await;
     node.hand_back(&lease, Release::default()).await;
     assert_cleared(&node.known(&lease.id).await);
@@ -69,7 +69,7 @@ pub(crate) async fn a_claim_has_the_request_and_what_is_left_of_the_deadline(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let job = job().with_request(request(1000)).with_deadline(HOUR);
+    let job = node.job().with_request(request(1000)).with_deadline(HOUR);
     let handle = job.handle;
     let id = node.offer(job).await;
     harness.advance(5 * SECOND).await?;
@@ -90,7 +90,7 @@ pub(crate) async fn a_claim_is_bounded_in_jobs_and_says_whether_there_are_more(
     let node = Node::of(harness);
     let mut left = HashSet::new();
     for _ in 0..10 {
-        left.insert(node.offer(replayable()).await);
+        left.insert(node.offer(node.replayable()).await);
     }
     let query = ClaimQuery::new(4);
     while !left.is_empty() {
@@ -111,7 +111,7 @@ pub(crate) async fn a_claim_is_bounded_in_bytes_though_one_is_always_allowed(
 ) -> Ran {
     let node = Node::of(harness);
     for _ in 0..6 {
-        node.offer(job().with_request(request(1000))).await;
+        node.offer(node.job().with_request(request(1000))).await;
     }
     let size = request(1000).as_bytes().len();
     let query = ClaimQuery::new(9).with_max_bytes(2 * size);
@@ -127,10 +127,10 @@ pub(crate) async fn a_claim_is_bounded_in_bytes_though_one_is_always_allowed(
 pub(crate) async fn a_claim_is_filtered_by_route(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     for _ in 0..20 {
-        node.offer(replayable().with_route("/a")).await;
+        node.offer(node.replayable().with_route("/a")).await;
     }
-    let wanted = node.offer(replayable().with_route("/b")).await;
-    node.offer(replayable().with_route("/c")).await;
+    let wanted = node.offer(node.replayable().with_route("/b")).await;
+    node.offer(node.replayable().with_route("/c")).await;
     let none = ClaimQuery::new(9).with_routes(["/d", "/"]);
     assert!(node.claim_by(&none).await.is_empty());
     let query = ClaimQuery::new(9).with_routes(["/b", "/d"]);
@@ -143,7 +143,7 @@ pub(crate) async fn a_claim_is_filtered_by_route(harness: &dyn Harness) -> Ran {
 
 pub(crate) async fn a_job_of_another_route_is_not_touched_by_a_claim(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let job = replayable().with_route("/a");
+    let job = node.replayable().with_route("/a");
     let lease = node.add(job).await;
     harness.advance(node.lease()?).await?;
     let query = ClaimQuery::new(9).with_routes(["/b"]);
@@ -158,7 +158,7 @@ pub(crate) async fn s41_a_request_of_a_newer_format_is_left_to_newer_workers(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let id = node.offer(replayable()).await;
+    let id = node.offer(node.replayable()).await;
     let before = node.known(&id).await;
     let old = ClaimQuery::new(9).with_newest_format(StoredRequest::FORMAT - 1);
     assert!(node.claim_by(&old).await.is_empty());
@@ -166,7 +166,7 @@ pub(crate) async fn s41_a_request_of_a_newer_format_is_left_to_newer_workers(
     assert_eq!(node.claim_one().await.attempt, 1);
 
     let newer = StoredRequest::from_bytes(Bytes::from_static(&[StoredRequest::FORMAT + 1]));
-    let id = node.offer(job().with_request(newer)).await;
+    let id = node.offer(node.job().with_request(newer)).await;
     node.claim_none().await;
     node.sweep_all().await;
     assert_eq!(node.state(&id).await, Some(JobState::Queued));
@@ -175,7 +175,7 @@ pub(crate) async fn s41_a_request_of_a_newer_format_is_left_to_newer_workers(
 
 pub(crate) async fn s41_a_record_of_a_newer_format_is_left_alone(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable()).await;
+    let lease = node.add(node.replayable()).await;
     harness.give_newer_format(lease.id).await?;
     harness.advance(node.lease()?).await?;
     node.claim_none().await;
@@ -190,10 +190,12 @@ pub(crate) async fn s41_a_record_of_a_newer_format_is_left_alone(harness: &dyn H
 pub(crate) async fn s42_a_corrupt_request_ends_its_job_once(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     for bytes in [&b""[..], b"\0 no request has this format"] {
-        let damaged = job().with_request(StoredRequest::from_bytes(Bytes::from_static(bytes)));
+        let damaged = node
+            .job()
+            .with_request(StoredRequest::from_bytes(Bytes::from_static(bytes)));
         let handle = damaged.handle;
         let id = node.offer(damaged).await;
-        let sound = node.offer(replayable()).await;
+        let sound = node.offer(node.replayable()).await;
         assert_ends_once(&node, handle, sound).await;
         let record = node.known(&id).await;
         assert_eq!(record.state, JobState::Failed);
@@ -204,10 +206,10 @@ pub(crate) async fn s42_a_corrupt_request_ends_its_job_once(harness: &dyn Harnes
 
 pub(crate) async fn s42_a_corrupt_record_ends_its_job_once(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let damaged = replayable();
+    let damaged = node.replayable();
     let handle = damaged.handle;
     let id = node.offer(damaged).await;
-    let sound = node.offer(replayable()).await;
+    let sound = node.offer(node.replayable()).await;
     harness.corrupt(id).await?;
     assert_ends_once(&node, handle, sound).await;
     Ok(())
@@ -227,7 +229,7 @@ async fn assert_ends_once(node: &Node, corrupt: JobHandle, sound: JobId) {
 
 pub(crate) async fn s32_a_claim_of_unknown_outcome_is_a_crash(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let id = node.offer(replayable()).await;
+    let id = node.offer(node.replayable()).await;
     let mut epochs = Vec::new();
     for attempt in 1..=3 {
         // The answer is lost.
@@ -248,7 +250,7 @@ pub(crate) async fn claims_and_ends_of_many_nodes_are_one_each(harness: &dyn Har
     let nodes = [Node::of(harness), Node::second(harness).await?];
     let mut left = HashSet::new();
     for _ in 0..200 {
-        left.insert(nodes[0].offer(replayable()).await);
+        left.insert(nodes[0].offer(nodes[0].replayable()).await);
     }
     let workers: Vec<_> = (0..4)
         .map(|number| {
@@ -282,7 +284,7 @@ pub(crate) async fn a_backlog_is_claimed_once_each(harness: &dyn Harness) -> Ran
     let nodes = [Node::of(harness), Node::second(harness).await?];
     let mut left = HashSet::new();
     for _ in 0..300 {
-        left.insert(nodes[0].add(replayable()).await.id);
+        left.insert(nodes[0].add(nodes[0].replayable()).await.id);
     }
     harness.advance(nodes[0].lease()?).await?;
     let workers = nodes.map(|node| {

@@ -1,6 +1,6 @@
 //! Creating jobs.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use http_polling::JobState;
 use tower_async_job_core::{
@@ -12,7 +12,8 @@ use crate::{harness::Harness, node::*};
 
 pub(crate) async fn a_new_job_is_read_as_it_was_created(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let job = job()
+    let job = node
+        .job()
         .with_route("/reports")
         .with_principal(Principal::new("a"));
     let (id, handle) = (job.id, job.handle);
@@ -35,7 +36,7 @@ pub(crate) async fn a_new_job_is_read_as_it_was_created(harness: &dyn Harness) -
 
 pub(crate) async fn a_repeated_create_gives_the_same_lease(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let job = job();
+    let job = node.job();
     let lease = node.add(job.clone()).await;
     assert_eq!(node.add(job).await, lease);
     Ok(())
@@ -45,7 +46,7 @@ pub(crate) async fn a_create_with_the_id_of_another_job_is_a_conflict(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let first = job();
+    let first = node.job();
     node.add(first.clone()).await;
     let other = first.with_handle(JobHandle::random());
     assert!(node.create(other).await.unwrap_err().is_conflict());
@@ -56,7 +57,7 @@ pub(crate) async fn a_queued_job_has_begun_no_run_until_it_is_started(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job().with_start(Start::Queued)).await;
+    let lease = node.add(node.job().with_start(Start::Queued)).await;
     let record = node.known(&lease.id).await;
     assert_eq!((record.state, record.attempt), (JobState::Queued, 0));
     assert_eq!((record.started, record.running_for), (None, None));
@@ -103,22 +104,35 @@ pub(crate) async fn creating_at_once_agrees_with_creating(harness: &dyn Harness)
         Ok(created) => created.unwrap(),
         Err(job) => node.create(job).await.unwrap(),
     };
-    let first = keyed("key", 1);
+    let first = node.keyed("key", 1);
     let lease = Lease::new(first.id, 1);
     assert_eq!(new(at_once(first.clone()).await), lease);
     assert_eq!(new(at_once(first.clone()).await), lease);
     assert_eq!(node.add(first).await, lease);
-    let Created::Existing(record) = at_once(keyed("key", 1)).await else {
+    let Created::Existing(record) = at_once(node.keyed("key", 1)).await else {
         panic!("the key has a job");
     };
     assert_eq!(record.id, lease.id);
-    assert_eq!(at_once(keyed("key", 2)).await, Created::KeyReused);
+    assert_eq!(at_once(node.keyed("key", 2)).await, Created::KeyReused);
+    Ok(())
+}
+
+pub(crate) async fn ids_are_drawn_anew_each_time(harness: &dyn Harness) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    let owner = Principal::new("a");
+    let ids: HashSet<_> = (0..100)
+        .flat_map(|_| {
+            let keyed = other.new_id(Some(&key("key", 1)), Some(&owner));
+            [node.new_id(None, None), keyed]
+        })
+        .collect();
+    assert_eq!(ids.len(), 200);
     Ok(())
 }
 
 pub(crate) async fn nothing_happens_until_a_future_is_polled(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let job = job();
+    let job = node.job();
     let id = job.id;
     drop(node.create(job));
     assert!(node.record(&id).await.is_none());

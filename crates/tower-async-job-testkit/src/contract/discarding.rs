@@ -11,17 +11,17 @@ use crate::{
 
 pub(crate) async fn a_discarded_job_never_was(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(keyed("key", 1)).await;
+    let lease = node.add(node.keyed("key", 1)).await;
     node.discard(&lease).await.unwrap();
     node.discard(&lease).await.unwrap();
     assert!(node.record(&lease.id).await.is_none());
-    node.add(keyed("key", 2)).await;
+    node.add(node.keyed("key", 2)).await;
     Ok(())
 }
 
 pub(crate) async fn an_ended_job_is_not_discarded(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     node.cancel(&lease.id).await.unwrap();
     assert_lost(node.discard(&lease).await);
     assert_eq!(node.state(&lease.id).await, Some(JobState::Cancelled));
@@ -33,8 +33,8 @@ pub(crate) async fn s79_a_create_that_its_discard_overtakes_makes_nothing(
 ) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     for start in [Start::Running, Start::Queued, Start::Offered] {
-        let mut job = replayable().with_start(start).with_notify("due");
-        job.idempotency = Some(key("key", 1));
+        let mut job = node.replayable().with_start(start).with_notify("due");
+        job = node.with_key(job, key("key", 1));
         let lease = job.first_lease();
         let handle = job.handle;
 
@@ -62,7 +62,7 @@ pub(crate) async fn s79_a_create_that_its_discard_overtakes_makes_nothing(
 
 pub(crate) async fn s79_a_discarded_id_is_void_for_a_lease(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let job = job();
+    let job = node.job();
     let lease = node.add(job.clone()).await;
     node.discard(&lease).await.unwrap();
     harness.advance(node.lease()? - MOMENT).await?;
@@ -76,7 +76,7 @@ pub(crate) async fn s79_nothing_is_left_of_a_void_in_the_end(harness: &dyn Harne
     let node = Node::of(harness);
     let before = node.usage();
     for _ in 0..10 {
-        node.discard(&job().first_lease()).await.unwrap();
+        node.discard(&node.job().first_lease()).await.unwrap();
     }
     harness.advance(2 * node.lease()?).await?;
     let upkeep = node.sweep_all().await;
@@ -92,8 +92,8 @@ pub(crate) async fn a_create_of_unknown_outcome_is_repeated(harness: &dyn Harnes
     for fault in [Fault::Before, Fault::After] {
         let faulty = FaultyStore::new(harness.store());
         faulty.next(Call::Create, fault);
-        let mut job = replayable();
-        job.idempotency = Some(key(&format!("{fault:?}"), 1));
+        let mut job = node.replayable();
+        job = node.with_key(job, key(&format!("{fault:?}"), 1));
         let failed = faulty.store().create(job.clone()).await;
         assert!(failed.unwrap_err().is_unavailable());
         let lease = job.first_lease();

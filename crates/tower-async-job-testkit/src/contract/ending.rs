@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) async fn the_outcome_is_read_in_full_detail_only(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     harness.advance(7 * SECOND).await?;
     node.end(&lease, done(b"hello")).await.unwrap();
     harness.advance(7 * SECOND).await?;
@@ -33,7 +33,7 @@ pub(crate) async fn s10_finish_is_repeated_by_epoch_and_state_with_and_without_r
     let node = Node::of(harness);
     let report = |part| Report::default().with_partial(json!(part));
     for last in [None, Some(report(1))] {
-        let lease = node.add(job()).await;
+        let lease = node.add(node.job()).await;
         let mut end = End::from(done(b"once"));
         end.report = last;
         node.end(&lease, end.clone()).await.unwrap();
@@ -61,7 +61,7 @@ pub(crate) async fn s10_a_failure_is_repeated_too(harness: &dyn Harness) -> Ran 
         (failed as fn() -> Outcome, timed_out as fn() -> Outcome),
         (timed_out, failed),
     ] {
-        let lease = node.add(job()).await;
+        let lease = node.add(node.job()).await;
         node.end(&lease, first()).await.unwrap();
         let before = node.known(&lease.id).await;
         node.end(&lease, first()).await.unwrap();
@@ -76,7 +76,7 @@ pub(crate) async fn s10_finish_is_not_repeated_once_its_outcome_is_gone(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add_ended(job(), 4).await;
+    let lease = node.add_ended(node.job(), 4).await;
     harness.advance(HOUR).await?;
     node.sweep_all().await;
     node.end_is_fenced(&lease, done(b"once")).await;
@@ -89,7 +89,7 @@ pub(crate) async fn s10_a_finish_of_unknown_outcome_is_repeated(harness: &dyn Ha
     for fault in [Fault::Before, Fault::After] {
         let faulty = FaultyStore::new(harness.store());
         faulty.next(Call::Finish, fault);
-        let lease = node.add(job()).await;
+        let lease = node.add(node.job()).await;
         let store = faulty.store();
         let unknown = store.finish(&lease, done(b"once").into()).await;
         assert!(unknown.unwrap_err().is_unavailable());
@@ -103,7 +103,7 @@ pub(crate) async fn s10_a_finish_of_unknown_outcome_is_repeated(harness: &dyn Ha
 pub(crate) async fn finish_stores_the_last_report_in_the_same_step(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     for _ in 0..20 {
-        let lease = node.add(job()).await;
+        let lease = node.add(node.job()).await;
         let first = Report::default()
             .with_progress(Progress::of(1, 4))
             .with_partial(json!([1]));
@@ -134,7 +134,7 @@ pub(crate) async fn finish_stores_the_last_report_in_the_same_step(harness: &dyn
 
 pub(crate) async fn s11_a_cancelled_job_takes_no_last_report(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     node.cancel(&lease.id).await.unwrap();
     let before = node.known(&lease.id).await;
     let late = Report::default().with_partial(json!("late"));
@@ -146,7 +146,7 @@ pub(crate) async fn s11_a_cancelled_job_takes_no_last_report(harness: &dyn Harne
 
 pub(crate) async fn times_are_those_of_the_record(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let job = job();
+    let job = node.job();
     let created = match node.create(job.clone()).await.unwrap() {
         Created::New { created, .. } => created,
         other => panic!("{other:?}"),
@@ -166,7 +166,7 @@ pub(crate) async fn times_are_those_of_the_record(harness: &dyn Harness) -> Ran 
 
 pub(crate) async fn s11_cancel_beats_finish(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let cancelled = node.cancel(&lease.id).await.unwrap();
     assert!(matches!(cancelled, Cancellation::Cancelled { .. }));
     node.end_is_fenced(&lease, done(b"late")).await;
@@ -180,7 +180,7 @@ pub(crate) async fn s11_cancel_beats_finish(harness: &dyn Harness) -> Ran {
 
 pub(crate) async fn s12_cancel_after_done_leaves_the_result(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     node.end(&lease, done(b"kept")).await.unwrap();
     let before = node.known(&lease.id).await;
     let answer = node.cancel(&lease.id).await.unwrap();
@@ -191,7 +191,7 @@ pub(crate) async fn s12_cancel_after_done_leaves_the_result(harness: &dyn Harnes
 
 pub(crate) async fn s13_a_queued_job_is_cancelled_too(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable().with_start(Start::Queued)).await;
+    let lease = node.add(node.replayable().with_start(Start::Queued)).await;
     let cancelled = node.cancel(&lease.id).await.unwrap();
     assert!(matches!(cancelled, Cancellation::Cancelled { .. }));
     assert_lost(node.start(&lease).await);
@@ -204,7 +204,7 @@ pub(crate) async fn s13_a_cancel_is_seen_on_another_node_before_it_returns(
     harness: &dyn Harness,
 ) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     assert_eq!(other.state(&lease.id).await, Some(JobState::Running));
     other.cancel(&lease.id).await.unwrap();
     assert_eq!(node.state(&lease.id).await, Some(JobState::Cancelled));

@@ -9,7 +9,7 @@ use crate::{harness::Harness, node::*};
 
 /// Creates with the key of an ended job, whose result is gone.
 async fn assert_counts(node: &Node, first: &Lease) {
-    let record = node.add_again(keyed("key", 1)).await;
+    let record = node.add_again(node.keyed("key", 1)).await;
     assert_eq!((record.id, record.state), (first.id, JobState::Expired));
 }
 
@@ -19,7 +19,7 @@ pub(crate) async fn look_up_finds_what_a_create_would_and_makes_nothing(
     let node = Node::of(harness);
     let look_up = async |fingerprint| node.look_up(None, &key("key", fingerprint)).await.unwrap();
     assert_eq!(look_up(1).await, None);
-    let lease = node.add(keyed("key", 1)).await;
+    let lease = node.add(node.keyed("key", 1)).await;
     let found = look_up(1).await;
     assert!(matches!(found, Some(Created::Existing(record)) if record.id == lease.id));
     assert_eq!(look_up(2).await, Some(Created::KeyReused));
@@ -37,7 +37,7 @@ pub(crate) async fn s43_one_key_makes_one_job(harness: &dyn Harness) -> Ran {
         let creates: Vec<_> = (0..16)
             .map(|number| {
                 let node = nodes[number % 2].clone();
-                let job = keyed(&format!("key {round}"), 1);
+                let job = node.keyed(&format!("key {round}"), 1);
                 tokio::spawn(async move { node.create(job).await.unwrap() })
             })
             .collect();
@@ -57,18 +57,18 @@ pub(crate) async fn s43_one_key_makes_one_job(harness: &dyn Harness) -> Ran {
 
 pub(crate) async fn s44_one_key_with_another_request_is_refused(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    node.add(keyed("key", 1)).await;
-    let other = node.create(keyed("key", 2)).await.unwrap();
+    node.add(node.keyed("key", 1)).await;
+    let other = node.create(node.keyed("key", 2)).await.unwrap();
     assert_eq!(other, Created::KeyReused);
     Ok(())
 }
 
 pub(crate) async fn s45_one_key_of_two_principals_makes_two_jobs(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let of = |name: &str| keyed("key", 1).with_principal(Principal::new(name));
+    let of = |name| node.keyed_of(Principal::new(name), "key", 1);
     let first = node.add(of("a")).await;
     node.add(of("b")).await;
-    node.add(keyed("key", 1)).await;
+    node.add(node.keyed("key", 1)).await;
     assert_eq!(node.add_again(of("a")).await.id, first.id);
     Ok(())
 }
@@ -77,8 +77,13 @@ pub(crate) async fn s45_keys_of_principals_are_told_apart_whatever_their_text(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let of = |name: &str, key| keyed(key, 1).with_principal(Principal::new(name));
-    for job in [of("a", "bc"), of("ab", "c"), keyed("abc", 1), of("", "abc")] {
+    let of = |name, key| node.keyed_of(Principal::new(name), key, 1);
+    for job in [
+        of("a", "bc"),
+        of("ab", "c"),
+        node.keyed("abc", 1),
+        of("", "abc"),
+    ] {
         node.add(job).await;
     }
     Ok(())
@@ -86,20 +91,20 @@ pub(crate) async fn s45_keys_of_principals_are_told_apart_whatever_their_text(
 
 pub(crate) async fn a_key_lives_as_long_as_its_job(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let first = node.add_ended(keyed("key", 1), 0).await;
+    let first = node.add_ended(node.keyed("key", 1), 0).await;
     harness.advance(HOUR - MOMENT).await?;
-    let again = node.add_again(keyed("key", 1)).await;
+    let again = node.add_again(node.keyed("key", 1)).await;
     assert_eq!((again.id, again.state), (first.id, JobState::Done));
     harness.advance(MOMENT).await?;
-    let second = node.add(keyed("key", 2)).await;
+    let second = node.add(node.keyed("key", 2)).await;
     node.sweep_all().await;
-    assert_eq!(node.add_again(keyed("key", 2)).await.id, second.id);
+    assert_eq!(node.add_again(node.keyed("key", 2)).await.id, second.id);
     node.cancel(&second.id).await.unwrap();
     node.remove(&second.id).await.unwrap();
-    let reused = node.create(keyed("key", 3)).await.unwrap();
+    let reused = node.create(node.keyed("key", 3)).await.unwrap();
     assert_eq!(reused, Created::KeyReused);
     harness.advance(HOUR).await?;
-    node.add(keyed("key", 3)).await;
+    node.add(node.keyed("key", 3)).await;
     Ok(())
 }
 
@@ -107,7 +112,7 @@ pub(crate) async fn s73_key_of_a_result_that_was_delivered_counts_until_its_rete
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let first = node.add_ended(keyed("key", 1), 1000).await;
+    let first = node.add_ended(node.keyed("key", 1), 1000).await;
     node.note_delivery(&first.id, Some(SECOND));
     harness.advance(3 * SECOND).await?;
     for _ in 0..2 {
@@ -118,7 +123,7 @@ pub(crate) async fn s73_key_of_a_result_that_was_delivered_counts_until_its_rete
     harness.advance(HOUR).await?;
     node.sweep_all().await;
     assert!(node.usage().is_none_or(|usage| usage.bytes == 0));
-    node.add(keyed("key", 1)).await;
+    node.add(node.keyed("key", 1)).await;
     Ok(())
 }
 
@@ -128,7 +133,7 @@ pub(crate) async fn s73_key_of_a_delivered_result_counts_before_the_sweep_withou
     let node = Node::of(harness);
     let retention = Retention::new(HOUR, Duration::ZERO);
     let first = node
-        .add_ended(keyed("key", 1).with_retention(retention), 1000)
+        .add_ended(node.keyed("key", 1).with_retention(retention), 1000)
         .await;
     node.note_delivery(&first.id, Some(SECOND));
     harness.advance(3 * SECOND).await?;
@@ -144,7 +149,7 @@ pub(crate) async fn s73_key_of_a_removed_result_counts_until_its_retention(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let first = node.add_ended(keyed("key", 1), 1000).await;
+    let first = node.add_ended(node.keyed("key", 1), 1000).await;
     for _ in 0..2 {
         assert!(node.remove(&first.id).await.unwrap());
         assert_eq!(node.state(&first.id).await, Some(JobState::Expired));
@@ -153,7 +158,7 @@ pub(crate) async fn s73_key_of_a_removed_result_counts_until_its_retention(
         assert!(node.usage().is_none_or(small), "the result is gone");
     }
     harness.advance(HOUR).await?;
-    node.add(keyed("key", 1)).await;
+    node.add(node.keyed("key", 1)).await;
     Ok(())
 }
 
@@ -161,7 +166,7 @@ pub(crate) async fn s73_key_of_a_removed_job_that_was_cancelled_counts_until_its
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let first = node.add(keyed("key", 1)).await;
+    let first = node.add(node.keyed("key", 1)).await;
     node.cancel(&first.id).await.unwrap();
     assert!(node.remove(&first.id).await.unwrap());
     assert_counts(&node, &first).await;

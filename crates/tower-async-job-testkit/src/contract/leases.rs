@@ -12,7 +12,7 @@ pub(crate) async fn s03_a_replayable_job_is_run_again_when_its_lease_ends(
 ) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
-    let lease = node.add(replayable().with_route("/r")).await;
+    let lease = node.add(node.replayable().with_route("/r")).await;
     harness.advance(until - MOMENT).await?;
     node.claim_none().await;
     harness.advance(MOMENT).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn s03_a_replayable_job_is_run_again_when_its_lease_ends(
 
 pub(crate) async fn s04_another_job_is_lost_when_its_lease_ends(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     harness.advance(node.lease()?).await?;
     assert!(node.sweep_all().await.next.is_some());
     assert_eq!(node.state(&lease.id).await, Some(JobState::Lost));
@@ -43,7 +43,7 @@ pub(crate) async fn s04_another_job_is_lost_when_its_lease_ends(harness: &dyn Ha
 pub(crate) async fn a_renewed_lease_lasts(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
-    let (kept, left) = (node.add(job()).await, node.add(job()).await);
+    let (kept, left) = (node.add(node.job()).await, node.add(node.job()).await);
     harness.advance(until / 2).await?;
     assert_eq!(node.renew(&[kept]).await.unwrap(), [Renewal::Held]);
     harness.advance(until / 2).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn a_lease_that_ran_out_is_held_again_if_nobody_took_it(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     harness.advance(node.lease()? * 2).await?;
     assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Held]);
     node.sweep_all().await;
@@ -67,7 +67,7 @@ pub(crate) async fn a_lease_that_ran_out_is_held_again_if_nobody_took_it(
 
 pub(crate) async fn s07_stale_finish_is_rejected_after_reclaim(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let stale = node.add(replayable()).await;
+    let stale = node.add(node.replayable()).await;
     harness.advance(node.lease()?).await?;
     let claim = node.claim_one().await;
     assert_eq!(node.renew(&[stale]).await.unwrap(), [Renewal::Lost]);
@@ -86,7 +86,7 @@ pub(crate) async fn s07_stale_finish_is_rejected_after_reclaim(harness: &dyn Har
 pub(crate) async fn s08_the_epoch_rises_with_each_claim(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
-    let first = node.add(replayable()).await;
+    let first = node.add(node.replayable()).await;
     harness.advance(until).await?;
     let second = node.claim_one().await.lease;
     harness.advance(until).await?;
@@ -100,7 +100,7 @@ pub(crate) async fn s09_reapers_that_race_make_one_transition(harness: &dyn Harn
     let nodes = [Node::of(harness), Node::second(harness).await?];
     let until = nodes[0].lease()?;
     for _ in 0..10 {
-        let id = nodes[0].add(replayable()).await.id;
+        let id = nodes[0].add(nodes[0].replayable()).await.id;
         harness.advance(until).await?;
         let reapers: Vec<_> = (0..8)
             .map(|number| {
@@ -128,7 +128,10 @@ pub(crate) async fn s15_a_clock_that_jumps_back_expires_nothing_early(
     let node = Node::of(harness);
     let until = node.lease()?;
     harness.advance(HOUR).await?;
-    let (running, ended) = (node.add(job()).await, node.add_ended(job(), 0).await);
+    let (running, ended) = (
+        node.add(node.job()).await,
+        node.add_ended(node.job(), 0).await,
+    );
     harness.jump_back(HOUR).await?;
     node.sweep_all().await;
     assert_eq!(node.state(&running.id).await, Some(JobState::Running));
@@ -146,8 +149,11 @@ pub(crate) async fn s15_a_clock_that_jumps_back_costs_at_most_a_lease(
     let node = Node::of(harness);
     let until = node.lease()?;
     harness.advance(HOUR).await?;
-    let (lost, again) = (node.add(job()).await, node.add(replayable()).await);
-    let held = node.add(job()).await;
+    let (lost, again) = (
+        node.add(node.job()).await,
+        node.add(node.replayable()).await,
+    );
+    let held = node.add(node.job()).await;
     // A store may notice the jump by the times of two sweeps; it is swept once in a lease at least.
     node.sweep_all().await;
     harness.jump_back(HOUR).await?;
@@ -165,8 +171,8 @@ pub(crate) async fn s14_a_clock_that_jumps_forward_ends_leases_and_no_more(
 ) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
-    let lease = node.add(replayable()).await;
-    let ended = node.add_ended(job(), 0).await;
+    let lease = node.add(node.replayable()).await;
+    let ended = node.add_ended(node.job(), 0).await;
     harness.advance(until * 2).await?;
     assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Held]);
     node.end(&lease, done(b"")).await.unwrap();
@@ -176,17 +182,17 @@ pub(crate) async fn s14_a_clock_that_jumps_forward_ends_leases_and_no_more(
 
 pub(crate) async fn a_renewal_tells_the_fates_of_leases_apart(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let ended = node.add_ended(job(), 0).await;
-    let removed = node.add_ended(job(), 0).await;
+    let ended = node.add_ended(node.job(), 0).await;
+    let removed = node.add_ended(node.job(), 0).await;
     assert!(node.remove(&removed.id).await.unwrap());
-    let discarded = node.add(job()).await;
+    let discarded = node.add(node.job()).await;
     node.discard(&discarded).await.unwrap();
-    let released = node.add(replayable()).await;
+    let released = node.add(node.replayable()).await;
     node.hand_back(&released, Release::default()).await;
-    let missing = job().first_lease();
-    let cancelled = node.add(job()).await;
+    let missing = node.job().first_lease();
+    let cancelled = node.add(node.job()).await;
     node.cancel(&cancelled.id).await.unwrap();
-    let held = node.add(job()).await;
+    let held = node.add(node.job()).await;
     let leases = [
         ended, removed, discarded, released, missing, cancelled, held,
     ];
@@ -206,7 +212,7 @@ pub(crate) async fn a_renewal_tells_the_fates_of_leases_apart(harness: &dyn Harn
 
 pub(crate) async fn a_renewal_revives_no_job(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     harness.advance(node.lease()?).await?;
     node.sweep_all().await;
     let before = node.known(&lease.id).await;
@@ -220,7 +226,7 @@ pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let missing = replayable().with_epoch(5);
+    let missing = node.replayable().with_epoch(5);
     let lost = missing.first_lease();
     assert_eq!(node.renew(&[lost]).await.unwrap(), [Renewal::Missing]);
     let anew = missing.with_epoch(6);
@@ -239,7 +245,7 @@ pub(crate) async fn a_thousand_leases_are_renewed_by_one_call(harness: &dyn Harn
     let node = Node::of(harness);
     let mut leases = Vec::new();
     for _ in 0..1000 {
-        leases.push(node.add(job()).await);
+        leases.push(node.add(node.job()).await);
     }
     let ended = leases[500];
     node.end(&ended, done(b"")).await.unwrap();

@@ -23,7 +23,7 @@ async fn pages(node: &Node, mut query: JobQuery) -> (Vec<JobRecord>, Vec<usize>)
 
 pub(crate) async fn operators_find_a_job_by_its_handle(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let job = job();
+    let job = node.job();
     let handle = job.handle;
     let lease = node.add(job).await;
     assert_eq!(node.find(handle).await.unwrap(), Some(lease.id));
@@ -37,7 +37,7 @@ pub(crate) async fn a_list_has_every_job_once(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let mut made = HashSet::new();
     for _ in 0..25 {
-        made.insert(node.add(job()).await.id);
+        made.insert(node.add(node.job()).await.id);
     }
     let (jobs, sizes) = pages(&node, JobQuery::default().with_limit(10)).await;
     assert_eq!(sizes, [10, 10, 5]);
@@ -50,8 +50,8 @@ pub(crate) async fn a_list_has_every_job_once(harness: &dyn Harness) -> Ran {
 
 pub(crate) async fn a_list_is_filtered_by_state_and_route(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let running = node.add(job().with_route("/a")).await;
-    let ended = node.add_ended(job().with_route("/b"), 0).await;
+    let running = node.add(node.job().with_route("/a")).await;
+    let ended = node.add_ended(node.job().with_route("/b"), 0).await;
     let all = JobQuery::default;
     for (query, expected) in [
         (all().with_state(JobState::Running), running.id),
@@ -69,13 +69,13 @@ pub(crate) async fn a_list_is_filtered_by_principal_and_is_newest_first(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let of = |name| job().with_principal(Principal::new(name));
+    let of = |name| node.job().with_principal(Principal::new(name));
     let mut mine = Vec::new();
     for _ in 0..12 {
         mine.insert(0, node.add(of("mine")).await.id);
         harness.advance(SECOND).await?;
         node.add(of("other")).await;
-        node.add(job()).await;
+        node.add(node.job()).await;
         harness.advance(SECOND).await?;
     }
     node.end(&tower_async_job_core::Lease::new(mine[3], 1), done(b""))
@@ -99,9 +99,9 @@ pub(crate) async fn a_list_is_filtered_by_principal_and_is_newest_first(
 pub(crate) async fn s42_a_list_counts_what_it_cannot_read(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let (first, damaged, last) = (
-        node.add(job()).await,
-        node.add(job()).await,
-        node.add(job()).await,
+        node.add(node.job()).await,
+        node.add(node.job()).await,
+        node.add(node.job()).await,
     );
     harness.corrupt(damaged.id).await?;
     let page = node.list(&JobQuery::default()).await.unwrap();

@@ -3,6 +3,7 @@
 mod attempts;
 mod chunks;
 mod claiming;
+mod crashes;
 mod creating;
 mod discarding;
 mod ending;

@@ -11,8 +11,8 @@ use crate::{harness::Harness, node::*};
 /// The time for which an attempt to notify belongs to its claim where leases have no end.
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn notified_job() -> NewJob {
-    replayable().with_notify("to whom")
+fn notified_job(node: &Node) -> NewJob {
+    node.replayable().with_notify("to whom")
 }
 
 async fn due(node: &Node) -> Vec<Claim> {
@@ -46,7 +46,7 @@ fn told(claim: &Claim) -> (&Bytes, JobState, SystemTime) {
 pub(crate) async fn every_kind_of_end_makes_a_notification_due(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     let until = node.lease()?;
-    let last = || notified_job().with_max_attempts(1);
+    let last = || notified_job(&node).with_max_attempts(1);
     for end in [
         "done",
         "failed",
@@ -57,7 +57,7 @@ pub(crate) async fn every_kind_of_end_makes_a_notification_due(harness: &dyn Har
         "late",
     ] {
         let lease = match end {
-            "lost" => node.add(job().with_notify("to whom")).await,
+            "lost" => node.add(node.job().with_notify("to whom")).await,
             _ => node.add(last().with_deadline(HOUR)).await,
         };
         due_none(&other).await;
@@ -109,7 +109,7 @@ pub(crate) async fn every_kind_of_end_makes_a_notification_due(harness: &dyn Har
 
 pub(crate) async fn a_notification_is_claimed_as_such_and_once(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let lease = node.add(notified_job()).await;
+    let lease = node.add(notified_job(&node)).await;
     due_none(&node).await;
     node.end(&lease, done(b"")).await.unwrap();
     node.claim_none().await;
@@ -128,7 +128,9 @@ pub(crate) async fn a_notification_is_sent_again_after_a_crash(harness: &dyn Har
     let node = Node::of(harness);
     let until = node.properties().lease.unwrap_or(MINUTE);
     let retention = Retention::new(100 * until, HOUR);
-    let lease = node.add(notified_job().with_retention(retention)).await;
+    let lease = node
+        .add(notified_job(&node).with_retention(retention))
+        .await;
     node.end(&lease, done(b"")).await.unwrap();
     let mut stale = None;
     for attempt in 1..=3 {
@@ -153,7 +155,7 @@ pub(crate) async fn a_notification_that_failed_is_due_again_after_its_delay(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(notified_job()).await;
+    let lease = node.add(notified_job(&node)).await;
     node.end(&lease, done(b"")).await.unwrap();
     for attempt in 1..=3 {
         let claim = due_one(&node).await;
@@ -170,7 +172,7 @@ pub(crate) async fn a_notification_that_failed_is_due_again_after_its_delay(
 
 pub(crate) async fn saying_that_it_was_sent_can_be_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(notified_job()).await;
+    let lease = node.add(notified_job(&node)).await;
     node.end(&lease, done(b"")).await.unwrap();
     let claim = due_one(&node).await;
     let wrong = Lease::new(lease.id, claim.lease.epoch + 1);
@@ -189,7 +191,7 @@ pub(crate) async fn a_job_whose_notification_is_due_is_kept_until_its_retention(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(notified_job()).await;
+    let lease = node.add(notified_job(&node)).await;
     node.end(&lease, done(b"")).await.unwrap();
     assert!(node.remove(&lease.id).await.unwrap());
     assert_eq!(node.state(&lease.id).await, Some(JobState::Expired));
@@ -206,7 +208,7 @@ pub(crate) async fn a_job_whose_notification_is_due_is_kept_until_its_retention(
 
 pub(crate) async fn a_discarded_job_notifies_nobody(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(notified_job()).await;
+    let lease = node.add(notified_job(&node)).await;
     node.discard(&lease).await.unwrap();
     due_none(&node).await;
     Ok(())
@@ -214,8 +216,8 @@ pub(crate) async fn a_discarded_job_notifies_nobody(harness: &dyn Harness) -> Ra
 
 pub(crate) async fn a_job_without_notification_makes_none_due(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    node.add_ended(job(), 0).await;
-    let lease = node.add(replayable()).await;
+    node.add_ended(node.job(), 0).await;
+    let lease = node.add(node.replayable()).await;
     node.cancel(&lease.id).await.unwrap();
     due_none(&node).await;
     Ok(())

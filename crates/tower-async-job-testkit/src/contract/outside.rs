@@ -16,7 +16,8 @@ fn outside() -> Outside {
 
 /// A job that was released to a party outside, with progress.
 async fn left_outside(node: &Node, max_attempts: u32) -> Lease {
-    let job = replayable()
+    let job = node
+        .replayable()
         .with_max_attempts(max_attempts)
         .with_deadline(10 * HOUR);
     let lease = node.add(job).await;
@@ -124,8 +125,8 @@ pub(crate) async fn a_party_outside_learns_the_fate_of_its_run(harness: &dyn Har
     let token = Outside::digest(TOKEN);
     assert!(node.resume(&cancelled.id, &token).await.unwrap().is_none());
 
-    assert_eq!(say(&job().first_lease()).await, Renewal::Missing);
-    let never = node.add(replayable()).await;
+    assert_eq!(say(&node.job().first_lease()).await, Renewal::Missing);
+    let never = node.add(node.replayable()).await;
     assert_eq!(say(&never).await, Renewal::Lost);
     Ok(())
 }

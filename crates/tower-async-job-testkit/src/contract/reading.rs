@@ -10,7 +10,7 @@ use crate::{harness::Harness, node::*};
 
 pub(crate) async fn a_report_leaves_what_it_does_not_say(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let first = Report::default()
         .with_progress(Progress::of(1, 4))
         .with_partial(json!([1]));
@@ -25,7 +25,7 @@ pub(crate) async fn a_report_leaves_what_it_does_not_say(harness: &dyn Harness) 
 
 pub(crate) async fn a_report_is_read_on_another_node(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     for done in 1..4 {
         let report = Report::default()
             .with_progress(Progress::of(done, 4))
@@ -42,14 +42,17 @@ pub(crate) async fn a_report_is_read_on_another_node(harness: &dyn Harness) -> R
 pub(crate) async fn reading_at_once_agrees_with_reading(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let step = node.lease()? / 2;
-    let owned = job()
+    let owned = node
+        .job()
         .with_route("/reports")
         .with_principal(Principal::new("a"));
     let retention = Retention::new(step, HOUR);
     let lease = node.add(owned).await;
-    let queued = node.add(job().with_start(Start::Queued)).await;
-    let ended = node.add_ended(job().with_retention(retention), 1).await;
-    let failing = node.add(job()).await;
+    let queued = node.add(node.job().with_start(Start::Queued)).await;
+    let ended = node
+        .add_ended(node.job().with_retention(retention), 1)
+        .await;
+    let failing = node.add(node.job()).await;
     let report = Report::default()
         .with_progress(Progress::fraction(0.5))
         .with_partial(json!({ "rows": [1, 2] }));
@@ -80,7 +83,7 @@ pub(crate) async fn reading_at_once_agrees_with_reading(harness: &dyn Harness) -
 
 pub(crate) async fn the_length_of_a_body_is_read_in_every_detail(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     assert_eq!(node.known(&lease.id).await.result, None);
     node.end(&lease, done(b"hello")).await.unwrap();
     for detail in [Detail::Status, Detail::Head, Detail::Full] {
@@ -97,7 +100,7 @@ pub(crate) async fn the_length_of_a_body_is_read_in_every_detail(harness: &dyn H
             other => panic!("{other:?}"),
         }
     }
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     node.end(&lease, failed()).await.unwrap();
     let record = node.known(&lease.id).await;
     assert_eq!(record.result, None);
@@ -113,7 +116,7 @@ pub(crate) async fn the_version_rises_with_each_change_that_a_record_shows(
     harness: &dyn Harness,
 ) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let first = node.add(replayable().with_start(Start::Queued)).await;
+    let first = node.add(node.replayable().with_start(Start::Queued)).await;
     let mut version = node.known(&first.id).await.version;
     let mut rises = async |change: &str| {
         let record = other.known(&first.id).await;
@@ -154,7 +157,7 @@ pub(crate) async fn the_version_rises_with_each_change_that_a_record_shows(
 
 pub(crate) async fn the_version_rises_with_a_cancel(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let before = node.known(&lease.id).await.version;
     node.cancel(&lease.id).await.unwrap();
     assert!(node.known(&lease.id).await.version > before);
@@ -163,7 +166,7 @@ pub(crate) async fn the_version_rises_with_a_cancel(harness: &dyn Harness) -> Ra
 
 pub(crate) async fn a_checkpoint_is_given_to_the_next_claim(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable().with_max_attempts(9)).await;
+    let lease = node.add(node.replayable().with_max_attempts(9)).await;
     let note = |note: &'static str| Report::default().with_checkpoint(note);
     node.say(&lease, note("first")).await;
     node.say(&lease, note("second")).await;
@@ -189,14 +192,14 @@ pub(crate) async fn a_job_without_checkpoint_is_claimed_with_an_empty_one(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    node.offer(replayable()).await;
+    node.offer(node.replayable()).await;
     assert_eq!(node.claim_one().await.checkpoint, "");
     Ok(())
 }
 
 pub(crate) async fn a_checkpoint_is_shown_to_no_reader(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let report = Report::default().with_checkpoint("a secret handle");
     node.say(&lease, report).await;
     for detail in [Detail::Status, Detail::Head, Detail::Full] {

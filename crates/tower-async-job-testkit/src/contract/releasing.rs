@@ -12,7 +12,7 @@ fn deploy() -> Release {
 
 pub(crate) async fn s39_a_released_job_is_queued_with_a_higher_epoch(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable()).await;
+    let lease = node.add(node.replayable()).await;
     let released = node.hand_back(&lease, Release::default()).await;
     assert_eq!(released, Released::Queued);
     let record = node.known(&lease.id).await;
@@ -30,7 +30,7 @@ pub(crate) async fn s39_a_released_job_is_queued_with_a_higher_epoch(harness: &d
 pub(crate) async fn s39_a_released_job_without_request_is_lost(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     for how in [Release::default(), deploy()] {
-        let lease = node.add(job()).await;
+        let lease = node.add(node.job()).await;
         let released = node.hand_back(&lease, how).await;
         assert_eq!(released, Released::Ended(JobState::Lost));
         assert_eq!(node.state(&lease.id).await, Some(JobState::Lost));
@@ -40,7 +40,7 @@ pub(crate) async fn s39_a_released_job_without_request_is_lost(harness: &dyn Har
 
 pub(crate) async fn s39_ten_rolling_deploys_use_no_attempt_up(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let mut lease = node.add(replayable().with_max_attempts(3)).await;
+    let mut lease = node.add(node.replayable().with_max_attempts(3)).await;
     for _ in 0..10 {
         assert_eq!(node.hand_back(&lease, deploy()).await, Released::Queued);
         let claim = node.claim_one().await;
@@ -54,7 +54,7 @@ pub(crate) async fn s39_ten_rolling_deploys_use_no_attempt_up(harness: &dyn Harn
 pub(crate) async fn s32_three_crashes_between_deploys_end_a_job(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
-    let mut lease = node.add(replayable().with_max_attempts(3)).await;
+    let mut lease = node.add(node.replayable().with_max_attempts(3)).await;
     for attempt in 2..=3 {
         node.hand_back(&lease, deploy()).await;
         node.claim_one().await;
@@ -71,7 +71,7 @@ pub(crate) async fn s32_three_crashes_between_deploys_end_a_job(harness: &dyn Ha
 
 pub(crate) async fn a_release_that_counts_ends_the_last_attempt(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let first = node.add(replayable().with_max_attempts(2)).await;
+    let first = node.add(node.replayable().with_max_attempts(2)).await;
     let released = node.hand_back(&first, Release::default()).await;
     assert_eq!(released, Released::Queued);
     let second = node.claim_one().await;
@@ -89,7 +89,7 @@ pub(crate) async fn a_released_job_is_not_claimed_before_its_delay_is_over(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable()).await;
+    let lease = node.add(node.replayable()).await;
     let how = Release::default().with_after(7 * SECOND);
     assert_eq!(node.hand_back(&lease, how).await, Released::Queued);
     harness.advance(7 * SECOND - MOMENT).await?;
@@ -105,9 +105,9 @@ pub(crate) async fn a_released_job_is_not_claimed_before_its_delay_is_over(
 pub(crate) async fn each_of_many_leases_has_its_own_fate(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let (kept, lost, ended) = (
-        node.add(replayable()).await,
-        node.add(job()).await,
-        node.add_ended(replayable(), 0).await,
+        node.add(node.replayable()).await,
+        node.add(node.job()).await,
+        node.add_ended(node.replayable(), 0).await,
     );
     let leases = [ended, kept, lost, kept];
     let released = node.release(&leases, deploy()).await.unwrap();

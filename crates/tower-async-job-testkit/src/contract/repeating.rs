@@ -27,9 +27,9 @@ pub(crate) async fn a_create_that_is_dropped_half_way_is_made_wholly_or_not(
 ) -> Ran {
     let node = Node::of(harness);
     for polls in 0..6 {
-        let mut job = replayable();
+        let mut job = node.replayable();
         let key = key(&polls.to_string(), 1);
-        job.idempotency = Some(key.clone());
+        job = node.with_key(job, key.clone());
         abandon(node.create(job.clone()), polls).await;
         // It may still be on its way to the store, so that only a repeat tells.
         let lease = node.add(job).await;
@@ -46,7 +46,7 @@ pub(crate) async fn a_finish_that_is_dropped_half_way_is_made_wholly_or_not(
 ) -> Ran {
     let node = Node::of(harness);
     for polls in 0..6 {
-        let lease = node.add(job()).await;
+        let lease = node.add(node.job()).await;
         abandon(node.finish(&lease, done(b"all").into()), polls).await;
         let record = node.known(&lease.id).await;
         assert_eq!(record.outcome.is_some(), record.state == JobState::Done);
@@ -64,7 +64,10 @@ pub(crate) async fn calls_whose_answers_were_lost_are_repeated(harness: &dyn Har
     let lose = |call| faulty.next(call, Fault::After);
 
     let lease = node
-        .add(replayable().with_start(tower_async_job_core::Start::Queued))
+        .add(
+            node.replayable()
+                .with_start(tower_async_job_core::Start::Queued),
+        )
         .await;
     lose(Call::Start);
     assert!(store.start(&lease).await.unwrap_err().is_unavailable());
@@ -95,11 +98,11 @@ pub(crate) async fn calls_whose_answers_were_lost_are_repeated(harness: &dyn Har
     assert!(!store.remove(&lease.id).await.unwrap());
     assert!(node.record(&lease.id).await.is_none());
 
-    let unannounced = node.add(keyed("key", 1)).await;
+    let unannounced = node.add(node.keyed("key", 1)).await;
     lose(Call::Discard);
     let lost = store.discard(&unannounced).await;
     assert!(lost.unwrap_err().is_unavailable());
     store.discard(&unannounced).await.unwrap();
-    node.add(keyed("key", 1)).await;
+    node.add(node.keyed("key", 1)).await;
     Ok(())
 }

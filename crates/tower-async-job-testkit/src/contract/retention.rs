@@ -15,7 +15,8 @@ pub(crate) async fn s49_a_result_expires_and_is_forgotten_with_and_without_a_swe
     for sweep in [false, true] {
         let retention = Retention::new(HOUR, 2 * HOUR);
         let owner = Principal::new("a");
-        let job = job()
+        let job = node
+            .job()
             .with_retention(retention)
             .with_principal(owner.clone());
         let lease = node.add(job).await;
@@ -49,7 +50,7 @@ pub(crate) async fn s49_a_result_expires_and_is_forgotten_with_and_without_a_swe
 pub(crate) async fn a_pending_job_never_expires(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let retention = Retention::new(Duration::ZERO, Duration::ZERO);
-    let job = job().with_retention(retention).with_deadline(9 * HOUR);
+    let job = node.job().with_retention(retention).with_deadline(9 * HOUR);
     let lease = node.add(job).await;
     let step = node.properties().lease.unwrap_or(HOUR) / 2;
     for _ in 0..100 {
@@ -64,7 +65,7 @@ pub(crate) async fn a_pending_job_never_expires(harness: &dyn Harness) -> Ran {
 
 pub(crate) async fn a_removed_job_is_unknown(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     assert!(!node.remove(&lease.id).await.unwrap());
     node.end(&lease, done(b"")).await.unwrap();
     assert!(node.remove(&lease.id).await.unwrap());
@@ -77,7 +78,7 @@ pub(crate) async fn s50_an_extended_result_is_kept_and_never_cut_short(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     assert!(!node.extend(&lease.id, HOUR).await.unwrap());
     node.end(&lease, done(b"")).await.unwrap();
     assert!(node.extend(&lease.id, MOMENT).await.unwrap());
@@ -97,7 +98,9 @@ pub(crate) async fn a_delivered_result_is_kept_for_a_time_of_its_own(harness: &d
     let retention = Retention::new(20 * SECOND, HOUR);
     let mut ids = Vec::new();
     for _ in 0..4 {
-        let lease = node.add_ended(job().with_retention(retention), 0).await;
+        let lease = node
+            .add_ended(node.job().with_retention(retention), 0)
+            .await;
         ids.push(lease.id);
     }
     let states = async || {
@@ -130,9 +133,7 @@ pub(crate) async fn s69_no_name_is_kept_of_an_expired_job(harness: &dyn Harness)
     let node = Node::of(harness);
     let long = "x".repeat(64_000);
     let owner = Principal::new(&*long);
-    let job = keyed("key", 1)
-        .with_principal(owner.clone())
-        .with_route(&*long);
+    let job = node.keyed_of(owner.clone(), "key", 1).with_route(&*long);
     let lease = node.add_ended(job, 1).await;
     harness.advance(HOUR).await?;
     node.sweep_all().await;

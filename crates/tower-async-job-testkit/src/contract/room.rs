@@ -14,21 +14,21 @@ pub(crate) async fn s20_a_full_store_refuses_what_is_new_and_keeps_what_is_there
 ) -> Ran {
     let limited = harness.limited(Limits::new().with_jobs(1)).await?;
     let node = Node::of(&*limited);
-    let lease = node.add(job()).await;
-    assert!(node.create(job()).await.unwrap_err().is_full());
+    let lease = node.add(node.job()).await;
+    assert!(node.create(node.job()).await.unwrap_err().is_full());
     node.end(&lease, done(b"")).await.unwrap();
-    assert!(node.create(job()).await.unwrap_err().is_full());
+    assert!(node.create(node.job()).await.unwrap_err().is_full());
     assert_eq!(node.state(&lease.id).await, Some(JobState::Done));
     limited.advance(HOUR).await?;
-    node.add(job()).await;
+    node.add(node.job()).await;
     Ok(())
 }
 
 pub(crate) async fn s20_a_key_is_answered_though_the_store_is_full(harness: &dyn Harness) -> Ran {
     let limited = harness.limited(Limits::new().with_jobs(1)).await?;
     let node = Node::of(&*limited);
-    let first = node.add(keyed("key", 1)).await;
-    assert_eq!(node.add_again(keyed("key", 1)).await.id, first.id);
+    let first = node.add(node.keyed("key", 1)).await;
+    assert_eq!(node.add_again(node.keyed("key", 1)).await.id, first.id);
     Ok(())
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn s20_a_result_without_room_leaves_the_job_pending_and_a_probl
 ) -> Ran {
     let limited = harness.limited(Limits::new().with_bytes(1000)).await?;
     let node = Node::of(&*limited);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let full = node.end(&lease, done(&[0; 1000])).await;
     assert!(full.unwrap_err().is_full());
     let report = Report::default().with_partial(json!("x".repeat(1000)));
@@ -53,7 +53,7 @@ pub(crate) async fn room_is_given_back(harness: &dyn Harness) -> Ran {
     let limited = harness.limited(limits).await?;
     let node = Node::of(&*limited);
     for round in 0..50 {
-        let lease = node.add(replayable()).await;
+        let lease = node.add(node.replayable()).await;
         for part in 0..3 {
             let report = Report::default().with_partial(json!("x".repeat(100 + part)));
             node.report(&lease, report).await.unwrap();
@@ -82,9 +82,9 @@ pub(crate) async fn what_has_expired_makes_room_for_much(harness: &dyn Harness) 
     let node = Node::of(&*limited);
     let short = Retention::new(SECOND, HOUR);
     for _ in 0..90 {
-        node.add_ended(job().with_retention(short), 1000).await;
+        node.add_ended(node.job().with_retention(short), 1000).await;
     }
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     limited.advance(2 * SECOND).await?;
     node.end(&lease, done(&[7; 50_000])).await.unwrap();
     Ok(())

@@ -22,7 +22,7 @@ pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ra
     };
     idle().await;
     let retention = Retention::new(9 * SECOND, 8 * SECOND);
-    let lease = node.add(job().with_retention(retention)).await;
+    let lease = node.add(node.job().with_retention(retention)).await;
     comes_within(until).await;
     node.end(&lease, done(b"")).await.unwrap();
     comes_within(9 * SECOND).await;
@@ -36,7 +36,7 @@ pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ra
 pub(crate) async fn a_sweep_counts_pending_jobs_by_principal(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     let (a, b) = (Principal::new("a"), Principal::new("b"));
-    let of = |principal: &Principal| replayable().with_principal(principal.clone());
+    let of = |principal: &Principal| node.replayable().with_principal(principal.clone());
     assert_eq!(node.sweep_all().await.pending.total, 0);
     let mut ended = None;
     for start in [Start::Running, Start::Queued, Start::Offered] {
@@ -45,7 +45,7 @@ pub(crate) async fn a_sweep_counts_pending_jobs_by_principal(harness: &dyn Harne
         node.create(job).await.unwrap();
     }
     node.add(of(&a)).await;
-    node.add(job()).await;
+    node.add(node.job()).await;
     node.add_ended(of(&a), 0).await;
     let pending = other.sweep_all().await.pending;
     assert_eq!(pending.total, 5);
@@ -60,8 +60,8 @@ pub(crate) async fn s09_sweeps_on_many_nodes_lose_nothing(harness: &dyn Harness)
     let nodes = [Node::of(harness), Node::second(harness).await?];
     let (mut again, mut lost) = (Vec::new(), Vec::new());
     for _ in 0..50 {
-        again.push(nodes[0].add(replayable()).await);
-        lost.push(nodes[0].add(job()).await);
+        again.push(nodes[0].add(nodes[0].replayable()).await);
+        lost.push(nodes[0].add(nodes[0].job()).await);
     }
     harness.advance(nodes[0].lease()?).await?;
     let sweeps: Vec<_> = (0..4)

@@ -29,7 +29,7 @@ fn poll(subscription: &mut Subscription, waker: &Waker) -> Poll<()> {
 
 pub(crate) async fn an_ended_or_missing_job_is_not_waited_for(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add_ended(job(), 0).await;
+    let lease = node.add_ended(node.job(), 0).await;
     node.see_end(&lease.id).await;
     node.see_end(&JobId::random()).await;
     Ok(())
@@ -39,7 +39,7 @@ pub(crate) async fn s26_every_kind_of_end_wakes(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     for end in ["finish", "cancel", "release", "discard", "sweep"] {
         for waiting in [&node, &other] {
-            let lease = node.add(job()).await;
+            let lease = node.add(node.job()).await;
             let mut ended = waiting.subscribe(&lease.id);
             sleeps(&mut ended).await;
             match end {
@@ -62,7 +62,7 @@ pub(crate) async fn s25_a_lost_notification_delays_a_wait_and_no_more(
     harness: &dyn Harness,
 ) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let mut ended = other.subscribe(&lease.id);
     sleeps(&mut ended).await;
     harness.lose_notifications().await?;
@@ -73,7 +73,7 @@ pub(crate) async fn s25_a_lost_notification_delays_a_wait_and_no_more(
 
 pub(crate) async fn only_the_latest_waker_of_a_waiter_is_woken(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
     let mut ended = node.subscribe(&lease.id);
     for count in &counts {
@@ -89,7 +89,7 @@ pub(crate) async fn only_the_latest_waker_of_a_waiter_is_woken(harness: &dyn Har
 
 pub(crate) async fn s27_ten_thousand_waiters_are_all_woken(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let mut waiters = tokio::task::JoinSet::new();
     for _ in 0..10_000 {
         let other = other.clone();
@@ -104,7 +104,7 @@ pub(crate) async fn s27_ten_thousand_waiters_are_all_woken(harness: &dyn Harness
 
 pub(crate) async fn s29_a_dropped_waiter_leaves_no_waker_behind(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let count = Arc::new(Count::default());
     let waker = Waker::from(Arc::clone(&count));
     for _ in 0..100 {
@@ -120,7 +120,7 @@ pub(crate) async fn s29_a_dropped_waiter_leaves_no_waker_behind(harness: &dyn Ha
 
 pub(crate) async fn s39_a_released_job_is_still_waited_for(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    let lease = node.add(replayable()).await;
+    let lease = node.add(node.replayable()).await;
     let mut ended = node.subscribe(&lease.id);
     node.hand_back(&lease, Release::default()).await;
     // It may resolve early.
@@ -137,7 +137,7 @@ pub(crate) async fn s39_a_released_job_is_still_waited_for(harness: &dyn Harness
 pub(crate) async fn s26_who_subscribes_and_then_reads_misses_no_end(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     for round in 0..50 {
-        let lease = node.add(job()).await;
+        let lease = node.add(node.job()).await;
         let waiting = {
             let other = other.clone();
             tokio::spawn(async move {
@@ -162,7 +162,7 @@ pub(crate) async fn s26_who_subscribes_and_then_reads_misses_no_end(harness: &dy
 
 pub(crate) async fn a_subscription_that_was_not_polled_is_registered(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
-    let lease = node.add(job()).await;
+    let lease = node.add(node.job()).await;
     let ended = other.subscribe(&lease.id);
     node.end(&lease, done(b"")).await.unwrap();
     assert!(node.remove(&lease.id).await.unwrap());
@@ -174,7 +174,7 @@ pub(crate) async fn workers_are_woken_when_there_is_work(harness: &dyn Harness) 
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     node.claim_none().await;
     let offered = other.work();
-    node.offer(replayable()).await;
+    node.offer(node.replayable()).await;
     wakes(offered, "an offered job").await;
     let claim = other.claim_one().await;
 
@@ -184,7 +184,7 @@ pub(crate) async fn workers_are_woken_when_there_is_work(harness: &dyn Harness) 
     let claim = other.claim_one().await;
     node.cancel(&claim.lease.id).await.unwrap();
 
-    let lease = node.add(job().with_notify("due")).await;
+    let lease = node.add(node.job().with_notify("due")).await;
     let due = other.work();
     node.end(&lease, done(b"")).await.unwrap();
     wakes(due, "a notification that is due").await;

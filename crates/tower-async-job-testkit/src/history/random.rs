@@ -114,12 +114,14 @@ impl Caller {
             .rng
             .choice(&[Start::Running, Start::Queued, Start::Offered])
             .expect("there are three");
-        let mut job = replayable()
+        let job = self
+            .node
+            .replayable()
             .with_start(start)
             .with_max_attempts(1000)
             .with_deadline(long)
             .with_retention(Retention::new(long, long));
-        job.idempotency = Some(key(&format!("{seed} {number}"), 1));
+        let job = self.node.with_key(job, key(&format!("{seed} {number}"), 1));
         let id = job.id;
         let began = self.common.now();
         match self.node.create(job).await.unwrap() {

@@ -44,6 +44,13 @@ impl Harness for FragileHarness {
         self.memory.jump_back(span)
     }
 
+    fn crash(&self) -> Hook<'_, Arc<dyn JobStore>> {
+        Box::pin(async move {
+            self.state.crash();
+            Ok(self.memory.store())
+        })
+    }
+
     fn limited(&self, limits: Limits) -> Hook<'_, Box<dyn Harness>> {
         self.memory.limited(limits)
     }
@@ -77,6 +84,16 @@ async fn assert_fails(missing: Precaution, name: &str) {
     let test = tests().iter().find(|test| test.name() == name).unwrap();
     let failed = tokio::spawn(async move { test.run(&FragileHarness::new(Some(missing))).await });
     assert!(failed.await.is_err_and(|error| error.is_panic()), "{name}");
+}
+
+#[tokio::test]
+async fn writes_that_a_crash_loses_are_noticed() {
+    for test in [
+        "s02_jobs_that_were_acknowledged_outlive_a_crash",
+        "s02_results_and_keys_that_were_acknowledged_outlive_a_crash",
+    ] {
+        assert_fails(Precaution::Commits, test).await;
+    }
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use std::{
 };
 
 use tower_async_job_core::{
-    ClaimQuery, Claims, Detail, JobId, JobPage, JobQuery, JobRecord, JobStore, MemoryStore,
-    StoreError, StoreFuture, Subscription,
+    ClaimQuery, Claims, Created, Detail, JobId, JobPage, JobQuery, JobRecord, JobStore,
+    MemoryStore, NewJob, StoreError, StoreFuture, Subscription,
 };
 use tower_async_job_testkit::Interpose;
 
@@ -20,6 +20,7 @@ const FALLBACK: Duration = Duration::from_millis(50);
 /// Something that the store does against damage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Precaution {
+    Commits,
     EndsCorrupt,
     ListsTheRest,
     LeavesNewer,
@@ -33,6 +34,10 @@ pub(crate) struct State {
     corrupt: Mutex<HashSet<JobId>>,
     newer: Mutex<HashSet<JobId>>,
     loses_notifications: AtomicBool,
+    /// The latest job that was created.
+    latest: Mutex<Option<JobId>>,
+    /// Jobs that a crash has lost.
+    lost: Mutex<HashSet<JobId>>,
 }
 
 impl State {
@@ -42,6 +47,8 @@ impl State {
             corrupt: Mutex::default(),
             newer: Mutex::default(),
             loses_notifications: AtomicBool::new(false),
+            latest: Mutex::default(),
+            lost: Mutex::default(),
         }
     }
 
@@ -51,6 +58,13 @@ impl State {
 
     pub(crate) fn give_newer_format(&self, id: JobId) {
         self.newer.lock().unwrap().insert(id);
+    }
+
+    pub(crate) fn crash(&self) {
+        if !self.takes(Precaution::Commits) {
+            let latest = self.latest.lock().unwrap().take();
+            self.lost.lock().unwrap().extend(latest);
+        }
     }
 
     pub(crate) fn lose_notifications(&self) {
@@ -63,6 +77,10 @@ impl State {
 
     fn is_corrupt(&self, id: &JobId) -> bool {
         self.corrupt.lock().unwrap().contains(id)
+    }
+
+    fn is_lost(&self, id: &JobId) -> bool {
+        self.lost.lock().unwrap().contains(id)
     }
 
     fn is_newer(&self, id: &JobId) -> bool {
@@ -91,6 +109,11 @@ impl Interpose for Fragile {
         &*self.inner
     }
 
+    fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
+        *self.state.latest.lock().unwrap() = Some(job.id);
+        self.inner.create(job)
+    }
+
     fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
         Box::pin(async move {
             if self.state.is_corrupt(id) {
@@ -99,7 +122,8 @@ impl Interpose for Fragile {
             if self.state.is_newer(id) {
                 return Err(StoreError::unsupported_version(9));
             }
-            self.inner.read(id, detail).await
+            let record = self.inner.read(id, detail).await?;
+            Ok(record.filter(|record| !self.state.is_lost(&record.id)))
         })
     }
 
