@@ -11,11 +11,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: (Asked, Head, bool)| {
     let (asked, head, polling) = input;
     let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let exchange = Exchange {
-        method: &asked.method,
-        uri: &asked.uri,
-        polling,
-    };
+    let exchange = Exchange::new(&asked.method, &asked.uri).polling(polling);
     let state = JobState::from_headers(&head.headers);
     match exchange.read(head.status, &head.headers, now) {
         Ok(Reading::Pending(pending)) => {

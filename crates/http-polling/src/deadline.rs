@@ -43,16 +43,16 @@ pub fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, InvalidCanc
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(InvalidCancelAfter);
+        return Err(InvalidCancelAfter(()));
     }
-    let text = value.to_str().map_err(|_| InvalidCancelAfter)?.trim();
+    let text = value.to_str().map_err(|_| InvalidCancelAfter(()))?.trim();
     if let Some(seconds) = digits::parse_saturating(text.bytes()) {
         return Ok(Some(Duration::from_secs(seconds)));
     }
     match humantime::parse_duration(text) {
         Ok(duration) => Ok(Some(duration)),
         Err(humantime::DurationError::NumberOverflow) => Ok(Some(Duration::MAX)),
-        Err(_) => Err(InvalidCancelAfter),
+        Err(_) => Err(InvalidCancelAfter(())),
     }
 }
 
@@ -60,14 +60,15 @@ pub fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, InvalidCanc
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
-/// use http_polling::{CANCEL_AFTER, InvalidCancelAfter, cancel_after};
+/// use http_polling::{CANCEL_AFTER, cancel_after};
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.insert(CANCEL_AFTER, HeaderValue::from_static("soon"));
-/// assert_eq!(cancel_after(&headers), Err(InvalidCancelAfter));
+/// let error = cancel_after(&headers).unwrap_err();
+/// assert_eq!(error.to_string(), "cancel-after is not a duration such as 90 or 1m30s");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidCancelAfter;
+pub struct InvalidCancelAfter(());
 
 impl fmt::Display for InvalidCancelAfter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,12 +154,12 @@ mod tests {
     #[test]
     fn any_other_cancel_after_is_invalid() {
         for text in ["", "soon", "-5", "1.5.5", "5x", "5s, 6s"] {
-            assert_eq!(asked(text), Err(InvalidCancelAfter), "{text}");
+            assert_eq!(asked(text), Err(InvalidCancelAfter(())), "{text}");
         }
         let mut twice = HeaderMap::new();
         twice.append(CANCEL_AFTER, HeaderValue::from_static("5"));
         twice.append(CANCEL_AFTER, HeaderValue::from_static("5"));
-        assert_eq!(cancel_after(&twice), Err(InvalidCancelAfter));
+        assert_eq!(cancel_after(&twice), Err(InvalidCancelAfter(())));
     }
 
     #[test]

@@ -145,10 +145,10 @@ impl fmt::Display for JobState {
 }
 
 impl FromStr for JobState {
-    type Err = UnrecognisedJobState;
+    type Err = ParseJobStateError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_bytes(text.as_bytes()).ok_or(UnrecognisedJobState(()))
+        Self::from_bytes(text.as_bytes()).ok_or(ParseJobStateError(()))
     }
 }
 
@@ -160,15 +160,15 @@ impl FromStr for JobState {
 /// assert!("Done".parse::<JobState>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnrecognisedJobState(());
+pub struct ParseJobStateError(());
 
-impl fmt::Display for UnrecognisedJobState {
+impl fmt::Display for ParseJobStateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("unrecognised job state")
     }
 }
 
-impl Error for UnrecognisedJobState {}
+impl Error for ParseJobStateError {}
 
 #[cfg(test)]
 mod tests;

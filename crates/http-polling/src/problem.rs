@@ -6,7 +6,10 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{InvalidDocument, ProblemType, document};
+use crate::{
+    document::{self, InvalidDocument},
+    problem_type::ProblemType,
+};
 
 const NO_KIND: &str = "about:blank";
 const MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "instance"];

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::JobState;
+use crate::job_state::JobState;
 
 /// What went wrong, in the `type` of a [`Problem`](crate::Problem).
 ///
@@ -40,8 +40,6 @@ pub enum ProblemType {
     PolledTooOften,
     /// The jobs cannot be reached for now. 503.
     StoreUnavailable,
-    /// There is no room to keep another job. 507.
-    StoreFull,
     /// What is kept of the job cannot be read. 500.
     RecordUnreadable,
     /// The job's URL does not take this method. 405.
@@ -61,7 +59,7 @@ pub enum ProblemType {
 }
 
 impl ProblemType {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 19] = [
         Self::JobFailed,
         Self::JobTimedOut,
         Self::JobLost,
@@ -73,7 +71,6 @@ impl ProblemType {
         Self::QuotaExceeded,
         Self::PolledTooOften,
         Self::StoreUnavailable,
-        Self::StoreFull,
         Self::RecordUnreadable,
         Self::MethodNotAllowed,
         Self::RequestTooLarge,
@@ -99,7 +96,6 @@ impl ProblemType {
             Self::QuotaExceeded => "urn:http-polling:problem:quota-exceeded",
             Self::PolledTooOften => "urn:http-polling:problem:polled-too-often",
             Self::StoreUnavailable => "urn:http-polling:problem:store-unavailable",
-            Self::StoreFull => "urn:http-polling:problem:store-full",
             Self::RecordUnreadable => "urn:http-polling:problem:record-unreadable",
             Self::MethodNotAllowed => "urn:http-polling:problem:method-not-allowed",
             Self::RequestTooLarge => "urn:http-polling:problem:request-too-large",
@@ -127,7 +123,6 @@ impl ProblemType {
             Self::QuotaExceeded => "The quota is exceeded",
             Self::PolledTooOften => "The job was polled too often",
             Self::StoreUnavailable => "Jobs cannot be reached",
-            Self::StoreFull => "No room is left for another job",
             Self::RecordUnreadable => "The job's record cannot be read",
             Self::MethodNotAllowed => "The method is not allowed",
             Self::RequestTooLarge => "The request is too large",
@@ -151,7 +146,6 @@ impl ProblemType {
             Self::JobUnknown => StatusCode::NOT_FOUND,
             Self::CapacityExhausted | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::QuotaExceeded | Self::PolledTooOften => StatusCode::TOO_MANY_REQUESTS,
-            Self::StoreFull => StatusCode::INSUFFICIENT_STORAGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

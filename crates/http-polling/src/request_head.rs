@@ -2,7 +2,7 @@
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
-use crate::is_grpc;
+use crate::content_type::is_grpc;
 
 /// A request without its body, borrowed: the argument of predicates that
 /// decide by request what is deferred or asked to be.
@@ -19,6 +19,7 @@ use crate::is_grpc;
 /// assert!(is_report(RequestHead::of(&request)));
 /// ```
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct RequestHead<'a> {
     /// The request's method.
     pub method: &'a Method,

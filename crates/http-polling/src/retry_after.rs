@@ -9,7 +9,10 @@ use http::{
     header::{AGE, DATE, RETRY_AFTER},
 };
 
-use crate::digits;
+use crate::{
+    digits,
+    rounding::{whole_millis, whole_seconds},
+};
 
 /// `retry-after-ms`: a delay in milliseconds, for clients that can make use
 /// of one below a second.
@@ -37,28 +40,28 @@ const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 ///
 /// ```
 /// use http::HeaderValue;
-/// use http_polling::RetryAfter;
+/// use http_polling::RetryAfterValue;
 /// use std::time::{Duration, UNIX_EPOCH};
 ///
 /// let value = HeaderValue::from_static("120");
-/// let two_minutes = RetryAfter::Delay(Duration::from_secs(120));
-/// assert_eq!(RetryAfter::parse(&value), Some(two_minutes));
+/// let two_minutes = RetryAfterValue::Delay(Duration::from_secs(120));
+/// assert_eq!(RetryAfterValue::parse(&value), Some(two_minutes));
 ///
 /// let value = HeaderValue::from_static("Thu, 01 Jan 1970 00:01:00 GMT");
-/// let minute_past = RetryAfter::Date(UNIX_EPOCH + Duration::from_secs(60));
-/// assert_eq!(RetryAfter::parse(&value), Some(minute_past));
+/// let minute_past = RetryAfterValue::Date(UNIX_EPOCH + Duration::from_secs(60));
+/// assert_eq!(RetryAfterValue::parse(&value), Some(minute_past));
 /// assert_eq!(minute_past.delay_from(UNIX_EPOCH), Duration::from_secs(60));
 /// ```
 // Exhaustive: the grammar has these two forms and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryAfter {
+pub enum RetryAfterValue {
     /// Wait this long from when the response came.
     Delay(Duration),
     /// Wait until then, by the server's clock.
     Date(SystemTime),
 }
 
-impl RetryAfter {
+impl RetryAfterValue {
     /// Reads one `Retry-After` value: whole seconds or an HTTP date in any of
     /// its three forms.
     ///
@@ -70,12 +73,12 @@ impl RetryAfter {
     ///
     /// ```
     /// use http::HeaderValue;
-    /// use http_polling::RetryAfter;
+    /// use http_polling::RetryAfterValue;
     /// use std::time::Duration;
     ///
     /// for (text, seconds) in [("2.5", 3), ("30 s", 30), ("30,120", 120)] {
-    ///     let read = RetryAfter::parse(&HeaderValue::from_static(text));
-    ///     assert_eq!(read, Some(RetryAfter::Delay(Duration::from_secs(seconds))));
+    ///     let read = RetryAfterValue::parse(&HeaderValue::from_static(text));
+    ///     assert_eq!(read, Some(RetryAfterValue::Delay(Duration::from_secs(seconds))));
     /// }
     /// ```
     #[must_use]
@@ -113,10 +116,10 @@ impl RetryAfter {
     /// into the years 1970 to 9999.
     ///
     /// ```
-    /// use http_polling::RetryAfter;
+    /// use http_polling::RetryAfterValue;
     /// use std::time::Duration;
     ///
-    /// let value = RetryAfter::Delay(Duration::from_millis(1_001)).to_header_value();
+    /// let value = RetryAfterValue::Delay(Duration::from_millis(1_001)).to_header_value();
     /// assert_eq!(value, "2");
     /// ```
     #[must_use]
@@ -197,7 +200,7 @@ pub fn has_retry_after(headers: &HeaderMap) -> bool {
 pub(crate) struct Asked {
     millis: Option<Duration>,
     x_ms_millis: Option<Duration>,
-    retry_after: Option<RetryAfter>,
+    retry_after: Option<RetryAfterValue>,
     /// One of the fields is there, readable or not.
     pub(crate) is_there: bool,
 }
@@ -207,7 +210,7 @@ impl Asked {
     pub(crate) fn note(&mut self, name: &str, value: &HeaderValue) {
         match name {
             "retry-after" => {
-                let further = RetryAfter::parse(value);
+                let further = RetryAfterValue::parse(value);
                 self.retry_after = match (self.retry_after, further) {
                     (Some(first), Some(further)) => Some(first.or_larger(further)),
                     (first, further) => first.or(further),
@@ -279,25 +282,10 @@ fn number(number: u64) -> HeaderValue {
     }
 }
 
-/// Rounded up, and saturating.
-pub(crate) fn whole_seconds(duration: Duration) -> u64 {
-    let part = u64::from(duration.subsec_nanos() > 0);
-    duration.as_secs().saturating_add(part)
-}
-
-/// Rounded up, and saturating.
-pub(crate) fn whole_millis(duration: Duration) -> u64 {
-    let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
-    duration
-        .as_secs()
-        .saturating_mul(1_000)
-        .saturating_add(part)
-}
-
 /// What a date of `headers` is measured against.
-fn reference(asked: RetryAfter, headers: &HeaderMap, now: SystemTime) -> SystemTime {
+fn reference(asked: RetryAfterValue, headers: &HeaderMap, now: SystemTime) -> SystemTime {
     match asked {
-        RetryAfter::Date(_) if !headers.contains_key(AGE) => headers
+        RetryAfterValue::Date(_) if !headers.contains_key(AGE) => headers
             .get(DATE)
             .and_then(|date| parse_date(date.as_bytes().trim_ascii()))
             .unwrap_or(now),

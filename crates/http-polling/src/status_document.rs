@@ -1,5 +1,6 @@
 //! The JSON document that tells where a job stands.
 
+mod borrowed;
 mod json;
 
 use std::time::{Duration, SystemTime};
@@ -7,7 +8,14 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{InvalidDocument, JobState, Progress, document, retry_after::whole_millis, timestamp};
+pub use self::borrowed::{JsonRef, StatusDocumentRef};
+use crate::{
+    document::{self, InvalidDocument},
+    job_state::JobState,
+    progress::Progress,
+    rounding::whole_millis,
+    timestamp,
+};
 
 /// Where a job stands, as the job resource tells it: the body of pending
 /// answers and of the status resource. Its media type is [`JSON`](crate::JSON).
@@ -151,108 +159,6 @@ impl StatusDocument {
     /// ```
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidDocument> {
         document::read(json, "status document")
-    }
-}
-
-/// A [`StatusDocument`] whose members are borrowed, to be written without
-/// copying them first.
-///
-/// ```
-/// use http_polling::{JobState, StatusDocumentRef};
-///
-/// let mut document = StatusDocumentRef::new("8f14", JobState::Queued);
-/// document.retry_after_ms = Some(1_000);
-/// assert_eq!(
-///     document.to_json(),
-///     br#"{"id":"8f14","state":"queued","attempt":0,"retry_after_ms":1000}"#,
-/// );
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct StatusDocumentRef<'a> {
-    /// As [`StatusDocument::id`].
-    pub id: &'a str,
-    /// As [`StatusDocument::state`].
-    pub state: JobState,
-    /// As [`StatusDocument::created`].
-    pub created: Option<SystemTime>,
-    /// As [`StatusDocument::started`].
-    pub started: Option<SystemTime>,
-    /// As [`StatusDocument::ended`].
-    pub ended: Option<SystemTime>,
-    /// As [`StatusDocument::attempt`].
-    pub attempt: u32,
-    /// As [`StatusDocument::retry_after_ms`].
-    pub retry_after_ms: Option<u64>,
-    /// As [`StatusDocument::progress`].
-    pub progress: Option<&'a Progress>,
-    /// As [`StatusDocument::partial`].
-    pub partial: Option<JsonRef<'a>>,
-    /// As [`StatusDocument::metadata`].
-    pub metadata: Option<JsonRef<'a>>,
-}
-
-/// A borrowed member of a [`StatusDocumentRef`].
-///
-/// ```
-/// use http_polling::{JobState, JsonRef, StatusDocumentRef};
-///
-/// let mut document = StatusDocumentRef::new("8f14", JobState::Queued);
-/// document.partial = Some(JsonRef::Text(b"[1,2]"));
-/// assert_eq!(
-///     document.to_json(),
-///     br#"{"id":"8f14","state":"queued","attempt":0,"partial":[1,2]}"#,
-/// );
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum JsonRef<'a> {
-    /// Any value.
-    Value(&'a Value),
-    /// An object.
-    Object(&'a Map<String, Value>),
-    /// The JSON text of a value, written as it is: what is not JSON makes the
-    /// document unreadable.
-    Text(&'a [u8]),
-}
-
-impl<'a> StatusDocumentRef<'a> {
-    /// A document with nothing but the job's identifier and state.
-    ///
-    /// ```
-    /// use http_polling::{JobState, StatusDocumentRef};
-    ///
-    /// let document = StatusDocumentRef::new("8f14", JobState::Queued);
-    /// assert_eq!(document.attempt, 0);
-    /// ```
-    #[must_use]
-    pub fn new(id: &'a str, state: JobState) -> Self {
-        Self {
-            id,
-            state,
-            created: None,
-            started: None,
-            ended: None,
-            attempt: 0,
-            retry_after_ms: None,
-            progress: None,
-            partial: None,
-            metadata: None,
-        }
-    }
-
-    /// Sets [`retry_after_ms`](Self::retry_after_ms), rounded up.
-    #[must_use]
-    pub fn with_retry_after(mut self, delay: Duration) -> Self {
-        self.retry_after_ms = Some(whole_millis(delay));
-        self
-    }
-
-    /// The document as JSON, the same text as of [`StatusDocument::to_json`].
-    /// The buffer has just the size of the text.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        json::of(self)
     }
 }
 

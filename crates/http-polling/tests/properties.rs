@@ -8,7 +8,7 @@ use http::{
 };
 use http_polling::{
     Exchange, JOB_STATUS, JobState, LocationError, MAX_LOCATION, PREFER, Prefer, Problem, Progress,
-    RETRY_AFTER_MS, Reading, RetryAfter, StatusDocument, X_MS_RETRY_AFTER_MS, is_grpc,
+    RETRY_AFTER_MS, Reading, RetryAfterValue, StatusDocument, X_MS_RETRY_AFTER_MS, is_grpc,
     is_problem_json, resolve, retry_after, same_origin, set_retry_after,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -185,7 +185,7 @@ proptest! {
         now in millis_time(),
     ) {
         let status = StatusCode::from_u16(code).unwrap();
-        let exchange = Exchange { method: &method, uri: &base, polling };
+        let exchange = Exchange::new(&method, &base).polling(polling);
         if let Ok(Reading::Pending(pending)) = exchange.read(status, &headers, now) {
             prop_assert!(matches!(pending.method, Method::GET | Method::HEAD));
             prop_assert_eq!(pending.method == Method::HEAD, method == Method::HEAD);
@@ -202,7 +202,7 @@ proptest! {
     ) {
         headers.insert(JOB_STATUS, state.header_value());
         let uri = Uri::from_static("http://example.com/");
-        let exchange = Exchange { method: &Method::GET, uri: &uri, polling: true };
+        let exchange = Exchange::new(&Method::GET, &uri).polling(true);
         match exchange.read(StatusCode::from_u16(code).unwrap(), &headers, UNIX_EPOCH) {
             Ok(Reading::Pending(pending)) => {
                 prop_assert!(state.is_pending());
@@ -271,10 +271,10 @@ proptest! {
     #[test]
     fn a_retry_after_value_reads_back(secs in any::<u64>(), date in 0..253_402_300_800_u64) {
         for value in [
-            RetryAfter::Delay(Duration::from_secs(secs)),
-            RetryAfter::Date(UNIX_EPOCH + Duration::from_secs(date)),
+            RetryAfterValue::Delay(Duration::from_secs(secs)),
+            RetryAfterValue::Date(UNIX_EPOCH + Duration::from_secs(date)),
         ] {
-            prop_assert_eq!(RetryAfter::parse(&value.to_header_value()), Some(value));
+            prop_assert_eq!(RetryAfterValue::parse(&value.to_header_value()), Some(value));
         }
     }
 

@@ -3,6 +3,7 @@
 mod connection;
 mod follow;
 mod jobs;
+mod proxy;
 mod values;
 
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ pub(crate) use self::{
     connection::Connection,
     follow::{FinalState, Follow},
     jobs::{Cancel, Given, Resume, Status},
-    values::{EXAMPLES, Origin},
+    proxy::Proxy,
+    values::EXAMPLES,
 };
 use crate::{
     exit::{Code, Failure},

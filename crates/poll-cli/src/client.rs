@@ -10,9 +10,9 @@ use tower_poll::{
 };
 
 use crate::{
-    arguments::{self, Connection, Follow, Origin},
+    arguments::{self, Connection, Follow},
     progress::Screen,
-    request::HeaderLine,
+    request::{HeaderLine, Origin},
 };
 
 /// A layer that goes where `connection` allows.

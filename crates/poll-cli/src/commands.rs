@@ -14,8 +14,6 @@ mod status;
 
 use std::time::Instant;
 
-use http::StatusCode;
-
 use self::session::Session;
 use crate::{
     arguments::{Arguments, Command},
@@ -70,12 +68,4 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
         interrupt::cancel_if_repeated(&session).await;
     }
     code
-}
-
-/// The exit code for a final status.
-fn code_of(status: StatusCode) -> Code {
-    match status.is_client_error() || status.is_server_error() {
-        true => Code::HttpError,
-        false => Code::Success,
-    }
 }

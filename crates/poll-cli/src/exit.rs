@@ -1,72 +1,15 @@
 //! The end of the command: codes, and the message of a failure.
 
+mod code;
 mod failure;
 mod tls;
 mod transport;
 
 pub(crate) use self::{
+    code::{Code, EXIT_CODES},
     failure::Failure,
     transport::{ConnectTimedOut, ThroughProxy, Unanswered, Unread, Unresolved},
 };
-
-/// Exit codes, curl's where it has one for the case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Code {
-    Success = 0,
-    /// Anything that has no code of its own.
-    Other = 1,
-    Usage = 2,
-    ResolveProxy = 5,
-    Resolve = 6,
-    Connect = 7,
-    BadAnswer = 8,
-    Refused = 9,
-    Partial = 18,
-    /// No job came of a submission with `--no-wait`. curl does not use it.
-    FinalAtOnce = 20,
-    HttpError = 22,
-    Write = 23,
-    Read = 26,
-    Deadline = 28,
-    TlsHandshake = 35,
-    TooManyPolls = 47,
-    NoAnswer = 52,
-    Receive = 56,
-    ClientCertificate = 58,
-    Certificate = 60,
-    RootCertificates = 77,
-    Interrupted = 130,
-    Terminated = 143,
-}
-
-/// The table of exit codes in help, man page and README.
-pub(crate) const EXIT_CODES: &str = "
-    0  a final 2xx (or a 3xx, which is not followed unless it is part of polling);
-       for `status`: pending or done; for `cancel`: cancelled
-    1  anything else
-    2  wrong usage
-    5  the proxy's name cannot be resolved
-    6  the host's name cannot be resolved
-    7  cannot connect
-    8  a pending answer that cannot be read, such as one without a usable Location
-    9  the next poll is refused: another origin (see --cross-origin), https to http
-   18  the final body broke off
-   20  with --no-wait: the answer was final at once, and there is no job
-   22  a final 4xx or 5xx, or a job that failed, timed out, was cancelled, was lost,
-       expired or is unknown
-   23  the output cannot be written
-   26  the body to send cannot be read
-   28  the deadline passed, or no connection came about in time
-   35  the TLS handshake failed
-   47  the maximum of polls is reached
-   52  the server closed the connection without an answer
-   56  the connection failed while an answer was awaited
-   58  the client certificate or its key cannot be used
-   60  the server's certificate cannot be trusted
-   77  the root certificates of --cacert cannot be read
-  130  interrupted
-  143  terminated";
 
 #[cfg(test)]
 mod tests;

@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use tower_poll::{PendingJob, dialect::Dialect};
 
 use crate::{
-    arguments::Origin,
     exit::{Code, Failure},
-    request::Target,
+    request::{Origin, Target},
     words,
 };
 

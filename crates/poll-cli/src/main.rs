@@ -7,18 +7,24 @@
 //! through [`words`], which filters what servers say; [`write_out`] is `-w`.
 //! [`job`] is about handles to go on with, [`exit`] about failures and codes.
 
-mod arguments;
-mod client;
 mod commands;
-mod exit;
+
+mod client;
+mod transport;
+
+mod arguments;
+
 mod job;
 mod output;
+mod write_out;
+
+mod exchange;
 mod progress;
 mod request;
 mod trace;
-mod transport;
+
+mod exit;
 mod words;
-mod write_out;
 
 use std::process::ExitCode;
 

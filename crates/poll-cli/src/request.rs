@@ -4,6 +4,7 @@
 mod body;
 mod form;
 mod header;
+mod origin;
 mod query;
 mod target;
 
@@ -11,17 +12,17 @@ pub(crate) use self::{
     body::{Part, Streamed, Whole, streamed, whole},
     form::{Field, form, repeatable_form},
     header::{HeaderLine, is_credential},
+    origin::Origin,
     query::{Parameter, with_query},
     target::Target,
 };
 
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 
 use self::header::{basic, goes_everywhere};
-use crate::arguments::Connection;
 
 /// The headers of a submission, or of the polls of a resumed job: those that
 /// curl would send by itself, replaced or removed by those of -H.
@@ -29,7 +30,8 @@ use crate::arguments::Connection;
 /// Values that are to stay with the origin are marked as sensitive: the
 /// polling keeps these from others.
 pub(crate) fn headers(
-    connection: &Connection,
+    lines: &[HeaderLine],
+    keep_header: &[HeaderName],
     user: Option<&str>,
     content_type: Option<&str>,
 ) -> HeaderMap {
@@ -45,13 +47,13 @@ pub(crate) fn headers(
     if let Some(user) = user {
         headers.insert(AUTHORIZATION, basic(user));
     }
-    for line in &connection.headers {
+    for line in lines {
         headers.remove(line.name());
     }
-    for line in &connection.headers {
+    for line in lines {
         if let HeaderLine::Set(name, value) = line {
             let mut value = value.clone();
-            let may_leave = goes_everywhere(name) || connection.keep_header.contains(name);
+            let may_leave = goes_everywhere(name) || keep_header.contains(name);
             value.set_sensitive(is_credential(name) || !may_leave);
             headers.append(name, value);
         }

@@ -1,7 +1,6 @@
 //! The client beneath: HTTP/1.1 and HTTP/2, TLS by rustls.
 
 mod connector;
-mod last;
 mod proxy;
 mod resending;
 mod stream;
@@ -17,20 +16,15 @@ use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tower::{BoxError, ServiceBuilder, retry::RetryLayer, service_fn, util::BoxCloneSyncService};
 
-#[cfg(test)]
-pub(crate) use self::last::Head;
+pub(crate) use self::resending::may_be_repeated;
 use self::{
-    connector::{Connector, Http, connector},
+    connector::{Connector, connector},
     proxy::Proxies,
     resending::Resending,
 };
-pub(crate) use self::{
-    last::{Exchange, LastExchange, peer_of},
-    proxy::Proxy,
-    resending::may_be_repeated,
-};
 use crate::{
     arguments::Connection,
+    exchange::{LastExchange, Submission, peer_of},
     exit::{Failure, Unanswered},
     progress::Screen,
     request::Whole,
@@ -46,10 +40,6 @@ const MAX_FIELD_LIST: u32 = 64 * 1024;
 
 /// A client of requests with bodies of type `B`.
 pub(crate) type Transport<B> = BoxCloneSyncService<Request<B>, Response<Incoming>, BoxError>;
-
-/// Marks the request that the user wanted, among the polls.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Submission;
 
 /// A client that connects as `connection` says, for a submission to `origin`,
 /// and keeps `last` up to date. Every exchange is shown on the screen given as

@@ -13,7 +13,7 @@ use http::{
 };
 use http_polling::resolve;
 
-use crate::{exit::Code, transport::Exchange, words};
+use crate::{exchange::Exchange, exit::Code, words};
 
 /// The longest format that is read from a file: 64 KiB.
 const LIMIT: u64 = 64 * 1024;
@@ -203,7 +203,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
     use super::*;
-    use crate::transport::Head;
+    use crate::exchange::Head;
 
     fn fill(format: &str, error: Option<&str>) -> (String, String) {
         let code = match error {

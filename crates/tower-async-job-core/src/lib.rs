@@ -14,10 +14,14 @@ mod message;
 mod owner;
 mod properties;
 mod query;
+mod read_batch;
 mod record;
+mod seal;
+mod sealed;
 mod store;
 mod subscription;
 mod sync;
+mod waiters;
 mod wake;
 
 pub use claim::{Claim, ClaimKind, ClaimQuery, Claims, Task};
@@ -36,6 +40,10 @@ pub use message::{
 pub use owner::{IdempotencyKey, InvalidIdempotencyKey, Owner, Principal};
 pub use properties::{PendingJobs, StoreProperties, Upkeep, Usage};
 pub use query::{JobCursor, JobPage, JobQuery, ParseCursorError};
+pub use read_batch::ReadBatch;
 pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};
+pub use seal::{Seal, SealContext, SealedPart};
+pub use sealed::Sealed;
 pub use store::{CHUNKS_LINGER, DELIVERED_KEPT, JobStore, StoreFuture};
 pub use subscription::Subscription;
+pub use waiters::Waiters;

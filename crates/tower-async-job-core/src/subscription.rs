@@ -4,7 +4,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::{sync::Arc, wake::Wake};
+use crate::{
+    sync::Arc,
+    wake::{Place, Wake},
+};
 
 /// A place among those that are woken by an event in a store; see
 /// [`JobStore::subscribe`](crate::JobStore::subscribe).
@@ -34,14 +37,6 @@ enum Kind {
     Future(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
-/// A place at a [`Wake`], with a ticket once it was polled.
-struct Place {
-    wake: Arc<Wake>,
-    ticket: Option<u64>,
-    /// Dropped with the place.
-    _guard: Option<Box<dyn Send>>,
-}
-
 impl Subscription {
     /// Makes a subscription that resolves at once, as for a job that has ended.
     pub const fn ready() -> Self {
@@ -55,11 +50,7 @@ impl Subscription {
     }
 
     pub(crate) fn at(wake: Arc<Wake>) -> Self {
-        Self(Kind::Waiting(Place {
-            wake,
-            ticket: None,
-            _guard: None,
-        }))
+        Self(Kind::Waiting(Place::at(wake)))
     }
 }
 
@@ -69,21 +60,13 @@ impl Future for Subscription {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let polled = match &mut self.0 {
             Kind::Ready => return Poll::Ready(()),
-            Kind::Waiting(Place { wake, ticket, .. }) => wake.poll(ticket, context.waker()),
+            Kind::Waiting(place) => Pin::new(place).poll(context),
             Kind::Future(future) => future.as_mut().poll(context),
         };
         if polled.is_ready() {
             self.0 = Kind::Ready;
         }
         polled
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.wake.deregister(ticket);
-        }
     }
 }
 

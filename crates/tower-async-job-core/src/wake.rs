@@ -1,10 +1,11 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    task::{Poll, Waker},
+    pin::Pin,
+    task::{Context, Poll, Waker},
 };
 
-use crate::sync::{Mutex, lock};
+use crate::sync::{Arc, Mutex, lock};
 
 /// An event that happens once, and those who wait for it.
 ///
@@ -76,6 +77,40 @@ impl Wake {
     pub(crate) fn wake_and_forget(&self) {
         let wakers = std::mem::take(&mut lock(&self.waiting).wakers);
         wakers.wake();
+    }
+}
+
+/// A place at a [`Wake`]: resolves once the event has happened. Dropping it frees it.
+pub(crate) struct Place {
+    wake: Arc<Wake>,
+    /// Given with the first poll.
+    ticket: Option<u64>,
+}
+
+impl Place {
+    pub(crate) fn at(wake: Arc<Wake>) -> Self {
+        Self { wake, ticket: None }
+    }
+
+    pub(crate) fn is_at(&self, wake: &Arc<Wake>) -> bool {
+        Arc::ptr_eq(&self.wake, wake)
+    }
+}
+
+impl Future for Place {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self { wake, ticket } = &mut *self;
+        wake.poll(ticket, context.waker())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.wake.deregister(ticket);
+        }
     }
 }
 

@@ -9,17 +9,26 @@
 #![cfg(http_polling_loom)]
 
 use std::{
+    collections::HashMap,
+    future::{poll_fn, ready},
     pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 use http::{HeaderMap, StatusCode};
 use http_polling::JobState;
-use loom::{future::block_on, sync::Arc, thread};
+use loom::{
+    future::block_on,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
 use tower_async_job_core::{
     Cancellation, Created, Detail, End, IdempotencyKey, JobHandle, JobId, JobStore, Lease,
-    MemoryStore, MemoryStoreBuilder, NewJob, Outcome, Release, StoredResponse,
+    MemoryStore, MemoryStoreBuilder, NewJob, Outcome, ReadBatch, Release, StoredResponse, Waiters,
 };
 
 // What is random would make runs differ, and the checker has to repeat them.
@@ -226,5 +235,77 @@ fn s43_one_of_two_creates_with_a_key_makes_the_job() {
             }
             both => panic!("{both:?}"),
         }
+    });
+}
+
+#[test]
+fn s26_shared_subscription_is_never_missed_and_leaves_no_watch() {
+    loom::model(|| {
+        let waiters = Arc::new(Waiters::default());
+        let ended = waiters.subscribe(&ID);
+        let notifying = {
+            let waiters = Arc::clone(&waiters);
+            thread::spawn(move || waiters.notify(&ID))
+        };
+        let leaving = {
+            let waiters = Arc::clone(&waiters);
+            thread::spawn(move || drop(waiters.subscribe(&ID)))
+        };
+        block_on(ended);
+        notifying.join().unwrap();
+        leaving.join().unwrap();
+        assert!(waiters.watched().is_empty());
+    });
+}
+
+#[test]
+fn read_in_a_batch_sees_what_was_written_before_it() {
+    loom::model(|| {
+        let written = Arc::new(AtomicUsize::new(0));
+        let batch = Arc::new(ReadBatch::<u8, usize>::default());
+        let mut driver = Box::pin({
+            let (batch, written) = (Arc::clone(&batch), Arc::clone(&written));
+            async move {
+                let fetch = |_| {
+                    let found = written.load(SeqCst);
+                    ready(Ok(HashMap::from([(0, found)])))
+                };
+                match batch.run(fetch).await {};
+            }
+        });
+        // From here on reads are taken.
+        let polled = driver
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        let writing = {
+            let (batch, written) = (Arc::clone(&batch), Arc::clone(&written));
+            thread::spawn(move || {
+                written.store(1, SeqCst);
+                let found = block_on(batch.read(0));
+                assert_eq!(found.unwrap(), Some(1));
+            })
+        };
+        let reading = {
+            let batch = Arc::clone(&batch);
+            thread::spawn(move || drop(block_on(batch.read(0)).unwrap()))
+        };
+        let done = Arc::new(AtomicUsize::new(0));
+        let driving = {
+            let done = Arc::clone(&done);
+            thread::spawn(move || {
+                block_on(poll_fn(|context| match done.load(SeqCst) {
+                    0 => driver.as_mut().poll(context),
+                    _ => Poll::Ready(()),
+                }));
+            })
+        };
+        writing.join().unwrap();
+        reading.join().unwrap();
+        done.store(1, SeqCst);
+        // Wakes the driver, which stops.
+        let _ = block_on(batch.read(0));
+        driving.join().unwrap();
+        assert!(block_on(batch.read(0)).unwrap_err().is_unavailable());
     });
 }

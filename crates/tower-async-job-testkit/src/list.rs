@@ -10,6 +10,11 @@ macro_rules! __tests {
                 s32_a_job_that_waits_uses_no_attempt_up
                 s33_a_job_that_nobody_claims_ends_at_its_deadline
             }
+            checkpoints {
+                a_checkpoint_is_given_to_the_next_claim
+                a_job_without_checkpoint_is_claimed_with_an_empty_one
+                a_checkpoint_is_shown_to_no_reader
+            }
             chunks {
                 a_result_in_chunks_is_seen_once_it_is_finished
                 s07_chunks_of_a_stale_run_are_seen_by_nobody
@@ -33,6 +38,7 @@ macro_rules! __tests {
                 s32_a_claim_of_unknown_outcome_is_a_crash
                 claims_and_ends_of_many_nodes_are_one_each
                 a_backlog_is_claimed_once_each
+                the_longest_waiting_job_is_claimed_first
             }
             crashes {
                 s02_jobs_that_were_acknowledged_outlive_a_crash
@@ -108,6 +114,7 @@ macro_rules! __tests {
                 a_list_is_filtered_by_state_and_route
                 a_list_is_filtered_by_principal_and_is_newest_first
                 s42_a_list_counts_what_it_cannot_read
+                expired_jobs_are_listed_by_the_principal_that_they_had
             }
             notifying {
                 every_kind_of_end_makes_a_notification_due
@@ -118,6 +125,7 @@ macro_rules! __tests {
                 a_job_whose_notification_is_due_is_kept_until_its_retention
                 a_discarded_job_notifies_nobody
                 a_job_without_notification_makes_none_due
+                a_notification_gives_no_right_to_the_job
             }
             offering {
                 an_offered_job_can_be_claimed_at_once_on_any_node
@@ -136,17 +144,16 @@ macro_rules! __tests {
                 a_party_outside_reports_and_is_given_more_time
                 a_party_outside_learns_the_fate_of_its_run
                 a_resumed_run_that_crashes_is_outside_again
+                a_resumed_run_that_is_given_up_is_outside_again
+                a_report_from_outside_does_not_cost_a_node_its_lease
+                a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late
+                s33_a_run_outside_ends_at_its_deadline
             }
             reading {
                 a_report_leaves_what_it_does_not_say
                 a_report_is_read_on_another_node
                 reading_at_once_agrees_with_reading
                 the_length_of_a_body_is_read_in_every_detail
-                the_version_rises_with_each_change_that_a_record_shows
-                the_version_rises_with_a_cancel
-                a_checkpoint_is_given_to_the_next_claim
-                a_job_without_checkpoint_is_claimed_with_an_empty_one
-                a_checkpoint_is_shown_to_no_reader
             }
             releasing {
                 s39_a_released_job_is_queued_with_a_higher_epoch
@@ -181,6 +188,10 @@ macro_rules! __tests {
                 a_sweep_says_when_to_come_again
                 a_sweep_counts_pending_jobs_by_principal
                 s09_sweeps_on_many_nodes_lose_nothing
+            }
+            versions {
+                the_version_rises_with_each_change_that_a_record_shows
+                the_version_rises_with_a_cancel
             }
             waiting {
                 an_ended_or_missing_job_is_not_waited_for

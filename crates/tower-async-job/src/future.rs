@@ -12,11 +12,12 @@ use pin_project_lite::pin_project;
 use tower::{BoxError, Service};
 
 use crate::{
+    answer::Answer,
     body::{JobBody, ResponseBody, StoredBody},
-    inline::Inline,
-    resource::{self, Answer, ResourceRequest},
-    shared::Shared,
-    work::Call,
+    call::inline::Inline,
+    node::front::Front,
+    resource::{self, ResourceRequest},
+    run::work::Call,
 };
 
 pin_project! {
@@ -45,7 +46,7 @@ pin_project! {
     {
         Bypass { #[pin] response: Call<S, B> },
         Inline { #[pin] response: Inline<S, B, R> },
-        Resource { asked: Option<(Arc<Shared>, ResourceRequest)> },
+        Resource { asked: Option<(Arc<Front>, ResourceRequest)> },
         Answer { answer: Answer },
         Refused { response: Option<Response<StoredBody>> },
     }
@@ -68,10 +69,10 @@ where
         }
     }
 
-    pub(crate) fn resource(shared: Arc<Shared>, request: ResourceRequest) -> Self {
+    pub(crate) fn resource(front: Arc<Front>, request: ResourceRequest) -> Self {
         Self {
             state: State::Resource {
-                asked: Some((shared, request)),
+                asked: Some((front, request)),
             },
         }
     }
@@ -115,8 +116,8 @@ where
                 }
                 StateProjection::Inline { response } => return response.poll(cx),
                 StateProjection::Resource { asked } => {
-                    let (shared, request) = asked.take().expect("polled after completion");
-                    match resource::respond(&shared, request) {
+                    let (front, request) = asked.take().expect("polled after completion");
+                    match resource::respond(&front, request) {
                         Ok(response) => response,
                         Err(answer) => {
                             state.set(State::Answer { answer });

@@ -2,15 +2,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::timeout_at;
 use tower::Layer;
-use tower_async_job_core::JobStore;
 
 use crate::{
-    config::{Builder, Config},
-    operator::OperatorResource,
-    readiness::Readiness,
-    resource::JobResource,
+    node::{front::Front, losses},
+    resource::{JobResource, operator::OperatorResource, readiness::Readiness},
     service::AsyncJob,
-    shared::{Shared, later},
+    time::later,
 };
 
 /// Turns requests that take long into jobs that the client polls.
@@ -32,40 +29,10 @@ use crate::{
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct AsyncJobLayer {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) front: Arc<Front>,
 }
 
 impl AsyncJobLayer {
-    /// A layer with the defaults, and jobs kept in memory.
-    ///
-    /// ```
-    /// let layer = tower_async_job::AsyncJobLayer::new();
-    /// ```
-    pub fn new() -> Self {
-        Builder::new().build().expect("the defaults are valid")
-    }
-
-    /// Starts to set up a layer.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tower_async_job::AsyncJobLayer;
-    ///
-    /// let layer = AsyncJobLayer::builder()
-    ///     .inline_wait(Duration::from_secs(5))
-    ///     .build()?;
-    /// # Ok::<(), tower_async_job::ConfigError>(())
-    /// ```
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
-    pub(crate) fn from_parts(config: Config, store: Arc<dyn JobStore>) -> Self {
-        Self {
-            shared: Arc::new(Shared::new(config, store)),
-        }
-    }
-
     /// The job resource as a service of its own, to be mounted as a route: then no fallback and no other
     /// route of the router comes before it, whenever it is set.
     ///
@@ -100,7 +67,7 @@ impl AsyncJobLayer {
     /// # Ok::<(), tower_async_job::ConfigError>(())
     /// ```
     pub fn resource(&self) -> JobResource {
-        JobResource::new(self.shared.clone())
+        JobResource::new(self.front.clone())
     }
 
     /// The jobs for operators, as a service to be mounted behind authentication: a list with filters
@@ -133,7 +100,7 @@ impl AsyncJobLayer {
     ///     .merge(operators);
     /// ```
     pub fn operator_resource(&self) -> OperatorResource {
-        OperatorResource::new(self.shared.clone())
+        OperatorResource::new(self.front.clone())
     }
 
     /// Shuts down within a grace, and loses no result that its client would come for meanwhile.
@@ -192,17 +159,18 @@ impl AsyncJobLayer {
     /// # }
     /// ```
     pub async fn shutdown(&self, grace: Duration) {
-        let shared = &self.shared;
-        let end = shared.stop(later(grace));
-        let delivered = shared.given_up.or(async {
-            shared.tasks.wait().await;
-            shared.expected.none().await;
+        let node = &self.front.node;
+        let end = node.stop(later(grace));
+        let delivered = node.shutdown.given_up.or(async {
+            node.tasks.wait().await;
+            node.expected.none().await;
         });
         if !matches!(timeout_at(end, delivered).await, Ok(Some(()))) {
-            shared.give_up().await;
-            shared.tasks.wait().await;
+            node.give_up().await;
+            node.tasks.wait().await;
         }
-        shared.end().await;
+        losses::log(node).await;
+        node.shutdown.over.set();
     }
 
     /// Waits until no accepted job runs in this process, without shutting down: new ones are
@@ -214,8 +182,8 @@ impl AsyncJobLayer {
     /// # }
     /// ```
     pub async fn idle(&self) {
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
+        self.front.node.tasks.close();
+        self.front.node.tasks.wait().await;
     }
 
     /// Whether this node takes on work, as a service to be mounted where a load balancer asks:
@@ -226,13 +194,7 @@ impl AsyncJobLayer {
     /// let app: axum::Router = axum::Router::new().route_service("/ready", jobs.readiness());
     /// ```
     pub fn readiness(&self) -> Readiness {
-        Readiness::new(self.shared.clone())
-    }
-}
-
-impl Default for AsyncJobLayer {
-    fn default() -> Self {
-        Self::new()
+        Readiness::new(self.front.node.clone())
     }
 }
 
@@ -240,15 +202,15 @@ impl<S> Layer<S> for AsyncJobLayer {
     type Service = AsyncJob<S>;
 
     fn layer(&self, inner: S) -> AsyncJob<S> {
-        AsyncJob::new(inner, self.shared.clone())
+        AsyncJob::new(inner, self.front.clone())
     }
 }
 
 impl fmt::Debug for AsyncJobLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncJobLayer")
-            .field("base", &self.shared.config.base)
-            .field("store", &self.shared.store)
+            .field("base", &self.front.config.base)
+            .field("store", &self.front.node.store)
             .finish_non_exhaustive()
     }
 }

@@ -263,11 +263,7 @@ where
         session.speak(dialect, spoken);
         return begin_in_dialect(session, service, response, now);
     }
-    let exchange = Exchange {
-        method: &sent.method,
-        uri: &uri,
-        polling: false,
-    };
+    let exchange = Exchange::new(&sent.method, &uri);
     let pending = match exchange.read(response.status(), response.headers(), clock.start_wall()) {
         Ok(Reading::Pending(pending)) => Ok(pending.into()),
         Ok(_) => return Ok(Err(response)),

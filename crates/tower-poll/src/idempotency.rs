@@ -1,9 +1,8 @@
 //! Keys that make a submission safe to repeat (draft-ietf-httpapi-idempotency-key-header).
 
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderValue, Request};
+use http_polling::IDEMPOTENCY_KEY;
 use uuid::Uuid;
-
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Gives `request` an `Idempotency-Key`, if its method is not safe (RFC 9110,
 /// section 9.2.1) and it has none: a string (RFC 9651) of a version 4 UUID,

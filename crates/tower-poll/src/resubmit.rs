@@ -7,14 +7,14 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::{HeaderMap, Request, Response};
-use http_polling::{JOB_STATUS, retry_after};
+use http_polling::{IDEMPOTENCY_KEY, JOB_STATUS, retry_after};
 use tokio::time::{Sleep, sleep};
 use tower::retry::{
     Policy,
     budget::{Budget, TpsBudget},
 };
 
-use crate::{idempotency::IDEMPOTENCY_KEY, policy::Jitter, statuses::is_failure};
+use crate::{policy::Jitter, statuses::is_failure};
 
 type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 

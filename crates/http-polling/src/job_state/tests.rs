@@ -42,7 +42,7 @@ fn unrecognised_words_are_no_state() {
     ] {
         assert_eq!(
             text.parse::<JobState>(),
-            Err(UnrecognisedJobState(())),
+            Err(ParseJobStateError(())),
             "{text:?}"
         );
     }

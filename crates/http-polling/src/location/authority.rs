@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::LocationError;
+use super::error::LocationError;
 
 /// Refuses what two readers could take for different hosts: user names,
 /// percent-encoding, and anything that is no host name, address or port.

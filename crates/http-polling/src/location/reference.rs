@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt::Write, ops::Range};
 
-use super::LocationError;
+use super::error::LocationError;
 
 /// What one pass over a reference tells.
 pub(super) struct Scan {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::list::{members, name_and_value, word};
-use crate::{digits, retry_after::whole_seconds};
+use crate::{digits, rounding::whole_seconds};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {

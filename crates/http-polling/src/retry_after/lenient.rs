@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::whole_seconds;
-use crate::digits;
+use crate::{digits, rounding::whole_seconds};
 
 /// The words for seconds. Those for other units are humantime's.
 const SECONDS: [&str; 6] = ["", "s", "sec", "secs", "second", "seconds"];

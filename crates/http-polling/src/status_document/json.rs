@@ -4,28 +4,36 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use super::{JsonRef, StatusDocumentRef};
+use super::borrowed::{JsonRef, StatusDocumentRef};
 use crate::timestamp;
 
 /// The usual document fits into so many bytes.
 const USUAL_LENGTH: usize = 224;
 
-pub(super) fn of(document: &StatusDocumentRef<'_>) -> Vec<u8> {
-    let mut usual = Usual {
-        bytes: [0; USUAL_LENGTH],
-        length: 0,
-    };
-    if write(document, &mut usual).is_ok() {
-        // Of just the size needed, so that it becomes shared bytes as it is.
-        return usual.bytes[..usual.length].to_vec();
+impl StatusDocumentRef<'_> {
+    /// Returns the document as JSON, the same text as [`StatusDocument::to_json`] returns.
+    ///
+    /// The buffer has exactly the size of the text.
+    ///
+    /// [`StatusDocument::to_json`]: crate::StatusDocument::to_json
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut usual = Usual {
+            bytes: [0; USUAL_LENGTH],
+            length: 0,
+        };
+        if write(self, &mut usual).is_ok() {
+            // The exact size lets the text become shared bytes without a copy.
+            return usual.bytes[..usual.length].to_vec();
+        }
+        let text = [self.partial, self.metadata].map(|member| match member {
+            Some(JsonRef::Text(text)) => text.len(),
+            _ => 0,
+        });
+        let mut json = Vec::with_capacity(4 * USUAL_LENGTH + text[0] + text[1]);
+        write(self, &mut json).expect("every member has a JSON form, and every key is a string");
+        json
     }
-    let text = [document.partial, document.metadata].map(|member| match member {
-        Some(JsonRef::Text(text)) => text.len(),
-        _ => 0,
-    });
-    let mut json = Vec::with_capacity(4 * USUAL_LENGTH + text[0] + text[1]);
-    write(document, &mut json).expect("every member has a JSON form, and every key is a string");
-    json
 }
 
 /// Text on the stack; what is longer than usual is an error.

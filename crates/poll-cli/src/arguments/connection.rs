@@ -6,10 +6,9 @@ use clap::Args;
 use http::HeaderName;
 use tower_poll::dialect::{BareAccepted, Dialect};
 
-use super::values::{Origin, dialect};
+use super::{proxy::Proxy, values::dialect};
 use crate::{
-    request::{HeaderLine, is_credential},
-    transport::Proxy,
+    request::{HeaderLine, Origin, is_credential},
     words::limit,
 };
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{connection::Connection, follow::Follow, values::Origin};
+use super::{connection::Connection, follow::Follow};
 use crate::{
     job::{self, Handle},
+    request::Origin,
     words::limit,
 };
 

@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use http::Uri;
 
 use super::*;
+use crate::request::Origin;
 
 fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
     Arguments::try_parse_from([&["poll"], line].concat())

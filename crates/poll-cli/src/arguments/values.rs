@@ -1,11 +1,11 @@
 //! Values that need a reader of their own.
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
-use http::{Method, Uri};
+use http::Method;
 use tower_poll::dialect::{Dialect, NAMES, named};
 
-use crate::{exit::EXIT_CODES, request::Target};
+use crate::exit::EXIT_CODES;
 
 /// Each line is indented by two or more spaces.
 pub(crate) const EXAMPLES: &str = r#"
@@ -54,27 +54,4 @@ pub(super) fn method(text: &str) -> Result<Method, String> {
 /// A kind of API.
 pub(super) fn dialect(name: &str) -> Result<Arc<dyn Dialect>, String> {
     named(name).ok_or_else(|| format!("must be one of {}", NAMES.join(", ")))
-}
-
-/// A value of `--cross-origin`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Origin {
-    /// Every one whose host is not private.
-    Any,
-    One(Uri),
-}
-
-impl FromStr for Origin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            return Ok(Self::Any);
-        }
-        if !text.contains("://") {
-            return Err("must be an origin, such as https://jobs.example.com".to_owned());
-        }
-        let target: Target = text.parse()?;
-        Ok(Self::One(target.uri))
-    }
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{Session, follow};
+use super::{follow, session::Session};
 use crate::{
     arguments::Cancel,
     client::layer,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Session;
+use super::session::Session;
 use crate::{
     exit::{Code, Failure},
     job::offer,

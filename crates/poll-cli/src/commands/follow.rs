@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tower::BoxError;
 use tower_poll::{Error, Job, PendingJob, Update};
 
-use super::{Session, code_of, glance::Glance};
+use super::{glance::Glance, session::Session};
 use crate::{
     arguments::Follow,
     client::Pace,
@@ -54,7 +54,7 @@ pub(super) async fn write(
 ) -> Result<Code, Failure> {
     session.screen.clear();
     let status = response.status();
-    let code = code_of(status);
+    let code = Code::of(status);
     let is_of_job = response.headers().contains_key(JOB_STATUS);
     let given_up = response.extensions().get::<PendingJob>().cloned();
     let output = follow.output();
@@ -82,7 +82,7 @@ fn remark(status: StatusCode, glance: &Glance, session: &Session) {
     let screen = &session.screen;
     let exchange = session.last.get();
     let answered = exchange.describe().unwrap_or_default();
-    if code_of(status) == Code::HttpError {
+    if Code::of(status) == Code::HttpError {
         if glance.length == 0 {
             screen.line(&format!("poll: {answered}"));
         }

@@ -4,7 +4,7 @@ use std::{future::pending, time::Duration};
 
 use tokio::{signal::ctrl_c, time::timeout};
 
-use super::{Session, cancel, follow::within};
+use super::{cancel, follow::within, session::Session};
 use crate::client::layer;
 
 /// The time in which a second Ctrl-C counts.

@@ -1,6 +1,6 @@
 //! `poll resume`.
 
-use super::{Session, follow};
+use super::{follow, session::Session};
 use crate::{
     arguments::Resume,
     client::following,

@@ -6,13 +6,15 @@ use http::{
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use http_body::Body;
+use http_polling::IDEMPOTENCY_KEY;
 use tower::{BoxError, Layer};
 use tower_poll::{PendingJob, PreferAsync, Submitted};
 
-use super::{Session, follow};
+use super::{follow, session::Session};
 use crate::{
     arguments::Send as Arguments,
     client::following,
+    exchange::Submission,
     exit::{Code, Failure},
     job::{offer, to_json},
     output::Output,
@@ -20,7 +22,7 @@ use crate::{
         HeaderLine, Part, Streamed, Target, Whole, form, headers, repeatable_form, streamed, whole,
         with_query,
     },
-    transport::{Submission, Transport, may_be_repeated, resending},
+    transport::{Transport, may_be_repeated, resending},
 };
 
 /// The number of retries that `--idempotent` alone allows.
@@ -39,7 +41,8 @@ async fn send(arguments: &Arguments, target: &Target, session: &Session) -> Resu
     let (parts, content_type) = content(arguments).await?;
     let user = session.connection.user.as_ref().or(target.user.as_ref());
     let headers = headers(
-        &session.connection,
+        &session.connection.headers,
+        &session.connection.keep_header,
         user.map(String::as_str),
         content_type.as_deref(),
     );
@@ -87,7 +90,7 @@ async fn content(arguments: &Arguments) -> Result<(Vec<Part>, Option<String>), F
     }
     let fields = [&*arguments.form, &*arguments.form_string].concat();
     if !fields.is_empty() {
-        let has_key = |line: &HeaderLine| line.name() == "idempotency-key";
+        let has_key = |line: &HeaderLine| *line.name() == IDEMPOTENCY_KEY;
         let is_keyed = arguments.connection.headers.iter().any(has_key);
         let (parts, content_type) = match is_keyed {
             true => repeatable_form(&fields).await?,

@@ -11,11 +11,12 @@ use super::advice::advice;
 use crate::{
     arguments::{Connection, Given},
     client::Pace,
+    exchange::LastExchange,
     exit::Failure,
     job::Slot,
     progress::Screen,
     request::{Whole, headers},
-    transport::{LastExchange, Transport, client},
+    transport::{Transport, client},
 };
 
 type ResumedJob = Job<Transport<Whole>, Whole, Incoming, Pace>;
@@ -41,7 +42,12 @@ impl Session {
             screen: Screen::new(connection.silent),
             slot: Slot::default(),
             last: LastExchange::default(),
-            headers: headers(connection, user.map(String::as_str), None),
+            headers: headers(
+                &connection.headers,
+                &connection.keep_header,
+                user.map(String::as_str),
+                None,
+            ),
         }
     }
 

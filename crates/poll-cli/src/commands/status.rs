@@ -6,7 +6,7 @@ use http_polling::JobState;
 use serde_json::{Value, json};
 use tower_poll::{PendingJob, PollUpdate, Update};
 
-use super::{Session, code_of, follow};
+use super::{follow, session::Session};
 use crate::{
     arguments::Status,
     client::layer,
@@ -38,7 +38,7 @@ async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
             }
             let status = response.status();
             let document = json!({ "state": JobState::Done, "status": status.as_u16() });
-            (code_of(status), format!("done: {status}"), document)
+            (Code::of(status), format!("done: {status}"), document)
         }
         Some(Err(error)) => {
             let Some(state) = error.job_state() else {

@@ -10,7 +10,7 @@ use tower::BoxError;
 use tower_poll::PendingJob;
 
 use super::{
-    Code,
+    code::Code,
     transport::{judge, links},
 };
 use crate::words;

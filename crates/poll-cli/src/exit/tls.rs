@@ -2,7 +2,7 @@
 
 use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
 
-use super::Code;
+use super::code::Code;
 
 /// The exit code and the message for an error of TLS with `peer`.
 pub(super) fn judge(error: &Error, peer: &str) -> (Code, String) {

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use tower::BoxError;
 
-use super::{Code, tls};
+use super::{code::Code, tls};
 use crate::words;
 
 /// A request that got no answer, and from which server.

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{HeaderName, HeaderValue};
+use http_polling::IDEMPOTENCY_KEY;
 
 /// A value of `-H`.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,7 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
     let name = name.as_str();
     let is_author = name.contains("author") && !name.contains("authoriz");
     (name.contains("auth") && !is_author)
-        || (name.ends_with("-key") && name != "idempotency-key")
+        || (name.ends_with("-key") && name != IDEMPOTENCY_KEY.as_str())
         || [
             "cookie",
             "token",

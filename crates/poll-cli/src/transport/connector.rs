@@ -7,29 +7,20 @@ use http_polling::same_origin;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{HttpConnector, dns::GaiResolver};
 use tokio::time::timeout;
-use tower::{
-    BoxError, ServiceExt, service_fn,
-    util::{BoxCloneSyncService, MapErr},
-};
+use tower::{BoxError, ServiceExt, service_fn, util::BoxCloneSyncService};
 
-use super::{proxy::Proxies, stream::Stream, tls};
+use super::{
+    proxy::{Http, Proxies, Resolver},
+    stream::Stream,
+    tls,
+};
 use crate::{
     arguments::Connection,
     exit::{ConnectTimedOut, Failure, Unresolved},
 };
 
-type Resolver = MapErr<GaiResolver, fn(io::Error) -> Unresolved>;
-
 /// Makes connections for hyper's client.
 pub(super) type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<Stream>, BoxError>;
-
-/// Makes connections to servers and proxies.
-#[derive(Clone, Debug)]
-pub(super) struct Http {
-    pub(super) plain: HttpConnector<Resolver>,
-    /// With TLS, if the proxy is one of https.
-    pub(super) to_proxy: HttpsConnector<HttpConnector<Resolver>>,
-}
 
 /// A connector that shows the client's certificate to `origin` alone: it is a
 /// credential, which stays there.

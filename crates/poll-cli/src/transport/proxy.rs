@@ -1,62 +1,38 @@
 //! `-x` and the proxy variables of the environment.
 
-use std::{env, str::FromStr, sync::Arc};
+use std::{env, io, sync::Arc};
 
 use http::{HeaderValue, Uri, uri::Scheme};
-use hyper_rustls::MaybeHttpsStream;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::{
     client::{
-        legacy::connect::proxy::{SocksV4, SocksV5, Tunnel},
+        legacy::connect::{
+            HttpConnector,
+            dns::GaiResolver,
+            proxy::{SocksV4, SocksV5, Tunnel},
+        },
         proxy::matcher::{Intercept, Matcher},
     },
     rt::TokioIo,
 };
 use tokio::net::TcpStream;
-use tower::{BoxError, ServiceExt};
+use tower::{BoxError, ServiceExt, util::MapErr};
 
-use super::{Http, peer_of, stream::Stream};
-use crate::exit::{Code, Failure, ThroughProxy};
+use super::stream::Stream;
+use crate::{
+    arguments::Proxy,
+    exchange::peer_of,
+    exit::{Code, Failure, ThroughProxy, Unresolved},
+};
 
-/// A value of `-x`: a URL of a proxy, or nothing, for no proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Proxy(String);
+pub(super) type Resolver = MapErr<GaiResolver, fn(io::Error) -> Unresolved>;
 
-impl FromStr for Proxy {
-    type Err = String;
-
-    /// Without a scheme it is http, and without a port 1080, as curl has it.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Ok(Self(String::new()));
-        }
-        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        let port = match scheme {
-            "http" | "socks4" | "socks4a" | "socks5" | "socks5h" => 1080,
-            "https" => 443,
-            _ => return Err(format!("`{scheme}` is no kind of proxy that is supported")),
-        };
-        let authority = rest.split('/').next().unwrap_or_default();
-        // Of several, the last one ends the user.
-        let authority = match authority.rsplit_once('@') {
-            Some((user, host)) => &format!("{}@{host}", user.replace('@', "%40")),
-            None => authority,
-        };
-        let url: Uri = format!("{scheme}://{authority}/")
-            .parse()
-            .ok()
-            .filter(|url: &Uri| url.port_u16().is_some() == has_port(authority))
-            .ok_or("must be [SCHEME://][USER:PASSWORD@]HOST[:PORT]")?;
-        Ok(Self(match url.port() {
-            Some(_) => format!("{scheme}://{authority}"),
-            None => format!("{scheme}://{authority}:{port}"),
-        }))
-    }
-}
-
-/// Returns whether a colon, and so a port, follows the host.
-fn has_port(authority: &str) -> bool {
-    let host = authority.rsplit(['@', ']']).next();
-    host.is_some_and(|host| host.contains(':'))
+/// Makes connections to servers and proxies.
+#[derive(Clone, Debug)]
+pub(super) struct Http {
+    pub(super) plain: HttpConnector<Resolver>,
+    /// With TLS, if the proxy is one of https.
+    pub(super) to_proxy: HttpsConnector<HttpConnector<Resolver>>,
 }
 
 /// The proxies, by the servers to reach through them.
@@ -189,34 +165,5 @@ fn url(names: &[&'static str]) -> Result<String, Failure> {
     match value.parse() {
         Ok(Proxy(url)) => Ok(url),
         Err(error) => Err(Failure::new(Code::Usage, format!("{name}: {error}"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn proxies_are_those_of_curl() {
-        for (text, expected) in [
-            ("", ""),
-            ("a.example", "http://a.example:1080"),
-            ("a.example:3128/", "http://a.example:3128"),
-            (
-                "http://me:secret@a.example:80",
-                "http://me:secret@a.example:80",
-            ),
-            (
-                "http://me@b.example:secret@a.example:80",
-                "http://me%40b.example:secret@a.example:80",
-            ),
-            ("https://a.example", "https://a.example:443"),
-            ("socks5h://[::1]", "socks5h://[::1]:1080"),
-        ] {
-            assert_eq!(text.parse(), Ok(Proxy(expected.to_owned())), "{text}");
-        }
-        for text in ["ftp://a.example", "http://", "a b", "http://a.example:x"] {
-            assert!(text.parse::<Proxy>().is_err(), "{text}");
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! Sending a submission again that may have been lost.
 
 use http::{Method, Request, Response};
+use http_polling::IDEMPOTENCY_KEY;
 use tokio::time::Sleep;
 use tower::retry::Policy;
 use tower_poll::Resubmit;
 
-use super::Submission;
+use crate::exchange::Submission;
 
 /// [`Resubmit`], for safe and idempotent methods too. Polls have retries of
 /// their own.
@@ -46,5 +47,5 @@ pub(crate) fn may_be_repeated<B>(request: &Request<B>) -> bool {
         Method::PUT,
         Method::DELETE,
     ];
-    methods.contains(request.method()) || request.headers().contains_key("idempotency-key")
+    methods.contains(request.method()) || request.headers().contains_key(IDEMPOTENCY_KEY)
 }

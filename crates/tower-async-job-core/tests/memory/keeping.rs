@@ -1,9 +1,9 @@
-//! Leases that last as long as the process, and the number of tombstones.
+//! Leases that last as long as the process, times of day, and what is left of jobs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_polling::JobState;
-use tower_async_job_core::JobStore;
+use tower_async_job_core::{Cancellation, Created, JobStore, MemoryStore};
 
 use crate::common::*;
 
@@ -38,4 +38,40 @@ async fn tombstones_are_limited_and_the_oldest_forgotten_first() {
         states,
         [None, None, Some(JobState::Expired), Some(JobState::Expired)]
     );
+}
+
+#[tokio::test]
+async fn s79_voids_last_a_minute_where_leases_have_no_end() {
+    let start = Instant::now();
+    let store = MemoryStore::builder().clock(move || start).build();
+    let job = job();
+    store.discard(&job.first_lease()).await.unwrap();
+    assert!(store.create(job).await.unwrap_err().is_conflict());
+    let next = store.sweep().await.unwrap().next;
+    assert_eq!(next, Some(Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn a_voided_id_is_free_again_after_a_lease() {
+    let (store, clock) = store();
+    let job = job();
+    store.discard(&job.first_lease()).await.unwrap();
+    assert!(store.create(job.clone()).await.unwrap_err().is_conflict());
+    clock.advance(LEASE);
+    create(&store, job).await;
+}
+
+#[tokio::test]
+async fn times_of_day_are_as_far_apart_as_the_store_reckons() {
+    let (store, clock) = store();
+    let job = job();
+    let id = job.id;
+    let Created::New { created, .. } = store.create(job).await.unwrap() else {
+        panic!("not made");
+    };
+    clock.advance(Duration::from_secs(5));
+    let Cancellation::Cancelled { ended } = store.cancel(&id).await.unwrap() else {
+        panic!("not cancelled");
+    };
+    assert_eq!(ended, created + Duration::from_secs(5));
 }

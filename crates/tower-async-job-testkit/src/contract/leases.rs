@@ -159,7 +159,10 @@ pub(crate) async fn s15_a_clock_that_jumps_back_costs_at_most_a_lease(
     harness.jump_back(HOUR).await?;
     node.sweep_all().await;
     assert_eq!(node.renew(&[held]).await.unwrap(), [Renewal::Held]);
-    harness.advance(until).await?;
+    harness.advance(until - MOMENT).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&lost.id).await, Some(JobState::Running));
+    harness.advance(MOMENT).await?;
     node.sweep_all().await;
     assert_eq!(node.state(&lost.id).await, Some(JobState::Lost));
     assert_eq!(node.claim_one().await.lease.id, again.id);
@@ -235,6 +238,8 @@ pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
     assert_eq!(node.add(anew).await, lease);
     assert_eq!(node.known(&lease.id).await.epoch, 6);
     node.end_is_fenced(&lost, done(b"")).await;
+    let renewed = node.renew(&[lost, lease]).await.unwrap();
+    assert_eq!(renewed, [Renewal::Lost, Renewal::Held]);
     harness.advance(node.lease()?).await?;
     let claim = node.claim_one().await;
     assert!(claim.lease.epoch > lease.epoch);

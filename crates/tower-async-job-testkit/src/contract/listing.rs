@@ -112,3 +112,27 @@ pub(crate) async fn s42_a_list_counts_what_it_cannot_read(harness: &dyn Harness)
     assert!(error.await.unwrap_err().is_corrupt());
     Ok(())
 }
+
+pub(crate) async fn expired_jobs_are_listed_by_the_principal_that_they_had(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let (one, other) = (Principal::new("one"), Principal::new("other"));
+    let mut expected = HashSet::new();
+    for principal in [&one, &other, &one] {
+        let job = node.job().with_principal(principal.clone());
+        let lease = node.add_ended(job, 0).await;
+        if *principal == one {
+            expected.insert(lease.id);
+        }
+    }
+    for _ in 0..2 {
+        let query = JobQuery::default().with_principal(one.clone());
+        let (jobs, _) = pages(&node, query).await;
+        let listed: HashSet<_> = jobs.iter().map(|record| record.id).collect();
+        assert_eq!(listed, expected);
+        harness.advance(HOUR).await?;
+        node.sweep_all().await;
+    }
+    Ok(())
+}

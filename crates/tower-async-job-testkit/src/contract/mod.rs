@@ -1,6 +1,7 @@
 //! The tests: one behaviour each, by theme.
 
 mod attempts;
+mod checkpoints;
 mod chunks;
 mod claiming;
 mod crashes;
@@ -20,6 +21,7 @@ mod repeating;
 mod retention;
 mod room;
 mod upkeep;
+mod versions;
 mod waiting;
 
 use crate::run::Test;

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_polling::JobState;
-use tower_async_job_core::{Claim, ClaimKind, ClaimQuery, Lease, NewJob, Release, Retention, Task};
+use tower_async_job_core::{
+    Claim, ClaimKind, ClaimQuery, Lease, NewJob, Release, Renewal, Retention, Task,
+};
 
 use crate::{harness::Harness, node::*};
 
@@ -220,5 +222,20 @@ pub(crate) async fn a_job_without_notification_makes_none_due(harness: &dyn Harn
     let lease = node.add(node.replayable()).await;
     node.cancel(&lease.id).await.unwrap();
     due_none(&node).await;
+    Ok(())
+}
+
+pub(crate) async fn a_notification_gives_no_right_to_the_job(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(notified_job(&node)).await;
+    assert_lost(node.notified(&lease, None).await);
+    node.hand_back(&lease, Release::default()).await;
+    due_none(&node).await;
+    let run = node.claim_one().await;
+    node.end(&run.lease, done(b"")).await.unwrap();
+    let claim = due_one(&node).await;
+    let before = node.known(&lease.id).await;
+    assert_ne!(node.renew(&[claim.lease]).await.unwrap(), [Renewal::Held]);
+    assert_eq!(node.known(&lease.id).await, before);
     Ok(())
 }

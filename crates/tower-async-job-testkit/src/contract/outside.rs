@@ -147,3 +147,59 @@ pub(crate) async fn a_resumed_run_that_crashes_is_outside_again(harness: &dyn Ha
     node.end(&second.lease, done(b"")).await.unwrap();
     Ok(())
 }
+
+pub(crate) async fn a_resumed_run_that_is_given_up_is_outside_again(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = left_outside(&node, 3).await;
+    let token = Outside::digest(TOKEN);
+    let first = node.resume(&lease.id, &token).await.unwrap().unwrap();
+    let released = node.hand_back(&first.lease, Release::default()).await;
+    assert_eq!(released, Released::Outside);
+    assert_ne!(node.renew(&[first.lease]).await.unwrap(), [Renewal::Held]);
+    let second = node.resume(&lease.id, &token).await.unwrap().unwrap();
+    node.end(&second.lease, done(b"")).await.unwrap();
+    Ok(())
+}
+
+pub(crate) async fn a_report_from_outside_does_not_cost_a_node_its_lease(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let lease = left_outside(&node, 3).await;
+    harness.advance(2 * node.lease()?).await?;
+    let token = Outside::digest(TOKEN);
+    let claim = node.resume(&lease.id, &token).await.unwrap().unwrap();
+    assert_eq!(claim.remaining, 10 * HOUR - 2 * node.lease()?);
+    let reported = node.renew_outside(&lease.id, outside(), Report::default());
+    assert_eq!(reported.await.unwrap(), Renewal::Held);
+    assert_eq!(node.renew(&[claim.lease]).await.unwrap(), [Renewal::Held]);
+    node.end(&claim.lease, done(b"later")).await.unwrap();
+    Ok(())
+}
+
+pub(crate) async fn a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(node.job()).await;
+    let how = Release::default().with_outside(outside());
+    assert_eq!(node.hand_back(&lease, how).await, Released::Outside);
+    harness.advance(600 * SECOND).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Lost));
+    let late = node.renew_outside(&lease.id, outside(), Report::default());
+    assert_eq!(late.await.unwrap(), Renewal::Lost);
+    Ok(())
+}
+
+pub(crate) async fn s33_a_run_outside_ends_at_its_deadline(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let job = node.replayable().with_deadline(300 * SECOND);
+    let lease = node.add(job).await;
+    let how = Release::default().with_outside(outside());
+    assert_eq!(node.hand_back(&lease, how).await, Released::Outside);
+    harness.advance(300 * SECOND).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::TimedOut));
+    Ok(())
+}

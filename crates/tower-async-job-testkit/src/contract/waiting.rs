@@ -181,6 +181,11 @@ pub(crate) async fn workers_are_woken_when_there_is_work(harness: &dyn Harness) 
     let released = other.work();
     node.hand_back(&claim.lease, Release::default()).await;
     wakes(released, "a released job").await;
+    other.claim_one().await;
+    harness.advance(node.lease()?).await?;
+    let lapsed = other.work();
+    node.sweep_all().await;
+    wakes(lapsed, "a lease that ran out").await;
     let claim = other.claim_one().await;
     node.cancel(&claim.lease.id).await.unwrap();
 

@@ -1,66 +1,53 @@
 //! The answers that the layer writes itself.
 
+mod grpc;
 mod pending;
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, pin::Pin};
 
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode, Version,
-    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER},
 };
 use http_polling::{
-    JOB_STATUS, JSON, JobState, JsonRef, PROBLEM_JSON, Prefer, PreferenceApplied, Problem,
-    ProblemType, StatusDocumentRef, set_retry_after,
+    JSON, JobState, JsonRef, PROBLEM_JSON, Prefer, PreferenceApplied, Problem, ProblemType,
+    StatusDocumentRef, set_retry_after,
 };
-use tower_async_job_core::{
-    JobRecord, Json, Owner, Principal, Protocol, RecordedOutcome, StoreError,
-};
+use tower_async_job_core::{JobRecord, Json, Owner, Protocol, RecordedOutcome, StoreError};
 
-pub(crate) use self::pending::{Templates, accepted, pending};
+pub(crate) use self::pending::{accepted, pending};
 use crate::{
-    body::StoredBody, capacity::NoPlace, closing, estimate::Pending, grpc, metrics, shared::Shared,
+    body::StoredBody,
+    estimate::Pending,
+    headers::{USUAL_HEADERS, set_no_store, set_state},
+    node::{
+        capacity::{BUSY_RETRY_AFTER, NoPlace},
+        front::Front,
+    },
+    observe::metrics,
+    request::closing,
 };
 
-/// Retry-After of a node that is full or whose store is out of reach.
-pub(crate) const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// How many headers a pending answer has, with those that the server adds.
-const USUAL_HEADERS: usize = 9;
+/// An answer that something has to be waited for.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Send>>;
 
 /// The answer to a poll that comes before it is due while there is no place to hold it.
-pub(crate) fn too_early(shared: &Shared, record: &JobRecord) -> Response<StoredBody> {
+pub(crate) fn too_early(front: &Front, record: &JobRecord) -> Response<StoredBody> {
     let mut response = problem(ProblemType::PolledTooOften, Some(record.state));
-    let delay = shared.retry_after(&record.id, &known(shared, record));
+    let delay = front.node.retry_after(&record.id, &known(front, record));
     set_retry_after(response.headers_mut(), delay);
     response
 }
 
 /// What the Retry-After of a stored job is chosen by.
-pub(crate) fn known<'a>(shared: &Shared, record: &'a JobRecord) -> Pending<'a> {
+pub(crate) fn known<'a>(front: &Front, record: &'a JobRecord) -> Pending<'a> {
     let pending = Pending {
         running_for: record.running_for,
         progress: record.progress.as_ref(),
         ..Pending::new(&record.route, record.age)
     };
     let principal = record.owner.as_ref().and_then(Owner::principal);
-    among_others(shared, principal, pending)
-}
-
-/// The same job beside all others that are pending in this process.
-fn among_others<'a>(
-    shared: &Shared,
-    principal: Option<&Principal>,
-    pending: Pending<'a>,
-) -> Pending<'a> {
-    let jobs = shared.registry.pending().max(1);
-    let owners = shared.owners.as_ref();
-    let (own_jobs, principals) = owners.map_or((jobs, 1), |owners| owners.share_of(principal));
-    Pending {
-        jobs,
-        own_jobs,
-        principals,
-        ..pending
-    }
+    front.node.among_others(principal, pending)
 }
 
 /// Says what was honoured of what a submission preferred. The wait is the one that was given.
@@ -87,14 +74,14 @@ pub(crate) fn apply_wait(headers: &mut HeaderMap, prefer: &Prefer) {
 ///
 /// Of a pending job it says when to ask again, as the pending answers do.
 pub(crate) fn status(
-    shared: &Shared,
+    front: &Front,
     record: &JobRecord,
     status: StatusCode,
 ) -> Response<StoredBody> {
     let id = record.id.encode();
     let mut document = document(record, id.as_str());
     let is_pending = record.state.is_pending();
-    let delay = is_pending.then(|| shared.retry_after(&record.id, &known(shared, record)));
+    let delay = is_pending.then(|| front.node.retry_after(&record.id, &known(front, record)));
     if let Some(delay) = delay {
         document = document.with_retry_after(delay);
     }
@@ -310,12 +297,4 @@ pub(crate) fn without_body(response: Response<StoredBody>) -> Response<StoredBod
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(parts, StoredBody::default())
-}
-
-fn set_state(headers: &mut HeaderMap, state: JobState) {
-    headers.insert(JOB_STATUS, state.header_value());
-}
-
-fn set_no_store(headers: &mut HeaderMap) {
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }

@@ -1,12 +1,12 @@
 //! The bodies that pass through the layer.
 
+pub(crate) mod delivery;
 mod pace;
 mod queue;
 mod request;
 mod response;
 
 pub(crate) use self::{
-    pace::Pace,
     queue::SpoolRoom,
     request::{Spool, Spooled},
 };

@@ -4,27 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::shared::after;
-
-/// The slowest that a body may come. Only the time counts in which its reader waits for it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// The time that it may stand still, and be behind the rate.
-    pub(crate) still: Duration,
-    /// The time that it may take altogether.
-    pub(crate) total: Duration,
-    /// The bytes that have to come in a second; zero asks for none.
-    pub(crate) rate: u32,
-}
-
-impl Pace {
-    /// Returns how long so many bytes may be waited for.
-    fn time_for(&self, bytes: u64) -> Duration {
-        let earned = bytes.saturating_mul(1_000).checked_div(self.rate.into());
-        let earned = earned.map_or(self.total, Duration::from_millis);
-        self.still.saturating_add(earned).min(self.total)
-    }
-}
+use crate::{config::limits::Pace, time::after};
 
 /// The part of a body that has come, and the time that it was waited for.
 #[derive(Debug, Default)]
@@ -58,24 +38,5 @@ impl Came {
     pub(super) fn due(&self, pace: &Pace) -> Option<Instant> {
         let left = pace.time_for(self.bytes).saturating_sub(self.waited);
         self.since.map(|since| after(since, left.min(pace.still)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_earn_time_up_to_all_of_it() {
-        let second = Duration::from_secs(1);
-        let pace = Pace {
-            still: 30 * second,
-            total: 600 * second,
-            rate: 500,
-        };
-        assert_eq!(pace.time_for(0), 30 * second);
-        assert_eq!(pace.time_for(50_000), 130 * second);
-        assert_eq!(pace.time_for(u64::MAX), 600 * second);
-        assert_eq!(Pace { rate: 0, ..pace }.time_for(0), 600 * second);
     }
 }

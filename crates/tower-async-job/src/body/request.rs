@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tower_async_job_core::Principal;
 
 use super::{
-    pace::{Came, Pace},
+    pace::Came,
     queue::{NoRoom, Queue, SpoolRoom, length},
 };
-use crate::shared::later;
+use crate::{config::limits::Pace, time::later};
 
 pin_project! {
     /// The request body that a handler beneath [`AsyncJobLayer`] reads.

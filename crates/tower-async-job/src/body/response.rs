@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{context::HandlerContext, deliveries::Delivery, streams::StreamPlace};
+use crate::{body::delivery::Delivery, context::HandlerContext, stream_place::StreamPlace};
 
 pin_project! {
     /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the

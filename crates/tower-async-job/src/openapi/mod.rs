@@ -64,7 +64,7 @@ impl AsyncJobLayer {
     /// [`PendingStatus::Accepted`](crate::PendingStatus::Accepted) it is `JobAccepted` and 202.
     #[must_use]
     pub fn openapi(&self) -> OpenApi {
-        document(&self.shared.config)
+        document(&self.front.config)
     }
 
     /// The answers that the layer may give to a request for the user's own operation, by status,
@@ -78,7 +78,7 @@ impl AsyncJobLayer {
     /// ```
     #[must_use]
     pub fn openapi_responses(&self) -> Responses {
-        responses::references(&responses::of_submission(&self.shared.config))
+        responses::references(&responses::of_submission(&self.front.config))
     }
 }
 

@@ -1,6 +1,9 @@
 //! The job resource: what is answered under the base, to anybody who knows a job's id.
 
+pub(crate) mod operator;
+pub(crate) mod page;
 mod poll;
+pub(crate) mod readiness;
 mod request;
 
 use std::{
@@ -18,20 +21,18 @@ use http_polling::{JobState, ProblemType};
 use tower::Service;
 use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, Protocol, StoreError};
 
-pub(crate) use self::request::{ResourceRequest, below, carries_trailers};
+pub(crate) use self::request::{ResourceRequest, below};
 use self::{
     poll::Begun,
     request::{Part, mounted},
 };
 use crate::{
-    answer,
+    answer::{self, Answer},
     body::StoredBody,
-    metrics, page,
+    node::front::Front,
+    observe::metrics,
     panics::{self, Panicked},
-    shared::Shared,
 };
-
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Send>>;
 
 /// The job resource as a service; see [`AsyncJobLayer::resource`](crate::AsyncJobLayer::resource).
 ///
@@ -58,12 +59,12 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Sen
 /// ```
 #[derive(Clone)]
 pub struct JobResource {
-    shared: Arc<Shared>,
+    front: Arc<Front>,
 }
 
 impl JobResource {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(front: Arc<Front>) -> Self {
+        Self { front }
     }
 }
 
@@ -77,10 +78,10 @@ impl<B> Service<Request<B>> for JobResource {
     }
 
     fn call(&mut self, request: Request<B>) -> ResourceFuture {
-        let path = mounted(&self.shared.config, request.uri().path());
+        let path = mounted(&self.front.config, request.uri().path());
         ResourceFuture::new(
-            match ResourceRequest::new(&self.shared.config, &request, path) {
-                Ok(request) => answer(self.shared.clone(), request),
+            match ResourceRequest::new(&self.front.config, &request, path) {
+                Ok(request) => answer(self.front.clone(), request),
                 Err(Panicked) => Box::pin(ready(answer::panicked(Protocol::Http))),
             },
         )
@@ -90,7 +91,7 @@ impl<B> Service<Request<B>> for JobResource {
 impl fmt::Debug for JobResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobResource")
-            .field("base", &self.shared.config.base)
+            .field("base", &self.front.config.base)
             .finish_non_exhaustive()
     }
 }
@@ -124,13 +125,13 @@ impl fmt::Debug for ResourceFuture {
 
 /// Answers a request for the job resource: at once, unless something has to be waited for.
 pub(crate) fn respond(
-    shared: &Arc<Shared>,
+    front: &Arc<Front>,
     request: ResourceRequest,
 ) -> Result<Response<StoredBody>, Answer> {
-    match panics::catching("a poll", || poll::begin_now(shared, &request)) {
+    match panics::catching("a poll", || poll::begin_now(front, &request)) {
         Ok(Some(Begun::Answered(response))) => Ok(response),
         Ok(Some(Begun::Held(held))) => Err(held.answer()),
-        Ok(None) => Err(answer(shared.clone(), request)),
+        Ok(None) => Err(answer(front.clone(), request)),
         Err(Panicked) => Ok(answer::panicked(Protocol::Http)),
     }
 }
@@ -146,12 +147,12 @@ pub(crate) fn poll_answer(answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Res
 }
 
 /// Answers a request for the job resource.
-fn answer(shared: Arc<Shared>, request: ResourceRequest) -> Answer {
+fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
     Box::pin(async move {
         match request.method {
-            Method::GET => read(&shared, &request).await,
-            Method::HEAD => answer::without_body(read(&shared, &request).await),
-            Method::DELETE if !request.is_for_status() => delete(&shared, &request).await,
+            Method::GET => read(&front, &request).await,
+            Method::HEAD => answer::without_body(read(&front, &request).await),
+            Method::DELETE if !request.is_for_status() => delete(&front, &request).await,
             Method::OPTIONS => allowing(answer::no_content(), &request),
             _ => {
                 let response = answer::problem(ProblemType::MethodNotAllowed, None);
@@ -172,65 +173,62 @@ fn allowing(mut response: Response<StoredBody>, request: &ResourceRequest) -> Re
     response
 }
 
-async fn read(shared: &Arc<Shared>, request: &ResourceRequest) -> Response<StoredBody> {
+async fn read(front: &Arc<Front>, request: &ResourceRequest) -> Response<StoredBody> {
     let Some((id, part)) = &request.target else {
         return answer::unknown();
     };
     let read = match part {
-        Part::Job => poll::poll(shared, request, id).await,
-        Part::Status => status(shared, request, id).await,
+        Part::Job => poll::poll(front, request, id).await,
+        Part::Status => status(front, request, id).await,
     };
     read.unwrap_or_else(|error| unreadable(request.page, id, &error))
 }
 
 async fn status(
-    shared: &Shared,
+    front: &Front,
     request: &ResourceRequest,
     id: &JobId,
 ) -> Result<Response<StoredBody>, StoreError> {
-    let record = find(shared, request, id, Detail::Status).await?;
+    let record = find(front, request, id, Detail::Status).await?;
     Ok(record.map_or_else(answer::unknown, |record| {
-        answer::status(shared, &record, StatusCode::OK)
+        answer::status(front, &record, StatusCode::OK)
     }))
 }
 
 /// The job, if there is one that the asker may see. To anybody else it is as if there was none,
 /// and takes as long.
 async fn find(
-    shared: &Shared,
+    front: &Front,
     request: &ResourceRequest,
     id: &JobId,
     detail: Detail,
 ) -> Result<Option<JobRecord>, StoreError> {
-    let record = shared.store.read(id, detail).await?;
+    let record = front.node.store.read(id, detail).await?;
     Ok(record.filter(|record| request.may_see(record)))
 }
 
-async fn delete(shared: &Shared, request: &ResourceRequest) -> Response<StoredBody> {
+async fn delete(front: &Front, request: &ResourceRequest) -> Response<StoredBody> {
     let Some((id, _)) = &request.target else {
         return answer::unknown();
     };
-    let deleted = match find(shared, request, id, Detail::Status).await {
-        Ok(Some(record)) => cancel(shared, record).await,
+    let deleted = match find(front, request, id, Detail::Status).await {
+        Ok(Some(record)) => cancel(front, record).await,
         Ok(None) => Ok(answer::unknown()),
         Err(error) => Err(error),
     };
     deleted.unwrap_or_else(|error| unavailable(id, &error))
 }
 
-async fn cancel(
-    shared: &Shared,
-    mut record: JobRecord,
-) -> Result<Response<StoredBody>, StoreError> {
-    let cancellation = cancel_pending(shared, &record.id).await?;
-    shared.expected.came(&record.id);
+async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredBody>, StoreError> {
+    let cancellation = cancel_pending(front, &record.id).await?;
+    front.node.expected.came(&record.id);
     match cancellation {
         Cancellation::Cancelled => {
             record.state = JobState::Cancelled;
             record.ended = Some(SystemTime::now());
-            Ok(answer::status(shared, &record, StatusCode::ACCEPTED))
+            Ok(answer::status(front, &record, StatusCode::ACCEPTED))
         }
-        Cancellation::Ended(_) if shared.store.remove(&record.id).await? => {
+        Cancellation::Ended(_) if front.node.store.remove(&record.id).await? => {
             Ok(answer::no_content())
         }
         _ => Ok(answer::unknown()),
@@ -238,15 +236,12 @@ async fn cancel(
 }
 
 /// Cancels a job that has not ended, here and in the store.
-pub(crate) async fn cancel_pending(
-    shared: &Shared,
-    id: &JobId,
-) -> Result<Cancellation, StoreError> {
-    let cancellation = shared.store.cancel(id).await?;
+pub(crate) async fn cancel_pending(front: &Front, id: &JobId) -> Result<Cancellation, StoreError> {
+    let cancellation = front.node.store.cancel(id).await?;
     if cancellation == Cancellation::Cancelled {
         metrics::ended(JobState::Cancelled);
-        shared.registry.cancel(id);
-        shared.alarm.within(shared.config.retention.result);
+        front.node.registry.cancel(id);
+        front.node.alarm.within(front.node.config.retention.result);
     }
     Ok(cancellation)
 }

@@ -3,44 +3,42 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Method, Response};
-use http_polling::PreferenceApplied;
+use http_polling::{JobState, PreferenceApplied};
 use tower_async_job_core::{Detail, JobId, JobRecord, StoreError};
 
 use super::{
-    Answer, ResourceRequest,
+    ResourceRequest,
     request::{Asked, Part},
     unreadable,
 };
 use crate::{
-    answer,
-    body::StoredBody,
-    deliveries::Delivery,
-    hold::{self, Place},
-    page,
-    shared::{Shared, later},
-    trace,
+    answer::{self, Answer},
+    body::{StoredBody, delivery::Delivery},
+    node::{front::Front, held::Place, wait::record_until},
+    resource::page,
+    time::later,
 };
 
 /// Begins a poll if the store has the job at hand.
 #[inline(always)]
-pub(super) fn begin_now(shared: &Arc<Shared>, request: &ResourceRequest) -> Option<Begun> {
+pub(super) fn begin_now(front: &Arc<Front>, request: &ResourceRequest) -> Option<Begun> {
     let (&Method::GET, Some((id, Part::Job))) = (&request.method, &request.target) else {
         return None;
     };
-    match &shared.store.read_now(id, Detail::Full)? {
-        Ok(record) => Some(begin(shared, request, id, record.as_ref())),
+    match &front.node.store.read_now(id, Detail::Full)? {
+        Ok(record) => Some(begin(front, request, id, record.as_ref())),
         Err(_) => None,
     }
 }
 
 /// Answers a poll.
 pub(super) async fn poll(
-    shared: &Arc<Shared>,
+    front: &Arc<Front>,
     request: &ResourceRequest,
     id: &JobId,
 ) -> Result<Response<StoredBody>, StoreError> {
-    let record = shared.store.read(id, Detail::Full).await?;
-    match begin(shared, request, id, record.as_ref()) {
+    let record = front.node.store.read(id, Detail::Full).await?;
+    match begin(front, request, id, record.as_ref()) {
         Begun::Answered(response) => Ok(response),
         Begun::Held(held) => Ok(held.answer().await),
     }
@@ -54,22 +52,22 @@ pub(super) enum Begun {
 
 #[inline(always)]
 fn begin(
-    shared: &Arc<Shared>,
+    front: &Arc<Front>,
     request: &ResourceRequest,
     id: &JobId,
     record: Option<&JobRecord>,
 ) -> Begun {
     let record = record.filter(|record| request.may_see(record));
     if record.is_some() {
-        shared.links.link(id);
+        front.node.links.link(id);
     }
     let pending = record.filter(|record| record.state.is_pending());
-    let at_once = || Begun::Answered(polled(shared, id, request.asked(pending), record, false));
-    let hold = pending.and_then(|pending| request.hold(shared, pending));
+    let at_once = || Begun::Answered(polled(front, id, request.asked(pending), record, false));
+    let hold = pending.and_then(|pending| request.hold(front, pending));
     let (Some(pending), Some(time)) = (pending, hold) else {
         return at_once();
     };
-    match Place::take(shared, request.principal.as_ref()) {
+    match Place::take(front, request.principal.as_ref()) {
         Some(place) => Begun::Held(Held {
             place,
             id: *id,
@@ -79,8 +77,8 @@ fn begin(
         }),
         None if request.wait.is_some() => at_once(),
         None => {
-            trace::polled(id, request.hints.polls, Some(pending.state), false);
-            Begun::Answered(answer::too_early(shared, pending))
+            log(id, request.hints.polls, Some(pending.state), false);
+            Begun::Answered(answer::too_early(front, pending))
         }
     }
 }
@@ -98,8 +96,8 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn answer(self) -> Answer {
         Box::pin(async move {
-            let shared = self.place.shared();
-            match hold::record_until(shared, &self.id, later(self.time)).await {
+            let front = self.place.front();
+            match record_until(&front.node, &self.id, later(self.time)).await {
                 Ok(record) => self.answered(record.as_ref()),
                 Err(error) => unreadable(self.asked.page, &self.id, &error),
             }
@@ -107,7 +105,7 @@ impl Held {
     }
 
     fn answered(&self, record: Option<&JobRecord>) -> Response<StoredBody> {
-        let mut response = polled(self.place.shared(), &self.id, self.asked, record, true);
+        let mut response = polled(self.place.front(), &self.id, self.asked, record, true);
         if self.waits {
             // RFC 7240, section 3: what was asked was done, under the cap.
             let applied = PreferenceApplied::new().with_wait(self.time);
@@ -120,20 +118,20 @@ impl Held {
 /// The answer to a poll, once the job is as it is.
 #[inline(always)]
 fn polled(
-    shared: &Arc<Shared>,
+    front: &Arc<Front>,
     id: &JobId,
     asked: Asked,
     record: Option<&JobRecord>,
     held: bool,
 ) -> Response<StoredBody> {
     let polls = asked.polls;
-    trace::polled(id, polls, record.map(|record| record.state), held);
+    log(id, polls, record.map(|record| record.state), held);
     match record {
         None => answer::unknown(),
         Some(record) if record.state.is_pending() => {
-            let pending = answer::pending(shared, record, polls, asked.may_close);
+            let pending = answer::pending(front, record, polls, asked.may_close);
             if asked.page {
-                page::show(shared, record, pending)
+                page::show(front, record, pending)
             } else {
                 pending
             }
@@ -143,12 +141,18 @@ fn polled(
             if !asked.delivers {
                 return response;
             }
-            shared.undelivered.delivered(id, polls);
-            shared.expected.came(id);
-            let delivery = Delivery::new(shared.deliveries.clone(), *id);
+            front.node.undelivered.delivered(id, polls);
+            front.node.expected.came(id);
+            let delivery = Delivery::new(front.node.deliveries.clone(), *id);
             // In place, since moving what is large costs.
             response.body_mut().deliver(delivery);
             response
         }
     }
+}
+
+/// Logs that a job was polled.
+fn log(id: &JobId, poll: u32, state: Option<JobState>, held: bool) {
+    let state = state.unwrap_or(JobState::Unknown);
+    tracing::debug!(job = ?id, poll, %state, held, "job polled");
 }

@@ -1,16 +1,14 @@
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Version, header::TE};
+use http::{Method, Request};
 use http_polling::{Prefer, RequestHead};
 use tower_async_job_core::{JobId, JobRecord, Principal};
 
 use crate::{
-    closing,
     config::{Config, PendingStatus},
-    glance::Glance,
-    page,
+    node::front::Front,
     panics::Panicked,
-    shared::Shared,
+    request::{accept, closing, glance::Glance, trailers::carries_trailers},
 };
 
 /// The part of a path below the base.
@@ -78,7 +76,7 @@ impl ResourceRequest {
             target: part.and_then(|part| Some((JobId::parse(id)?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
-            page: config.page && page::is_wanted(headers),
+            page: config.page && accept::wants_page(headers),
             may_close: closing::may_close(request.version(), glance.proxied),
             // One that is too long has no jobs.
             principal: config
@@ -95,33 +93,35 @@ impl ResourceRequest {
     }
 
     /// How long this poll of a pending job is to be held, if it is.
-    pub(super) fn hold(&self, shared: &Shared, record: &JobRecord) -> Option<Duration> {
+    pub(super) fn hold(&self, front: &Front, record: &JobRecord) -> Option<Duration> {
         if self.method != Method::GET {
             return None;
         }
         let hold = match self.wait {
             Some(wait) => wait,
             None => self
-                .early(shared, record)
-                .or_else(|| shared.last_moment().filter(|_| !self.page))?,
+                .early(front, record)
+                .or_else(|| front.node.shutdown.last_moment().filter(|_| !self.page))?,
         };
-        Some(hold.min(shared.config.max_hold)).filter(|hold| !hold.is_zero())
+        Some(hold.min(front.config.max_hold)).filter(|hold| !hold.is_zero())
     }
 
     /// How long to hold a client that is early: it follows redirects without minding Retry-After.
     /// It has only so many redirects, so after the first it is held for as long as may be, and where
     /// the node shuts down from the first.
-    fn early(&self, shared: &Shared, record: &JobRecord) -> Option<Duration> {
-        let config = &shared.config;
+    fn early(&self, front: &Front, record: &JobRecord) -> Option<Duration> {
+        let config = &front.config;
         if config.pending_status != PendingStatus::SeeOther || self.page {
             return None;
         }
         let due = self.due_in(record)?;
-        Some(if self.hints.polls > 1 || shared.stopping.is_set() {
-            config.max_hold
-        } else {
-            due
-        })
+        Some(
+            if self.hints.polls > 1 || front.node.shutdown.begun.is_set() {
+                config.max_hold
+            } else {
+                due
+            },
+        )
     }
 
     /// Returns by how much the poll comes before its due time, if it does.
@@ -215,14 +215,4 @@ fn number(digits: &[u8]) -> Option<u64> {
         let digit = digit.wrapping_sub(b'0');
         (digit < 10).then(|| number * 10 + u64::from(digit))
     })
-}
-
-/// Whether the answer to a request can carry trailers (RFC 9110, section 6.5.1).
-pub(crate) fn carries_trailers<B>(request: &Request<B>, glance: Glance) -> bool {
-    let codings = |value: &HeaderValue| {
-        let mut codings = value.as_bytes().split(|byte| *byte == b',');
-        codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    };
-    request.version() >= Version::HTTP_2
-        || glance.te && request.headers().get_all(TE).iter().any(codings)
 }

@@ -20,6 +20,8 @@ pub(crate) fn begin() {
             .with_ansi(false)
             .with_writer(|| Writer);
         tracing::subscriber::set_global_default(subscriber.finish()).expect("the only one");
+        // What other threads reached while it was being installed is not to stay disabled.
+        tracing::callsite::rebuild_interest_cache();
     });
     TEXT.with_borrow_mut(Vec::clear);
 }

@@ -42,7 +42,7 @@ mod status_field;
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{StatusCode, Uri};
-use http_polling::{JobState, Pending, Problem, Progress};
+use http_polling::{JobState, NextPoll, Problem, Progress};
 
 pub(crate) use self::{
     answer::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
@@ -188,12 +188,12 @@ pub struct Interim {
     pub progress: Option<Progress>,
 }
 
-impl From<Pending> for Interim {
-    fn from(pending: Pending) -> Self {
+impl From<NextPoll> for Interim {
+    fn from(next: NextPoll) -> Self {
         Self {
-            url: pending.uri,
-            retry_after: pending.retry_after,
-            state: pending.state,
+            url: next.uri,
+            retry_after: next.retry_after,
+            state: next.state,
             progress: None,
         }
     }

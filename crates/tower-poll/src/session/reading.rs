@@ -171,7 +171,7 @@ impl<P> Session<P> {
         now: Instant,
     ) -> Result<Verdict, Error> {
         match status {
-            _ if may_be_pending(status) => self.read_closely(status, headers, now),
+            _ if wants_reading(status) => self.read_closely(status, headers, now),
             // There is no such resource, so that it cannot have the answer to
             // what was asked for at another one.
             StatusCode::NOT_FOUND if self.is_within_grace(now) => {
@@ -196,11 +196,7 @@ impl<P> Session<P> {
         headers: &HeaderMap,
         now: Instant,
     ) -> Result<Verdict, Error> {
-        let exchange = Exchange {
-            method: &self.method,
-            uri: &self.course.asked,
-            polling: self.told.is_some(),
-        };
+        let exchange = Exchange::new(&self.method, &self.course.asked).polling(self.told.is_some());
         match exchange.read(status, headers, self.clock.wall(now)) {
             Ok(Reading::Pending(pending)) => {
                 let mut interim = Interim::from(pending);
@@ -293,7 +289,7 @@ impl<P> Session<P> {
 }
 
 /// Whether an answer that has no `Job-Status` is worth a closer look.
-fn may_be_pending(status: StatusCode) -> bool {
+fn wants_reading(status: StatusCode) -> bool {
     announces(status) || waits(status)
 }
 

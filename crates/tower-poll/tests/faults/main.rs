@@ -11,6 +11,7 @@ mod locations;
 mod origins;
 mod pacing;
 mod panics;
+mod regressions;
 mod resubmission;
 mod retries;
 mod unrelated;

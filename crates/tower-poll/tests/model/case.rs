@@ -6,7 +6,7 @@ use http::{
     HeaderName, HeaderValue, Method, Request, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, COOKIE},
 };
-use http_polling::GRPC_TIMEOUT;
+use http_polling::{GRPC_TIMEOUT, IDEMPOTENCY_KEY};
 use proptest::{
     collection::vec,
     option,
@@ -32,7 +32,6 @@ pub(crate) const SECRET: HeaderName = HeaderName::from_static("x-secret");
 pub(crate) const MARKED: HeaderName = HeaderName::from_static("x-marked");
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const KEPT: HeaderName = HeaderName::from_static("x-kept");
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {

@@ -13,12 +13,12 @@ use http::{
     HeaderValue, Method, StatusCode,
     header::{AUTHORIZATION, HOST},
 };
-use http_polling::{JobState, PREFERENCE_APPLIED};
+use http_polling::{IDEMPOTENCY_KEY, JobState, PREFERENCE_APPLIED};
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use crate::{
     answers::{ASYNC_RESULT, Answer, accepted, answer, done, pending, told},
-    case::{API_KEY, Case, IDEMPOTENCY_KEY, MARKED, SECRET, case, case_of},
+    case::{API_KEY, Case, MARKED, SECRET, case, case_of},
     server::{Run, Seen, cookie_value, origin, polls, respond, run},
 };
 

@@ -80,13 +80,14 @@ impl Entry {
         Some(record)
     }
 
-    /// A number that rises with each change: of the lease, of who runs the job, of what was
-    /// reported, and above all of these with the end and with the expiry.
+    /// A number that rises with each change: of the lease, of the first run, of a report, and above
+    /// all of these with the end and with the expiry.
     fn version(&self, state: JobState) -> u64 {
         const RANK: u32 = 48;
         let rank = match state {
             JobState::Queued | JobState::Running => 0,
-            JobState::Expired => 2,
+            // No more is kept of an expired job, nor can it change.
+            JobState::Expired => return 2 << RANK,
             _ => 1,
         };
         let running = matches!(self.phase, Phase::Pending(Pending { running: true, .. }));

@@ -1,0 +1,18 @@
+//! Durations as whole numbers.
+
+use std::time::Duration;
+
+/// Rounded up, and saturating.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    let part = u64::from(duration.subsec_nanos() > 0);
+    duration.as_secs().saturating_add(part)
+}
+
+/// Rounded up, and saturating.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+    duration
+        .as_secs()
+        .saturating_mul(1_000)
+        .saturating_add(part)
+}

@@ -1,0 +1,190 @@
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    fmt,
+    hash::Hash,
+};
+
+use crate::{
+    error::StoreError,
+    sync::{Arc, Mutex, lock},
+    wake::{Place, Wake},
+};
+
+/// Reads that share round trips to a store: those that arrive while a batch is under way form the
+/// next one, and equal ones are read once.
+///
+/// A read never joins a batch that is already under way, so that it never returns a state that is
+/// older than itself.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use std::{collections::HashMap, sync::Arc};
+/// use tower_async_job_core::ReadBatch;
+///
+/// let batch = Arc::new(ReadBatch::<&str, usize>::default());
+/// let driver = Arc::clone(&batch);
+/// let driver = tokio::spawn(async move {
+///     driver
+///         .run(async |keys| {
+///             let read = |key: &'static str| (key, key.len());
+///             Ok(keys.into_iter().map(read).collect::<HashMap<_, _>>())
+///         })
+///         .await
+/// });
+/// assert_eq!(batch.read("four").await.unwrap(), Some(4));
+/// driver.abort();
+/// # }
+/// ```
+pub struct ReadBatch<K, V> {
+    queue: Mutex<Queue<K, V>>,
+}
+
+struct Queue<K, V> {
+    /// The batch to come.
+    next: Option<Next<K, V>>,
+    /// The wake of the drivers that wait for a batch; made by the first of them.
+    arrival: Option<Arc<Wake>>,
+    drivers: usize,
+}
+
+struct Next<K, V> {
+    keys: HashSet<K>,
+    round: Arc<Round<K, V>>,
+}
+
+/// One batch.
+struct Round<K, V> {
+    /// The values that were found, once they are there.
+    found: Mutex<Option<Result<HashMap<K, V>, StoreError>>>,
+    over: Arc<Wake>,
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
+    /// Reads one value, with others in one batch; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of the batch; [`is_unavailable`](StoreError::is_unavailable) if nothing
+    /// [runs](Self::run) batches.
+    pub async fn read(&self, key: K) -> Result<Option<V>, StoreError> {
+        let (round, arrival) = {
+            let mut queue = lock(&self.queue);
+            if queue.drivers == 0 {
+                return Err(stopped());
+            }
+            let next = queue.next.get_or_insert_with(|| Next {
+                keys: HashSet::new(),
+                round: Arc::default(),
+            });
+            next.keys.insert(key.clone());
+            (Arc::clone(&next.round), queue.arrival.take())
+        };
+        if let Some(arrival) = arrival {
+            arrival.wake_all();
+        }
+        Place::at(Arc::clone(&round.over)).await;
+        match &*lock(&round.found) {
+            Some(Ok(found)) => Ok(found.get(&key).cloned()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(stopped()),
+        }
+    }
+
+    /// Runs batches, one at a time: `fetch` returns those of the values that there are.
+    ///
+    /// The store spawns this future, as many times as it wants batches under way at once. When the
+    /// last one is dropped, all reads fail.
+    pub async fn run<F>(&self, mut fetch: impl FnMut(Vec<K>) -> F) -> Infallible
+    where
+        F: Future<Output = Result<HashMap<K, V>, StoreError>>,
+    {
+        let driver = Driver::new(&self.queue);
+        loop {
+            let Next { keys, round } = driver.next().await;
+            let round = Running(round);
+            let found = fetch(keys.into_iter().collect()).await;
+            *lock(&round.0.found) = Some(found);
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::unavailable("the store has stopped to read")
+}
+
+/// A batch under way. Dropping it wakes its readers, with or without an answer.
+struct Running<K, V>(Arc<Round<K, V>>);
+
+impl<K, V> Drop for Running<K, V> {
+    fn drop(&mut self) {
+        self.0.over.wake_all();
+    }
+}
+
+struct Driver<'a, K, V>(&'a Mutex<Queue<K, V>>);
+
+impl<'a, K, V> Driver<'a, K, V> {
+    fn new(queue: &'a Mutex<Queue<K, V>>) -> Self {
+        lock(queue).drivers += 1;
+        Self(queue)
+    }
+
+    /// Waits for the next batch.
+    async fn next(&self) -> Next<K, V> {
+        loop {
+            let arrival = {
+                let mut queue = lock(self.0);
+                if let Some(next) = queue.next.take() {
+                    return next;
+                }
+                Arc::clone(queue.arrival.get_or_insert_default())
+            };
+            Place::at(arrival).await;
+        }
+    }
+}
+
+impl<K, V> Drop for Driver<'_, K, V> {
+    fn drop(&mut self) {
+        let abandoned = {
+            let mut queue = lock(self.0);
+            queue.drivers -= 1;
+            // Another driver may have been woken in vain, or be yet to be.
+            match queue.drivers {
+                0 => queue.next.take(),
+                _ => None,
+            }
+        };
+        if let Some(next) = abandoned {
+            next.round.over.wake_all();
+        }
+    }
+}
+
+impl<K, V> Default for ReadBatch<K, V> {
+    fn default() -> Self {
+        Self {
+            queue: Mutex::new(Queue {
+                next: None,
+                arrival: None,
+                drivers: 0,
+            }),
+        }
+    }
+}
+
+impl<K, V> Default for Round<K, V> {
+    fn default() -> Self {
+        Self {
+            found: Mutex::default(),
+            over: Arc::default(),
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for ReadBatch<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBatch").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::{codec::corrupt, error::StoreError, id::JobId};
+
+/// A seal over what a store keeps of clients' data, such as encryption; see
+/// [`Sealed`](crate::Sealed).
+///
+/// Sealed bytes are bound to their [context](SealContext): opening them in another one fails.
+///
+/// ```
+/// use tower_async_job_core::{Seal, SealContext, StoreError};
+///
+/// /// Shows the calls, and protects nothing.
+/// #[derive(Debug)]
+/// struct Mirror;
+///
+/// impl Seal for Mirror {
+///     fn overhead(&self) -> usize {
+///         0
+///     }
+///
+///     fn seal(&self, _: &SealContext, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+///         Ok(plain.iter().rev().copied().collect())
+///     }
+///
+///     fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+///         self.seal(context, sealed)
+///     }
+/// }
+/// ```
+pub trait Seal: fmt::Debug + Send + Sync + 'static {
+    /// Returns the most bytes by which sealed bytes are longer.
+    fn overhead(&self) -> usize;
+
+    /// Seals bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`is_unavailable`](StoreError::is_unavailable), if there is no key to seal with.
+    fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Opens what was sealed in the same context.
+    ///
+    /// # Errors
+    ///
+    /// [`is_corrupt`](StoreError::is_corrupt) if the bytes are not what was sealed, and
+    /// [`is_unsupported_version`](StoreError::is_unsupported_version) if they were sealed with a key
+    /// that this node does not have: a job is then left to other nodes.
+    fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError>;
+}
+
+/// The part of a job that is sealed.
+///
+/// ```
+/// use tower_async_job_core::SealedPart;
+///
+/// assert_ne!(SealedPart::Request, SealedPart::Response);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SealedPart {
+    /// The request.
+    Request,
+    /// The response, or its head where the body is stored in chunks.
+    Response,
+    /// A chunk of the body that a run has written.
+    Chunk {
+        /// The epoch of the run's lease.
+        epoch: u64,
+        /// The index of the chunk.
+        index: u32,
+    },
+    /// The result so far.
+    Partial,
+    /// The handler's own members of the status document.
+    Metadata,
+    /// The run's private note to itself.
+    Checkpoint,
+    /// The notification of its end.
+    Notify,
+}
+
+/// The context that sealed bytes are bound to.
+///
+/// ```
+/// use tower_async_job_core::{JobId, SealContext, SealedPart};
+///
+/// let context = SealContext::new(JobId::from_bits(7), SealedPart::Request);
+/// assert_eq!(context.to_bytes().len(), 29);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SealContext {
+    /// The job.
+    pub id: JobId,
+    /// The part of the job.
+    pub part: SealedPart,
+}
+
+impl SealContext {
+    /// Makes the context of a part of a job.
+    pub const fn new(id: JobId, part: SealedPart) -> Self {
+        Self { id, part }
+    }
+
+    /// Returns the context as bytes, fit for the associated data of an authenticated cipher.
+    pub fn to_bytes(&self) -> [u8; 29] {
+        let (kind, epoch, index) = match self.part {
+            SealedPart::Request => (0, 0, 0),
+            SealedPart::Response => (1, 0, 0),
+            SealedPart::Chunk { epoch, index } => (2, epoch, index),
+            SealedPart::Partial => (3, 0, 0),
+            SealedPart::Metadata => (4, 0, 0),
+            SealedPart::Checkpoint => (5, 0, 0),
+            SealedPart::Notify => (6, 0, 0),
+        };
+        let mut bytes = [0; 29];
+        bytes[..16].copy_from_slice(&self.id.to_bits().to_be_bytes());
+        bytes[16] = kind;
+        bytes[17..25].copy_from_slice(&epoch.to_be_bytes());
+        bytes[25..].copy_from_slice(&index.to_be_bytes());
+        bytes
+    }
+}
+
+/// Seals bytes of which the first `clear` stay readable, since stores look at them.
+pub(crate) fn seal(
+    seal: &dyn Seal,
+    context: SealContext,
+    plain: &Bytes,
+    clear: usize,
+) -> Result<Bytes, StoreError> {
+    let head = plain
+        .get(..clear)
+        .ok_or_else(|| corrupt("it is too short"))?;
+    let sealed = seal.seal(&context, plain)?;
+    Ok([head, &sealed].concat().into())
+}
+
+/// Opens bytes of which the first `clear` were left readable.
+pub(crate) fn open(
+    seal: &dyn Seal,
+    context: SealContext,
+    stored: &Bytes,
+    clear: usize,
+) -> Result<Bytes, StoreError> {
+    let (head, sealed) = stored
+        .split_at_checked(clear)
+        .ok_or_else(|| corrupt("it is too short"))?;
+    let plain = seal.open(&context, sealed)?;
+    if !plain.starts_with(head) {
+        return Err(corrupt("its beginning was changed"));
+    }
+    Ok(plain.into())
+}

@@ -1,0 +1,55 @@
+//! The settings of what is kept of a job, and for how long.
+
+use std::time::Duration;
+
+use super::Builder;
+
+impl Builder {
+    /// The number of bytes that the results being recorded in this process may take together,
+    /// whatever the store. Beyond it all but one of them wait. Default 256 MiB.
+    ///
+    /// A job keeps its place among the [running](Self::limits) until its result is stored.
+    pub fn recording_room(mut self, bytes: usize) -> Self {
+        self.node.recording_room = bytes;
+        self
+    }
+
+    /// The number of bytes of JSON that a job's partial result may have, and all of its metadata together.
+    /// Longer ones are dropped, with a warning. Default 2 MiB.
+    pub fn report_limit(mut self, bytes: usize) -> Self {
+        self.node.report_limit = bytes;
+        self
+    }
+
+    /// The longest path, in bytes, of a request that may be deferred; a longer one is refused with
+    /// 414. Default 8 KiB. Of a path as a [route](Self::route) 256 bytes are kept, as of every route.
+    pub fn path_limit(mut self, bytes: usize) -> Self {
+        self.config.path_limit = bytes;
+        self
+    }
+
+    /// The longest [principal](Self::principal), in bytes; a request of a longer one is refused with
+    /// 400 and a warning. Default 1 KiB.
+    pub fn principal_limit(mut self, bytes: usize) -> Self {
+        self.config.principal_limit = bytes;
+        self
+    }
+
+    /// The time for which a result is kept after a client has read it to its end by GET, if its
+    /// [retention](Self::retention) does not end sooner; each reading begins the time anew. Not set
+    /// by default: then results are kept for their retention, unless the store is short of room.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// let layer = AsyncJobLayer::builder()
+    ///     .retention_after_delivery(Duration::from_secs(300))
+    ///     .build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn retention_after_delivery(mut self, time: Duration) -> Self {
+        self.node.retention_after_delivery = Some(time);
+        self
+    }
+}

@@ -1,0 +1,237 @@
+//! The hand-over: a request whose inline wait is over becomes a job, unless its handler ends
+//! first.
+
+use std::{
+    future::{poll_fn, ready},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
+use tower::BoxError;
+use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError};
+
+use crate::{
+    answer,
+    body::StoredBody,
+    call::terms::{new_job, terms},
+    config::{OnDisconnect, OnStoreFailure},
+    context::HandlerContext,
+    node::{front::Front, registration::discard},
+    panics::{self, Panicked, Payload, drop_quietly},
+    request::submission::Submission,
+    run::{attempt::Run, spawn::spawn, task::Job, work::BoxWork},
+};
+
+/// What the connection hears of the work that it handed over.
+pub(crate) enum Early<R, E> {
+    /// The handler ended, and no job was made of the principal's request.
+    Finished(
+        Result<Response<R>, E>,
+        Option<Principal>,
+        Option<HandlerContext>,
+    ),
+    /// The handler panicked, and no job was made.
+    Panicked(Payload),
+    /// The layer answers: accepted, or refused.
+    Answered(Response<StoredBody>),
+}
+
+pub(crate) struct Deferral<R, E> {
+    pub(crate) front: Arc<Front>,
+    pub(crate) work: BoxWork<R, E>,
+    pub(crate) submission: Submission,
+    pub(crate) context: Option<HandlerContext>,
+}
+
+impl<R, E> Deferral<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Makes the work a job. If the store has to be waited for, that is left to a tracked task,
+    /// which says what became of the call.
+    pub(crate) fn begin(self) -> HandedOver<R, E> {
+        let protocol = self.submission.asked.protocol;
+        // As in a task: a panic of the store's, the estimator's or the hook's ends this call alone.
+        panics::catching("the hand-over of a call", || self.begin_now())
+            .unwrap_or_else(|Panicked| HandedOver::Answered(answer::panicked(protocol)))
+    }
+
+    fn begin_now(self) -> HandedOver<R, E> {
+        let front = self.front.clone();
+        let job = new_job(&front, &self.submission, self.work.is_queued());
+        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let create = match front.node.store.create_now(job) {
+            Ok(Ok(Created::New(lease))) => {
+                let (mut run, answer) = self.accepted(lease, route);
+                run.announced();
+                spawn(&front.node, Job::Running(run));
+                return HandedOver::Answered(answer);
+            }
+            Ok(created) => Create::Done(created),
+            Err(job) => Create::Due(Box::new(job)),
+        };
+        let (sender, receiver) = oneshot::channel();
+        let acceptance = self.accept(create, lease, route, sender);
+        spawn(&front.node, Job::Accepting(Box::pin(acceptance)));
+        HandedOver::Waiting(receiver)
+    }
+
+    /// Commits the job and answers with its acceptance; `None` if the call ended another way.
+    async fn accept(
+        mut self,
+        create: Create,
+        lease: Lease,
+        route: Arc<str>,
+        mut early: oneshot::Sender<Early<R, E>>,
+    ) -> Option<Run<R, E>> {
+        let front = self.front.clone();
+        let mut create = match create {
+            Create::Done(created) => Box::pin(ready(created)),
+            Create::Due(job) => front.node.store.create(*job),
+        };
+        let event = match self.next(&mut early, Some(&mut create)).await {
+            Event::Created(Ok(Created::New(lease))) => {
+                let protocol = self.submission.asked.protocol;
+                let accepted = panics::catching("the estimator", || self.accepted(lease, route));
+                let Ok((mut run, answer)) = accepted else {
+                    let _ = early.send(Early::Answered(answer::panicked(protocol)));
+                    return None;
+                };
+                if early.send(Early::Answered(answer)).is_err()
+                    && front.config.on_disconnect == OnDisconnect::Cancel
+                {
+                    run.withdraw().await;
+                    return None;
+                }
+                run.announced();
+                return Some(run);
+            }
+            Event::Created(Ok(_)) => self.next(&mut early, None).await,
+            Event::Created(Err(error)) => {
+                tracing::warn!(%error, "a job could not be stored");
+                if error.is_unavailable() {
+                    let front = front.clone();
+                    self.front
+                        .node
+                        .tasks
+                        .spawn(async move { discard(&front.node, &lease).await });
+                }
+                if front.config.on_store_failure == OnStoreFailure::Refuse {
+                    let refusal = answer::not_stored(&error, self.submission.asked.protocol);
+                    let _ = early.send(Early::Answered(refusal));
+                    return None;
+                }
+                self.next(&mut early, None).await
+            }
+            event => {
+                self.leave(event, early);
+                // The record that may have been created meanwhile is dropped: nobody knows of it.
+                let created = create.await;
+                if matches!(&created, Ok(Created::New(_)))
+                    || created.is_err_and(|error| error.is_unavailable())
+                {
+                    discard(&front.node, &lease).await;
+                }
+                return None;
+            }
+        };
+        self.leave(event, early);
+        None
+    }
+
+    /// Ends the call without a job: with the handler's answer if there is one, and otherwise,
+    /// since nobody waits for it, with the handler dropped.
+    fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
+        // Dropped here, which may panic.
+        let unheard = match event {
+            Event::Ended(Ok(result)) => {
+                let principal = self.submission.principal;
+                early.send(Early::Finished(result, principal, self.context))
+            }
+            Event::Ended(Err(payload)) => early.send(Early::Panicked(payload)),
+            Event::Created(_) | Event::Gone => Ok(()),
+        };
+        drop_quietly(unheard);
+    }
+
+    /// What comes first: the end of the handler, the loss of the client, or the stored record.
+    async fn next(
+        &mut self,
+        early: &mut oneshot::Sender<Early<R, E>>,
+        mut create: Option<&mut CreateFuture<'_>>,
+    ) -> Event<R, E> {
+        let mut given_up = pin!(self.front.node.shutdown.given_up.wait());
+        let cancel_on_disconnect = self.front.config.on_disconnect == OnDisconnect::Cancel;
+        // A client that is there is answered at the deadline by its connection, which goes then.
+        let mut deadline = pin!(sleep(self.submission.deadline(&self.front.config)));
+        poll_fn(|cx| {
+            if let Poll::Ready(end) = self.work.poll_catching(cx) {
+                return Poll::Ready(Event::Ended(end));
+            }
+            if early.poll_closed(cx).is_ready()
+                && (cancel_on_disconnect || deadline.as_mut().poll(cx).is_ready())
+            {
+                return Poll::Ready(Event::Gone);
+            }
+            if let Some(create) = &mut create
+                && let Poll::Ready(created) = create.as_mut().poll(cx)
+            {
+                return Poll::Ready(Event::Created(created));
+            }
+            given_up.as_mut().poll(cx).map(|()| Event::Gone)
+        })
+        .await
+    }
+
+    /// The run of a job that is stored, and its acceptance.
+    fn accepted(self, lease: Lease, route: Arc<str>) -> (Run<R, E>, Response<StoredBody>) {
+        let Self {
+            front,
+            work,
+            submission,
+            context,
+        } = self;
+        let context = context.unwrap_or_else(HandlerContext::new);
+        let (queued, now) = (work.is_queued(), Instant::now());
+        // Registered before the answer is sent, so that a DELETE that follows it finds the job.
+        let terms = terms(&front, &submission, route.clone(), now);
+        let run = Run::new(front.node.clone(), lease, work, context, terms);
+        let (id, context) = (&lease.id, run.context());
+        let answer = answer::accepted(&front, id, queued, &route, &submission, context, now);
+        (run, answer)
+    }
+}
+
+/// The first outcome of a hand-over.
+pub(crate) enum HandedOver<R, E> {
+    /// The job is stored, and its task runs.
+    Answered(Response<StoredBody>),
+    /// A task will say.
+    Waiting(oneshot::Receiver<Early<R, E>>),
+}
+
+/// The creation of the record.
+enum Create {
+    Due(Box<NewJob>),
+    Done(Result<Created, StoreError>),
+}
+
+type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, StoreError>>;
+
+enum Event<R, E> {
+    Ended(Result<Result<Response<R>, E>, Payload>),
+    Created(Result<Created, StoreError>),
+    /// The client has gone before the acceptance, and its work is cancelled with it or past its
+    /// deadline; or the node shuts down and its grace is over.
+    Gone,
+}

@@ -1,0 +1,263 @@
+//! Submissions that bear an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the key is
+//! taken before the handler runs, and whoever repeats the request gets the same job.
+
+use std::{future::poll_fn, sync::Arc, task::Poll};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, Request, Response,
+    header::{UPGRADE, VARY},
+};
+use http_body::Body;
+use http_polling::{JobState, ProblemType};
+use sfv::{BareItem, Parser};
+use tokio::{sync::oneshot, time::Instant};
+use tower::{BoxError, Service};
+use tower_async_job_core::{Created, IdempotencyKey, Lease, Principal, StoreError};
+
+use crate::{
+    answer::{self, Answer},
+    body::{JobBody, Spool, Spooled},
+    call::{
+        terms::{new_job, terms},
+        timer::Timer,
+    },
+    context::HandlerContext,
+    node::{front::Front, held::Place, registration::discard, wait::record_until},
+    panics::drop_quietly,
+    request::{
+        fingerprint::Fingerprint, glance::Glance, submission::Submission,
+        trailers::carries_trailers,
+    },
+    run::{
+        attempt::Run,
+        spawn::spawn,
+        task::Job,
+        work::{self, BoxWork},
+    },
+    time::{after, later},
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The key as text: a structured-field string (RFC 9651, section 3.3.3), or the same bare.
+fn key_of(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let value = values.next()?.to_str().ok()?.trim();
+    if values.next().is_some() {
+        return None;
+    }
+    if value.starts_with('"') {
+        let item = Parser::new(value).parse_item::<sfv::Item>().ok()?;
+        return match item.bare_item {
+            BareItem::String(key) => Some(key.as_str().to_owned()),
+            _ => None,
+        };
+    }
+    let is_bare = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    value.bytes().all(is_bare).then(|| value.to_owned())
+}
+
+/// Answers a submission with a key.
+///
+/// Once the key is taken the job runs on, whatever becomes of the connection: who lost it asks
+/// again with the same key. A repeat needs no place among what is worked on, so a full node and
+/// one that shuts down answer it too.
+pub(crate) fn submit<S, B, R>(
+    front: Arc<Front>,
+    service: S,
+    mut request: Request<B>,
+    submission: Submission,
+    context: Option<HandlerContext>,
+) -> Answer
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let begun = Instant::now();
+    // An answer that is kept cannot be that to an upgrade, which may be ignored (RFC 9110, 7.8).
+    request.headers_mut().remove(UPGRADE);
+    Box::pin(async move {
+        let asked = submission.asked;
+        let until = after(begun, submission.inline_wait(&front.config));
+        let version = request.version();
+        let trailers = carries_trailers(&request, Glance::at(request.headers()));
+        let refuse = |problem| answer::refusal(problem, asked.protocol);
+        let principal = submission.principal.clone();
+        let (request, key) = match read_keyed(&front, request, principal.as_ref()).await {
+            Ok(keyed) => keyed,
+            Err(problem) => return refuse(problem),
+        };
+        let open = front.node.hold_open();
+        let created = match front.admit(principal.as_ref()) {
+            Ok(admission) => {
+                let reservation = Reservation {
+                    front: front.clone(),
+                    work: work::put_off(service, request, admission),
+                    submission,
+                    key,
+                    context,
+                    until,
+                };
+                let created = reservation.spawn();
+                drop(open);
+                // The task is gone: the runtime shuts down, or the store panicked.
+                let gone = |_| Err(StoreError::unavailable("the job's task is gone"));
+                created.await.unwrap_or_else(gone)
+            }
+            Err(no_place) => match front.node.store.look_up(principal.as_ref(), &key).await {
+                Ok(None) => return answer::no_place(no_place, asked.protocol, version),
+                Ok(Some(created)) => Ok(created),
+                Err(error) => Err(error),
+            },
+        };
+        // A repeat that waits is a held poll; the first waits in the place of its work.
+        let held;
+        let (id, waited) = match created {
+            Ok(Created::New(lease)) => (lease.id, true),
+            // Its result was dropped, and only its key is left.
+            Ok(Created::Existing(record)) if record.state == JobState::Expired => {
+                return answer::ended(&record, trailers);
+            }
+            Ok(Created::Existing(record)) => {
+                held = Place::take(&front, principal.as_ref());
+                (record.id, held.is_some())
+            }
+            Ok(_) => return refuse(ProblemType::IdempotencyKeyReused),
+            Err(error) => {
+                tracing::warn!(%error, "a job could not be stored");
+                return answer::not_stored(&error, asked.protocol);
+            }
+        };
+        let until = if waited { until } else { begun };
+        let mut response = match record_until(&front.node, &id, until).await {
+            Ok(None) => return answer::unknown(),
+            // It is not to be told of a job: it repeats the request.
+            Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
+                return refuse(ProblemType::CapacityExhausted);
+            }
+            Ok(Some(record)) if record.state.is_pending() => {
+                let mut response = answer::pending(&front, &record, 0, asked.may_close);
+                // Not the answer to a GET, to which alone it applies.
+                response.headers_mut().remove(VARY);
+                if waited {
+                    answer::apply_preferences(response.headers_mut(), &asked.prefer);
+                }
+                return response;
+            }
+            Ok(Some(record)) => {
+                front.node.undelivered.delivered(&id, 0);
+                front.node.expected.came(&id);
+                answer::ended(&record, trailers)
+            }
+            Err(error) => {
+                tracing::warn!(%error, job = ?id, "the job store could not be read");
+                return refuse(ProblemType::StoreUnavailable);
+            }
+        };
+        answer::apply_wait(response.headers_mut(), &asked.prefer);
+        response
+    })
+}
+
+/// Reads a request whole, and what tells a repeat of it from another.
+async fn read_keyed<B: Body>(
+    front: &Front,
+    request: Request<B>,
+    principal: Option<&Principal>,
+) -> Result<(Request<JobBody<B>>, IdempotencyKey), ProblemType> {
+    let key = key_of(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
+    let mut fingerprint = Fingerprint::of(&request);
+    let (parts, body) = request.into_parts();
+    let (body, spool) = JobBody::spooling(body, &front.spool_room, principal);
+    if let Some(spool) = &spool {
+        read_whole(front, spool).await?;
+        if !spool.each_chunk(|chunk| fingerprint.update(chunk)) {
+            // What cannot be compared must not pass for a repeat.
+            return Err(ProblemType::RequestTooLarge);
+        }
+    }
+    let key = IdempotencyKey::new(key, fingerprint.finish())
+        .map_err(|_| ProblemType::IdempotencyKeyInvalid)?;
+    Ok((Request::from_parts(parts, body), key))
+}
+
+/// What takes a key and becomes its job.
+struct Reservation<R, E> {
+    front: Arc<Front>,
+    work: BoxWork<R, E>,
+    submission: Submission,
+    key: IdempotencyKey,
+    context: Option<HandlerContext>,
+    /// Whoever submits it has the answer inline until then.
+    until: Instant,
+}
+
+impl<R, E> Reservation<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Takes the key in the job's own task: who goes away meanwhile leaves no job behind that
+    /// nobody runs.
+    fn spawn(self) -> oneshot::Receiver<Result<Created, StoreError>> {
+        let (sender, receiver) = oneshot::channel();
+        let front = self.front.clone();
+        spawn(&front.node, Job::Accepting(Box::pin(self.create(sender))));
+        receiver
+    }
+
+    async fn create(
+        self,
+        sender: oneshot::Sender<Result<Created, StoreError>>,
+    ) -> Option<Run<R, E>> {
+        let (front, submission, work) = (self.front, self.submission, self.work);
+        let mut job = new_job(&front, &submission, work.is_queued());
+        job.idempotency = Some(self.key);
+        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let created = front.node.store.create(job).await;
+        if !matches!(created, Ok(Created::New(_))) {
+            drop_quietly(work);
+            let may_be_there = created.as_ref().is_err_and(StoreError::is_unavailable);
+            let _ = sender.send(created);
+            if may_be_there {
+                discard(&front.node, &lease).await;
+            }
+            return None;
+        }
+        let context = self.context.unwrap_or_else(HandlerContext::new);
+        let now = Instant::now();
+        let terms = terms(&front, &submission, route, now);
+        let mut run = Run::new(front.node.clone(), lease, work, context, terms);
+        run.announced();
+        let _ = sender.send(created);
+        Some(run.inline_until(self.until))
+    }
+}
+
+/// Reads an upload to its end, and says what is wrong if that cannot be.
+async fn read_whole<B: Body>(front: &Front, spool: &Spool<B>) -> Result<(), ProblemType> {
+    let config = &front.config;
+    let (mut timer, total) = (Timer::default(), config.request_pace.total);
+    let spooled = poll_fn(|cx| {
+        if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool) {
+            return Poll::Ready(Ok(spooled));
+        }
+        let over = timer.poll(cx, || later(total), Some(spool), &config.request_pace);
+        over.map(|_| Err(ProblemType::RequestTimeout))
+    });
+    match spooled.await? {
+        Spooled::Complete => Ok(()),
+        Spooled::NoRoom => Err(ProblemType::CapacityExhausted),
+        Spooled::OverQuota => Err(ProblemType::QuotaExceeded),
+        Spooled::TooLarge => Err(ProblemType::RequestTooLarge),
+        Spooled::Failed => Err(ProblemType::RequestInvalid),
+    }
+}

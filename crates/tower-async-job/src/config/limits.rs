@@ -1,0 +1,68 @@
+//! The limits of what clients may take of a node.
+
+use std::time::Duration;
+
+/// How many requests may be worked on at once, and how many more may wait for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) running: usize,
+    pub(crate) queued: usize,
+}
+
+impl Limits {
+    /// No limit.
+    pub(crate) const NONE: Self = Self {
+        running: usize::MAX,
+        queued: usize::MAX,
+    };
+
+    pub(crate) fn all(self) -> usize {
+        self.running.saturating_add(self.queued)
+    }
+}
+
+/// The numbers that may be held at once, of polls or of streams.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HoldLimits {
+    pub(crate) overall: usize,
+    pub(crate) per_principal: usize,
+}
+
+/// The slowest that a body may come. Only the time counts in which its reader waits for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// The time that it may stand still, and be behind the rate.
+    pub(crate) still: Duration,
+    /// The time that it may take altogether.
+    pub(crate) total: Duration,
+    /// The bytes that have to come in a second; zero asks for none.
+    pub(crate) rate: u32,
+}
+
+impl Pace {
+    /// Returns how long so many bytes may be waited for.
+    pub(crate) fn time_for(&self, bytes: u64) -> Duration {
+        let earned = bytes.saturating_mul(1_000).checked_div(self.rate.into());
+        let earned = earned.map_or(self.total, Duration::from_millis);
+        self.still.saturating_add(earned).min(self.total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_earn_time_up_to_all_of_it() {
+        let second = Duration::from_secs(1);
+        let pace = Pace {
+            still: 30 * second,
+            total: 600 * second,
+            rate: 500,
+        };
+        assert_eq!(pace.time_for(0), 30 * second);
+        assert_eq!(pace.time_for(50_000), 130 * second);
+        assert_eq!(pace.time_for(u64::MAX), 600 * second);
+        assert_eq!(Pace { rate: 0, ..pace }.time_for(0), 600 * second);
+    }
+}

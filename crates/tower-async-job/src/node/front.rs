@@ -1,0 +1,100 @@
+//! The part of a process that answers requests.
+
+use std::sync::Arc;
+
+use tower_async_job_core::{JobStore, Principal, StoreError};
+
+use crate::{
+    body::SpoolRoom,
+    config::{Config, NodeConfig, limits::Limits},
+    node::{
+        capacity::{Admission, Capacity, NoPlace},
+        holds::Holds,
+        state::Node,
+        templates::Templates,
+    },
+    panics,
+    request::route_names::RouteNames,
+};
+
+/// Answers submissions and polls. Shared by all services of a layer.
+pub(crate) struct Front {
+    pub(crate) node: Arc<Node>,
+    pub(crate) config: Config,
+    pub(crate) templates: Templates,
+    pub(crate) route_names: RouteNames,
+    capacity: Option<Arc<Capacity>>,
+    pub(crate) holds: Holds,
+    pub(crate) spool_room: Arc<SpoolRoom>,
+}
+
+impl Front {
+    pub(crate) fn new(config: Config, node: NodeConfig, store: Arc<dyn JobStore>) -> Self {
+        Self {
+            node: Arc::new(Node::new(node, store)),
+            templates: Templates::new(&config),
+            route_names: RouteNames::default(),
+            capacity: capacity_of(&config).map(Arc::new),
+            holds: Holds::new(config.hold_limits),
+            spool_room: Arc::new(SpoolRoom::new(
+                config.spool_room,
+                config.spool_room_per_principal,
+            )),
+            config,
+        }
+    }
+
+    /// Returns whether there is room for the result of another job of a route, if the size of its
+    /// results is known. The route is asked for only if room is short.
+    pub(crate) fn check_room(&self, route: impl FnOnce() -> Arc<str>) -> Result<(), StoreError> {
+        let largest = self.node.sizes.largest();
+        if largest == 0 {
+            return Ok(());
+        }
+        let checked = panics::catching("the store, or the function for routes,", || {
+            if self.node.store.check_room(largest).is_ok() {
+                return Ok(());
+            }
+            match self.node.sizes.of(&route()) {
+                0 => Ok(()),
+                bytes => self.node.store.check_room(bytes),
+            }
+        });
+        checked.unwrap_or(Ok(()))
+    }
+
+    /// Returns whether requests that are never deferred have limits or a deadline too.
+    pub(crate) fn governs_all(&self) -> bool {
+        self.capacity.is_some() || self.node.streams.is_some() || self.config.deadline_is_set
+    }
+
+    /// Takes a place for a request that may become a job.
+    pub(crate) fn admit(
+        &self,
+        principal: Option<&Principal>,
+    ) -> Result<Option<Box<Admission>>, NoPlace> {
+        if self.node.shutdown.begun.is_set() {
+            return Err(NoPlace::STOPPING);
+        }
+        self.place(principal)
+    }
+
+    /// Takes a place among the running and queued requests, where there is a limit.
+    pub(crate) fn place(
+        &self,
+        principal: Option<&Principal>,
+    ) -> Result<Option<Box<Admission>>, NoPlace> {
+        let admission = self.capacity.as_ref();
+        admission
+            .map(|capacity| capacity.admit(principal.cloned()).map(Box::new))
+            .transpose()
+    }
+}
+
+fn capacity_of(config: &Config) -> Option<Capacity> {
+    let (overall, each) = (config.limits, config.limits_per_principal);
+    (overall.is_some() || each.is_some()).then(|| {
+        let none = Limits::NONE;
+        Capacity::new(overall.unwrap_or(none), each.unwrap_or(none))
+    })
+}

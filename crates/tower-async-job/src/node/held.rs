@@ -1,0 +1,37 @@
+//! The places of polls that are held.
+
+use std::sync::Arc;
+
+use tower_async_job_core::Principal;
+
+use crate::{node::front::Front, observe::metrics::HeldPoll};
+
+/// A place among the held polls; given back on drop, so also when the client goes away.
+#[must_use]
+pub(crate) struct Place {
+    front: Arc<Front>,
+    principal: Option<Principal>,
+    _counted: HeldPoll,
+}
+
+impl Place {
+    /// Takes a place; `None` when there is none left, or none left for this principal.
+    pub(crate) fn take(front: &Arc<Front>, principal: Option<&Principal>) -> Option<Self> {
+        front.holds.enter(principal).ok()?;
+        Some(Self {
+            front: front.clone(),
+            principal: principal.cloned(),
+            _counted: HeldPoll::new(),
+        })
+    }
+
+    pub(crate) fn front(&self) -> &Arc<Front> {
+        &self.front
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.front.holds.leave(self.principal.as_ref());
+    }
+}

@@ -1,0 +1,67 @@
+//! The numbers of polls that are held, and of streams.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use http_polling::ProblemType;
+use tower_async_job_core::Principal;
+
+use crate::config::limits::HoldLimits;
+
+/// The polls that are held, or the streams.
+pub(crate) struct Holds {
+    limits: HoldLimits,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    overall: usize,
+    by_principal: HashMap<Principal, usize>,
+}
+
+impl Holds {
+    pub(crate) fn new(limits: HoldLimits) -> Self {
+        Self {
+            limits,
+            held: Mutex::default(),
+        }
+    }
+
+    /// Counts one more, or says which limit is reached.
+    pub(crate) fn enter(&self, principal: Option<&Principal>) -> Result<(), ProblemType> {
+        let mut held = self.held();
+        if held.overall >= self.limits.overall {
+            return Err(ProblemType::CapacityExhausted);
+        }
+        if let Some(principal) = principal {
+            let own = held.by_principal.get(principal).copied().unwrap_or(0);
+            if own >= self.limits.per_principal {
+                return Err(ProblemType::QuotaExceeded);
+            }
+            held.by_principal.insert(principal.clone(), own + 1);
+        }
+        held.overall += 1;
+        Ok(())
+    }
+
+    /// Counts one less.
+    pub(crate) fn leave(&self, principal: Option<&Principal>) {
+        let mut held = self.held();
+        held.overall -= 1;
+        if let Some(principal) = principal
+            && let Some(own) = held.by_principal.get_mut(principal)
+        {
+            *own -= 1;
+            if *own == 0 {
+                held.by_principal.remove(principal);
+            }
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

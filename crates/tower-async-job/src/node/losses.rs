@@ -1,0 +1,40 @@
+//! The results that end with the process although their clients would have come for them.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tower_async_job_core::Detail;
+
+use crate::{node::state::Node, panics};
+
+/// The number of losses that are logged one by one.
+const LOGGED: usize = 100;
+
+/// The time that is taken to find out what to log of them.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Logs the results that end with the process although their clients would have come for them.
+pub(crate) async fn log(node: &Node) {
+    if node.store.lease_duration().is_some() {
+        // The store outlasts the process.
+        return;
+    }
+    node.expected.next().await;
+    let jobs = node.expected.jobs();
+    let each = Box::pin(async {
+        for id in jobs.iter().take(LOGGED) {
+            if let Ok(Some(record)) = node.read(id, Detail::Status).await {
+                let (handle, state) = (record.handle, record.state);
+                tracing::warn!(
+                    %handle,
+                    %state,
+                    "a job is lost with the shutdown: its client was to come later"
+                );
+            }
+        }
+    });
+    let _ = timeout(LOG_PATIENCE, panics::logged("the job store", each)).await;
+    if let Some(more) = jobs.len().checked_sub(LOGGED + 1) {
+        tracing::warn!(jobs = more + 1, "more jobs are lost with the shutdown");
+    }
+}

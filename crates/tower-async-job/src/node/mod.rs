@@ -1,0 +1,19 @@
+//! The state that all services of one layer share.
+
+pub(crate) mod capacity;
+mod deadlines;
+mod expected;
+pub(crate) mod front;
+pub(crate) mod held;
+pub(crate) mod holds;
+pub(crate) mod housekeeping;
+pub(crate) mod losses;
+mod owners;
+pub(crate) mod recording_room;
+pub(crate) mod registration;
+mod registry;
+mod shutdown;
+pub(crate) mod state;
+pub(crate) mod streams;
+mod templates;
+pub(crate) mod wait;

@@ -1,0 +1,158 @@
+//! A job that runs here, from its acceptance to its end.
+
+use std::sync::Arc;
+
+use http_polling::JobState;
+use tokio::{runtime::Handle, time::Instant};
+use tower_async_job_core::{Lease, Principal};
+
+use crate::{
+    context::JobContext,
+    node::{
+        deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
+        state::Node,
+    },
+    observe::metrics::{self, PendingJob},
+    panics,
+};
+
+/// A job that this process runs, from its creation in the store to its end there: so long its
+/// lease is renewed, and it can be cancelled.
+///
+/// Dropped before the end is stored, since the job's task panicked or was dropped, it hands the
+/// job back, so that it does not stay running with nobody to run it. A job that was never announced
+/// is deleted.
+pub(crate) struct Registration {
+    node: Arc<Node>,
+    lease: Lease,
+    /// The time at which the handler is given up: its deadline, or the end of the grace once cancelled.
+    deadline: Deadline,
+    /// The job's client is told of it.
+    announced: bool,
+    ended: bool,
+    counted: PendingJob,
+    _owned: Option<Box<Owned>>,
+}
+
+/// The part of a job that its registration is made of.
+pub(crate) struct Registered<'a> {
+    pub(crate) principal: Option<&'a Principal>,
+    /// The route among the metrics, where the application has named it.
+    pub(crate) label: Option<&'a Arc<str>>,
+    pub(crate) deadline: Instant,
+    pub(crate) queued: bool,
+}
+
+impl Registration {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        lease: Lease,
+        context: JobContext,
+        job: Registered<'_>,
+    ) -> Self {
+        let renews = node.store.lease_duration().is_some();
+        let registry = &node.registry;
+        let (deadline, unwatched) = registry.insert(lease, context.clone(), job.deadline, renews);
+        if unwatched {
+            watch_deadlines(&node);
+        }
+        if node.shutdown.given_up.is_set() {
+            context.abandon();
+        }
+        let owners = node.owners.as_ref();
+        let owned = owners.map(|owners| Box::new(owners.own(job.principal.cloned())));
+        Self {
+            node,
+            lease,
+            deadline,
+            announced: false,
+            ended: false,
+            counted: PendingJob::new(job.label, job.queued),
+            _owned: owned,
+        }
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Returns whether the handler is to be given up. To be asked when the job is woken for it.
+    pub(crate) fn is_due(&self) -> bool {
+        let registry = &self.node.registry;
+        if registry.watch() {
+            watch_deadlines(&self.node);
+        }
+        registry.has_passed(self.deadline, Instant::now())
+    }
+
+    /// Replaces the deadline of the handler.
+    pub(crate) fn reschedule(&mut self, deadline: Instant) {
+        let registry = &self.node.registry;
+        let (deadline, unwatched) = registry.reschedule(&self.lease.id, self.deadline, deadline);
+        self.deadline = deadline;
+        if unwatched {
+            watch_deadlines(&self.node);
+        }
+    }
+
+    /// Its client is told of it.
+    pub(crate) fn announced(&mut self) {
+        self.announced = true;
+    }
+
+    /// Its handler has had its place.
+    pub(crate) fn started(&mut self) {
+        self.counted.started();
+    }
+
+    /// The store has this end of the job.
+    pub(crate) fn ended(self, state: JobState) {
+        self.counted.ended(state);
+        self.end();
+    }
+
+    /// The store has the job's end, or the job is not this process's any more.
+    pub(crate) fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let registry = &self.node.registry;
+        registry.remove(&self.lease.id, self.deadline);
+        if !self.ended
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (node, lease) = (self.node.clone(), self.lease);
+            let announced = self.announced;
+            let release = async move {
+                if !announced {
+                    return discard(&node, &lease).await;
+                }
+                match node.store.release(&lease).await {
+                    Ok(()) => metrics::ended(JobState::Lost),
+                    Err(error) => {
+                        tracing::warn!(%error, job = ?lease.id, "an abandoned job could not be handed back");
+                    }
+                }
+            };
+            let release = panics::logged("the job store", Box::pin(release));
+            self.node.tasks.spawn_on(release, &runtime);
+        }
+        keep_house(&self.node);
+        self.node.alarm.within(self.node.config.retention.result);
+    }
+}
+
+/// Deletes a job that was never announced, with its idempotency key.
+pub(crate) async fn discard(node: &Node, lease: &Lease) {
+    node.expected.came(&lease.id);
+    if let Err(error) = node.store.discard(lease).await {
+        tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
+    }
+}

@@ -1,0 +1,65 @@
+//! The shutdown of a node: no new jobs, then a grace for those that run, then the end.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tower_async_job_core::JobId;
+
+use crate::signal::Signal;
+
+/// The end of a grace, in which clients are not asked to come again.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Default)]
+pub(crate) struct Shutdown {
+    /// No job is made any more.
+    pub(crate) begun: Signal,
+    /// The end of the grace.
+    grace_end: Mutex<Option<Instant>>,
+    /// The grace is over: nothing is driven on.
+    pub(crate) given_up: Signal,
+    /// The shutdown is over: polls are held no longer.
+    pub(crate) over: Signal,
+}
+
+impl Shutdown {
+    /// Begins the shutdown. Returns the end of its grace, the earliest that was given.
+    pub(crate) fn begin(&self, end: Instant) -> Instant {
+        let end = {
+            let mut earliest = self.grace_end();
+            let end = earliest.map_or(end, |earliest| earliest.min(end));
+            *earliest.insert(end)
+        };
+        self.begun.set();
+        end
+    }
+
+    /// Returns the longest delay with which a client still has an answer within the grace. Jobs
+    /// differ in it, so that their clients do not come all at once.
+    pub(crate) fn latest_poll(&self, id: &JobId) -> Duration {
+        let spread = f64::from(id.to_bits() as u8) / f64::from(u8::MAX);
+        self.grace_left()
+            .saturating_sub(LAST_MOMENT)
+            .mul_f64(1.0 - spread / 4.0)
+    }
+
+    /// Returns the rest of the grace, where no client could come again within it.
+    pub(crate) fn last_moment(&self) -> Option<Duration> {
+        let left = self.begun.is_set().then(|| self.grace_left());
+        left.filter(|left| *left < 2 * LAST_MOMENT)
+    }
+
+    fn grace_left(&self) -> Duration {
+        let end = self.grace_end().unwrap_or_else(Instant::now);
+        end.saturating_duration_since(Instant::now())
+    }
+
+    fn grace_end(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.grace_end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,148 @@
+//! The part of a process that runs jobs.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering, fence},
+    },
+    time::Duration,
+};
+
+use tokio::{task::yield_now, time::Instant};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError};
+
+use crate::{
+    body::delivery::Deliveries,
+    config::NodeConfig,
+    estimate::{Pending, Sizes},
+    node::{
+        expected::Expected, holds::Holds, owners::Owners, recording_room::RecordingRoom,
+        registry::Registry, shutdown::Shutdown,
+    },
+    observe::{
+        links::Links,
+        metrics::{self, Undelivered},
+    },
+    time::alarm::Alarm,
+};
+
+/// Runs jobs, and knows those that it runs. Shared by all services of a layer.
+pub(crate) struct Node {
+    pub(crate) config: NodeConfig,
+    pub(crate) store: Arc<dyn JobStore>,
+    pub(crate) tasks: TaskTracker,
+    /// The jobs that this process runs.
+    pub(crate) registry: Registry,
+    /// The principals that these belong to, where jobs have any.
+    pub(crate) owners: Option<Arc<Owners>>,
+    /// The websockets and event streams, where they are limited.
+    pub(crate) streams: Option<Arc<Holds>>,
+    pub(crate) links: Links,
+    pub(crate) undelivered: Undelivered,
+    pub(crate) expected: Expected,
+    pub(crate) deliveries: Arc<Deliveries>,
+    /// The sizes of results.
+    pub(crate) sizes: Sizes,
+    pub(crate) recording_room: Arc<RecordingRoom>,
+    pub(crate) shutdown: Shutdown,
+    /// Whether there is a task that keeps house.
+    pub(crate) housekeeping: AtomicBool,
+    /// The time at which it does.
+    pub(crate) alarm: Arc<Alarm>,
+}
+
+impl Node {
+    pub(crate) fn new(config: NodeConfig, store: Arc<dyn JobStore>) -> Self {
+        metrics::describe();
+        let alarm = Arc::new(Alarm::default());
+        let keep = config.retention_after_delivery;
+        Self {
+            owners: config.has_principals.then(Arc::default),
+            streams: config.streams.map(Holds::new).map(Arc::new),
+            links: Links::default(),
+            undelivered: Undelivered::default(),
+            expected: Expected::new(),
+            deliveries: Arc::new(Deliveries::new(store.clone(), keep, alarm.clone())),
+            sizes: Sizes::default(),
+            recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
+            shutdown: Shutdown::default(),
+            config,
+            store,
+            tasks: TaskTracker::new(),
+            registry: Registry::new(),
+            housekeeping: AtomicBool::new(false),
+            alarm,
+        }
+    }
+
+    /// Keeps a shutdown waiting for what is spawned before the token is dropped. `None` once the
+    /// node shuts down.
+    pub(crate) fn hold_open(&self) -> Option<TaskTrackerToken> {
+        let open = self.tasks.token();
+        // Paired with that of `stop`: either this sees the signal, or the shutdown sees the token.
+        fence(Ordering::SeqCst);
+        (!self.shutdown.begun.is_set()).then_some(open)
+    }
+
+    /// Begins the shutdown: no job is made any more. Returns the end of its grace, the earliest that
+    /// was given.
+    pub(crate) fn stop(&self, end: Instant) -> Instant {
+        let end = self.shutdown.begin(end);
+        fence(Ordering::SeqCst);
+        self.tasks.close();
+        end
+    }
+
+    /// Ends the grace of the shutdown: drops whatever still runs, and hands the jobs back.
+    pub(crate) async fn give_up(&self) {
+        // Before the registry is gone through: a job that is entered later looks at it.
+        self.shutdown.given_up.set();
+        let mut last = None;
+        while let Some(id) = self.registry.abandon_after(last) {
+            last = Some(id);
+            yield_now().await;
+        }
+    }
+
+    /// Chooses the delay until a client's next poll, which it is expected for.
+    pub(crate) fn retry_after(&self, id: &JobId, pending: &Pending<'_>) -> Duration {
+        let mut delay = self.config.estimator.retry_after(pending);
+        if self.shutdown.begun.is_set() {
+            let latest = self.shutdown.latest_poll(id);
+            delay = delay.min(latest.max(Duration::from_secs(1)));
+        }
+        self.expected.told(id, pending.now, delay);
+        delay
+    }
+
+    /// Puts a pending job beside all others that are pending in this process.
+    pub(crate) fn among_others<'a>(
+        &self,
+        principal: Option<&Principal>,
+        pending: Pending<'a>,
+    ) -> Pending<'a> {
+        let jobs = self.registry.pending().max(1);
+        let owners = self.owners.as_ref();
+        let (own_jobs, principals) = owners.map_or((jobs, 1), |owners| owners.share_of(principal));
+        Pending {
+            jobs,
+            own_jobs,
+            principals,
+            ..pending
+        }
+    }
+
+    /// Reads a job, without a boxed future where the store has it at hand.
+    pub(crate) async fn read(
+        &self,
+        id: &JobId,
+        detail: Detail,
+    ) -> Result<Option<JobRecord>, StoreError> {
+        // No `match`, which would keep room for a record while it waits.
+        if let Some(read) = self.store.read_now(id, detail) {
+            return read;
+        }
+        self.store.read(id, detail).await
+    }
+}

@@ -1,0 +1,95 @@
+//! Answers that do not end by themselves: websockets and event streams.
+//!
+//! They leave the place among the running requests when their head is there, for one of their own, so
+//! that a few of them do not shut out everybody else.
+
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
+use tower_async_job_core::Principal;
+
+use crate::{
+    node::{
+        capacity::{Admission, BUSY_RETRY_AFTER, NoPlace},
+        holds::Holds,
+        state::Node,
+    },
+    request::{glance::is_event_stream, submission::Asked},
+    stream_place::StreamPlace,
+};
+
+/// A place among the streams; given back on drop.
+pub(crate) struct Taken {
+    streams: Arc<Holds>,
+    principal: Option<Principal>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.streams.leave(self.principal.as_ref());
+    }
+}
+
+/// Takes a place among the streams.
+pub(crate) fn take(streams: &Arc<Holds>, principal: Option<&Principal>) -> Result<Taken, NoPlace> {
+    streams
+        .enter(principal)
+        .map_err(|problem| NoPlace::yet(problem, BUSY_RETRY_AFTER))?;
+    Ok(Taken {
+        streams: streams.clone(),
+        principal: principal.cloned(),
+    })
+}
+
+/// Puts a place into a request that asks for a connection of its own, if such are limited.
+pub(crate) fn place<B>(
+    asked: &Asked,
+    node: &Node,
+    request: &mut Request<B>,
+) -> Option<StreamPlace> {
+    ((asked.upgrade || asked.tunnel) && node.streams.is_some()).then(|| {
+        let place = StreamPlace::default();
+        request.extensions_mut().insert(place.clone());
+        place
+    })
+}
+
+/// Takes the place of an event stream that is recorded, for that of its request among the running: it may
+/// last as long as one that is sent.
+pub(crate) fn place_of_recorded<R>(
+    response: &Response<R>,
+    node: &Node,
+    running: Option<Box<Admission>>,
+) -> Result<RecordingPlace, NoPlace> {
+    match (running, &node.streams) {
+        (Some(running), Some(streams)) if has_events(response) => {
+            let place = take(streams, running.principal())?;
+            Ok(RecordingPlace::Stream(place))
+        }
+        (running, _) => Ok(RecordingPlace::Running(running)),
+    }
+}
+
+/// The place of a response that is recorded; given back on drop.
+#[expect(dead_code, reason = "they are only held")]
+pub(crate) enum RecordingPlace {
+    Running(Option<Box<Admission>>),
+    Stream(Taken),
+}
+
+fn has_events<R>(response: &Response<R>) -> bool {
+    response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| is_event_stream(value.as_bytes()))
+}
+
+/// Returns whether an answer does not end by itself: it has changed the connection's protocol, or is
+/// an event stream.
+pub(crate) fn is_stream<R, E>(asked: &Asked, result: &Result<Response<R>, E>) -> bool {
+    let Ok(response) = result else { return false };
+    let status = response.status();
+    status == StatusCode::SWITCHING_PROTOCOLS
+        || asked.tunnel && status.is_success()
+        || has_events(response)
+}

@@ -1,0 +1,56 @@
+//! The headers of pending answers.
+
+use std::time::Duration;
+
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VARY},
+};
+use http_polling::{JSON, JobState, set_retry_after};
+
+use crate::{
+    config::{Config, PendingStatus},
+    headers::{USUAL_HEADERS, set_no_store, set_state},
+    request::accept,
+};
+
+/// The headers of a layer's pending answers, made once. To clone them and fill in values costs
+/// less than to insert headers one by one.
+#[derive(Debug)]
+pub(crate) struct Templates {
+    pub(crate) status: StatusCode,
+    /// For acceptances.
+    pub(crate) accepted: HeaderMap,
+    /// For answers to GET.
+    pub(crate) polled: HeaderMap,
+}
+
+impl Templates {
+    pub(crate) fn new(config: &Config) -> Self {
+        // Filled in with each answer's own, after the Content-Location, which has the same value.
+        let location = HeaderValue::from_static("/");
+        let mut accepted = HeaderMap::with_capacity(USUAL_HEADERS);
+        accepted.insert(CONTENT_TYPE, JSON);
+        set_no_store(&mut accepted);
+        set_state(&mut accepted, JobState::Running);
+        set_retry_after(&mut accepted, Duration::ZERO);
+        let status = match config.pending_status {
+            PendingStatus::SeeOther => StatusCode::SEE_OTHER,
+            PendingStatus::Accepted => {
+                accepted.insert(CONTENT_LOCATION, location.clone());
+                StatusCode::ACCEPTED
+            }
+        };
+        accepted.insert(LOCATION, location);
+        let mut polled = accepted.clone();
+        // The choice between the pending answers to a GET depends on these (RFC 9110, section
+        // 12.5.5).
+        let vary = if config.page { accept::VARY } else { "prefer" };
+        polled.insert(VARY, HeaderValue::from_static(vary));
+        Self {
+            status,
+            accepted,
+            polled,
+        }
+    }
+}

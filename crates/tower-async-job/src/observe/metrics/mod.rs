@@ -1,0 +1,69 @@
+//! What is counted and measured, with the feature `metrics`, through the `metrics` facade.
+//!
+//! | name | kind | unit | labels | what it says |
+//! |---|---|---|---|---|
+//! | `async_job_inline_total` | counter | calls | | deferrable requests that the handler answered in their connection |
+//! | `async_job_accepted_total` | counter | jobs | | requests that became jobs |
+//! | `async_job_refused_total` | counter | calls | `reason` | requests that the layer refused; the last part of the problem's type, such as `capacity-exhausted` |
+//! | `async_job_running` | gauge | jobs | | jobs whose handlers run in this process |
+//! | `async_job_queued` | gauge | jobs | | jobs that wait in this process for a place to run |
+//! | `async_job_ended_total` | counter | jobs | `state` | jobs ended by this process: `done`, `failed`, `timed-out`, `cancelled`; `lost` if it handed them back |
+//! | `async_job_duration_seconds` | histogram | seconds | `state`, `route` | from the acceptance to the end, of jobs that ended with an outcome: `done`, `failed`, `timed-out` |
+//! | `async_job_polls` | histogram | polls | | how many polls it took to get a result, by the hint in the URL polled; 0 without the hint |
+//! | `async_job_held_polls` | gauge | polls | | polls that are held |
+//! | `async_job_store_bytes` | gauge | bytes | | what the store keeps and has reserved, where it says at once |
+//! | `async_job_delivery_delay_seconds` | histogram | seconds | | from the end of a handler to the first answer with its result |
+//!
+//! The label `route` is there only where the application has set a function for it
+//! ([`Builder::route`](crate::Builder::route)), which should then give few different ones: the
+//! default, method and path, has as many values as there are paths.
+//!
+//! A result's polls and delivery delay are recorded once, at its first answer to a GET, for the
+//! latest 10,000 jobs whose handlers ran in this process. Durations are by tokio's clock.
+
+#[cfg(not(feature = "metrics"))]
+mod off;
+#[cfg(feature = "metrics")]
+mod on;
+
+#[cfg(not(feature = "metrics"))]
+pub(crate) use off::*;
+#[cfg(feature = "metrics")]
+pub(crate) use on::*;
+
+#[cfg(test)]
+mod tests {
+    /// The table's rows: what stands behind the prefix of its lines.
+    fn rows<'t>(text: &'t str, prefix: &str) -> Vec<&'t str> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
+        lines
+            .filter(|row| row.starts_with("| `async_job_"))
+            .collect()
+    }
+
+    #[test]
+    fn readme_has_the_same_table() {
+        let documented = rows(include_str!("mod.rs"), "//! ");
+        let readme = rows(include_str!("../../../README.md"), "");
+        assert_eq!(documented, readme);
+        assert_eq!(documented.len(), 11);
+    }
+
+    #[test]
+    fn every_metric_is_documented() {
+        let names = include_str!("on.rs").lines().filter_map(|line| {
+            let (_, name) = line.strip_prefix("const ")?.split_once("\"async_job_")?;
+            name.strip_suffix("\";")
+        });
+        let documented = rows(include_str!("mod.rs"), "//! ");
+        let names: Vec<&str> = names.collect();
+        assert_eq!(names.len(), documented.len());
+        for name in names {
+            let cell = format!("| `async_job_{name}` |");
+            assert!(
+                documented.iter().any(|row| row.starts_with(&cell)),
+                "{name}"
+            );
+        }
+    }
+}

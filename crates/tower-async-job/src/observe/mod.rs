@@ -1,0 +1,6 @@
+//! Metrics and links between spans.
+
+pub(crate) mod links;
+pub(crate) mod metrics;
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod recent;

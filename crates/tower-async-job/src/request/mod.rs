@@ -1,0 +1,9 @@
+//! Requests as the layer sees them.
+
+pub(crate) mod accept;
+pub(crate) mod closing;
+pub(crate) mod fingerprint;
+pub(crate) mod glance;
+pub(crate) mod route_names;
+pub(crate) mod submission;
+pub(crate) mod trailers;

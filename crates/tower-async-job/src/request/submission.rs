@@ -1,0 +1,298 @@
+//! Submissions: the requests that may become jobs.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use http::{HeaderMap, Method, Request, Version, header::CONTENT_LENGTH};
+use http_polling::{
+    GRPC_TIMEOUT, InvalidCancelAfter, Prefer, ProblemType, RequestHead, cancel_after, grpc_timeout,
+};
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use tower_async_job_core::{Principal, Protocol};
+
+use crate::{
+    config::{Config, PendingStatus},
+    context::JobContext,
+    panics::{self, Panicked},
+    request::{
+        accept, closing,
+        glance::{self, Glance},
+        route_names::{LONGEST, RouteNames},
+    },
+    shorten::shorten,
+    time::later,
+};
+
+/// What the layer remembers of a request that may become a job.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) method: Method,
+    /// Copied, since the first clone of a URI may allocate, and each keeps the buffer alive that
+    /// the whole head was read into.
+    pub(crate) path: SmallVec<[u8; 64]>,
+    pub(crate) asked: Asked,
+    /// Where a function for it is set.
+    route: Option<Arc<str>>,
+    pub(crate) principal: Option<Principal>,
+}
+
+/// What its client prefers and speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// True if it may become a job. If not, its preferences are the handler's.
+    pub(crate) deferrable: bool,
+    /// The wait in it is the one that is given.
+    pub(crate) prefer: Prefer,
+    pub(crate) protocol: Protocol,
+    /// True if it asks for another protocol on its connection.
+    pub(crate) upgrade: bool,
+    /// True if it is CONNECT.
+    pub(crate) tunnel: bool,
+    /// Whether a browser asks that is to be led to the page, where others get a 202.
+    pub(crate) page: bool,
+    pub(crate) may_close: bool,
+    /// When the work is to be given up.
+    pub(crate) cancel_at: Option<Instant>,
+}
+
+impl Asked {
+    /// Turns the wait that the client asks for into the one that it is given: under the server's cap,
+    /// and until its own deadline.
+    pub(crate) fn cap_wait(&mut self, config: &Config) {
+        if let Some(wait) = self.prefer.wait() {
+            let left = self.left().unwrap_or(Duration::MAX);
+            self.prefer = (self.prefer).with_wait(wait.min(config.max_inline_wait).min(left));
+        }
+    }
+
+    /// Returns the time that the work may take from now.
+    pub(crate) fn deadline(&self, config: &Config) -> Duration {
+        let left = self.left();
+        left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
+    }
+
+    /// The time until the client wants the work to be given up.
+    fn left(&self) -> Option<Duration> {
+        let at = self.cancel_at?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Submission {
+    /// Makes a request ready for its handler.
+    pub(crate) fn prepare<B>(
+        request: &mut Request<B>,
+        asked: &Asked,
+        context: Option<&JobContext>,
+    ) {
+        if !asked.prefer.is_empty() {
+            let _ = Prefer::take(request.headers_mut());
+        }
+        if let Some(context) = context {
+            request.extensions_mut().insert(context.clone());
+        }
+    }
+
+    /// Makes a request ready for its handler, and remembers it.
+    #[inline]
+    pub(crate) fn of<B>(
+        config: &Config,
+        request: &mut Request<B>,
+        asked: Asked,
+        principal: Option<Principal>,
+        context: Option<&JobContext>,
+    ) -> Result<Self, Panicked> {
+        Self::prepare(request, &asked, context);
+        let route = config.route.as_ref().map(|route| {
+            let head = RequestHead::of(request);
+            panics::catching("the function for routes", || short(route(head)))
+        });
+        Ok(Self {
+            method: request.method().clone(),
+            path: SmallVec::from_slice(request.uri().path().as_bytes()),
+            asked,
+            route: route.transpose()?,
+            principal,
+        })
+    }
+
+    /// What the job's Retry-After is learned by.
+    pub(crate) fn route(&self, routes: &RouteNames) -> Arc<str> {
+        let route = self.route.clone();
+        route.unwrap_or_else(|| usual_route(routes, &self.method, &self.path))
+    }
+
+    /// The route, where a function for it is set.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "a metric's label")
+    )]
+    pub(crate) fn named_route(&self) -> Option<&Arc<str>> {
+        self.route.as_ref()
+    }
+
+    /// The path, if it is not to be had from the route.
+    pub(crate) fn target(&self) -> Option<Box<str>> {
+        self.keeps_path().then(|| self.path().into())
+    }
+
+    pub(crate) fn keeps_path(&self) -> bool {
+        let usual = self.method.as_str().len() + 1 + self.path.len();
+        self.route.is_some() || usual > LONGEST
+    }
+
+    pub(crate) fn path(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.path)
+    }
+
+    /// Returns the time that the work may take from now.
+    pub(crate) fn deadline(&self, config: &Config) -> Duration {
+        self.asked.deadline(config)
+    }
+
+    /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
+    /// 4.3: `respond-async, wait=10` asks for up to ten seconds inline first).
+    pub(crate) fn inline_wait(&self, config: &Config) -> Duration {
+        if !self.asked.deferrable {
+            return Duration::MAX;
+        }
+        let prefer = &self.asked.prefer;
+        let wait = match prefer.wait() {
+            // In whole seconds, and so up to a second over the cap.
+            Some(wait) => wait.min(config.max_inline_wait),
+            None if prefer.respond_async() => Duration::ZERO,
+            None => config.inline_wait,
+        };
+        // Past its deadline the work is a job that times out.
+        self.asked
+            .cancel_at
+            .map_or(wait, |_| wait.min(self.deadline(config)))
+    }
+}
+
+/// The route of a request without a function for it: method and path.
+fn usual_route(routes: &RouteNames, method: &Method, path: &[u8]) -> Arc<str> {
+    let mut route: SmallVec<[u8; 128]> = SmallVec::new();
+    route.extend_from_slice(method.as_str().as_bytes());
+    route.push(b' ');
+    route.extend_from_slice(path);
+    routes.share(&route)
+}
+
+/// A route that the application has named, cut if it is long.
+fn short(route: Arc<str>) -> Arc<str> {
+    match shorten(&route, LONGEST) {
+        cut if cut.len() < route.len() => cut.into(),
+        _ => route,
+    }
+}
+
+/// When the client wants the work to be given up.
+pub(crate) fn cancel_at(
+    headers: &HeaderMap,
+    protocol: Protocol,
+    glance: Glance,
+) -> Result<Option<Instant>, InvalidCancelAfter> {
+    let asked = match protocol {
+        Protocol::Grpc if glance.grpc_timeout => headers.get(GRPC_TIMEOUT).and_then(grpc_timeout),
+        Protocol::Http if glance.cancel_after => cancel_after(headers)?,
+        _ => None,
+    };
+    Ok(asked.map(later))
+}
+
+impl Config {
+    pub(crate) fn principal_of(
+        &self,
+        head: RequestHead<'_>,
+    ) -> Result<Option<Principal>, Panicked> {
+        let find = self.principal.as_ref();
+        find.map_or(Ok(None), |find| {
+            panics::catching("the function for principals", || find(head))
+        })
+    }
+
+    /// Returns whether a request may be deferred, by its method and the application's predicate.
+    pub(crate) fn defers(&self, head: RequestHead<'_>) -> Result<bool, Panicked> {
+        let never = matches!(
+            *head.method,
+            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
+        );
+        match &self.predicate {
+            Some(defer) if !never => {
+                panics::catching("the predicate for deferring", || defer(head))
+            }
+            _ => Ok(!never),
+        }
+    }
+
+    /// Returns the client's preferences and protocol, and whether the request may be deferred at all.
+    pub(crate) fn asked<B>(&self, request: &Request<B>, glance: Glance, defers: bool) -> Asked {
+        let head = RequestHead::of(request);
+        let is_grpc = glance.grpc && head.is_grpc();
+        let upgrade = glance.upgrade
+            && request.version() == Version::HTTP_11
+            && glance::is_upgrade(head.headers);
+        let prefer = if glance.prefer {
+            Prefer::from_headers(head.headers)
+        } else {
+            Prefer::new()
+        };
+        let must_ask = is_grpc || self.only_when_asked;
+        let deferrable =
+            defers && !(upgrade || glance.event_stream) && (!must_ask || prefer.respond_async());
+        let page = deferrable
+            && self.page
+            && self.pending_status == PendingStatus::Accepted
+            && accept::wants_page(head.headers);
+        Asked {
+            deferrable,
+            prefer: if deferrable { prefer } else { Prefer::new() },
+            protocol: if is_grpc {
+                Protocol::Grpc
+            } else {
+                Protocol::Http
+            },
+            upgrade,
+            tunnel: matches!(*head.method, Method::CONNECT),
+            page,
+            may_close: !page && closing::may_close(request.version(), glance.proxied),
+            cancel_at: None,
+        }
+    }
+
+    /// Returns the refusal of a request whose path or principal is longer than what is kept.
+    pub(crate) fn refuses_names<B>(
+        &self,
+        request: &Request<B>,
+        principal: Option<&Principal>,
+    ) -> Option<ProblemType> {
+        if request.uri().path().len() > self.path_limit {
+            return Some(ProblemType::TargetTooLong);
+        }
+        let principal = principal.filter(|principal| self.is_too_long(principal))?;
+        let (size, limit) = (principal.as_str().len(), self.principal_limit);
+        tracing::warn!(size, limit, "a principal is longer than `principal_limit`");
+        Some(ProblemType::RequestInvalid)
+    }
+
+    pub(crate) fn is_too_long(&self, principal: &Principal) -> bool {
+        principal.as_str().len() > self.principal_limit
+    }
+
+    /// Returns the name by which the Retry-After of a job of this request is learned.
+    pub(crate) fn route_of<B>(&self, routes: &RouteNames, request: &Request<B>) -> Arc<str> {
+        match &self.route {
+            Some(route) => short(route(RequestHead::of(request))),
+            None => usual_route(routes, request.method(), request.uri().path().as_bytes()),
+        }
+    }
+
+    pub(crate) fn refuses_length(&self, headers: &HeaderMap) -> bool {
+        self.refuse_large_requests
+            && headers
+                .get(CONTENT_LENGTH)
+                .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
+                .is_some_and(|length| length > self.request_spool as u64)
+    }
+}

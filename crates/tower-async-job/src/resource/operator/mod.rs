@@ -1,0 +1,292 @@
+//! The list of jobs for operators: what there is, and a way to cancel it.
+
+mod document;
+mod selection;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, LINK},
+};
+use http_polling::{JSON, JobState, ProblemType};
+use serde_json::{Value, json};
+use tokio::task::yield_now;
+use tower::Service;
+use tower_async_job_core::{Cancellation, Detail, JobHandle, JobRecord, StoreError};
+
+use self::selection::Selection;
+use crate::{
+    answer,
+    body::StoredBody,
+    node::front::Front,
+    resource::{self, ResourceFuture},
+};
+
+/// How many jobs are written in one turn of a task: each takes some 15 µs.
+const SLICE: usize = 16;
+
+/// The jobs, for operators; see
+/// [`AsyncJobLayer::operator_resource`](crate::AsyncJobLayer::operator_resource).
+///
+/// **It asks nobody who they are.** It is mounted nowhere by default, and where it is mounted,
+/// authentication belongs in front of it.
+///
+/// | request | answer |
+/// |---|---|
+/// | GET, HEAD `/` | 200, a page of jobs, newest first; 400 for parameters that it does not have |
+/// | GET, HEAD `/{handle}` | 200, one job |
+/// | DELETE `/{handle}` | pending: cancelled, 202; ended: 409, and its result stays |
+/// | OPTIONS | 204 with `Allow` |
+/// | others | 405 with `Allow` |
+///
+/// A handle that is unknown or malformed is answered with 404, a store that cannot be reached with
+/// 503 and Retry-After. Every answer has `Cache-Control: no-store`, every error is a problem
+/// document (RFC 9457), and the request's body is not read.
+///
+/// # The list
+///
+/// The parameters, each at most once: `state` and `route` take only jobs of that state and kind of
+/// work, `limit` is the length of a page (1 to 1000, 50 if it is not given), `cursor` where it
+/// begins. The last two need not be written by hand: the `next` member, and the `Link` field with
+/// `rel="next"` (RFC 8288), refer to the next page, relative to the request's URL, and are there
+/// until the end is reached. The list is no snapshot: jobs that are created meanwhile come before
+/// the first page, and none is shown twice. A store may look at every job for each page.
+///
+/// ```json
+/// {
+///   "jobs": [{
+///     "handle": "8a3c0f5e1b7d9246", "state": "running", "route": "/report", "protocol": "http",
+///     "owned": true, "attempt": 1, "created": "2026-01-02T03:04:05.678Z",
+///     "started": "2026-01-02T03:04:05.679Z", "age_ms": 7000, "running_for_ms": 6999,
+///     "progress": { "fraction": 0.5, "message": "half way" }
+///   }],
+///   "next": "?state=running&limit=1&cursor=1767323045678000-8a3c0f5e1b7d9246"
+/// }
+/// ```
+///
+/// Times are for people to read; `age_ms` and `running_for_ms` are reckoned by the store's clock.
+/// One job by its handle is the same object, with the `problem` that it ended with if it failed or
+/// was timed out.
+///
+/// # What is left out
+///
+/// Whoever reads the list can read no result: a job goes by its handle, which is random and says
+/// nothing about the id. Neither the response nor a partial result is shown, nor the handler's
+/// metadata, which was written for the client. Nor is the principal, which may be a person's name
+/// or a credential; `owned` says whether there is one. The message that goes with the progress is
+/// shown as the handler wrote it.
+///
+/// Cancelling is by DELETE and not by a POST, since a page of another origin cannot make a browser
+/// send that without asking (a CORS preflight). It does what the client's own DELETE does to a
+/// pending job, but leaves an ended one alone: an operator may be late without doing harm.
+#[derive(Clone)]
+pub struct OperatorResource {
+    front: Arc<Front>,
+    base: Box<str>,
+}
+
+impl OperatorResource {
+    pub(crate) fn new(front: Arc<Front>) -> Self {
+        Self {
+            front,
+            base: Box::default(),
+        }
+    }
+
+    /// The path that it is reached by, where no router strips it. Default none: axum's
+    /// `nest_service` strips the path that it stands under.
+    ///
+    /// ```
+    /// let jobs = tower_async_job::AsyncJobLayer::new();
+    /// let operators = jobs.operator_resource().base("/admin/jobs");
+    /// ```
+    #[must_use]
+    pub fn base(mut self, base: &str) -> Self {
+        self.base = base.trim_end_matches('/').into();
+        self
+    }
+
+    fn target(&self, path: &str) -> Target {
+        match path.strip_prefix(&*self.base).unwrap_or(path) {
+            "" | "/" => Target::List,
+            path => path
+                .strip_prefix('/')
+                .and_then(|handle| handle.parse().ok())
+                .map_or(Target::Nothing, Target::Job),
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for OperatorResource {
+    type Response = Response<StoredBody>;
+    type Error = Infallible;
+    type Future = ResourceFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResourceFuture {
+        let front = self.front.clone();
+        let method = request.method().clone();
+        let target = self.target(request.uri().path());
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        ResourceFuture::new(Box::pin(async move {
+            let answered = match method {
+                Method::GET => read(&front, target, &query).await,
+                Method::HEAD => read(&front, target, &query).await.map(answer::without_body),
+                Method::DELETE if target != Target::List => cancel(&front, target).await,
+                Method::OPTIONS => Ok(allowing(answer::no_content(), target)),
+                _ => {
+                    let response = answer::problem(ProblemType::MethodNotAllowed, None);
+                    Ok(allowing(response, target))
+                }
+            };
+            answered.unwrap_or_else(|error| {
+                tracing::warn!(%error, "operators could not be told of the jobs");
+                let response = answer::unavailable();
+                if method == Method::HEAD {
+                    return answer::without_body(response);
+                }
+                response
+            })
+        }))
+    }
+}
+
+impl fmt::Debug for OperatorResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperatorResource")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    List,
+    Job(JobHandle),
+    /// The path names no job that there could be.
+    Nothing,
+}
+
+type Answered = Result<Response<StoredBody>, StoreError>;
+
+fn allowing(mut response: Response<StoredBody>, target: Target) -> Response<StoredBody> {
+    let allowed = HeaderValue::from_static(match target {
+        Target::List => "GET, HEAD, OPTIONS",
+        Target::Job(_) | Target::Nothing => "GET, HEAD, DELETE, OPTIONS",
+    });
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+async fn read(front: &Front, target: Target, query: &str) -> Answered {
+    match target {
+        Target::List => list(front, query).await,
+        Target::Job(handle) => job(front, handle).await,
+        Target::Nothing => Ok(unknown()),
+    }
+}
+
+async fn list(front: &Front, query: &str) -> Answered {
+    let selection = match Selection::parse(query) {
+        Ok(selection) => selection,
+        Err(invalid) => return Ok(problem(StatusCode::BAD_REQUEST, &invalid.to_string(), None)),
+    };
+    let page = front.node.store.list(selection.query()).await?;
+    let next = page.next.map(|cursor| selection.page_after(cursor));
+    let mut list = b"{\"jobs\":[".to_vec();
+    for (index, record) in page.jobs.iter().enumerate() {
+        if index > 0 {
+            list.push(b',');
+        }
+        list.extend(document::job(record).to_string().into_bytes());
+        if index % SLICE == SLICE - 1 {
+            yield_now().await;
+        }
+    }
+    list.push(b']');
+    if let Some(next) = &next {
+        list.extend(format!(",\"next\":{}", Value::from(next.as_str())).into_bytes());
+    }
+    list.push(b'}');
+    let mut response = answer::json(JSON, list);
+    if let Some(next) = next
+        && let Ok(link) = HeaderValue::try_from(format!("<{next}>; rel=\"next\""))
+    {
+        response.headers_mut().insert(LINK, link);
+    }
+    Ok(response)
+}
+
+async fn job(front: &Front, handle: JobHandle) -> Answered {
+    let Some(mut record) = find(front, handle).await? else {
+        return Ok(unknown());
+    };
+    // A response may be large, and is not to be seen here: only a problem is read.
+    if matches!(record.state, JobState::Failed | JobState::TimedOut)
+        && let Some(full) = front.node.store.read(&record.id, Detail::Full).await?
+    {
+        record = full;
+    }
+    Ok(json(StatusCode::OK, &document::job(&record)))
+}
+
+async fn find(front: &Front, handle: JobHandle) -> Result<Option<JobRecord>, StoreError> {
+    match front.node.store.find(handle).await? {
+        Some(id) => front.node.store.read(&id, Detail::Status).await,
+        None => Ok(None),
+    }
+}
+
+async fn cancel(front: &Front, target: Target) -> Answered {
+    let Target::Job(handle) = target else {
+        return Ok(unknown());
+    };
+    let Some(id) = front.node.store.find(handle).await? else {
+        return Ok(unknown());
+    };
+    match resource::cancel_pending(front, &id).await? {
+        Cancellation::Cancelled => {
+            tracing::info!(%handle, "an operator cancelled a job");
+            // It is cancelled, whether or not more can be said of it.
+            let document = match front.node.store.read(&id, Detail::Status).await {
+                Ok(Some(record)) => document::job(&record),
+                _ => json!({ "handle": handle.to_string(), "state": JobState::Cancelled.as_str() }),
+            };
+            Ok(json(StatusCode::ACCEPTED, &document))
+        }
+        Cancellation::Ended(state) => {
+            let detail = "the job has ended, and stays as it is";
+            Ok(problem(StatusCode::CONFLICT, detail, Some(state)))
+        }
+        _ => Ok(unknown()),
+    }
+}
+
+/// Without `Job-Status`: this is a list, and no job's own answer.
+fn unknown() -> Response<StoredBody> {
+    answer::problem(ProblemType::JobUnknown, None)
+}
+
+fn problem(status: StatusCode, detail: &str, state: Option<JobState>) -> Response<StoredBody> {
+    let mut problem = answer::problem_of(status).with_detail(detail);
+    if let Some(state) = state {
+        problem = problem.with_extension("state", state.as_str());
+    }
+    answer::problem_response(&problem)
+}
+
+fn json(status: StatusCode, document: &Value) -> Response<StoredBody> {
+    let mut response = answer::json(JSON, document.to_string().into_bytes());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,308 @@
+//! A job on its way: its handler is driven to the end, and the end is stored.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::Body;
+use http_polling::{JobState, Problem, ProblemType};
+use tokio::{task::yield_now, time::Instant};
+use tower::BoxError;
+use tower_async_job_core::{Lease, Outcome, Principal};
+
+use crate::{
+    context::{HandlerContext, JobContext},
+    node::{
+        housekeeping::keep_house,
+        registration::{Registered, Registration, discard},
+        state::Node,
+    },
+    observe::metrics,
+    panics::{self, Payload, drop_quietly, poll_catching},
+    run::{
+        finish::{Finish, finish},
+        recording::{self, Kept, Recorded, Recording},
+        unkept,
+        watch::{End, Watch},
+        work::BoxWork,
+    },
+};
+
+/// A job whose acceptance is sent. It is what tasks hold by the ten thousand, so all that few need
+/// is boxed.
+pub(crate) struct Run<R, E> {
+    registration: Registration,
+    stage: Stage<R, E>,
+    context: HandlerContext,
+    route: Arc<str>,
+    /// When the handler began, or rather was accepted; `None` while it is queued.
+    started: Option<Instant>,
+    /// What few jobs have.
+    rare: Option<Box<Rare>>,
+    watch: Watch,
+}
+
+/// What is known of a job when its run begins.
+pub(crate) struct Terms<'a> {
+    pub(crate) route: Arc<str>,
+    /// The route among the metrics, where the application has named it.
+    pub(crate) label: Option<&'a Arc<str>>,
+    pub(crate) principal: Option<&'a Principal>,
+    /// The path of the request, where the route does not end in it.
+    pub(crate) target: Option<Box<str>>,
+    pub(crate) accepted: Instant,
+    pub(crate) deadline: Instant,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// The path of the submission, where the route does not end in it.
+    target: Option<Box<str>>,
+    /// Whoever submitted it has the result inline until then.
+    inline_until: Option<Instant>,
+}
+
+enum Stage<R, E> {
+    Handling(BoxWork<R, E>),
+    Recording(Recording),
+}
+
+impl<R, E> Run<R, E> {
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    pub(crate) fn context(&self) -> &JobContext {
+        &self.context
+    }
+
+    pub(crate) fn route(&self) -> &str {
+        &self.route
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.context.attempt()
+    }
+}
+
+impl<R, E> Run<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Registers a job that is stored, accepted now.
+    pub(crate) fn new(
+        node: Arc<Node>,
+        lease: Lease,
+        work: BoxWork<R, E>,
+        context: HandlerContext,
+        terms: Terms<'_>,
+    ) -> Self {
+        let queued = work.is_queued();
+        let registered = Registered {
+            principal: terms.principal,
+            label: terms.label,
+            deadline: terms.deadline,
+            queued,
+        };
+        let registration = Registration::new(node, lease, context.clone(), registered);
+        Self {
+            watch: Watch::new(queued),
+            started: (!queued).then_some(terms.accepted),
+            rare: terms.target.map(|target| {
+                Box::new(Rare {
+                    target: Some(target),
+                    ..Rare::default()
+                })
+            }),
+            registration,
+            stage: Stage::Handling(work),
+            context,
+            route: terms.route,
+        }
+    }
+
+    /// Notes that the job's acceptance is on its way, so that it will be asked for.
+    pub(crate) fn announced(&mut self) {
+        self.registration.announced();
+        metrics::accepted();
+        let id = self.registration.lease().id;
+        tracing::debug!(job = ?id, route = &*self.route, "job accepted");
+        keep_house(self.registration.node());
+    }
+
+    /// Takes back a job whose client was gone before the acceptance.
+    pub(crate) async fn withdraw(self) {
+        let Self {
+            registration,
+            stage,
+            context,
+            ..
+        } = self;
+        context.cancel();
+        drop_quietly(stage);
+        discard(registration.node(), registration.lease()).await;
+        registration.end();
+    }
+
+    /// Of work that is a job from the beginning, for the sake of its key, and is polled for only
+    /// after the inline wait.
+    pub(crate) fn inline_until(mut self, until: Instant) -> Self {
+        self.rare.get_or_insert_default().inline_until = Some(until);
+        self
+    }
+
+    /// Drives the handler to its end, and what goes on beside it.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        // Registered before anything is looked at, so that nothing said meanwhile is missed.
+        self.context.register(cx);
+        let own = self.rare.as_ref().and_then(|rare| rare.target.as_deref());
+        let target = own.unwrap_or_else(|| self.route.split_once(' ').map_or("", |(_, path)| path));
+        let registration = &self.registration;
+        if let Poll::Ready((outcome, kept)) = self.stage.poll(cx, registration, target) {
+            if self.watch.is_writing() {
+                // It may not take place any more.
+                self.context.report_again();
+            }
+            return Poll::Ready(End::Outcome(outcome, kept));
+        }
+        let is_queued = self.stage.is_queued();
+        if self.started.is_none() && !is_queued {
+            self.started = Some(Instant::now());
+            self.registration.started();
+        }
+        self.watch
+            .poll(cx, &mut self.registration, &self.context, is_queued)
+    }
+
+    /// Stores how the job ended. The state is what this process has ended it in.
+    pub(crate) async fn complete(self, end: End) -> Option<JobState> {
+        let Self {
+            registration,
+            stage,
+            context,
+            watch,
+            route,
+            started,
+            rare,
+            ..
+        } = self;
+        let inline_until = rare.and_then(|rare| rare.inline_until);
+        let polled_for = inline_until.is_none_or(|until| Instant::now() >= until);
+        let took = started.map_or(Duration::ZERO, |started| started.elapsed());
+        // A write under way is given up before the store is asked for more.
+        drop(watch);
+        // Work that the handler has left behind on other threads is wanted no more.
+        context.cancel();
+        // A destructor of the handler's may panic; the job's end is stored all the same.
+        drop_quietly(stage);
+        let (outcome, kept) = match end {
+            End::Outcome(outcome, kept) => (outcome, kept),
+            End::DeadlinePassed => {
+                let problem = Problem::new(ProblemType::JobTimedOut);
+                (Outcome::TimedOut(problem), None)
+            }
+            End::Cancelled => {
+                registration.end();
+                return Some(JobState::Cancelled);
+            }
+            // The registration hands it back when it is dropped.
+            End::Abandoned => return None,
+        };
+        let size = match &outcome {
+            Outcome::Done(response) => Some(response.len()),
+            _ => None,
+        };
+        let (node, lease) = (registration.node().clone(), *registration.lease());
+        // Before it is stored, since held polls are answered as soon as it is.
+        node.undelivered.insert(lease.id);
+        let state = match finish(&node, lease, &context, outcome).await {
+            Finish::Stored(state) => {
+                registration.ended(state);
+                Some(state)
+            }
+            finish => {
+                node.undelivered.forget(&lease.id);
+                if matches!(finish, Finish::GivenUp) {
+                    return None;
+                }
+                registration.end();
+                None
+            }
+        };
+        // The outcome is stored, or given up.
+        drop(kept);
+        metrics::stored(&*node.store);
+        if let Some(size) = size {
+            node.sizes.record(&route, size);
+            if polled_for {
+                // Whoever has waited for the end goes first.
+                yield_now().await;
+                let estimator = &node.config.estimator;
+                let _ = panics::catching("the estimator", || estimator.completed(&route, took));
+            }
+        }
+        state
+    }
+}
+
+impl<R, E> Stage<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        job: &Registration,
+        target: &str,
+    ) -> Poll<(Outcome, Option<Kept>)> {
+        loop {
+            let outcome = match self {
+                Self::Handling(work) => match ready!(work.poll_catching(cx)) {
+                    Ok(Ok(response)) => {
+                        let place = work.take_place();
+                        let (node, lease) = (job.node(), *job.lease());
+                        let recording = recording::record(response, target, node, lease, place);
+                        *self = Self::Recording(recording);
+                        continue;
+                    }
+                    Ok(Err(error)) => service_failed(error.into()),
+                    Err(payload) => panicked(payload),
+                },
+                Self::Recording(recording) => match ready!(poll_catching(recording, cx)) {
+                    Ok(Ok(Recorded { response, kept })) => {
+                        return Poll::Ready((Outcome::Done(response), Some(kept)));
+                    }
+                    Ok(Err(unrecorded)) => unkept::not_recorded(unrecorded, job),
+                    Err(payload) => panicked(payload),
+                },
+            };
+            return Poll::Ready((outcome, None));
+        }
+    }
+
+    fn is_queued(&self) -> bool {
+        matches!(self, Self::Handling(work) if work.is_queued())
+    }
+}
+
+fn service_failed(error: BoxError) -> Outcome {
+    tracing::error!(%error, "the service of a job failed");
+    failed("the service failed")
+}
+
+fn panicked(payload: Payload) -> Outcome {
+    panics::log("the handler of a job", payload);
+    failed("the handler panicked")
+}
+
+/// What went wrong inside goes to the log; clients learn the kind only.
+fn failed(detail: &str) -> Outcome {
+    Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
+}

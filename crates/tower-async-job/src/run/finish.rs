@@ -1,0 +1,70 @@
+//! The end of a job, stored.
+
+use std::time::Duration;
+
+use http_polling::JobState;
+use tokio::time::{Instant, sleep, timeout};
+use tower_async_job_core::{Lease, Outcome};
+
+use crate::{
+    context::JobContext,
+    node::state::Node,
+    run::{recording::Size, unkept},
+    time::later,
+};
+
+/// How long storing an outcome is tried when the store is out of reach and leases do not end.
+const FINISH_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the last report of a job may hold up its end.
+const REPORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What became of storing the end of a job.
+pub(crate) enum Finish {
+    Stored(JobState),
+    /// It is cancelled, or another worker's.
+    NotOurs,
+    GivenUp,
+}
+
+/// Stores the end of a job. While the store is out of reach this is tried again, until another
+/// worker could have the job.
+pub(crate) async fn finish(
+    node: &Node,
+    lease: Lease,
+    context: &JobContext,
+    mut outcome: Outcome,
+) -> Finish {
+    if let Some(report) = context.take_report(node.config.report_limit) {
+        let reported = timeout(REPORT_PATIENCE, node.store.report(&lease, report)).await;
+        if !matches!(reported, Ok(Ok(()))) {
+            tracing::warn!(job = ?lease.id, "the last report of a job was not stored");
+        }
+    }
+    let patience = node.store.lease_duration().unwrap_or(FINISH_PATIENCE);
+    let give_up = later(patience);
+    let mut delay = Duration::from_millis(50);
+    loop {
+        let state = outcome.state();
+        let Err(error) = node.store.finish(&lease, outcome.clone()).await else {
+            tracing::debug!(job = ?lease.id, %state, "job ended");
+            return Finish::Stored(state);
+        };
+        if error.is_lease_lost() {
+            return Finish::NotOurs;
+        }
+        if error.is_full()
+            && let Outcome::Done(response) = &outcome
+        {
+            outcome = unkept::no_room(Size::of_body(response), &error, &lease);
+            continue;
+        }
+        tracing::warn!(%error, job = ?lease.id, "the end of a job could not be stored");
+        if Instant::now() + delay > give_up {
+            tracing::error!(job = ?lease.id, "the end of a job is given up");
+            return Finish::GivenUp;
+        }
+        sleep(delay).await;
+        delay = (delay * 2).min(Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,11 @@
+//! Runs of jobs, from the acceptance to the stored end.
+
+pub(crate) mod attempt;
+mod finish;
+mod recording;
+mod span;
+pub(crate) mod spawn;
+pub(crate) mod task;
+mod unkept;
+mod watch;
+pub(crate) mod work;

@@ -1,0 +1,275 @@
+//! Making a response storable: its end-to-end headers, its body up to the limit, its trailers.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, Uri,
+    header::{
+        AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, DATE, EXPIRES, LOCATION,
+        TE, TRANSFER_ENCODING, UPGRADE,
+    },
+};
+use http_body::Body;
+use http_polling::JOB_STATUS;
+use tower::BoxError;
+use tower_async_job_core::{Lease, StoreError, StoredResponse};
+
+use crate::node::{
+    capacity::Admission,
+    recording_room::Held,
+    state::Node,
+    streams::{self, RecordingPlace},
+};
+
+pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecorded>> + Send>>;
+
+/// A response that is ready to be stored.
+pub(crate) struct Recorded {
+    pub(crate) response: StoredResponse,
+    pub(crate) kept: Kept,
+}
+
+/// The place and the room of a recording, to be kept until its response is stored.
+pub(crate) struct Kept {
+    _room: Held,
+    /// The place among the running, or the streams.
+    _place: RecordingPlace,
+}
+
+/// Why a response could not be stored.
+#[derive(Debug)]
+pub(crate) enum Unrecorded {
+    TooLarge(Size),
+    NoRoom(Size, StoreError),
+    /// It is an event stream, and there are as many as there may be.
+    NoPlace,
+    Broken(BoxError),
+}
+
+/// As much as is known of the size of a response that is not stored, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Exactly(u64),
+    AtLeast(u64),
+}
+
+impl Size {
+    /// The size of the body of a response that was recorded.
+    pub(crate) fn of_body(response: &StoredResponse) -> Self {
+        let body = response.decode().map(|response| response.body.len());
+        Self::Exactly(body.unwrap_or(response.len()) as u64)
+    }
+}
+
+/// So many bytes of each recording need no room: its task takes as much.
+const FREE: usize = 4 << 10;
+
+/// The room of one recording.
+struct Room {
+    node: Arc<Node>,
+    lease: Lease,
+    /// The bytes of room that there are.
+    bytes: usize,
+    /// As many as it may need.
+    most: usize,
+    held: Held,
+}
+
+impl Room {
+    fn new(node: Arc<Node>, lease: Lease, most: usize) -> Self {
+        Self {
+            held: Held::new(node.recording_room.clone()),
+            node,
+            lease,
+            bytes: FREE,
+            most,
+        }
+    }
+
+    /// Takes room for so many bytes in all, and for more to come if there is enough.
+    async fn grow(&mut self, needed: usize) -> Result<(), StoreError> {
+        if needed <= self.bytes {
+            return Ok(());
+        }
+        let ample = needed.max(self.most.min(2 * self.bytes));
+        self.held.grow(ample).await;
+        for bytes in [ample, needed.max(self.bytes + self.bytes / 8), needed] {
+            match self.node.store.reserve(&self.lease, bytes).await {
+                Err(error) if error.is_full() && bytes > needed => {}
+                Err(error) if error.is_full() => return Err(error),
+                // If it has failed otherwise, so will storing the response.
+                _ => {
+                    self.bytes = bytes;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a response to its end. `target` is the path of the request that it answers, and `place` is
+/// held until the response is stored, or changed for one among the streams.
+pub(crate) fn record<R>(
+    response: Response<R>,
+    target: &str,
+    node: &Arc<Node>,
+    lease: Lease,
+    place: Option<Box<Admission>>,
+) -> Recording
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let place = streams::place_of_recorded(&response, node, place);
+    let (mut parts, body) = response.into_parts();
+    keep_end_to_end(&mut parts.headers);
+    resolve_references(&mut parts.headers, target);
+    let limit = node.config.result_limit;
+    let expected = body.size_hint();
+    let size = move |so_far: usize| match expected.exact() {
+        Some(size) => Size::Exactly(size),
+        None => Size::AtLeast(expected.lower().max(so_far as u64)),
+    };
+    let least = usize::try_from(expected.lower()).unwrap_or(usize::MAX);
+    let mut recorder = StoredResponse::recorder(parts.status, &parts.headers, limit);
+    let mut room = Room::new(node.clone(), lease, recorder.len().saturating_add(limit));
+    Box::pin(async move {
+        let place = place.map_err(|_| Unrecorded::NoPlace)?;
+        if least > limit {
+            return Err(Unrecorded::TooLarge(size(0)));
+        }
+        let no_room = |so_far| move |error| Unrecorded::NoRoom(size(so_far), error);
+        let grown = room.grow(recorder.len() + least).await;
+        grown.map_err(no_room(0))?;
+        recorder.reserve(least);
+        let mut body = std::pin::pin!(body);
+        let mut trailers: Option<HeaderMap> = None;
+        let broken = |error: R::Error| Unrecorded::Broken(error.into());
+        let mut next = move |cx: &mut Context<'_>| {
+            let frame = ready!(body.as_mut().poll_frame(cx));
+            Poll::Ready(frame.map(|frame| frame.map_err(broken)))
+        };
+        while let Some(frame) = poll_fn(&mut next).await {
+            match frame?.into_data() {
+                Ok(data) => {
+                    let so_far = recorder.body_len() + data.len();
+                    if so_far > limit {
+                        return Err(Unrecorded::TooLarge(size(so_far)));
+                    }
+                    let grown = room.grow(recorder.len() + data.len()).await;
+                    grown.map_err(no_room(so_far))?;
+                    recorder
+                        .push(&data)
+                        .map_err(|_| Unrecorded::TooLarge(size(so_far)))?;
+                }
+                Err(frame) => {
+                    if let Ok(more) = frame.into_trailers() {
+                        trailers.get_or_insert_default().extend(more);
+                    }
+                }
+            }
+        }
+        Ok(Recorded {
+            response: recorder.finish(trailers.as_ref()),
+            kept: Kept {
+                _room: room.held,
+                _place: place,
+            },
+        })
+    })
+}
+
+/// Drops what belongs to one connection (RFC 9110, section 7.6.1), to one framing, or to one
+/// moment: the replay has its own.
+fn keep_end_to_end(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    let left: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| !is_kept(name))
+        .cloned()
+        .collect();
+    for name in left {
+        headers.remove(name);
+    }
+}
+
+/// In one look at the names there are: mostly they are few.
+fn is_kept(name: &HeaderName) -> bool {
+    // Caches that have a field of their own obey it before Cache-Control (RFC 9213).
+    let is_targeted = |name: &HeaderName| name.as_str().ends_with("-cache-control");
+    ![
+        CONNECTION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        CONTENT_LENGTH,
+        DATE,
+        AGE,
+        EXPIRES,
+        CACHE_CONTROL,
+        JOB_STATUS,
+    ]
+    .contains(name)
+        && ![
+            "keep-alive",
+            "proxy-connection",
+            "surrogate-control",
+            "x-accel-expires",
+        ]
+        .contains(&name.as_str())
+        && !is_targeted(name)
+}
+
+/// Resolves references relative to the path of the submission, since the job's URL is another
+/// base (RFC 3986, section 5.1). Absolute URLs and absolute paths mean the same from anywhere.
+fn resolve_references(headers: &mut HeaderMap, target: &str) {
+    for name in [LOCATION, CONTENT_LOCATION] {
+        let Some(value) = headers.get(&name) else {
+            continue;
+        };
+        if let Some(resolved) = resolve_relative(value, target) {
+            headers.insert(name, resolved);
+        }
+    }
+}
+
+fn resolve_relative(value: &HeaderValue, target: &str) -> Option<HeaderValue> {
+    let reference = value.to_str().ok()?;
+    let (reference, fragment) = match reference.split_once('#') {
+        Some((reference, fragment)) => (reference, Some(fragment)),
+        None => (reference, None),
+    };
+    if reference.starts_with('/') || has_scheme(reference) {
+        return None;
+    }
+    let base: Uri = target.parse().ok()?;
+    let reference = HeaderValue::from_str(reference).ok()?;
+    let resolved = http_polling::resolve(&base, &reference).ok()?;
+    let resolved = match fragment {
+        Some(fragment) => format!("{resolved}#{fragment}"),
+        None => resolved.to_string(),
+    };
+    HeaderValue::from_str(&resolved).ok()
+}
+
+fn has_scheme(reference: &str) -> bool {
+    reference
+        .find([':', '/', '?'])
+        .is_some_and(|end| reference.as_bytes()[end] == b':')
+}

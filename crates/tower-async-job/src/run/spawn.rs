@@ -1,0 +1,32 @@
+//! The start of a job's task.
+
+use bytes::Bytes;
+use http_body::Body;
+use tower::BoxError;
+
+use crate::{
+    node::state::Node,
+    panics,
+    run::{
+        span::{self, Traced},
+        task::Job,
+    },
+};
+
+/// Runs a job in a tracked task; the current span goes along.
+pub(crate) fn spawn<R, E>(node: &Node, job: Job<R, E>)
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    match &node.config.wrap {
+        Some(wrap) => {
+            let wrapped = wrap(Box::pin(Traced::new(job)));
+            node.tasks
+                .spawn(panics::logged("the hook around a job", wrapped))
+        }
+        None if span::is_wanted() => node.tasks.spawn(Traced::new(job)),
+        None => node.tasks.spawn(job),
+    };
+}

@@ -1,0 +1,94 @@
+//! The task of a job.
+
+use std::{
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::Body;
+use http_polling::JobState;
+use tower::BoxError;
+
+use crate::{
+    panics::{self, Panicked, drop_quietly},
+    run::attempt::Run,
+};
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Written by hand, since an `async fn` would hold room for all its stages for as long as the job
+/// runs. What comes before and behind the run is boxed, and there only for as long as it takes.
+pub(crate) enum Job<R, E> {
+    /// `None` comes of it if the call ended another way than as a job.
+    Accepting(BoxFuture<Option<Run<R, E>>>),
+    Running(Run<R, E>),
+    /// What comes of it is the state that the job has ended in, if this process has ended it.
+    Finishing(BoxFuture<Option<JobState>>),
+    Over,
+}
+
+/// How far a job has come.
+pub(crate) enum Step {
+    On,
+    Over(Option<JobState>),
+}
+
+impl<R, E> Job<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Drives it to the end of its stage. A panic of the store's, say, is the end of all.
+    #[inline]
+    pub(crate) fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        panics::catching("the task of a job", || self.advance_or_panic(cx)).unwrap_or_else(
+            |Panicked| {
+                drop_quietly(mem::replace(self, Self::Over));
+                Poll::Ready(Step::Over(None))
+            },
+        )
+    }
+
+    fn advance_or_panic(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        *self = match self {
+            Self::Accepting(acceptance) => match ready!(acceptance.as_mut().poll(cx)) {
+                Some(run) => Self::Running(run),
+                None => Self::Over,
+            },
+            Self::Running(run) => {
+                let end = ready!(run.poll(cx));
+                let Self::Running(run) = mem::replace(self, Self::Over) else {
+                    return Poll::Ready(Step::Over(None));
+                };
+                Self::Finishing(Box::pin(run.complete(end)))
+            }
+            Self::Finishing(completion) => {
+                let state = ready!(completion.as_mut().poll(cx));
+                *self = Self::Over;
+                return Poll::Ready(Step::Over(state));
+            }
+            Self::Over => return Poll::Ready(Step::Over(None)),
+        };
+        Poll::Ready(Step::On)
+    }
+}
+
+impl<R, E> Future for Job<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Step::Over(_) = ready!(self.advance(cx)) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Responses that are not kept: beyond a limit, or broken off.
+
+use std::fmt;
+
+use http_polling::{Problem, ProblemType};
+use tower_async_job_core::{Lease, Outcome, StoreError, StoreLimit};
+
+use crate::{
+    node::registration::Registration,
+    run::recording::{Size, Unrecorded},
+};
+
+/// The end of a job whose response could not be recorded.
+pub(crate) fn not_recorded(unrecorded: Unrecorded, job: &Registration) -> Outcome {
+    match unrecorded {
+        Unrecorded::TooLarge(size) => {
+            let limit = StoreLimit {
+                setting: "result_limit",
+                value: job.node().config.result_limit as u64,
+            };
+            let problem = Problem::new(ProblemType::ResultTooLarge);
+            beyond(problem, size, Some(limit), job.lease())
+        }
+        Unrecorded::NoRoom(size, error) => no_room(size, &error, job.lease()),
+        Unrecorded::NoPlace => {
+            tracing::warn!(job = ?job.lease().id, "the event stream of a job is beyond `streams`");
+            let detail = "too many event streams are open";
+            Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
+        }
+        Unrecorded::Broken(error) => {
+            tracing::warn!(%error, "the response body of a job broke off");
+            let detail = "the response body broke off";
+            Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
+        }
+    }
+}
+
+/// The end of a job for whose result the store has no room.
+pub(crate) fn no_room(size: Size, error: &StoreError, lease: &Lease) -> Outcome {
+    let problem = Problem::new(ProblemType::JobFailed);
+    beyond(problem, size, error.limit(), lease)
+}
+
+/// Says which limit a result was beyond, to the client and in the log.
+fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, lease: &Lease) -> Outcome {
+    let (Size::Exactly(bytes) | Size::AtLeast(bytes)) = size;
+    let problem = problem.with_extension("size", bytes);
+    let problem = match limit {
+        Some(StoreLimit { setting, value }) => problem
+            .with_detail(format!(
+                "the result of {size} could not be kept: `{setting}` is {value} bytes"
+            ))
+            .with_extension("limit", value)
+            .with_extension("setting", setting),
+        None => problem.with_detail(format!("there was no room for the result of {size}")),
+    };
+    let detail = problem.detail.as_deref().unwrap_or_default();
+    tracing::warn!(job = ?lease.id, "the result of a job is dropped: {detail}");
+    Outcome::Failed(problem)
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(bytes) => write!(f, "{bytes} bytes"),
+            Self::AtLeast(bytes) => write!(f, "at least {bytes} bytes"),
+        }
+    }
+}

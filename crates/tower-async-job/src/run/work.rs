@@ -1,0 +1,259 @@
+//! The handler's call as one future that can be moved from the connection to a task.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower::Service;
+use tower_async_job_core::Principal;
+
+use crate::{
+    body::{JobBody, Spool, SpoolRoom},
+    node::capacity::Admission,
+    panics::{self, Payload, drop_quietly},
+};
+
+/// A call in progress: waits for its place, then for the service to be ready, then for the
+/// response.
+pub(crate) trait Work: Future + Send {
+    /// Whether it still waits for its place.
+    fn is_queued(&self) -> bool;
+
+    /// Its place, where there is a limit.
+    fn admission(self: Pin<&mut Self>) -> Option<&mut Admission>;
+    /// Gives up its place without setting it free.
+    fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>>;
+}
+
+/// A call's work, wherever it goes on. Its destructor may panic without harm, also while the thread
+/// unwinds.
+pub(crate) struct BoxWork<R, E>(Option<Pin<Box<DynWork<R, E>>>>);
+
+type DynWork<R, E> = dyn Work<Output = Result<Response<R>, E>>;
+
+impl<R, E> BoxWork<R, E> {
+    fn new(work: impl Work<Output = Result<Response<R>, E>> + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        self.0.as_ref().is_some_and(|work| work.is_queued())
+    }
+
+    /// Its place, where there is a limit.
+    pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
+        self.0.as_mut()?.as_mut().admission()
+    }
+
+    /// Drives the work on, and drops it at its end. Its panics go through.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
+        let work = self.0.as_mut().expect("polled after completion");
+        let result = work.as_mut().poll(cx);
+        if result.is_ready() {
+            self.0 = None;
+        }
+        result
+    }
+
+    /// Drives the work on; `Err` is the payload of its panic.
+    pub(crate) fn poll_catching(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Result<Response<R>, E>, Payload>> {
+        let work = self.0.as_mut().expect("polled after completion");
+        panics::poll_catching(work, cx)
+    }
+
+    /// Gives up its place without setting it free, for what goes on after the response.
+    pub(crate) fn take_place(&mut self) -> Option<Box<Admission>> {
+        self.0.as_mut()?.as_mut().take_place()
+    }
+}
+
+impl<R, E> Drop for BoxWork<R, E> {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            drop_quietly(work);
+        }
+    }
+}
+
+/// A call that nothing has been done about yet.
+pub(crate) struct Submitted<S, B> {
+    pub(crate) service: S,
+    pub(crate) request: Request<B>,
+    pub(crate) admission: Option<Box<Admission>>,
+}
+
+impl<S, B, R> Submitted<S, B>
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+{
+    /// Begins the call. To a service that is ready it takes one allocation, for the service's
+    /// future alone. Without room its body is neither spooled nor watched.
+    #[inline]
+    pub(crate) fn begin(
+        self,
+        cx: &mut Context<'_>,
+        room: Option<&Arc<SpoolRoom>>,
+        principal: Option<&Principal>,
+    ) -> (BoxWork<R, S::Error>, Option<Spool<B>>) {
+        let mut spool = None;
+        let request = self.request.map(|body| {
+            let Some(room) = room else {
+                return JobBody::new(body);
+            };
+            let (body, rest) = JobBody::spooling(body, room, principal);
+            spool = rest;
+            body
+        });
+        let (service, admission) = (self.service, self.admission);
+        let call = match &admission {
+            Some(admission) if admission.is_queued() => Call::Waiting { service, request },
+            _ => Call::new(service, request, cx),
+        };
+        let work = match call {
+            Call::Called { response } => BoxWork::new(Admitted {
+                admission,
+                call: response,
+            }),
+            call => BoxWork::new(Admitted { admission, call }),
+        };
+        (work, spool)
+    }
+
+    /// The call as work that begins when it is polled.
+    pub(crate) fn put_off(self) -> BoxWork<R, S::Error> {
+        put_off(self.service, self.request.map(JobBody::new), self.admission)
+    }
+}
+
+/// A call as work that begins when it is polled.
+pub(crate) fn put_off<S, B, R>(
+    service: S,
+    request: Request<JobBody<B>>,
+    admission: Option<Box<Admission>>,
+) -> BoxWork<R, S::Error>
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+{
+    BoxWork::new(Admitted {
+        admission,
+        call: Call::Waiting { service, request },
+    })
+}
+
+pin_project! {
+    /// Calls a service once it is ready. Unlike tower's `Oneshot`, it moves the request no more
+    /// often than it must: a request is large.
+    #[project = CallProjection]
+    #[project_replace = CallReplaced]
+    pub(crate) enum Call<S, B>
+    where
+        S: Service<Request<JobBody<B>>>,
+        B: Body,
+    {
+        Waiting { service: S, request: Request<JobBody<B>> },
+        Called { #[pin] response: S::Future },
+        Ended { error: Option<S::Error> },
+    }
+}
+
+impl<S, B> Call<S, B>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    /// Calls the service at once if it is ready at once; else asks it again when polled.
+    #[inline]
+    pub(crate) fn new(mut service: S, request: Request<JobBody<B>>, cx: &mut Context<'_>) -> Self {
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => Self::Called {
+                response: service.call(request),
+            },
+            Poll::Ready(Err(error)) => Self::Ended { error: Some(error) },
+            Poll::Pending => Self::Waiting { service, request },
+        }
+    }
+}
+
+impl<S, B> Future for Call<S, B>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                CallProjection::Called { response } => return response.poll(cx),
+                CallProjection::Waiting { service, .. } => ready!(service.poll_ready(cx))?,
+                CallProjection::Ended { error } => {
+                    return Poll::Ready(Err(error.take().expect("polled after completion")));
+                }
+            }
+            let ended = Self::Ended { error: None };
+            if let CallReplaced::Waiting {
+                mut service,
+                request,
+            } = self.as_mut().project_replace(ended)
+            {
+                let response = service.call(request);
+                self.set(Self::Called { response });
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A call that has its place, or waits for it.
+    struct Admitted<F> {
+        admission: Option<Box<Admission>>,
+        #[pin]
+        call: F,
+    }
+}
+
+impl<F: Future> Future for Admitted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Some(admission) = this.admission {
+            ready!(admission.poll_run(cx));
+        }
+        this.call.poll(cx)
+    }
+}
+
+impl<F: Future + Send> Work for Admitted<F> {
+    fn is_queued(&self) -> bool {
+        self.admission.as_deref().is_some_and(Admission::is_queued)
+    }
+
+    fn admission(self: Pin<&mut Self>) -> Option<&mut Admission> {
+        self.project().admission.as_deref_mut()
+    }
+
+    fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>> {
+        self.project().admission.take()
+    }
+}

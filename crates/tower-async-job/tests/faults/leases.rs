@@ -1,0 +1,137 @@
+//! Leases: renewed, lost, and out of reach.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    faulty, store, submit,
+    support::{
+        self, SECOND, ask, eager,
+        faulty::{Fault, FaultyStore, Op},
+        get, handler, id_of, memory, slow, watched,
+    },
+};
+use tokio::time::sleep;
+use tower_async_job::{JobContext, store::JobStore};
+
+#[tokio::test(start_paused = true)]
+async fn leases_are_renewed_for_as_long_as_the_job_runs() {
+    let store = Arc::new(FaultyStore::new(
+        memory().lease_duration(30 * SECOND).build(),
+    ));
+    let layer = eager(faulty(&store));
+    let location = submit(&layer, slow(600 * SECOND, "done")).await;
+    sleep(590 * SECOND).await;
+    ask(&layer, get(&location)).await.pending();
+    assert!(store.calls(Op::Renew) >= 55, "{}", store.calls(Op::Renew));
+    sleep(20 * SECOND).await;
+    assert_eq!(ask(&layer, get(&location)).await.body, "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_of_a_job_that_begins_long_after_another_is_renewed_in_time() {
+    let store = Arc::new(FaultyStore::new(
+        memory().lease_duration(9 * SECOND).build(),
+    ));
+    let layer = eager(faulty(&store));
+    submit(&layer, slow(SECOND, "done")).await;
+    // The housekeeping now has nothing to do but to forget the first in an hour.
+    for wait in [61, 67, 71] {
+        sleep(wait * SECOND).await;
+        let location = submit(&layer, slow(20 * SECOND, "done")).await;
+        sleep(21 * SECOND).await;
+        assert_eq!(
+            ask(&layer, get(&location)).await.body,
+            "done",
+            "after {wait} s"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_survive_a_store_that_is_away_for_a_moment() {
+    let store = FaultyStore::new(memory().lease_duration(30 * SECOND).build());
+    let store = Arc::new(
+        store
+            .then(Op::Renew, Fault::Unavailable)
+            .then(Op::Sweep, Fault::Unavailable),
+    );
+    let layer = eager(faulty(&store));
+    let location = submit(&layer, slow(100 * SECOND, "done")).await;
+    sleep(101 * SECOND).await;
+    assert_eq!(ask(&layer, get(&location)).await.body, "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s07_lost_lease_aborts_the_handler() {
+    let store = Arc::new(FaultyStore::new(
+        memory().lease_duration(30 * SECOND).build(),
+    ));
+    let layer = eager(faulty(&store).cancellation_grace(SECOND));
+    let noticed = Arc::new(AtomicBool::new(false));
+    let notice = noticed.clone();
+    let handler = handler(move |request| {
+        let notice = notice.clone();
+        async move {
+            JobContext::of(&request).cancelled().await;
+            notice.store(true, Ordering::SeqCst);
+            std::future::pending().await
+        }
+    });
+    let location = submit(&layer, handler).await;
+    // Another node takes the job away.
+    store.inner.cancel(&id_of(&location)).await.expect("memory");
+    sleep(12 * SECOND).await;
+    assert!(noticed.load(Ordering::SeqCst));
+    assert_eq!(store.calls(Op::Finish), 0);
+    assert_eq!(
+        ask(&layer, get(&location)).await.header("job-status"),
+        "cancelled"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn s07_report_that_is_refused_aborts_the_handler() {
+    let store = Arc::new(store());
+    let layer = eager(faulty(&store).cancellation_grace(SECOND));
+    let (token, lifeline) = support::Lifeline::new();
+    let token = Arc::new(Mutex::new(Some(token)));
+    let handler = handler(move |request| {
+        let token = token.lock().expect("unpoisoned").take();
+        async move {
+            let _token = token;
+            loop {
+                sleep(5 * SECOND).await;
+                JobContext::of(&request).progress(0.5);
+            }
+        }
+    });
+    let location = submit(&layer, handler).await;
+    store.inner.cancel(&id_of(&location)).await.expect("memory");
+    sleep(4 * SECOND).await;
+    assert!(lifeline.is_alive());
+    sleep(3 * SECOND).await;
+    assert!(!lifeline.is_alive());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_worker_cut_off_from_the_store_aborts_before_its_lease_is_over() {
+    let store = FaultyStore::new(memory().lease_duration(30 * SECOND).build());
+    let store = Arc::new(store.times(Op::Renew, Fault::Unavailable, 1000).times(
+        Op::Sweep,
+        Fault::Unavailable,
+        1000,
+    ));
+    let layer = eager(faulty(&store).cancellation_grace(Duration::ZERO));
+    let (handler, lifeline, _) = watched(600 * SECOND, "late");
+    submit(&layer, handler).await;
+    sleep(15 * SECOND).await;
+    assert!(lifeline.is_alive());
+    sleep(15 * SECOND).await;
+    assert!(!lifeline.is_alive(), "runs on without a lease");
+}

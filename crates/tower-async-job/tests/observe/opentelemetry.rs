@@ -1,0 +1,51 @@
+//! The links between submission, run and polls as OpenTelemetry has them.
+
+use crate::support::{self, SECOND, eager, get, post, send, slow, wrap};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use tokio::time::sleep;
+use tower_async_job::AsyncJobLayer;
+use tracing::{Instrument, info_span};
+use tracing_subscriber::layer::SubscriberExt;
+
+fn named<'s>(spans: &'s [SpanData], name: &str) -> &'s SpanData {
+    let span = spans.iter().find(|span| span.name == name);
+    span.unwrap_or_else(|| panic!("no {name} in {spans:#?}"))
+}
+
+fn is_linked(from: &SpanData, to: &SpanData) -> bool {
+    let mut links = from.links.iter();
+    links.any(|link| link.span_context == to.span_context)
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_is_linked_to_its_submission_and_polls_to_the_run() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(exporter.clone())
+        .build();
+    let traced = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let _installed = tracing::subscriber::set_default(tracing_subscriber::registry().with(traced));
+
+    let service = wrap(&eager(AsyncJobLayer::builder()), slow(5 * SECOND, "done"));
+    let accepted = send(&service, post("/report"))
+        .instrument(info_span!("submission"))
+        .await
+        .pending();
+    let path = support::path_of(accepted.location());
+    send(&service, get(path))
+        .instrument(info_span!("early poll"))
+        .await
+        .pending();
+    sleep(10 * SECOND).await;
+    let last = send(&service, get(path)).instrument(info_span!("last poll"));
+    assert_eq!(last.await.body, "done");
+
+    let spans = exporter.get_finished_spans().expect("all spans");
+    let job = named(&spans, "job");
+    let submission = named(&spans, "submission");
+    assert!(is_linked(job, submission));
+    assert_eq!(job.parent_span_id, submission.span_context.span_id());
+    assert!(is_linked(named(&spans, "early poll"), job));
+    assert!(is_linked(named(&spans, "last poll"), job));
+}

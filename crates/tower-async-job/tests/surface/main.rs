@@ -1,0 +1,15 @@
+//! Everything around the answers: stacks and routers, the page, the list for operators, the OpenAPI
+//! document and metrics.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "metrics")]
+mod metrics;
+mod mounting;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod operator;
+mod page;
+mod readiness;
+mod stacks;

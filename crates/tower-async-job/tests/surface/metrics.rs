@@ -1,0 +1,220 @@
+//! Each metric, under a scenario in which it is to be seen.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::support::{
+    Body, Handler, SECOND, ask, eager, get, handler, memory, path_of, post, request, send, settle,
+    slow, wrap,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use metrics::LocalRecorderGuard;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tokio::time::sleep;
+use tower_async_job::{AsyncJobLayer, store::JobStore};
+
+struct Seen {
+    snapshotter: Snapshotter,
+    gauges: BTreeMap<String, f64>,
+    _installed: LocalRecorderGuard<'static>,
+}
+
+impl Seen {
+    fn install() -> Self {
+        let recorder = Box::leak(Box::new(DebuggingRecorder::new()));
+        Self {
+            snapshotter: recorder.snapshotter(),
+            gauges: BTreeMap::new(),
+            _installed: metrics::set_default_local_recorder(recorder),
+        }
+    }
+
+    /// What has been counted and measured since it was last asked for, by name and labels, with
+    /// the gauges as they are.
+    fn since(&mut self) -> BTreeMap<String, Vec<f64>> {
+        let mut values = BTreeMap::new();
+        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
+            let key = key.key();
+            let labels = key
+                .labels()
+                .map(|label| format!(" {}={}", label.key(), label.value()));
+            let name = key.name().to_owned() + &labels.collect::<String>();
+            let value = match value {
+                DebugValue::Counter(0) => continue,
+                DebugValue::Counter(count) => vec![count as f64],
+                DebugValue::Gauge(level) => {
+                    // A snapshot leaves nothing behind, of gauges neither.
+                    let total = self.gauges.entry(name.clone()).or_default();
+                    *total += level.0;
+                    vec![*total]
+                }
+                DebugValue::Histogram(values) if values.is_empty() => continue,
+                DebugValue::Histogram(values) => values.into_iter().map(|value| value.0).collect(),
+            };
+            values.insert(name, value);
+        }
+        values
+    }
+}
+
+#[track_caller]
+fn assert_seen(values: &BTreeMap<String, Vec<f64>>, name: &str, expected: &[f64]) {
+    let seen = values.get(name).map_or(&[][..], |values| values);
+    assert_eq!(seen, expected, "{name} in {values:#?}");
+}
+
+fn waiting(uri: &str) -> Request<Body> {
+    let mut request = get(uri);
+    let headers = request.headers_mut();
+    headers.insert("prefer", HeaderValue::from_static("wait=20"));
+    request
+}
+
+fn in_memory() -> tower_async_job::Builder {
+    AsyncJobLayer::builder().store(Arc::new(memory().build()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_within_the_inline_wait_are_counted() {
+    let mut seen = Seen::install();
+    let layer = AsyncJobLayer::new();
+    let service = wrap(&layer, slow(SECOND / 2, "at once"));
+    assert_eq!(send(&service, post("/report")).await.body, "at once");
+    let values = seen.since();
+    assert_seen(&values, "async_job_inline_total", &[1.0]);
+    assert_seen(&values, "async_job_accepted_total", &[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_is_counted_from_its_acceptance_to_its_delivery() {
+    let mut seen = Seen::install();
+    let layer = eager(in_memory().route(|_| "reports"));
+    let service = wrap(&layer, slow(7 * SECOND, "done"));
+    let accepted = send(&service, post("/report")).await.pending();
+    let values = seen.since();
+    assert_seen(&values, "async_job_accepted_total", &[1.0]);
+    assert_seen(&values, "async_job_running", &[1.0]);
+    assert_seen(&values, "async_job_inline_total", &[]);
+
+    sleep(10 * SECOND).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_running", &[0.0]);
+    assert_seen(&values, "async_job_ended_total state=done", &[1.0]);
+    let duration = "async_job_duration_seconds state=done route=reports";
+    assert_seen(&values, duration, &[7.0]);
+    assert_seen(&values, "async_job_polls", &[]);
+
+    let job = path_of(accepted.location());
+    for _ in 0..2 {
+        assert_eq!(
+            send(&service, get(&format!("{job}?poll=3"))).await.body,
+            "done"
+        );
+    }
+    let values = seen.since();
+    assert_seen(&values, "async_job_polls", &[3.0]);
+    assert_seen(&values, "async_job_delivery_delay_seconds", &[3.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_the_store_are_gauged() {
+    let mut seen = Seen::install();
+    let store = Arc::new(memory().build());
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let service = wrap(&layer, slow(SECOND, "done"));
+    send(&service, post("/report")).await.pending();
+    sleep(2 * SECOND).await;
+    let bytes = store.usage().expect("memory knows").bytes;
+    assert!(bytes > "done".len());
+    assert_seen(&seen.since(), "async_job_store_bytes", &[bytes as f64]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_polls_are_gauged() {
+    let mut seen = Seen::install();
+    let layer = eager(in_memory());
+    let service = wrap(&layer, slow(5 * SECOND, "done"));
+    let accepted = send(&service, post("/report")).await.pending();
+    let job = path_of(accepted.location()).to_owned();
+    let poll = tokio::spawn(async move { ask(&layer, waiting(&job)).await });
+    settle().await;
+    assert_seen(&seen.since(), "async_job_held_polls", &[1.0]);
+    assert_eq!(poll.await.expect("no panic").body, "done");
+    let values = seen.since();
+    assert_seen(&values, "async_job_held_polls", &[0.0]);
+    assert_seen(&values, "async_job_delivery_delay_seconds", &[0.0]);
+    let duration = "async_job_duration_seconds state=done";
+    assert_seen(&values, duration, &[5.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_and_refused_are_counted() {
+    let mut seen = Seen::install();
+    let layer = eager(in_memory().limits(1, 1));
+    let service = wrap(&layer, slow(10 * SECOND, "done"));
+    for _ in 0..2 {
+        send(&service, post("/report")).await.pending();
+    }
+    let refused = send(&service, post("/report")).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    let values = seen.since();
+    assert_seen(&values, "async_job_running", &[1.0]);
+    assert_seen(&values, "async_job_queued", &[1.0]);
+    assert_seen(
+        &values,
+        "async_job_refused_total reason=capacity-exhausted",
+        &[1.0],
+    );
+    sleep(15 * SECOND).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_running", &[1.0]);
+    assert_seen(&values, "async_job_queued", &[0.0]);
+    sleep(10 * SECOND).await;
+    assert_seen(&seen.since(), "async_job_running", &[0.0]);
+}
+
+/// Has one job end, and asks for its result if it has one.
+async fn ended(layer: AsyncJobLayer, handler: Handler, cancel: bool) -> BTreeMap<String, Vec<f64>> {
+    let mut seen = Seen::install();
+    let service = wrap(&layer, handler);
+    let accepted = send(&service, post("/report")).await.pending();
+    if cancel {
+        let job = path_of(accepted.location());
+        for _ in 0..2 {
+            send(&service, request(Method::DELETE, job)).await;
+        }
+    }
+    sleep(60 * SECOND).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_running", &[0.0]);
+    values
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_are_counted_by_state() {
+    let panics = handler(|_| async {
+        sleep(Duration::from_secs(1)).await;
+        panic!("on purpose");
+        #[allow(unreachable_code, reason = "it says what the future gives")]
+        Response::new(Body::default())
+    });
+    let values = ended(eager(in_memory()), panics, false).await;
+    assert_seen(&values, "async_job_ended_total state=failed", &[1.0]);
+    let hasty = eager(in_memory().job_deadline(5 * SECOND));
+    let values = ended(hasty, slow(300 * SECOND, "late"), false).await;
+    assert_seen(&values, "async_job_ended_total state=timed-out", &[1.0]);
+    let values = ended(eager(in_memory()), slow(300 * SECOND, "late"), true).await;
+    assert_seen(&values, "async_job_ended_total state=cancelled", &[1.0]);
+    assert_seen(&values, "async_job_duration_seconds state=cancelled", &[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_handed_back_are_counted_as_lost() {
+    let mut seen = Seen::install();
+    let layer = eager(in_memory());
+    let service = wrap(&layer, slow(300 * SECOND, "late"));
+    send(&service, post("/report")).await.pending();
+    layer.shutdown(SECOND).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_ended_total state=lost", &[1.0]);
+    assert_seen(&values, "async_job_running", &[0.0]);
+}
