@@ -7,13 +7,15 @@ mod list;
 mod memory;
 mod node;
 mod run;
+mod test;
 mod wrap;
 
 pub use harness::{Harness, Hook, Limits, NotRun};
 pub use memory::MemoryHarness;
 #[doc(hidden)]
 pub use run::run_by_name;
-pub use run::{Test, tests};
+pub use run::tests;
+pub use test::Test;
 pub use wrap::{Call, Fault, FaultyStore, Gate, Interpose, Interposed};
 
 /// Makes one test of each behaviour that [`JobStore`](tower_async_job_core::JobStore) promises.

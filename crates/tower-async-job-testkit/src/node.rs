@@ -112,7 +112,7 @@ impl Node {
         }
     }
 
-    /// Creates a job that ends at once, with a result of so many bytes.
+    /// Creates a job that ends at once, with a result of this length.
     pub(crate) async fn add_ended(&self, job: NewJob, bytes: usize) -> Lease {
         let lease = self.add(job).await;
         self.end(&lease, done(&vec![0; bytes])).await.unwrap();
@@ -144,7 +144,7 @@ impl Node {
         assert_lost(self.end(lease, end).await);
     }
 
-    /// Claims any work, at most so many jobs.
+    /// Claims any work, at most `limit` jobs.
     pub(crate) async fn claim_some(&self, limit: usize) -> Vec<Claim> {
         self.claim_by(&ClaimQuery::new(limit)).await
     }

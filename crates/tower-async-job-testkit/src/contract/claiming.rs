@@ -12,7 +12,7 @@ use tower_async_job_core::{
 
 use crate::{harness::Harness, node::*};
 
-/// A request with a body of so many bytes.
+/// A request with a body of this length.
 fn request(bytes: usize) -> StoredRequest {
     let mut request = ReplayedRequest::default();
     request.body = Bytes::from(vec![b'x'; bytes]);

@@ -24,7 +24,7 @@ mod upkeep;
 mod versions;
 mod waiting;
 
-use crate::run::Test;
+use crate::test::Test;
 
 macro_rules! table {
     ([] $($theme:ident { $($name:ident)* })*) => {

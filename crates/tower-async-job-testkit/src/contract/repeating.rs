@@ -11,7 +11,7 @@ use crate::{
     wrap::{Call, Fault, FaultyStore},
 };
 
-/// Polls a call so many times, and drops it.
+/// Polls a call at most `polls` times, and drops it.
 async fn abandon<T>(mut call: StoreFuture<'_, T>, polls: usize) {
     for _ in 0..polls {
         let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));

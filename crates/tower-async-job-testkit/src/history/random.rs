@@ -19,7 +19,7 @@ const KEYS: usize = 3;
 const CALLERS: usize = 6;
 const CALLS: usize = 40;
 
-/// What the callers know of each other.
+/// The knowledge that the callers share.
 #[derive(Default)]
 struct Common {
     clock: AtomicU64,

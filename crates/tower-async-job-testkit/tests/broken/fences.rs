@@ -5,7 +5,7 @@ use tower_async_job_core::{
 
 use crate::{fails, flaw};
 
-/// The lease of whoever holds the job now: a write with it is not fenced.
+/// The lease of the present holder of the job: a write with it is not fenced.
 async fn current(store: &MemoryStore, lease: &Lease) -> Result<Lease, StoreError> {
     let record = store.read(&lease.id, Detail::Status).await?;
     Ok(record.map_or(*lease, |record| Lease::new(lease.id, record.epoch)))

@@ -90,7 +90,7 @@ flaw! {
 }
 
 flaw! {
-    /// Ends that come after the subscription wake nobody.
+    /// Loses the wake-ups of ends that come after the subscription.
     LostWake(()) {
         fn subscribe(&self, id: &JobId) -> Subscription {
             let record = self.inner.read_now(id, Detail::Status);

@@ -63,7 +63,7 @@ flaw! {
 }
 
 flaw! {
-    /// Shows a run's private note to everybody.
+    /// Shows a run's private note to all readers.
     CheckpointShown(()) {
         fn report<'a>(&'a self, lease: &'a Lease, mut report: Report) -> StoreFuture<'a, ()> {
             if let Some(note) = &report.checkpoint {
