@@ -3,6 +3,15 @@ use std::{error::Error, fmt, pin::Pin, sync::Arc, time::Duration};
 use tower_async_job_core::{JobId, JobStore};
 
 /// The future of a hook of a [`Harness`].
+///
+/// ```
+/// use tower_async_job_testkit::Hook;
+///
+/// fn advance<'a>() -> Hook<'a, ()> {
+///     Box::pin(async { Ok(()) })
+/// }
+/// # drop(advance());
+/// ```
 pub type Hook<'a, T> = Pin<Box<dyn Future<Output = Result<T, NotRun>> + Send + 'a>>;
 
 /// The reason for which a test was not run.
@@ -85,7 +94,24 @@ impl Limits {
 ///
 /// # Example
 ///
-/// See the [crate](crate#example).
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use tower_async_job_core::JobStore;
+/// use tower_async_job_testkit::{Harness, Hook, MemoryHarness};
+///
+/// /// One process, whose leases end.
+/// struct Single(MemoryHarness);
+///
+/// impl Harness for Single {
+///     fn store(&self) -> Arc<dyn JobStore> {
+///         self.0.store()
+///     }
+///
+///     fn advance(&self, span: Duration) -> Hook<'_, ()> {
+///         self.0.advance(span)
+///     }
+/// }
+/// ```
 pub trait Harness: Send + Sync {
     /// Returns the store, always the same.
     fn store(&self) -> Arc<dyn JobStore>;

@@ -36,7 +36,24 @@ enum Step {
     Wait(watch::Receiver<bool>),
 }
 
-/// A call that waits until its gate is opened; see [`FaultyStore::hold`].
+/// The gate of a call that waits until it is opened; see [`FaultyStore::hold`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::sync::Arc;
+/// use tower_async_job_core::{JobId, JobStore, MemoryStore, NewJob};
+/// use tower_async_job_testkit::{Call, FaultyStore};
+///
+/// let faulty = FaultyStore::new(Arc::new(MemoryStore::new()));
+/// let gate = faulty.hold(Call::Create);
+/// let (store, job) = (faulty.store(), NewJob::new(JobId::random()));
+/// let lease = job.first_lease();
+/// let create = tokio::spawn(async move { store.create(job).await });
+/// faulty.store().discard(&lease).await.unwrap();
+/// gate.open();
+/// assert!(create.await.unwrap().unwrap_err().is_conflict());
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "the call is made once the gate is opened or dropped"]
 pub struct Gate(watch::Sender<bool>);

@@ -202,6 +202,24 @@ interpose! {
 }
 
 /// The store that an [`Interpose`] makes of the one that it wraps.
+///
+/// ```
+/// use tower_async_job_core::{Detail, JobStore, MemoryStore};
+/// use tower_async_job_testkit::{Interpose, Interposed};
+///
+/// #[derive(Debug)]
+/// struct Remote(MemoryStore);
+///
+/// impl Interpose for Remote {
+///     fn inner(&self) -> &dyn JobStore {
+///         &self.0
+///     }
+/// }
+///
+/// let store = Interposed::new(Remote(MemoryStore::new()));
+/// assert!(store.read_now(&store.new_id(None, None), Detail::Status).is_none());
+/// assert!(format!("{:?}", store.get_ref()).starts_with("Remote"));
+/// ```
 #[derive(Debug)]
 pub struct Interposed<I>(I);
 

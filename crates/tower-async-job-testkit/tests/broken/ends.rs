@@ -2,7 +2,8 @@ use std::collections::HashSet;
 
 use http_polling::JobState;
 use tower_async_job_core::{
-    Cancellation, Detail, End, JobId, JobRecord, JobStore, Lease, StoreError, StoreFuture, Upkeep,
+    Cancellation, Created, Detail, End, JobId, JobRecord, JobStore, Lease, NewJob, Release,
+    Released, StoreError, StoreFuture, Upkeep,
 };
 
 use crate::{fails, flaw, lock};
@@ -111,6 +112,61 @@ flaw! {
     }
 }
 
+flaw! {
+    /// Acknowledges a discard, and keeps the job.
+    DiscardForgotten(()) {
+        fn discard<'a>(&'a self, _: &'a Lease) -> StoreFuture<'a, ()> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+}
+
+flaw! {
+    DiscardThatCancels(()) {
+        fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
+            Box::pin(async move { self.inner.cancel(&lease.id).await.map(drop) })
+        }
+    }
+}
+
+flaw! {
+    /// Notifies of the ends of all jobs.
+    NotifiedUnasked(()) {
+        fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
+            let notify = job.notify.clone().unwrap_or_default();
+            self.inner.create(job.with_notify(notify))
+        }
+    }
+}
+
+flaw! {
+    /// Creates a job before the future is polled.
+    EagerCreate(()) {
+        fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
+            match self.inner.create_now(job) {
+                Ok(created) => Box::pin(async { created }),
+                Err(job) => self.inner.create(job),
+            }
+        }
+    }
+}
+
+flaw! {
+    /// Tells of all leases what became of the first.
+    OneFateForAll(()) {
+        fn release<'a>(
+            &'a self,
+            leases: &'a [Lease],
+            how: Release,
+        ) -> StoreFuture<'a, Vec<Released>> {
+            Box::pin(async move {
+                let released = self.inner.release(leases, how).await?;
+                Ok(released.first().map_or_else(Vec::new, |fate| vec![*fate; leases.len()]))
+            })
+        }
+    }
+}
+
 fails! {
     finish_once: FinishOnce fails
         s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports;
@@ -122,4 +178,10 @@ fails! {
     cancel_later: CancelLater fails
         s13_a_cancel_is_seen_on_another_node_before_it_returns, s11_cancel_beats_finish;
     remove_of_pending: RemoveOfPending fails a_removed_job_is_unknown;
+    discard_forgotten: DiscardForgotten fails a_discarded_job_never_was;
+    discard_that_cancels: DiscardThatCancels fails
+        a_discarded_job_notifies_nobody, s79_a_discarded_id_is_void_for_a_lease;
+    notified_unasked: NotifiedUnasked fails a_job_without_notification_makes_none_due;
+    eager_create: EagerCreate fails nothing_happens_until_a_future_is_polled;
+    one_fate_for_all: OneFateForAll fails each_of_many_leases_has_its_own_fate;
 }

@@ -1,11 +1,16 @@
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    future::poll_fn,
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_polling::JobState;
 use serde_json::json;
 use tower_async_job_core::{
-    Detail, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, PendingJobs, Report, ResultRef,
-    StoreFuture, Upkeep,
+    Detail, JobHandle, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, PendingJobs, Report,
+    ResultRef, StoreFuture, Subscription, Upkeep,
 };
 
 use crate::{fails, flaw, lock};
@@ -153,6 +158,81 @@ flaw! {
     }
 }
 
+flaw! {
+    /// Shows of a job that waits what its last run reported.
+    ProgressOfTheLastRun(HashMap<JobId, Report>) {
+        fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
+            lock(&self.memory).insert(lease.id, report.clone());
+            self.inner.report(lease, report)
+        }
+
+        fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
+            Box::pin(async move {
+                let mut record = self.inner.read(id, detail).await?;
+                if let Some(record) = &mut record
+                    && record.state == JobState::Queued
+                    && let Some(report) = lock(&self.memory).get(id)
+                {
+                    record.progress.clone_from(&report.progress);
+                }
+                Ok(record)
+            })
+        }
+    }
+}
+
+flaw! {
+    ListOfAllStates(()) {
+        fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
+            Box::pin(async move {
+                let mut query = query.clone();
+                query.state = None;
+                self.inner.list(&query).await
+            })
+        }
+    }
+}
+
+flaw! {
+    HandlesForgotten(()) {
+        fn find<'a>(&'a self, _: JobHandle) -> StoreFuture<'a, Option<JobId>> {
+            Box::pin(async { Ok(None) })
+        }
+    }
+}
+
+flaw! {
+    /// Keeps the chunk that was written first.
+    FirstChunkStays(HashSet<(Lease, u32)>) {
+        fn write_chunk<'a>(
+            &'a self,
+            lease: &'a Lease,
+            index: u32,
+            data: Bytes,
+        ) -> StoreFuture<'a, ()> {
+            Box::pin(async move {
+                if lock(&self.memory).insert((*lease, index)) {
+                    self.inner.write_chunk(lease, index, data).await?;
+                }
+                Ok(())
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Keeps the wakers of waits that were given up.
+    WakersKept(()) {
+        fn subscribe(&self, id: &JobId) -> Subscription {
+            let mut ended = self.inner.subscribe(id);
+            Subscription::from_future(poll_fn(move |context| {
+                std::mem::forget(context.waker().clone());
+                Pin::new(&mut ended).poll(context)
+            }))
+        }
+    }
+}
+
 fails! {
     stale_reads: StaleReads fails
         s13_a_cancel_is_seen_on_another_node_before_it_returns, random_histories_break_no_promise;
@@ -172,4 +252,11 @@ fails! {
         s50_chunks_outlive_expiry_and_removal_while_they_are_read;
     extend_that_shortens: ExtendThatShortens fails
         s50_an_extended_result_is_kept_and_never_cut_short;
+    progress_of_the_last_run: ProgressOfTheLastRun fails
+        a_release_clears_progress_and_partial_result,
+        a_lapsed_lease_clears_progress_and_partial_result;
+    list_of_all_states: ListOfAllStates fails a_list_is_filtered_by_state_and_route;
+    handles_forgotten: HandlesForgotten fails operators_find_a_job_by_its_handle;
+    first_chunk_stays: FirstChunkStays fails a_chunk_that_is_written_again_is_replaced;
+    wakers_kept: WakersKept fails s29_a_dropped_waiter_leaves_no_waker_behind;
 }
