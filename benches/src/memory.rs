@@ -56,7 +56,7 @@ fn parked_jobs(runtime: &Runtime) -> Box<dyn Any> {
 }
 
 fn parked_jobs_without_context(runtime: &Runtime) -> Box<dyn Any> {
-    park(runtime, AsyncJobLayer::builder().without_context())
+    park(runtime, AsyncJobLayer::builder().context(false))
 }
 
 fn park(runtime: &Runtime, builder: tower_async_job::Builder) -> Box<dyn Any> {

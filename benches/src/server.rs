@@ -58,7 +58,7 @@ fn matched_out() -> AsyncJobLayer {
 }
 
 fn without_context() -> AsyncJobLayer {
-    built(AsyncJobLayer::builder().without_context())
+    built(AsyncJobLayer::builder().context(false))
 }
 
 fn layered(layer: AsyncJobLayer) -> tower_async_job::AsyncJob<Plain> {

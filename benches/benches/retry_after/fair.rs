@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tower_async_job::{Estimator, Learned, Pending};
+use tower_async_job::{Estimator, Learned, ObservedJob};
 
 use crate::ROUTE;
 
@@ -118,7 +118,7 @@ fn simulate(groups: &[Group], shared: bool) -> (Vec<Told>, Vec<usize>) {
             principals += usize::from(owned[principal] == 1);
         }
         let submitted = submitted.unwrap_or(now);
-        let mut pending = Pending::new(ROUTE, now - submitted);
+        let mut pending = ObservedJob::new(ROUTE, now - submitted);
         pending.now = begun + now;
         pending.jobs = jobs;
         pending.own_jobs = if shared { owned[principal] } else { jobs };

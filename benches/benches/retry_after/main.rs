@@ -23,7 +23,7 @@ mod simulation;
 
 use std::time::{Duration, Instant};
 
-use tower_async_job::{Estimator, HalfElapsed, Learned, Pending};
+use tower_async_job::{Estimator, HalfElapsed, Learned, ObservedJob};
 
 use self::simulation::{Client, Simulated, simulate};
 
@@ -98,8 +98,8 @@ impl Random {
 fn compare(name: &str, durations: &[f64]) {
     println!("\n{name}: {JOBS} jobs, one a second");
     let arrivals = |job: usize| job as f64;
-    let fixed = |seconds: u64| move |_: &Pending<'_>| Duration::from_secs(seconds);
-    let backoff = |pending: &Pending<'_>| Duration::from_secs(1 << pending.polls.min(6));
+    let fixed = |seconds: u64| move |_: &ObservedJob<'_>| Duration::from_secs(seconds);
+    let backoff = |pending: &ObservedJob<'_>| Duration::from_secs(1 << pending.polls.min(6));
     let report = |name: &str, estimator: &dyn Estimator, client: Client| {
         let simulated = simulate(durations, arrivals, estimator, client);
         println!("  {name:38}{simulated}");
@@ -224,7 +224,7 @@ fn cost() {
     let mut now = Instant::now();
     let begun = Instant::now();
     for duration in &durations {
-        let mut pending = Pending::new(ROUTE, *duration / 2);
+        let mut pending = ObservedJob::new(ROUTE, *duration / 2);
         now += Duration::from_millis(5);
         pending.now = now;
         std::hint::black_box(estimator.retry_after(&pending));

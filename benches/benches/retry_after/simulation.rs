@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
-use tower_async_job::{Estimator, Pending};
+use tower_async_job::{Estimator, ObservedJob};
 use tower_poll::{Hop, PollPolicy, StandardPolicy, http_polling::JobState};
 
 use crate::ROUTE;
@@ -142,7 +142,7 @@ pub(crate) fn simulate(
                 answers
             }
         };
-        let mut asked = Pending::new(ROUTE, Duration::from_secs_f64(now - arrived));
+        let mut asked = ObservedJob::new(ROUTE, Duration::from_secs_f64(now - arrived));
         asked.polls = answers;
         asked.jobs = pending;
         asked.now = begun + Duration::from_secs_f64(now);

@@ -1,4 +1,4 @@
-//! The media types that polling tells apart.
+//! Media types that polling distinguishes.
 
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 
@@ -24,10 +24,11 @@ pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// ```
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// Whether the message is a gRPC one: `application/grpc`, alone or with a
-/// message format (`application/grpc+proto`) or parameters behind it.
+/// Returns whether a message is a gRPC message.
 ///
-/// gRPC-Web (`application/grpc-web`) is another protocol and is not meant.
+/// The media type of gRPC is `application/grpc`. A message format
+/// (`application/grpc+proto`) or parameters may follow it. gRPC-Web
+/// (`application/grpc-web`) is a different protocol and returns `false`.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
@@ -44,8 +45,8 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t')))
 }
 
-/// Whether the message's body is said to be a problem document,
-/// `application/problem+json` with or without parameters.
+/// Returns whether the message declares its body as a problem document:
+/// `application/problem+json`, with or without parameters.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
@@ -64,8 +65,9 @@ pub fn is_problem_json(headers: &HeaderMap) -> bool {
         .is_some_and(|rest| matches!(rest.first(), None | Some(b';' | b' ' | b'\t')))
 }
 
-/// What stands behind `media_type`, which is compared as RFC 9110, section
-/// 8.3.1, asks for: without regard to case.
+/// The part of `Content-Type` that follows `media_type`.
+///
+/// Media types are compared without regard to case (RFC 9110, section 8.3.1).
 fn after_media_type<'a>(headers: &'a HeaderMap, media_type: &[u8]) -> Option<&'a [u8]> {
     let value = headers.get(CONTENT_TYPE)?.as_bytes();
     let (head, rest) = value.split_at_checked(media_type.len())?;

@@ -1,4 +1,4 @@
-//! The deadline that a caller gives its call: `Cancel-After`, and gRPC's `grpc-timeout`.
+//! Deadlines that a caller sets: `Cancel-After`, and gRPC's `grpc-timeout`.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -6,22 +6,24 @@ use http::{HeaderMap, HeaderName};
 
 use crate::digits;
 
-/// `Cancel-After`: how long the work may take, as Replicate's HTTP API has it.
+/// `Cancel-After`, the longest time that the work may take, as in Replicate's HTTP API.
 ///
 /// ```
 /// assert_eq!(http_polling::CANCEL_AFTER, "cancel-after");
 /// ```
 pub const CANCEL_AFTER: HeaderName = HeaderName::from_static("cancel-after");
 
-/// `grpc-timeout`, of the gRPC protocol over HTTP/2.
+/// `grpc-timeout`, the deadline of a call in the gRPC protocol over HTTP/2.
 ///
 /// ```
 /// assert_eq!(http_polling::GRPC_TIMEOUT, "grpc-timeout");
 /// ```
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// What `Cancel-After` asks for: a number of seconds, or numbers with units, such as `90s`, `5m` or
-/// `1h30m`. `None` if it is absent. A number that is too large is the largest there is.
+/// Reads the time limit of [`CANCEL_AFTER`].
+///
+/// The value is a number of seconds, or numbers with units such as `90s`, `5m` or `1h30m`. A number
+/// that is too large becomes the largest possible. Returns `None` if the field is absent.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -36,7 +38,7 @@ pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 ///
 /// # Errors
 ///
-/// If it is anything else, or there are several.
+/// Fails if the value has another form, or if the field occurs more than once.
 pub fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, InvalidCancelAfter> {
     let mut values = headers.get_all(CANCEL_AFTER).iter();
     let Some(value) = values.next() else {
@@ -56,7 +58,7 @@ pub fn cancel_after(headers: &HeaderMap) -> Result<Option<Duration>, InvalidCanc
     }
 }
 
-/// `Cancel-After` is not a duration.
+/// The error of a `Cancel-After` that is not a duration.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -78,8 +80,9 @@ impl fmt::Display for InvalidCancelAfter {
 
 impl Error for InvalidCancelAfter {}
 
-/// The duration that a `grpc-timeout` tells: one to eight digits and a unit. `None` for anything
-/// else.
+/// Parses a [`GRPC_TIMEOUT`]: one to eight digits and a unit.
+///
+/// Returns `None` if the value has another form.
 ///
 /// ```
 /// use http_polling::grpc_timeout;

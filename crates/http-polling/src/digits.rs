@@ -1,7 +1,9 @@
-//! Decimal numbers as header fields carry them.
+//! Decimal numbers in header fields.
 
-/// Reads `1*DIGIT`. Anything else, the empty text included, is `None`; a
-/// number too large for `u64` is `u64::MAX`.
+/// Parses `1*DIGIT`.
+///
+/// Returns `None` for any other text, including the empty one. A number that
+/// is too large for `u64` becomes `u64::MAX`.
 pub(crate) fn parse_saturating(text: impl IntoIterator<Item = u8>) -> Option<u64> {
     let mut number = None;
     for byte in text {

@@ -1,11 +1,13 @@
-//! What reading a JSON document can end in.
+//! Parsing of JSON documents.
 
 use std::{error::Error, fmt};
 
 use serde::de::DeserializeOwned;
 
-/// `json` without the byte order mark that some servers put before it (RFC
-/// 8259, section 8.1).
+/// Returns `json` without its byte order mark, if there is one.
+///
+/// Some servers put one before a document, and RFC 8259, section 8.1, allows
+/// readers to ignore it.
 ///
 /// ```
 /// use http_polling::without_byte_order_mark;
@@ -17,7 +19,7 @@ pub fn without_byte_order_mark(json: &[u8]) -> &[u8] {
     json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
 }
 
-/// Reads a JSON document that is `expected`.
+/// Parses a JSON document. `expected` is its kind, for the error's message.
 pub(crate) fn read<T: DeserializeOwned>(
     json: &[u8],
     expected: &'static str,
@@ -26,9 +28,9 @@ pub(crate) fn read<T: DeserializeOwned>(
         .map_err(|source| InvalidDocument { expected, source })
 }
 
-/// The bytes are not the JSON document that was expected.
+/// The error of bytes that are not the expected JSON document.
 ///
-/// The reason is its [`source`](Error::source).
+/// Its [`source`](Error::source) is the reason.
 ///
 /// ```
 /// use http_polling::StatusDocument;

@@ -1,4 +1,4 @@
-//! Telling a pending answer from a final one.
+//! Distinguishing pending answers from final ones.
 
 mod fields;
 
@@ -12,7 +12,7 @@ use crate::{
     location::{LocationError, resolve},
 };
 
-/// A request, as far as it matters to what its response means.
+/// The part of a request that determines the meaning of its response.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -28,7 +28,7 @@ use crate::{
 ///     .read(StatusCode::SEE_OTHER, &headers, SystemTime::now())
 ///     .unwrap();
 /// let Reading::Pending(next) = reading else {
-///     panic!("a redirect that says when to follow it is pending");
+///     panic!("a redirect with Retry-After is pending");
 /// };
 /// assert_eq!(next.method, Method::GET);
 /// assert_eq!(next.uri, "https://example.com/work/8f14");
@@ -39,40 +39,41 @@ use crate::{
 pub struct Exchange<'a> {
     /// The request's method.
     pub method: &'a Method,
-    /// The request's URI, against which a `Location` is resolved. It may be
+    /// The request's URI, against which `Location` is resolved. It may be
     /// path-only.
     pub uri: &'a Uri,
-    /// Whether the request was a poll already, rather than the submission.
+    /// `true` for a poll, `false` for the submission.
     pub polling: bool,
 }
 
-/// What a response means.
+/// The meaning of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reading {
-    /// The work goes on; ask again.
+    /// The work is not finished, and the client polls again.
     Pending(NextPoll),
-    /// This is the answer, and the job's state where the response tells it.
+    /// The response is the answer. Carries the job's state if the response
+    /// declares one.
     Final(Option<JobState>),
 }
 
-/// Where and when to ask again.
+/// The next poll of a pending job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NextPoll {
-    /// The URI to poll: absolute, or path-only where the request's was.
+    /// The URI to poll: absolute, or path-only if the request's was.
     pub uri: Uri,
-    /// The method to poll by: HEAD if the request was HEAD, else GET.
+    /// The method to poll with: HEAD if the request was HEAD, otherwise GET.
     pub method: Method,
-    /// How long the server asks to wait, unclamped. `None` where it does not
-    /// say.
+    /// The delay that the server asks for, without a limit. `None` if the
+    /// server asks for none, or if its value cannot be read.
     pub retry_after: Option<Duration>,
-    /// The job's state, where the response tells it.
+    /// The job's state, if the response declares one.
     pub state: Option<JobState>,
 }
 
 impl<'a> Exchange<'a> {
-    /// The request that submits the work.
+    /// Describes the request that submits the work.
     #[must_use]
     pub const fn new(method: &'a Method, uri: &'a Uri) -> Self {
         Self {
@@ -102,32 +103,36 @@ impl<'a> Exchange<'a> {
         self
     }
 
-    /// Reads the head of the response to this request. `now` is used only for
-    /// a `Retry-After` date that the response's own `Date` says nothing about.
+    /// Reads the head of the response to this request.
     ///
-    /// 1. A recognised `Job-Status` alone decides: `queued` and `running` are
-    ///    pending, the other states are final, whatever the status code. The
-    ///    poll goes to `Location`, else to `Content-Location`, else, if the
-    ///    request was a poll or a GET or HEAD, to the same URI again.
-    /// 2. Without one, the answer to a submission is pending if it is
+    /// 1. A recognised `Job-Status` takes precedence over the status code:
+    ///    `queued` and `running` are pending, and the other states are final.
+    ///    The next poll goes to `Location`, otherwise to `Content-Location`.
+    ///    If both are missing and the request was a poll, GET or HEAD, the
+    ///    next poll goes to the same URI.
+    /// 2. Without `Job-Status`, the answer to a submission is pending if it is
     ///    * 301, 302 or 303, or 307 or 308 to a GET or HEAD, with `Location`
-    ///      and `Retry-After` or one of its likes in milliseconds
+    ///      and `Retry-After` or a related field
     ///      ([`has_retry_after`](crate::has_retry_after)),
-    ///    * 202 with `Location`, else `Content-Location`, or
-    ///    * 202 with `Retry-After` to a GET or HEAD, which stays where it is.
-    /// 3. Without one, the answer to a poll is pending if it is
-    ///    * 301, 302, 303, 307 or 308,
-    ///    * 429 or 503 with `Retry-After`, which stays where it is, or
-    ///    * 202, which moves to `Location`, else to `Content-Location`, else
-    ///      stays where it is.
+    ///    * 202 with `Location` or, if that is missing, `Content-Location`, or
+    ///    * 202 with `Retry-After` to a GET or HEAD. The next poll goes to the
+    ///      same URI.
+    /// 3. Without `Job-Status`, the answer to a poll is pending if it is
+    ///    * 301, 302, 303, 307 or 308 with `Location`,
+    ///    * 429 or 503 with `Retry-After`, where the next poll goes to the same
+    ///      URI, or
+    ///    * 202, where the next poll goes to `Location`, otherwise to
+    ///      `Content-Location`, otherwise to the same URI.
     ///
-    /// Everything else is final. A `Retry-After` that cannot be read counts as
-    /// one that is there; the delay is then the client's to choose.
+    /// Every other answer is final. A `Retry-After` that cannot be read counts
+    /// as present, and the client chooses the delay. `now` is the reference of
+    /// a `Retry-After` date if the response has no usable `Date`.
     ///
     /// # Errors
     ///
-    /// Fails for a pending answer whose next URI is needed and is missing, is
-    /// there more than once with values that differ, or does not [`resolve`].
+    /// Fails for a pending answer if the next URI is required and missing,
+    /// occurs more than once with different values, or cannot be
+    /// [resolved](resolve).
     pub fn read(
         &self,
         status: StatusCode,
@@ -172,7 +177,7 @@ impl<'a> Exchange<'a> {
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => self.is_safe(),
             _ => false,
         };
-        // Without Retry-After it is a plain redirect, and not to be followed here.
+        // A redirect without Retry-After is not part of polling.
         if followed
             && asks_to_wait
             && let Some(uri) = self.resolved(fields.location)?
@@ -221,12 +226,12 @@ impl<'a> Exchange<'a> {
         })
     }
 
-    /// Asking again by GET or HEAD is what the request itself did.
+    /// Returns whether a poll may repeat the request itself.
     fn is_safe(&self) -> bool {
         matches!(*self.method, Method::GET | Method::HEAD)
     }
 
-    /// `Location`, else `Content-Location`.
+    /// The URI in `Location` or, if that is missing, in `Content-Location`.
     fn announced(&self, fields: &Fields<'_>) -> Result<Option<Uri>, LocationError> {
         match self.resolved(fields.location)? {
             None => self.resolved(fields.content_location),

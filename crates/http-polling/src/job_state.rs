@@ -1,14 +1,14 @@
-//! `Job-Status`: the state of a job, and the header field that carries it.
+//! The state of a job, and `Job-Status`, the header field that carries it.
 
 use std::{error::Error, fmt, str::FromStr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-/// `Job-Status`, which stands on every answer of a job resource.
+/// `Job-Status`, which every answer of a job resource carries.
 ///
-/// Where it is present and recognised, it alone decides whether a response is
-/// pending or final, whatever the status code.
+/// A recognised value decides whether a response is pending or final. It takes
+/// precedence over the status code.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 pub const JOB_STATUS: HeaderName = HeaderName::from_static("job-status");
 
-/// Where a job stands.
+/// The state of a job.
 ///
 /// A job is *pending* while it is [`Queued`](Self::Queued) or
 /// [`Running`](Self::Running), and *final* in every other state.
@@ -36,25 +36,24 @@ pub const JOB_STATUS: HeaderName = HeaderName::from_static("job-status");
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum JobState {
-    /// Accepted, and waiting to be started.
+    /// The job is accepted, and its handler has not started.
     Queued,
-    /// Its handler is at work.
+    /// The handler is running.
     Running,
-    /// The handler answered. The response is the handler's own, whatever its
-    /// status code.
+    /// The handler answered, with a response of any status code.
     Done,
-    /// There is no answer of the handler: it panicked, its service failed, or
-    /// its response could not be kept.
+    /// The job ended without the handler's answer: the handler panicked, its
+    /// service failed, or its response could not be stored.
     Failed,
-    /// Stopped at its deadline.
+    /// The job was stopped at its deadline.
     TimedOut,
-    /// The worker that ran it is gone, and it may not be run again.
+    /// The worker that ran the job is gone, and the job may not run again.
     Lost,
-    /// Stopped because somebody asked for it.
+    /// The job was cancelled on request.
     Cancelled,
-    /// It ended, and its result is no longer kept.
+    /// The job ended, and its result is no longer stored.
     Expired,
-    /// There is no such job, or none that the asker may know of.
+    /// The job does not exist, or the client may not see it.
     Unknown,
 }
 
@@ -71,7 +70,7 @@ impl JobState {
         Self::Unknown,
     ];
 
-    /// The word for this state in `Job-Status` and in status documents.
+    /// Returns the name of this state in `Job-Status` and in status documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -87,28 +86,28 @@ impl JobState {
         }
     }
 
-    /// Whether the job has yet to end: it is queued or running.
+    /// Returns whether the job is queued or running.
     #[must_use]
     pub const fn is_pending(self) -> bool {
         matches!(self, Self::Queued | Self::Running)
     }
 
-    /// Whether there is nothing left to wait for.
+    /// Returns whether the job has ended or is unknown.
     #[must_use]
     pub const fn is_final(self) -> bool {
         !self.is_pending()
     }
 
-    /// The value of [`JOB_STATUS`] for this state. Does not allocate.
+    /// Returns the value of [`JOB_STATUS`] for this state. Does not allocate.
     #[must_use]
     pub const fn header_value(self) -> HeaderValue {
         HeaderValue::from_static(self.as_str())
     }
 
-    /// The state that `headers` tell by [`JOB_STATUS`].
+    /// Reads the state from [`JOB_STATUS`] in `headers`.
     ///
-    /// `None` where the field is missing, is not recognised, or is there
-    /// several times with differing values.
+    /// Returns `None` if the field is missing, is not recognised, or occurs
+    /// more than once with different values.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue};
@@ -152,7 +151,7 @@ impl FromStr for JobState {
     }
 }
 
-/// The text names no [`JobState`].
+/// The error of a text that names no [`JobState`].
 ///
 /// ```
 /// use http_polling::JobState;

@@ -1,5 +1,5 @@
 //! `Location` and `Content-Location`: URI references (RFC 9110, section
-//! 10.2.2), resolved against the URI that they came from (RFC 3986, section 5).
+//! 10.2.2), which are resolved against the request's URI (RFC 3986, section 5).
 
 mod authority;
 mod error;
@@ -18,31 +18,32 @@ use self::{
 };
 use crate::origin::has_scheme;
 
-/// The longest reference that [`resolve`] reads, in bytes: 8 KiB.
+/// The maximum length of a reference that [`resolve`] accepts, in bytes: 8 KiB.
 pub const MAX_LOCATION: usize = 8 * 1024;
 
-/// Stands for the base's authority while paths are merged: a relative
-/// reference takes nothing but its path and query from the merger.
+/// A placeholder for the base's authority while paths are merged.
+///
+/// Only the path and the query of the merged URI are used.
 const PLACEHOLDER: &str = "http://base.invalid";
 
-/// Resolves `reference`, the value of `Location` or `Content-Location`,
-/// against `base`, the URI of the request that was answered with it.
+/// Resolves the value of `Location` or `Content-Location` against `base`, the
+/// URI of the request.
 ///
-/// The base may be path-only, as the request URIs of gRPC clients are. Then a
-/// relative reference gives a path-only URI again, and an absolute one gives
-/// an absolute URI: whether to follow that is the caller's decision.
+/// The base may be path-only, as the request URIs of gRPC clients are. In that
+/// case a relative reference gives a path-only URI, and an absolute reference
+/// gives an absolute URI. The caller decides whether to follow it.
 ///
-/// What comes out has the scheme http or https, or is path-only. Fragments
-/// are dropped. Characters that a URI cannot have (spaces, quotes, UTF-8) are
-/// percent-encoded in the path and the query, as browsers do, and so are
-/// bytes that are no UTF-8. A relative reference keeps the base's authority
-/// as it is.
+/// The resulting URI has the scheme http or https, or is path-only. Fragments
+/// are dropped. Characters that a URI may not contain (spaces, quotes,
+/// non-ASCII text) and bytes that are not UTF-8 are percent-encoded in the path
+/// and the query, as browsers do. A relative reference keeps the base's
+/// authority unchanged.
 ///
 /// # Errors
 ///
-/// Whatever the sender makes up, no URI comes out that means something else
-/// to another reader: see [`LocationError`]. A base without a path, or with
-/// another scheme than http and https, cannot be resolved against.
+/// Fails with a [`LocationError`] if the reference is malformed, or if two
+/// readers could understand it differently. Fails too if the base has no path,
+/// or has another scheme than http and https.
 ///
 /// ```
 /// use http::Uri;
@@ -70,8 +71,8 @@ fn resolve_bytes(base: &Uri, reference: &[u8]) -> Result<Uri, LocationError> {
         return Err(LocationError::Missing);
     }
     let scan = Scan::of(reference)?;
-    // What needs neither merging nor mending is nearly every Location there
-    // is, and is parsed in place.
+    // Nearly every Location needs neither merging nor escaping, and is parsed
+    // in place.
     let is_path = reference.starts_with(b"/") && !reference.starts_with(b"//");
     if is_path && scan.is_literal && scan.end == reference.len() {
         return with_path(base, reference);
@@ -89,7 +90,7 @@ fn resolve_bytes(base: &Uri, reference: &[u8]) -> Result<Uri, LocationError> {
     merge(base, &escaped(reference))
 }
 
-/// Everything that is not the plain case.
+/// Resolves a reference that needs merging or escaping.
 fn merge(base: &Uri, reference: &str) -> Result<Uri, LocationError> {
     let parsed = UriReferenceStr::new(reference).map_err(|_| LocationError::Syntax)?;
     match (parsed.scheme_str(), parsed.authority_str()) {
@@ -98,7 +99,7 @@ fn merge(base: &Uri, reference: &str) -> Result<Uri, LocationError> {
         (Some(_), Some(_)) => absolute(&without_dot_segments(parsed, PLACEHOLDER)?),
         (None, Some(_)) => {
             let scheme = base.scheme_str().ok_or(LocationError::NoBase)?;
-            // It has a scheme now, so this calls itself once.
+            // The reference now has a scheme, so that the recursion ends.
             merge(base, &format!("{scheme}:{reference}"))
         }
         (None, None) => {
@@ -111,9 +112,9 @@ fn merge(base: &Uri, reference: &str) -> Result<Uri, LocationError> {
     }
 }
 
-/// The base's path and query on [`PLACEHOLDER`].
+/// Appends the base's path and query to [`PLACEHOLDER`].
 fn placeholder(base: &Uri) -> Result<String, LocationError> {
-    // The path is "*" or empty where the request was for no resource.
+    // A request without a resource has the path "*" or an empty one.
     if !base.path().starts_with('/') {
         return Err(LocationError::NoBase);
     }
@@ -125,13 +126,13 @@ fn placeholder(base: &Uri) -> Result<String, LocationError> {
     Ok(text)
 }
 
-/// RFC 3986, section 5.2.
+/// Merges paths and removes dot segments (RFC 3986, section 5.2).
 fn without_dot_segments(reference: &UriReferenceStr, base: &str) -> Result<String, LocationError> {
     let base = UriAbsoluteStr::new(base).map_err(|_| LocationError::NoBase)?;
     Ok(reference.resolve_against(base).to_string())
 }
 
-/// An absolute http or https URI, checked.
+/// Parses an absolute http or https URI, and checks its authority.
 fn absolute(text: &str) -> Result<Uri, LocationError> {
     let (_, rest) = text.split_once("://").ok_or(LocationError::Host)?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -148,7 +149,7 @@ fn parse(text: &str) -> Result<Uri, LocationError> {
     Uri::try_from(text).map_err(|_| LocationError::Syntax)
 }
 
-/// `path` on the base's own scheme and authority, where it has them.
+/// Combines `path` with the base's scheme and authority, if the base has them.
 fn with_path(base: &Uri, path: &[u8]) -> Result<Uri, LocationError> {
     let mut parts = Parts::default();
     match (base.scheme(), base.authority()) {
@@ -159,7 +160,7 @@ fn with_path(base: &Uri, path: &[u8]) -> Result<Uri, LocationError> {
             parts.scheme = Some(scheme.clone());
             parts.authority = Some(authority.clone());
         }
-        // Alone, such a path would read as a host and a path.
+        // Without an authority, such a path would be read as a host and a path.
         (None, None) if path.starts_with(b"//") => return Err(LocationError::NoBase),
         (None, None) => {}
         _ => return Err(LocationError::NoBase),

@@ -4,13 +4,14 @@ use std::net::Ipv6Addr;
 
 use http::{Uri, uri::Authority};
 
-/// Whether credentials meant for `a` may be shown to `b`: both have the same
-/// scheme, host and port (RFC 6454, section 5).
+/// Returns whether two URIs have the same origin: the same scheme, host and
+/// port (RFC 6454, section 5).
 ///
-/// Hosts are compared as [`is_same_host`] does, and a port that is left out is
-/// the scheme's own. Two URIs without scheme and authority, as gRPC clients
-/// have them, go to the same peer and are of the same origin; one of each
-/// kind are not.
+/// Credentials for `a` may be sent to `b` if this returns `true`. Hosts are
+/// compared by [`is_same_host`]. A missing port is the scheme's default port.
+/// Two URIs without scheme and authority, as gRPC clients use them, address the
+/// same peer and have the same origin. A URI with an authority and one without
+/// have different origins.
 ///
 /// ```
 /// use http::Uri;
@@ -26,8 +27,8 @@ pub fn same_origin(a: &Uri, b: &Uri) -> bool {
     if is_path_only(a) || is_path_only(b) {
         return is_path_only(a) && is_path_only(b);
     }
-    // Nearly always, the one was resolved against the other, and there is no
-    // port that could be none.
+    // Usually one URI was resolved against the other, and neither has a port
+    // that could be invalid.
     if a.scheme().is_some() && a.scheme() == b.scheme() && authority(a) == authority(b) {
         let is_portless = |text: &str| !text.as_bytes().contains(&b':');
         return authority(a).is_some_and(is_portless) || Origin::of(a).is_some();
@@ -42,10 +43,11 @@ pub fn same_origin(a: &Uri, b: &Uri) -> bool {
     }
 }
 
-/// Returns whether two hosts, as they stand in URLs, are the same: without
-/// regard to case, and IPv6 addresses in any spelling. A name with a dot at its end is
-/// another than the one without (RFC 6454 compares hosts as they are), and
-/// an IPv4 address is read in its usual form only.
+/// Returns whether two hosts of URLs are the same.
+///
+/// Names are compared without regard to case, and IPv6 addresses by value. A
+/// name with a trailing dot differs from the name without it (RFC 6454 does not
+/// normalise hosts). IPv4 addresses are compared as text.
 ///
 /// ```
 /// use http_polling::is_same_host;
@@ -59,14 +61,14 @@ pub fn is_same_host(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || address(a).is_some_and(|a| address(b) == Some(a))
 }
 
-/// The IPv6 address that a host is, in brackets.
+/// Parses a host that is an IPv6 address in brackets.
 fn address(host: &str) -> Option<Ipv6Addr> {
     let address = host.strip_prefix('[')?.strip_suffix(']')?;
     address.parse().ok()
 }
 
-/// Whether going from `from` to `to` gives up transport security: https to
-/// http.
+/// Returns whether a request that moves from `from` to `to` loses transport
+/// security: from https to http.
 ///
 /// ```
 /// use http::Uri;
@@ -102,8 +104,8 @@ struct Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// `None` where the URI has no scheme or no authority, or a port that is
-    /// no port.
+    /// Returns `None` if the URI has no scheme or no authority, or if its port
+    /// is invalid.
     fn of(uri: &'a Uri) -> Option<Self> {
         let scheme = uri.scheme_str()?;
         let authority = uri.authority()?;

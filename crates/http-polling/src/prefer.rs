@@ -9,19 +9,18 @@ use http::{HeaderMap, HeaderName};
 
 use self::known::Known;
 
-/// `Prefer`: what a client would like, and can do without.
+/// `Prefer`, which carries the optional wishes of a client.
 pub const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// `Preference-Applied`: what of it the server did.
+/// `Preference-Applied`, which lists the preferences that the server applied.
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// What a request's `Prefer` fields say about waiting (RFC 7240, sections 4.1
-/// and 4.3).
+/// A client's preferences about waiting: `respond-async` and `wait` of `Prefer`
+/// (RFC 7240, sections 4.1 and 4.3).
 ///
-/// Several fields are read as one list, the first instance of a preference
-/// counts, and everything that is not known is left alone. A `wait` that is
-/// no number of seconds, and a `respond-async` that has a value, count as
-/// absent.
+/// Several fields are read as one list, of which the first instance of a
+/// preference counts. Other preferences are ignored. A `wait` that is not a
+/// number of seconds and a `respond-async` with a value count as absent.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -40,7 +39,7 @@ pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-a
 pub struct Prefer(Known);
 
 impl Prefer {
-    /// No preference.
+    /// Creates an empty set of preferences.
     ///
     /// ```
     /// use http_polling::Prefer;
@@ -51,14 +50,15 @@ impl Prefer {
         Self::default()
     }
 
-    /// What the `Prefer` fields say. Allocates nothing.
+    /// Reads the preferences from the `Prefer` fields. Does not allocate.
     pub fn from_headers(headers: &HeaderMap) -> Self {
         Self(Known::read(headers, PREFER))
     }
 
-    /// Reads the preferences and removes them from the `Prefer` fields, so
-    /// that nobody behind applies them again. Preferences that are not known
-    /// stay, in order and as they are.
+    /// Reads the preferences and removes them from the `Prefer` fields, so that
+    /// inner services do not apply them again.
+    ///
+    /// Other preferences are kept unchanged and in order.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue};
@@ -75,39 +75,42 @@ impl Prefer {
         prefer
     }
 
-    /// Whether the client would rather have an answer at once than wait.
+    /// Returns whether the client prefers an immediate answer over waiting.
     #[must_use]
     pub fn respond_async(&self) -> bool {
         self.0.respond_async
     }
 
-    /// How long the client would wait, in whole seconds. It may be absurdly
-    /// long, and wants a cap.
+    /// Returns the time that the client is willing to wait, in whole seconds.
+    ///
+    /// The client chooses this value, so that the caller must limit it.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.0.wait
     }
 
-    /// Whether nothing is preferred.
+    /// Returns whether there is no preference.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Prefers to have an answer at once.
+    /// Adds the preference for an immediate answer.
     pub fn with_respond_async(mut self) -> Self {
         self.0.respond_async = true;
         self
     }
 
-    /// Prefers to wait for `wait`, rounded up to the second.
+    /// Sets the time that the client is willing to wait, rounded up to the
+    /// second.
     pub fn with_wait(mut self, wait: Duration) -> Self {
         self.0.set_wait(wait);
         self
     }
 
-    /// Adds a `Prefer` field that says this, beside those that are there.
-    /// Adds nothing where nothing is preferred.
+    /// Appends a `Prefer` field with these preferences to `headers`.
+    ///
+    /// Existing fields are kept. Appends nothing if there is no preference.
     ///
     /// ```
     /// use http::HeaderMap;
@@ -125,8 +128,10 @@ impl Prefer {
     }
 }
 
-/// What a response's `Preference-Applied` fields say about waiting (RFC 7240,
-/// section 3). Read as [`Prefer`] is.
+/// The preferences about waiting that a server applied: `respond-async` and
+/// `wait` of `Preference-Applied` (RFC 7240, section 3).
+///
+/// The fields are read in the same way as those of [`Prefer`].
 ///
 /// ```
 /// use http::HeaderMap;
@@ -142,7 +147,7 @@ impl Prefer {
 pub struct PreferenceApplied(Known);
 
 impl PreferenceApplied {
-    /// No preference.
+    /// Creates an empty set of applied preferences.
     ///
     /// ```
     /// use http_polling::PreferenceApplied;
@@ -153,43 +158,47 @@ impl PreferenceApplied {
         Self::default()
     }
 
-    /// What the `Preference-Applied` fields say. Allocates nothing.
+    /// Reads the applied preferences from the `Preference-Applied` fields. Does
+    /// not allocate.
     pub fn from_headers(headers: &HeaderMap) -> Self {
         Self(Known::read(headers, PREFERENCE_APPLIED))
     }
 
-    /// Whether the answer came at once because the client preferred it.
+    /// Returns whether the server answered immediately because the client
+    /// preferred it.
     #[must_use]
     pub fn respond_async(&self) -> bool {
         self.0.respond_async
     }
 
-    /// How long the server was prepared to wait, in whole seconds.
+    /// Returns the time that the server was prepared to wait, in whole seconds.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.0.wait
     }
 
-    /// Whether nothing was applied.
+    /// Returns whether no preference was applied.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Says that `respond-async` was applied.
+    /// Declares that `respond-async` was applied.
     pub fn with_respond_async(mut self) -> Self {
         self.0.respond_async = true;
         self
     }
 
-    /// Says that `wait` was applied, rounded up to the second.
+    /// Declares that `wait` was applied, rounded up to the second.
     pub fn with_wait(mut self, wait: Duration) -> Self {
         self.0.set_wait(wait);
         self
     }
 
-    /// Adds a `Preference-Applied` field that says this, beside those that
-    /// are there. Adds nothing where nothing was applied.
+    /// Appends a `Preference-Applied` field with these preferences to
+    /// `headers`.
+    ///
+    /// Existing fields are kept. Appends nothing if no preference was applied.
     pub fn append_to(&self, headers: &mut HeaderMap) {
         if let Some(value) = self.0.to_header_value() {
             headers.append(PREFERENCE_APPLIED, value);

@@ -17,9 +17,9 @@ const MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "instance"];
 /// A problem document (RFC 9457). Its media type is
 /// [`PROBLEM_JSON`](crate::PROBLEM_JSON).
 ///
-/// Reading is lenient as RFC 9457, section 3.1, asks for: a member of the
-/// wrong type counts as absent. In writing, an extension that has the name of
-/// a standard member is left out.
+/// Deserialization is lenient, as RFC 9457, section 3.1, requires: a member of
+/// the wrong type counts as absent. Serialization omits an extension that has
+/// the name of a standard member.
 ///
 /// ```
 /// use http_polling::{Problem, ProblemType};
@@ -34,23 +34,23 @@ const MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "instance"];
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// `type`: a URI that names the kind of problem. `about:blank` says no
-    /// more than the status code does.
+    /// `type`: a URI that names the kind of problem. `about:blank` adds nothing
+    /// to the status code.
     pub kind: String,
-    /// A short summary of the kind of problem, for people.
+    /// A short summary of the kind of problem, for human readers.
     pub title: Option<String>,
     /// The status code that the origin server chose.
     pub status: Option<u16>,
-    /// What went wrong this time, for people.
+    /// An explanation of this occurrence, for human readers.
     pub detail: Option<String>,
-    /// A URI reference that names this occurrence.
+    /// A URI reference that identifies this occurrence.
     pub instance: Option<String>,
-    /// Further members, by name.
+    /// Extension members, by name.
     pub extensions: Map<String, Value>,
 }
 
 impl Problem {
-    /// A problem of this kind, with its title and status code.
+    /// Creates a problem of this kind, with its title and status code.
     ///
     /// ```
     /// use http_polling::{Problem, ProblemType};
@@ -69,21 +69,22 @@ impl Problem {
         }
     }
 
-    /// Adds what went wrong this time, for people.
+    /// Sets [`detail`](Self::detail), an explanation of this occurrence.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Adds a URI reference that names this occurrence.
+    /// Sets [`instance`](Self::instance), a URI reference that identifies this
+    /// occurrence.
     #[must_use]
     pub fn with_instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
         self
     }
 
-    /// Adds a further member, or replaces the one of this name.
+    /// Adds an extension member, or replaces the one of this name.
     ///
     /// ```
     /// use http_polling::{Problem, ProblemType};
@@ -97,30 +98,29 @@ impl Problem {
         self
     }
 
-    /// The kind of problem, if it is one of this crate's.
+    /// Returns the kind of problem, if this crate defines it.
     #[must_use]
     pub fn problem_type(&self) -> Option<ProblemType> {
         ProblemType::from_uri(&self.kind)
     }
 
-    /// The status code that the origin server chose, if there is one and it
-    /// is a status code.
+    /// Returns [`status`](Self::status), if it is a valid status code.
     #[must_use]
     pub fn status_code(&self) -> Option<StatusCode> {
         self.status.and_then(|code| StatusCode::from_u16(code).ok())
     }
 
-    /// The document as JSON.
+    /// Serializes the document as JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("every member has a JSON form, and every key is a string")
     }
 
-    /// Reads a document. A byte order mark before it is skipped.
+    /// Parses a document. A byte order mark before it is skipped.
     ///
     /// # Errors
     ///
-    /// Fails where the bytes are not a JSON object, and for nothing else.
+    /// Fails only if the bytes are not a JSON object.
     ///
     /// ```
     /// use http_polling::Problem;
@@ -135,7 +135,7 @@ impl Problem {
     }
 }
 
-/// A problem of no particular kind, `about:blank`, that tells nothing.
+/// A problem of no particular kind, `about:blank`, without further members.
 impl Default for Problem {
     fn default() -> Self {
         Self {
@@ -155,7 +155,7 @@ impl From<ProblemType> for Problem {
     }
 }
 
-/// The title and the detail, as far as they are there, else the kind.
+/// Writes the title and the detail, or the kind if both are missing.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.title, &self.detail) {
@@ -166,7 +166,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A problem can stand as the source of an error.
+/// A problem can be the source of another error.
 impl Error for Problem {}
 
 impl Serialize for Problem {

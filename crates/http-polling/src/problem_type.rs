@@ -1,10 +1,11 @@
-//! The kinds of problems that job resources tell of.
+//! The kinds of problems that job resources report.
 
 use http::StatusCode;
 
 use crate::job_state::JobState;
 
-/// What went wrong, in the `type` of a [`Problem`](crate::Problem).
+/// The kind of a problem, which the `type` of a [`Problem`](crate::Problem)
+/// names.
 ///
 /// ```
 /// use http::StatusCode;
@@ -18,43 +19,43 @@ use crate::job_state::JobState;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemType {
-    /// The job ended without an answer of its handler. 500.
+    /// The job ended without the handler's answer. 500.
     JobFailed,
     /// The job was stopped at its deadline. 504.
     JobTimedOut,
     /// The worker that ran the job is gone. 500.
     JobLost,
-    /// The job was stopped on request. 410.
+    /// The job was cancelled on request. 410.
     JobCancelled,
-    /// The job ended, and its result is no longer kept. 410.
+    /// The job ended, and its result is no longer stored. 410.
     JobExpired,
-    /// There is no such job. 404.
+    /// The job does not exist, or the client may not see it. 404.
     JobUnknown,
-    /// The handler's response is larger than what can be kept. 500.
+    /// The handler's response exceeds the size limit of results. 500.
     ResultTooLarge,
-    /// No more work can be taken on for now. 503.
+    /// The server accepts no more work at present. 503.
     CapacityExhausted,
-    /// This client has as much work under way as it may. 429.
+    /// The client has reached its limit of pending work. 429.
     QuotaExceeded,
-    /// The job was asked about too often, or too early. 429.
+    /// The client polled the job too often or too early. 429.
     PolledTooOften,
-    /// The jobs cannot be reached for now. 503.
+    /// The store of the jobs cannot be reached at present. 503.
     StoreUnavailable,
-    /// What is kept of the job cannot be read. 500.
+    /// The stored record of the job cannot be read. 500.
     RecordUnreadable,
-    /// The job's URL does not take this method. 405.
+    /// The job's URL does not support the method. 405.
     MethodNotAllowed,
-    /// The request is larger than what can be kept. 413.
+    /// The request exceeds the size limit of stored requests. 413.
     RequestTooLarge,
-    /// A header of the request cannot be understood. 400.
+    /// A header field of the request is invalid. 400.
     RequestInvalid,
-    /// The request's body did not come in time. 408.
+    /// The request's body did not arrive in time. 408.
     RequestTimeout,
-    /// The path of the request is longer than what can be kept. 414.
+    /// The path of the request exceeds the size limit of stored paths. 414.
     TargetTooLong,
-    /// The idempotency key is too long, or has characters it cannot have. 400.
+    /// The idempotency key is too long or malformed. 400.
     IdempotencyKeyInvalid,
-    /// The idempotency key was used for another request. 422.
+    /// The idempotency key belongs to another request. 422.
     IdempotencyKeyReused,
 }
 
@@ -81,7 +82,7 @@ impl ProblemType {
         Self::IdempotencyKeyReused,
     ];
 
-    /// The URI that stands in `type`. It names, and leads nowhere.
+    /// Returns the URI in `type`. It is a name that cannot be dereferenced.
     #[must_use]
     pub const fn uri(self) -> &'static str {
         match self {
@@ -107,8 +108,8 @@ impl ProblemType {
         }
     }
 
-    /// The short summary that stands in `title`. The same for every problem
-    /// of this kind.
+    /// Returns the summary in `title`, which is the same for every problem of
+    /// this kind.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -134,7 +135,7 @@ impl ProblemType {
         }
     }
 
-    /// The status code that goes with it.
+    /// Returns the status code of an answer with this problem.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
@@ -155,14 +156,15 @@ impl ProblemType {
         }
     }
 
-    /// The kind that `uri` names, `None` if it is none of these.
+    /// Returns the kind that `uri` names, or `None` if it names none of these.
     #[must_use]
     pub fn from_uri(uri: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.uri() == uri)
     }
 
-    /// The problem that a job in `state` answers with. `None` for the states
-    /// that are no problem: pending, and done.
+    /// Returns the problem that the resource of a job in `state` answers with.
+    ///
+    /// Returns `None` for states that are not problems: pending and done.
     ///
     /// ```
     /// use http_polling::{JobState, ProblemType};

@@ -1,12 +1,12 @@
-//! How far a job has come.
+//! The progress of a job.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How far a job has come, as far as its handler tells.
+/// The progress of a job, as its handler reports it.
 ///
-/// Every member is optional. In JSON, absent members are not written.
+/// Every member is optional. JSON omits absent members.
 ///
 /// ```
 /// use http_polling::Progress;
@@ -22,30 +22,31 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[serde(default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The part that is done, from 0 to 1.
+    /// The fraction of the work that is done, from 0 to 1.
     ///
-    /// Written and read within these bounds: what lies outside is clamped,
-    /// and what is no number is dropped.
+    /// Serialization and deserialization clamp other numbers to this range and
+    /// drop NaN.
     #[serde(
         skip_serializing_if = "is_no_number",
         serialize_with = "write_fraction",
         deserialize_with = "read_fraction"
     )]
     pub fraction: Option<f64>,
-    /// How many units are done, in the handler's own unit.
+    /// The number of units that are done, in the handler's own unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
-    /// How many units there are in all.
+    /// The total number of units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// What the job is at, for people.
+    /// A description of the current step, for human readers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
 impl Progress {
-    /// The part that is done, from 0 to 1. What lies outside is clamped, and
-    /// what is no number is dropped.
+    /// Creates a progress from the fraction that is done, from 0 to 1.
+    ///
+    /// Clamps other numbers to this range and drops NaN.
     ///
     /// ```
     /// use http_polling::Progress;
@@ -62,8 +63,9 @@ impl Progress {
         }
     }
 
-    /// `done` units of `total`. The fraction follows from them, and is absent
-    /// where `total` is 0.
+    /// Creates a progress of `done` units out of `total`.
+    ///
+    /// The fraction is computed from them. It is absent if `total` is 0.
     ///
     /// ```
     /// use http_polling::Progress;
@@ -81,15 +83,18 @@ impl Progress {
         }
     }
 
-    /// Adds what the job is at, for people.
+    /// Sets [`message`](Self::message), a description of the current step.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// The part that is done, from 0 to 1: the fraction, else what `done` and
-    /// `total` amount to. `None` where neither can be told.
+    /// Returns the fraction of the work that is done, from 0 to 1.
+    ///
+    /// Uses the [`fraction`](field@Self::fraction) or, if that is absent, the
+    /// quotient of [`done`](Self::done) and [`total`](Self::total). Returns
+    /// `None` if neither is known.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         self.fraction
@@ -102,7 +107,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = 0;
         if let Some(ratio) = self.ratio() {
-            // Rounded down: 100 % is said of what is complete.
+            // Rounded down, so that only complete work shows 100 %.
             write!(f, "{:.0} %", (ratio * 100.0).floor())?;
             parts += 1;
         }

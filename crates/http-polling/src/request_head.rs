@@ -1,11 +1,13 @@
-//! What a predicate may see of a request.
+//! The part of a request that predicates see.
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
 use crate::content_type::is_grpc;
 
-/// A request without its body, borrowed: the argument of predicates that
-/// decide by request what is deferred or asked to be.
+/// A borrowed request without its body.
+///
+/// It is the argument of predicates, such as the one that selects the requests
+/// to defer.
 ///
 /// ```
 /// use http::{Method, Request};
@@ -27,12 +29,12 @@ pub struct RequestHead<'a> {
     pub uri: &'a Uri,
     /// The request's header fields.
     pub headers: &'a HeaderMap,
-    /// What other layers attached to the request.
+    /// The extensions that other layers attached to the request.
     pub extensions: &'a Extensions,
 }
 
 impl<'a> RequestHead<'a> {
-    /// The head of `request`.
+    /// Borrows the head of `request`.
     ///
     /// ```
     /// use http::Request;
@@ -51,7 +53,7 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// Whether this is a gRPC call, as [`is_grpc`] tells it.
+    /// Returns whether the request is a gRPC call, as defined by [`is_grpc`].
     #[must_use]
     pub fn is_grpc(&self) -> bool {
         is_grpc(self.headers)

@@ -1,4 +1,4 @@
-//! `Retry-After`, and its likes in milliseconds (RFC 9110, section 10.2.3).
+//! `Retry-After` (RFC 9110, section 10.2.3), and related fields in milliseconds.
 
 mod lenient;
 
@@ -14,8 +14,8 @@ use crate::{
     rounding::{whole_millis, whole_seconds},
 };
 
-/// `retry-after-ms`: a delay in milliseconds, for clients that can make use
-/// of one below a second.
+/// `retry-after-ms`, a delay in milliseconds, for clients that support delays
+/// below a second.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -29,11 +29,11 @@ use crate::{
 /// ```
 pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// `x-ms-retry-after-ms`: the name under which some services send
+/// `x-ms-retry-after-ms`, the name under which some services send
 /// [`RETRY_AFTER_MS`].
 pub const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
 
-/// The last second of the year 9999, behind which HTTP has no dates.
+/// The last second of the year 9999, the last date that HTTP can express.
 const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 
 /// One `Retry-After` value (RFC 9110, section 10.2.3).
@@ -52,24 +52,24 @@ const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 /// assert_eq!(RetryAfterValue::parse(&value), Some(minute_past));
 /// assert_eq!(minute_past.delay_from(UNIX_EPOCH), Duration::from_secs(60));
 /// ```
-// Exhaustive: the grammar has these two forms and no more.
+// Exhaustive, since the grammar has only these two forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfterValue {
-    /// Wait this long from when the response came.
+    /// A delay, counted from the arrival of the response.
     Delay(Duration),
-    /// Wait until then, by the server's clock.
+    /// A point in time by the server's clock.
     Date(SystemTime),
 }
 
 impl RetryAfterValue {
-    /// Reads one `Retry-After` value: whole seconds or an HTTP date in any of
+    /// Parses one `Retry-After` value: whole seconds, or an HTTP date in any of
     /// its three forms.
     ///
-    /// Servers send more than the grammar has, so that these are read too: a
-    /// decimal fraction, which is rounded up to the second; a unit, as in
-    /// `30 s` or `2 minutes`; and a list of delays, of which the largest
-    /// counts. `None` for all else, negative numbers included. A number that
-    /// is too large is the largest there is.
+    /// Accepts some values outside the grammar, which servers send: a decimal
+    /// fraction, which is rounded up to the second; a unit, as in `30 s` or
+    /// `2 minutes`; and a list of delays, of which the largest counts. Returns
+    /// `None` for other values, including negative numbers. A number that is
+    /// too large becomes the largest possible.
     ///
     /// ```
     /// use http::HeaderValue;
@@ -92,8 +92,8 @@ impl RetryAfterValue {
         date.or_else(|| lenient::delay(text).map(Self::Delay))
     }
 
-    /// The larger of two delays in one response. A date and a delay are not
-    /// compared: the first of them counts.
+    /// Chooses between two values of one response: the larger delay, or the
+    /// first value if one of them is a date.
     fn or_larger(self, other: Self) -> Self {
         match (self, other) {
             (Self::Delay(first), Self::Delay(second)) => Self::Delay(first.max(second)),
@@ -101,8 +101,8 @@ impl RetryAfterValue {
         }
     }
 
-    /// The delay that this amounts to where it is `reference`; zero for a
-    /// date that has passed.
+    /// Returns the delay from `reference`, which is zero for a date that has
+    /// passed.
     #[must_use]
     pub fn delay_from(self, reference: SystemTime) -> Duration {
         match self {
@@ -111,9 +111,11 @@ impl RetryAfterValue {
         }
     }
 
-    /// The value to send: a delay in whole seconds, or a date in its
-    /// preferred form. Both are rounded up to the second, and a date is moved
-    /// into the years 1970 to 9999.
+    /// Formats the value to send: a delay in whole seconds, or a date in its
+    /// preferred form.
+    ///
+    /// Both are rounded up to the second. A date is limited to the years 1970
+    /// to 9999.
     ///
     /// ```
     /// use http_polling::RetryAfterValue;
@@ -136,21 +138,22 @@ impl RetryAfterValue {
     }
 }
 
-/// How long the response with these `headers` asks to wait.
+/// Reads the delay that a response with these `headers` asks for.
 ///
-/// `retry-after-ms` counts, then `x-ms-retry-after-ms`, then `Retry-After`;
-/// garbage counts as absent ([`has_retry_after`] tells the two apart). Of
-/// several `Retry-After` the largest delay counts, of the others the first
-/// usable value. A number in milliseconds may have a fraction, and is rounded
-/// up.
+/// `retry-after-ms` takes precedence over `x-ms-retry-after-ms`, and that over
+/// `Retry-After`. A value that cannot be read counts as absent;
+/// [`has_retry_after`] finds such values too. If a field occurs more than once,
+/// the largest delay of `Retry-After` counts, and the first readable value of
+/// the other fields. A number of milliseconds may have a fraction, and is
+/// rounded up.
 ///
-/// A date is measured against the response's own `Date`, so that the clocks
-/// of server and client need not agree. It is measured against `now` where
-/// `Date` is missing or garbage, and where `Age` is present: a cached answer
-/// was made before it was sent. A date that has passed is a delay of zero.
+/// A date is compared with the response's own `Date`, so that the clocks of
+/// server and client may differ. It is compared with `now` if `Date` is missing
+/// or invalid, or if `Age` is present, since a cached answer is older than its
+/// delivery. A date that has passed gives a delay of zero.
 ///
-/// The server may ask for any delay up to [`Duration::MAX`]'s order; the
-/// caller must clamp it.
+/// The server chooses the delay, which may be centuries long. The caller must
+/// limit it.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header};
@@ -174,8 +177,9 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     asked.delay(headers, now)
 }
 
-/// Returns whether the response with these `headers` asks to wait at all. If the
-/// delay cannot be read, the client comes back after one of its own.
+/// Returns whether a response with these `headers` asks the client to wait.
+///
+/// The delay may be unreadable. In that case the client chooses one.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header};
@@ -195,13 +199,13 @@ pub fn has_retry_after(headers: &HeaderMap) -> bool {
         .any(|name| headers.contains_key(name))
 }
 
-/// The delays of the fields of one response, noted one by one as they come.
+/// The delays in the fields of one response, collected one field at a time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
     millis: Option<Duration>,
     x_ms_millis: Option<Duration>,
     retry_after: Option<RetryAfterValue>,
-    /// One of the fields is there, readable or not.
+    /// `true` if one of the fields is present, readable or not.
     pub(crate) is_there: bool,
 }
 
@@ -225,8 +229,7 @@ impl Asked {
         self.is_there = true;
     }
 
-    /// The delay asked for by the response with these `headers`, as of
-    /// [`retry_after`].
+    /// Returns the same delay as [`retry_after`] for these `headers`.
     pub(crate) fn delay(self, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         self.millis.or(self.x_ms_millis).or_else(|| {
             let asked = self.retry_after?;
@@ -235,9 +238,11 @@ impl Asked {
     }
 }
 
-/// Asks the client to wait for `delay`: `Retry-After` in whole seconds,
-/// rounded up and at least 1, and `retry-after-ms` beside it, rounded up.
-/// Values that were there are replaced.
+/// Sets `Retry-After` and `retry-after-ms` to `delay`.
+///
+/// `Retry-After` is in whole seconds, rounded up and at least 1.
+/// `retry-after-ms` is rounded up to the millisecond. Existing values are
+/// replaced.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -255,8 +260,8 @@ pub fn set_retry_after(headers: &mut HeaderMap, delay: Duration) {
     headers.insert(RETRY_AFTER_MS, millis);
 }
 
-/// The values of `Retry-After` and `retry-after-ms` that [`set_retry_after`]
-/// sets, for headers that are made another way.
+/// Returns the values of `Retry-After` and `retry-after-ms` that
+/// [`set_retry_after`] sets.
 ///
 /// ```
 /// use http_polling::retry_after_values;
@@ -267,12 +272,13 @@ pub fn set_retry_after(headers: &mut HeaderMap, delay: Duration) {
 /// ```
 #[must_use]
 pub fn retry_after_values(delay: Duration) -> [HeaderValue; 2] {
-    // Zero makes some clients fall back to a long interval of their own.
+    // On zero, some clients use a long default interval.
     let seconds = whole_seconds(delay).max(1);
     [number(seconds), number(whole_millis(delay))]
 }
 
-/// A number as a value of just the size needed. A single digit is not allocated.
+/// Formats a number as a value of exactly the needed size. A single digit is
+/// not allocated.
 fn number(number: u64) -> HeaderValue {
     const DIGITS: &str = "0123456789";
     match usize::try_from(number) {
@@ -282,7 +288,7 @@ fn number(number: u64) -> HeaderValue {
     }
 }
 
-/// What a date of `headers` is measured against.
+/// The point in time that a date in `headers` is compared with.
 fn reference(asked: RetryAfterValue, headers: &HeaderMap, now: SystemTime) -> SystemTime {
     match asked {
         RetryAfterValue::Date(_) if !headers.contains_key(AGE) => headers
@@ -298,7 +304,7 @@ fn parse_date(text: &[u8]) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
-/// Reads `1*DIGIT [ "." 1*DIGIT ]`, rounded up to the millisecond.
+/// Parses `1*DIGIT [ "." 1*DIGIT ]`, rounded up to the millisecond.
 fn parse_millis(value: &HeaderValue) -> Option<Duration> {
     let text = value.as_bytes().trim_ascii();
     let point = text.iter().position(|&byte| byte == b'.');

@@ -1,4 +1,4 @@
-//! The JSON document that tells where a job stands.
+//! The JSON document that describes the state of a job.
 
 mod borrowed;
 mod json;
@@ -17,13 +17,13 @@ use crate::{
     timestamp,
 };
 
-/// Where a job stands, as the job resource tells it: the body of pending
-/// answers and of the status resource. Its media type is [`JSON`](crate::JSON).
+/// The state of a job, in the body of pending answers and of the status
+/// resource. Its media type is [`JSON`](crate::JSON).
 ///
-/// Absent members are not written, and unknown ones are ignored on reading.
-/// Times are RFC 3339 text in UTC, with milliseconds; what is finer is cut
-/// off, and what RFC 3339 cannot write (before 1970 or behind the year 9999)
-/// is left out. A text that is not such a time is read as an absent time.
+/// Serialization omits absent members, and deserialization ignores unknown
+/// ones. Times are RFC 3339 text in UTC, truncated to milliseconds. A time
+/// before 1970 or after the year 9999 is omitted. A text that is not a time is
+/// read as an absent time.
 ///
 /// ```
 /// use http_polling::{JobState, Progress, StatusDocument};
@@ -41,40 +41,40 @@ use crate::{
 pub struct StatusDocument {
     /// The job's identifier, the one in its URL.
     pub id: String,
-    /// Where the job stands.
+    /// The state of the job.
     pub state: JobState,
-    /// When the job was accepted.
+    /// The time at which the job was accepted.
     #[serde(default, with = "timestamp")]
     #[serde(skip_serializing_if = "timestamp::is_unwritable")]
     pub created: Option<SystemTime>,
-    /// When its handler was started, the last time it was.
+    /// The time of the handler's last start.
     #[serde(default, with = "timestamp")]
     #[serde(skip_serializing_if = "timestamp::is_unwritable")]
     pub started: Option<SystemTime>,
-    /// When the job ended.
+    /// The time at which the job ended.
     #[serde(default, with = "timestamp")]
     #[serde(skip_serializing_if = "timestamp::is_unwritable")]
     pub ended: Option<SystemTime>,
-    /// How many times the handler was started; 0 before the first.
+    /// The number of times that the handler was started, 0 before the first.
     #[serde(default)]
     pub attempt: u32,
-    /// After how many milliseconds it is worth asking again. Only of pending
-    /// jobs.
+    /// The delay before the next poll, in milliseconds. Only pending jobs have
+    /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// How far the job has come, as far as its handler tells.
+    /// The progress that the handler reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// What there is of the result, in the handler's own form.
+    /// The available part of the result, in the handler's own format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<Value>,
-    /// What the handler wants to be known of the job, in its own words.
+    /// Information about the job that the handler published, in its own format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
 }
 
 impl StatusDocument {
-    /// A document with nothing but the job's identifier and state.
+    /// Creates a document with only the job's identifier and state.
     ///
     /// ```
     /// use http_polling::{JobState, StatusDocument};
@@ -99,26 +99,27 @@ impl StatusDocument {
         }
     }
 
-    /// Sets [`retry_after_ms`](Self::retry_after_ms), rounded up.
+    /// Sets [`retry_after_ms`](Self::retry_after_ms), rounded up to the
+    /// millisecond.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.retry_after_ms = Some(whole_millis(delay));
         self
     }
 
-    /// After how long it is worth asking again.
+    /// Returns the delay before the next poll.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after_ms.map(Duration::from_millis)
     }
 
-    /// The document as JSON.
+    /// Serializes the document as JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         self.borrowed().to_json()
     }
 
-    /// The document with its members borrowed.
+    /// Borrows the document's members.
     ///
     /// ```
     /// use http_polling::{JobState, StatusDocument};
@@ -142,13 +143,12 @@ impl StatusDocument {
         }
     }
 
-    /// Reads a document. A byte order mark before it is skipped.
+    /// Parses a document. A byte order mark before it is skipped.
     ///
     /// # Errors
     ///
-    /// Fails where the bytes are not a JSON object with an `id` and a `state`
-    /// that [`JobState`] has, or where another known member has the wrong
-    /// type.
+    /// Fails if the bytes are not a JSON object with an `id` and a known
+    /// [`JobState`] as `state`, or if another known member has the wrong type.
     ///
     /// ```
     /// use http_polling::{JobState, StatusDocument};

@@ -1,5 +1,5 @@
-//! Points in time as documents carry them: RFC 3339 text in UTC with
-//! milliseconds. For `#[serde(with = "timestamp")]` on an optional time.
+//! Points in time in documents: RFC 3339 text in UTC with milliseconds. The
+//! module serves `#[serde(with = "timestamp")]` on an optional time.
 
 use std::{
     borrow::Cow,
@@ -8,11 +8,11 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The first second of the year 10000, which RFC 3339 cannot write.
+/// The first second of the year 10000, which RFC 3339 cannot express.
 const END: Duration = Duration::from_secs(253_402_300_800);
 
-/// Whether there is no text for `time`: it is absent, lies before 1970, or
-/// behind the year 9999.
+/// Returns whether `time` has no text: it is absent, before 1970, or after the
+/// year 9999.
 pub(crate) fn is_unwritable(time: &Option<SystemTime>) -> bool {
     since_epoch(*time).is_none()
 }
@@ -32,10 +32,11 @@ pub(crate) fn serialize<S: Serializer>(
         .serialize(serializer)
 }
 
-/// `YYYY-MM-DDThh:mm:ss.mmmZ`, if there is a text for `time`.
+/// Formats `time` as `YYYY-MM-DDThh:mm:ss.mmmZ`, unless it
+/// [cannot be written](is_unwritable).
 pub(crate) fn text(time: Option<SystemTime>) -> Option<[u8; 24]> {
     let since = since_epoch(time)?;
-    // Fits: there are fewer than 3 million days until the year 10000.
+    // Fits into 32 bits: fewer than 3 million days precede the year 10000.
     let (days, second) = (
         (since.as_secs() / 86_400) as u32,
         (since.as_secs() % 86_400) as u32,
@@ -56,11 +57,12 @@ pub(crate) fn text(time: Option<SystemTime>) -> Option<[u8; 24]> {
     Some(text)
 }
 
-/// Year, month and day of so many days after 1 January 1970, in the Gregorian
-/// calendar.
+/// Computes year, month and day of the date that is `days` after 1 January 1970,
+/// in the Gregorian calendar.
 ///
-/// Years are reckoned from 1 March, so that the leap day is their last, and
-/// in eras of 400 years, of which all have the same number of days.
+/// The computation begins years on 1 March, so that the leap day is their last
+/// day, and groups them into eras of 400 years, which all have the same number
+/// of days.
 fn date(days: u32) -> (u32, u32, u32) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
@@ -82,8 +84,8 @@ fn put(text: &mut [u8; 24], at: usize, number: u32) {
     text[at + 1] = b'0' + (number % 10) as u8;
 }
 
-/// Text that is not a time is read as an absent time: times inform, nothing
-/// depends on them.
+/// Parses a time. Text that is not a time is read as an absent time, since no
+/// decision depends on these times.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SystemTime>, D::Error> {

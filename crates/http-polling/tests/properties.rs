@@ -1,4 +1,4 @@
-//! What holds for every input, however malformed.
+//! Properties that hold for every input, including malformed ones.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use http_polling::{
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::Value;
 
-/// Any value that a header can have, often one that nearly means something.
+/// Header values of any bytes, many of them almost valid.
 fn header_value() -> impl Strategy<Value = HeaderValue> {
     prop_oneof![
         vec(any::<u8>(), 0..64).prop_map(to_header_value),
@@ -35,7 +35,7 @@ fn header_value() -> impl Strategy<Value = HeaderValue> {
     ]
 }
 
-/// The bytes as a header value, with those replaced that no header can have.
+/// Converts bytes to a header value, and replaces those that it may not contain.
 fn to_header_value(mut bytes: Vec<u8>) -> HeaderValue {
     for byte in &mut bytes {
         if byte.is_ascii_control() {
@@ -45,7 +45,7 @@ fn to_header_value(mut bytes: Vec<u8>) -> HeaderValue {
     HeaderValue::from_bytes(&bytes).unwrap()
 }
 
-/// References made of the pieces that parsers disagree about.
+/// References that consist of parts on which parsers disagree.
 fn reference() -> impl Strategy<Value = String> {
     let piece = select(
         &[

@@ -75,16 +75,17 @@ impl Arguments {
     }
 }
 
-/// The actions on a job that was accepted before. JOB is its URL, the JSON
-/// that `--no-wait` prints and failures tell, the name of a file with that, or
-/// `-` for standard input.
+/// The actions on a job that was accepted earlier.
+///
+/// JOB is its URL, its JSON as printed by `--no-wait` and by failures, the name
+/// of a file with that JSON, or `-` for standard input.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Follows a job to the end and writes its answer
     ///
     /// Headers and credentials are not part of the job: give -H and -u again.
     Resume(Resume),
-    /// Asks once where a job stands
+    /// Prints the state of a job, after one poll
     ///
     /// Prints one line, such as `pending (running), 25 %; poll 2 in 3 s` or
     /// `done: 200 OK`. Exits with 0 if the job is pending or done, and with
@@ -93,15 +94,15 @@ pub(crate) enum Command {
     Status(Status),
     /// Asks the server to stop a job (DELETE)
     ///
-    /// Exits with 0 if the server says that it cancels (202) or has dropped
-    /// the job (200, 204), with 22 otherwise.
+    /// Exits with 0 if the server cancels the job (202) or has deleted it
+    /// (200, 204), and with 22 otherwise.
     Cancel(Cancel),
 }
 
 /// The arguments of a submission.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// The URL to send the request to; http:// may be left out
+    /// The URL to send the request to; http:// may be omitted
     #[arg(required_unless_present = "generate", value_name = "URL")]
     pub(crate) url: Option<Target>,
     /// The method. GET by default, POST with -d, --json and -F, HEAD with -I
@@ -109,9 +110,9 @@ pub(crate) struct Send {
     pub(crate) method: Option<Method>,
     /// Sends this as the body: the text, @FILE, or @- for standard input
     ///
-    /// Files and standard input are sent as they are, while they are read.
-    /// Several are joined by `&`. The type is
-    /// application/x-www-form-urlencoded unless -H says otherwise.
+    /// Files and standard input are streamed unchanged. Several values are
+    /// joined by `&`. The type is application/x-www-form-urlencoded unless -H
+    /// sets another.
     #[arg(
         short,
         long,
@@ -120,8 +121,8 @@ pub(crate) struct Send {
         conflicts_with_all = ["json", "form", "form_string"]
     )]
     pub(crate) data: Vec<Part>,
-    /// Sends this as JSON: as -d, with Content-Type and Accept of
-    /// application/json, and several without anything between
+    /// Sends this as JSON: like -d, with Content-Type and Accept of
+    /// application/json; several values are joined without a separator
     #[arg(
         long,
         value_name = "DATA|@FILE|@-",
@@ -132,11 +133,11 @@ pub(crate) struct Send {
     /// upload a file, NAME=<FILE for a text in a file
     ///
     /// `;type=TYPE` and `;filename=NAME` may follow; words may be quoted.
-    /// With an Idempotency-Key the same command makes the same body, which is
-    /// read whole for that, up to 64 MiB.
+    /// With an Idempotency-Key the same command makes the same body. For this
+    /// the body is read whole before it is sent, up to 64 MiB.
     #[arg(short = 'F', long, value_name = "NAME=CONTENT", conflicts_with = "get")]
     pub(crate) form: Vec<Field>,
-    /// As -F, after those, with a text that is taken as it is
+    /// Like -F, with a text in which no character is special; follows all -F
     #[arg(
         long,
         value_name = "NAME=TEXT",
@@ -151,48 +152,48 @@ pub(crate) struct Send {
     #[arg(short = 'I', long)]
     pub(crate) head: bool,
     /// Adds to the query: TEXT, NAME=TEXT or NAME@FILE, which are encoded, or
-    /// +TEXT as it is
+    /// +TEXT, which is not
     #[arg(long, value_name = "NAME=TEXT")]
     pub(crate) url_query: Vec<Parameter>,
-    /// Asks the server to accept the work at once (Prefer: respond-async)
+    /// Asks the server to accept the work immediately (Prefer: respond-async)
     #[arg(long)]
     pub(crate) prefer_async: bool,
-    /// Makes it safe to send the request again, and does so if it is not
-    /// answered
+    /// Makes the request safe to repeat, and repeats it if it is not answered
     ///
-    /// Adds a random Idempotency-Key to requests that may change something,
-    /// unless -H gives one, and --retry 3 unless that is given.
+    /// Adds a random Idempotency-Key to requests with unsafe methods, unless
+    /// -H sets one, and implies --retry 3, unless --retry is given.
     #[arg(long)]
     pub(crate) idempotent: bool,
-    /// Sends the request again, up to so many times, if it is not answered
+    /// The maximum number of times that the request is repeated if it is not
+    /// answered
     ///
-    /// That is after a lost connection, 408, 429, 500, 502, 503 or 504, and
-    /// only for GET, HEAD, OPTIONS, TRACE, PUT and DELETE, or with an
+    /// Repeats after a lost connection, 408, 429, 500, 502, 503 or 504, and
+    /// only GET, HEAD, OPTIONS, TRACE, PUT and DELETE, or requests with an
     /// Idempotency-Key. For this the body is read whole before it is sent, up
-    /// to 64 MiB. Polls are repeated anyway.
+    /// to 64 MiB. Polls are repeated independently of this option.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) retry: Option<u32>,
     /// Does not wait for a pending job, and prints its handle as JSON
     ///
-    /// An answer that is final at once is written as always, and a success is
-    /// exit code 20 then.
+    /// If the first answer is final, it is written as usual, and the exit code
+    /// of a success is 20.
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// Writes the job's handle to this file once there is one, and not to
-    /// standard output
+    /// Writes the job's handle to this file instead of standard output, as
+    /// soon as the job is accepted
     #[arg(long, value_name = "FILE")]
     pub(crate) job_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) follow: Follow,
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Prints a man page or a completion script, and ends
+    /// Prints a man page or a completion script, and exits
     #[arg(long, value_name = "WHAT", exclusive = true)]
     pub(crate) generate: Option<Generate>,
 }
 
 impl Send {
-    /// Returns whether an option gives data, for the body or with -G for the
+    /// Returns whether an option gives data, for the body or, with -G, for the
     /// query.
     pub(crate) fn has_body(&self) -> bool {
         !(self.data.is_empty()
@@ -201,7 +202,7 @@ impl Send {
             && self.form_string.is_empty())
     }
 
-    /// The number of times that standard input is to be read.
+    /// Counts the options that read standard input.
     fn inputs(&self) -> usize {
         let fields = self.form.iter().map(Field::content);
         let parameters = self.url_query.iter().filter_map(Parameter::content);

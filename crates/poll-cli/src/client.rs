@@ -1,4 +1,4 @@
-//! tower-poll's layer, as the command line wants it.
+//! tower-poll's layer, configured by the command line.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal, StandardPolicy,
     dialect::{AzureResourceManager, Dialect, FinalState},
     is_of_one_message,
-    policy::{Clamp, Jitter, Jittered, NoDowngrade, RefusePrivateAddresses, RetryAfter},
+    policy::{Clamp, Guarded, Jitter, Jittered, ServerDelay},
 };
 
 use crate::{
@@ -15,13 +15,13 @@ use crate::{
     request::{HeaderLine, Origin},
 };
 
-/// A layer that goes where `connection` allows.
+/// Creates a layer that polls at the origins that `connection` allows.
 pub(crate) fn layer(connection: &Connection) -> PollLayer<Pace> {
     let layer = PollLayer::with_policy(Pace::of(connection));
     speaking(layer, connection)
 }
 
-/// `layer` with the headers and dialects of `connection`.
+/// Adds the headers and dialects of `connection` to `layer`.
 fn speaking(mut layer: PollLayer<Pace>, connection: &Connection) -> PollLayer<Pace> {
     for dialect in connection.dialects() {
         layer = layer.dialect(dialect);
@@ -37,8 +37,8 @@ fn speaking(mut layer: PollLayer<Pace>, connection: &Connection) -> PollLayer<Pa
     layer
 }
 
-/// Like [`layer`], with the limits of `follow`. It shows every pending answer
-/// on `screen`.
+/// Creates a [`layer`] with the limits of `follow`, which shows every pending
+/// answer on `screen`.
 pub(crate) fn following(
     connection: &Connection,
     follow: &Follow,
@@ -48,7 +48,7 @@ pub(crate) fn following(
     let screen = screen.clone();
     let mut layer = PollLayer::with_policy(pace);
     if let Some(state) = follow.final_state {
-        // Before the one of the same kind that --dialect names.
+        // Takes precedence over the one of the same kind that --dialect names.
         layer = layer.dialect(azure(state, connection));
     }
     layer = speaking(layer, connection)
@@ -65,8 +65,8 @@ pub(crate) fn following(
     layer
 }
 
-/// Azure's dialect with the final state that the operation's description
-/// names, and for resources too if that is the dialect.
+/// Creates Azure's dialect with the final state that the operation's
+/// description names. It reads resources too if `--dialect` asks for that.
 fn azure(state: arguments::FinalState, connection: &Connection) -> AzureResourceManager {
     let resources = AzureResourceManager::for_resources();
     let mut dialects = connection.dialects();
@@ -82,16 +82,16 @@ fn azure(state: arguments::FinalState, connection: &Connection) -> AzureResource
     })
 }
 
-/// The delays and the origins of polls.
+/// The policy for the delays and the origins of polls.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
-    /// Stays on the submission's origin and those that are named.
+    /// The policy that allows the submission's origin and the named ones.
     named: StandardPolicy,
-    /// Goes to every public one, where that is allowed.
+    /// The policy that allows every public origin, if the options permit that.
     public: Option<Public>,
 }
 
-type Public = RefusePrivateAddresses<NoDowngrade<Jittered<Clamp<RetryAfter>>>>;
+type Public = Guarded<Guarded<Jittered<Clamp<ServerDelay>>>>;
 
 impl Pace {
     fn of(connection: &Connection) -> Self {
@@ -120,7 +120,7 @@ impl Pace {
 }
 
 fn public(min_delay: Duration, max_delay: Duration) -> Public {
-    RetryAfter::new()
+    ServerDelay::new()
         .clamp(min_delay..=max_delay)
         .jitter(Jitter::default())
         .no_downgrade()

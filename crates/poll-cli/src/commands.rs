@@ -1,4 +1,4 @@
-//! The work that the command line asks for.
+//! The commands of the command line.
 
 mod advice;
 mod cancel;
@@ -21,7 +21,7 @@ use crate::{
     write_out::Format,
 };
 
-/// Does what `arguments` say, and says what went wrong.
+/// Runs the command of `arguments`, and reports failures.
 pub(crate) async fn run(arguments: Arguments) -> Code {
     let start = Instant::now();
     let follow = match &arguments.command {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 
-/// Marks the request that the user wanted, among the polls.
+/// A marker of the user's own request, which distinguishes it from polls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Submission;
 
@@ -12,10 +12,10 @@ pub(crate) struct Submission;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LastExchange(Arc<Mutex<Exchange>>);
 
-/// A request, and the head of its answer once it is there.
+/// A request, and the head of its answer once it has arrived.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Exchange {
-    /// The number of polls that were sent, this request included.
+    /// The number of polls that were sent, including this request.
     pub(crate) polls: u32,
     /// The URL of the first request, if there was one.
     pub(crate) first_url: Option<Uri>,
@@ -76,7 +76,8 @@ impl LastExchange {
 }
 
 impl Exchange {
-    /// The server and its answer in a few words. Nothing if nothing was sent.
+    /// Describes the server and its answer. Returns `None` if no request was
+    /// sent.
     pub(crate) fn describe(&self) -> Option<String> {
         self.first_url.as_ref()?;
         let peer = peer_of(&self.url);
@@ -87,7 +88,7 @@ impl Exchange {
     }
 }
 
-/// Host and port.
+/// Returns host and port of a URL.
 pub(crate) fn peer_of(url: &Uri) -> String {
     let port = url.port_u16().unwrap_or(match url.scheme_str() {
         Some("https") => 443,

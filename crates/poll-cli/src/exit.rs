@@ -1,4 +1,4 @@
-//! The end of the command: codes, and the message of a failure.
+//! Exit codes, and failures with their messages.
 
 mod code;
 mod failure;

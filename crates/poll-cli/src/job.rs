@@ -1,4 +1,4 @@
-//! Handles of jobs: read from arguments, and offered to go on with.
+//! Handles of jobs, which are read from arguments and printed for resuming.
 
 use std::{
     fmt,
@@ -18,18 +18,18 @@ use crate::{
     words,
 };
 
-/// The longest handle that is read.
+/// The maximum length of a handle, in bytes.
 const LIMIT: u64 = 64 * 1024;
 
-/// A job of the command line.
+/// A job that the command line names.
 #[derive(Clone)]
 pub(crate) struct Handle {
     job: PendingJob,
     is_url: bool,
-    /// `user:password` of its URL.
+    /// `user:password` in its URL.
     pub(crate) user: Option<String>,
-    /// The origin that credentials would go to and that the user did not
-    /// write, since it stands in JSON from elsewhere.
+    /// The origin that would receive credentials and that the user has not
+    /// confirmed, since it comes from JSON.
     unconfirmed: Option<Uri>,
     keeps_credentials: bool,
 }
@@ -52,7 +52,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// A failure of usage, which says where they would go.
+    /// A failure of usage, which names the origin.
     pub(crate) fn confirm(&self, trusted: &[Origin]) -> Result<(), Failure> {
         let Some(origin) = &self.unconfirmed else {
             return Ok(());
@@ -75,8 +75,7 @@ impl Handle {
 }
 
 impl Handle {
-    /// The job. One that was given by its URL is of the kind that `dialect`
-    /// reads.
+    /// Returns the job. `dialect` reads a job that was given by its URL.
     pub(crate) fn job(&self, dialect: Option<&dyn Dialect>) -> PendingJob {
         let spoken = dialect.filter(|_| self.is_url).and_then(|dialect| {
             let url = self.job.url().to_string();
@@ -88,7 +87,7 @@ impl Handle {
                     "name": dialect.name(),
                     "method": "GET",
                     "submission": url,
-                    // That is where Azure's monitors are announced.
+                    // Azure announces its monitors in Operation-Location.
                     "operation_location": url,
                 },
             });
@@ -98,12 +97,12 @@ impl Handle {
     }
 }
 
-/// The job of `argument`: a URL, JSON itself, `-` for standard input, or the
+/// Reads the job of `argument`: a URL, JSON, `-` for standard input, or the
 /// name of a file with the JSON.
 ///
 /// # Errors
 ///
-/// Fails, and says why, where there is no such file or no job in it.
+/// Fails with the reason if the file cannot be read or contains no job.
 pub(crate) fn read(argument: &str) -> Result<Handle, String> {
     let is_json = argument.trim_start().starts_with('{');
     if !is_json && argument.contains("://") {
@@ -136,7 +135,7 @@ fn of_json(text: &str) -> Result<Handle, String> {
     let wire: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let keeps_credentials = wire["credentials_dropped"] != true;
     let job: PendingJob = serde_json::from_value(wire).map_err(|error| error.to_string())?;
-    // Those of a client that fills in the host itself have none.
+    // Handles of clients that add the host themselves have URLs without one.
     if [job.url(), job.origin()]
         .iter()
         .any(|url| url.host().is_none())
@@ -165,20 +164,20 @@ fn unread(error: io::Error, name: &str) -> String {
     format!("cannot read {name}: {error}")
 }
 
-/// The handle as JSON.
+/// Formats the handle as JSON.
 pub(crate) fn to_json(job: &PendingJob) -> String {
     words::json(&serde_json::to_string(job).unwrap_or_default())
 }
 
-/// The handle, and the command that goes on with the job.
+/// Formats the handle, and the command that resumes the job.
 pub(crate) fn offer(job: &PendingJob) -> String {
     let json = to_json(job);
-    // Within single quotes a shell reads everything but these as it is.
+    // Within single quotes, only single quotes are special to a shell.
     let quoted = json.replace('\'', r"'\''");
     format!("{json}\nresume with: poll resume '{quoted}'")
 }
 
-/// The job that would be left behind if the command ended now.
+/// The job to resume if the command ends now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slot(Arc<Mutex<Option<PendingJob>>>);
 

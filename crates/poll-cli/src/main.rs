@@ -1,11 +1,12 @@
 //! `poll`: curl's manners for APIs that answer by polling.
 //!
-//! [`arguments`] is the command line, [`commands`] what it makes happen.
-//! These put together [`request`] (what is sent), [`transport`] (the HTTP
-//! client), [`client`] (tower-poll's layer around it) and [`output`] (where
-//! the answer goes). [`progress`] and [`trace`] write to standard error,
-//! through [`words`], which filters what servers say; [`write_out`] is `-w`.
-//! [`job`] is about handles to go on with, [`exit`] about failures and codes.
+//! [`commands`] run what [`arguments`], the command line, asks for. They send a
+//! [`request`] through [`transport`], the HTTP client, and [`client`],
+//! tower-poll's layer around it, and write the answer to [`output`].
+//! [`progress`] and [`trace`] write to standard error, and [`write_out`] is
+//! `-w`. [`words`] filters texts of servers. [`exchange`] records the last
+//! request and answer, [`job`] reads and prints handles, and [`exit`] has the
+//! failures and exit codes.
 
 mod commands;
 
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         return ExitCode::from(Code::Other as u8);
     };
     let code = runtime.block_on(commands::run(arguments));
-    // A read of standard input may still be under way, and is not waited for.
+    // Does not wait for a pending read of standard input.
     runtime.shutdown_background();
     ExitCode::from(code as u8)
 }

@@ -1,5 +1,5 @@
-//! The place for the final answer: standard output, or a file that is there
-//! whole or not at all.
+//! The output of the final answer: standard output, or a file that is replaced
+//! only by a complete answer.
 
 mod sink;
 
@@ -14,10 +14,10 @@ use tower::BoxError;
 use self::sink::Sink;
 use crate::{exit::Failure, trace::final_head};
 
-/// `-o`, `-i` and `-D`.
+/// The output that `-o`, `-i` and `-D` describe.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
-    /// Standard output, if none.
+    /// The file of `-o`; `None` is standard output.
     pub(crate) file: Option<PathBuf>,
     pub(crate) with_head: bool,
     /// The file of `-D`; `-` is standard output.
@@ -25,7 +25,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// A file, or standard output for `-`.
+    /// Creates an output to a file, or to standard output for `-`.
     pub(crate) fn to(file: PathBuf) -> Self {
         Self {
             file: (file.as_os_str() != "-").then_some(file),
@@ -33,21 +33,21 @@ impl Output {
         }
     }
 
-    /// Writes a text as it is, and an end of line. What servers had a part in
-    /// has passed the filter.
+    /// Writes a text and a line feed. Text of servers in it must have been
+    /// filtered.
     pub(crate) async fn text(&self, text: &str) -> Result<(), Failure> {
         let mut sink = Sink::open(self.file.as_deref())?;
         sink.put(format!("{text}\n").as_bytes()).await?;
         sink.finish().await
     }
 
-    /// Writes a response: its body as it comes in. Shows all of it to `glance`
-    /// too.
+    /// Writes a response while its body arrives, and passes the body to
+    /// `glance`.
     ///
     /// # Errors
     ///
-    /// A file that could not be completed is not there, and one of the same
-    /// name that was there before is as it was.
+    /// Fails if the body breaks off or cannot be written. An existing file is
+    /// then unchanged, and no new file is created.
     pub(crate) async fn write<R>(
         &self,
         response: Response<R>,
@@ -74,7 +74,7 @@ impl Output {
         sink.finish().await
     }
 
-    /// Writes the head alone, where `-D` or `-i` wants it.
+    /// Writes only the head, if `-D` or `-i` asks for it.
     pub(crate) async fn write_head<R>(&self, response: &Response<R>) -> Result<(), Failure> {
         self.dump(response).await?;
         if self.with_head {

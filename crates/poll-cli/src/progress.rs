@@ -11,15 +11,15 @@ use tower_poll::PollUpdate;
 
 use crate::words;
 
-/// The time between two drawings of the bar.
+/// The interval at which the bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The bar with and without a known share of the work. Both leave more than 60
-/// of 80 columns to the message.
+/// The templates of the bar with and without a known ratio. Both leave more
+/// than 60 of 80 columns to the message.
 const BAR: &str = "{bar:10} {elapsed} {wide_msg}";
 const SPINNER: &str = "{spinner} {elapsed} {wide_msg}";
 
-/// Standard error, for everything that is not the answer.
+/// Standard error, which shows everything except the answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
@@ -27,7 +27,7 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// With `silent`, progress is not shown. Everything else is.
+    /// Creates a screen. `silent` hides progress and nothing else.
     pub(crate) fn new(silent: bool) -> Self {
         let bar = (!silent && stderr().is_terminal())
             .then(|| ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr()));
@@ -39,13 +39,13 @@ impl Screen {
         self.write(words::line(text));
     }
 
-    /// Writes lines that the command laid out itself, each of whose pieces is
-    /// known to be without line feeds.
+    /// Writes several lines. Text of servers in them must not contain line
+    /// feeds.
     pub(crate) fn lines(&self, text: &str) {
         self.write(words::lines(text));
     }
 
-    /// Writes what is said for information only, and not with `silent`.
+    /// Writes an informational line, unless `silent` is set.
     pub(crate) fn note(&self, text: &str) {
         if !self.silent {
             self.line(text);
@@ -54,7 +54,7 @@ impl Screen {
 
     fn write(&self, mut text: String) {
         text.push('\n');
-        // A failure could not be reported anywhere.
+        // A failure cannot be reported.
         let write = || {
             let _ = stderr().write_all(text.as_bytes());
         };
@@ -64,7 +64,7 @@ impl Screen {
         }
     }
 
-    /// Shows that a pending answer came.
+    /// Shows a pending answer.
     pub(crate) fn update(&self, update: &PollUpdate) {
         match &self.bar {
             Some(bar) => {
@@ -80,7 +80,7 @@ impl Screen {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -88,7 +88,7 @@ impl Screen {
     }
 }
 
-/// The meaning of a pending answer, in one line.
+/// Describes a pending answer in one line.
 pub(crate) fn describe(update: &PollUpdate) -> String {
     let mut text = "pending".to_owned();
     if let Some(state) = update.state() {
@@ -105,8 +105,9 @@ pub(crate) fn describe(update: &PollUpdate) -> String {
     text + &next(update)
 }
 
-/// The same for a bar. The server's own text, which may be long, comes last:
-/// a narrow terminal cuts that.
+/// Describes a pending answer for the bar.
+///
+/// The server's text comes last, so that a narrow terminal cuts only that.
 fn describe_briefly(update: &PollUpdate) -> String {
     let mut text = match update.state() {
         Some(state) => state.to_string(),
@@ -156,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal of 80 columns that remembers its last line.
+    /// A terminal of 80 columns that records its last line.
     #[derive(Clone, Debug, Default)]
     struct Terminal(Arc<Mutex<String>>);
 

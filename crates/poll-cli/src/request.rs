@@ -1,5 +1,4 @@
-//! The request: the URL, the headers and the body, as the command line names
-//! them.
+//! The URL, the headers and the body of the request.
 
 mod body;
 mod form;
@@ -24,11 +23,11 @@ use http::{
 
 use self::header::{basic, goes_everywhere};
 
-/// The headers of a submission, or of the polls of a resumed job: those that
-/// curl would send by itself, replaced or removed by those of -H.
+/// Returns the headers of a submission, or of a resumed job's polls: curl's
+/// default headers, which `lines` replace or remove.
 ///
-/// Values that are to stay with the origin are marked as sensitive: the
-/// polling keeps these from others.
+/// Values that only the submission's origin may receive are marked as
+/// sensitive. tower-poll does not send these to other origins.
 pub(crate) fn headers(
     lines: &[HeaderLine],
     keep_header: &[HeaderName],

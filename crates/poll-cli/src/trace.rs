@@ -6,21 +6,21 @@ use http::{HeaderMap, Request, Response, Version};
 
 use crate::{request::is_credential, words};
 
-/// The head of a request, each line after `> `.
+/// Formats the head of a request. Each line begins with `> `.
 pub(crate) fn request_head<B>(request: &Request<B>) -> String {
     let mut text = format!("> {} {}\n", request.method(), request.uri());
     let _ = write_headers(&mut text, "> ", request.headers(), Secrets::Hidden);
     text + ">"
 }
 
-/// The head of a response, each line after `< `.
+/// Formats the head of a response. Each line begins with `< `.
 pub(crate) fn response_head<B>(response: &Response<B>) -> String {
     let mut text = format!("< {}\n", status_line(response));
     let _ = write_headers(&mut text, "< ", response.headers(), Secrets::Hidden);
     text + "<"
 }
 
-/// The head of the final response, as `-i` prints it.
+/// Formats the head of the final response for `-i`.
 pub(crate) fn final_head<B>(response: &Response<B>) -> String {
     let mut text = format!("{}\n", status_line(response));
     let _ = write_headers(&mut text, "", response.headers(), Secrets::Shown);

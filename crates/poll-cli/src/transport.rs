@@ -1,4 +1,4 @@
-//! The client beneath: HTTP/1.1 and HTTP/2, TLS by rustls.
+//! The HTTP client: HTTP/1.1 and HTTP/2, with TLS by rustls.
 
 mod connector;
 mod proxy;
@@ -31,23 +31,26 @@ use crate::{
     trace::{request_head, response_head},
 };
 
-/// The most header fields of an HTTP/1 response. hyper's own limit is 100.
+/// The maximum number of header fields of an HTTP/1 response. hyper's default
+/// is 100.
 const MAX_FIELDS: usize = 1000;
 
-/// The longest header list of an HTTP/2 response: 64 KiB. hyper's own limit
-/// is 16 KiB.
+/// The maximum size of the header list of an HTTP/2 response: 64 KiB. hyper's
+/// default is 16 KiB.
 const MAX_FIELD_LIST: u32 = 64 * 1024;
 
 /// A client of requests with bodies of type `B`.
 pub(crate) type Transport<B> = BoxCloneSyncService<Request<B>, Response<Incoming>, BoxError>;
 
-/// A client that connects as `connection` says, for a submission to `origin`,
-/// and keeps `last` up to date. Every exchange is shown on the screen given as
+/// Creates a client for a submission to `origin`, which connects with the
+/// options of `connection`.
+///
+/// The client records the last exchange in `last`, and shows every exchange on
 /// `shown`.
 ///
 /// # Errors
 ///
-/// Fails where certificates or a proxy of the command line or the environment
+/// Fails if certificates or a proxy of the command line or the environment
 /// cannot be used.
 pub(crate) fn client<B>(
     connection: &Connection,
@@ -92,8 +95,8 @@ where
     Ok(BoxCloneSyncService::new(client))
 }
 
-/// A client that sends submissions again, up to `retries` times, when they
-/// are not answered and may be repeated.
+/// Creates a client that repeats unanswered submissions up to `retries` times,
+/// if they may be repeated.
 pub(crate) fn resending(client: Transport<Whole>, retries: u32) -> Transport<Whole> {
     let client = ServiceBuilder::new()
         .layer(RetryLayer::new(Resending::new(retries)))
@@ -101,7 +104,8 @@ pub(crate) fn resending(client: Transport<Whole>, retries: u32) -> Transport<Who
     BoxCloneSyncService::new(client)
 }
 
-/// Takes the `dropped` headers out of polls, and adds what a proxy wants.
+/// Removes the `dropped` headers from polls, and adds the credentials for a
+/// proxy.
 fn prepare<B>(request: &mut Request<B>, dropped: &[HeaderName], proxies: &Proxies) {
     if request.extensions().get::<Submission>().is_none() {
         for name in dropped {

@@ -1,5 +1,4 @@
-//! Texts for people: server text without what could control a terminal, and
-//! durations.
+//! Texts for human readers: filtered text of servers, and durations.
 
 mod duration;
 mod printable;

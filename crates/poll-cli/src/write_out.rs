@@ -1,4 +1,4 @@
-//! `-w`: a line about the call, made from variables.
+//! `-w`: a text about the call with variables.
 
 use std::{
     fs::File,
@@ -15,7 +15,7 @@ use http_polling::resolve;
 
 use crate::{exchange::Exchange, exit::Code, words};
 
-/// The longest format that is read from a file: 64 KiB.
+/// The maximum length of a format in a file: 64 KiB.
 const LIMIT: u64 = 64 * 1024;
 
 /// A value of `-w`.
@@ -50,7 +50,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) took: Duration,
 }
 
-/// Texts for standard output and standard error.
+/// The texts for standard output and standard error.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) stdout: String,
@@ -79,7 +79,7 @@ impl Format {
                         to_stderr = true;
                         (true, length)
                     }
-                    // The rest is for failures only.
+                    // The text after `%{onerror}` is for failures only.
                     Some(("onerror", _)) if facts.code == Code::Success => break,
                     Some(("onerror", length)) => (true, length),
                     Some((name, length)) => {
@@ -115,7 +115,7 @@ impl Format {
 }
 
 impl Written {
-    /// A failure to write is not worth another exit code.
+    /// Writes the texts. A failure to write does not change the exit code.
     pub(crate) fn write(&self) {
         let mut stdout = std::io::stdout();
         let _ = stdout
@@ -126,7 +126,7 @@ impl Written {
 }
 
 impl Facts<'_> {
-    /// The value of a variable, if there is such a variable.
+    /// Returns the value of a variable, if it exists.
     fn value(&self, name: &str) -> Option<String> {
         let Exchange { url, method, .. } = self.exchange;
         let head = self.exchange.answer.as_ref();
@@ -173,8 +173,8 @@ impl Facts<'_> {
     }
 }
 
-/// Appends the character of the escape that `text` begins with to `target`.
-/// Returns whether there is one that is known.
+/// Appends the character of the escape at the beginning of `text` to `target`.
+/// Returns whether the escape is known.
 fn escape(text: &str, target: &mut String) -> bool {
     let character = match text.as_bytes().get(1) {
         Some(b'n') => '\n',
@@ -186,8 +186,8 @@ fn escape(text: &str, target: &mut String) -> bool {
     true
 }
 
-/// The name of the variable that `text` begins with, and its length there:
-/// `%{name}`, or `%header{name}` as `header{name}`.
+/// Returns the name of the variable at the beginning of `text`, and the length
+/// of its notation: `%{name}`, or `%header{name}`, whose name is `header{name}`.
 fn variable(text: &str) -> Option<(&str, usize)> {
     let end = text.find('}')?;
     let whole = &text[..=end];
@@ -277,7 +277,7 @@ mod tests {
             fill(format, Some("no")),
             ("acd no".to_owned(), "b".to_owned())
         );
-        // An answer such as 404 is a failure without a message.
+        // A final 404 is a failure without a message.
         assert_eq!(
             fill_with("%{onerror}%{exitcode}", Code::HttpError, None).0,
             "22"

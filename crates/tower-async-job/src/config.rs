@@ -3,33 +3,17 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use http_polling::RequestHead;
-use tower_async_job_core::{Principal, Retention};
+use tower_async_job_core::Principal;
 
 use crate::estimate::Estimator;
 
-use self::limits::{HoldLimits, Limits, Pace};
+use self::{
+    limits::{HoldLimits, Limits, Pace},
+    policy::Policy,
+};
 
 pub(crate) mod limits;
-
-/// How a pending job is announced.
-///
-/// ```
-/// use tower_async_job::{AsyncJobLayer, PendingStatus};
-///
-/// let layer = AsyncJobLayer::builder()
-///     .pending_status(PendingStatus::Accepted)
-///     .build()?;
-/// # Ok::<(), tower_async_job::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PendingStatus {
-    /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
-    #[default]
-    SeeOther,
-    /// `202 Accepted` (section 15.3.3) with `Content-Location` beside `Location`, for browsers'
-    /// `fetch`, which hides redirects, and for clients that expect 202.
-    Accepted,
-}
+pub(crate) mod policy;
 
 /// What becomes of a request whose client goes away before the answer or the acceptance.
 ///
@@ -79,6 +63,7 @@ pub enum OnStoreFailure {
 /// The future of a job once it is deferred, as a [`Builder::wrap_job`] hook sees it.
 pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+type FindPolicy = dyn Fn(RequestHead<'_>) -> Arc<Policy> + Send + Sync;
 type FindPrincipal = dyn Fn(RequestHead<'_>) -> Option<Principal> + Send + Sync;
 type FindRoute = dyn Fn(RequestHead<'_>) -> Arc<str> + Send + Sync;
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
@@ -88,24 +73,20 @@ type Wrap = dyn Fn(JobFuture) -> JobFuture + Send + Sync;
 pub(crate) struct Config {
     pub(crate) base: Box<str>,
     pub(crate) public_base: Box<str>,
-    pub(crate) pending_status: PendingStatus,
-    pub(crate) inline_wait: Duration,
+    /// That of requests for which no other is chosen.
+    pub(crate) policy: Policy,
+    pub(crate) policies: Option<Box<FindPolicy>>,
     pub(crate) max_inline_wait: Duration,
     pub(crate) only_when_asked: bool,
     pub(crate) predicate: Option<Box<Predicate>>,
     pub(crate) context: bool,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) on_store_failure: OnStoreFailure,
-    pub(crate) request_spool: usize,
     pub(crate) spool_room: usize,
     pub(crate) spool_room_per_principal: usize,
-    pub(crate) refuse_large_requests: bool,
     pub(crate) request_pace: Pace,
     pub(crate) path_limit: usize,
     pub(crate) principal_limit: usize,
-    pub(crate) job_deadline: Duration,
-    /// The deadline is not the default, and so holds for every request.
-    pub(crate) deadline_is_set: bool,
     pub(crate) limits: Option<Limits>,
     pub(crate) limits_per_principal: Option<Limits>,
     pub(crate) max_hold: Duration,
@@ -117,13 +98,20 @@ pub(crate) struct Config {
     pub(crate) route: Option<Box<FindRoute>>,
 }
 
+impl Config {
+    /// Returns the policy of a request for which this one has been chosen, if any.
+    pub(crate) fn policy<'a>(&'a self, chosen: Option<&'a Arc<Policy>>) -> &'a Policy {
+        chosen.map_or(&self.policy, |policy| policy)
+    }
+}
+
 /// The settings of what runs jobs.
 pub(crate) struct NodeConfig {
     pub(crate) has_principals: bool,
+    /// The usual limit of a result.
     pub(crate) result_limit: usize,
     pub(crate) recording_room: usize,
     pub(crate) report_limit: usize,
-    pub(crate) retention: Retention,
     pub(crate) retention_after_delivery: Option<Duration>,
     pub(crate) cancellation_grace: Duration,
     pub(crate) report_interval: Duration,

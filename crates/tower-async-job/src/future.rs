@@ -16,7 +16,7 @@ use crate::{
     body::{JobBody, ResponseBody, StoredBody},
     call::inline::Inline,
     node::front::Front,
-    resource::{self, ResourceRequest},
+    resource::{request::ResourceRequest, service},
     run::work::Call,
 };
 
@@ -117,7 +117,7 @@ where
                 StateProjection::Inline { response } => return response.poll(cx),
                 StateProjection::Resource { asked } => {
                     let (front, request) = asked.take().expect("polled after completion");
-                    match resource::respond(&front, request) {
+                    match service::respond(&front, request) {
                         Ok(response) => response,
                         Err(answer) => {
                             state.set(State::Answer { answer });
@@ -125,7 +125,7 @@ where
                         }
                     }
                 }
-                StateProjection::Answer { answer } => ready!(resource::poll_answer(answer, cx)),
+                StateProjection::Answer { answer } => ready!(service::poll_answer(answer, cx)),
                 StateProjection::Refused { response } => {
                     response.take().expect("polled after completion")
                 }

@@ -5,7 +5,7 @@ use tower::Layer;
 
 use crate::{
     node::{front::Front, losses},
-    resource::{JobResource, operator::OperatorResource, readiness::Readiness},
+    resource::{operator::OperatorResource, readiness::Readiness, service::JobResource},
     service::AsyncJob,
     time::later,
 };

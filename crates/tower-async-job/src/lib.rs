@@ -35,14 +35,20 @@ mod time;
 pub use self::{
     body::{JobBody, ResponseBody, StoredBody},
     builder::{Builder, ConfigError},
-    config::{JobFuture, OnDisconnect, OnStoreFailure, PendingStatus},
-    context::JobContext,
-    estimate::{Estimator, HalfElapsed, Learned, Pending},
+    config::{JobFuture, OnDisconnect, OnStoreFailure, policy::Policy},
+    context::job::JobContext,
+    estimate::{Estimator, HalfElapsed, Learned, ObservedJob},
     future::ResponseFuture,
     layer::AsyncJobLayer,
-    resource::{JobResource, ResourceFuture, operator::OperatorResource, readiness::Readiness},
+    resource::{
+        operator::OperatorResource,
+        readiness::Readiness,
+        service::{JobResource, ResourceFuture},
+    },
     service::AsyncJob,
     stream_place::StreamPlace,
 };
 /// The contract of job stores and the in-memory store.
 pub use tower_async_job_core as store;
+#[doc(no_inline)]
+pub use tower_async_job_core::PendingStatus;

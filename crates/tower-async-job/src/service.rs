@@ -15,15 +15,15 @@ use crate::{
     answer,
     body::{JobBody, ResponseBody},
     call::{inline::Inline, keyed},
-    context::{HandlerContext, JobContext},
+    context::{handler::HandlerContext, job::JobContext},
     future::ResponseFuture,
     node::front::Front,
     panics::Panicked,
     request::{
         glance::Glance,
-        submission::{Submission, cancel_at},
+        submission::{Submission, cancel_at, refuses_length},
     },
-    resource::{self, ResourceRequest},
+    resource::request::{self, ResourceRequest},
     run::work::{Call, Submitted},
 };
 
@@ -37,7 +37,7 @@ use crate::{
 /// use tower_async_job::{AsyncJob, AsyncJobLayer};
 ///
 /// let service: AsyncJob<&str> = AsyncJobLayer::new().layer("any service");
-/// assert_eq!(*service.inner(), "any service");
+/// assert_eq!(*service.get_ref(), "any service");
 /// ```
 #[derive(Clone)]
 pub struct AsyncJob<S> {
@@ -50,9 +50,19 @@ impl<S> AsyncJob<S> {
         Self { inner, front }
     }
 
-    /// The wrapped service.
-    pub fn inner(&self) -> &S {
+    /// Returns a reference to the wrapped service.
+    pub fn get_ref(&self) -> &S {
         &self.inner
+    }
+
+    /// Returns a mutable reference to the wrapped service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the wrapped service.
+    pub fn into_inner(self) -> S {
+        self.inner
     }
 }
 
@@ -78,7 +88,7 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let front = &self.front;
-        if let Some(path) = resource::below(&front.config.base, request.uri().path()) {
+        if let Some(path) = request::below(&front.config.base, request.uri().path()) {
             return match ResourceRequest::new(&front.config, &request, path) {
                 Ok(request) => ResponseFuture::resource(front.clone(), request),
                 Err(Panicked) => ResponseFuture::refused(answer::panicked(Protocol::Http)),
@@ -97,7 +107,11 @@ where
         if !defers && !glance.is_governed() && !front.governs_all() {
             return self.pass(request);
         }
-        let mut asked = front.config.asked(&request, glance, defers);
+        let Ok(chosen) = front.config.policy_of(RequestHead::of(&request)) else {
+            return panicked(protocol_of(&request));
+        };
+        let policy = front.config.policy(chosen.as_ref());
+        let mut asked = front.config.asked(&request, glance, defers, policy);
         let protocol = asked.protocol;
         let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
         match cancel_at(request.headers(), protocol, glance) {
@@ -109,10 +123,11 @@ where
         }
         let keyed = glance.idempotency_key && takes_key(request.method(), protocol);
         let may_be_job = asked.deferrable || keyed;
-        if !may_be_job && asked.cancel_at.is_none() && !front.governs_all() {
+        let governs_all = front.is_limited() || policy.job_deadline.is_some();
+        if !may_be_job && asked.cancel_at.is_none() && !governs_all {
             return self.pass(request);
         }
-        if may_be_job && front.config.refuses_length(request.headers()) {
+        if may_be_job && refuses_length(policy, request.headers()) {
             return refused(ProblemType::RequestTooLarge);
         }
         let Ok(principal) = front.config.principal_of(RequestHead::of(&request)) else {
@@ -131,9 +146,10 @@ where
         };
         if keyed {
             mark(&mut request);
-            let context = front.config.context.then(HandlerContext::new);
+            let context = front.config.context.then(|| HandlerContext::new(1));
             let (config, context_of) = (&front.config, context.as_deref());
-            let submission = Submission::of(config, &mut request, asked, principal, context_of);
+            let submission =
+                Submission::of(config, &mut request, asked, principal, chosen, context_of);
             let Ok(submission) = submission else {
                 return panicked(protocol);
             };
@@ -170,7 +186,7 @@ where
             request,
             admission,
         };
-        ResponseFuture::inline(Inline::new(front.clone(), call, asked, principal))
+        ResponseFuture::inline(Inline::new(front.clone(), call, asked, principal, chosen))
     }
 }
 

@@ -14,11 +14,16 @@ use tokio::{runtime::Handle, time::timeout};
 use tower::{BoxError, Layer, Service, util::Oneshot};
 
 use crate::{
-    Error, PollFuture, PollLayer, PollPolicy, PollService, StandardPolicy,
+    client::Client,
+    error::Error,
+    future::PollFuture,
+    layer::PollLayer,
+    policy::{PollPolicy, StandardPolicy},
     polling::{BoxPolling, PATIENCE},
+    service::PollService,
 };
 
-/// Made by [`PollLayer::cancel_on_drop`].
+/// The layer that [`PollLayer::cancel_on_drop`] makes.
 ///
 /// ```
 /// use tower_poll::{CancelOnDropLayer, PollLayer};
@@ -31,9 +36,15 @@ pub struct CancelOnDropLayer<P = StandardPolicy> {
     layer: PollLayer<P>,
 }
 
-impl<P> CancelOnDropLayer<P> {
-    pub(crate) fn new(layer: PollLayer<P>) -> Self {
-        Self { layer }
+impl<P> PollLayer<P> {
+    /// Makes a layer that cancels the jobs of calls that are dropped.
+    ///
+    /// A future that is dropped while it polls then leaves a task behind. The
+    /// task sends DELETE to the URL of the job, if that is known to be
+    /// [one](crate::StopSignal::cancel_remotely). Without this, dropping the
+    /// future does not affect the job.
+    pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
+        CancelOnDropLayer { layer: self }
     }
 }
 
@@ -58,6 +69,23 @@ impl<S, P: Clone> Layer<S> for CancelOnDropLayer<P> {
 #[derive(Clone, Debug)]
 pub struct CancelOnDrop<S, P = StandardPolicy> {
     inner: PollService<S, P>,
+}
+
+impl<S, P> CancelOnDrop<S, P> {
+    /// The service beneath.
+    pub fn get_ref(&self) -> &S {
+        self.inner.get_ref()
+    }
+
+    /// The service beneath.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.inner.get_mut()
+    }
+
+    /// The service beneath.
+    pub fn into_inner(self) -> S {
+        self.inner.into_inner()
+    }
 }
 
 impl<S, P, B, R> Service<Request<B>> for CancelOnDrop<S, P>
@@ -96,14 +124,13 @@ where
 /// would abort the process.
 async fn cancel<S, B, R, P>(polling: BoxPolling<S, B, R, P>)
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
+    S: Client<B, R>,
     B: Default,
     R: Body,
     P: PollPolicy,
 {
     let cancellation = polling.cancellation();
-    // A poll in flight may have the only place that there is.
+    // A poll in flight may hold the only permit of the service.
     drop(polling);
     let Some((service, request)) = cancellation else {
         return;
@@ -122,19 +149,16 @@ type Cancel<S, B, R, P> = fn(Pin<&mut PollFuture<S, B, R, P>>);
 pin_project! {
     /// The future of a [`CancelOnDrop`].
     ///
-    /// Dropped while it polls, it spawns a task on the tokio runtime that it
-    /// is dropped in, which sends DELETE and waits up to 30 s for the answer.
-    /// Without a runtime, and before the submission is answered, dropping it
-    /// drops it.
+    /// Dropped while it polls, it spawns a task on the current tokio runtime,
+    /// which sends DELETE and waits up to 30 s for the answer. Without a
+    /// runtime, and until the submission is answered, it only stops.
     ///
     /// ```
     /// use tower::{Layer, Service};
     /// use tower_poll::{CancelOnDropFuture, PollLayer};
     /// # use http::{Request, Response};
-    /// # use http_body_util::Empty;
-    /// # use bytes::Bytes;
-    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # let client = tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
     /// # });
     ///
     /// let mut service = PollLayer::new().cancel_on_drop().layer(client);
@@ -147,7 +171,7 @@ pin_project! {
     {
         #[pin]
         future: PollFuture<S, B, R, P>,
-        // Here, since what it needs of the types a destructor cannot ask for.
+        // A function pointer, since a destructor cannot have further bounds.
         cancel: Cancel<S, B, R, P>,
     }
 
@@ -162,13 +186,8 @@ pin_project! {
     }
 }
 
-impl<S, B, R, P> Future for CancelOnDropFuture<S, B, R, P>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Future
+    for CancelOnDropFuture<S, B, R, P>
 {
     type Output = Result<Response<R>, Error>;
 
@@ -177,10 +196,7 @@ where
     }
 }
 
-impl<S, B, R, P> fmt::Debug for CancelOnDropFuture<S, B, R, P>
-where
-    S: Service<Request<B>>,
-{
+impl<S: Service<Request<B>>, B, R, P> fmt::Debug for CancelOnDropFuture<S, B, R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CancelOnDropFuture")
             .field("future", &self.future)

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, header::CONTENT_ENCODING};
 
-/// The most codings that are undone, one after the other.
+/// The most codings that are removed, one after the other.
 const MOST: usize = 4;
 
-/// `text` without the content codings that `headers` tell of. `None` if one is
-/// not known to this build, if `text` is not what it says, or if more than
+/// Removes from `text` the content codings that `headers` list. `None` if one
+/// is not known to this build, if `text` does not match it, or if more than
 /// `limit` bytes come out.
 pub(crate) fn decoded<'a>(
     headers: &HeaderMap,
@@ -22,7 +22,7 @@ pub(crate) fn decoded<'a>(
         .map(<[u8]>::trim_ascii)
         .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
         .collect::<Vec<_>>();
-    // A coding of nothing at all is that of a server that sets the field always.
+    // Some servers set the field even without a body.
     if text.is_empty() {
         return Some(text);
     }
@@ -59,7 +59,7 @@ mod undoing {
         match coding.to_ascii_lowercase().as_slice() {
             b"gzip" | b"x-gzip" => read(MultiGzDecoder::new(text), limit),
             b"deflate" if is_zlib(text) => read(ZlibDecoder::new(text), limit),
-            // Some servers leave out the frame that the name asks for.
+            // Some servers leave out the zlib frame.
             b"deflate" => read(DeflateDecoder::new(text), limit),
             b"br" => read(Decompressor::new(text, 4096), limit),
             b"zstd" => {
@@ -70,7 +70,7 @@ mod undoing {
         }
     }
 
-    /// All of it, if it is no longer than `limit`.
+    /// Reads all of `source`, if it is no longer than `limit`.
     fn read(source: impl Read, limit: usize) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         let most = u64::try_from(limit).unwrap_or(u64::MAX);
@@ -79,7 +79,7 @@ mod undoing {
         (text.len() <= limit).then_some(text)
     }
 
-    /// RFC 1950, section 2.2.
+    /// Returns whether a zlib stream begins here (RFC 1950, section 2.2).
     fn is_zlib(text: &[u8]) -> bool {
         matches!(text, [first, second, ..]
             if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)

@@ -1,20 +1,20 @@
-//! What a layer was told, shared by every service and call made from it.
+//! The settings of a layer, shared by every service and call made from it.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 use http_polling::RequestHead;
-use tower::{BoxError, retry::budget::TpsBudget};
+use tower::BoxError;
 
-use crate::{dialect::Dialect, kept::may_be_kept, progress::PollUpdate};
+use crate::{budget::RetryBudget, dialect::Dialect, progress::PollUpdate};
 
 /// A predicate over submissions.
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
 
-/// Is told of every pending answer.
+/// The observer of every pending answer.
 type Observer = dyn Fn(&PollUpdate) + Send + Sync;
 
-/// Gives a new `Authorization` for a URL.
+/// A source of new `Authorization` values for a URL.
 type Refresh = dyn Fn(&Uri) -> Refreshing + Send + Sync;
 
 pub(crate) type Refreshing = Pin<Box<dyn Future<Output = Result<HeaderValue, BoxError>> + Send>>;
@@ -24,10 +24,10 @@ pub(crate) type Refreshing = Pin<Box<dyn Future<Output = Result<HeaderValue, Box
 pub(crate) struct Shared<P> {
     pub(crate) config: Config,
     pub(crate) policy: P,
-    /// As [`Config::adds_headers`] has it.
+    /// The value of [`Config::adds_headers`].
     pub(crate) adds_headers: bool,
-    /// What all calls together may repeat of polls that failed.
-    pub(crate) budget: TpsBudget,
+    /// The limit to repeats of failed polls, for all calls together.
+    pub(crate) budget: RetryBudget,
 }
 
 #[derive(Clone)]
@@ -74,15 +74,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether submissions may be sent with more headers than they came with.
+    /// Returns whether submissions may be sent with more headers than they
+    /// came with.
     pub(crate) fn adds_headers(&self) -> bool {
         self.prefer_async.is_some() || self.prefer_wait.is_some() || self.idempotency_keys
-    }
-
-    pub(crate) fn keep(&mut self, name: HeaderName) {
-        if may_be_kept(&name) && !self.keep.contains(&name) {
-            self.keep.push(name);
-        }
     }
 }
 

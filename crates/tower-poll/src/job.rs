@@ -1,4 +1,4 @@
-//! A job that is polled for by hand.
+//! Jobs that are polled step by step.
 
 use std::{
     fmt,
@@ -12,31 +12,28 @@ use std::{
 use futures_core::Stream;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::Body;
-use tower::{BoxError, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 use crate::{
-    Error, PendingJob, PollPolicy, PollUpdate, StandardPolicy,
-    clock::Clock,
+    client::Client,
     config::Shared,
     dialect::Interim,
-    kept::KeptText,
+    error::{Error, Kind},
+    pending_job::PendingJob,
+    policy::{PollPolicy, StandardPolicy},
     polling::{BoxPolling, Polling},
-    session::Session,
-    submission::Sent,
+    progress::{PollUpdate, Update},
+    request::{KeptText, Sent},
+    session::{Clock, Session},
 };
 
-/// What comes of [`PollService::submit`](crate::PollService::submit). There
+/// The outcome of [`PollService::submit`](crate::PollService::submit). There
 /// is no third case.
 ///
 /// ```no_run
 /// use tower_poll::Submitted;
-/// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # async fn example<S>(submitted: Submitted<S, String, Empty<&'static [u8]>>) -> Result<(), tower_poll::Error>
-/// # where
-/// #     S: tower::Service<Request<String>, Response = Response<Empty<&'static [u8]>>> + Clone,
-/// #     S::Error: Into<tower::BoxError>,
-/// # {
+/// # type Client = tower::util::BoxCloneService<http::Request<String>, http::Response<String>, tower::BoxError>;
+/// # async fn example(submitted: Submitted<Client, String, String>) -> Result<(), tower_poll::Error> {
 /// let response = match submitted {
 ///     Submitted::Final(response) => response,
 ///     Submitted::Pending(job) => job.wait().await?,
@@ -51,39 +48,25 @@ where
 {
     /// The request was answered at once.
     Final(Response<R>),
-    /// It was accepted as a job.
+    /// The request was accepted as a job.
     Pending(Job<S, B, R, P>),
 }
 
-/// What is new of a [`Job`]. There is nothing else that can be.
-#[derive(Debug)]
-pub enum Update<R> {
-    /// It is pending still.
-    Pending(PollUpdate),
-    /// Its response, after which there is nothing more.
-    Final(Response<R>),
-}
-
-/// A job to be polled for step by step.
+/// A job to be polled step by step.
 ///
-/// Nothing happens unless it is asked to: by [`next`](Self::next), as a
-/// [`Stream`] of the same, by [`poll_now`](Self::poll_now), or by
-/// [`wait`](Self::wait), which goes to the end. The layer's deadline, limit of
-/// polls and policy hold. Dropping it leaves the job alone.
+/// Nothing happens without a call: of [`next`](Self::next), which it offers as
+/// a [`Stream`] too, of [`poll_now`](Self::poll_now), or of
+/// [`wait`](Self::wait), which polls to the end. The layer's deadline, limit
+/// of polls and policy hold. Dropping it does not affect the job.
 ///
-/// Until it is asked to go on, the body of the answer to the submission is not
-/// read, and an HTTP/1 connection is kept by it. To hold on to a job for long,
-/// hold its [`pending`](Self::pending) form.
+/// Until the first call, the body of the answer to the submission is not read,
+/// and keeps its HTTP/1 connection. To keep a job for long, keep its
+/// [`pending`](Self::pending) form.
 ///
 /// ```no_run
 /// use tower_poll::{Job, Update};
-/// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # async fn example<S>(mut job: Job<S, String, Empty<&'static [u8]>>) -> Result<(), tower_poll::Error>
-/// # where
-/// #     S: tower::Service<Request<String>, Response = Response<Empty<&'static [u8]>>> + Clone,
-/// #     S::Error: Into<tower::BoxError>,
-/// # {
+/// # type Client = tower::util::BoxCloneService<http::Request<String>, http::Response<String>, tower::BoxError>;
+/// # async fn example(mut job: Job<Client, String, String>) -> Result<(), tower_poll::Error> {
 /// while let Some(update) = job.next().await {
 ///     match update? {
 ///         Update::Pending(update) => println!("{:?}", update.progress()),
@@ -100,26 +83,19 @@ where
 {
     /// `None` once the final response or an error has been given.
     polling: Option<BoxPolling<S, B, R, P>>,
-    /// As it was at the start, and at the end.
+    /// The job at the start, and at the end.
     pending: Box<PendingJob>,
-    /// The first pending answer, if it had to be read already.
+    /// The first pending answer, if it has been read already.
     read: Option<Box<PollUpdate>>,
 }
 
-impl<S, B, R, P> Job<S, B, R, P>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
-    /// Until it is known whether there is a job.
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P> {
+    /// Waits until it is known whether there is a job.
     pub(crate) async fn begin(
         mut polling: BoxPolling<S, B, R, P>,
     ) -> Result<Submitted<S, B, R, P>, Error> {
         polling.as_mut().step();
-        polling.as_mut().tell();
+        polling.as_mut().include_present();
         let mut read = None;
         if !polling.is_waiting() {
             match poll_fn(|cx| polling.as_mut().poll_event(cx)).await? {
@@ -153,8 +129,8 @@ where
             caller: None,
         };
         let session = Session::resume(job, sent, shared, clock)
-            .ok_or_else(|| Error::unknown_dialect().with_pending_job(Some(job.clone())))?;
-        let mut polling = Polling::begin(service, || session, now);
+            .ok_or_else(|| Error::new(Kind::UnknownDialect).with_pending_job(Some(job.clone())))?;
+        let mut polling = Polling::begin(service, session, now);
         let interim = Interim {
             retry_after: Some(left_until(job.due, clock.start_wall())),
             state: job.state,
@@ -172,7 +148,8 @@ where
         })
     }
 
-    /// The job as it is now, to be stored or [resumed](crate::PollService::resume).
+    /// The present state of the job, to be stored or
+    /// [resumed](crate::PollService::resume).
     #[must_use]
     pub fn pending(&self) -> PendingJob {
         let polling = self.polling.as_ref();
@@ -181,9 +158,9 @@ where
             .unwrap_or_else(|| PendingJob::clone(&self.pending))
     }
 
-    /// Waits until the next poll is due, sends it, and gives what comes of
-    /// it; the first time, what came of the submission. `None` after the
-    /// final response or an error.
+    /// Waits until the next poll is due, sends it, and gives its outcome; the
+    /// first time, that of the submission. `None` after the final response or
+    /// an error.
     ///
     /// Cancel safe: dropped, it goes on from there when called again.
     ///
@@ -195,8 +172,8 @@ where
         poll_fn(|cx| self.poll_update(cx)).await
     }
 
-    /// Like [`next`](Self::next), but sends the poll at once, whatever delay
-    /// the server asked for.
+    /// Like [`next`](Self::next), but sends the poll at once, without the
+    /// delay that the server asked for.
     ///
     /// Cancel safe: dropped, it goes on from there when called again.
     ///
@@ -222,7 +199,7 @@ where
                 Some(Ok(Update::Final(response))) => return Ok(response),
                 Some(Ok(Update::Pending(_))) => {}
                 Some(Err(error)) => return Err(error),
-                None => return Err(Error::stopped().with_pending_job(Some(*self.pending))),
+                None => return Err(Error::new(Kind::Stopped).with_pending_job(Some(*self.pending))),
             }
         }
     }
@@ -231,7 +208,8 @@ where
     /// answer as it is. Usual are 202 (it is being cancelled), 204 (it had
     /// ended, and its result is dropped), 404 and 410 (it is gone).
     ///
-    /// Dropping the future leaves open whether the job is cancelled.
+    /// After the future is dropped, it is unknown whether the job is
+    /// cancelled.
     ///
     /// # Errors
     ///
@@ -239,17 +217,21 @@ where
     /// ([`is_not_cancellable`](Error::is_not_cancellable)) after the final
     /// response or an error has been given, and where the URL may not be that
     /// of a job: see
-    /// [`Cancellation::cancel_remotely`](crate::Cancellation::cancel_remotely).
+    /// [`StopSignal::cancel_remotely`](crate::StopSignal::cancel_remotely).
     pub async fn cancel(self) -> Result<Response<R>, Error> {
         let cancellation = self
             .polling
             .as_ref()
             .and_then(|polling| polling.cancellation());
         let Some((service, request)) = cancellation else {
-            return Err(Error::not_cancellable().with_pending_job(Some(self.pending())));
+            return Err(Error::new(Kind::NotCancellable).with_pending_job(Some(self.pending())));
         };
         let answer = service.oneshot(request).await;
-        answer.map_err(|error| Error::poll(error).with_pending_job(Some(self.pending())))
+        answer.map_err(|error| {
+            Error::new(Kind::Poll)
+                .with_source(error)
+                .with_pending_job(Some(self.pending()))
+        })
     }
 
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update<R>, Error>>> {
@@ -268,14 +250,7 @@ where
     }
 }
 
-impl<S, B, R, P> Stream for Job<S, B, R, P>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Stream for Job<S, B, R, P> {
     type Item = Result<Update<R>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -283,16 +258,13 @@ where
     }
 }
 
-/// How long it is until a poll that is due then.
+/// Returns the time until a poll that is due then.
 fn left_until(due: Option<SystemTime>, now: SystemTime) -> Duration {
     due.and_then(|due| due.duration_since(now).ok())
         .unwrap_or_default()
 }
 
-impl<S, B, R, P> fmt::Debug for Job<S, B, R, P>
-where
-    S: Service<Request<B>>,
-{
+impl<S: Service<Request<B>>, B, R, P> fmt::Debug for Job<S, B, R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")
             .field("is_over", &self.polling.is_none())

@@ -4,42 +4,44 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 use http_polling::RequestHead;
-use tower::{BoxError, Layer, retry::budget::TpsBudget};
+use tower::{BoxError, Layer};
 
 use crate::{
-    CancelOnDropLayer, PollService, PollUpdate, StandardPolicy,
+    budget::RetryBudget,
     config::{Config, Shared},
     dialect::Dialect,
+    policy::StandardPolicy,
+    progress::PollUpdate,
+    request::may_be_kept,
+    service::PollService,
 };
 
 /// Makes a client follow pending answers until the final one is there.
 ///
-/// See the [crate docs](crate) for what counts as pending, and for where the
-/// layer belongs in a stack.
+/// See the [crate docs](crate) for the answers that count as pending, and for
+/// the place of the layer in a stack.
 ///
 /// A poll carries these headers of the submission, and no others: `accept`,
 /// `accept-encoding`, `accept-language`, `user-agent`, `te`, `traceparent`,
 /// `tracestate`, `baggage`, the credentials below, and those that were
-/// [asked for](Self::keep_header).
+/// [added](Self::keep_header).
 ///
-/// Credentials go to the origin of the submission only; once a poll went
-/// elsewhere they are gone for the rest of the call. They are `authorization`,
-/// `cookie`, `host`; the names that APIs have for their keys: `x-api-key`,
-/// `api-key`, `x-auth-token`, `x-functions-key`,
-/// `ocp-apim-subscription-key`, `x-goog-api-key`; and every value that is
-/// [marked sensitive](http::HeaderValue::set_sensitive), whatever its name,
-/// unless that belongs to a single message (`content-*`, `idempotency-key`,
-/// `prefer`, `if-*`, `range`, `digest`, `signature*`, `x-amz-*` and the like).
+/// Credentials go to the origin of the submission only. Once a poll has left
+/// it, they are dropped for the rest of the call. They are `authorization`,
+/// `cookie`, `host`; the usual names of API keys: `x-api-key`, `api-key`,
+/// `x-auth-token`, `x-functions-key`, `ocp-apim-subscription-key`,
+/// `x-goog-api-key`; and every value that is [marked
+/// sensitive](http::HeaderValue::set_sensitive) under any name, except names
+/// that concern a single message (`content-*`, `idempotency-key`, `prefer`,
+/// `if-*`, `range`, `digest`, `signature*`, `x-amz-*` and the like).
 ///
 /// ```
 /// use std::time::Duration;
 /// use tower::ServiceBuilder;
 /// use tower_poll::PollLayer;
 /// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # use bytes::Bytes;
-/// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-/// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+/// # let client = tower::service_fn(async |_: Request<String>| {
+/// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
 /// # });
 ///
 /// let service = ServiceBuilder::new()
@@ -54,7 +56,8 @@ pub struct PollLayer<P = StandardPolicy> {
 }
 
 impl PollLayer {
-    /// With the [`StandardPolicy`] and the defaults named at each method.
+    /// Creates a layer with the [`StandardPolicy`] and the defaults named at
+    /// each method.
     pub fn new() -> Self {
         Self::with_policy(StandardPolicy::new())
     }
@@ -67,7 +70,8 @@ impl Default for PollLayer {
 }
 
 impl<P> PollLayer<P> {
-    /// With a policy of one's own and the defaults named at each method.
+    /// Creates a layer with another policy and the defaults named at each
+    /// method.
     pub fn with_policy(policy: P) -> Self {
         Self {
             config: Config::default(),
@@ -83,73 +87,74 @@ impl<P> PollLayer<P> {
         }
     }
 
-    /// How long a call may take in all, counted from when the submission is
-    /// sent. One hour by default.
+    /// Sets the time limit of a call, from the sending of the submission. One
+    /// hour by default.
     ///
-    /// It ends polling: a wait that would go past it fails at once, and a
-    /// poll in flight is dropped when it passes. The submission itself is not
-    /// timed; put a timeout around the whole stack for that. A shorter
-    /// `grpc-timeout` of the request goes before it.
+    /// It ends polling: a wait beyond it fails at once, and a poll in flight
+    /// is dropped. The submission itself is not timed; put a timeout around
+    /// the whole stack for that. A shorter `grpc-timeout` of the request takes
+    /// precedence.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.config.deadline = deadline;
         self
     }
 
-    /// How many polls a call may send. 1,000 by default.
+    /// Sets the most polls of a call. 1,000 by default.
     pub fn max_polls(mut self, max_polls: u32) -> Self {
         self.config.max_polls = max_polls;
         self
     }
 
-    /// How much of a pending answer's body is read, in bytes, so that its
-    /// connection can be used again. 64 KiB by default. A longer body is
+    /// Sets the most bytes that are read of a pending answer's body, so that
+    /// its connection can be used again. 64 KiB by default. A longer body is
     /// dropped, and an HTTP/1 connection with it.
     ///
-    /// It limits the documents that a [`Dialect`] reads too, where a longer
-    /// one is an error, and those that are told to
-    /// [observers](Self::observe), where a longer one is left out.
+    /// It also limits the documents that a [`Dialect`] reads, where a longer
+    /// one is an error, and those for [observers](Self::observe), where a
+    /// longer one is left out.
     pub fn drain_limit(mut self, drain_limit: usize) -> Self {
         self.config.drain_limit = drain_limit;
         self
     }
 
-    /// Whether cookies that pending answers set are sent back with the later
-    /// polls of the same call to the same origin (RFC 6265), as load
-    /// balancers that tie a client to a node need it. On by default.
+    /// Sends cookies of pending answers with later polls of the same call to
+    /// the same origin (RFC 6265), as sticky load balancers need it. On by
+    /// default.
     ///
-    /// At most 32 cookies and 16 KiB are remembered. They end with the call.
+    /// At most 32 cookies and 16 KiB are kept, until the end of the call.
     pub fn cookies(mut self, cookies: bool) -> Self {
         self.config.cookies = cookies;
         self
     }
 
-    /// Whether the response that ended a call with at least one poll carries
-    /// a [`PendingJob`](crate::PendingJob) in its extensions: the URL at
-    /// which the result can be fetched again if its body breaks off. Off by
-    /// default, since it allocates.
+    /// Puts a [`PendingJob`](crate::PendingJob) into the extensions of the
+    /// response of a call with at least one poll: the URL at which the result
+    /// can be fetched again if its body breaks off. Off by default, since it
+    /// allocates.
     pub fn attach_job(mut self, attach_job: bool) -> Self {
         self.config.attach_job = attach_job;
         self
     }
 
-    /// Adds a header to those that polls carry on.
+    /// Adds a header to those that polls carry.
     ///
     /// It goes to every origin that the policy allows. A secret is better
     /// marked sensitive ([`http::HeaderValue::set_sensitive`]): then it goes
-    /// to the submission's alone, and need not be asked for.
+    /// to the submission's origin only, without being added here.
     ///
-    /// Headers that describe the submission's body, connection or
-    /// preferences (`content-*`, `transfer-encoding`, `prefer`,
-    /// `idempotency-key` and the like) have no place on a poll and are
-    /// ignored here.
+    /// Headers that describe the submission's body, connection or preferences
+    /// (`content-*`, `transfer-encoding`, `prefer`, `idempotency-key` and the
+    /// like) are wrong on a poll and are ignored here.
     pub fn keep_header(mut self, name: HeaderName) -> Self {
-        self.config.keep(name);
+        if may_be_kept(&name) && !self.config.keep.contains(&name) {
+            self.config.keep.push(name);
+        }
         self
     }
 
-    /// Sends the calls for which `wanted` says yes with
-    /// `Prefer: respond-async` (RFC 7240, section 4.1). None by default. A
-    /// single call can be picked by [`PreferAsync`](crate::PreferAsync) too.
+    /// Sends the calls for which `wanted` is true with `Prefer: respond-async`
+    /// (RFC 7240, section 4.1). None by default.
+    /// [`PreferAsync`](crate::PreferAsync) does so for a single call.
     ///
     /// ```
     /// use tower_poll::PollLayer;
@@ -166,36 +171,36 @@ impl<P> PollLayer<P> {
     }
 
     /// Sends every call with `Prefer: wait=N` (RFC 7240, section 4.3), in
-    /// whole seconds: how long the server may take before it makes a job of
-    /// it. Not sent by default.
+    /// whole seconds: the time after which the server may make a job of it.
+    /// Not sent by default.
     pub fn prefer_wait(mut self, wait: Duration) -> Self {
         self.config.prefer_wait = Some(wait);
         self
     }
 
     /// Sends every poll with `Prefer: wait=N`, in whole seconds: the server
-    /// may hold it until the job ends, so that its end is seen at once. Not
+    /// may hold it until the job ends, so that the end is seen at once. Not
     /// sent by default.
     ///
-    /// A server that says by `Preference-Applied` that it did is asked again
-    /// without its Retry-After, which is of no use then. A held poll that
-    /// somebody between cuts (after a second or more, by 408, 502, 503, 504 or
-    /// an error) counts as a poll like others, and not as one that failed. Choose less than the time after
-    /// which proxies on the way give up, often 30 or 60 s.
+    /// If the server answers with `Preference-Applied`, the next poll follows
+    /// without its Retry-After, which has no use then. If an intermediary cuts
+    /// a held poll (after a second or more, by 408, 502, 503, 504 or an
+    /// error), it does not count as a failed one. Choose less than the timeout
+    /// of proxies on the way, often 30 or 60 s.
     pub fn long_poll(mut self, wait: Duration) -> Self {
         self.config.long_poll = Some(wait);
         self
     }
 
-    /// How many polls in a row are repeated that failed: by an error of the
-    /// service beneath, or by 408, 429, 500, 502, 503 or 504 without
-    /// `Job-Status`. 5 by default; 0 repeats none.
+    /// Sets the most failed polls in a row that are repeated. A poll fails by
+    /// an error of the service beneath, or by 408, 429, 500, 502, 503 or 504
+    /// without `Job-Status`. 5 by default; 0 repeats none.
     ///
     /// They are repeated after the answer's Retry-After, else with the
     /// policy's backoff, and count as polls. Over all calls of a service and
     /// its clones, no more than a fifth of the polls and ten a second are
-    /// repeats ([`TpsBudget`](tower::retry::budget::TpsBudget)). When there
-    /// are no more, the error or the last answer is passed up, with the
+    /// repeats ([`RetryBudget`](crate::RetryBudget)). After that, the error or
+    /// the last answer is passed up, with the
     /// [`PendingJob`](crate::PendingJob) in it or its extensions. A 500, which
     /// may be the answer of work that failed, is repeated three times at most.
     ///
@@ -207,9 +212,9 @@ impl<P> PollLayer<P> {
         self
     }
 
-    /// The time after a job was accepted in which a poll that is answered with 404 is
-    /// repeated, with the policy's delays: some servers learn of their own jobs
-    /// a moment later. 3 s by default; zero turns it off.
+    /// Sets the time after a job was accepted in which a poll that is answered
+    /// with 404 is repeated, with the policy's delays, since some servers know
+    /// their own jobs only a moment later. 3 s by default; zero turns it off.
     ///
     /// It ends with the first poll that finds the job, and does not apply to
     /// servers that announce their jobs by `Job-Status`.
@@ -218,25 +223,25 @@ impl<P> PollLayer<P> {
         self
     }
 
-    /// Adds an `Idempotency-Key` of its own, 122 random bits, to submissions
-    /// of unsafe methods that have none
-    /// (draft-ietf-httpapi-idempotency-key-header). Off by default.
+    /// Adds a random `Idempotency-Key` (122 bits) to submissions of unsafe
+    /// methods that have none (draft-ietf-httpapi-idempotency-key-header). Off
+    /// by default.
     ///
-    /// To a server that knows keys, a submission can then be repeated without
-    /// the work being done twice: put [`Resubmit`](crate::Resubmit) beneath.
+    /// If the server supports keys, a submission can then be repeated without
+    /// repeating the work: put [`Resubmit`](crate::Resubmit) beneath.
     pub fn idempotency_keys(mut self, idempotency_keys: bool) -> Self {
         self.config.idempotency_keys = idempotency_keys;
         self
     }
 
-    /// How to get a new `Authorization` for a URL, when a poll is answered
-    /// with 401. Asked once per call, and only while all polls went to the
-    /// submission's origin. None by default.
+    /// Sets a source of new `Authorization` values for a URL, after a poll is
+    /// answered with 401. Called once per call, and only while all polls went
+    /// to the submission's origin. None by default.
     ///
-    /// The poll is repeated with the value, as are those after it. If that is
-    /// answered with 401 too, the call ends with an error
+    /// The poll is repeated with the value, and later polls carry it. If the
+    /// answer is 401 again, the call ends with an error
     /// ([`is_unauthorized`](crate::Error::is_unauthorized)) that has the
-    /// pending job, as it does at once without this.
+    /// pending job, as it does at once without a source.
     ///
     /// ```
     /// use http::HeaderValue;
@@ -260,48 +265,37 @@ impl<P> PollLayer<P> {
         self
     }
 
-    /// Has `observer` called with every pending answer of every call, once
-    /// its body has been read (up to the [limit](Self::drain_limit)) or the
-    /// next poll is due. None by default. To be quick: the call waits for it.
+    /// Notifies `observer` of every pending answer of every call, once its
+    /// body has been read (up to the [limit](Self::drain_limit)) or the next
+    /// poll is due. None by default. The call waits for the observer, which
+    /// should be quick.
     ///
-    /// A single call can be watched by a
-    /// [`PollProgress`](crate::PollProgress).
+    /// A [`PollProgress`](crate::PollProgress) observes a single call.
     pub fn observe(mut self, observer: impl Fn(&PollUpdate) + Send + Sync + 'static) -> Self {
         self.config.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Adds a dialect, which is asked before the built-in ones and after
-    /// those that were added before. None by default.
+    /// Adds a dialect. It takes precedence over the built-in ones and over
+    /// those that are added later. None by default.
     ///
-    /// Once there is one, the head of every submission's answer is shown to
-    /// it, and it is asked before `Job-Status` is looked at.
+    /// Once there is one, it sees the head of every submission's answer, and
+    /// takes precedence over `Job-Status`.
     pub fn dialect(mut self, dialect: impl Dialect + 'static) -> Self {
         self.config.dialects.push(Arc::new(dialect));
         self
     }
 
-    /// Where requests with a path-only URI go. Scheme, host and port count.
+    /// Sets the origin of requests with a path-only URI. Scheme, host and port
+    /// count.
     ///
     /// gRPC clients send such requests, and their channel fills in the rest.
-    /// An absolute `Location` is then an error, since the channel would send
-    /// the poll to its own host, unless its origin is this one. None by
-    /// default.
+    /// Since the channel would send a poll of an absolute `Location` to its
+    /// own host, such a `Location` is an error unless it has this origin. None
+    /// by default.
     pub fn base_origin(mut self, origin: Uri) -> Self {
         self.config.base_origin = Some(origin);
         self
-    }
-}
-
-impl<P> PollLayer<P> {
-    /// This layer, with jobs cancelled when their calls are dropped.
-    ///
-    /// A future that is dropped while it polls then leaves a task behind that
-    /// sends DELETE to the job's URL, where it is known to be
-    /// [one](crate::Cancellation::cancel_remotely). Without this, dropping it
-    /// leaves the job alone.
-    pub fn cancel_on_drop(self) -> CancelOnDropLayer<P> {
-        CancelOnDropLayer::new(self)
     }
 
     pub(crate) fn into_shared(self) -> Shared<P> {
@@ -309,7 +303,7 @@ impl<P> PollLayer<P> {
             adds_headers: self.config.adds_headers(),
             config: self.config,
             policy: self.policy,
-            budget: TpsBudget::default(),
+            budget: RetryBudget::default(),
         }
     }
 }

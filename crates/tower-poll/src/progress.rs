@@ -1,19 +1,17 @@
-//! What is told of a call while it goes on.
+//! The progress of a call.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderName, StatusCode, Uri};
+use http::{Response, StatusCode, Uri};
 use http_polling::{JobState, Progress};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::redact::Redacted;
 
-pub(crate) const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
-
-/// A pending answer, as it is told to whoever watches a call: an
-/// [observer](crate::PollLayer::observe) of the layer, a [`PollProgress`] of
-/// the request, or the holder of a [`Job`](crate::Job).
+/// A pending answer, for an [observer](crate::PollLayer::observe) of the
+/// layer, a [`PollProgress`] of the request, or the holder of a
+/// [`Job`](crate::Job).
 ///
 /// ```
 /// use tower_poll::{PollLayer, PollUpdate};
@@ -27,7 +25,7 @@ pub(crate) const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 #[derive(Clone)]
 pub struct PollUpdate(Arc<Inner>);
 
-/// What an update tells.
+/// The content of an update.
 pub(crate) struct Inner {
     pub(crate) polls: u32,
     pub(crate) url: Uri,
@@ -47,73 +45,61 @@ impl PollUpdate {
         Self(Arc::new(told))
     }
 
-    /// How many polls were sent so far. 0 tells of the answer to the
+    /// The number of polls that were sent so far. 0 for the answer to the
     /// submission.
-    #[must_use]
     pub fn polls(&self) -> u32 {
         self.0.polls
     }
 
-    /// The URL that is polled next.
-    #[must_use]
+    /// The URL of the next poll.
     pub fn url(&self) -> &Uri {
         &self.0.url
     }
 
-    /// The status of the answer. 502 stands for a poll that was not answered
-    /// and is repeated.
-    #[must_use]
+    /// The status of the answer. 502 if a poll had no answer and is repeated.
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// How long after the answer the next poll is sent.
-    #[must_use]
+    /// The delay of the next poll after the answer.
     pub fn delay(&self) -> Duration {
         self.0.delay
     }
 
-    /// How long ago the submission was sent, or the call resumed.
-    #[must_use]
+    /// The time since the submission was sent, or the call resumed.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
 
-    /// How long the server asks to wait, unclamped, if it does.
-    #[must_use]
+    /// The delay that the server asks for, unclamped, if it does.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// How many polls have failed in a row and are repeated. 0 if all is well.
-    #[must_use]
+    /// The number of polls that have failed in a row and are repeated.
     pub fn retries(&self) -> u32 {
         self.0.retries
     }
 
-    /// Where the job stands, if the server says so.
-    #[must_use]
+    /// The state of the job, if the answer has one.
     pub fn state(&self) -> Option<JobState> {
         self.0.state
     }
 
-    /// How far the job has come, if the server says so: in a status document
+    /// The progress of the job, if the answer has it: in a status document
     /// ([`http_polling::StatusDocument`]) or in one of a
     /// [`Dialect`](crate::dialect::Dialect).
-    #[must_use]
     pub fn progress(&self) -> Option<&Progress> {
         self.0.progress.as_ref()
     }
 
     /// The body of the answer, if it is JSON and within the
     /// [limit](crate::PollLayer::drain_limit).
-    #[must_use]
     pub fn document(&self) -> Option<&Value> {
         self.0.document.as_ref()
     }
 
-    /// The answer's `X-Progress`, as FHIR servers send it: a text for people.
-    #[must_use]
+    /// The answer's `X-Progress`, a text for people, as FHIR servers send it.
     pub fn x_progress(&self) -> Option<&str> {
         self.0.x_progress.as_deref()
     }
@@ -136,11 +122,20 @@ impl fmt::Debug for PollUpdate {
     }
 }
 
-/// Put into a request's extensions, it tells the progress of that call.
+/// A change of a [`Job`](crate::Job). There is no third kind.
+#[derive(Debug)]
+pub enum Update<R> {
+    /// The job is still pending.
+    Pending(PollUpdate),
+    /// The response, which is the last update.
+    Final(Response<R>),
+}
+
+/// Put into a request's extensions, it sends the progress of that call.
 ///
-/// Made with the receiver by [`channel`](Self::channel). The receiver holds
-/// the latest update, `None` before the first, and sees the channel closed at
-/// the end of the call.
+/// [`channel`](Self::channel) makes it with the receiver. The receiver holds
+/// the latest update, `None` before the first, and is closed at the end of the
+/// call.
 ///
 /// ```
 /// use http::Request;
@@ -163,14 +158,14 @@ impl fmt::Debug for PollUpdate {
 pub struct PollProgress(watch::Sender<Option<PollUpdate>>);
 
 impl PollProgress {
-    /// Both ends.
+    /// Creates both ends.
     #[must_use]
     pub fn channel() -> (Self, watch::Receiver<Option<PollUpdate>>) {
         let (sender, receiver) = watch::channel(None);
         (Self(sender), receiver)
     }
 
-    pub(crate) fn tell(&self, update: &PollUpdate) {
+    pub(crate) fn notify(&self, update: &PollUpdate) {
         self.0.send_replace(Some(update.clone()));
     }
 }

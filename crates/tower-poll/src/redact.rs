@@ -1,14 +1,14 @@
-//! URIs as they may be written to logs.
+//! URIs in logs.
 
 use std::fmt::{self, Write};
 
 use http::Uri;
 
-/// How much of a path's first segment is shown.
+/// The number of characters that are shown of a path's first segment.
 const SHOWN: usize = 8;
 
-/// A URI cut to its origin and a hint of its path. The rest of a job's URL
-/// may be all that is needed to read its result, so that it is not logged.
+/// A URI cut to its origin and the start of its path. The rest of a job's URL
+/// may be enough to read its result, and is not logged.
 #[derive(Clone, Copy)]
 pub(crate) struct Redacted<'a>(pub(crate) &'a Uri);
 
@@ -18,7 +18,7 @@ impl fmt::Display for Redacted<'_> {
             if let Some(scheme) = self.0.scheme_str() {
                 write!(f, "{scheme}://")?;
             }
-            // Without user information, which would be a password.
+            // User information would be a password.
             f.write_str(authority.host())?;
             if let Some(port) = authority.port() {
                 write!(f, ":{port}")?;

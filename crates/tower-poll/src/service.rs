@@ -1,4 +1,4 @@
-//! The service.
+//! The service of the layer.
 
 use std::{
     future::poll_fn,
@@ -13,34 +13,33 @@ use http_body::Body;
 use tower::{BoxError, Service};
 
 use crate::{
-    Error, Job, PendingJob, PollFuture, PollPolicy, StandardPolicy, Submitted,
-    caller::Caller,
     config::{Config, Shared},
-    idempotency, prefer_async,
-    submission::Submission,
+    error::{Error, Kind},
+    future::{Begun, PollFuture},
+    job::{Job, Submitted},
+    pending_job::PendingJob,
+    policy::{PollPolicy, StandardPolicy},
+    request::{Caller, Submission, add_key, prefer},
 };
 
-/// A client that follows pending answers. Made by
+/// A client that follows pending answers, made by
 /// [`PollLayer`](crate::PollLayer).
 ///
-/// It is ready when the service beneath is, and gives that service's
-/// readiness to the submission. Polls go through clones that become ready on
-/// their own.
+/// It is ready when the service beneath is, and uses that readiness for the
+/// submission. Polls go through clones that become ready on their own.
 ///
 /// ```
 /// use tower::{Layer, Service, ServiceExt};
 /// use tower_poll::{PollLayer, PollService};
 /// # use http::{Request, Response};
-/// # use http_body_util::Empty;
-/// # use bytes::Bytes;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_poll::Error> {
-/// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-/// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+/// # let client = tower::service_fn(async |_: Request<String>| {
+/// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
 /// # });
 ///
 /// let mut service: PollService<_> = PollLayer::new().layer(client);
-/// let request = Request::post("https://example.com/report").body(Empty::<Bytes>::new()).unwrap();
+/// let request = Request::post("https://example.com/report").body(String::new()).unwrap();
 /// let response = service.ready().await?.call(request).await?;
 /// # Ok(())
 /// # }
@@ -57,12 +56,12 @@ impl<S, P> PollService<S, P> {
     }
 
     /// The service beneath.
-    pub fn inner(&self) -> &S {
+    pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
     /// The service beneath.
-    pub fn inner_mut(&mut self) -> &mut S {
+    pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
@@ -82,10 +81,10 @@ impl<S: Clone, P> Clone for PollService<S, P> {
 }
 
 impl<S, P> PollService<S, P> {
-    /// Sends a request and does not wait for the job that may come of it.
+    /// Sends a request, without waiting for a job.
     ///
-    /// Waits until the service beneath is ready, and until the submission is
-    /// answered. Dropping the future before drops the submission.
+    /// Waits until the service beneath is ready and has answered the
+    /// submission. Dropping the future earlier drops the submission.
     ///
     /// # Errors
     ///
@@ -95,16 +94,14 @@ impl<S, P> PollService<S, P> {
     /// use tower::Layer;
     /// use tower_poll::{PollLayer, Submitted};
     /// # use http::{Request, Response};
-    /// # use http_body_util::Empty;
-    /// # use bytes::Bytes;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # let client = tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
     /// # });
     ///
     /// let mut service = PollLayer::new().layer(client);
-    /// let request = Request::post("https://example.com/report").body(Empty::<Bytes>::new())?;
+    /// let request = Request::post("https://example.com/report").body(String::new())?;
     /// match service.submit(request).await? {
     ///     Submitted::Final(response) => println!("{}", response.status()),
     ///     Submitted::Pending(job) => println!("{}", serde_json::to_string(&job.pending())?),
@@ -124,41 +121,38 @@ impl<S, P> PollService<S, P> {
         P: PollPolicy + Clone,
     {
         let ready = poll_fn(|cx| self.inner.poll_ready(cx)).await;
-        ready.map_err(Error::service)?;
+        ready.map_err(|error| Error::new(Kind::Service).with_source(error))?;
         let mut future = pin!(self.call(request));
         match poll_fn(|cx| future.as_mut().poll_begun(cx)).await? {
-            Err(response) => Ok(Submitted::Final(response)),
-            Ok(polling) => Job::begin(polling).await,
+            Begun::Final(response) => Ok(Submitted::Final(response)),
+            Begun::Polling(polling) => Job::begin(polling).await,
         }
     }
 
-    /// Goes on with a job that was accepted before, maybe by another process.
+    /// Resumes a job that was accepted earlier, maybe by another process.
     ///
-    /// `headers` are those that the submission had, or would have: what is
-    /// [kept](crate::PollLayer) of them is sent with the polls, and credentials only
-    /// to the origin of the submission. The deadline and the limit of polls
-    /// begin anew.
+    /// `headers` are those of the submission: its polls carry
+    /// [some](crate::PollLayer) of them, and credentials go to the origin of
+    /// the submission only. The deadline and the limit of polls begin anew.
     ///
-    /// The job itself says which origin that is. If others can write to where it
-    /// was stored, [name](PendingJob::with_origin) the origin before giving it
+    /// The stored job contains that origin. If others can write to the
+    /// storage, [set](PendingJob::with_origin) the origin before adding
     /// credentials.
     ///
     /// # Errors
     ///
-    /// Fails if the policy refuses to poll the job's URL, and if its API is of
-    /// a [`Dialect`](crate::dialect::Dialect) that this layer does not have.
+    /// Fails if the policy refuses to poll the job's URL, and if this layer
+    /// lacks the job's [`Dialect`](crate::dialect::Dialect).
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
     /// use tower::Layer;
     /// use tower_poll::{PendingJob, PollLayer};
     /// # use http::{Request, Response};
-    /// # use http_body_util::Empty;
-    /// # use bytes::Bytes;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let client = tower::service_fn(|_: Request<Empty<Bytes>>| async {
-    /// #     Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
+    /// # let client = tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, tower::BoxError>(Response::new(String::new()))
     /// # });
     ///
     /// let stored = r#"{"version":1,"url":"https://example.com/work/7","origin":"https://example.com/"}"#;
@@ -200,7 +194,10 @@ where
     type Future = PollFuture<S, B, R, P>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(ready!(self.inner.poll_ready(cx)).map_err(Error::service))
+        Poll::Ready(
+            ready!(self.inner.poll_ready(cx))
+                .map_err(|error| Error::new(Kind::Service).with_source(error)),
+        )
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
@@ -222,13 +219,13 @@ where
     }
 }
 
-/// Gives a submission the headers that it is to have beside its own, and
-/// takes out what its caller asks for.
+/// Adds the headers of the layer to a submission, and takes the wishes of its
+/// caller out of it.
 #[cold]
 fn prepare<B>(request: &mut Request<B>, config: &Config) -> Option<Box<Caller>> {
-    prefer_async::ask(request, config);
+    prefer(request, config);
     if config.idempotency_keys {
-        idempotency::add_key(request);
+        add_key(request);
     }
     Caller::take(request.extensions_mut())
 }

@@ -1,8 +1,8 @@
-//! What statuses say by themselves.
+//! Classes of status codes.
 
 use http::StatusCode;
 
-/// Whether answers of this status may announce where to ask next: 202, and
+/// Returns whether answers of this status may announce the next URL: 202, and
 /// the redirects to another URL.
 #[inline(always)]
 pub(crate) fn announces(status: StatusCode) -> bool {
@@ -17,15 +17,22 @@ pub(crate) fn announces(status: StatusCode) -> bool {
     )
 }
 
-/// Whether the same request may well have another answer next time.
-pub(crate) fn is_failure(status: StatusCode) -> bool {
+/// Returns whether Retry-After makes an answer of this status a pending one.
+pub(crate) fn waits(status: StatusCode) -> bool {
     matches!(
         status,
-        StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     )
+}
+
+/// Returns whether the same request may have another answer next time.
+pub(crate) fn is_failure(status: StatusCode) -> bool {
+    waits(status)
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT
+                | StatusCode::INTERNAL_SERVER_ERROR
+                | StatusCode::BAD_GATEWAY
+                | StatusCode::GATEWAY_TIMEOUT
+        )
 }

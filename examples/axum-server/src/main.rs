@@ -1,17 +1,17 @@
-//! A server with one slow route, to be polled by anything that speaks HTTP.
+//! A server with one slow route, which any HTTP client can poll.
 //!
 //! ```text
 //! cargo run -p axum-server
 //! cargo run -p hyper-client -- 'http://127.0.0.1:3000/report?seconds=5'
 //! ```
 //!
-//! Or with curl, whose polls are held, since it does not wait between redirects:
+//! With curl, which does not wait between redirects, so that its polls are held:
 //!
 //! ```text
 //! $ curl -L -d '' 'http://127.0.0.1:3000/report?seconds=20'
 //! ```
 //!
-//! Or by hand, step by step:
+//! Step by step:
 //!
 //! ```text
 //! $ curl -i -d '' 'http://127.0.0.1:3000/report?seconds=20'
@@ -21,13 +21,13 @@
 //! location: /work/dd259e72581d5a677ba55a4191f03918?poll=1&due=1000
 //!
 //! $ job=http://127.0.0.1:3000/work/dd259e72581d5a677ba55a4191f03918
-//! $ curl -i $job           # the same again, and in the end the report
-//! $ curl $job/status       # how far it is
+//! $ curl -i $job           # another redirect, or the report if it is finished
+//! $ curl $job/status       # the progress
 //! $ curl -X DELETE $job    # cancels it
 //! ```
 //!
-//! Ctrl-C ends the server once its clients have their reports, and a second one at once. The example
-//! `graceful-shutdown` does so with the signals that services are ended by.
+//! Ctrl-C ends the server after its clients have received their reports. A second Ctrl-C ends it
+//! immediately. The example `graceful-shutdown` handles the signals of service managers.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -37,10 +37,10 @@ use serde::Deserialize;
 use tokio::{net::TcpListener, signal::ctrl_c, time::sleep};
 use tower_async_job::{AsyncJobLayer, JobContext};
 
-/// Serves POST /report?seconds=N, which takes its time.
+/// Serves POST /report?seconds=N, which takes N seconds.
 #[derive(Parser)]
 struct Args {
-    /// The address and port to listen on; port 0 takes any that is free.
+    /// The address and port to listen on; port 0 selects a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
 }
@@ -51,17 +51,17 @@ async fn main() -> std::io::Result<()> {
     let jobs = AsyncJobLayer::new();
     let app = Router::new()
         .route("/report", post(report))
-        // Everything above is slow on its own account; from here on, what takes longer than a
-        // second is answered with the URL of a job.
+        // The layer answers requests to the routes above with the URL of a job, if they take
+        // longer than a second.
         .layer(jobs.clone())
-        // The jobs, as a route: no fallback comes before it.
+        // A route for the jobs takes precedence over any fallback.
         .nest_service("/work", jobs.resource());
     let listener = TcpListener::bind(args.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app)
         .with_graceful_shutdown(async move {
             let _ = ctrl_c().await;
-            // Clients come back for their reports meanwhile, so the server still listens.
+            // The server keeps listening, since clients still poll for their reports.
             tokio::select! {
                 () = jobs.shutdown(Duration::from_secs(25)) => {}
                 _ = ctrl_c() => jobs.shutdown(Duration::ZERO).await,
@@ -76,8 +76,7 @@ struct Parameters {
     seconds: f64,
 }
 
-/// The extractor [`JobContext`] is all that a handler needs to be watched at work, and needs it
-/// only if it wants to be.
+/// Writes a report. The extractor [`JobContext`] is optional, and reports the progress.
 async fn report(
     job: JobContext,
     Query(parameters): Query<Parameters>,

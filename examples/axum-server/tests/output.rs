@@ -11,7 +11,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// The server, killed when dropped, and the URL that it says it listens on.
+/// The server, which is killed when dropped, and the URL that it prints.
 async fn server() -> (Child, String) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_axum-server"))
         .args(["--listen", "127.0.0.1:0"])
@@ -56,7 +56,7 @@ async fn a_long_report_becomes_a_job_that_tells_its_progress_and_can_be_cancelle
     let job = format!("{url}{}", location.split('?').next().unwrap());
 
     let mut status = send(Method::GET, &format!("{job}/status"), "").await;
-    // Reports reach the store a little later.
+    // Progress reports reach the store with a delay.
     while !status.body().contains("writing chapter 1") {
         assert!(
             status.body().contains(r#""state":"running""#),

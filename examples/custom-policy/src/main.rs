@@ -1,11 +1,11 @@
-//! A poll policy put together from small pieces, and a piece of one's own.
+//! A poll policy that combines adapters of tower-poll with a custom one.
 //!
 //! ```text
 //! cargo run -p custom-policy
 //! ```
 //!
-//! Two requests go to a server that works on one at a time, so that one of them is queued for a
-//! while. [`SlowWhileQueued`] asks for it less often until it runs.
+//! The example sends two requests to a server that handles one at a time, so that the other one is
+//! queued. [`SlowWhileQueued`] polls a queued job less often.
 
 mod server;
 mod slow_while_queued;
@@ -19,15 +19,17 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal,
-    policy::{Jitter, RetryAfter, policy_fn},
+    policy::{Jitter, ServerDelay, policy_fn},
 };
 
 use self::slow_while_queued::SlowWhileQueued;
 
-/// Every piece judges what the one before it said; the layer asks the whole once per pending
-/// answer, and clones it for each call.
+/// Creates the policy.
+///
+/// Each adapter sees the decision of the one before it. The layer calls the combined policy once per
+/// pending answer, and clones it for each call.
 fn policy() -> impl PollPolicy + Clone {
-    SlowWhileQueued::new(RetryAfter::new(), 4)
+    SlowWhileQueued::new(ServerDelay::new(), 4)
         .clamp(Duration::from_millis(50)..=Duration::from_secs(5))
         .jitter(Jitter::up_to(0.1))
         .same_origin()
@@ -45,7 +47,7 @@ fn policy() -> impl PollPolicy + Clone {
         })
 }
 
-/// A piece that is nothing but a function: it allows or refuses, and has no say in the delay.
+/// Refuses polls outside of `/work/`, and leaves the delay to other policies.
 fn reports_only(hop: &Hop<'_>) -> Result<Duration, Refusal> {
     if hop.to().path().starts_with("/work/") {
         Ok(Duration::ZERO)

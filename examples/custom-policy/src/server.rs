@@ -1,4 +1,4 @@
-//! A server that works on one request at a time.
+//! A server that handles one request at a time.
 
 use std::{net::Ipv4Addr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A piece of one's own.
+//! A custom adapter of policies.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use http::request;
 use http_polling::JobState;
 use tower_poll::{Hop, PollPolicy, Refusal};
 
-/// Waits a multiple of the delay of `policy` while the job is queued: it ends no sooner than it
-/// begins.
+/// A policy that multiplies the delay of `policy` while the job is queued, since a queued job does
+/// not end before it starts.
 #[derive(Clone)]
 pub(crate) struct SlowWhileQueued<P> {
     policy: P,
@@ -37,7 +37,7 @@ impl<P: PollPolicy> PollPolicy for SlowWhileQueued<P> {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, StatusCode, Uri};
-    use tower_poll::policy::RetryAfter;
+    use tower_poll::policy::ServerDelay;
 
     use super::*;
 
@@ -47,7 +47,7 @@ mod tests {
         let headers = HeaderMap::new();
         let hop = Hop::new(&uri, &uri, StatusCode::SEE_OTHER, &headers)
             .with_retry_after(Duration::from_secs(2));
-        let mut policy = SlowWhileQueued::new(RetryAfter::new(), 3);
+        let mut policy = SlowWhileQueued::new(ServerDelay::new(), 3);
 
         let delay = |hop: &Hop<'_>, policy: &mut SlowWhileQueued<_>| policy.next(hop).unwrap();
         let queued = hop.with_state(JobState::Queued);

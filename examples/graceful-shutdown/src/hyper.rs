@@ -1,4 +1,4 @@
-//! A server on hyper alone, with the shutdown that axum and tonic bring along.
+//! A server on plain hyper, with a graceful shutdown like those of axum and tonic.
 
 use std::{io, time::Duration};
 
@@ -10,7 +10,7 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, time::sleep};
 
-/// Serves until `ended` resolves, and then until the requests under way have ended.
+/// Serves until `ended` resolves, and then finishes the current requests.
 pub(crate) async fn serve(
     listener: TcpListener,
     app: Router,
@@ -24,7 +24,7 @@ pub(crate) async fn serve(
             () = &mut ended => break,
         };
         let Ok((stream, _)) = accepted else {
-            // Too many open files, say: others are to be closed first.
+            // An error such as too many open files passes once other connections are closed.
             sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -33,7 +33,7 @@ pub(crate) async fn serve(
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
-            // A client that went away is no failure of the server.
+            // A client that disconnects is not a failure of the server.
             let _ = connection.await;
         });
     }

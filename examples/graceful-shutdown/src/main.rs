@@ -1,18 +1,18 @@
-//! Servers that end without losing what their clients wait for: on axum, on hyper and on tonic.
+//! Servers on axum, hyper and tonic that shut down without losing the answers that clients wait for.
 //!
 //! ```text
 //! $ cargo run -p graceful-shutdown -- --stack axum
 //! $ curl -L -d '' 'http://127.0.0.1:3000/report?seconds=8' &
-//! $ kill -TERM "$(pidof graceful-shutdown)"     # the report comes all the same
+//! $ kill -TERM "$(pidof graceful-shutdown)"     # the client still receives the report
 //! ```
 //!
-//! The order is the same everywhere:
+//! The order is the same for all servers:
 //!
-//! 1. at SIGTERM, [`AsyncJobLayer::shutdown`] begins, while the listener stays open: clients poll by
-//!    new connections too;
-//! 2. when it resolves, the server's own shutdown begins, which closes the listener and lets the
-//!    requests under way end;
-//! 3. a second SIGTERM ends all of that at once.
+//! 1. At SIGTERM, [`AsyncJobLayer::shutdown`] begins. The listener stays open, since clients poll on
+//!    new connections too.
+//! 2. When it resolves, the server's own shutdown begins: it closes the listener and finishes the
+//!    current requests.
+//! 3. A second SIGTERM ends the server immediately.
 
 mod hyper;
 mod signals;
@@ -29,22 +29,22 @@ use serde::Deserialize;
 use tokio::{net::TcpListener, time::sleep};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{service::Routes, transport::Server};
-use tower_async_job::{AsyncJobLayer, Pending};
+use tower_async_job::{AsyncJobLayer, ObservedJob};
 
-/// Serves POST /report?seconds=N, which takes its time, until SIGTERM.
+/// Serves POST /report?seconds=N, which takes N seconds, until SIGTERM.
 #[derive(Parser)]
 struct Args {
-    /// The server that serves it.
+    /// The server to use.
     #[arg(long, value_enum, default_value = "axum")]
     stack: Stack,
-    /// The address and port to listen on; port 0 takes any that is free.
+    /// The address and port to listen on; port 0 selects a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// The seconds that a shutdown may take. Less than what the process is given: 30 s by Docker's
-    /// and Kubernetes' defaults, or less.
+    /// The time limit of a shutdown, in seconds. It must be shorter than that of the process
+    /// manager, whose default is 10 s for Docker and 30 s for Kubernetes.
     #[arg(long, value_name = "SECONDS", default_value = "25")]
     grace: u64,
-    /// The seconds after which clients are told to poll, in place of what the layer learns.
+    /// The delay between polls, in seconds, instead of the one that the layer learns.
     #[arg(long, value_name = "SECONDS")]
     retry_after: Option<u64>,
 }
@@ -65,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
         .init();
     let mut jobs = AsyncJobLayer::builder();
     if let Some(seconds) = args.retry_after {
-        jobs = jobs.estimator(move |_: &Pending<'_>| Duration::from_secs(seconds));
+        jobs = jobs.estimator(move |_: &ObservedJob<'_>| Duration::from_secs(seconds));
     }
     let jobs = jobs.build()?;
     let listener = TcpListener::bind(args.listen).await?;
@@ -103,7 +103,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::select! {
         served = served => served,
         () = signals::terminated(2) => {
-            // What still runs is handed back to the store.
+            // Hands running jobs back to the store.
             jobs.shutdown(Duration::ZERO).await;
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! Runs the servers as processes, and ends them while clients wait.
+//! Runs the servers as processes, and terminates them while clients wait.
 #![cfg(unix)]
 
 use std::{
@@ -24,7 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 const REPORT: &str = "the report\n";
 
-/// The server, killed when dropped, and the URL that it says it listens on.
+/// The server, which is killed when dropped, and the URL that it prints.
 struct Server {
     process: Child,
     url: String,
@@ -55,7 +55,7 @@ impl Server {
         kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
     }
 
-    /// Waits for its end; returns how long that took, and the log.
+    /// Waits for the end of the process. Returns the time that this took, and the log.
     async fn ended(&mut self) -> (Duration, String) {
         let begun = Instant::now();
         let status = timeout(40 * SECOND, self.process.wait()).await;
@@ -67,7 +67,7 @@ impl Server {
     }
 }
 
-/// A call by way of `PollLayer`.
+/// Makes a call through `PollLayer`.
 async fn poll_layer(url: String) -> String {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let request = Request::post(url).body(Full::<Bytes>::default()).unwrap();
@@ -90,12 +90,12 @@ async fn curl(url: String) -> String {
     output(Command::new("curl").args(["-sSL", "-d", "", &url])).await
 }
 
-/// The command `poll`, which is another package's.
+/// Makes a call with the command `poll` of the package `poll-cli`.
 async fn poll_command(poll: PathBuf, url: String) -> String {
     output(Command::new(poll).args(["-X", "POST", &url])).await
 }
 
-/// The path of the command, which is built if it is not there.
+/// Returns the path of the command, which is built if it does not exist.
 fn built_poll_command() -> PathBuf {
     let poll = PathBuf::from(env!("CARGO_BIN_EXE_graceful-shutdown")).with_file_name("poll");
     if !poll.exists() {
@@ -106,7 +106,7 @@ fn built_poll_command() -> PathBuf {
     poll
 }
 
-/// Clients that submit work of 8 s, and a server that is told to end after 2 s.
+/// Submits work of 8 s with several clients, and terminates the server after 2 s.
 async fn all_get_their_reports(stack: &str, poll: &Path) {
     let mut server = Server::start(&["--stack", stack]).await;
     let (first, second, third) = (

@@ -1,4 +1,4 @@
-//! A client that knows nothing of polling, beneath a layer that does.
+//! hyper's client beneath a layer that polls.
 //!
 //! ```text
 //! cargo run -p axum-server
@@ -18,12 +18,12 @@ use tower_poll::PollLayer;
 use tracing::Level;
 use tracing_subscriber::{filter::Targets, prelude::*};
 
-/// Sends a POST and prints the answer, however long it takes to come.
+/// Sends a POST and prints the final answer.
 #[derive(Parser)]
 struct Args {
-    /// Where to send it, such as http://127.0.0.1:3000/report?seconds=5
+    /// The URL of the request, such as http://127.0.0.1:3000/report?seconds=5
     url: Uri,
-    /// Tells of every poll, on standard error.
+    /// Logs every poll to standard error.
     #[arg(short, long)]
     verbose: bool,
 }

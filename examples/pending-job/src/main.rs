@@ -1,4 +1,4 @@
-//! A job that is submitted in one run and waited for in another.
+//! A job that one process submits and another process waits for.
 //!
 //! ```text
 //! cargo run -p axum-server
@@ -6,8 +6,8 @@
 //! cargo run -p pending-job -- resume job.json
 //! ```
 //!
-//! In between nothing runs on the client's side. The job's URL may be all that is needed to read
-//! its result, so that `job.json` is to be kept like a password.
+//! The client needs no process in the meantime. The job's URL may be sufficient to read its result,
+//! so that `job.json` must be protected like a password.
 
 use std::{fs, path::PathBuf};
 
@@ -24,15 +24,15 @@ use hyper_util::{
 use tower::Layer;
 use tower_poll::{PendingJob, PollLayer, PollService, PreferAsync, Submitted, Update};
 
-/// Submits a job and leaves it, or goes on with one that was left.
+/// Submits a job without waiting, or resumes a job.
 #[derive(Parser)]
 enum Args {
-    /// Sends a POST and prints the job that comes of it, as JSON
+    /// Sends a POST and prints its job as JSON
     Submit {
-        /// Where to send it, such as http://127.0.0.1:3000/report?seconds=20
+        /// The URL of the request, such as http://127.0.0.1:3000/report?seconds=20
         url: Uri,
     },
-    /// Polls a job to its end, and prints the answer
+    /// Polls a job until it ends, and prints the answer
     Resume {
         /// The file with the job's JSON
         job: PathBuf,
@@ -53,7 +53,7 @@ fn client() -> PollService<Client<HttpConnector, Full<Bytes>>> {
 
 async fn submit(url: Uri) -> anyhow::Result<()> {
     let request = Request::post(&url)
-        // Otherwise the server would first see whether the answer is there within a second.
+        // Otherwise the server waits up to a second for the answer.
         .extension(PreferAsync)
         .body(Full::default())?;
     let submitted = client().submit(request).await;
@@ -67,7 +67,7 @@ async fn submit(url: Uri) -> anyhow::Result<()> {
 async fn resume(file: PathBuf) -> anyhow::Result<()> {
     let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let job: PendingJob = serde_json::from_slice(&text)?;
-    // The job has no headers in it, so that credentials would have to be given here again.
+    // The handle contains no headers, so that credentials must be given again.
     let mut job = client().resume(&job, &HeaderMap::new())?;
     while let Some(update) = job.next().await {
         match update? {

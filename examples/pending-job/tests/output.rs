@@ -11,7 +11,7 @@ use tokio::{
 };
 use tower_async_job::{AsyncJobLayer, HalfElapsed, JobContext};
 
-/// Has a job that is half done until it is told to end.
+/// Serves a job that is half done until a notification ends it.
 async fn server(end: Arc<Notify>) -> String {
     let jobs = AsyncJobLayer::builder()
         .estimator(HalfElapsed::between(

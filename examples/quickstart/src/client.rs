@@ -15,7 +15,7 @@ use crate::{
     watch::{Exchange, WatchLayer},
 };
 
-/// Has `input` compressed at `url`. Returns the result and what went over the wire for it.
+/// Sends `input` to the compressor at `url`. Returns the result and all exchanges.
 pub(crate) async fn compress(url: &str, input: Bytes) -> anyhow::Result<(Bytes, Vec<Exchange>)> {
     let display = ProgressDisplay::new();
     let exchanges = Arc::new(Mutex::new(Vec::new()));
@@ -32,7 +32,7 @@ pub(crate) async fn compress(url: &str, input: Bytes) -> anyhow::Result<(Bytes, 
     });
 
     let client = ServiceBuilder::new()
-        // One poll a second, for as long as the layer's deadline of an hour.
+        // One poll per second during the layer's deadline of an hour.
         .layer(PollLayer::new().max_polls(3600))
         .layer(watch)
         .service(Client::builder(TokioExecutor::new()).build_http());

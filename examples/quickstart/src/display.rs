@@ -1,4 +1,4 @@
-//! What is shown: the progress while it lasts, and the timeline after it.
+//! The display of the progress, and of the timeline at the end.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -7,7 +7,8 @@ use crate::watch::Exchange;
 /// The length of the bar.
 const THOUSANDTHS: f64 = 1000.0;
 
-/// A bar on a terminal, and else a line for each pending answer, on standard error.
+/// The display of the progress on standard error: a bar on a terminal, otherwise a line for each
+/// pending answer.
 #[derive(Clone)]
 pub(crate) struct ProgressDisplay {
     bar: ProgressBar,
@@ -21,7 +22,7 @@ impl ProgressDisplay {
         Self { bar }
     }
 
-    /// Shows how far the job says it is.
+    /// Shows the progress in a pending answer.
     pub(crate) fn show(&self, exchange: &Exchange) {
         let Some(document) = &exchange.document else {
             return;
@@ -43,7 +44,7 @@ impl ProgressDisplay {
     }
 }
 
-/// Prints what went over the wire, a line for each request.
+/// Prints the exchanges, a line for each request.
 pub(crate) fn print_timeline(exchanges: &[Exchange]) {
     let titles = [
         "sent",
@@ -90,7 +91,8 @@ fn row(exchange: &Exchange) -> [String; 7] {
     ]
 }
 
-/// Whole seconds are all that Retry-After can say; the field beside it is finer.
+/// Formats the delay in an answer. `retry-after-ms` is more precise than `Retry-After`, which is in
+/// whole seconds.
 fn retry_after(exchange: &Exchange) -> String {
     match (&exchange.retry_after, &exchange.retry_after_ms) {
         (Some(seconds), Some(millis)) => format!("{seconds} ({millis} ms)"),
@@ -99,7 +101,7 @@ fn retry_after(exchange: &Exchange) -> String {
     }
 }
 
-/// Cuts a job's id short: whoever has it has the result, so it is not for logs.
+/// Shortens a job's id, which gives access to the result and must not appear in logs.
 fn shorten(path: &str) -> String {
     let cut = || {
         let (id, query) = path.strip_prefix("/work/")?.split_at_checked(32)?;

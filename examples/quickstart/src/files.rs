@@ -1,4 +1,4 @@
-//! The file that is compressed, and the one that the result goes to.
+//! The input file and the output file.
 
 use std::{
     env,
@@ -13,13 +13,14 @@ use bytes::Bytes;
 pub(crate) struct Files {
     pub(crate) input: PathBuf,
     pub(crate) output: PathBuf,
-    /// Whether what is there already may be lost.
+    /// `true` if an existing output file may be replaced.
     replace: bool,
 }
 
 impl Files {
-    /// What the command line asks for. Nothing is replaced that was not named: `FILE.xz` may be a
-    /// file of somebody's.
+    /// Chooses the files for the options of the command line.
+    ///
+    /// An existing `FILE.xz` is replaced only if the user named it as the output.
     pub(crate) fn choose(file: Option<PathBuf>, output: Option<PathBuf>) -> anyhow::Result<Self> {
         let (input, directory) = match file {
             Some(file) => (file, None),
@@ -64,7 +65,7 @@ impl Files {
             .with_context(|| format!("cannot write {}", self.output.display()))
     }
 
-    /// Decompresses what was saved.
+    /// Decompresses the output file.
     pub(crate) fn decompress(&self) -> anyhow::Result<Vec<u8>> {
         let mut contents = Vec::new();
         File::open(&self.output)
@@ -74,7 +75,7 @@ impl Files {
     }
 }
 
-/// The lock file of this workspace, wherever it is run from.
+/// Returns the path of this workspace's lock file.
 fn lock_file() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = package.ancestors().nth(2).unwrap_or(package);

@@ -1,17 +1,17 @@
-//! One request, one response, and a slow server in between.
+//! A slow server and its client, which sees one request and one response.
 //!
 //! ```text
 //! cargo run -p quickstart -- FILE
 //! ```
 //!
-//! A server compresses the file as hard as xz can, which takes its time, so it answers early and
-//! lets itself be polled. A client posts the file and gets the compressed one back. Neither of
-//! them has a line about polling: it is all in one layer each.
+//! The server compresses a file with xz at the highest level. Since this is slow, it answers early
+//! with the URL of a job. The client posts the file and receives the compressed one. Neither contains
+//! code for polling, which is in one layer on each side.
 //!
 //! - [`server`] is an axum handler beneath `AsyncJobLayer`,
 //! - [`client`] is hyper-util's client beneath `PollLayer`,
-//! - [`watch`] is a layer between `PollLayer` and the client that looks at each exchange, for the
-//!   progress bar and the timeline at the end.
+//! - [`watch`] is a layer between `PollLayer` and the client that observes each exchange, for the
+//!   progress bar and the timeline.
 
 mod client;
 mod display;
@@ -27,15 +27,15 @@ use tokio::net::TcpListener;
 
 use self::files::Files;
 
-/// Up to about this many bytes are compressed within the server's inline wait of a second.
+/// The approximate number of bytes that are compressed within the inline wait of a second.
 const TOO_QUICK: usize = 4 << 20;
 
-/// Has a slow server compress a file, and polls for the result.
+/// Compresses a file with a slow server, and polls for the result.
 #[derive(Parser)]
 struct Args {
     /// The file to compress; without one, the Cargo.lock of this workspace.
     file: Option<PathBuf>,
-    /// Where to save the result, replacing what is there. Default: FILE.xz in the current
+    /// The file for the result, which is replaced if it exists. Default: FILE.xz in the current
     /// directory; without a FILE, in the directory for temporary files.
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,

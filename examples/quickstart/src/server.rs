@@ -1,4 +1,4 @@
-//! The server: a handler that takes long, beneath `AsyncJobLayer`.
+//! The server: a slow handler beneath `AsyncJobLayer`.
 
 use std::{
     io::{self, Write},
@@ -15,13 +15,14 @@ use liblzma::{
 };
 use tower_async_job::{AsyncJobLayer, ConfigError, HalfElapsed, JobContext, store::MemoryStore};
 
-/// After how many bytes of input progress is reported.
+/// The number of input bytes between two progress reports.
 const CHUNK: usize = 64 << 10;
 
-/// A server for uploads of up to `size` bytes, which answers inline what is done within
-/// `inline_wait`, and makes a job of the rest.
+/// Creates a server for uploads of up to `size` bytes.
+///
+/// It answers inline within `inline_wait`, and otherwise with a job.
 pub(crate) fn app(size: usize, inline_wait: Duration) -> Result<Router, ConfigError> {
-    // What cannot be compressed grows a little.
+    // Incompressible input becomes slightly larger.
     let result = size + size / 1024 + 1024;
     let store = MemoryStore::builder()
         .max_bytes(2 * result + (1 << 20))
@@ -31,7 +32,7 @@ pub(crate) fn app(size: usize, inline_wait: Duration) -> Result<Router, ConfigEr
         .request_spool(size)
         .result_limit(result)
         .store(Arc::new(store))
-        // A bar that moves is worth a poll a second; the default leaves up to a minute.
+        // The progress bar needs a poll per second. The default delay is up to a minute.
         .estimator(HalfElapsed::between(
             Duration::from_millis(200),
             Duration::from_secs(1),
@@ -44,7 +45,7 @@ pub(crate) fn app(size: usize, inline_wait: Duration) -> Result<Router, ConfigEr
 }
 
 async fn compress(job: JobContext, input: Bytes) -> Result<Vec<u8>, (StatusCode, String)> {
-    // The work would block the runtime's thread, so it has one of its own.
+    // The work would block the runtime's thread, so that it runs on a separate one.
     let work = tokio::task::spawn_blocking(move || xz(&input, &job));
     work.await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
@@ -56,7 +57,7 @@ fn xz(input: &[u8], job: &JobContext) -> io::Result<Vec<u8>> {
     let slowest = Stream::new_easy_encoder(9 | PRESET_EXTREME, Check::Crc64)?;
     let mut encoder = XzEncoder::new_stream(Vec::new(), slowest);
     for chunk in input.chunks(CHUNK) {
-        // A thread cannot be stopped from outside; it has to ask.
+        // A thread cannot be stopped from outside, so that the work checks for cancellation.
         if job.is_cancelled() {
             return Err(io::Error::other("cancelled"));
         }

@@ -1,9 +1,8 @@
-//! A layer to look through: it tells of each exchange, and changes none.
+//! A layer that reports each exchange without changing it.
 //!
-//! It stands beneath `PollLayer`, where every poll passes as a request of its own; above it there
-//! would be one request and one response. `PollLayer` discards the bodies of pending answers.
-//! They are status documents, which say how far the job is, so they are read here first and then
-//! passed on.
+//! It belongs beneath `PollLayer`, where every poll is a separate request; above `PollLayer` there is
+//! only one request and one response. `PollLayer` discards the bodies of pending answers, which are
+//! status documents with the progress. The layer reads them before it passes them on.
 
 use std::{
     future::Future,
@@ -23,12 +22,12 @@ use http_polling::{JobState, RETRY_AFTER_MS, StatusDocument};
 use hyper::body::{Body, Incoming};
 use tower::{Layer, Service};
 
-/// The largest status document that is read.
+/// The maximum size of a status document, in bytes.
 const DOCUMENT_LIMIT: usize = 64 << 10;
 
-/// A request and what is of interest in its answer.
+/// A request and the relevant parts of its answer.
 pub(crate) struct Exchange {
-    /// When the request was sent, since the layer was made.
+    /// The time of the request since the layer was created.
     pub(crate) sent: Duration,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
@@ -43,7 +42,7 @@ pub(crate) struct Exchange {
 
 type Tell = Arc<dyn Fn(Exchange) + Send + Sync>;
 
-/// Tells of each exchange.
+/// The callback for each exchange.
 #[derive(Clone)]
 pub(crate) struct WatchLayer {
     start: Instant,
@@ -124,7 +123,8 @@ where
     }
 }
 
-/// The body, or nothing if it is too long or breaks off: no part of it is worth a failed call.
+/// Reads the body. Returns an empty one if the body is too long or breaks off, so that the call does
+/// not fail.
 async fn read<B>(body: B) -> Bytes
 where
     B: Body<Data = Bytes>,

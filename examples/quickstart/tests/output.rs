@@ -43,7 +43,7 @@ fn a_file_is_compressed_by_way_of_polls() {
     );
     assert!(last.contains("GET") && last.contains("200"), "{printed}");
     assert!(last.contains("done"), "{printed}");
-    // Standard error is no terminal here, so progress is told in lines.
+    // Standard error is not a terminal, so that progress is printed in lines.
     assert!(String::from_utf8_lossy(&output.stderr).contains("running"));
 }
 

@@ -11,10 +11,10 @@ use reqwest::Response;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_poll::{PollLayer, reqwest::ReqwestService};
 
-/// Sends a POST and prints the answer, however long it takes to come.
+/// Sends a POST and prints the final answer.
 #[derive(Parser)]
 struct Args {
-    /// Where to send it, such as http://127.0.0.1:3000/report?seconds=5
+    /// The URL of the request, such as http://127.0.0.1:3000/report?seconds=5
     url: http::Uri,
 }
 
@@ -22,7 +22,7 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let Args { url } = Args::parse();
 
-    // The builder, and not the finished client, so that redirects are left to the layer.
+    // Takes the builder instead of the client, to disable reqwest's own redirects.
     let builder = reqwest::Client::builder().user_agent("reqwest-client");
     let client = ServiceBuilder::new()
         .layer(PollLayer::new())
@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("no answer from {url}"))?;
 
-    // From here on it is reqwest as ever.
+    // The response is reqwest's own type.
     let response = Response::from(response);
     let status = response.status();
     print!("{}", response.text().await?);

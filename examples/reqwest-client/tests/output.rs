@@ -1,4 +1,4 @@
-//! Runs the client against a server whose answer comes by way of polls.
+//! Runs the client against a server whose answer needs polls.
 
 use std::{net::Ipv4Addr, time::Duration};
 

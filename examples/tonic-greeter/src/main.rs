@@ -1,13 +1,13 @@
-//! gRPC calls that are polled, beneath generated code that does not know of it.
+//! gRPC calls that are polled, with unchanged generated code.
 //!
 //! ```text
 //! cargo run -p tonic-greeter
 //! ```
 //!
 //! The server stacks [`AsyncJobLayer`] around its services, and the client [`PollLayer`] around
-//! its channel. A call becomes a job only if its client asks for it, by [`PreferAsync`] among the
-//! extensions of its request, because a gRPC client without the layer could not make anything of
-//! a pending answer. The others stream as ever.
+//! its channel. A call becomes a job only if its client asks for that, by [`PreferAsync`] in the
+//! extensions of the request, because a gRPC client without the layer does not understand pending
+//! answers. All other calls are streamed as usual.
 
 mod service;
 
@@ -47,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
     let url = format!("http://{}", listener.local_addr()?);
 
     let jobs = AsyncJobLayer::builder()
-        // The work below takes a fraction of a second; the default would poll after a whole one.
+        // The work takes a fraction of a second. The default delay is a second.
         .estimator(HalfElapsed::between(
             Duration::from_millis(100),
             Duration::from_secs(10),
@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
         .layer(jobs.clone())
         .add_service(GreeterServer::new(Greeter))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
-            // In a server of its own, a signal. It listens until all jobs are delivered.
+            // A real server waits for a signal here. It listens until all jobs are delivered.
             let _ = stopped.await;
             jobs.shutdown(Duration::from_secs(10)).await;
         });
@@ -76,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
         })
         .service(Channel::from_shared(url)?.connect().await?);
     let mut client = GreeterClient::new(channel);
-    // The first request of a call submits it; all others are polls.
+    // The first request of a call submits it, and all others are polls.
     let polls = || requests.swap(0, Ordering::Relaxed).saturating_sub(1);
 
     let greeting = client.greet(patient("Ada")).await?.into_inner();
@@ -119,7 +119,7 @@ fn named(name: &str) -> Request<GreetRequest> {
     Request::new(named_message(name))
 }
 
-/// A call that may become a job.
+/// Creates the request of a call that may become a job.
 fn patient(name: &str) -> Request<GreetRequest> {
     let mut request = named(name);
     request.extensions_mut().insert(PreferAsync);

@@ -1,4 +1,4 @@
-//! The handlers, as they would be without any layer.
+//! The handlers, which do not depend on the layers.
 
 use std::{pin::Pin, time::Duration};
 

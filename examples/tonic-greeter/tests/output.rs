@@ -29,7 +29,7 @@ fn slow_calls_come_through_polls_and_streams_do_not() {
     assert!(polls(&printed, failing) >= 1, "{printed}");
 }
 
-/// How many polls the line that starts with `call` tells of.
+/// Returns the number of polls in the line that starts with `call`.
 fn polls(printed: &str, call: &str) -> u32 {
     let line = printed
         .lines()

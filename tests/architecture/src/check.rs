@@ -1,4 +1,4 @@
-//! What breaks the rules.
+//! The rules, and the violations of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

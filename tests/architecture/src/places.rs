@@ -3,15 +3,15 @@
 /// The folders in which a module's children are looked for.
 #[derive(Clone)]
 pub(crate) struct Place {
-    /// Of children without `#[path]`.
+    /// The folder of children without `#[path]`.
     pub(crate) children: String,
-    /// Of children with it.
+    /// The folder from which `#[path]` leads.
     pub(crate) paths: String,
 }
 
 impl Place {
-    /// Of a file that is named for its module, or that, like `mod.rs` and a
-    /// crate's root, lies in its module's folder.
+    /// The folders of a file's module. Files such as `mod.rs` and a crate's
+    /// root lie in their module's folder; others are named for it.
     pub(crate) fn of_file(file: &str, in_own_folder: bool) -> Self {
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
         let children = if in_own_folder {
@@ -25,6 +25,7 @@ impl Place {
         }
     }
 
+    /// The folders of a module that stands within the file of this one.
     pub(crate) fn of_inline(&self, name: &str) -> Self {
         let inner = join(&self.children, name);
         Self {
@@ -34,6 +35,7 @@ impl Place {
     }
 }
 
+/// Follows a relative path from a folder.
 pub(crate) fn join(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').collect();
     for part in path.split('/') {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use syn::{
     Attribute, Item, ItemMod, Meta, UseTree, Visibility,
     visit::{self, Visit},
@@ -153,12 +153,27 @@ impl Reader<'_> {
         const WORDS: [&str; 8] = [
             "const", "enum", "fn", "static", "struct", "trait", "type", "union",
         ];
-        let words: Vec<String> = tokens.into_iter().map(|token| token.to_string()).collect();
-        for pair in words.windows(2) {
-            if WORDS.contains(&pair[0].as_str()) {
-                self.tree.modules[self.module].items.push(pair[1].clone());
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for pair in tokens.windows(2) {
+            let [word, name] = [&pair[0], &pair[1]].map(ToString::to_string);
+            if WORDS.contains(&word.as_str()) {
+                self.tree.modules[self.module].items.push(name);
+            } else if word == "mod" {
+                self.leave_unread(&format!("the module `{name}` within a macro"));
             }
         }
+        for token in tokens {
+            if let TokenTree::Group(group) = token {
+                self.define_among(group.stream());
+            }
+        }
+    }
+
+    fn leave_unread(&mut self, what: &str) {
+        let file = &self.tree.files[self.tree.modules[self.module].file];
+        self.tree
+            .unread
+            .push(format!("{file}: {what} is not read by this check"));
     }
 
     fn mention(&mut self, path: Vec<String>, line: usize, kind: Kind) {
@@ -336,6 +351,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             self.mention(vec![name.to_string()], line, Kind::Macro);
         } else {
             self.visit_path(&call.path);
+        }
+        if call.path.is_ident("include") {
+            self.leave_unread("the file of `include!`");
         }
         self.scan(&call.tokens);
     }

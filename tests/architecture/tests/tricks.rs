@@ -448,6 +448,12 @@ fn files_that_cannot_be_read_are_reported() {
         "",
     );
     assert_one(&in_room("fn {"), "src/room.rs:1: ", "");
+    for code in [
+        "include!(\"x.in\");",
+        "cfg_if! { if #[cfg(x)] { mod wall; } }",
+    ] {
+        assert_one(&in_room(code), "src/room.rs: ", "is not read by this check");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tokio::{
     net::TcpListener,
     sync::{Mutex as AsyncMutex, mpsc, watch},
 };
-use tower_async_job::{AsyncJobLayer, Builder, JobContext, Pending};
+use tower_async_job::{AsyncJobLayer, Builder, JobContext, ObservedJob};
 
 const FORM: &str = r#"<!doctype html>
 <title>Order a report</title>
@@ -136,7 +136,7 @@ impl Requests {
 pub(crate) fn fast(builder: Builder) -> anyhow::Result<AsyncJobLayer> {
     let layer = builder
         .inline_wait(Duration::ZERO)
-        .estimator(|_: &Pending<'_>| Duration::from_millis(200))
+        .estimator(|_: &ObservedJob<'_>| Duration::from_millis(200))
         .report_interval(Duration::from_millis(10))
         .build()?;
     Ok(layer)

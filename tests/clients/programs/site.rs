@@ -22,7 +22,7 @@ use axum::{
     routing::get,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
-use tower_async_job::{AsyncJobLayer, Estimator, Learned, Pending};
+use tower_async_job::{AsyncJobLayer, Estimator, Learned, ObservedJob};
 
 /// How many seconds pass on a hurried server's clock in one of ours.
 const PACE: u32 = 60;
@@ -145,7 +145,7 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
 struct Hurried(Learned);
 
 impl Estimator for Hurried {
-    fn retry_after(&self, pending: &Pending<'_>) -> Duration {
+    fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration {
         let mut pending = *pending;
         pending.age *= PACE;
         pending.running_for = pending.running_for.map(|time| time * PACE);

@@ -4,8 +4,10 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::{job_state::JobState, retry_after::Asked};
 
-/// All of them, picked out in one pass: a response has few fields, and looking
-/// each name up would cost more.
+/// The relevant fields of one response.
+///
+/// They are collected in one pass: a response has few fields, so that a lookup
+/// of each name would cost more.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'a> {
     job_status: Field<'a>,
@@ -14,7 +16,7 @@ pub(super) struct Fields<'a> {
     pub(super) retry_after: Asked,
 }
 
-/// The values that a field has, and how many they are.
+/// The values of a field.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Field<'a> {
     #[default]
@@ -37,7 +39,7 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    /// As of [`JobState::from_headers`].
+    /// Returns the same state as [`JobState::from_headers`].
     pub(super) fn state(&self) -> Option<JobState> {
         match self.job_status {
             Field::Once(value) => JobState::from_bytes(value.as_bytes()),
@@ -47,7 +49,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The same value again, as some proxies add it, counts as one.
+    /// Adds a value. A repeated value, as some proxies send it, counts once.
     fn add(&mut self, value: &'a HeaderValue) {
         *self = match self {
             Self::Absent => Self::Once(value),

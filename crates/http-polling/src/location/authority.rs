@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 
 use super::error::LocationError;
 
-/// Refuses what two readers could take for different hosts: user names,
-/// percent-encoding, and anything that is no host name, address or port.
+/// Refuses an authority that two readers could take for different hosts: one
+/// with a user name or percent-encoding, or without a valid host and port.
 pub(super) fn check_authority(authority: &str) -> Result<(), LocationError> {
     if authority.contains('@') {
         return Err(LocationError::UserInfo);
@@ -39,7 +39,7 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// Nothing, or a colon and a port, which may be empty.
+/// Returns whether `text` is empty, or a colon and a port, which may be empty.
 fn is_port(text: &str) -> bool {
     match text.strip_prefix(':') {
         Some("") => true,

@@ -1,8 +1,8 @@
-//! Why there is no URI to go to.
+//! The error of a location that cannot be used.
 
 use std::{error::Error, fmt};
 
-/// Why a response's `Location` or `Content-Location` gives no URI.
+/// The reason that a response's `Location` or `Content-Location` gives no URI.
 ///
 /// ```
 /// use http::Uri;
@@ -16,22 +16,22 @@ use std::{error::Error, fmt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LocationError {
-    /// There is none where one is needed, or it is empty.
+    /// The field is required and missing, or it is empty.
     Missing,
-    /// There is more than one, and they differ.
+    /// The field occurs more than once with different values.
     Duplicate,
-    /// It is longer than [`MAX_LOCATION`](crate::MAX_LOCATION).
+    /// The reference is longer than [`MAX_LOCATION`](crate::MAX_LOCATION).
     TooLong,
-    /// Its scheme is neither http nor https.
+    /// The scheme is neither http nor https.
     Scheme,
-    /// It has a user name, and maybe a password, before its host.
+    /// A user name, and possibly a password, precedes the host.
     UserInfo,
-    /// It has no host, or one that is no host name and no address.
+    /// The host is missing, or is neither a host name nor an address.
     Host,
-    /// It is no URI reference: it has control characters, broken percent
-    /// encoding, or the like.
+    /// The value is not a URI reference: it has control characters, broken
+    /// percent-encoding or similar errors.
     Syntax,
-    /// It cannot be resolved against the URI that it came from.
+    /// The reference cannot be resolved against the request's URI.
     NoBase,
 }
 

@@ -1,15 +1,15 @@
-//! A first look at a reference: what must be refused whatever it means, and
-//! whether there is anything to mend or to merge.
+//! The first pass over a reference, which refuses invalid characters and finds
+//! out whether the reference needs escaping or merging.
 
 use std::{borrow::Cow, fmt::Write, ops::Range};
 
 use super::error::LocationError;
 
-/// What one pass over a reference tells.
+/// The outcome of one pass over a reference.
 pub(super) struct Scan {
-    /// Where the fragment begins, else the reference's length.
+    /// The index of the fragment, or the reference's length if it has none.
     pub(super) end: usize,
-    /// All characters up to there are ones that a URI may have outside its
+    /// `true` if a URI may contain every character before `end` outside its
     /// authority, and the path has no dot segments, percent-encoded or not.
     pub(super) is_literal: bool,
 }
@@ -54,7 +54,7 @@ impl Scan {
     }
 }
 
-/// The characters of a URI that mean nothing to [`Scan`].
+/// The characters of a URI that [`Scan`] passes over.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0_u8;
@@ -65,8 +65,8 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// Whether RFC 3986 allows `byte` in a path or a query. (Square brackets
-/// belong to hosts alone.)
+/// Returns whether RFC 3986 allows `byte` in a path or a query. Square brackets
+/// are allowed in hosts only.
 const fn is_uri_character(byte: u8) -> bool {
     matches!(
         byte,
@@ -76,8 +76,8 @@ const fn is_uri_character(byte: u8) -> bool {
     )
 }
 
-/// `reference` as text. If it is no UTF-8, the bytes that are not ASCII are
-/// percent-encoded as they are.
+/// Converts `reference` to text. If it is not UTF-8, each byte that is not ASCII
+/// is percent-encoded.
 pub(super) fn text(reference: &[u8]) -> Cow<'_, str> {
     str::from_utf8(reference).map_or_else(
         |_| {
@@ -91,7 +91,7 @@ pub(super) fn text(reference: &[u8]) -> Cow<'_, str> {
     )
 }
 
-/// Adds `byte`, percent-encoded unless it `stays`.
+/// Appends `byte`, percent-encoded unless `stays` is set.
 fn push(text: &mut String, byte: u8, stays: bool) {
     if stays {
         text.push(char::from(byte));
@@ -100,13 +100,16 @@ fn push(text: &mut String, byte: u8, stays: bool) {
     }
 }
 
-/// `reference` with what a URI cannot have percent-encoded. In an authority
-/// the outcome is no host, save for the brackets of an address.
+/// Percent-encodes the characters of `reference` that a URI may not contain.
+///
+/// An authority with such characters becomes an invalid host. The brackets of
+/// an address are kept.
 pub(super) fn escaped(reference: &str) -> Cow<'_, str> {
     encode(reference, authority_range(reference))
 }
 
-/// The same for a path or a query alone.
+/// Percent-encodes the characters of a path or a query that a URI may not
+/// contain.
 pub(super) fn escaped_path(path: &str) -> Cow<'_, str> {
     encode(path, 0..0)
 }
@@ -125,8 +128,8 @@ fn encode(text: &str, authority: Range<usize>) -> Cow<'_, str> {
     Cow::Owned(encoded)
 }
 
-/// Where the authority stands: behind the first `//`, if that begins the
-/// reference or follows its scheme.
+/// The range of the authority. It follows the first `//`, if that begins the
+/// reference or follows the scheme.
 fn authority_range(reference: &str) -> Range<usize> {
     let start = match reference.find("//") {
         Some(0) => 2,

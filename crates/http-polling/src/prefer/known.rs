@@ -1,4 +1,5 @@
-//! The preferences that this crate knows, whichever field they stand in.
+//! The preferences that this crate supports, in `Prefer` or
+//! `Preference-Applied`.
 
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ impl Known {
         self.wait = Some(Duration::from_secs(whole_seconds(wait)));
     }
 
-    /// The field value that says this; `None` where there is nothing to say.
+    /// Formats the preferences as a field value. Returns `None` if there are
+    /// none.
     pub(super) fn to_header_value(self) -> Option<HeaderValue> {
         match (self.respond_async, self.wait) {
             (false, None) => None,
@@ -75,8 +77,8 @@ impl Known {
     }
 }
 
-/// Removes every instance of the known preferences from `field`. Values
-/// without any stay as they are.
+/// Removes every instance of the known preferences from `field`. Values without
+/// any are kept unchanged.
 pub(super) fn remove(headers: &mut HeaderMap, field: HeaderName) {
     let has_known = |value: &HeaderValue| members(value.as_bytes()).any(is_known);
     if !headers.get_all(&field).iter().any(has_known) {

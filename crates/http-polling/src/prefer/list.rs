@@ -1,8 +1,8 @@
-//! The list syntax of RFC 7240, section 2, on raw bytes. Nothing here fails:
-//! a member that is not well-formed is one that has no known name.
+//! The list syntax of RFC 7240, section 2, on raw bytes. These functions do not
+//! fail: a malformed member is a member without a known name.
 
-/// The members of one field value, as they stand, without the white space
-/// around them. Empty members are skipped.
+/// Splits a field value into its members, without surrounding white space.
+/// Empty members are skipped.
 pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(value);
     std::iter::from_fn(move || {
@@ -13,16 +13,15 @@ pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|member| !member.is_empty())
 }
 
-/// The name and the value of a preference; its parameters are left out. No
-/// value is the same as an empty one (RFC 7240, section 2).
+/// Splits a preference into its name and its value, without its parameters. A
+/// missing value is the same as an empty one (RFC 7240, section 2).
 pub(super) fn name_and_value(member: &[u8]) -> (&[u8], &[u8]) {
     let (preference, _parameters) = split_unquoted(member, b';');
     let (name, value) = split_unquoted(preference, b'=');
     (name.trim_ascii(), value.unwrap_or_default().trim_ascii())
 }
 
-/// The bytes of a token or of a quoted string, the latter without its quotes
-/// and escapes.
+/// The bytes of a token, or of a quoted string without its quotes and escapes.
 pub(super) fn word(value: &[u8]) -> impl Iterator<Item = u8> {
     let inner = value
         .strip_prefix(b"\"")

@@ -17,7 +17,7 @@ fn read(values: &[&str]) -> (bool, Option<u64>) {
     )
 }
 
-/// What is left of `values` once the known preferences are taken.
+/// The values that remain once the known preferences are taken.
 fn left(values: &[&str]) -> Vec<String> {
     let mut headers = headers(values);
     let read = Prefer::from_headers(&headers);

@@ -1,20 +1,21 @@
-//! Delays as servers write them that do not keep to the grammar.
+//! Delays outside the grammar of `Retry-After`, which servers send.
 
 use std::time::Duration;
 
 use crate::{digits, rounding::whole_seconds};
 
-/// The words for seconds. Those for other units are humantime's.
+/// The names of seconds. Other units have the names that humantime accepts.
 const SECONDS: [&str; 6] = ["", "s", "sec", "secs", "second", "seconds"];
 
-/// The largest delay of a list, in whole seconds.
+/// Returns the largest delay of a list, in whole seconds.
 pub(super) fn delay(text: &str) -> Option<Duration> {
     text.split(',')
         .filter_map(|member| one(member.trim()))
         .max()
 }
 
-/// `1*DIGIT [ "." 1*DIGIT ]` and a unit, or numbers with units such as `1m 30s`.
+/// Parses `1*DIGIT [ "." 1*DIGIT ]` and a unit, or numbers with units such as
+/// `1m 30s`.
 fn one(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
     let (number, unit) = text.split_at(end.unwrap_or(text.len()));

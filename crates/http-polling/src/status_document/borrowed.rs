@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::{job_state::JobState, progress::Progress, rounding::whole_millis};
 
-/// A [`StatusDocument`](crate::StatusDocument) whose members are borrowed, to be written without
-/// copying them first.
+/// A [`StatusDocument`](crate::StatusDocument) with borrowed members, which is
+/// serialized without copying them.
 ///
 /// ```
 /// use http_polling::{JobState, StatusDocumentRef};
@@ -63,13 +63,13 @@ pub enum JsonRef<'a> {
     Value(&'a Value),
     /// An object.
     Object(&'a Map<String, Value>),
-    /// The JSON text of a value, written as it is: what is not JSON makes the
-    /// document unreadable.
+    /// The JSON text of a value, which is written unchanged. Text that is not
+    /// JSON makes the document unreadable.
     Text(&'a [u8]),
 }
 
 impl<'a> StatusDocumentRef<'a> {
-    /// A document with nothing but the job's identifier and state.
+    /// Creates a document with only the job's identifier and state.
     ///
     /// ```
     /// use http_polling::{JobState, StatusDocumentRef};
@@ -93,7 +93,8 @@ impl<'a> StatusDocumentRef<'a> {
         }
     }
 
-    /// Sets [`retry_after_ms`](Self::retry_after_ms), rounded up.
+    /// Sets [`retry_after_ms`](Self::retry_after_ms), rounded up to the
+    /// millisecond.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.retry_after_ms = Some(whole_millis(delay));

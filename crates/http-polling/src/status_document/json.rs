@@ -1,17 +1,17 @@
-//! Writing a status document. It is in the body of every pending answer, so
-//! the members that each has are written without the detour over serde; the
-//! text is the same.
+//! Serialization of status documents. Every pending answer has one in its body,
+//! so that the common members are written without serde. The text is the same.
 
 use std::io::{self, ErrorKind, Write};
 
 use super::borrowed::{JsonRef, StatusDocumentRef};
 use crate::timestamp;
 
-/// The usual document fits into so many bytes.
+/// The size of a buffer that is sufficient for most documents, in bytes.
 const USUAL_LENGTH: usize = 224;
 
 impl StatusDocumentRef<'_> {
-    /// Returns the document as JSON, the same text as [`StatusDocument::to_json`] returns.
+    /// Serializes the document as JSON, to the same text as
+    /// [`StatusDocument::to_json`].
     ///
     /// The buffer has exactly the size of the text.
     ///
@@ -36,7 +36,7 @@ impl StatusDocumentRef<'_> {
     }
 }
 
-/// Text on the stack; what is longer than usual is an error.
+/// A buffer on the stack. Text that exceeds it is an error.
 struct Usual {
     bytes: [u8; USUAL_LENGTH],
     length: usize,
@@ -47,7 +47,7 @@ impl Write for Usual {
         self.write_all(text).map(|()| text.len())
     }
 
-    // For text of a known length the compiler makes a few moves of it.
+    // Inlined, a write of known length compiles to a few moves.
     #[inline]
     fn write_all(&mut self, text: &[u8]) -> io::Result<()> {
         let end = self.length + text.len();
@@ -69,7 +69,7 @@ fn write(document: &StatusDocumentRef<'_>, json: &mut impl Write) -> io::Result<
     json.write_all(document.state.as_str().as_bytes())?;
     json.write_all(b"\"")?;
     let created = timestamp::text(document.created);
-    // Most handlers start when their job is created.
+    // Most handlers start at the time at which their job is created.
     let started = if document.started == document.created {
         created
     } else {
@@ -93,9 +93,9 @@ fn write(document: &StatusDocumentRef<'_>, json: &mut impl Write) -> io::Result<
     json.write_all(b"}")
 }
 
-/// Identifiers seldom have anything to be escaped.
+/// Writes a JSON string. Identifiers rarely need escapes.
 fn write_text(json: &mut impl Write, text: &str) -> io::Result<()> {
-    // Without an early end, so that the compiler makes vectors of it.
+    // Without an early exit, so that the compiler can vectorize the loop.
     let is_plain = |plain, byte: u8| plain & byte.is_ascii_alphanumeric();
     if text.bytes().fold(true, is_plain) {
         json.write_all(b"\"")?;
@@ -106,7 +106,7 @@ fn write_text(json: &mut impl Write, text: &str) -> io::Result<()> {
     }
 }
 
-/// An absent time is not written.
+/// Writes a member with a time, unless the time is absent.
 #[inline]
 fn write_time(json: &mut impl Write, name: &[u8], time: Option<[u8; 24]>) -> io::Result<()> {
     if let Some(time) = time {
@@ -117,7 +117,7 @@ fn write_time(json: &mut impl Write, name: &[u8], time: Option<[u8; 24]>) -> io:
     Ok(())
 }
 
-/// An absent member is not written.
+/// Writes a member, unless it is absent.
 fn write_member(json: &mut impl Write, name: &[u8], value: Option<JsonRef<'_>>) -> io::Result<()> {
     let Some(value) = value else {
         return Ok(());

@@ -15,36 +15,36 @@ use crate::{
 /// The options for requests and connections.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Connection {
-    /// A header to send, `Name: value`; `Name;` sends it empty, `Name:` not
-    /// at all
+    /// A header to send, `Name: value`; `Name;` sends it empty, and `Name:`
+    /// removes it
     ///
     /// It can be given several times. Polls at the origin of the submission
-    /// carry it too, unless it describes or signs that one message:
+    /// carry it too, unless it describes or signs a single message:
     /// Content-*, If-*, Range, Prefer, Idempotency-Key, Expect, Digest, DPoP,
     /// Signature*, X-Amz-*, X-HTTP-Method-Override, and those of the
-    /// connection. To other origins go only Accept, Accept-Encoding,
+    /// connection. Polls at other origins carry only Accept, Accept-Encoding,
     /// Accept-Language, User-Agent, TE and trace context.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<HeaderLine>,
-    /// A header of -H that polls carry to other origins too, or that they
-    /// would not carry at all
+    /// A header of -H that all polls carry, including those at other origins
     ///
-    /// Credentials stay with the origin of the submission all the same.
+    /// Credentials are sent to the origin of the submission only, even if
+    /// they are named here.
     #[arg(long, value_name = "NAME")]
     pub(crate) keep_header: Vec<HeaderName>,
     /// A header that polls do not carry
     #[arg(long, value_name = "NAME")]
     pub(crate) drop_header: Vec<HeaderName>,
-    /// User and password, sent as Authorization: Basic; as in
+    /// User and password, sent as Authorization: Basic; equivalent to
     /// http://user:password@host
     #[arg(short, long, value_name = "USER:PASSWORD")]
     pub(crate) user: Option<String>,
-    /// Allows polls on other origins: this one, or without a value all whose
-    /// host is public
+    /// Allows polls at another origin; without a value, at every origin with a
+    /// public host
     ///
-    /// It can be given several times. Credentials stay with the origin of
-    /// the submission. From https to http is refused always. Private and
-    /// local addresses must be named.
+    /// It can be given several times. Credentials are sent to the origin of
+    /// the submission only. A change from https to http is always refused.
+    /// Private and local addresses must be named.
     #[arg(
         long,
         value_name = "ORIGIN",
@@ -53,26 +53,27 @@ pub(crate) struct Connection {
         default_missing_value = "*"
     )]
     pub(crate) cross_origin: Vec<Origin>,
-    /// Reads answers as those of this kind of API, without the signs that it is
-    /// known by otherwise
+    /// Reads answers as those of this kind of API, even without the headers by
+    /// which it is otherwise recognised
     ///
     /// One of azure (provisioningState, without headers), ogc-processes, odata,
-    /// fhir, status-resource, or status-document=FIELD for JSON documents that
-    /// tell the state by a member of this name, such as `status` or
+    /// fhir, status-resource, or status-document=FIELD for JSON documents with
+    /// the state in a member of this name, such as `status` or
     /// `properties.state`.
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     pub(crate) dialect: Option<Arc<dyn Dialect>>,
-    /// Asks again where GET is answered with 202 and nothing else
+    /// Repeats a GET that is answered with 202 and no other information
     #[arg(long = "poll-202")]
     pub(crate) poll_202: bool,
-    /// Uses HTTP/2 only; for http:// without asking (prior knowledge)
+    /// Uses HTTP/2 only; for http:// without negotiation (prior knowledge)
     #[arg(long)]
     pub(crate) http2: bool,
-    /// Goes through this proxy, such as `http://user:password@host:3128`
+    /// Uses this proxy, such as `http://user:password@host:3128`
     ///
     /// Schemes are http, https, socks4, socks4a, socks5 and socks5h. Without
-    /// it, http_proxy, https_proxy and all_proxy of the environment count; an
-    /// empty value turns them off. no_proxy names hosts without a proxy.
+    /// this option, the environment's http_proxy, https_proxy and all_proxy
+    /// apply; an empty value turns them off. no_proxy names hosts without a
+    /// proxy.
     #[arg(short = 'x', long, value_name = "PROXY")]
     pub(crate) proxy: Option<Proxy>,
     /// The longest time for connecting, TLS included; 0 is none
@@ -81,40 +82,40 @@ pub(crate) struct Connection {
     /// Does not check the server's certificate
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
-    /// Trusts the root certificates of this file (PEM), and no others
+    /// Trusts only the root certificates of this file (PEM)
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
-    /// Shows this client certificate (PEM), with its key in the same file or
-    /// in that of --key, to the origin of the submission alone
+    /// Presents this client certificate (PEM) to the origin of the submission
+    /// only; its key is in the same file or in that of --key
     #[arg(short = 'E', long, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// The private key of --cert (PEM, not encrypted)
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// Shows the head of each request and response, credentials left out
+    /// Shows the head of each request and response, without credentials
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    /// Does not show progress; errors are shown always
+    /// Does not show progress; errors are always shown
     #[arg(short, long)]
     pub(crate) silent: bool,
     #[command(flatten)]
     pub(crate) accepted: Accepted,
 }
 
-/// Options of curl that change nothing here.
+/// Options of curl that have no effect.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Accepted {
-    /// Does nothing, for users of curl: errors are shown always
+    /// Has no effect, for users of curl: errors are always shown
     #[arg(short = 'S', long = "show-error")]
     _show_error: bool,
-    /// Does nothing, for users of curl: pending answers are followed always,
+    /// Has no effect, for users of curl: pending answers are always followed,
     /// and other redirects never
     #[arg(short = 'L', long = "location")]
     _location: bool,
 }
 
 impl Connection {
-    /// The dialects that the command line asks for.
+    /// Returns the dialects that the command line names.
     pub(crate) fn dialects(&self) -> impl Iterator<Item = Arc<dyn Dialect>> + '_ {
         let bare = self
             .poll_202
@@ -122,7 +123,7 @@ impl Connection {
         self.dialect.iter().cloned().chain(bare)
     }
 
-    /// Returns whether there are credentials to be sent.
+    /// Returns whether the options contain credentials.
     pub(crate) fn has_credentials(&self) -> bool {
         let is_secret =
             |line: &HeaderLine| matches!(line, HeaderLine::Set(name, _) if is_credential(name));

@@ -15,9 +15,8 @@ use crate::{
 pub(crate) struct Follow {
     /// The longest time for the whole call, such as 90s or 1h30m
     ///
-    /// If it is given, it also ends a submission that is not answered and
-    /// a final body that does not end. Without it polling ends after an hour;
-    /// with 0 it does not end by itself.
+    /// If it is given, it also limits the submission and the final body.
+    /// Without it, polling ends after an hour; 0 is no limit.
     #[arg(
         short = 'm',
         long,
@@ -26,40 +25,39 @@ pub(crate) struct Follow {
         value_parser = limit
     )]
     pub(crate) deadline: Option<Duration>,
-    /// The largest number of polls
+    /// The maximum number of polls
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub(crate) max_polls: u32,
-    /// The largest number of times that a failed poll is repeated in a row
+    /// The maximum number of times that a failed poll is repeated in a row
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     pub(crate) poll_retries: u32,
-    /// The shortest delay between polls, whatever the server asks for
+    /// The minimum delay between polls, even if the server asks for less
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "100ms")]
     pub(crate) min_delay: Duration,
-    /// The longest delay between polls, whatever the server asks for
+    /// The maximum delay between polls, even if the server asks for more
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) max_delay: Duration,
-    /// The time for which a job may be unknown (404) to a server that has just
-    /// accepted it; 0 is none
+    /// The time after the submission in which a 404 is repeated, since the job
+    /// may not be known to all servers yet; 0 is none
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "3s")]
     pub(crate) not_found_grace: Duration,
-    /// Asks the server to hold each answer for so long (Prefer: wait), in
-    /// whole seconds
+    /// The time for which the server is asked to hold each answer (Prefer:
+    /// wait), in whole seconds
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
-    /// The resource that has the result of an Azure operation
+    /// The resource with the result of an Azure operation
     ///
-    /// For operations whose description names one (`final-state-via`). It is
-    /// found by itself otherwise. It is not part of the job's handle.
+    /// For operations whose description names one (`final-state-via`).
+    /// Otherwise it is found automatically. It is not part of the job's handle.
     #[arg(long, value_name = "WHERE")]
     pub(crate) final_state: Option<FinalState>,
-    /// After Ctrl-C, waits 5 s for another one, which cancels the job at the
-    /// server
+    /// Cancels the job at the server after a second Ctrl-C within 5 s
     ///
-    /// The first Ctrl-C always prints the job's handle to resume with.
+    /// The first Ctrl-C always prints the job's handle.
     #[arg(long)]
     pub(crate) cancel_on_interrupt: bool,
-    /// Writes to a file, which is there whole or not at all; - is standard
-    /// output
+    /// Writes the body to a file, which is replaced only by a complete body; -
+    /// is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Writes the head of the final response before its body
@@ -68,13 +66,14 @@ pub(crate) struct Follow {
     /// Writes the head of the final response to a file; - is standard output
     #[arg(short = 'D', long, value_name = "FILE")]
     dump_header: Option<PathBuf>,
-    /// Writes this after all, with variables such as %{http_code}; @FILE reads
-    /// it from a file
+    /// Writes this text at the end, with variables such as %{http_code}; @FILE
+    /// reads it from a file
     ///
     /// Variables are content_type, errormsg, exitcode, header{NAME},
     /// http_code, http_version, method, num_polls, redirect_url,
     /// response_code, scheme, size_download, time_total, url and
-    /// url_effective; %{stderr}, %{stdout} and %{onerror} say where and when.
+    /// url_effective. %{stderr} and %{stdout} choose the output of the text
+    /// that follows, and %{onerror} omits that text unless the call failed.
     /// \n, \r and \t are as in C, and %% is a percent sign.
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) write_out: Option<Format>,
@@ -84,7 +83,7 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    /// `-o`, `-i` and `-D`.
+    /// Returns the output that `-o`, `-i` and `-D` describe.
     pub(crate) fn output(&self) -> Output {
         Output {
             with_head: self.include,

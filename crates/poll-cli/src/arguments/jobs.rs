@@ -27,7 +27,7 @@ pub(crate) struct Resume {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) given: Given,
-    /// Prints the server's status document, or what stands for one
+    /// Prints the server's status document, or an equivalent of it
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -47,14 +47,15 @@ pub(crate) struct Cancel {
     pub(crate) connection: Connection,
 }
 
-/// A job, and whom to trust with credentials for it.
+/// A job, and the origins that may receive credentials for it.
 #[derive(Debug, Args)]
 pub(crate) struct Given {
-    /// The job: its URL, its JSON, a file with that, or - for standard input
+    /// The job: its URL, its JSON, a file with its JSON, or - for standard
+    /// input
     #[arg(value_name = "JOB", value_parser = job::read)]
     pub(crate) job: Handle,
-    /// Sends credentials to the origin that the job's JSON names: if it is
-    /// this one, or without a value whatever it is
+    /// Allows credentials to be sent to the origin in the job's JSON, if it is
+    /// this one; without a value, to any
     ///
     /// Not needed if the job is given by its URL.
     #[arg(

@@ -4,14 +4,15 @@ use std::str::FromStr;
 
 use http::Uri;
 
-/// A value of `-x`: a URL of a proxy, or nothing, for no proxy.
+/// A value of `-x`: the URL of a proxy, or the empty text for no proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proxy(pub(crate) String);
 
 impl FromStr for Proxy {
     type Err = String;
 
-    /// Without a scheme it is http, and without a port 1080, as curl has it.
+    /// Parses the URL of a proxy. The default scheme is http and the default
+    /// port 1080, as for curl.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(Self(String::new()));
@@ -23,7 +24,7 @@ impl FromStr for Proxy {
             _ => return Err(format!("`{scheme}` is no kind of proxy that is supported")),
         };
         let authority = rest.split('/').next().unwrap_or_default();
-        // Of several, the last one ends the user.
+        // Of several `@`, the last one ends the user.
         let authority = match authority.rsplit_once('@') {
             Some((user, host)) => &format!("{}@{host}", user.replace('@', "%40")),
             None => authority,
@@ -40,7 +41,7 @@ impl FromStr for Proxy {
     }
 }
 
-/// Returns whether a colon, and so a port, follows the host.
+/// Returns whether a port follows the host.
 fn has_port(authority: &str) -> bool {
     let host = authority.rsplit(['@', ']']).next();
     host.is_some_and(|host| host.contains(':'))

@@ -1,4 +1,4 @@
-//! Values that need a reader of their own.
+//! Parsers of option values, and the examples of the help text.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tower_poll::dialect::{Dialect, NAMES, named};
 
 use crate::exit::EXIT_CODES;
 
-/// Each line is indented by two or more spaces.
+/// The examples of the help text. Each line is indented by at least two spaces.
 pub(crate) const EXAMPLES: &str = r#"
   Send a report's parameters and wait for the report:
     poll -d year=2031 -o report.pdf https://example.com/report
@@ -36,22 +36,22 @@ pub(crate) const EXAMPLES: &str = r#"
     poll --generate man > ~/.local/share/man/man1/poll.1
 "#;
 
-/// The text after the options in the long help.
+/// Returns the text after the options in the long help.
 pub(super) fn after_help() -> String {
     format!("Examples:{EXAMPLES}\nExit codes:{EXIT_CODES}")
 }
 
-/// A method, as it is written: methods are case-sensitive.
+/// Parses a method. Methods are case-sensitive.
 pub(super) fn method(text: &str) -> Result<Method, String> {
     match text.parse() {
-        // A tunnel is not an answer that could be written.
+        // The answer to CONNECT is a tunnel, which cannot be written.
         Ok(Method::CONNECT) => Err("CONNECT is not supported".to_owned()),
         Ok(method) => Ok(method),
         Err(_) => Err("must be a method, such as POST".to_owned()),
     }
 }
 
-/// A kind of API.
+/// Finds the kind of API with this name.
 pub(super) fn dialect(name: &str) -> Result<Arc<dyn Dialect>, String> {
     named(name).ok_or_else(|| format!("must be one of {}", NAMES.join(", ")))
 }

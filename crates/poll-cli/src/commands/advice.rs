@@ -1,4 +1,4 @@
-//! The server's own words about a failure, and hints.
+//! The server's explanation of a failure, and hints.
 
 use std::error::Error as _;
 
@@ -8,10 +8,10 @@ use tower_poll::{Error, Hint, is_of_one_message};
 
 use crate::{arguments::Connection, request::is_credential};
 
-/// The most that is shown of the server's own words, in characters.
+/// The maximum length of the server's explanation, in characters.
 const SAID: usize = 500;
 
-/// Further lines about an error.
+/// Returns further lines about an error.
 pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
     let mut lines = Vec::new();
     if error.is_bad_location()
@@ -31,7 +31,7 @@ pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
     lines
 }
 
-/// The start of what the server said, unless the error says that already.
+/// Returns the start of the server's explanation, unless the error contains it.
 fn said(error: &Error) -> Option<String> {
     if error.source().is_some_and(|source| source.is::<Problem>()) {
         return None;
@@ -43,7 +43,7 @@ fn said(error: &Error) -> Option<String> {
     (!text.is_empty()).then(|| start(&text))
 }
 
-/// As much of a text of the server as is shown.
+/// Returns the part of a server's text that is shown.
 fn start(text: &str) -> String {
     let mut characters = text.chars();
     let mut start: String = characters.by_ref().take(SAID).collect();
@@ -53,7 +53,7 @@ fn start(text: &str) -> String {
     start
 }
 
-/// A hint in the words of the command line.
+/// Phrases a hint with the options of the command line.
 fn help(hint: &Hint, connection: &Connection) -> Option<String> {
     Some(match hint {
         Hint::AllowOrigin(origin) => {
@@ -73,7 +73,7 @@ fn help(hint: &Hint, connection: &Connection) -> Option<String> {
     })
 }
 
-/// A header of -H that polls do not carry and that may be a credential.
+/// Finds a header of -H that polls do not carry and that may be a credential.
 fn withheld(connection: &Connection) -> Option<&HeaderName> {
     let is_withheld = |name: &&HeaderName| {
         let may_be_credential = name.as_str().starts_with("x-") || is_credential(name);

@@ -21,7 +21,7 @@ pub(super) async fn run(cancel: &Cancel, session: &Session) -> Result<Code, Fail
     follow::within(Some(cancel.limit.deadline), work).await
 }
 
-/// The meaning of the answer to DELETE.
+/// Describes the answer to DELETE.
 pub(super) fn meaning(status: StatusCode) -> Result<&'static str, Failure> {
     match status {
         StatusCode::ACCEPTED => Ok("the server cancels the job"),

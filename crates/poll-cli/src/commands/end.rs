@@ -1,4 +1,4 @@
-//! The last words of the command.
+//! The report at the end of the command.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::{
     write_out::{Facts, Format},
 };
 
-/// Says what went wrong, how to go on, and what `-w` wants to know.
+/// Reports a failure, the handle to resume with, and the text of `-w`.
 pub(super) fn report(
     outcome: Result<Code, Failure>,
     session: &Session,

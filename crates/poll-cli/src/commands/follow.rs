@@ -1,4 +1,4 @@
-//! From a pending answer to the final one.
+//! Polling until the final answer.
 
 use std::{future::Future, time::Duration};
 
@@ -20,8 +20,9 @@ use crate::{
     words,
 };
 
-/// Polls until the final answer is there, and writes that. The job stays in
-/// the session's slot as long as there is something to go on with.
+/// Polls until the final answer, and writes that.
+///
+/// The job stays in the session's slot as long as it can be resumed.
 pub(super) async fn to_the_end<B>(
     mut job: Job<Transport<B>, B, Incoming, Pace>,
     session: &Session,
@@ -45,8 +46,10 @@ where
     }
 }
 
-/// Writes the final answer. It is that of a poll, and not of the job, if the
-/// layer gave up repeating that poll.
+/// Writes the final answer.
+///
+/// It is the answer of a failed poll instead of the job's, if the layer stopped
+/// repeating that poll.
 pub(super) async fn write(
     response: Response<Incoming>,
     session: &Session,
@@ -70,14 +73,14 @@ pub(super) async fn write(
         return Err(Failure::new(Code::HttpError, "polls kept failing"));
     }
     session.slot.set(None);
-    // With `Job-Status`, it is the job's own answer, whatever it is like.
+    // An answer with `Job-Status` is always the job's own.
     if !(is_of_job && status.is_success()) {
         remark(status, &glance, session);
     }
     Ok(code)
 }
 
-/// Writes to standard error about answers whose body alone says too little.
+/// Explains an answer on standard error if its body alone may mislead.
 fn remark(status: StatusCode, glance: &Glance, session: &Session) {
     let screen = &session.screen;
     let exchange = session.last.get();
@@ -106,8 +109,10 @@ fn remark(status: StatusCode, glance: &Glance, session: &Session) {
     }
 }
 
-/// Makes a failure of the call's error. A problem document is the final body
-/// of a job that failed, and is written as such, unless with `-f`.
+/// Converts the call's error to a failure.
+///
+/// Writes the problem document of a failed job as the final body, unless `-f`
+/// is set.
 pub(super) async fn fail(
     error: Error,
     session: &Session,
@@ -130,7 +135,7 @@ pub(super) async fn fail(
     Ok(session.failure(error))
 }
 
-/// `work` under a deadline for all of it.
+/// Runs `work` with a deadline.
 pub(super) async fn within<T>(
     deadline: Option<Duration>,
     work: impl Future<Output = Result<T, Failure>>,

@@ -35,7 +35,7 @@ fn completions(shell: Shell) -> Vec<u8> {
 
 fn man(subcommand: Option<&str>) -> Result<Vec<u8>, Failure> {
     let mut command = Arguments::command().after_help(None).after_long_help(None);
-    // Names subcommands as their pages are named.
+    // Gives subcommands the names of their pages.
     command.build();
     let (page, examples) = match subcommand.and_then(|name| command.find_subcommand(name)) {
         Some(subcommand) => (subcommand.clone(), None),
@@ -52,7 +52,7 @@ fn man(subcommand: Option<&str>) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-/// A section whose lines stay as they are.
+/// Formats a section whose line breaks are kept.
 fn section(title: &str, lines: &str) -> String {
     let lines = lines.replace('\\', r"\e").replace('-', r"\-");
     format!(".SH {title}\n.nf{lines}\n.fi\n")

@@ -1,13 +1,13 @@
-//! A look at the final answer while it is written.
+//! Inspection of the final answer while it is written.
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 use http_polling::without_byte_order_mark;
 use serde_json::Value;
 
-/// The longest document that is looked into: 64 KiB.
+/// The maximum length of a document that is inspected: 64 KiB.
 const LIMIT: usize = 64 * 1024;
 
-/// The members that tell a state, and where they may stand.
+/// JSON pointers to the members that may hold a state.
 const MEMBERS: [&str; 4] = [
     "/status",
     "/state",
@@ -15,7 +15,7 @@ const MEMBERS: [&str; 4] = [
     "/properties/provisioningState",
 ];
 
-/// Words for work that goes on, without spaces, hyphens and underscores.
+/// The names of unfinished states, without spaces, hyphens and underscores.
 const RUNNING: [&str; 10] = [
     "accepted",
     "creating",
@@ -56,8 +56,8 @@ impl Glance {
         }
     }
 
-    /// The member that tells that the work goes on, with dots between names,
-    /// and its word.
+    /// Returns the member with an unfinished state, as a path with dots, and the
+    /// name of the state.
     pub(super) fn running(&self) -> Option<(String, String)> {
         let start = without_byte_order_mark(self.start.as_deref()?);
         let document: Value = serde_json::from_slice(start).ok()?;

@@ -1,4 +1,4 @@
-//! Ctrl-C, and other wishes that the command may end.
+//! Ctrl-C and SIGTERM.
 
 use std::{future::pending, time::Duration};
 
@@ -7,21 +7,22 @@ use tokio::{signal::ctrl_c, time::timeout};
 use super::{cancel, follow::within, session::Session};
 use crate::client::layer;
 
-/// The time in which a second Ctrl-C counts.
+/// The time in which a second Ctrl-C cancels the job.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The time limit of the cancellation.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Comes with the next Ctrl-C. From the first call on, that does not end the
-/// process by itself.
+/// Waits for the next Ctrl-C.
+///
+/// From the first call on, Ctrl-C no longer ends the process.
 pub(super) async fn arrives() {
     if ctrl_c().await.is_err() {
         pending().await
     }
 }
 
-/// Comes with SIGTERM, as `kill`, `timeout` and service managers send it.
+/// Waits for SIGTERM, which `kill`, `timeout` and service managers send.
 #[cfg(unix)]
 pub(super) async fn terminates() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -34,14 +35,15 @@ pub(super) async fn terminates() {
     }
 }
 
-/// There is no such signal.
+/// Waits forever, since the system has no such signal.
 #[cfg(not(unix))]
 pub(super) async fn terminates() {
     pending().await
 }
 
-/// After a first Ctrl-C: a second one cancels the job at the server, and a
-/// third leaves that alone.
+/// Waits for a second Ctrl-C, and cancels the job at the server.
+///
+/// A third Ctrl-C aborts the cancellation.
 pub(super) async fn cancel_if_repeated(session: &Session) {
     let Some(job) = session.slot.job() else {
         return;

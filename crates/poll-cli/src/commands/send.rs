@@ -25,7 +25,7 @@ use crate::{
     transport::{Transport, may_be_repeated, resending},
 };
 
-/// The number of retries that `--idempotent` alone allows.
+/// The number of retries that `--idempotent` implies.
 const RETRIES: u32 = 3;
 
 pub(super) async fn run(arguments: &Arguments, session: &Session) -> Result<Code, Failure> {
@@ -82,7 +82,7 @@ async fn send(arguments: &Arguments, target: &Target, session: &Session) -> Resu
     }
 }
 
-/// The parts of the body, and its type. Without a type there is no body.
+/// Returns the parts of the body and its type, or no type if there is no body.
 async fn content(arguments: &Arguments) -> Result<(Vec<Part>, Option<String>), Failure> {
     if !arguments.json.is_empty() {
         let json = "application/json".to_owned();
@@ -112,7 +112,7 @@ async fn content(arguments: &Arguments) -> Result<(Vec<Part>, Option<String>), F
     Ok((parts, Some(form)))
 }
 
-/// All of a request but its body.
+/// A request without its body.
 struct Head<'a> {
     arguments: &'a Arguments,
     target: &'a Target,
@@ -178,7 +178,7 @@ where
     }
 }
 
-/// Writes the handle of a job that nothing else knows of.
+/// Writes the handle of an accepted job.
 async fn hand_over(job: &PendingJob, output: &Output, session: &Session) -> Result<(), Failure> {
     let written = output.text(&to_json(job)).await;
     if written.is_err() {

@@ -21,20 +21,20 @@ use crate::{
 
 type ResumedJob = Job<Transport<Whole>, Whole, Incoming, Pace>;
 
-/// The state that all commands work with.
+/// The state that all commands share.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) screen: Screen,
-    /// The job to go on with if the command fails.
+    /// The job to resume if the command fails.
     pub(super) slot: Slot,
     pub(super) last: LastExchange,
-    /// The headers that polls of a resumed job are made from.
+    /// The headers of a resumed job's polls.
     pub(super) headers: HeaderMap,
 }
 
 impl Session {
-    /// `user` is that of the URL.
+    /// Creates a session. `user` is the user in the URL.
     pub(super) fn new(connection: &Connection, user: Option<&String>) -> Self {
         let user = connection.user.as_ref().or(user);
         Self {
@@ -51,7 +51,7 @@ impl Session {
         }
     }
 
-    /// A client for a submission to `origin`, or for the job that it became.
+    /// Creates a client for a submission to `origin`, or for its job.
     pub(super) fn client<B>(&self, origin: &Uri) -> Result<Transport<B>, Failure>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -61,14 +61,14 @@ impl Session {
         client(&self.connection, origin, shown, self.last.clone())
     }
 
-    /// Goes on with the job of a command line.
+    /// Resumes the job of the command line.
     pub(super) fn resume_given(
         &self,
         given: &Given,
         layer: PollLayer<Pace>,
     ) -> Result<ResumedJob, Failure> {
-        // A certificate is shown to the origin of a job even if the headers of
-        // its polls have lost their credentials.
+        // A certificate is presented to the origin of a job even if its polls
+        // have lost their credentials.
         if self.connection.cert.is_some()
             || (self.connection.has_credentials() && given.job.keeps_credentials())
         {
@@ -77,13 +77,13 @@ impl Session {
         self.resume(&self.job(given), layer)
     }
 
-    /// The job of a command line.
+    /// Returns the job of the command line.
     pub(super) fn job(&self, given: &Given) -> PendingJob {
         let dialect = self.connection.dialects().next();
         given.job.job(dialect.as_deref())
     }
 
-    /// Goes on with a job.
+    /// Resumes a job.
     pub(super) fn resume(
         &self,
         job: &PendingJob,
@@ -95,7 +95,7 @@ impl Session {
             .map_err(|error| self.failure(error))
     }
 
-    /// The failure that an error of the call is, with further lines about it.
+    /// Converts the call's error to a failure, with further lines about it.
     pub(super) fn failure(&self, error: Error) -> Failure {
         let notes = advice(&error, &self.connection);
         let mut failure = Failure::of_call(error);

@@ -21,7 +21,7 @@ pub(super) async fn run(status: &Status, session: &Session) -> Result<Code, Fail
 }
 
 async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
-    // A poll that is not answered says nothing of the job, and is a failure.
+    // An unanswered poll gives no information about the job, and is a failure.
     let layer = layer(&session.connection)
         .poll_retries(0)
         .not_found_grace(Duration::ZERO);
@@ -32,7 +32,7 @@ async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
             (Code::Success, describe(&update), pending_document(&update))
         }
         Some(Ok(Update::Final(response))) => {
-            // With the job, it is the answer of a poll that failed.
+            // An answer that carries the job is the answer of a failed poll.
             if response.extensions().get::<PendingJob>().is_some() {
                 return Err(Failure::new(Code::HttpError, "the poll failed"));
             }
@@ -61,8 +61,8 @@ async fn ask(status: &Status, session: &Session) -> Result<Code, Failure> {
     Ok(code)
 }
 
-/// The server's own document, or one of the same members made from what its
-/// headers say.
+/// Returns the server's status document, or one with the same members that is
+/// made from the headers.
 fn pending_document(update: &PollUpdate) -> Value {
     match update.document() {
         Some(document) => document.clone(),

@@ -2,12 +2,12 @@
 
 use http::StatusCode;
 
-/// Exit codes, curl's where it has one for the case.
+/// An exit code. Cases that curl has too have curl's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Code {
     Success = 0,
-    /// Anything that has no code of its own.
+    /// Any other failure.
     Other = 1,
     Usage = 2,
     ResolveProxy = 5,
@@ -16,7 +16,8 @@ pub(crate) enum Code {
     BadAnswer = 8,
     Refused = 9,
     Partial = 18,
-    /// No job came of a submission with `--no-wait`. curl does not use it.
+    /// A submission with `--no-wait` was answered without a job. curl has no
+    /// such code.
     FinalAtOnce = 20,
     HttpError = 22,
     Write = 23,
@@ -34,7 +35,7 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// The exit code for a final status.
+    /// Returns the exit code for a final status.
     pub(crate) fn of(status: StatusCode) -> Self {
         match status.is_client_error() || status.is_server_error() {
             true => Self::HttpError,
@@ -43,7 +44,7 @@ impl Code {
     }
 }
 
-/// The table of exit codes in help, man page and README.
+/// The table of exit codes in the help text, the man page and the README.
 pub(crate) const EXIT_CODES: &str = "
     0  a final 2xx (or a 3xx, which is not followed unless it is part of polling);
        for `status`: pending or done; for `cancel`: cancelled

@@ -1,4 +1,4 @@
-//! The reason for an end without success.
+//! Failures of the command.
 
 use std::{
     error::Error as _,
@@ -15,14 +15,14 @@ use super::{
 };
 use crate::words;
 
-/// The reason for an end without success.
+/// A failure of the command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Code,
     text: String,
     source: Option<BoxError>,
     is_of_transport: bool,
-    /// Further lines about it.
+    /// Further lines about the failure.
     pub(crate) notes: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Failure {
         self
     }
 
-    /// The failure that an error of the call is.
+    /// Converts an error of the call.
     pub(crate) fn of_call(error: tower_poll::Error) -> Self {
         let code = if error.is_deadline() {
             Code::Deadline
@@ -79,18 +79,18 @@ impl Failure {
         Self::new(code, joined(text, texts))
     }
 
-    /// The final body broke off.
+    /// Creates the failure of a final body that broke off.
     pub(crate) fn of_body(error: BoxError) -> Self {
         Self::new(Code::Partial, "the final body broke off").with(error)
     }
 
-    /// The output could not be written.
+    /// Creates the failure of output that could not be written.
     pub(crate) fn of_output(error: io::Error, to: impl fmt::Display) -> Self {
         Self::new(Code::Write, format!("cannot write to {to}")).with(error)
     }
 
-    /// Returns whether the last exchange is to be named: the failure is about
-    /// it, and does not name it yet.
+    /// Returns whether the failure is about the last exchange and does not
+    /// describe it.
     pub(crate) fn is_of_exchange(&self) -> bool {
         !self.is_of_transport
             && matches!(
@@ -105,8 +105,8 @@ impl Failure {
             )
     }
 
-    /// Returns whether the output has no reader any more, which needs no
-    /// message.
+    /// Returns whether the reader of the output is gone, so that no message is
+    /// needed.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.code == Code::Write
             && self.source.as_deref().is_some_and(|source| {
@@ -117,7 +117,8 @@ impl Failure {
     }
 }
 
-/// The reason alone. The status and the hint are told otherwise.
+/// Returns the reason of an error, without its status and hint, which are
+/// reported separately.
 fn without_notes(error: &tower_poll::Error) -> String {
     let text = error.to_string();
     let status = error.status().map(|status| status.to_string());
@@ -127,12 +128,12 @@ fn without_notes(error: &tower_poll::Error) -> String {
     text.strip_suffix(&notes).unwrap_or(&text).to_owned()
 }
 
-/// The time to the next poll, unless that is due.
+/// Returns the time until the next poll, unless that is due.
 fn due_in(job: &PendingJob) -> Option<Duration> {
     job.due()?.duration_since(SystemTime::now()).ok()
 }
 
-/// The whole chain of sources in one line.
+/// Writes the chain of sources in one line.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = self.source.iter().flat_map(|source| links(&**source));
@@ -140,12 +141,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Texts of a chain of errors in one line.
+/// Joins the texts of a chain of errors in one line.
 fn joined(first: String, more: impl Iterator<Item = String>) -> String {
     let mut all = first.clone();
     let mut last = first;
     for text in more {
-        // Some errors repeat what their sources say.
+        // Some errors repeat the text of their sources.
         if last.ends_with(&text) {
             continue;
         }

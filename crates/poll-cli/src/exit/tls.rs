@@ -1,10 +1,10 @@
-//! TLS errors in words.
+//! Messages for TLS errors.
 
 use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
 
 use super::code::Code;
 
-/// The exit code and the message for an error of TLS with `peer`.
+/// Returns the exit code and the message for an error of TLS with `peer`.
 pub(super) fn judge(error: &Error, peer: &str) -> (Code, String) {
     match error {
         Error::InvalidCertificate(reason) => (

@@ -1,4 +1,4 @@
-//! Errors from beneath the polling: names, connections, TLS, HTTP.
+//! Errors of the client: names, connections, TLS and HTTP.
 
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -7,7 +7,7 @@ use tower::BoxError;
 use super::{code::Code, tls};
 use crate::words;
 
-/// A request that got no answer, and from which server.
+/// The error of a request that a server did not answer.
 #[derive(Debug)]
 pub(crate) struct Unanswered {
     /// Host and port.
@@ -27,7 +27,7 @@ impl Error for Unanswered {
     }
 }
 
-/// The host's name has no address.
+/// The error of a host name without an address.
 #[derive(Debug)]
 pub(crate) struct Unresolved(pub(crate) io::Error);
 
@@ -43,7 +43,7 @@ impl Error for Unresolved {
     }
 }
 
-/// The body to send could not be read.
+/// The error of a request body that could not be read.
 #[derive(Debug)]
 pub(crate) struct Unread(pub(crate) io::Error);
 
@@ -59,7 +59,7 @@ impl Error for Unread {
     }
 }
 
-/// No connection came about within this time.
+/// The error of a connection that was not established within this time.
 #[derive(Debug)]
 pub(crate) struct ConnectTimedOut(pub(crate) Duration);
 
@@ -71,7 +71,7 @@ impl fmt::Display for ConnectTimedOut {
 
 impl Error for ConnectTimedOut {}
 
-/// A connection by way of a proxy that failed.
+/// The error of a connection through a proxy.
 #[derive(Debug)]
 pub(crate) struct ThroughProxy {
     /// The proxy's host and port.
@@ -91,7 +91,8 @@ impl Error for ThroughProxy {
     }
 }
 
-/// The exit code and the message for an error of the client, if it is one.
+/// Returns the exit code and the message for an error of the client, or `None`
+/// for other errors.
 pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<(Code, String)> {
     let peer = &find::<Unanswered>(error)?.peer;
     let root = links(error).last().unwrap_or(error);
@@ -144,7 +145,8 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<(Code, String)> {
     Some((code, text))
 }
 
-/// While connecting, only TLS reads.
+/// Returns whether the peer closed the connection. While connecting, only the
+/// TLS handshake reads, so that the handshake was interrupted.
 fn is_eof(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::UnexpectedEof
 }
@@ -153,8 +155,10 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     links(error).find_map(|link| link.downcast_ref())
 }
 
-/// An error and its sources. An `io::Error` hides one: its own source is that
-/// of the error within.
+/// Iterates over an error and its sources.
+///
+/// The source of an `io::Error` is the source of its inner error, so that the
+/// inner error is visited separately.
 pub(super) fn links<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -1,5 +1,5 @@
-//! Writing to standard output, to a device, or to a file that replaces
-//! another one when it is complete.
+//! Writing to standard output, to a device, or to a file that replaces an
+//! existing one when it is complete.
 
 use std::{
     fs, io,
@@ -17,12 +17,12 @@ use crate::exit::Failure;
 pub(super) struct Sink {
     writer: Box<dyn AsyncWrite + Unpin>,
     name: String,
-    /// The file that is written in truth, and the one that it becomes.
+    /// The temporary file that is written, and the file that it replaces.
     replaces: Option<(NamedTempFile, PathBuf)>,
 }
 
 impl Sink {
-    /// Opens a file, or standard output if there is none.
+    /// Opens a file, or standard output if `file` is `None`.
     pub(super) fn open(file: Option<&Path>) -> Result<Self, Failure> {
         match file {
             None => Ok(Self {
@@ -38,7 +38,7 @@ impl Sink {
 
     fn file(path: &Path) -> io::Result<Self> {
         let name = path.display().to_string();
-        // Through a link, it is the file behind that is replaced.
+        // The target of a link is replaced, and not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let existing = fs::metadata(&path).ok();
         if existing
@@ -71,7 +71,7 @@ impl Sink {
         })
     }
 
-    /// Writes at once, so that a reader sees what there is.
+    /// Writes without buffering, so that a reader sees data immediately.
     pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = async {
             self.writer.write_all(bytes).await?;
@@ -93,8 +93,7 @@ impl Sink {
     }
 }
 
-/// With the permissions of any new file, and not the narrow ones that
-/// temporary files have otherwise.
+/// Gives a temporary file the permissions of other new files.
 fn temporary_in(directory: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".poll-");

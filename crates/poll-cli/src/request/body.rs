@@ -19,21 +19,21 @@ use tower::BoxError;
 
 use crate::exit::{Code, Failure, Unread};
 
-/// A body that is sent while it is read.
+/// A body that is streamed.
 pub(crate) type Streamed = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A body that can be sent again.
 pub(crate) type Whole = Full<Bytes>;
 
-/// The longest body that is kept to be sent again: 64 MiB.
+/// The maximum length of a body that is buffered for repeats: 64 MiB.
 const WHOLE_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// The number of bytes that are read at once.
+/// The size of the read buffer, in bytes.
 const CHUNK: usize = 64 * 1024;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
-/// A piece of a body; a value of `-d`.
+/// A part of a body, such as a value of `-d`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Part {
     Text(Bytes),
@@ -46,7 +46,8 @@ impl Part {
         Self::Text(text.into().into())
     }
 
-    /// The file of this name, or standard input for `-`.
+    /// Creates a part from the file with this name, or from standard input for
+    /// `-`.
     pub(super) fn file(name: &str) -> Result<Self, String> {
         match name {
             "" => Err("a file name or `-` is missing".to_owned()),
@@ -67,8 +68,8 @@ impl FromStr for Part {
     }
 }
 
-/// A body of `parts`, one after the other, and its length where that is
-/// known.
+/// Creates a streamed body that concatenates `parts`, and returns its length if
+/// that is known.
 pub(crate) async fn streamed(parts: &[Part]) -> Result<(Streamed, Option<u64>), Failure> {
     let (reader, length) = open(parts).await?;
     let frames = ReaderStream::with_capacity(reader, CHUNK)
@@ -77,11 +78,11 @@ pub(crate) async fn streamed(parts: &[Part]) -> Result<(Streamed, Option<u64>), 
     Ok((StreamBody::new(frames).boxed_unsync(), length))
 }
 
-/// As [`streamed`], read whole.
+/// Reads a body that concatenates `parts`.
 ///
 /// # Errors
 ///
-/// Fails where it is longer than 64 MiB.
+/// Fails if a part cannot be read, or if the body is longer than 64 MiB.
 pub(crate) async fn whole(parts: &[Part]) -> Result<Bytes, Failure> {
     let (reader, _) = open(parts).await?;
     let mut bytes = Vec::new();
@@ -132,10 +133,10 @@ async fn open_file(path: &Path) -> io::Result<(Reader, Option<u64>)> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     if !metadata.is_file() {
-        // A pipe or a device ends when it ends.
+        // The length of a pipe or a device is not known in advance.
         return Ok((Box::new(file), None));
     }
-    // What a growing file has more than that is not sent.
+    // A file that grows is sent up to its length at this time.
     let length = metadata.len();
     Ok((Box::new(file.take(length)), Some(length)))
 }

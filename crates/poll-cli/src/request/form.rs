@@ -1,4 +1,4 @@
-//! `-F`: forms of several parts (RFC 7578).
+//! `-F`: multipart forms (RFC 7578).
 
 use std::{
     collections::hash_map::RandomState,
@@ -12,8 +12,8 @@ use bytes::Bytes;
 use super::body::{Part, whole};
 use crate::exit::Failure;
 
-/// A value of `-F`: `name=text`, `name=@file` to upload a file, `name=<file`
-/// for a text that stands in a file; each with `;type=` and `;filename=`.
+/// A value of `-F`: `name=text`, `name=@file` to upload a file, or `name=<file`
+/// for the text of a file, each with optional `;type=` and `;filename=`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Field {
     name: String,
@@ -65,7 +65,7 @@ impl FromStr for Field {
 }
 
 impl Field {
-    /// A value of `--form-string`, in which no character has a meaning.
+    /// Parses a value of `--form-string`, in which no character is special.
     pub(crate) fn literal(field: &str) -> Result<Self, String> {
         let Some((name, text)) = field.split_once('=') else {
             return Err("must be `name=text`".to_owned());
@@ -97,19 +97,21 @@ impl Field {
     }
 }
 
-/// The body of a form, and its type. The boundary is random.
+/// Returns the body of a form and its type. The boundary is random.
 pub(crate) fn form(fields: &[Field]) -> (Vec<Part>, String) {
     let random = || RandomState::new().build_hasher().finish();
     between(&format!("poll-{:016x}{:016x}", random(), random()), fields)
 }
 
-/// As [`form`], with a boundary that is the same for the same fields, so that
-/// the same command makes the same body: a server compares that with the one
-/// that it knows by an `Idempotency-Key`.
+/// Returns the body of a form and its type, with a boundary that depends on the
+/// fields only.
+///
+/// The same command thus makes the same body, so that a server recognises a
+/// repeated request by its `Idempotency-Key`.
 ///
 /// # Errors
 ///
-/// Fails where a file cannot be read, or is longer than 64 MiB.
+/// Fails if a file cannot be read or is longer than 64 MiB.
 pub(crate) async fn repeatable_form(fields: &[Field]) -> Result<(Vec<Part>, String), Failure> {
     let mut read = Vec::with_capacity(fields.len());
     let mut contents: Vec<Bytes> = Vec::with_capacity(fields.len());
@@ -146,8 +148,8 @@ fn between(boundary: &str, fields: &[Field]) -> (Vec<Part>, String) {
     (parts, format!("multipart/form-data; boundary={boundary}"))
 }
 
-/// The parameter that `text` begins with, `type=` or `filename=`, and the
-/// rest.
+/// Splits the parameter at the beginning of `text`, `type=` or `filename=`, from
+/// the rest.
 fn parameter(text: &str) -> Option<(&'static str, &str)> {
     let text = text.strip_prefix(';')?.trim_start();
     ["type=", "filename="]
@@ -155,8 +157,10 @@ fn parameter(text: &str) -> Option<(&'static str, &str)> {
         .find_map(|name| Some((name, text.strip_prefix(name)?)))
 }
 
-/// The first word of `text`, which ends before a parameter, and the rest. It
-/// may be quoted, with backslashes before quotes and backslashes.
+/// Splits the first word of `text`, which ends before a parameter, from the
+/// rest.
+///
+/// The word may be quoted. A backslash then escapes quotes and backslashes.
 fn word(text: &str) -> (String, &str) {
     if let Some(quoted) = text.strip_prefix('"') {
         let mut word = String::new();
@@ -179,14 +183,14 @@ fn word(text: &str) -> (String, &str) {
     (text[..end].to_owned(), &text[end..])
 }
 
-/// A name between quotes, as browsers write it.
+/// Escapes a name between quotes in the way of browsers.
 fn escaped(name: &str) -> String {
     name.replace('"', "%22")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// The type of a file by its name, as curl knows it.
+/// Guesses the type of a file from its name, like curl.
 fn media_type(file: &str) -> &'static str {
     let extension = Path::new(file).extension().unwrap_or_default();
     match &*extension.to_string_lossy().to_ascii_lowercase() {

@@ -11,7 +11,7 @@ use http_polling::IDEMPOTENCY_KEY;
 pub(crate) enum HeaderLine {
     /// `Name: value`, or `Name;` for an empty value.
     Set(HeaderName, HeaderValue),
-    /// `Name:`, which keeps a header from being sent by default.
+    /// `Name:`, which removes a default header.
     Remove(HeaderName),
 }
 
@@ -43,8 +43,8 @@ impl FromStr for HeaderLine {
     }
 }
 
-/// Returns whether values of this name are secrets: never shown, and never
-/// sent to another origin than the submission's.
+/// Returns whether a header of this name is a secret, which is never shown, and
+/// never sent to another origin than the submission's.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
     let name = name.as_str();
     let is_author = name.contains("author") && !name.contains("authoriz");
@@ -65,8 +65,8 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// Returns whether a header may go with polls to every origin, since it has
-/// nothing that is the caller's own.
+/// Returns whether a header contains no information about the caller, so that
+/// polls may carry it to every origin.
 pub(crate) fn goes_everywhere(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -81,7 +81,7 @@ pub(crate) fn goes_everywhere(name: &HeaderName) -> bool {
     )
 }
 
-/// `Authorization` for a user and password (RFC 7617).
+/// Returns the value of `Authorization` for a user and password (RFC 7617).
 pub(super) fn basic(user: &str) -> HeaderValue {
     let colon = if user.contains(':') { "" } else { ":" };
     let text = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}{colon}")));

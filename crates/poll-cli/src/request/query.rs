@@ -10,7 +10,8 @@ use super::{
 };
 use crate::exit::{Code, Failure};
 
-/// All but the unreserved characters of RFC 3986, as curl encodes.
+/// The characters that are encoded: all except the unreserved ones of RFC 3986,
+/// as for curl.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -18,7 +19,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// A value of `--url-query`: `text`, `=text`, `name=text`, `@file` or
-/// `name@file`, whose text is encoded; and `+text`, which is sent as it is.
+/// `name@file`, whose text is encoded, or `+text`, which is sent unchanged.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Parameter {
     Encoded { name: String, content: Part },
@@ -66,11 +67,11 @@ impl Parameter {
     }
 }
 
-/// `target` with the parameters and, for `-G`, with `data` in its query.
+/// Adds the parameters and, for `-G`, `data` to the query of `target`.
 ///
 /// # Errors
 ///
-/// Fails where a file cannot be read, and where that makes no URL.
+/// Fails if a file cannot be read, or if the result is not a URL.
 pub(crate) async fn with_query(
     target: &Target,
     parameters: &[Parameter],

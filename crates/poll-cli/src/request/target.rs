@@ -6,18 +6,18 @@ use http::Uri;
 use http_polling::resolve;
 use percent_encoding::percent_decode_str;
 
-/// The URL of a submission, and the user that it names.
+/// The URL of a submission, and the user in it.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Target {
     pub(crate) uri: Uri,
-    /// `user:password` of the URL, decoded.
+    /// `user:password` in the URL, decoded.
     pub(crate) user: Option<String>,
 }
 
 impl FromStr for Target {
     type Err = String;
 
-    /// A URL without a scheme is one of http, as curl has it.
+    /// Parses a URL, whose default scheme is http, as for curl.
     fn from_str(url: &str) -> Result<Self, String> {
         let (scheme, rest) = match url.split_once("://") {
             Some((scheme, rest)) if !scheme.contains(['/', '?', '#', '@', ':']) => (scheme, rest),
@@ -40,11 +40,11 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// This target with `query` added to its own query, as it is.
+    /// Appends `query` to the query of this target, without encoding it.
     ///
     /// # Errors
     ///
-    /// Fails if that makes no URL, or too long a one.
+    /// Fails if the result is not a URL, or is too long.
     pub(crate) fn with_query(&self, query: &str) -> Result<Self, String> {
         let separator = match self.uri.query() {
             None => "?",

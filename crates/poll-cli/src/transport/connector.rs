@@ -1,4 +1,4 @@
-//! Connections: names, TCP, proxies and TLS, within a time.
+//! Connections by DNS, TCP, proxies and TLS, with a timeout.
 
 use std::{io, time::Duration};
 
@@ -19,15 +19,15 @@ use crate::{
     exit::{ConnectTimedOut, Failure, Unresolved},
 };
 
-/// Makes connections for hyper's client.
+/// The connector of hyper's client.
 pub(super) type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<Stream>, BoxError>;
 
-/// A connector that shows the client's certificate to `origin` alone: it is a
-/// credential, which stays there.
+/// Creates a connector that presents the client's certificate only to `origin`,
+/// since the certificate is a credential.
 ///
 /// # Errors
 ///
-/// Fails where certificates cannot be read.
+/// Fails if certificates cannot be read.
 pub(super) fn connector(
     connection: &Connection,
     origin: &Uri,
@@ -43,7 +43,7 @@ pub(super) fn connector(
         })?,
     };
     let plain = plain(limit);
-    // The options for the server's certificate and one's own are not for proxies.
+    // Proxies are verified with the default options and without a client certificate.
     let to_proxy = match proxies.have_tls() {
         true => tls::config(&Connection::default())?,
         false => config.clone(),
@@ -82,7 +82,7 @@ fn plain(limit: Duration) -> HttpConnector<Resolver> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    // Shared by the addresses of a name, so that none uses it up.
+    // hyper divides this time among the addresses of a name.
     tcp.set_connect_timeout(Some(limit));
     tcp
 }

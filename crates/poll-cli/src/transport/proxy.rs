@@ -27,15 +27,15 @@ use crate::{
 
 pub(super) type Resolver = MapErr<GaiResolver, fn(io::Error) -> Unresolved>;
 
-/// Makes connections to servers and proxies.
+/// The connectors to servers and proxies.
 #[derive(Clone, Debug)]
 pub(super) struct Http {
     pub(super) plain: HttpConnector<Resolver>,
-    /// With TLS, if the proxy is one of https.
+    /// The connector to proxies, with TLS for https.
     pub(super) to_proxy: HttpsConnector<HttpConnector<Resolver>>,
 }
 
-/// The proxies, by the servers to reach through them.
+/// The rules that select the proxy for a server.
 #[derive(Clone, Debug)]
 pub(super) struct Proxies {
     matcher: Arc<Matcher>,
@@ -43,17 +43,17 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    /// `given` by `-x`, or as the environment names them. `NO_PROXY` counts
-    /// in both cases.
+    /// Creates the rules for the proxy of `-x`, or for those of the environment.
+    /// `NO_PROXY` applies in both cases.
     ///
     /// # Errors
     ///
-    /// Fails where the environment names something that is no proxy.
+    /// Fails if a variable of the environment is not a valid proxy.
     pub(super) fn new(given: Option<&Proxy>) -> Result<Self, Failure> {
         let [http, https, all] = match given {
             Some(Proxy(url)) => [url.clone(), url.clone(), String::new()],
             None => {
-                // CGI turns a request's field `Proxy` into HTTP_PROXY.
+                // CGI sets HTTP_PROXY to a request's header field `Proxy`.
                 let http = match env::var_os("REQUEST_METHOD") {
                     None => &["http_proxy", "HTTP_PROXY"][..],
                     Some(_) => &["http_proxy"],
@@ -65,7 +65,7 @@ impl Proxies {
                 ]
             }
         };
-        // `*` is every server, addresses too.
+        // `*` matches every server, including addresses.
         let exceptions = variable(&["no_proxy", "NO_PROXY"]).1;
         let exceptions: Vec<_> = exceptions
             .split(|c: char| c == ',' || c.is_whitespace())
@@ -88,13 +88,13 @@ impl Proxies {
         })
     }
 
-    /// Returns whether there is a proxy of https.
+    /// Returns whether one of the proxies is reached by https.
     pub(super) fn have_tls(&self) -> bool {
         self.have_tls
     }
 
-    /// The `Proxy-Authorization` of a request to `url`, if its proxy reads
-    /// the request itself.
+    /// Returns the `Proxy-Authorization` of a request to `url`, if the proxy
+    /// forwards the request instead of a tunnel.
     pub(super) fn authorization(&self, url: &Uri) -> Option<HeaderValue> {
         if url.scheme() != Some(&Scheme::HTTP) {
             return None;
@@ -102,7 +102,8 @@ impl Proxies {
         self.matcher.intercept(url)?.basic_auth().cloned()
     }
 
-    /// Connects to `url`, without TLS to that.
+    /// Connects to `url`, directly or through a proxy, without TLS to the
+    /// server.
     pub(super) async fn connect(self, url: Uri, http: Http) -> Result<Stream, BoxError> {
         let Some(intercept) = self.matcher.intercept(&url) else {
             let stream = http.plain.oneshot(url).await?;
@@ -116,7 +117,7 @@ impl Proxies {
 }
 
 async fn through(intercept: &Intercept, url: Uri, http: Http) -> Result<Stream, BoxError> {
-    // hyper-util takes a port that is left out for 443.
+    // hyper-util uses 443 for a missing port.
     let url = Uri::builder()
         .scheme(url.scheme_str().unwrap_or_default())
         .authority(peer_of(&url))
@@ -150,7 +151,8 @@ async fn through(intercept: &Intercept, url: Uri, http: Http) -> Result<Stream, 
     Ok(Stream::new(MaybeHttpsStream::Http(stream)))
 }
 
-/// The first of these variables that is set and not empty, and its value.
+/// Finds the first of these variables that is set and not empty, and returns
+/// its name and value.
 fn variable(names: &[&'static str]) -> (&'static str, String) {
     names
         .iter()
@@ -159,7 +161,7 @@ fn variable(names: &[&'static str]) -> (&'static str, String) {
         .unwrap_or_default()
 }
 
-/// The same as a proxy.
+/// Parses the first of these variables that is set as a proxy.
 fn url(names: &[&'static str]) -> Result<String, Failure> {
     let (name, value) = variable(names);
     match value.parse() {

@@ -1,4 +1,4 @@
-//! Sending a submission again that may have been lost.
+//! Repeats of submissions that may have been lost.
 
 use http::{Method, Request, Response};
 use http_polling::IDEMPOTENCY_KEY;
@@ -8,8 +8,8 @@ use tower_poll::Resubmit;
 
 use crate::exchange::Submission;
 
-/// [`Resubmit`], for safe and idempotent methods too. Polls have retries of
-/// their own.
+/// The policy that repeats submissions: [`Resubmit`], extended to safe and
+/// idempotent methods. Polls are repeated by the polling layer.
 #[derive(Clone, Debug)]
 pub(super) struct Resending(Resubmit);
 
@@ -36,8 +36,7 @@ impl<B: Clone, R, E> Policy<Request<B>, Response<R>, E> for Resending {
     }
 }
 
-/// Returns whether a request does no harm if it arrives twice (RFC 9110,
-/// section 9.2.2).
+/// Returns whether a request is safe to repeat (RFC 9110, section 9.2.2).
 pub(crate) fn may_be_repeated<B>(request: &Request<B>) -> bool {
     let methods = [
         Method::GET,

@@ -1,4 +1,4 @@
-//! A connection, maybe to a proxy.
+//! Connections to servers and proxies.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 type Inner = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// A connection to a server, or to a proxy that is to forward requests.
+/// A connection to a server, or to a proxy that forwards requests.
 #[derive(Debug)]
 pub(super) struct Stream {
     inner: Inner,
@@ -31,7 +31,7 @@ impl Stream {
         }
     }
 
-    /// A connection to a proxy that reads whole URLs in requests.
+    /// Wraps a connection to a proxy, which expects absolute URLs in requests.
     pub(super) fn forwarding(inner: Inner) -> Self {
         Self {
             inner,

@@ -1,4 +1,4 @@
-//! TLS by rustls: roots to trust, and a certificate to show.
+//! The configuration of rustls: root certificates and the client certificate.
 
 use std::{path::Path, sync::Arc};
 
@@ -17,11 +17,11 @@ use crate::{
     exit::{Code, Failure},
 };
 
-/// The configuration that the command line asks for, without ALPN.
+/// Creates the configuration for the options of the command line, without ALPN.
 ///
 /// # Errors
 ///
-/// Fails where a file of certificates or a key cannot be read.
+/// Fails if a file of certificates or a key cannot be read.
 pub(super) fn config(connection: &Connection) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -51,9 +51,11 @@ pub(super) fn config(connection: &Connection) -> Result<ClientConfig, Failure> {
         .map_err(|error| Failure::new(Code::ClientCertificate, unusable(certificate)).with(error))
 }
 
-/// The roots of `--cacert` alone, or the system's, which `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR` replace. A system without any is no hindrance to http: https
-/// then trusts no server.
+/// Loads the root certificates of `--cacert`, or those of the system, which
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
+///
+/// A system without root certificates is not an error, since http needs none.
+/// In that case https trusts no server.
 fn roots(file: Option<&Path>) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     match file {
@@ -98,7 +100,7 @@ fn explain(error: &pem::Error, what: &str) -> String {
     }
 }
 
-/// Verifies nothing but that the server has the key of its certificate.
+/// A verifier that checks only that the server has the key of its certificate.
 #[derive(Debug)]
 struct TrustsEverybody(Arc<CryptoProvider>);
 

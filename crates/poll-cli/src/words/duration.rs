@@ -1,9 +1,9 @@
-//! Durations as people write them.
+//! Parsing and formatting of durations.
 
 use std::time::Duration;
 
-/// Reads a duration with units, such as `90 s`, `1.5h` or `1h30m`. A bare
-/// number, which may have decimals, is one of seconds, as for curl.
+/// Parses a duration with units, such as `90 s`, `1.5h` or `1h30m`. A number
+/// without a unit, which may have decimals, is in seconds, as for curl.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text.starts_with(|c: char| c.is_ascii_digit() || c == '.')
@@ -14,7 +14,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
-/// As [`duration`](fn@duration), for a limit: 0 is none, as for curl.
+/// Parses a [`duration`](fn@duration) that is a limit. 0 is no limit, as for
+/// curl.
 pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     duration(text).map(|limit| match limit {
         Duration::ZERO => Duration::MAX,
@@ -22,7 +23,7 @@ pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Shows a duration in its two largest units at most, such as `1 min 30 s`.
+/// Formats a duration with at most its two largest units, such as `1 min 30 s`.
 pub(crate) fn delay(delay: Duration) -> String {
     let millis = delay.as_millis();
     let tenths = (millis + 50) / 100;

@@ -1,29 +1,31 @@
-//! The one filter for text that a server had a part in.
+//! The filter for text of servers.
 
 use std::fmt::Write;
 
-/// `text` on one line, with U+FFFD for every character that could control a
-/// terminal, end a line or change the direction of text.
+/// Replaces each character of `text` by U+FFFD that could control a terminal,
+/// end a line or change the direction of text.
 pub(crate) fn line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Like [`line`](fn@line), with the line feeds of the command's own layout.
-/// Each piece of server text in it must be free of them.
+/// Filters `text` like [`line`](fn@line), but keeps line feeds.
+///
+/// Text of servers within `text` must not contain line feeds.
 pub(crate) fn lines(text: &str) -> String {
     let keep = |c| if c == '\n' { c } else { shown(c) };
     text.chars().map(keep).collect()
 }
 
-/// A JSON document of one line, with the same characters escaped. It stays
-/// the same document: they can stand only within its strings.
+/// Escapes the same characters in a JSON document of one line.
+///
+/// They occur only within strings, so that the document keeps its meaning.
 pub(crate) fn json(document: &str) -> String {
     let mut text = String::with_capacity(document.len());
     for c in document.chars() {
         if is_harmless(c) {
             text.push(c);
         } else {
-            // All of them are within the basic plane.
+            // All of them are in the basic multilingual plane.
             let _ = write!(text, "\\u{:04x}", u32::from(c));
         }
     }

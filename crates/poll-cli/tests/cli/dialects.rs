@@ -1,4 +1,4 @@
-//! Kinds of APIs that are named.
+//! Dialects that the command line names.
 
 use crate::{
     poll::{poll, run},
@@ -9,7 +9,7 @@ fn json(status: u16, body: &'static str) -> Answer {
     with(status, &[("content-type", "application/json")], body)
 }
 
-/// Answers 202 with a Location, where a document tells the state.
+/// Answers 202 with the Location of a document with the state.
 async fn documents(last: &'static str) -> Server {
     Server::start(move |n, seen| match (n, seen.uri.path()) {
         (0, _) => with(

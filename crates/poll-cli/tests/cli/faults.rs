@@ -1,5 +1,4 @@
-//! Faults in what is answered and when, as far as they can be seen from the
-//! command.
+//! Faults in the content and the time of answers, as the command sees them.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +40,7 @@ async fn c11_delay_past_the_deadline_fails_at_once_and_says_so() {
 
 #[tokio::test]
 async fn c12_date_is_measured_against_the_servers_clock() {
-    // Hyper's server leaves a Date alone that is there.
+    // Hyper's server keeps an existing Date.
     let headers = [
         ("location", "/work/1"),
         ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),

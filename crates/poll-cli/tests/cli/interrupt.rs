@@ -86,7 +86,7 @@ async fn c19_second_interrupt_cancels_where_asked() {
             break;
         }
     }
-    // The offer is made just before the next signal is listened for.
+    // The command listens for the next signal just after it prints the handle.
     sleep(Duration::from_millis(200)).await;
     assert_eq!(server.lines(), ["GET /"]);
     interrupt(&child).await;

@@ -1,4 +1,4 @@
-//! Handles: printed by one process, used by another.
+//! Handles that one process prints and another one uses.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::{
     server::{Server, pending, reply, with},
 };
 
-/// Submits without waiting. Gives the handle.
+/// Submits without waiting, and returns the handle.
 async fn submit(server: &Server) -> String {
     let ran = run(&["--no-wait", "-d", "x", &server.url("/report")]).await;
     let stdout = ran.exits_with(0).stdout;

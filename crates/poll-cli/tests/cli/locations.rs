@@ -1,5 +1,4 @@
-//! Faults in where an answer leads, as far as they can be seen from the
-//! command.
+//! Faults in the locations of answers, as the command sees them.
 
 use crate::{
     poll::poll,

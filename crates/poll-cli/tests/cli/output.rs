@@ -1,4 +1,4 @@
-//! Where the answer goes.
+//! The output of the answer.
 
 use std::{fs, process::Stdio};
 
@@ -106,7 +106,7 @@ async fn body_is_written_as_it_comes_and_a_closed_pipe_is_no_panic() {
     let stdout = child.stdout.take().unwrap();
     let line = BufReader::new(stdout).lines().next_line().await.unwrap();
     assert_eq!(line.as_deref(), Some("again and again"));
-    // Nobody reads any more.
+    // The reader closes the pipe.
     let ran = finish(child).await.exits_with(23);
     assert_eq!(ran.stderr, "");
 }

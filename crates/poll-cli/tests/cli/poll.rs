@@ -8,10 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a run may take before the test fails.
+/// The time that a run may take before the test fails.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -20,7 +20,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The handle that was offered.
+    /// Returns the handle that the command printed for resuming.
     pub(crate) fn handle(&self) -> String {
         self.stderr
             .lines()
@@ -37,7 +37,7 @@ impl Ran {
     }
 }
 
-/// The command, with nothing to read and all that it writes kept.
+/// Creates the command without input, and with its output captured.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_poll"));
     command
@@ -61,24 +61,24 @@ pub(crate) async fn finish(child: Child) -> Ran {
     }
 }
 
-/// Runs the command with a short least delay.
+/// Runs the command with a short minimum delay.
 pub(crate) async fn poll(arguments: &[&str]) -> Ran {
     let arguments = [&["--min-delay", "1ms"], arguments].concat();
     run(&arguments).await
 }
 
-/// Runs the command as it is.
+/// Runs the command with its defaults.
 pub(crate) async fn run(arguments: &[&str]) -> Ran {
     finish(command(arguments).spawn().unwrap()).await
 }
 
-/// Runs the command with something to read.
+/// Runs the command with input.
 pub(crate) async fn run_with_input(arguments: &[&str], input: &[u8]) -> Ran {
     let mut child = command(arguments).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     tokio::spawn(async move {
-        // The command need not read all of it.
+        // The command may exit before it has read all of its input.
         let _ = stdin.write_all(&input).await;
     });
     finish(child).await

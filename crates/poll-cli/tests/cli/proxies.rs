@@ -20,7 +20,7 @@ async fn with_environment(variables: &[(&str, &str)], url: &str) -> Ran {
     finish(command.spawn().unwrap()).await
 }
 
-/// A proxy that answers by itself.
+/// Starts a proxy that answers requests itself.
 async fn forwarding() -> Raw {
     Raw::start(|n, _| match n {
         0 => "HTTP/1.1 303 See Other\r\nLocation: /work/1\r\nRetry-After: 0\r\n\r\n".to_owned(),
@@ -118,8 +118,8 @@ async fn proxies_that_are_none_are_told() {
     );
 }
 
-/// A proxy that opens a tunnel to wherever it is asked, after a handshake of
-/// SOCKS 5 or of CONNECT. Gives what it was asked for.
+/// Starts a proxy that opens a tunnel to any address, after a handshake of
+/// SOCKS 5 or of CONNECT. Returns the addresses that clients asked for.
 async fn tunnel(to: String, socks: bool) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -132,7 +132,7 @@ async fn tunnel(to: String, socks: bool) -> (String, JoinHandle<String>) {
             let length = client.read(&mut head).await.unwrap();
             let reply = [5, 0, 0, 1, 127, 0, 0, 1, 0, 0];
             client.write_all(&reply).await.unwrap();
-            // The name is between its length and the port.
+            // The name stands between its length and the port.
             let name = String::from_utf8_lossy(&head[5..length - 2]);
             let port = u16::from_be_bytes([head[length - 2], head[length - 1]]);
             format!("{name}:{port}")

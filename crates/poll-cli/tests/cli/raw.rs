@@ -1,4 +1,4 @@
-//! A server that writes bytes as they are, for what hyper would not send.
+//! A server that writes raw bytes, for answers that hyper does not send.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,15 +7,15 @@ use tokio::{
     net::TcpListener,
 };
 
-/// A server on loopback, and the heads of the requests that it got.
+/// A server on loopback, and the heads of the requests that it received.
 pub(crate) struct Raw {
     pub(crate) address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Raw {
-    /// Answers request number `n`, counted from 0, with the text that `play`
-    /// makes of `n` and the request's head, and closes the connection.
+    /// Starts a server that answers request number `n`, counted from 0, with
+    /// `play(n, head)`, and closes the connection.
     pub(crate) async fn start(
         play: impl Fn(usize, &str) -> String + Send + Sync + 'static,
     ) -> Self {

@@ -1,4 +1,4 @@
-//! A server that answers by a script and remembers what it was asked.
+//! A server that answers by a script and records its requests.
 
 use std::{
     convert::Infallible,
@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// What one request looked like.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: Method,
@@ -36,16 +36,16 @@ pub(crate) struct Seen {
     pub(crate) at: Instant,
 }
 
-/// What is answered.
+/// An answer of the script.
 pub(crate) enum Answer {
     Reply(Response<Bytes>),
-    /// The head and this much of the body, and then the connection breaks.
+    /// The head and the beginning of the body, before the connection breaks.
     Truncated(Response<Bytes>),
     /// The head, and a body that never ends.
     Endless(Response<Bytes>),
-    /// The connection is closed instead.
+    /// A closed connection.
     Close,
-    /// Nothing, ever.
+    /// No answer.
     Hang,
 }
 
@@ -58,7 +58,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers request number `n`, counted from 0, as `play` says.
+    /// Starts a server that answers request number `n`, counted from 0, with
+    /// `play`'s result.
     pub(crate) async fn start(
         play: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -109,7 +110,7 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The requests as `METHOD path`.
+    /// Returns the requests as `METHOD path`.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.seen()
             .iter()
@@ -178,19 +179,19 @@ async fn answer(
 fn truncated(first: Bytes) -> Body {
     let first = stream::iter([Ok(Frame::data(first))]);
     let then = stream::once(async {
-        // Until what is before has been sent.
+        // Waits until the preceding data has been sent.
         sleep(Duration::from_millis(100)).await;
         Err(io::ErrorKind::BrokenPipe.into())
     });
     StreamBody::new(first.chain(then)).boxed_unsync()
 }
 
-/// A final answer.
+/// Creates a final answer.
 pub(crate) fn reply(status: u16, body: &'static str) -> Answer {
     with(status, &[], body)
 }
 
-/// A pending answer: 303 to `location`, and soon.
+/// Creates a pending answer: 303 to `location`, with a short delay.
 pub(crate) fn pending(location: &str) -> Answer {
     let headers = [
         ("location", location),
@@ -200,7 +201,7 @@ pub(crate) fn pending(location: &str) -> Answer {
     with(303, &headers, "")
 }
 
-/// An answer with these headers.
+/// Creates an answer with these headers.
 pub(crate) fn with(status: u16, headers: &[(&str, &str)], body: &'static str) -> Answer {
     Answer::Reply(response(status, headers, body))
 }

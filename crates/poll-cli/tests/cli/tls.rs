@@ -1,4 +1,4 @@
-//! https, with a root certificate of the test's own.
+//! https with a root certificate of the test.
 
 use std::{io::Write, sync::Arc};
 
@@ -32,7 +32,8 @@ fn file(pem: &str) -> NamedTempFile {
     file
 }
 
-/// A server with a certificate for `localhost`, and the root to trust.
+/// Starts a server with a certificate for `localhost`, and returns its root
+/// certificate.
 pub(crate) async fn server(
     play: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
 ) -> (Server, NamedTempFile) {
@@ -206,7 +207,7 @@ async fn client_shows_its_certificate() {
         let ran = trusting(&root, &[arguments, &[&url]].concat()).await;
         assert_eq!(ran.exits_with(0).stdout, "done");
     }
-    // The alert may come when the handshake is over.
+    // The alert may arrive after the handshake.
     let ran = trusting(&root, &[&url]).await;
     assert!([35, 56].contains(&ran.code), "{ran:?}");
     let ran = trusting(&root, &["-E", certificate, &url])

@@ -1,4 +1,4 @@
-//! Text of servers on its way to the terminal.
+//! The filter for text of servers.
 
 use crate::{
     poll::{Ran, poll, run},
@@ -9,8 +9,8 @@ use crate::{
 const JSON: (&str, &str) = ("content-type", "application/json");
 const PROBLEM: (&str, &str) = ("content-type", "application/problem+json");
 
-/// Escapes of JSON for ESC, BEL, CR, LF, a C1 control, a line separator and
-/// an override of direction.
+/// JSON escapes for ESC, BEL, CR, LF, a C1 control, a line separator and a
+/// direction override.
 const DOCUMENT: &str = concat!(
     r#"{"state":"running","progress":{"message":"\u001b]0;a\u0007\r\npoll: forged"#,
     r#"\u009b2J\u2028poll: forged\u202eb\ttab"}}"#

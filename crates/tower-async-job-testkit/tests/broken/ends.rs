@@ -152,7 +152,7 @@ flaw! {
 }
 
 flaw! {
-    /// Tells of all leases what became of the first.
+    /// Answers for all leases with the fate of the first.
     OneFateForAll(()) {
         fn release<'a>(
             &'a self,

@@ -9,34 +9,58 @@ use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
     header::{CONNECTION, CONTENT_LOCATION, LOCATION, RETRY_AFTER},
 };
-use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS, StatusDocumentRef, retry_after_values};
+use http_polling::{
+    JOB_STATUS, JobState, ProblemType, RETRY_AFTER_MS, StatusDocumentRef, retry_after_values,
+    set_retry_after,
+};
 use tokio::time::Instant;
-use tower_async_job_core::{JobId, JobRecord};
+use tower_async_job_core::{JobId, JobRecord, Owner};
 
-use super::{apply_preferences, document, known, text};
 use crate::{
-    body::StoredBody, config::Config, context::JobContext, estimate::Pending, node::front::Front,
+    answer::{
+        document::{document, text},
+        preferences::apply_preferences,
+        refusal::problem,
+    },
+    body::StoredBody,
+    config::Config,
+    context::job::JobContext,
+    estimate::ObservedJob,
+    node::front::Front,
     request::submission::Submission,
 };
+
+/// A job that was stored now.
+pub(crate) struct AcceptedJob<'a> {
+    pub(crate) id: &'a JobId,
+    pub(crate) route: &'a str,
+    pub(crate) queued: bool,
+    /// The time of its creation by the store's clock, for people to read.
+    pub(crate) created: SystemTime,
+    pub(crate) now: Instant,
+}
 
 /// The acceptance of a submission.
 pub(crate) fn accepted(
     front: &Front,
-    id: &JobId,
-    queued: bool,
-    route: &str,
+    job: &AcceptedJob<'_>,
     submission: &Submission,
     context: &JobContext,
-    now: Instant,
 ) -> Response<StoredBody> {
+    let AcceptedJob {
+        id,
+        route,
+        queued,
+        created,
+        now,
+    } = *job;
     let reported = context.reported(front.node.config.report_limit);
     let (job, id) = (id, id.encode());
-    let pending = Pending::at(now, route, Duration::ZERO);
+    let pending = ObservedJob::at(now, route, Duration::ZERO);
     let mut pending = front
         .node
         .among_others(submission.principal.as_ref(), pending);
     let mut document = StatusDocumentRef::new(id.as_str(), JobState::Queued);
-    let created = SystemTime::now();
     document.created = Some(created);
     if queued {
         pending.running_for = None;
@@ -51,13 +75,22 @@ pub(crate) fn accepted(
         document.partial = reported.partial.as_ref().map(text);
         document.metadata = reported.metadata.as_ref().map(text);
     }
-    let templates = &front.templates;
-    let template = match submission.method {
-        Method::GET => &templates.polled,
-        _ => &templates.accepted,
+    let status = submission.policy(&front.config).pending_status;
+    let template = front.templates.of(status);
+    let headers = match submission.method {
+        Method::GET => &template.polled,
+        _ => &template.accepted,
     };
     let may_close = submission.asked.may_close;
-    let mut response = announce(front, template, job, &pending, document, may_close);
+    let mut response = announce(
+        front,
+        template.status,
+        headers,
+        job,
+        &pending,
+        document,
+        may_close,
+    );
     if submission.asked.page {
         // A browser follows this to the page; a 202 would end in showing the status document.
         response.headers_mut().remove(CONTENT_LOCATION);
@@ -76,22 +109,31 @@ pub(crate) fn pending(
     polls: u32,
     may_close: bool,
 ) -> Response<StoredBody> {
-    let pending = Pending {
+    let pending = ObservedJob {
         polls,
         ..known(front, record)
     };
     let id = record.id.encode();
     let document = document(record, id.as_str());
-    let template = &front.templates.polled;
-    announce(front, template, &record.id, &pending, document, may_close)
+    let template = front.templates.of(record.pending_status);
+    announce(
+        front,
+        template.status,
+        &template.polled,
+        &record.id,
+        &pending,
+        document,
+        may_close,
+    )
 }
 
 #[inline]
 fn announce(
     front: &Front,
+    status: StatusCode,
     template: &HeaderMap,
     job: &JobId,
-    pending: &Pending<'_>,
+    pending: &ObservedJob<'_>,
     document: StatusDocumentRef<'_>,
     may_close: bool,
 ) -> Response<StoredBody> {
@@ -100,7 +142,7 @@ fn announce(
     let [mut seconds, mut millis] = retry_after_values(delay);
     let json = document.with_retry_after(delay).to_json();
     let mut response = Response::new(StoredBody::from(json));
-    *response.status_mut() = front.templates.status;
+    *response.status_mut() = status;
     *response.headers_mut() = template.clone();
     // One pass over the headers costs less than looking each of them up.
     for (name, value) in response.headers_mut() {
@@ -124,7 +166,7 @@ fn announce(
 
 /// Returns the URL of the next poll. It tells how many answers this client has had and when it is due, in ms
 /// since the acceptance: each Location differs, and nothing about the client needs remembering.
-fn location(config: &Config, id: &str, pending: &Pending<'_>, delay: Duration) -> HeaderValue {
+fn location(config: &Config, id: &str, pending: &ObservedJob<'_>, delay: Duration) -> HeaderValue {
     let polls = pending.polls.saturating_add(1);
     let due = pending.age.saturating_add(delay).as_millis();
     let due = u64::try_from(due).unwrap_or(u64::MAX);
@@ -138,7 +180,7 @@ fn location(config: &Config, id: &str, pending: &Pending<'_>, delay: Duration) -
 /// Has the connection closed after this answer, if the next poll is far off and that is no guess.
 fn close_if_far_off(
     front: &Front,
-    pending: &Pending<'_>,
+    pending: &ObservedJob<'_>,
     delay: Duration,
     headers: &mut HeaderMap,
 ) {
@@ -149,4 +191,23 @@ fn close_if_far_off(
     if is_far_off && !front.node.config.estimator.is_guess(pending) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// The answer to a poll that comes before it is due while there is no place to hold it.
+pub(crate) fn too_early(front: &Front, record: &JobRecord) -> Response<StoredBody> {
+    let mut response = problem(ProblemType::PolledTooOften, Some(record.state));
+    let delay = front.node.retry_after(&record.id, &known(front, record));
+    set_retry_after(response.headers_mut(), delay);
+    response
+}
+
+/// What the Retry-After of a stored job is chosen by.
+pub(crate) fn known<'a>(front: &Front, record: &'a JobRecord) -> ObservedJob<'a> {
+    let pending = ObservedJob {
+        running_for: record.running_for,
+        progress: record.progress.as_ref(),
+        ..ObservedJob::new(&record.route, record.age)
+    };
+    let principal = record.owner.as_ref().and_then(Owner::principal);
+    front.node.among_others(principal, pending)
 }

@@ -10,7 +10,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{body::delivery::Delivery, context::HandlerContext, stream_place::StreamPlace};
+use crate::{
+    body::delivery::Delivery, context::handler::HandlerContext, stream_place::StreamPlace,
+};
 
 pin_project! {
     /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the

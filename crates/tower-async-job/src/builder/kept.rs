@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tower_async_job_core::Retention;
+
 use super::Builder;
 
 impl Builder {
@@ -50,6 +52,33 @@ impl Builder {
     /// ```
     pub fn retention_after_delivery(mut self, time: Duration) -> Self {
         self.node.retention_after_delivery = Some(time);
+        self
+    }
+
+    /// How many bytes of a deferred response's body are stored; a longer one ends the job as
+    /// failed, with a problem that says so. Default 16 MiB. The store has a limit of its own for all
+    /// results together.
+    pub fn result_limit(mut self, bytes: usize) -> Self {
+        self.config.policy.result_limit = bytes;
+        self
+    }
+
+    /// How long results, and after them tombstones, are kept. Default 1 h each.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.config.policy.retention = retention;
+        self
+    }
+
+    /// How long the handler of a cancelled job has to notice, before its future is dropped.
+    /// Default 5 s.
+    pub fn cancellation_grace(mut self, grace: Duration) -> Self {
+        self.node.cancellation_grace = grace;
+        self
+    }
+
+    /// At most how often the reports of one job are written to the store. Default 100 ms.
+    pub fn report_interval(mut self, interval: Duration) -> Self {
+        self.node.report_interval = interval;
         self
     }
 }

@@ -6,6 +6,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -16,18 +17,24 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tower::BoxError;
-use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError};
+use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError, StoreFuture};
 
 use crate::{
-    answer,
+    answer::{self, AcceptedJob},
     body::StoredBody,
     call::terms::{new_job, terms},
     config::{OnDisconnect, OnStoreFailure},
-    context::HandlerContext,
+    context::handler::HandlerContext,
     node::{front::Front, registration::discard},
     panics::{self, Panicked, Payload, drop_quietly},
     request::submission::Submission,
-    run::{attempt::Run, spawn::spawn, task::Job, work::BoxWork},
+    run::{
+        accept::{self, accept, may_be_stored},
+        attempt::Run,
+        spawn::spawn,
+        task::Job,
+        work::BoxWork,
+    },
 };
 
 /// What the connection hears of the work that it handed over.
@@ -68,11 +75,16 @@ where
 
     fn begin_now(self) -> HandedOver<R, E> {
         let front = self.front.clone();
-        let job = new_job(&front, &self.submission, self.work.is_queued());
-        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
+        let job = new_job(
+            &front,
+            &self.submission,
+            self.context.as_deref(),
+            self.work.is_queued(),
+        );
+        let (route, lease) = (job.route.clone(), job.first_lease());
         let create = match front.node.store.create_now(job) {
-            Ok(Ok(Created::New(lease))) => {
-                let (mut run, answer) = self.accepted(lease, route);
+            Ok(Ok(Created::New { lease, created })) => {
+                let (mut run, answer) = self.accepted(lease, created, route);
                 run.announced();
                 spawn(&front.node, Job::Running(run));
                 return HandedOver::Answered(answer);
@@ -95,14 +107,15 @@ where
         mut early: oneshot::Sender<Early<R, E>>,
     ) -> Option<Run<R, E>> {
         let front = self.front.clone();
-        let mut create = match create {
+        let mut create: CreateFuture<'_> = match create {
             Create::Done(created) => Box::pin(ready(created)),
-            Create::Due(job) => front.node.store.create(*job),
+            Create::Due(job) => Box::pin(accept::create(&front.node, *job)),
         };
         let event = match self.next(&mut early, Some(&mut create)).await {
-            Event::Created(Ok(Created::New(lease))) => {
+            Event::Created(Ok(Created::New { lease, created })) => {
                 let protocol = self.submission.asked.protocol;
-                let accepted = panics::catching("the estimator", || self.accepted(lease, route));
+                let accepted =
+                    panics::catching("the estimator", || self.accepted(lease, created, route));
                 let Ok((mut run, answer)) = accepted else {
                     let _ = early.send(Early::Answered(answer::panicked(protocol)));
                     return None;
@@ -120,11 +133,9 @@ where
             Event::Created(Err(error)) => {
                 tracing::warn!(%error, "a job could not be stored");
                 if error.is_unavailable() {
-                    let front = front.clone();
-                    self.front
-                        .node
-                        .tasks
-                        .spawn(async move { discard(&front.node, &lease).await });
+                    let node = front.node.clone();
+                    let take_back = async move { discard(&node, &lease).await };
+                    front.node.tasks.spawn(take_back);
                 }
                 if front.config.on_store_failure == OnStoreFailure::Refuse {
                     let refusal = answer::not_stored(&error, self.submission.asked.protocol);
@@ -135,11 +146,8 @@ where
             }
             event => {
                 self.leave(event, early);
-                // The record that may have been created meanwhile is dropped: nobody knows of it.
-                let created = create.await;
-                if matches!(&created, Ok(Created::New(_)))
-                    || created.is_err_and(|error| error.is_unavailable())
-                {
+                // No client learns of a job that is stored meanwhile.
+                if may_be_stored(&create.await) {
                     discard(&front.node, &lease).await;
                 }
                 return None;
@@ -194,20 +202,31 @@ where
     }
 
     /// The run of a job that is stored, and its acceptance.
-    fn accepted(self, lease: Lease, route: Arc<str>) -> (Run<R, E>, Response<StoredBody>) {
+    fn accepted(
+        self,
+        lease: Lease,
+        created: SystemTime,
+        route: Arc<str>,
+    ) -> (Run<R, E>, Response<StoredBody>) {
         let Self {
             front,
             work,
             submission,
             context,
         } = self;
-        let context = context.unwrap_or_else(HandlerContext::new);
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE that follows it finds the job.
         let terms = terms(&front, &submission, route.clone(), now);
-        let run = Run::new(front.node.clone(), lease, work, context, terms);
+        let run = accept(&front.node, lease, work, context, terms);
         let (id, context) = (&lease.id, run.context());
-        let answer = answer::accepted(&front, id, queued, &route, &submission, context, now);
+        let job = AcceptedJob {
+            id,
+            route: &route,
+            queued,
+            created,
+            now,
+        };
+        let answer = answer::accepted(&front, &job, &submission, context);
         (run, answer)
     }
 }
@@ -226,7 +245,7 @@ enum Create {
     Done(Result<Created, StoreError>),
 }
 
-type CreateFuture<'a> = tower_async_job_core::BoxFuture<'a, Result<Created, StoreError>>;
+type CreateFuture<'a> = StoreFuture<'a, Created>;
 
 enum Event<R, E> {
     Ended(Result<Result<Response<R>, E>, Payload>),

@@ -2,14 +2,12 @@
 //! the hand-over to a task.
 
 use std::{
-    future::poll_fn,
     mem,
     panic::resume_unwind,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     thread,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,30 +15,27 @@ use http::{Request, Response};
 use http_body::Body;
 use http_polling::ProblemType;
 use pin_project_lite::pin_project;
-use tokio::{
-    runtime::Handle,
-    sync::oneshot::{self, error::RecvError},
-    time::timeout_at,
-};
+use tokio::sync::oneshot::error::RecvError;
 use tower::{BoxError, Service};
 use tower_async_job_core::Principal;
 
 use crate::{
     answer,
-    body::{JobBody, ResponseBody, Spool, Spooled},
+    body::{JobBody, ResponseBody, Spooled},
     call::{
-        deferral::{Deferral, Early, HandedOver},
-        timer::{Over, Timer},
+        deferral::{Early, HandedOver},
+        detached::detach,
+        progress::{Begun, Progress, Stage},
+        timer::Over,
     },
-    config::{Config, OnDisconnect},
-    context::HandlerContext,
+    config::{OnDisconnect, policy::Policy},
+    context::handler::HandlerContext,
     node::{capacity::Admission, front::Front, holds::Holds, streams},
     observe::metrics,
-    panics::{self, Panicked, drop_quietly},
-    request::submission::{Asked, Submission},
-    run::work::{BoxWork, Submitted},
+    panics::drop_quietly,
+    request::submission::Asked,
+    run::work::Submitted,
     stream_place::StreamPlace,
-    time::later,
 };
 
 pin_project! {
@@ -84,57 +79,6 @@ pin_project! {
     }
 }
 
-/// How far a call has come. One large part after the other is kept, and never both.
-enum Progress<S, B, R>
-where
-    S: Service<Request<JobBody<B>>>,
-    B: Body,
-{
-    /// Not polled yet.
-    Due {
-        // `None` if it panicked when it was called, or its client has gone.
-        call: Option<Submitted<S, B>>,
-        principal: Option<Principal>,
-    },
-    Begun(Begun<B, R, S::Error>),
-}
-
-impl<S, B, R> Progress<S, B, R>
-where
-    S: Service<Request<JobBody<B>>>,
-    B: Body,
-{
-    const OVER: Self = Self::Due {
-        call: None,
-        principal: None,
-    };
-}
-
-struct Begun<B: Body, R, E> {
-    // `None` while it is polled, and once it is over or has moved to the job.
-    work: Option<BoxWork<R, E>>,
-    // `None` once it has moved to the job.
-    submission: Option<Submission>,
-    spool: Option<Spool<B>>,
-    context: Option<HandlerContext>,
-    stage: Stage<R, E>,
-    // There if the answer may begin a conversation over an upgraded connection.
-    place: Option<StreamPlace>,
-    // Of the inline wait, and after it of the deadline.
-    timer: Timer,
-}
-
-enum Stage<R, E> {
-    /// Within the inline wait.
-    Waiting,
-    /// The inline wait is over; the rest of the upload is being read.
-    Spooling,
-    /// The call is answered inline: it may not be deferred, or its upload cannot be spooled.
-    Staying,
-    /// The work is with a task that makes it a job.
-    Deferred(oneshot::Receiver<Early<R, E>>),
-}
-
 impl<S, B, R> Inline<S, B, R>
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -150,6 +94,7 @@ where
         call: Submitted<S, B>,
         asked: Asked,
         principal: Option<Principal>,
+        policy: Option<Arc<Policy>>,
     ) -> Self {
         Self {
             front,
@@ -157,6 +102,7 @@ where
             progress: Progress::Due {
                 call: Some(call),
                 principal,
+                policy,
             },
             detach,
         }
@@ -245,159 +191,6 @@ where
     }
 }
 
-impl<S, B, R> Progress<S, B, R>
-where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
-{
-    /// Begins the call, unless it has begun.
-    #[inline]
-    fn begin(
-        &mut self,
-        cx: &mut Context<'_>,
-        front: &Front,
-        asked: &Asked,
-    ) -> Result<(), Panicked> {
-        let Self::Due {
-            call: due,
-            principal,
-        } = self
-        else {
-            return Ok(());
-        };
-        let call = due.as_mut().expect("polled after completion");
-        let config = &front.config;
-        let context = config.context.then(HandlerContext::new);
-        let (request, principal) = (&mut call.request, principal.take());
-        let submission = Submission::of(config, request, *asked, principal, context.as_deref());
-        let Ok(submission) = submission else {
-            drop_quietly(due.take());
-            return Err(Panicked);
-        };
-        let place = streams::place(asked, &front.node, request);
-        // Taken in place, since moving what is large costs.
-        if let Some(call) = due.take() {
-            let principal = submission.principal.as_ref();
-            let is_watched = asked.deferrable || call.admission.is_some();
-            let room = is_watched.then_some(&front.spool_room);
-            let (work, spool) = call.begin(cx, room, principal);
-            *self = Self::Begun(Begun {
-                work: Some(work),
-                submission: None,
-                spool,
-                context,
-                stage: if asked.deferrable {
-                    Stage::Waiting
-                } else {
-                    Stage::Staying
-                },
-                place,
-                timer: Timer::default(),
-            });
-            if let Self::Begun(begun) = self {
-                // Only now, or it would be moved twice.
-                begun.submission = Some(submission);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<B, R, E> Begun<B, R, E>
-where
-    B: Body,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
-    E: Into<BoxError> + Send + 'static,
-{
-    #[inline(always)]
-    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
-        // It is taken meanwhile, so that work that panics is not detached to be polled again.
-        let mut work = self.work.take().expect("polled after completion");
-        let result = work.poll(cx);
-        if result.is_pending() {
-            self.work = Some(work);
-        }
-        result
-    }
-
-    /// Waits for the end of the inline wait.
-    #[inline]
-    fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
-        let wait = self.submission().inline_wait(config);
-        if wait.is_zero() {
-            return Poll::Ready(Over::Stage);
-        }
-        let over = ready!(self.poll_until(cx, config, |_| wait));
-        self.timer.unset();
-        Poll::Ready(over)
-    }
-
-    /// Waits for the deadline.
-    fn poll_time(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
-        self.poll_until(cx, config, |submission| submission.deadline(config))
-    }
-
-    /// Waits for the end of a stage, or for an upload to be late.
-    fn poll_until(
-        &mut self,
-        cx: &mut Context<'_>,
-        config: &Config,
-        wait: impl FnOnce(&Submission) -> Duration,
-    ) -> Poll<Over> {
-        let submission = self.submission.as_ref();
-        let end = || later(wait(submission.expect("not taken before")));
-        let (upload, pace) = (self.spool.as_ref(), &config.request_pace);
-        self.timer.poll(cx, end, upload, pace)
-    }
-
-    /// Reads the rest of the upload.
-    fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Spooled> {
-        let upload = self.spool.as_ref();
-        upload.map_or(Poll::Ready(Spooled::Complete), |upload| {
-            upload.poll(cx, config.request_spool)
-        })
-    }
-
-    fn with_place(&mut self, change: fn(&mut Admission)) {
-        let work = self.work.as_mut().expect("not taken before");
-        if let Some(admission) = work.admission() {
-            change(admission);
-        }
-    }
-
-    /// Drops the work, whose time is over.
-    fn give_up(&mut self, asked: &Asked, over: Over) -> Response<ResponseBody<R>> {
-        self.work = None;
-        self.context = None;
-        refused(asked, over.into())
-    }
-
-    fn submission(&self) -> &Submission {
-        self.submission.as_ref().expect("not taken before")
-    }
-
-    /// Hands the work over to become a job.
-    fn defer(&mut self, front: &Arc<Front>) -> HandedOver<R, E> {
-        let deadline = self.submission().deadline(&front.config);
-        let deferral = Deferral {
-            front: front.clone(),
-            work: self.work.take().expect("not taken before"),
-            submission: self.submission.take().expect("not taken before"),
-            context: self.context.take(),
-        };
-        let handed_over = deferral.begin();
-        if let HandedOver::Waiting(_) = handed_over {
-            self.timer.set(later(deadline));
-        }
-        handed_over
-    }
-}
-
 /// The answer, once that task has said what became of the call.
 fn heard<R, E>(
     front: &Arc<Front>,
@@ -459,50 +252,4 @@ fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> 
 
 fn panicked<R>(asked: &Asked) -> Response<ResponseBody<R>> {
     answer::panicked(asked.protocol).map(ResponseBody::from)
-}
-
-/// Lets a call whose client has gone run to its end or its deadline, where there is a runtime to run it.
-/// Called by a destructor: what may panic is left to the task.
-fn detach<S, B, R>(front: &Arc<Front>, asked: Asked, left: Progress<S, B, R>)
-where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
-    R: Send + 'static,
-{
-    let (work, context) = match left {
-        Progress::Due { call, .. } => {
-            let context = front.config.context.then(HandlerContext::new);
-            let work = call.map(|mut call| {
-                Submission::prepare(&mut call.request, &asked, context.as_deref());
-                call.put_off()
-            });
-            (work, context)
-        }
-        Progress::Begun(begun) => (begun.work, begun.context),
-    };
-    if let Some(mut work) = work
-        && let Ok(runtime) = Handle::try_current()
-    {
-        let until_given_up = front.clone();
-        let end = later(asked.deadline(&front.config));
-        let work = async move {
-            // Its upload may have been under way: nothing is waited for that is still to come.
-            if let Some(admission) = work.admission() {
-                admission.stand_in();
-            }
-            let work = poll_fn(|cx| work.poll_catching(cx));
-            match timeout_at(end, until_given_up.node.shutdown.given_up.or(work)).await {
-                Ok(Some(Err(payload))) => {
-                    panics::log("the handler of a call without client", payload);
-                }
-                answer => drop_quietly(answer),
-            }
-            drop(context);
-        };
-        front.node.tasks.spawn_on(work, &runtime);
-    }
 }

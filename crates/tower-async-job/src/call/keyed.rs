@@ -5,15 +5,14 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, Request, Response,
+    Request, Response,
     header::{UPGRADE, VARY},
 };
 use http_body::Body;
-use http_polling::{JobState, ProblemType};
-use sfv::{BareItem, Parser};
+use http_polling::{JobState, ProblemType, idempotency_key};
 use tokio::{sync::oneshot, time::Instant};
 use tower::{BoxError, Service};
-use tower_async_job_core::{Created, IdempotencyKey, Lease, Principal, StoreError};
+use tower_async_job_core::{Created, IdempotencyKey, StoreError};
 
 use crate::{
     answer::{self, Answer},
@@ -22,7 +21,7 @@ use crate::{
         terms::{new_job, terms},
         timer::Timer,
     },
-    context::HandlerContext,
+    context::handler::HandlerContext,
     node::{front::Front, held::Place, registration::discard, wait::record_until},
     panics::drop_quietly,
     request::{
@@ -30,6 +29,7 @@ use crate::{
         trailers::carries_trailers,
     },
     run::{
+        accept::{self, accept, may_be_stored},
         attempt::Run,
         spawn::spawn,
         task::Job,
@@ -37,26 +37,6 @@ use crate::{
     },
     time::{after, later},
 };
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// The key as text: a structured-field string (RFC 9651, section 3.3.3), or the same bare.
-fn key_of(headers: &HeaderMap) -> Option<String> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let value = values.next()?.to_str().ok()?.trim();
-    if values.next().is_some() {
-        return None;
-    }
-    if value.starts_with('"') {
-        let item = Parser::new(value).parse_item::<sfv::Item>().ok()?;
-        return match item.bare_item {
-            BareItem::String(key) => Some(key.as_str().to_owned()),
-            _ => None,
-        };
-    }
-    let is_bare = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
-    value.bytes().all(is_bare).then(|| value.to_owned())
-}
 
 /// Answers a submission with a key.
 ///
@@ -90,7 +70,7 @@ where
         let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
         let principal = submission.principal.clone();
-        let (request, key) = match read_keyed(&front, request, principal.as_ref()).await {
+        let (request, key) = match read_keyed(&front, request, &submission).await {
             Ok(keyed) => keyed,
             Err(problem) => return refuse(problem),
         };
@@ -120,7 +100,7 @@ where
         // A repeat that waits is a held poll; the first waits in the place of its work.
         let held;
         let (id, waited) = match created {
-            Ok(Created::New(lease)) => (lease.id, true),
+            Ok(Created::New { lease, .. }) => (lease.id, true),
             // Its result was dropped, and only its key is left.
             Ok(Created::Existing(record)) if record.state == JobState::Expired => {
                 return answer::ended(&record, trailers);
@@ -170,14 +150,14 @@ where
 async fn read_keyed<B: Body>(
     front: &Front,
     request: Request<B>,
-    principal: Option<&Principal>,
+    submission: &Submission,
 ) -> Result<(Request<JobBody<B>>, IdempotencyKey), ProblemType> {
-    let key = key_of(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
+    let key = idempotency_key(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
     let mut fingerprint = Fingerprint::of(&request);
     let (parts, body) = request.into_parts();
-    let (body, spool) = JobBody::spooling(body, &front.spool_room, principal);
+    let (body, spool) = JobBody::spooling(body, &front.spool_room, submission.principal.as_ref());
     if let Some(spool) = &spool {
-        read_whole(front, spool).await?;
+        read_whole(front, spool, submission.policy(&front.config).request_spool).await?;
         if !spool.each_chunk(|chunk| fingerprint.update(chunk)) {
             // What cannot be compared must not pass for a repeat.
             return Err(ProblemType::RequestTooLarge);
@@ -219,23 +199,27 @@ where
         sender: oneshot::Sender<Result<Created, StoreError>>,
     ) -> Option<Run<R, E>> {
         let (front, submission, work) = (self.front, self.submission, self.work);
-        let mut job = new_job(&front, &submission, work.is_queued());
+        let mut job = new_job(
+            &front,
+            &submission,
+            self.context.as_deref(),
+            work.is_queued(),
+        );
         job.idempotency = Some(self.key);
-        let (route, lease) = (job.route.clone(), Lease::new(job.id, 1));
-        let created = front.node.store.create(job).await;
-        if !matches!(created, Ok(Created::New(_))) {
+        let (route, lease) = (job.route.clone(), job.first_lease());
+        let created = accept::create(&front.node, job).await;
+        if !matches!(created, Ok(Created::New { .. })) {
             drop_quietly(work);
-            let may_be_there = created.as_ref().is_err_and(StoreError::is_unavailable);
+            let may_be_stored = may_be_stored(&created);
             let _ = sender.send(created);
-            if may_be_there {
+            if may_be_stored {
                 discard(&front.node, &lease).await;
             }
             return None;
         }
-        let context = self.context.unwrap_or_else(HandlerContext::new);
         let now = Instant::now();
         let terms = terms(&front, &submission, route, now);
-        let mut run = Run::new(front.node.clone(), lease, work, context, terms);
+        let mut run = accept(&front.node, lease, work, self.context, terms);
         run.announced();
         let _ = sender.send(created);
         Some(run.inline_until(self.until))
@@ -243,11 +227,15 @@ where
 }
 
 /// Reads an upload to its end, and says what is wrong if that cannot be.
-async fn read_whole<B: Body>(front: &Front, spool: &Spool<B>) -> Result<(), ProblemType> {
+async fn read_whole<B: Body>(
+    front: &Front,
+    spool: &Spool<B>,
+    limit: usize,
+) -> Result<(), ProblemType> {
     let config = &front.config;
     let (mut timer, total) = (Timer::default(), config.request_pace.total);
     let spooled = poll_fn(|cx| {
-        if let Poll::Ready(spooled) = spool.poll(cx, config.request_spool) {
+        if let Poll::Ready(spooled) = spool.poll(cx, limit) {
             return Poll::Ready(Ok(spooled));
         }
         let over = timer.poll(cx, || later(total), Some(spool), &config.request_pace);

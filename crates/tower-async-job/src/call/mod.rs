@@ -1,7 +1,9 @@
 //! Calls: answered inline, handed over to a task, or taken as a job from the beginning.
 
 pub(crate) mod deferral;
+mod detached;
 pub(crate) mod inline;
 pub(crate) mod keyed;
+mod progress;
 mod terms;
 mod timer;

@@ -1,16 +1,16 @@
 use std::time::Duration;
 
-use super::{Estimator, Pending};
+use super::{Estimator, ObservedJob};
 
 /// The estimator that knows nothing of other jobs: from the handler's own progress the time that
 /// is left at the pace so far; else half of the time that the job has taken. Between 1 s and 60 s.
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_async_job::{Estimator, HalfElapsed, Pending};
+/// use tower_async_job::{Estimator, HalfElapsed, ObservedJob};
 ///
 /// let estimator = HalfElapsed::default();
-/// let after = |seconds| estimator.retry_after(&Pending::new("POST /", Duration::from_secs(seconds)));
+/// let after = |seconds| estimator.retry_after(&ObservedJob::new("POST /", Duration::from_secs(seconds)));
 /// assert_eq!(after(0), Duration::from_secs(1));
 /// assert_eq!(after(10), Duration::from_secs(5));
 /// assert_eq!(after(1_000), Duration::from_secs(60));
@@ -26,10 +26,10 @@ impl HalfElapsed {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use tower_async_job::{Estimator, HalfElapsed, Pending};
+    /// use tower_async_job::{Estimator, HalfElapsed, ObservedJob};
     ///
     /// let estimator = HalfElapsed::between(Duration::from_millis(200), Duration::from_secs(10));
-    /// let after = estimator.retry_after(&Pending::new("POST /report", Duration::ZERO));
+    /// let after = estimator.retry_after(&ObservedJob::new("POST /report", Duration::ZERO));
     /// assert_eq!(after, Duration::from_millis(200));
     /// ```
     #[must_use]
@@ -48,13 +48,13 @@ impl Default for HalfElapsed {
 }
 
 impl Estimator for HalfElapsed {
-    fn retry_after(&self, pending: &Pending<'_>) -> Duration {
+    fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration {
         let left = pending.left_by_progress();
         left.unwrap_or(pending.elapsed() / 2)
             .clamp(self.min, self.max)
     }
 
-    fn is_guess(&self, pending: &Pending<'_>) -> bool {
+    fn is_guess(&self, pending: &ObservedJob<'_>) -> bool {
         pending.left_by_progress().is_none()
     }
 }

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    Estimator, Pending,
+    Estimator, ObservedJob,
     durations::milliseconds,
-    load::{Load, seconds},
-    now,
+    load::Load,
     routes::Routes,
     schedule::Schedule,
+    time::{now, seconds},
 };
 
 /// The first delay while nothing is known, in seconds.
@@ -42,13 +42,13 @@ const FIRST_GUESS: f64 = 1.0;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_async_job::{AsyncJobLayer, Estimator, Learned, Pending};
+/// use tower_async_job::{AsyncJobLayer, Estimator, Learned, ObservedJob};
 ///
 /// let estimator = Learned::new().polls_per_job(4.0).polls_per_second(200);
 /// for _ in 0..20 {
 ///     estimator.completed("POST /report", Duration::from_secs(30));
 /// }
-/// let delay = estimator.retry_after(&Pending::new("POST /report", Duration::ZERO));
+/// let delay = estimator.retry_after(&ObservedJob::new("POST /report", Duration::ZERO));
 /// assert!(delay >= Duration::from_secs(30) && delay < Duration::from_secs(32));
 ///
 /// let layer = AsyncJobLayer::builder().estimator(estimator).build()?;
@@ -69,9 +69,9 @@ impl Learned {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use tower_async_job::{Estimator, Learned, Pending};
+    /// use tower_async_job::{Estimator, Learned, ObservedJob};
     ///
-    /// let delay = Learned::new().retry_after(&Pending::new("POST /report", Duration::ZERO));
+    /// let delay = Learned::new().retry_after(&ObservedJob::new("POST /report", Duration::ZERO));
     /// assert!(delay <= Duration::from_secs(1));
     /// ```
     pub fn new() -> Self {
@@ -146,7 +146,7 @@ impl Learned {
     }
 
     /// What past jobs have to say.
-    fn expected(&self, pending: &Pending<'_>) -> f64 {
+    fn expected(&self, pending: &ObservedJob<'_>) -> f64 {
         let schedule = self.schedule(pending.route);
         let Some(elapsed) = pending.running_for else {
             // Were it to start now, its first poll would be as far off as ever.
@@ -165,7 +165,7 @@ impl Learned {
 }
 
 impl Estimator for Learned {
-    fn retry_after(&self, pending: &Pending<'_>) -> Duration {
+    fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration {
         let expected = match pending.left_by_progress() {
             Some(left) => left.as_secs_f64(),
             None => self.expected(pending),
@@ -174,13 +174,13 @@ impl Estimator for Learned {
         seconds(self.load.raise(delay, pending))
     }
 
-    fn is_guess(&self, pending: &Pending<'_>) -> bool {
+    fn is_guess(&self, pending: &ObservedJob<'_>) -> bool {
         let elapsed = pending.running_for.unwrap_or_default().as_secs_f64();
         let is_known = || self.schedule(pending.route).next_after(elapsed).is_some();
         pending.left_by_progress().is_none() && !is_known()
     }
 
-    fn remaining(&self, pending: &Pending<'_>) -> Option<Duration> {
+    fn remaining(&self, pending: &ObservedJob<'_>) -> Option<Duration> {
         let elapsed = pending.running_for.unwrap_or_default().as_secs_f64();
         let left = self.schedule(pending.route).median() - elapsed;
         (left > 0.0).then(|| seconds(left))

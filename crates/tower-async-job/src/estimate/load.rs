@@ -4,11 +4,11 @@
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
-    Pending,
+    ObservedJob,
     rate::Rate,
     slots::{Polls, Slots},
 };
@@ -62,7 +62,7 @@ impl Load {
     }
 
     /// The delay of an answer, at least `delay`, in seconds.
-    pub(super) fn raise(&self, delay: f64, pending: &Pending<'_>) -> f64 {
+    pub(super) fn raise(&self, delay: f64, pending: &ObservedJob<'_>) -> f64 {
         let now = pending.now.saturating_duration_since(self.begun);
         let now = now.as_secs_f64();
         let delay = delay + (delay - 1.0).max(0.0) * JITTER * self.fraction();
@@ -130,7 +130,7 @@ impl Load {
 
 /// The number of jobs that there would be if every principal had as many as this one, where that is
 /// less than half of those that there are.
-fn jobs_of_few(pending: &Pending<'_>) -> Option<usize> {
+fn jobs_of_few(pending: &ObservedJob<'_>) -> Option<usize> {
     let jobs = pending.own_jobs.saturating_mul(pending.principals);
     (pending.principals > 1 && jobs < pending.jobs / 2).then_some(jobs)
 }
@@ -142,15 +142,6 @@ impl fmt::Debug for Load {
             .field("capacity", &self.slots.capacity)
             .finish_non_exhaustive()
     }
-}
-
-/// As [`Duration::from_secs_f64`], for all numbers.
-pub(super) fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(if seconds > 0.0 {
-        Duration::MAX
-    } else {
-        Duration::ZERO
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! With fixed seeds and by hand-made clocks, so that each run decides the same.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    time::{Duration, Instant},
+};
 
 use http_polling::Progress;
 
@@ -35,15 +39,15 @@ fn teach(estimator: &Learned, route: &str, duration: Duration, times: usize) {
 }
 
 fn after(estimator: &impl Estimator, route: &str, elapsed: Duration) -> Duration {
-    estimator.retry_after(&Pending::new(route, elapsed))
+    estimator.retry_after(&ObservedJob::new(route, elapsed))
 }
 
 /// One of so many pending jobs.
-fn among(jobs: usize, now: Instant) -> Pending<'static> {
-    Pending {
+fn among(jobs: usize, now: Instant) -> ObservedJob<'static> {
+    ObservedJob {
         jobs,
         now,
-        ..Pending::new(ROUTE, Duration::ZERO)
+        ..ObservedJob::new(ROUTE, Duration::ZERO)
     }
 }
 
@@ -65,7 +69,7 @@ fn poll_for(
         let mut elapsed = 0.0;
         while elapsed < duration {
             let reported = progress(elapsed / duration);
-            let mut pending = Pending::new(ROUTE, Duration::from_secs_f64(elapsed));
+            let mut pending = ObservedJob::new(ROUTE, Duration::from_secs_f64(elapsed));
             pending.progress = reported.as_ref();
             pending.now = begun + Duration::from_secs_f64(clock + elapsed);
             elapsed += estimator.retry_after(&pending).as_secs_f64();
@@ -152,7 +156,7 @@ fn work_beyond_all_that_is_known_is_asked_for_ever_more_rarely() {
 fn queued_jobs_wait_for_as_long_as_one_that_begins() {
     let estimator = Learned::new();
     teach(&estimator, ROUTE, 8 * SECOND, 100);
-    let mut pending = Pending::new(ROUTE, 2 * SECOND);
+    let mut pending = ObservedJob::new(ROUTE, 2 * SECOND);
     pending.running_for = None;
     assert_about(estimator.retry_after(&pending), 8 * SECOND);
     pending.age = 40 * SECOND;
@@ -164,7 +168,7 @@ fn progress_comes_before_what_was_learned() {
     let estimator = Learned::new();
     teach(&estimator, ROUTE, 8 * SECOND, 100);
     let half = Progress::fraction(0.5);
-    let mut pending = Pending::new(ROUTE, 30 * SECOND);
+    let mut pending = ObservedJob::new(ROUTE, 30 * SECOND);
     pending.progress = Some(&half);
     assert_about(estimator.retry_after(&pending), 30 * SECOND);
     // Without a pace there is nothing to go by.
@@ -298,7 +302,7 @@ fn half_elapsed_keeps_its_bounds() {
     assert_eq!(after(&estimator, ROUTE, 100 * SECOND), SECOND);
     assert_eq!(after(&estimator, ROUTE, Duration::MAX), SECOND);
     let done = Progress::fraction(0.75);
-    let mut pending = Pending::new(ROUTE, 30 * SECOND);
+    let mut pending = ObservedJob::new(ROUTE, 30 * SECOND);
     pending.progress = Some(&done);
     assert_eq!(HalfElapsed::default().retry_after(&pending), 10 * SECOND);
 }
@@ -319,7 +323,7 @@ fn budget_holds_for_few_jobs_that_poll_fast() {
         && let Some(count) = polls.get_mut(at.as_secs() as usize)
     {
         *count += 1;
-        let mut pending = Pending::new("POST /report", *bounds.start());
+        let mut pending = ObservedJob::new("POST /report", *bounds.start());
         pending.progress = Some(&progress);
         pending.jobs = JOBS as usize;
         pending.now = begun + at;

@@ -63,9 +63,15 @@ impl Front {
         checked.unwrap_or(Ok(()))
     }
 
-    /// Returns whether requests that are never deferred have limits or a deadline too.
+    /// Returns whether requests have limits.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.capacity.is_some() || self.node.streams.is_some()
+    }
+
+    /// Returns whether requests that are never deferred may have limits or a deadline too.
     pub(crate) fn governs_all(&self) -> bool {
-        self.capacity.is_some() || self.node.streams.is_some() || self.config.deadline_is_set
+        let config = &self.config;
+        self.is_limited() || config.policy.job_deadline.is_some() || config.policies.is_some()
     }
 
     /// Takes a place for a request that may become a job.

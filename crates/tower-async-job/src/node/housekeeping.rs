@@ -9,7 +9,6 @@ use tokio::{
     runtime::Handle,
     time::{Instant, timeout, timeout_at},
 };
-use tower_async_job_core::Renewal;
 
 use crate::time::later;
 use crate::{node::state::Node, observe::metrics, panics};
@@ -33,7 +32,7 @@ pub(crate) fn keep_house(node: &Arc<Node>) {
 
 /// One round; returns when the next one is due, unless a job ends that is kept for less.
 async fn round(node: &Node) -> Option<Duration> {
-    let longest = match node.store.lease_duration() {
+    let longest = match node.store.properties().lease {
         Some(lease) => (lease / 3).min(LONGEST_REST),
         None => LONGEST_REST,
     };
@@ -41,7 +40,7 @@ async fn round(node: &Node) -> Option<Duration> {
     node.alarm.reset();
     let renews = renew_leases(node).await;
     let next = match timeout(longest, node.store.sweep()).await {
-        Ok(Ok(next)) => next,
+        Ok(Ok(upkeep)) => upkeep.next,
         failed => {
             tracing::warn!(?failed, "sweeping the job store failed");
             Some(longest)
@@ -60,7 +59,7 @@ async fn round(node: &Node) -> Option<Duration> {
 /// Renews the leases of all jobs that run here, and cancels those that are lost or would be
 /// over before the next round. Says whether there are any.
 async fn renew_leases(node: &Node) -> bool {
-    let Some(lease_duration) = node.store.lease_duration() else {
+    let Some(lease_duration) = node.store.properties().lease else {
         return false;
     };
     let interval = lease_duration / 3;
@@ -76,10 +75,10 @@ async fn renew_leases(node: &Node) -> bool {
         match timeout_at(until, node.store.renew(&leases)).await {
             Ok(Ok(renewals)) => {
                 for (lease, renewal) in leases.iter().zip(renewals) {
-                    if renewal == Renewal::Lost {
-                        node.registry.cancel(&lease.id);
-                    } else {
+                    if renewal.is_held() {
                         node.registry.renewed(&lease.id, asked);
+                    } else {
+                        node.registry.cancel(&lease.id);
                     }
                 }
             }

@@ -15,7 +15,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Logs the results that end with the process although their clients would have come for them.
 pub(crate) async fn log(node: &Node) {
-    if node.store.lease_duration().is_some() {
+    if node.store.properties().lease.is_some() {
         // The store outlasts the process.
         return;
     }

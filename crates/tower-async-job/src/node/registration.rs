@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, time::Instant};
-use tower_async_job_core::{Lease, Principal};
+use tower_async_job_core::{Lease, Principal, Release, Released};
 
 use crate::{
-    context::JobContext,
+    context::job::JobContext,
     node::{
         deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
         state::Node,
@@ -50,7 +50,7 @@ impl Registration {
         context: JobContext,
         job: Registered<'_>,
     ) -> Self {
-        let renews = node.store.lease_duration().is_some();
+        let renews = node.store.properties().lease.is_some();
         let registry = &node.registry;
         let (deadline, unwatched) = registry.insert(lease, context.clone(), job.deadline, renews);
         if unwatched {
@@ -134,10 +134,12 @@ impl Drop for Registration {
                 if !announced {
                     return discard(&node, &lease).await;
                 }
-                match node.store.release(&lease).await {
-                    Ok(()) => metrics::ended(JobState::Lost),
-                    Err(error) => {
-                        tracing::warn!(%error, job = ?lease.id, "an abandoned job could not be handed back");
+                let released = node.store.release(&[lease], Release::default()).await;
+                match released.as_deref() {
+                    Ok([Released::Ended(state)]) => metrics::ended(*state),
+                    Ok([Released::Queued]) => {}
+                    failed => {
+                        tracing::warn!(?failed, job = ?lease.id, "an abandoned job could not be handed back");
                     }
                 }
             };
@@ -145,7 +147,7 @@ impl Drop for Registration {
             self.node.tasks.spawn_on(release, &runtime);
         }
         keep_house(&self.node);
-        self.node.alarm.within(self.node.config.retention.result);
+        self.node.sweep_after_end();
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tower_async_job_core::{JobId, Lease};
 
-use crate::context::JobContext;
+use crate::context::job::JobContext;
 
 /// The number of jobs that are gone through under one lock and in one turn of a task.
 const SLICE: usize = 256;

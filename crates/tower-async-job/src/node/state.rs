@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering, fence},
+        atomic::{AtomicBool, AtomicU64, Ordering, fence},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreE
 use crate::{
     body::delivery::Deliveries,
     config::NodeConfig,
-    estimate::{Pending, Sizes},
+    estimate::{ObservedJob, Sizes},
     node::{
         expected::Expected, holds::Holds, owners::Owners, recording_room::RecordingRoom,
         registry::Registry, shutdown::Shutdown,
@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) shutdown: Shutdown,
     /// Whether there is a task that keeps house.
     pub(crate) housekeeping: AtomicBool,
+    /// The shortest retention of a result, in ms.
+    retention: AtomicU64,
     /// The time at which it does.
     pub(crate) alarm: Arc<Alarm>,
 }
@@ -72,8 +74,21 @@ impl Node {
             tasks: TaskTracker::new(),
             registry: Registry::new(),
             housekeeping: AtomicBool::new(false),
+            retention: AtomicU64::new(u64::MAX),
             alarm,
         }
+    }
+
+    /// Notes that results may be kept for no longer than this.
+    pub(crate) fn keeps_for(&self, retention: Duration) {
+        let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        self.retention.fetch_min(millis, Ordering::Relaxed);
+    }
+
+    /// Has the store swept in time for a result that is kept from now.
+    pub(crate) fn sweep_after_end(&self) {
+        let shortest = Duration::from_millis(self.retention.load(Ordering::Relaxed));
+        self.alarm.within(shortest);
     }
 
     /// Keeps a shutdown waiting for what is spawned before the token is dropped. `None` once the
@@ -106,7 +121,7 @@ impl Node {
     }
 
     /// Chooses the delay until a client's next poll, which it is expected for.
-    pub(crate) fn retry_after(&self, id: &JobId, pending: &Pending<'_>) -> Duration {
+    pub(crate) fn retry_after(&self, id: &JobId, pending: &ObservedJob<'_>) -> Duration {
         let mut delay = self.config.estimator.retry_after(pending);
         if self.shutdown.begun.is_set() {
             let latest = self.shutdown.latest_poll(id);
@@ -120,12 +135,12 @@ impl Node {
     pub(crate) fn among_others<'a>(
         &self,
         principal: Option<&Principal>,
-        pending: Pending<'a>,
-    ) -> Pending<'a> {
+        pending: ObservedJob<'a>,
+    ) -> ObservedJob<'a> {
         let jobs = self.registry.pending().max(1);
         let owners = self.owners.as_ref();
         let (own_jobs, principals) = owners.map_or((jobs, 1), |owners| owners.share_of(principal));
-        Pending {
+        ObservedJob {
             jobs,
             own_jobs,
             principals,

@@ -8,8 +8,10 @@ use http::{
 };
 use http_polling::{JSON, JobState, set_retry_after};
 
+use tower_async_job_core::PendingStatus;
+
 use crate::{
-    config::{Config, PendingStatus},
+    config::Config,
     headers::{USUAL_HEADERS, set_no_store, set_state},
     request::accept,
 };
@@ -18,6 +20,13 @@ use crate::{
 /// less than to insert headers one by one.
 #[derive(Debug)]
 pub(crate) struct Templates {
+    see_other: Template,
+    accepted: Template,
+}
+
+/// The headers of pending answers with one status.
+#[derive(Debug)]
+pub(crate) struct Template {
     pub(crate) status: StatusCode,
     /// For acceptances.
     pub(crate) accepted: HeaderMap,
@@ -27,6 +36,22 @@ pub(crate) struct Templates {
 
 impl Templates {
     pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            see_other: Template::new(config, PendingStatus::SeeOther),
+            accepted: Template::new(config, PendingStatus::Accepted),
+        }
+    }
+
+    pub(crate) fn of(&self, status: PendingStatus) -> &Template {
+        match status {
+            PendingStatus::Accepted => &self.accepted,
+            _ => &self.see_other,
+        }
+    }
+}
+
+impl Template {
+    fn new(config: &Config, status: PendingStatus) -> Self {
         // Filled in with each answer's own, after the Content-Location, which has the same value.
         let location = HeaderValue::from_static("/");
         let mut accepted = HeaderMap::with_capacity(USUAL_HEADERS);
@@ -34,12 +59,12 @@ impl Templates {
         set_no_store(&mut accepted);
         set_state(&mut accepted, JobState::Running);
         set_retry_after(&mut accepted, Duration::ZERO);
-        let status = match config.pending_status {
-            PendingStatus::SeeOther => StatusCode::SEE_OTHER,
+        let status = match status {
             PendingStatus::Accepted => {
                 accepted.insert(CONTENT_LOCATION, location.clone());
                 StatusCode::ACCEPTED
             }
+            _ => StatusCode::SEE_OTHER,
         };
         accepted.insert(LOCATION, location);
         let mut polled = accepted.clone();

@@ -17,6 +17,7 @@ pub(crate) fn record_until<'a>(
 ) -> impl Future<Output = Result<Option<JobRecord>, StoreError>> + Send + 'a {
     async move {
         loop {
+            let ended = node.store.subscribe(id);
             {
                 let record = node.read(id, Detail::Full).await?;
                 let is_pending = record
@@ -26,10 +27,7 @@ pub(crate) fn record_until<'a>(
                     return Ok(record);
                 }
             }
-            let ended = node.shutdown.over.or(node.store.ended(id));
-            if let Ok(Some(ended)) = timeout_at(until, ended).await {
-                ended?;
-            }
+            let _ = timeout_at(until, node.shutdown.over.or(ended)).await;
         }
     }
 }

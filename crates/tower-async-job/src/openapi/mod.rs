@@ -15,7 +15,7 @@ use utoipa::openapi::{
 };
 
 use self::responses::Described;
-use crate::{AsyncJobLayer, config::Config};
+use crate::{config::Config, layer::AsyncJobLayer};
 
 const TAG: &str = "jobs";
 

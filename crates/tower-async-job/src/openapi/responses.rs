@@ -1,13 +1,14 @@
 //! The answers of the layer, each described once and referred to by name.
 
 use http_polling::{JobState, Problem, ProblemType};
+use tower_async_job_core::PendingStatus;
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Responses};
 
 use super::{
     headers::{self, Field},
     schemas,
 };
-use crate::config::{Config, PendingStatus};
+use crate::config::Config;
 
 /// An answer, the status code that it comes with, and its name among the components.
 #[derive(Clone)]
@@ -48,7 +49,7 @@ pub(super) fn without_content(described: &[Described]) -> Responses {
 /// What a poll is answered with.
 pub(super) fn of_poll(config: &Config) -> Vec<Described> {
     let mut answers = vec![
-        pending(config.pending_status),
+        pending(config.policy.pending_status),
         result(),
         unknown(),
         gone(),
@@ -85,7 +86,7 @@ pub(super) fn of_options() -> Vec<Described> {
 /// What the layer may answer to a request for the user's own operation, besides the handler.
 pub(super) fn of_submission(config: &Config) -> Vec<Described> {
     let mut answers = vec![
-        pending(config.pending_status),
+        pending(config.policy.pending_status),
         refused(
             "400",
             "JobRequestInvalid",
@@ -142,7 +143,7 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
             "The work ran past its deadline without becoming a job.",
         ),
     ];
-    if config.page && config.pending_status == PendingStatus::Accepted {
+    if config.page && config.policy.pending_status == PendingStatus::Accepted {
         // Browsers that would rather have the page are sent there by a redirect in any case.
         answers.push(pending(PendingStatus::SeeOther));
     }
@@ -151,8 +152,8 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
 
 fn pending(status: PendingStatus) -> Described {
     let (code, name) = match status {
-        PendingStatus::SeeOther => ("303", "JobSeeOther"),
         PendingStatus::Accepted => ("202", "JobAccepted"),
+        _ => ("303", "JobSeeOther"),
     };
     let description = "The job has not ended: ask again at Location, after Retry-After.";
     let mut fields = vec![

@@ -8,11 +8,11 @@ use http_polling::{
 };
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use tower_async_job_core::{Principal, Protocol};
+use tower_async_job_core::{PendingStatus, Principal, Protocol};
 
 use crate::{
-    config::{Config, PendingStatus},
-    context::JobContext,
+    config::{Config, policy::Policy},
+    context::job::JobContext,
     panics::{self, Panicked},
     request::{
         accept, closing,
@@ -34,6 +34,8 @@ pub(crate) struct Submission {
     /// Where a function for it is set.
     route: Option<Arc<str>>,
     pub(crate) principal: Option<Principal>,
+    /// Where one has been chosen for it.
+    pub(crate) policy: Option<Arc<Policy>>,
 }
 
 /// What its client prefers and speaks.
@@ -66,9 +68,9 @@ impl Asked {
     }
 
     /// Returns the time that the work may take from now.
-    pub(crate) fn deadline(&self, config: &Config) -> Duration {
-        let left = self.left();
-        left.map_or(config.job_deadline, |left| left.min(config.job_deadline))
+    pub(crate) fn deadline(&self, policy: &Policy) -> Duration {
+        let deadline = policy.deadline();
+        self.left().map_or(deadline, |left| left.min(deadline))
     }
 
     /// The time until the client wants the work to be given up.
@@ -100,6 +102,7 @@ impl Submission {
         request: &mut Request<B>,
         asked: Asked,
         principal: Option<Principal>,
+        policy: Option<Arc<Policy>>,
         context: Option<&JobContext>,
     ) -> Result<Self, Panicked> {
         Self::prepare(request, &asked, context);
@@ -113,7 +116,12 @@ impl Submission {
             asked,
             route: route.transpose()?,
             principal,
+            policy,
         })
+    }
+
+    pub(crate) fn policy<'a>(&'a self, config: &'a Config) -> &'a Policy {
+        config.policy(self.policy.as_ref())
     }
 
     /// What the job's Retry-After is learned by.
@@ -147,7 +155,7 @@ impl Submission {
 
     /// Returns the time that the work may take from now.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
-        self.asked.deadline(config)
+        self.asked.deadline(self.policy(config))
     }
 
     /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
@@ -161,13 +169,22 @@ impl Submission {
             // In whole seconds, and so up to a second over the cap.
             Some(wait) => wait.min(config.max_inline_wait),
             None if prefer.respond_async() => Duration::ZERO,
-            None => config.inline_wait,
+            None => self.policy(config).inline_wait,
         };
         // Past its deadline the work is a job that times out.
         self.asked
             .cancel_at
             .map_or(wait, |_| wait.min(self.deadline(config)))
     }
+}
+
+/// Returns whether a request is refused for its length.
+pub(crate) fn refuses_length(policy: &Policy, headers: &HeaderMap) -> bool {
+    policy.refuse_large_requests
+        && headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
+            .is_some_and(|length| length > policy.request_spool as u64)
 }
 
 /// The route of a request without a function for it: method and path.
@@ -202,6 +219,14 @@ pub(crate) fn cancel_at(
 }
 
 impl Config {
+    /// Returns the policy that is chosen for a request, where there is a function for it.
+    pub(crate) fn policy_of(&self, head: RequestHead<'_>) -> Result<Option<Arc<Policy>>, Panicked> {
+        let choose = self.policies.as_ref();
+        choose.map_or(Ok(None), |choose| {
+            panics::catching("the function for policies", || choose(head)).map(Some)
+        })
+    }
+
     pub(crate) fn principal_of(
         &self,
         head: RequestHead<'_>,
@@ -227,7 +252,13 @@ impl Config {
     }
 
     /// Returns the client's preferences and protocol, and whether the request may be deferred at all.
-    pub(crate) fn asked<B>(&self, request: &Request<B>, glance: Glance, defers: bool) -> Asked {
+    pub(crate) fn asked<B>(
+        &self,
+        request: &Request<B>,
+        glance: Glance,
+        defers: bool,
+        policy: &Policy,
+    ) -> Asked {
         let head = RequestHead::of(request);
         let is_grpc = glance.grpc && head.is_grpc();
         let upgrade = glance.upgrade
@@ -243,7 +274,7 @@ impl Config {
             defers && !(upgrade || glance.event_stream) && (!must_ask || prefer.respond_async());
         let page = deferrable
             && self.page
-            && self.pending_status == PendingStatus::Accepted
+            && policy.pending_status == PendingStatus::Accepted
             && accept::wants_page(head.headers);
         Asked {
             deferrable,
@@ -286,13 +317,5 @@ impl Config {
             Some(route) => short(route(RequestHead::of(request))),
             None => usual_route(routes, request.method(), request.uri().path().as_bytes()),
         }
-    }
-
-    pub(crate) fn refuses_length(&self, headers: &HeaderMap) -> bool {
-        self.refuse_large_requests
-            && headers
-                .get(CONTENT_LENGTH)
-                .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-                .is_some_and(|length| length > self.request_spool as u64)
     }
 }

@@ -6,16 +6,15 @@ use http::{Method, Response};
 use http_polling::{JobState, PreferenceApplied};
 use tower_async_job_core::{Detail, JobId, JobRecord, StoreError};
 
-use super::{
-    ResourceRequest,
-    request::{Asked, Part},
-    unreadable,
-};
 use crate::{
     answer::{self, Answer},
     body::{StoredBody, delivery::Delivery},
     node::{front::Front, held::Place, wait::record_until},
-    resource::page,
+    resource::{
+        page,
+        request::{Asked, Part, ResourceRequest},
+        unreadable::unreadable,
+    },
     time::later,
 };
 

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use http_polling::{Prefer, RequestHead};
-use tower_async_job_core::{JobId, JobRecord, Principal};
+use tower_async_job_core::{JobId, JobRecord, PendingStatus, Principal};
 
 use crate::{
-    config::{Config, PendingStatus},
+    config::Config,
     node::front::Front,
     panics::Panicked,
     request::{accept, closing, glance::Glance, trailers::carries_trailers},
@@ -73,7 +73,7 @@ impl ResourceRequest {
         let wait = glance.prefer.then(|| Prefer::from_headers(headers).wait());
         Ok(Self {
             method: request.method().clone(),
-            target: part.and_then(|part| Some((JobId::parse(id)?, part))),
+            target: part.and_then(|part| Some((id.parse().ok()?, part))),
             hints: Hints::of(request.uri().query().unwrap_or_default()),
             wait: wait.flatten(),
             page: config.page && accept::wants_page(headers),
@@ -111,7 +111,7 @@ impl ResourceRequest {
     /// the node shuts down from the first.
     fn early(&self, front: &Front, record: &JobRecord) -> Option<Duration> {
         let config = &front.config;
-        if config.pending_status != PendingStatus::SeeOther || self.page {
+        if record.pending_status != PendingStatus::SeeOther || self.page {
             return None;
         }
         let due = self.due_in(record)?;

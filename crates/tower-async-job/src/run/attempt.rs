@@ -14,7 +14,7 @@ use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome, Principal};
 
 use crate::{
-    context::{HandlerContext, JobContext},
+    context::{handler::HandlerContext, job::JobContext},
     node::{
         housekeeping::keep_house,
         registration::{Registered, Registration, discard},
@@ -55,14 +55,18 @@ pub(crate) struct Terms<'a> {
     pub(crate) target: Option<Box<str>>,
     pub(crate) accepted: Instant,
     pub(crate) deadline: Instant,
+    /// The limit of the result, where it is not the usual one.
+    pub(crate) result_limit: Option<usize>,
 }
 
 #[derive(Default)]
 struct Rare {
     /// The path of the submission, where the route does not end in it.
     target: Option<Box<str>>,
-    /// Whoever submitted it has the result inline until then.
+    /// The client that submitted it has the result inline until then.
     inline_until: Option<Instant>,
+    /// The limit of the result, where it is not the usual one.
+    result_limit: Option<usize>,
 }
 
 enum Stage<R, E> {
@@ -113,10 +117,11 @@ where
         Self {
             watch: Watch::new(queued),
             started: (!queued).then_some(terms.accepted),
-            rare: terms.target.map(|target| {
+            rare: (terms.target.is_some() || terms.result_limit.is_some()).then(|| {
                 Box::new(Rare {
-                    target: Some(target),
-                    ..Rare::default()
+                    target: terms.target,
+                    inline_until: None,
+                    result_limit: terms.result_limit,
                 })
             }),
             registration,
@@ -163,7 +168,9 @@ where
         let own = self.rare.as_ref().and_then(|rare| rare.target.as_deref());
         let target = own.unwrap_or_else(|| self.route.split_once(' ').map_or("", |(_, path)| path));
         let registration = &self.registration;
-        if let Poll::Ready((outcome, kept)) = self.stage.poll(cx, registration, target) {
+        let limit = self.rare.as_ref().and_then(|rare| rare.result_limit);
+        let limit = limit.unwrap_or(registration.node().config.result_limit);
+        if let Poll::Ready((outcome, kept)) = self.stage.poll(cx, registration, target, limit) {
             if self.watch.is_writing() {
                 // It may not take place any more.
                 self.context.report_again();
@@ -261,6 +268,7 @@ where
         cx: &mut Context<'_>,
         job: &Registration,
         target: &str,
+        limit: usize,
     ) -> Poll<(Outcome, Option<Kept>)> {
         loop {
             let outcome = match self {
@@ -268,7 +276,8 @@ where
                     Ok(Ok(response)) => {
                         let place = work.take_place();
                         let (node, lease) = (job.node(), *job.lease());
-                        let recording = recording::record(response, target, node, lease, place);
+                        let recording =
+                            recording::record(response, target, limit, node, lease, place);
                         *self = Self::Recording(recording);
                         continue;
                     }
@@ -279,7 +288,7 @@ where
                     Ok(Ok(Recorded { response, kept })) => {
                         return Poll::Ready((Outcome::Done(response), Some(kept)));
                     }
-                    Ok(Err(unrecorded)) => unkept::not_recorded(unrecorded, job),
+                    Ok(Err(unrecorded)) => unkept::not_recorded(unrecorded, limit, job),
                     Err(payload) => panicked(payload),
                 },
             };

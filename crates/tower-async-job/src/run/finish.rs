@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http_polling::JobState;
-use tokio::time::{Instant, sleep, timeout};
-use tower_async_job_core::{Lease, Outcome};
+use tokio::time::{Instant, sleep};
+use tower_async_job_core::{End, Lease, Outcome};
 
 use crate::{
-    context::JobContext,
+    context::job::JobContext,
     node::state::Node,
     run::{recording::Size, unkept},
     time::later,
@@ -15,9 +15,6 @@ use crate::{
 
 /// How long storing an outcome is tried when the store is out of reach and leases do not end.
 const FINISH_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long the last report of a job may hold up its end.
-const REPORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What became of storing the end of a job.
 pub(crate) enum Finish {
@@ -27,7 +24,7 @@ pub(crate) enum Finish {
     GivenUp,
 }
 
-/// Stores the end of a job. While the store is out of reach this is tried again, until another
+/// Stores the end of a job, with its last report. While the store is out of reach this is tried again, until another
 /// worker could have the job.
 pub(crate) async fn finish(
     node: &Node,
@@ -35,18 +32,15 @@ pub(crate) async fn finish(
     context: &JobContext,
     mut outcome: Outcome,
 ) -> Finish {
-    if let Some(report) = context.take_report(node.config.report_limit) {
-        let reported = timeout(REPORT_PATIENCE, node.store.report(&lease, report)).await;
-        if !matches!(reported, Ok(Ok(()))) {
-            tracing::warn!(job = ?lease.id, "the last report of a job was not stored");
-        }
-    }
-    let patience = node.store.lease_duration().unwrap_or(FINISH_PATIENCE);
+    let report = context.take_report(node.config.report_limit);
+    let patience = node.store.properties().lease.unwrap_or(FINISH_PATIENCE);
     let give_up = later(patience);
     let mut delay = Duration::from_millis(50);
     loop {
         let state = outcome.state();
-        let Err(error) = node.store.finish(&lease, outcome.clone()).await else {
+        let mut end = End::from(outcome.clone());
+        end.report.clone_from(&report);
+        let Err(error) = node.store.finish(&lease, end).await else {
             tracing::debug!(job = ?lease.id, %state, "job ended");
             return Finish::Stored(state);
         };

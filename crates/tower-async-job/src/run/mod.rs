@@ -1,5 +1,6 @@
 //! Runs of jobs, from the acceptance to the stored end.
 
+pub(crate) mod accept;
 pub(crate) mod attempt;
 mod finish;
 mod recording;

@@ -119,6 +119,7 @@ impl Room {
 pub(crate) fn record<R>(
     response: Response<R>,
     target: &str,
+    limit: usize,
     node: &Arc<Node>,
     lease: Lease,
     place: Option<Box<Admission>>,
@@ -131,7 +132,6 @@ where
     let (mut parts, body) = response.into_parts();
     keep_end_to_end(&mut parts.headers);
     resolve_references(&mut parts.headers, target);
-    let limit = node.config.result_limit;
     let expected = body.size_hint();
     let size = move |so_far: usize| match expected.exact() {
         Some(size) => Size::Exactly(size),

@@ -11,12 +11,12 @@ use crate::{
 };
 
 /// The end of a job whose response could not be recorded.
-pub(crate) fn not_recorded(unrecorded: Unrecorded, job: &Registration) -> Outcome {
+pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registration) -> Outcome {
     match unrecorded {
         Unrecorded::TooLarge(size) => {
             let limit = StoreLimit {
                 setting: "result_limit",
-                value: job.node().config.result_limit as u64,
+                value: limit as u64,
             };
             let problem = Problem::new(ProblemType::ResultTooLarge);
             beyond(problem, size, Some(limit), job.lease())

@@ -8,10 +8,10 @@ use std::{
 };
 
 use tokio::time::{Sleep, sleep};
-use tower_async_job_core::{BoxFuture, Outcome, StoreError};
+use tower_async_job_core::{Outcome, StoreFuture};
 
 use crate::{
-    context::JobContext, node::registration::Registration, run::recording::Kept, time::later,
+    context::job::JobContext, node::registration::Registration, run::recording::Kept, time::later,
 };
 
 /// After how long a start or a report that the store did not take is tried again, at least.
@@ -44,7 +44,7 @@ pub(crate) struct Watch {
 #[derive(Default)]
 struct Writes {
     /// The one under way.
-    write: Option<BoxFuture<'static, Result<(), StoreError>>>,
+    write: Option<StoreFuture<'static, ()>>,
     /// That write is the job's start.
     starting: bool,
     /// Until the next write may take place, if there has been one.

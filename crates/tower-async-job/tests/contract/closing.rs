@@ -16,7 +16,7 @@ use tokio::{
 use tower::{Layer, service_fn};
 use tower_async_job::{
     AsyncJob, AsyncJobLayer, Builder, Estimator, HalfElapsed, JobBody, JobContext, Learned,
-    Pending, PendingStatus,
+    ObservedJob, PendingStatus,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -103,7 +103,7 @@ async fn delay_from_which_connections_close_can_be_set() {
     assert!(acceptance_closes(builder, post("/report")).await);
     let builder = expecting(30 * SECOND).close_connections_from(60 * SECOND);
     assert!(!acceptance_closes(builder, post("/report")).await);
-    let builder = expecting(30 * SECOND).keep_connections();
+    let builder = expecting(30 * SECOND).close_connections_from(None);
     assert!(!acceptance_closes(builder, post("/report")).await);
 }
 
@@ -156,16 +156,16 @@ async fn reported_progress_closes() {
 
 #[tokio::test(start_paused = true)]
 async fn estimator_of_the_application_is_taken_at_its_word() {
-    let builder = AsyncJobLayer::builder().estimator(|_: &Pending<'_>| 20 * SECOND);
+    let builder = AsyncJobLayer::builder().estimator(|_: &ObservedJob<'_>| 20 * SECOND);
     assert!(acceptance_closes(builder, post("/report")).await);
 
     struct Guessing;
     impl Estimator for Guessing {
-        fn retry_after(&self, _: &Pending<'_>) -> Duration {
+        fn retry_after(&self, _: &ObservedJob<'_>) -> Duration {
             20 * SECOND
         }
 
-        fn is_guess(&self, pending: &Pending<'_>) -> bool {
+        fn is_guess(&self, pending: &ObservedJob<'_>) -> bool {
             pending.polls == 0
         }
     }

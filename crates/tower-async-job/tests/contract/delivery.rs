@@ -12,13 +12,13 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tower_async_job::{
-    AsyncJob, AsyncJobLayer, Pending,
+    AsyncJob, AsyncJobLayer, ObservedJob,
     store::{Detail, JobStore},
 };
 
 /// A layer whose clients are told to come after so long.
 fn telling(delay: Duration) -> AsyncJobLayer {
-    eager(AsyncJobLayer::builder().estimator(move |_: &Pending<'_>| delay))
+    eager(AsyncJobLayer::builder().estimator(move |_: &ObservedJob<'_>| delay))
 }
 
 /// A shutdown, and how long it takes.
@@ -215,7 +215,7 @@ async fn s72_loss_is_logged_by_the_job_s_handle() {
     let store = Arc::new(memory().build());
     let layer = AsyncJobLayer::builder()
         .store(store.clone())
-        .estimator(|_: &Pending<'_>| 60 * SECOND);
+        .estimator(|_: &ObservedJob<'_>| 60 * SECOND);
     let layer = eager(layer);
     let service = wrap(&layer, slow(SECOND, "done"));
     let lost = submit(&service).await;

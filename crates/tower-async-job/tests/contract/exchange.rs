@@ -12,7 +12,7 @@ use crate::support::{self, Body, eager, get, handler, post, request, send, settl
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, advance, sleep};
-use tower_async_job::{AsyncJobLayer, JobContext, Pending, PendingStatus};
+use tower_async_job::{AsyncJobLayer, JobContext, ObservedJob, PendingStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -61,7 +61,7 @@ async fn accepted_option_sends_202_with_both_locations() {
 
 #[tokio::test(start_paused = true)]
 async fn the_classic_sequence_asks_at_4_5_6_7_8_and_has_the_answer_at_8() {
-    let estimator = |pending: &Pending<'_>| match pending.polls {
+    let estimator = |pending: &ObservedJob<'_>| match pending.polls {
         0 => 4 * SECOND,
         _ => SECOND,
     };
@@ -289,7 +289,7 @@ async fn the_wait_that_a_client_asks_for_is_capped() {
 #[tokio::test(start_paused = true)]
 async fn only_when_asked_defers_nobody_else() {
     let layer = AsyncJobLayer::builder()
-        .only_when_asked()
+        .only_when_asked(true)
         .build()
         .expect("valid");
     let service = wrap(&layer, slow(60 * SECOND, "late"));
@@ -344,8 +344,9 @@ async fn a_full_node_refuses_before_the_handler_and_queues_up_to_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn each_pending_location_counts_and_tells_when_it_is_due() {
-    let layer =
-        eager(AsyncJobLayer::builder().estimator(|_: &Pending<'_>| Duration::from_millis(1500)));
+    let layer = eager(
+        AsyncJobLayer::builder().estimator(|_: &ObservedJob<'_>| Duration::from_millis(1500)),
+    );
     let service = wrap(&layer, slow(60 * SECOND, "late"));
     let first = send(&service, post("/report")).await.pending();
     assert!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::{Answer, Body, eager, get, post, request, send, settle, slow, wrap};
 use http::{HeaderValue, Method, Request, StatusCode};
 use tokio::time::{Instant, sleep};
-use tower_async_job::{AsyncJobLayer, Builder, Pending, PendingStatus, store::Principal};
+use tower_async_job::{AsyncJobLayer, Builder, ObservedJob, PendingStatus, store::Principal};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,7 +24,7 @@ fn job(answer: &Answer) -> String {
 }
 
 fn announcing(delay: Duration) -> Builder {
-    AsyncJobLayer::builder().estimator(move |_: &Pending<'_>| delay)
+    AsyncJobLayer::builder().estimator(move |_: &ObservedJob<'_>| delay)
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 use tower_async_job::{
-    AsyncJob, AsyncJobLayer, Estimator, JobContext, Learned, Pending, store::Principal,
+    AsyncJob, AsyncJobLayer, Estimator, JobContext, Learned, ObservedJob, store::Principal,
 };
 
 /// Remembers what it was told.
@@ -24,7 +24,7 @@ struct Witness {
 }
 
 impl Estimator for Witness {
-    fn retry_after(&self, pending: &Pending<'_>) -> Duration {
+    fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration {
         self.jobs.lock().expect("whole").push(pending.jobs);
         SECOND
     }
@@ -225,7 +225,7 @@ async fn estimators_see_how_many_jobs_are_the_principal_s_own() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let witness = seen.clone();
     let builder = AsyncJobLayer::builder()
-        .estimator(move |pending: &Pending<'_>| {
+        .estimator(move |pending: &ObservedJob<'_>| {
             let counts = (pending.own_jobs, pending.jobs, pending.principals);
             witness.lock().expect("whole").push(counts);
             SECOND

@@ -13,7 +13,7 @@ use crate::{
 use http::{Method, Response};
 use http_polling::JobState;
 use tokio::{runtime::Handle, time::sleep};
-use tower_async_job::{JobContext, JobFuture, Pending, store::Retention};
+use tower_async_job::{JobContext, JobFuture, ObservedJob, store::Retention};
 
 tokio::task_local! {
     static TENANT: &'static str;
@@ -56,7 +56,7 @@ async fn hook_that_drops_the_job_does_not_leave_it_running() {
 #[tokio::test(start_paused = true)]
 async fn estimator_that_panics_does_not_leave_a_job_running() {
     let store = Arc::new(store());
-    let estimator = |_: &Pending<'_>| -> Duration { panic!("boom") };
+    let estimator = |_: &ObservedJob<'_>| -> Duration { panic!("boom") };
     let layer = eager(faulty(&store).estimator(estimator));
     let answer = send(&wrap(&layer, slow(60 * SECOND, "late")), post("/report")).await;
     assert_eq!(answer.status, 500);

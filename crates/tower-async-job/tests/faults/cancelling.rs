@@ -110,7 +110,7 @@ async fn cancellation_is_503_and_does_nothing_while_the_job_cannot_be_read() {
 
 #[tokio::test(start_paused = true)]
 async fn without_context_a_cancelled_handler_is_dropped_after_the_grace() {
-    let layer = eager(builder().without_context().cancellation_grace(SECOND));
+    let layer = eager(builder().context(false).cancellation_grace(SECOND));
     let (handler, lifeline, _) = watched(60 * SECOND, "late");
     let location = submit(&layer, handler).await;
     ask(&layer, request(Method::DELETE, &location)).await;

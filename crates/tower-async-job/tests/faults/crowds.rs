@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, ops::Range, time::Duration};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS};
 use tokio::time::Instant;
-use tower_async_job::{Estimator, Learned, Pending};
+use tower_async_job::{Estimator, Learned, ObservedJob};
 use tower_poll::{Hop, PollPolicy, StandardPolicy};
 
 const CLIENTS: usize = 100_000;
@@ -143,7 +143,7 @@ fn simulate(budget: u32, duration: Duration, outage: Range<usize>) -> Vec<u32> {
             server.completed(ROUTE, duration);
             continue;
         }
-        let mut pending = Pending::new(ROUTE, age);
+        let mut pending = ObservedJob::new(ROUTE, age);
         pending.polls = client.polls;
         pending.jobs = jobs;
         pending.now = begun + now;

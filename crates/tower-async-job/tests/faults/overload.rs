@@ -6,7 +6,7 @@ use crate::support::{Answer, Body, eager, get, handler, post, request, send, set
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
-use tower_async_job::{AsyncJobLayer, JobContext, Pending, store::Principal};
+use tower_async_job::{AsyncJobLayer, JobContext, ObservedJob, store::Principal};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,7 +151,7 @@ async fn node_that_shuts_down_is_not_ready_and_takes_nothing_on() {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_answers_held_polls() {
-    let layer = eager(AsyncJobLayer::builder().estimator(|_: &Pending<'_>| 20 * SECOND));
+    let layer = eager(AsyncJobLayer::builder().estimator(|_: &ObservedJob<'_>| 20 * SECOND));
     let service = wrap(&layer, slow(60 * SECOND, "late"));
     let accepted = send(&service, post("/report")).await.pending();
     let held = tokio::spawn({
@@ -187,7 +187,7 @@ async fn request_that_is_inline_when_the_node_shuts_down_is_answered_inline() {
 
 #[tokio::test(start_paused = true)]
 async fn estimator_that_panics_ends_its_call_alone() {
-    let estimator = |_: &Pending<'_>| -> Duration { panic!("no estimate") };
+    let estimator = |_: &ObservedJob<'_>| -> Duration { panic!("no estimate") };
     let layer = eager(AsyncJobLayer::builder().estimator(estimator));
     let service = wrap(&layer, slow(3600 * SECOND, "late"));
     let answer = send(&service, post("/report")).await;

@@ -20,7 +20,8 @@ use http_body_util::BodyExt;
 use tokio::time::{sleep, timeout};
 use tower::{ServiceExt, service_fn};
 use tower_async_job::{
-    AsyncJob, AsyncJobLayer, Estimator, JobBody, JobFuture, OnDisconnect, Pending, store::Principal,
+    AsyncJob, AsyncJobLayer, Estimator, JobBody, JobFuture, ObservedJob, OnDisconnect,
+    store::Principal,
 };
 
 /// A function, or another piece of code, that the application hands to the layer.
@@ -117,17 +118,17 @@ impl Armed {
 }
 
 impl Estimator for Armed {
-    fn retry_after(&self, _: &Pending<'_>) -> Duration {
+    fn retry_after(&self, _: &ObservedJob<'_>) -> Duration {
         self.call(Function::RetryAfter);
         20 * SECOND
     }
 
-    fn is_guess(&self, _: &Pending<'_>) -> bool {
+    fn is_guess(&self, _: &ObservedJob<'_>) -> bool {
         self.call(Function::IsGuess);
         false
     }
 
-    fn remaining(&self, _: &Pending<'_>) -> Option<Duration> {
+    fn remaining(&self, _: &ObservedJob<'_>) -> Option<Duration> {
         self.call(Function::Remaining);
         None
     }

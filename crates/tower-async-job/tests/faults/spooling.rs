@@ -101,7 +101,7 @@ async fn s36_request_over_the_spool_limit_is_refused_where_configured() {
         async { Response::new(Body::default()) }
     });
     let service = wrap(
-        &eager(builder().request_spool(10).refuse_large_requests()),
+        &eager(builder().request_spool(10).refuse_large_requests(true)),
         handler,
     );
     let refused = send(&service, with(post("/report"), "content-length", "11")).await;

@@ -245,7 +245,7 @@ async fn s75_inner_layer_does_not_shorten_the_outer_one_s_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn s75_layer_around_itself_takes_one_place_and_one_key() {
-    for builder in [builder(), builder().without_context()] {
+    for builder in [builder(), builder().context(false)] {
         let jobs = eager(builder.limits(1, 0));
         let app = nested(&jobs, &jobs);
         let keyed = || Request::post("/report").header("idempotency-key", "k");

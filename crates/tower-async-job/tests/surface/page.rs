@@ -12,7 +12,7 @@ use crate::support::{
 };
 use http::{Request, StatusCode};
 use http_polling::{Exchange, Reading};
-use tower_async_job::{AsyncJobLayer, Builder, Estimator, JobContext, Pending, PendingStatus};
+use tower_async_job::{AsyncJobLayer, Builder, Estimator, JobContext, ObservedJob, PendingStatus};
 
 /// The Accept of browsers that navigate.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -52,7 +52,7 @@ fn is_page(answer: &Answer) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_browser_gets_a_page_that_refreshes_itself() {
     let builder =
-        AsyncJobLayer::builder().estimator(|_: &Pending<'_>| Duration::from_millis(2_300));
+        AsyncJobLayer::builder().estimator(|_: &ObservedJob<'_>| Duration::from_millis(2_300));
     let (layer, location) = running(builder).await;
 
     let page = ask(&layer, from_browser(get(&location))).await.pending();
@@ -188,7 +188,7 @@ async fn browser_without_tls_gets_the_page_by_upgrade_insecure_requests() {
 
 #[tokio::test(start_paused = true)]
 async fn the_page_can_be_turned_off() {
-    let builder = || AsyncJobLayer::builder().without_page();
+    let builder = || AsyncJobLayer::builder().page(false);
     let (layer, location) = running(builder()).await;
     let url = path_of(&location);
     let answer = ask(&layer, from_browser(get(url))).await.pending();
@@ -246,7 +246,7 @@ async fn s17_a_browser_comes_again_when_the_store_was_out_of_reach() {
 #[tokio::test(start_paused = true)]
 async fn the_status_of_a_pending_job_says_when_to_ask_again() {
     let builder =
-        AsyncJobLayer::builder().estimator(|_: &Pending<'_>| Duration::from_millis(2_300));
+        AsyncJobLayer::builder().estimator(|_: &ObservedJob<'_>| Duration::from_millis(2_300));
     let (layer, location) = running(builder).await;
     let url = format!("{}/status", path_of(&location));
     let status = ask(&layer, get(&url)).await.pending();
@@ -266,11 +266,11 @@ async fn without_progress_the_page_tells_what_others_like_it_took() {
     struct Experienced;
 
     impl Estimator for Experienced {
-        fn retry_after(&self, _: &Pending<'_>) -> Duration {
+        fn retry_after(&self, _: &ObservedJob<'_>) -> Duration {
             SECOND
         }
 
-        fn remaining(&self, pending: &Pending<'_>) -> Option<Duration> {
+        fn remaining(&self, pending: &ObservedJob<'_>) -> Option<Duration> {
             (90 * SECOND).checked_sub(pending.running_for?)
         }
     }

@@ -1,8 +1,8 @@
 //! Preferences among media types (RFC 9110, section 12.5.1).
 
-/// The weight, in thousandths, that `accept` gives to `media_type`: that of the
-/// most specific range that matches. Ranges with parameters other than `q`, and
-/// what cannot be read, count as absent.
+/// Returns the weight, in thousandths, that `accept` gives to `media_type`:
+/// that of the most specific range that matches. Ranges with parameters other
+/// than `q`, and unreadable ones, count as absent.
 pub(super) fn weight(accept: &str, media_type: &str) -> u16 {
     let ranges = accept.split(',').filter_map(range);
     let matching =

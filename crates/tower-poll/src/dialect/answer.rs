@@ -1,4 +1,4 @@
-//! What a dialect sees.
+//! The view of an answer that a dialect gets.
 
 use std::{fmt, time::Duration};
 
@@ -9,14 +9,14 @@ use http::{
 use http_polling::{LocationError, resolve, without_byte_order_mark};
 use serde_json::Value;
 
-use super::{DialectError, Interim};
+use super::{error::DialectError, step::Interim};
 use crate::redact::Redacted;
 
 pub(crate) const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
 pub(crate) const AZURE_ASYNC_OPERATION: HeaderName =
     HeaderName::from_static("azure-asyncoperation");
 
-/// An answer to a submission or to a poll, with what came before it.
+/// An answer to a submission or to a poll, with the preceding announcements.
 ///
 /// ```
 /// use http::{HeaderMap, Method, StatusCode, Uri};
@@ -102,73 +102,64 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Whether this is the answer to the submission, and not to a poll.
-    #[must_use]
+    /// Returns whether this is the answer to the submission, and not to a
+    /// poll.
     pub fn is_to_submission(&self) -> bool {
         self.asked.is_none()
     }
 
     /// The method of the submission.
-    #[must_use]
     pub fn submission_method(&self) -> &'a Method {
         self.method
     }
 
     /// The URI of the submission.
-    #[must_use]
     pub fn submission(&self) -> &'a Uri {
         self.submitted_to
     }
 
     /// The URI that gave this answer.
-    #[must_use]
     pub fn asked(&self) -> &'a Uri {
         self.asked.unwrap_or(self.submitted_to)
     }
 
-    /// What the answers of this call have announced so far, this one
-    /// included.
-    #[must_use]
+    /// The announcements of this call so far, this answer included.
     pub fn announced(&self) -> &'a Announced {
         self.announced
     }
 
     /// Its status.
-    #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// Its headers.
-    #[must_use]
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
     }
 
-    /// How long the server asks to wait, unclamped.
-    #[must_use]
+    /// The delay that the server asks for, unclamped.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
     /// The `Accept` of the submission, as one list: the media types that the
-    /// caller wants. Known where the body has been read; `None` if it has none.
-    #[must_use]
+    /// caller wants. Present once the body has been read; `None` if the
+    /// submission has none.
     pub fn accept(&self) -> Option<&'a str> {
         self.accept
     }
 
-    /// Its body, without content codings. `None` where it has not been read.
-    #[must_use]
+    /// Its body, without content codings. `None` if it has not been read.
     pub fn body(&self) -> Option<&'a [u8]> {
         self.body
     }
 
-    /// Its body as JSON. A byte order mark before it is skipped.
+    /// Parses its body as JSON. A byte order mark is skipped.
     ///
     /// # Errors
     ///
-    /// Fails where there is no body or it is not JSON.
+    /// Fails if there is no body, or if it is not JSON.
     pub fn json(&self) -> Result<Value, DialectError> {
         match self.body {
             None | Some([]) => Err(DialectError::missing("a body")),
@@ -176,18 +167,17 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The URL that the header `name` of this answer tells, resolved as
-    /// [`resolve`](Self::resolve) does. `None` where there is none.
+    /// Returns the URL in the header `name` of this answer,
+    /// [resolved](Self::resolve). `None` if there is none.
     ///
     /// # Errors
     ///
-    /// Fails where the URL cannot be used, or where there are several that
-    /// differ.
+    /// Fails if the URL cannot be used, or if there are several that differ.
     pub fn url_in(&self, name: &HeaderName) -> Result<Option<Uri>, DialectError> {
         Ok(url_in(self.asked(), self.headers, name)?)
     }
 
-    /// A reference in this answer, resolved against the URI that gave it (RFC
+    /// Resolves a reference in this answer against the URI that gave it (RFC
     /// 3986, section 5).
     ///
     /// # Errors
@@ -197,7 +187,8 @@ impl<'a> Answer<'a> {
         Ok(resolve(self.asked(), reference)?)
     }
 
-    /// Pending at `url`, for as long as the server asks.
+    /// Makes a pending answer at `url`, with the delay that the server asks
+    /// for.
     #[must_use]
     pub fn pending(&self, url: Uri) -> Interim {
         Interim {
@@ -219,8 +210,8 @@ impl fmt::Debug for Answer<'_> {
     }
 }
 
-/// The URLs that the answers of a call have announced, resolved; of each
-/// header the last.
+/// The URLs that the answers of a call have announced, resolved. The last
+/// value of each header counts.
 ///
 /// ```
 /// let announced = tower_poll::dialect::Announced::default();
@@ -233,16 +224,15 @@ pub struct Announced {
     pub location: Option<Uri>,
     /// By `Content-Location`.
     pub content_location: Option<Uri>,
-    /// By `Operation-Location`, as many of Azure's services have it.
+    /// By `Operation-Location`, as in many of Azure's services.
     pub operation_location: Option<Uri>,
-    /// By `Azure-AsyncOperation`, as Azure's resource manager has it.
+    /// By `Azure-AsyncOperation`, as in Azure's resource manager.
     pub azure_async_operation: Option<Uri>,
 }
 
 impl Announced {
-    /// Takes in what the answer of `asked` announces. A URL that cannot be
-    /// used counts as none; a dialect that needs it has the reason by
-    /// [`Answer::url_in`].
+    /// Notes the announcements of the answer of `asked`. A URL that cannot be
+    /// used counts as none; [`Answer::url_in`] gives the reason.
     pub(crate) fn note(&mut self, asked: &Uri, headers: &HeaderMap) {
         for (name, url) in [
             (LOCATION, &mut self.location),
@@ -257,7 +247,7 @@ impl Announced {
     }
 }
 
-/// The URL that the header `name` of the answer of `asked` tells. The same one
+/// Returns the URL in the header `name` of the answer of `asked`. The same one
 /// twice counts as one.
 fn url_in(
     asked: &Uri,

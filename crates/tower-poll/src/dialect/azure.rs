@@ -8,20 +8,20 @@ use http_polling::{JobState, same_origin};
 use serde_json::Value;
 
 use super::{
-    AZURE_ASYNC_OPERATION, Answer, Dialect, DialectError, Interim, OPERATION_LOCATION, Step,
-    document::{is_json, percent, problem, state, text},
+    answer::{AZURE_ASYNC_OPERATION, Answer, OPERATION_LOCATION},
+    document::{States, is_json, percent, problem, state, text},
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
 };
 
-/// The words for states that mean something here. All others are pending.
-const STATES: &[(&str, JobState)] = &[
-    ("succeeded", JobState::Done),
-    ("failed", JobState::Failed),
-    ("canceled", JobState::Cancelled),
-    ("cancelled", JobState::Cancelled),
-    ("inprogress", JobState::Running),
-    ("running", JobState::Running),
-    ("accepted", JobState::Queued),
-    ("notstarted", JobState::Queued),
+/// The words for states with a meaning here. All others are pending.
+const STATES: &States = &[
+    (JobState::Done, &["succeeded"]),
+    (JobState::Failed, &["failed"]),
+    (JobState::Cancelled, &["canceled", "cancelled"]),
+    (JobState::Running, &["inprogress", "running"]),
+    (JobState::Queued, &["accepted", "notstarted"]),
 ];
 
 /// Long-running operations of Azure's resource manager (its remote procedure
@@ -37,15 +37,15 @@ const STATES: &[(&str, JobState)] = &[
 /// the submission is asked with the submission's `api-version`, unless its
 /// URL has one.
 ///
-/// A 202 with nothing but `Location` needs no dialect. Resources that tell of
-/// their own state do, and cannot be recognised by headers: see
+/// A 202 with nothing but `Location` needs no dialect. Resources with a state
+/// of their own do, and cannot be recognised by headers: see
 /// [`for_resources`](Self::for_resources).
 ///
-/// Where a monitor says `Succeeded`, the response is had by GET from its
+/// Once a monitor says `Succeeded`, the response comes by GET from its
 /// `resourceLocation`, else after PUT and PATCH from the URI of the
-/// submission, after POST from its `Location` if there was one. Otherwise,
-/// and always after DELETE, it is the monitor's own answer.
-/// [`final_state`](Self::final_state) says otherwise.
+/// submission, after POST from its `Location` if there was one. Otherwise, and
+/// always after DELETE, it is the monitor's own answer.
+/// [`final_state`](Self::final_state) overrides this.
 ///
 /// ```
 /// use tower_poll::dialect::{AzureResourceManager, FinalState};
@@ -59,7 +59,7 @@ pub struct AzureResourceManager {
     has_resources: bool,
 }
 
-/// Where the response of an operation is had once it has succeeded:
+/// The source of the response of an operation that has succeeded:
 /// `final-state-via` in Azure's API descriptions.
 ///
 /// ```
@@ -74,16 +74,16 @@ pub enum FinalState {
     Location,
     /// `original-uri`: by GET from the URI of the submission.
     OriginalUri,
-    /// `operation-location`: it is the monitor's own answer. After PUT and
-    /// PATCH it is the resource all the same, as in Azure's own clients.
+    /// `operation-location`: the monitor's own answer. After PUT and PATCH it
+    /// is the resource all the same, as in Azure's own clients.
     OperationLocation,
     /// `azure-async-operation`: the same.
     AzureAsyncOperation,
 }
 
 impl AzureResourceManager {
-    /// For operations with a status monitor. Nothing has to be set for them,
-    /// unless it is where the response is.
+    /// Reads operations with a status monitor. Nothing has to be set, except
+    /// the [source](Self::final_state) of the response in some APIs.
     pub const fn new() -> Self {
         Self {
             final_state: None,
@@ -91,27 +91,25 @@ impl AzureResourceManager {
         }
     }
 
-    /// For resources that tell by `properties.provisioningState`, or a
-    /// `provisioningState` of their own, how far their creation is, and for
-    /// status monitors too. To be put [onto the
-    /// layer](crate::PollLayer::dialect) of a client that talks to nothing
-    /// but Azure.
+    /// Reads resources with a `properties.provisioningState`, or a
+    /// `provisioningState` of their own, and status monitors too. It belongs
+    /// [onto the layer](crate::PollLayer::dialect) of a client that talks to
+    /// nothing but Azure.
     ///
-    /// It reads each JSON answer 200 or 201 to a PUT or PATCH, and asks by GET
-    /// at the same URI until the state is `Succeeded`, `Failed` or
-    /// `Canceled`. A resource without a state is done, unless it is the
-    /// answer 201 to its submission. What was read is fetched again to be the
-    /// response, so that even a PUT that is done at once takes a GET more. What
-    /// is longer than the layer's [limit](crate::PollLayer::drain_limit) is an
+    /// It reads each JSON answer 200 or 201 to a PUT or PATCH, and polls by
+    /// GET at the same URI until the state is `Succeeded`, `Failed` or
+    /// `Canceled`. A resource without a state is done, unless it is the answer
+    /// 201 to its submission. The response is fetched after its document was
+    /// read, so that even a PUT that is done at once takes a further GET. A
+    /// body above the layer's [limit](crate::PollLayer::drain_limit) is an
     /// error.
     ///
-    /// What the `Location` of a 202 answers is read in the same way. A 202 to
-    /// PUT or PATCH without `Location` leaves the resource to be asked.
+    /// The answers at the `Location` of a 202 are read in the same way. After
+    /// a 202 to PUT or PATCH without `Location`, the resource itself is
+    /// polled.
     ///
     /// ```
-    /// use tower_poll::dialect::AzureResourceManager;
-    ///
-    /// let dialect = AzureResourceManager::for_resources();
+    /// let dialect = tower_poll::dialect::AzureResourceManager::for_resources();
     /// ```
     pub const fn for_resources() -> Self {
         Self {
@@ -120,8 +118,8 @@ impl AzureResourceManager {
         }
     }
 
-    /// Where the response is had once a status monitor says that the
-    /// operation has succeeded. Found by itself by default.
+    /// Sets the source of the response once a status monitor says that the
+    /// operation has succeeded. Determined by the answers by default.
     pub const fn final_state(mut self, final_state: FinalState) -> Self {
         self.final_state = Some(final_state);
         self
@@ -163,7 +161,7 @@ impl AzureResourceManager {
         }
     }
 
-    /// The step after a monitor's last `document`.
+    /// Returns the step after a monitor's last `document`.
     fn finish(&self, answer: &Answer<'_>, document: &Value) -> Result<Step, DialectError> {
         let location = &answer.announced().location;
         let original = answer.submission();
@@ -229,7 +227,7 @@ impl Dialect for AzureResourceManager {
     }
 }
 
-/// The status monitor that has been announced last, if there is one.
+/// Returns the status monitor that has been announced last, if there is one.
 fn monitor(answer: &Answer<'_>) -> Result<Option<Uri>, DialectError> {
     let announced = answer.announced();
     for (name, url) in [
@@ -245,8 +243,8 @@ fn monitor(answer: &Answer<'_>) -> Result<Option<Uri>, DialectError> {
     Ok(None)
 }
 
-/// `url` with the `api-version` of the submission, where it has none of its own
-/// and is on the same origin.
+/// Returns `url` with the `api-version` of the submission, if it has none and
+/// is on the same origin.
 fn versioned(answer: &Answer<'_>, url: &Uri) -> Option<Uri> {
     let version = api_version(answer.submission())?;
     if api_version(url).is_some() || !same_origin(url, answer.submission()) {
@@ -259,7 +257,7 @@ fn versioned(answer: &Answer<'_>, url: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The parameter `api-version` of the query, name and value.
+/// Returns the parameter `api-version` of the query, name and value.
 fn api_version(url: &Uri) -> Option<&str> {
     url.query()?.split('&').find(|parameter| {
         let name = parameter.split('=').next().unwrap_or_default();
@@ -267,8 +265,8 @@ fn api_version(url: &Uri) -> Option<&str> {
     })
 }
 
-/// Reads what answers at the URI of the submission, or at the `Location` that
-/// it got.
+/// Reads an answer at the URI of the submission, or at the `Location` of its
+/// answer.
 fn read_resource(answer: &Answer<'_>) -> Result<Step, DialectError> {
     if answer.status() == StatusCode::ACCEPTED {
         return read_accepted(answer);
@@ -300,8 +298,8 @@ fn read_resource(answer: &Answer<'_>) -> Result<Step, DialectError> {
     Ok(Step::Pending(answer.pending(answer.asked().clone())))
 }
 
-/// Reads a 202 that has no monitor. It goes on at its `Location`, and where it
-/// has none at the resource that is being changed.
+/// Reads a 202 that has no monitor. The next poll goes to its `Location`, and
+/// without one to the resource that is being changed.
 fn read_accepted(answer: &Answer<'_>) -> Result<Step, DialectError> {
     let next = match answer.url_in(&LOCATION)? {
         Some(location) => versioned(answer, &location),

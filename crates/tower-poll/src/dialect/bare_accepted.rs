@@ -6,12 +6,12 @@ use http::{
 };
 use http_polling::JobState;
 
-use super::{Answer, Dialect, DialectError, Step};
+use super::{answer::Answer, error::DialectError, reader::Dialect, step::Step};
 
-/// GET and HEAD answered with 202 that names no URL and no delay: the resource
-/// is not there yet, and is asked for again at the same URL.
+/// GET and HEAD answered with 202 without a URL or delay: the resource is not
+/// there yet, and is polled at the same URL.
 ///
-/// It is not built in, since a 202 may be meant as the answer. Put it [onto the
+/// It is not built in, since a 202 may be the response. Put it [onto the
 /// layer](crate::PollLayer::dialect) for APIs such as GitHub's statistics.
 ///
 /// ```
@@ -24,7 +24,7 @@ use super::{Answer, Dialect, DialectError, Step};
 pub struct BareAccepted(());
 
 impl BareAccepted {
-    /// Nothing can be set.
+    /// Creates the dialect. There are no settings.
     pub const fn new() -> Self {
         Self(())
     }
@@ -46,7 +46,7 @@ impl Dialect for BareAccepted {
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
         Ok(match answer.is_to_submission() {
             true => Step::Pending(answer.pending(answer.asked().clone())),
-            // From now on, 202 needs no more.
+            // To a poll, 202 needs no dialect.
             false => Step::AsHead,
         })
     }

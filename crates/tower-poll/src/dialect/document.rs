@@ -4,9 +4,10 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 use http_polling::{JobState, Problem, Progress};
 use serde_json::Value;
 
-use super::DialectError;
+use super::error::DialectError;
 
-/// A member that must be a string. `None` where it is absent, null or empty.
+/// Reads a member that must be a string. `None` if it is absent, null or
+/// empty.
 pub(super) fn text<'a>(
     document: &'a Value,
     member: &'static str,
@@ -18,22 +19,24 @@ pub(super) fn text<'a>(
     }
 }
 
-/// A member from 0 to 100. It decides nothing, so anything else is no error,
-/// but no progress either.
+/// Reads a member from 0 to 100. Progress decides nothing, so that any other
+/// value counts as absent.
 pub(super) fn percent(document: &Value, member: &str) -> Option<Progress> {
     let percent = document.get(member)?.as_f64()?;
     Some(Progress::fraction(percent / 100.0))
 }
 
-/// The state that `status` says by one of these words, in any case.
-pub(super) fn state(status: &str, words: &[(&str, JobState)]) -> Option<JobState> {
-    words
-        .iter()
-        .find(|(word, _)| word.eq_ignore_ascii_case(status))
-        .map(|(_, state)| *state)
+/// States, each with the words for it.
+pub(super) type States = [(JobState, &'static [&'static str])];
+
+/// Returns the state that `status` is a word for, in any case.
+pub(super) fn state(status: &str, states: &States) -> Option<JobState> {
+    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(status));
+    let found = states.iter().find(|(_, words)| is(words));
+    found.map(|(state, _)| *state)
 }
 
-/// Whether the body is said to be JSON.
+/// Returns whether the body is declared as JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
         return false;
@@ -48,8 +51,8 @@ pub(super) fn is_json_type(media_type: &str) -> bool {
     suffix.eq_ignore_ascii_case("json")
 }
 
-/// The problem that `error` tells of, where it is an object. Members other
-/// than `code` and `message`, such as `details`, become extensions.
+/// Reads the problem in `error`, if that is an object. Members other than
+/// `code` and `message`, such as `details`, become extensions.
 pub(super) fn problem(document: &Value) -> Option<Box<Problem>> {
     let mut error = document.get("error")?.as_object()?.clone();
     let mut text = |name| match error.remove(name) {

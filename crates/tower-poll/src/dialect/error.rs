@@ -1,10 +1,10 @@
-//! Why an answer cannot be read.
+//! Unreadable answers.
 
 use std::{error, fmt};
 
 use http_polling::{InvalidDocument, LocationError};
 
-/// An answer is not what its [`Dialect`](super::Dialect) has.
+/// An answer that does not have the form of its [`Dialect`](super::Dialect).
 ///
 /// ```
 /// use tower_poll::dialect::DialectError;
@@ -28,13 +28,13 @@ enum Kind {
 }
 
 impl DialectError {
-    /// Something that the answer must have is not there.
+    /// An absent part of the answer.
     #[must_use]
     pub fn missing(what: &'static str) -> Self {
         Self(Kind::Missing(what))
     }
 
-    /// Something in the answer is not what it must be.
+    /// A part of the answer with another type than `expected`.
     ///
     /// ```
     /// use tower_poll::dialect::DialectError;
@@ -52,7 +52,7 @@ impl DialectError {
         Self(Kind::Body)
     }
 
-    /// The body has a content coding that cannot be undone.
+    /// The body has a content coding that cannot be removed.
     pub(crate) fn coding() -> Self {
         Self(Kind::Coding)
     }

@@ -1,25 +1,31 @@
 //! FHIR.
 
 use http::{
-    StatusCode,
+    HeaderName, StatusCode,
     header::{CONTENT_LOCATION, LOCATION},
 };
 use http_polling::Progress;
 
-use super::{Answer, Dialect, DialectError, Interim, Step};
-use crate::progress::X_PROGRESS;
+use super::{
+    answer::Answer,
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
+};
 
-/// How many characters of `X-Progress` are read; the specification has
-/// servers send fewer than 100.
+pub(crate) const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
+
+/// The number of characters of `X-Progress` that are read. By the
+/// specification there are fewer than 100.
 const MAX_MESSAGE: usize = 100;
 
 /// Asynchronous requests in FHIR (R5, section 3.2.6) and its Bulk Data
 /// Access.
 ///
-/// They are 202 with `Content-Location`, and then say by status codes and
-/// headers alone what is to be said. All that this reads besides is the
-/// progress in `X-Progress`: the text becomes its message, and a percentage
-/// in it, as in `in progress: 32%`, its fraction.
+/// A 202 with `Content-Location` announces the status URL, whose answers are
+/// read by status codes and headers alone. The dialect adds the progress in
+/// `X-Progress`: the text becomes its message, and a percentage in it, as in
+/// `in progress: 32%`, its fraction.
 ///
 /// ```
 /// use tower_poll::dialect::{Dialect, FhirAsync};
@@ -33,21 +39,19 @@ pub struct FhirAsync {
 }
 
 impl FhirAsync {
-    /// For answers that have no `Location` beside `Content-Location`.
+    /// Reads answers that have `Content-Location` and no `Location`.
     pub const fn new() -> Self {
         Self {
             beside_location: false,
         }
     }
 
-    /// For servers that send a `Location` beside `Content-Location`: the latter
-    /// leads to the status. To be put [onto the
+    /// Reads answers that have a `Location` and a `Content-Location`, of which
+    /// the latter leads to the status. It belongs [onto the
     /// layer](crate::PollLayer::dialect).
     ///
     /// ```
-    /// use tower_poll::dialect::FhirAsync;
-    ///
-    /// let dialect = FhirAsync::without_signs();
+    /// let dialect = tower_poll::dialect::FhirAsync::without_signs();
     /// ```
     pub const fn without_signs() -> Self {
         Self {
@@ -75,7 +79,7 @@ impl Dialect for FhirAsync {
         }
         let status_url = answer.url_in(&CONTENT_LOCATION)?;
         let next = match answer.url_in(&LOCATION)? {
-            // The head by itself goes to `Location`.
+            // Without the dialect, `Location` takes precedence.
             Some(location) if self.beside_location => status_url.unwrap_or(location),
             Some(location) => location,
             None => status_url.unwrap_or(answer.asked().clone()),
@@ -96,7 +100,7 @@ fn progress_of(text: &str) -> Progress {
     .with_message(message)
 }
 
-/// The first number with a percent sign behind it.
+/// Returns the first number that is followed by a percent sign.
 fn percentage(text: &str) -> Option<f64> {
     text.split_inclusive('%').find_map(|piece| {
         let piece = piece.strip_suffix('%')?.trim_end();

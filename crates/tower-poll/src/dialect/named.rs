@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    AzureResourceManager, BareAccepted, Dialect, FhirAsync, ODataAsync, OgcProcesses, StatusField,
-    StatusResource, status_field,
+    azure::AzureResourceManager, bare_accepted::BareAccepted, fhir::FhirAsync, odata::ODataAsync,
+    ogc::OgcProcesses, reader::Dialect, status_document::StatusResource, status_field,
+    status_field::StatusField,
 };
 
-/// The names that [`named`] knows. That of a [`StatusField`] is followed by
-/// the field's.
+/// The names that [`named`] accepts. The field follows that of a
+/// [`StatusField`].
 ///
 /// ```
 /// use tower_poll::dialect::{NAMES, named};
@@ -26,9 +27,9 @@ pub const NAMES: [&str; 7] = [
     "bare-202",
 ];
 
-/// The dialect of this crate that has this name, in the form that is to be put
-/// [onto the layer](crate::PollLayer::dialect): it needs fewer signs than the
-/// one that is built in.
+/// Returns the dialect of this crate by its name, in the form for the
+/// [layer](crate::PollLayer::dialect): it needs fewer signs than the built-in
+/// one.
 ///
 /// - `azure`: [`AzureResourceManager::for_resources`]
 /// - `ogc-processes`: [`OgcProcesses::without_signs`]
@@ -47,7 +48,7 @@ pub const NAMES: [&str; 7] = [
 #[must_use]
 pub fn named(name: &str) -> Option<Arc<dyn Dialect>> {
     Some(match name {
-        // The latter is what jobs are stored with.
+        // Jobs are stored with the latter.
         "azure" | "azure-resources" => Arc::new(AzureResourceManager::for_resources()),
         "ogc-processes" => Arc::new(OgcProcesses::without_signs()),
         "odata" => Arc::new(ODataAsync::without_signs()),

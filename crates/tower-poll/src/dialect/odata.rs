@@ -3,7 +3,7 @@
 use http::{HeaderName, StatusCode, header::LOCATION};
 use http_polling::{JobState, PreferenceApplied};
 
-use super::{Answer, Dialect, DialectError, Step};
+use super::{answer::Answer, error::DialectError, reader::Dialect, step::Step};
 
 const ASYNC_RESULT: HeaderName = HeaderName::from_static("asyncresult");
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
@@ -12,9 +12,9 @@ const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 ///
 /// A 202 with `Location` and `OData-Version` or `Preference-Applied:
 /// respond-async` names the status monitor. It answers 202 until the work is
-/// done, then 200 with the response, whose status is in `AsyncResult`.
-/// Without that field (version 4.0 has none) the 200 is passed up as it is:
-/// its body may be a whole message of the type `application/http`.
+/// done, then 200 with the response, whose status is in `AsyncResult`. Without
+/// that field (version 4.0 has none) the 200 is passed up as it is: its body
+/// may be a whole message of the type `application/http`.
 ///
 /// ```
 /// use tower_poll::dialect::{Dialect, ODataAsync};
@@ -28,20 +28,18 @@ pub struct ODataAsync {
 }
 
 impl ODataAsync {
-    /// For answers that are known by the headers named [above](Self).
+    /// Reads answers that have the headers named [above](Self).
     pub const fn new() -> Self {
         Self {
             needs_no_sign: false,
         }
     }
 
-    /// For servers that send neither of those headers: a 202 with `Location`
-    /// is enough. To be put [onto the layer](crate::PollLayer::dialect).
+    /// Reads answers without those headers: a 202 with `Location` is enough.
+    /// It belongs [onto the layer](crate::PollLayer::dialect).
     ///
     /// ```
-    /// use tower_poll::dialect::ODataAsync;
-    ///
-    /// let dialect = ODataAsync::without_signs();
+    /// let dialect = tower_poll::dialect::ODataAsync::without_signs();
     /// ```
     pub const fn without_signs() -> Self {
         Self {

@@ -5,18 +5,21 @@ use http_polling::{JobState, PreferenceApplied, Problem, Progress};
 use serde_json::Value;
 
 use super::{
-    Answer, Dialect, DialectError, Interim, Step,
     accept::weight,
-    document::{is_json_type, percent, state, text},
+    answer::Answer,
+    document::{States, is_json_type, percent, state, text},
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
 };
 
-/// The words for states that the standard has.
-const STATES: &[(&str, JobState)] = &[
-    ("accepted", JobState::Queued),
-    ("running", JobState::Running),
-    ("successful", JobState::Done),
-    ("failed", JobState::Failed),
-    ("dismissed", JobState::Cancelled),
+/// The words of the standard for states.
+const STATES: &States = &[
+    (JobState::Queued, &["accepted"]),
+    (JobState::Running, &["running"]),
+    (JobState::Done, &["successful"]),
+    (JobState::Failed, &["failed"]),
+    (JobState::Cancelled, &["dismissed"]),
 ];
 
 /// The statuses with which servers accept an execution.
@@ -27,17 +30,17 @@ const RESULTS: [&str; 2] = ["http://www.opengis.net/def/rel/ogc/1.0/results", "r
 
 /// Asynchronous execution in OGC API Processes, part 1 (OGC 18-062r2).
 ///
-/// A POST is answered with 201 and the job's URL in `Location`. It is known
-/// by `Preference-Applied: respond-async`, or by a path that ends in
-/// `/execution`. The job answers polls with 200 and a JSON document whose
+/// A POST is answered with 201 and the job's URL in `Location`. It is
+/// recognised by `Preference-Applied: respond-async`, or by a path that ends
+/// in `/execution`. The job answers polls with 200 and a JSON document whose
 /// `status` is `accepted`, `running`, `successful`, `failed` or `dismissed`;
-/// every other is taken for running. Its `progress` and `message` are those
-/// of the job.
+/// every other counts as running. Its `progress` and `message` are those of
+/// the job.
 ///
-/// The response is had from the document's link to the results, else from
-/// `/results` below the job's URL. Of several links, the one whose `type` suits
-/// the caller's `Accept` best is taken; among equals one to JSON, and one to
-/// HTML only if there is no other.
+/// The response comes from the document's link to the results, else from
+/// `/results` below the job's URL. Among several links, the one whose `type`
+/// matches the caller's `Accept` best is taken; among equals one to JSON, and
+/// one to HTML only if there is no other.
 ///
 /// ```
 /// use tower_poll::dialect::{Dialect, OgcProcesses};
@@ -51,21 +54,19 @@ pub struct OgcProcesses {
 }
 
 impl OgcProcesses {
-    /// For answers that are known by the signs named [above](Self).
+    /// Reads answers with the signs named [above](Self).
     pub const fn new() -> Self {
         Self {
             needs_no_sign: false,
         }
     }
 
-    /// For servers whose answers lack those signs: a POST that is answered with
-    /// 200, 201 or 202 and `Location` is enough. To be put [onto the
+    /// Reads answers without those signs: a POST that is answered with 200,
+    /// 201 or 202 and `Location` is enough. It belongs [onto the
     /// layer](crate::PollLayer::dialect).
     ///
     /// ```
-    /// use tower_poll::dialect::OgcProcesses;
-    ///
-    /// let dialect = OgcProcesses::without_signs();
+    /// let dialect = tower_poll::dialect::OgcProcesses::without_signs();
     /// ```
     pub const fn without_signs() -> Self {
         Self {
@@ -150,15 +151,15 @@ fn is_to(link: &Value, relation: &str) -> bool {
     found.is_some_and(|found| found.eq_ignore_ascii_case(relation))
 }
 
-/// The link whose `type` suits `accept` best. Among equals JSON goes first, and
-/// HTML, which is for people, last.
+/// Returns the link whose `type` matches `accept` best. Among equals JSON
+/// comes first and HTML, which is for people, last.
 fn best<'a>(links: impl Iterator<Item = &'a Value>, accept: Option<&str>) -> Option<&'a Value> {
     let rank = |link: &&Value| {
         let media_type = link.get("type").and_then(Value::as_str);
         let media_type = media_type.map(|text| text.split(';').next().unwrap_or(text).trim());
         let weight = match (accept, media_type) {
             (None, _) => 0,
-            // It may suit, so that it goes before those that do not.
+            // It may match, and takes precedence over those that do not.
             (Some(_), None) => 1,
             (Some(accept), Some(media_type)) => weight(accept, media_type),
         };
@@ -167,7 +168,7 @@ fn best<'a>(links: impl Iterator<Item = &'a Value>, accept: Option<&str>) -> Opt
             .any(|html| media_type.is_some_and(|own| own.eq_ignore_ascii_case(html)));
         (weight, media_type.is_some_and(is_json_type), !is_html)
     };
-    // Of equals, `max_by_key` gives the last.
+    // `max_by_key` gives the last of equals.
     links.collect::<Vec<_>>().into_iter().rev().max_by_key(rank)
 }
 

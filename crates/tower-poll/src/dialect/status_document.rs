@@ -6,22 +6,28 @@ use http::{
 };
 use http_polling::{JobState, LocationError, StatusDocument, has_retry_after, resolve};
 
-use super::{Answer, Dialect, DialectError, Interim, Step, document::is_json};
+use super::{
+    answer::Answer,
+    document::is_json,
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
+};
 
 /// The last segment of a status resource's path.
 const SEGMENT: &str = "/status";
 
 /// A status resource, `{job}/status`, that answers with 200 and a
-/// [`StatusDocument`] however the job stands.
+/// [`StatusDocument`] in every state of the job.
 ///
 /// It is not built in: put it [onto the layer](crate::PollLayer::dialect) to
-/// have such URLs followed, be it that the answer to a submission names one,
-/// or that one is itself what a GET is sent to. Once the job is done the
-/// response is had from the job's URL, which is the same without `/status`.
-/// A job that ended otherwise is an error without a problem document.
+/// follow such URLs, both in answers to submissions and as the target of a
+/// GET. Once the job is done the response comes from the job's URL, which is
+/// the same without `/status`. A job that ended otherwise is an error without
+/// a problem document.
 ///
-/// It reads answers with `Job-Status` too, as the status resource of
-/// `AsyncJobLayer` has it: that tells of the job, and not of the document.
+/// It reads answers with `Job-Status` too, such as those of `AsyncJobLayer`:
+/// that is the state of the job, and not of the document.
 ///
 /// ```
 /// use tower_poll::dialect::{Dialect, StatusResource};
@@ -33,7 +39,7 @@ const SEGMENT: &str = "/status";
 pub struct StatusResource(());
 
 impl StatusResource {
-    /// Nothing can be set.
+    /// Creates the dialect. There are no settings.
     pub const fn new() -> Self {
         Self(())
     }
@@ -52,7 +58,7 @@ impl Dialect for StatusResource {
                     && is_json(answer.headers())
             }
             StatusCode::CREATED | StatusCode::ACCEPTED => named(answer).is_some(),
-            // Otherwise it is a plain redirect.
+            // Without a delay it is a plain redirect.
             StatusCode::SEE_OTHER => has_retry_after(answer.headers()) && named(answer).is_some(),
             _ => false,
         }
@@ -95,7 +101,7 @@ impl Dialect for StatusResource {
     }
 }
 
-/// The status resource that the answer to a submission names.
+/// Returns the status resource in the answer to a submission.
 fn named(answer: &Answer<'_>) -> Option<Uri> {
     let headers = answer.headers();
     let reference = headers.get(LOCATION).or(headers.get(CONTENT_LOCATION))?;
@@ -107,7 +113,7 @@ fn is_status(url: &Uri) -> bool {
     url.path().ends_with(SEGMENT)
 }
 
-/// The job of a status resource.
+/// Returns the job of a status resource.
 fn job(status: &Uri) -> Result<Uri, LocationError> {
     let path = status.path();
     let job = path.strip_suffix(SEGMENT).unwrap_or(path);

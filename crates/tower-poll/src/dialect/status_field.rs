@@ -1,4 +1,4 @@
-//! Status documents that tell the state by a member of any name.
+//! Status documents with the state in a member of any name.
 
 use http::{
     Method, StatusCode, Uri,
@@ -8,48 +8,58 @@ use http_polling::{JobState, Problem, has_retry_after};
 use serde_json::Value;
 
 use super::{
-    Answer, Dialect, DialectError, Interim, Step,
-    document::{is_json, percent, problem},
+    answer::Answer,
+    document::{States, is_json, percent, problem, state},
+    error::DialectError,
+    reader::Dialect,
+    step::{Interim, Step},
 };
 
-/// The beginning of the name of such a dialect; the field's follows.
+/// The prefix of the name of such a dialect, before that of the field.
 pub(super) const PREFIX: &str = "status-document=";
 
-/// The words that APIs have for states, without spaces, `-` and `_`. All others
-/// are pending.
-const STATES: &[(&str, JobState)] = &[
-    ("succeeded", JobState::Done),
-    ("success", JobState::Done),
-    ("successful", JobState::Done),
-    ("completed", JobState::Done),
-    ("complete", JobState::Done),
-    ("done", JobState::Done),
-    ("finished", JobState::Done),
-    ("ready", JobState::Done),
-    ("failed", JobState::Failed),
-    ("failure", JobState::Failed),
-    ("error", JobState::Failed),
-    ("errored", JobState::Failed),
-    ("faulted", JobState::Failed),
-    ("rejected", JobState::Failed),
-    ("canceled", JobState::Cancelled),
-    ("cancelled", JobState::Cancelled),
-    ("aborted", JobState::Cancelled),
-    ("terminated", JobState::Cancelled),
-    ("dismissed", JobState::Cancelled),
-    ("timedout", JobState::TimedOut),
-    ("timeout", JobState::TimedOut),
-    ("expired", JobState::Expired),
-    ("queued", JobState::Queued),
-    ("pending", JobState::Queued),
-    ("accepted", JobState::Queued),
-    ("notstarted", JobState::Queued),
-    ("running", JobState::Running),
-    ("inprogress", JobState::Running),
-    ("processing", JobState::Running),
+/// The words of APIs for states, without spaces, `-` and `_`. All others are
+/// pending.
+const STATES: &States = &[
+    (
+        JobState::Done,
+        &[
+            "succeeded",
+            "success",
+            "successful",
+            "completed",
+            "complete",
+            "done",
+            "finished",
+            "ready",
+        ],
+    ),
+    (
+        JobState::Failed,
+        &[
+            "failed", "failure", "error", "errored", "faulted", "rejected",
+        ],
+    ),
+    (
+        JobState::Cancelled,
+        &[
+            "canceled",
+            "cancelled",
+            "aborted",
+            "terminated",
+            "dismissed",
+        ],
+    ),
+    (JobState::TimedOut, &["timedout", "timeout"]),
+    (JobState::Expired, &["expired"]),
+    (
+        JobState::Queued,
+        &["queued", "pending", "accepted", "notstarted"],
+    ),
+    (JobState::Running, &["running", "inprogress", "processing"]),
 ];
 
-/// An API whose status documents tell the state by a member of this name.
+/// An API whose status documents have the state in a member of this name.
 ///
 /// It is not built in: put it [onto the layer](crate::PollLayer::dialect). It
 /// reads every answer 200, 201 or 202 that leads to a document by `Location`,
@@ -61,7 +71,7 @@ const STATES: &[(&str, JobState)] = &[
 ///   `expired` and the like are the end without a response; every other
 ///   word is pending. `true` is success, unless there is an `error`.
 /// - A name with dots leads into the document: `properties.state`.
-/// - After success the response is had by GET from the answer's `Location`, and
+/// - After success the response comes by GET from the answer's `Location`, and
 ///   without one it is the document itself. A poll that is redirected without
 ///   a delay has succeeded too.
 /// - `error`, if it is an object, becomes the problem; a text that is there
@@ -76,12 +86,12 @@ const STATES: &[(&str, JobState)] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct StatusField {
-    /// With the [`PREFIX`].
+    /// The name, with the [`PREFIX`].
     name: String,
 }
 
 impl StatusField {
-    /// Documents that tell the state by `field`.
+    /// Reads documents with the state in `field`.
     ///
     /// ```
     /// use tower_poll::{PollLayer, dialect::StatusField};
@@ -100,8 +110,7 @@ impl StatusField {
             .try_fold(document, |value, member| value.get(member))
     }
 
-    /// The state that `document` tells; `Ok(None)` if it is one that is not
-    /// known.
+    /// Returns the state in `document`; `Ok(None)` if it is an unknown one.
     fn state(&self, document: &Value) -> Result<Option<JobState>, DialectError> {
         match self.field(document) {
             None | Some(Value::Null) => Err(DialectError::missing("the member for its state")),
@@ -153,7 +162,7 @@ impl Dialect for StatusField {
             Some(_) => answer.json()?,
         };
         let state = match self.state(&document) {
-            // What a GET was answered with need not be the status of work.
+            // The answer to a GET need not be the status of work.
             Err(_) if answer.is_to_submission() => return Ok(Step::Done),
             Err(_) if answer.status() == StatusCode::ACCEPTED => None,
             state => state?,
@@ -185,7 +194,7 @@ fn leads_on(answer: &Answer<'_>) -> bool {
         .any(|name| answer.headers().contains_key(name))
 }
 
-/// The status document that the answer to a submission names.
+/// Returns the status document in the answer to a submission.
 fn named(answer: &Answer<'_>) -> Result<Option<Uri>, DialectError> {
     match answer.url_in(&LOCATION)? {
         None => answer.url_in(&CONTENT_LOCATION),
@@ -194,16 +203,14 @@ fn named(answer: &Answer<'_>) -> Result<Option<Uri>, DialectError> {
 }
 
 fn known(word: &str) -> Option<JobState> {
-    let is_letter = |c: &char| !matches!(c, ' ' | '-' | '_');
-    let same = |known: &str| {
-        let letters = word.chars().filter(is_letter);
-        letters.map(|c| c.to_ascii_lowercase()).eq(known.chars())
-    };
-    let found = STATES.iter().find(|(known, _)| same(known));
-    found.map(|(_, state)| *state)
+    let letters: String = word
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '-' | '_'))
+        .collect();
+    state(&letters, STATES)
 }
 
-/// The problem that `error` or `message` tells of.
+/// Reads the problem in `error` or `message`.
 fn reason(document: &Value) -> Option<Box<Problem>> {
     problem(document).or_else(|| {
         let text = ["error", "message"].map(|name| document.get(name).and_then(Value::as_str));

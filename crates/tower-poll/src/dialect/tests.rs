@@ -1,9 +1,10 @@
-//! A call to test dialects with, and what holds of all of them.
+//! A call to test dialects with, and tests of all dialects.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header::CONTENT_LOCATION,
     header::LOCATION,
 };
+use http_polling::{JobState, Problem};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::*;
 
 pub(super) const SUBMITTED_TO: &str = "https://example.com/things/7";
 
-/// A call so far, as the layer would lead it.
+/// A call so far, as in the layer.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     dialect: &'a dyn Dialect,
@@ -47,7 +48,7 @@ impl<'a> Call<'a> {
         ))
     }
 
-    /// What the answer to the submission says.
+    /// Reads the answer to the submission.
     pub(super) fn submit(
         &mut self,
         status: u16,
@@ -58,7 +59,7 @@ impl<'a> Call<'a> {
         self.read(None, status, headers, body)
     }
 
-    /// What the answer to a poll of `url` says.
+    /// Reads the answer to a poll of `url`.
     pub(super) fn poll(
         &mut self,
         url: &'static str,
@@ -131,7 +132,7 @@ pub(super) fn fetch(url: &'static str) -> Step {
 }
 
 fn all() -> Vec<Chosen> {
-    let built_in = built_in().iter().copied().map(Chosen::BuiltIn);
+    let built_in = chosen::BUILT_IN.iter().copied().map(Chosen::BuiltIn);
     let others = NAMES.iter().filter_map(|name| named(name)).map(Chosen::Own);
     built_in.chain(others).collect()
 }
@@ -162,9 +163,9 @@ fn answers_of_an_async_job_layer_are_recognised_by_none_that_is_built_in() {
         ("preference-applied", "respond-async"),
         ("job-status", "running"),
     ];
-    for dialect in built_in() {
+    for dialect in chosen::BUILT_IN {
         for status in [200, 201, 202, 303] {
-            let call = Call::new(*dialect, Method::POST).to("https://example.com/a/execution");
+            let call = Call::new(dialect, Method::POST).to("https://example.com/a/execution");
             assert!(!call.recognises(status, &headers), "{dialect:?} {status}");
         }
     }
@@ -172,8 +173,8 @@ fn answers_of_an_async_job_layer_are_recognised_by_none_that_is_built_in() {
 
 #[test]
 fn plain_202_with_location_is_recognised_by_none_that_is_built_in() {
-    for dialect in built_in() {
-        let call = Call::new(*dialect, Method::POST);
+    for dialect in chosen::BUILT_IN {
+        let call = Call::new(dialect, Method::POST);
         assert!(!call.recognises(202, &[("location", "/1")]), "{dialect:?}");
     }
 }
@@ -327,7 +328,7 @@ proptest! {
     ) {
         let mut announced = Announced::default();
         let asked = polled.as_ref().unwrap_or(&submitted_to);
-        // What cannot be noted ends a call, and is not read.
+        // An unusable announcement ends a call, and is not read.
         announced.note(&submitted_to, &before);
         announced.note(asked, &headers);
         let mut answer = Answer::new(&method, &submitted_to, &announced, status, &headers);
@@ -349,8 +350,8 @@ proptest! {
             ["succeeded", "failed", "canceled", "cancelled", "successful", "dismissed"];
         prop_assume!(!ENDS.contains(&word.to_ascii_lowercase().as_str()));
         let (dialect, announced, status): (&dyn Dialect, _, _) = match azure {
-            true => (&AZURE, ("operation-location", "/jobs/1"), 202),
-            false => (&OGC, ("location", "/jobs/1"), 201),
+            true => (&AzureResourceManager::new(), ("operation-location", "/jobs/1"), 202),
+            false => (&OgcProcesses::new(), ("location", "/jobs/1"), 201),
         };
         let mut call = Call::new(dialect, Method::POST).to("https://example.com/a/execution");
         call.submit(status, &[announced], "").unwrap();

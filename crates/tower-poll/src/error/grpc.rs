@@ -1,4 +1,4 @@
-//! Errors as gRPC has them.
+//! Errors as statuses of gRPC.
 
 use std::{error, iter, sync::Arc};
 

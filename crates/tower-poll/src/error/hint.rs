@@ -1,12 +1,12 @@
-//! Advice on what may help.
+//! Advice about frequent causes.
 
 use std::fmt;
 
 use http::Uri;
 
-/// Advice that an [`Error`](crate::Error) gives beside its reason, where its
-/// cause is often the same. [`Display`](fmt::Display) says it in words that
-/// name no function, for users of programs too.
+/// Advice that an [`Error`](crate::Error) gives with its reason, if it often
+/// has the same cause. [`Display`](fmt::Display) words it without names of
+/// functions, for users of programs too.
 ///
 /// ```
 /// use tower_poll::Hint;
@@ -24,13 +24,13 @@ pub enum Hint {
     /// The job is on this origin, on which polls are not allowed: see
     /// [`StandardPolicy::cross_origin`](crate::StandardPolicy::cross_origin).
     AllowOrigin(Uri),
-    /// The server announced an http URL to a client that came by https. It
-    /// may stand behind a proxy that ends TLS, and need a public base.
+    /// The server announced an http URL to a client that used https. It may be
+    /// behind a proxy that ends TLS, and need a public base.
     HttpsProxy,
     /// The submission's URI was path-only, and the job is on this origin: see
     /// [`PollLayer::base_origin`](crate::PollLayer::base_origin).
     BaseOrigin(Uri),
-    /// Polls carry few headers of the submission. If one of the others is the
+    /// Polls carry few headers of the submission. If another one is the
     /// credential, it has to be kept: see
     /// [`PollLayer::keep_header`](crate::PollLayer::keep_header).
     KeepHeader,
@@ -40,7 +40,7 @@ pub enum Hint {
     /// The job was never found. A proxy may have stripped a prefix from the
     /// path, so that the server needs a public base.
     PublicBase,
-    /// Another route of the server has answered, or a page of a proxy.
+    /// The answer came from another route of the server, or from a proxy.
     OtherRoute,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Hint {
     }
 }
 
-/// An origin as people write it, without a path.
+/// An origin in its usual form, without a path.
 struct Origin<'a>(&'a Uri);
 
 impl fmt::Display for Origin<'_> {

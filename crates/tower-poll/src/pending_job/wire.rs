@@ -7,16 +7,16 @@ use http::{
     uri::{Authority, Parts},
 };
 use http_polling::{JobState, resolve};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::PendingJob;
-use crate::dialect::{Announced, Spoken};
+use crate::dialect::{Announced, CallContext};
 
-/// To be raised when a member changes its meaning.
+/// The version of the form, raised when a member changes its meaning.
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Wire {
+struct Wire {
     version: u32,
     url: String,
     /// Scheme, host and port of the submission.
@@ -29,7 +29,7 @@ pub(super) struct Wire {
     elapsed_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
-    /// When the next poll is due, in ms since 1970.
+    /// The time of the next poll, in ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +59,20 @@ struct WireDialect {
     azure_async_operation: Option<String>,
 }
 
+impl Serialize for PendingJob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PendingJob {
+    /// Fails for an unknown version, and for URLs that could not be polled.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(deserializer)?;
+        wire.try_into().map_err(de::Error::custom)
+    }
+}
+
 impl From<&PendingJob> for Wire {
     fn from(job: &PendingJob) -> Self {
         Self {
@@ -77,13 +91,13 @@ impl From<&PendingJob> for Wire {
             job_status: job.has_status,
             not_cancellable: !job.is_cancellable,
             credentials_dropped: job.crossed,
-            dialect: job.dialect.as_deref().map(|(name, spoken)| {
-                let announced = &spoken.announced;
+            dialect: job.dialect.as_deref().map(|(name, context)| {
+                let announced = &context.announced;
                 let text = |url: &Option<Uri>| url.as_ref().map(text);
                 WireDialect {
                     name: name.clone(),
-                    method: spoken.method.to_string(),
-                    submission: self::text(&spoken.submission),
+                    method: context.method.to_string(),
+                    submission: self::text(&context.submission),
                     location: text(&announced.location),
                     content_location: text(&announced.content_location),
                     operation_location: text(&announced.operation_location),
@@ -116,16 +130,16 @@ impl TryFrom<Wire> for PendingJob {
             has_status: wire.job_status,
             is_cancellable: !wire.not_cancellable,
             crossed: wire.credentials_dropped,
-            dialect: wire.dialect.map(spoken).transpose()?.map(Box::new),
+            dialect: wire.dialect.map(context).transpose()?.map(Box::new),
         })
     }
 }
 
-fn spoken(wire: WireDialect) -> Result<(String, Spoken), String> {
+fn context(wire: WireDialect) -> Result<(String, CallContext), String> {
     let read = |url: Option<String>| url.as_deref().map(self::url).transpose();
     let method = Method::from_bytes(wire.method.as_bytes())
         .map_err(|_| "a method that is none".to_owned())?;
-    let spoken = Spoken {
+    let context = CallContext {
         method,
         submission: url(&wire.submission)?,
         announced: Announced {
@@ -135,10 +149,10 @@ fn spoken(wire: WireDialect) -> Result<(String, Spoken), String> {
             azure_async_operation: read(wire.azure_async_operation)?,
         },
     };
-    Ok((wire.name, spoken))
+    Ok((wire.name, context))
 }
 
-/// A URL that an answer could have led to: http or https, or path-only.
+/// Parses a URL that an answer could have led to: http or https, or path-only.
 fn url(text: &str) -> Result<Uri, String> {
     let uri: Uri = text
         .parse()
@@ -146,7 +160,8 @@ fn url(text: &str) -> Result<Uri, String> {
     match (uri.scheme_str(), uri.authority()) {
         (None, None) if text.starts_with('/') && !text.starts_with("//") => Ok(uri),
         (Some(scheme), Some(authority)) => {
-            // The rest may be longer than a Location, whose text was escaped.
+            // The path may be longer than a `Location`, whose text was
+            // escaped.
             let origin = format!("{scheme}://{authority}/");
             match resolve(&Uri::from_static("/"), origin) {
                 Ok(_) => Ok(uri),
@@ -157,7 +172,7 @@ fn url(text: &str) -> Result<Uri, String> {
     }
 }
 
-/// The URL as text, without user information.
+/// Returns the URL as text, without user information.
 fn text(url: &Uri) -> String {
     let Some((_, host)) = url
         .authority()

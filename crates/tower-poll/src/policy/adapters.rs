@@ -1,19 +1,19 @@
-//! Adapters that need no words of their own.
+//! Adapters for delays, pairs of policies, and heads of polls.
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use http::request;
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
-/// Made by [`PollPolicyExt::clamp`](super::PollPolicyExt::clamp).
+/// The policy of [`PollPolicyExt::clamp`](super::PollPolicyExt::clamp).
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_poll::policy::{Clamp, PollPolicyExt, RetryAfter};
+/// use tower_poll::policy::{Clamp, PollPolicyExt, ServerDelay};
 ///
-/// let policy: Clamp<RetryAfter> =
-///     RetryAfter::new().clamp(Duration::from_secs(1)..=Duration::from_secs(5));
+/// let policy: Clamp<ServerDelay> =
+///     ServerDelay::new().clamp(Duration::from_secs(1)..=Duration::from_secs(5));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -42,12 +42,12 @@ impl<P: PollPolicy> PollPolicy for Clamp<P> {
     }
 }
 
-/// `delay` within `range`. Of an empty range, the start counts.
+/// Returns `delay` within `range`. The start of an empty range counts.
 pub(super) fn clamp(delay: Duration, range: &RangeInclusive<Duration>) -> Duration {
     delay.min(*range.end()).max(*range.start())
 }
 
-/// Made by [`PollPolicyExt::and`](super::PollPolicyExt::and).
+/// The policy of [`PollPolicyExt::and`](super::PollPolicyExt::and).
 ///
 /// ```
 /// use tower_poll::policy::{policy_fn, And, PollPolicyExt, Refusal, StandardPolicy};
@@ -85,7 +85,7 @@ impl<A: PollPolicy, B: PollPolicy> PollPolicy for And<A, B> {
     }
 }
 
-/// Made by [`PollPolicyExt::prepare`](super::PollPolicyExt::prepare).
+/// The policy of [`PollPolicyExt::prepare`](super::PollPolicyExt::prepare).
 ///
 /// ```
 /// use http::HeaderValue;

@@ -1,10 +1,10 @@
-//! A policy from a closure.
+//! Policies of closures.
 
 use std::{fmt, time::Duration};
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
-/// A [`PollPolicy`] that asks `policy` for every delay.
+/// Makes a [`PollPolicy`] that takes every delay from `policy`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,7 +23,7 @@ where
     PolicyFn { policy }
 }
 
-/// Made by [`policy_fn`].
+/// The policy of [`policy_fn`].
 ///
 /// ```
 /// use tower_poll::policy::{policy_fn, Refusal};

@@ -1,14 +1,16 @@
-//! What a policy sees.
+//! The view of a call that a policy gets.
 
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, Uri};
 use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS, is_downgrade, same_origin};
 
-/// One step of a call: a pending answer, and the poll that it asks for.
+use crate::redact::Redacted;
+
+/// One step of a call: a pending answer, and the poll that follows it.
 ///
-/// Both URLs are those that the layer would use, resolved. They may be
-/// path-only, where the submission's URI was.
+/// Both URLs are resolved, as the layer would use them. They may be path-only
+/// if the submission's URI was.
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode, Uri};
@@ -35,14 +37,15 @@ pub struct Hop<'a> {
     pub(crate) state: Option<JobState>,
     pub(crate) elapsed: Duration,
     pub(crate) remaining: Duration,
-    /// Known from the start: the layer needs it as most policies do.
+    /// Computed at once: the layer needs it, as most policies do.
     pub(crate) is_cross_origin: bool,
 }
 
 impl<'a> Hop<'a> {
     /// The first hop of a call whose submission, to `from`, was answered with
-    /// `status` and `headers` and is to be polled at `to`: no delay asked, no
-    /// job state told, no failure, no time passed, no deadline.
+    /// `status` and `headers`, and whose poll would go to `to`: without a
+    /// delay from the server, a job state, a failure, time passed, or a
+    /// deadline.
     #[must_use]
     pub fn new(from: &'a Uri, to: &'a Uri, status: StatusCode, headers: &'a HeaderMap) -> Self {
         Self {
@@ -111,68 +114,58 @@ impl<'a> Hop<'a> {
         }
     }
 
-    /// Which poll this would be. The first is 1.
-    #[must_use]
+    /// The number of this poll. The first is 1.
     pub fn poll(&self) -> u32 {
         self.poll
     }
 
     /// The number of polls that have failed in a row, of which this one would
     /// repeat the last. 0 if the last one was answered.
-    #[must_use]
     pub fn retries(&self) -> u32 {
         self.retries
     }
 
     /// The origin of the submission, as a URI without a path of its own.
-    #[must_use]
     pub fn submission(&self) -> &'a Uri {
         self.submission
     }
 
-    /// The URL that gave the pending answer. For the first poll of a job that
-    /// was resumed, the origin of the submission.
-    #[must_use]
+    /// The URL of the pending answer. For the first poll of a resumed job, the
+    /// origin of the submission.
     pub fn from(&self) -> &'a Uri {
         self.from
     }
 
-    /// The URL to be polled. It may be the same.
-    #[must_use]
+    /// The URL of the poll. It may be the same.
     pub fn to(&self) -> &'a Uri {
         self.to
     }
 
     /// The status of the pending answer.
-    #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The headers of the pending answer.
-    #[must_use]
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
     }
 
-    /// How long the server asks to wait (RFC 9110, section 10.2.3), if it
-    /// does. The server's word: zero and a century are possible.
-    #[must_use]
+    /// The delay that the server asks for (RFC 9110, section 10.2.3), if it
+    /// does. It is unchecked: zero and a century are possible.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Where the job stands, if the server said so by `Job-Status`.
-    #[must_use]
+    /// The state of the job, from `Job-Status`.
     pub fn state(&self) -> Option<JobState> {
         self.state
     }
 
-    /// Returns whether the server keeps its clients from polling together by
-    /// itself: its answer has a `Job-Status` and a `retry-after-ms` that can be
-    /// read. A client that waits for [that time](Self::retry_after) needs no
-    /// jitter.
-    #[must_use]
+    /// Returns whether the server itself keeps its clients from polling
+    /// together: its answer has a `Job-Status` and a readable
+    /// `retry-after-ms`. A client that waits for [that
+    /// time](Self::retry_after) needs no jitter.
     pub fn is_spread_by_server(&self) -> bool {
         self.state.is_some_and(JobState::is_pending)
             && self.headers.contains_key(JOB_STATUS)
@@ -183,27 +176,23 @@ impl<'a> Hop<'a> {
                 .is_some_and(|millis| millis.parse::<u64>().is_ok())
     }
 
-    /// How long ago the submission was sent.
-    #[must_use]
+    /// The time since the submission was sent.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// How long it is to the deadline of the call.
-    #[must_use]
+    /// The time until the deadline of the call.
     pub fn remaining(&self) -> Duration {
         self.remaining
     }
 
-    /// Whether the URL to be polled is of another origin (RFC 6454) than the
-    /// submission was.
-    #[must_use]
+    /// Returns whether the URL of the poll is of another origin (RFC 6454)
+    /// than the submission.
     pub fn is_cross_origin(&self) -> bool {
         self.is_cross_origin
     }
 
-    /// Whether this hop would go from https to http.
-    #[must_use]
+    /// Returns whether this hop would go from https to http.
     pub fn is_downgrade(&self) -> bool {
         is_downgrade(self.from, self.to)
     }
@@ -211,8 +200,6 @@ impl<'a> Hop<'a> {
 
 impl std::fmt::Debug for Hop<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use crate::redact::Redacted;
-
         // Headers and whole URLs may hold secrets.
         f.debug_struct("Hop")
             .field("poll", &self.poll)

@@ -1,14 +1,14 @@
-//! Keeping clients that were told the same delay from coming back together.
+//! Random delays, which keep clients from polling together.
 
 use std::time::Duration;
 
 use http::request;
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
-/// The span by which a wait may be longer than asked: a random part of the
-/// delay, from nothing to a fraction of it. A wait is never shorter, since the
-/// server named the earliest time at which a poll is of use.
+/// The range of a random addition to delays: from nothing to a fraction of the
+/// delay. A wait is never shortened, since a poll before the time that the
+/// server named is useless.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,15 +26,15 @@ pub struct Jitter {
 }
 
 impl Jitter {
-    /// The spread of what is repeated after a failure. The server that failed
-    /// names no times that are far apart, so it is wider than that of polls.
+    /// The spread of repeats after a failure. The server that failed names no
+    /// distant times, so it is wider than that of polls.
     pub(crate) const OF_REPEATS: Self = Self {
         fraction: 0.2,
         longest: Duration::MAX,
     };
 
-    /// Up to `fraction` of the delay on top of it. It is taken to the nearest
-    /// number from 0 to 10, and to 0 where it is none.
+    /// Adds up to `fraction` of the delay. It is taken to the nearest number
+    /// from 0 to 10, and NaN to 0.
     #[must_use]
     pub fn up_to(fraction: f64) -> Self {
         let fraction = if fraction.is_nan() { 0.0 } else { fraction };
@@ -44,14 +44,13 @@ impl Jitter {
         }
     }
 
-    /// Adds no more than `longest`, however long the delay is. Unlimited by
-    /// default.
+    /// Limits the addition to `longest`. Unlimited by default.
     #[must_use]
     pub fn at_most(self, longest: Duration) -> Self {
         Self { longest, ..self }
     }
 
-    /// Returns `delay` made longer, `random` being from 0 to 1.
+    /// Returns the longer `delay`, for a `random` number from 0 to 1.
     #[must_use]
     pub fn apply(self, delay: Duration, random: f64) -> Duration {
         let span = (delay.as_secs_f64() * self.fraction).min(self.longest.as_secs_f64());
@@ -74,15 +73,12 @@ impl Default for Jitter {
     }
 }
 
-/// Made by [`PollPolicyExt::jitter`](super::PollPolicyExt::jitter).
-///
-/// It spreads every delay, whether or not the server
-/// [spreads the polls itself](Hop::is_spread_by_server).
+/// The policy of [`PollPolicyExt::jitter`](super::PollPolicyExt::jitter).
 ///
 /// ```
-/// use tower_poll::policy::{Jitter, Jittered, PollPolicyExt, RetryAfter};
+/// use tower_poll::policy::{Jitter, Jittered, PollPolicyExt, ServerDelay};
 ///
-/// let policy: Jittered<RetryAfter> = RetryAfter::new().jitter(Jitter::default());
+/// let policy: Jittered<ServerDelay> = ServerDelay::new().jitter(Jitter::default());
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

@@ -1,74 +1,24 @@
-//! Not being sent into the private network (server-side request forgery).
+//! Hosts of private networks (server-side request forgery).
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::request;
 use http_polling::same_origin;
 
-use super::{Hop, PollPolicy, Refusal};
+use super::{hop::Hop, refusal::Refusal};
 
-/// Made by
-/// [`PollPolicyExt::refuse_private_addresses`](super::PollPolicyExt::refuse_private_addresses).
-///
-/// Refuses a hop to another origin whose host is an address that is not
-/// globally reachable (loopback, private, link-local with the cloud metadata
-/// service, shared, unique-local, multicast, reserved, and IPv6 forms of all
-/// these), a number in another notation, or a name that ends in `localhost`,
-/// `local` or `internal`. A hop that stays on its origin is left alone: the
-/// caller chose that address.
-///
-/// It sees names, not what they resolve to. A public name can point to a
-/// private address, so that a client that must be safe from that also needs
-/// a connector that refuses.
-///
-/// ```
-/// use http::{HeaderMap, StatusCode, Uri};
-/// use tower_poll::policy::{Hop, PollPolicy, PollPolicyExt, RetryAfter};
-///
-/// let from = Uri::from_static("https://example.com/report");
-/// let to = Uri::from_static("http://169.254.169.254/latest/meta-data");
-/// let headers = HeaderMap::new();
-/// let hop = Hop::new(&from, &to, StatusCode::SEE_OTHER, &headers);
-/// let mut policy = RetryAfter::new().refuse_private_addresses();
-/// assert!(policy.next(&hop).is_err());
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct RefusePrivateAddresses<P> {
-    policy: P,
-}
-
-impl<P> RefusePrivateAddresses<P> {
-    pub(super) fn new(policy: P) -> Self {
-        Self { policy }
-    }
-}
-
-impl<P: PollPolicy> PollPolicy for RefusePrivateAddresses<P> {
-    fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
-        if !same_origin(hop.from(), hop.to()) && hop.to().host().is_some_and(is_internal) {
-            return Err(Refusal::new("the next poll would go to a private address"));
-        }
-        self.policy.next(hop)
-    }
-
-    fn prepare_poll(&mut self, parts: &mut request::Parts, hop: &Hop<'_>) {
-        self.policy.prepare_poll(parts, hop);
-    }
-
-    fn prepares_polls(&self) -> bool {
-        self.policy.prepares_polls()
+/// Refuses hops to another origin whose host is internal.
+pub(super) fn stay_public(hop: &Hop<'_>) -> Result<(), Refusal> {
+    match !same_origin(hop.from(), hop.to()) && hop.to().host().is_some_and(is_internal) {
+        true => Err(Refusal::new("the next poll would go to a private address")),
+        false => Ok(()),
     }
 }
 
 fn is_internal(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     if let Some(literal) = host.strip_prefix('[') {
-        // A zone names a local interface, and no other bracketed form is an
-        // address that could be judged.
+        // A zone names a local interface, and other bracketed forms are no
+        // addresses.
         let address = literal.strip_suffix(']').and_then(|text| text.parse().ok());
         return address.is_none_or(is_internal_v6);
     }
@@ -81,7 +31,7 @@ fn is_internal(host: &str) -> bool {
 
 fn is_internal_name(host: &str) -> bool {
     let last = host.rsplit('.').next().unwrap_or(host);
-    // `127.1`, `0x7f.1` and `2130706433` are addresses to many a resolver.
+    // `127.1`, `0x7f.1` and `2130706433` are addresses to many resolvers.
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
         || last
             .get(..2)
@@ -109,7 +59,7 @@ fn is_internal_v4(address: Ipv4Addr) -> bool {
 
 fn is_internal_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // An IPv4 address within: mapped, compatible, NAT64, 6to4.
+    // The IPv4 address within: mapped, compatible, NAT64, 6to4.
     let low = || {
         let [.., a, b] = segments;
         Ipv4Addr::from((u32::from(a) << 16) | u32::from(b))
@@ -132,59 +82,27 @@ mod tests {
 
     #[test]
     fn internal_hosts_are_told() {
-        for host in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "127.1",
-            "2130706433",
-            "0x7f000001",
-            "0x7f.1",
-            "0177.0.0.1",
-            "[::1]",
-            "[::]",
-            "[::ffff:10.0.0.1]",
-            "[::127.0.0.1]",
-            "[64:ff9b::169.254.169.254]",
-            "[2002:7f00:1::]",
-            "[2001:db8::1]",
-            "[2001:0:1::1]",
-            "[fe80::1]",
-            "[fe80::1%25eth0]",
-            "[fc00::1]",
-            "[fd00:ec2::254]",
-            "[ff02::1]",
-            "[v1.x]",
-            "localhost",
-            "LOCALHOST.",
-            "api.localhost",
-            "metadata.google.internal",
-            "printer.local",
-        ] {
+        for host in "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 \
+            100.64.0.1 0.0.0.0 255.255.255.255 224.0.0.1 127.1 2130706433 \
+            0x7f000001 0x7f.1 0177.0.0.1 [::1] [::] [::ffff:10.0.0.1] \
+            [::127.0.0.1] [64:ff9b::169.254.169.254] [2002:7f00:1::] \
+            [2001:db8::1] [2001:0:1::1] [fe80::1] [fe80::1%25eth0] \
+            [fc00::1] [fd00:ec2::254] [ff02::1] [v1.x] localhost \
+            LOCALHOST. api.localhost metadata.google.internal \
+            printer.local"
+            .split(' ')
+        {
             assert!(is_internal(host), "{host}");
         }
     }
 
     #[test]
     fn public_hosts_are_not() {
-        for host in [
-            "example.com",
-            "1.1.1.1",
-            "172.32.0.1",
-            "100.128.0.1",
-            "[2606:4700::1111]",
-            "[2001:4860:4860::8888]",
-            "[::ffff:1.1.1.1]",
-            "local.example.com",
-            "x0x1.com",
-            "4chan.org",
-        ] {
+        for host in "example.com 1.1.1.1 172.32.0.1 100.128.0.1 [2606:4700::1111] \
+            [2001:4860:4860::8888] [::ffff:1.1.1.1] local.example.com \
+            x0x1.com 4chan.org"
+            .split(' ')
+        {
             assert!(!is_internal(host), "{host}");
         }
     }

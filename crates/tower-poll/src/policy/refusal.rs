@@ -1,10 +1,10 @@
-//! A policy's no.
+//! The refusal of a policy.
 
 use std::{borrow::Cow, error::Error, fmt};
 
-/// Why a [`PollPolicy`](crate::PollPolicy) does not poll.
+/// The reason why a [`PollPolicy`](crate::PollPolicy) does not poll.
 ///
-/// It is the source of the [`Error`](crate::Error) that the caller gets.
+/// It is the source of the caller's [`Error`](crate::Error).
 ///
 /// ```
 /// use tower_poll::Refusal;
@@ -19,7 +19,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for a reason in words: lower case, without full stop.
+    /// Creates a refusal for a reason in words: lower case, without full stop.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason: reason.into(),
@@ -27,9 +27,9 @@ impl Refusal {
         }
     }
 
-    /// The poll would leave the origin of the submission, or give up its
-    /// transport security. Makes
-    /// [`Error::is_cross_origin`](crate::Error::is_cross_origin) true.
+    /// Creates a refusal of a poll that would leave the origin of the
+    /// submission, or give up its transport security.
+    /// [`Error::is_cross_origin`](crate::Error::is_cross_origin) is then true.
     pub fn cross_origin(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason: reason.into(),
@@ -37,8 +37,7 @@ impl Refusal {
         }
     }
 
-    /// Whether this was made by [`cross_origin`](Self::cross_origin).
-    #[must_use]
+    /// Returns whether this was made by [`cross_origin`](Self::cross_origin).
     pub fn is_cross_origin(&self) -> bool {
         self.is_cross_origin
     }

@@ -1,36 +1,40 @@
-//! The policy of a layer that was told nothing.
+//! The default policy of a layer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 use http_polling::same_origin;
 
 use super::{
-    Hop, Jitter, PollPolicy, Refusal, RetryAfter,
     adapters::clamp,
-    origin::{downgraded, left_origin},
+    guard::{stay_on_https, stay_on_origin},
+    hop::Hop,
+    jitter::Jitter,
+    poll_policy::PollPolicy,
+    refusal::Refusal,
+    server_delay::ServerDelay,
 };
 
 /// The longest delay by default.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// The longest delay by default where the server spreads the polls itself.
+/// The longest delay by default if the server spreads the polls itself.
 const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 
 /// Waits as long as the server asks, within bounds, and stays on the origin
 /// of the submission.
 ///
-/// - The delay is that of [`RetryAfter`], kept within 100 ms and 60 s.
+/// - The delay is that of [`ServerDelay`], kept within 100 ms and 60 s.
 /// - It is made longer at random, by up to a tenth and at most a second. A
 ///   server that [spreads the polls itself](Hop::is_spread_by_server) is
-///   polled at the very time that it names, up to 15 minutes off.
+///   polled at the very time that it names, up to 15 minutes later.
 /// - Before a failed poll is repeated, the delay is made up to a fifth longer.
 /// - A poll on another origin (scheme, host, port) is refused, unless the
 ///   origin was [allowed](Self::cross_origin). One from https to http is
 ///   always refused.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{sync::Arc, time::Duration};
 /// use http::Uri;
 /// use tower_poll::StandardPolicy;
 ///
@@ -42,38 +46,39 @@ const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct StandardPolicy {
-    pace: RetryAfter,
+    pace: ServerDelay,
     min_delay: Duration,
-    /// `None`: depends on the server.
+    /// `None`: it depends on the server.
     max_delay: Option<Duration>,
     jitter: Jitter,
-    jitter_of_repeats: Jitter,
-    allowed: Vec<Uri>,
+    is_jittered: bool,
+    /// Shared, so that a call does not copy them.
+    allowed: Arc<Vec<Uri>>,
 }
 
 impl StandardPolicy {
-    /// With the defaults named [above](Self).
+    /// Creates the policy with the defaults named [above](Self).
     pub fn new() -> Self {
         Self {
-            pace: RetryAfter::new(),
+            pace: ServerDelay::new(),
             min_delay: Duration::from_millis(100),
             max_delay: None,
             jitter: Jitter::default(),
-            jitter_of_repeats: Jitter::OF_REPEATS,
-            allowed: Vec::new(),
+            is_jittered: true,
+            allowed: Arc::default(),
         }
     }
 
-    /// The shortest delay, whatever the server asks for. 100 ms by default.
-    /// It takes precedence over the longest, where it is greater.
+    /// Sets the shortest delay. 100 ms by default. It takes precedence over
+    /// the longest, if it is greater.
     pub fn min_delay(self, min_delay: Duration) -> Self {
         Self { min_delay, ..self }
     }
 
-    /// The longest delay before jitter, whatever the server asks for. By
-    /// default 60 s, and 15 minutes where the server [spreads the polls
-    /// itself](Hop::is_spread_by_server): under load it spreads them widely,
-    /// and they would come back together if they were all made earlier.
+    /// Sets the longest delay before jitter. By default 60 s, and 15 minutes
+    /// if the server [spreads the polls itself](Hop::is_spread_by_server):
+    /// under load it spreads them widely, and earlier polls would come back
+    /// together.
     pub fn max_delay(self, max_delay: Duration) -> Self {
         Self {
             max_delay: Some(max_delay),
@@ -81,8 +86,8 @@ impl StandardPolicy {
         }
     }
 
-    /// How delays are chosen where the server names none. See
-    /// [`RetryAfter::backoff`].
+    /// Sets the delays without one from the server. See
+    /// [`ServerDelay::backoff`].
     pub fn backoff(self, first: Duration, factor: f32, longest: Duration) -> Self {
         Self {
             pace: self.pace.backoff(first, factor, longest),
@@ -90,45 +95,43 @@ impl StandardPolicy {
         }
     }
 
-    /// The spread of delays that the server does not [spread
+    /// Sets the spread of delays that the server does not [spread
     /// itself](Hop::is_spread_by_server). Up to a tenth and at most a second
     /// by default.
     ///
-    /// It applies as well to a delay that is out of bounds, and to none after
-    /// a poll that failed.
+    /// It also applies to a delay that is out of bounds, and to none after a
+    /// failed poll.
     pub fn jitter(self, jitter: Jitter) -> Self {
         Self { jitter, ..self }
     }
 
-    /// Takes every delay as it is. For tests; in production it sends clients
-    /// that were told the same delay back in one burst.
-    pub fn without_jitter(self) -> Self {
-        let none = Jitter::up_to(0.0);
+    /// Turns all jitter on or off. On by default.
+    ///
+    /// Off is for tests: in production, clients that were given the same delay
+    /// come back in one burst.
+    pub fn jittered(self, is_jittered: bool) -> Self {
         Self {
-            jitter: none,
-            jitter_of_repeats: none,
+            is_jittered,
             ..self
         }
     }
 
-    /// Allows polls on these origins beside that of the submission. Of each
-    /// URI, scheme, host and port count.
+    /// Allows polls on these origins besides that of the submission. The
+    /// scheme, host and port of each URI count.
     ///
-    /// Credentials do not go along: see [`PollLayer`](crate::PollLayer).
+    /// They get no credentials: see [`PollLayer`](crate::PollLayer).
     pub fn cross_origin(mut self, allowed: impl IntoIterator<Item = Uri>) -> Self {
-        self.allowed.extend(allowed);
+        Arc::make_mut(&mut self.allowed).extend(allowed);
         self
     }
 
     fn judge(&self, hop: &Hop<'_>) -> Result<(), Refusal> {
-        if hop.is_downgrade() {
-            return Err(downgraded());
+        stay_on_https(hop)?;
+        let mut allowed = self.allowed.iter();
+        match allowed.any(|origin| same_origin(origin, hop.to())) {
+            true => Ok(()),
+            false => stay_on_origin(hop),
         }
-        let is_allowed = |to| self.allowed.iter().any(|origin| same_origin(origin, to));
-        if hop.is_cross_origin() && !is_allowed(hop.to()) {
-            return Err(left_origin());
-        }
-        Ok(())
     }
 }
 
@@ -150,8 +153,10 @@ impl PollPolicy for StandardPolicy {
         };
         let max_delay = self.max_delay.unwrap_or(longest);
         let delay = clamp(asked, &(self.min_delay..=max_delay));
-        Ok(if hop.retries() > 0 {
-            self.jitter_of_repeats.spread(delay)
+        Ok(if !self.is_jittered {
+            delay
+        } else if hop.retries() > 0 {
+            Jitter::OF_REPEATS.spread(delay)
         } else if is_spread && delay == asked {
             delay
         } else {

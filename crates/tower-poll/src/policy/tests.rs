@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header::RETRY_AFTER};
 use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS};
 
@@ -5,7 +7,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Asks `policy` about a hop between two URLs, changed by `change`.
+/// Calls `policy` for a hop between two URLs, changed by `change`.
 fn ask(
     policy: &mut impl PollPolicy,
     from: &'static str,
@@ -32,7 +34,7 @@ fn untold(policy: &mut impl PollPolicy) -> Duration {
 
 #[test]
 fn told_delay_is_taken_and_untold_backs_off() {
-    let mut policy = RetryAfter::new();
+    let mut policy = ServerDelay::new();
     assert_eq!(told(&mut policy, 7 * SECOND), 7 * SECOND);
     assert_eq!(untold(&mut policy), SECOND);
     assert_eq!(untold(&mut policy), SECOND * 3 / 2);
@@ -43,7 +45,7 @@ fn told_delay_is_taken_and_untold_backs_off() {
 
 #[test]
 fn clone_starts_its_backoff_anew() {
-    let mut policy = RetryAfter::new();
+    let mut policy = ServerDelay::new();
     untold(&mut policy);
     untold(&mut policy);
     assert_eq!(untold(&mut policy.clone()), SECOND);
@@ -51,8 +53,8 @@ fn clone_starts_its_backoff_anew() {
 
 #[test]
 fn c32_good_poll_starts_the_backoff_of_failed_ones_anew() {
-    let mut policy = RetryAfter::new();
-    fn failed(policy: &mut RetryAfter, retries: u32) -> Duration {
+    let mut policy = ServerDelay::new();
+    fn failed(policy: &mut ServerDelay, retries: u32) -> Duration {
         ask(policy, "/a", "/a", |hop| {
             hop.with_poll(2).with_retries(retries)
         })
@@ -68,27 +70,27 @@ fn c32_good_poll_starts_the_backoff_of_failed_ones_anew() {
             };
         }
     }
-    // That of answered polls goes on: five of them have had no delay.
+    // The backoff of answered polls goes on: five of them had no delay.
     assert!(untold(&mut policy) > 7 * SECOND);
 }
 
 #[test]
 fn backoff_can_be_set() {
-    let mut policy = RetryAfter::new().backoff(2 * SECOND, 2.0, 5 * SECOND);
+    let mut policy = ServerDelay::new().backoff(2 * SECOND, 2.0, 5 * SECOND);
     let waits: Vec<_> = (0..3).map(|_| untold(&mut policy)).collect();
     assert_eq!(waits, [2 * SECOND, 4 * SECOND, 5 * SECOND]);
 }
 
 #[test]
 fn redirected_poll_without_delay_is_followed_at_once_unless_job_is_pending() {
-    let mut policy = RetryAfter::new();
+    let mut policy = ServerDelay::new();
     let moved = ask(&mut policy, "/a", "/b", |hop| hop.with_poll(2));
     assert_eq!(moved, Ok(Duration::ZERO));
     let running = ask(&mut policy, "/a", "/b", |hop| {
         hop.with_poll(2).with_state(JobState::Running)
     });
     assert_eq!(running, Ok(SECOND));
-    let first = ask(&mut RetryAfter::new(), "/a", "/b", |hop| hop);
+    let first = ask(&mut ServerDelay::new(), "/a", "/b", |hop| hop);
     assert_eq!(first, Ok(SECOND));
 }
 
@@ -112,7 +114,7 @@ fn standard_policy_clamps_then_spreads_upwards() {
     }
 }
 
-/// The delay of an answer with these headers, by `policy`.
+/// Returns the delay of an answer with these headers, by `policy`.
 fn answered(
     policy: &mut impl PollPolicy,
     headers: &[(HeaderName, &'static str)],
@@ -183,7 +185,7 @@ fn jitter_is_left_out_only_where_the_server_spreads_the_delay_that_is_taken() {
         let first = delay();
         assert!((0..20).any(|_| delay() != first), "{name}: {first:?}");
     }
-    let mut jittered = RetryAfter::new().jitter(Jitter::up_to(0.1));
+    let mut jittered = ServerDelay::new().jitter(Jitter::up_to(0.1));
     let mut delay = || answered(&mut jittered, &own, running, 0);
     let first = delay();
     assert!((0..20).any(|_| delay() != first));
@@ -204,7 +206,7 @@ fn repeats_of_failed_polls_are_spread_by_a_fifth() {
             .all(|delay| (20 * SECOND..=24 * SECOND).contains(delay))
     );
     assert!(delays.iter().any(|delay| *delay > 23 * SECOND));
-    let mut exact = StandardPolicy::new().without_jitter();
+    let mut exact = StandardPolicy::new().jittered(false);
     assert_eq!(ask(&mut exact, "/a", "/a", failed), Ok(20 * SECOND));
 }
 
@@ -260,7 +262,7 @@ fn standard_policy_lets_an_allowed_origin_lead_back() {
 fn downgrade_is_refused_even_to_an_allowed_origin() {
     let allowed = Uri::from_static("http://example.com");
     let mut standard = StandardPolicy::new().cross_origin([allowed]);
-    let mut adapted = RetryAfter::new().no_downgrade();
+    let mut adapted = ServerDelay::new().no_downgrade();
     for policy in [&mut standard as &mut dyn PollPolicy, &mut adapted] {
         let (from, to) = ("https://example.com/", "http://example.com/work");
         let (from, to) = (Uri::from_static(from), Uri::from_static(to));
@@ -272,23 +274,23 @@ fn downgrade_is_refused_even_to_an_allowed_origin() {
 
 #[test]
 fn clamp_keeps_within_range() {
-    let mut policy = RetryAfter::new().clamp(2 * SECOND..=5 * SECOND);
+    let mut policy = ServerDelay::new().clamp(2 * SECOND..=5 * SECOND);
     assert_eq!(told(&mut policy, SECOND), 2 * SECOND);
     assert_eq!(told(&mut policy, 9 * SECOND), 5 * SECOND);
 }
 
 #[test]
 fn and_takes_the_longer_delay_and_either_refusal() {
-    let mut slow = RetryAfter::new().and(policy_fn(|_| Ok(9 * SECOND)));
+    let mut slow = ServerDelay::new().and(policy_fn(|_| Ok(9 * SECOND)));
     assert_eq!(told(&mut slow, SECOND), 9 * SECOND);
     assert_eq!(told(&mut slow, 10 * SECOND), 10 * SECOND);
-    let mut never = RetryAfter::new().and(policy_fn(|_| Err(Refusal::new("no"))));
+    let mut never = ServerDelay::new().and(policy_fn(|_| Err(Refusal::new("no"))));
     assert!(ask(&mut never, "/a", "/b", |hop| hop).is_err());
 }
 
 #[test]
 fn adapters_hand_preparation_down() {
-    let mut policy = RetryAfter::new()
+    let mut policy = ServerDelay::new()
         .prepare(|parts, _| {
             parts.headers.insert("x-one", HeaderValue::from_static("1"));
         })
@@ -297,7 +299,7 @@ fn adapters_hand_preparation_down() {
         .same_origin()
         .no_downgrade()
         .refuse_private_addresses()
-        .and(RetryAfter::new());
+        .and(ServerDelay::new());
     let (mut parts, ()) = Request::new(()).into_parts();
     let (uri, headers) = (Uri::from_static("/"), HeaderMap::new());
     policy.prepare_poll(

@@ -1,46 +1,44 @@
-//! The end of a job that its caller does not want any more.
+//! Cancelling a job by DELETE.
 
 use std::{pin::Pin, time::Duration};
 
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
 use tokio::time::Instant;
-use tower::{BoxError, Service, util::Oneshot};
+use tower::util::Oneshot;
 
-use super::{Phase, Polling};
-use crate::{Error, PollPolicy, caller::Stop};
+use super::phase::{Phase, Polling};
+use crate::{
+    client::Client,
+    error::{Error, Kind},
+    policy::PollPolicy,
+    request::Stop,
+};
 
-/// How long the answer to a DELETE may take.
+/// The time that the answer to a DELETE may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-impl<S, B, R, P> Polling<S, B, R, P>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
-    /// Returns whether there may be a job to cancel, and the call has not ended. Calls
-    /// no function of the user's.
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
+    /// Returns whether there may be a job to cancel, and the call has not
+    /// ended. Calls no function of the user's.
     pub(crate) fn may_be_cancelled(&self) -> bool {
         !self.is_failing() && self.session.is_cancellable()
     }
 
-    /// The request that cancels the job, and the service to send it through;
-    /// `None` if there is none that can be.
+    /// Returns the request that cancels the job, and the service for it;
+    /// `None` if no request would cancel it.
     pub(crate) fn cancellation(&self) -> Option<(S, Request<B>)> {
         let request = self.session.cancel(Instant::now())?;
         Some((self.service.clone(), request))
     }
 
-    /// Does what a cancelled token asks for.
+    /// Acts on the stop signal of the caller.
     pub(super) fn stop(self: Pin<&mut Self>, stop: Stop) -> Result<(), Error> {
-        if stop == Stop::Waiting || !self.session.is_told() {
-            return Err(Error::stopped());
+        if stop == Stop::Waiting || !self.session.is_polling() {
+            return Err(Error::new(Kind::Stopped));
         }
         let Some((service, request)) = self.cancellation() else {
-            return Err(Error::not_cancellable());
+            return Err(Error::new(Kind::NotCancellable));
         };
         let future = Oneshot::new(service, request);
         let end = self.session.deadline().min(Instant::now() + PATIENCE);

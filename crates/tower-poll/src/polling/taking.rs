@@ -1,45 +1,45 @@
-//! What is done with answers.
+//! Taking answers in.
 
 use std::pin::Pin;
 
-use http::{HeaderMap, Request, Response, StatusCode, response::Parts};
+use http::{HeaderMap, Response, StatusCode, response::Parts};
 use http_body::Body;
-use http_polling::LocationError;
 use tokio::time::Instant;
-use tower::{BoxError, Service};
 use tracing::Span;
 
-use super::{ERROR_TIME, Phase, PhaseProj, Polling};
-use crate::{
-    Error, PendingJob, PollPolicy,
-    dialect::{DialectError, Interim},
+use super::{
     drain::is_worth_draining,
-    error::BODY_LIMIT,
+    phase::{ERROR_TIME, Phase, PhaseProj, Polling},
+};
+use crate::{
+    client::Client,
+    dialect::{DialectError, Interim},
+    error::{BODY_LIMIT, Error, Kind},
+    pending_job::PendingJob,
+    policy::PollPolicy,
     session::Verdict,
 };
 
-impl<S, B, R, P> Polling<S, B, R, P>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
-    /// Goes on with a pending answer, which came at `answered`.
-    #[inline]
-    pub(crate) fn pend(
+impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
+    /// Takes in the answer to the submission. Gives it back if it is pending
+    /// and the caller does not wait.
+    pub(crate) fn start(
         self: Pin<&mut Self>,
-        interim: Interim,
+        verdict: Result<Verdict, Error>,
         response: Response<R>,
-        answered: Instant,
-    ) -> Result<(), Error> {
-        let (parts, body) = response.into_parts();
-        self.pend_parts(interim, parts.status, parts.headers, Some(body), answered)
+        now: Instant,
+    ) -> Result<Option<Response<R>>, Error> {
+        let _entered = self.span.clone().map(Span::entered);
+        match verdict {
+            Ok(Verdict::Pending(interim)) if self.is_not_waited_for() => {
+                self.hand_over(interim, response, now)
+            }
+            verdict => self.take(verdict, response, now),
+        }
     }
 
     /// Goes on with a pending answer, whose body may have been read.
-    pub(crate) fn pend_parts(
+    pub(super) fn pend_parts(
         mut self: Pin<&mut Self>,
         interim: Interim,
         status: StatusCode,
@@ -48,10 +48,7 @@ where
         answered: Instant,
     ) -> Result<(), Error> {
         let mut this = self.as_mut().project();
-        let entered = this.span.as_ref().map(Span::enter);
-        let delay = this.session.next(interim, status, headers, answered);
-        drop(entered);
-        let delay = match delay {
+        let delay = match this.session.next(interim, status, headers, answered) {
             Ok(delay) => delay,
             Err(error) => return self.end(error, body),
         };
@@ -92,20 +89,9 @@ where
     }
 
     /// Ends the call in an error that is about `response`.
-    pub(crate) fn fail(self: Pin<&mut Self>, error: Error, response: Response<R>) {
+    pub(super) fn fail(self: Pin<&mut Self>, error: Error, response: Response<R>) {
         let (parts, body) = response.into_parts();
         self.read_error(error.about(parts.status, parts.headers), body);
-    }
-
-    /// Ends the call for an answer that names no URL to ask at.
-    pub(crate) fn fail_to_locate(
-        self: Pin<&mut Self>,
-        error: LocationError,
-        response: Response<R>,
-        now: Instant,
-    ) {
-        let error = self.session.unreadable(error, response.headers(), now);
-        self.fail(error, response);
     }
 
     fn read_error(self: Pin<&mut Self>, error: Error, body: R) {
@@ -119,9 +105,9 @@ where
         });
     }
 
-    /// Takes in a pending answer, and gives it back with the job: for a caller
-    /// who does not wait. `None` if the call is to end in an error.
-    pub(crate) fn hand_over(
+    /// Takes in a pending answer, and gives it back with the job in its
+    /// extensions. `None` if the call is to end in an error.
+    fn hand_over(
         mut self: Pin<&mut Self>,
         interim: Interim,
         mut response: Response<R>,
@@ -143,7 +129,7 @@ where
 
     /// Reads the body of an answer that came at `answered`, to know what it
     /// means.
-    pub(crate) fn read_body(self: Pin<&mut Self>, response: Response<R>, answered: Instant) {
+    fn read_body(self: Pin<&mut Self>, response: Response<R>, answered: Instant) {
         let (parts, body) = response.into_parts();
         let mut this = self.project();
         let left = this.session.config().drain_limit;
@@ -156,8 +142,8 @@ where
         });
     }
 
-    /// Takes an answer in, whatever it means. Gives the final one back.
-    pub(crate) fn take(
+    /// Takes in an answer of any meaning. Gives the final one back.
+    pub(super) fn take(
         mut self: Pin<&mut Self>,
         verdict: Result<Verdict, Error>,
         mut response: Response<R>,
@@ -173,7 +159,8 @@ where
         let mut this = self.as_mut().project();
         match verdict {
             Verdict::Pending(interim) => {
-                self.pend(interim, response, now)?;
+                let (parts, body) = response.into_parts();
+                self.pend_parts(interim, parts.status, parts.headers, Some(body), now)?;
             }
             Verdict::NeedsBody => self.read_body(response, now),
             Verdict::Final | Verdict::GivenUp => {
@@ -213,9 +200,10 @@ where
         interim: Interim,
         now: Instant,
     ) -> Result<(), Error> {
+        let _entered = self.span.clone().map(Span::entered);
         self.as_mut()
             .pend_unanswered(interim, StatusCode::SEE_OTHER, now)?;
-        self.project().session.tell_as_stored(job);
+        self.project().session.summarize(job);
         Ok(())
     }
 
@@ -229,17 +217,11 @@ where
         answered: Instant,
     ) -> Result<(), Error> {
         let (status, headers) = (parts.status, parts.headers);
-        let this = self.as_mut().project();
-        let entered = this.span.as_ref().map(Span::enter);
+        let session = self.as_mut().project().session;
         let verdict = match is_whole {
-            true => {
-                let now = Instant::now();
-                this.session
-                    .read_in_dialect(status, &headers, Some(&text), now)
-            }
-            false => Err(Error::bad_answer(DialectError::body())),
+            true => session.read_in_dialect(status, &headers, Some(&text), Instant::now()),
+            false => Err(Error::new(Kind::BadAnswer).with_source(DialectError::body())),
         };
-        drop(entered);
         let error = match verdict {
             Ok(Some(Verdict::Pending(interim))) => {
                 let pended = self
@@ -249,14 +231,14 @@ where
                     return Err(error.with_body(text, is_whole));
                 }
                 if let PhaseProj::Waiting {
-                    text: Some(told), ..
+                    text: Some(kept), ..
                 } = self.as_mut().project().phase.project()
                 {
-                    *told = text;
+                    *kept = text;
                 }
                 // The pending answer cannot be given back without its body.
                 if self.is_not_waited_for() && !self.session.is_done() {
-                    return Err(Error::stopped());
+                    return Err(Error::new(Kind::Stopped));
                 }
                 return Ok(());
             }

@@ -8,17 +8,21 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Output;
-use crate::{Error, session::Session};
+use crate::{
+    error::{Error, Kind},
+    session::Session,
+};
 
-/// The error of a call that takes too long, once it does.
+pub(super) type Output<T> = Poll<Result<T, Error>>;
+
+/// Gives the error of a call at its deadline.
 pub(super) fn poll_deadline<T, P>(
     timer: Pin<&mut Option<Sleep>>,
     session: &Session<P>,
     cx: &mut Context<'_>,
 ) -> Output<T> {
     ready!(poll_timer(timer, session.deadline(), cx));
-    Poll::Ready(Err(Error::deadline()))
+    Poll::Ready(Err(Error::new(Kind::Deadline)))
 }
 
 /// Waits until `end`, by the timer that is there or a new one.

@@ -1,4 +1,4 @@
-//! Locations that cannot be used as they are.
+//! Repair of unusable locations.
 
 use std::borrow::Cow;
 
@@ -10,12 +10,12 @@ use http_polling::resolve;
 
 use crate::dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION};
 
-/// The URL that the sender of these headers may have meant for its job, if
-/// one of them is one but for what can be mended. It is good enough for a
-/// person to look at, and nothing is sent to it unasked.
+/// Returns the URL that the sender of these headers probably meant for its
+/// job, if one of them can be repaired. It is for people to read: no request
+/// is sent there.
 ///
-/// What cannot be in a URL is percent-encoded, and a user name left out. Of
-/// several values the first counts.
+/// Invalid characters are percent-encoded, and a user name is left out. The
+/// first of several values counts.
 pub(super) fn mended(asked: &Uri, headers: &HeaderMap) -> Option<Uri> {
     [
         AZURE_ASYNC_OPERATION,
@@ -31,8 +31,8 @@ pub(super) fn mended(asked: &Uri, headers: &HeaderMap) -> Option<Uri> {
     })
 }
 
-/// Percent-encodes control characters, `%` before anything but two
-/// hexadecimal digits, and all that is not ASCII where it is not UTF-8.
+/// Percent-encodes control characters, `%` without two hexadecimal digits, and
+/// non-ASCII bytes of a reference that is not UTF-8.
 fn escaped(reference: &[u8]) -> String {
     let is_utf8 = std::str::from_utf8(reference).is_ok();
     let mut text = Vec::with_capacity(reference.len());

@@ -3,14 +3,14 @@
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue};
 
-use super::Session;
-use crate::PollPolicy;
+use super::state::Session;
+use crate::policy::PollPolicy;
 
 impl<P: PollPolicy> Session<P> {
-    /// Lets go of the buffer that the pending answer was read into, once the
-    /// answer has been told to whoever watches. Clients such as hyper have
-    /// header values share that buffer, of 8 KiB or more, and would otherwise
-    /// keep it for as long as the call waits.
+    /// Releases the buffer of the pending answer, once observers have been
+    /// notified. The header values of clients such as hyper share that buffer,
+    /// of 8 KiB or more, and would otherwise keep it for as long as the call
+    /// waits.
     pub(crate) fn release_answer(&mut self) {
         let Some(answer) = self.answer.as_mut().filter(|answer| !answer.is_released) else {
             return;
@@ -24,7 +24,7 @@ impl<P: PollPolicy> Session<P> {
     }
 }
 
-/// Copies all values to memory of their own.
+/// Copies all values to separate memory.
 fn own_values(headers: &mut HeaderMap) {
     let length = headers.values().map(HeaderValue::len).sum();
     let mut text = BytesMut::with_capacity(length);

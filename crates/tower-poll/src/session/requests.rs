@@ -1,14 +1,14 @@
-//! The requests that are made of what is known.
+//! The polls, and the DELETE of a job.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::ACCEPT_ENCODING};
 use http_polling::{Prefer, same_origin};
 use tokio::time::Instant;
 
-use super::Session;
-use crate::PollPolicy;
+use super::state::Session;
+use crate::policy::PollPolicy;
 
 impl<P> Session<P> {
-    /// The poll that the last pending answer made necessary, sent at `now`.
+    /// Makes the poll after the last pending answer, sent at `now`.
     pub(crate) fn poll<B: Default>(&mut self, now: Instant) -> Request<B>
     where
         P: PollPolicy,
@@ -21,15 +21,15 @@ impl<P> Session<P> {
         *request.version_mut() = self.version;
         *request.uri_mut() = answer.to.clone();
         let cookies = self.cookies(&answer.to, now);
-        let told = self.told.filter(|_| self.policy.prepares_polls());
-        if let Some(told) = told {
+        let summary = self.summary.filter(|_| self.policy.prepares_polls());
+        if let Some(summary) = summary {
             self.fill(request.headers_mut(), cookies);
             let (mut parts, body) = request.into_parts();
-            let hop = self.course.hop(&answer, told, self.retries, now);
+            let hop = self.course.hop(&answer, summary, self.retries, now);
             self.policy.prepare_poll(&mut parts, &hop);
             request = Request::from_parts(parts, body);
         } else {
-            // Nobody looks at the answer any more, and its map has room.
+            // The answer is not needed after this, and its map has room.
             answer.headers.clear();
             self.fill(&mut answer.headers, cookies);
             *request.headers_mut() = answer.headers;
@@ -48,28 +48,28 @@ impl<P> Session<P> {
     /// Puts the headers of a poll into an empty `map`.
     fn fill(&self, map: &mut HeaderMap, cookies: Option<HeaderValue>) {
         self.headers.fill(map, &self.shared.config.keep, cookies);
-        if let Some((dialect, _)) = self.spoken.as_deref()
+        if let Some((dialect, _)) = self.dialect.as_deref()
             && dialect.polls_documents()
         {
             map.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
     }
 
-    /// Returns whether the job is at a URL that DELETE may be sent to, unless a dialect
-    /// says otherwise.
+    /// Returns whether the job is at a URL for DELETE, unless a dialect has
+    /// another.
     pub(crate) fn is_cancellable(&self) -> bool {
-        self.told.is_some_and(|told| told.is_cancellable)
+        self.summary.is_some_and(|summary| summary.is_cancellable)
     }
 
-    /// The request that cancels the job where it was last seen, if there is
-    /// one that can be.
+    /// Makes the request that cancels the job at its last URL, if there is
+    /// one.
     pub(crate) fn cancel<B: Default>(&self, now: Instant) -> Option<Request<B>> {
         if !self.is_cancellable() {
             return None;
         }
-        let url = match self.spoken.as_deref() {
+        let url = match self.dialect.as_deref() {
             None => self.url().clone(),
-            // Credentials are those for where the job was polled for.
+            // The credentials are those for the URL of polls.
             Some((dialect, _)) => dialect
                 .cancellation(self.url())
                 .filter(|url| same_origin(url, self.url()))?,
@@ -84,7 +84,8 @@ impl<P> Session<P> {
         Some(request)
     }
 
-    /// The `Cookie` of a request to `url`, where it is not the submission's.
+    /// Returns the `Cookie` of a request to `url`, if it differs from the
+    /// submission's.
     fn cookies(&self, url: &Uri, now: Instant) -> Option<HeaderValue> {
         (!self.jar.is_empty()).then(|| {
             let own = self.headers.cookies();

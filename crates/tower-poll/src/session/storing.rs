@@ -1,39 +1,39 @@
-//! Jobs that go on elsewhere, or came from there.
+//! Jobs for and from other processes.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Uri};
-use http_polling::{JobState, LocationError};
+use http_polling::JobState;
 use tokio::time::Instant;
 
-use super::{Before, Session, Told, mending::mended};
-use crate::{Error, PendingJob, clock::Clock, config::Shared, dialect::Chosen, submission::Sent};
+use super::{
+    clock::Clock,
+    mending::mended,
+    state::{Before, Session, Summary},
+};
+use crate::{config::Shared, dialect::Chosen, pending_job::PendingJob, request::Sent};
 
 impl<P> Session<P> {
-    /// Returns whether a pending answer has been taken in.
-    pub(crate) fn is_told(&self) -> bool {
-        self.told.is_some()
-    }
-
     /// The job, if one was accepted.
     pub(crate) fn accepted(&self, now: Instant) -> Option<PendingJob> {
         self.job(now)
-            .or_else(|| Some(self.job_at(self.supposed_url()?.clone(), Told::default(), now)))
+            .or_else(|| Some(self.job_at(self.supposed_url()?.clone(), Summary::default(), now)))
     }
 
-    /// The job as the last pending answer told of it, at its own URL.
+    /// The job by the last pending answer, at its own URL.
     fn job(&self, now: Instant) -> Option<PendingJob> {
         let url = self.left.as_deref().unwrap_or(self.url());
-        Some(self.job_at(url.clone(), self.told?, now))
+        Some(self.job_at(url.clone(), self.summary?, now))
     }
 
-    /// The job where it was, or of an answer to the submission that leads to
-    /// `url`, where no poll may go.
-    pub(super) fn job_or_at(&self, url: Uri, told: Told, now: Instant) -> PendingJob {
-        self.job(now).unwrap_or_else(|| self.job_at(url, told, now))
+    /// Returns the job at its last URL, or at the `url` of an answer to the
+    /// submission, which may not be polled.
+    pub(super) fn job_or_at(&self, url: Uri, summary: Summary, now: Instant) -> PendingJob {
+        self.job(now)
+            .unwrap_or_else(|| self.job_at(url, summary, now))
     }
 
-    fn job_at(&self, url: Uri, told: Told, now: Instant) -> PendingJob {
+    fn job_at(&self, url: Uri, summary: Summary, now: Instant) -> PendingJob {
         let Before { polls, elapsed } = self.before();
         PendingJob {
             url,
@@ -44,28 +44,27 @@ impl<P> Session<P> {
             },
             polls: polls.saturating_add(self.course.polls),
             elapsed: elapsed.saturating_add(now.saturating_duration_since(self.course.sent)),
-            retry_after: told.retry_after,
+            retry_after: summary.retry_after,
             due: self
                 .answer
                 .as_ref()
                 .map(|answer| self.clock.wall(answer.due)),
-            state: told.state,
+            state: summary.state,
             has_status: self.has_status,
-            is_cancellable: told.is_cancellable,
+            is_cancellable: summary.is_cancellable,
             crossed: self.crossed,
-            dialect: self.spoken.as_deref().map(|(dialect, spoken)| {
-                let name = dialect.name().to_owned();
-                Box::new((name, spoken.clone()))
-            }),
+            dialect: self
+                .dialect
+                .as_deref()
+                .map(|(dialect, context)| Box::new((dialect.name().to_owned(), context.clone()))),
         }
     }
 
-    /// Returns the URL at which a dialect would ask for a job that was announced by an answer
-    /// which could not be read.
+    /// Returns the URL at which a dialect would poll for a job that was
+    /// announced by an unreadable answer.
     fn supposed_url(&self) -> Option<&Uri> {
-        let (_, spoken) = self.spoken.as_deref()?;
-        let announced = &spoken.announced;
-        let is_kept = !matches!(spoken.method, Method::POST | Method::DELETE);
+        let (_, context) = self.dialect.as_deref()?;
+        let announced = &context.announced;
         [
             &announced.azure_async_operation,
             &announced.operation_location,
@@ -74,45 +73,35 @@ impl<P> Session<P> {
         ]
         .into_iter()
         .find_map(Option::as_ref)
-        .or(is_kept.then_some(&self.course.asked))
+        .or(self.is_at_url().then_some(&self.course.asked))
     }
 
-    /// The error of an answer that names no URL to ask at.
-    pub(crate) fn unreadable(
-        &self,
-        error: LocationError,
-        headers: &HeaderMap,
-        now: Instant,
-    ) -> Error {
-        Error::bad_location(error).with_pending_job(self.meant(headers, now))
-    }
-
-    /// The job of an answer that cannot be read: where it was, or where these
-    /// headers may mean it to be.
+    /// Returns the job of an unreadable answer: at its last URL, or at the one
+    /// that these headers probably mean.
     pub(super) fn meant(&self, headers: &HeaderMap, now: Instant) -> Option<PendingJob> {
         let meant = || {
-            let told = Told {
+            let summary = Summary {
                 state: JobState::from_headers(headers),
-                ..Told::default()
+                ..Summary::default()
             };
-            Some(self.job_at(mended(&self.course.asked, headers)?, told, now))
+            Some(self.job_at(mended(&self.course.asked, headers)?, summary, now))
         };
         self.job(now).or_else(meant).or_else(|| self.accepted(now))
     }
 
-    /// Has the last pending answer be what it was before the job was resumed.
-    pub(crate) fn tell_as_stored(&mut self, job: &PendingJob) {
-        self.told = Some(Told {
+    /// Sets the last pending answer to that of the stored job.
+    pub(crate) fn summarize(&mut self, job: &PendingJob) {
+        self.summary = Some(Summary {
             retry_after: job.retry_after,
             state: job.state,
             is_cancellable: job.is_cancellable,
         });
     }
 
-    /// The session of a job that was accepted before. The policy is asked
-    /// when the first poll is [announced](Self::next).
+    /// Creates the session of a stored job. The policy is called when the
+    /// first poll is [announced](Self::next).
     ///
-    /// `None` if the job's dialect is not known.
+    /// `None` if the job's dialect is unknown.
     pub(crate) fn resume(
         job: &PendingJob,
         sent: Sent,
@@ -122,11 +111,11 @@ impl<P> Session<P> {
     where
         P: Clone,
     {
-        let spoken = match job.dialect.as_deref() {
+        let dialect = match job.dialect.as_deref() {
             None => None,
-            Some((name, spoken)) => {
+            Some((name, context)) => {
                 let dialect = Chosen::by_name(name, &shared.config.dialects)?;
-                Some(Box::new((dialect, spoken.clone())))
+                Some(Box::new((dialect, context.clone())))
             }
         };
         let mut session = Self::start(sent, job.origin.clone(), shared, clock);
@@ -134,10 +123,10 @@ impl<P> Session<P> {
             polls: job.polls,
             elapsed: job.elapsed,
         }));
-        session.spoken = spoken;
+        session.dialect = dialect;
         session.has_status = job.has_status;
         session.is_found = job.polls > 0;
-        session.tell_as_stored(job);
+        session.summarize(job);
         if job.crossed {
             session.drop_credentials();
         }

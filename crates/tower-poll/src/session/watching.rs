@@ -1,34 +1,34 @@
-//! What is told of a call.
+//! Notifying observers.
 
 use http_polling::{StatusDocument, without_byte_order_mark};
 use tokio::time::Instant;
 
-use super::Session;
+use super::state::Session;
 use crate::{
-    PollUpdate,
     coding::decoded,
-    progress::{self, X_PROGRESS},
+    dialect::X_PROGRESS,
+    progress::{Inner, PollUpdate},
 };
 
 impl<P> Session<P> {
-    /// What to tell of the pending answer, whose body is `text` as far as it
-    /// was read.
+    /// Returns the update for the pending answer, of whose body `text` was
+    /// read.
     pub(crate) fn update(&self, text: &[u8], now: Instant) -> Option<PollUpdate> {
-        let (answer, told) = (self.answer.as_ref()?, self.told?);
+        let (answer, summary) = (self.answer.as_ref()?, self.summary?);
         let limit = self.shared.config.drain_limit;
         let text = decoded(&answer.headers, text, limit).unwrap_or_default();
         let text = without_byte_order_mark(&text);
         let document = StatusDocument::from_json(text).ok();
         let x_progress = answer.headers.get(X_PROGRESS);
-        Some(PollUpdate::new(progress::Inner {
+        Some(PollUpdate::new(Inner {
             polls: self.before().polls.saturating_add(self.course.polls),
             url: answer.to.clone(),
             status: answer.status,
             delay: answer.due.saturating_duration_since(now),
             elapsed: now.saturating_duration_since(self.course.sent),
-            retry_after: told.retry_after,
+            retry_after: summary.retry_after,
             retries: self.retries,
-            state: told
+            state: summary
                 .state
                 .or(document.as_ref().map(|document| document.state)),
             progress: answer
@@ -43,8 +43,8 @@ impl<P> Session<P> {
         }))
     }
 
-    /// Tells whoever watches.
-    pub(crate) fn tell(&self, update: &PollUpdate) {
+    /// Notifies the observers of the layer and of the call.
+    pub(crate) fn notify(&self, update: &PollUpdate) {
         if let Some(observer) = &self.shared.config.observer {
             observer(update);
         }
@@ -53,11 +53,11 @@ impl<P> Session<P> {
             .as_ref()
             .and_then(|caller| caller.progress.as_ref())
         {
-            progress.tell(update);
+            progress.notify(update);
         }
     }
 
-    /// Whether somebody watches this call.
+    /// Returns whether this call has observers.
     pub(crate) fn is_watched(&self) -> bool {
         self.shared.config.observer.is_some()
             || self

@@ -124,7 +124,7 @@ impl<R> Service<Request<TestBody>> for Script<R> {
 
 /// Delays are as told by the server, from 100 ms to 60 s.
 pub fn exact() -> StandardPolicy {
-    StandardPolicy::new().without_jitter()
+    StandardPolicy::new().jittered(false)
 }
 
 pub fn exact_layer() -> PollLayer {

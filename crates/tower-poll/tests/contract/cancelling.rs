@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, Method, StatusCode};
 use http_polling::JobState;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_poll::{Cancellation, Job, PendingJob, PollLayer, Submitted};
+use tower_poll::{Job, PendingJob, PollLayer, StopSignal, Submitted};
 
 use crate::common::{Answer, Script, TestBody, answer, exact, exact_layer, post, see_other, send};
 
@@ -24,11 +24,13 @@ fn endless(status: u16) -> Script {
 async fn cancelled_after(
     seconds: u64,
     script: &Script,
-    cancellation: impl FnOnce(CancellationToken) -> Cancellation,
+    signal: impl FnOnce(WaitForCancellationFutureOwned) -> StopSignal,
 ) -> tower_poll::Error {
     let token = CancellationToken::new();
     let mut request = post(URL);
-    request.extensions_mut().insert(cancellation(token.clone()));
+    request
+        .extensions_mut()
+        .insert(signal(token.clone().cancelled_owned()));
     tokio::spawn(async move {
         sleep(Duration::from_secs(seconds)).await;
         token.cancel();
@@ -39,7 +41,7 @@ async fn cancelled_after(
 #[tokio::test(start_paused = true)]
 async fn token_that_stops_waiting_leaves_the_job_alone() {
     let script = endless(202);
-    let error = cancelled_after(5, &script, Cancellation::stop_waiting).await;
+    let error = cancelled_after(5, &script, StopSignal::stop_waiting).await;
     assert!(error.is_stopped());
     assert_eq!(error.pending_job().unwrap().url().path(), "/work/1");
     assert!(
@@ -54,7 +56,7 @@ async fn token_that_stops_waiting_leaves_the_job_alone() {
 async fn token_that_cancels_remotely_deletes_the_job() {
     for status in [202, 204] {
         let script = endless(status);
-        let error = cancelled_after(5, &script, Cancellation::cancel_remotely).await;
+        let error = cancelled_after(5, &script, StopSignal::cancel_remotely).await;
         assert_eq!(error.job_state(), Some(JobState::Cancelled));
         let last = script.seen().pop().unwrap();
         assert_eq!((last.method, last.uri.path()), (Method::DELETE, "/work/1"));
@@ -63,7 +65,7 @@ async fn token_that_cancels_remotely_deletes_the_job() {
 
 #[tokio::test(start_paused = true)]
 async fn server_that_does_not_cancel_is_an_error_with_the_job() {
-    let error = cancelled_after(5, &endless(405), Cancellation::cancel_remotely).await;
+    let error = cancelled_after(5, &endless(405), StopSignal::cancel_remotely).await;
     assert_eq!(
         error.refused_cancellation(),
         Some(StatusCode::METHOD_NOT_ALLOWED)
@@ -75,7 +77,7 @@ async fn server_that_does_not_cancel_is_an_error_with_the_job() {
 async fn server_that_does_not_answer_the_cancellation_is_not_waited_for_long() {
     let token = CancellationToken::new();
     let mut request = post(URL);
-    let cancellation = Cancellation::cancel_remotely(token.clone());
+    let cancellation = StopSignal::cancel_remotely(token.clone().cancelled_owned());
     request.extensions_mut().insert(cancellation);
     let mute = service_fn(|request: http::Request<TestBody>| async move {
         match *request.method() {
@@ -94,7 +96,7 @@ async fn server_that_does_not_answer_the_cancellation_is_not_waited_for_long() {
 async fn token_ends_a_submission_that_is_not_answered() {
     let token = CancellationToken::new();
     let mut request = post(URL);
-    let cancellation = Cancellation::cancel_remotely(token.clone());
+    let cancellation = StopSignal::cancel_remotely(token.clone().cancelled_owned());
     request.extensions_mut().insert(cancellation);
     let silent = service_fn(|_| std::future::pending::<Answer>());
     let call = PollLayer::new().layer(silent).oneshot(request);
@@ -113,7 +115,7 @@ async fn token_ends_a_submission_that_is_not_answered() {
 async fn token_of_a_call_that_ends_before_does_nothing() {
     let token = CancellationToken::new();
     let mut request = post(URL);
-    let cancellation = Cancellation::cancel_remotely(token.clone());
+    let cancellation = StopSignal::cancel_remotely(token.clone().cancelled_owned());
     request.extensions_mut().insert(cancellation);
     let script = Script::new(|_, _| answer(200, &[]));
     send(exact_layer(), &script, request).await.unwrap();
@@ -178,7 +180,7 @@ async fn deleted(method: Method, play: fn(&Method, &str) -> Answer) -> Vec<Strin
     let request = http::Request::builder()
         .method(method)
         .uri("http://server.test/disks/7")
-        .extension(Cancellation::cancel_remotely(token.clone()))
+        .extension(StopSignal::cancel_remotely(token.clone().cancelled_owned()))
         .body(TestBody::default())
         .unwrap();
     tokio::spawn(async move {

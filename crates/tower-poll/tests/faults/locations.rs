@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method, Response};
 use http_polling::LocationError;
 use tower_poll::PollLayer;
-use tower_poll::policy::RetryAfter;
+use tower_poll::policy::ServerDelay;
 
 use crate::common::{Answer, Script, TestBody, answer, exact_layer, post, see_other, send, text};
 
@@ -34,7 +34,7 @@ async fn c06_unusable_location_is_an_error_without_a_request() {
     ] {
         let text = location.to_owned();
         // No policy that might refuse in place of the layer.
-        let layer = PollLayer::with_policy(RetryAfter::new());
+        let layer = PollLayer::with_policy(ServerDelay::new());
         let script = Script::new(move |_, _| raw_location(text.as_bytes()));
         let error = send(layer, &script, post(URL)).await.unwrap_err();
         let shown = &location[..location.len().min(40)];

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 use http_body_util::Full;
 use tower_poll::{
     PollLayer, Refusal,
-    policy::{PollPolicyExt, RetryAfter},
+    policy::{PollPolicyExt, ServerDelay},
 };
 
 use crate::common::{Script, TestBody, answer, exact, exact_layer, post, see_other, send};
@@ -188,7 +188,7 @@ async fn c05_private_addresses_can_be_refused() {
         "https://localhost/",
         "https://2130706433/",
     ] {
-        let layer = PollLayer::with_policy(RetryAfter::new().refuse_private_addresses());
+        let layer = PollLayer::with_policy(ServerDelay::new().refuse_private_addresses());
         let script = Script::new(move |_, _| see_other(to));
         let error = send(layer, &script, post(HERE)).await.unwrap_err();
         assert!(error.is_refused(), "{to}");
@@ -198,7 +198,7 @@ async fn c05_private_addresses_can_be_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn c05_private_address_that_the_caller_chose_is_polled() {
-    let layer = PollLayer::with_policy(RetryAfter::new().refuse_private_addresses());
+    let layer = PollLayer::with_policy(ServerDelay::new().refuse_private_addresses());
     let script = Script::new(|number, _| match number {
         0 => see_other("/work/1"),
         _ => answer(200, &[]),
@@ -299,7 +299,7 @@ async fn c26_absolute_location_for_a_path_only_request_is_an_error() {
         let request = post("/pkg.Service/Method");
         let error = match policy {
             true => send(exact_layer(), &script, request).await,
-            false => send(PollLayer::with_policy(RetryAfter::new()), &script, request).await,
+            false => send(PollLayer::with_policy(ServerDelay::new()), &script, request).await,
         };
         assert!(error.unwrap_err().is_cross_origin());
         assert_eq!(script.count(), 1);

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_poll::{
-    Cancellation, PendingJob, PollLayer, PollService, Submitted,
+    PendingJob, PollLayer, PollService, StopSignal, Submitted,
     dialect::{Answer, AzureResourceManager, Dialect, DialectError, Step},
 };
 
@@ -71,7 +71,7 @@ async fn cancelling_before_a_job_is_known_does_not_delete_the_submission_url() {
     });
     let token = CancellationToken::new();
     let request = Request::put("https://example.com/disks/7")
-        .extension(Cancellation::cancel_remotely(token.clone()))
+        .extension(StopSignal::cancel_remotely(token.clone().cancelled_owned()))
         .body(String::new())
         .unwrap();
     tokio::spawn(async move {

@@ -12,9 +12,9 @@ use http::{Method, Request, StatusCode, Version};
 use http_body_util::BodyExt;
 use tower::{
     BoxError, Layer, ServiceBuilder, ServiceExt,
-    retry::{Retry, RetryLayer, budget::TpsBudget},
+    retry::{Retry, RetryLayer},
 };
-use tower_poll::Resubmit;
+use tower_poll::{Resubmit, RetryBudget};
 
 use crate::common::{Answer, Script, TestBody, answer, exact_layer, post, see_other, text};
 
@@ -223,7 +223,7 @@ async fn c14_wait_is_the_least_one_with_jitter_whatever_the_server_asks_for() {
 #[tokio::test(start_paused = true)]
 async fn c14_budget_is_shared_by_clones_and_may_be_used_up() {
     // Each call that comes through pays for one that is sent again.
-    let budget = Arc::new(TpsBudget::new(10 * SECOND, 0, 1.0));
+    let budget = RetryBudget::new(1.0, 0);
     let policy = Resubmit::new().budget(budget);
     let script = Script::new(|number, _| match number {
         0 => answer(200, &[]),

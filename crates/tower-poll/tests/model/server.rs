@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, Service, ServiceExt, retry::RetryLayer, util::BoxCloneService};
-use tower_poll::{Cancellation, Error, Resubmit};
+use tower_poll::{Error, Resubmit, StopSignal};
 
 use crate::{
     answers::{Answer, Piece},
@@ -121,8 +121,8 @@ pub(crate) fn run(case: &Case) -> Run {
         if let Some(stop) = case.stop {
             let token = CancellationToken::new();
             request.extensions_mut().insert(match stop.remotely {
-                true => Cancellation::cancel_remotely(token.clone()),
-                false => Cancellation::stop_waiting(token.clone()),
+                true => StopSignal::cancel_remotely(token.clone().cancelled_owned()),
+                false => StopSignal::stop_waiting(token.clone().cancelled_owned()),
             });
             tokio::spawn(async move {
                 sleep(stop.after).await;

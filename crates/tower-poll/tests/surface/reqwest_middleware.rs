@@ -295,7 +295,7 @@ async fn urls_may_change_beneath_where_that_is_said() {
     let middleware = PollMiddleware::new(layer());
     for (middleware, is_taken) in [
         (middleware.clone(), false),
-        (middleware.without_redirect_check(), true),
+        (middleware.redirect_check(false), true),
     ] {
         let client = ClientBuilder::new(plain()).with(middleware).with(Signing);
         let request = client.build().post(report(address)).body("the work");

@@ -2,7 +2,9 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::*;
+use std::time::Duration;
+
+use super::{super::time::seconds, *};
 
 const BUDGET: u32 = 900;
 
@@ -60,7 +62,7 @@ fn simulate(principals: &[Principal], length: usize) -> Simulated {
             *polls += 1;
             told[owner].polls += 1;
         }
-        let mut pending = Pending::new("POST /report", Duration::ZERO);
+        let mut pending = ObservedJob::new("POST /report", Duration::ZERO);
         pending.now = begun + now;
         pending.own_jobs = own[owner];
         pending.jobs = jobs;

@@ -25,7 +25,7 @@ use crate::{
     answer,
     body::StoredBody,
     node::front::Front,
-    resource::{self, ResourceFuture},
+    resource::{cancel::cancel_pending, service::ResourceFuture},
 };
 
 /// How many jobs are written in one turn of a task: each takes some 15 µs.
@@ -254,8 +254,8 @@ async fn cancel(front: &Front, target: Target) -> Answered {
     let Some(id) = front.node.store.find(handle).await? else {
         return Ok(unknown());
     };
-    match resource::cancel_pending(front, &id).await? {
-        Cancellation::Cancelled => {
+    match cancel_pending(&front.node, &id).await? {
+        Cancellation::Cancelled { .. } => {
             tracing::info!(%handle, "an operator cancelled a job");
             // It is cancelled, whether or not more can be said of it.
             let document = match front.node.store.read(&id, Detail::Status).await {

@@ -61,7 +61,7 @@ async fn s66_key_holds_for_an_upgrade_to_h2c() {
 
 #[tokio::test(start_paused = true)]
 async fn s66_keyed_repeat_that_may_not_be_deferred_is_never_told_of_a_job() {
-    let layer = builder().only_when_asked().hold_limits(1, 1);
+    let layer = builder().only_when_asked(true).hold_limits(1, 1);
     let service = wrap(&eager(layer), slow(20 * SECOND, "done"));
     let mut calls = JoinSet::new();
     for _ in 0..3 {

@@ -184,7 +184,7 @@ async fn refusals_of_a_submission_are_described() {
         builder()
             .limits(1, 0)
             .request_spool(10)
-            .refuse_large_requests()
+            .refuse_large_requests(true)
             .request_read_timeout(SECOND),
     );
     let document = json_of(&merged(&layer));

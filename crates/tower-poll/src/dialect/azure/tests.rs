@@ -1,3 +1,5 @@
+mod resources;
+
 use super::{
     super::tests::{Call, SUBMITTED_TO, error, failure, fetch, pending},
     *,
@@ -7,10 +9,11 @@ const MONITOR: &str = "https://example.com/operations/1";
 const RESULT: &str = "https://example.com/results/1";
 const BY_HEADERS: AzureResourceManager = AzureResourceManager::new();
 const RESOURCES: AzureResourceManager = AzureResourceManager::for_resources();
+const UNUSABLE: &str = "a URL in the answer cannot be used";
 const JSON: [(&str, &str); 1] = [("content-type", "application/json; charset=utf-8")];
 const SUCCEEDED: &str = r#"{"status":"Succeeded"}"#;
 
-/// A call that was accepted, with these headers beside the monitor.
+/// A call that was accepted, with these headers and a monitor.
 fn started<'a>(
     dialect: &'a AzureResourceManager,
     method: Method,
@@ -25,6 +28,11 @@ fn started<'a>(
 
 fn poll(body: &str) -> Result<Step, DialectError> {
     started(&BY_HEADERS, Method::PUT, &[]).poll(MONITOR, 200, &[], body)
+}
+
+/// The step that fetches the resource.
+fn original() -> Step {
+    fetch(SUBMITTED_TO)
 }
 
 /// The step after the monitor said `body`.
@@ -74,7 +82,7 @@ fn azure_async_operation_goes_before_operation_location() {
 fn words_count_in_any_case() {
     for word in ["Succeeded", "succeeded", "SUCCEEDED"] {
         let step = poll(&format!(r#"{{"status":"{word}"}}"#)).unwrap();
-        assert_eq!(step, fetch(SUBMITTED_TO), "{word}");
+        assert_eq!(step, original(), "{word}");
     }
     for (word, expected) in [
         ("Failed", JobState::Failed),
@@ -132,8 +140,8 @@ fn moved_monitor_is_followed() {
 fn response_is_where_the_method_says() {
     let location = [("location", "/results/1")];
     for (method, beside, expected) in [
-        (Method::PUT, &location[..], fetch(SUBMITTED_TO)),
-        (Method::PATCH, &location, fetch(SUBMITTED_TO)),
+        (Method::PUT, &location[..], original()),
+        (Method::PATCH, &location, original()),
         (Method::POST, &location, fetch(RESULT)),
         (Method::POST, &[], Step::Done),
         (Method::DELETE, &location, Step::Done),
@@ -152,17 +160,12 @@ fn final_state_goes_before_the_method() {
         (Location, Method::PUT, &location, fetch(RESULT)),
         (Location, Method::DELETE, &location, fetch(RESULT)),
         (Location, Method::POST, &[], Step::Done),
-        (Location, Method::PUT, &[], fetch(SUBMITTED_TO)),
-        (OriginalUri, Method::POST, &location, fetch(SUBMITTED_TO)),
+        (Location, Method::PUT, &[], original()),
+        (OriginalUri, Method::POST, &location, original()),
         (OperationLocation, Method::POST, &location, Step::Done),
-        (
-            OperationLocation,
-            Method::PUT,
-            &location,
-            fetch(SUBMITTED_TO),
-        ),
+        (OperationLocation, Method::PUT, &location, original()),
         (AzureAsyncOperation, Method::POST, &location, Step::Done),
-        (AzureAsyncOperation, Method::PATCH, &[], fetch(SUBMITTED_TO)),
+        (AzureAsyncOperation, Method::PATCH, &[], original()),
         (AzureAsyncOperation, Method::DELETE, &[], Step::Done),
     ] {
         let step = end(Some(final_state), method.clone(), beside, SUCCEEDED).unwrap();
@@ -194,7 +197,7 @@ fn resource_location_is_resolved_against_the_monitor() {
         assert_eq!(poll(&body).unwrap(), fetch(expected));
     }
     let bad = r#"{"status":"Succeeded","resourceLocation":"file:///etc/passwd"}"#;
-    assert_eq!(error(poll(bad)), "a URL in the answer cannot be used");
+    assert_eq!(error(poll(bad)), UNUSABLE);
 }
 
 #[test]
@@ -221,16 +224,14 @@ fn unreadable_monitors_are_errors() {
 fn monitor_that_answers_202_is_pending_unless_its_status_says_more() {
     for body in ["", "{}", r#"{"status":"Running"}"#] {
         let mut call = started(&BY_HEADERS, Method::PUT, &[]);
-        // Which is where the result will be, and not the monitor.
+        // The URL of the later result, and not of the monitor.
         let headers = [("location", "/results/1")];
-        assert_eq!(
-            pending(call.poll(MONITOR, 202, &headers, body)).url,
-            MONITOR
-        );
+        let interim = pending(call.poll(MONITOR, 202, &headers, body));
+        assert_eq!(interim.url, MONITOR);
     }
     let mut call = started(&BY_HEADERS, Method::PUT, &[]);
     let step = call.poll(MONITOR, 202, &[], SUCCEEDED).unwrap();
-    assert_eq!(step, fetch(SUBMITTED_TO));
+    assert_eq!(step, original());
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn monitor_that_answers_204_has_succeeded() {
     assert_eq!(call.poll(MONITOR, 204, &[], "").unwrap(), Step::Done);
     let mut call = started(&BY_HEADERS, Method::PUT, &[]);
     let step = call.poll(MONITOR, 204, &[], "").unwrap();
-    assert_eq!(step, fetch(SUBMITTED_TO));
+    assert_eq!(step, original());
 }
 
 #[test]
@@ -254,20 +255,15 @@ fn other_answers_of_a_monitor_are_read_by_their_head() {
 #[test]
 fn monitor_is_asked_with_the_api_version_of_the_submission() {
     const SUBMISSION: &str = "https://example.com/things/7?Api-Version=2031-01-01&x=y";
-    for (monitor, expected) in [
-        ("/operations/1", "/operations/1?Api-Version=2031-01-01"),
-        (
-            "/operations/1?a=b",
-            "/operations/1?a=b&Api-Version=2031-01-01",
-        ),
-        (
-            "/operations/1?api-version=2030-01-01",
-            "/operations/1?api-version=2030-01-01",
-        ),
+    for (query, expected) in [
+        ("", "?Api-Version=2031-01-01"),
+        ("?a=b", "?a=b&Api-Version=2031-01-01"),
+        ("?api-version=2030-01-01", "?api-version=2030-01-01"),
     ] {
+        let monitor = format!("/operations/1{query}");
         let mut call = Call::new(&BY_HEADERS, Method::PUT).to(SUBMISSION);
-        let interim = pending(call.submit(201, &[("operation-location", monitor)], "{}"));
-        assert_eq!(interim.url, *format!("https://example.com{expected}"));
+        let interim = pending(call.submit(201, &[("operation-location", &monitor)], "{}"));
+        assert_eq!(interim.url, *format!("{MONITOR}{expected}"));
         let next = pending(call.poll(MONITOR, 200, &[], r#"{"status":"Running"}"#));
         assert_eq!(next.url, interim.url);
     }
@@ -284,7 +280,7 @@ fn monitor_is_asked_with_the_api_version_of_the_submission() {
 #[test]
 fn monitor_without_a_status_is_read_by_its_provisioning_state() {
     pending(poll(&resource("Creating")));
-    assert_eq!(poll(&resource("Succeeded")).unwrap(), fetch(SUBMITTED_TO));
+    assert_eq!(poll(&resource("Succeeded")).unwrap(), original());
     assert_eq!(failure(poll(&resource("Failed"))).0, JobState::Failed);
 }
 
@@ -294,142 +290,22 @@ fn c35_monitors_that_cannot_be_used_are_errors() {
         for monitor in ["", "ftp://example.com/", "http://a:b:c/", "/100%"] {
             let mut call = Call::new(&BY_HEADERS, Method::POST);
             let step = call.submit(202, &[(name, monitor)], "");
-            assert_eq!(
-                error(step),
-                "a URL in the answer cannot be used",
-                "{monitor}"
-            );
+            assert_eq!(error(step), UNUSABLE, "{monitor}");
         }
         let mut call = Call::new(&BY_HEADERS, Method::POST);
         let twice = [(name, "/operations/1"), (name, "/operations/2")];
-        assert_eq!(
-            error(call.submit(202, &twice, "")),
-            "a URL in the answer cannot be used"
-        );
+        assert_eq!(error(call.submit(202, &twice, "")), UNUSABLE);
         let mut call = Call::new(&BY_HEADERS, Method::POST);
         let same = [(name, "/operations/1"), (name, "/operations/1")];
         assert_eq!(pending(call.submit(202, &same, "")).url, MONITOR);
     }
-    // One that was readable before does not count any more.
+    // An earlier readable one does not count.
     let mut call = started(&BY_HEADERS, Method::PUT, &[]);
     let moved = [("azure-asyncoperation", "ftp://example.com/")];
     let step = call.poll(MONITOR, 200, &moved, r#"{"status":"Running"}"#);
-    assert_eq!(error(step), "a URL in the answer cannot be used");
+    assert_eq!(error(step), UNUSABLE);
 }
 
 fn resource(state: &str) -> String {
     format!(r#"{{"properties":{{"provisioningState":"{state}"}}}}"#)
-}
-
-#[test]
-fn resource_is_polled_where_it_was_put() {
-    for method in [Method::PUT, Method::PATCH] {
-        for status in [200, 201] {
-            let mut call = Call::new(&RESOURCES, method.clone());
-            let interim = pending(call.submit(status, &JSON, &resource("Creating")));
-            assert_eq!(interim.url, SUBMITTED_TO);
-            let interim = pending(call.poll(SUBMITTED_TO, 200, &JSON, &resource("Updating")));
-            assert_eq!(interim.url, SUBMITTED_TO);
-            let step = call.poll(SUBMITTED_TO, 200, &JSON, &resource("succeeded"));
-            assert_eq!(step.unwrap(), Step::Done);
-        }
-    }
-}
-
-#[test]
-fn resource_that_failed_is_a_failure() {
-    let mut call = Call::new(&RESOURCES, Method::PUT);
-    let (state, _) = failure(call.submit(200, &JSON, &resource("Failed")));
-    assert_eq!(state, JobState::Failed);
-    let body = r#"{"provisioningState":"Canceled","error":{"code":"Stopped"}}"#;
-    let (state, problem) = failure(call.poll(SUBMITTED_TO, 200, &JSON, body));
-    assert_eq!(state, JobState::Cancelled);
-    assert_eq!(problem.unwrap().title.as_deref(), Some("Stopped"));
-}
-
-#[test]
-fn resource_without_a_state_is_done_unless_it_was_just_created() {
-    for body in ["", "{}", "[]", r#"{"properties":null}"#] {
-        let mut call = Call::new(&RESOURCES, Method::PUT);
-        assert_eq!(call.submit(200, &JSON, body).unwrap(), Step::Done, "{body}");
-        let mut call = Call::new(&RESOURCES, Method::PUT);
-        assert_eq!(pending(call.submit(201, &JSON, body)).url, SUBMITTED_TO);
-    }
-    let mut call = Call::new(&RESOURCES, Method::PUT);
-    pending(call.submit(201, &JSON, "{}"));
-    let step = call.poll(SUBMITTED_TO, 200, &JSON, "{}").unwrap();
-    assert_eq!(step, Step::Done);
-}
-
-#[test]
-fn unreadable_resources_are_errors() {
-    let wrong = r#"{"properties":{"provisioningState":{}}}"#;
-    for (body, expected) in [
-        ("", "the status document lacks a body"),
-        ("<html>", "the status document is not JSON"),
-        (wrong, "`provisioningState` in the answer is not a string"),
-    ] {
-        let mut call = Call::new(&RESOURCES, Method::PUT);
-        pending(call.submit(201, &JSON, "{}"));
-        assert_eq!(error(call.poll(SUBMITTED_TO, 200, &JSON, body)), expected);
-    }
-}
-
-#[test]
-fn resource_that_answers_204_is_read_by_its_head() {
-    let mut call = Call::new(&RESOURCES, Method::PUT);
-    pending(call.submit(201, &JSON, "{}"));
-    let step = call.poll(SUBMITTED_TO, 204, &[], "").unwrap();
-    assert_eq!(step, Step::AsHead);
-}
-
-#[test]
-fn location_is_read_as_a_resource_once_202_is_over() {
-    let location = [("location", "/results/1")];
-    for (status, headers, body, expected) in [
-        (202, &JSON[..], "", Step::AsHead),
-        (204, &[], "", Step::AsHead),
-        (200, &[], "", Step::AsHead),
-        (200, &JSON, "", Step::Done),
-        (200, &JSON, "{}", Step::Done),
-    ] {
-        let mut call = Call::new(&RESOURCES, Method::DELETE);
-        assert_eq!(call.submit(202, &location, "").unwrap(), Step::AsHead);
-        let step = call.poll(RESULT, status, headers, body).unwrap();
-        assert_eq!(step, expected, "{status} {body}");
-    }
-    let mut call = Call::new(&RESOURCES, Method::DELETE);
-    call.submit(202, &location, "").unwrap();
-    let interim = pending(call.poll(RESULT, 200, &JSON, &resource("Deleting")));
-    assert_eq!(interim.url, RESULT);
-}
-
-#[test]
-fn change_that_is_accepted_without_a_url_is_polled_at_the_resource() {
-    let mut call = Call::new(&RESOURCES, Method::PATCH);
-    assert_eq!(pending(call.submit(202, &[], "")).url, SUBMITTED_TO);
-    pending(call.poll(SUBMITTED_TO, 200, &JSON, &resource("Updating")));
-    let step = call.poll(SUBMITTED_TO, 200, &JSON, &resource("Succeeded"));
-    assert_eq!(step.unwrap(), Step::Done);
-    assert!(!Call::new(&RESOURCES, Method::DELETE).recognises(202, &[]));
-    assert!(!Call::new(&BY_HEADERS, Method::PUT).recognises(202, &[]));
-}
-
-#[test]
-fn monitor_goes_before_the_resource() {
-    let mut call = started(&RESOURCES, Method::PUT, &JSON);
-    let step = call.poll(MONITOR, 200, &JSON, SUCCEEDED).unwrap();
-    assert_eq!(step, fetch(SUBMITTED_TO));
-}
-
-#[test]
-fn only_json_answers_to_changes_are_taken_for_resources() {
-    let text = [("content-type", "text/plain")];
-    assert!(!Call::new(&RESOURCES, Method::PUT).recognises(200, &text));
-    assert!(!Call::new(&RESOURCES, Method::PUT).recognises(200, &[]));
-    assert!(!Call::new(&RESOURCES, Method::PUT).recognises(204, &JSON));
-    assert!(!Call::new(&RESOURCES, Method::POST).recognises(200, &JSON));
-    assert!(!Call::new(&RESOURCES, Method::GET).recognises(200, &JSON));
-    let json = [("content-type", "Application/Vnd.Example+JSON")];
-    assert!(Call::new(&RESOURCES, Method::PATCH).recognises(200, &json));
 }

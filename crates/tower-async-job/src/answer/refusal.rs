@@ -1,0 +1,119 @@
+//! Refusals: of submissions, and of polls of which nothing else can be told.
+
+use http::{Response, StatusCode, Version};
+use http_polling::{JobState, PROBLEM_JSON, Problem, ProblemType, set_retry_after};
+use tower_async_job_core::{Protocol, StoreError};
+
+use crate::{
+    answer::{grpc, response::json},
+    body::StoredBody,
+    headers::{set_no_store, set_state},
+    node::capacity::{BUSY_RETRY_AFTER, NoPlace},
+    observe::metrics,
+    request::closing,
+};
+
+/// A submission that is refused before, or instead of, becoming a job.
+pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
+    refusal_for(Problem::new(kind), kind, protocol)
+}
+
+pub(crate) fn refusal_for(
+    problem: Problem,
+    kind: ProblemType,
+    protocol: Protocol,
+) -> Response<StoredBody> {
+    metrics::refused(kind);
+    let mut response = match protocol {
+        Protocol::Grpc => {
+            let message = problem.detail.as_deref().unwrap_or(kind.title());
+            grpc::trailers_only(grpc::code_of_refusal(kind), message)
+        }
+        _ => problem_response(&problem),
+    };
+    if kind.status() == StatusCode::SERVICE_UNAVAILABLE {
+        set_retry_after(response.headers_mut(), BUSY_RETRY_AFTER);
+    }
+    set_no_store(response.headers_mut());
+    response
+}
+
+/// A submission, by a version of HTTP, for which there is no place.
+pub(crate) fn no_place(
+    no_place: NoPlace,
+    protocol: Protocol,
+    version: Version,
+) -> Response<StoredBody> {
+    let mut problem = Problem::new(no_place.problem);
+    if no_place.is_stopping {
+        problem = problem.with_detail("the server is shutting down");
+    }
+    let mut response = refusal_for(problem, no_place.problem, protocol);
+    let headers = response.headers_mut();
+    set_retry_after(headers, no_place.retry_after);
+    if no_place.is_stopping {
+        closing::close(version, headers);
+    }
+    response
+}
+
+/// A submission that the store does not take.
+pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<StoredBody> {
+    let kind = if error.is_full() {
+        ProblemType::CapacityExhausted
+    } else {
+        ProblemType::StoreUnavailable
+    };
+    let mut response = refusal(kind, protocol);
+    if let Some(delay) = error.retry_after() {
+        set_retry_after(response.headers_mut(), delay);
+    }
+    response
+}
+
+/// The answer to a call that a panic of the application's has ended.
+pub(crate) fn panicked(protocol: Protocol) -> Response<StoredBody> {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    let mut response = match protocol {
+        Protocol::Grpc => grpc::trailers_only(grpc::Code::Internal, "Internal error"),
+        _ => problem_response(&problem_of(status)),
+    };
+    set_no_store(response.headers_mut());
+    response
+}
+
+/// There is no such job, or it is not the asker's.
+pub(crate) fn unknown() -> Response<StoredBody> {
+    problem(ProblemType::JobUnknown, Some(JobState::Unknown))
+}
+
+/// The store cannot be reached, so nothing is known of the job.
+pub(crate) fn unavailable() -> Response<StoredBody> {
+    let mut response = problem(ProblemType::StoreUnavailable, None);
+    set_retry_after(response.headers_mut(), BUSY_RETRY_AFTER);
+    response
+}
+
+pub(crate) fn problem(kind: ProblemType, state: Option<JobState>) -> Response<StoredBody> {
+    let mut response = problem_response(&Problem::new(kind));
+    if let Some(state) = state {
+        set_state(response.headers_mut(), state);
+    }
+    response
+}
+
+/// A problem that is said whole by its status code (RFC 9457, section 4.2.1).
+pub(crate) fn problem_of(status: StatusCode) -> Problem {
+    let mut problem = Problem::default();
+    problem.title = status.canonical_reason().map(str::to_owned);
+    problem.status = Some(status.as_u16());
+    problem
+}
+
+pub(crate) fn problem_response(problem: &Problem) -> Response<StoredBody> {
+    let mut response = json(PROBLEM_JSON, problem.to_json());
+    *response.status_mut() = problem
+        .status_code()
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}

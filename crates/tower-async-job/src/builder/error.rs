@@ -1,0 +1,31 @@
+//! The error of settings that cannot work.
+
+use std::{error::Error, fmt};
+
+/// A [`Builder`] was given something that cannot work.
+///
+/// ```
+/// let error = tower_async_job::AsyncJobLayer::builder().limits(0, 10).build().unwrap_err();
+/// assert_eq!(error.to_string(), "a limit of zero running requests would refuse everything");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigError(pub(super) Reason);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    Base,
+    PublicBase,
+    NothingRuns,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Reason::Base => "the base must be a path of at least one segment, such as /work",
+            Reason::PublicBase => "the public base must be a path or an absolute URL without query",
+            Reason::NothingRuns => "a limit of zero running requests would refuse everything",
+        })
+    }
+}
+
+impl Error for ConfigError {}

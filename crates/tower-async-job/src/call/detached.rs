@@ -1,0 +1,74 @@
+//! Calls whose clients have gone.
+
+use std::{future::poll_fn, sync::Arc};
+
+use http::{Request, Response};
+use http_body::Body;
+use tokio::{runtime::Handle, time::timeout_at};
+use tower::Service;
+
+use crate::{
+    body::JobBody,
+    call::progress::Progress,
+    context::handler::HandlerContext,
+    node::front::Front,
+    panics::{self, drop_quietly},
+    request::submission::{Asked, Submission},
+    time::later,
+};
+
+/// Lets a call whose client has gone run to its end or its deadline, where there is a runtime to run it.
+/// Called by a destructor: what may panic is left to the task.
+pub(super) fn detach<S, B, R>(front: &Arc<Front>, asked: Asked, left: Progress<S, B, R>)
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+    R: Send + 'static,
+{
+    let config = &front.config;
+    let (work, context, deadline) = match left {
+        Progress::Due { call, policy, .. } => {
+            let context = front.config.context.then(|| HandlerContext::new(1));
+            let work = call.map(|mut call| {
+                Submission::prepare(&mut call.request, &asked, context.as_deref());
+                call.put_off()
+            });
+            (
+                work,
+                context,
+                asked.deadline(config.policy(policy.as_ref())),
+            )
+        }
+        Progress::Begun(begun) => {
+            let submission = begun.submission.as_ref();
+            let chosen = submission.and_then(|submission| submission.policy.as_ref());
+            let deadline = asked.deadline(config.policy(chosen));
+            (begun.work, begun.context, deadline)
+        }
+    };
+    if let Some(mut work) = work
+        && let Ok(runtime) = Handle::try_current()
+    {
+        let until_given_up = front.clone();
+        let end = later(deadline);
+        let work = async move {
+            // Its upload may have been under way: nothing is waited for that is still to come.
+            if let Some(admission) = work.admission() {
+                admission.stand_in();
+            }
+            let work = poll_fn(|cx| work.poll_catching(cx));
+            match timeout_at(end, until_given_up.node.shutdown.given_up.or(work)).await {
+                Ok(Some(Err(payload))) => {
+                    panics::log("the handler of a call without client", payload);
+                }
+                answer => drop_quietly(answer),
+            }
+            drop(context);
+        };
+        front.node.tasks.spawn_on(work, &runtime);
+    }
+}

@@ -1,0 +1,246 @@
+//! The stages of a call that is answered inline.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::sync::oneshot;
+use tower::{BoxError, Service};
+use tower_async_job_core::Principal;
+
+use crate::{
+    answer,
+    body::{JobBody, ResponseBody, Spool, Spooled},
+    call::{
+        deferral::{Deferral, Early, HandedOver},
+        timer::{Over, Timer},
+    },
+    config::{Config, policy::Policy},
+    context::handler::HandlerContext,
+    node::{capacity::Admission, front::Front, streams},
+    panics::{Panicked, drop_quietly},
+    request::submission::{Asked, Submission},
+    run::work::{BoxWork, Submitted},
+    stream_place::StreamPlace,
+    time::later,
+};
+
+/// How far a call has come. One large part after the other is kept, and never both.
+pub(super) enum Progress<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    /// Not polled yet.
+    Due {
+        // `None` if it panicked when it was called, or its client has gone.
+        call: Option<Submitted<S, B>>,
+        principal: Option<Principal>,
+        policy: Option<Arc<Policy>>,
+    },
+    Begun(Begun<B, R, S::Error>),
+}
+
+impl<S, B, R> Progress<S, B, R>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    pub(super) const OVER: Self = Self::Due {
+        call: None,
+        principal: None,
+        policy: None,
+    };
+}
+
+pub(super) struct Begun<B: Body, R, E> {
+    // `None` while it is polled, and once it is over or has moved to the job.
+    pub(super) work: Option<BoxWork<R, E>>,
+    // `None` once it has moved to the job.
+    pub(super) submission: Option<Submission>,
+    pub(super) spool: Option<Spool<B>>,
+    pub(super) context: Option<HandlerContext>,
+    pub(super) stage: Stage<R, E>,
+    // There if the answer may begin a conversation over an upgraded connection.
+    pub(super) place: Option<StreamPlace>,
+    // Of the inline wait, and after it of the deadline.
+    pub(super) timer: Timer,
+}
+
+pub(super) enum Stage<R, E> {
+    /// Within the inline wait.
+    Waiting,
+    /// The inline wait is over; the rest of the upload is being read.
+    Spooling,
+    /// The call is answered inline: it may not be deferred, or its upload cannot be spooled.
+    Staying,
+    /// The work is with a task that makes it a job.
+    Deferred(oneshot::Receiver<Early<R, E>>),
+}
+
+impl<S, B, R> Progress<S, B, R>
+where
+    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+{
+    /// Begins the call, unless it has begun.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        front: &Front,
+        asked: &Asked,
+    ) -> Result<(), Panicked> {
+        let Self::Due {
+            call: due,
+            principal,
+            policy,
+        } = self
+        else {
+            return Ok(());
+        };
+        let call = due.as_mut().expect("polled after completion");
+        let config = &front.config;
+        let context = config.context.then(|| HandlerContext::new(1));
+        let (request, principal, policy) = (&mut call.request, principal.take(), policy.take());
+        let submission = Submission::of(
+            config,
+            request,
+            *asked,
+            principal,
+            policy,
+            context.as_deref(),
+        );
+        let Ok(submission) = submission else {
+            drop_quietly(due.take());
+            return Err(Panicked);
+        };
+        let place = streams::place(asked, &front.node, request);
+        // Taken in place, since moving what is large costs.
+        if let Some(call) = due.take() {
+            let principal = submission.principal.as_ref();
+            let is_watched = asked.deferrable || call.admission.is_some();
+            let room = is_watched.then_some(&front.spool_room);
+            let (work, spool) = call.begin(cx, room, principal);
+            *self = Self::Begun(Begun {
+                work: Some(work),
+                submission: None,
+                spool,
+                context,
+                stage: if asked.deferrable {
+                    Stage::Waiting
+                } else {
+                    Stage::Staying
+                },
+                place,
+                timer: Timer::default(),
+            });
+            if let Self::Begun(begun) = self {
+                // Only now, or it would be moved twice.
+                begun.submission = Some(submission);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<B, R, E> Begun<B, R, E>
+where
+    B: Body,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    #[inline(always)]
+    pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
+        // It is taken meanwhile, so that work that panics is not detached to be polled again.
+        let mut work = self.work.take().expect("polled after completion");
+        let result = work.poll(cx);
+        if result.is_pending() {
+            self.work = Some(work);
+        }
+        result
+    }
+
+    /// Waits for the end of the inline wait.
+    #[inline]
+    pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
+        let wait = self.submission().inline_wait(config);
+        if wait.is_zero() {
+            return Poll::Ready(Over::Stage);
+        }
+        let over = ready!(self.poll_until(cx, config, |_| wait));
+        self.timer.unset();
+        Poll::Ready(over)
+    }
+
+    /// Waits for the deadline.
+    pub(super) fn poll_time(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
+        self.poll_until(cx, config, |submission| submission.deadline(config))
+    }
+
+    /// Waits for the end of a stage, or for an upload to be late.
+    pub(super) fn poll_until(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        wait: impl FnOnce(&Submission) -> Duration,
+    ) -> Poll<Over> {
+        let submission = self.submission.as_ref();
+        let end = || later(wait(submission.expect("not taken before")));
+        let (upload, pace) = (self.spool.as_ref(), &config.request_pace);
+        self.timer.poll(cx, end, upload, pace)
+    }
+
+    /// Reads the rest of the upload.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Spooled> {
+        let limit = self.submission().policy(config).request_spool;
+        let upload = self.spool.as_ref();
+        upload.map_or(Poll::Ready(Spooled::Complete), |upload| {
+            upload.poll(cx, limit)
+        })
+    }
+
+    pub(super) fn with_place(&mut self, change: fn(&mut Admission)) {
+        let work = self.work.as_mut().expect("not taken before");
+        if let Some(admission) = work.admission() {
+            change(admission);
+        }
+    }
+
+    /// Drops the work, whose time is over.
+    pub(super) fn give_up(&mut self, asked: &Asked, over: Over) -> Response<ResponseBody<R>> {
+        self.work = None;
+        self.context = None;
+        answer::refusal(over.into(), asked.protocol).map(ResponseBody::from)
+    }
+
+    pub(super) fn submission(&self) -> &Submission {
+        self.submission.as_ref().expect("not taken before")
+    }
+
+    /// Hands the work over to become a job.
+    pub(super) fn defer(&mut self, front: &Arc<Front>) -> HandedOver<R, E> {
+        let deadline = self.submission().deadline(&front.config);
+        let deferral = Deferral {
+            front: front.clone(),
+            work: self.work.take().expect("not taken before"),
+            submission: self.submission.take().expect("not taken before"),
+            context: self.context.take(),
+        };
+        let handed_over = deferral.begin();
+        if let HandedOver::Waiting(_) = handed_over {
+            self.timer.set(later(deadline));
+        }
+        handed_over
+    }
+}

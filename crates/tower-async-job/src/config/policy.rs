@@ -1,0 +1,61 @@
+//! The settings of a single request.
+
+use std::time::Duration;
+
+use tower_async_job_core::{PendingStatus, Retention};
+
+/// The settings of a request that may become a job, and of its job.
+///
+/// The methods of the [`Builder`](crate::Builder) that bear the same names set those of all requests,
+/// and [`Builder::policy`](crate::Builder::policy) chooses others for some of them. All fields are
+/// public, and more may come.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_async_job::Policy;
+///
+/// let mut exports = Policy::default();
+/// exports.inline_wait = Duration::ZERO;
+/// exports.result_limit = 256 << 20;
+/// assert_eq!(exports.job_deadline, None);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The time that a handler may take before its request becomes a job. Default 1 s.
+    pub inline_wait: Duration,
+    /// The announcement of the pending job. Default 303.
+    pub pending_status: PendingStatus,
+    /// The bytes of an unread upload that are kept in memory. Default 2 MiB.
+    pub request_spool: usize,
+    /// Whether a request whose Content-Length is over the spool is refused with 413. Default no.
+    pub refuse_large_requests: bool,
+    /// The bytes of a response's body that are stored. Default 16 MiB.
+    pub result_limit: usize,
+    /// The time for which a result, and after it a tombstone, is kept. Default 1 h each.
+    pub retention: Retention,
+    /// The time that the work may take. `None`, the default, is 1 h, and leaves requests that are
+    /// never deferred without a deadline where there are no limits.
+    pub job_deadline: Option<Duration>,
+}
+
+impl Policy {
+    /// Returns the time that the work may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.job_deadline.unwrap_or(Duration::from_secs(3600))
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            inline_wait: Duration::from_secs(1),
+            pending_status: PendingStatus::default(),
+            request_spool: 2 << 20,
+            refuse_large_requests: false,
+            result_limit: 16 << 20,
+            retention: Retention::default(),
+            job_deadline: None,
+        }
+    }
+}

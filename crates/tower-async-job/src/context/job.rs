@@ -1,0 +1,400 @@
+//! What a handler can tell of its job, and learn about it.
+
+use std::{
+    fmt,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Context,
+};
+
+use http_polling::Progress;
+use serde_json::Value;
+use tower_async_job_core::{JobHandle, Json, Report};
+
+use super::outbox::{Outbox, Rare};
+use crate::shorten::shorten;
+
+/// The longest message that is kept, in bytes.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// A handler's view of the job that its request is or may become.
+///
+/// [`AsyncJobLayer`] puts one into the extensions of every request that it may defer or has limits
+/// for. All methods
+/// are cheap and can be called from any thread, before and after the request has become a job;
+/// what is reported before is kept for it. In a request that the layer does not handle,
+/// [`JobContext::inert`] has the same methods and no effect. A layer that finds one there stands within
+/// another, and passes the request through.
+///
+/// Reports are written to the store at most once per [`report_interval`], the latest winning. A
+/// partial result longer than the [`report_limit`] is dropped, as is all metadata together, with a
+/// warning.
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower_async_job::JobContext;
+///
+/// async fn handler(request: Request<()>) -> Response<String> {
+///     let job = JobContext::of(&request);
+///     for step in 0..4 {
+///         if job.is_cancelled() {
+///             break;
+///         }
+///         // … a quarter of the work …
+///         job.progress(step as f64 / 4.0);
+///     }
+///     Response::new("done".to_owned())
+/// }
+/// # let _ = handler;
+/// ```
+///
+/// # Axum
+///
+/// With the feature `axum` it is an extractor that never fails:
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// # use tower_async_job::JobContext;
+/// async fn handler(job: JobContext) -> &'static str {
+///     job.message("thinking");
+///     "42"
+/// }
+/// let app: axum::Router = axum::Router::new().route("/", axum::routing::post(handler));
+/// # }
+/// ```
+///
+/// [`AsyncJobLayer`]: crate::AsyncJobLayer
+/// [`report_interval`]: crate::Builder::report_interval
+/// [`report_limit`]: crate::Builder::report_limit
+#[derive(Clone)]
+pub struct JobContext {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// Kept small: each job has one for as long as it runs.
+pub(super) struct Inner {
+    cancelled: AtomicBool,
+    /// The process gives the job up: it may go on elsewhere.
+    abandoned: AtomicBool,
+    /// The deadline may have passed.
+    due: AtomicBool,
+    /// There is no job: reports go nowhere.
+    inert: bool,
+    attempt: u32,
+    outbox: Mutex<Outbox>,
+}
+
+impl JobContext {
+    pub(crate) fn new(attempt: u32) -> Self {
+        Self::with(attempt, false)
+    }
+
+    /// A context that belongs to no job: never cancelled, and reports go nowhere.
+    ///
+    /// ```
+    /// let job = tower_async_job::JobContext::inert();
+    /// job.progress(0.5);
+    /// assert!(!job.is_cancelled());
+    /// assert_eq!(job.attempt(), 1);
+    /// ```
+    #[must_use]
+    pub fn inert() -> Self {
+        Self::with(1, true)
+    }
+
+    fn with(attempt: u32, inert: bool) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                cancelled: AtomicBool::new(false),
+                abandoned: AtomicBool::new(false),
+                due: AtomicBool::new(false),
+                inert,
+                attempt,
+                outbox: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Returns whether a layer has taken the request, so that another one within leaves it alone.
+    pub(crate) fn is_in(extensions: &http::Extensions) -> bool {
+        extensions.get::<Self>().is_some()
+    }
+
+    /// The context of a request, or an inert one.
+    ///
+    /// ```
+    /// let request = http::Request::new(());
+    /// let job = tower_async_job::JobContext::of(&request);
+    /// assert!(!job.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn of<B>(request: &http::Request<B>) -> Self {
+        Self::from_extensions(request.extensions())
+    }
+
+    /// The context in a request's extensions, or an inert one: for frameworks that hand out
+    /// extensions only, such as tonic.
+    ///
+    /// ```
+    /// let extensions = http::Extensions::new();
+    /// let job = tower_async_job::JobContext::from_extensions(&extensions);
+    /// assert!(!job.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn from_extensions(extensions: &http::Extensions) -> Self {
+        extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(Self::inert)
+    }
+
+    /// Reports how much of the work is done, from 0 to 1; values outside are clamped.
+    pub fn progress(&self, fraction: f64) {
+        self.update_progress(|progress| {
+            let message = progress.message.take();
+            *progress = Progress::fraction(fraction);
+            progress.message = message;
+        });
+    }
+
+    /// Reports `done` of `total` units, whatever they are; the fraction follows from them.
+    pub fn progress_of(&self, done: u64, total: u64) {
+        self.update_progress(|progress| {
+            let message = progress.message.take();
+            *progress = Progress::of(done, total);
+            progress.message = message;
+        });
+    }
+
+    /// Says in words what is going on; the numbers stay as they are. What is beyond 1,024 bytes is
+    /// cut off.
+    pub fn message(&self, message: impl Into<String>) {
+        let mut message = message.into();
+        if message.len() > LONGEST_MESSAGE {
+            message = shorten(&message, LONGEST_MESSAGE).to_owned();
+        }
+        self.update_progress(|progress| progress.message = Some(message));
+    }
+
+    /// Publishes a partial result, in place of the one before.
+    pub fn partial(&self, partial: impl Into<Value>) {
+        if self.inner.inert {
+            return;
+        }
+        // Its text is made once, and here, so that neither the store nor a poll makes it.
+        let partial = Json::from(partial.into());
+        self.update(|rare| rare.report().partial = Some(partial));
+    }
+
+    /// Attaches metadata of the application's own under a key, beside those of other keys.
+    pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) {
+        let (key, value) = (key.into(), value.into());
+        self.update(|rare| {
+            rare.metadata.insert(key, value);
+            rare.report().metadata = None;
+        });
+    }
+
+    /// Returns whether the work is wanted no longer: the job has been cancelled, has timed out or was
+    /// handed back, or its handler's future was dropped.
+    ///
+    /// If a timeout or a `select!` beneath the layer drops that future, the context is cancelled at the
+    /// latest when the layer has the call's answer and has read or sent its body to the end. So it is
+    /// after every end of a call, also a good one: the job is over then, and what still runs in another
+    /// task or thread works for nobody. A handler that leaves work behind on purpose does not ask its
+    /// context about it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Waits until the job is [cancelled](Self::is_cancelled). The handler's future is dropped after a
+    /// [grace](crate::Builder::cancellation_grace) from then.
+    ///
+    /// Cancel safe: nothing is lost when this future is dropped.
+    pub async fn cancelled(&self) {
+        let waiting = {
+            let mut outbox = self.outbox();
+            let rare = outbox.rare.get_or_insert_default();
+            rare.waiting.get_or_insert_default().clone()
+        };
+        let mut notified = pin!(waiting.notified());
+        // Enabled before the flag is looked at, so that a cancellation in between is not missed.
+        notified.as_mut().enable();
+        if !self.is_cancelled() {
+            notified.await;
+        }
+    }
+
+    /// Which attempt at the job this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    /// Returns the handle by which operators know the job, in logs too. It is known before there is
+    /// a job, and belongs to none if the request does not become one.
+    ///
+    /// ```
+    /// let job = tower_async_job::JobContext::inert();
+    /// assert_eq!(job.handle(), job.handle());
+    /// ```
+    #[must_use]
+    pub fn handle(&self) -> JobHandle {
+        let mut outbox = self.outbox();
+        let rare = outbox.rare.get_or_insert_default();
+        *rare.handle.get_or_insert_with(JobHandle::random)
+    }
+
+    /// Returns the handle, if anything has asked for it.
+    pub(crate) fn known_handle(&self) -> Option<JobHandle> {
+        self.outbox().rare.as_ref()?.handle
+    }
+
+    fn update_progress(&self, change: impl FnOnce(&mut Progress)) {
+        self.update(|rare| change(rare.report().progress.get_or_insert_default()));
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Rare)) {
+        if self.inner.inert {
+            return;
+        }
+        let driver = {
+            let mut outbox = self.outbox();
+            let rare = outbox.rare.get_or_insert_default();
+            change(rare);
+            rare.changed = true;
+            outbox.driver.take()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.inner.cancelled.store(true, Ordering::Release);
+        let waiting = self
+            .outbox()
+            .rare
+            .as_mut()
+            .and_then(|rare| rare.waiting.take());
+        if let Some(waiting) = waiting {
+            waiting.notify_waiters();
+        }
+        self.wake();
+    }
+
+    /// Has the driving task look at the job's deadline.
+    pub(crate) fn set_due(&self) {
+        self.inner.due.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Returns whether the deadline may have passed since the last call.
+    pub(crate) fn take_due(&self) -> bool {
+        // Looked at before it is changed, which is far cheaper and most often all.
+        self.inner.due.load(Ordering::Acquire) && self.inner.due.swap(false, Ordering::AcqRel)
+    }
+
+    /// Wakes the task that drives the handler.
+    fn wake(&self) {
+        let driver = self.outbox().driver.take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Gives the job up without ending it.
+    pub(crate) fn abandon(&self) {
+        self.inner.abandoned.store(true, Ordering::Release);
+        self.cancel();
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.inner.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Registers the driving task to be woken at the next report or at the cancellation.
+    pub(crate) fn register(&self, cx: &mut Context<'_>) {
+        let mut outbox = self.outbox();
+        match &mut outbox.driver {
+            Some(driver) if driver.will_wake(cx.waker()) => {}
+            driver => *driver = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Whether a report waits to be written.
+    pub(crate) fn has_report(&self) -> bool {
+        let outbox = self.outbox();
+        outbox.rare.as_ref().is_some_and(|rare| rare.changed)
+    }
+
+    /// Returns the report from before the request became a job, without what is longer than the limit.
+    pub(crate) fn reported(&self, limit: usize) -> Option<Report> {
+        self.outbox().rare.as_mut()?.report_within(limit)
+    }
+
+    /// Takes what is to be written, but for what is longer than the limit. Progress and metadata are
+    /// replaced as a whole in the store, so they stay here too: a later message keeps the numbers
+    /// reported before it.
+    pub(crate) fn take_report(&self, limit: usize) -> Option<Report> {
+        let mut outbox = self.outbox();
+        let rare = outbox.rare.as_mut()?;
+        if !std::mem::take(&mut rare.changed) {
+            return None;
+        }
+        let taken = rare.report_within(limit)?;
+        rare.report().partial = None;
+        Some(taken)
+    }
+
+    /// Lets the last report be taken once more: it may not have reached the store. A partial result
+    /// is not kept for that.
+    pub(crate) fn report_again(&self) {
+        if let Some(rare) = &mut self.outbox().rare {
+            rare.changed = rare.report.is_some();
+        }
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // A report is changed in one step, so a panic in between leaves it whole.
+        self.inner
+            .outbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobContext")
+            .field("cancelled", &self.is_cancelled())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<S: Sync> axum_core::extract::FromRequestParts<S> for JobContext {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self::from_extensions(&parts.extensions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_takes_no_more_than_40_bytes_of_its_own() {
+        assert!(size_of::<Inner>() <= 40, "{}", size_of::<Inner>());
+    }
+}

@@ -1,0 +1,5 @@
+//! The handler's view of its job.
+
+pub(crate) mod handler;
+pub(crate) mod job;
+mod outbox;

@@ -1,0 +1,63 @@
+//! The way of reports from a handler to the task that drives it.
+
+use std::{sync::Arc, task::Waker};
+
+use serde_json::{Map, Value};
+use tokio::sync::Notify;
+use tower_async_job_core::{JobHandle, Json, Report};
+
+/// The part of a context that the handler and the task that drives it share.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub(super) driver: Option<Waker>,
+    /// Data that the handlers of few jobs need.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+pub(super) struct Rare {
+    /// All that was reported so far, but for partial results already taken, and metadata that has
+    /// changed since.
+    pub(super) report: Option<Report>,
+    pub(super) metadata: Map<String, Value>,
+    /// Something was reported since the driver last took it.
+    pub(super) changed: bool,
+    /// Notified of the cancellation; made by the first that waits for it.
+    pub(super) waiting: Option<Arc<Notify>>,
+    /// The handle that the job has or will have, once anything has asked for it.
+    pub(super) handle: Option<JobHandle>,
+}
+
+impl Rare {
+    pub(super) fn report(&mut self) -> &mut Report {
+        self.report.get_or_insert_default()
+    }
+
+    /// All that was reported, with the text of the metadata, which is made once. What is longer than
+    /// the limit is dropped.
+    pub(super) fn report_within(&mut self, limit: usize) -> Option<Report> {
+        let report = self.report.as_mut()?;
+        if report.metadata.is_none() && !self.metadata.is_empty() {
+            report.metadata = Some(Json::from(self.metadata.clone()));
+        }
+        let is_long = |json: &mut Json| json.len() > limit;
+        if let Some(partial) = report.partial.take_if(is_long) {
+            let size = partial.len();
+            tracing::warn!(
+                size,
+                limit,
+                "a partial result is longer than `report_limit`"
+            );
+        }
+        if let Some(metadata) = report.metadata.take_if(is_long) {
+            self.metadata.clear();
+            let size = metadata.len();
+            tracing::warn!(
+                size,
+                limit,
+                "a job's metadata is longer than `report_limit`"
+            );
+        }
+        Some(report.clone())
+    }
+}

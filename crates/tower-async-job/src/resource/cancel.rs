@@ -1,0 +1,17 @@
+//! Cancellation, by a client or an operator.
+
+use http_polling::JobState;
+use tower_async_job_core::{Cancellation, JobId, StoreError};
+
+use crate::{node::state::Node, observe::metrics};
+
+/// Cancels a job that has not ended, here and in the store.
+pub(crate) async fn cancel_pending(node: &Node, id: &JobId) -> Result<Cancellation, StoreError> {
+    let cancellation = node.store.cancel(id).await?;
+    if matches!(cancellation, Cancellation::Cancelled { .. }) {
+        metrics::ended(JobState::Cancelled);
+        node.registry.cancel(id);
+        node.sweep_after_end();
+    }
+    Ok(cancellation)
+}

@@ -1,0 +1,229 @@
+//! The job resource as a service, and the answers to requests for it.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::ready,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
+use http_polling::{JobState, ProblemType};
+use tower::Service;
+use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, Protocol, StoreError};
+
+use crate::{
+    answer::{self, Answer},
+    body::StoredBody,
+    node::front::Front,
+    panics::{self, Panicked},
+    resource::{
+        cancel::cancel_pending,
+        poll::{self, Begun},
+        request::{Part, ResourceRequest, mounted},
+        unreadable::{unavailable, unreadable},
+    },
+};
+
+/// The job resource as a service; see [`AsyncJobLayer::resource`](crate::AsyncJobLayer::resource).
+///
+/// | request | answer |
+/// |---|---|
+/// | GET, HEAD `/{id}` | pending: the announcement again, or a page for browsers; ended: the stored response, or a problem |
+/// | GET, HEAD `/{id}/status` | 200 and the status document |
+/// | DELETE `/{id}` | pending: cancels, 202; ended: drops the result, 204, and keeps its idempotency key |
+/// | OPTIONS | 204 with `Allow` |
+/// | others | 405 with `Allow` |
+///
+/// An id that is unknown or malformed is answered with 404, a store that cannot be reached with
+/// 503 and Retry-After. The request's body is not read.
+///
+/// ```
+/// use http::{Request, StatusCode};
+/// use tower::ServiceExt;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let jobs = tower_async_job::AsyncJobLayer::new();
+/// let unknown = Request::get("/work/0123").body(()).unwrap();
+/// let response = jobs.resource().oneshot(unknown).await.unwrap();
+/// assert_eq!(response.status(), StatusCode::NOT_FOUND);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct JobResource {
+    front: Arc<Front>,
+}
+
+impl JobResource {
+    pub(crate) fn new(front: Arc<Front>) -> Self {
+        Self { front }
+    }
+}
+
+impl<B> Service<Request<B>> for JobResource {
+    type Response = Response<StoredBody>;
+    type Error = Infallible;
+    type Future = ResourceFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResourceFuture {
+        let path = mounted(&self.front.config, request.uri().path());
+        ResourceFuture::new(
+            match ResourceRequest::new(&self.front.config, &request, path) {
+                Ok(request) => answer(self.front.clone(), request),
+                Err(Panicked) => Box::pin(ready(answer::panicked(Protocol::Http))),
+            },
+        )
+    }
+}
+
+impl fmt::Debug for JobResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobResource")
+            .field("base", &self.front.config.base)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The response of a [`JobResource`] or an [`OperatorResource`](crate::OperatorResource). Dropping
+/// it does nothing to the job.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResourceFuture {
+    answer: Answer,
+}
+
+impl ResourceFuture {
+    pub(crate) fn new(answer: Answer) -> Self {
+        Self { answer }
+    }
+}
+
+impl Future for ResourceFuture {
+    type Output = Result<Response<StoredBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        poll_answer(&mut self.answer, cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for ResourceFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceFuture").finish_non_exhaustive()
+    }
+}
+
+/// Answers a request for the job resource: at once, unless something has to be waited for.
+pub(crate) fn respond(
+    front: &Arc<Front>,
+    request: ResourceRequest,
+) -> Result<Response<StoredBody>, Answer> {
+    match panics::catching("a poll", || poll::begin_now(front, &request)) {
+        Ok(Some(Begun::Answered(response))) => Ok(response),
+        Ok(Some(Begun::Held(held))) => Err(held.answer()),
+        Ok(None) => Err(answer(front.clone(), request)),
+        Err(Panicked) => Ok(answer::panicked(Protocol::Http)),
+    }
+}
+
+/// Polls an answer; a panic of the estimator's, say, ends in one of the layer's own.
+pub(crate) fn poll_answer(answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Response<StoredBody>> {
+    panics::poll_catching(answer, cx).map(|answered| {
+        answered.unwrap_or_else(|payload| {
+            panics::log("an answer of the layer", payload);
+            answer::panicked(Protocol::Http)
+        })
+    })
+}
+
+/// Answers a request for the job resource.
+fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
+    Box::pin(async move {
+        match request.method {
+            Method::GET => read(&front, &request).await,
+            Method::HEAD => answer::without_body(read(&front, &request).await),
+            Method::DELETE if !request.is_for_status() => delete(&front, &request).await,
+            Method::OPTIONS => allowing(answer::no_content(), &request),
+            _ => {
+                let response = answer::problem(ProblemType::MethodNotAllowed, None);
+                allowing(response, &request)
+            }
+        }
+    })
+}
+
+fn allowing(mut response: Response<StoredBody>, request: &ResourceRequest) -> Response<StoredBody> {
+    let allowed = if request.is_for_status() {
+        "GET, HEAD, OPTIONS"
+    } else {
+        "GET, HEAD, DELETE, OPTIONS"
+    };
+    let allowed = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+async fn read(front: &Arc<Front>, request: &ResourceRequest) -> Response<StoredBody> {
+    let Some((id, part)) = &request.target else {
+        return answer::unknown();
+    };
+    let read = match part {
+        Part::Job => poll::poll(front, request, id).await,
+        Part::Status => status(front, request, id).await,
+    };
+    read.unwrap_or_else(|error| unreadable(request.page, id, &error))
+}
+
+async fn status(
+    front: &Front,
+    request: &ResourceRequest,
+    id: &JobId,
+) -> Result<Response<StoredBody>, StoreError> {
+    let record = find(front, request, id, Detail::Status).await?;
+    Ok(record.map_or_else(answer::unknown, |record| {
+        answer::status(front, &record, StatusCode::OK)
+    }))
+}
+
+/// The job, if there is one that the asker may see. To anybody else it is as if there was none,
+/// and takes as long.
+async fn find(
+    front: &Front,
+    request: &ResourceRequest,
+    id: &JobId,
+    detail: Detail,
+) -> Result<Option<JobRecord>, StoreError> {
+    let record = front.node.store.read(id, detail).await?;
+    Ok(record.filter(|record| request.may_see(record)))
+}
+
+async fn delete(front: &Front, request: &ResourceRequest) -> Response<StoredBody> {
+    let Some((id, _)) = &request.target else {
+        return answer::unknown();
+    };
+    let deleted = match find(front, request, id, Detail::Status).await {
+        Ok(Some(record)) => cancel(front, record).await,
+        Ok(None) => Ok(answer::unknown()),
+        Err(error) => Err(error),
+    };
+    deleted.unwrap_or_else(|error| unavailable(id, &error))
+}
+
+async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredBody>, StoreError> {
+    let cancellation = cancel_pending(&front.node, &record.id).await?;
+    front.node.expected.came(&record.id);
+    match cancellation {
+        Cancellation::Cancelled { ended } => {
+            record.state = JobState::Cancelled;
+            record.ended = Some(ended);
+            Ok(answer::status(front, &record, StatusCode::ACCEPTED))
+        }
+        Cancellation::Ended(_) if front.node.store.remove(&record.id).await? => {
+            Ok(answer::no_content())
+        }
+        _ => Ok(answer::unknown()),
+    }
+}

@@ -1,0 +1,67 @@
+//! The acceptance of jobs: stored first, and then run.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::time::{Instant, sleep};
+use tower::BoxError;
+use tower_async_job_core::{Created, Lease, NewJob, StoreError};
+
+use crate::{
+    context::handler::HandlerContext,
+    node::state::Node,
+    run::{
+        attempt::{Run, Terms},
+        work::BoxWork,
+    },
+    time::later,
+};
+
+/// The pause before a job is stored once more, after the store could not be reached.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Stores a job. While it is unknown whether the store has it, that is repeated for a third of a
+/// lease.
+pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreError> {
+    let Some(lease) = node.store.properties().lease else {
+        return node.store.create(job).await;
+    };
+    let until = later(lease / 3);
+    let mut pause = PAUSE;
+    loop {
+        match node.store.create(job.clone()).await {
+            Err(error) if error.is_unavailable() && Instant::now() + pause < until => {
+                tracing::warn!(%error, job = ?job.id, "a job could not be stored yet");
+                sleep(pause).await;
+                pause *= 2;
+            }
+            created => return created,
+        }
+    }
+}
+
+/// Begins the run of a job that is stored, accepted now.
+pub(crate) fn accept<R, E>(
+    node: &Arc<Node>,
+    lease: Lease,
+    work: BoxWork<R, E>,
+    context: Option<HandlerContext>,
+    terms: Terms<'_>,
+) -> Run<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    let context = context.unwrap_or_else(|| HandlerContext::new(1));
+    Run::new(node.clone(), lease, work, context, terms)
+}
+
+/// Returns whether a job was stored, or may have been.
+pub(crate) fn may_be_stored(created: &Result<Created, StoreError>) -> bool {
+    match created {
+        Ok(created) => matches!(created, Created::New { .. }),
+        Err(error) => error.is_unavailable(),
+    }
+}

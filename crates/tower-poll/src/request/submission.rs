@@ -1,0 +1,109 @@
+//! The request while its answer is awaited.
+
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, Version};
+use http_polling::JOB_STATUS;
+use tokio::time::Instant;
+
+use super::{
+    caller::Caller,
+    kept::{KeptHeaders, KeptText},
+};
+use crate::{
+    config::Config,
+    dialect::{AZURE_ASYNC_OPERATION, OPERATION_LOCATION},
+    statuses::announces,
+};
+
+/// The parts of a submission that its polls may need. Small, since it is moved
+/// with the future; keeping them allocates only for long texts and long names
+/// of methods.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    text: KeptText,
+    at: Instant,
+    version: Version,
+    method: Method,
+}
+
+/// A [`Submission`] whose answer may be pending.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) headers: KeptHeaders,
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) at: Instant,
+    pub(crate) caller: Option<Box<Caller>>,
+}
+
+impl Submission {
+    // Inlined by force, since a call would have to move the result.
+    #[inline(always)]
+    pub(crate) fn keep<B>(request: &Request<B>, config: &Config) -> Self {
+        let mut kept = Self {
+            text: KeptText::new(),
+            at: Instant::now(),
+            version: request.version(),
+            method: request.method().clone(),
+        };
+        kept.text.put_uri(request.uri());
+        if !request.headers().is_empty() {
+            kept.text.put_headers(request.headers(), &config.keep);
+        }
+        kept
+    }
+
+    /// Returns whether the call is one of gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.text.is_grpc()
+    }
+
+    /// Returns it with the URI of the submission.
+    pub(crate) fn restore(self, caller: Option<Box<Caller>>) -> (Sent, Uri) {
+        let (uri, headers) = self.text.share();
+        let sent = Sent {
+            headers,
+            method: self.method,
+            version: self.version,
+            at: self.at,
+            caller,
+        };
+        (sent, uri)
+    }
+}
+
+/// Returns whether an answer to a submission may be pending. False for nearly
+/// every final one, after one look at the names of its headers.
+// Inlined by force, since a call would have to move the answer.
+#[inline(always)]
+pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
+    announces(status)
+        || status == StatusCode::CREATED
+        || (!headers.is_empty() && are_telling(headers))
+}
+
+/// Returns whether there is a header of pending answers of any status.
+fn are_telling(headers: &HeaderMap) -> bool {
+    let mut names = headers.keys().map(HeaderName::as_str);
+    names.any(|name| match name.len() {
+        10 => name == JOB_STATUS.as_str(),
+        18 => name == OPERATION_LOCATION.as_str(),
+        20 => name == AZURE_ASYNC_OPERATION.as_str(),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_stays_what_it_is() {
+        let long = Method::from_bytes(b"A-METHOD-OF-MANY-LETTERS").unwrap();
+        let custom = Method::from_bytes(b"REPORT").unwrap();
+        for method in [Method::GET, Method::OPTIONS, custom, long] {
+            let request = Request::builder().method(&method).body(()).unwrap();
+            let kept = Submission::keep(&request, &Config::default());
+            assert_eq!(kept.restore(None).0.method, method);
+        }
+    }
+}
