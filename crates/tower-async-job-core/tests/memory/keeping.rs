@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http_polling::JobState;
-use tower_async_job_core::{Cancellation, Created, JobStore, MemoryStore};
+use tower_async_job_core::{Cancellation, Created, JobStore, MemoryStore, Retention};
 
 use crate::common::*;
 
@@ -74,4 +74,21 @@ async fn times_of_day_are_as_far_apart_as_the_store_reckons() {
         panic!("not cancelled");
     };
     assert_eq!(ended, created + Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_sweep_says_when_to_come_again_to_the_moment() {
+    let (store, clock) = store();
+    let comes_again = async || store.sweep().await.unwrap().next;
+    assert_eq!(comes_again().await, None);
+    let (result, tombstone) = (Duration::from_secs(9), Duration::from_secs(8));
+    let retention = Retention::new(result, tombstone);
+    let lease = create(&store, job().with_retention(retention)).await;
+    assert_eq!(comes_again().await, Some(LEASE));
+    store.finish(&lease, done(b"")).await.unwrap();
+    assert_eq!(comes_again().await, Some(result));
+    clock.advance(result);
+    assert_eq!(comes_again().await, Some(tombstone));
+    clock.advance(tombstone);
+    assert_eq!(comes_again().await, None);
 }
