@@ -25,7 +25,7 @@ impl Woken {
 
 fn insert(registry: &Registry, id: u128, at: Instant, woken: &Arc<Woken>) -> (JobId, Deadline) {
     let id = JobId::from_bits(id);
-    let context = JobContext::new();
+    let context = JobContext::new(1);
     let waker = Waker::from(woken.clone());
     context.register(&mut Context::from_waker(&waker));
     let (deadline, _) = registry.insert(Lease::new(id, 1), context, at, true);
@@ -78,7 +78,7 @@ async fn deadlines_are_watched_by_one_task_at_a_time() {
     let now = Instant::now();
     let insert = |id| {
         let lease = Lease::new(JobId::from_bits(id), 1);
-        registry.insert(lease, JobContext::new(), now + SECOND, false)
+        registry.insert(lease, JobContext::new(1), now + SECOND, false)
     };
     let (first, unwatched) = insert(1);
     assert!(unwatched);
