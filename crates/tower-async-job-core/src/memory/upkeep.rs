@@ -38,8 +38,10 @@ impl Jobs {
     }
 
     pub(super) async fn sweep(&self) -> Upkeep {
-        let mut upkeep = Upkeep::default();
-        upkeep.next = self.sweep_due().await;
+        let mut upkeep = Upkeep {
+            next: self.sweep_due().await,
+            ..Upkeep::default()
+        };
         if upkeep.next != Some(Duration::ZERO) && self.tidy_chunks().await {
             upkeep.next = Some(upkeep.next.unwrap_or(LONGEST_REST));
         }
