@@ -192,6 +192,19 @@ impl Node {
         }
     }
 
+    /// Subscribes to the end of a job that is pending. A subscription that resolves early is made
+    /// anew, until one waits.
+    pub(crate) async fn waits(&self, id: &JobId) -> Subscription {
+        for _ in 0..100 {
+            let mut ended = self.subscribe(id);
+            let early = tokio::time::timeout(Duration::from_millis(5), &mut ended);
+            if early.await.is_err() {
+                return ended;
+            }
+        }
+        panic!("no subscription waits for the end of a job that is pending");
+    }
+
     /// Waits for the end of a job.
     pub(crate) async fn see_end(&self, id: &JobId) {
         wakes(self.subscribe(id), "the end of a job").await;
@@ -202,12 +215,6 @@ impl Node {
 pub(crate) async fn wakes(subscription: Subscription, event: &str) {
     let woken = tokio::time::timeout(PATIENCE, subscription).await;
     assert!(woken.is_ok(), "{event} wakes nobody");
-}
-
-/// Waits for a moment, in which a subscription must not resolve.
-pub(crate) async fn sleeps(subscription: &mut Subscription) {
-    let early = tokio::time::timeout(Duration::from_millis(5), subscription).await;
-    assert!(early.is_err(), "nothing has happened");
 }
 
 #[track_caller]

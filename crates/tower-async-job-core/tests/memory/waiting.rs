@@ -9,7 +9,7 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use tower_async_job_core::JobStore;
+use tower_async_job_core::{ClaimQuery, JobStore};
 
 use crate::common::*;
 
@@ -71,4 +71,19 @@ async fn only_the_latest_waker_of_a_waiter_is_woken() {
     }
     store.finish(&lease, done(b"")).await.unwrap();
     assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
+}
+
+#[tokio::test]
+async fn s39_a_released_job_is_still_waited_for() {
+    let (store, _) = store();
+    let lease = create(&store, replayable()).await;
+    let mut ended = store.subscribe(&lease.id);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut ended).poll(&mut context).is_pending());
+    release(&store, &lease).await;
+    assert!(Pin::new(&mut ended).poll(&mut context).is_pending());
+    let mut claims = store.claim(&ClaimQuery::new(1)).await.unwrap();
+    let claim = claims.jobs.pop().unwrap();
+    store.finish(&claim.lease, done(b"")).await.unwrap();
+    assert!(Pin::new(&mut ended).poll(&mut context).is_ready());
 }

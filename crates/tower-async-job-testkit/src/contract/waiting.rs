@@ -7,7 +7,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
-    time::Duration,
 };
 
 use tower_async_job_core::{JobId, Release, Subscription};
@@ -40,8 +39,7 @@ pub(crate) async fn s26_every_kind_of_end_wakes(harness: &dyn Harness) -> Ran {
     for end in ["finish", "cancel", "release", "discard", "sweep"] {
         for waiting in [&node, &other] {
             let lease = node.add(node.job()).await;
-            let mut ended = waiting.subscribe(&lease.id);
-            sleeps(&mut ended).await;
+            let ended = waiting.waits(&lease.id).await;
             match end {
                 "finish" => node.end(&lease, done(b"")).await.unwrap(),
                 "cancel" => drop(node.cancel(&lease.id).await.unwrap()),
@@ -63,8 +61,7 @@ pub(crate) async fn s25_a_lost_notification_delays_a_wait_and_no_more(
 ) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     let lease = node.add(node.job()).await;
-    let mut ended = other.subscribe(&lease.id);
-    sleeps(&mut ended).await;
+    let ended = other.waits(&lease.id).await;
     harness.lose_notifications().await?;
     node.end(&lease, done(b"")).await.unwrap();
     wakes(ended, "an end without its notification").await;
@@ -121,14 +118,10 @@ pub(crate) async fn s29_a_dropped_waiter_leaves_no_waker_behind(harness: &dyn Ha
 pub(crate) async fn s39_a_released_job_is_still_waited_for(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.replayable()).await;
-    let mut ended = node.subscribe(&lease.id);
     node.hand_back(&lease, Release::default()).await;
-    // It may resolve early.
-    drop(tokio::time::timeout(Duration::from_millis(5), &mut ended).await);
-    let mut ended = node.subscribe(&lease.id);
-    sleeps(&mut ended).await;
+    drop(node.waits(&lease.id).await);
     let claim = node.claim_one().await;
-    sleeps(&mut ended).await;
+    let ended = node.waits(&lease.id).await;
     node.end(&claim.lease, done(b"")).await.unwrap();
     wakes(ended, "the end of the second run").await;
     Ok(())

@@ -152,7 +152,7 @@ flaw! {
 }
 
 flaw! {
-    /// Answers for all leases with the fate of the first.
+    /// Returns the fate of the first lease for all of them.
     OneFateForAll(()) {
         fn release<'a>(
             &'a self,
