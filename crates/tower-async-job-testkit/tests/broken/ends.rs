@@ -152,7 +152,7 @@ flaw! {
 }
 
 flaw! {
-    /// Answers for all leases with the fate of the first.
+    /// Returns the result of the first lease for all leases.
     OneFateForAll(()) {
         fn release<'a>(
             &'a self,
