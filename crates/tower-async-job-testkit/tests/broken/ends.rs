@@ -152,11 +152,7 @@ flaw! {
 }
 
 flaw! {
-<<<<<<< HEAD
-    /// Returns the fate of the first lease for all of them.
-=======
     /// Returns the result of the first lease for all leases.
->>>>>>> words
     OneFateForAll(()) {
         fn release<'a>(
             &'a self,
