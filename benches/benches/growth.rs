@@ -1,15 +1,15 @@
-//! `cargo bench -p benches --bench growth` prints what becomes of costs as pending jobs become more, as
-//! one table in Markdown, in some three minutes.
+//! `cargo bench -p benches --bench growth` prints the costs by the number of pending jobs, as one table
+//! in Markdown, in about three minutes.
 //!
-//! Every figure is from a process of its own. Instructions are those of user space, counted by
-//! callgrind for polls through the layer; without valgrind they are missing. Stalls are in processor
-//! time of the one thread that everything runs on, so that what else the machine does is not
-//! counted: the longest time that another task waits for its turn, sockets and timers being
-//! looked at in between, and where that is said the longest single poll of a future.
+//! Every figure comes from a separate process. Instructions are those of user space, which callgrind
+//! counts for polls through the layer; without valgrind they are missing. Stalls are in processor time
+//! of the single thread, so that other processes do not affect them: the longest time that another task
+//! waits for its turn, while sockets and timers are checked in between, or the longest single poll of a
+//! future if the row says so.
 //!
-//! Stalls are measured without the fast bins of glibc's allocator. With them it puts off the joining
-//! of small pieces that were freed, and does all of it in one later call of `free`: that takes a
-//! second after a million jobs have ended, whoever makes the call.
+//! Stalls are measured without the fast bins of glibc's allocator. With fast bins, glibc defers the
+//! merging of small freed chunks to one later call of `free`, which takes a second after a million jobs
+//! have ended.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read, Write},
@@ -20,13 +20,13 @@ use std::{
 
 use benches::growth::SIZES;
 
-/// The binary in which everything is measured.
+/// The binary that is measured.
 const UNDER_MEASUREMENT: &str = env!("CARGO_BIN_EXE_under-measurement");
 
 /// The number of polls that are counted.
 const POLLS: usize = 2_000;
 
-/// At most so many times the instructions, from the fewest jobs to the most.
+/// The limit of the ratio of instructions with the most jobs to those with the fewest.
 const MORE_INSTRUCTIONS: f64 = 1.05;
 
 /// The limits in milliseconds: of any stall, and of one poll for operators.
@@ -57,7 +57,8 @@ fn main() {
     print!("{}", markdown(&rows));
 }
 
-/// User instructions of one poll, while so many jobs are pending; `None` without valgrind.
+/// Counts the user instructions of one poll while `jobs` jobs are pending. Returns `None` without
+/// valgrind.
 fn instructions(jobs: usize) -> Option<f64> {
     let profiles = Path::new(env!("CARGO_TARGET_TMPDIR")).join("growth");
     std::fs::create_dir_all(&profiles).expect("a folder for the profiles");
@@ -76,7 +77,7 @@ fn instructions(jobs: usize) -> Option<f64> {
             &jobs.to_string(),
             &POLLS.to_string(),
         ])
-        // What malloc and free take then hardly depends on what the heap has been through.
+        // The cost of malloc and free then hardly depends on earlier allocations.
         .env(
             "GLIBC_TUNABLES",
             "glibc.malloc.tcache_max=8192:glibc.malloc.tcache_count=64",
@@ -122,14 +123,15 @@ fn instructions(jobs: usize) -> Option<f64> {
     Some(total / POLLS as f64)
 }
 
-/// Resident bytes of one job.
+/// Measures the resident bytes of one job.
 fn resident(jobs: usize) -> f64 {
     let output = measure("pending", jobs, None);
     output.trim().parse::<f64>().expect("a number of bytes") / jobs as f64
 }
 
-/// Stalls by name, in milliseconds: the lesser of two runs, since a virtual machine counts the time in
-/// which it was interrupted as its own.
+/// Measures the stalls by name, in milliseconds.
+///
+/// Each is the lesser of two runs, since a virtual machine counts interruptions as its own time.
 fn stalls(jobs: usize) -> Vec<(String, f64)> {
     let [first, second] = [(); 2].map(|()| {
         let tunables = ("GLIBC_TUNABLES", "glibc.malloc.mxfast=0");
@@ -217,7 +219,7 @@ fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// With thousands apart, and with a fraction where it matters.
+/// Formats a number with thousands separators, and small numbers with a fraction.
 fn number(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.2}");

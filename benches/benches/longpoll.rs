@@ -1,15 +1,15 @@
-//! How soon a client has the answer once the job has ended, by long-poll and by a connection that is
-//! simply held; and what a poll costs in memory while it is held.
+//! The delay of the answer after the end of the job, by long-poll and by a plain held connection, and the
+//! memory of a held poll.
 //!
 //! ```text
 //! cargo bench -p benches --bench longpoll
 //! ```
 //!
-//! Both ways take turns in one process, so that what else the machine does hits both alike. The
-//! delay is from the last thing that the job does to the client's having read the whole answer of
-//! 1 KiB. *Loopback*: a server on a thread of its own, one HTTP/1 connection that is kept, and a
-//! client that blocks on it. *In process*: the service is called on the runtime that the job is on.
-//! The held connection is a handler that waits for a `Notify`, which a task with the work notifies.
+//! Both ways take turns in one process, so that the load of the machine affects both equally. The
+//! delay begins with the last step of the job and ends when the client has read the whole answer of
+//! 1 KiB. *Loopback*: a server on a separate thread, one persistent HTTP/1 connection, and a client that
+//! blocks on it. *In process*: the service is called on the runtime of the job. The held connection is a
+//! handler that waits for a `Notify`, which a task with the work notifies.
 
 use std::{
     alloc::System,
@@ -52,14 +52,14 @@ use tower_async_job::{AsyncJobLayer, JobBody, store::MemoryStore};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How often each way is taken over a socket, and in process.
+/// The number of measurements of each way, over a socket and in process.
 const TURNS: usize = 5_000;
 const WARM_UP: usize = 200;
 
-/// How many polls are held.
+/// The number of held polls.
 const WAITERS: usize = 100_000;
 
-/// What is held, by name.
+/// The names of the held items.
 const HELD: [(&str, Make); 3] = [
     ("held connections, hand-written", waiters_by_hand),
     ("long-polls of one job", waiters_on_one_job),
@@ -109,7 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("|---|---:|---:|---:|");
     for (name, _) in HELD {
-        // In a process of its own, which has not held anything before.
+        // Runs in a separate process, whose memory is fresh.
         let output = Command::new(env::current_exe()?)
             .args(["held", name])
             .output()?;
@@ -157,7 +157,7 @@ fn row(name: &str, delays: &Delays, held: Option<&Delays>, goal: Option<(&str, b
     );
 }
 
-/// The work: waits for the gate, and notes the moment of its end.
+/// The work, which waits for the gate and records the time of its end.
 #[derive(Clone, Default)]
 struct Work {
     gate: Arc<Notify>,
@@ -172,19 +172,19 @@ impl Work {
         result
     }
 
-    /// How long ago it ended.
+    /// Returns the time since the end of the work.
     fn delay(&self) -> Duration {
         Duration::from_nanos(now() - self.ended.load(Ordering::Acquire))
     }
 }
 
-/// Nanoseconds since the first call.
+/// Returns the nanoseconds since the first call.
 fn now() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
-/// Waits for work that is done elsewhere, as a handler that holds its connection does.
+/// Waits for work in another task, like a handler that holds its connection.
 async fn hold_for(work: Work) -> Bytes {
     let done = Arc::new((Notify::new(), OnceLock::new()));
     tokio::spawn({
@@ -209,13 +209,13 @@ fn layer() -> AsyncJobLayer {
         .expect("a valid configuration")
 }
 
-/// How the machine is left before the work ends: with nothing to do for a millisecond, so that it is
-/// slow to take up work again and its caches are cold;
+/// The state of the machine before the work ends: idle for a millisecond, so that it is slow to resume
+/// work and its caches are cold;
 fn asleep() {
     thread::sleep(Duration::from_millis(1));
 }
 
-/// or busy elsewhere, and for no longer than it takes the server to come to rest.
+/// or busy, for just the time in which the server becomes idle.
 fn awake() {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_micros(100) {
@@ -250,7 +250,7 @@ fn end(client: &mut Client, work: &Work, pause: fn()) -> Result<Duration, Box<dy
     Ok(delay)
 }
 
-/// Serves both ways on a thread of its own.
+/// Serves both ways on a separate thread.
 fn serve(work: Work) -> Result<SocketAddr, Box<dyn Error>> {
     let (bound, address) = mpsc::channel();
     thread::spawn(move || {
@@ -300,7 +300,7 @@ impl Client {
         Ok(())
     }
 
-    /// The head of the next answer, once the body is there too.
+    /// Returns the head of the next answer once its body has arrived too.
     fn receive(&mut self) -> Result<String, Box<dyn Error>> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -350,7 +350,7 @@ fn in_process() -> (Delays, Delays) {
 
 // ---------------------------------------------------------------------------- memory
 
-/// Tasks that wait until their gate is opened.
+/// The tasks that wait for their gate.
 struct Waiters {
     gate: Arc<Notify>,
     tasks: Vec<JoinHandle<()>>,
@@ -359,7 +359,7 @@ struct Waiters {
 type Make = fn() -> Making;
 type Making = Pin<Box<dyn Future<Output = Waiters>>>;
 
-/// Prints what the waiters of this name take each.
+/// Prints the memory of each waiter of this name.
 fn hold(name: &str) {
     let (_, make) = HELD
         .into_iter()
@@ -370,7 +370,7 @@ fn hold(name: &str) {
     let before = resident().unwrap_or(0);
     let waiters = runtime.block_on(async {
         let waiters = make().await;
-        // Until each task has had its turn.
+        // Waits until each task has been polled.
         for _ in 0..WAITERS {
             yield_now().await;
         }
@@ -394,7 +394,7 @@ fn hold(name: &str) {
     );
 }
 
-/// A task each that waits for the `Notify` itself.
+/// Spawns tasks that wait for the `Notify` itself.
 fn waiters_by_hand() -> Making {
     Box::pin(async {
         let gate = Arc::new(Notify::new());
@@ -436,7 +436,7 @@ fn waiters_on_jobs() -> Making {
     })
 }
 
-/// A task that waits for the answer.
+/// Spawns a task that waits for the answer.
 fn answered<R: 'static>(
     answer: impl Future<Output = Result<Response<R>, Infallible>> + Send + 'static,
 ) -> JoinHandle<()> {
@@ -448,7 +448,7 @@ fn answered<R: 'static>(
 
 // ---------------------------------------------------------------------------- the service
 
-/// The layer over a handler that does the work.
+/// Creates the layer over a handler that does the work.
 fn jobs(
     work: Work,
 ) -> impl Service<
@@ -474,7 +474,7 @@ where
     accepted
 }
 
-/// A poll of the job that asks to be held.
+/// Creates a poll of the job that asks to be held.
 fn poll_of<R>(accepted: &Response<R>) -> Request<Body> {
     let location = accepted.headers()[LOCATION].to_str().expect("text");
     let mut poll = request(Method::GET, location, Headers::Zero);

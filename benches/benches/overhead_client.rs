@@ -1,5 +1,4 @@
-//! The time that the client half adds, beside its peers: `cargo bench -p benches --bench
-//! overhead_client`.
+//! The time that the client half and its peers add: `cargo bench -p benches --bench overhead_client`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,5 +1,5 @@
-//! The time that the server half adds, beside its peers: `cargo bench -p benches --bench
-//! overhead_server`. First as a service, then as a whole server on a connection without a socket.
+//! The time that the server half and its peers add: `cargo bench -p benches --bench overhead_server`.
+//! Measured as a service, and as a whole server on a connection without a socket.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -1,9 +1,9 @@
-//! `cargo bench -p benches --bench turns` prints the cost of a place among those that run, as more
-//! principals wait for one, as one table in Markdown, in a few seconds.
+//! `cargo bench -p benches --bench turns` prints the cost of a place among the running jobs by the number
+//! of principals that wait for one, as one table in Markdown, in a few seconds.
 //!
-//! Figures are nanoseconds of processor time, the least mean of several rounds, and their ratios to
-//! those beside the fewest. Nothing is polled but a request that ends at once: a call takes its place
-//! when it is made, and gives it back when it is dropped.
+//! Figures are nanoseconds of processor time, the least mean of several rounds, and their ratios to the
+//! figures with the fewest principals. Only requests that end immediately are polled: a call takes its
+//! place when it is made, and returns it when it is dropped.
 
 use std::{
     collections::VecDeque,
@@ -18,10 +18,10 @@ use rustix::time::{ClockId, clock_gettime};
 use tower::{Layer, Service};
 use tower_async_job::{AsyncJob, AsyncJobLayer, JobBody, ResponseFuture, store::Principal};
 
-/// The numbers of principals that wait.
+/// The numbers of waiting principals.
 const SIZES: [usize; 4] = [16, 1_000, 16_000, 100_000];
 
-/// At most so many times the cost beside the fewest: what is left is caches that are missed.
+/// The limit of the ratio to the cost with the fewest principals, which allows for cache misses.
 const LIMIT: f64 = 5.0;
 
 const ROUNDS: usize = 8;
@@ -30,7 +30,7 @@ const TIMES: usize = 1_000;
 type Layered = AsyncJob<Ready>;
 type Call = ResponseFuture<Ready, Body, Body>;
 
-/// Answers at once, with nothing.
+/// A service that answers immediately with an empty response.
 #[derive(Debug, Clone, Copy)]
 struct Ready;
 
@@ -104,7 +104,7 @@ fn call(service: &mut Layered, user: usize) -> Call {
     service.call(request)
 }
 
-/// A request that ends at once, while so many principals have one that runs and one that waits.
+/// Measures a request that ends immediately, while each principal has one running and one waiting job.
 fn beside(principals: usize) -> f64 {
     let mut service = service((usize::MAX, usize::MAX), (1, 1));
     let _held: Vec<_> = [0..principals, 0..principals]
@@ -122,7 +122,7 @@ fn beside(principals: usize) -> f64 {
     })
 }
 
-/// The one place that is given back, while so many principals wait for it.
+/// Measures the return of the only place, while all principals wait for it.
 fn handed_on(principals: usize) -> f64 {
     let mut service = service((1, principals), (1, 1));
     let mut calls: VecDeque<_> = (0..=principals)
@@ -136,7 +136,7 @@ fn handed_on(principals: usize) -> f64 {
     })
 }
 
-/// A place in the queue, of so many principals that have one each.
+/// Measures a place in the queue of principals that have one each.
 fn given_up(principals: usize) -> f64 {
     let mut service = service((1, principals), (1, 1));
     let _running = call(&mut service, principals);
@@ -153,7 +153,7 @@ fn given_up(principals: usize) -> f64 {
     })
 }
 
-/// A place in the queue of one principal that has so many.
+/// Measures a place in the queue of one principal that has all of them.
 fn given_up_by_one(places: usize) -> f64 {
     let mut service = service((1, places), (1, places));
     let _running = call(&mut service, 0);
@@ -168,7 +168,7 @@ fn given_up_by_one(places: usize) -> f64 {
     })
 }
 
-/// The mean of the round that took least, in nanoseconds.
+/// Returns the mean of the fastest round, in nanoseconds.
 fn least(mut once: impl FnMut() -> Duration) -> f64 {
     let rounds = (0..ROUNDS).map(|_| {
         let spent: Duration = (0..TIMES).map(|_| once()).sum();

@@ -25,7 +25,7 @@ use tower_poll::PollLayer;
 
 use crate::{Body, Headers, memory::JOBS, request, settle};
 
-/// The pending answer of the layer's own server.
+/// The pending answer of `AsyncJobLayer`.
 const PENDING: &[u8] = b"HTTP/1.1 303 See Other\r\n\
     content-type: application/json\r\n\
     cache-control: no-store\r\n\
@@ -41,7 +41,7 @@ const PENDING: &[u8] = b"HTTP/1.1 303 See Other\r\n\
     \"created\":\"2026-01-01T00:00:00.000Z\",\"started\":\"2026-01-01T00:00:00.000Z\",\
     \"attempt\":1,\"retry_after_ms\":50000}";
 
-/// Calls through [`PollLayer`] that have had a pending answer each, all of them over one connection.
+/// Calls through [`PollLayer`] that have received a pending answer each, all over one connection.
 pub(crate) fn waiting(runtime: &Runtime) -> Box<dyn Any> {
     runtime.block_on(async {
         let client = Client::connect(PENDING).await;
@@ -59,7 +59,7 @@ pub(crate) fn waiting(runtime: &Runtime) -> Box<dyn Any> {
     })
 }
 
-/// Calls that have sent their request, and wait on a connection each.
+/// Calls that have sent their request, and wait on one connection each.
 pub(crate) fn held(runtime: &Runtime) -> Box<dyn Any> {
     runtime.block_on(async {
         for _ in 0..JOBS {
@@ -84,7 +84,7 @@ fn submission() -> Request<Body> {
 struct Client(Arc<Mutex<SendRequest<Body>>>);
 
 impl Client {
-    /// Connects to a server that answers every request with `answer`, or none if that is empty.
+    /// Connects to a server that answers every request with `answer`, or does not answer if that is empty.
     async fn connect(answer: &'static [u8]) -> Self {
         let (sender, connection) = handshake(Peer::new(answer))
             .await
@@ -116,7 +116,7 @@ impl Service<Request<Body>> for Client {
 /// The other end of a connection.
 struct Peer {
     answer: &'static [u8],
-    /// Left to be read of the answer to the request that was written.
+    /// The unread rest of the answer to the written request.
     left: &'static [u8],
     reader: Option<Waker>,
 }
@@ -150,7 +150,7 @@ impl Read for Peer {
 }
 
 impl Write for Peer {
-    /// Takes each write for a request.
+    /// Treats each write as a request.
     fn poll_write(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,

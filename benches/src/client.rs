@@ -1,4 +1,4 @@
-//! The client half and its peers, over a service that answers at once.
+//! The client half and its peers, over a service that answers immediately.
 
 use std::{
     convert::Infallible,
@@ -105,7 +105,7 @@ where
     PollLayer::with_policy(policy).layer(inner)
 }
 
-/// Answers at once, with nothing.
+/// A service that answers immediately with an empty response.
 #[derive(Debug, Clone, Copy)]
 struct Plain;
 
@@ -127,7 +127,7 @@ impl Service<Request<Body>> for Plain {
     }
 }
 
-/// Sends every request but one for the job to the job, and answers that with nothing.
+/// A service that redirects every request to the job, and answers a poll with an empty response.
 #[derive(Debug, Clone, Copy)]
 struct OneHop;
 
@@ -157,7 +157,7 @@ impl Service<Request<Body>> for OneHop {
     }
 }
 
-/// Keeps a clone of every request, and never needs it.
+/// A retry policy that clones every request, and never retries.
 #[derive(Debug, Clone, Copy)]
 struct CloneRequests;
 
@@ -208,7 +208,7 @@ where
     }
 }
 
-/// The least that a followed hop can be: the two calls of the service, and nothing between.
+/// The minimum of a followed hop: two calls of the service.
 struct TwoCalls {
     headers: Headers,
 }

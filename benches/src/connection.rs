@@ -1,6 +1,5 @@
-//! Whole servers on one HTTP/1 connection without a socket: what hyper reads is there at once, and
-//! what it writes is counted and dropped. No client takes part, so all that is measured is the
-//! server's.
+//! Whole servers on one HTTP/1 connection without a socket: hyper's reads are always ready, and its
+//! writes are counted and dropped. No client takes part, so that only the server is measured.
 
 use std::{
     cell::RefCell,
@@ -41,11 +40,11 @@ pub fn entries() -> Vec<Entry> {
         .collect()
 }
 
-/// What the case of this name sends and is sent.
+/// Returns the traffic of the case of this name.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// Panics if there is no such case.
 #[must_use]
 pub fn tally(name: &str, requests: u64) -> Tally {
     let (_, connection) = connections()
@@ -132,12 +131,12 @@ fn routes(gate: Arc<Notify>) -> Router {
         .route("/empty", post(|| ready(())))
 }
 
-/// The layer around the router.
+/// Stacks the layer around the router.
 fn outside(gate: Arc<Notify>) -> Server {
     server(immediate().layer(routes(gate)))
 }
 
-/// The layer on each of the router's routes, and on its fallback.
+/// Stacks the layer on each of the router's routes, and on its fallback.
 fn within(gate: Arc<Notify>) -> Server {
     server(routes(gate).layer(immediate()))
 }
@@ -151,7 +150,7 @@ fn inline_within(gate: Arc<Notify>) -> Server {
     server(routes(gate).layer(AsyncJobLayer::new()))
 }
 
-/// Serves so many requests, all the same, on one connection.
+/// A function that serves a number of equal requests on one connection.
 type Server = Box<dyn Fn(&Runtime, &Bytes, u64) -> Tally>;
 
 fn server<S, R>(service: S) -> Server
@@ -170,7 +169,7 @@ where
     })
 }
 
-/// A server, and the one request that is sent to it again and again.
+/// A server, and the request that is sent to it repeatedly.
 struct Connection {
     runtime: Runtime,
     make: fn(Arc<Notify>) -> Server,
@@ -190,7 +189,7 @@ impl Connection {
         }
     }
 
-    /// Asks for a job that is made first, and ended if it is to be `done`.
+    /// Polls a job, which has ended if `done` is set.
     fn polling(make: fn(Arc<Notify>) -> Server, done: bool) -> Self {
         let mut connection = Self::asking(make, POLL);
         connection.polls = Some(done);
@@ -207,7 +206,7 @@ impl Connection {
         let accepted = (self.server)(&self.runtime, &ask("POST /report"), 1).last;
         let (_, location) = accepted.split_once("location: ").expect("a Location");
         let (location, _) = location.split_once("\r\n").expect("an end of the line");
-        // On time, whenever the answer says that it is due.
+        // Polls at the time that the answer announces.
         let location = location.replace("due=1000", "due=0");
         self.request = ask(&format!("GET {location}"));
         let mut expected = "HTTP/1.1 303 ";
@@ -252,31 +251,32 @@ fn ask(line: &str) -> Bytes {
     .into()
 }
 
-/// What went over a connection.
+/// The traffic of a connection.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
-    /// How often something was read.
+    /// The number of reads.
     pub reads: u64,
-    /// How often something was written.
+    /// The number of writes.
     pub writes: u64,
-    /// How many bytes were written.
+    /// The number of written bytes.
     pub bytes: u64,
-    /// The last that was written at once.
+    /// The data of the last write.
     last: String,
 }
 
-/// A client that asks again when it has been answered. Each request comes a turn of the runtime
-/// later than it is first looked for, as it does from a socket.
+/// A client that sends the next request after each answer.
+///
+/// As on a socket, a request is available one turn of the runtime after the server's first read.
 struct Conversation {
     request: Bytes,
-    /// How many requests are still to come, after the one being read.
+    /// The number of requests after the current one.
     left: u64,
-    /// How much of the current request has been read.
+    /// The number of bytes of the current request that have been read.
     read: usize,
-    /// Something was written since the request was read.
+    /// `true` if the server has written since the request was read.
     written: bool,
     answered: bool,
-    /// The next request has been looked for.
+    /// `true` if the server has tried to read the next request.
     awaited: bool,
     reader: Option<Waker>,
     tally: Rc<RefCell<Tally>>,

@@ -34,10 +34,10 @@ use crate::{Body, Headers, exchange, request, server::Head, settle};
 /// The numbers of jobs that are measured.
 pub const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
-/// The number of jobs that are polled, in an order that no cache foresees.
+/// The number of jobs that are polled, in random order.
 const POLLED: usize = 20_000;
 
-/// Jobs that wait, made through the layer, and the layer over them.
+/// Pending jobs that were made through the layer, and the layer itself.
 #[derive(Debug)]
 pub struct Pending<S> {
     service: S,
@@ -61,7 +61,7 @@ impl<S> Layered for S where
 {
 }
 
-/// A layer without jobs, over a handler that waits for ever.
+/// Creates a layer without jobs, over a handler that never ends.
 fn none(jobs: usize, deadline: Duration) -> Pending<impl Layered> {
     let gate = Arc::new(Notify::new());
     let handler = service_fn(move |_: Request<JobBody<Body>>| {
@@ -105,12 +105,12 @@ impl<S: Layered> Pending<S> {
             }
         }
         self.made = Instant::now();
-        // Ids are random, so this is another order than that in which they were made.
+        // Ids are random, so that their order differs from the order of creation.
         self.locations.sort_unstable();
         settle().await;
     }
 
-    /// Polls so many times, one job after the other.
+    /// Polls `times` times, one job after the other.
     pub fn poll(&mut self, times: usize) {
         for location in self.locations.iter().cycle().take(times) {
             let poll = request(Method::GET, location, Headers::Two);
@@ -121,18 +121,18 @@ impl<S: Layered> Pending<S> {
     }
 }
 
-/// So many pending jobs.
+/// Creates pending jobs.
 pub fn pending(runtime: &Runtime, jobs: usize) -> Pending<impl Layered> {
     let mut pending = none(jobs, Duration::from_secs(3600));
     runtime.block_on(pending.submit(jobs));
     pending
 }
 
-/// The longest that other tasks wait for their turn, in processor time of the thread, while
-/// something is done to so many jobs.
+/// Measures the longest time that other tasks wait for their turn while all jobs change, in processor
+/// time of the thread.
 ///
-/// In between there is a round of the scheduler, which asks the system for sockets and timers that
-/// are ready. Those that are named *one poll* are the longest single poll of a future.
+/// The time includes a round of the scheduler, which checks sockets and timers. Stalls named *one poll*
+/// are the longest single poll of a future instead.
 #[must_use]
 pub fn stalls(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
     runtime.block_on(async {
@@ -192,7 +192,7 @@ pub fn stalls(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
         let store = pending.store.clone();
         let sweep = async move { store.sweep().await };
         let (rest, swept) = in_task(longest_poll(sweep)).await;
-        assert!(rest.expect("memory is at hand").is_some());
+        assert!(rest.expect("memory is at hand").next.is_some());
         note("swept, nothing due");
 
         // All deadlines have passed when the thread wakes.
@@ -212,11 +212,10 @@ pub fn stalls(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
     })
 }
 
-/// The same while a store with so many results of 1 KiB is swept, at first when all of them have
-/// expired, and then when all are to be forgotten.
+/// Measures the stalls while a store of results of 1 KiB is swept: once when all results have expired,
+/// and once when all records are deleted.
 ///
-/// What is left with a million of them is the time that one call of `malloc` takes to sort what was
-/// freed before it.
+/// With a million results, the remaining stall is one call of `malloc`, which sorts the freed chunks.
 #[must_use]
 pub fn sweeps(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
     let ahead = Arc::new(AtomicU64::new(0));
@@ -248,7 +247,7 @@ pub fn sweeps(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
                 let sweep = async move { store.sweep().await };
                 let (rest, poll) = in_task(longest_poll(sweep)).await;
                 one_poll = one_poll.max(poll);
-                if rest.expect("memory is at hand") != Some(Duration::ZERO) {
+                if rest.expect("memory is at hand").next != Some(Duration::ZERO) {
                     break;
                 }
             }
@@ -262,7 +261,7 @@ pub fn sweeps(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
     })
 }
 
-/// A deadline that passes when all jobs have been made and polled, whatever else the machine does.
+/// Returns a deadline that passes after all jobs have been made and polled, even on a busy machine.
 async fn deadline(jobs: usize) -> Duration {
     const SAMPLE: usize = 5_000;
     let begun = Instant::now();
@@ -271,12 +270,12 @@ async fn deadline(jobs: usize) -> Duration {
     Duration::from_secs(2) + begun.elapsed() * 4 * jobs as u32 / SAMPLE as u32
 }
 
-/// Runs it as a task among others, as a server runs its connections.
+/// Runs a future as a task among others, like a connection of a server.
 async fn in_task<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     tokio::spawn(future).await.expect("it does not panic")
 }
 
-/// A task that is always ready, and keeps the longest time between two of its turns.
+/// A task that is always ready, and records the longest time between two of its polls.
 fn heartbeat(longest: Arc<AtomicU64>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut last = processor_time();
@@ -290,7 +289,7 @@ fn heartbeat(longest: Arc<AtomicU64>) -> JoinHandle<()> {
     })
 }
 
-/// The output of a future, and how long its longest poll took.
+/// Runs a future, and returns its output and the duration of its longest poll.
 async fn longest_poll<F: Future>(future: F) -> (F::Output, Duration) {
     let mut longest = Duration::ZERO;
     let mut future = pin!(future);
@@ -307,7 +306,7 @@ async fn longest_poll<F: Future>(future: F) -> (F::Output, Duration) {
     (output, longest)
 }
 
-/// The time for which this thread has run: not that in which another had its processor.
+/// Returns the processor time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

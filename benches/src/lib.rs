@@ -1,5 +1,5 @@
-//! The cases that are measured, each defined once and run by all that measure: Criterion for time,
-//! callgrind for instructions, a counting allocator for allocations and bytes.
+//! The measured cases. Each is defined once, for all kinds of measurements: Criterion for time, callgrind
+//! for instructions, and a counting allocator for allocations and bytes.
 
 use std::{
     fmt::Debug,
@@ -22,22 +22,22 @@ pub mod memory;
 pub mod peer;
 pub mod server;
 
-/// The body of all requests and of the responses that are made here.
+/// The body of all requests and responses.
 pub type Body = Full<Bytes>;
 
-/// Something that is done many times, to know what once costs.
+/// An operation that is repeated to measure the cost of one iteration.
 pub trait Case {
-    /// Does it so many times.
+    /// Runs the operation `iterations` times.
     fn run(&mut self, iterations: u64);
 
-    /// Forgets what earlier runs left behind. Not measured.
+    /// Removes the state that earlier runs left behind. Not measured.
     fn reset(&mut self) {}
 }
 
-/// A case by name; making it is not measured.
+/// A case by name. Its setup is not measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// `client`, `server` or `connection`, what is done, and with what.
+    /// The name: `client`, `server` or `connection`, the operation, and its subject.
     pub name: &'static str,
     /// Sets the case up.
     pub make: fn() -> Box<dyn Case>,
@@ -49,13 +49,12 @@ pub fn entries() -> Vec<Entry> {
     [client::entries(), server::entries(), connection::entries()].concat()
 }
 
-/// Calls a service that answers without waiting, as a caller does that waits for its readiness
-/// first.
+/// Calls a service that answers without waiting, after waiting for its readiness.
 ///
 /// # Panics
 ///
-/// If the service is not ready, or does not answer within a few polls, or fails.
-// Never inlined, or some services would be spared moves that others pay for.
+/// Panics if the service is not ready, does not answer within a few polls, or fails.
+// Never inlined, since otherwise some services would avoid moves that others need.
 #[inline(never)]
 pub fn exchange<S, B>(service: &mut S, request: Request<B>) -> S::Response
 where
@@ -77,16 +76,16 @@ where
     panic!("the service does not answer at once")
 }
 
-/// What headers a request has.
+/// The headers of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Headers {
-    /// None.
+    /// No headers.
     Zero,
-    /// Accept and User-Agent, made at run time as from the network.
+    /// Accept and User-Agent, made at run time like those from the network.
     Two,
-    /// Eight, made at run time.
+    /// Eight headers, made at run time.
     Eight,
-    /// The same eight from static text, which clone without an allocation.
+    /// The same eight headers from static text, which are cloned without an allocation.
     EightStatic,
 }
 
@@ -102,7 +101,8 @@ static EIGHT: [(HeaderName, &str); 8] = [
 ];
 
 impl Headers {
-    /// How many of the eight a poll carries on: all but Content-Type, Content-Length and Origin.
+    /// The number of the eight headers that a poll carries: all except Content-Type, Content-Length and
+    /// Origin.
     pub const KEPT_OF_EIGHT: u64 = 5;
 
     fn fill(self, headers: &mut HeaderMap) {
@@ -124,11 +124,11 @@ impl Headers {
     }
 }
 
-/// A request without body. Its URI is parsed at run time.
+/// Creates a request without a body. Its URI is parsed at run time.
 ///
 /// # Panics
 ///
-/// If the URI is none.
+/// Panics if the URI is invalid.
 #[must_use]
 pub fn request(method: Method, uri: &str, headers: Headers) -> Request<Body> {
     let mut request = Request::new(Body::default());
@@ -138,11 +138,11 @@ pub fn request(method: Method, uri: &str, headers: Headers) -> Request<Body> {
     request
 }
 
-/// A runtime of one thread, with timers.
+/// Creates a runtime of one thread, with timers.
 ///
 /// # Panics
 ///
-/// If the system does not give one.
+/// Panics if the system cannot provide one.
 #[must_use]
 pub fn runtime() -> Runtime {
     Builder::new_current_thread()
@@ -151,7 +151,7 @@ pub fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-/// Lets all tasks of the current runtime go as far as they can without time passing.
+/// Runs all tasks of the current runtime as far as possible without advancing the time.
 pub async fn settle() {
     for _ in 0..16 {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Jobs and calls by the ten thousand, held for as long as their memory is being looked at.
+//! Ten thousand jobs or calls, which are held while their memory is measured.
 
 use std::{
     any::Any,
@@ -23,16 +23,16 @@ use crate::{Body, Headers, calls, peer, request, runtime};
 /// The number of jobs, or calls, that are made.
 pub const JOBS: usize = 50_000;
 
-/// Something that is to be held in memory many times.
+/// An item that is held in memory many times.
 #[derive(Debug, Clone, Copy)]
 pub struct Held {
-    /// What it is.
+    /// The name of the item.
     pub name: &'static str,
-    /// Makes [`JOBS`] of it in this runtime; they go when the returned value is dropped.
+    /// Creates [`JOBS`] items in this runtime. They are dropped with the returned value.
     pub make: fn(&Runtime) -> Box<dyn Any>,
 }
 
-/// All that is held.
+/// All items.
 #[must_use]
 pub fn held() -> Vec<Held> {
     let held = |name, make| Held { name, make };
@@ -50,7 +50,7 @@ pub fn held() -> Vec<Held> {
     ]
 }
 
-/// Jobs by the layer.
+/// Creates jobs of the layer.
 fn parked_jobs(runtime: &Runtime) -> Box<dyn Any> {
     park(runtime, AsyncJobLayer::builder())
 }
@@ -72,7 +72,7 @@ fn park(runtime: &Runtime, builder: tower_async_job::Builder) -> Box<dyn Any> {
     Box::new((service, gate))
 }
 
-/// A layer that accepts every request as a job at once.
+/// Creates a layer that accepts every request as a job immediately.
 fn job_layer(builder: tower_async_job::Builder) -> AsyncJobLayer {
     builder
         .inline_wait(Duration::ZERO)
@@ -81,7 +81,7 @@ fn job_layer(builder: tower_async_job::Builder) -> AsyncJobLayer {
         .expect("a valid configuration")
 }
 
-/// A handler that holds an `Arc` and waits, and has dropped the request.
+/// Creates a handler that drops the request, and holds an `Arc` while it waits.
 fn waiting_handler(
     gate: &Arc<Notify>,
 ) -> impl Service<
@@ -102,8 +102,8 @@ fn waiting_handler(
     })
 }
 
-/// Jobs as above, and for each a client that follows the redirection at once, so that its poll is
-/// held. The connection of its own, without which there is none, is left out.
+/// Creates the same jobs, and for each a client that follows the redirect immediately, so that its poll
+/// is held. The client's connection is not included.
 fn held_polls(runtime: &Runtime) -> Box<dyn Any> {
     let gate = Arc::new(Notify::new());
     let builder = AsyncJobLayer::builder()
@@ -124,7 +124,7 @@ fn held_polls(runtime: &Runtime) -> Box<dyn Any> {
     Box::new((polls, service, gate))
 }
 
-/// The calls of the same handler, as a connection holds them without the layer.
+/// Creates calls of the same handler without the layer, as connections hold them.
 fn held_handlers(runtime: &Runtime) -> Box<dyn Any> {
     let gate = Arc::new(Notify::new());
     let mut service = waiting_handler(&gate);
@@ -141,7 +141,7 @@ fn held_handlers(runtime: &Runtime) -> Box<dyn Any> {
     Box::new((calls, gate))
 }
 
-/// A call that waits, in a box as hyper keeps it.
+/// Polls a call until it waits, in a box like in hyper.
 fn held_in_memory<F: Future>(call: F) -> Pin<Box<F>> {
     let mut call = Box::pin(call);
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -149,7 +149,7 @@ fn held_in_memory<F: Future>(call: F) -> Pin<Box<F>> {
     call
 }
 
-/// A task and a map entry each.
+/// Creates a task and a map entry for each job.
 fn parked_by_hand(runtime: &Runtime) -> Box<dyn Any> {
     let gate = Arc::new(Notify::new());
     let jobs = peer::plain::Jobs::default();
@@ -174,10 +174,10 @@ fn parked_by_hand_fairly(runtime: &Runtime) -> Box<dyn Any> {
     Box::new((jobs, gate))
 }
 
-/// Results of 1 KiB with two headers, stored one after the other through the layer.
+/// Creates results of 1 KiB with two headers, which the layer stores one after the other.
 fn stored_results(runtime: &Runtime) -> Box<dyn Any> {
     let handler = service_fn(move |_: Request<JobBody<Body>>| async move {
-        // Once in the connection, once while the record is created, once more as a job.
+        // The task yields in the connection, while the record is created, and as a job.
         for _ in 0..3 {
             yield_now().await;
         }
@@ -203,7 +203,7 @@ fn stored_results(runtime: &Runtime) -> Box<dyn Any> {
     Box::new((service, layer))
 }
 
-/// The same as text of a head and a body in a map.
+/// Creates the same results as text of a head and a body in a map.
 fn stored_by_hand(_: &Runtime) -> Box<dyn Any> {
     let jobs: DashMap<u128, Response<bytes::Bytes>> = DashMap::new();
     for _ in 0..JOBS {
@@ -220,7 +220,7 @@ fn submission() -> Request<Body> {
     request(Method::POST, "/report", Headers::Zero)
 }
 
-/// Resident bytes of this process, where the system tells.
+/// Returns the resident bytes of this process, if the system reports them.
 #[must_use]
 pub fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -231,7 +231,7 @@ pub fn resident() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// A runtime that has been used, so that its own memory is not counted.
+/// Creates a runtime and uses it, so that its own memory is not counted.
 #[must_use]
 pub fn warm_runtime() -> Runtime {
     let runtime = runtime();

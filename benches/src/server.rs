@@ -1,4 +1,4 @@
-//! The server half as a service, over a handler that answers at once or never.
+//! The server half as a service, over a handler that answers immediately or never.
 
 use std::{
     convert::Infallible,
@@ -44,7 +44,7 @@ pub fn entries() -> Vec<Entry> {
     }
 }
 
-/// A layer that waits for nothing inline.
+/// Creates a layer without an inline wait.
 pub fn immediate() -> AsyncJobLayer {
     built(AsyncJobLayer::builder().inline_wait(Duration::ZERO))
 }
@@ -65,7 +65,7 @@ fn layered(layer: AsyncJobLayer) -> tower_async_job::AsyncJob<Plain> {
     layer.layer(Plain)
 }
 
-/// Answers at once, with nothing.
+/// A service that answers immediately with an empty response.
 #[derive(Debug, Clone, Copy)]
 struct Plain;
 
@@ -84,7 +84,7 @@ impl<B> Service<Request<B>> for Plain {
     }
 }
 
-/// Calls that are answered at once, outside of any runtime: there is no timer to be had.
+/// Calls that are answered immediately, outside of a runtime, so that there are no timers.
 struct Inline<S> {
     service: S,
     headers: Headers,
@@ -105,13 +105,13 @@ impl<S: Service<Request<Body>, Error = Infallible>> Case for Inline<S> {
     }
 }
 
-/// A route that looks as a poll does, and answers a word.
+/// A route whose path looks like a poll, and that answers with a word.
 fn axum_route(_: Arc<Notify>) -> Router {
     let hello = |Path(_): Path<String>| ready("hello");
     Router::new().route("/work/{id}", get(hello))
 }
 
-/// The layer over a handler that waits for the gate.
+/// Creates the layer over a handler that waits for the gate.
 fn deferring(gate: Arc<Notify>) -> impl Service<Request<Body>, Response: Head, Error = Infallible> {
     let handler = service_fn(move |_: Request<JobBody<Body>>| {
         let work = peer::work(gate.clone());
@@ -120,11 +120,11 @@ fn deferring(gate: Arc<Notify>) -> impl Service<Request<Body>, Response: Head, E
     immediate().layer(handler)
 }
 
-/// The head of a response, whatever its body.
+/// The head of a response with any body.
 pub trait Head {
-    /// The status.
+    /// Returns the status.
     fn status(&self) -> StatusCode;
-    /// The path in Location.
+    /// Returns the path in Location.
     fn location(&self) -> &str;
 }
 
@@ -138,7 +138,7 @@ impl<R> Head for Response<R> {
     }
 }
 
-/// Submissions of jobs that do not end; the acceptance is waited for.
+/// Submissions of jobs that do not end. Each waits for the acceptance.
 struct Submissions<S> {
     make: fn(Arc<Notify>) -> S,
     service: S,
@@ -166,7 +166,7 @@ where
                 let request = request(Method::POST, "/report", Headers::Zero);
                 let Ok(response) = service.call(request).await;
                 assert_eq!(response.status(), StatusCode::SEE_OTHER);
-                // The job gets as far as it can, whether or not the acceptance waits for it.
+                // Runs the job as far as possible, even if the acceptance does not wait for it.
                 yield_now().await;
             }
         });
@@ -178,7 +178,7 @@ where
     }
 }
 
-/// Polls of one job, or of a route that is none.
+/// Polls of one job, or of a route that is not a job.
 struct Polls<S> {
     service: S,
     location: String,
@@ -198,7 +198,7 @@ where
             runtime.block_on(async {
                 let submission = request(Method::POST, "/report", Headers::Zero);
                 let Ok(accepted) = service.call(submission).await;
-                // On time, whenever the answer says that it is due.
+                // Polls at the time that the answer announces.
                 location = accepted.location().replace("due=1000", "due=0");
                 if done {
                     settle().await;

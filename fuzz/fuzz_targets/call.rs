@@ -1,4 +1,4 @@
-//! Whole calls, against a server that answers as the input says.
+//! Whole calls to a server whose answers come from the input.
 #![no_main]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Telling pending answers from final ones.
+//! Distinguishing pending answers from final ones.
 #![no_main]
 
 use std::time::{Duration, UNIX_EPOCH};

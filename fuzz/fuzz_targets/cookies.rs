@@ -1,4 +1,4 @@
-//! The cookies that a pending answer sets, as the next poll carries them.
+//! The cookies that a pending answer sets and that the next poll carries.
 #![no_main]
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use http_polling_fuzz::{Document, Head, call::run, headers_of};
 use libfuzzer_sys::fuzz_target;
 use tower_poll::PollLayer;
 
-/// What one call remembers, and the separators between.
+/// The maximum length of the cookies of one call, with separators.
 const MOST: usize = 16 * 1024 + 32 * 3;
 
 fuzz_target!(|bytes: &[u8]| {

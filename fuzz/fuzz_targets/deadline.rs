@@ -1,4 +1,4 @@
-//! The deadlines that callers give: `cancel-after` and `grpc-timeout`.
+//! The deadlines that callers set: `cancel-after` and `grpc-timeout`.
 #![no_main]
 
 use std::time::Duration;

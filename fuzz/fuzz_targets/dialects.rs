@@ -1,4 +1,4 @@
-//! The built-in dialects, reading answers to submissions and to polls.
+//! The built-in dialects, which read answers to submissions and to polls.
 #![no_main]
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -27,7 +27,7 @@ fn dialects() -> Vec<Box<dyn Dialect>> {
     ]
 }
 
-/// What the answer of `asked` announces, beside what is announced already.
+/// Adds the URIs that the answer of `asked` announces to those announced earlier.
 fn note(announced: &mut Announced, asked: &Uri, head: &Head) {
     for (name, url) in [
         ("location", &mut announced.location),

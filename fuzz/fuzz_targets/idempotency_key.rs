@@ -1,4 +1,4 @@
-//! The keys of submissions, as the server half takes them.
+//! The idempotency keys of submissions, as the server half reads them.
 #![no_main]
 
 use std::convert::Infallible;
@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
                 .to_str()
                 .expect("a key is ASCII")
                 .trim();
-            // A quoted one may have an escape before each character, and parameters.
+            // A quoted key may have an escape before each character, and parameters.
             assert!(!value.is_empty() && (value.starts_with('"') || value.len() <= LONGEST));
         }
         StatusCode::BAD_REQUEST => {

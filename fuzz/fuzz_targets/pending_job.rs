@@ -44,7 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
             json!("ftp://example.com/"),
             json!(format!("/{}", "x".repeat(1 << 16))),
         ] {
-            // What may be absent may be null.
+            // An optional member may be null.
             let is_optional = !matches!(member, "/url" | "/origin" | "/dialect/submission");
             let mut spoilt = written.clone();
             *spoilt.pointer_mut(member).expect("it is there") = bad.clone();

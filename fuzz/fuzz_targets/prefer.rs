@@ -1,4 +1,4 @@
-//! Reading and taking out preferences.
+//! Reading and removing preferences.
 #![no_main]
 
 use http_polling::{Prefer, PreferenceApplied};

@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(again.status, problem.status);
     assert_eq!(again.detail, problem.detail);
     assert_eq!(again.instance, problem.instance);
-    // Their numbers may differ in the last place.
+    // The decimal forms of numbers may differ in the last digit.
     assert!(again.extensions.keys().eq(problem.extensions.keys()));
     assert!(!format!("{problem}{problem:?}").is_empty() && problem.extensions.len() <= bytes.len());
 });

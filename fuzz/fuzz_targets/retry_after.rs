@@ -1,4 +1,4 @@
-//! Reading `Retry-After` and its relatives.
+//! Reading `Retry-After` and related fields.
 #![no_main]
 
 use std::time::{Duration, UNIX_EPOCH};

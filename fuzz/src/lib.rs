@@ -1,10 +1,10 @@
-//! What the fuzz targets have in common.
+//! The common parts of the fuzz targets.
 
 use arbitrary::{Arbitrary, Unstructured};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 
-/// The names that answers mean something by.
+/// The header names that are relevant in answers.
 const NAMES: [&str; 18] = [
     "location",
     "content-location",
@@ -36,7 +36,7 @@ const URIS: [&str; 7] = [
     "*",
 ];
 
-/// The members of documents that mean something, and some of their values.
+/// The relevant members of documents, and some of their values.
 const MEMBERS: [&str; 16] = [
     "status",
     "properties",
@@ -82,9 +82,9 @@ const METHODS: [Method; 6] = [
 /// The head of an answer.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// Any of them.
+    /// Any status code.
     pub status: StatusCode,
-    /// Up to eight of the names that matter.
+    /// Up to eight headers with relevant names.
     pub headers: HeaderMap,
 }
 
@@ -106,12 +106,12 @@ impl<'a> Arbitrary<'a> for Head {
     }
 }
 
-/// What was asked for.
+/// The request of an answer.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// One that matters.
+    /// A relevant method.
     pub method: Method,
-    /// Absolute or path-only.
+    /// An absolute or path-only URI.
     pub uri: Uri,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Arbitrary<'a> for Asked {
     }
 }
 
-/// A body: most often a JSON object with members that matter.
+/// A body, mostly a JSON object with relevant members.
 #[derive(Clone, Debug, Default)]
 pub struct Document(pub Vec<u8>);
 
@@ -156,7 +156,7 @@ fn value(input: &mut Unstructured<'_>, depth: usize) -> arbitrary::Result<Value>
     })
 }
 
-/// The bytes as a header value, with those replaced that no header can have.
+/// Converts bytes to a header value, and replaces those that it may not contain.
 pub fn header_value(bytes: &[u8]) -> HeaderValue {
     let tamed = |byte: &u8| {
         if byte.is_ascii_control() {
@@ -169,7 +169,7 @@ pub fn header_value(bytes: &[u8]) -> HeaderValue {
     HeaderValue::from_bytes(&bytes).expect("no control characters")
 }
 
-/// The lines of `bytes` as values of one header.
+/// Converts the lines of `bytes` to values of one header.
 pub fn headers_of(name: &'static str, bytes: &[u8]) -> HeaderMap {
     let lines = bytes.split(|byte| *byte == b'\n');
     lines
@@ -177,8 +177,8 @@ pub fn headers_of(name: &'static str, bytes: &[u8]) -> HeaderMap {
         .collect()
 }
 
-/// Whether `uri` can be asked for: http or https with a host and no user, or
-/// a path alone.
+/// Returns whether `uri` can be polled: http or https with a host and without a
+/// user, or a path only.
 pub fn is_pollable(uri: &Uri) -> bool {
     match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(authority)) => {
@@ -206,34 +206,34 @@ pub mod call {
 
     use crate::{Document, Head};
 
-    /// The answer to one request.
+    /// An answer to a request.
     pub type Answer = (Head, Document);
 
-    /// What one request looked like, and when it came.
+    /// A received request, and the time of its arrival.
     #[derive(Debug)]
     pub struct Seen {
-        /// How it asked.
+        /// The method.
         pub method: Method,
-        /// What it asked for.
+        /// The URI.
         pub uri: Uri,
-        /// What it carried.
+        /// The headers.
         pub headers: HeaderMap,
-        /// From the start of the call.
+        /// The time since the start of the call.
         pub at: Duration,
     }
 
-    /// How the call went.
+    /// The outcome of a call.
     pub struct Run {
         /// The requests.
         pub seen: Vec<Seen>,
-        /// What the caller got.
+        /// The caller's result.
         pub outcome: Result<Response<Full<Bytes>>, Error>,
-        /// How long it took.
+        /// The duration of the call.
         pub took: Duration,
     }
 
-    /// Sends `request` through `layer` to a server that gives these answers in
-    /// turn, and an empty 200 when there are no more.
+    /// Sends `request` through `layer` to a server that returns these answers in
+    /// order, and an empty 200 after the last one.
     pub fn run<P: PollPolicy + Clone>(
         layer: PollLayer<P>,
         request: Request<&'static str>,

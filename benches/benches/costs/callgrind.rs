@@ -1,9 +1,8 @@
-//! Instructions by callgrind, with nothing but valgrind itself: by an option, it collects only within
-//! the function of a given name.
+//! Instruction counts by callgrind, which an option limits to the function of a given name.
 //!
-//! The crates for it need more. Those that speak valgrind's client requests (`crabgrind`, `gungraun`
-//! with its requests) build a C shim and need libclang; `gungraun` and `iai-callgrind` besides need
-//! a runner installed by hand in the very same version.
+//! This needs only valgrind. The existing crates need more: those that use valgrind's client requests
+//! (`crabgrind`, `gungraun`) build a C shim and need libclang, and `gungraun` and `iai-callgrind` need a
+//! runner of the same version, which the user installs.
 
 use std::{
     collections::BTreeMap,
@@ -19,15 +18,15 @@ use benches::{Entry, entries};
 /// The function whose instructions are counted.
 const REGION: &str = "under_measurement::counted_region";
 
-/// Why there are no counts.
+/// The reason that there are no counts.
 pub(crate) enum Error {
-    /// There is no valgrind.
+    /// Valgrind is not installed.
     Missing,
-    /// It failed, or said what was not expected.
+    /// Valgrind failed, or its output was unexpected.
     Failed(String),
 }
 
-/// Instructions per iteration of every case. The profiles stay in `profiles`, one each.
+/// Counts the instructions per iteration of every case. Leaves a profile of each in `profiles`.
 pub(crate) fn count(
     program: &str,
     iterations: u64,
@@ -35,7 +34,7 @@ pub(crate) fn count(
 ) -> Result<BTreeMap<&'static str, f64>, Error> {
     fs::create_dir_all(profiles).map_err(failed)?;
     let entries = entries();
-    // Counts do not depend on what else the machine does, so two at a time.
+    // Counts do not depend on the load of the machine, so that two runs are concurrent.
     let (some, others) = entries.split_at(entries.len() / 2);
     let count = |entries: &[Entry]| -> Result<Vec<_>, Error> {
         entries
@@ -61,7 +60,7 @@ fn count_one(program: &str, case: &str, iterations: u64, profile: &Path) -> Resu
         .arg(format!("--toggle-collect={REGION}"))
         .arg(format!("--callgrind-out-file={}", profile.display()))
         .args([program, "count", case, &iterations.to_string()])
-        // What malloc and free take then hardly depends on what the heap has been through.
+        // The cost of malloc and free then hardly depends on earlier allocations.
         .env(
             "GLIBC_TUNABLES",
             "glibc.malloc.tcache_max=8192:glibc.malloc.tcache_count=64",

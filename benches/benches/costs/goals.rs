@@ -1,4 +1,4 @@
-//! Which measurements make up which goal, and which peers they are held against.
+//! The goals, with their measurements and the peers that these are compared with.
 
 use benches::connection;
 
@@ -16,7 +16,7 @@ impl Costs {
         self.instructions.as_ref().map(|counts| counts[case])
     }
 
-    /// A whole request, held against one of a peer.
+    /// Creates a goal for a whole request, compared with a request through a peer.
     fn request(&self, goal: &'static str, name: &str, case: &str, peer: &str, limit: Limit) -> Row {
         Row {
             goal,
@@ -89,7 +89,7 @@ impl Costs {
     }
 }
 
-/// The case without the part that all have in common.
+/// Returns the name of a case without the common part.
 fn short(case: &str) -> String {
     case.trim_start_matches("connection/").to_owned()
 }

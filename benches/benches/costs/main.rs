@@ -1,13 +1,12 @@
-//! `cargo bench -p benches --bench costs` prints what the layers cost, as one table in Markdown.
+//! `cargo bench -p benches --bench costs` prints the costs of the layers as one table in Markdown.
 //!
-//! Instructions are those of user space, counted by callgrind in a process without instrumented
-//! allocator; allocations and requested bytes are counted here; resident bytes are what the
-//! operating system says of a process that does nothing else; times are told as ratios only, of two
-//! cases that take turns. Valgrind is the only thing to install, and without it only the instructions
-//! are missing.
+//! Instructions are those of user space, which callgrind counts in a process without an instrumented
+//! allocator. Allocations and requested bytes are counted in this process. Resident bytes are those of
+//! a separate process, as reported by the operating system. Times are printed only as ratios of two
+//! cases that take turns. The benchmark needs valgrind; without it, only the instructions are missing.
 //!
-//! With `-- --check`, the counts alone are compared with the record in `costs.json`, and anything that
-//! got worse is an error. With `-- --record`, they become that record.
+//! With `-- --check`, the counts are compared with the record in `costs.json`, and a higher count is an
+//! error. With `-- --record`, the counts become the record.
 
 mod callgrind;
 mod goals;
@@ -31,20 +30,20 @@ use self::record::{Comparison, Record, Toolchain};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How often a case is done to count its allocations or instructions.
+/// The number of iterations in which allocations or instructions of a case are counted.
 const ITERATIONS: u64 = 1_000;
 
-/// The binary that does the same without the instrumented allocator.
+/// The binary that runs the same cases without the instrumented allocator.
 const UNDER_MEASUREMENT: &str = env!("CARGO_BIN_EXE_under-measurement");
 
-/// What all cases cost, per iteration.
+/// The costs of all cases, per iteration.
 struct Costs {
     instructions: Option<BTreeMap<&'static str, f64>>,
     allocations: BTreeMap<&'static str, f64>,
     held: BTreeMap<&'static str, Held>,
 }
 
-/// What one held thing takes, in bytes.
+/// The memory of one held item, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     requested: f64,
@@ -131,7 +130,7 @@ fn compare(run: Option<Record>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Where the profiles are left, one per case, for `callgrind_annotate`.
+/// The folder of the profiles, one per case, for `callgrind_annotate`.
 fn profiles() -> std::path::PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("costs")
 }
@@ -160,7 +159,7 @@ fn measure_held() -> BTreeMap<&'static str, Held> {
             let kept = (held.make)(&runtime);
             let change = region.change();
             black_box(kept);
-            // Both count the differences that reallocations make, too.
+            // Both counts include the changes of size by reallocations.
             let live = change.bytes_allocated as f64 - change.bytes_deallocated as f64;
             let output = Command::new(UNDER_MEASUREMENT)
                 .args(["hold", held.name])

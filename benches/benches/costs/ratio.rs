@@ -1,4 +1,4 @@
-//! Times, as ratios of cases to their peers. Absolute times are worth little on a shared machine.
+//! Times as ratios of cases to their peers. Absolute times are not reliable on a shared machine.
 
 use std::process::Command;
 

@@ -1,6 +1,6 @@
-//! The record in the repository of what was measured, and the comparison of a run with it.
+//! The recorded costs in the repository, and the comparison of a run with them.
 //!
-//! Allocations are compared as they are, instructions as ratios to what a peer takes in the same run.
+//! Allocations are compared directly, and instructions as ratios to those of a peer in the same run.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Costs;
 
-/// Cases of the layers, with the peer that each is held against.
+/// Cases of the layers, each with the peer that it is compared with.
 const COMPARED: [(&str, &str); 15] = [
     ("client/poll path/0", "client/bare path/0"),
     ("client/poll/0", "client/bare/0"),
@@ -42,10 +42,10 @@ const COMPARED: [(&str, &str); 15] = [
     ),
 ];
 
-/// By how much a ratio may be above the recorded one. It repeats within 1 %.
+/// The tolerance of a ratio above the recorded one. Ratios repeat within 1 %.
 const RATIO_TOLERANCE: f64 = 0.03;
 
-/// By how much a count of allocations may be above the recorded one: hash tables grow now and then.
+/// The tolerance of an allocation count above the recorded one, since hash tables grow occasionally.
 const ALLOCATION_TOLERANCE: f64 = 0.05;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub(crate) struct Toolchain {
 /// The outcome of a comparison.
 pub(crate) enum Comparison {
     AsRecorded,
-    /// Another toolchain counts otherwise: it needs a record of its own.
+    /// The toolchain differs from that of the record. Each toolchain needs its own record.
     OtherToolchain(String),
     /// Some cases cost more than recorded.
     Worse(Vec<String>),
@@ -95,7 +95,7 @@ impl Record {
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path().display()))
     }
 
-    /// Puts this record into the repository.
+    /// Writes this record to the repository.
     pub(crate) fn write(&self) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self).expect("a record has a JSON form");
         fs::write(path(), text + "\n")
@@ -167,7 +167,7 @@ impl Toolchain {
     }
 }
 
-/// The first line that a program says of its version.
+/// Returns the first line of a program's version.
 fn said(program: &str, option: &str) -> String {
     let output = Command::new(program).arg(option).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

@@ -6,26 +6,26 @@ pub(crate) struct Row {
     pub(crate) goal: &'static str,
     pub(crate) case: String,
     pub(crate) unit: &'static str,
-    /// `None` where it could not be measured.
+    /// The measurement, or `None` if it was not possible.
     pub(crate) measured: Option<f64>,
     /// The peer and its measurement, in the same unit.
     pub(crate) peer: Option<(String, Option<f64>)>,
     pub(crate) limit: Limit,
 }
 
-/// The most that a measurement may be.
+/// The limit of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Limit {
-    /// It is told for comparison only.
+    /// No limit: the measurement is shown for comparison only.
     None,
-    /// So much.
+    /// An absolute limit.
     Most(f64),
-    /// So many times what the peer takes.
+    /// A multiple of the peer's measurement.
     Ratio(f64),
 }
 
 impl Row {
-    /// The measurement to that of the peer.
+    /// Returns the ratio of the measurement to that of the peer.
     fn ratio(&self) -> Option<f64> {
         let (_, peer) = self.peer.as_ref()?;
         let ratio = self.measured? / (*peer)?;
@@ -40,7 +40,7 @@ impl Row {
         };
         let kept = match measured {
             None => String::new(),
-            // Half a step of what is shown does not count.
+            // Allows for the rounding of the shown number.
             Some(measured) if measured <= limit + 0.005 => "yes".to_owned(),
             Some(measured) if limit == 0.0 => format!("no, {} over", number(measured)),
             Some(measured) => format!("no, {:.0} % over", 100.0 * (measured / limit - 1.0)),
@@ -72,7 +72,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// With thousands apart, and with a fraction only where it is small enough to matter.
+/// Formats a number with thousands separators, and small numbers with a fraction.
 pub(crate) fn number(value: f64) -> String {
     let fraction = (value - value.round()).abs();
     if value.abs() < 100.0 && fraction >= 0.005 {

@@ -1,4 +1,4 @@
-//! Principals that share a budget: the delays that each is told for its jobs, beside those of others.
+//! Principals that share a budget, and the delays that their jobs get.
 
 use std::{
     cmp::Reverse,
@@ -13,14 +13,15 @@ use crate::ROUTE;
 const BUDGET: u32 = 1_000;
 const SECONDS: usize = 300;
 
-/// So many principals with as many jobs each, which are submitted within a second and never end.
+/// A group of principals with the same number of jobs each, which are submitted within a second and
+/// never end.
 struct Group {
     from: f64,
     principals: usize,
     jobs: usize,
 }
 
-/// The delays that a group is told, in seconds.
+/// The delays of a group, in seconds.
 #[derive(Default)]
 struct Told {
     first: f64,
@@ -76,8 +77,8 @@ fn compare(name: &str, groups: &[Group]) -> f64 {
     told.last().map_or(0.0, |told| told.first)
 }
 
-/// Polls for all jobs; returns what each group is told, and the polls of each second. Where the
-/// budget is not shared, the estimator knows of no principals.
+/// Polls all jobs. Returns the delays of each group, and the number of polls in each second. If the
+/// budget is not shared, the estimator gets no principals.
 fn simulate(groups: &[Group], shared: bool) -> (Vec<Told>, Vec<usize>) {
     let begun = Instant::now();
     let estimator = Learned::new().polls_per_second(BUDGET);

@@ -1,21 +1,20 @@
-//! The polls that a job costs and the time that its result waits, by strategy and by how the durations
-//! of jobs are distributed; and whether the polls of very many jobs stay within their budget.
+//! The number of polls per job and the delay of its result, by strategy and by the distribution of the
+//! jobs' durations; and a test that the polls of very many jobs stay within their budget.
 //!
-//! On virtual time, with fixed seeds: two runs print the same. Nothing is measured but what the
-//! estimators and the client's policy decide, so numbers do not depend on the machine.
+//! The simulation uses virtual time and fixed seeds, so that two runs print the same. It depends only on
+//! the decisions of the estimators and of the client's policy, and not on the machine.
 //!
 //! ```text
 //! cargo bench -p benches --bench retry_after
 //! ```
 //!
-//! A job is polled for until it has ended. `polls` counts these polls per job; `delay` is the time
-//! from the ends to the polls that found them, divided by the time that the jobs took. The optimum
-//! is the best schedule there is for the very durations that come, known beforehand, with at most
-//! as many polls. `late` is the time that a caller waits longer than its job takes, divided by that:
-//! for half of the jobs it is at most the first figure, for 99 of 100 the second. The time on the
-//! wire comes in addition.
+//! A job is polled until it has ended. `polls` is the number of polls per job. `delay` is the time from
+//! the end of a job to the poll that finds it, divided by the duration of the job. The optimum is the
+//! best possible schedule with the same number of polls, for durations that are known in advance.
+//! `late` is the time that a caller waits beyond the duration of its job, divided by that duration: the
+//! first figure is its median, and the second its 99th percentile. The round trip comes in addition.
 //!
-//! At the end, the delays that principals are told beside others, by how many jobs each has.
+//! The last table has the delays of principals that share a budget, by their numbers of jobs.
 
 mod fair;
 mod optimum;
@@ -81,7 +80,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Above 0, up to 1.
+    /// Returns a number above 0 and up to 1.
     fn uniform(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
     }
@@ -143,7 +142,7 @@ fn compare(name: &str, durations: &[f64]) {
 
 // ---------------------------------------------------------------------------- both defaults
 
-/// The defaults of server and client together, for short jobs of always the same duration.
+/// Simulates the defaults of server and client, for short jobs of constant duration.
 fn defaults() {
     const DURATION: f64 = 2.0;
     println!("\nconstant, 2 s, both defaults");
@@ -174,7 +173,7 @@ fn defaults() {
 
 // ---------------------------------------------------------------------------- load
 
-/// 100,000 jobs submitted within ten seconds, which take ten minutes or so.
+/// Simulates 100,000 jobs that are submitted within ten seconds and take about ten minutes.
 fn load() {
     const PENDING: usize = 100_000;
     const BUDGET: u32 = 1_000;
@@ -209,7 +208,7 @@ fn load() {
 
 // ---------------------------------------------------------------------------- cost
 
-/// Real time, for the order of magnitude.
+/// Measures real time, for the order of magnitude.
 fn cost() {
     let estimator = Learned::new();
     let mut random = Random(1);

@@ -1,10 +1,10 @@
-//! The best that any schedule can do.
+//! The optimal schedule.
 
 use crate::simulation::Figures;
 
-/// The best schedule with at most so many polls per job for durations that are all known, by
-/// dynamic programming in the plain quadratic way, so that it shares nothing with what it is
-/// the measure of.
+/// Computes the best schedule with at most `polls` polls per job, for known durations.
+///
+/// It uses plain quadratic dynamic programming, and shares no code with the estimators.
 pub(crate) fn of(durations: &[f64], polls: f64) -> Figures {
     let mut ends = durations.to_vec();
     ends.sort_by(f64::total_cmp);
@@ -16,7 +16,7 @@ pub(crate) fn of(durations: &[f64], polls: f64) -> Figures {
         }))
         .collect();
     let at_price = |price: f64| {
-        // Of what comes after so many jobs have ended: cost, polls and delay.
+        // Cost, polls and delay of the rest, by the number of jobs that have ended.
         let mut best = vec![(0.0, 0.0, 0.0); count + 1];
         for from in (0..count).rev() {
             let running = (count - from) as f64;
@@ -24,7 +24,7 @@ pub(crate) fn of(durations: &[f64], polls: f64) -> Figures {
             for to in from + 1..=count {
                 let delay = ends[to - 1] * (to - from) as f64 - (sums[to] - sums[from]);
                 if price * running + delay >= least.0 {
-                    // The delay only grows, and what follows costs something.
+                    // The delay only grows, and the rest has a positive cost.
                     break;
                 }
                 let (cost, polls, delays) = best[to];
@@ -40,7 +40,7 @@ pub(crate) fn of(durations: &[f64], polls: f64) -> Figures {
             delay: best[0].2 / sums[count],
         }
     };
-    // The schedules that are best at some price, just above and just below so many polls.
+    // The optimal schedules at some price, with just more and just fewer polls than allowed.
     let (mut cheap, mut dear) = (0.0, ends[count - 1]);
     for _ in 0..25 {
         let price = (cheap + dear) / 2.0;
@@ -54,7 +54,7 @@ pub(crate) fn of(durations: &[f64], polls: f64) -> Figures {
     if more.polls <= polls || more.delay >= fewer.delay {
         return fewer;
     }
-    // One of them for some of the jobs, the other for the rest.
+    // Uses one schedule for some of the jobs, and the other one for the rest.
     let part = (polls - fewer.polls) / (more.polls - fewer.polls);
     Figures {
         polls,

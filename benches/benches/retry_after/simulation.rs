@@ -1,4 +1,4 @@
-//! Jobs that arrive, end and are polled for, on virtual time.
+//! A simulation of jobs that arrive, end and are polled, on virtual time.
 
 use std::{
     cmp::Reverse,
@@ -13,19 +13,19 @@ use tower_poll::{Hop, PollPolicy, StandardPolicy, http_polling::JobState};
 
 use crate::ROUTE;
 
-/// The way in which a client takes the delay that it is told.
+/// The way in which a client applies the delay of an answer.
 #[derive(Clone, Copy)]
 pub(crate) enum Client {
-    /// In milliseconds, as it is.
+    /// Exactly, in milliseconds.
     Exact,
-    /// In whole seconds: it reads Retry-After alone.
+    /// In whole seconds: the client reads only Retry-After.
     Seconds,
-    /// As the standard policy of `tower-poll` does.
+    /// Like the standard policy of `tower-poll`.
     Standard,
 }
 
 impl Client {
-    /// The time until the next poll, of a client that is told to wait for `delay`.
+    /// Returns the time until the next poll after an answer with `delay`.
     fn wait(self, delay: Duration) -> f64 {
         let delay = delay.as_secs_f64();
         let millis = (delay * 1e3).ceil();
@@ -61,14 +61,14 @@ impl fmt::Display for Figures {
 
 pub(crate) struct Simulated {
     pub(crate) figures: Figures,
-    /// Of each second.
+    /// The number of polls in each second.
     pub(crate) polls: Vec<usize>,
     /// The delay of each job by its duration, in order.
     late: Vec<f64>,
 }
 
 impl Simulated {
-    /// The lateness that this part of the jobs does not exceed.
+    /// Returns the lateness that this fraction of the jobs does not exceed.
     pub(crate) fn late(&self, part: f64) -> f64 {
         let rank = (part * self.late.len() as f64).ceil() as usize;
         self.late[rank.max(1) - 1]
@@ -88,13 +88,13 @@ impl fmt::Display for Simulated {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    // Before a poll at the same time, which finds it ended.
+    // Precedes a poll at the same time, which thus finds the job ended.
     End,
     Submission,
     Poll { answers: u32 },
 }
 
-/// Lets jobs arrive, end and be polled for in the order of time.
+/// Simulates the arrivals, ends and polls of jobs in the order of time.
 pub(crate) fn simulate(
     durations: &[f64],
     arrival: impl Fn(usize) -> f64,
@@ -103,7 +103,7 @@ pub(crate) fn simulate(
 ) -> Simulated {
     let mut events = BinaryHeap::new();
     let put = |events: &mut BinaryHeap<_>, at: f64, event, job| {
-        // Non-negative numbers are in the order of their bits.
+        // Non-negative floats have the order of their bits.
         events.push(Reverse((at.to_bits(), event, job)));
     };
     for job in 0..durations.len() {

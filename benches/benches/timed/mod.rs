@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use benches::Entry;
 use criterion::Criterion;
 
-/// So many iterations at most between two resets: cases may leave something behind.
+/// The maximum number of iterations between two resets, since cases may leave state behind.
 const CHUNK: u64 = 1_000;
 
-/// Short runs: there are many cases, and it is their ratios that matter.
+/// Configures short runs, since there are many cases and only their ratios matter.
 pub(crate) fn short() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -16,7 +16,7 @@ pub(crate) fn short() -> Criterion {
         .sample_size(40)
 }
 
-/// The times of the cases.
+/// Measures the times of the cases.
 pub(crate) fn cases(criterion: &mut Criterion, entries: impl IntoIterator<Item = Entry>) {
     for entry in entries {
         let mut case = (entry.make)();

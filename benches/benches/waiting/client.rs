@@ -24,14 +24,14 @@ use crate::{Outcome, tls};
 /// The kind of the clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// hyper-util's client, with TLS by `hyper-rustls` where the server has it, beneath a `PollLayer`
-    /// that sends `Prefer: respond-async`.
+    /// hyper-util's client, with TLS by `hyper-rustls` if the server has it, beneath a `PollLayer` that
+    /// sends `Prefer: respond-async`.
     Hyper,
-    /// reqwest's client beneath the same.
+    /// reqwest's client beneath the same layer.
     Reqwest,
     /// reqwest's client beneath `PollLayer` with its defaults.
     Unasking,
-    /// reqwest's client alone, which follows redirects at once and ignores Retry-After.
+    /// reqwest's client without the layer, which follows redirects immediately and ignores Retry-After.
     Naive,
 }
 
@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-/// Times from the end of the work to its answer.
+/// The times from the end of the work to its answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lateness {
     pub(crate) p50: Duration,
@@ -66,7 +66,7 @@ impl Lateness {
     }
 }
 
-/// As the client process prints it: two numbers of microseconds.
+/// Parses the output of the client process: two numbers of microseconds.
 impl FromStr for Lateness {
     type Err = BoxError;
 
@@ -79,8 +79,8 @@ impl FromStr for Lateness {
     }
 }
 
-/// Has so many clients submit work, spread evenly over so many milliseconds, and prints how late
-/// their answers were once all have come.
+/// Submits work by many clients, spread evenly over a time, and prints the lateness of their answers
+/// once all have arrived.
 #[tokio::main]
 pub(crate) async fn run(kind: &str, url: &str, clients: &str, within: &str) -> Outcome<()> {
     let kind = KINDS.into_iter().find(|known| known.name() == kind);
@@ -106,9 +106,9 @@ pub(crate) async fn run(kind: &str, url: &str, clients: &str, within: &str) -> O
 
 type Call = Pin<Box<dyn Future<Output = Outcome<Bytes>> + Send>>;
 
-/// A call by a client of its own.
+/// Makes a call with a separate client.
 fn call(kind: Kind, url: &str, mut tls: ClientConfig) -> Outcome<Call> {
-    // As in a process of its own.
+    // The client shares nothing with others, like one in a separate process.
     tls.resumption = Resumption::in_memory_sessions(1);
     Ok(match kind {
         Kind::Hyper => {
@@ -139,12 +139,12 @@ fn call(kind: Kind, url: &str, mut tls: ClientConfig) -> Outcome<Call> {
     })
 }
 
-/// As clients have it that know that the work takes long.
+/// Creates the layer of clients that expect slow work.
 fn asking() -> PollLayer {
     PollLayer::new().prefer_async(|_| true)
 }
 
-/// Returns how long ago the work was done, by its answer.
+/// Returns the time since the end of the work, which its answer contains.
 fn time_since(answer: &[u8]) -> Outcome<Duration> {
     let done: u64 = str::from_utf8(answer)?.parse()?;
     let done = UNIX_EPOCH + Duration::from_nanos(done);

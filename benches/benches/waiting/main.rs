@@ -1,20 +1,20 @@
-//! Costs of waiting: many clients that wait for slow work by polling, beside as many connections
-//! that are held until the work is done; and how late their answers are.
+//! The costs of waiting: many clients that poll for slow work, compared with as many connections that are
+//! held until the work is done, and the lateness of their answers.
 //!
 //! ```text
 //! cargo bench -p benches --bench waiting
 //! ```
 //!
-//! Each case is a server process and a client process on loopback, both this binary. The server is
-//! hyper's HTTP/1 on tokio's multi-threaded runtime. Its handler sleeps, and answers with the moment
-//! at which it woke. Each client has a connection pool of its own, as in a process of its own. Memory
-//! and open sockets are those of the server while all clients wait, CPU is its user and system time
-//! from the first submission to the last answer, lateness is from the end of the handler to the
-//! client's having read the answer.
+//! Each case is a server process and a client process on loopback, both of this binary. The server is
+//! hyper's HTTP/1 on tokio's multi-threaded runtime. Its handler sleeps, and answers with the time at
+//! which it woke. Each client has its own connection pool, like a client in a separate process. Memory and
+//! open sockets are those of the server while all clients wait. CPU is the server's user and system time
+//! from the first submission to the last answer. Lateness is the time from the end of the handler until
+//! the client has read the answer.
 //!
-//! A run takes somewhat over two minutes, and each process up to 9,100 file descriptors. The soft
-//! limit is raised to the hard one, which `ulimit -Hn` shows. Ports do not run out: each server has
-//! one of its own, and a client's is free as soon as the server has closed the connection.
+//! A run takes just over two minutes, and each process up to 9,100 file descriptors. The soft limit is
+//! raised to the hard limit, which `ulimit -Hn` shows. Ports do not run out: each server has its own, and
+//! a client's port is free as soon as the server has closed the connection.
 
 mod client;
 mod process;
@@ -41,7 +41,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// The duration of the work that clients wait for.
 const WORK: Duration = Duration::from_secs(10);
 
-/// The number of jobs by which a server learns the duration of its work.
+/// The number of jobs from which a server learns the duration of its work.
 const LESSONS: usize = 16;
 
 /// Clients that wait for a server's work.
@@ -68,7 +68,7 @@ const CASES: [Case; 7] = [
     case("polls by hyper, TLS", Kind::Hyper, Answering::Jobs, true),
 ];
 
-/// Clients with all defaults, whose answers are looked at for their lateness alone.
+/// Clients with all defaults, of which only the lateness of their answers is measured.
 const SHORT: Case = case("short work", Kind::Unasking, Answering::Jobs, false);
 
 /// The duration of their work.
@@ -84,7 +84,7 @@ const fn case(name: &'static str, client: Kind, answering: Answering, tls: bool)
 }
 
 impl Case {
-    /// The number of clients that wait at once. With TLS as many as two cores shake hands with in time.
+    /// The number of concurrent clients. With TLS, it is limited by the handshakes on two cores.
     const fn clients(self) -> usize {
         if self.tls { 3_000 } else { 9_000 }
     }
@@ -103,7 +103,7 @@ fn main() -> Outcome<()> {
 
 fn measure() -> Outcome<()> {
     let _identity = Identity::create()?;
-    // All are taught at once, since it takes as long as the work does, while the first is measured.
+    // All servers learn concurrently, since this takes as long as the work, while the first is measured.
     let start = |case, work| thread::spawn(move || Server::start(case, work));
     let short = start(SHORT, SHORT_WORK);
     let servers = CASES.map(|case| start(case, WORK));
@@ -131,14 +131,14 @@ fn measure() -> Outcome<()> {
     Ok(())
 }
 
-/// A server process, and where it answers.
+/// A server process and its address.
 struct Server {
     process: Process,
     url: String,
 }
 
 impl Server {
-    /// Starts a server, and has it learn how long its work takes if that matters to it.
+    /// Starts a server. It learns the duration of its work first, if it uses that.
     fn start(case: Case, work: Duration) -> Outcome<Self> {
         let (scheme, transport) = match case.tls {
             true => ("https", "tls"),
@@ -164,19 +164,19 @@ impl Server {
         Process::start(&["client", kind.name(), &self.url, &clients, &within])
     }
 
-    /// Returns how late the answers of such clients were.
+    /// Returns the lateness of the answers of such clients.
     fn late(&self, kind: Kind, clients: usize, within: Duration) -> Outcome<Lateness> {
         self.clients(kind, clients, within)?.line()?.parse()
     }
 }
 
-/// Has all clients wait at once, and looks at the server meanwhile.
+/// Starts all clients, and measures the server while they wait.
 fn wait_for_work(case: Case, mut server: Server) -> Outcome<Waiting> {
     let cpu_before = server.process.cpu()?;
     let begun = Instant::now();
     let within = Duration::from_secs(5);
     let mut clients = server.clients(case.client, case.clients(), within)?;
-    // The server has begun to work for all of them; then the inline wait of the last one ends.
+    // The server has started the work of all clients, and then the inline wait of the last one ends.
     server.process.line()?;
     thread::sleep(Duration::from_millis(1_300));
     let (memory, sockets) = (server.process.resident()?, server.process.sockets()?);

@@ -1,4 +1,4 @@
-//! Processes of this binary, and what Linux says of them.
+//! Processes of this binary, and their figures in Linux's `/proc`.
 
 use std::{
     env, fs,
@@ -11,17 +11,17 @@ use std::{
 
 use crate::Outcome;
 
-/// The longest that a process is waited for.
+/// The maximum time to wait for a process.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// A process that says what there is to say in lines. It is killed when this is dropped.
+/// A process that reports in lines on standard output. It is killed when this is dropped.
 pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Process {
-    /// Starts this binary with these arguments, and with as many file descriptors as it may have.
+    /// Starts this binary with these arguments, and with the maximum of file descriptors.
     pub(crate) fn start(arguments: &[&str]) -> Outcome<Self> {
         let mut child = Command::new("sh")
             .args(["-c", "ulimit -n \"$(ulimit -Hn)\" && exec \"$0\" \"$@\""])
@@ -33,19 +33,19 @@ impl Process {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
-            // Nobody listens any more once the process is dropped.
+            // The receiver is gone once the process is dropped.
             lines.map(|line| sender.send(line)).all(|sent| sent.is_ok())
         });
         Ok(Self { child, lines })
     }
 
-    /// Returns the next line, once there is one.
+    /// Waits for the next line.
     pub(crate) fn line(&mut self) -> Outcome<String> {
         let line = self.lines.recv_timeout(PATIENCE);
         line.map_err(|_| "a process of the measurement has failed, or takes too long".into())
     }
 
-    /// Returns how many bytes of its memory are resident.
+    /// Returns the resident memory, in bytes.
     pub(crate) fn resident(&self) -> Outcome<u64> {
         let status = self.read("status")?;
         let resident = status
@@ -55,11 +55,11 @@ impl Process {
         Ok(1024 * resident.parse::<u64>()?)
     }
 
-    /// Returns how many sockets it has open, those included that it listens on.
+    /// Returns the number of open sockets, including listeners.
     pub(crate) fn sockets(&self) -> Outcome<usize> {
         let mut sockets = 0;
         for descriptor in fs::read_dir(self.path("fd"))? {
-            // It may have been closed meanwhile.
+            // The file may have been closed in the meantime.
             let target = fs::read_link(descriptor?.path());
             let is_socket =
                 target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
@@ -68,7 +68,7 @@ impl Process {
         Ok(sockets)
     }
 
-    /// Returns the time that it has spent on a processor, in user space and in the kernel.
+    /// Returns the processor time, in user space and in the kernel.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         let stat = self.read("stat")?;
         // The name in parentheses may have spaces in it; utime and stime are the 14th and 15th.

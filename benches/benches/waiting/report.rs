@@ -8,18 +8,18 @@ use crate::{
     server::Answering,
 };
 
-/// A server while all clients wait, and until they have their answers.
+/// The figures of a server while all clients wait, and until they have their answers.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) case: Case,
     pub(crate) sockets: usize,
-    /// In bytes.
+    /// The memory in bytes.
     pub(crate) memory: u64,
     pub(crate) cpu: Duration,
     pub(crate) lateness: Lateness,
 }
 
-/// The head of the table that [`row`] is of.
+/// The head of the table, whose rows [`row`] makes.
 pub(crate) const HEADER: &str = "\
 | clients that wait at once | open sockets | server memory | each | CPU a job | late, p50 | late, p99 |
 |---|---:|---:|---:|---:|---:|---:|
@@ -40,7 +40,7 @@ pub(crate) fn row(waiting: &Waiting) -> String {
     )
 }
 
-/// Goals 7 to 9. `calm` and `busy` are of short work, at few and at many jobs a second.
+/// Formats goals 7 to 9. `calm` and `busy` are for short work, with few and with many jobs per second.
 pub(crate) fn goals(all: &[Waiting], calm: Lateness, busy: Lateness) -> String {
     let mut table =
         "| goal | case | measured | goal | kept |\n|---|---|---:|---:|---|\n".to_owned();

@@ -26,13 +26,13 @@ use tower_async_job::AsyncJobLayer;
 
 use crate::{Outcome, tls};
 
-/// From which delay on the layer closes connections.
+/// The delay from which the layer closes connections.
 const CLOSED_FROM: Duration = Duration::from_secs(5);
 
 /// The way in which clients get their answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answering {
-    /// Over the connection that they asked on, which is held meanwhile.
+    /// On the held connection of the request.
     Held,
     /// From jobs that they poll.
     Jobs,
@@ -47,7 +47,7 @@ impl Answering {
     }
 }
 
-/// Serves until it is killed. Prints its address, and a line when it works for all clients at once.
+/// Serves until the process is killed. Prints its address, and a line once it works for all clients.
 #[tokio::main]
 pub(crate) async fn run(answering: &str, transport: &str, work: &str, all: &str) -> Outcome<()> {
     let handler = Handler {
@@ -73,7 +73,7 @@ pub(crate) async fn run(answering: &str, transport: &str, work: &str, all: &str)
     }
 }
 
-/// Work that takes a while.
+/// Slow work.
 #[derive(Debug, Clone)]
 struct Handler {
     work: Duration,
@@ -83,7 +83,7 @@ struct Handler {
 }
 
 impl Handler {
-    /// Answers with the moment at which the work is done, in nanoseconds since the epoch.
+    /// Answers with the time of the end of the work, in nanoseconds since the epoch.
     async fn handle(self) -> Result<Response<Body>, Infallible> {
         if self.running.fetch_add(1, Ordering::Relaxed) + 1 == self.all {
             println!("all");
@@ -129,7 +129,7 @@ where
     B::Data: Send + Debug,
 {
     let connection = TokioIo::new(connection);
-    // A client that goes away is no matter of the server's.
+    // A client that disconnects is not a failure of the server.
     let _ = http1::Builder::new()
         .serve_connection(connection, service)
         .await;

@@ -1,4 +1,4 @@
-//! A certificate for `localhost`, made for one run.
+//! A certificate for `localhost`, which is made for each run.
 
 use std::{fs, io::ErrorKind, path::PathBuf, sync::Arc};
 
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{
 
 use crate::Outcome;
 
-/// The certificate and its key, in files until it is dropped: other processes read them.
+/// The certificate and its key, in files for other processes. The files are deleted on drop.
 pub(crate) struct Identity(());
 
 impl Identity {
@@ -41,7 +41,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The server's configuration, with tickets for clients that come back.
+/// Creates the server's configuration, with session tickets.
 pub(crate) fn server() -> Outcome<Arc<ServerConfig>> {
     let certificate = CertificateDer::from(fs::read(file("certificate"))?);
     let key = PrivatePkcs8KeyDer::from(fs::read(file("key"))?);
@@ -53,12 +53,12 @@ pub(crate) fn server() -> Outcome<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// A client's configuration, which trusts that server alone.
+/// Creates a client's configuration, which trusts only that server.
 pub(crate) fn client() -> Outcome<ClientConfig> {
     let mut roots = RootCertStore::empty();
     match fs::read(file("certificate")) {
         Ok(certificate) => roots.add(CertificateDer::from(certificate))?,
-        // No server speaks TLS.
+        // The servers use no TLS.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }

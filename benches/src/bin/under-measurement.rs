@@ -1,5 +1,5 @@
-//! The cases that `costs` and `growth` run in processes of their own: each case under callgrind, and what is held
-//! in memory, with the allocator of the system.
+//! The cases that `costs` and `growth` run in separate processes: each case under callgrind, and the
+//! items held in memory with the allocator of the system.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ use std::{
 
 use benches::{Case, entries, growth, memory};
 
-/// How often a case is done before it is counted.
+/// The number of iterations before a case is counted.
 const WARM_UP: u64 = 50;
 
 fn main() {
@@ -70,14 +70,15 @@ fn main() {
     }
 }
 
-/// Callgrind collects within this function only, known to it by name.
+/// Runs a case. Callgrind collects only within this function, which it finds by name.
 #[inline(never)]
 fn counted_region(case: &mut dyn Case, iterations: u64) {
     black_box(case).run(black_box(iterations));
 }
 
-/// Polls many jobs, when a line on standard input says that the polls are counted from now on. To
-/// count while the jobs are made would take many times as long.
+/// Polls many jobs after a line on standard input, which announces that callgrind counts.
+///
+/// The jobs are made before, since callgrind would slow that down.
 fn count_polls(jobs: usize, iterations: usize) {
     let runtime = memory::warm_runtime();
     let mut pending = growth::pending(&runtime, jobs);
@@ -89,20 +90,20 @@ fn count_polls(jobs: usize, iterations: usize) {
     counted_polls(&mut |times| pending.poll(times), iterations);
 }
 
-/// As [`counted_region`].
+/// Polls the jobs. Callgrind collects only within this function, like [`counted_region`].
 #[inline(never)]
 fn counted_polls(poll: &mut dyn FnMut(usize), iterations: usize) {
     black_box(poll)(black_box(iterations));
 }
 
-/// A line for each, in nanoseconds.
+/// Prints a line for each stall, in nanoseconds.
 fn print_stalls(stalls: Vec<(&'static str, Duration)>) {
     for (name, stall) in stalls {
         println!("{name}: {}", stall.as_nanos());
     }
 }
 
-/// The case of this name, warm.
+/// Finds the case of this name, and warms it up.
 fn made(name: &str) -> Box<dyn Case> {
     let entry = entries().into_iter().find(|entry| entry.name == name);
     let mut case = (entry.expect("the name of a case").make)();
@@ -110,8 +111,8 @@ fn made(name: &str) -> Box<dyn Case> {
     case
 }
 
-/// Nanoseconds per iteration of each, and the ratio: medians of many turns, so that what else the
-/// machine does hits both alike.
+/// Prints nanoseconds per iteration of both cases, and their ratio: medians of many turns, so that the
+/// load of the machine affects both equally.
 fn race(mut case: Box<dyn Case>, mut peer: Box<dyn Case>) -> (f64, f64, f64) {
     const TURNS: usize = 201;
     const ITERATIONS: u64 = 100;

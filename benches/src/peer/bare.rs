@@ -1,5 +1,5 @@
-//! The answer to a pending poll, of the same bytes as the layer's, by a handler that knows it: no job
-//! is looked up, and nothing is chosen.
+//! A handler with a fixed answer to a pending poll, of the same bytes as the layer's: it looks up no job
+//! and makes no decisions.
 
 use std::{
     convert::Infallible,
@@ -18,18 +18,18 @@ use crate::Body;
 
 const BODY: &str = r#"{"id":"0123456789abcdef0123456789abcdef","state":"running","created":"2026-01-01T00:00:00.000Z","started":"2026-01-01T00:00:00.000Z","attempt":1,"retry_after_ms":1000}"#;
 
-/// As an axum route.
+/// Creates the handler as an axum route.
 pub fn router() -> Router {
     let answer = |Path(_): Path<String>| ready(pending().map(axum::body::Body::new));
     Router::new().route("/work/{id}", get(answer))
 }
 
-/// As a function of the request.
+/// Creates the handler as a function of the request.
 pub fn answer<B>(_: Request<B>) -> Ready<Result<Response<Body>, Infallible>> {
     ready(Ok(pending()))
 }
 
-/// The body and those of the values that differ from job to job are copied, as they must be.
+/// Creates the answer. It copies the body and the values that differ between jobs, as is unavoidable.
 fn pending() -> Response<Body> {
     let copied = |text: &str| Bytes::copy_from_slice(black_box(text).as_bytes());
     let value = |text: &str| HeaderValue::from_maybe_shared(copied(text)).expect("a valid value");

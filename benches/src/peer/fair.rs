@@ -1,5 +1,5 @@
-//! What the layer does too: a deadline, cancellation, results that are forgotten, and answers of the
-//! same bytes.
+//! A polling endpoint with the features of the layer: a deadline, cancellation, results that are deleted,
+//! and answers of the same bytes.
 
 use std::{
     sync::Arc,
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::work;
 
-/// Deadline of the work, and retention of its result.
+/// The deadline of the work, and the retention of its result.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The jobs by id.
@@ -42,7 +42,7 @@ pub struct Job {
 enum Stage {
     Running,
     Done(Bytes),
-    /// Cancelled, or past its deadline.
+    /// The job was cancelled, or its deadline has passed.
     GivenUp,
 }
 
@@ -77,7 +77,7 @@ async fn submit(State(application): State<Application>) -> Response {
     pending(id, created)
 }
 
-/// Begins a job; gives the time of its beginning.
+/// Starts a job, and returns the time of its start.
 pub fn spawn(jobs: &Jobs, id: u128, gate: Arc<Notify>) -> SystemTime {
     let created = SystemTime::now();
     let cancel = CancellationToken::new();

@@ -1,5 +1,5 @@
-//! The peers of the server layer: polling endpoints that one writes by hand, with axum, a `DashMap`,
-//! and a task per job.
+//! The peers of the server layer: handwritten polling endpoints with axum, a `DashMap`, and a task per
+//! job.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub mod bare;
 pub mod fair;
 pub mod plain;
 
-/// Work that waits for the gate, and gives 1 KiB.
+/// Waits for the gate, and returns 1 KiB.
 pub async fn work(gate: Arc<Notify>) -> Bytes {
     gate.notified().await;
     Bytes::from(vec![b'x'; 1024])

@@ -1,4 +1,4 @@
-//! The least that works: no deadline, no cancellation, and nothing is forgotten.
+//! A minimal polling endpoint: without deadline and cancellation, and jobs are never deleted.
 
 use std::sync::Arc;
 
@@ -25,9 +25,9 @@ pub type Jobs = Arc<DashMap<u128, Job>>;
 /// The state of a job.
 #[derive(Debug, Clone)]
 pub enum Job {
-    /// It runs.
+    /// The job runs.
     Running,
-    /// It has ended with this.
+    /// The job has ended with this result.
     Done(Bytes),
 }
 
@@ -58,7 +58,7 @@ async fn submit(State(application): State<Application>) -> Response {
     pending(id)
 }
 
-/// Begins a job.
+/// Starts a job.
 pub fn spawn(jobs: &Jobs, id: u128, gate: Arc<Notify>) {
     jobs.insert(id, Job::Running);
     let jobs = jobs.clone();

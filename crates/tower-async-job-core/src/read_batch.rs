@@ -32,6 +32,8 @@ use crate::{
 ///         })
 ///         .await
 /// });
+/// // Until the driver runs, the store cannot be read.
+/// tokio::task::yield_now().await;
 /// assert_eq!(batch.read("four").await.unwrap(), Some(4));
 /// driver.abort();
 /// # }

@@ -151,7 +151,8 @@ pin_project! {
     ///
     /// Dropped while it polls, it spawns a task on the current tokio runtime,
     /// which sends DELETE and waits up to 30 s for the answer. Without a
-    /// runtime, and until the submission is answered, it only stops.
+    /// runtime, and until the submission is answered, it only stops. Its bounds
+    /// are those of [`PollFuture`].
     ///
     /// ```
     /// use tower::{Layer, Service};

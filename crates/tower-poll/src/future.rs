@@ -30,6 +30,10 @@ pin_project! {
     /// Dropping it stops polling. An accepted job goes on; its URL is lost
     /// with the future.
     ///
+    /// `Client<B, R>` in its bounds is any cloneable [`Service`] from
+    /// `Request<B>` to `Response<R>` with an error that converts to a
+    /// [`BoxError`](tower::BoxError).
+    ///
     /// # Panics
     ///
     /// Polling it panics outside of a tokio runtime with a timer, if there is

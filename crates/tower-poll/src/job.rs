@@ -63,6 +63,9 @@ where
 /// and keeps its HTTP/1 connection. To keep a job for long, keep its
 /// [`pending`](Self::pending) form.
 ///
+/// `Client<B, R>` in its bounds is any cloneable [`Service`] from `Request<B>` to
+/// `Response<R>` with an error that converts to a [`BoxError`](tower::BoxError).
+///
 /// ```no_run
 /// use tower_poll::{Job, Update};
 /// # type Client = tower::util::BoxCloneService<http::Request<String>, http::Response<String>, tower::BoxError>;

@@ -41,8 +41,8 @@ pub(crate) struct Inner {
 }
 
 impl PollUpdate {
-    pub(crate) fn new(told: Inner) -> Self {
-        Self(Arc::new(told))
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
     }
 
     /// The number of polls that were sent so far. 0 for the answer to the

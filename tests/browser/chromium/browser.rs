@@ -1,4 +1,4 @@
-//! Chromium, started and ended by its driver.
+//! Chromium, which chromedriver starts and ends.
 
 use std::{
     env, fmt,
@@ -18,7 +18,7 @@ use thirtyfour::{
     By, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver, WebElement,
 };
 
-/// How long what is to come may take on a busy machine.
+/// The time limit of a condition on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running chromedriver.
@@ -29,7 +29,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Starts it on a port of its own choice; else says why that is not possible.
+    /// Starts chromedriver on a free port, or returns the reason that this is not possible.
     pub(crate) fn start() -> Result<Self, String> {
         let chromium = program(
             "CHROMIUM",
@@ -62,7 +62,7 @@ impl Driver {
         })
     }
 
-    /// Ends it, and every browser that it started.
+    /// Ends chromedriver, and every browser that it started.
     pub(crate) fn shut_down(&self) {
         let mut process = self.process.lock().expect("unpoisoned");
         if let Ok(mut connection) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
@@ -81,7 +81,7 @@ impl Driver {
     }
 }
 
-/// The program that the variable names, or the first of the names that is on the path.
+/// Finds the program that the variable names, or the first of the names that is on the path.
 fn program(variable: &str, names: &[&str]) -> Result<PathBuf, String> {
     if let Some(path) = env::var_os(variable) {
         return Ok(path.into());
@@ -89,21 +89,21 @@ fn program(variable: &str, names: &[&str]) -> Result<PathBuf, String> {
     test_services::program(names)
 }
 
-/// Whether pages may run script.
+/// The permission of pages to run scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
     On,
     Off,
 }
 
-/// A window of a Chromium with a profile of its own.
+/// A window of Chromium with a separate profile.
 #[derive(Clone)]
 pub(crate) struct Browser {
     driver: WebDriver,
 }
 
 impl Browser {
-    /// Runs a test in a browser, and ends the browser whatever comes of the test.
+    /// Runs a test in a browser, and ends the browser even if the test fails.
     pub(crate) async fn run<F>(driver: &Driver, script: Script, test: fn(Self) -> F) -> Result<()>
     where
         F: Future<Output = Result<()>> + Send + 'static,
@@ -193,7 +193,7 @@ impl Browser {
             .clone())
     }
 
-    /// Waits until the element has this text; pages may come and go meanwhile.
+    /// Waits until the element has this text, even across page loads.
     pub(crate) async fn until_text(&self, selector: &str, text: &str) -> Result<()> {
         let start = Instant::now();
         loop {
@@ -208,7 +208,7 @@ impl Browser {
         }
     }
 
-    /// What the browser has complained of since it was last asked, but for missing icons.
+    /// Returns the browser's errors since the last call, except for missing icons.
     pub(crate) async fn complaints(&self) -> Result<Vec<String>> {
         let log = self.driver.browser_log().await?;
         let complaints = log
@@ -218,7 +218,7 @@ impl Browser {
         Ok(complaints.collect())
     }
 
-    /// Has pages be shown as people with this setting see them.
+    /// Emulates a media setting of the user.
     pub(crate) async fn prefer(&self, feature: &str, value: &str) -> Result<()> {
         let features = json!({ "features": [{ "name": feature, "value": value }] });
         let devtools = self.driver.cdp();
@@ -228,7 +228,7 @@ impl Browser {
         Ok(())
     }
 
-    /// Takes a picture and leaves it where people can look at it.
+    /// Saves a screenshot for human review.
     pub(crate) async fn picture(&self, name: &str) -> Result<Vec<u8>> {
         let picture = self.driver.screenshot_as_png().await?;
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
@@ -236,7 +236,7 @@ impl Browser {
         Ok(picture)
     }
 
-    /// What a failed test's log is to show.
+    /// Describes the page for the log of a failed test.
     async fn state(&self) -> String {
         let url = self.url().await.unwrap_or_default();
         let source = self.driver.source().await.unwrap_or_default();

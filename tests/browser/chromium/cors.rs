@@ -20,8 +20,8 @@ use crate::{
     site::{fast, serve},
 };
 
-/// Submits, polls while `Job-Status` says so, and shows what it has seen. It reads nothing that a
-/// server on another origin would not have to expose.
+/// A script that submits, polls while `Job-Status` is pending, and shows the answers. It reads only
+/// headers that a server on another origin must expose.
 const PAGE: &str = r#"<!doctype html>
 <title>Elsewhere</title>
 <p id="seen"></p>
@@ -57,10 +57,10 @@ const cancelled = async () => {
 </script>
 "#;
 
-/// The API, and on another port the page, which runs the script's test.
+/// The API, and the page with the script on another port.
 struct Elsewhere {
     page: String,
-    /// Method and path of what has come to the API, before CORS is dealt with.
+    /// Method and path of each request to the API, before the CORS layer.
     requests: mpsc::UnboundedReceiver<(Method, String)>,
     servers: [JoinHandle<()>; 2],
 }
@@ -130,7 +130,7 @@ async fn sum(Json(numbers): Json<Vec<i64>>) -> Json<i64> {
     Json(numbers.iter().sum())
 }
 
-/// What the page shows in the end.
+/// Waits for the final text of the page.
 async fn seen(browser: &Browser, page: &str) -> Result<Value> {
     browser.open_page(page).await?;
     let start = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! A form is posted to a slow route.
+//! A form that is posted to a slow route.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 const PAGE: &str = "GET /work/{id}";
 const STATUS: &str = "GET /work/{id}/status";
 
-/// Posts the form of a site, until the page is there.
+/// Posts the form of a site, and waits for the page of the job.
 async fn order(browser: &Browser, builder: Builder) -> Result<Site> {
     let site = Site::serve(builder).await?;
     browser.open_page(&site.url()).await?;
@@ -24,7 +24,7 @@ async fn order(browser: &Browser, builder: Builder) -> Result<Site> {
     Ok(site)
 }
 
-/// The browser shows the response itself, under the job's URL.
+/// Checks that the browser shows the response itself, under the job's URL.
 async fn shows_the_report(browser: &Browser, heading: &str) -> Result<()> {
     browser.until_text("h1", heading).await?;
     ensure!(browser.text("p").await? == "whales");
@@ -48,7 +48,7 @@ pub(crate) async fn with_script(browser: Browser) -> Result<()> {
     browser.until_text("#message", "counting dolphins").await?;
     ensure!(browser.text("#remaining").await?.starts_with("about "));
 
-    // Longer than Refresh says: it is the script that keeps the page up to date.
+    // Longer than the interval of Refresh, since the script updates the page.
     browser.until_text("#elapsed", "3 s").await?;
     ensure!(site.count(PAGE) == 1, "{:?}", site.requests());
     ensure!(site.count(STATUS) >= 5, "{:?}", site.requests());
@@ -101,7 +101,7 @@ pub(crate) async fn cancelled(browser: Browser) -> Result<()> {
     Ok(())
 }
 
-/// Text that would end any element or attribute it could stand in, and say so if it ran.
+/// Text that would end any enclosing element or attribute, and would run a detectable script.
 const HOSTILE: &str = "\"'></p></style><script>window.harmed=1</script>\
     <img src=x onerror=\"window.harmed=1\"><a href=\"javascript:window.harmed=1\">{{script}}</a>";
 
@@ -109,7 +109,7 @@ pub(crate) async fn hostile(browser: Browser) -> Result<()> {
     let site = order(&browser, AsyncJobLayer::builder()).await?;
     site.step(Step::Metadata(HOSTILE, json!(HOSTILE)));
     site.step(Step::Progress(0.25, HOSTILE));
-    // Filled in by the script, and then by the server.
+    // The script inserts the text, and then the server.
     for _ in 0..2 {
         browser.until_text("#message", HOSTILE).await?;
         ensure!(browser.count("script, style, p, img, a").await? == 5);
@@ -120,7 +120,7 @@ pub(crate) async fn hostile(browser: Browser) -> Result<()> {
     }
     browser.until_text("#message", HOSTILE).await?;
 
-    // Even if it were markup, nothing would come of it.
+    // Even as markup, the text would have no effect.
     for attempt in [
         "const script = document.createElement('script'); script.textContent = 'window.harmed=1'; \
          document.body.append(script)",

@@ -1,10 +1,9 @@
-//! The job resource as people and their scripts see it in a browser: the page of a pending job,
-//! and `fetch` from another origin.
+//! The job resource in a browser: the page of a pending job, and `fetch` from another origin.
 //!
-//! They need `chromium` and `chromedriver` on the path, by these names or those of `CHROMIUM` and
-//! `CHROMEDRIVER`. Without them the tests are reported as ignored, with the reason, or fail where
-//! `HTTP_POLLING_REQUIRE_SERVICES=1` is set. Pictures of the page are left in cargo's directory
-//! for the temporary files of tests, `target/tmp`.
+//! The tests need `chromium` and `chromedriver` on the path, by these names or by those in `CHROMIUM` and
+//! `CHROMEDRIVER`. Without them, the tests are reported as ignored, with the reason, or fail if
+//! `HTTP_POLLING_REQUIRE_SERVICES=1` is set. Screenshots are saved in `target/tmp`, cargo's directory for
+//! temporary files of tests.
 
 mod browser;
 mod cors;
@@ -20,7 +19,7 @@ use self::browser::{Browser, Driver, Script};
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // Each browser wants some processors of its own.
+    // Each browser needs several processors.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let trials = vec![
         trial(
@@ -68,7 +67,7 @@ fn main() {
     conclusion.exit();
 }
 
-/// One for all tests, started by the first that runs.
+/// The chromedriver of all tests, which the first test starts.
 static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
 
 fn trial<F>(name: &str, script: Script, test: fn(Browser) -> F) -> Trial

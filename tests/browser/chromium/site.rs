@@ -1,4 +1,4 @@
-//! A web site with a slow route, whose handler does what the test says.
+//! A web site with a slow route, whose handler the test controls.
 
 use std::{
     net::SocketAddr,
@@ -28,16 +28,16 @@ const FORM: &str = r#"<!doctype html>
 </form>
 "#;
 
-/// What the handler does next.
+/// The next step of the handler.
 #[derive(Debug)]
 pub(crate) enum Step {
     Progress(f64, &'static str),
     Metadata(&'static str, Value),
-    /// Ends with a page that has this for its heading.
+    /// Ends with a page with this heading.
     Finish(&'static str),
 }
 
-/// The site while it is served: until it is dropped.
+/// The site, which is served until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
@@ -58,7 +58,7 @@ struct Handler {
 }
 
 impl Site {
-    /// Serves it with a layer whose answers are due every 200 ms.
+    /// Serves the site with a layer whose polls are due every 200 ms.
     pub(crate) async fn serve(builder: Builder) -> anyhow::Result<Self> {
         let (steps, taken) = mpsc::unbounded_channel();
         let (cancelling, cancelled) = watch::channel(false);
@@ -94,7 +94,7 @@ impl Site {
         self.steps.send(step).expect("the handler is there");
     }
 
-    /// What was asked for so far, such as `GET /report`; ids are left out.
+    /// Returns the requests so far, such as `GET /report`, without ids.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().clone()
     }
@@ -114,7 +114,7 @@ impl Site {
             .expect("the job should have been cancelled");
     }
 
-    /// Answers everything with 502, as a proxy does whose upstream is gone, or stops doing so.
+    /// Starts or stops answering every request with 502, like a proxy without an upstream.
     pub(crate) fn be_down(&self, down: bool) {
         self.outage.send_replace(down);
     }
@@ -132,7 +132,7 @@ impl Requests {
     }
 }
 
-/// A layer that defers at once, and whose answers are due every 200 ms.
+/// Creates a layer that defers immediately, and whose polls are due every 200 ms.
 pub(crate) fn fast(builder: Builder) -> anyhow::Result<AsyncJobLayer> {
     let layer = builder
         .inline_wait(Duration::ZERO)

@@ -1,11 +1,11 @@
-//! Clients that know nothing of jobs get their results, by following redirects: real programs, as
-//! they come, against real sockets.
+//! Unchanged HTTP clients, which receive the results of jobs by following redirects: real programs with
+//! their defaults, over real sockets.
 //!
-//! They follow a redirect at once and count how many they have followed. That they get through is
-//! the server's doing: it holds the poll of a client that comes too early. `docs/clients.md` says how
-//! far each gets, and is compared with what is found here.
+//! They follow a redirect immediately and limit the number of redirects. They succeed because the server
+//! holds polls that arrive too early. `docs/clients.md` lists the limits of each client, and is compared
+//! with the results of these tests.
 //!
-//! A program that is missing has its tests reported as ignored, with the reason, or failed where
+//! The tests of a missing program are reported as ignored, with the reason, or fail if
 //! `HTTP_POLLING_REQUIRE_SERVICES=1` is set.
 
 mod program;
@@ -27,7 +27,7 @@ const DOCUMENT: &str = include_str!("../../../docs/clients.md");
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // They mostly wait.
+    // The tests mostly wait, so that many run concurrently.
     arguments.test_threads = arguments.test_threads.or(Some(4));
     let mut trials = vec![
         trial(
@@ -72,7 +72,7 @@ async fn three_minutes(program: Program) -> Result<()> {
     let result = program.call(&Method::GET, &site.url()).await;
     let result = result.with_context(|| format!("{:?}", site.requests()))?;
     ensure!(result == "the report", "{result}");
-    // It was held, but never for longer than the layer does.
+    // The polls were held, but never for longer than the layer's limit.
     let polls = site.requests().len() - 1;
     ensure!(polls >= 8, "{:?}", site.requests());
     Ok(())
@@ -104,7 +104,7 @@ async fn limits(program: Program) -> Result<()> {
         ensure!(site.lasted() < Duration::from_secs(60), "it pauses");
     }
     let redirects = varying - 1;
-    // The inline wait, and all redirects but the first, which is followed by the time that is due.
+    // The inline wait, and all redirects except the first, which may be due immediately.
     let outlasted = 1 + 25 * (redirects - 1);
     let row = format!(
         "| {} | {same} / {varying} | {redirects} | {}:{:02} |",

@@ -1,6 +1,6 @@
-//! The programs, and how they are called. Nothing is set that bears on redirects or time, but for
-//! `curl -L`, which is what has curl follow redirects at all. The other options leave out settings
-//! of this machine, what is not the result, and results that are errors.
+//! The programs and their arguments. No option affects redirects or timeouts, except `curl -L`, without
+//! which curl follows no redirects. The other options ignore settings of the machine, suppress output
+//! other than the result, and turn error responses into failures.
 
 use std::{
     process::{Command, Stdio},
@@ -12,31 +12,32 @@ use axum::http::Method;
 use test_services::program;
 use tokio::time::timeout;
 
-/// How long a program may take on a busy machine.
+/// The time limit of a program on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Python's `requests`: the result to standard output, or a traceback and an exit code.
+/// A script for Python's `requests`, which prints the result, or a traceback with an exit code.
 const REQUESTS: &str = "\
 import requests, sys
 response = requests.request(sys.argv[1], sys.argv[2])
 response.raise_for_status()
 print(response.text, end='')";
 
-/// Python's own client. It posts what has data.
+/// A script for Python's `urllib`, which sends a POST if there is data.
 const URLLIB: &str = "\
 import sys
 from urllib.request import urlopen
 data = b'' if sys.argv[1] == 'POST' else None
 print(urlopen(sys.argv[2], data).read().decode(), end='')";
 
-/// Node's `fetch`, which is undici.
+/// A script for Node's `fetch`, which is undici.
 const FETCH: &str = "\
 const [method, url] = process.argv.slice(-2);
 const response = await fetch(url, { method });
 if (!response.ok) throw new Error(response.status);
 process.stdout.write(await response.text());";
 
-/// Java's own client, whose default Accept begins with `text/html`, as that of a browser does.
+/// A program for Java's `HttpURLConnection`, whose default Accept begins with `text/html`, like that of
+/// browsers.
 const CALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/Call.java");
 
 /// A client that follows redirects.
@@ -62,7 +63,7 @@ impl Program {
         Self::Java,
     ];
 
-    /// As it stands in `docs/clients.md`, and as a word.
+    /// Returns the name in `docs/clients.md`, and the name of its tests.
     pub(crate) fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Curl => ("`curl -L`", "curl"),
@@ -75,8 +76,8 @@ impl Program {
         }
     }
 
-    /// How many requests it makes in all when it is redirected without end: to the same URL, and
-    /// to another one each time.
+    /// Returns the total number of requests if redirects never end: for redirects to the same URL, and
+    /// for redirects to a different URL each time.
     pub(crate) fn requests(self) -> (usize, usize) {
         match self {
             Self::Curl => (51, 51),
@@ -88,7 +89,7 @@ impl Program {
         }
     }
 
-    /// Why it cannot be run here, if it cannot.
+    /// Returns the reason that the program cannot run on this machine, if there is one.
     pub(crate) fn missing(self) -> Option<String> {
         let check = |name: &str, language_check: &[&str], what: &str| {
             if let Err(reason) = program(&[name]) {
@@ -112,12 +113,12 @@ impl Program {
             Self::Urllib => check("python3", &["-c", "import urllib.request"], "urllib"),
             Self::Fetch => check("node", &["-e", "fetch"], "fetch"),
             Self::Reqwest => None,
-            // The compiler is what `java` runs a source file by.
+            // `java` needs the compiler to run a source file.
             Self::Java => check("javac", &["-version"], "version"),
         }
     }
 
-    /// The body of the response that it ends with.
+    /// Runs the program, and returns the body of its final response.
     pub(crate) async fn call(self, method: &Method, url: &str) -> Result<String> {
         let posts = method == Method::POST;
         match self {
@@ -144,11 +145,11 @@ impl Program {
     }
 }
 
-/// What a program writes to its standard output.
+/// Runs a program, and returns its standard output.
 pub(crate) async fn run(name: &str, arguments: &[&str]) -> Result<String> {
     let output = tokio::process::Command::new(name)
         .args(arguments)
-        // The server is on this machine, whatever is said of others.
+        // The server is on this machine, so that no proxy is used.
         .env("no_proxy", "*")
         .env("NO_PROXY", "*")
         .stdin(Stdio::null())

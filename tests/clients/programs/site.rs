@@ -1,4 +1,4 @@
-//! The servers that the programs are sent to.
+//! The servers that the programs call.
 
 use std::{
     net::SocketAddr,
@@ -24,10 +24,10 @@ use axum::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower_async_job::{AsyncJobLayer, Estimator, Learned, ObservedJob};
 
-/// How many seconds pass on a hurried server's clock in one of ours.
+/// The factor by which a fast server's clock is faster than real time.
 const PACE: u32 = 60;
 
-/// A server while it is there: until it is dropped.
+/// A server, which runs until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Site {
     address: SocketAddr,
@@ -35,17 +35,17 @@ pub(crate) struct Site {
     server: JoinHandle<()>,
 }
 
-/// Which requests there were, and when.
+/// The received requests, with their times.
 type Requests = Arc<Mutex<Vec<(String, Instant)>>>;
 
 impl Site {
-    /// A handler that takes so long, under the layer as it is.
+    /// Starts a server with a handler that takes `duration`, under the layer with its defaults.
     pub(crate) async fn slow(duration: Duration) -> Result<Self> {
         Self::with_layer(AsyncJobLayer::new(), duration).await
     }
 
-    /// The same on a clock that is [`PACE`] times as fast as ours: every time that the layer has
-    /// is the default one, divided by that.
+    /// Starts the same server on a clock that is [`PACE`] times as fast as real time: every duration of
+    /// the layer is the default divided by [`PACE`].
     pub(crate) async fn hurried(duration: Duration) -> Result<Self> {
         let layer = AsyncJobLayer::builder()
             .inline_wait(Duration::from_secs(1) / PACE)
@@ -66,8 +66,8 @@ impl Site {
         Self::serve(router).await
     }
 
-    /// Answers everything with a redirect: to the same URL, or to another one each time. It asks
-    /// for a minute's patience.
+    /// Starts a server that answers every request with a redirect and `Retry-After: 60`, to the same URL
+    /// or to a different one each time.
     pub(crate) async fn endless(varying: bool) -> Result<Self> {
         let count = AtomicUsize::new(0);
         let redirect = move || {
@@ -103,14 +103,14 @@ impl Site {
         format!("http://{}/report", self.address)
     }
 
-    /// What was asked for so far, such as `GET /report`; ids are left out.
+    /// Returns the requests so far, such as `GET /report`, without ids.
     pub(crate) fn requests(&self) -> Vec<String> {
         let requests = self.requests.lock();
         let requests = requests.unwrap_or_else(PoisonError::into_inner);
         requests.iter().map(|(line, _)| line.clone()).collect()
     }
 
-    /// The time from the first request to the last.
+    /// Returns the time from the first request to the last.
     pub(crate) fn lasted(&self) -> Duration {
         let requests = self.requests.lock();
         let requests = requests.unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +140,7 @@ async fn observe(State(requests): State<Requests>, request: Request, next: Next)
     next.run(request).await
 }
 
-/// The default estimator, on the hurried clock.
+/// The default estimator on the fast clock.
 #[derive(Debug)]
 struct Hurried(Learned);
 

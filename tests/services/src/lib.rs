@@ -1,6 +1,6 @@
-//! Programs and services that tests need and that may not be there.
+//! Programs and services that tests need and that may be missing.
 //!
-//! A test without what it needs is reported as ignored, with the reason, and fails where
+//! A test whose program is missing is reported as ignored, with the reason, and fails if
 //! `HTTP_POLLING_REQUIRE_SERVICES=1` is set. It never passes.
 
 use std::{
@@ -10,11 +10,11 @@ use std::{
 
 use libtest_mimic::{Completion, Failed};
 
-/// The end of a test that cannot be run for this reason.
+/// Ends a test that cannot run for this reason.
 ///
 /// # Errors
 ///
-/// Where nothing may be missing.
+/// Fails if no program may be missing.
 pub fn not_run(reason: &str) -> Result<Completion, Failed> {
     let reason = format!("not run: {reason}");
     if env::var("HTTP_POLLING_REQUIRE_SERVICES").is_ok_and(|value| value == "1") {
@@ -23,11 +23,11 @@ pub fn not_run(reason: &str) -> Result<Completion, Failed> {
     Ok(Completion::ignored_with(reason))
 }
 
-/// The first of these programs that is on the path.
+/// Finds the first of these programs that is on the path.
 ///
 /// # Errors
 ///
-/// When none is; says so of the first.
+/// Fails if none is, with a message about the first one.
 pub fn program(names: &[&str]) -> Result<PathBuf, String> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)

@@ -38,13 +38,14 @@ impl Jobs {
     }
 
     pub(super) async fn sweep(&self) -> Upkeep {
-        let mut upkeep = Upkeep::default();
-        upkeep.next = self.sweep_due().await;
-        if upkeep.next != Some(Duration::ZERO) && self.tidy_chunks().await {
-            upkeep.next = Some(upkeep.next.unwrap_or(LONGEST_REST));
+        let mut next = self.sweep_due().await;
+        if next != Some(Duration::ZERO) && self.tidy_chunks().await {
+            next = Some(next.unwrap_or(LONGEST_REST));
         }
-        upkeep.pending = self.pending().await;
-        upkeep
+        Upkeep {
+            next,
+            pending: self.pending().await,
+        }
     }
 
     /// Does what is due, and returns the time after which there is more, if there are jobs.

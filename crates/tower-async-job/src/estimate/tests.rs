@@ -8,7 +8,7 @@ use std::{
 
 use http_polling::Progress;
 
-use super::{load::Load, *};
+use super::{load::Load, time::now, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ROUTE: &str = "POST /report";

@@ -34,7 +34,7 @@ const MAX_SPREAD_DELAY: Duration = Duration::from_secs(15 * 60);
 ///   always refused.
 ///
 /// ```
-/// use std::{sync::Arc, time::Duration};
+/// use std::time::Duration;
 /// use http::Uri;
 /// use tower_poll::StandardPolicy;
 ///

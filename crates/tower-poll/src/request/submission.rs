@@ -78,11 +78,11 @@ impl Submission {
 pub(crate) fn may_be_pending(status: StatusCode, headers: &HeaderMap) -> bool {
     announces(status)
         || status == StatusCode::CREATED
-        || (!headers.is_empty() && are_telling(headers))
+        || (!headers.is_empty() && has_pending_header(headers))
 }
 
 /// Returns whether there is a header of pending answers of any status.
-fn are_telling(headers: &HeaderMap) -> bool {
+fn has_pending_header(headers: &HeaderMap) -> bool {
     let mut names = headers.keys().map(HeaderName::as_str);
     names.any(|name| match name.len() {
         10 => name == JOB_STATUS.as_str(),

@@ -1,0 +1,37 @@
+//! Creating a job at once.
+
+use tower_async_job_core::{Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob};
+
+use crate::common::*;
+
+fn create_now(store: &MemoryStore, job: NewJob) -> Created {
+    store.create_now(job).expect("there is room").unwrap()
+}
+
+fn keyed(fingerprint: u8) -> NewJob {
+    let key = IdempotencyKey::new("key", [fingerprint; 32]).unwrap();
+    job().with_idempotency(key)
+}
+
+#[tokio::test]
+async fn creating_at_once_agrees_with_creating() {
+    let store = MemoryStore::builder().max_jobs(2).build();
+    let first = keyed(1);
+    let lease = Lease::new(first.id, 1);
+    let created = create_now(&store, first.clone());
+    assert!(matches!(created, Created::New { lease: given, .. } if given == lease));
+    // A repeat, in either way, gives the same lease again.
+    assert_eq!(create_now(&store, first.clone()), created);
+    assert_eq!(store.create(first).await.unwrap(), created);
+
+    let Created::Existing(record) = create_now(&store, keyed(1)) else {
+        panic!("the key has a job");
+    };
+    assert_eq!(record.id, lease.id);
+    assert_eq!(create_now(&store, keyed(2)), Created::KeyReused);
+
+    assert!(matches!(create_now(&store, job()), Created::New { .. }));
+    // Room might have to be made, which is left to the future.
+    assert!(store.create_now(job()).is_err());
+    assert!(store.create(job()).await.unwrap_err().is_full());
+}

@@ -1,0 +1,14 @@
+//! The store in memory: what every store promises, and what it promises beyond.
+
+mod common;
+mod creating;
+mod keeping;
+mod owners;
+mod reading;
+mod room;
+mod scale;
+mod waiting;
+
+use tower_async_job_testkit::{MemoryHarness, contract};
+
+contract!(MemoryHarness::new());

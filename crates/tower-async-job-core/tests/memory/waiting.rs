@@ -1,0 +1,89 @@
+//! Wake-ups: one for each waiter, at once.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
+};
+
+use tower_async_job_core::{ClaimQuery, JobStore};
+
+use crate::common::*;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn s26_every_kind_of_end_wakes() {
+    for end in ["finish", "cancel", "release", "discard", "sweep"] {
+        let (store, clock) = store();
+        let lease = create(&store, job()).await;
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut ended = store.subscribe(&lease.id);
+        assert!(
+            Pin::new(&mut ended)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        match end {
+            "finish" => store.finish(&lease, done(b"")).await.unwrap(),
+            "cancel" => drop(store.cancel(&lease.id).await.unwrap()),
+            "release" => drop(release(&store, &lease).await),
+            "discard" => store.discard(&lease).await.unwrap(),
+            _ => {
+                clock.advance(LEASE);
+                store.sweep().await.unwrap();
+            }
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "{end}");
+        assert!(
+            Pin::new(&mut ended)
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready(),
+            "{end}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_the_latest_waker_of_a_waiter_is_woken() {
+    let (store, _) = store();
+    let lease = create(&store, job()).await;
+    let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
+    let mut ended = store.subscribe(&lease.id);
+    for count in &counts {
+        let waker = Waker::from(Arc::clone(count));
+        assert!(
+            Pin::new(&mut ended)
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    store.finish(&lease, done(b"")).await.unwrap();
+    assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [0, 1]);
+}
+
+#[tokio::test]
+async fn s39_a_released_job_is_still_waited_for() {
+    let (store, _) = store();
+    let lease = create(&store, replayable()).await;
+    let mut ended = store.subscribe(&lease.id);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut ended).poll(&mut context).is_pending());
+    release(&store, &lease).await;
+    assert!(Pin::new(&mut ended).poll(&mut context).is_pending());
+    let mut claims = store.claim(&ClaimQuery::new(1)).await.unwrap();
+    let claim = claims.jobs.pop().unwrap();
+    store.finish(&claim.lease, done(b"")).await.unwrap();
+    assert!(Pin::new(&mut ended).poll(&mut context).is_ready());
+}

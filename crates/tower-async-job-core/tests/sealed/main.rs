@@ -1,0 +1,214 @@
+//! A sealed store keeps the same promises, and the store beneath sees nothing plain.
+
+mod common;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_polling::JobState;
+use serde_json::json;
+use tower_async_job_core::{
+    ClaimKind, ClaimQuery, Created, Detail, JobQuery, JobStore, MemoryStore, Outside,
+    RecordedOutcome, Release, ReplayedRequest, Report, Seal, SealContext, Sealed, StoreError,
+    StoredRequest, Task,
+};
+
+use tower_async_job_testkit::{MemoryHarness, contract};
+
+use common::*;
+
+/// A key that is held, or not, by a node. It protects nothing, and notices every change.
+#[derive(Clone, Debug)]
+struct Toy(u8);
+
+fn check(context: &SealContext, plain: &[u8]) -> u8 {
+    let bytes = context.to_bytes();
+    let all = bytes.iter().chain(plain);
+    all.fold(7, |sum: u8, byte| sum.rotate_left(1).wrapping_add(*byte))
+}
+
+impl Seal for Toy {
+    fn overhead(&self) -> usize {
+        2
+    }
+
+    fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut sealed = vec![self.0, check(context, plain)];
+        sealed.extend(plain.iter().map(|byte| byte ^ self.0));
+        Ok(sealed)
+    }
+
+    fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (&[key, sum], sealed) = sealed
+            .split_first_chunk()
+            .ok_or(StoreError::corrupt("short"))?;
+        if key != self.0 {
+            return Err(StoreError::unsupported_version(key.into()));
+        }
+        let plain: Vec<u8> = sealed.iter().map(|byte| byte ^ key).collect();
+        if check(context, &plain) != sum {
+            return Err(StoreError::corrupt("the check byte is wrong"));
+        }
+        Ok(plain)
+    }
+}
+
+/// The same store as two nodes with these keys see it, and without a seal.
+fn sealed(keys: [u8; 2]) -> ([Store; 2], Store, Pass) {
+    let (store, pass) = memory();
+    let nodes = keys.map(|key| Arc::new(Sealed::new(Arc::clone(&store), Toy(key))) as Store);
+    (nodes, store, pass)
+}
+
+contract!(MemoryHarness::wrapping(|store| Arc::new(Sealed::new(
+    store,
+    Toy(90)
+))));
+
+const SECRET: &str = "a secret of a client";
+
+#[tokio::test]
+async fn nothing_plain_reaches_the_store_beneath() {
+    let ([store, _], beneath, _) = sealed([90, 90]);
+    let mut request = ReplayedRequest::default();
+    request.body = SECRET.into();
+    let request = StoredRequest::encode(&request);
+    let job = offered().with_request(request.clone()).with_notify(SECRET);
+    let id = offer(&store, job).await;
+
+    let hidden = |bytes: &[u8]| {
+        assert!(
+            !bytes
+                .windows(SECRET.len())
+                .any(|part| part == SECRET.as_bytes())
+        );
+    };
+    // The store beneath can tell the format, so that its claims are filtered.
+    let raw = claim(&beneath).await.unwrap();
+    let Task::Run(stored) = &raw.task else {
+        panic!()
+    };
+    hidden(stored.as_bytes());
+    assert_eq!(stored.format(), request.format());
+    release(&beneath, &raw.lease, Release::default()).await;
+
+    let lease = claim(&store).await.unwrap().lease;
+    let report = Report::default()
+        .with_partial(json!([SECRET]))
+        .with_metadata(json!({ "a": SECRET }).as_object().unwrap().clone())
+        .with_checkpoint(SECRET);
+    store.report(&lease, report).await.unwrap();
+    let record = read(&beneath, &id).await.unwrap();
+    hidden(record.partial.unwrap().as_bytes());
+    hidden(record.metadata.unwrap().as_bytes());
+    let record = read(&store, &id).await.unwrap();
+    assert_eq!(record.partial, Some(json!([SECRET]).into()));
+
+    release(
+        &store,
+        &lease,
+        Release::default().with_outside(Outside::new("t", LEASE)),
+    )
+    .await;
+    let token = Outside::digest("t");
+    hidden(
+        &beneath
+            .resume(&id, &token)
+            .await
+            .unwrap()
+            .unwrap()
+            .checkpoint,
+    );
+    let claim = store.resume(&id, &token).await.unwrap().unwrap();
+    assert_eq!(claim.checkpoint, SECRET);
+
+    let chunk = Bytes::from_static(SECRET.as_bytes());
+    store
+        .write_chunk(&claim.lease, 0, chunk.clone())
+        .await
+        .unwrap();
+    store
+        .finish(&claim.lease, done(SECRET.as_bytes()))
+        .await
+        .unwrap();
+    let record = read(&beneath, &id).await.unwrap();
+    let Some(RecordedOutcome::Response(stored)) = record.outcome else {
+        panic!()
+    };
+    hidden(stored.as_bytes());
+    assert_eq!(record.result.unwrap().len, SECRET.len() as u64);
+    let result = record.result.unwrap();
+    hidden(&beneath.read_chunk(&result, 0).await.unwrap().unwrap());
+    assert_eq!(store.read_chunk(&result, 0).await.unwrap(), Some(chunk));
+    let record = read(&store, &id).await.unwrap();
+    assert_eq!(
+        record.outcome,
+        Some(RecordedOutcome::Response(response(SECRET.as_bytes())))
+    );
+
+    let notice = claim_all(&beneath, ClaimKind::Notify).await.remove(0);
+    let Task::Notify { notify, .. } = &notice.task else {
+        panic!()
+    };
+    hidden(notify);
+}
+
+#[tokio::test]
+async fn s42_job_that_cannot_be_opened_ends_as_failed_once() {
+    let ([store, _], beneath, _) = sealed([90, 90]);
+    let job = offered();
+    let handle = job.handle;
+    // Not sealed, and therefore not what was sealed.
+    let id = offer(&beneath, job).await;
+    let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
+    // It begins with the format, which is no key of this node.
+    assert!(claims.jobs.is_empty() && claims.unreadable.is_empty());
+    assert_eq!(state(&store, &id).await, Some(JobState::Queued));
+
+    let forged = StoredRequest::from_bytes(Bytes::from_static(&[1, 90, 0, 1]));
+    let job = offered().with_request(forged).with_handle(handle);
+    let id = offer(&beneath, job).await;
+    let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
+    assert_eq!(claims.unreadable, [handle]);
+    assert_eq!(state(&store, &id).await, Some(JobState::Failed));
+    let again = store.claim(&ClaimQuery::new(9)).await.unwrap();
+    assert!(again.unreadable.is_empty());
+}
+
+#[tokio::test]
+async fn s41_job_of_an_unknown_key_is_left_to_other_nodes() {
+    let ([old, new], _, pass) = sealed([90, 91]);
+    let id = offer(&new, offered().with_max_attempts(1)).await;
+    for _ in 0..5 {
+        assert!(claim(&old).await.is_none());
+        pass.by(HOUR / 60);
+    }
+    let claim = claim(&new).await.unwrap();
+    assert_eq!((claim.lease.id, claim.attempt), (id, 1));
+    new.finish(&claim.lease, done(b"x")).await.unwrap();
+    let error = old.read(&id, Detail::Full).await.unwrap_err();
+    assert!(error.is_unsupported_version());
+    assert!(old.read(&id, Detail::Status).await.is_ok());
+}
+
+#[tokio::test]
+async fn list_leaves_out_what_cannot_be_opened() {
+    let ([old, new], _, _) = sealed([90, 91]);
+    for store in [&old, &new] {
+        let lease = create(store, job()).await;
+        let report = Report::default().with_partial(json!(1));
+        store.report(&lease, report).await.unwrap();
+    }
+    let page = old.list(&JobQuery::default()).await.unwrap();
+    assert_eq!((page.jobs.len(), page.unreadable), (1, 1));
+}
+
+#[tokio::test]
+async fn job_given_back_at_once_is_as_it_was() {
+    let store = Sealed::new(MemoryStore::builder().max_jobs(1).build(), Toy(90));
+    let created = store.create_now(replayable()).unwrap().unwrap();
+    assert!(matches!(created, Created::New { .. }));
+    let second = store.create_now(replayable().with_notify("n")).unwrap_err();
+    assert_eq!(second.request, Some(request()));
+    assert_eq!(second.notify.unwrap(), "n");
+}

@@ -1,0 +1,62 @@
+//! Attempts: runs that crash, are handed back, or come too late.
+
+use http_polling::{JobState, ProblemType};
+use tower_async_job_core::{RecordedOutcome, Release, Start};
+
+use crate::{harness::Harness, node::*};
+
+pub(crate) async fn s32_a_job_that_never_comes_to_an_end_fails_after_its_attempts(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let mut lease = node.add(node.replayable().with_max_attempts(3)).await;
+    for attempt in 2..=3 {
+        harness.advance(until).await?;
+        let claim = node.claim_one().await;
+        assert_eq!((claim.attempt, claim.max_attempts), (attempt, 3));
+        lease = claim.lease;
+    }
+    harness.advance(until).await?;
+    node.claim_none().await;
+    let record = node.known(&lease.id).await;
+    assert_eq!((record.state, record.attempt), (JobState::Failed, 3));
+    let Some(RecordedOutcome::Problem(problem)) = record.outcome else {
+        panic!("the end has no problem document");
+    };
+    assert_eq!(problem.problem_type(), Some(ProblemType::JobFailed));
+    node.end_is_fenced(&lease, failed()).await;
+    Ok(())
+}
+
+pub(crate) async fn s32_a_job_that_waits_uses_no_attempt_up(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node
+        .add(
+            node.replayable()
+                .with_start(Start::Queued)
+                .with_max_attempts(1),
+        )
+        .await;
+    node.hand_back(&lease, Release::default()).await;
+    assert_eq!(node.claim_one().await.attempt, 1);
+    harness.advance(node.lease()?).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Failed));
+    Ok(())
+}
+
+pub(crate) async fn s33_a_job_that_nobody_claims_ends_at_its_deadline(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(node.replayable().with_deadline(HOUR)).await;
+    node.hand_back(&lease, Release::default()).await;
+    harness.advance(HOUR - MOMENT).await?;
+    node.sweep_all().await;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Queued));
+    harness.advance(MOMENT).await?;
+    node.claim_none().await;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::TimedOut));
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! The tests: one behaviour each, by theme.
+
+mod attempts;
+mod checkpoints;
+mod chunks;
+mod claiming;
+mod crashes;
+mod creating;
+mod discarding;
+mod ending;
+mod histories;
+mod keys;
+mod leases;
+mod listing;
+mod notifying;
+mod offering;
+mod outside;
+mod reading;
+mod releasing;
+mod repeating;
+mod retention;
+mod room;
+mod upkeep;
+mod versions;
+mod waiting;
+
+use crate::test::Test;
+
+macro_rules! table {
+    ([] $($theme:ident { $($name:ident)* })*) => {
+        /// All tests, theme by theme.
+        pub(crate) const TESTS: &[Test] = &[
+            $($(Test::new(stringify!($name), |harness| Box::pin($theme::$name(harness))),)*)*
+        ];
+    };
+}
+
+crate::__tests! { table, [] }

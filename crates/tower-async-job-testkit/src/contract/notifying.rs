@@ -1,0 +1,241 @@
+//! Notifications: made due by every end in the same step, and sent at least once.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http_polling::JobState;
+use tower_async_job_core::{
+    Claim, ClaimKind, ClaimQuery, Lease, NewJob, Release, Renewal, Retention, Task,
+};
+
+use crate::{harness::Harness, node::*};
+
+/// The time for which an attempt to notify belongs to its claim where leases have no end.
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn notified_job(node: &Node) -> NewJob {
+    node.replayable().with_notify("to whom")
+}
+
+async fn due(node: &Node) -> Vec<Claim> {
+    let query = ClaimQuery::new(9).with_kind(ClaimKind::Notify);
+    node.claim_by(&query).await
+}
+
+async fn due_one(node: &Node) -> Claim {
+    let mut claims = due(node).await;
+    let claim = claims.pop().expect("a notification is due");
+    assert!(claims.is_empty(), "more than one is due");
+    claim
+}
+
+async fn due_none(node: &Node) {
+    let claims = due(node).await;
+    assert!(claims.is_empty(), "{claims:?}");
+}
+
+fn told(claim: &Claim) -> (&Bytes, JobState, SystemTime) {
+    match &claim.task {
+        Task::Notify {
+            notify,
+            state,
+            ended,
+        } => (notify, *state, *ended),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn every_kind_of_end_makes_a_notification_due(harness: &dyn Harness) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    let until = node.lease()?;
+    let last = || notified_job(&node).with_max_attempts(1);
+    for end in [
+        "done",
+        "failed",
+        "cancelled",
+        "lost",
+        "crashed",
+        "released",
+        "late",
+    ] {
+        let lease = match end {
+            "lost" => node.add(node.job().with_notify("to whom")).await,
+            _ => node.add(last().with_deadline(HOUR)).await,
+        };
+        due_none(&other).await;
+        let state = match end {
+            "done" => {
+                node.end(&lease, done(b"")).await.unwrap();
+                JobState::Done
+            }
+            "failed" => {
+                node.end(&lease, failed()).await.unwrap();
+                JobState::Failed
+            }
+            "cancelled" => {
+                node.cancel(&lease.id).await.unwrap();
+                JobState::Cancelled
+            }
+            "lost" => {
+                harness.advance(until).await?;
+                node.sweep_all().await;
+                JobState::Lost
+            }
+            "crashed" => {
+                harness.advance(until).await?;
+                node.sweep_all().await;
+                JobState::Failed
+            }
+            "released" => {
+                node.hand_back(&lease, Release::default()).await;
+                JobState::Failed
+            }
+            _ => {
+                let how = Release::default().with_counts(false);
+                node.hand_back(&lease, how).await;
+                harness.advance(HOUR).await?;
+                node.sweep_all().await;
+                JobState::TimedOut
+            }
+        };
+        let claim = due_one(&other).await;
+        let record = node.known(&lease.id).await;
+        assert_eq!(claim.lease.id, lease.id, "{end}");
+        let (notify, told_state, ended) = told(&claim);
+        assert_eq!((&notify[..], told_state), (&b"to whom"[..], state), "{end}");
+        assert_eq!((record.state, record.ended), (state, Some(ended)), "{end}");
+        other.notified(&claim.lease, None).await.unwrap();
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_notification_is_claimed_as_such_and_once(harness: &dyn Harness) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    let lease = node.add(notified_job(&node)).await;
+    due_none(&node).await;
+    node.end(&lease, done(b"")).await.unwrap();
+    node.claim_none().await;
+    let before = node.known(&lease.id).await;
+    let claim = due_one(&other).await;
+    assert_eq!(claim.attempt, 1);
+    due_none(&node).await;
+    // It is no run of the job.
+    node.end(&lease, done(b"")).await.unwrap();
+    assert_eq!(node.known(&lease.id).await.state, before.state);
+    assert_eq!(node.known(&lease.id).await.outcome, before.outcome);
+    Ok(())
+}
+
+pub(crate) async fn a_notification_is_sent_again_after_a_crash(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.properties().lease.unwrap_or(MINUTE);
+    let retention = Retention::new(100 * until, HOUR);
+    let lease = node
+        .add(notified_job(&node).with_retention(retention))
+        .await;
+    node.end(&lease, done(b"")).await.unwrap();
+    let mut stale = None;
+    for attempt in 1..=3 {
+        let claim = due_one(&node).await;
+        assert_eq!(claim.attempt, attempt);
+        if let Some(stale) = stale.replace(claim.lease) {
+            assert_lost(node.notified(&stale, None).await);
+        }
+        // Its node dies before it has sent it, or before it could say so.
+        harness.advance(until - MOMENT).await?;
+        due_none(&node).await;
+        harness.advance(MOMENT).await?;
+    }
+    let claim = due_one(&node).await;
+    node.notified(&claim.lease, None).await.unwrap();
+    harness.advance(until).await?;
+    due_none(&node).await;
+    Ok(())
+}
+
+pub(crate) async fn a_notification_that_failed_is_due_again_after_its_delay(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(notified_job(&node)).await;
+    node.end(&lease, done(b"")).await.unwrap();
+    for attempt in 1..=3 {
+        let claim = due_one(&node).await;
+        assert_eq!(claim.attempt, attempt);
+        let delay = attempt * 10 * SECOND;
+        node.notified(&claim.lease, Some(delay)).await.unwrap();
+        harness.advance(delay - MOMENT).await?;
+        due_none(&node).await;
+        node.sweep_all().await;
+        harness.advance(MOMENT).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn saying_that_it_was_sent_can_be_repeated(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(notified_job(&node)).await;
+    node.end(&lease, done(b"")).await.unwrap();
+    let claim = due_one(&node).await;
+    let wrong = Lease::new(lease.id, claim.lease.epoch + 1);
+    assert_lost(node.notified(&wrong, None).await);
+    node.notified(&claim.lease, None).await.unwrap();
+    // A repeat changes nothing, whichever of the two answers it gets.
+    if let Err(error) = node.notified(&claim.lease, Some(SECOND)).await {
+        assert!(error.is_lease_lost());
+    }
+    harness.advance(2 * SECOND).await?;
+    due_none(&node).await;
+    Ok(())
+}
+
+pub(crate) async fn a_job_whose_notification_is_due_is_kept_until_its_retention(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(notified_job(&node)).await;
+    node.end(&lease, done(b"")).await.unwrap();
+    assert!(node.remove(&lease.id).await.unwrap());
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Expired));
+    let claim = due_one(&node).await;
+    let (_, state, _) = told(&claim);
+    assert_eq!(state, JobState::Done);
+    node.notified(&claim.lease, Some(SECOND)).await.unwrap();
+    harness.advance(HOUR).await?;
+    node.sweep_all().await;
+    due_none(&node).await;
+    assert_lost(node.notified(&claim.lease, None).await);
+    Ok(())
+}
+
+pub(crate) async fn a_discarded_job_notifies_nobody(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(notified_job(&node)).await;
+    node.discard(&lease).await.unwrap();
+    due_none(&node).await;
+    Ok(())
+}
+
+pub(crate) async fn a_job_without_notification_makes_none_due(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    node.add_ended(node.job(), 0).await;
+    let lease = node.add(node.replayable()).await;
+    node.cancel(&lease.id).await.unwrap();
+    due_none(&node).await;
+    Ok(())
+}
+
+pub(crate) async fn a_notification_gives_no_right_to_the_job(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(notified_job(&node)).await;
+    assert_lost(node.notified(&lease, None).await);
+    node.hand_back(&lease, Release::default()).await;
+    due_none(&node).await;
+    let run = node.claim_one().await;
+    node.end(&run.lease, done(b"")).await.unwrap();
+    let claim = due_one(&node).await;
+    let before = node.known(&lease.id).await;
+    assert_ne!(node.renew(&[claim.lease]).await.unwrap(), [Renewal::Held]);
+    assert_eq!(node.known(&lease.id).await, before);
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Sweeps: when they want to come again, and what they count.
+
+use tower_async_job_core::{Principal, Retention, Start};
+
+use crate::{harness::Harness, node::*};
+
+pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let idle = async || {
+        let next = node.sweep_all().await.next;
+        // A shared store may get jobs from other processes.
+        assert_eq!(next.is_some(), node.properties().shared);
+    };
+    // It may want to come earlier, but not later.
+    let comes_within = async |span| {
+        let next = node.sweep_all().await.next.expect("there is a job");
+        assert!(next <= span, "{next:?}");
+    };
+    idle().await;
+    let retention = Retention::new(9 * SECOND, 8 * SECOND);
+    let lease = node.add(node.job().with_retention(retention)).await;
+    comes_within(until).await;
+    node.end(&lease, done(b"")).await.unwrap();
+    comes_within(9 * SECOND).await;
+    harness.advance(9 * SECOND).await?;
+    comes_within(8 * SECOND).await;
+    harness.advance(8 * SECOND).await?;
+    idle().await;
+    Ok(())
+}
+
+pub(crate) async fn a_sweep_counts_pending_jobs_by_principal(harness: &dyn Harness) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    let (a, b) = (Principal::new("a"), Principal::new("b"));
+    let of = |principal: &Principal| node.replayable().with_principal(principal.clone());
+    assert_eq!(node.sweep_all().await.pending.total, 0);
+    let mut ended = None;
+    for start in [Start::Running, Start::Queued, Start::Offered] {
+        let job = of(&b).with_start(start);
+        ended.get_or_insert(job.first_lease());
+        node.create(job).await.unwrap();
+    }
+    node.add(of(&a)).await;
+    node.add(node.job()).await;
+    node.add_ended(of(&a), 0).await;
+    let pending = other.sweep_all().await.pending;
+    assert_eq!(pending.total, 5);
+    assert_eq!(pending.principals, [(b.clone(), 3), (a.clone(), 1)]);
+
+    node.cancel(&ended.unwrap().id).await.unwrap();
+    assert_eq!(other.sweep_all().await.pending.total, 4);
+    Ok(())
+}
+
+pub(crate) async fn s09_sweeps_on_many_nodes_lose_nothing(harness: &dyn Harness) -> Ran {
+    let nodes = [Node::of(harness), Node::second(harness).await?];
+    let (mut again, mut lost) = (Vec::new(), Vec::new());
+    for _ in 0..50 {
+        again.push(nodes[0].add(nodes[0].replayable()).await);
+        lost.push(nodes[0].add(nodes[0].job()).await);
+    }
+    harness.advance(nodes[0].lease()?).await?;
+    let sweeps: Vec<_> = (0..4)
+        .map(|number| {
+            let node = nodes[number % 2].clone();
+            tokio::spawn(async move { drop(node.sweep_all().await) })
+        })
+        .collect();
+    for sweep in sweeps {
+        sweep.await.unwrap();
+    }
+    for lease in again {
+        let record = nodes[1].known(&lease.id).await;
+        assert_eq!(record.state, http_polling::JobState::Queued);
+        assert_eq!((record.attempt, record.epoch), (1, lease.epoch + 1));
+    }
+    for lease in lost {
+        let state = nodes[1].state(&lease.id).await;
+        assert_eq!(state, Some(http_polling::JobState::Lost));
+    }
+    Ok(())
+}

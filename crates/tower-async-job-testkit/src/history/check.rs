@@ -1,0 +1,276 @@
+use std::collections::{HashMap, HashSet};
+
+use http_polling::JobState;
+use tower_async_job_core::JobId;
+
+use super::{Event, Fact, Seen};
+
+/// Checks a history; an error says which promise it breaks.
+pub(crate) fn check(history: &[Event]) -> Result<(), String> {
+    let mut made = HashSet::new();
+    let mut jobs: HashMap<JobId, Vec<&Event>> = HashMap::new();
+    for event in history {
+        jobs.entry(event.id).or_default().push(event);
+        if let Fact::Made { key } = event.fact
+            && !made.insert(key)
+        {
+            return Err(format!("one key made two jobs: {event:?}"));
+        }
+    }
+    for events in jobs.values() {
+        one_end(events)?;
+        no_old_report(events)?;
+        for one in events {
+            for other in events {
+                if let (Fact::Claimed { lease: a }, Fact::Claimed { lease: b }) =
+                    (&one.fact, &other.fact)
+                    && a == b
+                    && one.ended != other.ended
+                {
+                    return Err(format!("one epoch was claimed twice: {one:?}, {other:?}"));
+                }
+                if one.precedes(other) {
+                    in_order(one, other)
+                        .map_err(|broken| format!("{broken}: {one:?}, then {other:?}"))?;
+                }
+                same_version(one, other)
+                    .map_err(|broken| format!("{broken}: {one:?}, {other:?}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A job ends once: by one run, or by being cancelled.
+fn one_end(events: &[&Event]) -> Result<(), String> {
+    let is_end = |event: &&&Event| matches!(event.fact, Fact::Finished { .. } | Fact::Cancelled);
+    let mut ends = events.iter().filter(is_end);
+    let first = ends.next();
+    match ends.find(|other| first.is_some_and(|first| first.fact != other.fact)) {
+        Some(other) => Err(format!("a job ended twice: {first:?}, {other:?}")),
+        None => Ok(()),
+    }
+}
+
+/// No read shows a report that another had replaced before the read began.
+fn no_old_report(events: &[&Event]) -> Result<(), String> {
+    for read in events {
+        let Fact::Read(Some(seen)) = &read.fact else {
+            continue;
+        };
+        let reports = || {
+            let of_epoch = |event: &&&Event| match event.fact {
+                Fact::Reported { lease, .. } => lease.epoch == seen.epoch,
+                _ => false,
+            };
+            events.iter().filter(of_epoch)
+        };
+        let shown = reports().find(|event| match event.fact {
+            Fact::Reported { progress, .. } => seen.progress == Some(progress),
+            _ => false,
+        });
+        for report in reports().filter(|report| report.precedes(read)) {
+            let replaced = match shown {
+                Some(shown) => shown.precedes(report),
+                // That of a report whose answer is not known yet may be shown.
+                None => seen.progress.is_none(),
+            };
+            if replaced {
+                return Err(format!(
+                    "a read is older than a report: {report:?}, then {read:?}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One event, and another that began once it was acknowledged.
+fn in_order(one: &Event, later: &Event) -> Result<(), &'static str> {
+    match (&one.fact, &later.fact) {
+        (Fact::Read(None), _) => Ok(()),
+        (_, Fact::Read(None)) => Err("an accepted job is gone"),
+        (Fact::Claimed { lease: a }, Fact::Claimed { lease: b }) if a.epoch >= b.epoch => {
+            Err("a later claim has no higher epoch")
+        }
+        (Fact::Claimed { lease }, Fact::Read(Some(seen))) if seen.epoch < lease.epoch => {
+            Err("a read is older than a claim")
+        }
+        (Fact::Finished { mark, .. }, Fact::Read(Some(seen)))
+            if (seen.state, seen.mark) != (JobState::Done, Some(*mark)) =>
+        {
+            Err("a read is older than the end, or shows another result")
+        }
+        (Fact::Cancelled, Fact::Read(Some(seen))) if seen.state != JobState::Cancelled => {
+            Err("a read is older than the cancelling, or shows another end")
+        }
+        (Fact::Cancelled | Fact::Finished { .. }, Fact::Claimed { .. } | Fact::Reported { .. }) => {
+            Err("an ended job runs")
+        }
+        (
+            Fact::Claimed { lease: new },
+            Fact::Reported { lease, .. } | Fact::Finished { lease, .. },
+        ) if lease.epoch < new.epoch => Err("a stale run writes"),
+        (Fact::Read(Some(a)), Fact::Read(Some(b))) => reads_in_order(a, b),
+        _ => Ok(()),
+    }
+}
+
+fn reads_in_order(one: &Seen, later: &Seen) -> Result<(), &'static str> {
+    if later.version < one.version {
+        return Err("a version falls");
+    }
+    if later.epoch < one.epoch {
+        return Err("an epoch falls");
+    }
+    if one.state.is_final() && (one.state, one.mark) != (later.state, later.mark) {
+        return Err("an end changes");
+    }
+    Ok(())
+}
+
+/// Two reads of one version show the same.
+fn same_version(one: &Event, other: &Event) -> Result<(), &'static str> {
+    match (&one.fact, &other.fact) {
+        (Fact::Read(Some(a)), Fact::Read(Some(b))) if a.version == b.version && a != b => {
+            Err("one version shows two things")
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_async_job_core::Lease;
+
+    use super::*;
+
+    const ID: JobId = JobId::from_bits(7);
+
+    fn seen(version: u64, epoch: u64, state: JobState) -> Seen {
+        Seen {
+            version,
+            epoch,
+            state,
+            progress: None,
+            mark: (state == JobState::Done).then_some(7),
+        }
+    }
+
+    /// The facts, each behind the one before.
+    fn told(facts: impl IntoIterator<Item = Fact>) -> Result<(), String> {
+        let events: Vec<_> = (0..)
+            .step_by(2)
+            .zip(facts)
+            .map(|(began, fact)| Event {
+                began,
+                ended: began + 1,
+                id: ID,
+                fact,
+            })
+            .collect();
+        check(&events)
+    }
+
+    #[test]
+    fn the_life_of_a_job_is_right() {
+        use JobState::{Done, Queued, Running};
+        let lease = Lease::new(ID, 2);
+        let reported = Fact::Reported { lease, progress: 3 };
+        let mut running = seen(3, 2, Running);
+        running.progress = Some(3);
+        let mut done = seen(4, 2, Done);
+        done.progress = Some(3);
+        told([
+            Fact::Read(None),
+            Fact::Made { key: 0 },
+            Fact::Read(Some(seen(1, 1, Queued))),
+            Fact::Claimed { lease },
+            Fact::Read(Some(seen(2, 2, Running))),
+            reported,
+            Fact::Read(Some(running)),
+            Fact::Finished { lease, mark: 7 },
+            Fact::Finished { lease, mark: 7 },
+            Fact::Read(Some(done)),
+        ])
+        .unwrap();
+    }
+
+    #[test]
+    fn each_broken_promise_is_noticed() {
+        use JobState::{Cancelled, Done, Queued, Running};
+        let lease = |epoch| Lease::new(ID, epoch);
+        let read = |version, epoch, state| Fact::Read(Some(seen(version, epoch, state)));
+        let claimed = |epoch| Fact::Claimed {
+            lease: lease(epoch),
+        };
+        let finished = |epoch, mark| Fact::Finished {
+            lease: lease(epoch),
+            mark,
+        };
+        let reported = |epoch, progress| Fact::Reported {
+            lease: lease(epoch),
+            progress,
+        };
+        for (facts, broken) in [
+            (
+                vec![Fact::Made { key: 0 }, Fact::Made { key: 0 }],
+                "one key made two jobs",
+            ),
+            (
+                vec![Fact::Made { key: 0 }, Fact::Read(None)],
+                "an accepted job is gone",
+            ),
+            (vec![claimed(2), claimed(2)], "one epoch was claimed twice"),
+            (
+                vec![claimed(3), claimed(2)],
+                "a later claim has no higher epoch",
+            ),
+            (
+                vec![claimed(3), read(1, 2, Running)],
+                "a read is older than a claim",
+            ),
+            (vec![claimed(3), finished(2, 1)], "a stale run writes"),
+            (vec![claimed(3), reported(2, 1)], "a stale run writes"),
+            (vec![finished(2, 1), finished(3, 2)], "a job ended twice"),
+            (
+                vec![finished(2, 7), read(1, 2, Running)],
+                "a read is older than the end",
+            ),
+            (
+                vec![finished(2, 8), read(1, 2, Done)],
+                "or shows another result",
+            ),
+            (vec![finished(2, 7), claimed(3)], "an ended job runs"),
+            (
+                vec![Fact::Cancelled, read(1, 2, Running)],
+                "a read is older than the cancelling",
+            ),
+            (vec![Fact::Cancelled, finished(2, 1)], "a job ended twice"),
+            (vec![finished(2, 1), Fact::Cancelled], "a job ended twice"),
+            (
+                vec![reported(2, 1), read(1, 2, Running)],
+                "a read is older than a report",
+            ),
+            (
+                vec![read(2, 1, Running), read(1, 1, Running)],
+                "a version falls",
+            ),
+            (
+                vec![read(1, 2, Running), read(2, 1, Running)],
+                "an epoch falls",
+            ),
+            (
+                vec![read(1, 2, Done), read(2, 3, Cancelled)],
+                "an end changes",
+            ),
+            (
+                vec![read(1, 1, Queued), read(1, 1, Running)],
+                "one version shows two things",
+            ),
+        ] {
+            let error = told(facts).unwrap_err();
+            assert!(error.contains(broken), "{broken}: {error}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+#![doc = include_str!("../README.md")]
+
+mod contract;
+mod harness;
+mod history;
+mod list;
+mod memory;
+mod node;
+mod run;
+mod test;
+mod wrap;
+
+pub use harness::{Harness, Hook, Limits, NotRun};
+pub use memory::MemoryHarness;
+#[doc(hidden)]
+pub use run::run_by_name;
+pub use run::tests;
+pub use test::Test;
+pub use wrap::{Call, Fault, FaultyStore, Gate, Interpose, Interposed};
+
+/// Makes one test of each behaviour that [`JobStore`](tower_async_job_core::JobStore) promises.
+///
+/// The expression gives a [`Harness`] with an empty store. It is evaluated once for each test, within
+/// a tokio runtime that has more than one thread, and may contain `.await`.
+///
+/// ```
+/// tower_async_job_testkit::contract!(tower_async_job_testkit::MemoryHarness::new());
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! contract {
+    ($harness:expr) => {
+        $crate::__tests! { $crate::__instantiate, [$harness] }
+    };
+}
+
+/// Makes the functions of the tests.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __instantiate {
+    ([$harness:expr] $($theme:ident { $($name:ident)* })*) => {
+        $($(
+            #[test]
+            fn $name() {
+                $crate::run_by_name(stringify!($name), async { $harness });
+            }
+        )*)*
+    };
+}

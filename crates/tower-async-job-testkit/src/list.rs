@@ -1,0 +1,210 @@
+/// Hands the list of all tests to another macro, behind the tokens in brackets.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    ($with:path, [$($tokens:tt)*]) => {
+        $with! {
+            [$($tokens)*]
+            attempts {
+                s32_a_job_that_never_comes_to_an_end_fails_after_its_attempts
+                s32_a_job_that_waits_uses_no_attempt_up
+                s33_a_job_that_nobody_claims_ends_at_its_deadline
+            }
+            checkpoints {
+                a_checkpoint_is_given_to_the_next_claim
+                a_job_without_checkpoint_is_claimed_with_an_empty_one
+                a_checkpoint_is_shown_to_no_reader
+            }
+            chunks {
+                a_result_in_chunks_is_seen_once_it_is_finished
+                s07_chunks_of_a_stale_run_are_seen_by_nobody
+                a_chunk_that_is_written_again_is_replaced
+                s50_chunks_outlive_expiry_and_removal_while_they_are_read
+                s06_chunks_of_a_run_that_never_ended_are_collected
+            }
+            claiming {
+                a_claim_clears_progress_and_partial_result
+                a_lapsed_lease_clears_progress_and_partial_result
+                a_release_clears_progress_and_partial_result
+                a_claim_has_the_request_and_what_is_left_of_the_deadline
+                a_claim_is_bounded_in_jobs_and_says_whether_there_are_more
+                a_claim_is_bounded_in_bytes_though_one_is_always_allowed
+                a_claim_is_filtered_by_route
+                a_job_of_another_route_is_not_touched_by_a_claim
+                s41_a_request_of_a_newer_format_is_left_to_newer_workers
+                s41_a_record_of_a_newer_format_is_left_alone
+                s42_a_corrupt_request_ends_its_job_once
+                s42_a_corrupt_record_ends_its_job_once
+                s32_a_claim_of_unknown_outcome_is_a_crash
+                claims_and_ends_of_many_nodes_are_one_each
+                a_backlog_is_claimed_once_each
+                the_longest_waiting_job_is_claimed_first
+            }
+            crashes {
+                s02_jobs_that_were_acknowledged_outlive_a_crash
+                s02_results_and_keys_that_were_acknowledged_outlive_a_crash
+                s80_jobs_whose_node_died_with_the_store_are_swept_after_it
+            }
+            creating {
+                a_new_job_is_read_as_it_was_created
+                a_repeated_create_gives_the_same_lease
+                a_create_with_the_id_of_another_job_is_a_conflict
+                a_queued_job_has_begun_no_run_until_it_is_started
+                an_unknown_job_is_none_and_its_lease_lost
+                creating_at_once_agrees_with_creating
+                ids_are_drawn_anew_each_time
+                nothing_happens_until_a_future_is_polled
+            }
+            discarding {
+                a_discarded_job_never_was
+                an_ended_job_is_not_discarded
+                s79_a_create_that_its_discard_overtakes_makes_nothing
+                s79_a_discarded_id_is_void_for_a_lease
+                s79_nothing_is_left_of_a_void_in_the_end
+                a_create_of_unknown_outcome_is_repeated
+            }
+            ending {
+                the_outcome_is_read_in_full_detail_only
+                s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports
+                s10_a_failure_is_repeated_too
+                s10_finish_is_not_repeated_once_its_outcome_is_gone
+                s10_a_finish_of_unknown_outcome_is_repeated
+                finish_stores_the_last_report_in_the_same_step
+                s11_a_cancelled_job_takes_no_last_report
+                times_are_those_of_the_record
+                s11_cancel_beats_finish
+                s12_cancel_after_done_leaves_the_result
+                s13_a_queued_job_is_cancelled_too
+                s13_a_cancel_is_seen_on_another_node_before_it_returns
+            }
+            histories {
+                random_histories_break_no_promise
+            }
+            keys {
+                look_up_finds_what_a_create_would_and_makes_nothing
+                s43_one_key_makes_one_job
+                s44_one_key_with_another_request_is_refused
+                s45_one_key_of_two_principals_makes_two_jobs
+                s45_keys_of_principals_are_told_apart_whatever_their_text
+                a_key_lives_as_long_as_its_job
+                s73_key_of_a_result_that_was_delivered_counts_until_its_retention
+                s73_key_of_a_delivered_result_counts_before_the_sweep_without_tombstones_too
+                s73_key_of_a_removed_result_counts_until_its_retention
+                s73_key_of_a_removed_job_that_was_cancelled_counts_until_its_retention
+            }
+            leases {
+                s03_a_replayable_job_is_run_again_when_its_lease_ends
+                s04_another_job_is_lost_when_its_lease_ends
+                a_renewed_lease_lasts
+                a_lease_that_ran_out_is_held_again_if_nobody_took_it
+                s07_stale_finish_is_rejected_after_reclaim
+                s08_the_epoch_rises_with_each_claim
+                s09_reapers_that_race_make_one_transition
+                s15_a_clock_that_jumps_back_expires_nothing_early
+                s15_a_clock_that_jumps_back_costs_at_most_a_lease
+                s14_a_clock_that_jumps_forward_ends_leases_and_no_more
+                a_renewal_tells_the_fates_of_leases_apart
+                a_renewal_revives_no_job
+                a_run_whose_record_is_missing_stores_its_job_anew
+                a_thousand_leases_are_renewed_by_one_call
+            }
+            listing {
+                operators_find_a_job_by_its_handle
+                a_list_has_every_job_once
+                a_list_is_filtered_by_state_and_route
+                a_list_is_filtered_by_principal_and_is_newest_first
+                s42_a_list_counts_what_it_cannot_read
+                expired_jobs_are_listed_by_the_principal_that_they_had
+            }
+            notifying {
+                every_kind_of_end_makes_a_notification_due
+                a_notification_is_claimed_as_such_and_once
+                a_notification_is_sent_again_after_a_crash
+                a_notification_that_failed_is_due_again_after_its_delay
+                saying_that_it_was_sent_can_be_repeated
+                a_job_whose_notification_is_due_is_kept_until_its_retention
+                a_discarded_job_notifies_nobody
+                a_job_without_notification_makes_none_due
+                a_notification_gives_no_right_to_the_job
+            }
+            offering {
+                an_offered_job_can_be_claimed_at_once_on_any_node
+                the_creator_of_an_offered_job_has_no_lease
+                an_offered_job_waits_longer_than_a_lease
+                a_repeated_offer_is_answered_alike_whatever_became_of_the_job
+                s43_one_key_offers_one_job
+                an_offered_job_without_request_is_lost
+                s33_an_offered_job_ends_at_its_deadline
+                s79_an_offered_job_is_discarded_until_it_is_claimed
+            }
+            outside {
+                a_run_outside_keeps_its_attempt_and_is_not_claimed
+                a_run_outside_is_resumed_by_its_token_on_any_node
+                a_run_outside_that_is_late_is_run_again_and_has_counted
+                a_party_outside_reports_and_is_given_more_time
+                a_party_outside_learns_the_fate_of_its_run
+                a_resumed_run_that_crashes_is_outside_again
+                a_resumed_run_that_is_given_up_is_outside_again
+                a_report_from_outside_does_not_cost_a_node_its_lease
+                a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late
+                s33_a_run_outside_ends_at_its_deadline
+            }
+            reading {
+                a_report_leaves_what_it_does_not_say
+                a_report_is_read_on_another_node
+                reading_at_once_agrees_with_reading
+                the_length_of_a_body_is_read_in_every_detail
+            }
+            releasing {
+                s39_a_released_job_is_queued_with_a_higher_epoch
+                s39_a_released_job_without_request_is_lost
+                s39_ten_rolling_deploys_use_no_attempt_up
+                s32_three_crashes_between_deploys_end_a_job
+                a_release_that_counts_ends_the_last_attempt
+                a_released_job_is_not_claimed_before_its_delay_is_over
+                each_of_many_leases_has_its_own_fate
+            }
+            repeating {
+                a_create_that_is_dropped_half_way_is_made_wholly_or_not
+                a_finish_that_is_dropped_half_way_is_made_wholly_or_not
+                calls_whose_answers_were_lost_are_repeated
+            }
+            retention {
+                s49_a_result_expires_and_is_forgotten_with_and_without_a_sweep
+                a_pending_job_never_expires
+                a_removed_job_is_unknown
+                s50_an_extended_result_is_kept_and_never_cut_short
+                a_delivered_result_is_kept_for_a_time_of_its_own
+                s69_no_name_is_kept_of_an_expired_job
+            }
+            room {
+                s20_a_full_store_refuses_what_is_new_and_keeps_what_is_there
+                s20_a_key_is_answered_though_the_store_is_full
+                s20_a_result_without_room_leaves_the_job_pending_and_a_problem_fits
+                room_is_given_back
+                what_has_expired_makes_room_for_much
+            }
+            upkeep {
+                a_sweep_says_when_to_come_again
+                a_sweep_counts_pending_jobs_by_principal
+                s09_sweeps_on_many_nodes_lose_nothing
+            }
+            versions {
+                the_version_rises_with_each_change_that_a_record_shows
+                the_version_rises_with_a_cancel
+            }
+            waiting {
+                an_ended_or_missing_job_is_not_waited_for
+                s26_every_kind_of_end_wakes
+                s25_a_lost_notification_delays_a_wait_and_no_more
+                only_the_latest_waker_of_a_waiter_is_woken
+                s27_ten_thousand_waiters_are_all_woken
+                s29_a_dropped_waiter_leaves_no_waker_behind
+                s39_a_released_job_is_still_waited_for
+                s26_who_subscribes_and_then_reads_misses_no_end
+                a_subscription_that_was_not_polled_is_registered
+                workers_are_woken_when_there_is_work
+            }
+        }
+    };
+}

@@ -1,0 +1,7 @@
+//! Stores around other stores.
+
+mod faulty;
+mod interpose;
+
+pub use faulty::{Fault, FaultyStore, Gate};
+pub use interpose::{Call, Interpose, Interposed};

@@ -1,0 +1,234 @@
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tower_async_job_core::{
+    Claim, ClaimKind, ClaimQuery, Claims, Created, JobId, JobStore, Lease, NewJob, Release,
+    Released, Report, Start, StoreFuture, StoredRequest,
+};
+
+use crate::{fails, flaw, lock};
+
+flaw! {
+    /// Leaves to a new run what an earlier one reported.
+    ClaimThatKeepsProgress(HashMap<JobId, Report>) {
+        fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
+            lock(&self.memory).insert(lease.id, report.clone());
+            self.inner.report(lease, report)
+        }
+
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let claims = self.inner.claim(query).await?;
+                for Claim { lease, .. } in &claims.jobs {
+                    let report = lock(&self.memory).get(&lease.id).cloned();
+                    self.inner.report(lease, report.unwrap_or_default()).await?;
+                }
+                Ok(claims)
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Gives to two workers what one worker got.
+    ClaimedTwice(Claims) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let claims = self.inner.claim(query).await?;
+                if claims.jobs.is_empty() {
+                    return Ok(std::mem::take(&mut *lock(&self.memory)));
+                }
+                lock(&self.memory).clone_from(&claims);
+                Ok(claims)
+            })
+        }
+    }
+}
+
+flaw! {
+    ClaimOfAnyRoute(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let mut query = query.clone();
+                query.routes = None;
+                self.inner.claim(&query).await
+            })
+        }
+    }
+}
+
+flaw! {
+    ClaimOfAnyFormat(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let query = query.clone().with_newest_format(u8::MAX);
+                self.inner.claim(&query).await
+            })
+        }
+    }
+}
+
+flaw! {
+    ClaimOfAnySize(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let query = query.clone().with_max_bytes(usize::MAX);
+                self.inner.claim(&query).await
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Says that nothing is left, whatever there is.
+    ClaimThatSaysTooLittle(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let mut claims = self.inner.claim(query).await?;
+                claims.next = None;
+                Ok(claims)
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Gives jobs with corrupt requests to workers, again and again.
+    PoisonHandedOut(()) {
+        fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
+            if job.request.as_ref().is_some_and(|request| request.format().is_none()) {
+                let unread = Bytes::from_static(&[StoredRequest::FORMAT]);
+                job.request = Some(StoredRequest::from_bytes(unread));
+            }
+            self.inner.create(job)
+        }
+    }
+}
+
+flaw! {
+    CheckpointForgotten(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let mut claims = self.inner.claim(query).await?;
+                for claim in &mut claims.jobs {
+                    claim.checkpoint = Bytes::new();
+                }
+                Ok(claims)
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Gives the creator of an offered job the lease.
+    OfferedWithLease(()) {
+        fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
+            Box::pin(async move {
+                let offered = job.start == Start::Offered;
+                let start = if offered { Start::Queued } else { job.start };
+                match self.inner.create(job.with_start(start)).await? {
+                    Created::New { created, .. } if offered => Ok(Created::Offered { created }),
+                    other => Ok(other),
+                }
+            })
+        }
+    }
+}
+
+/// A release on other terms.
+macro_rules! releases {
+    ($(#[$about:meta])* $name:ident: $how:expr) => {
+        flaw! {
+            $(#[$about])*
+            $name(()) {
+                fn release<'a>(
+                    &'a self,
+                    leases: &'a [Lease],
+                    how: Release,
+                ) -> StoreFuture<'a, Vec<Released>> {
+                    let change: fn(Release) -> Release = $how;
+                    self.inner.release(leases, change(how))
+                }
+            }
+        }
+    };
+}
+
+releases! { DeployThatCounts: |how| how.with_counts(true) }
+releases! { ReleaseThatNeverCounts: |how| how.with_counts(false) }
+releases! { ReleaseWithoutDelay: |how| how.with_after(std::time::Duration::ZERO) }
+releases! {
+    /// Queues a run that a party outside goes on with.
+    OutsideQueued: |mut how| {
+        how.outside = None;
+        how
+    }
+}
+
+flaw! {
+    /// Takes a notification for sent once it was claimed.
+    NotifiedByClaim(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let claims = self.inner.claim(query).await?;
+                if query.kind == ClaimKind::Notify {
+                    for claim in &claims.jobs {
+                        self.inner.notified(&claim.lease, None).await?;
+                    }
+                }
+                Ok(claims)
+            })
+        }
+    }
+}
+
+flaw! {
+    NotifiedForEver(()) {
+        fn notified<'a>(
+            &'a self,
+            lease: &'a Lease,
+            again: Option<std::time::Duration>,
+        ) -> StoreFuture<'a, ()> {
+            self.inner.notified(lease, again.or(Some(std::time::Duration::ZERO)))
+        }
+    }
+}
+
+flaw! {
+    /// Keeps no notification of jobs that have a key.
+    NeverNotified(()) {
+        fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
+            job.notify = None;
+            self.inner.create(job)
+        }
+    }
+}
+
+fails! {
+    claim_that_keeps_progress: ClaimThatKeepsProgress fails
+        a_claim_clears_progress_and_partial_result;
+    claimed_twice: ClaimedTwice fails
+        s03_a_replayable_job_is_run_again_when_its_lease_ends, a_backlog_is_claimed_once_each,
+        random_histories_break_no_promise;
+    claim_of_any_route: ClaimOfAnyRoute fails
+        a_claim_is_filtered_by_route, a_job_of_another_route_is_not_touched_by_a_claim;
+    claim_of_any_format: ClaimOfAnyFormat fails
+        s41_a_request_of_a_newer_format_is_left_to_newer_workers;
+    claim_of_any_size: ClaimOfAnySize fails
+        a_claim_is_bounded_in_bytes_though_one_is_always_allowed;
+    claim_that_says_too_little: ClaimThatSaysTooLittle fails
+        a_claim_is_bounded_in_jobs_and_says_whether_there_are_more;
+    poison_handed_out: PoisonHandedOut fails s42_a_corrupt_request_ends_its_job_once;
+    checkpoint_forgotten: CheckpointForgotten fails a_checkpoint_is_given_to_the_next_claim;
+    offered_with_lease: OfferedWithLease fails
+        an_offered_job_can_be_claimed_at_once_on_any_node, the_creator_of_an_offered_job_has_no_lease;
+    deploy_that_counts: DeployThatCounts fails s39_ten_rolling_deploys_use_no_attempt_up;
+    release_that_never_counts: ReleaseThatNeverCounts fails
+        a_release_that_counts_ends_the_last_attempt;
+    release_without_delay: ReleaseWithoutDelay fails
+        a_released_job_is_not_claimed_before_its_delay_is_over;
+    outside_queued: OutsideQueued fails a_run_outside_keeps_its_attempt_and_is_not_claimed;
+    notified_by_claim: NotifiedByClaim fails a_notification_is_sent_again_after_a_crash;
+    notified_for_ever: NotifiedForEver fails a_notification_is_sent_again_after_a_crash;
+    never_notified: NeverNotified fails every_kind_of_end_makes_a_notification_due;
+}

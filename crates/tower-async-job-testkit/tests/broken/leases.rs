@@ -1,0 +1,141 @@
+use std::{collections::HashMap, future::pending, time::Duration};
+
+use tower_async_job_core::{
+    Created, Detail, JobId, JobRecord, JobStore, Lease, NewJob, Release, Renewal, StoreFuture,
+    Subscription, Upkeep,
+};
+
+use crate::{fails, flaw, lock};
+
+flaw! {
+    /// Reaps by the age of a run, as it was before the lease was renewed.
+    StaleReaper(Vec<Lease>) {
+        fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
+            lock(&self.memory).push(job.first_lease());
+            self.inner.create(job)
+        }
+
+        fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
+            Box::pin(async move {
+                let leases = lock(&self.memory).clone();
+                for lease in leases {
+                    let record = self.inner.read(&lease.id, Detail::Status).await?;
+                    let age = record.and_then(|record| record.running_for);
+                    if age >= self.inner.properties().lease {
+                        self.inner.release(&[lease], Release::default()).await?;
+                    }
+                }
+                self.inner.sweep().await
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Lets jobs expire by the time since their creation, running ones too.
+    TtlOnRunning(HashMap<JobId, Duration>) {
+        fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
+            lock(&self.memory).insert(job.id, job.retention.result);
+            self.inner.create(job)
+        }
+
+        fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
+            Box::pin(async move {
+                let ttl = lock(&self.memory).get(id).copied().unwrap_or(Duration::MAX);
+                let record = self.inner.read(id, detail).await?;
+                Ok(record.filter(|record| record.age <= ttl))
+            })
+        }
+    }
+}
+
+flaw! {
+    RenewalThatRevives(()) {
+        fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+            Box::pin(async move { Ok(vec![Renewal::Held; leases.len()]) })
+        }
+    }
+}
+
+flaw! {
+    RenewalThatTellsNoFates(()) {
+        fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+            Box::pin(async move {
+                let renewals = self.inner.renew(leases).await?.into_iter();
+                let held = |renewal: Renewal| match renewal.is_held() {
+                    true => Renewal::Held,
+                    false => Renewal::Lost,
+                };
+                Ok(renewals.map(held).collect())
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Prolongs a lease by nothing.
+    RenewalThatForgets(()) {
+        fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+            Box::pin(async move {
+                let mut renewals = Vec::new();
+                for lease in leases {
+                    let record = self.inner.read(&lease.id, Detail::Status).await?;
+                    let held = record.is_some_and(|record| record.epoch == lease.epoch);
+                    renewals.push(if held { Renewal::Held } else { Renewal::Lost });
+                }
+                Ok(renewals)
+            })
+        }
+    }
+}
+
+flaw! {
+    /// Loses the wake-ups of ends that come after the subscription.
+    LostWake(()) {
+        fn subscribe(&self, id: &JobId) -> Subscription {
+            let record = self.inner.read_now(id, Detail::Status);
+            match record.expect("memory is at hand").expect("it can be read") {
+                Some(record) if !record.state.is_final() => Subscription::from_future(pending()),
+                _ => Subscription::ready(),
+            }
+        }
+    }
+}
+
+flaw! {
+    /// Looks for the end at the first poll, and takes one that came before for none.
+    RegisteredByPoll(()) {
+        fn subscribe(&self, id: &JobId) -> Subscription {
+            let mut ended = self.inner.subscribe(id);
+            Subscription::from_future(async move {
+                match tokio::time::timeout(Duration::ZERO, &mut ended).await {
+                    Ok(()) => pending().await,
+                    Err(_) => ended.await,
+                }
+            })
+        }
+    }
+}
+
+flaw! {
+    UnannouncedWork(()) {
+        fn work(&self) -> Subscription {
+            Subscription::from_future(pending())
+        }
+    }
+}
+
+fails! {
+    stale_reaper: StaleReaper fails a_renewed_lease_lasts;
+    ttl_on_running: TtlOnRunning fails a_pending_job_never_expires;
+    renewal_that_revives: RenewalThatRevives fails
+        a_renewal_revives_no_job, s07_stale_finish_is_rejected_after_reclaim;
+    renewal_that_tells_no_fates: RenewalThatTellsNoFates fails
+        a_renewal_tells_the_fates_of_leases_apart;
+    renewal_that_forgets: RenewalThatForgets fails a_renewed_lease_lasts;
+    lost_wake: LostWake fails
+        s26_every_kind_of_end_wakes, s27_ten_thousand_waiters_are_all_woken;
+    registered_by_poll: RegisteredByPoll fails
+        a_subscription_that_was_not_polled_is_registered;
+    unannounced_work: UnannouncedWork fails workers_are_woken_when_there_is_work;
+}

@@ -1,0 +1,117 @@
+//! Stores that each break one promise: a test of the contract has to fail with each, by its name.
+
+mod claims;
+mod ends;
+mod fences;
+mod keys;
+mod leases;
+mod reads;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tower_async_job_core::{JobStore, MemoryStore};
+use tower_async_job_testkit::{Interpose, Interposed, MemoryHarness, tests};
+
+/// Makes a store around one in memory from the methods that differ, with something to remember.
+macro_rules! flaw {
+    ($(#[$about:meta])* $name:ident($memory:ty) { $($methods:tt)* }) => {
+        $(#[$about])*
+        #[derive(Debug)]
+        struct $name {
+            inner: tower_async_job_core::MemoryStore,
+            #[allow(dead_code, reason = "most need no memory")]
+            memory: std::sync::Mutex<$memory>,
+        }
+
+        impl From<tower_async_job_core::MemoryStore> for $name {
+            fn from(inner: tower_async_job_core::MemoryStore) -> Self {
+                Self { inner, memory: Default::default() }
+            }
+        }
+
+        impl tower_async_job_testkit::Interpose for $name {
+            fn inner(&self) -> &dyn tower_async_job_core::JobStore {
+                &self.inner
+            }
+
+            $($methods)*
+        }
+    };
+}
+
+/// Makes a test that shows which tests of the contract fail with a store.
+macro_rules! fails {
+    ($($test:ident: $store:ident fails $($name:ident),+;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                crate::assert_fails::<$store>(&[$(stringify!($name)),+]);
+            }
+        )*
+    };
+}
+
+use {fails, flaw};
+
+/// The name of the threads whose panics are expected.
+const EXPECTED: &str = "expected to panic";
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns whether a test of the contract fails.
+fn fails_with<S: JobStore>(name: &str, make: fn(MemoryStore) -> S) -> bool {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if thread::current().name() != Some(EXPECTED) {
+                loud(panic);
+            }
+        }));
+    });
+    let test = tests().iter().find(|test| test.name() == name);
+    let test = *test.unwrap_or_else(|| panic!("there is no test {name}"));
+    let running = thread::Builder::new()
+        .name(EXPECTED.to_owned())
+        .spawn(move || {
+            let harness = MemoryHarness::wrapping(move |store| Arc::new(make(store)));
+            // With time that passes at once, a wait that never ends is no long one.
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .expect("a runtime");
+            let limit = Duration::from_secs(3600);
+            let run = async { tokio::time::timeout(limit, test.run(&harness)).await };
+            match catch_unwind(AssertUnwindSafe(|| runtime.block_on(run))) {
+                Ok(Ok(Ok(()))) => Ok(false),
+                Ok(Ok(Err(not_run))) => Err(not_run),
+                Ok(Err(_)) | Err(_) => Ok(true),
+            }
+        });
+    let failed = running
+        .expect("a thread")
+        .join()
+        .expect("its panics are caught");
+    failed.unwrap_or_else(|not_run| panic!("{name}: {not_run}"))
+}
+
+fn assert_fails<S>(names: &[&str])
+where
+    S: Interpose + From<MemoryStore>,
+{
+    for name in names {
+        assert!(
+            fails_with(name, |store| Interposed::new(S::from(store))),
+            "{name} does not notice it"
+        );
+        assert!(!fails_with(name, |store| store), "{name} always fails");
+    }
+}
