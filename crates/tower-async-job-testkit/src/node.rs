@@ -192,8 +192,8 @@ impl Node {
         }
     }
 
-    /// Subscribes to the end of a job that is pending. A subscription that resolves early is made
-    /// anew, until one waits.
+    /// Subscribes to the end of a job that is pending. A subscription that resolves early is
+    /// replaced, until one waits.
     pub(crate) async fn waits(&self, id: &JobId) -> Subscription {
         for _ in 0..100 {
             let mut ended = self.subscribe(id);
