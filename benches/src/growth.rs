@@ -227,7 +227,7 @@ pub fn sweeps(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
     runtime.block_on(async {
         for _ in 0..jobs {
             let created = store.create(NewJob::new(JobId::random())).await;
-            let Ok(Created::New(lease)) = created else {
+            let Ok(Created::New { lease, .. }) = created else {
                 panic!("{created:?}")
             };
             let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 1024);
@@ -235,7 +235,7 @@ pub fn sweeps(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
             recorder
                 .push(&[b'x'; 1024])
                 .expect("it is within the limit");
-            let finished = store.finish(&lease, Outcome::Done(recorder.finish(None)));
+            let finished = store.finish(&lease, Outcome::Done(recorder.finish(None)).into());
             finished.await.expect("there is room");
         }
         let longest = Arc::new(AtomicU64::new(0));

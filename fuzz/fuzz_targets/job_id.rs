@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use tower_async_job_core::{JobHandle, JobId};
 
 fuzz_target!(|text: &str| {
-    if let Some(id) = JobId::parse(text) {
+    if let Ok(id) = text.parse::<JobId>() {
         assert_eq!(id.encode().as_str(), text);
         assert_eq!(JobId::from_bits(id.to_bits()), id);
         assert!(!format!("{id:?}").contains(text));

@@ -278,18 +278,10 @@ fn read_in_a_batch_sees_what_was_written_before_it() {
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
-        let writing = {
-            let (batch, written) = (Arc::clone(&batch), Arc::clone(&written));
-            thread::spawn(move || {
-                written.store(1, SeqCst);
-                let found = block_on(batch.read(0));
-                assert_eq!(found.unwrap(), Some(1));
-            })
-        };
-        let reading = {
-            let batch = Arc::clone(&batch);
-            thread::spawn(move || drop(block_on(batch.read(0)).unwrap()))
-        };
+        // A read that may be under way when the other one arrives.
+        let mut early = Box::pin(batch.read(0));
+        let polled = early.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
         let done = Arc::new(AtomicUsize::new(0));
         let driving = {
             let done = Arc::clone(&done);
@@ -300,11 +292,12 @@ fn read_in_a_batch_sees_what_was_written_before_it() {
                 }));
             })
         };
-        writing.join().unwrap();
-        reading.join().unwrap();
+        written.store(1, SeqCst);
+        assert_eq!(block_on(batch.read(0)).unwrap(), Some(1));
         done.store(1, SeqCst);
         // Wakes the driver, which stops.
-        let _ = block_on(batch.read(0));
+        let mut last = Box::pin(batch.read(0));
+        let _ = last.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         driving.join().unwrap();
         assert!(block_on(batch.read(0)).unwrap_err().is_unavailable());
     });

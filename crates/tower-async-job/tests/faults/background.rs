@@ -78,10 +78,7 @@ async fn store_that_panics_at_the_end_does_not_leave_the_job_running() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_layer_has_no_task() {
-    let retention = Retention {
-        result: 10 * SECOND,
-        tombstone: 10 * SECOND,
-    };
+    let retention = Retention::new(10 * SECOND, 10 * SECOND);
     let store = Arc::new(store());
     let layer = eager(faulty(&store).retention(retention));
     settle().await;

@@ -193,10 +193,7 @@ async fn s33_no_duration_is_too_long() {
             .cancellation_grace(longest)
             .report_interval(longest)
             .request_read_timeout(longest)
-            .retention(Retention {
-                result: longest,
-                tombstone: longest,
-            }),
+            .retention(Retention::new(longest, longest)),
     );
     let reports = handler(|request| async move {
         let job = JobContext::of(&request);

@@ -387,10 +387,7 @@ async fn result_is_kept_for_so_long_after_its_delivery() {
 #[tokio::test(start_paused = true)]
 async fn result_that_is_kept_for_seconds_is_swept_on_time() {
     let (builder, store) = builder(memory());
-    let layer = eager(builder.retention(Retention {
-        result: 2 * SECOND,
-        tombstone: 2 * SECOND,
-    }));
+    let layer = eager(builder.retention(Retention::new(2 * SECOND, 2 * SECOND)));
     send(&wrap(&layer, slow(600 * SECOND, "late")), post("/late"))
         .await
         .pending();

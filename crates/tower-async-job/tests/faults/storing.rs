@@ -77,10 +77,7 @@ async fn s20_result_for_which_the_store_has_no_room_ends_as_failed() {
 
 #[tokio::test(start_paused = true)]
 async fn s50_retention_that_ends_during_a_download_does_not_break_it() {
-    let retention = Retention {
-        result: 10 * SECOND,
-        tombstone: 10 * SECOND,
-    };
+    let retention = Retention::new(10 * SECOND, 10 * SECOND);
     let store = Arc::new(store());
     let layer = eager(faulty(&store).retention(retention));
     let location = submit(&layer, slow(SECOND, "the whole result")).await;

@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tower_async_job::store::{
-    BoxFuture, Cancellation, Claim, Created, Detail, IdempotencyKey, JobHandle, JobId, JobPage,
-    JobQuery, JobRecord, JobStore, Lease, MemoryStore, NewJob, Outcome, Principal, Renewal, Report,
-    StoreError,
+    Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
+    JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, MemoryStore, NewJob, Outside, Principal,
+    Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture, StoreProperties,
+    Subscription, Upkeep,
 };
 
 /// A method of the store.
@@ -111,11 +113,7 @@ impl FaultyStore {
         self.inner.list(&query).await.expect("memory").jobs.len()
     }
 
-    fn perform<'a, T: Send + 'a>(
-        &'a self,
-        op: Op,
-        call: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
+    fn perform<'a, T: Send + 'a>(&'a self, op: Op, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
         Box::pin(async move {
             *self
                 .calls
@@ -148,7 +146,11 @@ impl FaultyStore {
 }
 
 impl JobStore for FaultyStore {
-    fn create(&self, job: NewJob) -> BoxFuture<'_, Result<Created, StoreError>> {
+    fn properties(&self) -> &StoreProperties {
+        self.inner.properties()
+    }
+
+    fn create(&self, job: NewJob) -> StoreFuture<'_, Created> {
         self.perform(Op::Create, self.inner.create(job))
     }
 
@@ -156,87 +158,100 @@ impl JobStore for FaultyStore {
         &'a self,
         principal: Option<&'a Principal>,
         key: &'a IdempotencyKey,
-    ) -> BoxFuture<'a, Result<Option<Created>, StoreError>> {
+    ) -> StoreFuture<'a, Option<Created>> {
         self.perform(Op::LookUp, self.inner.look_up(principal, key))
     }
 
-    fn start<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn start<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
         self.perform(Op::Start, self.inner.start(lease))
     }
 
-    fn renew<'a>(&'a self, leases: &'a [Lease]) -> BoxFuture<'a, Result<Vec<Renewal>, StoreError>> {
+    fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
         self.perform(Op::Renew, self.inner.renew(leases))
     }
 
-    fn report<'a>(
-        &'a self,
-        lease: &'a Lease,
-        report: Report,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
         self.perform(Op::Report, self.inner.report(lease, report))
     }
 
-    fn finish<'a>(
+    fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
+        self.inner.write_chunk(lease, index, data)
+    }
+
+    fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()> {
+        self.perform(Op::Finish, self.inner.finish(lease, end))
+    }
+
+    fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>> {
+        self.inner.release(leases, how)
+    }
+
+    fn resume<'a>(&'a self, id: &'a JobId, token: &'a [u8; 32]) -> StoreFuture<'a, Option<Claim>> {
+        self.inner.resume(id, token)
+    }
+
+    fn renew_outside<'a>(
         &'a self,
-        lease: &'a Lease,
-        outcome: Outcome,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.perform(Op::Finish, self.inner.finish(lease, outcome))
+        id: &'a JobId,
+        outside: Outside,
+        report: Report,
+    ) -> StoreFuture<'a, Renewal> {
+        self.inner.renew_outside(id, outside, report)
     }
 
-    fn release<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.release(lease)
-    }
-
-    fn discard<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
         self.perform(Op::Discard, self.inner.discard(lease))
     }
 
-    fn read<'a>(
-        &'a self,
-        id: &'a JobId,
-        detail: Detail,
-    ) -> BoxFuture<'a, Result<Option<JobRecord>, StoreError>> {
+    fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
         self.perform(Op::Read, self.inner.read(id, detail))
     }
 
-    fn ended<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.ended(id)
+    fn read_chunk<'a>(
+        &'a self,
+        result: &'a ResultRef,
+        index: u32,
+    ) -> StoreFuture<'a, Option<Bytes>> {
+        self.inner.read_chunk(result, index)
     }
 
-    fn cancel<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<Cancellation, StoreError>> {
+    fn subscribe(&self, id: &JobId) -> Subscription {
+        self.inner.subscribe(id)
+    }
+
+    fn cancel<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, Cancellation> {
         self.perform(Op::Cancel, self.inner.cancel(id))
     }
 
-    fn remove<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool> {
         self.perform(Op::Remove, self.inner.remove(id))
     }
 
-    fn extend<'a>(
-        &'a self,
-        id: &'a JobId,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn extend<'a>(&'a self, id: &'a JobId, keep: Duration) -> StoreFuture<'a, bool> {
         self.inner.extend(id, keep)
     }
 
-    fn claim(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Claim>, StoreError>> {
-        self.inner.claim(limit)
+    fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+        self.inner.claim(query)
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<Option<Duration>, StoreError>> {
+    fn notified<'a>(&'a self, lease: &'a Lease, again: Option<Duration>) -> StoreFuture<'a, ()> {
+        self.inner.notified(lease, again)
+    }
+
+    fn work(&self) -> Subscription {
+        self.inner.work()
+    }
+
+    fn sweep(&self) -> StoreFuture<'_, Upkeep> {
         self.perform(Op::Sweep, self.inner.sweep())
     }
 
-    fn find(&self, handle: JobHandle) -> BoxFuture<'_, Result<Option<JobId>, StoreError>> {
+    fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {
         self.perform(Op::Find, self.inner.find(handle))
     }
 
-    fn list<'a>(&'a self, query: &'a JobQuery) -> BoxFuture<'a, Result<JobPage, StoreError>> {
+    fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
         self.perform(Op::List, self.inner.list(query))
-    }
-
-    fn lease_duration(&self) -> Option<Duration> {
-        self.inner.lease_duration()
     }
 }

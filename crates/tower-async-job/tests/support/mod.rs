@@ -183,7 +183,7 @@ pub(crate) fn with<B>(
 pub(crate) fn id_of(location: &str) -> JobId {
     let path = location.split('?').next().expect("never empty");
     let segment = path.rsplit('/').next().expect("never empty");
-    JobId::parse(segment).expect("a job's id")
+    segment.parse().expect("a job's id")
 }
 
 /// The job's URL without the hints.

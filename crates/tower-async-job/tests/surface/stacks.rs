@@ -1,6 +1,6 @@
 //! The layer stacks with one line on axum, tonic, hyper and tower's own middleware.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use crate::support::{self, Answer, Body, SECOND, call, eager, post, send, slow, trailed};
 use axum::{
@@ -248,7 +248,7 @@ impl tonic::server::NamedService for Greeter {
 impl Service<Request<tonic::body::Body>> for Greeter {
     type Response = Response<tonic::body::Body>;
     type Error = Infallible;
-    type Future = tower_async_job::store::BoxFuture<'static, Result<Self::Response, Infallible>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn poll_ready(
         &mut self,

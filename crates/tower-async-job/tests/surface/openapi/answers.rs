@@ -85,10 +85,7 @@ async fn assert_all_described(layer: &AsyncJobLayer, document: &Value, location:
 #[tokio::test(start_paused = true)]
 async fn answers_about_a_job_are_described() {
     for pending_status in [PendingStatus::SeeOther, PendingStatus::Accepted] {
-        let retention = Retention {
-            result: 60 * SECOND,
-            tombstone: 60 * SECOND,
-        };
+        let retention = Retention::new(60 * SECOND, 60 * SECOND);
         let layer = eager(
             builder()
                 .pending_status(pending_status)

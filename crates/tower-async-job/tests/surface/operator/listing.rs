@@ -91,7 +91,7 @@ async fn results_metadata_and_principals_are_not_shown() {
     let store = memory().build();
     let mut job = NewJob::new(JobId::random());
     job.principal = Some(Principal::new("alice@secret.example"));
-    let Created::New(lease) = store.create(job).await.expect("memory") else {
+    let Created::New { lease, .. } = store.create(job).await.expect("memory") else {
         panic!("a new job");
     };
     let secret = ("secret".to_owned(), Value::from(1));
@@ -113,7 +113,7 @@ async fn results_metadata_and_principals_are_not_shown() {
     }
     let layer = {
         let store = memory().build();
-        let Created::New(lease) = store
+        let Created::New { lease, .. } = store
             .create(NewJob::new(JobId::random()))
             .await
             .expect("memory")
@@ -121,7 +121,7 @@ async fn results_metadata_and_principals_are_not_shown() {
             panic!("a new job");
         };
         let done = Outcome::Done(response.finish(None));
-        store.finish(&lease, done).await.expect("memory");
+        store.finish(&lease, done.into()).await.expect("memory");
         eager(AsyncJobLayer::builder().store(Arc::new(store)))
     };
     let done = list(&layer, &format!("/{}", self::handle(&layer).await)).await;
