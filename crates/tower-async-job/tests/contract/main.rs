@@ -8,6 +8,7 @@ mod contexts;
 mod deadline;
 mod delivery;
 mod exchange;
+mod handles;
 mod holding;
 mod idempotency;
 mod kept;
