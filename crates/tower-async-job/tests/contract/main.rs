@@ -13,6 +13,7 @@ mod holding;
 mod idempotency;
 mod kept;
 mod ownership;
+mod policies;
 mod preferences;
 mod retry_after;
 mod uploads;
