@@ -136,10 +136,7 @@ where
                 front.node.expected.came(&id);
                 answer::ended(&record, trailers)
             }
-            Err(error) => {
-                tracing::warn!(%error, job = ?id, "the job store could not be read");
-                return refuse(ProblemType::StoreUnavailable);
-            }
+            Err(error) => return answer::unreadable(&error, Some(&id)),
         };
         answer::apply_wait(response.headers_mut(), &asked.prefer);
         response

@@ -17,7 +17,7 @@ pub(crate) fn new_job(
     queued: bool,
 ) -> NewJob {
     let mut job = NewJob::new(front.node.store.new_id(None, submission.principal.as_ref()));
-    if let Some(handle) = context.and_then(JobContext::known_handle) {
+    if let Some(handle) = context.and_then(JobContext::wanted_handle) {
         job.handle = handle;
     }
     job.route = submission.route(&front.route_names);

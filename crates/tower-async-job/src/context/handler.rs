@@ -1,6 +1,6 @@
 //! The context of a handler that has not ended.
 
-use std::{ops::Deref, sync::Arc};
+use std::ops::Deref;
 
 use crate::context::job::JobContext;
 
@@ -12,12 +12,6 @@ pub(crate) struct HandlerContext(JobContext);
 impl HandlerContext {
     pub(crate) fn new(attempt: u32) -> Self {
         Self(JobContext::new(attempt))
-    }
-
-    /// Returns whether there is more of the context than this.
-    #[inline]
-    pub(crate) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0.inner) > 1
     }
 }
 

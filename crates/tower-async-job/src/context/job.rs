@@ -249,9 +249,18 @@ impl JobContext {
         *rare.handle.get_or_insert_with(JobHandle::random)
     }
 
-    /// Returns the handle, if anything has asked for it.
-    pub(crate) fn known_handle(&self) -> Option<JobHandle> {
+    /// Returns the handle, if anything has asked for it or still may.
+    pub(crate) fn wanted_handle(&self) -> Option<JobHandle> {
+        if self.is_shared() {
+            return Some(self.handle());
+        }
         self.outbox().rare.as_ref()?.handle
+    }
+
+    /// Returns whether there is more of the context than this.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
     }
 
     fn update_progress(&self, change: impl FnOnce(&mut Progress)) {

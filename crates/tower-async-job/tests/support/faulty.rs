@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,6 +41,10 @@ pub(crate) enum Fault {
     /// Nothing is done.
     Unavailable,
     Full,
+    /// What is stored is damaged.
+    Corrupt,
+    /// What is stored has a version of its own.
+    Unsupported,
     /// It is done, after a time.
     Late(Duration),
     /// It is done, and the acknowledgement is lost.
@@ -51,6 +58,8 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     pub(crate) inner: MemoryStore,
+    /// The number of jobs that each page of the list leaves out.
+    pub(crate) unreadable: AtomicUsize,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,
 }
@@ -59,6 +68,7 @@ impl FaultyStore {
     pub(crate) fn new(inner: MemoryStore) -> Self {
         Self {
             inner,
+            unreadable: AtomicUsize::default(),
             script: Mutex::default(),
             calls: Mutex::default(),
         }
@@ -130,6 +140,8 @@ impl FaultyStore {
             match fault.unwrap_or(Fault::None) {
                 Fault::Unavailable => Err(StoreError::unavailable("out of reach")),
                 Fault::Full => Err(StoreError::full()),
+                Fault::Corrupt => Err(StoreError::corrupt("a length is wrong")),
+                Fault::Unsupported => Err(StoreError::unsupported_version(99)),
                 Fault::Late(time) => {
                     tokio::time::sleep(time).await;
                     call.await
@@ -252,6 +264,10 @@ impl JobStore for FaultyStore {
     }
 
     fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
-        self.perform(Op::List, self.inner.list(query))
+        Box::pin(async {
+            let mut page = self.perform(Op::List, self.inner.list(query)).await?;
+            page.unreadable = self.unreadable.load(Ordering::SeqCst);
+            Ok(page)
+        })
     }
 }
