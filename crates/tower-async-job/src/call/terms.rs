@@ -38,15 +38,17 @@ pub(crate) fn new_job(
     job
 }
 
-/// Returns the terms on which a stored job runs, accepted now.
+/// Returns the terms on which a stored job runs, accepted now. `sent` is a time before it was stored.
 pub(crate) fn terms<'a>(
     front: &Front,
     submission: &'a Submission,
     route: Arc<str>,
+    sent: Instant,
     now: Instant,
 ) -> Terms<'a> {
     Terms {
         route,
+        sent,
         label: submission.named_route(),
         principal: submission.principal.as_ref(),
         target: submission.target(),

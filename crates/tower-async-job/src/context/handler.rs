@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::context::job::JobContext;
+use crate::context::{job::JobContext, reason::CancelReason};
 
 /// The context of a call whose handler has not ended. When this is dropped, so is the handler's
 /// future, or the answer's body: what is left of the context elsewhere is cancelled.
@@ -27,7 +27,7 @@ impl Drop for HandlerContext {
     #[inline]
     fn drop(&mut self) {
         if self.is_shared() {
-            self.cancel();
+            self.cancel(CancelReason::Over);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::Context,
 };
@@ -14,7 +14,10 @@ use http_polling::Progress;
 use serde_json::Value;
 use tower_async_job_core::{JobHandle, Json, Report};
 
-use super::outbox::{Outbox, Rare};
+use super::{
+    outbox::{Outbox, Rare},
+    reason::CancelReason,
+};
 use crate::shorten::shorten;
 
 /// The longest message that is kept, in bytes.
@@ -76,9 +79,10 @@ pub struct JobContext {
 
 /// Kept small: each job has one for as long as it runs.
 pub(super) struct Inner {
-    cancelled: AtomicBool,
-    /// The process gives the job up: it may go on elsewhere.
-    abandoned: AtomicBool,
+    /// The gravest [`CancelReason`] so far; 0 while there is none.
+    reason: AtomicU8,
+    /// The store has lost the job's record.
+    missing: AtomicBool,
     /// The deadline may have passed.
     due: AtomicBool,
     /// There is no job: reports go nowhere.
@@ -108,8 +112,8 @@ impl JobContext {
     fn with(attempt: u32, inert: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
-                cancelled: AtomicBool::new(false),
-                abandoned: AtomicBool::new(false),
+                reason: AtomicU8::new(0),
+                missing: AtomicBool::new(false),
                 due: AtomicBool::new(false),
                 inert,
                 attempt,
@@ -208,11 +212,32 @@ impl JobContext {
     /// context about it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.inner.cancelled.load(Ordering::Acquire)
+        self.cancel_reason().is_some()
     }
 
-    /// Waits until the job is [cancelled](Self::is_cancelled). The handler's future is dropped after a
-    /// [grace](crate::Builder::cancellation_grace) from then.
+    /// Returns the reason why the job is [cancelled](Self::is_cancelled); `None` while it is not. Of
+    /// several it is the gravest, so that it may change from a request to the loss of the lease.
+    ///
+    /// ```
+    /// use tower_async_job::{CancelReason, JobContext};
+    ///
+    /// async fn clean_up(job: JobContext) {
+    ///     job.cancelled().await;
+    ///     if job.cancel_reason() == Some(CancelReason::Requested) {
+    ///         // The job will not run again: what it has left behind can go.
+    ///     }
+    /// }
+    /// # let _ = clean_up;
+    /// assert_eq!(JobContext::inert().cancel_reason(), None);
+    /// ```
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        CancelReason::from_u8(self.inner.reason.load(Ordering::Acquire))
+    }
+
+    /// Waits until the job is [cancelled](Self::is_cancelled). Where that was
+    /// [asked for](CancelReason::Requested), the handler's future is dropped after a
+    /// [grace](crate::Builder::cancellation_grace) from then; else it is dropped at once.
     ///
     /// Cancel safe: nothing is lost when this future is dropped.
     pub async fn cancelled(&self) {
@@ -229,7 +254,7 @@ impl JobContext {
         }
     }
 
-    /// Which attempt at the job this is, from 1.
+    /// Returns the number of this attempt at the job, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.inner.attempt
@@ -283,8 +308,9 @@ impl JobContext {
         }
     }
 
-    pub(crate) fn cancel(&self) {
-        self.inner.cancelled.store(true, Ordering::Release);
+    /// Cancels the job for a reason, or for another one.
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        self.inner.reason.fetch_max(reason as u8, Ordering::AcqRel);
         let waiting = self
             .outbox()
             .rare
@@ -316,14 +342,14 @@ impl JobContext {
         }
     }
 
-    /// Gives the job up without ending it.
-    pub(crate) fn abandon(&self) {
-        self.inner.abandoned.store(true, Ordering::Release);
-        self.cancel();
+    /// Notes that the store has lost the job's record, or has it again.
+    pub(crate) fn set_missing(&self, missing: bool) {
+        self.inner.missing.store(missing, Ordering::Release);
+        self.wake();
     }
 
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.inner.abandoned.load(Ordering::Acquire)
+    pub(crate) fn is_missing(&self) -> bool {
+        self.inner.missing.load(Ordering::Acquire)
     }
 
     /// Registers the driving task to be woken at the next report or at the cancellation.
