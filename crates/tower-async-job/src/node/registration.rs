@@ -169,3 +169,6 @@ pub(crate) async fn discard(node: &Node, lease: &Lease) {
         tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
     }
 }
+
+#[cfg(test)]
+mod tests;
