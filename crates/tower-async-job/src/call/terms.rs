@@ -32,7 +32,7 @@ pub(crate) fn new_job(
     front.node.keeps_for(job.retention.result);
     job.result_room = front.node.sizes.of(&job.route);
     if submission.keeps_path() {
-        // Kept until there is a result, and so counted with it.
+        // Stored until there is a result, so it counts like one.
         job.result_room = job.result_room.saturating_add(submission.path.len());
     }
     job

@@ -1,4 +1,4 @@
-//! What a handler can tell of its job, and learn about it.
+//! The handler's view of its job: reports and cancellation.
 
 use std::{
     fmt,
@@ -22,16 +22,15 @@ const LONGEST_MESSAGE: usize = 1024;
 
 /// A handler's view of the job that its request is or may become.
 ///
-/// [`AsyncJobLayer`] puts one into the extensions of every request that it may defer or has limits
-/// for. All methods
-/// are cheap and can be called from any thread, before and after the request has become a job;
-/// what is reported before is kept for it. In a request that the layer does not handle,
-/// [`JobContext::inert`] has the same methods and no effect. A layer that finds one there stands within
-/// another, and passes the request through.
+/// [`AsyncJobLayer`] adds one to the extensions of every request that it may defer or limits. All
+/// methods are cheap and can be called from any thread, before and after the request becomes a job;
+/// earlier reports are kept for it. In a request that the layer does not handle,
+/// [`JobContext::inert`] has the same methods without effect. A layer within another finds the
+/// outer one's context, and passes the request through.
 ///
-/// Reports are written to the store at most once per [`report_interval`], the latest winning. A
-/// partial result longer than the [`report_limit`] is dropped, as is all metadata together, with a
-/// warning.
+/// Reports are written to the store at most once per [`report_interval`]; the latest wins. A
+/// partial result longer than the [`report_limit`] is dropped with a warning, as is all metadata
+/// together.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -53,7 +52,7 @@ const LONGEST_MESSAGE: usize = 1024;
 ///
 /// # Axum
 ///
-/// With the feature `axum` it is an extractor that never fails:
+/// With the feature `axum` it is an infallible extractor:
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -74,14 +73,14 @@ pub struct JobContext {
     pub(super) inner: Arc<Inner>,
 }
 
-/// Kept small: each job has one for as long as it runs.
+/// Small, since each running job has one.
 pub(super) struct Inner {
     cancelled: AtomicBool,
-    /// The process gives the job up: it may go on elsewhere.
+    /// This process released the job, which may continue elsewhere.
     abandoned: AtomicBool,
     /// The deadline may have passed.
     due: AtomicBool,
-    /// There is no job: reports go nowhere.
+    /// No job: reports have no effect.
     inert: bool,
     attempt: u32,
     outbox: Mutex<Outbox>,
@@ -92,7 +91,7 @@ impl JobContext {
         Self::with(attempt, false)
     }
 
-    /// A context that belongs to no job: never cancelled, and reports go nowhere.
+    /// Returns a context without a job: never cancelled, and reports have no effect.
     ///
     /// ```
     /// let job = tower_async_job::JobContext::inert();
@@ -118,12 +117,12 @@ impl JobContext {
         }
     }
 
-    /// Returns whether a layer has taken the request, so that another one within leaves it alone.
+    /// Returns whether an outer layer has taken the request.
     pub(crate) fn is_in(extensions: &http::Extensions) -> bool {
         extensions.get::<Self>().is_some()
     }
 
-    /// The context of a request, or an inert one.
+    /// Returns the context of a request, or an inert one.
     ///
     /// ```
     /// let request = http::Request::new(());
@@ -135,8 +134,8 @@ impl JobContext {
         Self::from_extensions(request.extensions())
     }
 
-    /// The context in a request's extensions, or an inert one: for frameworks that hand out
-    /// extensions only, such as tonic.
+    /// Returns the context in a request's extensions, or an inert one: for frameworks such as tonic
+    /// that expose extensions only.
     ///
     /// ```
     /// let extensions = http::Extensions::new();
@@ -151,7 +150,7 @@ impl JobContext {
             .unwrap_or_else(Self::inert)
     }
 
-    /// Reports how much of the work is done, from 0 to 1; values outside are clamped.
+    /// Reports the fraction of the work that is done, clamped to 0 to 1.
     pub fn progress(&self, fraction: f64) {
         self.update_progress(|progress| {
             let message = progress.message.take();
@@ -160,7 +159,7 @@ impl JobContext {
         });
     }
 
-    /// Reports `done` of `total` units, whatever they are; the fraction follows from them.
+    /// Reports that `done` of `total` units are done; the fraction follows from them.
     pub fn progress_of(&self, done: u64, total: u64) {
         self.update_progress(|progress| {
             let message = progress.message.take();
@@ -169,8 +168,7 @@ impl JobContext {
         });
     }
 
-    /// Says in words what is going on; the numbers stay as they are. What is beyond 1,024 bytes is
-    /// cut off.
+    /// Describes the current step in words, cut to 1,024 bytes; the numbers stay unchanged.
     pub fn message(&self, message: impl Into<String>) {
         let mut message = message.into();
         if message.len() > LONGEST_MESSAGE {
@@ -179,17 +177,17 @@ impl JobContext {
         self.update_progress(|progress| progress.message = Some(message));
     }
 
-    /// Publishes a partial result, in place of the one before.
+    /// Publishes a partial result, which replaces the previous one.
     pub fn partial(&self, partial: impl Into<Value>) {
         if self.inner.inert {
             return;
         }
-        // Its text is made once, and here, so that neither the store nor a poll makes it.
+        // Serialised here and once, for the store and all polls.
         let partial = Json::from(partial.into());
         self.update(|rare| rare.report().partial = Some(partial));
     }
 
-    /// Attaches metadata of the application's own under a key, beside those of other keys.
+    /// Attaches the application's metadata under a key, and leaves other keys unchanged.
     pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
         self.update(|rare| {
@@ -198,23 +196,20 @@ impl JobContext {
         });
     }
 
-    /// Returns whether the work is wanted no longer: the job has been cancelled, has timed out or was
-    /// handed back, or its handler's future was dropped.
+    /// Returns whether the work is no longer wanted: the job was cancelled, timed out or was
+    /// released, or its handler's future was dropped.
     ///
-    /// If a timeout or a `select!` beneath the layer drops that future, the context is cancelled at the
-    /// latest when the layer has the call's answer and has read or sent its body to the end. So it is
-    /// after every end of a call, also a good one: the job is over then, and what still runs in another
-    /// task or thread works for nobody. A handler that leaves work behind on purpose does not ask its
-    /// context about it.
+    /// If a timeout or a `select!` beneath the layer drops that future, the context is cancelled at
+    /// the latest when the layer has the call's answer and has read or sent its whole body. This
+    /// happens after every end of a call, also a successful one, since work left in another task or
+    /// thread then has no client. A handler that leaves work behind on purpose must ignore it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.load(Ordering::Acquire)
     }
 
-    /// Waits until the job is [cancelled](Self::is_cancelled). The handler's future is dropped after a
-    /// [grace](crate::Builder::cancellation_grace) from then.
-    ///
-    /// Cancel safe: nothing is lost when this future is dropped.
+    /// Waits until the job is [cancelled](Self::is_cancelled). The handler's future is dropped a
+    /// [grace](crate::Builder::cancellation_grace) later. Cancel safe.
     pub async fn cancelled(&self) {
         let waiting = {
             let mut outbox = self.outbox();
@@ -222,21 +217,21 @@ impl JobContext {
             rare.waiting.get_or_insert_default().clone()
         };
         let mut notified = pin!(waiting.notified());
-        // Enabled before the flag is looked at, so that a cancellation in between is not missed.
+        // Enabled before the flag is read, so that a cancellation in between is not missed.
         notified.as_mut().enable();
         if !self.is_cancelled() {
             notified.await;
         }
     }
 
-    /// Which attempt at the job this is, from 1.
+    /// Returns the number of this attempt at the job, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.inner.attempt
     }
 
-    /// Returns the handle by which operators know the job, in logs too. It is known before there is
-    /// a job, and belongs to none if the request does not become one.
+    /// Returns the handle by which operators and logs name the job. It exists before the job, and
+    /// names none if the request does not become one.
     ///
     /// ```
     /// let job = tower_async_job::JobContext::inert();
@@ -249,7 +244,7 @@ impl JobContext {
         *rare.handle.get_or_insert_with(JobHandle::random)
     }
 
-    /// Returns the handle, if anything has asked for it.
+    /// Returns the handle, if it has been generated.
     pub(crate) fn known_handle(&self) -> Option<JobHandle> {
         self.outbox().rare.as_ref()?.handle
     }
@@ -287,7 +282,7 @@ impl JobContext {
         self.wake();
     }
 
-    /// Has the driving task look at the job's deadline.
+    /// Notifies the driving task that the job's deadline may have passed.
     pub(crate) fn set_due(&self) {
         self.inner.due.store(true, Ordering::Release);
         self.wake();
@@ -295,7 +290,7 @@ impl JobContext {
 
     /// Returns whether the deadline may have passed since the last call.
     pub(crate) fn take_due(&self) -> bool {
-        // Looked at before it is changed, which is far cheaper and most often all.
+        // Read before it is swapped, which is cheaper and usually enough.
         self.inner.due.load(Ordering::Acquire) && self.inner.due.swap(false, Ordering::AcqRel)
     }
 
@@ -307,7 +302,7 @@ impl JobContext {
         }
     }
 
-    /// Gives the job up without ending it.
+    /// Releases the job without ending it.
     pub(crate) fn abandon(&self) {
         self.inner.abandoned.store(true, Ordering::Release);
         self.cancel();
@@ -317,7 +312,7 @@ impl JobContext {
         self.inner.abandoned.load(Ordering::Acquire)
     }
 
-    /// Registers the driving task to be woken at the next report or at the cancellation.
+    /// Registers the driving task to be woken by the next report or the cancellation.
     pub(crate) fn register(&self, cx: &mut Context<'_>) {
         let mut outbox = self.outbox();
         match &mut outbox.driver {
@@ -326,20 +321,19 @@ impl JobContext {
         }
     }
 
-    /// Whether a report waits to be written.
+    /// Returns whether a report has not been written yet.
     pub(crate) fn has_report(&self) -> bool {
         let outbox = self.outbox();
         outbox.rare.as_ref().is_some_and(|rare| rare.changed)
     }
 
-    /// Returns the report from before the request became a job, without what is longer than the limit.
+    /// Returns the report from before the request became a job, without parts over the limit.
     pub(crate) fn reported(&self, limit: usize) -> Option<Report> {
         self.outbox().rare.as_mut()?.report_within(limit)
     }
 
-    /// Takes what is to be written, but for what is longer than the limit. Progress and metadata are
-    /// replaced as a whole in the store, so they stay here too: a later message keeps the numbers
-    /// reported before it.
+    /// Takes the report to be written, without parts over the limit. Progress and metadata also
+    /// stay here, since the store replaces them as a whole: a later message keeps earlier numbers.
     pub(crate) fn take_report(&self, limit: usize) -> Option<Report> {
         let mut outbox = self.outbox();
         let rare = outbox.rare.as_mut()?;
@@ -351,8 +345,8 @@ impl JobContext {
         Some(taken)
     }
 
-    /// Lets the last report be taken once more: it may not have reached the store. A partial result
-    /// is not kept for that.
+    /// Marks the last report as unwritten, since it may not have reached the store. A partial
+    /// result is not kept for that.
     pub(crate) fn report_again(&self) {
         if let Some(rare) = &mut self.outbox().rare {
             rare.changed = rare.report.is_some();
@@ -360,7 +354,7 @@ impl JobContext {
     }
 
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        // A report is changed in one step, so a panic in between leaves it whole.
+        // A report changes in one step, so a panic cannot leave it half-changed.
         self.inner
             .outbox
             .lock()
