@@ -1,4 +1,4 @@
-//! The answers of the layer, each described once and referred to by name.
+//! The answers of the layer, each described once and referenced by name.
 
 use http_polling::{JobState, Problem, ProblemType};
 use tower_async_job_core::PendingStatus;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::Config;
 
-/// An answer, the status code that it comes with, and its name among the components.
+/// An answer, its status code, and its name among the components.
 #[derive(Clone)]
 pub(super) struct Described {
     code: &'static str,
@@ -23,12 +23,12 @@ impl Described {
         (self.name, self.response)
     }
 
-    /// As a response to a request whose answer has a body.
+    /// Returns a reference to it.
     fn by_reference(&self) -> RefOr<Response> {
         Ref::from_response_name(self.name).into()
     }
 
-    /// As a response to HEAD.
+    /// Returns it as a response to HEAD.
     fn without_content(&self) -> RefOr<Response> {
         let mut response = self.response.clone();
         response.content.clear();
@@ -46,7 +46,7 @@ pub(super) fn without_content(described: &[Described]) -> Responses {
     described.iter().map(entry).collect()
 }
 
-/// What a poll is answered with.
+/// Returns the answers to a poll.
 pub(super) fn of_poll(config: &Config) -> Vec<Described> {
     let mut answers = announcements(config, false);
     answers.extend([
@@ -64,12 +64,12 @@ pub(super) fn of_poll(config: &Config) -> Vec<Described> {
     answers
 }
 
-/// What the status resource answers with.
+/// Returns the answers of the status resource.
 pub(super) fn of_status() -> Vec<Described> {
     vec![status(), unknown(), broken(), unreachable()]
 }
 
-/// What a cancellation is answered with.
+/// Returns the answers to a cancellation.
 pub(super) fn of_cancellation() -> Vec<Described> {
     vec![cancelled(), dropped(), unknown(), broken(), unreachable()]
 }
@@ -83,7 +83,7 @@ pub(super) fn of_options() -> Vec<Described> {
     )]
 }
 
-/// What the layer may answer to a request for the user's own operation, besides the handler.
+/// Returns the layer's answers to the application's own operations, besides the handler's.
 pub(super) fn of_submission(config: &Config) -> Vec<Described> {
     // Browsers that would rather have the page are sent there by a redirect in any case.
     let mut answers = announcements(config, config.page);
@@ -284,7 +284,7 @@ fn dropped() -> Described {
     described("204", "JobDropped", description, [headers::no_store()])
 }
 
-/// The problem that a job ended with.
+/// Describes the problem of an ended job.
 fn ended(
     code: &'static str,
     name: &'static str,
@@ -348,7 +348,7 @@ fn status_document() -> (&'static str, Content) {
     ("application/json", Content::new(Some(schema)))
 }
 
-/// A problem document, with an example of each kind.
+/// Describes a problem document, with an example of each kind.
 fn problems(kinds: impl IntoIterator<Item = ProblemType>) -> (&'static str, Content) {
     use utoipa::openapi::example::ExampleBuilder;
     let examples = kinds.into_iter().map(|kind| {
