@@ -110,7 +110,6 @@ fn one_look_against_finish(builder: fn() -> MemoryStoreBuilder) {
         };
         let woken = std::sync::Arc::new(Woken::default());
         let waker = Waker::from(std::sync::Arc::clone(&woken));
-        let mut ended = store.subscribe(&ID);
         let seen = Pin::new(&mut ended)
             .poll(&mut Context::from_waker(&waker))
             .is_ready();
