@@ -1,4 +1,4 @@
-//! A store that misbehaves when told to.
+//! A store with faults on demand.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -32,22 +32,22 @@ pub(crate) enum Op {
     List,
 }
 
-/// What goes wrong in one call.
+/// The fault of one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// Nothing is done.
+    /// The call fails without effect.
     Unavailable,
     Full,
-    /// It is done, after a time.
+    /// The call takes effect after a time.
     Late(Duration),
-    /// It is done, and the acknowledgement is lost.
+    /// The call takes effect, and its answer is lost.
     Unacknowledged,
     Panics,
-    /// Nothing goes wrong this time.
+    /// No fault this time.
     None,
 }
 
-/// A memory store with a script of faults for each method; all is well where the script ends.
+/// A memory store with a script of faults for each method, and without faults after its end.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     pub(crate) inner: MemoryStore,
@@ -82,7 +82,7 @@ impl FaultyStore {
             .extend(std::iter::repeat_n(fault, times));
     }
 
-    /// How often a method was called, and its future polled.
+    /// Returns the number of calls of a method whose future was polled.
     pub(crate) fn calls(&self, op: Op) -> usize {
         self.calls
             .lock()
@@ -92,12 +92,12 @@ impl FaultyStore {
             .unwrap_or(0)
     }
 
-    /// How often any method was called.
+    /// Returns the number of all calls.
     pub(crate) fn all_calls(&self) -> usize {
         self.calls.lock().expect("unpoisoned").values().sum()
     }
 
-    /// How many jobs there are.
+    /// Returns the number of jobs.
     pub(crate) async fn jobs(&self) -> usize {
         self.inner
             .list(&JobQuery::default())
@@ -107,7 +107,7 @@ impl FaultyStore {
             .len()
     }
 
-    /// How many jobs of a state there are.
+    /// Returns the number of jobs in a state.
     pub(crate) async fn jobs_in(&self, state: http_polling::JobState) -> usize {
         let query = JobQuery::default().with_state(state);
         self.inner.list(&query).await.expect("memory").jobs.len()
