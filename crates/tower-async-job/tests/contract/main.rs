@@ -1,4 +1,4 @@
-//! The answers that clients get when nothing goes wrong: inline, pending, stored and refused.
+//! The answers to clients without faults: inline, pending, stored and refused.
 
 #[path = "../support/mod.rs"]
 mod support;

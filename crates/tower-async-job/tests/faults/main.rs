@@ -44,7 +44,7 @@ fn store() -> FaultyStore {
     FaultyStore::new(memory().build())
 }
 
-/// Submits, and gives the job's Location.
+/// Submits a request, and returns the job's Location.
 async fn submit(layer: &AsyncJobLayer, handler: Handler) -> String {
     let accepted = send(&wrap(layer, handler), post("/report")).await.pending();
     accepted.location().to_owned()

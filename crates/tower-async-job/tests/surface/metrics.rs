@@ -1,4 +1,4 @@
-//! Each metric, under a scenario in which it is to be seen.
+//! Each metric, in a scenario that records it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -28,8 +28,8 @@ impl Seen {
         }
     }
 
-    /// What has been counted and measured since it was last asked for, by name and labels, with
-    /// the gauges as they are.
+    /// Returns the changes of counters and histograms since the last call, by name and labels, and
+    /// the current gauges.
     fn since(&mut self) -> BTreeMap<String, Vec<f64>> {
         let mut values = BTreeMap::new();
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
@@ -42,7 +42,7 @@ impl Seen {
                 DebugValue::Counter(0) => continue,
                 DebugValue::Counter(count) => vec![count as f64],
                 DebugValue::Gauge(level) => {
-                    // A snapshot leaves nothing behind, of gauges neither.
+                    // A snapshot resets everything, including gauges.
                     let total = self.gauges.entry(name.clone()).or_default();
                     *total += level.0;
                     vec![*total]
@@ -172,7 +172,7 @@ async fn queued_and_refused_are_counted() {
     assert_seen(&seen.since(), "async_job_running", &[0.0]);
 }
 
-/// Has one job end, and asks for its result if it has one.
+/// Runs a job to its end, and fetches its result if it has one.
 async fn ended(layer: AsyncJobLayer, handler: Handler, cancel: bool) -> BTreeMap<String, Vec<f64>> {
     let mut seen = Seen::install();
     let service = wrap(&layer, handler);

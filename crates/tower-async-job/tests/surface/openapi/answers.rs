@@ -1,4 +1,4 @@
-//! Real answers, which the document describes in every field.
+//! Real answers, all of whose fields the document describes.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tower_async_job::{
     store::{Principal, Retention},
 };
 
-/// Asserts that a real answer is described: its status, each of its fields with its value, and its
+/// Asserts that the document describes an answer: its status, each field with its value, and its
 /// body.
 #[track_caller]
 fn assert_described(document: &Value, path: &str, method: &Method, answer: &Answer) {
@@ -31,7 +31,7 @@ fn assert_described(document: &Value, path: &str, method: &Method, answer: &Answ
     let described = resolve(document, described);
     let fields = described["headers"].as_object().expect("fields");
     for (name, value) in &answer.headers {
-        // Content-Type is described by `content`, and the framing is HTTP's own.
+        // `content` describes Content-Type, and HTTP defines the framing.
         if matches!(name.as_str(), "content-type" | "content-length") {
             continue;
         }
@@ -68,7 +68,7 @@ fn assert_described(document: &Value, path: &str, method: &Method, answer: &Answ
     assert_conforms(document, &described["schema"], &body);
 }
 
-/// Asks for a job and its status in every way there is, and finds every answer described.
+/// Requests a job and its status in every way, and asserts that each answer is described.
 async fn assert_all_described(layer: &AsyncJobLayer, document: &Value, location: &str) {
     let job = path_of(location);
     let status = format!("{job}/status");
