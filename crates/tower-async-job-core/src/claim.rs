@@ -14,7 +14,7 @@ use crate::{
     owner::Principal,
 };
 
-/// The kind of thing that is claimed.
+/// The kind of task that is claimed.
 ///
 /// ```
 /// use tower_async_job_core::ClaimKind;
@@ -24,14 +24,14 @@ use crate::{
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ClaimKind {
-    /// Jobs that are to be run.
+    /// Runs of jobs.
     #[default]
     Work,
-    /// [Notifications](crate::NewJob::notify) of ended jobs that are due.
+    /// Due [notifications](crate::NewJob::notify) of ended jobs.
     Notify,
 }
 
-/// The claims that a worker asks for.
+/// A request for claims.
 ///
 /// ```
 /// use tower_async_job_core::ClaimQuery;
@@ -42,24 +42,24 @@ pub enum ClaimKind {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct ClaimQuery {
-    /// The kind. [`ClaimKind::Work`] by default.
+    /// The kind of task. [`ClaimKind::Work`] by default.
     pub kind: ClaimKind,
-    /// The most jobs.
+    /// The maximum number of jobs.
     pub limit: usize,
-    /// The most bytes of requests or notifications together, though one claim is always allowed.
+    /// The maximum bytes of requests or notifications together, though one claim is always allowed.
     /// 16 MiB by default.
     pub max_bytes: usize,
-    /// Only jobs of these kinds of work. `None`, the default: of all.
+    /// The routes of the jobs. `None`, the default: all.
     pub routes: Option<Vec<Arc<str>>>,
-    /// The newest [format](StoredRequest::FORMAT) of requests that the worker can read; those of
-    /// later ones are left alone. By default, the newest that this build can read.
+    /// The newest [format](StoredRequest::FORMAT) of requests that the worker can read; jobs with
+    /// later ones are not claimed. By default, the newest that this build can read.
     pub newest_format: u8,
     /// The worker's name, for operators. Empty by default.
     pub worker: Arc<str>,
 }
 
 impl ClaimQuery {
-    /// Asks for at most so many jobs to run, with the defaults above.
+    /// Creates a query for runs of at most `limit` jobs, with the defaults above.
     pub fn new(limit: usize) -> Self {
         Self {
             kind: ClaimKind::Work,
@@ -78,14 +78,14 @@ impl ClaimQuery {
         self
     }
 
-    /// Sets the most bytes.
+    /// Sets the maximum bytes.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Asks for jobs of these kinds of work only.
+    /// Sets the routes of the jobs.
     #[must_use]
     pub fn with_routes(mut self, routes: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
         self.routes = Some(routes.into_iter().map(Into::into).collect());
@@ -119,15 +119,15 @@ impl ClaimQuery {
 pub struct Claims {
     /// The claims.
     pub jobs: Vec<Claim>,
-    /// The jobs that this call ended as failed because the store could not read them: an error for
-    /// the operator's log.
+    /// The jobs that this call ended as failed because the store could not read them: log them as
+    /// errors.
     pub unreadable: Vec<JobHandle>,
-    /// The time after which there will be more to claim, as far as the store knows. Zero if there
-    /// is more now.
+    /// The time after which there will be more to claim, if the store knows. Zero: there is more
+    /// now.
     pub next: Option<Duration>,
 }
 
-/// The thing that is to be done with a claim.
+/// The task of a claim.
 ///
 /// ```
 /// use tower_async_job_core::{ReplayedRequest, StoredRequest, Task};
@@ -138,14 +138,13 @@ pub struct Claims {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Task {
-    /// The request is to be run.
+    /// Run the request.
     Run(StoredRequest),
-    /// The response of a party outside is to be recorded, after
-    /// [`resume`](crate::JobStore::resume).
+    /// Record the response of an outside party, after [`resume`](crate::JobStore::resume).
     Record,
-    /// The end of the job is to be notified.
+    /// Notify of the job's end.
     Notify {
-        /// The notification, as it was [given](crate::NewJob::notify).
+        /// The notification, as [created](crate::NewJob::notify).
         notify: Bytes,
         /// The state in which the job ended.
         state: JobState,
@@ -154,7 +153,7 @@ pub enum Task {
     },
 }
 
-/// A task, with the right to do it.
+/// A task, and the right to perform it.
 ///
 /// ```
 /// use tower_async_job_core::{Claim, JobHandle, JobId, Lease, Task};
@@ -165,37 +164,37 @@ pub enum Task {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// The right to do it. That of a notification is of use for
+    /// The right to perform the task. That of a notification is valid for
     /// [`notified`](crate::JobStore::notified) only.
     pub lease: Lease,
     /// The job's name in operators' lists.
     pub handle: JobHandle,
-    /// The thing to do.
+    /// The task.
     pub task: Task,
-    /// The number of this run, or of this attempt to notify; the first is 1.
+    /// The number of this run, or of this attempt to notify, from 1.
     pub attempt: u32,
-    /// The number of runs that may be begun in all.
+    /// The maximum number of runs.
     pub max_attempts: u32,
-    /// The kind of work.
+    /// The job's route.
     pub route: Arc<str>,
     /// The protocol of its answers.
     pub protocol: Protocol,
     /// The status of its announcements.
     pub pending_status: PendingStatus,
-    /// The principal that it belongs to, while the store keeps the name.
+    /// The job's principal, if the store still keeps its name.
     pub principal: Option<Principal>,
     /// The time of its creation, for people to read.
     pub created: SystemTime,
     /// The time since its creation, by the store's clock.
     pub age: Duration,
-    /// The time that is left to it, by the store's clock.
+    /// The time until its deadline, by the store's clock.
     pub remaining: Duration,
-    /// The note that an earlier run [left](crate::Report::checkpoint); empty if none did.
+    /// The [checkpoint](crate::Report::checkpoint) of an earlier run; empty if there is none.
     pub checkpoint: Bytes,
 }
 
 impl Claim {
-    /// Makes a claim of which no more is known than this, for stores to fill.
+    /// Creates a claim with defaults for all other fields, for stores to fill.
     pub fn new(lease: Lease, handle: JobHandle, task: Task) -> Self {
         Self {
             lease,

@@ -1,8 +1,8 @@
-//! The bytes in which messages are stored.
+//! The binary format of stored messages.
 //!
-//! Lengths are LEB128. Headers are a count, then per value the name's length and text and the
-//! value's length and bytes, the lowest bit of that length saying whether it is sensitive. Reading
-//! is total: no bytes panic, and no length makes room before the bytes are known to be there.
+//! Lengths are LEB128. Headers are a count, followed by the length and text of each name and the
+//! length and bytes of each value; the lowest bit of the latter length marks a sensitive value.
+//! Reading is total: no input panics, and no length allocates before its bytes are known to exist.
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,13 +15,13 @@ pub(crate) const VERSION: u8 = 1;
 /// The oldest version that is read.
 const OLDEST: u8 = 1;
 
-/// Room for the headers that are added to a replayed response, so that its map need not grow.
+/// The capacity for headers added to a replayed response, so that its map does not grow.
 const MORE_HEADERS: usize = 4;
 
 pub(crate) fn put_length(buffer: &mut Vec<u8>, length: usize) {
     let mut rest = length;
     while rest >= 0x80 {
-        // Truncation to the low byte is meant; the high bit says that more follows.
+        // The truncation to the low byte is intended; the high bit marks that more follows.
         buffer.push(rest as u8 | 0x80);
         rest >>= 7;
     }
@@ -49,14 +49,14 @@ pub(crate) fn put_trailers(buffer: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     }
 }
 
-/// The bytes that are still to be read.
+/// The unread bytes.
 pub(crate) struct Reader {
     version: u8,
     rest: Bytes,
 }
 
 impl Reader {
-    /// Begins to read, behind the version.
+    /// Starts reading after the version.
     pub(crate) fn new(bytes: &Bytes) -> Result<Self, StoreError> {
         let mut rest = bytes.clone();
         match rest.try_get_u8().map_err(corrupt)? {
@@ -66,7 +66,7 @@ impl Reader {
         }
     }
 
-    /// The version in which the bytes were written.
+    /// Returns the version in which the bytes were written.
     #[cfg_attr(not(test), expect(dead_code, reason = "there is one version yet"))]
     pub(crate) fn version(&self) -> u8 {
         self.version
@@ -100,7 +100,7 @@ impl Reader {
         Err(corrupt("a length is out of range"))
     }
 
-    /// The next `length` bytes, shared and not copied.
+    /// Returns the next `length` bytes, shared and not copied.
     pub(crate) fn take(&mut self, length: usize) -> Result<Bytes, StoreError> {
         if length > self.rest.len() {
             return Err(corrupt("it ends too early"));
@@ -115,7 +115,7 @@ impl Reader {
 
     pub(crate) fn headers(&mut self) -> Result<HeaderMap, StoreError> {
         let count = self.length()?;
-        // A header takes three bytes at least, so the capacity is bounded by the input.
+        // A header takes at least three bytes, so the input bounds the capacity.
         if count > self.rest.len() / 3 {
             return Err(corrupt("it ends too early"));
         }

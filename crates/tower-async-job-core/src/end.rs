@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{json::Json, message::StoredResponse};
 
-/// The outcome of a run, as its worker states it.
+/// The outcome of a run.
 ///
 /// ```
 /// use http_polling::{JobState, Problem, ProblemType};
@@ -16,7 +16,7 @@ use crate::{json::Json, message::StoredResponse};
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The handler answered, with whatever status.
+    /// The handler answered, with any status.
     Done(StoredResponse),
     /// The handler answered, and the body was [written](crate::JobStore::write_chunk) in chunks.
     Streamed {
@@ -27,9 +27,9 @@ pub enum Outcome {
         /// The length of the body in bytes.
         len: u64,
     },
-    /// There is no answer: a panic, an error of the service, a broken or oversized body.
+    /// No answer: a panic, an error of the service, or a broken or oversized body.
     Failed(Problem),
-    /// The deadline passed first.
+    /// The deadline passed before an answer.
     TimedOut(Problem),
 }
 
@@ -44,7 +44,7 @@ impl Outcome {
     }
 }
 
-/// The end of a run: its outcome, and the last report, stored in one step.
+/// The end of a run: its outcome, and its last report, stored in one step.
 ///
 /// ```
 /// use http_polling::{Problem, ProblemType, Progress};
@@ -59,12 +59,12 @@ impl Outcome {
 pub struct End {
     /// The outcome.
     pub outcome: Outcome,
-    /// The report that was not stored yet. `None` by default.
+    /// The last report, if not stored yet. `None` by default.
     pub report: Option<Report>,
 }
 
 impl End {
-    /// Adds the report that was not stored yet.
+    /// Adds the last report, if not stored yet.
     #[must_use]
     pub fn with_report(mut self, report: Report) -> Self {
         self.report = Some(report);
@@ -81,7 +81,7 @@ impl From<Outcome> for End {
     }
 }
 
-/// A handler's report on its job under way. A member that is `None` leaves what was said before.
+/// A handler's report on its running job. A field that is `None` leaves the stored value unchanged.
 ///
 /// ```
 /// use http_polling::Progress;
@@ -95,12 +95,13 @@ impl From<Outcome> for End {
 pub struct Report {
     /// The progress.
     pub progress: Option<Progress>,
-    /// The result so far, replacing the one before.
+    /// The partial result, which replaces the previous one.
     pub partial: Option<Json>,
-    /// The handler's own members of the status document, an object, replacing all those before.
+    /// The handler's own members of the status document, an object, which replaces the previous
+    /// one.
     pub metadata: Option<Json>,
-    /// The run's private note to itself, replacing the one before: no client sees it, and the
-    /// next [claim](crate::Claim::checkpoint) of the job gives it back.
+    /// The run's private checkpoint, which replaces the previous one. Clients never see it; the
+    /// job's next [claim](crate::Claim::checkpoint) returns it.
     pub checkpoint: Option<Bytes>,
 }
 
@@ -112,7 +113,7 @@ impl Report {
         self
     }
 
-    /// Sets the result so far.
+    /// Sets the partial result.
     #[must_use]
     pub fn with_partial(mut self, partial: impl Into<Json>) -> Self {
         self.partial = Some(partial.into());
@@ -126,7 +127,7 @@ impl Report {
         self
     }
 
-    /// Sets the run's private note to itself.
+    /// Sets the run's private checkpoint.
     #[must_use]
     pub fn with_checkpoint(mut self, checkpoint: impl Into<Bytes>) -> Self {
         self.checkpoint = Some(checkpoint.into());

@@ -1,9 +1,9 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-/// The failure of a call to a store.
+/// The error of a call to a store.
 ///
-/// The kind is private, so that new ones can come without a breaking change; ask with the
-/// `is_…` methods. A store of another crate makes one with the constructors.
+/// The kind is private, so that new ones are no breaking change; check it with the `is_…` methods.
+/// Stores create errors with the constructors.
 ///
 /// ```
 /// use tower_async_job_core::StoreError;
@@ -15,7 +15,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 #[derive(Debug, Clone)]
 pub struct StoreError {
     kind: Kind,
-    /// Shared, so that one failure can be told to all that wait for a call.
+    /// Shared, since one failure can be the result of several reads.
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -35,7 +35,7 @@ struct Full {
     retry_after: Option<Duration>,
 }
 
-/// The limit of a store that leaves no room.
+/// The limit that a full store has reached.
 ///
 /// ```
 /// use tower_async_job_core::{StoreError, StoreLimit};
@@ -54,19 +54,19 @@ pub struct StoreLimit {
 }
 
 impl StoreError {
-    /// Makes an error of a lease that is not, or no longer, the right to run the job: it was claimed
-    /// by another worker, cancelled, ended, or is gone. Nothing was changed.
+    /// Creates the error of a lease that does not, or no longer, hold the job: another worker
+    /// claimed it, or it was cancelled, ended, or is gone. Nothing was changed.
     pub fn lease_lost() -> Self {
         Self::of(Kind::LeaseLost)
     }
 
-    /// Makes an error of a store without room for what was to be added. Nothing was changed, and the
-    /// jobs in it stay readable.
+    /// Creates the error of a store without room for the addition. Nothing was changed, and its
+    /// jobs stay readable.
     pub fn full() -> Self {
         Self::of(Kind::Full(Box::default()))
     }
 
-    /// Adds the limit that left no room. Without effect on errors other than [`full`](Self::full).
+    /// Adds the limit that was reached. No effect on errors other than [`full`](Self::full).
     #[must_use]
     pub fn with_limit(mut self, limit: StoreLimit) -> Self {
         if let Kind::Full(full) = &mut self.kind {
@@ -75,8 +75,8 @@ impl StoreError {
         self
     }
 
-    /// Adds the time after which there will be room, as far as the store can know. Without effect on
-    /// errors other than [`full`](Self::full).
+    /// Adds the time after which there will be room, if the store can know it. No effect on errors
+    /// other than [`full`](Self::full).
     ///
     /// ```
     /// use std::time::Duration;
@@ -94,71 +94,71 @@ impl StoreError {
         self
     }
 
-    /// Makes an error of a store that cannot be reached, or did not answer in time; whether the call
-    /// took effect is not known.
+    /// Creates the error of a store that is unreachable or did not answer in time. The call may
+    /// have taken effect.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::of(Kind::Unavailable).with_source(source)
     }
 
-    /// Makes an error of a stored job that cannot be read; it was left as it is.
+    /// Creates the error of a stored job that cannot be read. It was left unchanged.
     pub fn corrupt(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::of(Kind::Corrupt).with_source(source)
     }
 
-    /// Makes an error of a stored job in a format that this build does not know, as by a newer
-    /// release during a rolling upgrade; it was left as it is.
+    /// Creates the error of a stored job whose format this build does not know, such as that of a
+    /// newer release during a rolling upgrade. It was left unchanged.
     pub fn unsupported_version(version: u32) -> Self {
         Self::of(Kind::UnsupportedVersion(version))
     }
 
-    /// Makes an error of a create whose job id is taken. Nothing was changed.
+    /// Creates the error of a create whose job id is taken. Nothing was changed.
     pub fn conflict() -> Self {
         Self::of(Kind::Conflict)
     }
 
-    /// Puts the cause beneath the error, for [`Error::source`].
+    /// Sets the cause, for [`Error::source`].
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// Returns whether the lease was not, or no longer, the right to run the job.
+    /// Returns whether the lease does not, or no longer, hold the job.
     pub fn is_lease_lost(&self) -> bool {
         self.kind == Kind::LeaseLost
     }
 
-    /// Returns whether there was no room.
+    /// Returns whether the store is full.
     pub fn is_full(&self) -> bool {
         self.full_details().is_some()
     }
 
-    /// The limit that left no room, where the store says.
+    /// Returns the limit that was reached, if the store reports it.
     pub fn limit(&self) -> Option<StoreLimit> {
         self.full_details()?.limit
     }
 
-    /// The time after which there will be room, where the store knows.
+    /// Returns the time after which there will be room, if the store knows it.
     pub fn retry_after(&self) -> Option<Duration> {
         self.full_details()?.retry_after
     }
 
-    /// Returns whether the store could not be reached.
+    /// Returns whether the store is unreachable.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// Returns whether what is stored cannot be read.
+    /// Returns whether the stored data cannot be read.
     pub fn is_corrupt(&self) -> bool {
         self.kind == Kind::Corrupt
     }
 
-    /// Returns whether what is stored has a format that this build does not know.
+    /// Returns whether the stored data has a format that this build does not know.
     pub fn is_unsupported_version(&self) -> bool {
         matches!(self.kind, Kind::UnsupportedVersion(_))
     }
 
-    /// Returns whether the id of a create was taken by another job.
+    /// Returns whether another job has the id of a create.
     pub fn is_conflict(&self) -> bool {
         self.kind == Kind::Conflict
     }

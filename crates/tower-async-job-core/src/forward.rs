@@ -1,4 +1,4 @@
-//! A shared store is a store.
+//! Implementations of [`JobStore`](crate::JobStore) that forward to a shared store.
 
 use std::{sync::Arc, time::Duration};
 

@@ -6,11 +6,11 @@ use std::{
     str::FromStr,
 };
 
-/// The name of one job: 128 random bits.
+/// The id of a job: 128 random bits.
 ///
-/// A client that knows the id may read the job (where no principal is set), so it is a secret: there
-/// is no `Display`, and `Debug` shows its beginning only. [`encode`](JobId::encode) gives the whole,
-/// for URLs, and parsing reads that and nothing else.
+/// A client that knows the id may read a job without a principal, so it is a secret: there is no
+/// `Display`, and `Debug` shows only its beginning. [`encode`](JobId::encode) returns all of it,
+/// for URLs, and only that text parses.
 ///
 /// ```
 /// use tower_async_job_core::JobId;
@@ -21,7 +21,7 @@ use std::{
 /// let id = JobId::from_bits(0x0123456789abcdef_0123456789abcdef);
 /// assert_eq!(format!("{id:?}"), "JobId(01234567…)");
 /// ```
-// Bytes and not a `u128`, whose alignment of 16 would widen every table the id is in.
+// Bytes, since a `u128` with its alignment of 16 would widen every table of ids.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobId([u8; 16]);
 
@@ -29,12 +29,12 @@ impl JobId {
     /// The number of digits that [`encode`](JobId::encode) writes.
     pub const LENGTH: usize = 32;
 
-    /// Draws a new id from the thread's cryptographic generator.
+    /// Generates an id with the thread's cryptographic generator.
     pub fn random() -> Self {
         Self(rand::random())
     }
 
-    /// Makes the id with these bits, for stores that keep ids as numbers or bytes.
+    /// Creates the id with these bits, for stores that keep ids as numbers or bytes.
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits.to_be_bytes())
     }
@@ -44,7 +44,8 @@ impl JobId {
         u128::from_be_bytes(self.0)
     }
 
-    /// Returns the id as 32 hexadecimal digits in lower case, fit for a path segment; without allocating.
+    /// Returns the id as 32 lowercase hexadecimal digits, valid in a path segment. Does not
+    /// allocate.
     pub fn encode(self) -> EncodedId {
         let mut text = [0; Self::LENGTH];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
@@ -54,12 +55,12 @@ impl JobId {
         EncodedId(text)
     }
 
-    /// The half of the bits by which tables find the id: as random as all of them.
+    /// Returns the half of the bits by which tables find the id, which is random like the whole.
     pub(crate) const fn hash_bits(self) -> u64 {
         self.to_bits() as u64
     }
 
-    /// The other half, by which ids are spread over tables.
+    /// Returns the other half, which distributes ids over tables.
     pub(crate) const fn shard_bits(self) -> u64 {
         (self.to_bits() >> 64) as u64
     }
@@ -68,13 +69,13 @@ impl JobId {
 impl FromStr for JobId {
     type Err = ParseJobIdError;
 
-    /// Reads what [`encode`](JobId::encode) writes: exactly 32 hexadecimal digits in lower case.
+    /// Parses the text of [`encode`](JobId::encode): exactly 32 lowercase hexadecimal digits.
     fn from_str(text: &str) -> Result<Self, ParseJobIdError> {
         parse_digits(text).map(Self).ok_or(ParseJobIdError(()))
     }
 }
 
-/// The error of a text that is no [`JobId`]. It does not show the text.
+/// The error of parsing a [`JobId`]. It does not show the text.
 ///
 /// ```
 /// use tower_async_job_core::JobId;
@@ -99,10 +100,10 @@ impl Hash for JobId {
     }
 }
 
-/// A map of jobs by their ids, which takes an id's own bits for its hash.
+/// A map of jobs by id, which uses the id's own bits as its hash.
 ///
-/// That is safe from floods, since only random ids are put into such a map: a client that asks for
-/// ids of its choice adds nothing to it, so it cannot make ids collide.
+/// It resists flooding, since all ids in such a map are random: a client that requests ids of its
+/// choice adds none, and so cannot cause collisions.
 ///
 /// ```
 /// use tower_async_job_core::{JobId, JobIdMap};
@@ -114,7 +115,7 @@ impl Hash for JobId {
 /// ```
 pub type JobIdMap<V> = HashMap<JobId, V, BuildHasherDefault<JobIdHasher>>;
 
-/// The hasher of a [`JobIdMap`]: passes on the bits that it is given.
+/// The hasher of a [`JobIdMap`], which passes on the bits that it is given.
 ///
 /// ```
 /// use std::hash::{Hash, Hasher};
@@ -149,12 +150,12 @@ impl fmt::Debug for JobId {
     }
 }
 
-/// Reads hexadecimal digits in lower case, exactly two for each byte.
+/// Parses lowercase hexadecimal digits, exactly two for each byte.
 fn parse_digits<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;
     }
-    // Without an early end, so that the compiler makes vectors of it.
+    // Without early return, so that the compiler vectorises it.
     let (mut bytes, mut seen) = ([0; N], 0);
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         let (high, low) = (value(pair[0]), value(pair[1]));
@@ -164,7 +165,7 @@ fn parse_digits<const N: usize>(text: &str) -> Option<[u8; N]> {
     (seen < 16).then_some(bytes)
 }
 
-/// The value of a hexadecimal digit in lower case; 255 of anything else.
+/// Returns the value of a lowercase hexadecimal digit, or 255.
 fn value(digit: u8) -> u8 {
     let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
     if letter < 6 {
@@ -178,7 +179,7 @@ fn value(digit: u8) -> u8 {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// The text of a [`JobId`]: 32 hexadecimal digits. It is the secret itself; do not log it.
+/// The text of a [`JobId`]: 32 hexadecimal digits. It is a secret; do not log it.
 ///
 /// ```
 /// use tower_async_job_core::JobId;
@@ -192,7 +193,7 @@ pub struct EncodedId([u8; JobId::LENGTH]);
 impl EncodedId {
     /// Returns the digits.
     pub fn as_str(&self) -> &str {
-        // Digits are ASCII, so the empty text is never the answer.
+        // Digits are ASCII, so this never fails.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -215,8 +216,8 @@ impl fmt::Debug for EncodedId {
     }
 }
 
-/// The name of one job for operators: random too, but independent of the id, so that a list of
-/// handles gives no right to read a result.
+/// The public name of a job, for operators. It is random and independent of the id, so that a list
+/// of handles does not give access to results.
 ///
 /// ```
 /// use tower_async_job_core::JobHandle;
@@ -224,18 +225,18 @@ impl fmt::Debug for EncodedId {
 /// let handle: JobHandle = "00000000000000ff".parse()?;
 /// assert_eq!(handle.to_bits(), 255);
 /// assert_eq!(handle.to_string(), "00000000000000ff");
-/// # Ok::<(), tower_async_job_core::ParseHandleError>(())
+/// # Ok::<(), tower_async_job_core::ParseJobHandleError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobHandle(u64);
 
 impl JobHandle {
-    /// Draws a new handle from the thread's cryptographic generator.
+    /// Generates a handle with the thread's cryptographic generator.
     pub fn random() -> Self {
         Self(rand::random())
     }
 
-    /// Makes the handle with these bits, for stores that keep handles as numbers.
+    /// Creates the handle with these bits, for stores that keep handles as numbers.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
@@ -259,16 +260,16 @@ impl fmt::Debug for JobHandle {
 }
 
 impl FromStr for JobHandle {
-    type Err = ParseHandleError;
+    type Err = ParseJobHandleError;
 
-    /// Reads what `Display` writes: exactly 16 hexadecimal digits in lower case.
-    fn from_str(text: &str) -> Result<Self, ParseHandleError> {
+    /// Parses the text of `Display`: exactly 16 lowercase hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, ParseJobHandleError> {
         let bits = parse_digits(text).map(u64::from_be_bytes);
-        bits.map(Self).ok_or(ParseHandleError(()))
+        bits.map(Self).ok_or(ParseJobHandleError(()))
     }
 }
 
-/// The error of a text that is no [`JobHandle`].
+/// The error of parsing a [`JobHandle`].
 ///
 /// ```
 /// use tower_async_job_core::JobHandle;
@@ -276,15 +277,15 @@ impl FromStr for JobHandle {
 /// assert!("FF".parse::<JobHandle>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParseHandleError(());
+pub struct ParseJobHandleError(());
 
-impl fmt::Display for ParseHandleError {
+impl fmt::Display for ParseJobHandleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a job handle is 16 hexadecimal digits")
     }
 }
 
-impl Error for ParseHandleError {}
+impl Error for ParseJobHandleError {}
 
 #[cfg(test)]
 mod tests {

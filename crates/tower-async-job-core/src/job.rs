@@ -9,7 +9,7 @@ use crate::{
     owner::{IdempotencyKey, Principal},
 };
 
-/// The protocol in which a job's answers are written.
+/// The protocol of a job's answers.
 ///
 /// ```
 /// use tower_async_job_core::Protocol;
@@ -22,11 +22,11 @@ pub enum Protocol {
     /// Plain HTTP: failures are problem documents.
     #[default]
     Http,
-    /// gRPC: failures are trailers-only answers.
+    /// gRPC: failures are trailers-only responses.
     Grpc,
 }
 
-/// The status with which a pending job is announced.
+/// The status that announces a pending job.
 ///
 /// ```
 /// use tower_async_job_core::PendingStatus;
@@ -36,7 +36,8 @@ pub enum Protocol {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PendingStatus {
-    /// `303 See Other` (RFC 9110, section 15.4.4): redirect followers poll without knowing it.
+    /// `303 See Other` (RFC 9110, section 15.4.4): clients that follow redirects poll
+    /// transparently.
     #[default]
     SeeOther,
     /// `202 Accepted` (section 15.3.3) with `Content-Location` beside `Location`, for browsers'
@@ -44,7 +45,7 @@ pub enum PendingStatus {
     Accepted,
 }
 
-/// The times for which an ended job can still be read.
+/// The times for which an ended job can be read.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,15 +57,15 @@ pub enum PendingStatus {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// From the job's end, the time for which its result is kept. One hour by default.
+    /// The time from the job's end for which its result is kept. One hour by default.
     pub result: Duration,
-    /// From then, the time for which the job is answered as expired and not as unknown. One hour
-    /// by default.
+    /// The time from then for which the job is answered as expired instead of unknown. One hour by
+    /// default.
     pub tombstone: Duration,
 }
 
 impl Retention {
-    /// Keeps a result for `result`, and the memory of its job for `tombstone` from then.
+    /// Creates the retention with these times.
     pub const fn new(result: Duration, tombstone: Duration) -> Self {
         Self { result, tombstone }
     }
@@ -77,7 +78,7 @@ impl Default for Retention {
     }
 }
 
-/// The state in which a job is stored first.
+/// The initial state of a job.
 ///
 /// ```
 /// use tower_async_job_core::{JobId, NewJob, Start};
@@ -92,12 +93,12 @@ pub enum Start {
     Running,
     /// The creator holds the lease, and [starts](crate::JobStore::start) the first run later.
     Queued,
-    /// No lease is given: any worker may [claim](crate::JobStore::claim) the job at once. It needs
-    /// a kept request; without one, the job ends as lost.
+    /// There is no lease: any worker may [claim](crate::JobStore::claim) the job at once. It needs
+    /// a kept request; without one, it ends as lost.
     Offered,
 }
 
-/// A job that is to be stored.
+/// A job to be stored.
 ///
 /// ```
 /// use std::time::Duration;
@@ -117,7 +118,7 @@ pub struct NewJob {
     pub id: JobId,
     /// The job's name in operators' lists. Random by default.
     pub handle: JobHandle,
-    /// The kind of work, for lists, claims and estimates. Empty by default.
+    /// The job's route, for lists, claims and estimates. Empty by default.
     pub route: Arc<str>,
     /// The protocol of its answers. [`Protocol::Http`] by default.
     pub protocol: Protocol,
@@ -125,34 +126,34 @@ pub struct NewJob {
     pub pending_status: PendingStatus,
     /// The only principal that may read it. `None`, the default: every client that has the id.
     pub principal: Option<Principal>,
-    /// The client's name for this submission. `None` by default.
+    /// The idempotency key of its submission. `None` by default.
     pub idempotency: Option<IdempotencyKey>,
-    /// The request, kept if and only if the job may be run again by any worker. `None` by
-    /// default: when its worker is lost, so is the job.
+    /// The request, kept if and only if any worker may re-run the job. `None` by default: the job
+    /// is then lost with its worker.
     pub request: Option<StoredRequest>,
-    /// The state in which it begins. [`Start::Running`] by default.
+    /// The initial state. [`Start::Running`] by default.
     pub start: Start,
-    /// The epoch of its first lease. 1 by default; higher where a run stores its job anew, since
-    /// its store has lost the record.
+    /// The epoch of its first lease. 1 by default; higher if a run stores its job again, after the
+    /// store has lost the record.
     pub epoch: u64,
-    /// From its creation, the time that the job may take. Its worker enforces it; the store does
-    /// where no worker holds the job. One hour by default.
+    /// The time from its creation that the job may take. Its worker enforces it, or the store if no
+    /// worker holds the job. One hour by default.
     pub deadline: Duration,
-    /// The number of runs that a job with a kept request may begin, crashed ones counted; at least
-    /// 1 is always allowed. 3 by default.
+    /// The number of runs that a job with a kept request may begin, including crashed ones; at
+    /// least 1 is always allowed. 3 by default.
     pub max_attempts: u32,
     /// The times for which it can be read after its end.
     pub retention: Retention,
-    /// The bytes of room that are taken for a result when the job is stored; see
+    /// The bytes of room that are reserved for a result when the job is stored; see
     /// [`JobStore::reserve`](crate::JobStore::reserve). 0 by default.
     pub result_room: usize,
-    /// The notification that every end of the job makes due in the same step, in the notifier's
-    /// own format; [claimed](crate::ClaimKind::Notify) like work. `None` by default.
+    /// The notification that becomes due with every end of the job, in the same step. Its format is
+    /// the notifier's own; it is [claimed](crate::ClaimKind::Notify) like work. `None` by default.
     pub notify: Option<Bytes>,
 }
 
 impl NewJob {
-    /// Makes a running job with the defaults above.
+    /// Creates a running job with the defaults above.
     pub fn new(id: JobId) -> Self {
         Self {
             id,
@@ -173,9 +174,9 @@ impl NewJob {
         }
     }
 
-    /// Returns the lease that the creator holds once the job is stored. Until then it gives the
-    /// right to [discard](crate::JobStore::discard) the job; that of an
-    /// [offered](Start::Offered) job never gives another right.
+    /// Returns the lease that the creator holds once the job is stored. Until then it only gives
+    /// the right to [discard](crate::JobStore::discard) the job, as that of an
+    /// [offered](Start::Offered) job always does.
     pub const fn first_lease(&self) -> Lease {
         Lease::new(self.id, self.epoch)
     }
@@ -187,7 +188,7 @@ impl NewJob {
         self
     }
 
-    /// Sets the kind of work. A shared text is shared, not copied.
+    /// Sets the route. A shared text is shared, not copied.
     #[must_use]
     pub fn with_route(mut self, route: impl Into<Arc<str>>) -> Self {
         self.route = route.into();
@@ -208,28 +209,28 @@ impl NewJob {
         self
     }
 
-    /// Binds the job to a principal.
+    /// Sets the principal that the job is bound to.
     #[must_use]
     pub fn with_principal(mut self, principal: Principal) -> Self {
         self.principal = Some(principal);
         self
     }
 
-    /// Sets the client's name for this submission.
+    /// Sets the idempotency key of its submission.
     #[must_use]
     pub fn with_idempotency(mut self, key: IdempotencyKey) -> Self {
         self.idempotency = Some(key);
         self
     }
 
-    /// Keeps the request, so that the job may be run again.
+    /// Sets the request that is kept, so that the job may be re-run.
     #[must_use]
     pub fn with_request(mut self, request: StoredRequest) -> Self {
         self.request = Some(request);
         self
     }
 
-    /// Sets the state in which it begins.
+    /// Sets the initial state.
     #[must_use]
     pub fn with_start(mut self, start: Start) -> Self {
         self.start = start;
@@ -250,7 +251,7 @@ impl NewJob {
         self
     }
 
-    /// Sets the number of runs that may be begun.
+    /// Sets the maximum number of runs.
     #[must_use]
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
@@ -264,14 +265,14 @@ impl NewJob {
         self
     }
 
-    /// Takes room for a result of so many bytes when the job is stored.
+    /// Sets the bytes of room that are reserved for a result when the job is stored.
     #[must_use]
     pub fn with_result_room(mut self, bytes: usize) -> Self {
         self.result_room = bytes;
         self
     }
 
-    /// Makes a notification due with the job's end.
+    /// Sets the notification that becomes due with the job's end.
     #[must_use]
     pub fn with_notify(mut self, notify: impl Into<Bytes>) -> Self {
         self.notify = Some(notify.into());

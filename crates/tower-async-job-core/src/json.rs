@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::error::StoreError;
 
-/// A JSON value as its text: written once, shared by its clones, and sent as it is.
+/// A JSON value as text: serialised once, shared by its clones, and sent as is.
 ///
-/// A store keeps the bytes and need not look into them. `Debug` does not show them.
+/// A store keeps the bytes opaquely. `Debug` does not show them.
 ///
 /// ```
 /// use serde_json::json;
@@ -22,8 +22,7 @@ use crate::error::StoreError;
 pub struct Json(Bytes);
 
 impl Json {
-    /// Makes the value with this text, as a store has kept it; the text is looked at by
-    /// [`decode`](Self::decode) only.
+    /// Creates the value with this stored text. Only [`decode`](Self::decode) parses it.
     pub fn from_bytes(text: Bytes) -> Self {
         Self(text)
     }
@@ -43,7 +42,7 @@ impl Json {
     ///
     /// # Errors
     ///
-    /// If the text is not JSON ([`is_corrupt`](StoreError::is_corrupt)).
+    /// Fails if the text is not JSON ([`is_corrupt`](StoreError::is_corrupt)).
     pub fn decode(&self) -> Result<Value, StoreError> {
         serde_json::from_slice(&self.0).map_err(StoreError::corrupt)
     }
@@ -51,7 +50,7 @@ impl Json {
 
 impl From<Value> for Json {
     fn from(value: Value) -> Self {
-        // Of just the size needed, so that it becomes shared bytes as it is.
+        // Of the exact size, so that it becomes shared bytes without a copy.
         Self(Bytes::from(
             value.to_string().into_boxed_str().into_boxed_bytes(),
         ))

@@ -7,9 +7,9 @@ use crate::id::JobId;
 
 /// The right to run one job, until the store gives it to another holder.
 ///
-/// A job's epoch rises each time the right changes hands, and with every end that did not come
-/// from the holder. The holder's writes name the epoch, so those of a worker that has been
-/// replaced change nothing, even where the same worker claimed the job again.
+/// A job's epoch rises each time the right changes hands, and with every end that did not come from
+/// the holder. The holder's writes name the epoch, so those of a replaced worker change nothing,
+/// even if the same worker claimed the job again.
 ///
 /// ```
 /// use tower_async_job_core::{JobId, Lease};
@@ -22,18 +22,18 @@ use crate::id::JobId;
 pub struct Lease {
     /// The job.
     pub id: JobId,
-    /// The number of this holding of the right. The first is 1.
+    /// The number of this holder, from 1.
     pub epoch: u64,
 }
 
 impl Lease {
-    /// Makes the lease with this epoch, for stores and for tests; making one gives no right.
+    /// Creates the lease with this epoch, for stores and tests. It confers no right by itself.
     pub const fn new(id: JobId, epoch: u64) -> Self {
         Self { id, epoch }
     }
 }
 
-/// The fate of one lease that was to be renewed.
+/// The result of renewing one lease.
 ///
 /// ```
 /// use tower_async_job_core::Renewal;
@@ -44,29 +44,29 @@ impl Lease {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Renewal {
-    /// The lease holds, for another lease duration from now.
+    /// The lease is held, for another lease duration from now.
     Held,
-    /// The job was cancelled: the run is to be stopped, and nothing of it stored.
+    /// The job was cancelled: stop the run, and store nothing of it.
     Cancelled,
-    /// The store has no record of the job, as after a failover that lost writes. The run goes on,
-    /// and may store its job anew with a higher [epoch](crate::NewJob::epoch). A job that was
-    /// discarded or removed is not missing, but lost.
+    /// The store has no record of the job, such as after a failover that lost writes. The run
+    /// continues, and may store its job again with a higher [epoch](crate::NewJob::epoch). A job
+    /// that was discarded or removed is lost instead.
     Missing,
-    /// The lease is lost for another reason: another holder took the job over, or it has ended.
-    /// The run is to be stopped, and nothing of it stored.
+    /// The lease was lost otherwise: another holder took the job over, or it has ended. Stop the
+    /// run, and store nothing of it.
     Lost,
 }
 
 impl Renewal {
-    /// Returns whether the lease holds.
+    /// Returns whether the lease is held.
     pub const fn is_held(self) -> bool {
         matches!(self, Self::Held)
     }
 }
 
-/// The terms on which leases are given up before their jobs have ended.
+/// The terms on which leases are released before their jobs have ended.
 ///
-/// By default the job may be run again at once, and the run counts as an attempt.
+/// By default the job may be re-run at once, and the run counts as an attempt.
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,11 +78,11 @@ impl Renewal {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
-    /// The time from now before which the job is not claimed. Zero by default.
+    /// The time from now until the job may be claimed. Zero by default.
     pub after: Duration,
     /// Whether the run counts as an attempt. `true` by default.
     pub counts: bool,
-    /// The party outside that goes on with the run. `None` by default: a worker does.
+    /// The outside party that continues the run. `None` by default: a worker re-runs the job.
     pub outside: Option<Outside>,
 }
 
@@ -97,7 +97,7 @@ impl Default for Release {
 }
 
 impl Release {
-    /// Sets the time from now before which the job is not claimed.
+    /// Sets the time from now until the job may be claimed.
     #[must_use]
     pub fn with_after(mut self, after: Duration) -> Self {
         self.after = after;
@@ -111,7 +111,7 @@ impl Release {
         self
     }
 
-    /// Leaves the run to a party outside, which keeps the attempt.
+    /// Sets the outside party that continues the run, which keeps the attempt.
     #[must_use]
     pub fn with_outside(mut self, outside: Outside) -> Self {
         self.outside = Some(outside);
@@ -119,7 +119,7 @@ impl Release {
     }
 }
 
-/// A party outside of all nodes that goes on with a run, as a service that delivers its result
+/// A party outside of all nodes that continues a run, such as a service that delivers its result
 /// later. It shows a token to any node, which acts for it.
 ///
 /// ```
@@ -131,15 +131,14 @@ impl Release {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outside {
-    /// The [digest](Self::digest) of its token, which is all that is stored of it.
+    /// The [digest](Self::digest) of its token, which itself is not stored.
     pub token: [u8; 32],
-    /// The time from now for which no other may take the job over. The job's deadline ends it
-    /// sooner.
+    /// The time from now for which no worker may take the job over. The job's deadline applies too.
     pub until: Duration,
 }
 
 impl Outside {
-    /// Names the party that has this token, for so long.
+    /// Creates the party that has this token, for this time.
     pub fn new(token: impl AsRef<[u8]>, until: Duration) -> Self {
         Self {
             token: Self::digest(token),
@@ -153,7 +152,7 @@ impl Outside {
     }
 }
 
-/// The fate of one job whose lease was to be given up.
+/// The result of releasing one lease.
 ///
 /// ```
 /// use http_polling::JobState;
@@ -166,10 +165,10 @@ impl Outside {
 pub enum Released {
     /// The job is queued again.
     Queued,
-    /// The job goes on, in the hands of the party outside.
+    /// The job continues with the outside party.
     Outside,
-    /// The job has ended in this state, since no worker may run it again.
+    /// The job has ended in this state, since no worker may re-run it.
     Ended(JobState),
-    /// The lease was lost before.
+    /// The lease was lost already.
     Lost,
 }

@@ -24,11 +24,14 @@ mod sync;
 mod waiters;
 mod wake;
 
+/// The words of the protocol: job states, problem documents and related types.
+pub use http_polling;
+
 pub use claim::{Claim, ClaimKind, ClaimQuery, Claims, Task};
 pub use end::{End, Outcome, Report};
 pub use error::{StoreError, StoreLimit};
 pub use id::{
-    EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseHandleError, ParseJobIdError,
+    EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseJobHandleError, ParseJobIdError,
 };
 pub use job::{NewJob, PendingStatus, Protocol, Retention, Start};
 pub use json::Json;
@@ -39,7 +42,7 @@ pub use message::{
 };
 pub use owner::{IdempotencyKey, InvalidIdempotencyKey, Owner, Principal};
 pub use properties::{PendingJobs, StoreProperties, Upkeep, Usage};
-pub use query::{JobCursor, JobPage, JobQuery, ParseCursorError};
+pub use query::{JobCursor, JobPage, JobQuery, ParseJobCursorError};
 pub use read_batch::ReadBatch;
 pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};
 pub use seal::{Seal, SealContext, SealedPart};

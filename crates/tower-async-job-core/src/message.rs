@@ -8,11 +8,10 @@ use crate::{
     error::StoreError,
 };
 
-/// A whole response as stored: status, headers, body and trailers, in one piece of memory of just
-/// the size needed.
+/// A stored response: status, headers, body and trailers, in one allocation of the exact size.
 ///
-/// A store keeps the bytes and need not look into them. They begin with a format number, so that a
-/// release can still read what the one before wrote.
+/// A store keeps the bytes opaquely. They begin with a format number, so that a release can read
+/// what the previous one wrote.
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode};
@@ -31,10 +30,10 @@ use crate::{
 pub struct StoredResponse(Bytes);
 
 impl StoredResponse {
-    /// Begins to store a response. Its body may have `limit` bytes, and no more than 4 GiB.
+    /// Creates a recorder of a response. Its body may have `limit` bytes, and no more than 4 GiB.
     ///
-    /// The headers are kept as they are, each with its mark of being sensitive; those that belong
-    /// to the connection are to be taken out before.
+    /// The headers are kept as they are, each with its mark of being sensitive; remove those that
+    /// belong to the connection first.
     pub fn recorder(status: StatusCode, headers: &HeaderMap, limit: usize) -> ResponseRecorder {
         let mut buffer = Vec::with_capacity(64 + 40 * headers.len());
         buffer.push(codec::VERSION);
@@ -49,23 +48,23 @@ impl StoredResponse {
         }
     }
 
-    /// Takes these bytes for a response; they are looked at by [`decode`](Self::decode) only.
+    /// Creates the response from stored bytes. Only [`decode`](Self::decode) reads them.
     pub fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// Returns the bytes to keep.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// Returns the number of bytes to keep.
+    /// Returns the number of bytes to store.
     #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Returns the length of the body, which stands in the first bytes; 0 if they are corrupt.
+    /// Returns the length of the body, which is in the first bytes; 0 if they are corrupt.
     pub fn body_len(&self) -> u64 {
         let length = self.0.get(LENGTH_AT..CLEAR);
         let length = length.and_then(|length| length.try_into().ok());
@@ -76,8 +75,8 @@ impl StoredResponse {
     ///
     /// # Errors
     ///
-    /// If the bytes are not a response
-    /// ([`is_corrupt`](StoreError::is_corrupt)), or one of a format that this build does not know
+    /// Fails if the bytes are not a response ([`is_corrupt`](StoreError::is_corrupt)), or have a
+    /// format that this build does not know
     /// ([`is_unsupported_version`](StoreError::is_unsupported_version)).
     pub fn decode(&self) -> Result<ReplayedResponse, StoreError> {
         let mut reader = Reader::new(&self.0)?;
@@ -102,9 +101,9 @@ impl fmt::Debug for StoredResponse {
     }
 }
 
-/// A [`StoredResponse`] in the making, whose body comes piece by piece.
+/// A recorder of a [`StoredResponse`], whose body arrives in pieces.
 ///
-/// Dropping it drops what was stored so far.
+/// Dropping it drops the recorded bytes.
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode};
@@ -117,21 +116,21 @@ impl fmt::Debug for StoredResponse {
 #[must_use]
 pub struct ResponseRecorder {
     buffer: Vec<u8>,
-    /// Where the body begins in the buffer.
+    /// The offset of the body in the buffer.
     body: usize,
     limit: usize,
 }
 
 impl ResponseRecorder {
-    /// Makes room for a body of which so many bytes are expected, though never for more than the
-    /// limit. A hint only: any body may follow.
+    /// Reserves memory for the expected bytes of the body, up to the limit. A hint only: any body
+    /// may follow.
     pub fn reserve(&mut self, expected: usize) {
         let missing = expected.min(self.limit).saturating_sub(self.body_len());
-        // One byte more, for the absence of trailers.
+        // One more byte, for the absence of trailers.
         self.buffer.reserve_exact(missing.saturating_add(1));
     }
 
-    /// Returns the number of bytes so far, the head included.
+    /// Returns the number of bytes so far, including the head.
     #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
     pub fn len(&self) -> usize {
         self.buffer.len()
@@ -142,11 +141,11 @@ impl ResponseRecorder {
         self.buffer.len() - self.body
     }
 
-    /// Adds to the body.
+    /// Appends to the body.
     ///
     /// # Errors
     ///
-    /// If the body would be longer than its limit; then nothing is added.
+    /// Fails if the body would exceed its limit; nothing is appended then.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), TooLarge> {
         if chunk.len() > self.limit - self.body_len() {
             return Err(TooLarge { limit: self.limit });
@@ -155,9 +154,9 @@ impl ResponseRecorder {
         Ok(())
     }
 
-    /// Ends the body.
+    /// Ends the body and returns the response.
     pub fn finish(mut self, trailers: Option<&HeaderMap>) -> StoredResponse {
-        // The limit is not above `u32::MAX`.
+        // The limit is at most `u32::MAX`.
         let length = self.body_len() as u32;
         self.buffer[LENGTH_AT..LENGTH_AT + 4].copy_from_slice(&length.to_le_bytes());
         put_trailers(&mut self.buffer, trailers);
@@ -165,10 +164,10 @@ impl ResponseRecorder {
     }
 }
 
-/// The place of the length of a response's body: behind the version and the status.
+/// The offset of a body's length: after the version and the status.
 const LENGTH_AT: usize = 3;
 
-/// The number of first bytes of a response that tell its version, status and length.
+/// The number of leading bytes of a response with its version, status and length.
 pub(crate) const CLEAR: usize = LENGTH_AT + 4;
 
 impl fmt::Debug for ResponseRecorder {
@@ -180,7 +179,7 @@ impl fmt::Debug for ResponseRecorder {
     }
 }
 
-/// The error of a response body that is over its limit.
+/// The error of a response body that exceeds its limit.
 ///
 /// ```
 /// use http::{HeaderMap, StatusCode};
@@ -230,7 +229,7 @@ pub struct ReplayedResponse {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
-    /// The trailers, if there was a block of them, be it empty.
+    /// The trailers, if there was a trailer section, even an empty one.
     pub trailers: Option<HeaderMap>,
 }
 
@@ -245,8 +244,7 @@ impl fmt::Debug for ReplayedResponse {
     }
 }
 
-/// A whole request as stored, for a job that may be run again: like [`StoredResponse`], one piece
-/// of memory that a store need not look into.
+/// A stored request, for a job that may be re-run: like [`StoredResponse`], one opaque allocation.
 ///
 /// ```
 /// use http::Method;
@@ -265,10 +263,10 @@ impl fmt::Debug for ReplayedResponse {
 pub struct StoredRequest(Bytes);
 
 impl StoredRequest {
-    /// The newest format that this build writes and reads.
+    /// The newest format that this build reads, which it writes.
     pub const FORMAT: u8 = codec::VERSION;
 
-    /// Stores a request as it is; what must not be kept is to be taken out before.
+    /// Encodes a request as it is; remove everything that must not be stored first.
     pub fn encode(request: &ReplayedRequest) -> Self {
         let uri = request.uri.to_string();
         let payload = uri.len() + request.body.len() + request.extensions.len();
@@ -285,24 +283,24 @@ impl StoredRequest {
         Self(Bytes::from(buffer.into_boxed_slice()))
     }
 
-    /// Takes these bytes for a request; they are looked at by [`decode`](Self::decode) only.
+    /// Creates the request from stored bytes. Only [`decode`](Self::decode) reads them.
     pub fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// Returns the bytes to keep.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// Returns the number of bytes to keep.
+    /// Returns the number of bytes to store.
     #[expect(clippy::len_without_is_empty, reason = "there is always a head")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Returns the format in which the request is stored, which is the first byte. `None` if the
-    /// bytes are no request in any format.
+    /// Returns the format of the request, which is its first byte. `None` if the bytes are no
+    /// request in any format.
     pub fn format(&self) -> Option<u8> {
         self.0.first().copied().filter(|format| *format > 0)
     }
@@ -311,8 +309,8 @@ impl StoredRequest {
     ///
     /// # Errors
     ///
-    /// If the bytes are not a request
-    /// ([`is_corrupt`](StoreError::is_corrupt)), or one of a format that this build does not know
+    /// Fails if the bytes are not a request ([`is_corrupt`](StoreError::is_corrupt)), or have a
+    /// format that this build does not know
     /// ([`is_unsupported_version`](StoreError::is_unsupported_version)).
     pub fn decode(&self) -> Result<ReplayedRequest, StoreError> {
         let mut reader = Reader::new(&self.0)?;
@@ -342,7 +340,7 @@ impl fmt::Debug for StoredRequest {
     }
 }
 
-/// The contents of a [`StoredRequest`]. The default is an empty GET of `/` in HTTP/1.1.
+/// The contents of a [`StoredRequest`]. By default, an empty GET of `/` in HTTP/1.1.
 ///
 /// ```
 /// use tower_async_job_core::ReplayedRequest;
@@ -354,17 +352,17 @@ impl fmt::Debug for StoredRequest {
 pub struct ReplayedRequest {
     /// The method.
     pub method: Method,
-    /// The target, in the form in which it came.
+    /// The target, in its original form.
     pub uri: Uri,
     /// The version of HTTP.
     pub version: Version,
-    /// The headers that were kept.
+    /// The kept headers.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
-    /// The trailers, if there was a block of them, be it empty.
+    /// The trailers, if there was a trailer section, even an empty one.
     pub trailers: Option<HeaderMap>,
-    /// What the application's own codec kept of the request's extensions.
+    /// The extensions of the request, as the application's own codec encoded them.
     pub extensions: Bytes,
 }
 

@@ -2,9 +2,9 @@ use std::{error::Error, fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
-/// The owner of a job, in the application's own words: a user id, a tenant.
+/// The owner of a job, in the application's own terms: a user id, a tenant.
 ///
-/// Compared byte by byte. `Debug` does not show it, since it may be personal.
+/// Compared byte by byte. `Debug` does not show it, since it may be personal data.
 ///
 /// ```
 /// use tower_async_job_core::Principal;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 pub struct Principal(Arc<str>);
 
 impl Principal {
-    /// Makes the principal of this name.
+    /// Creates the principal with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
@@ -27,7 +27,7 @@ impl Principal {
         &self.0
     }
 
-    /// Returns the SHA-256 of the name: as much as is kept of the owner of a job that has expired.
+    /// Returns the SHA-256 of the name, which is all that is kept of an expired job's owner.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// The owner of a job, as far as its store keeps it.
+/// The owner of a job, as its store keeps it.
 ///
 /// ```
 /// use tower_async_job_core::{Owner, Principal};
@@ -54,8 +54,8 @@ impl fmt::Debug for Principal {
 pub enum Owner {
     /// The name.
     Named(Principal),
-    /// The [digest](Principal::digest) of the name, which is all that is kept once a job has
-    /// expired.
+    /// The [digest](Principal::digest) of the name, which is all that is kept of an expired job's
+    /// owner.
     Digest(Box<[u8; 32]>),
 }
 
@@ -68,7 +68,7 @@ impl Owner {
         }
     }
 
-    /// Returns the principal, where its name is kept.
+    /// Returns the principal, if its name is kept.
     pub fn principal(&self) -> Option<&Principal> {
         match self {
             Self::Named(owner) => Some(owner),
@@ -77,11 +77,11 @@ impl Owner {
     }
 }
 
-/// A client's name for one submission, so that repeating it makes no second job.
+/// A client's key for one submission, so that repeating it creates no second job.
 ///
-/// It counts within its [`Principal`] only: the same key of another principal is another key. The
-/// fingerprint tells a repeat from another request that wrongly bears the same key; a digest over
-/// method, target and body does.
+/// It is scoped to its [`Principal`]: the same key of another principal is another key. The
+/// fingerprint distinguishes a repeat from a different request with the same key, for example a
+/// digest of method, target and body.
 ///
 /// ```
 /// use tower_async_job_core::IdempotencyKey;
@@ -98,15 +98,15 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The longest key that is taken, in characters.
+    /// The maximum length of a key, in characters.
     pub const MAX_CHARACTERS: usize = 255;
 
-    /// Makes the key with the fingerprint of the request that bears it.
+    /// Creates the key, with the fingerprint of its request.
     ///
     /// # Errors
     ///
-    /// If the key is empty, longer than [`MAX_CHARACTERS`](Self::MAX_CHARACTERS), or has control
-    /// characters in it.
+    /// Fails if the key is empty, longer than [`MAX_CHARACTERS`](Self::MAX_CHARACTERS), or contains
+    /// control characters.
     pub fn new(
         key: impl Into<Arc<str>>,
         fingerprint: [u8; 32],
@@ -136,7 +136,7 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// The error of a text that is no usable [`IdempotencyKey`].
+/// The error of a text that is no valid [`IdempotencyKey`].
 ///
 /// ```
 /// use tower_async_job_core::IdempotencyKey;

@@ -14,8 +14,8 @@ use crate::owner::Principal;
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreProperties {
-    /// The time that a lease lasts without being renewed. `None`, the default: as long as the
-    /// process, so that renewing is needless.
+    /// The time that a lease lasts without renewal. `None`, the default: as long as the process,
+    /// without renewals.
     pub lease: Option<Duration>,
     /// The size of a chunk, in bytes: longer bodies are [written](crate::JobStore::write_chunk)
     /// in chunks of this size. `None`, the default: every result is stored as one piece.
@@ -48,7 +48,7 @@ impl StoreProperties {
     }
 }
 
-/// The bytes that a store keeps, and that it may keep.
+/// The bytes that a store holds, and their limit.
 ///
 /// ```
 /// use tower_async_job_core::{JobStore, MemoryStore};
@@ -58,7 +58,7 @@ impl StoreProperties {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// The bytes that are kept or reserved.
+    /// The bytes that are stored or reserved.
     pub bytes: usize,
     /// The limit.
     pub max_bytes: usize,
@@ -74,10 +74,9 @@ pub struct Usage {
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upkeep {
-    /// The time after which the store wants to be swept again. `None` if there is no job at all,
-    /// and the next create is time enough, so that an idle node needs no timer; a
-    /// [shared](StoreProperties::shared) store never says so. Zero means that the sweep stopped
-    /// half way, so that the caller can attend to other duties.
+    /// The time after which the store wants to be swept again. `None` if there are no jobs, so that
+    /// an idle node needs no timer until the next create; a [shared](StoreProperties::shared) store
+    /// never returns it. Zero if the sweep paused so that the caller can attend to other duties.
     pub next: Option<Duration>,
     /// The number of pending jobs, on all nodes.
     pub pending: PendingJobs,
@@ -96,15 +95,15 @@ pub struct Upkeep {
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PendingJobs {
-    /// The number of all of them.
+    /// The number of all pending jobs.
     pub total: u64,
-    /// The principals with the most, the most first, at most
-    /// [`MAX_PRINCIPALS`](Self::MAX_PRINCIPALS) of them. A store may count them less often than it
-    /// is swept.
+    /// The principals with the most pending jobs, in descending order, at most
+    /// [`MAX_PRINCIPALS`](Self::MAX_PRINCIPALS). A store may count them less often than it is
+    /// swept.
     pub principals: Vec<(Principal, u64)>,
 }
 
 impl PendingJobs {
-    /// The most principals that are listed.
+    /// The maximum number of principals listed.
     pub const MAX_PRINCIPALS: usize = 1000;
 }

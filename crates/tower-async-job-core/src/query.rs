@@ -4,7 +4,7 @@ use http_polling::JobState;
 
 use crate::{id::JobHandle, owner::Principal, record::JobRecord};
 
-/// The jobs that a list is to show.
+/// A query for a list of jobs.
 ///
 /// ```
 /// use http_polling::JobState;
@@ -18,57 +18,57 @@ use crate::{id::JobHandle, owner::Principal, record::JobRecord};
 pub struct JobQuery {
     /// Only jobs in this state.
     pub state: Option<JobState>,
-    /// Only jobs of this kind of work.
+    /// Only jobs of this route.
     pub route: Option<Arc<str>>,
     /// Only jobs of this principal.
     pub principal: Option<Principal>,
-    /// Only jobs after this place in the list.
+    /// Only jobs after this position in the list.
     pub after: Option<JobCursor>,
     limit: Option<usize>,
 }
 
 impl JobQuery {
-    /// The most jobs that one page has.
+    /// The maximum number of jobs on a page.
     pub const MAX_LIMIT: usize = 1000;
 
     const DEFAULT_LIMIT: usize = 50;
 
-    /// Shows only jobs in this state.
+    /// Selects only jobs in this state.
     #[must_use]
     pub fn with_state(mut self, state: JobState) -> Self {
         self.state = Some(state);
         self
     }
 
-    /// Shows only jobs of this kind of work.
+    /// Selects only jobs of this route.
     #[must_use]
     pub fn with_route(mut self, route: impl Into<Arc<str>>) -> Self {
         self.route = Some(route.into());
         self
     }
 
-    /// Shows only jobs of this principal.
+    /// Selects only jobs of this principal.
     #[must_use]
     pub fn with_principal(mut self, principal: Principal) -> Self {
         self.principal = Some(principal);
         self
     }
 
-    /// Shows only jobs after this place in the list.
+    /// Selects only jobs after this position in the list.
     #[must_use]
     pub fn with_after(mut self, cursor: JobCursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// Shows at most so many jobs: at least 1, at most [`MAX_LIMIT`](Self::MAX_LIMIT).
+    /// Sets the maximum number of jobs on the page: from 1 to [`MAX_LIMIT`](Self::MAX_LIMIT).
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Returns the number of jobs that the page may have; 50 by default.
+    /// Returns the maximum number of jobs on the page; 50 by default.
     pub fn limit(&self) -> usize {
         self.limit
             .unwrap_or(Self::DEFAULT_LIMIT)
@@ -87,16 +87,16 @@ impl JobQuery {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobPage {
-    /// The jobs, as of [`Detail::Status`](crate::Detail::Status).
+    /// The jobs, with [`Detail::Status`](crate::Detail::Status).
     pub jobs: Vec<JobRecord>,
-    /// The place where the next page begins, if there is one.
+    /// The position of the next page, if there is one.
     pub next: Option<JobCursor>,
-    /// The number of jobs of this page that are left out because they cannot be read.
+    /// The number of unreadable jobs that this page leaves out.
     pub unreadable: usize,
 }
 
 impl JobPage {
-    /// Makes a page of jobs that can all be read, for stores.
+    /// Creates a page of readable jobs, for stores.
     pub fn new(jobs: Vec<JobRecord>, next: Option<JobCursor>) -> Self {
         Self {
             jobs,
@@ -106,8 +106,8 @@ impl JobPage {
     }
 }
 
-/// A place in the list of all jobs: a time of creation, and the handle among those created in the
-/// same microsecond. Its text is fit for a query parameter.
+/// A position in the list of all jobs: a time of creation, and the handle among jobs created in the
+/// same microsecond. Its text is valid in a query parameter.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -117,7 +117,7 @@ impl JobPage {
 /// let cursor = JobCursor::new(created, JobHandle::from_bits(7));
 /// assert_eq!(cursor.to_string().parse(), Ok(cursor));
 /// ```
-// The order of the fields is the order of the list, backwards.
+// The order of the fields is the reverse order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobCursor {
     created: u64,
@@ -125,7 +125,8 @@ pub struct JobCursor {
 }
 
 impl JobCursor {
-    /// Makes the place of the job with this time of creation, to the microsecond, and this handle.
+    /// Creates the position of the job with this time of creation, to the microsecond, and this
+    /// handle.
     pub fn new(created: SystemTime, handle: JobHandle) -> Self {
         let since = created
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -158,18 +159,18 @@ impl fmt::Display for JobCursor {
 }
 
 impl FromStr for JobCursor {
-    type Err = ParseCursorError;
+    type Err = ParseJobCursorError;
 
-    fn from_str(text: &str) -> Result<Self, ParseCursorError> {
-        let (created, handle) = text.split_once('-').ok_or(ParseCursorError(()))?;
+    fn from_str(text: &str) -> Result<Self, ParseJobCursorError> {
+        let (created, handle) = text.split_once('-').ok_or(ParseJobCursorError(()))?;
         Ok(Self {
-            created: created.parse().map_err(|_| ParseCursorError(()))?,
-            handle: handle.parse().map_err(|_| ParseCursorError(()))?,
+            created: created.parse().map_err(|_| ParseJobCursorError(()))?,
+            handle: handle.parse().map_err(|_| ParseJobCursorError(()))?,
         })
     }
 }
 
-/// The error of a text that is no [`JobCursor`].
+/// The error of parsing a [`JobCursor`].
 ///
 /// ```
 /// use tower_async_job_core::JobCursor;
@@ -177,12 +178,12 @@ impl FromStr for JobCursor {
 /// assert!("tomorrow".parse::<JobCursor>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParseCursorError(());
+pub struct ParseJobCursorError(());
 
-impl fmt::Display for ParseCursorError {
+impl fmt::Display for ParseJobCursorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the place in the list of jobs is malformed")
     }
 }
 
-impl Error for ParseCursorError {}
+impl Error for ParseJobCursorError {}

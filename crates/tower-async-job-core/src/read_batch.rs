@@ -11,11 +11,10 @@ use crate::{
     wake::{Place, Wake},
 };
 
-/// Reads that share round trips to a store: those that arrive while a batch is under way form the
-/// next one, and equal ones are read once.
+/// Reads that share round trips to a store: those that arrive while a batch is in flight form the
+/// next one, and equal keys are read once.
 ///
-/// A read never joins a batch that is already under way, so that it never returns a state that is
-/// older than itself.
+/// A read never joins a batch that is in flight, so it never returns a state older than the call.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -43,9 +42,9 @@ pub struct ReadBatch<K, V> {
 }
 
 struct Queue<K, V> {
-    /// The batch to come.
+    /// The next batch.
     next: Option<Next<K, V>>,
-    /// The wake of the drivers that wait for a batch; made by the first of them.
+    /// The wake of drivers that wait for a batch; created by the first of them.
     arrival: Option<Arc<Wake>>,
     drivers: usize,
 }
@@ -57,17 +56,17 @@ struct Next<K, V> {
 
 /// One batch.
 struct Round<K, V> {
-    /// The values that were found, once they are there.
+    /// The values found, once the batch is answered.
     found: Mutex<Option<Result<HashMap<K, V>, StoreError>>>,
     over: Arc<Wake>,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
-    /// Reads one value, with others in one batch; `None` if there is none.
+    /// Reads one value as part of a batch. Returns `None` if there is none.
     ///
     /// # Errors
     ///
-    /// Those of the batch; [`is_unavailable`](StoreError::is_unavailable) if nothing
+    /// Fails as its batch does, or with [`is_unavailable`](StoreError::is_unavailable) if nothing
     /// [runs](Self::run) batches.
     pub async fn read(&self, key: K) -> Result<Option<V>, StoreError> {
         let (round, arrival) = {
@@ -93,10 +92,10 @@ impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
         }
     }
 
-    /// Runs batches, one at a time: `fetch` returns those of the values that there are.
+    /// Runs batches, one at a time: `fetch` returns the values that exist.
     ///
-    /// The store spawns this future, as many times as it wants batches under way at once. When the
-    /// last one is dropped, all reads fail.
+    /// The store spawns this future once for each batch that may be in flight at the same time.
+    /// When the last one is dropped, all reads fail.
     pub async fn run<F>(&self, mut fetch: impl FnMut(Vec<K>) -> F) -> Infallible
     where
         F: Future<Output = Result<HashMap<K, V>, StoreError>>,
@@ -115,7 +114,7 @@ fn stopped() -> StoreError {
     StoreError::unavailable("the store has stopped to read")
 }
 
-/// A batch under way. Dropping it wakes its readers, with or without an answer.
+/// A batch in flight. Dropping it wakes its readers, answered or not.
 struct Running<K, V>(Arc<Round<K, V>>);
 
 impl<K, V> Drop for Running<K, V> {
@@ -152,7 +151,7 @@ impl<K, V> Drop for Driver<'_, K, V> {
         let abandoned = {
             let mut queue = lock(self.0);
             queue.drivers -= 1;
-            // Another driver may have been woken in vain, or be yet to be.
+            // Another driver may have been woken in vain, or may be about to be.
             match queue.drivers {
                 0 => queue.next.take(),
                 _ => None,

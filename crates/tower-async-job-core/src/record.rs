@@ -14,7 +14,7 @@ use crate::{
     owner::{Owner, Principal},
 };
 
-/// The parts of a job that are to be read.
+/// The parts of a job to read.
 ///
 /// ```
 /// use tower_async_job_core::Detail;
@@ -24,16 +24,16 @@ use crate::{
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Detail {
-    /// All but the outcome, which may be large.
+    /// Everything except the outcome, which may be large.
     Status,
-    /// The outcome too, where the job has ended; of a response its head only, as HEAD needs it. A
-    /// store for which the body is no more work may give it as well.
+    /// The outcome too, if the job has ended; of a response only its head, for HEAD. A store may
+    /// include the body if that costs nothing.
     Head,
-    /// The outcome too, where the job has ended.
+    /// The outcome too, if the job has ended.
     Full,
 }
 
-/// The outcome that an ended job left behind.
+/// The outcome of an ended job.
 ///
 /// ```
 /// use http_polling::{Problem, ProblemType};
@@ -45,16 +45,16 @@ pub enum Detail {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum RecordedOutcome {
-    /// The handler's answer, of a job that is done.
+    /// The handler's answer, if the job is done.
     Response(StoredResponse),
     /// The handler's answer without its body, which is [read](crate::JobStore::read_chunk) in
-    /// chunks, or was not asked for; see [`JobRecord::result`].
+    /// chunks or was not requested; see [`JobRecord::result`].
     Head(StoredResponse),
-    /// The problem of a job that failed or ran out of time.
+    /// The problem, if the job failed or timed out.
     Problem(Box<Problem>),
 }
 
-/// The stored body of a response, without its bytes.
+/// A reference to the stored body of a response.
 ///
 /// ```
 /// use tower_async_job_core::{JobId, Lease, ResultRef};
@@ -69,12 +69,12 @@ pub struct ResultRef {
     pub lease: Lease,
     /// The length of the body in bytes.
     pub len: u64,
-    /// The number of chunks that it is stored in. `None` if it is one piece with its head.
+    /// The number of its chunks. `None` if it is one piece with its head.
     pub chunks: Option<u32>,
 }
 
 impl ResultRef {
-    /// Makes a reference to a body that is one piece with its head.
+    /// Creates a reference to a body that is one piece with its head.
     pub const fn new(lease: Lease, len: u64) -> Self {
         Self {
             lease,
@@ -83,7 +83,7 @@ impl ResultRef {
         }
     }
 
-    /// Sets the number of chunks that it is stored in.
+    /// Sets the number of its chunks.
     #[must_use]
     pub const fn with_chunks(mut self, chunks: u32) -> Self {
         self.chunks = Some(chunks);
@@ -91,9 +91,7 @@ impl ResultRef {
     }
 }
 
-/// A job as the store has it.
-///
-/// Other than in tests, stores make these.
+/// A stored job. Except in tests, stores create these.
 ///
 /// ```
 /// use http_polling::JobState;
@@ -113,14 +111,14 @@ pub struct JobRecord {
     /// Its state, by the store's clock: [`JobState::Expired`] from the moment its result may no
     /// longer be served.
     pub state: JobState,
-    /// A number that rises with each change that a record shows, from its creation to its expiry,
-    /// other than by the passing of time. It fits into 53 bits.
+    /// A number that rises with each visible change of the record, from its creation to its expiry,
+    /// but not with the passing of time. It fits into 53 bits.
     pub version: u64,
     /// The epoch of its latest lease, or of its end.
     pub epoch: u64,
-    /// The number of runs that have begun; 0 while it waits for its first.
+    /// The number of runs that have begun; 0 before the first.
     pub attempt: u32,
-    /// The kind of work.
+    /// The job's route.
     pub route: Arc<str>,
     /// The protocol of its answers.
     pub protocol: Protocol,
@@ -128,7 +126,7 @@ pub struct JobRecord {
     pub pending_status: PendingStatus,
     /// The only principal that may read it. `None`: every client that has the id.
     pub owner: Option<Owner>,
-    /// The time of its creation, for people to read; never for reckoning.
+    /// The time of its creation, for people to read; never for computations.
     pub created: SystemTime,
     /// The time at which its latest run began, for people to read.
     pub started: Option<SystemTime>,
@@ -136,23 +134,23 @@ pub struct JobRecord {
     pub ended: Option<SystemTime>,
     /// The time since its creation, by the store's clock.
     pub age: Duration,
-    /// The time that its latest run has taken, until now or until its end, by the store's clock.
+    /// The duration of its latest run, until now or until its end, by the store's clock.
     pub running_for: Option<Duration>,
-    /// Its progress, if its handler said.
+    /// Its progress, if reported.
     pub progress: Option<Progress>,
-    /// Its result so far, if its handler gave one.
+    /// Its partial result, if reported.
     pub partial: Option<Json>,
     /// The handler's own members of its status document, an object.
     pub metadata: Option<Json>,
-    /// The body of the response that it left behind, in every [`Detail`].
+    /// The body of its response, in every [`Detail`].
     pub result: Option<ResultRef>,
-    /// The outcome that it left behind: not with [`Detail::Status`], and only once it has ended
-    /// with a response or a problem of its own. A job that is lost, cancelled or expired has none.
+    /// Its outcome: not with [`Detail::Status`], and only if it ended with a response or a problem.
+    /// A job that is lost, cancelled or expired has none.
     pub outcome: Option<RecordedOutcome>,
 }
 
 impl JobRecord {
-    /// Makes a record of which no more is known than this, for stores to fill.
+    /// Creates a record with defaults for all other fields, for stores to fill.
     pub fn new(id: JobId, handle: JobHandle, state: JobState) -> Self {
         Self {
             id,
@@ -178,7 +176,7 @@ impl JobRecord {
         }
     }
 
-    /// Returns whether this principal may know of the job.
+    /// Returns whether this principal may see the job.
     ///
     /// ```
     /// use http_polling::JobState;
@@ -208,22 +206,22 @@ impl JobRecord {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Created {
-    /// It is stored, and the caller holds the right to run it.
+    /// The job is stored, and the caller holds the right to run it.
     New {
         /// The right to run it.
         lease: Lease,
         /// The time of its creation, as its record shows it.
         created: SystemTime,
     },
-    /// It is stored, and [offered](crate::Start::Offered) to all workers.
+    /// The job is stored, and [offered](crate::Start::Offered) to all workers.
     Offered {
         /// The time of its creation, as its record shows it.
         created: SystemTime,
     },
-    /// The same submission made a job before; this is it, as of [`Detail::Status`]. One whose result
-    /// was dropped before its retention was over is [`JobState::Expired`].
+    /// The same submission created this job before, returned with [`Detail::Status`]. It is
+    /// [`JobState::Expired`] if its result was dropped before its retention was over.
     Existing(Box<JobRecord>),
-    /// Another submission of the same principal bears the same idempotency key.
+    /// A different submission of the same principal has the same idempotency key.
     KeyReused,
 }
 
@@ -239,12 +237,12 @@ pub enum Created {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {
-    /// It was pending and is cancelled now; its lease is void.
+    /// The job was pending and is now cancelled; its lease is void.
     Cancelled {
         /// The time of its end, as its record shows it.
         ended: SystemTime,
     },
-    /// It had ended already, in this state, and stays as it is.
+    /// The job had already ended in this state, and is unchanged.
     Ended(JobState),
     /// There is no such job.
     Unknown,

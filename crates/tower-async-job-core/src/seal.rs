@@ -4,8 +4,7 @@ use bytes::Bytes;
 
 use crate::{codec::corrupt, error::StoreError, id::JobId};
 
-/// A seal over what a store keeps of clients' data, such as encryption; see
-/// [`Sealed`](crate::Sealed).
+/// A seal over the data of clients in a store, such as encryption; see [`Sealed`](crate::Sealed).
 ///
 /// Sealed bytes are bound to their [context](SealContext): opening them in another one fails.
 ///
@@ -31,23 +30,23 @@ use crate::{codec::corrupt, error::StoreError, id::JobId};
 /// }
 /// ```
 pub trait Seal: fmt::Debug + Send + Sync + 'static {
-    /// Returns the most bytes by which sealed bytes are longer.
+    /// Returns the maximum number of bytes that sealing adds.
     fn overhead(&self) -> usize;
 
     /// Seals bytes.
     ///
     /// # Errors
     ///
-    /// As [`is_unavailable`](StoreError::is_unavailable), if there is no key to seal with.
+    /// Fails with [`is_unavailable`](StoreError::is_unavailable) if there is no key to seal with.
     fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, StoreError>;
 
-    /// Opens what was sealed in the same context.
+    /// Opens bytes that were sealed in the same context.
     ///
     /// # Errors
     ///
-    /// [`is_corrupt`](StoreError::is_corrupt) if the bytes are not what was sealed, and
-    /// [`is_unsupported_version`](StoreError::is_unsupported_version) if they were sealed with a key
-    /// that this node does not have: a job is then left to other nodes.
+    /// Fails with [`is_corrupt`](StoreError::is_corrupt) if the bytes are not those sealed, and
+    /// with [`is_unsupported_version`](StoreError::is_unsupported_version) if this node does not
+    /// have their key: the job is then left to other nodes.
     fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError>;
 }
 
@@ -63,26 +62,26 @@ pub trait Seal: fmt::Debug + Send + Sync + 'static {
 pub enum SealedPart {
     /// The request.
     Request,
-    /// The response, or its head where the body is stored in chunks.
+    /// The response, or its head if the body is stored in chunks.
     Response,
-    /// A chunk of the body that a run has written.
+    /// A chunk of the body, written by a run.
     Chunk {
         /// The epoch of the run's lease.
         epoch: u64,
         /// The index of the chunk.
         index: u32,
     },
-    /// The result so far.
+    /// The partial result.
     Partial,
     /// The handler's own members of the status document.
     Metadata,
-    /// The run's private note to itself.
+    /// The run's private checkpoint.
     Checkpoint,
     /// The notification of its end.
     Notify,
 }
 
-/// The context that sealed bytes are bound to.
+/// The context to which sealed bytes are bound.
 ///
 /// ```
 /// use tower_async_job_core::{JobId, SealContext, SealedPart};
@@ -100,12 +99,12 @@ pub struct SealContext {
 }
 
 impl SealContext {
-    /// Makes the context of a part of a job.
+    /// Creates the context of a part of a job.
     pub const fn new(id: JobId, part: SealedPart) -> Self {
         Self { id, part }
     }
 
-    /// Returns the context as bytes, fit for the associated data of an authenticated cipher.
+    /// Returns the context as bytes, suitable as associated data of an authenticated cipher.
     pub fn to_bytes(&self) -> [u8; 29] {
         let (kind, epoch, index) = match self.part {
             SealedPart::Request => (0, 0, 0),
@@ -125,7 +124,7 @@ impl SealContext {
     }
 }
 
-/// Seals bytes of which the first `clear` stay readable, since stores look at them.
+/// Seals bytes except for the first `clear`, which stores read.
 pub(crate) fn seal(
     seal: &dyn Seal,
     context: SealContext,
@@ -139,7 +138,7 @@ pub(crate) fn seal(
     Ok([head, &sealed].concat().into())
 }
 
-/// Opens bytes of which the first `clear` were left readable.
+/// Opens bytes except for the first `clear`, which are not sealed.
 pub(crate) fn open(
     seal: &dyn Seal,
     context: SealContext,

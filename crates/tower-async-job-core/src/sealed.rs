@@ -21,15 +21,15 @@ use crate::{
     subscription::Subscription,
 };
 
-/// A store that keeps clients' data sealed: requests, responses, partial results, metadata,
-/// checkpoints and notifications. The store beneath never sees them plain.
+/// A store that seals the data of clients: requests, responses, partial results, metadata,
+/// checkpoints and notifications. The inner store never sees them in the clear.
 ///
-/// Left readable are what stores and operators need: ids, handles, routes, principals, digests of
-/// keys, times and states, progress, problem documents, and of messages their format, status and
-/// length.
+/// Still readable are the data that stores and operators need: ids, handles, routes, principals,
+/// digests of keys, times and states, progress, problem documents, and the format, status and
+/// length of messages.
 ///
-/// A claimed job that cannot be opened ends as failed, as one that cannot be read; one that was
-/// sealed with a key that this node does not have is released for other nodes.
+/// A claimed job that cannot be opened ends as failed, like one that cannot be read. If this node
+/// does not have its key, it is released for other nodes.
 ///
 /// ```
 /// # use tower_async_job_core::{SealContext, StoreError};
@@ -56,14 +56,14 @@ pub struct Sealed<S> {
     properties: StoreProperties,
 }
 
-/// The time for which a job is released that this node has no key for.
+/// The time for which a job is released if this node does not have its key.
 const OTHERS_TURN: Duration = Duration::from_secs(60);
 
-/// The readable beginning of a request: its format.
+/// The number of readable bytes of a request: its format.
 const FORMAT: usize = 1;
 
 impl<S: JobStore> Sealed<S> {
-    /// Seals what the store keeps from now on. What it has kept unsealed cannot be opened.
+    /// Wraps a store, and seals all data stored from now on. Data stored unsealed cannot be opened.
     pub fn new(store: S, seal: impl Seal) -> Self {
         let mut properties = store.properties().clone();
         if let Some(chunk) = &mut properties.chunk {
@@ -76,7 +76,7 @@ impl<S: JobStore> Sealed<S> {
         }
     }
 
-    /// Returns the store beneath.
+    /// Returns the inner store.
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
@@ -185,7 +185,7 @@ impl<S: JobStore> Sealed<S> {
         Ok(())
     }
 
-    /// Gives up a claim that cannot be opened; returns whether the job has ended by that.
+    /// Releases or ends a claim that cannot be opened; returns whether the job has ended.
     async fn give_up(&self, claim: &Claim, error: &StoreError) -> Result<bool, StoreError> {
         let lease = &claim.lease;
         let for_good = error.is_corrupt();
@@ -374,7 +374,7 @@ impl<S: JobStore> JobStore for Sealed<S> {
             for mut claim in claims.jobs {
                 match self.open_claim(&mut claim) {
                     Ok(()) => opened.push(claim),
-                    // An error here leaves the job to be claimed again once its lease is over.
+                    // On an error, the job can be claimed again after its lease.
                     Err(error) => {
                         if let Ok(true) = self.give_up(&claim, &error).await {
                             claims.unreadable.push(claim.handle);

@@ -28,7 +28,7 @@ use crate::{
 /// ```
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// The time for which a result is kept after its delivery, whether or not there is room for others.
+/// The time for which a result is kept after its delivery, even if the store is full.
 ///
 /// ```
 /// assert_eq!(tower_async_job_core::DELIVERED_KEPT.as_secs(), 60);
@@ -69,28 +69,28 @@ pub const CHUNKS_LINGER: Duration = Duration::from_secs(600);
 /// - **Fenced.** A write in the name of a [`Lease`] needs the job to be pending and held with the
 ///   lease's epoch. Otherwise it changes nothing and fails with
 ///   [`is_lease_lost`](StoreError::is_lease_lost), a missing job included.
-/// - **The store's clock.** Leases, retention, ages and deadlines are reckoned by the clock of the
-///   store alone, and are stored as absolute times. No caller's clock counts. If that clock is set
+/// - **The store's clock.** Leases, retention, ages and deadlines are measured by the store's clock
+///   only, and stored as absolute times. No caller's clock counts. If the store's clock is set
 ///   back, a lease lasts at most one lease duration longer.
-/// - **Committed.** When a method returns `Ok`, what it did is as durable as the store can make
-///   it, and every later call on any node sees it.
-/// - **Bounded.** Every call ends within a fixed time, if need be as
+/// - **Committed.** When a method returns `Ok`, its change is as durable as the store can make it,
+///   and every later call on any node sees it.
+/// - **Bounded.** Every call ends within a fixed time, if necessary with
 ///   [`is_unavailable`](StoreError::is_unavailable).
 /// - **Unknown outcomes.** After `is_unavailable`, the change may have been made. Every method
-///   says what repeating it does.
-/// - **Short turns.** No poll of a future holds its thread for long, however many jobs there are:
-///   long work is divided, and other tasks have a turn between its parts.
-/// - **Cancel safety.** Nothing happens until a future is polled. A future dropped half way leaves
-///   the change made as a whole or not at all; nothing is locked and no waiter remains. The result
-///   is found by repeating the call, as after an error.
+///   documents the effect of repeating it.
+/// - **Short polls.** No poll of a future occupies its thread for long, however many jobs there
+///   are: long work is divided, and yields to other tasks between its parts.
+/// - **Cancel safety.** Nothing happens until a future is polled. Dropping a future leaves the
+///   change made as a whole or not at all; nothing stays locked and no waiter remains. Repeating
+///   the call reveals the result, as after an error.
 /// - **Formats.** Each stored job has a format number of its own, beside those of its messages.
 ///   Claims and sweeps do not touch a job of a format that is newer than theirs.
 ///
 /// # Errors
 ///
-/// Every method may fail with `is_unavailable`; those that read what is stored also with
-/// `is_corrupt` and `is_unsupported_version`, for that job alone and without deleting it. Beyond
-/// these, each method says how it fails.
+/// Every method may fail with `is_unavailable`. Those that read stored data may also fail with
+/// `is_corrupt` and `is_unsupported_version`, for that job only and without deleting it. Further
+/// errors are documented by each method.
 ///
 /// # Example
 ///
@@ -118,8 +118,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Returns the fixed properties of the store.
     fn properties(&self) -> &StoreProperties;
 
-    /// Draws the id of a job that will be created with this key and principal. A store that needs
-    /// both in one place draws until they are; by default the id is random.
+    /// Generates the id of a job that will be created with this key and principal. A store that
+    /// needs both in one place generates ids until they are; by default the id is random.
     fn new_id(&self, key: Option<&IdempotencyKey>, principal: Option<&Principal>) -> JobId {
         let _ = (key, principal);
         JobId::random()
@@ -128,40 +128,40 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a new job, with [room](NewJob::result_room) for its result, and gives the caller its
     /// [first lease](NewJob::first_lease), or [offers](crate::Start::Offered) it to all workers.
     ///
-    /// Atomic with the look for the idempotency key, if there is one: of any number of creates
-    /// with the same principal and key, one makes a job. The others get
-    /// [`Created::Existing`] if their fingerprint is the same, [`Created::KeyReused`] if it is
-    /// not. The key counts until the job's retention is over, also if its result was dropped before
-    /// that since it was [delivered](Self::note_delivery) or [removed](Self::remove): no repeat runs
-    /// the work a second time.
+    /// The check for the idempotency key is part of the same atomic step: of any number of creates
+    /// with the same principal and key, one creates a job. The others return [`Created::Existing`]
+    /// if their fingerprint is the same, or else [`Created::KeyReused`]. The key counts until the
+    /// job's retention is over, even if its result was dropped earlier because it was
+    /// [delivered](Self::note_delivery) or [removed](Self::remove): no repeat runs the work a
+    /// second time.
     ///
-    /// Repeating it, with the same id and handle while the job is pending at its first epoch,
-    /// gives the same answer again; that of an offered job does so whatever has become of it. This
-    /// takes precedence over the look for the key. A caller that does not learn the outcome repeats
-    /// the create for a third of the lease duration, and then [discards](Self::discard) it.
+    /// Repeating it with the same id and handle returns the same answer while the job is pending at
+    /// its first epoch, and always if it was offered. This takes precedence over the check for the
+    /// key. A caller that does not learn the outcome repeats the create for a third of the lease
+    /// duration, and then [discards](Self::discard) the job.
     ///
     /// # Errors
     ///
     /// [`is_full`](StoreError::is_full) if there is no room, and
-    /// [`is_conflict`](StoreError::is_conflict) if the id is that of another job, or of one that
-    /// was discarded or removed. Then nothing is stored.
+    /// [`is_conflict`](StoreError::is_conflict) if another job has the id, or one that was
+    /// discarded or removed. Nothing is stored then.
     fn create(&self, job: NewJob) -> StoreFuture<'_, Created>;
 
-    /// Stores a new job at once, if the store can do that without waiting: the submission is then
-    /// accepted without a future. If it cannot, it gives the job back, has changed nothing, and the
-    /// caller goes on to [`create`](Self::create).
+    /// Stores a new job immediately, if the store can do that without waiting: the submission is
+    /// then accepted without a future. Otherwise it returns the job, has changed nothing, and the
+    /// caller proceeds to [`create`](Self::create).
     ///
-    /// Any other answer is the one that `create` would give at this moment, errors included. It
-    /// does no I/O and waits for no other task; a short lock is allowed. By default it always gives
-    /// the job back.
+    /// Any other answer is the one that `create` would return at this moment, including errors. It
+    /// does no I/O and waits for no other task; a short lock is allowed. By default it always
+    /// returns the job.
     #[allow(clippy::result_large_err, reason = "the job is given back as it came")]
     fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
         Err(job)
     }
 
-    /// Returns what [`create`](Self::create) would find of an idempotency key:
-    /// [`Created::Existing`] or [`Created::KeyReused`]; `None` if it would make a job. Changes
-    /// nothing, so that it serves where there is no place for another job.
+    /// Returns the answer of [`create`](Self::create) to an idempotency key that is taken:
+    /// [`Created::Existing`] or [`Created::KeyReused`]; `None` if it would create a job. Changes
+    /// nothing, so it needs no room for another job.
     fn look_up<'a>(
         &'a self,
         principal: Option<&'a Principal>,
@@ -171,7 +171,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Begins the first run of a job that was created [queued](crate::Start::Queued): queued
     /// becomes running, and the number of attempts 1.
     ///
-    /// Repeating it changes nothing and is `Ok`, as is starting a job that runs by this lease.
+    /// Repeating it, or starting a job that already runs by this lease, is `Ok` and changes
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -181,39 +182,39 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Prolongs leases by the [lease duration](StoreProperties::lease) from now, and returns the
     /// fate of each in the same order.
     ///
-    /// Atomic for each lease by itself. One that has run out, but whose job no other has taken over
-    /// yet, is held again. Repeating it prolongs again.
+    /// Atomic for each lease. An expired lease whose job has not been taken over is held again.
+    /// Repeating it prolongs again.
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>>;
 
-    /// Records a handler's report. Members that are `None` leave what was said before.
+    /// Records a handler's report. Fields that are `None` leave the stored values unchanged.
     ///
-    /// Repeating it changes nothing more.
+    /// Repeating it changes nothing.
     ///
     /// # Errors
     ///
     /// [`is_lease_lost`](StoreError::is_lease_lost); [`is_full`](StoreError::is_full) if there is
-    /// no room, and then what was said before stays.
+    /// no room, and the previous report then stays.
     fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()>;
 
-    /// Reserves room for the result of a job that runs by this lease: for so many bytes in all, if
-    /// no more are reserved. It is the job's until it ends, and then goes to its outcome.
+    /// Reserves room for the result of a job that runs by this lease: raises its reservation to
+    /// `bytes`. The job keeps it until it ends, and then its outcome does.
     ///
-    /// Called while a result is recorded, so that what is being recorded counts as what is stored
-    /// does. By default nothing is reserved, for stores that do not limit bytes. Repeating it
-    /// changes nothing.
+    /// It is called while a result is recorded, so that recordings count like stored results. By
+    /// default it reserves nothing, for stores that do not limit bytes. Repeating it changes
+    /// nothing.
     ///
     /// # Errors
     ///
     /// [`is_lease_lost`](StoreError::is_lease_lost); [`is_full`](StoreError::is_full) if there is
-    /// no room, and then what was reserved before stays.
+    /// no room, and the previous reservation then stays.
     fn reserve<'a>(&'a self, lease: &'a Lease, bytes: usize) -> StoreFuture<'a, ()> {
         let _ = (lease, bytes);
         Box::pin(ready(Ok(())))
     }
 
-    /// Returns whether there is room for a job with a result of so many bytes, to be asked before
-    /// the work for it begins. Reserves nothing. It does no I/O and waits for no other task; a
-    /// short lock is allowed. By default there is always room.
+    /// Returns whether there is room for a job with a result of `bytes`, before its work begins.
+    /// Reserves nothing. It does no I/O and waits for no other task; a short lock is allowed. By
+    /// default there is always room.
     ///
     /// # Errors
     ///
@@ -223,11 +224,11 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Writes one chunk of the body of a result, where the store has a
-    /// [chunk size](StoreProperties::chunk). The first has the index 0, and all but the last are of
-    /// that size. No reader sees chunks before the run [finishes](Self::finish) with them.
+    /// Writes one chunk of a result's body, if the store has a [chunk
+    /// size](StoreProperties::chunk). The first has the index 0, and all except the last have that
+    /// size. No reader sees chunks before the run [finishes](Self::finish) with them.
     ///
-    /// Chunks belong to the lease: another run of the same job writes others. They need not be
+    /// Chunks belong to the lease: another run of the same job writes its own. They need not be
     /// durable before the job is finished. Writing an index again replaces the chunk.
     ///
     /// # Errors
@@ -235,52 +236,52 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [`is_lease_lost`](StoreError::is_lease_lost); [`is_full`](StoreError::is_full).
     fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()>;
 
-    /// Ends the job with its outcome, which is kept for the job's retention from now, and with the
-    /// last report, in one step. The kept request and the lease are dropped, the
+    /// Ends the job with its outcome, which is kept for the job's retention from now, and its last
+    /// report, in one step. The kept request and the lease are dropped, the
     /// [notification](NewJob::notify) becomes due, and all [subscriptions](Self::subscribe) are
     /// woken.
     ///
-    /// Repeating it with the same lease and an outcome of the same [state](crate::Outcome::state),
-    /// as long as the outcome is kept, changes nothing and is `Ok`; contents are not compared. A job
-    /// that was cancelled stays so: cancelling beats finishing.
+    /// Repeating it with the same lease and an outcome of the same [state](crate::Outcome::state)
+    /// is `Ok` and changes nothing while the outcome is kept; contents are not compared. A
+    /// cancelled job stays cancelled: cancelling takes precedence over finishing.
     ///
     /// # Errors
     ///
     /// [`is_lease_lost`](StoreError::is_lease_lost); [`is_full`](StoreError::is_full) if there is
-    /// no room for the outcome, and then the job stays pending and the lease held. A report without
+    /// no room for the outcome, and the job then stays pending and the lease held. A report without
     /// room is left out.
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()>;
 
-    /// Gives up leases before their jobs have ended, and returns the fate of each job in the same
-    /// order. Atomic for each lease by itself.
+    /// Releases leases before their jobs have ended, and returns the result for each job in the
+    /// same order. Atomic for each lease.
     ///
-    /// With a kept request the job is queued again, with its epoch raised, and after
-    /// [some time](Release::after) any worker may [claim](Self::claim) it. It ends as failed instead
-    /// if it has begun all its runs, this one included if it [counts](Release::counts), and as lost
-    /// if no request was kept. Progress and partial result of the run are dropped; metadata and
-    /// checkpoint stay.
+    /// A job with a kept request is queued again, with its epoch raised, and any worker may
+    /// [claim](Self::claim) it after [some time](Release::after). If it has begun all its runs,
+    /// including this one if it [counts](Release::counts), it ends as failed instead. Without a
+    /// kept request it ends as lost. The run's progress and partial result are dropped; metadata
+    /// and checkpoint stay.
     ///
-    /// With a party [outside](Release::outside) the job stays running in its hands, with its epoch
-    /// raised and its progress kept; see [`resume`](Self::resume). Once its time is over, the job
-    /// is released as above, and the attempt counts.
+    /// With an [outside](Release::outside) party, the job stays running in its hands, with its
+    /// epoch raised and its progress kept; see [`resume`](Self::resume). Once the party's time is
+    /// over, the job is released as above, and the attempt counts.
     ///
-    /// Repeating it gives [`Released::Lost`].
+    /// Repeating it returns [`Released::Lost`].
     fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>>;
 
-    /// Takes a job over in the name of a party [outside](Outside) that shows a token with this
-    /// digest: the caller gets a new lease, with the epoch raised and the attempt kept, to record
-    /// the party's response. A lease that was resumed before is void. `None` if the job is not, or
-    /// no longer, in the hands of this party.
+    /// Takes a job over in the name of an [outside](Outside) party, whose token has this digest:
+    /// the caller gets a new lease, with the epoch raised and the attempt kept, to record the
+    /// party's response. An earlier resumed lease is void. `None` if the job is not, or no longer,
+    /// with this party.
     ///
-    /// When that lease runs out or is given up without an end, the job is back in the hands of the
-    /// party while its time lasts. Repeating it takes the job over again.
+    /// If that lease expires or is released without an end, the job returns to the party while its
+    /// time lasts. Repeating it takes the job over again.
     fn resume<'a>(&'a self, id: &'a JobId, token: &'a [u8; 32]) -> StoreFuture<'a, Option<Claim>>;
 
-    /// Records a report of a party outside, whose token has the digest in `outside`, and gives it
-    /// the time in `outside` from now, in one step. A lease that was [resumed](Self::resume) stays.
+    /// Records a report of an outside party, whose token has the digest in `outside`, and gives it
+    /// the time in `outside` from now, in one step. A [resumed](Self::resume) lease stays.
     ///
-    /// [`Renewal::Held`] if the job is in the hands of this party; otherwise nothing changes, and
-    /// the answer is as of [`renew`](Self::renew). Repeating it prolongs again.
+    /// [`Renewal::Held`] if the job is with this party. Otherwise nothing changes, and the answer
+    /// is like that of [`renew`](Self::renew). Repeating it prolongs again.
     ///
     /// # Errors
     ///
@@ -295,29 +296,29 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Deletes a job that was never announced, with its idempotency key, as if it had never been
     /// created. Nothing is notified.
     ///
-    /// It also voids a create that is still on its way: for one lease duration, or for a minute
-    /// where leases have none, no create makes a job of this id. A missing job is `Ok`, so that it
-    /// can be repeated.
+    /// It also voids a create in flight: for one lease duration, or for a minute if leases have
+    /// none, no create stores a job with this id. A missing job is `Ok`, so that the call can be
+    /// repeated.
     ///
     /// # Errors
     ///
-    /// [`is_lease_lost`](StoreError::is_lease_lost) if the job is there, but ended or at another
+    /// [`is_lease_lost`](StoreError::is_lease_lost) if the job exists, but has ended or has another
     /// epoch.
     fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()>;
 
-    /// Reads a job; changes nothing. `None` if there is none, or no longer.
+    /// Reads a job and changes nothing. `None` if it does not, or no longer, exist.
     ///
-    /// The result is never served beyond its retention, whether or not a
-    /// [sweep](Self::sweep) has come by. A read never returns a state that is older than the call.
+    /// The result is never served beyond its retention, even if no [sweep](Self::sweep) has run. A
+    /// read never returns a state older than the call.
     fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>>;
 
-    /// Reads a job at once, if the store can do that without waiting: the poll of a job is then
-    /// answered without a future. `None` if it cannot, which says nothing about the job, and the
-    /// caller goes on to [`read`](Self::read).
+    /// Reads a job immediately, if the store can do that without waiting: a poll is then answered
+    /// without a future. `None` if it cannot, which says nothing about the job; the caller proceeds
+    /// to [`read`](Self::read).
     ///
-    /// Any other answer is the one that `read` would give at this moment, errors included. It does
-    /// no I/O and waits for no other task; a short lock is allowed. A store that can answer at once
-    /// at times only, as from a cache, has to know that what it has is the latest. By default it is
+    /// Any other answer is the one that `read` would return at this moment, including errors. It
+    /// does no I/O and waits for no other task; a short lock is allowed. A store that answers only
+    /// some reads, such as from a cache, must know that its data is the latest. By default it is
     /// always `None`.
     fn read_now(
         &self,
@@ -328,10 +329,10 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Reads one chunk of a result; `None` if it is there no longer.
+    /// Reads one chunk of a result; `None` if it no longer exists.
     ///
-    /// Chunks outlive the expiry and the removal of their job by [`CHUNKS_LINGER`], which begins
-    /// anew with each read, so that a download that has begun comes to its end.
+    /// Chunks outlive the expiry and the removal of their job by [`CHUNKS_LINGER`], which restarts
+    /// with each read, so that a running download completes.
     fn read_chunk<'a>(
         &'a self,
         result: &'a ResultRef,
@@ -339,95 +340,95 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ) -> StoreFuture<'a, Option<Bytes>>;
 
     /// Notes that a client has read a job's result to its end. A store that is short of room may
-    /// then drop the result before its retention is over, though not within
-    /// [`DELIVERED_KEPT`] from the latest note. Other results are never dropped before.
+    /// then drop the result before its retention is over, though not within [`DELIVERED_KEPT`] of
+    /// the latest note. Other results are never dropped early.
     ///
-    /// With `keep` the result's retention ends so long from now, unless it ends sooner or was
-    /// [extended](Self::extend).
+    /// With `keep`, the result's retention ends after this time from now, unless it ends sooner or
+    /// was [extended](Self::extend).
     ///
-    /// It does no I/O and waits for nothing: a store that has to write does that later. A note that
-    /// is lost keeps a result for longer, and nothing else. By default nothing is noted.
+    /// It does no I/O and waits for nothing: a store that has to write does that later. A lost note
+    /// only keeps a result longer. By default nothing is noted.
     fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
         let _ = (id, keep);
     }
 
-    /// Subscribes to the end of a job: the subscription resolves once the job is no longer pending,
-    /// or is not there.
+    /// Subscribes to the end of a job: the subscription resolves once the job is no longer pending
+    /// or does not exist.
     ///
-    /// It is registered when this returns, so that a caller that then reads the job misses no end
-    /// that comes later. It does no I/O, and may resolve early, so the caller reads again. A lost
-    /// notification of a remote store delays it by a fallback interval of that store, and no more.
-    /// It has no limit of its own: give it a timeout. Dropping it frees its place.
+    /// It is registered when this returns, so a caller that then reads the job misses no later end.
+    /// It does no I/O, and may resolve early, so the caller reads again. If a remote store loses a
+    /// notification, it resolves after a fallback interval of that store. It has no timeout of its
+    /// own. Dropping it frees its place.
     fn subscribe(&self, id: &JobId) -> Subscription;
 
     /// Ends a pending job as cancelled, voids its lease, makes its notification due, and wakes all
     /// [subscriptions](Self::subscribe).
     ///
-    /// Visible on every node before it returns. Its worker learns of it by its next renewal, or
-    /// by a subscription. A missing job is [`Cancellation::Unknown`]. Repeating it gives
+    /// Visible on every node before it returns. Its worker learns of it by its next renewal, or by
+    /// a subscription. A missing job is [`Cancellation::Unknown`]. Repeating it returns
     /// [`Cancellation::Ended`].
     fn cancel<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, Cancellation>;
 
-    /// Drops an ended job with its result; from then on it is unknown. One with an idempotency key
-    /// that still [counts](Self::create), or with a notification that is due, is expired instead
-    /// until it does no more. Returns whether it did: a pending or missing job is `false`, and stays
-    /// as it is. Repeating it changes nothing more.
+    /// Drops an ended job with its result; it is then unknown. While its idempotency key still
+    /// [counts](Self::create) or its notification is due, it is expired instead. Returns whether it
+    /// was dropped: a pending or missing job is `false`, and unchanged. Repeating it changes
+    /// nothing.
     fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool>;
 
-    /// Keeps the result of an ended job for at least this long from now; never shortens. Returns
-    /// whether it did: a pending, expired or missing job is `false`, and stays as it is.
+    /// Keeps the result of an ended job for at least this time from now; never shortens. Returns
+    /// whether it does: a pending, expired or missing job is `false`, and unchanged.
     fn extend<'a>(&'a self, id: &'a JobId, keep: Duration) -> StoreFuture<'a, bool>;
 
-    /// Takes over what the query asks for, in a fair order, the longest waiting first where the
-    /// store knows none.
+    /// Claims tasks that match the query, in a fair order; by default, the longest waiting first.
     ///
-    /// - **Work**: jobs with a kept request that were offered or released, or whose lease has run
-    ///   out. Each is running from now, at the next epoch and attempt, without the progress and the
-    ///   partial result of an earlier run. A job that has begun all its runs ends as failed, and one
-    ///   beyond its deadline as timed-out, instead of being returned. One whose record cannot be
-    ///   read ends as failed, once, and is [named](Claims::unreadable).
-    /// - **Notifications** of ended jobs: each is the caller's for one lease duration, or for a
-    ///   minute where leases have none, and then due again.
+    /// - **Work**: jobs with a kept request that were offered or released, or whose lease has
+    ///   expired. Each is now running, at the next epoch and attempt, without the progress and
+    ///   partial result of an earlier run. Instead of being returned, a job that has begun all its
+    ///   runs ends as failed, and one past its deadline as timed-out. One whose record cannot be
+    ///   read ends as failed, once, and is [reported](Claims::unreadable).
+    /// - **Notifications** of ended jobs: each belongs to the caller for one lease duration, or for
+    ///   a minute if leases have none, and is then due again.
     ///
-    /// Atomic for each job by itself: no other caller gets the same one. It may return fewer than
-    /// `limit` though there are more.
+    /// Atomic for each job: no other caller gets the same one. It may return fewer than `limit`
+    /// even if there are more.
     fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims>;
 
-    /// Ends an attempt to notify. The notification is due again after the time in `again`; without
-    /// one it is done, and never claimed again.
+    /// Ends an attempt to notify. The notification is due again after the time in `again`; `None`
+    /// completes it, and it is never claimed again.
     ///
-    /// A notification is given up when the retention of its job is over, and not before, so it is
+    /// A notification is abandoned when the retention of its job is over, and not before, so it is
     /// sent at least once unless every attempt fails. Repeating it changes nothing.
     ///
     /// # Errors
     ///
-    /// [`is_lease_lost`](StoreError::is_lease_lost) if it was claimed again since, is done, or was
-    /// given up.
+    /// [`is_lease_lost`](StoreError::is_lease_lost) if it has been claimed again, is completed, or
+    /// was abandoned.
     fn notified<'a>(&'a self, lease: &'a Lease, again: Option<Duration>) -> StoreFuture<'a, ()>;
 
-    /// Subscribes to new things to [claim](Self::claim), of either kind: the subscription resolves
+    /// Subscribes to new tasks to [claim](Self::claim), of either kind: the subscription resolves
     /// once there may be one.
     ///
-    /// As [`subscribe`](Self::subscribe), it is registered when this returns and may resolve early.
-    /// Nothing is said of what becomes claimable by the passing of time; see [`Claims::next`].
+    /// Like [`subscribe`](Self::subscribe), it is registered when this returns and may resolve
+    /// early. It does not cover tasks that become claimable by the passing of time; see
+    /// [`Claims::next`].
     fn work(&self) -> Subscription;
 
-    /// Does what is due: jobs whose lease has run out are queued again or end as lost, results
+    /// Performs due changes: jobs whose lease has expired are queued again or end as lost, results
     /// beyond their retention become expired, and expired jobs are forgotten. It may run on any
-    /// number of nodes at once.
+    /// number of nodes concurrently.
     fn sweep(&self) -> StoreFuture<'_, Upkeep>;
 
     /// Finds the job with this handle, for operators; `None` if there is none.
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>>;
 
-    /// Returns one page of the jobs, newest first. May look at every job, and is no snapshot: a job
-    /// that changes meanwhile may show in either state, and one that comes or goes may show or not.
-    /// Every other job shows on exactly one of the pages, but for those that cannot be read, which
-    /// are [counted](JobPage::unreadable).
+    /// Returns one page of the jobs, newest first. It may scan every job, and is no snapshot: a job
+    /// that changes meanwhile may appear in either state, and one that is created or removed may
+    /// appear or not. Every other job appears on exactly one page, except for unreadable ones,
+    /// which are [counted](JobPage::unreadable).
     fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage>;
 
-    /// Returns the bytes that are kept and that may be; `None`, the default, if the store does not
-    /// know at once.
+    /// Returns the bytes stored and their limit; `None`, the default, if the store does not know
+    /// them immediately.
     fn usage(&self) -> Option<Usage> {
         None
     }

@@ -9,11 +9,10 @@ use crate::{
     wake::{Place, Wake},
 };
 
-/// A place among those that are woken by an event in a store; see
-/// [`JobStore::subscribe`](crate::JobStore::subscribe).
+/// A wait for an event in a store; see [`JobStore::subscribe`](crate::JobStore::subscribe).
 ///
-/// It is a future that resolves once the event has happened since the subscription, and from then
-/// on at each poll. It is registered from the start, polled or not, and dropping it frees its place.
+/// It is a future that resolves once the event has happened since the subscription, and then at
+/// each poll. It is registered from the start, polled or not, and dropping it frees its place.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower_async_job_core::StoreError> {
@@ -38,12 +37,12 @@ enum Kind {
 }
 
 impl Subscription {
-    /// Makes a subscription that resolves at once, as for a job that has ended.
+    /// Creates a subscription that resolves immediately, for a job that has ended.
     pub const fn ready() -> Self {
         Self(Kind::Ready)
     }
 
-    /// Makes a subscription of a future, for stores that have their own means. The future has to be
+    /// Creates a subscription from a future, for stores with their own means. The future must be
     /// registered already.
     pub fn from_future(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(Kind::Future(Box::pin(future)))

@@ -15,8 +15,8 @@ use crate::{
 
 /// The subscriptions to jobs of a store whose jobs may end on other nodes.
 ///
-/// The store [notifies](Self::notify) of the ends that its feed tells, and runs
-/// [`recheck`](Self::recheck), which finds those that the feed has lost.
+/// The store [notifies](Self::notify) of the ends in its feed, and runs [`recheck`](Self::recheck),
+/// which finds those that the feed has lost.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -36,7 +36,7 @@ pub struct Waiters(Arc<Mutex<Table>>);
 #[derive(Default)]
 struct Table {
     watches: JobIdMap<Watch>,
-    /// The wake of those who wait for a job to watch; made by the first of them.
+    /// The wake of tasks that wait for a job to watch; created by the first of them.
     first: Option<Arc<Wake>>,
 }
 
@@ -67,7 +67,7 @@ impl Waiters {
         })
     }
 
-    /// Wakes all subscriptions to a job. To be called after the end is stored.
+    /// Wakes all subscriptions to a job. Call it after the end is stored.
     pub fn notify(&self, id: &JobId) {
         let watch = lock(&self.0).watches.remove(id);
         if let Some(watch) = watch {
@@ -75,7 +75,7 @@ impl Waiters {
         }
     }
 
-    /// Wakes all subscriptions to all jobs, as after a gap in the feed.
+    /// Wakes all subscriptions to all jobs, for a gap in the feed.
     pub fn notify_all(&self) {
         let watches = std::mem::take(&mut lock(&self.0).watches);
         for watch in watches.into_values() {
@@ -83,17 +83,17 @@ impl Waiters {
         }
     }
 
-    /// Returns the jobs that are subscribed to.
+    /// Returns the jobs that have subscriptions.
     pub fn watched(&self) -> Vec<JobId> {
         lock(&self.0).watches.keys().copied().collect()
     }
 
-    /// Asks again and again for those of the watched jobs that are no longer pending, all in one
-    /// batch, and notifies of them. Asks for nothing while no job is watched.
+    /// Checks repeatedly which watched jobs are no longer pending, in one batch, and notifies of
+    /// them. Checks nothing while no job is watched.
     ///
     /// `pause` waits for the interval between two batches, and `ended` returns those of the given
-    /// jobs that are not pending; after an error, they are asked for once more. The store spawns
-    /// this future once, and drops it when it is dropped itself.
+    /// jobs that are not pending; after an error, it is called again. The store spawns this future
+    /// once, and drops it with itself.
     pub async fn recheck<P, E>(
         &self,
         mut pause: impl FnMut() -> P,
@@ -150,7 +150,7 @@ impl Drop for Watching {
     fn drop(&mut self) {
         let mut table = lock(&self.table);
         let watch = table.watches.get_mut(&self.id);
-        // After a notification, others may have begun to watch anew.
+        // After a notification, there may be a new watch.
         let Some(watch) = watch.filter(|watch| self.place.is_at(&watch.wake)) else {
             return;
         };

@@ -7,11 +7,10 @@ use std::{
 
 use crate::sync::{Arc, Mutex, lock};
 
-/// An event that happens once, and those who wait for it.
+/// An event that happens once, and its waiters.
 ///
-/// No waiter misses the event, whether it polls before or after: that it has happened is kept under
-/// the same lock as the wakers. A waiter that got hold of the wake before the event needs to look
-/// at nothing else.
+/// No waiter misses the event, whether it polls before or after: the same lock guards the event and
+/// the wakers. A waiter that obtained the wake before the event needs no other check.
 #[derive(Default)]
 pub(crate) struct Wake {
     waiting: Mutex<Waiting>,
@@ -19,25 +18,25 @@ pub(crate) struct Wake {
 
 #[derive(Default)]
 struct Waiting {
-    /// The next ticket, or `WOKEN`.
+    /// The next ticket, or [`WOKEN`].
     next: u64,
     wakers: Wakers,
 }
 
-/// In place of the next ticket, once the event has happened.
+/// The value of `next` once the event has happened.
 const WOKEN: u64 = u64::MAX;
 
-/// Wakers by ticket. Nearly always there is one, which takes no allocation of its own.
+/// Wakers by ticket. Usually there is one, which needs no allocation.
 enum Wakers {
     One(u64, Waker),
-    /// Ordered, so that those who came first are woken first.
+    /// Ordered, so that the first waiters are woken first.
     #[expect(clippy::box_collection, reason = "a single waker takes less beside it")]
     Others(Option<Box<BTreeMap<u64, Waker>>>),
 }
 
 impl Wake {
-    /// Returns whether the event has happened; otherwise registers a waiter, anew if it has a
-    /// ticket already, and gives it one if not.
+    /// Returns whether the event has happened. Otherwise registers the waiter, and assigns a ticket
+    /// if it has none.
     pub(crate) fn poll(&self, ticket: &mut Option<u64>, waker: &Waker) -> Poll<()> {
         let mut waiting = lock(&self.waiting);
         if waiting.next == WOKEN {
@@ -56,12 +55,12 @@ impl Wake {
 
     pub(crate) fn deregister(&self, ticket: u64) {
         let waker = lock(&self.waiting).wakers.remove(ticket);
-        // Foreign code: not to be run under the lock.
+        // Foreign code must not run under the lock.
         drop(waker);
     }
 
-    /// Wakes all waiters, and those to come. To be called after the event is stored, and with no
-    /// lock held.
+    /// Wakes all present and future waiters. Call it after the event is stored, without holding a
+    /// lock.
     pub(crate) fn wake_all(&self) {
         let wakers = {
             let mut waiting = lock(&self.waiting);
@@ -71,8 +70,8 @@ impl Wake {
         wakers.wake();
     }
 
-    /// Wakes those who wait now, and forgets the event. There to prove that the model checker finds
-    /// this.
+    /// Wakes the present waiters, and forgets the event. It proves that the model checker finds
+    /// this fault.
     #[cfg(http_polling_loom)]
     pub(crate) fn wake_and_forget(&self) {
         let wakers = std::mem::take(&mut lock(&self.waiting).wakers);
@@ -80,10 +79,10 @@ impl Wake {
     }
 }
 
-/// A place at a [`Wake`]: resolves once the event has happened. Dropping it frees it.
+/// A waiter of a [`Wake`], which resolves once the event has happened. Dropping it frees its place.
 pub(crate) struct Place {
     wake: Arc<Wake>,
-    /// Given with the first poll.
+    /// Assigned by the first poll.
     ticket: Option<u64>,
 }
 
@@ -128,7 +127,7 @@ impl Wakers {
         }
     }
 
-    /// Adds a waker whose ticket is not there.
+    /// Adds a waker with a new ticket.
     fn insert(&mut self, ticket: u64, waker: Waker) {
         *self = match std::mem::take(self) {
             Self::One(first, first_waker) => {
@@ -154,7 +153,7 @@ impl Wakers {
         }
     }
 
-    /// Wakes all, in the order in which they came.
+    /// Wakes all, in the order of their arrival.
     fn wake(self) {
         match self {
             Self::One(_, waker) => waker.wake(),
@@ -180,7 +179,7 @@ mod tests {
     use super::*;
     use crate::sync::Arc;
 
-    /// Notes its number when it is woken.
+    /// A waker that records its number.
     struct Numbered(u64, Arc<Mutex<Vec<u64>>>);
 
     impl task::Wake for Numbered {
@@ -189,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Returns the waiters that are woken, in their order, after some have left.
+    /// Returns the waiters that are woken, in order, after some have left.
     fn woken(waiters: u64, left: &[usize]) -> Vec<u64> {
         let (wake, woken) = (Wake::default(), Arc::default());
         let mut tickets = Vec::new();

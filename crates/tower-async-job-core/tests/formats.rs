@@ -1,6 +1,6 @@
-//! Messages as they were stored by this and by earlier releases, one file for each format.
+//! Messages as stored by this and earlier releases, one file for each format.
 //!
-//! A new format gets files of its own; those that are there never change, and are read for ever.
+//! A new format gets its own files; existing files never change and stay readable.
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use tower_async_job_core::{ReplayedRequest, StoredRequest, StoredResponse};
@@ -62,7 +62,7 @@ fn responses_of_format_1_are_read() {
     assert_eq!(read.trailers, Some(HeaderMap::new()));
 }
 
-/// The newest format is the one that is written. With a new one, this compares with its files.
+/// The newest format is the one written. With a new format, this compares with its files.
 #[test]
 fn newest_format_is_written() {
     assert_eq!(StoredRequest::FORMAT, 1);

@@ -1,4 +1,4 @@
-//! Stored messages: what goes in comes out, and no bytes panic.
+//! Stored messages: they decode to their input, and no bytes panic.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};

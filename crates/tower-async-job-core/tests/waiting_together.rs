@@ -1,4 +1,4 @@
-//! What stores of many nodes share: subscriptions that are looked after in batches, and reads that
+//! Helpers for stores of many nodes: subscriptions that are checked in batches, and reads that
 //! share round trips.
 
 use std::{
@@ -75,7 +75,7 @@ async fn s25_lost_notification_is_found_by_the_next_batch() {
     recheck.abort();
 }
 
-/// Counts its rounds, each of which is held until it is let go.
+/// Counts its rounds, each of which is held until released.
 #[derive(Default)]
 struct Rounds {
     count: AtomicUsize,

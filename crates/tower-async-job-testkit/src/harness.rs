@@ -14,7 +14,7 @@ use tower_async_job_core::{JobId, JobStore};
 /// ```
 pub type Hook<'a, T> = Pin<Box<dyn Future<Output = Result<T, NotRun>> + Send + 'a>>;
 
-/// The reason for which a test was not run.
+/// The reason why a test was not run.
 ///
 /// ```
 /// use tower_async_job_testkit::NotRun;
@@ -26,7 +26,7 @@ pub type Hook<'a, T> = Pin<Box<dyn Future<Output = Result<T, NotRun>> + Send + '
 pub struct NotRun(&'static str);
 
 impl NotRun {
-    /// The reason in words, such as "the store has no limits".
+    /// Creates the reason in words, such as "the store has no limits".
     pub const fn because(reason: &'static str) -> Self {
         Self(reason)
     }
@@ -40,7 +40,7 @@ impl fmt::Display for NotRun {
 
 impl Error for NotRun {}
 
-/// The limits of a store with little room.
+/// The limits of a small store.
 ///
 /// ```
 /// use tower_async_job_testkit::Limits;
@@ -51,14 +51,14 @@ impl Error for NotRun {}
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The number of jobs that there may be, those included whose result is kept.
+    /// The maximum number of jobs, including those whose result is kept.
     pub jobs: Option<usize>,
-    /// The number of bytes that all jobs may have.
+    /// The maximum bytes of all jobs.
     pub bytes: Option<usize>,
 }
 
 impl Limits {
-    /// No limits.
+    /// Creates limits that limit nothing.
     pub const fn new() -> Self {
         Self {
             jobs: None,
@@ -81,16 +81,16 @@ impl Limits {
     }
 }
 
-/// A store under test, and what a test can do to it.
+/// A store under test, and the hooks by which tests act on it.
 ///
-/// Each test has a harness of its own, whose store has no jobs yet. Only [`store`](Self::store) is
-/// required. Every other method is a hook that says by default that the store has none of the kind;
-/// the tests that need it then print `not run`, with the reason.
+/// Each test has its own harness, whose store has no jobs yet. Only [`store`](Self::store) is
+/// required. Every other method is a hook, which by default reports that the store has no such
+/// feature; tests that need it then print `not run` with the reason.
 ///
 /// # Time
 ///
-/// The clock of the store stands still, except when a test moves it: many tests compare times
-/// exactly, to the microsecond.
+/// The clock of the store stands still unless a test moves it: many tests compare times exactly, to
+/// the microsecond.
 ///
 /// # Example
 ///
@@ -116,7 +116,7 @@ pub trait Harness: Send + Sync {
     /// Returns the store, always the same.
     fn store(&self) -> Arc<dyn JobStore>;
 
-    /// Opens a second handle: what another node has, on the same data.
+    /// Opens a second handle on the same data, like another node.
     fn second(&self) -> Hook<'_, Arc<dyn JobStore>> {
         not_run("the store has no second handle")
     }
@@ -127,20 +127,20 @@ pub trait Harness: Send + Sync {
         not_run("the clock of the store cannot be moved")
     }
 
-    /// Moves the clock of the store back, as a machine does whose time is set.
+    /// Moves the clock of the store back, like a machine whose time is set.
     fn jump_back(&self, span: Duration) -> Hook<'_, ()> {
         let _ = span;
         not_run("the clock of the store cannot be moved back")
     }
 
-    /// Ends the process of the store, as by `SIGKILL`, and opens its data again in another.
+    /// Kills the process of the store, as by `SIGKILL`, and reopens its data in another.
     ///
-    /// The handles from before are not used again.
+    /// Earlier handles are not used again.
     fn crash(&self) -> Hook<'_, Arc<dyn JobStore>> {
         not_run("the store ends with its process")
     }
 
-    /// Makes another store, empty, that has these limits and is otherwise the same.
+    /// Creates another empty store that has these limits and is otherwise the same.
     fn limited(&self, limits: Limits) -> Hook<'_, Box<dyn Harness>> {
         let _ = limits;
         not_run("the store has no limits")
@@ -158,14 +158,13 @@ pub trait Harness: Send + Sync {
         not_run("the records of the store have no format")
     }
 
-    /// Loses every notification between the handles from now on, those that are on their way
-    /// included.
+    /// Loses every notification between the handles from now on, including those in flight.
     fn lose_notifications(&self) -> Hook<'_, ()> {
         not_run("no notification of the store can be lost")
     }
 }
 
-/// The hook of a store that has none.
+/// Returns the result of a missing hook.
 fn not_run<'a, T>(reason: &'static str) -> Hook<'a, T>
 where
     T: Send + 'a,

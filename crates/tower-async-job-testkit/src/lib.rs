@@ -18,10 +18,10 @@ pub use run::tests;
 pub use test::Test;
 pub use wrap::{Call, Fault, FaultyStore, Gate, Interpose, Interposed};
 
-/// Makes one test of each behaviour that [`JobStore`](tower_async_job_core::JobStore) promises.
+/// Creates one test for each behaviour that [`JobStore`](tower_async_job_core::JobStore) promises.
 ///
-/// The expression gives a [`Harness`] with an empty store. It is evaluated once for each test, within
-/// a tokio runtime that has more than one thread, and may contain `.await`.
+/// The expression returns a [`Harness`] with an empty store. It is evaluated once for each test,
+/// within a multi-threaded tokio runtime, and may contain `.await`.
 ///
 /// ```
 /// tower_async_job_testkit::contract!(tower_async_job_testkit::MemoryHarness::new());
@@ -34,7 +34,7 @@ macro_rules! contract {
     };
 }
 
-/// Makes the functions of the tests.
+/// Creates the functions of the tests.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __instantiate {

@@ -1,4 +1,4 @@
-/// Hands the list of all tests to another macro, behind the tokens in brackets.
+/// Passes the list of all tests to another macro, after the tokens in brackets.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {

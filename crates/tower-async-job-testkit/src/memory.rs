@@ -17,7 +17,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// The size of their chunks, in bytes.
 const CHUNK: usize = 1000;
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still unless moved.
 #[derive(Clone)]
 struct TestClock {
     start: Instant,
@@ -28,7 +28,7 @@ impl TestClock {
     fn new() -> Self {
         Self {
             start: Instant::now(),
-            // An hour after the start, so that there is room to jump back.
+            // An hour after the origin, so that the clock can be set back.
             micros: Arc::new(AtomicU64::new(3_600_000_000)),
         }
     }
@@ -57,12 +57,12 @@ pub struct MemoryHarness {
 }
 
 impl MemoryHarness {
-    /// The harness of a new store in memory.
+    /// Creates the harness of a new in-memory store.
     pub fn new() -> Self {
         Self::wrapping(|store| Arc::new(store))
     }
 
-    /// The harness of a store that does its work by one in memory.
+    /// Creates the harness of a store that wraps an in-memory store.
     ///
     /// ```
     /// use std::sync::Arc;

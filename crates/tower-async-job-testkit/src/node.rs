@@ -1,4 +1,4 @@
-//! A node of the store under test, with what most tests say to it.
+//! A node of the store under test, with helpers for the calls of most tests.
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::harness::{Harness, NotRun};
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// The least time that counts.
+/// The shortest time that counts.
 pub(crate) const MOMENT: Duration = Duration::from_micros(1);
 
-/// The time after which what should have woken a waiter has not.
+/// The time after which a waiter should have been woken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The result of a test: it fails by panicking.
+/// The result of a test, which fails by panicking.
 pub(crate) type Ran = Result<(), NotRun>;
 
 /// A handle to the store.
@@ -37,56 +37,56 @@ impl Deref for Node {
 }
 
 impl Node {
-    /// The first node of the store.
+    /// Returns the first node of the store.
     pub(crate) fn of(harness: &dyn Harness) -> Self {
         Self(harness.store())
     }
 
-    /// Another node of the same store.
+    /// Returns another node of the same store.
     pub(crate) async fn second(harness: &dyn Harness) -> Result<Self, NotRun> {
         Ok(Self(harness.second().await?))
     }
 
-    /// The node that comes after a crash.
+    /// Crashes the store, and returns the node after it.
     pub(crate) async fn after_crash(harness: &dyn Harness) -> Result<Self, NotRun> {
         Ok(Self(harness.crash().await?))
     }
 
-    /// The duration of a lease.
+    /// Returns the duration of a lease.
     pub(crate) fn lease(&self) -> Result<Duration, NotRun> {
         let unending = NotRun::because("the leases of the store have no end");
         self.properties().lease.ok_or(unending)
     }
 
-    /// A job, with the id that the store draws.
+    /// Returns a job with an id from the store.
     pub(crate) fn job(&self) -> NewJob {
         NewJob::new(self.new_id(None, None))
     }
 
-    /// A job that may be run again.
+    /// Returns a job that may be re-run.
     pub(crate) fn replayable(&self) -> NewJob {
         let request = StoredRequest::encode(&ReplayedRequest::default());
         self.job().with_request(request)
     }
 
-    /// A job with an idempotency key, whose request has this fingerprint.
+    /// Returns a job with an idempotency key and the fingerprint of its request.
     pub(crate) fn keyed(&self, text: &str, fingerprint: u8) -> NewJob {
         self.with_key(self.job(), key(text, fingerprint))
     }
 
-    /// A job of a principal, with an idempotency key.
+    /// Returns a job of a principal with an idempotency key.
     pub(crate) fn keyed_of(&self, owner: Principal, text: &str, fingerprint: u8) -> NewJob {
         let job = self.job().with_principal(owner);
         self.with_key(job, key(text, fingerprint))
     }
 
-    /// Gives a job a key, and the id that the store draws for both.
+    /// Sets the key of a job, and the id that the store generates for both.
     pub(crate) fn with_key(&self, mut job: NewJob, key: IdempotencyKey) -> NewJob {
         job.id = self.new_id(Some(&key), job.principal.as_ref());
         job.with_idempotency(key)
     }
 
-    /// Creates a job, of which there must be none yet.
+    /// Creates a job, which must be new.
     pub(crate) async fn add(&self, job: NewJob) -> Lease {
         match self.create(job).await {
             Ok(Created::New { lease, .. }) => lease,
@@ -94,7 +94,7 @@ impl Node {
         }
     }
 
-    /// Offers a job to all workers, of which there must be none yet.
+    /// Offers a job, which must be new, to all workers.
     pub(crate) async fn offer(&self, job: NewJob) -> JobId {
         let job = job.with_start(Start::Offered);
         let id = job.id;
@@ -104,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Creates a job that there is already, and returns what the store says of it.
+    /// Repeats the create of a job, and returns the record in the answer.
     pub(crate) async fn add_again(&self, job: NewJob) -> Box<JobRecord> {
         match self.create(job).await {
             Ok(Created::Existing(record)) => record,
@@ -112,7 +112,7 @@ impl Node {
         }
     }
 
-    /// Creates a job that ends at once, with a result of this length.
+    /// Creates a job that ends immediately with a result of this length.
     pub(crate) async fn add_ended(&self, job: NewJob, bytes: usize) -> Lease {
         let lease = self.add(job).await;
         self.end(&lease, done(&vec![0; bytes])).await.unwrap();
@@ -139,7 +139,7 @@ impl Node {
         self.finish(lease, end.into()).await
     }
 
-    /// Finishes a job, which must fail for want of the lease.
+    /// Finishes a job, which must fail with a lost lease.
     pub(crate) async fn end_is_fenced(&self, lease: &Lease, end: impl Into<End>) {
         assert_lost(self.end(lease, end).await);
     }
@@ -162,14 +162,14 @@ impl Node {
         claim
     }
 
-    /// Claims nothing, since there is nothing.
+    /// Claims work, of which there must be none.
     pub(crate) async fn claim_none(&self) {
         let claims = self.claim_some(9).await;
         assert!(claims.is_empty(), "{claims:?}");
     }
 
-    /// Gives one lease up.
-    pub(crate) async fn hand_back(&self, lease: &Lease, how: Release) -> Released {
+    /// Releases one lease.
+    pub(crate) async fn release_one(&self, lease: &Lease, how: Release) -> Released {
         let released = self.release(std::slice::from_ref(lease), how).await;
         let [released] = released.unwrap()[..] else {
             panic!("one lease was given up");
@@ -177,12 +177,12 @@ impl Node {
         released
     }
 
-    /// Reports progress, and a result so far.
+    /// Stores a report.
     pub(crate) async fn say(&self, lease: &Lease, report: Report) {
         self.report(lease, report).await.unwrap();
     }
 
-    /// Sweeps until nothing is left to do now.
+    /// Sweeps until no change is due.
     pub(crate) async fn sweep_all(&self) -> Upkeep {
         loop {
             let upkeep = self.sweep().await.unwrap();
@@ -192,8 +192,8 @@ impl Node {
         }
     }
 
-    /// Subscribes to the end of a job that is pending. A subscription that resolves early is made
-    /// anew, until one waits.
+    /// Subscribes to the end of a pending job, repeatedly until the subscription does not resolve
+    /// early.
     pub(crate) async fn waits(&self, id: &JobId) -> Subscription {
         for _ in 0..100 {
             let mut ended = self.subscribe(id);
@@ -211,7 +211,7 @@ impl Node {
     }
 }
 
-/// Waits until a subscription resolves, which it must.
+/// Asserts that a subscription resolves.
 pub(crate) async fn wakes(subscription: Subscription, event: &str) {
     let woken = tokio::time::timeout(PATIENCE, subscription).await;
     assert!(woken.is_ok(), "{event} wakes nobody");

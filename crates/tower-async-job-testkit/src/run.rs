@@ -2,7 +2,7 @@ use std::{io::Write, time::Duration};
 
 use crate::{contract, harness::Harness, test::Test};
 
-/// The time after which a test that has not ended fails.
+/// The timeout of a test.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// All tests of the contract, as [`contract!`](crate::contract!) instantiates them.
@@ -15,12 +15,12 @@ pub fn tests() -> &'static [Test] {
     contract::TESTS
 }
 
-/// Runs the test of this name, on a runtime of its own; says so on standard error if it could not be
+/// Runs the test of this name on its own runtime, and reports on standard error if it could not be
 /// run.
 ///
 /// # Panics
 ///
-/// If there is no such test, if the store does not behave so, or if the test does not end.
+/// Panics if there is no such test, if the store fails it, or if it does not end.
 #[doc(hidden)]
 pub fn run_by_name<H: Harness>(name: &str, harness: impl Future<Output = H>) {
     let test = tests()
@@ -38,7 +38,7 @@ pub fn run_by_name<H: Harness>(name: &str, harness: impl Future<Output = H>) {
     });
     match result {
         Ok(Ok(())) => {}
-        // Past the capture of the test runner, so that it is seen though the test passes.
+        // Bypasses the capture of the test runner, so that passing tests show it.
         Ok(Err(reason)) => drop(writeln!(std::io::stderr(), "{name}: {reason}")),
         Err(_) => panic!("the test has not ended after {} s", LIMIT.as_secs()),
     }

@@ -28,7 +28,7 @@ impl Test {
         Self { name, body }
     }
 
-    /// The name, which is the behaviour that it checks.
+    /// Returns the name, which describes the tested behaviour.
     pub const fn name(&self) -> &'static str {
         self.name
     }
@@ -37,11 +37,11 @@ impl Test {
     ///
     /// # Errors
     ///
-    /// If the harness has no hook that it needs.
+    /// Fails if the harness lacks a hook that it needs.
     ///
     /// # Panics
     ///
-    /// If the store does not behave so.
+    /// Panics if the store fails the test.
     pub async fn run(&self, harness: &dyn Harness) -> Result<(), NotRun> {
         (self.body)(harness).await
     }

@@ -28,7 +28,7 @@ pub use self::error::ConfigError;
 use self::error::Reason;
 
 impl AsyncJobLayer {
-    /// A layer with the defaults, and jobs kept in memory.
+    /// Creates a layer with the defaults, and with jobs kept in memory.
     ///
     /// ```
     /// let layer = tower_async_job::AsyncJobLayer::new();
@@ -37,7 +37,7 @@ impl AsyncJobLayer {
         Builder::new().build().expect("the defaults are valid")
     }
 
-    /// Starts to set up a layer.
+    /// Returns a builder of a layer.
     ///
     /// ```
     /// use std::time::Duration;
@@ -59,7 +59,7 @@ impl Default for AsyncJobLayer {
     }
 }
 
-/// Sets up an [`AsyncJobLayer`].
+/// A builder of [`AsyncJobLayer`]s.
 ///
 /// ```
 /// use std::time::Duration;
@@ -133,36 +133,38 @@ impl Builder {
         }
     }
 
-    /// The path under which the layer answers for jobs. Default `/work`.
+    /// Sets the path under which the layer serves jobs. Default `/work`.
     pub fn base(mut self, base: &str) -> Self {
         self.config.base = base.trim_end_matches('/').into();
         self
     }
 
-    /// What clients see of the base, when it differs from what the layer sees: behind a prefix
+    /// Sets the base as clients see it, if it differs from what the layer sees: behind a prefix
     /// that a router or proxy strips (`/api/work`), or absolute (`https://api.example/work`).
-    /// Default: the base, so that `Location` is path-absolute and no Host header can spoof it.
+    /// Default: the base, so that `Location` is path-absolute and cannot be spoofed by a Host
+    /// header.
     pub fn public_base(mut self, base: &str) -> Self {
         self.public_base = Some(base.trim_end_matches('/').into());
         self
     }
 
-    /// Where jobs are kept. Default: a [`MemoryStore`] with its default limits and tokio's clock,
-    /// so that tests can pause it.
+    /// Sets the store that keeps jobs. Default: a [`MemoryStore`] with its default limits and
+    /// tokio's clock, which tests can pause.
     pub fn store(mut self, store: impl JobStore) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
 
-    /// Chooses the Retry-After of pending answers. Default [`Learned`], which learns from the
-    /// durations of past jobs of the same [route](Self::route).
+    /// Sets the estimator of the Retry-After of pending answers. Default [`Learned`], which learns
+    /// from the durations of past jobs of the same [route](Self::route).
     pub fn estimator(mut self, estimator: impl Estimator) -> Self {
         self.node.estimator = Box::new(estimator);
         self
     }
 
-    /// What the jobs that take equally long have in common; operators' lists show it too. Default:
-    /// the method and the path. Where paths carry ids, the template they are matched by says more:
+    /// Sets the function that names a request's route: jobs of one route are expected to take
+    /// equally long, and operators' lists show it. Default: the method and the path. If paths carry
+    /// ids, use the template that they match:
     ///
     /// ```
     /// use axum::extract::MatchedPath;
@@ -177,8 +179,9 @@ impl Builder {
     /// # Ok::<(), tower_async_job::ConfigError>(())
     /// ```
     ///
-    /// It is asked for each request that may become a job, or is limited. In axum the matched path is there for
-    /// layers added by `Router::layer` and `Router::route_layer`, not for those around the router.
+    /// It is called for each request that may become a job or that is limited. In axum, the matched
+    /// path is available to layers added by `Router::layer` and `Router::route_layer`, not to those
+    /// around the router.
     pub fn route<R: Into<Arc<str>>>(
         mut self,
         route: impl Fn(RequestHead<'_>) -> R + Send + Sync + 'static,
@@ -187,11 +190,11 @@ impl Builder {
         self
     }
 
-    /// Binds jobs to whoever submits them: the principal that the function finds in a request, in
-    /// the extensions that an authentication layer outside has left, say. Only requests of the
-    /// same principal see the job; to all others it is unknown. A job submitted without a
-    /// principal is seen by whoever has its id, and its idempotency key counts among all that have
-    /// no principal. Default: ids are all that is needed.
+    /// Binds jobs to the principal that the function finds in the request that submits them, such
+    /// as the user that an outer authentication layer has left in the extensions. Only requests of
+    /// the same principal see the job. A job without a principal is seen by every client that has
+    /// its id, and shares one space of idempotency keys with all such jobs. Default: no principals;
+    /// an id suffices.
     ///
     /// ```
     /// use tower_async_job::{AsyncJobLayer, store::Principal};
@@ -212,19 +215,19 @@ impl Builder {
         self
     }
 
-    /// Sets whether a browser that navigates is shown a small page while the job is pending: 200 with
-    /// `Refresh`, since browsers follow a 303 at once and do not mind Retry-After. Default yes.
+    /// Sets whether a browser that navigates is shown a small page while the job is pending: 200
+    /// with `Refresh`, since browsers follow a 303 at once and ignore Retry-After. Default yes.
     ///
     /// A navigation has `Sec-Fetch-Mode: navigate` or `Sec-Fetch-Dest: document`, or, without any
     /// `Sec-Fetch-*` field, `Upgrade-Insecure-Requests: 1`; and its Accept prefers HTML to JSON
-    /// (RFC 9110, section 12.5.1). Programs that accept HTML are no browsers, and get no page.
+    /// (RFC 9110, section 12.5.1). Other programs that accept HTML get no page.
     pub fn page(mut self, enabled: bool) -> Self {
         self.config.page = enabled;
         self
     }
 
-    /// Wraps the future of each job when it leaves the connection for the background, so that
-    /// task-locals and the like go along. The current `tracing` span does so by itself.
+    /// Wraps the future of each job when it leaves the connection for the background, to carry
+    /// task-locals along. The current `tracing` span is carried without it.
     ///
     /// ```
     /// use tower_async_job::AsyncJobLayer;
@@ -247,12 +250,12 @@ impl Builder {
         self
     }
 
-    /// Makes the layer.
+    /// Builds the layer.
     ///
     /// # Errors
     ///
-    /// When the base is not a path that starts with `/` and names a segment, when the public base
-    /// cannot stand in a header, or when a limit of zero would refuse everything.
+    /// Fails if the base is not a path that starts with `/` and names a segment, if the public base
+    /// is not valid in a header, or if a limit is zero and would refuse every request.
     pub fn build(mut self) -> Result<AsyncJobLayer, ConfigError> {
         let base = &self.config.base;
         if !base.starts_with('/')
@@ -282,13 +285,13 @@ impl Builder {
     }
 }
 
-/// The memory store on tokio's clock, which tests can pause.
+/// Returns a memory store on tokio's clock, which tests can pause.
 fn default_store() -> Arc<dyn JobStore> {
     let clock = || -> Instant { tokio::time::Instant::now().into_std() };
     Arc::new(MemoryStore::builder().clock(clock).build())
 }
 
-/// The limits of streams where none are set: some, if requests are limited.
+/// Returns the limits of streams if none are set: `None` unless requests are limited.
 fn default_streams(config: &Config) -> Option<HoldLimits> {
     let of_each = config.limits_per_principal.map(|_| 100);
     (config.limits.is_some() || of_each.is_some()).then_some(HoldLimits {

@@ -1,4 +1,4 @@
-//! What can be set on the layer, and the defaults.
+//! The settings of the layer, and their defaults.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use self::{
 pub(crate) mod limits;
 pub(crate) mod policy;
 
-/// What becomes of a request whose client goes away before the answer or the acceptance.
+/// The fate of a request whose client disconnects before the answer or the acceptance.
 ///
 /// ```
 /// use tower_async_job::{AsyncJobLayer, OnDisconnect};
@@ -26,19 +26,21 @@ pub(crate) mod policy;
 /// # Ok::<(), tower_async_job::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnDisconnect {
-    /// The handler's future is dropped, as without the layer.
+    /// Drops the handler's future, as without the layer.
     #[default]
     Cancel,
-    /// The handler runs to its end in a background task, or to its [deadline](Builder::job_deadline), and
-    /// its response is dropped. Neither the client's span nor the [hook](Builder::wrap_job) goes along:
-    /// they end with the connection. A [shutdown](crate::AsyncJobLayer::shutdown) waits for it as for
-    /// jobs, and drops it after the grace.
+    /// Continues the handler in a background task, to its end or its
+    /// [deadline](Builder::job_deadline), and drops its response. The client's span and the
+    /// [hook](Builder::wrap_job) end with the connection. A
+    /// [shutdown](crate::AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the
+    /// grace.
     Detach,
 }
 
-/// What is done when a job cannot be stored although its handler has begun: the store is full or
-/// out of reach.
+/// The fate of a call whose handler has begun but whose job cannot be stored, because the store is
+/// full or unreachable.
 ///
 /// A request with an idempotency key is refused in any case: its handler has not begun.
 ///
@@ -51,16 +53,17 @@ pub enum OnDisconnect {
 /// # Ok::<(), tower_async_job::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnStoreFailure {
-    /// The call is answered inline, if it ends before its [deadline](Builder::job_deadline): no work
-    /// is thrown away.
+    /// Answers the call inline, if it ends before its [deadline](Builder::job_deadline). No work is
+    /// lost.
     #[default]
     StayInline,
-    /// The handler is dropped and the answer is `503 Service Unavailable` with Retry-After.
+    /// Drops the handler and answers `503 Service Unavailable` with Retry-After.
     Refuse,
 }
 
-/// The future of a job once it is deferred, as a [`Builder::wrap_job`] hook sees it.
+/// The future of a deferred job, as a [`Builder::wrap_job`] hook sees it.
 pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type FindPolicy = dyn Fn(RequestHead<'_>) -> Arc<Policy> + Send + Sync;
@@ -69,11 +72,11 @@ type FindRoute = dyn Fn(RequestHead<'_>) -> Arc<str> + Send + Sync;
 type Predicate = dyn Fn(RequestHead<'_>) -> bool + Send + Sync;
 type Wrap = dyn Fn(JobFuture) -> JobFuture + Send + Sync;
 
-/// The settings of what answers requests.
+/// The settings of the part that answers requests.
 pub(crate) struct Config {
     pub(crate) base: Box<str>,
     pub(crate) public_base: Box<str>,
-    /// That of requests for which no other is chosen.
+    /// The policy of requests for which no other is chosen.
     pub(crate) policy: Policy,
     pub(crate) policies: Option<Box<FindPolicy>>,
     pub(crate) max_inline_wait: Duration,
@@ -91,7 +94,7 @@ pub(crate) struct Config {
     pub(crate) limits_per_principal: Option<Limits>,
     pub(crate) max_hold: Duration,
     pub(crate) hold_limits: HoldLimits,
-    /// `None` closes none.
+    /// `None` never closes connections.
     pub(crate) close_connections_from: Option<Duration>,
     pub(crate) principal: Option<Box<FindPrincipal>>,
     pub(crate) page: bool,
@@ -99,23 +102,23 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Returns the policy of a request for which this one has been chosen, if any.
+    /// Returns the chosen policy, or else the default one.
     pub(crate) fn policy<'a>(&'a self, chosen: Option<&'a Arc<Policy>>) -> &'a Policy {
         chosen.map_or(&self.policy, |policy| policy)
     }
 }
 
-/// The settings of what runs jobs.
+/// The settings of the part that runs jobs.
 pub(crate) struct NodeConfig {
     pub(crate) has_principals: bool,
-    /// The usual limit of a result.
+    /// The default limit of a result.
     pub(crate) result_limit: usize,
     pub(crate) recording_room: usize,
     pub(crate) report_limit: usize,
     pub(crate) retention_after_delivery: Option<Duration>,
     pub(crate) cancellation_grace: Duration,
     pub(crate) report_interval: Duration,
-    /// `None` limits none.
+    /// `None` is no limit.
     pub(crate) streams: Option<HoldLimits>,
     pub(crate) estimator: Box<dyn Estimator>,
     pub(crate) wrap: Option<Box<Wrap>>,

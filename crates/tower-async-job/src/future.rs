@@ -21,11 +21,11 @@ use crate::{
 };
 
 pin_project! {
-    /// The response of an [`AsyncJob`](crate::AsyncJob) service.
+    /// The response future of [`AsyncJob`](crate::AsyncJob).
     ///
-    /// Dropping it before it is ready drops the handler's future too, or detaches it where
-    /// [`OnDisconnect::Detach`](crate::OnDisconnect) is set. A job that has been accepted does not
-    /// depend on it any more.
+    /// Dropping it before it is ready drops the handler's future too, or detaches it if
+    /// [`OnDisconnect::Detach`](crate::OnDisconnect) is set. An accepted job no longer depends on
+    /// it.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, B, R>
     where

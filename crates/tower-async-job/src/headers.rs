@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 use http_polling::{JOB_STATUS, JobState};
 
-/// The number of headers that a pending answer has, with those that the server adds.
+/// The number of headers of a pending answer, including those that the server adds.
 pub(crate) const USUAL_HEADERS: usize = 9;
 
 pub(crate) fn set_state(headers: &mut HeaderMap, state: JobState) {

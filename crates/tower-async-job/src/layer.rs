@@ -10,11 +10,11 @@ use crate::{
     time::later,
 };
 
-/// Turns requests that take long into jobs that the client polls.
+/// A layer that turns slow requests into jobs, which the client polls.
 ///
-/// See the [crate's documentation](crate) for what it does and where it stands in a stack. All
-/// services made from one layer and its clones share one state. A layer within another passes through
-/// what the outer one has taken.
+/// See the [crate's documentation](crate) for its behaviour and its place in a stack. All services
+/// made from one layer and its clones share one state. A layer within another passes through the
+/// requests that the outer one has taken.
 ///
 /// ```
 /// use tower::ServiceBuilder;
@@ -33,8 +33,8 @@ pub struct AsyncJobLayer {
 }
 
 impl AsyncJobLayer {
-    /// The job resource as a service of its own, to be mounted as a route: then no fallback and no other
-    /// route of the router comes before it, whenever it is set.
+    /// Returns the job resource as a service, to be mounted as a route: then no fallback or other
+    /// route of the router precedes it.
     ///
     /// ```
     /// use axum::{Router, routing::post};
@@ -48,9 +48,9 @@ impl AsyncJobLayer {
     ///     .fallback(|| async { "index.html" });
     /// ```
     ///
-    /// It understands the whole path (`/work/{id}`, or under the [public
+    /// It accepts the whole path (`/work/{id}`, or under the [public
     /// base](crate::Builder::public_base)) and the path below a mount point that the router has
-    /// stripped (`/{id}`), so that `route_service("/work/{*job}", …)` does too, and it can be mounted
+    /// stripped (`/{id}`). So `route_service("/work/{*job}", …)` works too, and it can be mounted
     /// outside of a nested router:
     ///
     /// ```
@@ -70,12 +70,12 @@ impl AsyncJobLayer {
         JobResource::new(self.front.clone())
     }
 
-    /// The jobs for operators, as a service to be mounted behind authentication: a list with filters
-    /// and paging, one job by its handle, and cancelling by handle. See [`OperatorResource`] for
-    /// what it answers.
+    /// Returns the operator resource, to be mounted behind authentication: a list of jobs with
+    /// filters and paging, one job by its handle, and cancelling by handle. See
+    /// [`OperatorResource`].
     ///
-    /// Nothing of it is reachable unless it is mounted. **It asks nobody who they are**: whoever
-    /// reaches it sees all jobs, whomever they belong to, and can cancel them.
+    /// It is unreachable unless mounted. **It performs no authentication**: every client that can
+    /// reach it can list and cancel every job, of all principals.
     ///
     /// ```
     /// use axum::{Router, extract::Request, http::StatusCode, middleware::Next, routing::post};
@@ -103,20 +103,22 @@ impl AsyncJobLayer {
         OperatorResource::new(self.front.clone())
     }
 
-    /// Shuts down within a grace, and loses no result that its client would come for meanwhile.
+    /// Shuts down within a grace, without losing results that their clients fetch in that time.
     ///
     /// New submissions are refused with 503, over HTTP/1 with `Connection: close`, and the
-    /// [readiness](Self::readiness) says no. Jobs run on, and polls are answered and held as ever:
-    /// up to the job's end or the grace. Pending answers tell no delay beyond the grace.
+    /// [readiness](Self::readiness) answers 503. Until the end of the grace, running jobs continue,
+    /// and polls are answered and held as before. Delays of pending answers do not exceed the
+    /// grace.
     ///
-    /// Resolves as soon as no job runs and every ended one has been delivered, but for those whose
-    /// client has not come within the delay that it was told and 5 s. After the grace the handlers
-    /// that still run are dropped and their jobs handed back to the store: where another node may run
-    /// them it does, otherwise they are `lost`. Jobs that end with the process although their client
-    /// was to come later are logged as warnings, by their handles.
+    /// Resolves as soon as no job runs and each ended job has been delivered. A job whose client is
+    /// more than 5 s late for its announced delay is not waited for. After the grace, handlers that
+    /// still run are dropped and their jobs released to the store: another node re-runs those that
+    /// it can, and the others become `lost`. Jobs that end with the process before their client was
+    /// due are logged as warnings, by their handles.
     ///
-    /// **The listener has to stay open until it resolves**, since clients come back by new connections.
-    /// So it belongs into the signal that the server waits for, not behind the server's own shutdown:
+    /// **The listener must stay open until it resolves**, since clients poll over new connections.
+    /// So await it in the shutdown signal that the server takes, not after the server's own
+    /// shutdown:
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -140,11 +142,11 @@ impl AsyncJobLayer {
     /// # }
     /// ```
     ///
-    /// The example `graceful-shutdown` has it for hyper and tonic too, with a second signal that ends
-    /// the process at once.
+    /// The example `graceful-shutdown` shows it for hyper and tonic too, with a second signal that
+    /// ends the process at once.
     ///
-    /// It may be called again: the shortest grace counts. Dropping the future leaves the layer
-    /// shutting down, and running jobs to run on.
+    /// It may be called again; the shortest grace applies. If the future is dropped, the layer
+    /// stays in shutdown and running jobs continue.
     ///
     /// ```
     /// use std::time::Duration;
@@ -173,12 +175,12 @@ impl AsyncJobLayer {
         node.shutdown.over.set();
     }
 
-    /// Keeps house from now on, until the [shutdown](Self::shutdown) is over: on a store that other
-    /// processes share, the jobs that a node has left behind are run again or end as lost.
+    /// Runs the maintenance of the store until the [shutdown](Self::shutdown) is over: expired records
+    /// are removed, and the jobs of nodes that have died are queued again or end as lost.
     ///
-    /// Every call does the same, so this matters to a node that may have none for long. On a store
-    /// that is not [shared](crate::store::StoreProperties::shared) it only waits. Dropping it changes
-    /// nothing.
+    /// On a [shared](crate::store::StoreProperties::shared) store, the first call of any kind starts the
+    /// same maintenance. Await or spawn this on nodes that may not receive a call. On other stores,
+    /// maintenance starts with each job, and this only waits. Dropping the future stops nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -198,8 +200,8 @@ impl AsyncJobLayer {
         self.front.node.shutdown.over.wait().await;
     }
 
-    /// Waits until no accepted job runs in this process, without shutting down: new ones are
-    /// accepted meanwhile, and waited for too. Cancel safe.
+    /// Waits until no accepted job runs in this process, without shutting down. Jobs accepted
+    /// meanwhile are waited for too. Cancel safe.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -211,8 +213,8 @@ impl AsyncJobLayer {
         self.front.node.tasks.wait().await;
     }
 
-    /// Whether this node takes on work, as a service to be mounted where a load balancer asks:
-    /// 200, or 503 once it shuts down.
+    /// Returns a service for the readiness probe of a load balancer: 200 while this node accepts
+    /// work, and 503 once it shuts down.
     ///
     /// ```
     /// let jobs = tower_async_job::AsyncJobLayer::new();

@@ -48,6 +48,9 @@ pub use self::{
     service::AsyncJob,
     stream_place::StreamPlace,
 };
+/// The words of the protocol: job states, problem documents and related types.
+pub use http_polling;
+
 /// The contract of job stores and the in-memory store.
 pub use tower_async_job_core as store;
 #[doc(no_inline)]

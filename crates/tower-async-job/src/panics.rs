@@ -1,7 +1,7 @@
-//! Panics of the application's code: each ends its own call, is logged, and goes no further.
+//! Panics of the application's code: each ends its own call, is logged, and is contained.
 //!
-//! Functions of the application are never called in a destructor, since a second panic while a
-//! thread unwinds would abort the process. Values of the application may be dropped in one, by
+//! Functions of the application are never called in a destructor, since a second panic during
+//! unwinding aborts the process. Values of the application may be dropped there, by
 //! [`drop_quietly`].
 
 use std::{
@@ -13,10 +13,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The value that a panic carries.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// A function of the application panicked, which is logged already.
+/// The error of an application function that panicked; the panic is logged already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Panicked;
 
@@ -39,7 +39,7 @@ pub(crate) fn poll_catching<F: Future + ?Sized>(
     }
 }
 
-/// Drives a future of the application to its end, which a panic is too.
+/// Drives a future of the application until it ends or panics.
 pub(crate) async fn logged<F: Future + ?Sized>(
     function: &str,
     mut future: Pin<Box<F>>,
@@ -57,7 +57,7 @@ pub(crate) fn drop_quietly<T>(value: T) {
     let _ = catching("a destructor", || drop(value));
 }
 
-/// Logs a panic, and drops what it carries.
+/// Logs a panic and drops its payload.
 pub(crate) fn log(function: &str, payload: Payload) {
     let message = payload
         .downcast_ref::<&str>()
@@ -66,7 +66,7 @@ pub(crate) fn log(function: &str, payload: Payload) {
         .unwrap_or("no message");
     tracing::error!(message, "{function} panicked");
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // Its destructor may panic for ever.
+        // The destructor of each payload may panic again.
         mem::forget(another);
     }
 }

@@ -27,9 +27,9 @@ use crate::{
     run::work::{Call, Submitted},
 };
 
-/// The service that [`AsyncJobLayer`](crate::AsyncJobLayer) makes.
+/// The service that [`AsyncJobLayer`](crate::AsyncJobLayer) creates.
 ///
-/// It is always ready: the inner service's readiness is awaited inside the call, so that polls and
+/// It is always ready: it awaits the inner service's readiness inside the call, so that polls and
 /// cancellations are answered while the inner service is busy.
 ///
 /// ```
@@ -95,13 +95,13 @@ where
                 Err(Panicked) => ResponseFuture::refused(answer::panicked(Protocol::Http)),
             };
         }
-        // A layer outside has taken the request.
+        // An outer layer has taken the request.
         if JobContext::is_in(request.extensions()) {
             return self.pass(request);
         }
         let panicked = |protocol| ResponseFuture::refused(answer::panicked(protocol));
         let glance = Glance::at(request.headers());
-        // The predicate goes first, since it costs least where it does not look at the headers.
+        // The predicate comes first, since it is cheapest if it does not read the headers.
         let Ok(defers) = front.config.defers(RequestHead::of(&request)) else {
             return panicked(protocol_of(&request));
         };
@@ -140,7 +140,7 @@ where
             return refused(problem);
         }
         let mark = |request: &mut Request<B>| {
-            // A layer within is to know of this one.
+            // Marks the request for layers within.
             if !front.config.context {
                 request.extensions_mut().insert(JobContext::inert());
             }
@@ -199,21 +199,21 @@ fn protocol_of<B>(request: &Request<B>) -> Protocol {
 }
 
 impl<S: Clone> AsyncJob<S> {
-    /// Leaves a request to the inner service.
+    /// Passes a request to the inner service.
     fn pass<B, R>(&self, request: Request<B>) -> ResponseFuture<S, B, R>
     where
         S: Service<Request<JobBody<B>>>,
         B: Body,
     {
         let request = request.map(JobBody::new);
-        // There is no task yet that could be woken; who is not ready is asked again in it.
-        let mut nobody = Context::from_waker(Waker::noop());
-        ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut nobody))
+        // No task can be woken yet; readiness is polled again within the future.
+        let mut cx = Context::from_waker(Waker::noop());
+        ResponseFuture::bypass(Call::new(self.inner.clone(), request, &mut cx))
     }
 }
 
-/// Returns whether an Idempotency-Key counts. A safe method needs none; the body of a gRPC call or a tunnel
-/// may be a conversation, which is not to be read to its end first.
+/// Returns whether an Idempotency-Key counts. A safe method needs none. The body of a gRPC call or
+/// a tunnel may be a conversation, which must not be read to its end first.
 fn takes_key(method: &Method, protocol: Protocol) -> bool {
     protocol == Protocol::Http && !method.is_safe() && *method != Method::CONNECT
 }

@@ -1,6 +1,6 @@
-//! Cutting texts of which a client or a handler chooses the length.
+//! Shortening of texts whose length a client or a handler chooses.
 
-/// The beginning of a text, of so many bytes at most.
+/// Returns the beginning of a text, of at most `longest` bytes.
 pub(crate) fn shorten(text: &str, longest: usize) -> &str {
     if text.len() <= longest {
         return text;

@@ -1,4 +1,4 @@
-//! Something that happens once, and is waited for.
+//! An event that happens once and can be awaited.
 
 use std::{
     pin::Pin,
@@ -25,7 +25,7 @@ impl Signal {
         self.set.load(Ordering::Acquire)
     }
 
-    /// Waits for it; cancel safe.
+    /// Waits for the signal. Cancel safe.
     pub(crate) fn wait(&self) -> Wait<'_> {
         Wait {
             signal: self,
@@ -33,7 +33,7 @@ impl Signal {
         }
     }
 
-    /// Returns what a future gives, or `None` if the signal is there before. The future takes
+    /// Returns the output of a future, or `None` if the signal is set first. The future takes
     /// precedence.
     pub(crate) fn or<F: Future>(&self, future: F) -> Or<'_, F> {
         Or {
@@ -43,7 +43,7 @@ impl Signal {
     }
 }
 
-// Named futures and no `async fn`, which would keep what is passed to it a second time.
+// Named futures, since an `async fn` would store its arguments twice.
 pin_project! {
     /// Resolves once a [`Signal`] is set.
     #[must_use = "futures do nothing unless polled"]
@@ -59,7 +59,7 @@ impl Future for Wait<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        // Subscribed before the flag is looked at, so that a signal in between is not missed.
+        // Subscribes before it reads the flag, so that a signal in between is not missed.
         match this.notified.poll(cx) {
             Poll::Pending if !this.signal.is_set() => Poll::Pending,
             _ => Poll::Ready(()),
@@ -68,7 +68,7 @@ impl Future for Wait<'_> {
 }
 
 pin_project! {
-    /// A future that gives way to a [`Signal`].
+    /// A future that yields to a [`Signal`].
     #[must_use = "futures do nothing unless polled"]
     pub(crate) struct Or<'a, F> {
         #[pin]

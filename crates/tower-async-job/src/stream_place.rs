@@ -1,4 +1,4 @@
-//! The place of an answer that does not end by itself, as its handler has it.
+//! The place of a websocket among the streams, in the hands of its handler.
 
 use std::{
     any::Any,
@@ -8,15 +8,15 @@ use std::{
 
 use http::{Extensions, Request};
 
-/// A place among the [streams](crate::Builder::streams), to be kept by a handler for as long as a
-/// websocket lasts.
+/// A place among the [streams](crate::Builder::streams), which a handler keeps while a websocket is
+/// open.
 ///
-/// An upgraded connection is out of the layer's sight: nothing tells when it ends. So the place that
-/// a 101 answer takes is given back when the answer's body and all clones of this value have been
-/// dropped, and a handler moves one into the task that serves the connection. Without it the place is
-/// given back at once. An event stream needs none: its place ends with its body.
+/// The layer cannot see the end of an upgraded connection. So the place of a 101 answer is released
+/// when the answer's body and all clones of this value have been dropped; a handler moves one into
+/// the task that serves the connection. Without it, the place is released at once. An event stream
+/// needs none: its place ends with its body.
 ///
-/// The layer puts it into the extensions of requests that ask for an upgrade, and of CONNECT.
+/// The layer adds it to the extensions of requests that ask for an upgrade, and of CONNECT.
 ///
 /// ```
 /// use http::{Request, Response, StatusCode};
@@ -35,14 +35,14 @@ use http::{Extensions, Request};
 /// # let _ = websocket;
 /// ```
 ///
-/// With the feature `axum` it is an extractor that never fails.
+/// With the feature `axum` it is an infallible extractor.
 #[derive(Clone, Default)]
 pub struct StreamPlace {
     taken: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
 }
 
 impl StreamPlace {
-    /// Returns the place of a request; one that counts nowhere, if the layer has put none there.
+    /// Returns the place of a request, or one that counts nowhere if the layer has added none.
     ///
     /// ```
     /// let place = tower_async_job::StreamPlace::of(&http::Request::new(()));
@@ -57,9 +57,9 @@ impl StreamPlace {
         extensions.get().cloned().unwrap_or_default()
     }
 
-    /// Keeps a taken place until all clones of this are dropped.
+    /// Holds a taken place until all clones of this are dropped.
     pub(crate) fn keep(&self, taken: impl Any + Send + Sync) {
-        // An answer has one head, so there is none yet.
+        // An answer has one head, so the cell is empty.
         drop(self.taken.set(Box::new(taken)));
     }
 }

@@ -4,9 +4,9 @@ use crate::{
     sync::{AtomicUsize, Ordering},
 };
 
-/// What all jobs of a store together take, and may take.
+/// The use of all jobs of a store together, and its limits.
 ///
-/// The counters order nothing else: all data they speak of is behind the shards' locks.
+/// The counters order nothing else: the data that they count is behind the shards' locks.
 #[derive(Debug)]
 pub(super) struct Budget {
     jobs: Counter,
@@ -23,7 +23,7 @@ impl Budget {
         }
     }
 
-    /// Takes room for so many jobs and bytes, if there is room for both.
+    /// Takes room if there is enough of both.
     pub(super) fn reserve(&self, room: Room) -> Option<Reservation<'_>> {
         if !self.jobs.try_add(room.jobs) {
             return None;
@@ -35,17 +35,17 @@ impl Budget {
         Some(Reservation { budget: self, room })
     }
 
-    /// Returns whether there is room for so many jobs and bytes.
+    /// Returns whether there is room.
     pub(super) fn has(&self, room: Room) -> bool {
         self.jobs.has(room.jobs) && self.bytes.has(room.bytes)
     }
 
-    /// Returns whether an empty store has room for so many jobs and bytes.
+    /// Returns whether an empty store would have room.
     pub(super) fn may_have(&self, room: Room) -> bool {
         room.jobs <= self.jobs.max && room.bytes <= self.bytes.max
     }
 
-    /// The limit that leaves no such room.
+    /// Returns the limit that is reached.
     pub(super) fn limit(&self, room: Room) -> StoreLimit {
         if self.jobs.has(room.jobs) {
             self.bytes.limit("max_bytes")
@@ -61,7 +61,7 @@ impl Budget {
         }
     }
 
-    /// Accounts for a job that took `before` and takes `after`, whether or not there is room.
+    /// Accounts for a job that took `before` and now takes `after`, regardless of the limits.
     pub(super) fn settle(&self, before: Room, after: Room) {
         self.jobs.change(before.jobs, after.jobs);
         self.bytes.change(before.bytes, after.bytes);
@@ -87,7 +87,7 @@ pub(super) struct Room {
     pub(super) bytes: usize,
 }
 
-/// Room that was taken and is not used yet; dropping it gives it back.
+/// Room that is taken and not used yet; dropping it releases it.
 #[derive(Debug)]
 pub(super) struct Reservation<'a> {
     budget: &'a Budget,
@@ -95,7 +95,7 @@ pub(super) struct Reservation<'a> {
 }
 
 impl Reservation<'_> {
-    /// Hands the room over to what is accounted for from now on.
+    /// Transfers the room to the next account.
     pub(super) fn spend(mut self) -> Room {
         std::mem::take(&mut self.room)
     }

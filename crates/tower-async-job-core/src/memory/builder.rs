@@ -8,7 +8,7 @@ use super::{
 };
 use crate::properties::StoreProperties;
 
-/// Sets the limits of a [`MemoryStore`].
+/// A builder of [`MemoryStore`]s.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,58 +49,57 @@ impl Default for MemoryStoreBuilder {
 }
 
 impl MemoryStoreBuilder {
-    /// Sets the number of jobs that there may be, those included whose result is kept; 100,000 by default.
+    /// Sets the maximum number of jobs, including those whose result is kept; 100,000 by default.
     pub fn max_jobs(mut self, jobs: usize) -> Self {
         self.max_jobs = jobs;
         self
     }
 
-    /// Sets the number of bytes that all jobs may have, of requests, results, room reserved for results, partial
+    /// Sets the maximum bytes of all jobs: requests, results, room reserved for results, partial
     /// results, metadata, messages, routes, principals and keys; 256 MiB by default.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Sets the number of expired jobs that are remembered; 100,000 by default.
+    /// Sets the maximum number of expired jobs that are remembered; 100,000 by default.
     pub fn max_tombstones(mut self, tombstones: usize) -> Self {
         self.max_tombstones = tombstones;
         self
     }
 
-    /// Sets the time that a lease lasts without being renewed. By default leases last as long as the
+    /// Sets the time that a lease lasts without renewal. By default leases last as long as the
     /// process, since a worker of the same process does not vanish.
     pub fn lease_duration(mut self, lease: Duration) -> Self {
         self.properties.lease = Some(lease);
         self
     }
 
-    /// Sets the size of the chunks that longer bodies are stored in, in bytes. By default every
-    /// result is stored as one piece, which takes less.
+    /// Sets the size, in bytes, of the chunks of longer bodies. By default every result is stored
+    /// in one piece, which takes less.
     pub fn chunk_size(mut self, bytes: usize) -> Self {
         self.properties.chunk = Some(bytes);
         self
     }
 
-    /// Sets the number of separately locked parts that the jobs are divided into: 1 to 65,536. By default
-    /// there is one for every 2,048 jobs of [`max_jobs`](Self::max_jobs), though 64 at least and
-    /// 1,024 at most.
+    /// Sets the number of shards, each with its own lock: 1 to 65,536. By default there is one for
+    /// every 2,048 jobs of [`max_jobs`](Self::max_jobs), but at least 64 and at most 1,024.
     ///
-    /// When the jobs of a part become more, its indexes are built anew while it is locked: about
-    /// 0.1 ms for 4,096 jobs, and in proportion for more.
+    /// When a shard grows, its indexes are rebuilt under its lock: in about 0.1 ms for 4,096 jobs,
+    /// and in proportion for more.
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = Some(shards.clamp(1, 1 << 16));
         self
     }
 
-    /// Sets the clock by which times are reckoned; the machine's by default.
+    /// Sets the clock that measures times; the machine's by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Wakes only those who wait at the moment of a job's end, which loses wake-ups. There to prove
-    /// that the model checker finds this.
+    /// Wakes only the present waiters at a job's end, which loses wake-ups. It proves that the
+    /// model checker finds this fault.
     #[cfg(http_polling_loom)]
     #[doc(hidden)]
     pub fn forgetting_ends(mut self) -> Self {
@@ -108,7 +107,7 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// Makes the store.
+    /// Builds the store.
     #[must_use]
     pub fn build(self) -> MemoryStore {
         let shards = self

@@ -26,13 +26,13 @@ pub(super) struct Chunks {
 #[derive(Debug, Default)]
 struct Run {
     chunks: BTreeMap<u32, Bytes>,
-    /// The time of the latest read since the sweep has found that no job has these chunks, or of
-    /// that sweep.
+    /// The time of the latest read since a sweep has found that no job has these chunks, or of that
+    /// sweep.
     orphaned: Option<Micros>,
 }
 
 impl Chunks {
-    /// Writes a chunk for which room was taken.
+    /// Writes a chunk whose room is taken.
     pub(super) fn write(&self, lease: &Lease, index: u32, data: Bytes, budget: &Budget) {
         let mut runs = lock(&self.runs);
         let run = runs.entry(lease.id).or_default();
@@ -51,7 +51,7 @@ impl Chunks {
         run.chunks.get(&index).cloned()
     }
 
-    /// All runs that there are.
+    /// Returns all runs with chunks.
     pub(super) fn runs(&self) -> Vec<Lease> {
         let runs = lock(&self.runs);
         let epochs = runs.iter().map(|(id, of_job)| (*id, of_job.keys()));
@@ -60,8 +60,8 @@ impl Chunks {
             .collect()
     }
 
-    /// Notes whether a job has these chunks; drops them when none has had them for the time that
-    /// they linger.
+    /// Notes whether a job has these chunks, and drops them when none has had them for
+    /// [`CHUNKS_LINGER`].
     pub(super) fn tidy(&self, lease: &Lease, has_job: bool, now: Micros, budget: &Budget) {
         let mut runs = lock(&self.runs);
         let Some(of_job) = runs.get_mut(&lease.id) else {

@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
-/// The time as a [`MemoryStore`](crate::MemoryStore) sees it.
+/// The clock of a [`MemoryStore`](crate::MemoryStore).
 ///
-/// A closure that returns an `Instant` is a clock, which is how tests bring their own time.
+/// A closure that returns an `Instant` is a clock, for tests with their own time.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -13,16 +13,17 @@ use std::time::{Duration, Instant, SystemTime};
 /// # drop(store);
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time that leases, ages and retention are reckoned by. It does not run backwards.
+    /// Returns the time by which leases, ages and retention are measured. It never runs backwards.
     fn now(&self) -> Instant;
 
-    /// The time of day, recorded once per job for people to read, and never reckoned with.
+    /// Returns the time of day, which is recorded once per job for people to read, and never
+    /// measured by.
     fn system_time(&self) -> SystemTime {
         SystemTime::now()
     }
 }
 
-/// The clock of the machine: the default.
+/// The machine's clock, which is the default.
 ///
 /// ```
 /// use tower_async_job_core::{Clock, SystemClock};
@@ -48,16 +49,16 @@ where
     }
 }
 
-/// Microseconds since the store was made.
+/// Microseconds since the creation of the store.
 pub(super) type Micros = u64;
 
-/// A time that does not come.
+/// A time that never comes.
 pub(super) const NEVER: Micros = Micros::MAX;
 
 /// A second, in microseconds.
 pub(super) const SECOND: Micros = 1_000_000;
 
-/// The length of a time span in microseconds, rounded up; beyond all range it is [`NEVER`].
+/// Converts a time span to microseconds, rounded up; one out of range becomes [`NEVER`].
 pub(super) fn micros(span: Duration) -> Micros {
     Micros::try_from(span.as_nanos().div_ceil(1000)).unwrap_or(NEVER)
 }

@@ -2,19 +2,18 @@ use std::ops::{Index, IndexMut};
 
 use super::entry::Entry;
 
-/// The place of an entry in its shard. It is the entry's until an entry is removed: see
-/// [`Entries::swap_remove`].
+/// The place of an entry in its shard. It changes only by [`Entries::swap_remove`].
 pub(super) type Slot = u32;
 
-/// The entries of a shard, without gaps, in chunks of memory that are taken and given back one by
-/// one. So nothing is copied when there are more of them, and nothing is kept when there are fewer.
+/// The entries of a shard, without gaps, in blocks of memory that are allocated and freed one by
+/// one. So growth copies nothing, and shrinking frees memory.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    /// All of them full, except for the last.
+    /// All full, except for the last.
     chunks: Vec<Vec<Entry>>,
 }
 
-/// The number of entries in a chunk.
+/// The number of entries in a block.
 const CHUNK: usize = 16;
 
 impl Entries {
@@ -27,7 +26,7 @@ impl Entries {
         self.chunks.is_empty()
     }
 
-    /// Adds an entry at the end; returns its slot.
+    /// Adds an entry at the end, and returns its slot.
     pub(super) fn push(&mut self, entry: Entry) -> Slot {
         // Four billion entries do not fit into memory.
         let slot = self.len() as Slot;
@@ -46,7 +45,7 @@ impl Entries {
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// Panics if there is none.
     pub(super) fn swap_remove(&mut self, slot: Slot) -> Entry {
         let mut last = self.chunks.pop().expect("there is an entry");
         let moved = last.pop().expect("no chunk is empty");
@@ -59,7 +58,7 @@ impl Entries {
         std::mem::replace(&mut self[slot], moved)
     }
 
-    /// The entries from one slot up to another.
+    /// Returns the entries in a range of slots.
     pub(super) fn range(&self, slots: std::ops::Range<usize>) -> impl Iterator<Item = &Entry> {
         slots.map(|slot| &self.chunks[slot / CHUNK][slot % CHUNK])
     }

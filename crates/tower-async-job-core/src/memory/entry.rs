@@ -30,19 +30,18 @@ use crate::{
     wake::Wake,
 };
 
-/// One job, kept small: there may be a million. What few jobs have is boxed, and what many have in
-/// common is shared.
+/// A job, kept small since there may be a million. Rare parts are boxed, and common parts shared.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: JobId,
     pub(super) handle: JobHandle,
     created: Micros,
-    /// The time of day at `created`, in microseconds of the Unix era.
+    /// The time of day at `created`, in microseconds since the Unix epoch.
     pub(super) created_wall: u64,
     /// The time at which the latest run began, or `NEVER`.
     started: Micros,
     epoch: u32,
-    /// Narrow for the sake of space, and never above the maximum of attempts.
+    /// Narrow to save space, and at most the maximum of attempts.
     attempt: u16,
     pub(super) terms: StdArc<Terms>,
     pub(super) principal: Option<Principal>,
@@ -60,14 +59,14 @@ enum Phase {
         kept: Kept,
         delivered: Delivered,
     },
-    /// Its result was dropped before its retention was over, and its key counts, or its
-    /// notification may be claimed, until then.
+    /// Its result was dropped before its retention was over. Until then its key counts, or its
+    /// notification may be claimed.
     Dropped {
         at: Micros,
         expires: Micros,
         owner: OwnerDigest,
     },
-    /// Past its retention; only its existence and its owner are still known.
+    /// Past its retention; only its existence and its owner are known.
     Expired {
         at: Micros,
         forgotten: Micros,
@@ -82,35 +81,35 @@ type OwnerDigest = Option<Box<[u8; 32]>>;
 struct Pending {
     running: bool,
     hold: Hold,
-    /// The bytes of room that are taken for its result. Narrow for the sake of space; what a
-    /// result has beyond is taken when it is stored.
+    /// The bytes of room reserved for its result. Narrow to save space; a larger result takes the
+    /// rest when it is stored.
     reserved: u32,
-    /// The time by which it is to have ended.
+    /// The deadline of the job.
     deadline: Micros,
-    /// Kept if and only if the job may be run again.
+    /// Kept if and only if the job may be re-run.
     request: Option<Box<StoredRequest>>,
-    /// The wake of those who wait for the end; made by the first of them.
+    /// The wake of tasks that wait for the end; created by the first of them.
     wake: Option<Arc<Wake>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hold {
-    /// A holder has the right to run it, until then at least.
+    /// Held by a worker or an outside party, at least until then.
     Held { until: Micros },
-    /// It may be claimed from then on. Such a job is queued.
+    /// Claimable from then on, and so queued.
     Free { since: Micros },
 }
 
-/// The places of a job in a shard's time-ordered indexes. `NEVER` is not in them.
+/// The positions of a job in a shard's time-ordered indexes. `NEVER` is not indexed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Places {
-    /// The time at which something is to happen to it.
+    /// The time of its next change.
     pub(super) due: Micros,
     /// The time from which it may be claimed.
     pub(super) free: Micros,
     /// The time from which its notification may be claimed.
     pub(super) notify: Micros,
-    /// The time at which it is to be forgotten.
+    /// The time when it is forgotten.
     pub(super) forgotten: Micros,
     /// The second in which its result was last delivered, in microseconds.
     pub(super) delivered: Micros,
@@ -166,13 +165,13 @@ impl Entry {
         matches!(self.phase, Phase::Pending(_))
     }
 
-    /// Returns whether the lease is the right to run the job.
+    /// Returns whether the lease holds the job.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
         let is_held = |pending: &Pending| matches!(pending.hold, Hold::Held { .. });
         self.has_epoch(lease) && matches!(&self.phase, Phase::Pending(pending) if is_held(pending))
     }
 
-    /// Returns whether the job is as its creator left it, but for reports.
+    /// Returns whether the job is as its creator left it, except for reports.
     pub(super) fn is_discarded_by(&self, lease: &Lease) -> bool {
         self.is_pending() && self.has_epoch(lease)
     }
@@ -181,7 +180,7 @@ impl Entry {
         u64::from(self.epoch) == lease.epoch
     }
 
-    /// Returns whether the create of this job was for the same job, and its answer still holds.
+    /// Returns whether a create repeats the one of this job, and its answer still holds.
     pub(super) fn repeats(&self, job: &NewJob) -> bool {
         let holds = job.start == Start::Offered || self.is_held_by(&job.first_lease());
         holds
@@ -190,7 +189,7 @@ impl Entry {
             && (self.principal == job.principal || !self.is_pending())
     }
 
-    /// Returns whether the job ended by this lease, with an outcome of this state.
+    /// Returns whether this lease ended the job with an outcome of this state.
     pub(super) fn ended_so(&self, lease: &Lease, state: JobState) -> bool {
         matches!(&self.phase, Phase::Ended { kept, .. } if kept.state() == state)
             && self.has_epoch(lease)
@@ -226,7 +225,7 @@ impl Entry {
         places
     }
 
-    /// Begins the first run, if that has not begun.
+    /// Begins the first run, unless it has begun.
     pub(super) fn start(&mut self, now: Micros) {
         if let Phase::Pending(pending) = &mut self.phase
             && !pending.running
@@ -243,7 +242,7 @@ impl Entry {
         }
     }
 
-    /// Returns whether a node holds it for longer than until then.
+    /// Returns whether a node holds it beyond this time.
     pub(super) fn is_held_beyond(&self, until: Micros) -> bool {
         let Phase::Pending(Pending { hold, .. }) = &self.phase else {
             return false;
@@ -252,7 +251,7 @@ impl Entry {
             && self.party().is_none_or(|party| party.resumed)
     }
 
-    /// The bytes of room that are taken for the result of a pending job.
+    /// Returns the bytes of room reserved for the result of a pending job.
     pub(super) fn reserved(&self) -> usize {
         match &self.phase {
             Phase::Pending(pending) => pending.reserved as usize,
@@ -270,7 +269,7 @@ impl Entry {
         self.extra.get_or_insert_default().report(report);
     }
 
-    /// Ends a pending job in the name of its lease; returns the wake of those who wait.
+    /// Ends a pending job in the name of its lease; returns the wake of its waiters.
     pub(super) fn finish(&mut self, end: End, now: Micros) -> Option<Arc<Wake>> {
         if let Some(report) = end.report {
             self.report(report);
@@ -278,7 +277,7 @@ impl Entry {
         self.end(end.outcome.into(), now)
     }
 
-    /// Ends a pending job over its holder's head; returns the wake of those who wait.
+    /// Ends a pending job without its holder; returns the wake of its waiters.
     pub(super) fn revoke(
         &mut self,
         state: JobState,
@@ -311,8 +310,8 @@ impl Entry {
         wake
     }
 
-    /// Takes a pending job from its holder: frees it for others to claim, leaves it to a party
-    /// outside, or ends it where no worker may run it again.
+    /// Takes a pending job from its holder: frees it to be claimed, leaves it to an outside party,
+    /// or ends it if no worker may re-run it.
     pub(super) fn lapse(&mut self, now: Micros, how: &Release) -> (Released, Option<Arc<Wake>>) {
         if self.go_outside(now, how.outside.as_ref()) {
             return (Released::Outside, None);
@@ -341,12 +340,12 @@ impl Entry {
         }
     }
 
-    /// The end of a pending job that no worker may run again, if it is one.
+    /// Returns the end of a pending job that no worker may re-run.
     fn hopeless(&self, now: Micros) -> Option<(JobState, Option<Problem>)> {
         let Phase::Pending(pending) = &self.phase else {
             return None;
         };
-        // That no worker holds a job is no loss while a party outside has it.
+        // The job is not lost without a worker while an outside party has it.
         if pending.deadline <= now && (pending.request.is_some() || self.party().is_some()) {
             let problem = Problem::new(ProblemType::JobTimedOut);
             Some((JobState::TimedOut, Some(problem)))
@@ -361,7 +360,7 @@ impl Entry {
         }
     }
 
-    /// The wake of those who wait for the end; `None` if there is nothing to wait for.
+    /// Returns the wake of tasks that wait for the end; `None` if the job is not pending.
     pub(super) fn wake(&mut self) -> Option<Arc<Wake>> {
         match &mut self.phase {
             Phase::Pending(pending) => Some(Arc::clone(pending.wake.get_or_insert_default())),

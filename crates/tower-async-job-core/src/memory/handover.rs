@@ -1,4 +1,4 @@
-//! Jobs that change hands: releases, parties outside, claims, notifications.
+//! Jobs that change hands: releases, outside parties, claims, notifications.
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     sync::{MutexGuard, lock},
 };
 
-/// The most jobs that one call claims.
+/// The maximum number of jobs claimed by one call.
 const CLAIM_QUOTA: usize = 256;
 
 impl Jobs {
@@ -120,8 +120,8 @@ impl Jobs {
                 }
             }
         }
-        // From here on without another turn: a claim that is lost with this future may be held
-        // for ever.
+        // No yield from here on: claims dropped with this future would stay held, possibly for
+        // ever.
         let mut claims = Claims::default();
         let is_whole = self.take(waiting, now, &mut claims);
         claims.next = if is_whole {
@@ -132,7 +132,7 @@ impl Jobs {
         claims
     }
 
-    /// Claims what was found; returns whether that is all that there is.
+    /// Claims the tasks found; returns whether these are all.
     fn take(&self, waiting: Waiting<'_>, now: Micros, claims: &mut Claims) -> bool {
         let Waiting {
             query,
@@ -189,11 +189,11 @@ impl Jobs {
     }
 }
 
-/// The things that wait to be claimed and that a query is for, the longest waiting first.
+/// Claimable tasks that match a query, the longest waiting first.
 struct Waiting<'a> {
     query: &'a ClaimQuery,
     limit: usize,
-    /// One more than may be claimed, to know of the next.
+    /// One more than may be claimed, to find the next.
     places: BTreeSet<(Micros, JobId)>,
 }
 
@@ -206,8 +206,8 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Looks at some of what may be claimed in a shard; returns the number of looks, and the place
-    /// behind which there may be more to look at.
+    /// Scans some claimable tasks of a shard; returns the number of looks, and the position to
+    /// continue at.
     fn look(
         &mut self,
         shard: &Shard,
@@ -231,7 +231,7 @@ impl<'a> Waiting<'a> {
         (looks, looked.break_value().flatten())
     }
 
-    /// Adds what the query is for; returns whether what waits for less long may be added as well.
+    /// Adds a task that matches the query; returns whether later ones may be added as well.
     fn consider(&mut self, since: Micros, entry: &Entry) -> bool {
         let is_full = self.places.len() > self.limit;
         if is_full && self.places.last().is_some_and(|(last, _)| since >= *last) {

@@ -27,19 +27,19 @@ use crate::{
     wake::Wake,
 };
 
-/// Room that was taken for a change, if there was any.
+/// Room taken for a change, or the error of a full store.
 pub(super) type Taken<'a> = Result<Reservation<'a>, StoreError>;
 
 /// All jobs of a store.
 ///
-/// A job is found by its id in one of the shards, and whatever happens to it happens under that
-/// shard's lock. No two shards are locked at once; wakers run with nothing locked.
+/// A job is found by its id in one of the shards, and changes under that shard's lock only. No two
+/// shards are locked at once; wakers run without locks.
 pub(super) struct Jobs {
     pub(super) shards: Box<[Mutex<Shard>]>,
     keys: Keys,
     pub(super) budget: Budget,
     pub(super) chunks: Chunks,
-    /// The wake of those who wait for something to claim; made by the first of them.
+    /// The wake of tasks that wait for claimable work; created by the first of them.
     work: Mutex<Option<Arc<Wake>>>,
     pub(super) census: Mutex<Census>,
     clock: StdArc<dyn Clock>,
@@ -59,7 +59,7 @@ pub(super) struct Census {
     pub(super) principals: Vec<(Principal, u64)>,
 }
 
-/// The time for which an id is void, or a notification claimed, where leases have no duration.
+/// The time for which an id is void, or a notification claimed, if leases have no duration.
 const MINUTE: Micros = 60 * SECOND;
 
 impl Jobs {
@@ -84,7 +84,7 @@ impl Jobs {
         }
     }
 
-    /// Creates a job for which room was taken, if there was any.
+    /// Creates a job with the room taken for it.
     pub(super) fn create(&self, job: NewJob, room: Taken<'_>) -> Result<Created, StoreError> {
         let now = self.now();
         let Some(key) = &job.idempotency else {
@@ -92,8 +92,8 @@ impl Jobs {
         };
         let scope = Scope::new(job.principal.as_ref(), key);
         let id = job.id;
-        // Held until the job is in its shard: between the look and the insert no other create can
-        // make a job of this key.
+        // Locked until the job is in its shard, so that no other create can use this key in
+        // between.
         let mut keys = self.keys.part(&scope);
         if let Some(holder) = keys.job(&scope).filter(|holder| *holder != id)
             && let Some(existing) = self.existing(&holder, key.fingerprint(), now)
@@ -105,7 +105,7 @@ impl Jobs {
         Ok(created)
     }
 
-    /// Returns the job that a create would find by its key, if it has one.
+    /// Returns the earlier job of the idempotency key, if any.
     pub(super) fn created_before(&self, job: &NewJob) -> Option<Created> {
         let key = job.idempotency.as_ref()?;
         let found = self.look_up(job.principal.as_ref(), key)?;
@@ -127,7 +127,7 @@ impl Jobs {
         self.existing(&holder, key.fingerprint(), now)
     }
 
-    /// Returns the answer to another create with an idempotency key that this job holds.
+    /// Returns the answer to another create with the idempotency key of this job.
     fn existing(&self, id: &JobId, fingerprint: &[u8; 32], now: Micros) -> Option<Created> {
         let shard = self.shard(id);
         let entry = shard.entry(id)?;
@@ -278,12 +278,12 @@ impl Jobs {
         let mut shard = self.shard(id);
         let ended = shard.state(id, now).is_some_and(JobState::is_final);
         if ended && shard.entry(id).is_some_and(|entry| entry.is_wanted(now)) {
-            // Or else a repeat would run the work once more, or the end not be notified.
+            // Otherwise a repeat would run the work again, or the end would not be notified.
             shard.edit(id, &self.budget, Room::default(), Entry::drop_result);
         } else if ended {
             shard.remove(id, &self.budget, &mut aftermath);
             if self.properties.lease.is_some() {
-                // Its run may still be alive, and must not take the job for missing.
+                // Its run may still be alive, and must not consider the job missing.
                 shard.void(*id, now.saturating_add(self.short_span()));
             }
         }
@@ -312,7 +312,7 @@ impl Jobs {
         }
     }
 
-    /// Does something to a job that is pending by this lease.
+    /// Applies a change to a job that is pending by this lease.
     pub(super) fn held<R>(
         &self,
         lease: &Lease,
@@ -329,7 +329,7 @@ impl Jobs {
         lock(&self.shards[id.shard_bits() as usize % self.shards.len()])
     }
 
-    /// Unlocks a shard after a change, and wakes those who wait for it.
+    /// Unlocks a shard after a change, and wakes its waiters.
     pub(super) fn leave(&self, mut shard: MutexGuard<'_, Shard>, wake: Option<Arc<Wake>>) {
         let claimable = shard.take_claimable();
         drop(shard);
@@ -373,7 +373,7 @@ impl Jobs {
         self.properties.lease.map_or(NEVER, micros)
     }
 
-    /// The time for which an id is void, or a notification claimed.
+    /// Returns the time for which an id is void, or a notification claimed.
     pub(super) fn short_span(&self) -> Micros {
         self.properties.lease.map_or(MINUTE, micros)
     }

@@ -11,16 +11,16 @@ use crate::{
     sync::{Mutex, MutexGuard, lock},
 };
 
-/// An idempotency key within its principal, of which no more than the SHA-256 is kept: clients
-/// choose how long both are.
+/// An idempotency key within its principal, as a SHA-256 only, since clients choose the length of
+/// both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Scope([u8; 32]);
 
 impl Scope {
     pub(super) fn new(principal: Option<&Principal>, key: &IdempotencyKey) -> Self {
         let mut digest = Sha256::new();
-        // No key begins with a control character, so a key without a principal is like none that
-        // has one.
+        // No key begins with a control character, so a key without a principal equals none with
+        // one.
         if let Some(principal) = principal {
             digest.update([0]);
             digest.update(principal.as_str().len().to_le_bytes());
@@ -31,7 +31,7 @@ impl Scope {
     }
 }
 
-/// The key that a job was created with.
+/// The key with which a job was created.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct JobKey {
     pub(super) scope: Scope,
@@ -47,10 +47,10 @@ impl JobKey {
     }
 }
 
-/// Which job each idempotency key made last, in parts of which each has a lock.
+/// The latest job of each idempotency key, in parts with their own locks.
 ///
 /// These locks are taken before that of a shard, never after. A part may still name a job that is
-/// gone, so what it says is checked against the shard; it never fails to name one that is there.
+/// gone, so its answer is checked against the shard; it names every job that exists.
 #[derive(Debug)]
 pub(super) struct Keys {
     parts: Box<[Mutex<Part>]>,
@@ -65,14 +65,14 @@ impl Keys {
         }
     }
 
-    /// The part that a key belongs to, locked.
+    /// Locks the part of a key.
     pub(super) fn part(&self, scope: &Scope) -> MutexGuard<'_, Part> {
         let hash = self.hasher.hash_one(scope) as usize;
         lock(&self.parts[hash % self.parts.len()])
     }
 }
 
-/// The keys behind one lock.
+/// The keys of one lock.
 #[derive(Debug, Default)]
 pub(super) struct Part(HashMap<Scope, JobId>);
 
@@ -85,7 +85,7 @@ impl Part {
         self.0.insert(scope, id);
     }
 
-    /// Forgets the key, unless it has made another job since; gives memory back after a burst.
+    /// Forgets the key, unless it belongs to another job by now; frees memory after a burst.
     pub(super) fn forget(&mut self, scope: &Scope, id: JobId) {
         if self.job(scope) == Some(id) {
             self.0.remove(scope);

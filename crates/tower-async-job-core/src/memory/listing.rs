@@ -1,4 +1,4 @@
-//! Questions of operators about all jobs.
+//! Queries of operators about all jobs.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ impl Jobs {
         let (places, next) = newest.page();
         let mut jobs = Vec::with_capacity(places.len());
         for (_, id) in places.iter().rev() {
-            // It may have gone, or changed, since.
+            // It may have gone or changed in between.
             jobs.extend(
                 self.shard(id)
                     .entry(id)
@@ -61,12 +61,12 @@ impl Jobs {
     }
 }
 
-/// The newest jobs that a query is for.
+/// The newest jobs that match a query.
 struct Newest<'a> {
     filter: Filter<'a>,
     after: Option<JobCursor>,
     limit: usize,
-    /// One more than the page has, to know of a next page.
+    /// One more than the page has, to find the next page.
     places: BTreeSet<(JobCursor, JobId)>,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Newest<'a> {
         }
     }
 
-    /// The jobs of the page, the oldest of them first, and where the next page begins.
+    /// Returns the jobs of the page, oldest first, and the position of the next page.
     fn page(mut self) -> (BTreeSet<(JobCursor, JobId)>, Option<JobCursor>) {
         if self.places.len() <= self.limit {
             return (self.places, None);
@@ -108,7 +108,7 @@ impl<'a> Newest<'a> {
     }
 }
 
-/// The jobs that a query is for, be they in whatever place of the list.
+/// The jobs that match a query, regardless of their position.
 struct Filter<'a> {
     query: &'a JobQuery,
     now: Micros,

@@ -1,4 +1,4 @@
-//! The store that keeps all jobs in the memory of its process.
+//! The in-memory store.
 
 mod budget;
 mod builder;
@@ -41,20 +41,18 @@ use crate::{
     subscription::Subscription,
 };
 
-/// The store that keeps jobs in memory: the default, for one process. When the process ends, so do its
-/// jobs.
+/// A store that keeps jobs in memory: the default, for one process. Its jobs end with the process.
 ///
-/// Everything has a limit, see the [builder](MemoryStoreBuilder). Beyond the number of jobs or of
-/// bytes it drops results that were [delivered](JobStore::note_delivery) over 60 s ago, the oldest
-/// first, and else refuses what is new with [`is_full`](StoreError::is_full): what was not
-/// delivered is never dropped before its retention is over. Beyond the number of tombstones it
-/// forgets those that would be forgotten first. A problem document as an outcome is always stored.
+/// Everything has a limit; see the [builder](MemoryStoreBuilder). Beyond the number of jobs or
+/// bytes, it drops results that were [delivered](JobStore::note_delivery) over 60 s ago, oldest
+/// first, or else refuses new data with [`is_full`](StoreError::is_full). Undelivered results are
+/// never dropped before their retention is over. Beyond the number of tombstones, it forgets those
+/// that would expire first. A problem document as an outcome is always stored.
 ///
 /// It has no task and no timer: results are never served beyond their retention, but their memory
-/// is given back only by a call of [`sweep`](JobStore::sweep), or when room is wanted.
-/// No future of its methods waits for anything.
-/// Those that may have much to do, such as [`sweep`](JobStore::sweep) and
-/// [`list`](JobStore::list), give other tasks a turn after some 20 µs of work each.
+/// is freed only by a call of [`sweep`](JobStore::sweep), or when room is needed. No future of its
+/// methods waits for anything. Those with much work, such as [`sweep`](JobStore::sweep) and
+/// [`list`](JobStore::list), yield to other tasks after about 20 µs of work.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower_async_job_core::StoreError> {
@@ -72,12 +70,12 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// Makes a store with the default limits.
+    /// Creates a store with the default limits.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// Makes a builder of a store with limits to be set.
+    /// Returns a builder of a store.
     pub fn builder() -> MemoryStoreBuilder {
         MemoryStoreBuilder::default()
     }
@@ -108,7 +106,7 @@ impl JobStore for MemoryStore {
             if !self.jobs.budget.has(room)
                 && let Some(existing) = self.jobs.created_before(&job)
             {
-                // It needs no room, and nothing is dropped for it.
+                // A repeat needs no room, and drops nothing.
                 return Ok(existing);
             }
             let room = self.jobs.reserve(room).await;
@@ -119,7 +117,7 @@ impl JobStore for MemoryStore {
     fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
         match self.jobs.budget.reserve(Room::of_job(&job)) {
             Some(room) => Ok(self.jobs.create(job, Ok(room))),
-            // It may have to be made.
+            // Room may have to be made.
             None => Err(job),
         }
     }

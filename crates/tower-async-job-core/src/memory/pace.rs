@@ -1,10 +1,10 @@
 use std::{future::poll_fn, mem, task::Poll};
 
-/// The work that may be done before other tasks get a turn, in looks at one job, which take 20 to
-/// 60 ns each.
+/// The work between two yields to other tasks, counted in looks at one job, which take 20 to 60 ns
+/// each.
 ///
-/// A scheduler may run a ready task many times before it asks the system for what else is ready
-/// (tokio does 61 times), so all these times together are to be short.
+/// A scheduler may run a ready task many times before it polls the system for other ready tasks
+/// (tokio 61 times), so all these times together must be short.
 const SLICE: usize = 512;
 
 /// Divides long work into slices, each done in one poll of its future.
@@ -17,14 +17,14 @@ impl Pace {
     /// The work of locking a shard.
     pub(super) const LOCK: usize = 2;
 
-    /// The work of changing one job, or of copying its record.
+    /// The work of changing a job, or of copying its record.
     pub(super) const STEP: usize = 32;
 
-    /// The steps, and the looks, that are taken under one lock.
+    /// The steps, and the looks, under one lock.
     pub(super) const LOCKED_STEPS: usize = SLICE / Self::STEP;
     pub(super) const LOCKED_LOOKS: usize = SLICE;
 
-    /// Counts work that was done; gives other tasks a turn when it was enough.
+    /// Counts work, and yields to other tasks when it is enough.
     pub(super) async fn spend(&mut self, work: usize) {
         self.done += work;
         if self.done >= SLICE {

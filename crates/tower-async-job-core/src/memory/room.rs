@@ -1,4 +1,4 @@
-//! Room for what is to be stored, and where there is none, making it.
+//! Room for new data, and how it is made.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -17,18 +17,18 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// The shards with delivered results, by when the first of each may be dropped.
+/// The shards with delivered results, by the time when their first may be dropped.
 type Delivered = BinaryHeap<Reverse<(Micros, usize)>>;
 
 impl Jobs {
-    /// Takes room. If there is none, it is made, in slices: by doing what is due, then by dropping
-    /// delivered results, the oldest first.
+    /// Takes room. If there is none, makes it in slices: by due changes, then by dropping delivered
+    /// results, oldest first.
     pub(super) async fn reserve(&self, room: Room) -> Taken<'_> {
         if let Some(reservation) = self.budget.reserve(room) {
             return Ok(reservation);
         }
         if !self.budget.may_have(room) {
-            // Nothing is dropped for what will never fit.
+            // Nothing is dropped for data that can never fit.
             return Err(StoreError::full().with_limit(self.budget.limit(room)));
         }
         let now = self.now();
@@ -54,7 +54,7 @@ impl Jobs {
         Err(self.full(room, now))
     }
 
-    /// Takes room for so many bytes of a job's result in all.
+    /// Takes room for this number of bytes of a job's result in total.
     pub(super) async fn reserve_result(
         &self,
         lease: &Lease,
@@ -73,8 +73,8 @@ impl Jobs {
         })
     }
 
-    /// Takes room for a job's end; where there is little, only for what it has not taken yet, and
-    /// if need be without the report.
+    /// Takes room for a job's end; if there is little, only for the part that is not reserved, and
+    /// if necessary without the report.
     pub(super) async fn reserve_end(&self, lease: &Lease, end: &mut End) -> Taken<'_> {
         if let Some(reservation) = self.budget.reserve(Room::of_end(end)) {
             return Ok(reservation);
@@ -98,13 +98,13 @@ impl Jobs {
         }
         let now = self.now();
         match self.next_room() {
-            // It is made once it is taken.
+            // It can be made when it is needed.
             Some(from) if from <= now => Ok(()),
             _ => Err(self.full(room, now)),
         }
     }
 
-    /// There is no such room, and none can be made now.
+    /// Returns the error of a store that cannot make this room now.
     fn full(&self, room: Room, now: Micros) -> StoreError {
         let error = StoreError::full().with_limit(self.budget.limit(room));
         match self.next_room() {
@@ -116,7 +116,7 @@ impl Jobs {
         }
     }
 
-    /// The time at which the first of what is kept now may go. A tombstone takes no room.
+    /// Returns the time when the first kept data may be dropped. A tombstone takes no room.
     fn next_room(&self) -> Option<Micros> {
         let of_shard = |shard: &Mutex<Shard>| {
             let shard = lock(shard);
@@ -125,7 +125,7 @@ impl Jobs {
         self.shards.iter().flat_map(of_shard).flatten().min()
     }
 
-    /// Does some of what is due, little enough for one turn; returns whether there was any.
+    /// Performs some due changes, few enough for one poll; returns whether there were any.
     fn do_some_due(&self, now: Micros) -> bool {
         let mut left = Pace::LOCKED_STEPS;
         for shard in &self.shards {
@@ -137,7 +137,7 @@ impl Jobs {
         left < Pace::LOCKED_STEPS
     }
 
-    /// Drops the result that was delivered before all others, if that may be by now.
+    /// Drops the result that was delivered first, if it may be dropped by now.
     fn drop_oldest(&self, delivered: &mut Delivered, now: Micros) -> bool {
         let Some(Reverse((from, index))) = delivered.pop() else {
             return false;

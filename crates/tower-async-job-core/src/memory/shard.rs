@@ -38,7 +38,7 @@ pub(super) struct Shard {
     kinds: Kinds,
     /// The number of pending jobs.
     pending: usize,
-    /// Whether something has become claimable since this was last asked.
+    /// Whether a task has become claimable since the last check.
     claimable: bool,
     voids: Voids,
 }
@@ -46,19 +46,19 @@ pub(super) struct Shard {
 /// Slots in the order of a time.
 type Index = BTreeSet<(Micros, Slot)>;
 
-/// The ids of which no create makes a job for a time, all of them for equally long.
+/// The ids with which no create stores a job for a time, the same for all.
 #[derive(Debug, Default)]
 struct Voids {
     ids: JobIdMap<Micros>,
     queue: VecDeque<(Micros, JobId)>,
 }
 
-/// Work that is left to do once the shard is unlocked.
+/// Work that remains after the shard is unlocked.
 #[derive(Debug, Default)]
 #[must_use]
 pub(super) struct Aftermath {
     pub(super) wakes: Vec<Arc<Wake>>,
-    /// Whether something has become claimable.
+    /// Whether a task has become claimable.
     pub(super) claimable: bool,
     pub(super) keys: Vec<(Scope, JobId)>,
 }
@@ -87,12 +87,12 @@ impl Shard {
         self.slot(id).map(|slot| &self.entries[slot])
     }
 
-    /// At most `limit` entries, those before `end` in an order of the shard's own, and where the
-    /// next ones end; `None` after the last.
+    /// Returns at most `limit` entries before `end`, in an order of the shard's own, and the end of
+    /// the next part; `None` after the last.
     ///
-    /// An entry that is in the shard from the first part to the last is in one of them at least,
-    /// whatever is added and removed meanwhile: what is added stands behind the parts to come, and
-    /// what moves into a gap was at the very end before.
+    /// An entry that is in the shard throughout is in at least one part, whatever is added and
+    /// removed meanwhile: additions are behind the parts to come, and an entry that moves into a
+    /// gap comes from the very end.
     pub(super) fn part(
         &self,
         end: Option<usize>,
@@ -104,7 +104,7 @@ impl Shard {
         (self.entries.range(start..end), (start > 0).then_some(start))
     }
 
-    /// The job with this handle, if it can be known of.
+    /// Returns the job with this handle, if it is still known.
     pub(super) fn find(&self, handle: JobHandle, now: Micros) -> Option<JobId> {
         let known = |entry: &Entry| entry.handle == handle && entry.state(now).is_some();
         let slot = self
@@ -113,14 +113,14 @@ impl Shard {
         Some(self.entries[slot].id)
     }
 
-    /// The wake of those who wait for the end of a pending job. Changes nothing that the indexes speak of.
+    /// Returns the wake of a pending job's waiters. Does not affect the indexes.
     pub(super) fn wake_of(&mut self, id: &JobId) -> Option<Arc<Wake>> {
         let slot = self.slot(id)?;
         self.entries[slot].wake()
     }
 
-    /// Adds a job for which room was taken, created now and leased until then; returns the time of
-    /// day of its creation. There must be none of its id.
+    /// Adds a job with its room taken, created now and leased until then; returns the time of day
+    /// of its creation. Its id must be new.
     pub(super) fn insert(
         &mut self,
         job: NewJob,
@@ -142,8 +142,7 @@ impl Shard {
         created
     }
 
-    /// Changes a job, and with it the indexes and the accounts. `reserved` is room that was taken
-    /// for the change.
+    /// Changes a job, with the indexes and accounts. `reserved` is the room taken for the change.
     pub(super) fn edit<R>(
         &mut self,
         id: &JobId,
@@ -166,7 +165,7 @@ impl Shard {
         let (places, room, pending) = (entry.places(), entry.room(), entry.is_pending());
         let result = change(entry);
         let (new_places, new_room) = (entry.places(), entry.room());
-        // No job is pending again once it has ended.
+        // A job that has ended is never pending again.
         self.pending -= usize::from(pending && !entry.is_pending());
         let before = Room {
             jobs: room.jobs + reserved.jobs,
@@ -180,7 +179,7 @@ impl Shard {
         result
     }
 
-    /// Removes a job altogether.
+    /// Removes a job completely.
     pub(super) fn remove(&mut self, id: &JobId, budget: &Budget, aftermath: &mut Aftermath) {
         if let Some(slot) = self.slot(id) {
             self.remove_at(slot, budget, aftermath);
@@ -199,7 +198,7 @@ impl Shard {
         aftermath.keys.extend(key.map(|key| (key.scope, entry.id)));
     }
 
-    /// Takes an entry out of the indexes and out of its slot, into which the last one moves.
+    /// Takes an entry out of the indexes and its slot, into which the last one moves.
     fn take(&mut self, slot: Slot) -> Entry {
         let last = (self.entries.len() - 1) as Slot;
         self.by_id.remove(slot, &self.entries);
@@ -215,7 +214,7 @@ impl Shard {
         self.entries.swap_remove(slot)
     }
 
-    /// Does what is due, `quota` steps of it at most; returns how many it did.
+    /// Performs at most `quota` due changes, and returns their number.
     pub(super) fn expire(
         &mut self,
         now: Micros,
@@ -251,14 +250,14 @@ impl Shard {
         self.forget_surplus(budget, aftermath);
     }
 
-    /// The time from which on the result that was delivered first may be dropped.
+    /// Returns the time when the result that was delivered first may be dropped.
     pub(super) fn next_droppable(&self) -> Option<Micros> {
         let (delivered, _) = self.delivered.first()?;
         // It was delivered within the second that began then.
         Some(delivered.saturating_add(micros(DELIVERED_KEPT) + SECOND))
     }
 
-    /// Drops the result that was delivered first, if that may be by now.
+    /// Drops the result that was delivered first, if it may be dropped by now.
     pub(super) fn drop_delivered(
         &mut self,
         now: Micros,
@@ -273,7 +272,7 @@ impl Shard {
         }
     }
 
-    /// Forgets expired jobs, the oldest first, while there are too many.
+    /// Forgets expired jobs over their limit, oldest first.
     fn forget_surplus(&mut self, budget: &Budget, aftermath: &mut Aftermath) {
         while budget.has_too_many_tombstones()
             && let Some(&(_, oldest)) = self.forgotten.first()
@@ -282,8 +281,8 @@ impl Shard {
         }
     }
 
-    /// The things of a kind that may be claimed by now, the longest waiting first: those behind a
-    /// place, and the place of each.
+    /// Returns the tasks of a kind that are claimable by now, the longest waiting first, after a
+    /// position, with the position of each.
     pub(super) fn claimable(
         &self,
         kind: ClaimKind,
@@ -297,7 +296,7 @@ impl Shard {
         places.map(|place| (*place, &self.entries[place.1]))
     }
 
-    /// The time from which the next thing of a kind may be claimed, if that is to come.
+    /// Returns the future time when the next task of a kind becomes claimable.
     pub(super) fn next_claimable(&self, kind: ClaimKind, now: Micros) -> Option<Micros> {
         let later = (Bound::Excluded((now, Slot::MAX)), Bound::Unbounded);
         self.index(kind).range(later).next().map(|(from, _)| *from)
@@ -310,7 +309,7 @@ impl Shard {
         }
     }
 
-    /// Returns whether the job may be claimed by now.
+    /// Returns whether the job is claimable by now.
     pub(super) fn is_claimable(&self, id: &JobId, kind: ClaimKind, now: Micros) -> bool {
         self.entry(id).is_some_and(|entry| {
             let places = entry.places();
@@ -321,34 +320,34 @@ impl Shard {
         })
     }
 
-    /// Returns whether something has become claimable since this was last asked.
+    /// Returns whether a task has become claimable since the last check.
     pub(super) fn take_claimable(&mut self) -> bool {
         std::mem::take(&mut self.claimable)
     }
 
-    /// Makes sure that no create makes a job of this id until then.
+    /// Ensures that no create stores a job with this id until then.
     pub(super) fn void(&mut self, id: JobId, until: Micros) {
         if self.voids.ids.insert(id, until).is_none() {
             self.voids.queue.push_back((until, id));
         }
     }
 
-    /// Returns whether no create may make a job of this id.
+    /// Returns whether no create may store a job with this id.
     pub(super) fn is_void(&self, id: &JobId, now: Micros) -> bool {
         self.voids.ids.get(id).is_some_and(|until| *until > now)
     }
 
-    /// The number of pending jobs.
+    /// Returns the number of pending jobs.
     pub(super) fn pending(&self) -> usize {
         self.pending
     }
 
-    /// The time at which the first job here is to end, or to expire.
+    /// Returns the time when the first job ends or expires.
     pub(super) fn next_expiry(&self) -> Option<Micros> {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// The time at which the next thing is to be done here.
+    /// Returns the time of the next change.
     pub(super) fn next_due(&self) -> Option<Micros> {
         let due = self.next_expiry();
         let forgotten = self.forgotten.first().map(|(due, _)| *due);
@@ -360,8 +359,8 @@ impl Shard {
         self.entries.is_empty() && self.voids.queue.is_empty()
     }
 
-    /// Shortens the leases of some entries that last beyond then, as after the clock was set back;
-    /// the entries are those of [`part`](Self::part).
+    /// Shortens the leases of some entries that last beyond then, after the clock was set back; the
+    /// entries are those of [`part`](Self::part).
     pub(super) fn shorten(
         &mut self,
         end: Option<usize>,
@@ -378,7 +377,7 @@ impl Shard {
         next
     }
 
-    /// The job's state, if it can be known of.
+    /// Returns the job's state, if it is still known.
     pub(super) fn state(&self, id: &JobId, now: Micros) -> Option<JobState> {
         self.entry(id)?.state(now)
     }
@@ -398,7 +397,7 @@ impl Shard {
 }
 
 impl Voids {
-    /// Forgets the oldest, if its time is over; returns whether it was.
+    /// Forgets the oldest if its time is over; returns whether it was.
     fn forget_one(&mut self, now: Micros) -> bool {
         let Some(&(until, id)) = self.queue.front() else {
             return false;
@@ -418,7 +417,7 @@ fn first_until(index: &Index, now: Micros) -> Option<Slot> {
         .map(|(_, slot)| *slot)
 }
 
-/// Moves a slot in an index; returns whether it is in a new place there.
+/// Moves a slot in an index; returns whether its position is new.
 fn moved(index: &mut Index, slot: Slot, old: Micros, new: Micros) -> bool {
     if old == new {
         return false;

@@ -5,17 +5,17 @@ use super::{
     entry::Entry,
 };
 
-/// Finds entries by a part of them that is random, and therefore its own hash.
+/// An index of entries by a random part of them, which serves as its own hash.
 ///
-/// It holds slots only, so that a second table costs little. Keys that callers choose are looked up
-/// in it but never put into it, so nobody can make them collide.
+/// It holds slots only, so that a second table costs little. Keys that clients choose are only
+/// looked up, never added, so clients cannot cause collisions.
 #[derive(Debug)]
 pub(super) struct Table {
     slots: HashTable<Slot>,
     hash: fn(&Entry) -> u64,
 }
 
-/// For how many entries there is room from the first on, so that few jobs cause no growth.
+/// The initial capacity, so that a few jobs cause no growth.
 const FIRST: usize = 28;
 
 impl Table {
@@ -26,7 +26,7 @@ impl Table {
         }
     }
 
-    /// Finds an entry with this hash of which the condition is true.
+    /// Finds an entry with this hash that satisfies the condition.
     pub(super) fn find(
         &self,
         hash: u64,
@@ -45,7 +45,7 @@ impl Table {
         self.slots.insert_unique(hash(&slot), slot, hash);
     }
 
-    /// Removes an entry that is still in its slot, and gives memory back after a burst.
+    /// Removes an entry that is still in its slot, and frees memory after a burst.
     pub(super) fn remove(&mut self, slot: Slot, entries: &Entries) {
         let hash = |slot: &Slot| (self.hash)(&entries[*slot]);
         if let Ok(found) = self.slots.find_entry(hash(&slot), |known| *known == slot) {
@@ -57,7 +57,7 @@ impl Table {
         }
     }
 
-    /// Makes ready for the move of an entry to another slot.
+    /// Prepares for the move of an entry to another slot.
     pub(super) fn renumber(&mut self, from: Slot, to: Slot, entries: &Entries) {
         let hash = (self.hash)(&entries[from]);
         if let Some(slot) = self.slots.find_mut(hash, |known| *known == from) {

@@ -1,4 +1,4 @@
-//! What becomes due by the passing of time.
+//! Changes that become due by the passing of time.
 
 use std::{cmp::Reverse, collections::HashMap, time::Duration};
 
@@ -15,15 +15,15 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// The steps of one sweep: enough to be done soon, and few enough for leases to be renewed between
-/// two sweeps.
+/// The maximum number of changes in one sweep, small enough for leases to be renewed between two
+/// sweeps.
 const SWEEP_QUOTA: usize = 1 << 15;
 
-/// The time for which a sweep may be put off while there are jobs, though nothing is known to be
-/// due: one may end in the meantime, and be kept for a short time only.
+/// The longest time between sweeps while there are jobs, even if no change is known to be due: a
+/// job may end meanwhile, and be kept for a short time only.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// The time between two counts of the principals.
+/// The interval between two counts of the principals.
 const COUNTED_FOR: Micros = 10 * SECOND;
 
 impl Jobs {
@@ -48,7 +48,7 @@ impl Jobs {
         }
     }
 
-    /// Does what is due, and returns the time after which there is more, if there are jobs.
+    /// Performs due changes, and returns the time until the next, if there are jobs.
     pub(super) async fn sweep_due(&self) -> Option<Duration> {
         let now = self.now();
         let mut pace = Pace::default();
@@ -98,7 +98,7 @@ impl Jobs {
         }
     }
 
-    /// Drops chunks that no job has; returns whether there are any left.
+    /// Drops chunks without a job; returns whether any are left.
     async fn tidy_chunks(&self) -> bool {
         let now = self.now();
         let mut pace = Pace::default();
@@ -157,7 +157,7 @@ impl Jobs {
         counts
     }
 
-    /// Does what is due in a shard, so many steps of it at most; returns how many it did.
+    /// Performs at most `quota` due changes in a shard; returns their number.
     pub(super) fn expire(&self, shard: &Mutex<Shard>, now: Micros, quota: usize) -> usize {
         let mut aftermath = Aftermath::default();
         let steps = {
@@ -171,8 +171,8 @@ impl Jobs {
     }
 }
 
-/// Counts the pending jobs in a part of a shard; returns the number of looks, and where the next
-/// part ends.
+/// Counts the pending jobs in a part of a shard; returns the number of looks, and the end of the
+/// next part.
 fn count_part(
     shard: &Shard,
     end: Option<usize>,

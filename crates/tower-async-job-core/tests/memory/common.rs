@@ -1,4 +1,4 @@
-//! A memory store with a clock that tests move.
+//! A memory store with a clock that tests set.
 
 use std::{
     sync::{
@@ -27,7 +27,7 @@ impl TestClock {
     }
 }
 
-/// A store with leases of [`LEASE`], and its clock.
+/// Returns a store with leases of [`LEASE`], and its clock.
 pub(crate) fn store() -> (MemoryStore, TestClock) {
     store_with(|builder| builder.lease_duration(LEASE))
 }
@@ -45,7 +45,7 @@ pub(crate) fn job() -> NewJob {
     NewJob::new(JobId::random())
 }
 
-/// A job that may be run again.
+/// Returns a job that may be re-run.
 pub(crate) fn replayable() -> NewJob {
     job().with_request(StoredRequest::encode(&ReplayedRequest::default()))
 }

@@ -1,4 +1,4 @@
-//! Creating a job at once.
+//! Immediate creates.
 
 use tower_async_job_core::{Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob};
 
@@ -20,7 +20,7 @@ async fn creating_at_once_agrees_with_creating() {
     let lease = Lease::new(first.id, 1);
     let created = create_now(&store, first.clone());
     assert!(matches!(created, Created::New { lease: given, .. } if given == lease));
-    // A repeat, in either way, gives the same lease again.
+    // A repeat by either call returns the same lease.
     assert_eq!(create_now(&store, first.clone()), created);
     assert_eq!(store.create(first).await.unwrap(), created);
 
@@ -31,7 +31,7 @@ async fn creating_at_once_agrees_with_creating() {
     assert_eq!(create_now(&store, keyed(2)), Created::KeyReused);
 
     assert!(matches!(create_now(&store, job()), Created::New { .. }));
-    // Room might have to be made, which is left to the future.
+    // Room may have to be made, which is left to the future.
     assert!(store.create_now(job()).is_err());
     assert!(store.create(job()).await.unwrap_err().is_full());
 }

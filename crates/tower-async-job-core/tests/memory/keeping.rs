@@ -1,4 +1,4 @@
-//! Leases that last as long as the process, times of day, and what is left of jobs.
+//! Leases without a duration, times of day, and the remains of jobs.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The store in memory: what every store promises, and what it promises beyond.
+//! The in-memory store: the contract, and its further promises.
 
 mod common;
 mod creating;

@@ -1,11 +1,11 @@
-//! Owners, keys and reports: what is kept of them, and that they are not copied for strangers.
+//! Owners, keys and reports: how they are stored, and that reads by strangers do not copy them.
 
 use serde_json::json;
 use tower_async_job_core::{IdempotencyKey, JobStore, Json, NewJob, Principal, Report};
 
 use crate::common::*;
 
-/// 64 kB of text.
+/// Returns 64 kB of text.
 fn long() -> String {
     "x".repeat(64_000)
 }

@@ -1,4 +1,4 @@
-//! Reading a job at once.
+//! Immediate reads.
 
 use http_polling::Progress;
 use serde_json::json;
@@ -8,7 +8,7 @@ use tower_async_job_core::{
 
 use crate::common::*;
 
-/// Reads both ways, which have to agree.
+/// Reads both ways, which must agree.
 async fn read_both(store: &MemoryStore, id: &JobId, detail: Detail) -> Option<JobRecord> {
     let later = store.read(id, detail).await.unwrap();
     let now = store.read_now(id, detail);

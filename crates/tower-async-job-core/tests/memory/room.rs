@@ -1,4 +1,4 @@
-//! Room for results: taken beforehand, given back, and made where there is none.
+//! Room for results: reserved, released, and made if there is none.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn used(store: &MemoryStore) -> usize {
     store.usage().unwrap().bytes
 }
 
-/// A store for three results of 1 kB, and no more.
+/// Returns a store with room for three results of 1 kB.
 fn small() -> (MemoryStore, TestClock) {
     store_with(|builder| builder.max_bytes(3_500))
 }
@@ -49,7 +49,7 @@ async fn s68_room_is_reserved_as_a_result_comes() {
     let full = store.reserve(&second, 2000).await.unwrap_err();
     assert_eq!(full.limit().unwrap().value, 3_500);
     store.reserve(&second, 1500).await.unwrap();
-    // The reserved room is there for the result, though there is none beside.
+    // The result fits into its reserved room, though no other room is left.
     store.finish(&first, done(&[0; 1900])).await.unwrap();
     assert!(used(&store) < 3_500);
     store.cancel(&second.id).await.unwrap();
@@ -102,7 +102,7 @@ async fn s73_delivered_results_go_first_the_oldest_first_and_others_never() {
         states(&store, &ids).await,
         [Expired, Expired, Done, Done, Done]
     );
-    // Nothing is left that was delivered.
+    // No delivered result is left.
     let late = create(&store, job()).await;
     let full = store.finish(&late, done(&[0; 1000])).await.unwrap_err();
     assert!(full.is_full() && full.retry_after() > Some(HOUR / 4));

@@ -1,4 +1,4 @@
-//! Many jobs: work on all of them gives others a turn, and is right while they come and go.
+//! Many jobs: work on all of them yields to others, and stays correct while jobs come and go.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +15,7 @@ use tower_async_job_core::{
 
 use crate::common::*;
 
-/// Polls to the end, with something done between two polls; returns the number of polls.
+/// Polls to completion and calls `between` after each poll; returns the number of polls.
 fn drive<T>(future: impl Future<Output = T>, mut between: impl FnMut()) -> (T, usize) {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -179,8 +179,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is removed in whatever order, every other job is found by its id and by its handle,
-    /// and ends when it is due. The number of a step chooses the job, or the time that passes.
+    /// After any sequence of removals, every other job is found by its id and its handle, and ends
+    /// when it is due. The number of a step chooses the job, or the time that passes.
     #[test]
     fn jobs_are_found_whatever_was_removed(
         steps in prop::collection::vec((step(), any::<usize>()), 1..200),
@@ -189,7 +189,7 @@ proptest! {
         let (store, clock) = store_with(|builder| builder.shards(shards));
         let retention = Retention::new(Duration::from_secs(5), Duration::from_secs(3));
         let mut jobs: Vec<(Lease, JobHandle)> = Vec::new();
-        // The states that are expected, and since when.
+        // The expected states, and their beginnings.
         let mut states: HashMap<JobId, (JobState, u64)> = HashMap::new();
         let mut now = 0;
         for (step, number) in steps {

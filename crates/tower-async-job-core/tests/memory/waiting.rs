@@ -1,4 +1,4 @@
-//! Wake-ups: one for each waiter, at once.
+//! Wake-ups: one for each waiter, immediately.
 
 use std::{
     pin::Pin,

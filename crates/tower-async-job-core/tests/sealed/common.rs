@@ -19,7 +19,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 pub(crate) type Store = Arc<dyn JobStore>;
 
-/// The clock of a store, which only moves by this.
+/// The clock of a store, which stands still unless moved.
 #[derive(Clone)]
 pub(crate) struct Pass(Arc<AtomicU64>);
 
@@ -29,7 +29,7 @@ impl Pass {
     }
 }
 
-/// A store with leases of [`LEASE`] and chunks of 4 bytes.
+/// Returns a store with leases of [`LEASE`] and chunks of 4 bytes.
 pub(crate) fn memory() -> (Store, Pass) {
     let pass = Pass(Arc::default());
     let (start, micros) = (Instant::now(), Arc::clone(&pass.0));
@@ -47,7 +47,7 @@ pub(crate) fn job() -> NewJob {
     NewJob::new(JobId::random())
 }
 
-/// A job that may be run again.
+/// Returns a job that may be re-run.
 pub(crate) fn replayable() -> NewJob {
     job().with_request(request())
 }
@@ -92,7 +92,7 @@ pub(crate) async fn claim(store: &Store) -> Option<Claim> {
     store.claim(&ClaimQuery::new(1)).await.unwrap().jobs.pop()
 }
 
-/// Claims all that there is of a kind.
+/// Claims all tasks of a kind.
 pub(crate) async fn claim_all(store: &Store, kind: ClaimKind) -> Vec<Claim> {
     let query = ClaimQuery::new(100).with_kind(kind);
     store.claim(&query).await.unwrap().jobs

@@ -1,4 +1,4 @@
-//! A sealed store keeps the same promises, and the store beneath sees nothing plain.
+//! A sealed store keeps the contract, and the inner store sees no plain data.
 
 mod common;
 
@@ -17,7 +17,7 @@ use tower_async_job_testkit::{MemoryHarness, contract};
 
 use common::*;
 
-/// A key that is held, or not, by a node. It protects nothing, and notices every change.
+/// A toy key, which a node may hold or lack. It hides nothing, and detects every change.
 #[derive(Clone, Debug)]
 struct Toy(u8);
 
@@ -53,7 +53,7 @@ impl Seal for Toy {
     }
 }
 
-/// The same store as two nodes with these keys see it, and without a seal.
+/// Returns one store as seen by two nodes with these keys, and without a seal.
 fn sealed(keys: [u8; 2]) -> ([Store; 2], Store, Pass) {
     let (store, pass) = memory();
     let nodes = keys.map(|key| Arc::new(Sealed::new(Arc::clone(&store), Toy(key))) as Store);
@@ -83,7 +83,7 @@ async fn nothing_plain_reaches_the_store_beneath() {
                 .any(|part| part == SECRET.as_bytes())
         );
     };
-    // The store beneath can tell the format, so that its claims are filtered.
+    // The inner store can read the format, so it filters claims.
     let raw = claim(&beneath).await.unwrap();
     let Task::Run(stored) = &raw.task else {
         panic!()
@@ -158,10 +158,10 @@ async fn s42_job_that_cannot_be_opened_ends_as_failed_once() {
     let ([store, _], beneath, _) = sealed([90, 90]);
     let job = offered();
     let handle = job.handle;
-    // Not sealed, and therefore not what was sealed.
+    // Not sealed, so it cannot be opened.
     let id = offer(&beneath, job).await;
     let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
-    // It begins with the format, which is no key of this node.
+    // Its first byte is the format, which is no key of this node.
     assert!(claims.jobs.is_empty() && claims.unreadable.is_empty());
     assert_eq!(state(&store, &id).await, Some(JobState::Queued));
 

@@ -1,4 +1,4 @@
-//! Attempts: runs that crash, are handed back, or come too late.
+//! Attempts: runs that crash, are released, or finish too late.
 
 use http_polling::{JobState, ProblemType};
 use tower_async_job_core::{RecordedOutcome, Release, Start};
@@ -38,7 +38,7 @@ pub(crate) async fn s32_a_job_that_waits_uses_no_attempt_up(harness: &dyn Harnes
                 .with_max_attempts(1),
         )
         .await;
-    node.hand_back(&lease, Release::default()).await;
+    node.release_one(&lease, Release::default()).await;
     assert_eq!(node.claim_one().await.attempt, 1);
     harness.advance(node.lease()?).await?;
     node.sweep_all().await;
@@ -51,7 +51,7 @@ pub(crate) async fn s33_a_job_that_nobody_claims_ends_at_its_deadline(
 ) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.replayable().with_deadline(HOUR)).await;
-    node.hand_back(&lease, Release::default()).await;
+    node.release_one(&lease, Release::default()).await;
     harness.advance(HOUR - MOMENT).await?;
     node.sweep_all().await;
     assert_eq!(node.state(&lease.id).await, Some(JobState::Queued));

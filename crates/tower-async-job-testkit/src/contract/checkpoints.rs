@@ -1,4 +1,4 @@
-//! Checkpoints: a run's private notes to itself.
+//! Checkpoints: the private notes of a run.
 
 use http_polling::Progress;
 use tower_async_job_core::{Detail, Release, Report};
@@ -16,7 +16,7 @@ pub(crate) async fn a_checkpoint_is_given_to_the_next_claim(harness: &dyn Harnes
     harness.advance(node.lease()?).await?;
     let claim = node.claim_one().await;
     assert_eq!(claim.checkpoint, "second");
-    node.hand_back(&claim.lease, Release::default()).await;
+    node.release_one(&claim.lease, Release::default()).await;
     let claim = node.claim_one().await;
     assert_eq!(claim.checkpoint, "second");
     harness.advance(node.lease()?).await?;
@@ -24,7 +24,7 @@ pub(crate) async fn a_checkpoint_is_given_to_the_next_claim(harness: &dyn Harnes
     let claim = node.claim_one().await;
     assert_eq!(claim.checkpoint, "second");
     node.say(&claim.lease, note("")).await;
-    node.hand_back(&claim.lease, Release::default()).await;
+    node.release_one(&claim.lease, Release::default()).await;
     assert_eq!(node.claim_one().await.checkpoint, "");
     Ok(())
 }

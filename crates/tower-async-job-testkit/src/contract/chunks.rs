@@ -11,7 +11,7 @@ use crate::{
     node::*,
 };
 
-/// The chunk with this index, of the run with this mark.
+/// Returns the chunk with this index, of the run with this mark.
 fn chunk(size: usize, index: u32, mark: u8) -> Bytes {
     let mut chunk = vec![mark; size];
     chunk[0] = index as u8;
@@ -23,7 +23,7 @@ fn size(node: &Node) -> Result<usize, NotRun> {
     node.properties().chunk.ok_or(whole)
 }
 
-/// Writes three chunks, of which the last is short.
+/// Writes three chunks, the last of which is short.
 async fn write(node: &Node, lease: &Lease, mark: u8) -> Result<Outcome, NotRun> {
     let size = size(node)?;
     for (index, size) in [(0, size), (1, size), (2, 10)] {

@@ -1,4 +1,4 @@
-//! Claims: what they take, in what bounds, and what they leave of an earlier run.
+//! Claims: what they return, within which limits, and what they keep of an earlier run.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -12,7 +12,7 @@ use tower_async_job_core::{
 
 use crate::{harness::Harness, node::*};
 
-/// A request with a body of this length.
+/// Returns a request with a body of this length.
 fn request(bytes: usize) -> StoredRequest {
     let mut request = ReplayedRequest::default();
     request.body = Bytes::from(vec![b'x'; bytes]);
@@ -60,7 +60,7 @@ pub(crate) async fn a_release_clears_progress_and_partial_result(harness: &dyn H
     let node = Node::of(harness);
     let lease = node.add(node.replayable()).await;
     node.say(&lease, said()).await;
-    node.hand_back(&lease, Release::default()).await;
+    node.release_one(&lease, Release::default()).await;
     assert_cleared(&node.known(&lease.id).await);
     Ok(())
 }
@@ -113,7 +113,7 @@ pub(crate) async fn a_claim_is_bounded_in_bytes_though_one_is_always_allowed(
     for _ in 0..6 {
         node.offer(node.job().with_request(request(1000))).await;
     }
-    // A store may need some bytes of its own for each.
+    // A store may add bytes to each.
     let size = request(1000).as_bytes().len();
     let query = ClaimQuery::new(9).with_max_bytes(5 * size / 2);
     assert_eq!(node.claim_by(&query).await.len(), 2);
@@ -199,7 +199,7 @@ pub(crate) async fn s42_a_corrupt_request_ends_its_job_once(harness: &dyn Harnes
         let handle = damaged.handle;
         let id = damaged.id;
         match node.create(damaged.with_start(Start::Offered)).await {
-            // A store that looks into requests need not take it.
+            // A store that reads requests may refuse it.
             Err(error) if error.is_corrupt() => {
                 assert!(node.record(&id).await.is_none());
                 continue;
@@ -226,7 +226,8 @@ pub(crate) async fn s42_a_corrupt_record_ends_its_job_once(harness: &dyn Harness
     Ok(())
 }
 
-/// Claims twice: the corrupt job is named once, and does not stop the other from being claimed.
+/// Claims twice: the corrupt job is reported once, and does not prevent the other from being
+/// claimed.
 async fn assert_ends_once(node: &Node, corrupt: JobHandle, sound: JobId) {
     let mut claimed = Vec::new();
     let mut unreadable = Vec::new();

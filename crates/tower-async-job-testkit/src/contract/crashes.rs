@@ -1,4 +1,4 @@
-//! Crashes of the process of the store: what was acknowledged is there afterwards.
+//! Crashes of the store's process: acknowledged changes survive.
 
 use http_polling::{JobState, Progress};
 use serde_json::json;

@@ -79,7 +79,7 @@ pub(crate) async fn an_unknown_job_is_none_and_its_lease_lost(harness: &dyn Harn
     assert_lost(node.report(&lease, Report::default()).await);
     node.end_is_fenced(&lease, done(b"")).await;
     assert_eq!(
-        node.hand_back(&lease, Release::default()).await,
+        node.release_one(&lease, Release::default()).await,
         Released::Lost
     );
     assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Missing]);
@@ -99,7 +99,7 @@ pub(crate) async fn creating_at_once_agrees_with_creating(harness: &dyn Harness)
         Created::New { lease, .. } => lease,
         other => panic!("{other:?}"),
     };
-    // A store that cannot create at once gives every job back; then there is nothing to compare.
+    // A store that cannot create immediately returns every job; nothing can then be compared.
     let at_once = async |job| match node.create_now(job) {
         Ok(created) => created.unwrap(),
         Err(job) => node.create(job).await.unwrap(),

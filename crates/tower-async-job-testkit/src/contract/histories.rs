@@ -1,11 +1,11 @@
-//! Random histories of many callers.
+//! Random histories of concurrent callers.
 
 use crate::{harness::Harness, history, node::*};
 
 /// The number of histories.
 const HISTORIES: u64 = 15;
 
-/// The variable of the environment that names the first seed.
+/// The environment variable with the first seed.
 const SEED: &str = "TOWER_ASYNC_JOB_TESTKIT_SEED";
 
 pub(crate) async fn random_histories_break_no_promise(harness: &dyn Harness) -> Ran {

@@ -1,4 +1,4 @@
-//! Idempotency keys: one job for each, as long as it counts.
+//! Idempotency keys: one job for each, while it counts.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tower_async_job_core::{Created, Lease, Principal, Retention};
 
 use crate::{harness::Harness, node::*};
 
-/// Creates with the key of an ended job, whose result is gone.
+/// Repeats the create of an ended job whose result is gone.
 async fn assert_counts(node: &Node, first: &Lease) {
     let record = node.add_again(node.keyed("key", 1)).await;
     assert_eq!((record.id, record.state), (first.id, JobState::Expired));

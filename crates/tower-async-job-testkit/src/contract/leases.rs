@@ -1,4 +1,4 @@
-//! Leases: their ends, their epochs, and runs that come after them.
+//! Leases: their expiry, their epochs, and the runs after them.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ pub(crate) async fn s07_stale_finish_is_rejected_after_reclaim(harness: &dyn Har
     assert_lost(node.report(&stale, Report::default()).await);
     node.end_is_fenced(&stale, done(b"stale")).await;
     assert_eq!(
-        node.hand_back(&stale, Release::default()).await,
+        node.release_one(&stale, Release::default()).await,
         Released::Lost
     );
     assert_lost(node.discard(&stale).await);
@@ -154,7 +154,7 @@ pub(crate) async fn s15_a_clock_that_jumps_back_costs_at_most_a_lease(
         node.add(node.replayable()).await,
     );
     let held = node.add(node.job()).await;
-    // A store may notice the jump by the times of two sweeps; it is swept once in a lease at least.
+    // A store may notice the jump between two sweeps, which happen at least once per lease.
     node.sweep_all().await;
     harness.jump_back(HOUR).await?;
     node.sweep_all().await;
@@ -191,7 +191,7 @@ pub(crate) async fn a_renewal_tells_the_fates_of_leases_apart(harness: &dyn Harn
     let discarded = node.add(node.job()).await;
     node.discard(&discarded).await.unwrap();
     let released = node.add(node.replayable()).await;
-    node.hand_back(&released, Release::default()).await;
+    node.release_one(&released, Release::default()).await;
     let missing = node.job().first_lease();
     let cancelled = node.add(node.job()).await;
     node.cancel(&cancelled.id).await.unwrap();

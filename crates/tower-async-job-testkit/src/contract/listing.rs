@@ -7,7 +7,7 @@ use tower_async_job_core::{JobHandle, JobQuery, JobRecord, Principal};
 
 use crate::{harness::Harness, node::*};
 
-/// All pages of a list, with the sizes of the pages.
+/// Returns all pages of a list, and their sizes.
 async fn pages(node: &Node, mut query: JobQuery) -> (Vec<JobRecord>, Vec<usize>) {
     let (mut jobs, mut sizes) = (Vec::new(), Vec::new());
     loop {

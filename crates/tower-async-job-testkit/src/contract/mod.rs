@@ -1,4 +1,4 @@
-//! The tests: one behaviour each, by theme.
+//! The tests: one behaviour each, by topic.
 
 mod attempts;
 mod checkpoints;
@@ -28,7 +28,7 @@ use crate::test::Test;
 
 macro_rules! table {
     ([] $($theme:ident { $($name:ident)* })*) => {
-        /// All tests, theme by theme.
+        /// All tests, by topic.
         pub(crate) const TESTS: &[Test] = &[
             $($(Test::new(stringify!($name), |harness| Box::pin($theme::$name(harness))),)*)*
         ];

@@ -1,4 +1,4 @@
-//! Notifications: made due by every end in the same step, and sent at least once.
+//! Notifications: due with every end in the same step, and sent at least once.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use tower_async_job_core::{
 
 use crate::{harness::Harness, node::*};
 
-/// The time for which an attempt to notify belongs to its claim where leases have no end.
+/// The time for which a claim of a notification lasts if leases have no duration.
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn notified_job(node: &Node) -> NewJob {
@@ -87,12 +87,12 @@ pub(crate) async fn every_kind_of_end_makes_a_notification_due(harness: &dyn Har
                 JobState::Failed
             }
             "released" => {
-                node.hand_back(&lease, Release::default()).await;
+                node.release_one(&lease, Release::default()).await;
                 JobState::Failed
             }
             _ => {
                 let how = Release::default().with_counts(false);
-                node.hand_back(&lease, how).await;
+                node.release_one(&lease, how).await;
                 harness.advance(HOUR).await?;
                 node.sweep_all().await;
                 JobState::TimedOut
@@ -119,7 +119,7 @@ pub(crate) async fn a_notification_is_claimed_as_such_and_once(harness: &dyn Har
     let claim = due_one(&other).await;
     assert_eq!(claim.attempt, 1);
     due_none(&node).await;
-    // It is no run of the job.
+    // The lease is not that of a run.
     node.end(&lease, done(b"")).await.unwrap();
     assert_eq!(node.known(&lease.id).await.state, before.state);
     assert_eq!(node.known(&lease.id).await.outcome, before.outcome);
@@ -141,7 +141,7 @@ pub(crate) async fn a_notification_is_sent_again_after_a_crash(harness: &dyn Har
         if let Some(stale) = stale.replace(claim.lease) {
             assert_lost(node.notified(&stale, None).await);
         }
-        // Its node dies before it has sent it, or before it could say so.
+        // The node crashes before it sends, or before it reports.
         harness.advance(until - MOMENT).await?;
         due_none(&node).await;
         harness.advance(MOMENT).await?;
@@ -180,7 +180,7 @@ pub(crate) async fn saying_that_it_was_sent_can_be_repeated(harness: &dyn Harnes
     let wrong = Lease::new(lease.id, claim.lease.epoch + 1);
     assert_lost(node.notified(&wrong, None).await);
     node.notified(&claim.lease, None).await.unwrap();
-    // A repeat changes nothing, whichever of the two answers it gets.
+    // A repeat changes nothing, whether it succeeds or fails.
     if let Err(error) = node.notified(&claim.lease, Some(SECOND)).await {
         assert!(error.is_lease_lost());
     }
@@ -229,7 +229,7 @@ pub(crate) async fn a_notification_gives_no_right_to_the_job(harness: &dyn Harne
     let node = Node::of(harness);
     let lease = node.add(notified_job(&node)).await;
     assert_lost(node.notified(&lease, None).await);
-    node.hand_back(&lease, Release::default()).await;
+    node.release_one(&lease, Release::default()).await;
     due_none(&node).await;
     let run = node.claim_one().await;
     node.end(&run.lease, done(b"")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Runs that go on in the hands of a party outside.
+//! Runs that continue with an outside party.
 
 use http_polling::{JobState, Progress};
 use serde_json::json;
@@ -14,7 +14,7 @@ fn outside() -> Outside {
     Outside::new(TOKEN, 600 * SECOND)
 }
 
-/// A job that was released to a party outside, with progress.
+/// Creates a job that was released to an outside party, with progress.
 async fn left_outside(node: &Node, max_attempts: u32) -> Lease {
     let job = node
         .replayable()
@@ -26,7 +26,7 @@ async fn left_outside(node: &Node, max_attempts: u32) -> Lease {
         .with_checkpoint("note");
     node.say(&lease, report).await;
     let how = Release::default().with_outside(outside());
-    assert_eq!(node.hand_back(&lease, how).await, Released::Outside);
+    assert_eq!(node.release_one(&lease, how).await, Released::Outside);
     lease
 }
 
@@ -153,7 +153,7 @@ pub(crate) async fn a_resumed_run_that_is_given_up_is_outside_again(harness: &dy
     let lease = left_outside(&node, 3).await;
     let token = Outside::digest(TOKEN);
     let first = node.resume(&lease.id, &token).await.unwrap().unwrap();
-    let released = node.hand_back(&first.lease, Release::default()).await;
+    let released = node.release_one(&first.lease, Release::default()).await;
     assert_eq!(released, Released::Outside);
     assert_ne!(node.renew(&[first.lease]).await.unwrap(), [Renewal::Held]);
     let second = node.resume(&lease.id, &token).await.unwrap().unwrap();
@@ -183,7 +183,7 @@ pub(crate) async fn a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_la
     let node = Node::of(harness);
     let lease = node.add(node.job()).await;
     let how = Release::default().with_outside(outside());
-    assert_eq!(node.hand_back(&lease, how).await, Released::Outside);
+    assert_eq!(node.release_one(&lease, how).await, Released::Outside);
     harness.advance(600 * SECOND).await?;
     node.sweep_all().await;
     assert_eq!(node.state(&lease.id).await, Some(JobState::Lost));
@@ -197,7 +197,7 @@ pub(crate) async fn s33_a_run_outside_ends_at_its_deadline(harness: &dyn Harness
     let job = node.replayable().with_deadline(300 * SECOND);
     let lease = node.add(job).await;
     let how = Release::default().with_outside(outside());
-    assert_eq!(node.hand_back(&lease, how).await, Released::Outside);
+    assert_eq!(node.release_one(&lease, how).await, Released::Outside);
     harness.advance(300 * SECOND).await?;
     node.sweep_all().await;
     assert_eq!(node.state(&lease.id).await, Some(JobState::TimedOut));

@@ -29,7 +29,7 @@ pub(crate) async fn a_report_is_read_on_another_node(harness: &dyn Harness) -> R
     for done in 1..4 {
         let report = Report::default()
             .with_progress(Progress::of(done, 4))
-            // The one character that some databases refuse in a JSON text.
+            // The one character that some databases refuse in JSON text.
             .with_partial(json!({ "text": format!("{done}\u{0}ä") }));
         node.report(&lease, report.clone()).await.unwrap();
         let record = other.known(&lease.id).await;

@@ -1,11 +1,11 @@
-//! Leases that are given up before their jobs have ended.
+//! Leases that are released before their jobs have ended.
 
 use http_polling::JobState;
 use tower_async_job_core::{ClaimQuery, Release, Released};
 
 use crate::{harness::Harness, node::*};
 
-/// The release of a node that is stopped for the next version.
+/// Returns the release of a node that is stopped for a deployment.
 fn deploy() -> Release {
     Release::default().with_counts(false)
 }
@@ -13,7 +13,7 @@ fn deploy() -> Release {
 pub(crate) async fn s39_a_released_job_is_queued_with_a_higher_epoch(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.replayable()).await;
-    let released = node.hand_back(&lease, Release::default()).await;
+    let released = node.release_one(&lease, Release::default()).await;
     assert_eq!(released, Released::Queued);
     let record = node.known(&lease.id).await;
     assert_eq!(
@@ -31,7 +31,7 @@ pub(crate) async fn s39_a_released_job_without_request_is_lost(harness: &dyn Har
     let node = Node::of(harness);
     for how in [Release::default(), deploy()] {
         let lease = node.add(node.job()).await;
-        let released = node.hand_back(&lease, how).await;
+        let released = node.release_one(&lease, how).await;
         assert_eq!(released, Released::Ended(JobState::Lost));
         assert_eq!(node.state(&lease.id).await, Some(JobState::Lost));
     }
@@ -42,7 +42,7 @@ pub(crate) async fn s39_ten_rolling_deploys_use_no_attempt_up(harness: &dyn Harn
     let node = Node::of(harness);
     let mut lease = node.add(node.replayable().with_max_attempts(3)).await;
     for _ in 0..10 {
-        assert_eq!(node.hand_back(&lease, deploy()).await, Released::Queued);
+        assert_eq!(node.release_one(&lease, deploy()).await, Released::Queued);
         let claim = node.claim_one().await;
         assert_eq!((claim.attempt, claim.max_attempts), (1, 3));
         lease = claim.lease;
@@ -56,7 +56,7 @@ pub(crate) async fn s32_three_crashes_between_deploys_end_a_job(harness: &dyn Ha
     let until = node.lease()?;
     let mut lease = node.add(node.replayable().with_max_attempts(3)).await;
     for attempt in 2..=3 {
-        node.hand_back(&lease, deploy()).await;
+        node.release_one(&lease, deploy()).await;
         node.claim_one().await;
         harness.advance(until).await?;
         let claim = node.claim_one().await;
@@ -72,11 +72,11 @@ pub(crate) async fn s32_three_crashes_between_deploys_end_a_job(harness: &dyn Ha
 pub(crate) async fn a_release_that_counts_ends_the_last_attempt(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let first = node.add(node.replayable().with_max_attempts(2)).await;
-    let released = node.hand_back(&first, Release::default()).await;
+    let released = node.release_one(&first, Release::default()).await;
     assert_eq!(released, Released::Queued);
     let second = node.claim_one().await;
     assert_eq!(second.attempt, 2);
-    let released = node.hand_back(&second.lease, Release::default()).await;
+    let released = node.release_one(&second.lease, Release::default()).await;
     assert_eq!(released, Released::Ended(JobState::Failed));
     let record = node.known(&first.id).await;
     assert_eq!((record.state, record.attempt), (JobState::Failed, 2));
@@ -91,7 +91,7 @@ pub(crate) async fn a_released_job_is_not_claimed_before_its_delay_is_over(
     let node = Node::of(harness);
     let lease = node.add(node.replayable()).await;
     let how = Release::default().with_after(7 * SECOND);
-    assert_eq!(node.hand_back(&lease, how).await, Released::Queued);
+    assert_eq!(node.release_one(&lease, how).await, Released::Queued);
     harness.advance(7 * SECOND - MOMENT).await?;
     let claims = node.claim(&ClaimQuery::new(9)).await.unwrap();
     assert!(claims.jobs.is_empty());

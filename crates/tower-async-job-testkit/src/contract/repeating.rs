@@ -1,4 +1,4 @@
-//! Calls whose outcome is unknown: answers that are lost, and futures that are dropped.
+//! Calls with unknown outcomes: lost answers and dropped futures.
 
 use std::task::{Context, Waker};
 
@@ -31,7 +31,7 @@ pub(crate) async fn a_create_that_is_dropped_half_way_is_made_wholly_or_not(
         let key = key(&polls.to_string(), 1);
         job = node.with_key(job, key.clone());
         abandon(node.create(job.clone()), polls).await;
-        // It may still be on its way to the store, so that only a repeat tells.
+        // It may still be in flight to the store, so only a repeat reveals its outcome.
         let lease = node.add(job).await;
         let found = node.look_up(None, &key).await.unwrap();
         assert!(matches!(found, Some(Created::Existing(record)) if record.id == lease.id));

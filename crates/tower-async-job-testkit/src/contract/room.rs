@@ -1,4 +1,4 @@
-//! Stores with limits: what is new is refused, and what is there stays.
+//! Stores with limits: new data is refused, and existing data stays.
 
 use http_polling::JobState;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Sweeps: when they want to come again, and what they count.
+//! Sweeps: when they are due again, and what they count.
 
 use tower_async_job_core::{Principal, Retention, Start};
 
@@ -9,10 +9,10 @@ pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ra
     let until = node.lease()?;
     let idle = async || {
         let next = node.sweep_all().await.next;
-        // A shared store may get jobs from other processes.
+        // Other processes may create jobs in a shared store.
         assert_eq!(next.is_some(), node.properties().shared);
     };
-    // It may want to come earlier, but not later.
+    // It may ask to run sooner, but not later.
     let comes_within = async |span| {
         let next = node.sweep_all().await.next.expect("there is a job");
         assert!(next <= span, "{next:?}");

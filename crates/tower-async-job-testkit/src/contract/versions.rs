@@ -5,7 +5,7 @@ use tower_async_job_core::{JobId, Outside, Release, Report, Start};
 
 use crate::{harness::Harness, node::*};
 
-/// The version that was read last.
+/// The version of the last read.
 struct Version<'a> {
     node: &'a Node,
     id: JobId,
@@ -56,7 +56,7 @@ pub(crate) async fn the_version_rises_with_each_change_that_a_record_shows(
         version.rises("report").await;
     }
     let how = Release::default().with_counts(false);
-    node.hand_back(&lease, how).await;
+    node.release_one(&lease, how).await;
     version.rises("release").await;
     let first = node.claim_one().await.lease;
     version.rises("claim").await;
@@ -68,7 +68,7 @@ pub(crate) async fn the_version_rises_with_each_change_that_a_record_shows(
     let second = node.claim_one().await.lease;
     version.rises("second claim").await;
     let outside = Outside::new("token", node.lease()?);
-    node.hand_back(&second, Release::default().with_outside(outside))
+    node.release_one(&second, Release::default().with_outside(outside))
         .await;
     version.rises("release outside").await;
     node.renew_outside(&id, outside, half()).await.unwrap();

@@ -43,7 +43,7 @@ pub(crate) async fn s26_every_kind_of_end_wakes(harness: &dyn Harness) -> Ran {
             match end {
                 "finish" => node.end(&lease, done(b"")).await.unwrap(),
                 "cancel" => drop(node.cancel(&lease.id).await.unwrap()),
-                "release" => drop(node.hand_back(&lease, Release::default()).await),
+                "release" => drop(node.release_one(&lease, Release::default()).await),
                 "discard" => node.discard(&lease).await.unwrap(),
                 _ => {
                     harness.advance(node.lease()?).await?;
@@ -118,7 +118,7 @@ pub(crate) async fn s29_a_dropped_waiter_leaves_no_waker_behind(harness: &dyn Ha
 pub(crate) async fn s39_a_released_job_is_still_waited_for(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.replayable()).await;
-    node.hand_back(&lease, Release::default()).await;
+    node.release_one(&lease, Release::default()).await;
     drop(node.waits(&lease.id).await);
     let claim = node.claim_one().await;
     let ended = node.waits(&lease.id).await;
@@ -172,7 +172,7 @@ pub(crate) async fn workers_are_woken_when_there_is_work(harness: &dyn Harness) 
     let claim = other.claim_one().await;
 
     let released = other.work();
-    node.hand_back(&claim.lease, Release::default()).await;
+    node.release_one(&claim.lease, Release::default()).await;
     wakes(released, "a released job").await;
     other.claim_one().await;
     harness.advance(node.lease()?).await?;

@@ -5,7 +5,7 @@ use tower_async_job_core::JobId;
 
 use super::{Event, Fact, Seen};
 
-/// Checks a history; an error says which promise it breaks.
+/// Checks a history; an error names the broken promise.
 pub(crate) fn check(history: &[Event]) -> Result<(), String> {
     let mut made = HashSet::new();
     let mut jobs: HashMap<JobId, Vec<&Event>> = HashMap::new();
@@ -41,7 +41,7 @@ pub(crate) fn check(history: &[Event]) -> Result<(), String> {
     Ok(())
 }
 
-/// A job ends once: by one run, or by being cancelled.
+/// Checks that a job ends once: by one run, or by a cancellation.
 fn one_end(events: &[&Event]) -> Result<(), String> {
     let is_end = |event: &&&Event| matches!(event.fact, Fact::Finished { .. } | Fact::Cancelled);
     let mut ends = events.iter().filter(is_end);
@@ -52,7 +52,7 @@ fn one_end(events: &[&Event]) -> Result<(), String> {
     }
 }
 
-/// No read shows a report that another had replaced before the read began.
+/// Checks that no read shows a report that was replaced before the read began.
 fn no_old_report(events: &[&Event]) -> Result<(), String> {
     for read in events {
         let Fact::Read(Some(seen)) = &read.fact else {
@@ -72,7 +72,7 @@ fn no_old_report(events: &[&Event]) -> Result<(), String> {
         for report in reports().filter(|report| report.precedes(read)) {
             let replaced = match shown {
                 Some(shown) => shown.precedes(report),
-                // That of a report whose answer is not known yet may be shown.
+                // A report whose answer is unknown may be shown.
                 None => seen.progress.is_none(),
             };
             if replaced {
@@ -85,7 +85,7 @@ fn no_old_report(events: &[&Event]) -> Result<(), String> {
     Ok(())
 }
 
-/// One event, and another that began once it was acknowledged.
+/// Checks one event against another that began after it was acknowledged.
 fn in_order(one: &Event, later: &Event) -> Result<(), &'static str> {
     match (&one.fact, &later.fact) {
         (Fact::Read(None), _) => Ok(()),
@@ -129,7 +129,7 @@ fn reads_in_order(one: &Seen, later: &Seen) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Two reads of one version show the same.
+/// Checks that two reads of one version return the same.
 fn same_version(one: &Event, other: &Event) -> Result<(), &'static str> {
     match (&one.fact, &other.fact) {
         (Fact::Read(Some(a)), Fact::Read(Some(b))) if a.version == b.version && a != b => {
@@ -157,8 +157,8 @@ mod tests {
         }
     }
 
-    /// The facts, each behind the one before.
-    fn told(facts: impl IntoIterator<Item = Fact>) -> Result<(), String> {
+    /// Checks facts, one after the other.
+    fn check_in_order(facts: impl IntoIterator<Item = Fact>) -> Result<(), String> {
         let events: Vec<_> = (0..)
             .step_by(2)
             .zip(facts)
@@ -181,7 +181,7 @@ mod tests {
         running.progress = Some(3);
         let mut done = seen(4, 2, Done);
         done.progress = Some(3);
-        told([
+        check_in_order([
             Fact::Read(None),
             Fact::Made { key: 0 },
             Fact::Read(Some(seen(1, 1, Queued))),
@@ -269,7 +269,7 @@ mod tests {
                 "one version shows two things",
             ),
         ] {
-            let error = told(facts).unwrap_err();
+            let error = check_in_order(facts).unwrap_err();
             assert!(error.contains(broken), "{broken}: {error}");
         }
     }

@@ -1,7 +1,7 @@
-//! Histories: what concurrent callers were told, in the order in which they asked and were answered.
+//! Histories: the answers to concurrent callers, with the times of calls and answers.
 //!
-//! A history is checked against what any order of its calls could have answered: no answer may be
-//! older than an acknowledged change, epochs and versions rise, ends stay, and one result is seen.
+//! A history is checked against all possible orders of its calls: no answer is older than an
+//! acknowledged change, epochs and versions rise, ends are final, and all readers see one result.
 
 mod check;
 mod random;
@@ -15,9 +15,9 @@ use tower_async_job_core::{JobId, Lease};
 /// One call and its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
-    /// The time before which it was not called, by a clock of all callers.
+    /// A time before the call, by a clock shared by all callers.
     pub(crate) began: u64,
-    /// The time by which it was answered.
+    /// A time after the answer.
     pub(crate) ended: u64,
     /// The job.
     pub(crate) id: JobId,
@@ -25,16 +25,16 @@ pub(crate) struct Event {
     pub(crate) fact: Fact,
 }
 
-/// An acknowledged change, or what was read.
+/// An acknowledged change, or the result of a read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fact {
-    /// A job was made, by this number of an idempotency key.
+    /// A job was created with this number of an idempotency key.
     Made { key: usize },
     /// The job was claimed.
     Claimed { lease: Lease },
-    /// A holder reported this progress, which no other report has.
+    /// A holder reported this progress, which is unique among reports.
     Reported { lease: Lease, progress: u64 },
-    /// The holder finished it with a result of this mark.
+    /// The holder finished it with a result that has this mark.
     Finished { lease: Lease, mark: u64 },
     /// It was cancelled.
     Cancelled,
@@ -42,7 +42,7 @@ pub(crate) enum Fact {
     Read(Option<Seen>),
 }
 
-/// A record, as far as histories look at it.
+/// The parts of a record that histories check.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) version: u64,
@@ -53,7 +53,7 @@ pub(crate) struct Seen {
 }
 
 impl Event {
-    /// Returns whether it was answered before the other was called.
+    /// Returns whether this was answered before the other was called.
     fn precedes(&self, later: &Self) -> bool {
         self.ended < later.began
     }

@@ -19,14 +19,14 @@ const KEYS: usize = 3;
 const CALLERS: usize = 6;
 const CALLS: usize = 40;
 
-/// The knowledge that the callers share.
+/// The state that all callers share.
 #[derive(Default)]
 struct Common {
     clock: AtomicU64,
     marks: AtomicU64,
     events: Mutex<Vec<Event>>,
     ids: Mutex<Vec<JobId>>,
-    /// All leases that were given to anyone, stale ones included.
+    /// All leases given out, including stale ones.
     leases: Mutex<Vec<Lease>>,
 }
 
@@ -36,15 +36,14 @@ impl Common {
     }
 }
 
-/// One of those who call the store at the same time.
+/// One of the concurrent callers.
 struct Caller {
     node: Node,
     common: Arc<Common>,
     rng: fastrand::Rng,
 }
 
-/// Lets random callers on two nodes have their way with a few jobs, while leases run out; returns
-/// what they were told.
+/// Runs random callers on two nodes against a few jobs, while leases expire; returns the history.
 pub(crate) async fn record(
     harness: &dyn Harness,
     nodes: &[Node; 2],
@@ -65,7 +64,7 @@ pub(crate) async fn record(
     while !callers.is_empty() {
         if rng.u8(..8) == 0 {
             let lease = nodes[0].properties().lease.unwrap_or_default();
-            // Without a clock, no lease runs out.
+            // Without a clock, no lease expires.
             let _ = harness.advance(lease / 2).await;
             drop(nodes[0].sweep_all().await);
         }
@@ -92,7 +91,7 @@ impl Caller {
         }
     }
 
-    fn tell(&self, began: u64, id: JobId, fact: Fact) {
+    fn note(&self, began: u64, id: JobId, fact: Fact) {
         let event = Event {
             began,
             ended: self.common.now(),
@@ -130,12 +129,12 @@ impl Caller {
             Created::Existing(_) => return,
             other => panic!("{other:?}"),
         }
-        self.tell(began, id, Fact::Made { key: number });
+        self.note(began, id, Fact::Made { key: number });
         let ids = self.common.ids.lock();
         ids.unwrap_or_else(PoisonError::into_inner).push(id);
     }
 
-    /// Any job that was made, and any lease of one.
+    /// Picks a job, and a lease of any job.
     fn pick(&mut self) -> (Option<JobId>, Option<Lease>) {
         let ids = self
             .common
@@ -147,7 +146,7 @@ impl Caller {
             .leases
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // The latest leases are most often of use.
+        // Recent leases are the most useful.
         let recent = &leases[leases.len().saturating_sub(6)..];
         let lease = if self.rng.bool() { recent } else { &leases[..] };
         (
@@ -164,12 +163,12 @@ impl Caller {
         match (self.rng.u8(..20), lease) {
             (0..8, _) => {
                 let record = self.node.read(&id, Detail::Full).await.unwrap();
-                self.tell(began, id, Fact::Read(record.as_ref().map(seen)));
+                self.note(began, id, Fact::Read(record.as_ref().map(seen)));
             }
             (8..12, _) => {
                 for claim in self.node.claim_some(2).await {
                     let lease = claim.lease;
-                    self.tell(began, lease.id, Fact::Claimed { lease });
+                    self.note(began, lease.id, Fact::Claimed { lease });
                     self.holds(lease);
                 }
             }
@@ -177,12 +176,12 @@ impl Caller {
                 let progress = self.common.marks.fetch_add(1, Ordering::SeqCst);
                 let report = Report::default().with_progress(Progress::of(progress, u64::MAX));
                 if fenced(self.node.report(&lease, report).await) {
-                    self.tell(began, lease.id, Fact::Reported { lease, progress });
+                    self.note(began, lease.id, Fact::Reported { lease, progress });
                 }
             }
             (15..17, Some(lease)) => {
                 let how = Release::default().with_counts(false);
-                self.node.hand_back(&lease, how).await;
+                self.node.release_one(&lease, how).await;
             }
             (17, Some(lease)) => {
                 fenced(self.node.start(&lease).await);
@@ -191,13 +190,13 @@ impl Caller {
             (18, Some(lease)) => {
                 let mark = lease.epoch;
                 if fenced(self.node.end(&lease, done(&mark.to_le_bytes())).await) {
-                    self.tell(began, lease.id, Fact::Finished { lease, mark });
+                    self.note(began, lease.id, Fact::Finished { lease, mark });
                 }
             }
             (19, _) if self.rng.u8(..4) == 0 => {
                 let cancelled = self.node.cancel(&id).await.unwrap();
                 if matches!(cancelled, Cancellation::Cancelled { .. }) {
-                    self.tell(began, id, Fact::Cancelled);
+                    self.note(began, id, Fact::Cancelled);
                 }
             }
             _ => {}
@@ -205,7 +204,7 @@ impl Caller {
     }
 }
 
-/// Returns whether a write was made, or else was fenced.
+/// Returns whether a write was made. The only allowed failure is a lost lease.
 fn fenced(result: Result<(), tower_async_job_core::StoreError>) -> bool {
     match result {
         Ok(()) => true,

@@ -20,13 +20,13 @@ use super::interpose::{Call, Interpose, Interposed};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The call fails as unavailable, and was not made.
+    /// The call fails as unavailable, without effect.
     Before,
-    /// The call is made, and its answer is lost: it fails as unavailable.
+    /// The call takes effect, but its answer is lost: it fails as unavailable.
     After,
-    /// The call is made, and never answered.
+    /// The call takes effect, and never answers.
     Hang,
-    /// The call is made after this time.
+    /// The call takes effect after this time.
     Delay(Duration),
 }
 
@@ -36,7 +36,7 @@ enum Step {
     Wait(watch::Receiver<bool>),
 }
 
-/// The gate of a call that waits until it is opened; see [`FaultyStore::hold`].
+/// The gate of a call that is held until it is opened; see [`FaultyStore::hold`].
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -59,16 +59,16 @@ enum Step {
 pub struct Gate(watch::Sender<bool>);
 
 impl Gate {
-    /// Lets the call be made. Dropping the gate does so too.
+    /// Lets the call proceed, as dropping the gate does.
     pub fn open(self) {
         self.0.send_replace(true);
     }
 }
 
-/// A store behind a connection that fails when told to.
+/// A store behind a connection with faults on demand.
 ///
-/// Clones share the store and the faults. Calls that need no I/O are not answered at once, so that
-/// all go by the connection.
+/// Clones share the store and the faults. The immediate calls never answer, so that all calls use
+/// the connection.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -95,7 +95,7 @@ struct Connection {
 }
 
 impl FaultyStore {
-    /// A connection to this store, without faults.
+    /// Creates a connection to this store, without faults.
     pub fn new(store: Arc<dyn JobStore>) -> Self {
         Self(Arc::new(Interposed::new(Connection {
             store,
@@ -104,13 +104,13 @@ impl FaultyStore {
         })))
     }
 
-    /// Returns the store, as it is seen by the connection.
+    /// Returns the store as seen through the connection.
     pub fn store(&self) -> Arc<dyn JobStore> {
         Arc::clone(&self.0) as _
     }
 
-    /// Lets the next call of this kind fail. Faults of one kind of call happen in the order in which
-    /// they were asked for.
+    /// Makes the next call of this kind fail. Faults of one kind of call happen in the order of
+    /// these calls.
     pub fn next(&self, call: Call, fault: Fault) {
         self.add(call, Step::Fault(fault));
     }
@@ -122,7 +122,7 @@ impl FaultyStore {
         Gate(sender)
     }
 
-    /// Loses all wake-ups of subscriptions that are made from now on.
+    /// Loses all wake-ups of subscriptions made from now on.
     pub fn lose_wakes(&self) {
         let loses = &self.0.get_ref().loses_wakes;
         loses.store(true, std::sync::atomic::Ordering::SeqCst);

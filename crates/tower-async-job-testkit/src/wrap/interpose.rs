@@ -8,7 +8,7 @@ use tower_async_job_core::{
     Upkeep, Usage,
 };
 
-/// Makes the trait, its implementation for stores, and the names of the calls from one table.
+/// Generates the trait, its implementation for stores, and the names of the calls from one table.
 macro_rules! interpose {
     ($($call:ident $name:ident ($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         /// A call to a [`JobStore`] that does I/O.
@@ -27,8 +27,7 @@ macro_rules! interpose {
             )*
         }
 
-        /// The part of a store that differs from the one that it wraps. Every method answers by
-        /// default as that one does.
+        /// The changes to a wrapped store. By default, every method forwards to that store.
         ///
         /// ```
         /// use std::sync::Arc;
@@ -53,10 +52,10 @@ macro_rules! interpose {
         /// ```
         #[expect(clippy::result_large_err, reason = "the job is given back as it came")]
         pub trait Interpose: fmt::Debug + Send + Sync + 'static {
-            /// Returns the store that is wrapped.
+            /// Returns the wrapped store.
             fn inner(&self) -> &dyn JobStore;
 
-            /// Answers any call that does I/O, of which `answer` is the future.
+            /// Answers any call that does I/O; `answer` is its future.
             fn around<'a, T: Send + 'a>(
                 &'a self,
                 call: Call,
@@ -83,8 +82,8 @@ macro_rules! interpose {
                 self.inner().new_id(key, owner)
             }
 
-            /// Answers [`JobStore::create_now`]. By default it gives the job back, so that every
-            /// job goes through [`create`](Self::create).
+            /// Answers [`JobStore::create_now`]. By default it returns the job, so that every
+            /// create uses [`create`](Self::create).
             fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
                 Err(job)
             }
@@ -94,8 +93,8 @@ macro_rules! interpose {
                 self.inner().check_room(bytes)
             }
 
-            /// Answers [`JobStore::read_now`]. By default it has nothing at hand, so that every
-            /// read goes through [`read`](Self::read).
+            /// Answers [`JobStore::read_now`]. By default it returns `None`, so that every read
+            /// uses [`read`](Self::read).
             fn read_now(
                 &self,
                 id: &JobId,
@@ -201,7 +200,7 @@ interpose! {
     List list(query: &'a JobQuery) -> JobPage;
 }
 
-/// The store that an [`Interpose`] makes of the one that it wraps.
+/// The store made of an [`Interpose`] and the store that it wraps.
 ///
 /// ```
 /// use tower_async_job_core::{Detail, JobStore, MemoryStore};
@@ -224,12 +223,12 @@ interpose! {
 pub struct Interposed<I>(I);
 
 impl<I> Interposed<I> {
-    /// Makes a store of it.
+    /// Creates the store.
     pub const fn new(interpose: I) -> Self {
         Self(interpose)
     }
 
-    /// Returns what stands between.
+    /// Returns the [`Interpose`].
     pub const fn get_ref(&self) -> &I {
         &self.0
     }

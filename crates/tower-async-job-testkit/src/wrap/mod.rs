@@ -1,4 +1,4 @@
-//! Stores around other stores.
+//! Wrappers of stores.
 
 mod faulty;
 mod interpose;

@@ -9,7 +9,7 @@ use tower_async_job_core::{
 use crate::{fails, flaw, lock};
 
 flaw! {
-    /// Leaves to a new run what an earlier one reported.
+    /// Keeps the report of an earlier run for a new one.
     ClaimThatKeepsProgress(HashMap<JobId, Report>) {
         fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
             lock(&self.memory).insert(lease.id, report.clone());
@@ -30,7 +30,7 @@ flaw! {
 }
 
 flaw! {
-    /// Gives to two workers what one worker got.
+    /// Returns one worker's claims to a second worker.
     ClaimedTwice(Claims) {
         fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
             Box::pin(async move {
@@ -80,7 +80,7 @@ flaw! {
 }
 
 flaw! {
-    /// Says that nothing is left, whatever there is.
+    /// Reports that nothing is left to claim, always.
     ClaimThatSaysTooLittle(()) {
         fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
             Box::pin(async move {
@@ -93,7 +93,7 @@ flaw! {
 }
 
 flaw! {
-    /// Gives jobs with corrupt requests to workers, again and again.
+    /// Gives jobs with corrupt requests to workers, repeatedly.
     PoisonHandedOut(()) {
         fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
             if job.request.as_ref().is_some_and(|request| request.format().is_none()) {
@@ -135,7 +135,7 @@ flaw! {
     }
 }
 
-/// A release on other terms.
+/// Generates a store that releases on other terms.
 macro_rules! releases {
     ($(#[$about:meta])* $name:ident: $how:expr) => {
         flaw! {
@@ -158,7 +158,7 @@ releases! { DeployThatCounts: |how| how.with_counts(true) }
 releases! { ReleaseThatNeverCounts: |how| how.with_counts(false) }
 releases! { ReleaseWithoutDelay: |how| how.with_after(std::time::Duration::ZERO) }
 releases! {
-    /// Queues a run that a party outside goes on with.
+    /// Queues a run that an outside party continues.
     OutsideQueued: |mut how| {
         how.outside = None;
         how
@@ -166,7 +166,7 @@ releases! {
 }
 
 flaw! {
-    /// Takes a notification for sent once it was claimed.
+    /// Completes a notification when it is claimed.
     NotifiedByClaim(()) {
         fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
             Box::pin(async move {
@@ -195,7 +195,7 @@ flaw! {
 }
 
 flaw! {
-    /// Keeps no notification of jobs that have a key.
+    /// Keeps no notifications of jobs with a key.
     NeverNotified(()) {
         fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
             job.notify = None;

@@ -48,7 +48,7 @@ flaw! {
 }
 
 flaw! {
-    /// Cancels what has ended.
+    /// Cancels ended jobs.
     CancelThatOverwrites(HashSet<JobId>) {
         fn cancel<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, Cancellation> {
             lock(&self.memory).insert(*id);
@@ -101,7 +101,7 @@ flaw! {
 }
 
 flaw! {
-    /// Removes jobs that run.
+    /// Removes running jobs.
     RemoveOfPending(()) {
         fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool> {
             Box::pin(async move {
@@ -130,7 +130,7 @@ flaw! {
 }
 
 flaw! {
-    /// Notifies of the ends of all jobs.
+    /// Wakes the subscriptions of all jobs at every end.
     NotifiedUnasked(()) {
         fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
             let notify = job.notify.clone().unwrap_or_default();

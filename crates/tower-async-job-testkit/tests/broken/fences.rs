@@ -5,7 +5,7 @@ use tower_async_job_core::{
 
 use crate::{fails, flaw};
 
-/// The lease of the present holder of the job: a write with it is not fenced.
+/// Returns the current lease of the job, with which a write is not fenced.
 async fn current(store: &MemoryStore, lease: &Lease) -> Result<Lease, StoreError> {
     let record = store.read(&lease.id, Detail::Status).await?;
     Ok(record.map_or(*lease, |record| Lease::new(lease.id, record.epoch)))
@@ -79,7 +79,7 @@ flaw! {
 }
 
 flaw! {
-    /// A discard that leaves nothing behind cannot stop a create that comes later.
+    /// Leaves no trace of a discard, so that a later create succeeds.
     DiscardWithoutVoid(()) {
         fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
             Box::pin(async move {

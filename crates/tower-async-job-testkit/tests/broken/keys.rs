@@ -5,7 +5,7 @@ use tower_async_job_core::{Created, Detail, IdempotencyKey, JobId, JobStore, New
 use crate::{fails, flaw, lock};
 
 flaw! {
-    /// Looks for the key, and writes afterwards.
+    /// Checks the key first, and writes afterwards.
     CheckThenWrite(HashMap<String, JobId>) {
         fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
             Box::pin(async move {
@@ -27,7 +27,7 @@ flaw! {
 }
 
 flaw! {
-    /// Knows keys, but not whose they are.
+    /// Ignores the principals of keys.
     OneForAllPrincipals(()) {
         fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
             job.principal = None;
@@ -47,7 +47,7 @@ flaw! {
 }
 
 flaw! {
-    /// Makes a create that is repeated another job.
+    /// Creates another job when a create is repeated.
     CreateNotRepeated(()) {
         fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
             job.id = JobId::random();

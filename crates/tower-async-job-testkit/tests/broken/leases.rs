@@ -8,7 +8,7 @@ use tower_async_job_core::{
 use crate::{fails, flaw, lock};
 
 flaw! {
-    /// Reaps by the age of a run, as it was before the lease was renewed.
+    /// Expires runs by the lease before its renewal.
     StaleReaper(Vec<Lease>) {
         fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
             lock(&self.memory).push(job.first_lease());
@@ -32,7 +32,7 @@ flaw! {
 }
 
 flaw! {
-    /// Lets jobs expire by the time since their creation, running ones too.
+    /// Expires jobs, including running ones, by the time since their creation.
     TtlOnRunning(HashMap<JobId, Duration>) {
         fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
             lock(&self.memory).insert(job.id, job.retention.result);
@@ -73,7 +73,7 @@ flaw! {
 }
 
 flaw! {
-    /// Prolongs a lease by nothing.
+    /// Renews a lease without prolonging it.
     RenewalThatForgets(()) {
         fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
             Box::pin(async move {
@@ -103,7 +103,7 @@ flaw! {
 }
 
 flaw! {
-    /// Looks for the end at the first poll, and takes one that came before for none.
+    /// Registers with the first poll, and misses an earlier end.
     RegisteredByPoll(()) {
         fn subscribe(&self, id: &JobId) -> Subscription {
             let mut ended = self.inner.subscribe(id);

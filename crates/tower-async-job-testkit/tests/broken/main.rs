@@ -1,4 +1,4 @@
-//! Stores that each break one promise: a test of the contract has to fail with each, by its name.
+//! Stores that each break one promise: a named test of the contract fails with each.
 
 mod claims;
 mod ends;
@@ -17,7 +17,7 @@ use std::{
 use tower_async_job_core::{JobStore, MemoryStore};
 use tower_async_job_testkit::{Interpose, Interposed, MemoryHarness, tests};
 
-/// Makes a store around one in memory from the methods that differ, with something to remember.
+/// Generates a store with changed methods and some state from an in-memory store.
 macro_rules! flaw {
     ($(#[$about:meta])* $name:ident($memory:ty) { $($methods:tt)* }) => {
         $(#[$about])*
@@ -44,7 +44,7 @@ macro_rules! flaw {
     };
 }
 
-/// Makes a test that shows which tests of the contract fail with a store.
+/// Generates a test that lists the tests of the contract that fail with a store.
 macro_rules! fails {
     ($($test:ident: $store:ident fails $($name:ident),+;)*) => {
         $(
@@ -58,7 +58,7 @@ macro_rules! fails {
 
 use {fails, flaw};
 
-/// The name of the threads whose panics are expected.
+/// The name of threads whose panics are expected.
 const EXPECTED: &str = "expected to panic";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -82,7 +82,7 @@ fn fails_with<S: JobStore>(name: &str, make: fn(MemoryStore) -> S) -> bool {
         .name(EXPECTED.to_owned())
         .spawn(move || {
             let harness = MemoryHarness::wrapping(move |store| Arc::new(make(store)));
-            // With time that passes at once, a wait that never ends is no long one.
+            // Paused time passes immediately, so an endless wait is short.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .start_paused(true)

@@ -16,7 +16,7 @@ use tower_async_job_core::{
 use crate::{fails, flaw, lock};
 
 flaw! {
-    /// Answers every other read by what it read before.
+    /// Repeats the previous answer at every other read.
     StaleReads(HashMap<JobId, JobRecord>) {
         fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
             Box::pin(async move {
@@ -68,7 +68,7 @@ flaw! {
 }
 
 flaw! {
-    /// Shows a run's private note to all readers.
+    /// Shows a run's private checkpoint to all readers.
     CheckpointShown(()) {
         fn report<'a>(&'a self, lease: &'a Lease, mut report: Report) -> StoreFuture<'a, ()> {
             if let Some(note) = &report.checkpoint {
@@ -81,7 +81,7 @@ flaw! {
 }
 
 flaw! {
-    /// Replaces all that was reported by each report.
+    /// Replaces all earlier reports with each report.
     ReportThatForgets(()) {
         fn report<'a>(&'a self, lease: &'a Lease, mut report: Report) -> StoreFuture<'a, ()> {
             report.progress.get_or_insert_default();
@@ -115,7 +115,7 @@ flaw! {
 }
 
 flaw! {
-    /// Counts nothing that is pending, and wants never to be swept again.
+    /// Counts no pending jobs, and never asks to be swept again.
     IdleSweep(()) {
         fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
             Box::pin(async move {
@@ -129,7 +129,7 @@ flaw! {
 }
 
 flaw! {
-    /// Keeps chunks no longer than their job.
+    /// Drops chunks with their job.
     ChunksWithoutLinger(()) {
         fn read_chunk<'a>(
             &'a self,
@@ -149,7 +149,7 @@ flaw! {
 }
 
 flaw! {
-    /// Shortens the retention that it is to prolong.
+    /// Shortens the retention instead of prolonging it.
     ExtendThatShortens(()) {
         fn extend<'a>(&'a self, id: &'a JobId, keep: Duration) -> StoreFuture<'a, bool> {
             self.inner.note_delivery(id, Some(keep));
@@ -159,7 +159,7 @@ flaw! {
 }
 
 flaw! {
-    /// Shows of a job that waits what its last run reported.
+    /// Shows the report of the last run while the job waits.
     ProgressOfTheLastRun(HashMap<JobId, Report>) {
         fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
             lock(&self.memory).insert(lease.id, report.clone());
@@ -202,7 +202,7 @@ flaw! {
 }
 
 flaw! {
-    /// Keeps the chunk that was written first.
+    /// Keeps the first version of a chunk.
     FirstChunkStays(HashSet<(Lease, u32)>) {
         fn write_chunk<'a>(
             &'a self,
@@ -221,7 +221,7 @@ flaw! {
 }
 
 flaw! {
-    /// Keeps the wakers of waits that were given up.
+    /// Keeps the wakers of abandoned waits.
     WakersKept(()) {
         fn subscribe(&self, id: &JobId) -> Subscription {
             let mut ended = self.inner.subscribe(id);

@@ -1,5 +1,5 @@
 //! A store whose records can be damaged and whose notifications can be lost: it keeps the contract,
-//! and with one of its precautions taken away it does not.
+//! but not without one of its precautions.
 
 mod store;
 
@@ -79,7 +79,7 @@ impl Harness for FragileHarness {
 
 contract!(FragileHarness::new(None));
 
-/// Asserts that a test fails with a store that takes all precautions but one.
+/// Asserts that a test fails with a store that lacks one precaution.
 async fn assert_fails(missing: Precaution, name: &str) {
     let test = tests().iter().find(|test| test.name() == name).unwrap();
     let failed = tokio::spawn(async move { test.run(&FragileHarness::new(Some(missing))).await });

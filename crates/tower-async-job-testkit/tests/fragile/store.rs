@@ -14,10 +14,10 @@ use tower_async_job_core::{
 };
 use tower_async_job_testkit::Interpose;
 
-/// The time after which a wait looks again for itself.
+/// The interval at which a wait checks by itself.
 const FALLBACK: Duration = Duration::from_millis(50);
 
-/// Something that the store does against damage.
+/// A precaution of the store against damage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Precaution {
     Commits,
@@ -27,16 +27,16 @@ pub(crate) enum Precaution {
     LooksAgain,
 }
 
-/// The damage that was done.
+/// The damage.
 #[derive(Debug)]
 pub(crate) struct State {
     missing: Option<Precaution>,
     corrupt: Mutex<HashSet<JobId>>,
     newer: Mutex<HashSet<JobId>>,
     loses_notifications: AtomicBool,
-    /// The latest job that was created.
+    /// The latest created job.
     latest: Mutex<Option<JobId>>,
-    /// Jobs that a crash has lost.
+    /// Jobs lost by a crash.
     lost: Mutex<HashSet<JobId>>,
 }
 
@@ -88,7 +88,7 @@ impl State {
     }
 }
 
-/// A store in memory whose records can be damaged.
+/// An in-memory store whose records can be damaged.
 #[derive(Debug)]
 pub(crate) struct Fragile {
     inner: Arc<MemoryStore>,

@@ -1,8 +1,8 @@
-//! The error of settings that cannot work.
+//! The error of an invalid configuration.
 
 use std::{error::Error, fmt};
 
-/// A [`Builder`] was given something that cannot work.
+/// The error of a [`Builder`] whose settings are invalid.
 ///
 /// ```
 /// let error = tower_async_job::AsyncJobLayer::builder().limits(0, 10).build().unwrap_err();

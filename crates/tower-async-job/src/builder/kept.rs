@@ -7,8 +7,8 @@ use tower_async_job_core::Retention;
 use super::Builder;
 
 impl Builder {
-    /// The number of bytes that the results being recorded in this process may take together,
-    /// whatever the store. Beyond it all but one of them wait. Default 256 MiB.
+    /// Sets the bytes that all results being recorded in this process may take together, whatever
+    /// the store. Beyond it, all recordings but one wait. Default 256 MiB.
     ///
     /// A job keeps its place among the [running](Self::limits) until its result is stored.
     pub fn recording_room(mut self, bytes: usize) -> Self {
@@ -16,30 +16,31 @@ impl Builder {
         self
     }
 
-    /// The number of bytes of JSON that a job's partial result may have, and all of its metadata together.
-    /// Longer ones are dropped, with a warning. Default 2 MiB.
+    /// Sets the bytes of JSON that a job's partial result may have, and all of its metadata
+    /// together. Longer ones are dropped with a warning. Default 2 MiB.
     pub fn report_limit(mut self, bytes: usize) -> Self {
         self.node.report_limit = bytes;
         self
     }
 
-    /// The longest path, in bytes, of a request that may be deferred; a longer one is refused with
-    /// 414. Default 8 KiB. Of a path as a [route](Self::route) 256 bytes are kept, as of every route.
+    /// Sets the longest path, in bytes, of a request that may be deferred; a longer one is refused
+    /// with 414. Default 8 KiB. A [route](Self::route), also one that is a path, is cut to 256
+    /// bytes.
     pub fn path_limit(mut self, bytes: usize) -> Self {
         self.config.path_limit = bytes;
         self
     }
 
-    /// The longest [principal](Self::principal), in bytes; a request of a longer one is refused with
-    /// 400 and a warning. Default 1 KiB.
+    /// Sets the longest [principal](Self::principal), in bytes; a request with a longer one is
+    /// refused with 400 and a warning. Default 1 KiB.
     pub fn principal_limit(mut self, bytes: usize) -> Self {
         self.config.principal_limit = bytes;
         self
     }
 
-    /// The time for which a result is kept after a client has read it to its end by GET, if its
-    /// [retention](Self::retention) does not end sooner; each reading begins the time anew. Not set
-    /// by default: then results are kept for their retention, unless the store is short of room.
+    /// Sets the time for which a result is kept after a client has read it to its end by GET, if
+    /// its [retention](Self::retention) does not end sooner; each read restarts the time. Default:
+    /// not set; results are kept for their retention, unless the store is short of room.
     ///
     /// ```
     /// use std::time::Duration;
@@ -55,28 +56,29 @@ impl Builder {
         self
     }
 
-    /// How many bytes of a deferred response's body are stored; a longer one ends the job as
-    /// failed, with a problem that says so. Default 16 MiB. The store has a limit of its own for all
+    /// Sets the bytes of a deferred response's body that are stored; a longer one ends the job as
+    /// failed, with a problem that says so. Default 16 MiB. The store has its own limit for all
     /// results together.
     pub fn result_limit(mut self, bytes: usize) -> Self {
         self.config.policy.result_limit = bytes;
         self
     }
 
-    /// How long results, and after them tombstones, are kept. Default 1 h each.
+    /// Sets the times for which results, and after them tombstones, are kept. Default 1 h each.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.config.policy.retention = retention;
         self
     }
 
-    /// How long the handler of a cancelled job has to notice, before its future is dropped.
-    /// Default 5 s.
+    /// Sets the time that the handler of a cancelled job has to finish before its future is
+    /// dropped. Default 5 s.
     pub fn cancellation_grace(mut self, grace: Duration) -> Self {
         self.node.cancellation_grace = grace;
         self
     }
 
-    /// At most how often the reports of one job are written to the store. Default 100 ms.
+    /// Sets the shortest interval at which reports of one job are written to the store. Default 100
+    /// ms.
     pub fn report_interval(mut self, interval: Duration) -> Self {
         self.node.report_interval = interval;
         self

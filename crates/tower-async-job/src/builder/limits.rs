@@ -1,4 +1,4 @@
-//! The limits of what is worked on and held at once.
+//! The limits of concurrent requests, polls and streams.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::Builder;
 use crate::config::limits::{HoldLimits, Limits};
 
 impl Builder {
-    /// The numbers of requests that are worked on at once, and that may wait for it (the jobs of those
-    /// that may be deferred are `queued`). Beyond both, requests are refused with 503 and
-    /// Retry-After before their handler is called. Default: no limit.
+    /// Limits the requests that run at once, and those that may wait to run (deferrable ones wait
+    /// as `queued` jobs). Beyond both, requests are refused with 503 and Retry-After before their
+    /// handler is called. Default: no limit.
     ///
-    /// Requests that are never deferred count too. An answer that is given inline has its place until
-    /// its head is there; websockets and event streams then have a [limit of their own](Self::streams).
+    /// Requests that are never deferred count too. An inline answer keeps its place until its head
+    /// is sent; websockets and event streams then have a [limit of their own](Self::streams).
     pub fn limits(mut self, max_running: usize, max_queued: usize) -> Self {
         self.config.limits = Some(Limits {
             running: max_running,
@@ -20,9 +20,9 @@ impl Builder {
         self
     }
 
-    /// The same for each [principal](Self::principal), beyond which its requests are refused with
-    /// 429 and Retry-After, while those of others are not affected. Whoever waits has his turn:
-    /// nobody waits behind another's queue. Default: no limit.
+    /// Limits the requests of each [principal](Self::principal) likewise. Beyond it, its requests
+    /// are refused with 429 and Retry-After, and others are unaffected. Principals take turns, so
+    /// that one principal's queue never delays another's. Default: no limit.
     pub fn limits_per_principal(mut self, max_running: usize, max_queued: usize) -> Self {
         self.config.limits_per_principal = Some(Limits {
             running: max_running,
@@ -31,16 +31,17 @@ impl Builder {
         self
     }
 
-    /// Limits the websockets and event streams that are open at once, of all clients and of one
-    /// [principal](Self::principal): answers with 101 or, to CONNECT, of success, and such of the
-    /// type `text/event-stream`. When their head is there they leave their place among the
-    /// [running requests](Self::limits) for one of these. Beyond them they are refused with 503, and
-    /// those of a principal with 429, in place of the handler's answer. An event stream that is the answer
-    /// of a job counts too while it is stored, and beyond the limits its job fails.
+    /// Limits the open websockets and event streams, of all clients and of one
+    /// [principal](Self::principal): answers with 101, successful answers to CONNECT, and answers
+    /// of the type `text/event-stream`. When their head is ready, they exchange their place among
+    /// the [running requests](Self::limits) for one of these. Beyond the limit they are refused
+    /// with 503 instead of the handler's answer, or with 429 if it is the principal's. An event
+    /// stream that is the answer of a job counts too while it is stored; beyond the limit its job
+    /// fails.
     ///
-    /// Default: none without limits of requests; with them 10,000, and 100 per principal where
-    /// [these are limited](Self::limits_per_principal). The place of an event stream is given back
-    /// with the end of its body; that of a websocket as [`StreamPlace`](crate::StreamPlace) says.
+    /// Default: none without limits of requests; with them 10,000, and 100 per principal if [these
+    /// are limited](Self::limits_per_principal). The place of an event stream is released at the
+    /// end of its body; see [`StreamPlace`](crate::StreamPlace) for that of a websocket.
     ///
     /// ```
     /// use tower_async_job::AsyncJobLayer;
@@ -56,18 +57,18 @@ impl Builder {
         self
     }
 
-    /// The longest that a poll is held: one that asks with `Prefer: wait=N`, or one of a client that
-    /// follows redirects without minding Retry-After. Default 25 s, below the usual clocks of
+    /// Sets the longest time that a poll is held: one with `Prefer: wait=N`, or one of a client
+    /// that follows redirects and ignores Retry-After. Default 25 s, below the usual timeouts of
     /// proxies. Zero holds none.
     pub fn max_hold(mut self, time: Duration) -> Self {
         self.config.max_hold = time;
         self
     }
 
-    /// How many polls are held at once, of all clients and of one principal; repeats of a request
-    /// with an idempotency key, within the inline wait, count as such. Beyond them a poll
-    /// that asked to wait is answered at once, and one that comes too early with 429. Default
-    /// 10,000, and 100 per principal.
+    /// Limits the polls that are held at once, of all clients and of one principal. Repeats of a
+    /// request with an idempotency key count as polls within the inline wait. Beyond the limit, a
+    /// poll that asked to wait is answered at once, and a premature one with 429. Default 10,000,
+    /// and 100 per principal.
     pub fn hold_limits(mut self, overall: usize, per_principal: usize) -> Self {
         self.config.hold_limits = HoldLimits {
             overall,
@@ -76,14 +77,14 @@ impl Builder {
         self
     }
 
-    /// The shortest delay after which a pending answer over HTTP/1.1 carries `Connection: close`, so
-    /// that no socket is open while the client waits. Default 15 s; `None` closes none, as behind a proxy
-    /// that keeps a pool of connections and adds none of the headers that proxies are known by.
+    /// Sets the shortest delay with which a pending answer over HTTP/1.1 carries `Connection:
+    /// close`, so that no socket is open while the client waits. Default 15 s. `None` never closes;
+    /// choose it behind a proxy that pools connections without adding any of the headers below.
     ///
-    /// Connections stay open where the delay is a [guess](Estimator::is_guess), over all other
-    /// versions of HTTP, where the request has `Via`, `Forwarded` or any `X-Forwarded-*` header and so comes
-    /// over a proxy's pool, and where the client does not wait until it is due: when its poll came
-    /// early or was held, or when it is a browser that is shown the page.
+    /// Connections stay open if the delay is a [guess](Estimator::is_guess), over other versions of
+    /// HTTP, if the request has `Via`, `Forwarded` or any `X-Forwarded-*` header and so comes from
+    /// a proxy's pool, and if the client does not wait for the delay: when its poll came early or
+    /// was held, or when it is a browser that is shown the page.
     ///
     /// ```
     /// use std::time::Duration;

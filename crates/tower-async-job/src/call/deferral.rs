@@ -1,5 +1,4 @@
-//! The hand-over: a request whose inline wait is over becomes a job, unless its handler ends
-//! first.
+//! The hand-over: a request becomes a job after its inline wait, unless its handler ends first.
 
 use std::{
     future::{poll_fn, ready},
@@ -38,17 +37,17 @@ use crate::{
     },
 };
 
-/// What the connection hears of the work that it handed over.
+/// The outcome of handed-over work, as its connection receives it.
 pub(crate) enum Early<R, E> {
-    /// The handler ended, and no job was made of the principal's request.
+    /// The handler ended before a job was made of the principal's request.
     Finished(
         Result<Response<R>, E>,
         Option<Principal>,
         Option<HandlerContext>,
     ),
-    /// The handler panicked, and no job was made.
+    /// The handler panicked before a job was made.
     Panicked(Payload),
-    /// The layer answers: accepted, or refused.
+    /// The layer answers: the job is accepted or refused.
     Answered(Response<StoredBody>),
 }
 
@@ -65,11 +64,11 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Makes the work a job. If the store has to be waited for, that is left to a tracked task,
-    /// which says what became of the call.
+    /// Makes a job of the work. If the store does not answer at once, a tracked task continues and
+    /// reports the outcome.
     pub(crate) fn begin(self) -> HandedOver<R, E> {
         let protocol = self.submission.asked.protocol;
-        // As in a task: a panic of the store's, the estimator's or the hook's ends this call alone.
+        // Contains panics like a task: one of the store, estimator or hook ends this call alone.
         panics::catching("the hand-over of a call", || self.begin_now())
             .unwrap_or_else(|Panicked| HandedOver::Answered(answer::panicked(protocol)))
     }
@@ -100,7 +99,7 @@ where
         HandedOver::Waiting(receiver)
     }
 
-    /// Commits the job and answers with its acceptance; `None` if the call ended another way.
+    /// Commits the job and answers with its acceptance. Returns `None` if the call ended otherwise.
     async fn accept(
         mut self,
         create: Create,
@@ -150,7 +149,7 @@ where
             }
             event => {
                 self.leave(event, early);
-                // No client learns of a job that is stored meanwhile.
+                // No client learns of a job that is stored nevertheless.
                 if may_be_stored(&create.await) {
                     discard(&front.node, &lease).await;
                 }
@@ -161,10 +160,10 @@ where
         None
     }
 
-    /// Ends the call without a job: with the handler's answer if there is one, and otherwise,
-    /// since nobody waits for it, with the handler dropped.
+    /// Ends the call without a job: with the handler's answer if there is one. Otherwise the
+    /// handler is dropped, since no client waits for it.
     fn leave(self, event: Event<R, E>, early: oneshot::Sender<Early<R, E>>) {
-        // Dropped here, which may panic.
+        // The drop may panic.
         let unheard = match event {
             Event::Ended(Ok(result)) => {
                 let principal = self.submission.principal;
@@ -176,7 +175,7 @@ where
         drop_quietly(unheard);
     }
 
-    /// What comes first: the end of the handler, the loss of the client, or the stored record.
+    /// Waits for the first of: the end of the handler, the loss of the client, the stored record.
     async fn next(
         &mut self,
         early: &mut oneshot::Sender<Early<R, E>>,
@@ -184,7 +183,8 @@ where
     ) -> Event<R, E> {
         let mut given_up = pin!(self.front.node.shutdown.given_up.wait());
         let cancel_on_disconnect = self.front.config.on_disconnect == OnDisconnect::Cancel;
-        // A client that is there is answered at the deadline by its connection, which goes then.
+        // At the deadline, the connection answers a client that is still there, and then closes
+        // `early`.
         let mut deadline = pin!(sleep(self.submission.deadline(&self.front.config)));
         poll_fn(|cx| {
             if let Poll::Ready(end) = self.work.poll_catching(cx) {
@@ -205,7 +205,7 @@ where
         .await
     }
 
-    /// The run of a job that is stored, and its acceptance.
+    /// Returns the run of a stored job, and the answer that announces it.
     fn accepted(
         self,
         lease: Lease,
@@ -220,7 +220,7 @@ where
             context,
         } = self;
         let (queued, now) = (work.is_queued(), Instant::now());
-        // Registered before the answer is sent, so that a DELETE that follows it finds the job.
+        // Registered before the answer is sent, so that a DELETE after it finds the job.
         let terms = terms(&front, &submission, route.clone(), creation, now);
         let run = accept(&front.node, lease, work, context, terms);
         let (id, context) = (&lease.id, run.context());
@@ -240,7 +240,7 @@ where
 pub(crate) enum HandedOver<R, E> {
     /// The job is stored, and its task runs.
     Answered(Response<StoredBody>),
-    /// A task will say.
+    /// A task will report the outcome.
     Waiting(oneshot::Receiver<Early<R, E>>),
 }
 
@@ -255,7 +255,7 @@ type CreateFuture<'a> = StoreFuture<'a, Created>;
 enum Event<R, E> {
     Ended(Result<Result<Response<R>, E>, Payload>),
     Created(Result<Created, StoreError>),
-    /// The client has gone before the acceptance, and its work is cancelled with it or past its
-    /// deadline; or the node shuts down and its grace is over.
+    /// The client disconnected before the acceptance, and its work is cancelled or past its
+    /// deadline; or the grace of a shutdown is over.
     Gone,
 }

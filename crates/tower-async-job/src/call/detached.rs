@@ -1,4 +1,4 @@
-//! Calls whose clients have gone.
+//! Calls whose clients have disconnected.
 
 use std::{future::poll_fn, sync::Arc};
 
@@ -17,8 +17,8 @@ use crate::{
     time::later,
 };
 
-/// Lets a call whose client has gone run to its end or its deadline, where there is a runtime to run it.
-/// Called by a destructor: what may panic is left to the task.
+/// Continues a call whose client has disconnected to its end or its deadline, if there is a
+/// runtime. Runs in a destructor, so code that may panic is left to the task.
 pub(super) fn detach<S, B, R>(front: &Arc<Front>, asked: Asked, left: Progress<S, B, R>)
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -56,7 +56,7 @@ where
         let until_given_up = front.clone();
         let end = later(deadline);
         let work = async move {
-            // Its upload may have been under way: nothing is waited for that is still to come.
+            // The rest of its upload will not come, so it must not keep the call aside.
             if let Some(admission) = work.admission() {
                 admission.stand_in();
             }

@@ -1,5 +1,4 @@
-//! The time that a request spends in its connection: the inline wait, the rest of the upload, and
-//! the hand-over to a task.
+//! The inline part of a call: the inline wait, the rest of the upload, and the hand-over to a task.
 
 use std::{
     mem,
@@ -143,7 +142,7 @@ where
                 ready!(begun.poll_time(cx, &front.config));
                 return Poll::Ready(Ok(refused(asked, ProblemType::JobTimedOut)));
             }
-            // The work goes before any timer: a response that is there is the answer.
+            // Work before timers: a response that is ready is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
                 let principal = begun
                     .submission
@@ -158,12 +157,12 @@ where
             }
             if let Stage::Waiting = begun.stage {
                 let over = ready!(begun.poll_wait(cx, &front.config));
-                // A node that shuts down makes no more jobs, which it would only hand back.
+                // A node that shuts down creates no jobs, which it would only release.
                 begun.stage = match over {
                     Over::Upload => return Poll::Ready(Ok(begun.give_up(asked, over))),
                     Over::Stage if front.node.shutdown.begun.is_set() => Stage::Staying,
                     Over::Stage => {
-                        // While it is read, it holds no place to run.
+                        // While reading, it holds no place to run.
                         begun.with_place(Admission::stand_aside);
                         Stage::Spooling
                     }
@@ -191,7 +190,7 @@ where
     }
 }
 
-/// The answer, once that task has said what became of the call.
+/// Returns the answer that follows from the task's report.
 fn heard<R, E>(
     front: &Arc<Front>,
     asked: &Asked,
@@ -208,7 +207,7 @@ fn heard<R, E>(
     }
 }
 
-/// The handler's own answer.
+/// Returns the handler's own answer.
 #[inline(always)]
 fn answered<R, E>(
     front: &Arc<Front>,
@@ -228,7 +227,7 @@ fn answered<R, E>(
     Ok(result?.map(|body| ResponseBody::of_handler(body, context, None)))
 }
 
-/// An answer that does not end by itself: it takes its place, where such are limited.
+/// Returns the answer of an open-ended stream, which takes a place if these are limited.
 #[cold]
 fn streamed<R, E>(
     streams: &Arc<Holds>,

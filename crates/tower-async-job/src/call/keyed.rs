@@ -1,5 +1,5 @@
-//! Submissions that bear an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the key is
-//! taken before the handler runs, and whoever repeats the request gets the same job.
+//! Submissions with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the key is
+//! taken before the handler runs, and repeats of the request get the same job.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -41,9 +41,9 @@ use crate::{
 
 /// Answers a submission with a key.
 ///
-/// Once the key is taken the job runs on, whatever becomes of the connection: who lost it asks
-/// again with the same key. A repeat needs no place among what is worked on, so a full node and
-/// one that shuts down answer it too.
+/// Once the key is taken the job runs, even if the connection is lost: the client repeats the
+/// request with the same key. A repeat needs no place to run, so a full node and one that shuts
+/// down answer it too.
 pub(crate) fn submit<S, B, R>(
     front: Arc<Front>,
     service: S,
@@ -62,7 +62,7 @@ where
     R::Error: Into<BoxError>,
 {
     let begun = Instant::now();
-    // An answer that is kept cannot be that to an upgrade, which may be ignored (RFC 9110, 7.8).
+    // A stored answer cannot switch protocols; an upgrade may be ignored (RFC 9110, section 7.8).
     request.headers_mut().remove(UPGRADE);
     Box::pin(async move {
         let asked = submission.asked;
@@ -98,11 +98,11 @@ where
                 Err(error) => Err(error),
             },
         };
-        // A repeat that waits is a held poll; the first waits in the place of its work.
+        // A repeat that waits is a held poll; the first request waits in the place of its work.
         let held;
         let (id, waited) = match created {
             Ok(Created::New { lease, .. }) => (lease.id, true),
-            // Its result was dropped, and only its key is left.
+            // The result was dropped, and only the key is left.
             Ok(Created::Existing(record)) if record.state == JobState::Expired => {
                 return answer::ended(&record, trailers);
             }
@@ -119,13 +119,13 @@ where
         let until = if waited { until } else { begun };
         let mut response = match record_until(&front.node, &id, until).await {
             Ok(None) => return answer::unknown(),
-            // It is not to be told of a job: it repeats the request.
+            // A client that takes no jobs repeats the request.
             Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
                 return refuse(ProblemType::CapacityExhausted);
             }
             Ok(Some(record)) if record.state.is_pending() => {
                 let mut response = answer::pending(&front, &record, 0, asked.may_close);
-                // Not the answer to a GET, to which alone it applies.
+                // Vary applies to answers to GET only.
                 response.headers_mut().remove(VARY);
                 if waited {
                     answer::apply_preferences(response.headers_mut(), &asked.prefer);
@@ -137,17 +137,14 @@ where
                 front.node.expected.came(&id);
                 answer::ended(&record, trailers)
             }
-            Err(error) => {
-                tracing::warn!(%error, job = ?id, "the job store could not be read");
-                return refuse(ProblemType::StoreUnavailable);
-            }
+            Err(error) => return answer::unreadable(&error, Some(&id)),
         };
         answer::apply_wait(response.headers_mut(), &asked.prefer);
         response
     })
 }
 
-/// Reads a request whole, and what tells a repeat of it from another.
+/// Reads a whole request, and returns it with its fingerprint.
 async fn read_keyed<B: Body>(
     front: &Front,
     request: Request<B>,
@@ -160,7 +157,7 @@ async fn read_keyed<B: Body>(
     if let Some(spool) = &spool {
         read_whole(front, spool, submission.policy(&front.config).request_spool).await?;
         if !spool.each_chunk(|chunk| fingerprint.update(chunk)) {
-            // What cannot be compared must not pass for a repeat.
+            // A body that is too long to compare must not count as a repeat.
             return Err(ProblemType::RequestTooLarge);
         }
     }
@@ -169,14 +166,14 @@ async fn read_keyed<B: Body>(
     Ok((Request::from_parts(parts, body), key))
 }
 
-/// What takes a key and becomes its job.
+/// A call that takes its key and becomes a job.
 struct Reservation<R, E> {
     front: Arc<Front>,
     work: BoxWork<R, E>,
     submission: Submission,
     key: IdempotencyKey,
     context: Option<HandlerContext>,
-    /// Whoever submits it has the answer inline until then.
+    /// The end of the inline wait of its first client.
     until: Instant,
 }
 
@@ -186,8 +183,8 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Takes the key in the job's own task: who goes away meanwhile leaves no job behind that
-    /// nobody runs.
+    /// Takes the key in the job's own task, so that a disconnect leaves no job behind that does not
+    /// run.
     fn spawn(self) -> oneshot::Receiver<Result<Created, StoreError>> {
         let (sender, receiver) = oneshot::channel();
         let front = self.front.clone();
@@ -228,7 +225,7 @@ where
     }
 }
 
-/// Reads an upload to its end, and says what is wrong if that cannot be.
+/// Reads an upload to its end, or returns the problem.
 async fn read_whole<B: Body>(
     front: &Front,
     spool: &Spool<B>,

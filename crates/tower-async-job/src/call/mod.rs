@@ -1,4 +1,4 @@
-//! Calls: answered inline, handed over to a task, or taken as a job from the beginning.
+//! Calls: answered inline, deferred to a task, or taken as a job from the beginning.
 
 pub(crate) mod deferral;
 mod detached;

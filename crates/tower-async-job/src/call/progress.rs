@@ -30,7 +30,7 @@ use crate::{
     time::later,
 };
 
-/// How far a call has come. One large part after the other is kept, and never both.
+/// The stage of a call. One large part replaces the other in place.
 pub(super) enum Progress<S, B, R>
 where
     S: Service<Request<JobBody<B>>>,
@@ -38,7 +38,7 @@ where
 {
     /// Not polled yet.
     Due {
-        // `None` if it panicked when it was called, or its client has gone.
+        // `None` if its call panicked, or its client has disconnected.
         call: Option<Submitted<S, B>>,
         principal: Option<Principal>,
         policy: Option<Arc<Policy>>,
@@ -59,16 +59,16 @@ where
 }
 
 pub(super) struct Begun<B: Body, R, E> {
-    // `None` while it is polled, and once it is over or has moved to the job.
+    // `None` during a poll, and after its end or move to the job.
     pub(super) work: Option<BoxWork<R, E>>,
-    // `None` once it has moved to the job.
+    // `None` after its move to the job.
     pub(super) submission: Option<Submission>,
     pub(super) spool: Option<Spool<B>>,
     pub(super) context: Option<HandlerContext>,
     pub(super) stage: Stage<R, E>,
-    // There if the answer may begin a conversation over an upgraded connection.
+    // `Some` if the answer may upgrade the connection.
     pub(super) place: Option<StreamPlace>,
-    // Of the inline wait, and after it of the deadline.
+    // Ends the inline wait, then the deadline.
     pub(super) timer: Timer,
 }
 
@@ -77,9 +77,9 @@ pub(super) enum Stage<R, E> {
     Waiting,
     /// The inline wait is over; the rest of the upload is being read.
     Spooling,
-    /// The call is answered inline: it may not be deferred, or its upload cannot be spooled.
+    /// The call stays inline: it may not be deferred, or its upload cannot be spooled.
     Staying,
-    /// The work is with a task that makes it a job.
+    /// A task makes a job of the work.
     Deferred(oneshot::Receiver<Early<R, E>>),
 }
 
@@ -125,7 +125,7 @@ where
             return Err(Panicked);
         };
         let place = streams::place(asked, &front.node, request);
-        // Taken in place, since moving what is large costs.
+        // Taken in place, since moving it is expensive.
         if let Some(call) = due.take() {
             let principal = submission.principal.as_ref();
             let is_watched = asked.deferrable || call.admission.is_some();
@@ -145,7 +145,7 @@ where
                 timer: Timer::default(),
             });
             if let Self::Begun(begun) = self {
-                // Only now, or it would be moved twice.
+                // Set only now, to avoid a second move.
                 begun.submission = Some(submission);
             }
         }
@@ -162,7 +162,7 @@ where
 {
     #[inline(always)]
     pub(super) fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
-        // It is taken meanwhile, so that work that panics is not detached to be polled again.
+        // Taken, so that work that panics is not detached and polled again.
         let mut work = self.work.take().expect("polled after completion");
         let result = work.poll(cx);
         if result.is_pending() {
@@ -188,7 +188,7 @@ where
         self.poll_until(cx, config, |submission| submission.deadline(config))
     }
 
-    /// Waits for the end of a stage, or for an upload to be late.
+    /// Waits for the end of a stage or a late upload.
     pub(super) fn poll_until(
         &mut self,
         cx: &mut Context<'_>,
@@ -217,7 +217,7 @@ where
         }
     }
 
-    /// Drops the work, whose time is over.
+    /// Drops the work whose time is over.
     pub(super) fn give_up(&mut self, asked: &Asked, over: Over) -> Response<ResponseBody<R>> {
         self.work = None;
         self.context = None;

@@ -20,8 +20,8 @@ pub(crate) fn new_job(
     queued: bool,
 ) -> NewJob {
     let mut job = NewJob::new(front.node.store.new_id(None, submission.principal.as_ref()));
-    if let Some(handle) = context.and_then(JobContext::known_handle) {
-        job.handle = handle;
+    if let Some(context) = context {
+        job.handle = context.handle();
     }
     job.route = submission.route(&front.route_names);
     job.protocol = submission.asked.protocol;
@@ -35,7 +35,7 @@ pub(crate) fn new_job(
     front.node.keeps_for(job.retention.result);
     job.result_room = front.node.sizes.of(&job.route);
     if submission.keeps_path() {
-        // Kept until there is a result, and so counted with it.
+        // Stored until there is a result, so it counts like one.
         job.result_room = job.result_room.saturating_add(submission.path.len());
     }
     job

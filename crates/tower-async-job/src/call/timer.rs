@@ -1,4 +1,4 @@
-//! The one timer of a call: the end of its stage, and of the time that its client has to send.
+//! The one timer of a call, for the end of its stage and the pace of its upload.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{body::Spool, config::limits::Pace};
 
-/// Made when it is first needed, in one piece on the heap: most calls have none.
+/// Allocated when first needed: most calls never are.
 #[derive(Default)]
 pub(crate) struct Timer {
     armed: Option<Pin<Box<Armed>>>,
@@ -20,23 +20,23 @@ pub(crate) struct Timer {
 
 pin_project! {
     struct Armed {
-        // `None` until the next stage is waited for.
+        // `None` until the next stage is polled.
         end: Option<Instant>,
         #[pin]
         sleep: Sleep,
     }
 }
 
-/// An end that has come.
+/// The reason why a stage is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     Stage,
-    /// The upload has kept its reader waiting for too long.
+    /// The upload is too slow.
     Upload,
 }
 
 impl From<Over> for ProblemType {
-    /// Returns the problem of a call that is given up then.
+    /// Returns the problem with which the call then ends.
     fn from(over: Over) -> Self {
         match over {
             Over::Stage => Self::JobTimedOut,
@@ -46,7 +46,7 @@ impl From<Over> for ProblemType {
 }
 
 impl Timer {
-    /// Sets the end of the stage that begins.
+    /// Sets the end of the next stage.
     pub(crate) fn set(&mut self, end: Instant) {
         match &mut self.armed {
             Some(armed) => *armed.as_mut().project().end = Some(end),
@@ -58,20 +58,19 @@ impl Timer {
         }
     }
 
-    /// Ends a stage; the end of the next is not known yet.
+    /// Ends a stage; the end of the next is not yet known.
     pub(crate) fn unset(&mut self) {
         if let Some(armed) = &mut self.armed {
             *armed.as_mut().project().end = None;
         }
     }
 
-    /// Returns the end of the stage, once it is known.
+    /// Returns the end of the stage if it is known.
     fn end(&self) -> Option<Instant> {
         self.armed.as_ref().and_then(|armed| armed.end)
     }
 
-    /// Waits for the end of a stage, which is looked up if it is not known, or for an upload to be
-    /// late.
+    /// Waits for the end of a stage, which is computed if unknown, or for a late upload.
     pub(crate) fn poll<B: Body>(
         &mut self,
         cx: &mut Context<'_>,
@@ -89,7 +88,7 @@ impl Timer {
         loop {
             let look_at = upload.and_then(|upload| upload.look_at(pace));
             let at = look_at.map_or(end, |look_at| look_at.min(end));
-            // An end that is put off is found when the timer fires.
+            // A postponed end is noticed when the timer fires.
             if has_fired || at < sleep.deadline() {
                 sleep.as_mut().reset(at);
             }

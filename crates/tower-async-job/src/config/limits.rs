@@ -1,8 +1,8 @@
-//! The limits of what clients may take of a node.
+//! The limits of what clients may use of a node.
 
 use std::time::Duration;
 
-/// How many requests may be worked on at once, and how many more may wait for it.
+/// The numbers of requests that may run at once, and that may wait to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) running: usize,
@@ -21,26 +21,26 @@ impl Limits {
     }
 }
 
-/// The numbers that may be held at once, of polls or of streams.
+/// The numbers of polls, or of streams, that may be held at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HoldLimits {
     pub(crate) overall: usize,
     pub(crate) per_principal: usize,
 }
 
-/// The slowest that a body may come. Only the time counts in which its reader waits for it.
+/// The slowest acceptable pace of a body. Only the time that its reader waits for it counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// The time that it may stand still, and be behind the rate.
+    /// The time that it may stand still, or be behind the rate.
     pub(crate) still: Duration,
-    /// The time that it may take altogether.
+    /// The total time that it may take.
     pub(crate) total: Duration,
-    /// The bytes that have to come in a second; zero asks for none.
+    /// The bytes that must arrive per second; zero requires none.
     pub(crate) rate: u32,
 }
 
 impl Pace {
-    /// Returns how long so many bytes may be waited for.
+    /// Returns the longest time to wait for this number of bytes.
     pub(crate) fn time_for(&self, bytes: u64) -> Duration {
         let earned = bytes.saturating_mul(1_000).checked_div(self.rate.into());
         let earned = earned.map_or(self.total, Duration::from_millis);

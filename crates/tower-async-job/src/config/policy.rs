@@ -6,9 +6,8 @@ use tower_async_job_core::{PendingStatus, Retention};
 
 /// The settings of a request that may become a job, and of its job.
 ///
-/// The methods of the [`Builder`](crate::Builder) that bear the same names set those of all requests,
-/// and [`Builder::policy`](crate::Builder::policy) chooses others for some of them. All fields are
-/// public, and more may come.
+/// The methods of [`Builder`](crate::Builder) with the same names set those of all requests, and
+/// [`Builder::policy`](crate::Builder::policy) chooses others for some of them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,14 +27,14 @@ pub struct Policy {
     pub pending_status: PendingStatus,
     /// The bytes of an unread upload that are kept in memory. Default 2 MiB.
     pub request_spool: usize,
-    /// Whether a request whose Content-Length is over the spool is refused with 413. Default no.
+    /// Refuses a request whose Content-Length exceeds the spool with 413. Default no.
     pub refuse_large_requests: bool,
     /// The bytes of a response's body that are stored. Default 16 MiB.
     pub result_limit: usize,
-    /// The time for which a result, and after it a tombstone, is kept. Default 1 h each.
+    /// The times for which a result, and after it a tombstone, are kept. Default 1 h each.
     pub retention: Retention,
-    /// The time that the work may take. `None`, the default, is 1 h, and leaves requests that are
-    /// never deferred without a deadline where there are no limits.
+    /// The time that the work may take. `None`, the default, means 1 h; requests that are never
+    /// deferred then have no deadline unless there are limits.
     pub job_deadline: Option<Duration>,
 }
 

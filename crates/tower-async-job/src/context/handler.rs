@@ -1,23 +1,17 @@
-//! The context of a handler that has not ended.
+//! The context of a running handler.
 
-use std::{ops::Deref, sync::Arc};
+use std::ops::Deref;
 
 use crate::context::{job::JobContext, reason::CancelReason};
 
-/// The context of a call whose handler has not ended. When this is dropped, so is the handler's
-/// future, or the answer's body: what is left of the context elsewhere is cancelled.
+/// The context of a call whose handler runs. It is dropped with the handler's future or the
+/// answer's body, which cancels all other clones of the context.
 #[derive(Debug)]
 pub(crate) struct HandlerContext(JobContext);
 
 impl HandlerContext {
     pub(crate) fn new(attempt: u32) -> Self {
         Self(JobContext::new(attempt))
-    }
-
-    /// Returns whether there is more of the context than this.
-    #[inline]
-    pub(crate) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0.inner) > 1
     }
 }
 

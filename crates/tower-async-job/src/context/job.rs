@@ -1,11 +1,11 @@
-//! What a handler can tell of its job, and learn about it.
+//! The handler's view of its job: reports and cancellation.
 
 use std::{
     fmt,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::Context,
 };
@@ -25,16 +25,15 @@ const LONGEST_MESSAGE: usize = 1024;
 
 /// A handler's view of the job that its request is or may become.
 ///
-/// [`AsyncJobLayer`] puts one into the extensions of every request that it may defer or has limits
-/// for. All methods
-/// are cheap and can be called from any thread, before and after the request has become a job;
-/// what is reported before is kept for it. In a request that the layer does not handle,
-/// [`JobContext::inert`] has the same methods and no effect. A layer that finds one there stands within
-/// another, and passes the request through.
+/// [`AsyncJobLayer`] adds one to the extensions of every request that it may defer or limits. All
+/// methods are cheap and can be called from any thread, before and after the request becomes a job;
+/// earlier reports are kept for it. In a request that the layer does not handle,
+/// [`JobContext::inert`] has the same methods without effect. A layer within another finds the
+/// outer one's context, and passes the request through.
 ///
-/// Reports are written to the store at most once per [`report_interval`], the latest winning. A
-/// partial result longer than the [`report_limit`] is dropped, as is all metadata together, with a
-/// warning.
+/// Reports are written to the store at most once per [`report_interval`]; the latest wins. A
+/// partial result longer than the [`report_limit`] is dropped with a warning, as is all metadata
+/// together.
 ///
 /// ```
 /// use http::{Request, Response};
@@ -56,7 +55,7 @@ const LONGEST_MESSAGE: usize = 1024;
 ///
 /// # Axum
 ///
-/// With the feature `axum` it is an extractor that never fails:
+/// With the feature `axum` it is an infallible extractor:
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -77,17 +76,19 @@ pub struct JobContext {
     pub(super) inner: Arc<Inner>,
 }
 
-/// Kept small: each job has one for as long as it runs.
+/// Small, since each running job has one.
 pub(super) struct Inner {
-    /// The gravest [`CancelReason`] so far; 0 while there is none.
+    /// The latest [`CancelReason`] in their order; 0 without one.
     reason: AtomicU8,
     /// The store has lost the job's record.
     missing: AtomicBool,
     /// The deadline may have passed.
     due: AtomicBool,
-    /// There is no job: reports go nowhere.
+    /// No job: reports have no effect.
     inert: bool,
     attempt: u32,
+    /// The handle of the job that there is or will be; 0 until it is drawn.
+    handle: AtomicU64,
     outbox: Mutex<Outbox>,
 }
 
@@ -96,7 +97,7 @@ impl JobContext {
         Self::with(attempt, false)
     }
 
-    /// A context that belongs to no job: never cancelled, and reports go nowhere.
+    /// Returns a context without a job: never cancelled, and reports have no effect.
     ///
     /// ```
     /// let job = tower_async_job::JobContext::inert();
@@ -117,17 +118,18 @@ impl JobContext {
                 due: AtomicBool::new(false),
                 inert,
                 attempt,
+                handle: AtomicU64::new(0),
                 outbox: Mutex::default(),
             }),
         }
     }
 
-    /// Returns whether a layer has taken the request, so that another one within leaves it alone.
+    /// Returns whether an outer layer has taken the request.
     pub(crate) fn is_in(extensions: &http::Extensions) -> bool {
         extensions.get::<Self>().is_some()
     }
 
-    /// The context of a request, or an inert one.
+    /// Returns the context of a request, or an inert one.
     ///
     /// ```
     /// let request = http::Request::new(());
@@ -139,8 +141,8 @@ impl JobContext {
         Self::from_extensions(request.extensions())
     }
 
-    /// The context in a request's extensions, or an inert one: for frameworks that hand out
-    /// extensions only, such as tonic.
+    /// Returns the context in a request's extensions, or an inert one: for frameworks such as tonic
+    /// that expose extensions only.
     ///
     /// ```
     /// let extensions = http::Extensions::new();
@@ -155,7 +157,7 @@ impl JobContext {
             .unwrap_or_else(Self::inert)
     }
 
-    /// Reports how much of the work is done, from 0 to 1; values outside are clamped.
+    /// Reports the fraction of the work that is done, clamped to 0 to 1.
     pub fn progress(&self, fraction: f64) {
         self.update_progress(|progress| {
             let message = progress.message.take();
@@ -164,7 +166,7 @@ impl JobContext {
         });
     }
 
-    /// Reports `done` of `total` units, whatever they are; the fraction follows from them.
+    /// Reports that `done` of `total` units are done; the fraction follows from them.
     pub fn progress_of(&self, done: u64, total: u64) {
         self.update_progress(|progress| {
             let message = progress.message.take();
@@ -173,8 +175,7 @@ impl JobContext {
         });
     }
 
-    /// Says in words what is going on; the numbers stay as they are. What is beyond 1,024 bytes is
-    /// cut off.
+    /// Describes the current step in words, cut to 1,024 bytes; the numbers stay unchanged.
     pub fn message(&self, message: impl Into<String>) {
         let mut message = message.into();
         if message.len() > LONGEST_MESSAGE {
@@ -183,17 +184,17 @@ impl JobContext {
         self.update_progress(|progress| progress.message = Some(message));
     }
 
-    /// Publishes a partial result, in place of the one before.
+    /// Publishes a partial result, which replaces the previous one.
     pub fn partial(&self, partial: impl Into<Value>) {
         if self.inner.inert {
             return;
         }
-        // Its text is made once, and here, so that neither the store nor a poll makes it.
+        // Serialised here and once, for the store and all polls.
         let partial = Json::from(partial.into());
         self.update(|rare| rare.report().partial = Some(partial));
     }
 
-    /// Attaches metadata of the application's own under a key, beside those of other keys.
+    /// Attaches the application's metadata under a key, and leaves other keys unchanged.
     pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
         self.update(|rare| {
@@ -202,21 +203,20 @@ impl JobContext {
         });
     }
 
-    /// Returns whether the work is wanted no longer: the job has been cancelled, has timed out or was
-    /// handed back, or its handler's future was dropped.
+    /// Returns whether the work is no longer wanted: the job was cancelled, timed out or was
+    /// released, or its handler's future was dropped.
     ///
-    /// If a timeout or a `select!` beneath the layer drops that future, the context is cancelled at the
-    /// latest when the layer has the call's answer and has read or sent its body to the end. So it is
-    /// after every end of a call, also a good one: the job is over then, and what still runs in another
-    /// task or thread works for nobody. A handler that leaves work behind on purpose does not ask its
-    /// context about it.
+    /// If a timeout or a `select!` beneath the layer drops that future, the context is cancelled at
+    /// the latest when the layer has the call's answer and has read or sent its whole body. This
+    /// happens after every end of a call, also a successful one, since work left in another task or
+    /// thread then has no client. A handler that leaves work behind on purpose must ignore it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancel_reason().is_some()
     }
 
-    /// Returns the reason why the job is [cancelled](Self::is_cancelled); `None` while it is not. Of
-    /// several it is the gravest, so that it may change from a request to the loss of the lease.
+    /// Returns the reason why the job is [cancelled](Self::is_cancelled); `None` while it is not. It may
+    /// change later, for example from a request to the loss of the lease.
     ///
     /// ```
     /// use tower_async_job::{CancelReason, JobContext};
@@ -247,7 +247,7 @@ impl JobContext {
             rare.waiting.get_or_insert_default().clone()
         };
         let mut notified = pin!(waiting.notified());
-        // Enabled before the flag is looked at, so that a cancellation in between is not missed.
+        // Enabled before the flag is read, so that a cancellation in between is not missed.
         notified.as_mut().enable();
         if !self.is_cancelled() {
             notified.await;
@@ -260,8 +260,8 @@ impl JobContext {
         self.inner.attempt
     }
 
-    /// Returns the handle by which operators know the job, in logs too. It is known before there is
-    /// a job, and belongs to none if the request does not become one.
+    /// Returns the handle by which operators and logs name the job. It exists before the job, and
+    /// names none if the request does not become one.
     ///
     /// ```
     /// let job = tower_async_job::JobContext::inert();
@@ -269,14 +269,24 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn handle(&self) -> JobHandle {
-        let mut outbox = self.outbox();
-        let rare = outbox.rare.get_or_insert_default();
-        *rare.handle.get_or_insert_with(JobHandle::random)
+        let known = self.inner.handle.load(Ordering::Acquire);
+        if known != 0 {
+            return JobHandle::from_bits(known);
+        }
+        let drawn = JobHandle::random();
+        let first = (self.inner.handle).compare_exchange(
+            0,
+            drawn.to_bits(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        first.map_or_else(JobHandle::from_bits, |_| drawn)
     }
 
-    /// Returns the handle, if anything has asked for it.
-    pub(crate) fn known_handle(&self) -> Option<JobHandle> {
-        self.outbox().rare.as_ref()?.handle
+    /// Returns whether there is more of the context than this.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
     }
 
     fn update_progress(&self, change: impl FnOnce(&mut Progress)) {
@@ -313,7 +323,7 @@ impl JobContext {
         self.wake();
     }
 
-    /// Has the driving task look at the job's deadline.
+    /// Notifies the driving task that the job's deadline may have passed.
     pub(crate) fn set_due(&self) {
         self.inner.due.store(true, Ordering::Release);
         self.wake();
@@ -321,7 +331,7 @@ impl JobContext {
 
     /// Returns whether the deadline may have passed since the last call.
     pub(crate) fn take_due(&self) -> bool {
-        // Looked at before it is changed, which is far cheaper and most often all.
+        // Read before it is swapped, which is cheaper and usually enough.
         self.inner.due.load(Ordering::Acquire) && self.inner.due.swap(false, Ordering::AcqRel)
     }
 
@@ -343,7 +353,7 @@ impl JobContext {
         self.inner.missing.load(Ordering::Acquire)
     }
 
-    /// Registers the driving task to be woken at the next report or at the cancellation.
+    /// Registers the driving task to be woken by the next report or the cancellation.
     pub(crate) fn register(&self, cx: &mut Context<'_>) {
         let mut outbox = self.outbox();
         match &mut outbox.driver {
@@ -352,20 +362,19 @@ impl JobContext {
         }
     }
 
-    /// Whether a report waits to be written.
+    /// Returns whether a report has not been written yet.
     pub(crate) fn has_report(&self) -> bool {
         let outbox = self.outbox();
         outbox.rare.as_ref().is_some_and(|rare| rare.changed)
     }
 
-    /// Returns the report from before the request became a job, without what is longer than the limit.
+    /// Returns the report from before the request became a job, without parts over the limit.
     pub(crate) fn reported(&self, limit: usize) -> Option<Report> {
         self.outbox().rare.as_mut()?.report_within(limit)
     }
 
-    /// Takes what is to be written, but for what is longer than the limit. Progress and metadata are
-    /// replaced as a whole in the store, so they stay here too: a later message keeps the numbers
-    /// reported before it.
+    /// Takes the report to be written, without parts over the limit. Progress and metadata also
+    /// stay here, since the store replaces them as a whole: a later message keeps earlier numbers.
     pub(crate) fn take_report(&self, limit: usize) -> Option<Report> {
         let mut outbox = self.outbox();
         let rare = outbox.rare.as_mut()?;
@@ -377,8 +386,8 @@ impl JobContext {
         Some(taken)
     }
 
-    /// Lets the last report be taken once more: it may not have reached the store. A partial result
-    /// is not kept for that.
+    /// Marks the last report as unwritten, since it may not have reached the store. A partial
+    /// result is not kept for that.
     pub(crate) fn report_again(&self) {
         if let Some(rare) = &mut self.outbox().rare {
             rare.changed = rare.report.is_some();
@@ -386,7 +395,7 @@ impl JobContext {
     }
 
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        // A report is changed in one step, so a panic in between leaves it whole.
+        // A report changes in one step, so a panic cannot leave it half-changed.
         self.inner
             .outbox
             .lock()
@@ -420,7 +429,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_context_takes_no_more_than_40_bytes_of_its_own() {
-        assert!(size_of::<Inner>() <= 40, "{}", size_of::<Inner>());
+    fn a_context_takes_no_more_than_48_bytes_of_its_own() {
+        assert!(size_of::<Inner>() <= 48, "{}", size_of::<Inner>());
     }
 }

@@ -1,31 +1,28 @@
-//! The way of reports from a handler to the task that drives it.
+//! Reports on their way from a handler to the task that drives it.
 
 use std::{sync::Arc, task::Waker};
 
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-use tower_async_job_core::{JobHandle, Json, Report};
+use tower_async_job_core::{Json, Report};
 
 /// The part of a context that the handler and the task that drives it share.
 #[derive(Default)]
 pub(super) struct Outbox {
     pub(super) driver: Option<Waker>,
-    /// Data that the handlers of few jobs need.
+    /// Data of the few jobs that need it.
     pub(super) rare: Option<Box<Rare>>,
 }
 
 #[derive(Default)]
 pub(super) struct Rare {
-    /// All that was reported so far, but for partial results already taken, and metadata that has
-    /// changed since.
+    /// All reports so far, except for partial results already taken and metadata changed since.
     pub(super) report: Option<Report>,
     pub(super) metadata: Map<String, Value>,
-    /// Something was reported since the driver last took it.
+    /// A report is newer than the last one taken.
     pub(super) changed: bool,
-    /// Notified of the cancellation; made by the first that waits for it.
+    /// Notified of the cancellation; created by the first waiter.
     pub(super) waiting: Option<Arc<Notify>>,
-    /// The handle that the job has or will have, once anything has asked for it.
-    pub(super) handle: Option<JobHandle>,
 }
 
 impl Rare {
@@ -33,8 +30,8 @@ impl Rare {
         self.report.get_or_insert_default()
     }
 
-    /// All that was reported, with the text of the metadata, which is made once. What is longer than
-    /// the limit is dropped.
+    /// Returns all reports, with the text of the metadata, which is serialised once. Parts over the
+    /// limit are dropped.
     pub(super) fn report_within(&mut self, limit: usize) -> Option<Report> {
         let report = self.report.as_mut()?;
         if report.metadata.is_none() && !self.metadata.is_empty() {

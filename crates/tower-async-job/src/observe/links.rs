@@ -1,5 +1,5 @@
-//! OpenTelemetry links from the spans of polls to those of the jobs polled, with the feature
-//! `opentelemetry`. That of a run to its submission comes of `follows_from`.
+//! OpenTelemetry links from the spans of polls to those of their jobs, with the feature
+//! `opentelemetry`. A run links to its submission by `follows_from`.
 
 #[cfg(not(feature = "opentelemetry"))]
 pub(crate) use off::Links;
@@ -32,8 +32,8 @@ mod on {
 
     use crate::observe::recent::Recent;
 
-    /// The spans of the jobs that this process has run of late. A job's is kept beyond its end,
-    /// since it is polled once more.
+    /// The spans of recent jobs of this process. A job's span outlives its end, since its result is
+    /// polled after it.
     #[derive(Default)]
     pub(crate) struct Links(Recent<SpanContext>);
 

@@ -1,4 +1,4 @@
-//! What is remembered of the jobs of late.
+//! A bounded map of recent jobs.
 
 use std::{
     collections::VecDeque,
@@ -7,17 +7,17 @@ use std::{
 
 use tower_async_job_core::{JobId, JobIdMap};
 
-/// How many jobs something is remembered of.
+/// The number of jobs that it holds.
 const REMEMBERED: usize = 10_000;
 
-/// A value for each of the latest jobs; the oldest are forgotten.
+/// A value for each of the latest jobs; the oldest are dropped.
 pub(crate) struct Recent<V> {
     entries: Mutex<Entries<V>>,
 }
 
 struct Entries<V> {
     values: JobIdMap<V>,
-    /// Holds every key of the values, and those that were taken and are not old yet.
+    /// The keys of all values, and recent keys whose values were taken.
     order: VecDeque<JobId>,
 }
 

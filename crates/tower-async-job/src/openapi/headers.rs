@@ -1,11 +1,11 @@
-//! The fields of the answers.
+//! The header fields of the answers.
 
 use http_polling::JobState;
 use utoipa::openapi::{HeaderBuilder, ObjectBuilder, SchemaFormat, Type, header::Header};
 
 use super::schemas;
 
-/// A field by its name.
+/// A field and its name.
 pub(super) type Field = (&'static str, Header);
 
 pub(super) fn job_status(states: &[JobState]) -> Field {
@@ -57,7 +57,7 @@ pub(super) fn vary() -> Field {
     field("Vary", schemas::text(), description)
 }
 
-/// What only the page for browsers has.
+/// Returns the fields that only the page for browsers has.
 pub(super) fn of_page() -> [Field; 4] {
     let seconds = ObjectBuilder::new()
         .schema_type(Type::Integer)

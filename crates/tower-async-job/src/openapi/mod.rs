@@ -1,4 +1,4 @@
-//! The job resource, described for OpenAPI.
+//! The OpenAPI description of the job resource.
 
 mod headers;
 mod responses;
@@ -20,19 +20,19 @@ use crate::{config::Config, layer::AsyncJobLayer};
 const TAG: &str = "jobs";
 
 impl AsyncJobLayer {
-    /// The OpenAPI 3.1 document of the job resource: its paths below the
-    /// [public base](crate::Builder::public_base), every answer with its fields, the schemas of the
-    /// status document and the problem document, and the answers that the layer may give to the
-    /// user's own operations. Needs the `openapi` feature.
+    /// Returns the OpenAPI 3.1 document of the job resource: its paths below the [public
+    /// base](crate::Builder::public_base), every answer with its fields, the schemas of the status
+    /// document and the problem document, and the layer's answers to the application's own
+    /// operations. Needs the `openapi` feature.
     ///
-    /// Everything in it is named `Job…` among the components and tagged `jobs`, so that it can be
-    /// merged into the document of the whole API. [`OpenApi::merge`] takes over paths, schemas and
-    /// responses, which is all that there is to take. Operations have no `operationId`: it would
-    /// have to be unique within the whole.
+    /// All components are named `Job…` and tagged `jobs`, so that the document can be merged into
+    /// that of the whole API. [`OpenApi::merge`] takes over paths, schemas and responses, which is
+    /// all it has. Operations have no `operationId`, which would have to be unique within the
+    /// whole.
     ///
-    /// A job's own answer may have any status, so it is described as the default response, and
-    /// `Job-Status: done` tells it from an answer about the job with the same status. Methods that
-    /// are not described are answered with 405 and `Allow`.
+    /// A job's own answer may have any status, so it is the default response; `Job-Status: done`
+    /// distinguishes it from an answer about the job with the same status. Methods that are not
+    /// described are answered with 405 and `Allow`.
     ///
     /// ```
     /// use tower_async_job::AsyncJobLayer;
@@ -59,18 +59,18 @@ impl AsyncJobLayer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// With utoipa's macros an operation names the same answers:
-    /// `responses((status = 303, response = ref("#/components/responses/JobSeeOther")))`; with
+    /// With utoipa's macros, an operation references the same answers: `responses((status = 303,
+    /// response = ref("#/components/responses/JobSeeOther")))`; with
     /// [`PendingStatus::Accepted`](crate::PendingStatus::Accepted) it is `JobAccepted` and 202.
     #[must_use]
     pub fn openapi(&self) -> OpenApi {
         document(&self.front.config)
     }
 
-    /// The answers that the layer may give to a request for the user's own operation, by status,
-    /// as references into [`openapi`](Self::openapi): the announcement of a job, and refusals. The
-    /// repeat of a submission with the same Idempotency-Key may also be answered as a poll is.
-    /// Needs the `openapi` feature.
+    /// Returns the layer's answers to the application's own operations, by status, as references
+    /// into [`openapi`](Self::openapi): the announcement of a job, and refusals. A repeat of a
+    /// submission with the same Idempotency-Key may also be answered like a poll. Needs the
+    /// `openapi` feature.
     ///
     /// ```
     /// let jobs = tower_async_job::AsyncJobLayer::new();
@@ -163,7 +163,7 @@ fn document(config: &Config) -> OpenApi {
         .build()
 }
 
-/// Where clients find the jobs: the server, if the public base names one, and the path.
+/// Returns the location of the jobs: the server, if the public base names one, and the path.
 fn public(config: &Config) -> (Option<Server>, String) {
     let base = &*config.public_base;
     match base.parse::<Uri>() {
@@ -184,7 +184,7 @@ fn operation(summary: &str, responses: Responses) -> Operation {
         .build()
 }
 
-/// A poll, with what it may say.
+/// Returns an operation that polls, with its responses.
 fn asking(summary: &str, responses: Responses) -> Operation {
     let mut operation = operation(summary, responses);
     let hints = [

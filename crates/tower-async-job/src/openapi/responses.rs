@@ -1,4 +1,4 @@
-//! The answers of the layer, each described once and referred to by name.
+//! The answers of the layer, each described once and referenced by name.
 
 use http_polling::{JobState, Problem, ProblemType};
 use tower_async_job_core::PendingStatus;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::Config;
 
-/// An answer, the status code that it comes with, and its name among the components.
+/// An answer, its status code, and its name among the components.
 #[derive(Clone)]
 pub(super) struct Described {
     code: &'static str,
@@ -23,12 +23,12 @@ impl Described {
         (self.name, self.response)
     }
 
-    /// As a response to a request whose answer has a body.
+    /// Returns a reference to it.
     fn by_reference(&self) -> RefOr<Response> {
         Ref::from_response_name(self.name).into()
     }
 
-    /// As a response to HEAD.
+    /// Returns it as a response to HEAD.
     fn without_content(&self) -> RefOr<Response> {
         let mut response = self.response.clone();
         response.content.clear();
@@ -46,10 +46,10 @@ pub(super) fn without_content(described: &[Described]) -> Responses {
     described.iter().map(entry).collect()
 }
 
-/// What a poll is answered with.
+/// Returns the answers to a poll.
 pub(super) fn of_poll(config: &Config) -> Vec<Described> {
-    let mut answers = vec![
-        pending(config.policy.pending_status),
+    let mut answers = announcements(config, false);
+    answers.extend([
         result(),
         unknown(),
         gone(),
@@ -57,19 +57,19 @@ pub(super) fn of_poll(config: &Config) -> Vec<Described> {
         failed(),
         unreachable(),
         timed_out(),
-    ];
+    ]);
     if config.page {
         answers.push(page());
     }
     answers
 }
 
-/// What the status resource answers with.
+/// Returns the answers of the status resource.
 pub(super) fn of_status() -> Vec<Described> {
     vec![status(), unknown(), broken(), unreachable()]
 }
 
-/// What a cancellation is answered with.
+/// Returns the answers to a cancellation.
 pub(super) fn of_cancellation() -> Vec<Described> {
     vec![cancelled(), dropped(), unknown(), broken(), unreachable()]
 }
@@ -83,10 +83,11 @@ pub(super) fn of_options() -> Vec<Described> {
     )]
 }
 
-/// What the layer may answer to a request for the user's own operation, besides the handler.
+/// Returns the layer's answers to the application's own operations, besides the handler's.
 pub(super) fn of_submission(config: &Config) -> Vec<Described> {
-    let mut answers = vec![
-        pending(config.policy.pending_status),
+    // Browsers that would rather have the page are sent there by a redirect in any case.
+    let mut answers = announcements(config, config.page);
+    answers.extend([
         refused(
             "400",
             "JobRequestInvalid",
@@ -142,12 +143,21 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
             &[ProblemType::JobTimedOut],
             "The work ran past its deadline without becoming a job.",
         ),
-    ];
-    if config.page && config.policy.pending_status == PendingStatus::Accepted {
-        // Browsers that would rather have the page are sent there by a redirect in any case.
-        answers.push(pending(PendingStatus::SeeOther));
-    }
+    ]);
     answers
+}
+
+/// The announcements of jobs that there may be: each, where policies are chosen by request.
+fn announcements(config: &Config, redirects: bool) -> Vec<Described> {
+    let usual = config.policy.pending_status;
+    [PendingStatus::SeeOther, PendingStatus::Accepted]
+        .into_iter()
+        .filter(|status| {
+            let is_redirect = *status == PendingStatus::SeeOther;
+            config.policies.is_some() || *status == usual || (redirects && is_redirect)
+        })
+        .map(pending)
+        .collect()
 }
 
 fn pending(status: PendingStatus) -> Described {
@@ -243,8 +253,14 @@ fn unreachable() -> Described {
 }
 
 fn broken() -> Described {
-    let description = "The server failed. Without `Job-Status`, nothing is said of a job.";
-    refused("500", "JobServerError", &[], description)
+    let description =
+        "The server failed; with `Job-Status`, since the record of the job is damaged.";
+    let fields = [
+        headers::job_status(&[JobState::Failed]),
+        headers::no_store(),
+    ];
+    described("500", "JobServerError", description, fields)
+        .saying(problems([ProblemType::RecordUnreadable]))
 }
 
 fn status() -> Described {
@@ -268,7 +284,7 @@ fn dropped() -> Described {
     described("204", "JobDropped", description, [headers::no_store()])
 }
 
-/// The problem that a job ended with.
+/// Describes the problem of an ended job.
 fn ended(
     code: &'static str,
     name: &'static str,
@@ -332,7 +348,7 @@ fn status_document() -> (&'static str, Content) {
     ("application/json", Content::new(Some(schema)))
 }
 
-/// A problem document, with an example of each kind.
+/// Describes a problem document, with an example of each kind.
 fn problems(kinds: impl IntoIterator<Item = ProblemType>) -> (&'static str, Content) {
     use utoipa::openapi::example::ExampleBuilder;
     let examples = kinds.into_iter().map(|kind| {

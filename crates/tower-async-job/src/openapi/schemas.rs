@@ -12,7 +12,7 @@ pub(super) const PROBLEM: &str = "JobProblem";
 
 pub(super) const PENDING: [JobState; 2] = [JobState::Queued, JobState::Running];
 
-/// All that `Job-Status` and status documents say.
+/// The values of `Job-Status` and of status documents.
 pub(super) const STATES: [JobState; 9] = [
     JobState::Queued,
     JobState::Running,
@@ -44,7 +44,7 @@ pub(super) fn reference(name: &str) -> Ref {
     Ref::from_schema_name(name)
 }
 
-/// Text that is one of some states.
+/// Returns a string with these states as its values.
 pub(super) fn one_of(states: &[JobState]) -> ObjectBuilder {
     text().enum_values(Some(states.iter().map(|state| state.as_str())))
 }
@@ -53,7 +53,7 @@ pub(super) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-/// A whole number, not negative.
+/// Returns a non-negative integer.
 pub(super) fn count() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Integer)

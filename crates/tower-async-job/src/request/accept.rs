@@ -1,4 +1,4 @@
-//! The answers that a client accepts: a person with a browser gets pages.
+//! The media types that a client accepts: a person with a browser gets pages.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -14,15 +14,14 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(crate) const VARY: &str =
     "accept, prefer, sec-fetch-dest, sec-fetch-mode, upgrade-insecure-requests";
 
-/// Returns whether a person looks at the answer: a browser navigates, and would rather have HTML than
-/// JSON. A program that accepts HTML is no browser.
+/// Returns whether a person reads the answer: a browser navigates, and prefers HTML to JSON.
 pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
     prefers_html(headers) && navigates(headers)
 }
 
-/// Returns whether the request is the navigation of a browser: by its Fetch metadata, which browsers send
-/// to trustworthy origins, else by Upgrade-Insecure-Requests, which they send with navigations alone
-/// (W3C, Upgrade Insecure Requests, section 3.2.1).
+/// Returns whether a browser navigates: by its Fetch metadata, which browsers send to trustworthy
+/// origins, or else by Upgrade-Insecure-Requests, which they send with navigations only (W3C,
+/// Upgrade Insecure Requests, section 3.2.1).
 fn navigates(headers: &HeaderMap) -> bool {
     let is = |name: HeaderName, value| headers.get(name).is_some_and(|found| found == value);
     if headers.keys().any(is_fetch_metadata) {
@@ -36,15 +35,15 @@ fn is_fetch_metadata(name: &HeaderName) -> bool {
     name.as_str().starts_with("sec-fetch-")
 }
 
-/// Returns whether the client would rather have HTML than JSON (RFC 9110, section 12.5.1). Where both are
-/// as good, HTML has to be named and JSON not.
+/// Returns whether the client prefers HTML to JSON (RFC 9110, section 12.5.1). If both have the
+/// same weight, HTML must be named and JSON must not.
 fn prefers_html(headers: &HeaderMap) -> bool {
-    // Few clients but browsers name any kind of text, and reading the ranges takes its time.
+    // Few clients except browsers name a kind of text, and parsing the ranges takes time.
     let names_text = |value: &HeaderValue| {
         let mut words = value.as_bytes().windows(names::TEXT.as_str().len());
         words.any(|word| word.eq_ignore_ascii_case(names::TEXT.as_str().as_bytes()))
     };
-    // One pass over the headers costs less than looking one up.
+    // One pass over the headers is cheaper than a lookup.
     if !headers
         .iter()
         .any(|(name, value)| *name == ACCEPT && names_text(value))
@@ -66,7 +65,7 @@ fn prefers_html(headers: &HeaderMap) -> bool {
     html.quality > 0 && (html.quality, html.precision) > (json.quality, json.precision)
 }
 
-/// How welcome a media type is, by the most precise range that it is in: the greatest.
+/// The quality of a media type by the most precise range that includes it, which is the greatest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Preference {
     /// 1 for `*/*`, 2 for `type/*`, 3 for the type itself; 0 for none of them.
@@ -96,7 +95,7 @@ impl Preference {
     }
 }
 
-/// A weight of RFC 9110, section 12.4.2, in thousandths.
+/// Parses a weight of RFC 9110, section 12.4.2, into thousandths.
 fn thousandths(weight: &str) -> Option<u16> {
     let weight: f32 = weight.parse().ok()?;
     (0.0..=1.0)

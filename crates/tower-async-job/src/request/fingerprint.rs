@@ -1,8 +1,9 @@
-//! The digest by which a repeat of a submission is told from another one with the same key.
+//! The digest that distinguishes a repeat of a submission from another submission with the same
+//! key.
 //!
-//! It covers method, target, Content-Type and body. A client that makes a form anew for each attempt draws
-//! another boundary (RFC 2046, section 5.1.1), which counts as the same; and `charset=utf-8` says nothing
-//! of JSON, which has no other (RFC 8259, section 8.1).
+//! It covers method, target, Content-Type and body. Clients that rebuild a form for each attempt
+//! choose a new boundary (RFC 2046, section 5.1.1), which is ignored; so is `charset=utf-8` of
+//! JSON, which has no other (RFC 8259, section 8.1).
 
 use http::{HeaderValue, Request, header::CONTENT_TYPE};
 use mediatype::{MediaType, ReadParams, names};
@@ -15,16 +16,16 @@ pub(crate) struct Fingerprint {
     parts: Option<Parts>,
 }
 
-/// A body that is divided by delimiters, which do not count themselves.
+/// A body divided by delimiters, which are left out of the digest.
 struct Parts {
     delimiter: Finder<'static>,
     part: Sha256,
-    /// The bytes at the end that may be the beginning of a delimiter.
+    /// The last bytes, which may begin a delimiter.
     rest: Vec<u8>,
 }
 
 impl Fingerprint {
-    /// Begins the fingerprint of a request with its head.
+    /// Begins the fingerprint with a request's head.
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         let mut fingerprint = Self {
             whole: Sha256::new(),
@@ -146,7 +147,7 @@ mod tests {
         }
         let (content_type, body) = form("bbbb2", "another");
         assert_ne!(of(&content_type, &body, body.len()), first);
-        // A delimiter is not the same as its text in a part.
+        // A delimiter differs from the same text within a part.
         let (content_type, body) = form("bbbb2", "the same\r\n--aaaa1\r\n");
         assert_ne!(of(&content_type, &body, body.len()), first);
     }

@@ -5,14 +5,14 @@ use http::{
 
 use crate::request::closing;
 
-/// Which of the headers that matter to the layer a request has. One pass over the names costs less
-/// than looking each of them up, and most requests have none.
+/// The presence of the headers that matter to the layer. One pass over the names is cheaper than a
+/// lookup for each, and most requests have none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Glance {
     pub(crate) cancel_after: bool,
     /// The client accepts an event stream.
     pub(crate) event_stream: bool,
-    /// The Content-Type begins as that of gRPC does.
+    /// The Content-Type begins like that of gRPC.
     pub(crate) grpc: bool,
     pub(crate) grpc_timeout: bool,
     pub(crate) idempotency_key: bool,
@@ -44,7 +44,7 @@ impl Glance {
         glance
     }
 
-    /// Returns whether a request that is not deferred may have a key or a deadline all the same.
+    /// Returns whether a request that is not deferred may still have a key or a deadline.
     pub(crate) fn is_governed(self) -> bool {
         self.idempotency_key | self.cancel_after | self.grpc_timeout
     }
@@ -53,25 +53,26 @@ impl Glance {
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 const GRPC: &[u8] = b"application/grpc";
 
-/// Returns the rest of a value that begins with a name, in letters of either case.
+/// Returns the rest of a value that begins with a name, ignoring case.
 #[inline]
 fn begins_with<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (begin, rest) = value.split_at_checked(name.len())?;
     begin.eq_ignore_ascii_case(name).then_some(rest)
 }
 
-/// Returns whether a media type, with or without parameters, is that of an event stream.
+/// Returns whether a media type, with or without parameters, is `text/event-stream`.
 pub(crate) fn is_event_stream(value: &[u8]) -> bool {
     begins_with(value.trim_ascii_start(), EVENT_STREAM).is_some_and(|parameters| {
         matches!(parameters.trim_ascii_start().first(), None | Some(b';'))
     })
 }
 
-/// Returns whether an Accept names event streams, and not to refuse them (RFC 9110, section 12.5.1).
+/// Returns whether an Accept names event streams with a weight above zero (RFC 9110, section
+/// 12.5.1).
 #[inline]
 fn accepts_event_stream(value: &HeaderValue) -> bool {
     let value = value.as_bytes();
-    // Shorter ones are most.
+    // Most are shorter.
     value.len() >= EVENT_STREAM.len()
         && value
             .split(|byte| *byte == b',')
@@ -89,8 +90,9 @@ fn is_refused(range: &[u8]) -> bool {
     parameters.any(|parameter| is_zero(parameter.trim_ascii()))
 }
 
-/// Returns whether a request asks to change its connection's protocol (RFC 9110, section 7.8): `Connection`
-/// has to say so too. An `Upgrade` to HTTP/2 is not one, since the request is answered as any other.
+/// Returns whether a request asks to change its connection's protocol (RFC 9110, section 7.8),
+/// which `Connection` must confirm. An `Upgrade` to HTTP/2 does not count: the request is answered
+/// as usual.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     names(headers, CONNECTION, |option| {
         option.eq_ignore_ascii_case(b"upgrade")
@@ -99,7 +101,7 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns whether a list among the headers has such a member.
+/// Returns whether a list header has a member that matches.
 fn names(headers: &HeaderMap, name: HeaderName, mut is: impl FnMut(&[u8]) -> bool) -> bool {
     let values = headers.get_all(name);
     values.iter().any(|value| {

@@ -1,4 +1,4 @@
-//! Requests as the layer sees them.
+//! The parts of a request that the layer reads.
 
 pub(crate) mod accept;
 pub(crate) mod closing;

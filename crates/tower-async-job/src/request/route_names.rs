@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::shorten::shorten;
 
-/// The number of names that are kept. A name takes the place of another whose hash is alike.
+/// The number of names that are kept. A name replaces another that hashes to its place.
 const PLACES: usize = 64;
 
-/// The longest name in bytes. Names come from paths, of which a client chooses the length.
+/// The longest name, in bytes. Names derive from paths, whose length clients choose.
 pub(crate) const LONGEST: usize = 256;
 
 #[derive(Debug)]
@@ -24,13 +24,13 @@ impl Default for RouteNames {
 }
 
 impl RouteNames {
-    /// The name with this text, shared with recent jobs that have it. A long one is cut.
+    /// Returns a name shared with recent jobs of the same route. A long name is cut.
     pub(crate) fn share(&self, text: &[u8]) -> Arc<str> {
         if text.len() > LONGEST {
             let text = String::from_utf8_lossy(text);
             return self.share(shorten(&text, LONGEST).as_bytes());
         }
-        // FNV-1a. Names that are made to collide are merely not shared.
+        // FNV-1a. Names crafted to collide are merely not shared.
         let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         });

@@ -23,43 +23,43 @@ use crate::{
     time::later,
 };
 
-/// What the layer remembers of a request that may become a job.
+/// The parts of a request that its job needs.
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) method: Method,
-    /// Copied, since the first clone of a URI may allocate, and each keeps the buffer alive that
-    /// the whole head was read into.
+    /// A copy, since the first clone of a URI may allocate, and each keeps the buffer of the whole
+    /// head alive.
     pub(crate) path: SmallVec<[u8; 64]>,
     pub(crate) asked: Asked,
-    /// Where a function for it is set.
+    /// `None` without a function for routes.
     route: Option<Arc<str>>,
     pub(crate) principal: Option<Principal>,
-    /// Where one has been chosen for it.
+    /// `None` for the default policy.
     pub(crate) policy: Option<Arc<Policy>>,
 }
 
-/// What its client prefers and speaks.
+/// The client's preferences, and the properties of its request and connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
-    /// True if it may become a job. If not, its preferences are the handler's.
+    /// False if it cannot become a job; its preferences are then left to the handler.
     pub(crate) deferrable: bool,
-    /// The wait in it is the one that is given.
+    /// Its wait is already capped.
     pub(crate) prefer: Prefer,
     pub(crate) protocol: Protocol,
-    /// True if it asks for another protocol on its connection.
+    /// The request asks to change its connection's protocol.
     pub(crate) upgrade: bool,
-    /// True if it is CONNECT.
+    /// The request is CONNECT.
     pub(crate) tunnel: bool,
-    /// Whether a browser asks that is to be led to the page, where others get a 202.
+    /// A browser that is redirected to the page, while other clients get 202.
     pub(crate) page: bool,
     pub(crate) may_close: bool,
-    /// When the work is to be given up.
+    /// The client's own deadline.
     pub(crate) cancel_at: Option<Instant>,
 }
 
 impl Asked {
-    /// Turns the wait that the client asks for into the one that it is given: under the server's cap,
-    /// and until its own deadline.
+    /// Caps the wait that the client asks for by the server's limit and by the client's own
+    /// deadline.
     pub(crate) fn cap_wait(&mut self, config: &Config) {
         if let Some(wait) = self.prefer.wait() {
             let left = self.left().unwrap_or(Duration::MAX);
@@ -67,13 +67,13 @@ impl Asked {
         }
     }
 
-    /// Returns the time that the work may take from now.
+    /// Returns the time from now that the work may take.
     pub(crate) fn deadline(&self, policy: &Policy) -> Duration {
         let deadline = policy.deadline();
         self.left().map_or(deadline, |left| left.min(deadline))
     }
 
-    /// The time until the client wants the work to be given up.
+    /// Returns the time until the client's own deadline.
     fn left(&self) -> Option<Duration> {
         let at = self.cancel_at?;
         Some(at.saturating_duration_since(Instant::now()))
@@ -81,7 +81,7 @@ impl Asked {
 }
 
 impl Submission {
-    /// Makes a request ready for its handler.
+    /// Prepares a request for its handler.
     pub(crate) fn prepare<B>(
         request: &mut Request<B>,
         asked: &Asked,
@@ -95,7 +95,7 @@ impl Submission {
         }
     }
 
-    /// Makes a request ready for its handler, and remembers it.
+    /// Prepares a request for its handler, and copies what its job needs.
     #[inline]
     pub(crate) fn of<B>(
         config: &Config,
@@ -124,13 +124,13 @@ impl Submission {
         config.policy(self.policy.as_ref())
     }
 
-    /// What the job's Retry-After is learned by.
+    /// Returns the route by which the job's Retry-After is learned.
     pub(crate) fn route(&self, routes: &RouteNames) -> Arc<str> {
         let route = self.route.clone();
         route.unwrap_or_else(|| usual_route(routes, &self.method, &self.path))
     }
 
-    /// The route, where a function for it is set.
+    /// Returns the route that the application's function has named.
     #[cfg_attr(
         not(feature = "metrics"),
         allow(dead_code, reason = "a metric's label")
@@ -139,7 +139,7 @@ impl Submission {
         self.route.as_ref()
     }
 
-    /// The path, if it is not to be had from the route.
+    /// Returns the path, unless the route contains it.
     pub(crate) fn target(&self) -> Option<Box<str>> {
         self.keeps_path().then(|| self.path().into())
     }
@@ -153,32 +153,32 @@ impl Submission {
         String::from_utf8_lossy(&self.path)
     }
 
-    /// Returns the time that the work may take from now.
+    /// Returns the time from now that the work may take.
     pub(crate) fn deadline(&self, config: &Config) -> Duration {
         self.asked.deadline(self.policy(config))
     }
 
-    /// How long the handler may take before the request becomes a job (RFC 7240, sections 4.1 and
-    /// 4.3: `respond-async, wait=10` asks for up to ten seconds inline first).
+    /// Returns the time that the handler may take before the request becomes a job. `respond-async,
+    /// wait=10` asks for up to ten seconds inline first (RFC 7240, sections 4.1 and 4.3).
     pub(crate) fn inline_wait(&self, config: &Config) -> Duration {
         if !self.asked.deferrable {
             return Duration::MAX;
         }
         let prefer = &self.asked.prefer;
         let wait = match prefer.wait() {
-            // In whole seconds, and so up to a second over the cap.
+            // Whole seconds, so possibly up to a second above the cap.
             Some(wait) => wait.min(config.max_inline_wait),
             None if prefer.respond_async() => Duration::ZERO,
             None => self.policy(config).inline_wait,
         };
-        // Past its deadline the work is a job that times out.
+        // After its deadline, the work becomes a job that times out.
         self.asked
             .cancel_at
             .map_or(wait, |_| wait.min(self.deadline(config)))
     }
 }
 
-/// Returns whether a request is refused for its length.
+/// Returns whether a request is refused for its Content-Length.
 pub(crate) fn refuses_length(policy: &Policy, headers: &HeaderMap) -> bool {
     policy.refuse_large_requests
         && headers
@@ -187,7 +187,7 @@ pub(crate) fn refuses_length(policy: &Policy, headers: &HeaderMap) -> bool {
             .is_some_and(|length| length > policy.request_spool as u64)
 }
 
-/// The route of a request without a function for it: method and path.
+/// Returns the default route: method and path.
 fn usual_route(routes: &RouteNames, method: &Method, path: &[u8]) -> Arc<str> {
     let mut route: SmallVec<[u8; 128]> = SmallVec::new();
     route.extend_from_slice(method.as_str().as_bytes());
@@ -196,7 +196,7 @@ fn usual_route(routes: &RouteNames, method: &Method, path: &[u8]) -> Arc<str> {
     routes.share(&route)
 }
 
-/// A route that the application has named, cut if it is long.
+/// Cuts a long route of the application.
 fn short(route: Arc<str>) -> Arc<str> {
     match shorten(&route, LONGEST) {
         cut if cut.len() < route.len() => cut.into(),
@@ -204,7 +204,7 @@ fn short(route: Arc<str>) -> Arc<str> {
     }
 }
 
-/// When the client wants the work to be given up.
+/// Returns the client's own deadline.
 pub(crate) fn cancel_at(
     headers: &HeaderMap,
     protocol: Protocol,
@@ -219,7 +219,7 @@ pub(crate) fn cancel_at(
 }
 
 impl Config {
-    /// Returns the policy that is chosen for a request, where there is a function for it.
+    /// Returns the policy that the application's function chooses, if any.
     pub(crate) fn policy_of(&self, head: RequestHead<'_>) -> Result<Option<Arc<Policy>>, Panicked> {
         let choose = self.policies.as_ref();
         choose.map_or(Ok(None), |choose| {
@@ -237,7 +237,8 @@ impl Config {
         })
     }
 
-    /// Returns whether a request may be deferred, by its method and the application's predicate.
+    /// Returns whether a request may be deferred according to its method and the application's
+    /// predicate.
     pub(crate) fn defers(&self, head: RequestHead<'_>) -> Result<bool, Panicked> {
         let never = matches!(
             *head.method,
@@ -251,7 +252,7 @@ impl Config {
         }
     }
 
-    /// Returns the client's preferences and protocol, and whether the request may be deferred at all.
+    /// Reads the client's preferences and protocol, and whether the request may be deferred.
     pub(crate) fn asked<B>(
         &self,
         request: &Request<B>,
@@ -292,7 +293,7 @@ impl Config {
         }
     }
 
-    /// Returns the refusal of a request whose path or principal is longer than what is kept.
+    /// Returns the refusal of a request with too long a path or principal.
     pub(crate) fn refuses_names<B>(
         &self,
         request: &Request<B>,
@@ -311,7 +312,7 @@ impl Config {
         principal.as_str().len() > self.principal_limit
     }
 
-    /// Returns the name by which the Retry-After of a job of this request is learned.
+    /// Returns the route by which the Retry-After of a job of this request is learned.
     pub(crate) fn route_of<B>(&self, routes: &RouteNames, request: &Request<B>) -> Arc<str> {
         match &self.route {
             Some(route) => short(route(RequestHead::of(request))),

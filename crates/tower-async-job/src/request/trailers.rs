@@ -4,7 +4,7 @@ use http::{HeaderValue, Request, Version, header::TE};
 
 use crate::request::glance::Glance;
 
-/// Whether the answer to a request can carry trailers (RFC 9110, section 6.5.1).
+/// Returns whether the answer to a request can carry trailers (RFC 9110, section 6.5.1).
 pub(crate) fn carries_trailers<B>(request: &Request<B>, glance: Glance) -> bool {
     let codings = |value: &HeaderValue| {
         let mut codings = value.as_bytes().split(|byte| *byte == b',');

@@ -1,4 +1,4 @@
-//! The time at which the store is swept next, which may come nearer meanwhile.
+//! An alarm for the next sweep of the store, which may be brought forward.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// A time that anything may bring nearer, and a task that sleeps until then.
+/// A time that can be brought forward, and on which a task sleeps.
 pub(crate) struct Alarm {
     origin: Instant,
     /// In microseconds from the origin.
@@ -29,15 +29,14 @@ impl Default for Alarm {
 }
 
 impl Alarm {
-    /// Forgets the time that was set. To be called before it is found out what the next one is, so
-    /// that one that is set meanwhile is kept.
+    /// Clears the time. Call it before computing the next one, so that one set meanwhile is kept.
     pub(crate) fn reset(&self) {
         self.at.store(u64::MAX, Ordering::Release);
     }
 
-    /// Has the task wake no later than so long from now.
+    /// Ensures that the task wakes within `time` from now.
     pub(crate) fn within(&self, time: Duration) {
-        // Rounded up, so that it does not come early.
+        // Rounded up, so that it is never early.
         let at = self.origin.elapsed().saturating_add(time).as_nanos();
         let at = u64::try_from(at.div_ceil(1_000)).unwrap_or(u64::MAX);
         if self.at.fetch_min(at, Ordering::AcqRel) > at {
@@ -45,7 +44,7 @@ impl Alarm {
         }
     }
 
-    /// Sleeps until then, though until `earliest` at least.
+    /// Sleeps until the alarm, and at least until `earliest`.
     pub(crate) async fn sleep(&self, earliest: Instant) {
         loop {
             let at = Duration::from_micros(self.at.load(Ordering::Acquire));

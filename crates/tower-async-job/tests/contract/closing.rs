@@ -1,4 +1,4 @@
-//! Connections that the layer closes, since their clients need none until their next poll.
+//! Connections that the layer closes because their clients need none until their next poll.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -21,7 +21,7 @@ use tower_async_job::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// An estimator that has seen jobs of these durations.
+/// Returns an estimator that has seen jobs of these durations.
 fn taught(durations: &[Duration]) -> Learned {
     let estimator = Learned::new();
     for duration in durations.iter().cycle().take(40) {
@@ -34,12 +34,12 @@ fn expecting(duration: Duration) -> Builder {
     AsyncJobLayer::builder().estimator(taught(&[duration]))
 }
 
-/// A service whose jobs never end, and are expected to take so long.
+/// Returns a service whose jobs take an hour.
 fn endless(builder: Builder) -> AsyncJob<Handler> {
     wrap(&eager(builder), slow(HOUR, "late"))
 }
 
-/// Whether a pending answer has its connection closed.
+/// Returns whether a pending answer closes its connection.
 #[track_caller]
 fn closes(answer: Answer) -> bool {
     match answer.pending().header("connection") {
@@ -53,7 +53,7 @@ async fn acceptance_closes(builder: Builder, submission: Request<Body>) -> bool 
     closes(send(&endless(builder), submission).await)
 }
 
-/// Without the hints of the Location.
+/// Returns the Location without hints.
 fn job(accepted: &Answer) -> String {
     support::path_of(accepted.location()).to_owned()
 }
@@ -275,8 +275,8 @@ async fn what_is_not_pending_never_closes() {
     assert_eq!(done.header("connection"), "");
 }
 
-/// Sends a submission over a new connection to hyper's server; returns all that comes until the
-/// server closes it, or `None` if it is still open when the job is due.
+/// Sends a submission over a new connection to hyper's server. Returns everything until the server
+/// closes it, or `None` if it is still open when the job is due.
 async fn all_until_closed(builder: Builder) -> Option<String> {
     let (mut client, server) = tokio::io::duplex(64 << 10);
     let inner = service_fn(|_: Request<JobBody<Incoming>>| async {

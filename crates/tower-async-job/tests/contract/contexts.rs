@@ -1,4 +1,4 @@
-//! Contexts that outlive their handler's future: in other tasks, on other threads, in bodies.
+//! Contexts that outlive their handler's future: in other tasks, other threads, and bodies.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use tower_async_job::{
     AsyncJob, AsyncJobLayer, Builder, JobBody, JobContext, OnDisconnect, OnStoreFailure,
 };
 
-/// The context that a handler has left behind.
+/// The context that a handler leaves behind.
 #[derive(Debug, Default, Clone)]
 struct Kept(Arc<Mutex<Option<JobContext>>>);
 
@@ -38,7 +38,7 @@ impl Kept {
     }
 }
 
-/// A handler that would work for ever, beneath a timeout of so long.
+/// Returns an endless handler beneath a timeout of `time`.
 fn timing_out(time: Duration, kept: &Kept) -> Handler {
     let kept = kept.clone();
     handler(move |request| {
@@ -169,7 +169,8 @@ async fn s74_panic_and_error_of_a_handler_cancel_its_context() {
 
 type Streaming = BoxCloneSyncService<Request<JobBody<Body>>, Response<Stream>, Infallible>;
 
-/// A service whose answers are streams that keep their context, and what feeds them.
+/// Returns a service whose answers are streams that keep their context, and the sender of the
+/// streams.
 fn streaming(layer: &AsyncJobLayer, kept: &Kept) -> (AsyncJob<Streaming>, Sender<Bytes, BoxError>) {
     let (sender, body) = stream();
     let body = Arc::new(Mutex::new(Some(body)));

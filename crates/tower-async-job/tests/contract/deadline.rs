@@ -1,4 +1,4 @@
-//! The deadline that a client gives its work.
+//! The deadline that a client sets for its work.
 
 use std::{
     sync::{
@@ -107,7 +107,7 @@ async fn each_of_many_jobs_ends_at_its_own_deadline() {
     let layer = eager(AsyncJobLayer::builder());
     let service = wrap(&layer, slow(3600 * SECOND, "late"));
     let mut jobs = Vec::new();
-    // The later, the nearer.
+    // Later requests have nearer deadlines.
     for seconds in (1..=600).rev() {
         let accepted = send(&service, within(&format!("{seconds}s"))).await;
         jobs.push((seconds, accepted.pending().location().to_owned()));
@@ -125,7 +125,7 @@ async fn each_of_many_jobs_ends_at_its_own_deadline() {
     }
 }
 
-/// Notes that it is dropped.
+/// A value that records its drop.
 struct Alive(Arc<AtomicBool>);
 
 impl Drop for Alive {
@@ -150,7 +150,7 @@ async fn handler_cancelled_as_its_deadline_passes_is_given_up_after_the_grace() 
             async move {
                 let _alive = alive;
                 sleep(TENTH / 2).await;
-                // Across its deadline it computes, so that its task cannot look at that.
+                // Computes past its deadline, so that its task cannot check it.
                 std::thread::sleep(4 * TENTH);
                 std::future::pending::<()>().await;
                 Response::default()

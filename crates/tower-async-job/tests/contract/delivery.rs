@@ -1,4 +1,4 @@
-//! The end of a node whose clients have still to come for their results.
+//! The shutdown of a node whose clients have yet to fetch their results.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,12 +16,12 @@ use tower_async_job::{
     store::{Detail, JobStore},
 };
 
-/// A layer whose clients are told to come after so long.
+/// Returns a layer that announces this delay to its clients.
 fn telling(delay: Duration) -> AsyncJobLayer {
     eager(AsyncJobLayer::builder().estimator(move |_: &ObservedJob<'_>| delay))
 }
 
-/// A shutdown, and how long it takes.
+/// Starts a shutdown, which returns its duration.
 fn shutdown(layer: &AsyncJobLayer, grace: Duration) -> JoinHandle<Duration> {
     let layer = layer.clone();
     tokio::spawn(async move {
@@ -36,7 +36,7 @@ async fn submit(service: &AsyncJob<Handler>) -> String {
     accepted.location().to_owned()
 }
 
-/// A poll under way.
+/// Starts a poll.
 fn poll(service: &AsyncJob<Handler>, url: &str) -> JoinHandle<Answer> {
     let (service, url) = (service.clone(), url.to_owned());
     tokio::spawn(async move { send(&service, get(&url)).await })
@@ -135,7 +135,8 @@ async fn s72_pending_answer_tells_no_delay_beyond_the_grace() {
 
 #[tokio::test(start_paused = true)]
 async fn connection_of_a_submission_that_a_full_node_refuses_stays_open() {
-    // The Retry-After of such a node is that of one that shuts down, before it has had any work.
+    // During shutdown, the Retry-After of a node is that of its shutdown, even before its first
+    // job.
     let service = wrap(
         &eager(AsyncJobLayer::builder().limits(1, 0)),
         slow(20 * SECOND, "done"),

@@ -1,4 +1,4 @@
-//! What a client sees of a request that becomes a job, and of one that does not.
+//! Requests that become jobs, and requests that do not, as clients see them.
 
 use std::{
     sync::{
@@ -329,7 +329,7 @@ async fn a_full_node_refuses_before_the_handler_and_queues_up_to_its_limit() {
     assert_eq!(second.header("job-status"), "queued");
     let third = send(&service, post("/c")).await;
     assert_eq!(third.status, StatusCode::SERVICE_UNAVAILABLE);
-    // Nothing has ended yet, so 5 s are assumed for each of the two.
+    // Before the first end, 5 s are assumed for each of the two.
     assert_eq!(third.header("retry-after"), "10");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     advance(11 * SECOND).await;

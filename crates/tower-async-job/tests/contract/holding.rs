@@ -1,4 +1,4 @@
-//! Polls that are held: by those who ask, and for those who cannot wait.
+//! Held polls: of clients that ask to wait, and of clients that cannot wait.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn waiting(uri: &str, seconds: &'static str) -> Request<Body> {
     request
 }
 
-/// Without the hints of the Location: as somebody asks who noted the job's URL.
+/// Returns the Location without hints, as of a client that noted the job's URL.
 fn job(answer: &Answer) -> String {
     let (job, _) = answer.location().split_once('?').expect("hints");
     job.to_owned()

@@ -1,4 +1,4 @@
-//! Submissions that bear an Idempotency-Key.
+//! Submissions with an Idempotency-Key.
 
 use std::{
     sync::{
@@ -26,7 +26,8 @@ fn keyed(key: &str, body: &'static str) -> Request<Body> {
     request
 }
 
-/// Counts its runs, and answers with the body of the request and the number of the run.
+/// Returns a handler that counts its runs, and answers with the request's body and the run's
+/// number.
 fn counting(time: Duration) -> (Handler, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();

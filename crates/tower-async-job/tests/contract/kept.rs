@@ -1,4 +1,4 @@
-//! Names and reports that are kept of a job: their limits, and that strangers cost nothing.
+//! Stored names and reports of a job: their limits, and that strangers cause no cost.
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,7 +14,7 @@ use tower_async_job::{
     store::{Detail, JobStore, MemoryStore, Principal},
 };
 
-/// 64 kB of text.
+/// Returns 64 kB of text.
 fn long() -> String {
     "x".repeat(64_000)
 }
@@ -24,7 +24,7 @@ fn builder() -> (Builder, Arc<MemoryStore>) {
     (AsyncJobLayer::builder().store(store.clone()), store)
 }
 
-/// Returns the status of a job while its handler, which has reported something, runs.
+/// Returns the status of a job while its handler, which has reported, still runs.
 async fn reported(
     builder: Builder,
     report: impl Fn(&JobContext) + Clone + Send + Sync + 'static,

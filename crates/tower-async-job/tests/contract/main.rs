@@ -1,4 +1,4 @@
-//! The answers that clients get when nothing goes wrong: inline, pending, stored and refused.
+//! The answers to clients without faults: inline, pending, stored and refused.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -8,10 +8,12 @@ mod contexts;
 mod deadline;
 mod delivery;
 mod exchange;
+mod handles;
 mod holding;
 mod idempotency;
 mod kept;
 mod ownership;
+mod policies;
 mod preferences;
 mod retry_after;
 mod uploads;

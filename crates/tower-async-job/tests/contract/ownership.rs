@@ -1,4 +1,4 @@
-//! Jobs that belong to somebody.
+//! Jobs that belong to a principal.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `Preference-Applied` as it says how long the server was prepared to wait, whatever was asked for.
+//! `Preference-Applied`, which states the wait that the server granted.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http::{Request, StatusCode};
 use tokio::time::{Instant, sleep};
 use tower_async_job::{AsyncJob, AsyncJobLayer, Builder};
 
-/// Far longer than any server waits, and the same beyond the range of numbers.
+/// A wait far longer than any server allows, and such numbers out of range.
 const ABSURD: [&str; 3] = [
     "wait=3600",
     "wait=18446744073709551616",
@@ -100,7 +100,7 @@ async fn s77_answer_that_stayed_inline_past_the_wait_does_not_claim_it() {
         .request_spool(4)
         .build()
         .expect("valid configuration");
-    // The upload is left unread, and is too large to be kept.
+    // The upload is not read, and is too large to be kept.
     let late = handler(|request| async move {
         sleep(60 * SECOND).await;
         drop(request);

@@ -1,4 +1,4 @@
-//! Retry-After as clients see it: learned from the jobs that the layer has run.
+//! Retry-After as clients see it: learned from earlier jobs of the layer.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,7 +16,7 @@ use tower_async_job::{
     AsyncJob, AsyncJobLayer, Estimator, JobContext, Learned, ObservedJob, store::Principal,
 };
 
-/// Remembers what it was told.
+/// An estimator that records its inputs.
 #[derive(Clone, Default)]
 struct Witness {
     completed: Arc<Mutex<Vec<(String, Duration)>>>,
@@ -45,7 +45,7 @@ fn delay_of(answer: &Answer) -> Duration {
     Duration::from_millis(answer.header("retry-after-ms").parse().expect("digits"))
 }
 
-/// Polls when told to; returns the answer and how many polls it took.
+/// Polls at the announced times; returns the answer and the number of polls.
 async fn poll_to_the_end(
     service: &AsyncJob<support::Handler>,
     mut answer: Answer,
@@ -113,7 +113,7 @@ async fn only_jobs_that_are_done_are_learned_from() {
     let delete = support::request(http::Method::DELETE, cancelled.location());
     assert_eq!(send(&service, delete).await.status, 202);
     sleep(60 * SECOND).await;
-    // From the acceptance, which comes after the inline wait.
+    // Measured from the acceptance, which follows the inline wait.
     assert_eq!(
         witness.told(),
         [
@@ -183,7 +183,8 @@ async fn polls_of_many_jobs_are_spread_over_the_budget() {
     assert!(most <= Some(20), "{most:?} in a second");
 }
 
-/// A service with principals by the header `x-user`, and a budget that 10,000 jobs use up.
+/// Returns a service with principals from the header `x-user`, and a budget that 10,000 jobs
+/// exhaust.
 fn shared_by_principals() -> AsyncJob<support::Handler> {
     let builder = AsyncJobLayer::builder()
         .estimator(Learned::new().polls_per_second(1_000))
@@ -209,7 +210,7 @@ async fn ten_thousand_jobs_of_one_principal_do_not_delay_another_s() {
     assert!(longest > 10 * SECOND, "{longest:?}: the budget is not used");
     let mut answer = send(&service, by("single", post("/report"))).await;
     assert_eq!(answer.header("retry-after"), "1");
-    // Nor do they later, as its polls get rarer by themselves.
+    // The same holds later, as its polls become rarer by themselves.
     for _ in 0..5 {
         let delay = delay_of(&answer);
         sleep(delay).await;

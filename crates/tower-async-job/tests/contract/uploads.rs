@@ -1,4 +1,4 @@
-//! Uploads that drip, stand still, or take for ever, while a handler or the layer waits for them.
+//! Uploads that trickle, stand still, or never end, while a handler or the layer waits for them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -17,7 +17,7 @@ fn builder() -> Builder {
     AsyncJobLayer::builder()
 }
 
-/// Answers with the length of the body, once it is read.
+/// Returns a handler that answers with the length of the body once it is read.
 fn reading()
 -> impl Service<Request<JobBody<Stream>>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
@@ -32,7 +32,7 @@ fn reading()
     })
 }
 
-/// Sends so many bytes at a time until nobody reads them, or all are sent.
+/// Sends `bytes` at a time until the reader is gone or all are sent.
 fn drip(bytes: usize, every: Duration, times: usize) -> (Stream, JoinHandle<()>) {
     let (mut sender, body) = stream();
     let sending = tokio::spawn(async move {
@@ -119,7 +119,7 @@ async fn s70_uploads_that_drip_do_not_shut_out_others() {
 async fn s70_slow_phone_passes() {
     let never = builder().defer_when(|_| false).limits(1, 0);
     for layer in [eager(builder()), never.build().expect("valid")] {
-        // GSM, with holes in the reception.
+        // GSM with gaps in reception.
         let (body, _) = drip(24_000, 20 * SECOND, 20);
         let answer = Answer::of(call(&layer.layer(reading()), upload("/report", body)).await).await;
         if answer.status == StatusCode::OK {

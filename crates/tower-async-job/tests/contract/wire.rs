@@ -1,4 +1,4 @@
-//! What real connections see: hyper over an in-memory pipe.
+//! Exchanges over connections: hyper over an in-memory pipe.
 
 use std::convert::Infallible;
 
@@ -25,7 +25,7 @@ fn full(text: &'static str) -> ServerBody {
     Full::from(text).boxed()
 }
 
-/// Serves connections with a handler beneath a layer; each call of the result is a new connection.
+/// Serves a handler beneath a layer; each call of the result opens a new connection.
 fn serve<F, Fut>(layer: &AsyncJobLayer, handle: F) -> impl Fn() -> DuplexStream + use<F, Fut>
 where
     F: Fn(Request<JobBody<Incoming>>) -> Fut + Clone + Send + Sync + 'static,
@@ -53,7 +53,7 @@ async fn late(text: &'static str) -> Response<ServerBody> {
     Response::new(full(text))
 }
 
-/// Writes a request and reads all that comes until the connection is closed.
+/// Writes a request, and reads until the connection is closed.
 async fn exchange(mut connection: DuplexStream, request: &str) -> String {
     connection
         .write_all(request.as_bytes())
@@ -67,7 +67,7 @@ async fn exchange(mut connection: DuplexStream, request: &str) -> String {
     response
 }
 
-/// Reads to the end of a response's head, or of one whose length it gives.
+/// Reads a response to the end of its head, or of its body if it has a length.
 async fn read_response(connection: &mut DuplexStream) -> String {
     let mut read = Vec::new();
     loop {
@@ -248,7 +248,7 @@ async fn s56_client_that_expects_100_continue_is_told_to_go_on_when_the_upload_i
     let accepted = read_response(&mut connection).await;
     assert!(accepted.starts_with("HTTP/1.1 303 "), "{accepted}");
     sleep(6 * SECOND).await;
-    // The connection is still good: the upload has been read to its end.
+    // The connection stays usable: the upload was read to its end.
     let get = poll(field(&accepted, "location"), "");
     let done = exchange(connection, &get).await;
     assert!(done.ends_with("\r\n\r\nhello"), "{done}");

@@ -91,7 +91,7 @@ async fn idle_layer_has_no_task() {
     let sweeps = store.calls(Op::Sweep);
     sleep(3600 * SECOND).await;
     assert_eq!(store.calls(Op::Sweep), sweeps);
-    // And it begins again.
+    // It starts again.
     submit(&layer, slow(SECOND, "done")).await;
     sleep(300 * SECOND).await;
     assert_eq!(store.jobs().await, 0);
@@ -229,7 +229,7 @@ async fn crowd_of_jobs_polls_and_cancellations_all_come_to_an_end() {
     }
 }
 
-/// How many tasks there are beside the test's own.
+/// Returns the number of tasks besides the test's own.
 fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }

@@ -1,5 +1,5 @@
-//! Very many clients of one server, on virtual time: [`Learned`] names the delays, and the standard
-//! policy of `tower-poll` follows them.
+//! Large numbers of clients of one server, on virtual time: [`Learned`] announces the delays, and
+//! the standard policy of `tower-poll` follows them.
 
 use std::{cmp::Reverse, collections::BinaryHeap, ops::Range, time::Duration};
 
@@ -11,7 +11,7 @@ use tower_poll::{Hop, PollPolicy, StandardPolicy};
 
 const CLIENTS: usize = 100_000;
 
-/// The polls a second of the server that is restarted.
+/// The budget, in polls per second, of the server that is restarted.
 const BUDGET: u32 = 10_000;
 
 const ROUTE: &str = "POST /report";
@@ -22,20 +22,20 @@ const SUBMISSIONS: Duration = Duration::from_secs(10);
 /// The duration of each job on that server, which has not learned it yet.
 const DURATION: Duration = Duration::from_secs(20);
 
-/// The second from which on the server is down, while all jobs run and the budget is used up.
+/// The second in which the server goes down, while all jobs run and the budget is exhausted.
 const DOWN: usize = 12;
 
-/// The second from which on it is up again. It still has the jobs, and has learned nothing.
+/// The second in which it is up again. It still has the jobs, and has learned nothing.
 const UP: usize = 17;
 
-/// The repeats of a failed poll that fall into this time: after 1, 2.5 and 4.75 s.
+/// The repeats of a failed poll within this time: after 1, 2.5 and 4.75 s.
 const REPEATS: u32 = 3;
 
-/// The second from which on no poll that failed is still to be repeated.
+/// The second after which no failed poll is repeated.
 const REPEATED: usize = UP + 4;
 
-/// The second from which on no poll is still to come that the old server asked for: it put polls off
-/// by up to twice the time in which the budget allows one poll of each job.
+/// The second after which no poll that the old server announced arrives: it delayed polls by up to
+/// twice the time in which the budget allows one poll of each job.
 const FORGOTTEN: usize = DOWN + 10 + 2 * CLIENTS / BUDGET as usize;
 
 #[test]
@@ -47,7 +47,7 @@ fn c22_clients_of_a_restarted_server_do_not_come_all_at_once() {
     };
     assert!(polls[DOWN - 1] > BUDGET / 2, "the budget is not used up");
     assert_at_most(BUDGET, &polls[..DOWN], "before the restart");
-    // Each poll that the old server asked for is made so many times.
+    // The number of times that each poll announced by the old server is made.
     let repeated = (1 + REPEATS) * BUDGET;
     assert_at_most(repeated, &polls[DOWN..REPEATED], "at the restart");
     // The fresh server does not know the polls that the old one asked for; they come in addition.
@@ -63,7 +63,7 @@ fn c22_clients_follow_delays_that_a_small_budget_spreads_over_minutes() {
     assert!(most <= SMALL, "{most} polls a second");
 }
 
-/// One caller, with the policy of its call.
+/// A caller, with the policy of its call.
 struct Client {
     policy: StandardPolicy,
     accepted: Duration,
@@ -72,7 +72,7 @@ struct Client {
 }
 
 impl Client {
-    /// The time of the next poll, after an answer with these headers at `now`.
+    /// Returns the time of the next poll, after an answer with these headers at `now`.
     fn next(
         &mut self,
         url: &Uri,
@@ -85,7 +85,7 @@ impl Client {
             .with_retries(self.retries)
             .with_state(JobState::Running);
         if let Some(delay) = delay {
-            // As it is on the wire.
+            // As sent on the wire.
             let millis = delay.as_micros().div_ceil(1_000);
             hop = hop.with_retry_after(Duration::from_millis(millis as u64));
         }
@@ -93,8 +93,8 @@ impl Client {
     }
 }
 
-/// Lets all clients submit and poll to the end. Returns the polls of each second, those that failed
-/// among them.
+/// Runs all clients from submission to result. Returns the number of polls in each second,
+/// including failed ones.
 fn simulate(budget: u32, duration: Duration, outage: Range<usize>) -> Vec<u32> {
     fastrand::seed(42);
     let begun = Instant::now().into_std();

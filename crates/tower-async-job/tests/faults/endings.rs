@@ -1,4 +1,4 @@
-//! Handlers that fail, never end or answer too much.
+//! Handlers that fail, never end, or answer too much.
 
 use std::{
     convert::Infallible,
@@ -44,7 +44,7 @@ async fn s31_deferred_panic_is_stored_and_the_layer_lives_on() {
         !text.contains("secret"),
         "the panic's message is for the log: {text}"
     );
-    // Its place has been given back.
+    // Its place was released.
     let location = submit(&layer, slow(SECOND, "fine")).await;
     sleep(2 * SECOND).await;
     assert_eq!(ask(&layer, get(&location)).await.body, "fine");
@@ -165,7 +165,7 @@ async fn s33_job_that_waits_for_its_turn_for_ever_is_timed_out() {
     sleep(SECOND).await;
     let (handler, lifeline, _) = watched(Duration::from_secs(1_000), "never");
     let second = submit(&layer, handler).await;
-    // The first job's end makes room; the second has had its time all the same.
+    // The first job's end makes room; the second had its full time nevertheless.
     sleep(58 * SECOND).await;
     assert_eq!(
         ask(&layer, get(&second))

@@ -1,4 +1,4 @@
-//! Submissions that bear an Idempotency-Key, where something is amiss.
+//! Faults of submissions with an Idempotency-Key.
 
 use std::{
     convert::Infallible,
@@ -30,7 +30,7 @@ fn on(store: FaultyStore) -> (Arc<FaultyStore>, Builder) {
     (store.clone(), AsyncJobLayer::builder().store(store))
 }
 
-/// Answers with the number of the run.
+/// Returns a handler that answers with the number of its run.
 fn counting(time: Duration) -> (Handler, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();

@@ -1,4 +1,4 @@
-//! Leases: renewed, lost, and out of reach.
+//! Leases: renewed, lost, and unreachable.
 
 use std::{
     sync::{
@@ -40,7 +40,7 @@ async fn lease_of_a_job_that_begins_long_after_another_is_renewed_in_time() {
     ));
     let layer = eager(faulty(&store));
     submit(&layer, slow(SECOND, "done")).await;
-    // The housekeeping now has nothing to do but to forget the first in an hour.
+    // The housekeeping then has nothing to do except to forget the first job in an hour.
     for wait in [61, 67, 71] {
         sleep(wait * SECOND).await;
         let location = submit(&layer, slow(20 * SECOND, "done")).await;
@@ -84,7 +84,7 @@ async fn s07_lost_lease_aborts_the_handler() {
         }
     });
     let location = submit(&layer, handler).await;
-    // Another node takes the job away.
+    // Another node takes the job over.
     store.inner.cancel(&id_of(&location)).await.expect("memory");
     sleep(12 * SECOND).await;
     assert!(noticed.load(Ordering::SeqCst));

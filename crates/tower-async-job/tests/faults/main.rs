@@ -14,6 +14,7 @@ mod leases;
 mod nodes;
 mod overload;
 mod panics;
+mod records;
 mod replay;
 mod reports;
 mod resource;
@@ -44,7 +45,7 @@ fn store() -> FaultyStore {
     FaultyStore::new(memory().build())
 }
 
-/// Submits, and gives the job's Location.
+/// Submits a request, and returns the job's Location.
 async fn submit(layer: &AsyncJobLayer, handler: Handler) -> String {
     let accepted = send(&wrap(layer, handler), post("/report")).await.pending();
     accepted.location().to_owned()

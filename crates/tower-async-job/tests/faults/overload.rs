@@ -1,4 +1,4 @@
-//! Too much work, and the end of a node.
+//! Overload and shutdown.
 
 use std::time::Duration;
 

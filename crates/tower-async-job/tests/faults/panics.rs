@@ -1,7 +1,7 @@
-//! Functions of the application that panic: each of them at each moment.
+//! Functions of the application that panic: each function at each moment.
 //!
-//! Each time that call alone fails, the panic is logged, the process lives, and nothing is
-//! left behind: no place, no spool room, no hold, no task.
+//! In every case only that call fails, the panic is logged, the process survives, and nothing
+//! leaks: no place, spool room, hold or task.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use tower_async_job::{
     store::Principal,
 };
 
-/// A function, or another piece of code, that the application hands to the layer.
+/// A function, or other code, that the application gives to the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Function {
     Principal,
@@ -57,15 +57,15 @@ const FUNCTIONS: &[Function] = &[
     Function::Recorder,
 ];
 
-/// A moment at which it panics.
+/// The moment at which it panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     Inline,
     Deferral,
     Keyed,
-    /// The client goes before the call is polled.
+    /// The client disconnects before the call is polled.
     Unpolled,
-    /// The client goes while the handler runs.
+    /// The client disconnects while the handler runs.
     Detach,
     Poll,
     Page,
@@ -73,7 +73,7 @@ enum Moment {
     LongPoll,
     Completed,
     Shutdown,
-    /// The connection's task unwinds while it holds the call.
+    /// The connection's task unwinds while it owns the call.
     Unwinding,
 }
 
@@ -92,7 +92,7 @@ const MOMENTS: &[Moment] = &[
     Moment::Unwinding,
 ];
 
-/// Says which function panics, and counts how often one has.
+/// The function that panics, and the number of panics so far.
 #[derive(Debug, Default, Clone)]
 struct Armed {
     function: Arc<std::sync::Mutex<Option<Function>>>,
@@ -138,7 +138,7 @@ impl Estimator for Armed {
     }
 }
 
-/// A value of the handler's.
+/// A value owned by the handler.
 struct Value(Armed);
 
 impl Drop for Value {
@@ -147,7 +147,7 @@ impl Drop for Value {
     }
 }
 
-/// A future that keeps its value until it is dropped, wherever it has panicked before.
+/// A future that keeps its value until it is dropped, even if it has panicked.
 struct Keeping<F> {
     future: std::pin::Pin<Box<F>>,
     _value: Value,
@@ -164,7 +164,7 @@ impl<F: Future> Future for Keeping<F> {
     }
 }
 
-/// A layer that has room for one call, and a handler that takes as long as the request says.
+/// Returns a layer with room for one call, and a handler that takes the time in the request.
 fn server(policy: OnDisconnect, armed: &Armed) -> (AsyncJobLayer, AsyncJob<Handler>) {
     let of = |function| {
         let armed = armed.clone();
@@ -229,17 +229,17 @@ fn slow() -> Request<Body> {
     post("/slow").map(|_| Body::from("12345678"))
 }
 
-/// Asserts that a call was served, or failed as it should.
+/// Asserts that a call was served, or failed correctly.
 #[track_caller]
 fn served_or_failed(case: &str, answer: &Answer) {
     let problem = answer.header("content-type") == "application/problem+json";
     let code = answer.status.as_u16();
-    // 503 where the call's task is gone, as it is when a runtime ends.
+    // 503 if the call's task is gone, as at the end of a runtime.
     let failed = matches!(code, 500 | 503) && problem;
     assert!(failed || (200..304).contains(&code), "{case}: {answer:?}");
 }
 
-/// Brings a function to panic at a moment.
+/// Makes a function panic at a moment.
 async fn scenario(
     case: &str,
     (function, moment): (Function, Moment),
@@ -260,7 +260,7 @@ async fn scenario(
             let service = service.clone();
             match tokio::spawn(async move { send(&service, post("/quick")).await }).await {
                 Ok(answer) => drop(checked(answer)),
-                // A handler's own panic within the inline wait goes through.
+                // A handler's own panic within the inline wait propagates.
                 Err(panicked) => assert!(panicked.is_panic() && function == Function::Destructor),
             }
         }
@@ -381,7 +381,7 @@ fn cases() -> impl Iterator<Item = (Function, Moment)> {
     moments.flat_map(|moment| FUNCTIONS.iter().map(move |function| (*function, moment)))
 }
 
-/// Asserts that there is room for a call, its upload, its job and a poll that is held.
+/// Asserts that there is room for a call, its upload, its job and a held poll.
 async fn assert_sound(case: &str, service: &AsyncJob<Handler>) {
     let quick = send(service, post("/quick")).await;
     assert_eq!(quick.status.as_u16(), 200, "{case}");
@@ -426,7 +426,7 @@ async fn s65_panic_of_work_left_by_its_client_is_logged() {
     assert_eq!(errors(), 1);
 }
 
-/// The number of errors that were logged.
+/// Returns the number of logged errors.
 fn errors() -> usize {
     logged::text().matches(" ERROR ").count()
 }

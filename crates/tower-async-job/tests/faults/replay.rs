@@ -1,4 +1,4 @@
-//! The response of a handler as it is replayed.
+//! Replayed responses of handlers.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tower::{Layer, service_fn};
 use tower_async_job::{AsyncJobLayer, JobBody};
 
-/// The replay of a response that a deferred handler gives.
+/// Returns the replay of a deferred handler's response.
 async fn replayed(response: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static) -> Answer {
     let layer = eager(builder());
     let handler = handler(move |_| {
@@ -163,7 +163,7 @@ async fn s60_cacheable_result_is_replayed_with_no_store() {
             .header("cache-control", "immutable")
             .header("expires", "Fri, 01 Jan 2100 00:00:00 GMT")
             .header("age", "1")
-            // Caches of their own kind obey these before Cache-Control (RFC 9213).
+            // Targeted cache fields take precedence over Cache-Control (RFC 9213).
             .header("cdn-cache-control", "max-age=3600")
             .header("example-cdn-cache-control", "max-age=3600")
             .header("surrogate-control", "max-age=3600")

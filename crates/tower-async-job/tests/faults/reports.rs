@@ -34,7 +34,7 @@ async fn reports_from_another_thread_are_flushed() {
             tokio::task::spawn_blocking(move || {
                 job.progress_of(3, 4);
                 job.message("from a thread");
-                // The handler's future sleeps, and is woken by nothing but the report.
+                // The handler's future sleeps; only the report wakes its task.
                 wait.recv().expect("told to go on");
             })
             .await

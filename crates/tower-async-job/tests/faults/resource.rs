@@ -1,4 +1,4 @@
-//! What may be asked of the job resource, rightly or not.
+//! Valid and invalid requests to the job resource.
 
 use std::{
     convert::Infallible,
@@ -168,7 +168,7 @@ async fn s51_head_of_an_answer_without_content_has_no_length() {
     sleep(2 * SECOND).await;
     let head = ask(&layer, request(Method::HEAD, &location)).await;
     assert_eq!(head.status, StatusCode::NO_CONTENT);
-    // RFC 9110, section 8.6: not in a 204.
+    // Forbidden in a 204 (RFC 9110, section 8.6).
     assert_eq!(head.header("content-length"), "");
 }
 
@@ -249,7 +249,7 @@ async fn s58_polls_and_cancellations_are_answered_while_the_inner_service_is_bus
             .header("job-status"),
         "cancelled"
     );
-    // The place that the cancelled one waited for is free again.
+    // The place for which the cancelled one waited is free again.
     let third = send(&service, post("/c")).await.pending();
     sleep(61 * SECOND).await;
     assert_eq!(send(&service, get(third.location())).await.body, "late");

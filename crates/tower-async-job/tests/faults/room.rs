@@ -1,4 +1,4 @@
-//! Room for results: while they are recorded, in a full store, and after they were delivered.
+//! Room for results: during recording, in a full store, and after delivery.
 
 use std::{
     convert::Infallible,
@@ -34,7 +34,7 @@ fn used(store: &MemoryStore) -> usize {
     store.usage().expect("memory knows").bytes
 }
 
-/// A handler that answers so many bytes after a second.
+/// Returns a handler that answers this number of bytes after a second.
 fn large(bytes: usize) -> Handler {
     handler(move |_| async move {
         sleep(SECOND).await;
@@ -42,7 +42,7 @@ fn large(bytes: usize) -> Handler {
     })
 }
 
-/// Submits, and waits until the job has ended; returns its URL.
+/// Submits, waits until the job has ended, and returns its URL.
 async fn ended(layer: &AsyncJobLayer, handler: Handler, request: Request<Body>) -> String {
     let accepted = send(&wrap(layer, handler), request).await.pending();
     sleep(2 * SECOND).await;
@@ -54,7 +54,7 @@ async fn state(layer: &AsyncJobLayer, job: &str) -> String {
     head.header("job-status").to_owned()
 }
 
-/// Handlers whose bodies stand still after so many bytes; counts the handlers.
+/// Returns handlers whose bodies stop after this number of bytes, and counts the handlers.
 fn hanging(bytes: usize, begun: &Arc<AtomicUsize>) -> impl FnOnce(&AsyncJobLayer) -> Hanging {
     let begun = begun.clone();
     let inner = service_fn(move |_: Request<JobBody<Body>>| {
@@ -217,7 +217,7 @@ async fn s73_submission_whose_result_will_not_fit_is_refused_early() {
         assert!((3590..3600).contains(&retry_after), "{retry_after}");
     }
     assert_eq!(begun.load(Ordering::SeqCst), 2);
-    // Another route is not known to need as much.
+    // Another route is not expected to need as much.
     send(&wrap(&layer, slow(SECOND, "small")), post("/other"))
         .await
         .pending();
@@ -233,7 +233,7 @@ async fn s73_submission_whose_result_will_not_fit_is_refused_early() {
     assert_eq!(state(&layer, path_of(second.location())).await, "done");
 }
 
-/// A layer whose store has room for two results of 1 MiB, with one of them in it.
+/// Returns a layer whose store has room for two results of 1 MiB and holds one.
 async fn half_full() -> (AsyncJobLayer, String) {
     let (builder, _) = builder(memory().max_bytes(5 * MIB / 2));
     let layer = eager(builder);
@@ -241,7 +241,7 @@ async fn half_full() -> (AsyncJobLayer, String) {
     (layer, job)
 }
 
-/// Returns whether the result of the first job goes when there is need of room.
+/// Returns whether the result of the first job is dropped when room is needed.
 async fn goes(layer: &AsyncJobLayer, job: &str) -> bool {
     sleep(70 * SECOND).await;
     for number in 0..2 {
@@ -318,7 +318,7 @@ async fn s73_result_with_trailers_is_delivered_with_them() {
     assert_eq!(state(&layer, job).await, "expired");
 }
 
-/// A handler of a second, and the number of times that it has begun.
+/// Returns a handler that takes a second, and the number of its runs.
 fn counting() -> (Handler, Arc<AtomicUsize>) {
     let begun = Arc::new(AtomicUsize::new(0));
     let counted = begun.clone();

@@ -1,4 +1,4 @@
-//! The end of a node while requests come in.
+//! Shutdown while requests arrive.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

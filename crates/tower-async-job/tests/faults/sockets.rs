@@ -1,4 +1,4 @@
-//! Requests that change their connection's protocol, or only offer to, over real sockets.
+//! Requests that upgrade their connection, or only offer to, over real sockets.
 
 use std::{
     net::SocketAddr,
@@ -21,8 +21,8 @@ use tower_async_job::{AsyncJobLayer, Builder, StreamPlace};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves a router under the layer: `/ws` echoes over an upgraded connection, `/slow` takes a moment and
-/// answers with the number of its run, everything else is answered at once.
+/// Serves a router under the layer: `/ws` echoes over an upgraded connection, `/slow` takes a
+/// moment and answers with the number of its run, and everything else is answered immediately.
 async fn serve(builder: Builder) -> (SocketAddr, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
@@ -80,7 +80,7 @@ async fn open(address: SocketAddr, request: &str) -> (TcpStream, String) {
 
 const WEBSOCKET: &str = "GET /ws HTTP/1.1\nhost: x\nconnection: Upgrade\nupgrade: websocket\n\n";
 
-/// As `curl --http2` writes it on a connection without TLS.
+/// The request of `curl --http2` on a connection without TLS.
 const H2C: &str = "POST /slow HTTP/1.1\nhost: x\nuser-agent: curl/8\naccept: */*\n\
     connection: Upgrade, HTTP2-Settings\nupgrade: h2c\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\n\
     content-length: 0\nidempotency-key: \"k\"\n\n";

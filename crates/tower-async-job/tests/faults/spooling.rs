@@ -1,4 +1,4 @@
-//! Uploads that are large, slow, broken or ignored.
+//! Uploads that are large, slow, broken or unread.
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, service_fn};
 use tower_async_job::JobBody;
 
-/// Sleeps, then answers with the body.
+/// Returns a handler that sleeps, then answers with the body.
 fn late_echo(
     time: Duration,
 ) -> impl Service<Request<JobBody<Stream>>, Response = Response<Body>, Error = Infallible, Future: Send>
@@ -120,7 +120,7 @@ async fn s36_request_over_the_spool_limit_is_refused_where_configured() {
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
-/// A body of ever more frames of no bytes at all, or of one.
+/// A body of endless frames of zero bytes or one.
 struct Crumbs {
     frame: &'static [u8],
     polled: Arc<AtomicUsize>,
@@ -195,7 +195,7 @@ async fn s37_slow_upload_is_given_up_without_a_job() {
     let (mut sender, body) = stream();
     let begun = Instant::now();
     let sending = tokio::spawn(async move {
-        // What still moves is waited for.
+        // An upload that still moves is waited for.
         for _ in 0..3 {
             sender.send_data("drip".into()).await.expect("read");
             sleep(9 * SECOND).await;

@@ -1,4 +1,4 @@
-//! Faults of the store when a job ends, and after.
+//! Faults of the store at and after a job's end.
 
 use std::{sync::Arc, time::Duration};
 

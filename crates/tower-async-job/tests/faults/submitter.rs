@@ -1,4 +1,4 @@
-//! Clients that go away after their submission.
+//! Clients that disconnect after their submission.
 
 use std::{
     convert::Infallible,
@@ -111,7 +111,7 @@ async fn s30_submitter_gone_while_the_upload_is_spooled_cancels_or_detaches() {
         drop(response);
         settle().await;
         assert_eq!(lifeline.is_alive(), policy == OnDisconnect::Detach);
-        // A handler that goes on alone sees how the upload ends.
+        // A handler that continues alone sees the end of the upload.
         sender.abort("the connection is closed".into());
         settle().await;
         assert!(

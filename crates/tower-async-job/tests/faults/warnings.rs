@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tower_async_job::{AsyncJobLayer, Builder, JobContext, store::Principal};
 
-/// Returns the log of a job that reports something and answers 2,000 bytes.
+/// Returns the log of a job that reports and answers 2,000 bytes.
 async fn log_of(builder: Builder) -> String {
     logged::begin();
     let layer = eager(builder);

@@ -1,4 +1,4 @@
-//! The links between submission, run and polls as OpenTelemetry has them.
+//! The links between submission, run and polls in OpenTelemetry.
 
 use crate::support::{self, SECOND, eager, get, post, send, slow, wrap};
 use opentelemetry::trace::TracerProvider;

@@ -51,7 +51,7 @@ struct Span {
     fields: Fields,
 }
 
-/// All spans, and the polls that were logged.
+/// All spans, and the logged polls.
 #[derive(Debug, Default, Clone)]
 struct Recorder {
     spans: Arc<Mutex<Vec<Span>>>,
@@ -225,7 +225,7 @@ async fn trace_context_of_the_submitter_is_there_for_the_run() {
     assert_eq!(answer.body, format!("{PARENT} vendor=1"));
 }
 
-/// The names of the current span and those around it.
+/// Returns the names of the current span and its parents.
 fn scope() -> Vec<&'static str> {
     let current = tracing::Span::current().id();
     tracing::dispatcher::get_default(|subscriber| {

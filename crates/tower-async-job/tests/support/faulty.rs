@@ -1,10 +1,10 @@
-//! A store that misbehaves when told to.
+//! A store with faults on demand.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -38,28 +38,34 @@ pub(crate) enum Op {
     List,
 }
 
-/// What goes wrong in one call.
+/// The fault of one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// Nothing is done.
+    /// The call fails without effect.
     Unavailable,
     Full,
-    /// It is done, after a time.
+    /// The record is damaged.
+    Corrupt,
+    /// The record has an unknown version.
+    Unsupported,
+    /// The call takes effect after a time.
     Late(Duration),
-    /// Nothing is done, and no answer ever comes.
+    /// The call has no effect and never ends.
     Hangs,
-    /// It is done, and the acknowledgement is lost.
+    /// The call takes effect, and its answer is lost.
     Unacknowledged,
     Panics,
-    /// Nothing goes wrong this time.
+    /// No fault this time.
     None,
 }
 
-/// A memory store with a script of faults for each method; all is well where the script ends. Several
+/// A memory store with a script of faults for each method, and without faults after its end. Several
 /// nodes may share one.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     pub(crate) inner: MemoryStore,
+    /// The number of jobs that each page of the list leaves out.
+    pub(crate) unreadable: AtomicUsize,
     /// The store after a failover.
     replica: MemoryStore,
     failed_over: AtomicBool,
@@ -77,6 +83,7 @@ impl FaultyStore {
         };
         Self {
             inner,
+            unreadable: AtomicUsize::default(),
             replica: replica.build(),
             failed_over: AtomicBool::new(false),
             properties,
@@ -123,7 +130,7 @@ impl FaultyStore {
             .extend(std::iter::repeat_n(fault, times));
     }
 
-    /// How often a method was called, and its future polled.
+    /// Returns the number of calls of a method whose future was polled.
     pub(crate) fn calls(&self, op: Op) -> usize {
         self.calls
             .lock()
@@ -133,12 +140,12 @@ impl FaultyStore {
             .unwrap_or(0)
     }
 
-    /// How often any method was called.
+    /// Returns the number of all calls.
     pub(crate) fn all_calls(&self) -> usize {
         self.calls.lock().expect("unpoisoned").values().sum()
     }
 
-    /// How many jobs there are.
+    /// Returns the number of jobs.
     pub(crate) async fn jobs(&self) -> usize {
         self.now()
             .list(&JobQuery::default())
@@ -148,7 +155,7 @@ impl FaultyStore {
             .len()
     }
 
-    /// How many jobs of a state there are.
+    /// Returns the number of jobs in a state.
     pub(crate) async fn jobs_in(&self, state: http_polling::JobState) -> usize {
         let query = JobQuery::default().with_state(state);
         self.now().list(&query).await.expect("memory").jobs.len()
@@ -171,6 +178,8 @@ impl FaultyStore {
             match fault.unwrap_or(Fault::None) {
                 Fault::Unavailable => Err(StoreError::unavailable("out of reach")),
                 Fault::Full => Err(StoreError::full()),
+                Fault::Corrupt => Err(StoreError::corrupt("a length is wrong")),
+                Fault::Unsupported => Err(StoreError::unsupported_version(99)),
                 Fault::Late(time) => {
                     tokio::time::sleep(time).await;
                     call.await
@@ -294,6 +303,10 @@ impl JobStore for FaultyStore {
     }
 
     fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
-        self.perform(Op::List, self.now().list(query))
+        Box::pin(async {
+            let mut page = self.perform(Op::List, self.now().list(query)).await?;
+            page.unreadable = self.unreadable.load(Ordering::SeqCst);
+            Ok(page)
+        })
     }
 }

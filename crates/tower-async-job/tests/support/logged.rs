@@ -1,7 +1,7 @@
-//! The warnings and errors that a test's own thread logs.
+//! The warnings and errors logged by a test's own thread.
 //!
-//! One subscriber serves the whole process: with one for each test, an event that the thread of another
-//! test reaches first may stay disabled.
+//! One subscriber serves the whole process: with one for each test, an event first reached by the
+//! thread of another test may stay disabled.
 
 use std::{cell::RefCell, io, sync::Once};
 
@@ -11,7 +11,7 @@ thread_local! {
     static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Forgets what was logged before.
+/// Clears the log.
 pub(crate) fn begin() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -20,13 +20,13 @@ pub(crate) fn begin() {
             .with_ansi(false)
             .with_writer(|| Writer);
         tracing::subscriber::set_global_default(subscriber.finish()).expect("the only one");
-        // What other threads reached while it was being installed is not to stay disabled.
+        // Enables events that other threads reached during the installation.
         tracing::callsite::rebuild_interest_cache();
     });
     TEXT.with_borrow_mut(Vec::clear);
 }
 
-/// Returns what was logged since.
+/// Returns the log.
 pub(crate) fn text() -> String {
     TEXT.with_borrow(|text| String::from_utf8_lossy(text).into_owned())
 }

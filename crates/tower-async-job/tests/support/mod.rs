@@ -1,4 +1,4 @@
-//! What the tests share: services to wrap, and requests in a line.
+//! Shared helpers: services to wrap, and short forms of requests.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod faulty;
@@ -29,7 +29,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) type Body = Full<Bytes>;
 pub(crate) type Handler = BoxCloneSyncService<Request<JobBody<Body>>, Response<Body>, Infallible>;
 
-/// A handler from a closure over the request.
+/// Returns a handler from a closure over the request.
 pub(crate) fn handler<F, Fut>(handle: F) -> Handler
 where
     F: Fn(Request<JobBody<Body>>) -> Fut + Clone + Send + Sync + 'static,
@@ -41,7 +41,7 @@ where
     }))
 }
 
-/// A handler that answers `text` after a time.
+/// Returns a handler that answers `text` after a time.
 pub(crate) fn slow(time: Duration, text: &'static str) -> Handler {
     handler(move |_| async move {
         tokio::time::sleep(time).await;
@@ -49,7 +49,7 @@ pub(crate) fn slow(time: Duration, text: &'static str) -> Handler {
     })
 }
 
-/// A layer with an inline wait of zero, and otherwise as the builder has it.
+/// Returns a layer with an inline wait of zero.
 pub(crate) fn eager(builder: Builder) -> AsyncJobLayer {
     builder
         .inline_wait(Duration::ZERO)
@@ -108,7 +108,7 @@ impl Answer {
     }
 }
 
-/// Sends a request to a service made by the layer.
+/// Sends a request to a service of the layer.
 pub(crate) async fn send<S, R>(service: &S, request: Request<Body>) -> Answer
 where
     S: Service<Request<Body>, Response = Response<ResponseBody<R>>> + Clone,
@@ -142,19 +142,19 @@ pub(crate) fn get(uri: &str) -> Request<Body> {
     request(Method::GET, uri)
 }
 
-/// Lets everything run that can without time passing.
+/// Runs everything that is ready, without time passing.
 pub(crate) async fn settle() {
     for _ in 0..16 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A service of the layer over a handler.
+/// Returns a service of the layer over a handler.
 pub(crate) fn wrap(layer: &AsyncJobLayer, handler: Handler) -> tower_async_job::AsyncJob<Handler> {
     layer.layer(handler)
 }
 
-/// A request that asks to be deferred at once.
+/// Adds `Prefer: respond-async` to a request.
 pub(crate) fn asking(mut request: Request<Body>) -> Request<Body> {
     request
         .headers_mut()
@@ -162,7 +162,7 @@ pub(crate) fn asking(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// A gRPC call that asks to be deferred.
+/// Returns a gRPC call with `Prefer: respond-async`.
 pub(crate) fn grpc(uri: &str) -> Request<Body> {
     with(asking(post(uri)), "content-type", "application/grpc+proto")
 }
@@ -179,25 +179,25 @@ pub(crate) fn with<B>(
     request
 }
 
-/// The id in a pending answer's Location.
+/// Returns the id in a pending answer's Location.
 pub(crate) fn id_of(location: &str) -> JobId {
     let path = location.split('?').next().expect("never empty");
     let segment = path.rsplit('/').next().expect("never empty");
     segment.parse().expect("a job's id")
 }
 
-/// The job's URL without the hints.
+/// Returns the job's URL without hints.
 pub(crate) fn path_of(location: &str) -> &str {
     location.split('?').next().expect("never empty")
 }
 
-/// A builder of memory stores on tokio's clock.
+/// Returns a builder of memory stores on tokio's clock.
 pub(crate) fn memory() -> MemoryStoreBuilder {
     MemoryStore::builder()
         .clock(|| -> std::time::Instant { tokio::time::Instant::now().into_std() })
 }
 
-/// Tells whether what holds the token is still there.
+/// A probe that reveals whether the holder of its token still exists.
 #[derive(Debug)]
 pub(crate) struct Lifeline(Weak<()>);
 
@@ -213,7 +213,7 @@ impl Lifeline {
     }
 }
 
-/// A handler that is called once, holds a token as long as it runs, and counts its end.
+/// Returns a handler for one call that holds a token while it runs, and counts its end.
 pub(crate) fn watched(time: Duration, text: &'static str) -> (Handler, Lifeline, Arc<AtomicUsize>) {
     let (token, lifeline) = Lifeline::new();
     let token = Arc::new(std::sync::Mutex::new(Some(token)));
@@ -232,7 +232,7 @@ pub(crate) fn watched(time: Duration, text: &'static str) -> (Handler, Lifeline,
     (handler, lifeline, ended)
 }
 
-/// A body that ends with the frames of a channel, for uploads and streams under the test's hand.
+/// A body fed by a channel, for uploads and streams that the test controls.
 pub(crate) type Stream = Channel<Bytes, BoxError>;
 
 pub(crate) fn stream() -> (http_body_util::channel::Sender<Bytes, BoxError>, Stream) {
@@ -243,13 +243,13 @@ pub(crate) fn upload(uri: &str, body: Stream) -> Request<Stream> {
     Request::post(uri).body(body).expect("valid request")
 }
 
-/// Asks the job resource, beside the service.
+/// Sends a request to the job resource.
 pub(crate) async fn ask(layer: &AsyncJobLayer, request: Request<Body>) -> Answer {
     let response = layer.resource().oneshot(request).await.expect("infallible");
     Answer::of(response).await
 }
 
-/// A service that is ready once, for one call, and panics when it is called without.
+/// A service that is ready for one call, and panics when called unready.
 #[derive(Debug)]
 pub(crate) struct Strict<S> {
     inner: S,
@@ -291,7 +291,7 @@ impl<S: Service<R>, R> Service<R> for Strict<S> {
     }
 }
 
-/// A body of one chunk, and trailers.
+/// Returns a body of one chunk and trailers.
 pub(crate) fn trailed(data: &'static str, trailers: HeaderMap) -> Trailed {
     Trailed {
         data: Some(Bytes::from_static(data.as_bytes())),
@@ -321,7 +321,7 @@ impl http_body::Body for Trailed {
     }
 }
 
-/// Sends any request and leaves the response as it is.
+/// Sends any request, and returns the response unread.
 pub(crate) async fn call<S, B, R>(service: &S, request: Request<B>) -> Response<ResponseBody<R>>
 where
     S: Service<Request<B>, Response = Response<ResponseBody<R>>> + Clone,

@@ -1,4 +1,4 @@
-//! Everything around the answers: stacks and routers, the page, the list for operators, the OpenAPI
+//! The surroundings of answers: stacks and routers, the page, the list for operators, the OpenAPI
 //! document and metrics.
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! Each metric, under a scenario in which it is to be seen.
+//! Each metric, in a scenario that records it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -34,8 +34,8 @@ impl Seen {
         }
     }
 
-    /// What has been counted and measured since it was last asked for, by name and labels, with
-    /// the gauges as they are.
+    /// Returns the changes of counters and histograms since the last call, by name and labels, and
+    /// the current gauges.
     fn since(&mut self) -> Values {
         let mut values = BTreeMap::new();
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
@@ -48,7 +48,7 @@ impl Seen {
                 DebugValue::Counter(0) => continue,
                 DebugValue::Counter(count) => vec![count as f64],
                 DebugValue::Gauge(level) => {
-                    // A snapshot leaves nothing behind, of gauges neither.
+                    // A snapshot resets everything, including gauges.
                     let total = self.gauges.entry(name.clone()).or_default();
                     *total += level.0;
                     vec![*total]
@@ -178,7 +178,7 @@ async fn queued_and_refused_are_counted() {
     assert_seen(&seen.since(), "async_job_running", &[0.0]);
 }
 
-/// Has one job end, and asks for its result if it has one.
+/// Runs a job to its end, and fetches its result if it has one.
 async fn ended(layer: AsyncJobLayer, handler: Handler, cancel: bool) -> Values {
     let mut seen = Seen::install();
     let service = wrap(&layer, handler);

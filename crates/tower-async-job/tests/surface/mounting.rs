@@ -1,4 +1,4 @@
-//! The job resource in axum applications that answer everything else too, and layers within layers.
+//! The job resource in axum applications with other routes and fallbacks, and nested layers.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -26,7 +26,7 @@ fn builder() -> Builder {
     AsyncJobLayer::builder()
 }
 
-/// A router with a slow route beneath the layer, which knows of nothing that is added to it.
+/// Returns a router with a slow route beneath the layer.
 fn slow(jobs: &AsyncJobLayer) -> Router {
     Router::new()
         .route("/report", post(report))
@@ -50,7 +50,7 @@ where
     Answer::of(response.unwrap_or_else(|never| match never {})).await
 }
 
-/// Submits, and asks for all that the job resource answers.
+/// Submits, and requests every answer of the job resource.
 async fn is_reachable(app: &Router, submission: &str) {
     let accepted = ask(app, Method::POST, submission).await.pending();
     let job = path_of(accepted.location()).to_owned();
@@ -78,7 +78,7 @@ async fn is_reachable(app: &Router, submission: &str) {
     );
 }
 
-// ---- what is set after the layer
+// ---- routes added after the layer
 
 #[tokio::test(start_paused = true)]
 async fn s75_fallback_set_after_the_layer_does_not_hide_the_mounted_resource() {
@@ -123,7 +123,7 @@ async fn s75_resource_can_be_mounted_before_or_after_whatever_else_is_set() {
 
 #[tokio::test(start_paused = true)]
 async fn s75_answer_that_is_not_the_job_s_has_no_job_status() {
-    // Nothing is mounted: by the missing header a client sees that this is not its answer.
+    // Nothing is mounted; the missing header shows that this is not the job resource.
     let app = slow(&eager(builder())).fallback(index);
     let accepted = ask(&app, Method::POST, "/report").await.pending();
     let answer = ask(&app, Method::GET, accepted.location()).await;
@@ -177,7 +177,7 @@ async fn s75_layer_around_a_whole_router_comes_before_all_of_it() {
         .route("/report", post(report))
         .route("/{*page}", get(index))
         .fallback(index);
-    // As a router again, whose only route is the whole one.
+    // As a router again, whose only route is the whole router.
     let app = Router::new().fallback_service(whole).layer(jobs);
     assert_eq!(ask(&app, Method::GET, "/").await.body, "index.html");
     is_reachable(&app, "/report").await;
@@ -218,16 +218,17 @@ async fn s75_axum_serves_a_layer_around_a_whole_router() {
     assert_eq!(answer.body, "report");
 }
 
-// ---- a layer in a layer
+// ---- nested layers
 
-/// A router with the inner layer around its slow route, and the outer one around all.
+/// Returns a router with the inner layer around its slow route, and the outer one around
+/// everything.
 fn nested(inner: &AsyncJobLayer, outer: &AsyncJobLayer) -> Router {
     Router::new().merge(slow(inner)).layer(outer.clone())
 }
 
 #[tokio::test(start_paused = true)]
 async fn s75_layer_within_another_passes_through() {
-    // The same base, and jobs in stores of their own.
+    // The same base, with jobs in separate stores.
     let (inner, outer) = (eager(builder()), eager(builder()));
     let app = nested(&inner, &outer);
     is_reachable(&app, "/report").await;

@@ -1,4 +1,4 @@
-//! Answers to browsers: a page while the job is pending, and to nothing else.
+//! Answers to browsers: a page while the job is pending, and in no other case.
 
 use std::{
     sync::Arc,
@@ -14,19 +14,19 @@ use http::{Request, StatusCode};
 use http_polling::{Exchange, Reading};
 use tower_async_job::{AsyncJobLayer, Builder, Estimator, JobContext, ObservedJob, PendingStatus};
 
-/// The Accept of browsers that navigate.
+/// The Accept of a browser's navigation.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// The fields that pending answers to polls vary by.
+/// The Vary of pending answers to polls.
 const VARY: &str = "accept, prefer, sec-fetch-dest, sec-fetch-mode, upgrade-insecure-requests";
 
-/// As when a person follows a link or posts a form.
+/// Adds the headers of a browser that follows a link or posts a form.
 fn from_browser(request: Request<Body>) -> Request<Body> {
     let request = support::with(request, "accept", BROWSER);
     support::with(request, "sec-fetch-mode", "navigate")
 }
 
-/// A job that runs for ten seconds, its layer and its Location.
+/// Returns the layer and Location of a job that runs for ten seconds.
 async fn running(builder: Builder) -> (AsyncJobLayer, String) {
     let layer = eager(builder);
     let handler = handler(|request| async move {
@@ -123,15 +123,15 @@ async fn others_get_no_page() {
     }
 }
 
-/// The Accept of programs that are no browsers.
+/// The Accept of programs other than browsers.
 const PROGRAMS: [&str; 4] = [
-    // Java's HttpURLConnection up to 18, which is no list of media ranges.
+    // Java's HttpURLConnection up to 18, which is not a valid list of media ranges.
     "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
-    // The same since.
+    // Java's HttpURLConnection since then.
     "text/html, image/gif, image/jpeg, */*; q=0.2",
     // Scrapy.
     BROWSER,
-    // A script that wants its report as HTML.
+    // A script that requests its report as HTML.
     "text/html",
 ];
 

@@ -150,7 +150,7 @@ async fn dropped_before_it_is_polled_calls_nothing() {
         drop(service.call(post("/report")));
         settle().await;
         let called = task::spawn(handle.next_request()).poll().is_ready();
-        // The request has been handed over, so detaching holds from the call on.
+        // The request has been handed over, so detaching applies from the call on.
         assert_eq!(called, policy == OnDisconnect::Detach);
         assert_eq!(store.all_calls(), 0);
     }
@@ -189,7 +189,7 @@ async fn dropped_within_the_inline_wait_drops_the_call() {
 
 #[tokio::test(start_paused = true)]
 async fn dropped_right_after_the_hand_over_makes_no_job() {
-    // A store at hand answers within the first poll, which leaves no such moment.
+    // An immediate store answers within the first poll, without such a moment.
     let store = Arc::new(FaultyStore::new(memory().build()).then(Op::Create, Fault::Late(SECOND)));
     let layer = eager(AsyncJobLayer::builder().store(store.clone()));
     let (mock, mut handle) = pair();
@@ -247,7 +247,7 @@ async fn dropped_after_the_record_is_written_but_before_the_answer_is_read_keeps
     let (_request, respond) = handle.next_request().await.expect("called");
     sleep(2 * SECOND).await;
     assert!(response.is_woken());
-    // The answer may be on its way: from here on the job runs to its end.
+    // The answer may be in flight: from here on the job runs to its end.
     drop(response);
     respond.send_response(Response::new(Body::from("done")));
     settle().await;

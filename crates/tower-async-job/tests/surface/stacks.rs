@@ -237,7 +237,7 @@ async fn s61_axum_serves_it_over_a_real_socket() {
 
 // ---- tonic
 
-/// What generated code makes of a service, in short.
+/// A short form of the service that generated code creates.
 #[derive(Debug, Clone)]
 struct Greeter;
 
@@ -301,7 +301,7 @@ async fn tonic_server_builder_layer() {
         .await
         .pending();
     assert_eq!(accepted.status, StatusCode::SEE_OTHER);
-    // Without the hints, with which it would be held.
+    // Without the hints, since a poll with them would be held.
     let (job, _) = accepted.location().split_once('?').expect("hints");
     let poll = || Request::get(format!("http://server{job}"));
     let pending = ask(poll()).await.pending();
@@ -365,7 +365,7 @@ async fn plain_hyper_server() {
 
 // ---- tower
 
-/// Submits to a service made by the layer, however it is wrapped, and polls for the result.
+/// Submits to a wrapped service of the layer, and polls for the result.
 async fn finishes<S, R>(service: S)
 where
     S: Service<Request<Body>, Response = Response<tower_async_job::ResponseBody<R>>> + Clone,
@@ -426,7 +426,7 @@ async fn layer_above_itself_asks_the_outer_one() {
     let request = Request::post("/report")
         .body(AxumBody::empty())
         .expect("valid");
-    // The inner one, which would have deferred it, has passed it through.
+    // The inner layer, which would have deferred it, passed it through.
     let answer = Answer::of(call(&service, request).await).await;
     assert_eq!(answer.body, "report");
 }

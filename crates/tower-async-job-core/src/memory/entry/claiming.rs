@@ -1,4 +1,4 @@
-//! Jobs that change hands: claims, notifications, parties outside.
+//! Jobs that change hands: claims, notifications, outside parties.
 
 use std::sync::Arc as StdArc;
 
@@ -30,7 +30,7 @@ pub(in crate::memory) enum Claimed {
 }
 
 impl Entry {
-    /// The format of the request of a job that is free, and the bytes that it takes.
+    /// Returns the request of a free job.
     pub(in crate::memory) fn request(&self) -> Option<&StoredRequest> {
         match &self.phase {
             Phase::Pending(pending) => pending.request.as_deref(),
@@ -38,8 +38,7 @@ impl Entry {
         }
     }
 
-    /// Gives a freed job to a new holder, who has it until then; ends it where no worker may run
-    /// it again.
+    /// Gives a free job to a new holder until then, or ends it if no worker may re-run it.
     pub(in crate::memory) fn claim(&mut self, now: Micros, until: Micros) -> Claimed {
         if let Some((state, problem)) = self.hopeless(now) {
             return Claimed::Ended(self.revoke(state, problem, now));
@@ -55,7 +54,7 @@ impl Entry {
         Claimed::Given(Box::new(self.hand_over(Task::Run(request), now, until)))
     }
 
-    /// Gives a job to a new holder, who has it until then.
+    /// Gives a job to a new holder until then.
     fn hand_over(&mut self, task: Task, now: Micros, until: Micros) -> Claim {
         let mut remaining = 0;
         if let Phase::Pending(pending) = &mut self.phase {
@@ -90,17 +89,17 @@ impl Entry {
         self.extra.as_ref()?.rare.as_ref()?.notice.as_ref()
     }
 
-    /// The time from which the notification of an ended job may be claimed, or `NEVER`.
+    /// Returns the time from which the notification of an ended job may be claimed, or `NEVER`.
     pub(super) fn notify_due(&self) -> Micros {
         self.notice().map_or(NEVER, |notice| notice.due)
     }
 
-    /// The bytes of the notification.
+    /// Returns the length of the notification.
     pub(in crate::memory) fn notify_len(&self) -> usize {
         self.notice().map_or(0, |notice| notice.message.len())
     }
 
-    /// Gives the notification of an ended job to a notifier, who has it until then.
+    /// Gives the notification of an ended job to a notifier until then.
     pub(in crate::memory) fn claim_notify(&mut self, now: Micros, until: Micros) -> Option<Claim> {
         let (Phase::Ended { at, .. } | Phase::Dropped { at, .. }) = self.phase else {
             return None;
@@ -120,8 +119,7 @@ impl Entry {
         Some(claim)
     }
 
-    /// Ends an attempt to notify, which is due again then, or done; returns whether it was the
-    /// latest.
+    /// Ends an attempt to notify, to be repeated then or never; returns whether it was the latest.
     pub(in crate::memory) fn notified(&mut self, lease: &Lease, again: Option<Micros>) -> bool {
         let Some(rare) = self.extra.as_mut().and_then(|extra| extra.rare.as_mut()) else {
             return false;
@@ -141,13 +139,13 @@ impl Entry {
         true
     }
 
-    /// The party outside in whose hands the run is, be it through a node.
+    /// Returns the outside party that has the run, also through a node.
     pub(super) fn party(&self) -> Option<&Party> {
         self.extra.as_ref()?.rare.as_ref()?.party.as_ref()
     }
 
-    /// Leaves a job to a party outside, or to the one that it was resumed for; returns whether
-    /// there is one.
+    /// Leaves a job to an outside party, or returns it to the one for which it was resumed; returns
+    /// whether there is one.
     pub(super) fn go_outside(&mut self, now: Micros, outside: Option<&Outside>) -> bool {
         let party = match outside {
             Some(outside) => {
@@ -174,7 +172,7 @@ impl Entry {
         true
     }
 
-    /// Holds the job for a party outside, though not beyond its deadline.
+    /// Holds the job for an outside party, at most until its deadline.
     fn hold_outside(&mut self, until: Micros) {
         if let Phase::Pending(Pending { hold, deadline, .. }) = &mut self.phase {
             *hold = Hold::Held {
@@ -183,12 +181,12 @@ impl Entry {
         }
     }
 
-    /// Returns whether the job is in the hands of the party outside with this token.
+    /// Returns whether the outside party with this token has the job.
     pub(in crate::memory) fn has_party(&self, token: &[u8; 32]) -> bool {
         self.is_pending() && self.party().is_some_and(|party| party.token == *token)
     }
 
-    /// Gives a job that is in the hands of a party outside to a node, which has it until then.
+    /// Gives a job of an outside party to a node until then.
     pub(in crate::memory) fn resume(&mut self, now: Micros, until: Micros) -> Claim {
         if let Some(party) = self.party_mut() {
             party.resumed = true;
@@ -200,7 +198,7 @@ impl Entry {
         self.extra.as_mut()?.rare.as_mut()?.party.as_mut()
     }
 
-    /// Prolongs the time of a party outside, and records its report.
+    /// Prolongs the time of an outside party, and records its report.
     pub(in crate::memory) fn renew_outside(
         &mut self,
         outside: &Outside,
@@ -220,7 +218,7 @@ impl Entry {
 }
 
 impl Extra {
-    /// Makes the notification due with the end of the job, and drops what only runs need.
+    /// Makes the notification due with the end of the job, and drops the data that only runs need.
     pub(super) fn end(&mut self, state: JobState, now: Micros) {
         let Some(rare) = &mut self.rare else {
             return;

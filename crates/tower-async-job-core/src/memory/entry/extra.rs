@@ -1,4 +1,4 @@
-//! The parts that few jobs have.
+//! The parts of a job that are rare.
 
 use bytes::Bytes;
 use http_polling::{JobState, Progress};
@@ -9,7 +9,7 @@ use crate::{
     memory::clock::{Micros, NEVER},
 };
 
-/// The reports on a job, and what is rarer still.
+/// The reports on a job, and rarer parts.
 #[derive(Debug, Default)]
 pub(super) struct Extra {
     pub(super) progress: Option<Progress>,
@@ -33,17 +33,17 @@ pub(super) struct Notice {
     pub(super) message: Bytes,
     /// The time from which it may be claimed; `NEVER` before the job's end.
     pub(super) due: Micros,
-    /// The number of times that it was claimed.
+    /// The number of its claims.
     pub(super) attempts: u32,
     /// The state in which the job ended.
     pub(super) state: JobState,
 }
 
-/// The party outside in whose hands the run is.
+/// The outside party that has the run.
 #[derive(Debug)]
 pub(super) struct Party {
     pub(super) token: [u8; 32],
-    /// The time until which the run is the party's.
+    /// The time until which the party has the run.
     pub(super) until: Micros,
     /// Whether a node has taken the job over in the party's name.
     pub(super) resumed: bool,
@@ -78,7 +78,7 @@ impl Extra {
         }
     }
 
-    /// Drops what was said of a run that is over.
+    /// Drops the data of a run that is over.
     pub(super) fn forget_run(&mut self) {
         self.progress = None;
         self.partial = None;
@@ -109,7 +109,7 @@ impl Extra {
         self.rare.as_ref().is_none_or(|rare| rare.notice.is_none())
     }
 
-    /// The bytes that it is accounted for with.
+    /// Returns its bytes in the budget.
     pub(super) fn len(&self) -> usize {
         let rare = self.rare.as_ref().map_or(0, |rare| {
             let notice = rare

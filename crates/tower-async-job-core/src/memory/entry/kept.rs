@@ -7,10 +7,10 @@ use crate::{
     record::{RecordedOutcome, ResultRef},
 };
 
-/// The outcome of an ended job, with the state that it ended in.
+/// The outcome of an ended job, with its state.
 #[derive(Debug)]
 pub(super) enum Kept {
-    /// The handler's answer, of a job that is done.
+    /// The handler's answer, if the job is done.
     Response(StoredResponse),
     /// Any other end.
     Other(JobState, Option<Box<Other>>),
@@ -51,7 +51,7 @@ impl Kept {
         }
     }
 
-    /// The body of the response, which this lease wrote.
+    /// Returns the body of the response, written by this lease.
     pub(super) fn result(&self, lease: Lease) -> Option<ResultRef> {
         match self {
             Self::Response(response) => Some(ResultRef::new(lease, response.body_len())),
@@ -64,7 +64,7 @@ impl Kept {
         }
     }
 
-    /// The bytes that it is accounted for with. Chunks are accounted for on their own.
+    /// Returns its bytes in the budget, without chunks, which are accounted separately.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Response(response) => response.len(),

@@ -1,4 +1,4 @@
-//! The time of a job after its end: delivered, dropped, expired.
+//! A job after its end: delivered, dropped, expired.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::memory::{
     keys::JobKey,
 };
 
-/// The second in which a result was last delivered. Narrow for the sake of space.
+/// The second in which a result was last delivered. Narrow to save space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delivered(u32);
 
@@ -19,7 +19,7 @@ impl Delivered {
         Self(u32::try_from(now / SECOND).unwrap_or(u32::MAX))
     }
 
-    /// The begin of the second, or `NEVER`.
+    /// Returns the beginning of the second, or `NEVER`.
     pub(super) fn at(self) -> Micros {
         if self == Self::NEVER {
             return NEVER;
@@ -29,7 +29,7 @@ impl Delivered {
 }
 
 impl Entry {
-    /// Returns whether a delivery now is to be noted: one note a second is enough.
+    /// Returns whether to note a delivery now: one note per second is enough.
     pub(in crate::memory) fn is_to_note(&self, now: Micros) -> bool {
         match &self.phase {
             Phase::Ended {
@@ -39,8 +39,8 @@ impl Entry {
         }
     }
 
-    /// Notes that the result was delivered. Its retention ends so long from now, if it does not
-    /// sooner and was not extended.
+    /// Notes that the result was delivered. Its retention then ends after `keep`, unless it ends
+    /// sooner or was extended.
     pub(in crate::memory) fn deliver(&mut self, now: Micros, keep: Option<Micros>) {
         let Phase::Ended {
             at,
@@ -56,17 +56,17 @@ impl Entry {
         if let Some(keep) = keep
             && *expires <= usual
         {
-            // Of the notes within a second only the first counts.
+            // Only the first note within a second counts.
             *expires = usual.min(now.saturating_add(keep).saturating_add(SECOND));
         }
     }
 
-    /// The key, as long as it counts.
+    /// Returns the key, while it counts.
     pub(in crate::memory) fn key_at(&self, now: Micros) -> Option<&JobKey> {
         self.key.as_deref().filter(|_| now < self.wanted_until())
     }
 
-    /// Returns whether the job has to be known, because of its key or of its notification.
+    /// Returns whether the key or the notification still needs the job.
     pub(in crate::memory) fn is_wanted(&self, now: Micros) -> bool {
         (self.key.is_some() || self.notify_due() != NEVER) && now < self.wanted_until()
     }
@@ -80,13 +80,13 @@ impl Entry {
         }
     }
 
-    /// Returns the time at which a job that ended then expires, unless a delivery changes it.
+    /// Returns the time when a job that ended then expires, unless a delivery changes it.
     pub(super) fn usual_expiry(&self, at: Micros) -> Micros {
         at.saturating_add(self.terms.result)
     }
 
-    /// Drops the result of an ended job. Its key counts, and its notification may be claimed, until
-    /// the end of the usual retention.
+    /// Drops the result of an ended job. Until the end of the usual retention, its key counts and
+    /// its notification may be claimed.
     pub(in crate::memory) fn drop_result(&mut self) {
         let Phase::Ended { at, expires, .. } = self.phase else {
             return;
@@ -97,8 +97,7 @@ impl Entry {
         self.drop_unwanted();
     }
 
-    /// Drops all but the memory of a job whose result is dropped, if neither key nor notification
-    /// want more.
+    /// Expires a job whose result is dropped, if neither key nor notification need it.
     pub(super) fn drop_unwanted(&mut self) {
         if let Phase::Dropped { at, expires, owner } = &mut self.phase
             && self.key.is_none()
@@ -110,7 +109,8 @@ impl Entry {
         }
     }
 
-    /// Drops all but the memory of an ended job, and gives back its key if that counts no more.
+    /// Drops everything except the tombstone of an ended job, and returns its key if that no longer
+    /// counts.
     pub(in crate::memory) fn expire(&mut self, now: Micros) -> Option<Box<JobKey>> {
         if self.is_wanted(now) {
             self.drop_result();
@@ -132,7 +132,7 @@ impl Entry {
         }
     }
 
-    /// Drops what takes memory beside the outcome; returns as much of the owner as is kept.
+    /// Drops all memory except for the outcome; returns the part of the owner that is kept.
     fn drop_content(&mut self) -> OwnerDigest {
         self.extra = self.extra.take().and_then(|extra| extra.into_notice());
         if !self.terms.is_shared() {
@@ -142,8 +142,7 @@ impl Entry {
         Some(Box::new(owner.digest()))
     }
 
-    /// Keeps an ended job until then at least; returns whether there was a result to
-    /// keep.
+    /// Keeps an ended job at least until then; returns whether there was a result to keep.
     pub(in crate::memory) fn extend(&mut self, now: Micros, until: Micros) -> bool {
         match &mut self.phase {
             Phase::Ended { expires, .. } if now < *expires => {

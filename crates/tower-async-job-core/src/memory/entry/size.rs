@@ -1,4 +1,4 @@
-//! What a job takes of the store's budget.
+//! The share of a job in the store's budget.
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Entry {
-    /// The part of the budget that it takes.
+    /// Returns its share of the budget.
     pub(in crate::memory) fn room(&self) -> Room {
         let content = match &self.phase {
             Phase::Pending(pending) => {
@@ -24,7 +24,7 @@ impl Entry {
                 request + pending.reserved as usize
             }
             Phase::Ended { kept, .. } => kept.len(),
-            // It is no job any more, but has to be kept: memory that a client can make grow.
+            // No longer a job, but kept: memory that a client can make grow.
             Phase::Dropped { owner, .. } => {
                 let named = self.terms.route.len() + owner.as_ref().map_or(0, |owner| owner.len());
                 return Room {
@@ -47,11 +47,11 @@ impl Entry {
     }
 }
 
-/// The bytes that a key is accounted for with: in the job, and in the index of keys.
+/// The bytes of a key in the budget: in the job, and in the index of keys.
 const KEY: usize = size_of::<JobKey>() + size_of::<(Scope, JobId)>();
 
 impl Room {
-    /// Room for a new job.
+    /// Returns the room of a new job.
     pub(in crate::memory) fn of_job(job: &NewJob) -> Self {
         let request = job.request.as_ref().map_or(0, |request| request.len());
         let named = named_len(
@@ -68,19 +68,19 @@ impl Room {
         }
     }
 
-    /// Room for a report.
+    /// Returns the room of a report.
     pub(in crate::memory) fn of_report(report: &Report) -> Self {
         Self::of_bytes(report_len(report))
     }
 
-    /// Room for an end with its report.
+    /// Returns the room of an end with its report.
     pub(in crate::memory) fn of_end(end: &End) -> Self {
         let report = end.report.as_ref().map_or(0, report_len);
         Self::of_bytes(report + Self::of_outcome(&end.outcome).bytes)
     }
 
-    /// Room for an outcome. A problem is small and always finds room: it is what is stored when a
-    /// response does not.
+    /// Returns the room of an outcome. A problem is small and always fits, since it is stored when
+    /// a response does not.
     pub(in crate::memory) fn of_outcome(outcome: &Outcome) -> Self {
         Self::of_bytes(match outcome {
             Outcome::Done(response) | Outcome::Streamed { head: response, .. } => response.len(),
@@ -93,13 +93,13 @@ impl Room {
     }
 }
 
-/// The bytes by which a job is named and told apart.
+/// Returns the bytes of a job's names.
 fn named_len(route: &str, principal: Option<&Principal>, keyed: bool) -> usize {
     let principal = principal.map_or(0, |principal| principal.as_str().len());
     route.len() + principal + if keyed { KEY } else { 0 }
 }
 
-/// The bytes that a report is accounted for with.
+/// Returns the bytes of a report in the budget.
 fn report_len(report: &Report) -> usize {
     let progress = report
         .progress

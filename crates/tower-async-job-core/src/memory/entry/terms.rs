@@ -5,22 +5,22 @@ use crate::{
     memory::clock::{Micros, micros},
 };
 
-/// The terms that jobs of one kind have in common.
+/// The terms that jobs of one route share.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::memory) struct Terms {
     pub(in crate::memory) route: Arc<str>,
     pub(super) protocol: Protocol,
     pub(super) pending_status: PendingStatus,
-    /// Narrow for the sake of space.
+    /// Narrow to save space.
     pub(super) max_attempts: u16,
     /// The time from a job's end for which its result is kept.
     pub(super) result: Micros,
-    /// The time from then for which the job is remembered.
+    /// The time from then for which its tombstone is kept.
     pub(super) tombstone: Micros,
 }
 
 impl Terms {
-    /// The terms of a new job.
+    /// Returns the terms of a new job.
     pub(in crate::memory) fn of(job: &NewJob) -> Self {
         Self {
             route: Arc::clone(&job.route),
@@ -32,7 +32,7 @@ impl Terms {
         }
     }
 
-    /// Returns whether jobs of one kind share these terms. Those with a longer route do not, since
+    /// Returns whether jobs of one route share these terms. Those with a longer route do not, since
     /// a client may choose the length of its path.
     pub(super) fn is_shared(&self) -> bool {
         self.route.len() <= Kinds::LONGEST_ROUTE
@@ -46,17 +46,17 @@ impl Terms {
     }
 }
 
-/// The kinds of recent jobs, so that jobs of one kind share their terms.
+/// The terms of recent jobs, so that jobs of one route share them.
 #[derive(Debug, Default)]
 pub(in crate::memory) struct Kinds(Vec<Arc<Terms>>);
 
 impl Kinds {
-    /// The most kinds that are looked through. With more of them, some are kept more than once.
+    /// The maximum number of terms searched. With more, some are stored more than once.
     const MOST: usize = 16;
 
     const LONGEST_ROUTE: usize = 256;
 
-    /// Returns these terms, shared with earlier jobs of the same kind.
+    /// Returns these terms, shared with earlier jobs of the same route.
     pub(in crate::memory) fn share(&mut self, terms: Terms) -> Arc<Terms> {
         if let Some(known) = self.0.iter().find(|known| ***known == terms) {
             return Arc::clone(known);

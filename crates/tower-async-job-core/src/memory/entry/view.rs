@@ -1,4 +1,4 @@
-//! A job as others see it.
+//! A job as callers see it.
 
 use std::{
     sync::Arc,
@@ -16,7 +16,8 @@ use crate::{
 };
 
 impl Entry {
-    /// The job's state at this time, sweep or no sweep. `None` if it is to be forgotten.
+    /// Returns the job's state at this time, before or after a sweep. `None` if it is to be
+    /// forgotten.
     pub(in crate::memory) fn state(&self, now: Micros) -> Option<JobState> {
         match &self.phase {
             Phase::Pending(Pending { running: true, .. }) => Some(JobState::Running),
@@ -31,14 +32,14 @@ impl Entry {
         }
     }
 
-    /// The state of a job that expires then, unless it is to be forgotten.
+    /// Returns the state of a job that expires then, unless it is to be forgotten.
     fn expired_at(&self, now: Micros, expires: Micros) -> Option<JobState> {
         let forgotten = expires.saturating_add(self.terms.tombstone);
         (now < forgotten).then_some(JobState::Expired)
     }
 
-    /// The whole job at this time. `None` if it is to be forgotten. What may be large is shared and
-    /// not copied, since nobody has looked yet at whose it is.
+    /// Returns the whole job at this time. `None` if it is to be forgotten. Large parts are shared
+    /// and not copied, since the owner has not been checked yet.
     pub(in crate::memory) fn record(&self, now: Micros, detail: Detail) -> Option<JobRecord> {
         let state = self.state(now)?;
         let (ended, owner) = match &self.phase {
@@ -80,13 +81,13 @@ impl Entry {
         Some(record)
     }
 
-    /// A number that rises with each change: of the lease, of the first run, of a report, and above
-    /// all of these with the end and with the expiry.
+    /// Returns a number that rises with each change: of the lease, of the first run, of a report,
+    /// and above all of these with the end and with the expiry.
     fn version(&self, state: JobState) -> u64 {
         const RANK: u32 = 48;
         let rank = match state {
             JobState::Queued | JobState::Running => 0,
-            // No more is kept of an expired job, nor can it change.
+            // An expired job keeps no more data, and cannot change.
             JobState::Expired => return 2 << RANK,
             _ => 1,
         };
@@ -95,7 +96,7 @@ impl Entry {
         (rank << RANK) + 2 * u64::from(self.epoch) + u64::from(running) + u64::from(reports)
     }
 
-    /// Returns whether the chunks that were written by this lease are, or may become, its result.
+    /// Returns whether the chunks written by this lease are, or may become, its result.
     pub(in crate::memory) fn has_chunks(&self, lease: &Lease, now: Micros) -> bool {
         let is_kept = match &self.phase {
             Phase::Pending(_) => true,
@@ -105,7 +106,7 @@ impl Entry {
         is_kept && lease.epoch == u64::from(self.epoch)
     }
 
-    /// Returns whether it is a job of this principal, whose digest is given too.
+    /// Returns whether the job belongs to this principal, whose digest is given too.
     pub(in crate::memory) fn is_of(&self, principal: &Principal, digest: &[u8; 32]) -> bool {
         match &self.phase {
             Phase::Dropped { owner, .. } | Phase::Expired { owner, .. } => {
@@ -115,13 +116,13 @@ impl Entry {
         }
     }
 
-    /// The time of day of its creation.
+    /// Returns the time of day of its creation.
     pub(in crate::memory) fn created(&self) -> SystemTime {
         self.wall(self.created)
     }
 
-    /// The time of day at a time of the store, reckoned from the one that was recorded, so that
-    /// it is the same at every reading.
+    /// Converts a time of the store to a time of day, relative to the recorded one, so that every
+    /// read returns the same.
     pub(in crate::memory) fn wall(&self, time: Micros) -> SystemTime {
         let since = Duration::from_micros(self.created_wall) + span(self.created, time);
         SystemTime::UNIX_EPOCH

@@ -65,7 +65,7 @@ async fn s08_a_job_that_is_claimed_again_in_the_process_of_its_old_run_keeps_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn s39_a_job_that_a_shutdown_hands_back_has_its_attempt_back() {
+async fn s39_a_job_that_a_shutdown_releases_has_its_attempt_back() {
     for (shuts_down, attempt) in [(true, 1), (false, 2)] {
         let (node, lease) = running().await;
         let (mut job, _) = register(&node, lease);
@@ -73,7 +73,7 @@ async fn s39_a_job_that_a_shutdown_hands_back_has_its_attempt_back() {
         if shuts_down {
             node.give_up().await;
         }
-        assert_eq!(job.hand_back().await, Some(Released::Queued));
+        assert_eq!(job.release().await, Some(Released::Queued));
         assert_eq!(claim(&node).await.attempt, attempt);
     }
 }

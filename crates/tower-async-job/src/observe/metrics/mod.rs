@@ -1,23 +1,22 @@
-//! What is counted and measured, with the feature `metrics`, through the `metrics` facade.
+//! Metrics through the `metrics` facade, with the feature `metrics`.
 //!
-//! | name | kind | unit | labels | what it says |
+//! | name | kind | unit | labels | meaning |
 //! |---|---|---|---|---|
 //! | `async_job_inline_total` | counter | calls | | deferrable requests that the handler answered in their connection |
 //! | `async_job_accepted_total` | counter | jobs | | requests that became jobs |
 //! | `async_job_refused_total` | counter | calls | `reason` | requests that the layer refused; the last part of the problem's type, such as `capacity-exhausted` |
 //! | `async_job_running` | gauge | jobs | | jobs whose handlers run in this process |
 //! | `async_job_queued` | gauge | jobs | | jobs that wait in this process for a place to run |
-//! | `async_job_ended_total` | counter | jobs | `state` | jobs ended by this process: `done`, `failed`, `timed-out`, `cancelled`; `lost` if the store ended them so when they were handed back |
-//! | `async_job_stopped_total` | counter | runs | `reason` | runs stopped in this process without an end of their own: `cancelled` (here or on another node), `handed-back` (to run again), `lease-lost` |
+//! | `async_job_ended_total` | counter | jobs | `state` | jobs ended by this process: `done`, `failed`, `timed-out`, `cancelled`; `lost` if they were released and no worker may run them again |
+//! | `async_job_stopped_total` | counter | runs | `reason` | runs that this process stopped before their end: `cancelled` (on any node), `released` (to run again), `lease-lost` |
 //! | `async_job_duration_seconds` | histogram | seconds | `state`, `route` | from the acceptance to the end, of jobs that ended with an outcome: `done`, `failed`, `timed-out` |
 //! | `async_job_polls` | histogram | polls | | the number of polls until a result, by the hint in the polled URL; 0 without the hint |
 //! | `async_job_held_polls` | gauge | polls | | polls that are held |
 //! | `async_job_store_bytes` | gauge | bytes | | the stored and reserved bytes of the store, if it reports them immediately |
 //! | `async_job_delivery_delay_seconds` | histogram | seconds | | from the end of a handler to the first answer with its result |
 //!
-//! The label `route` is there only where the application has set a function for it
-//! ([`Builder::route`](crate::Builder::route)), which should then give few different ones: the
-//! default, method and path, has as many values as there are paths.
+//! The label `route` needs a function for routes ([`Builder::route`](crate::Builder::route)) with
+//! few different values: the default, method and path, has as many as there are paths.
 //!
 //! A result's polls and delivery delay are recorded once, at its first answer to a GET, for the
 //! latest 10,000 jobs whose handlers ran in this process. Durations are by tokio's clock.
@@ -34,7 +33,7 @@ pub(crate) use on::*;
 
 #[cfg(test)]
 mod tests {
-    /// The table's rows: what stands behind the prefix of its lines.
+    /// Returns the table's rows: the rest of the lines with the prefix.
     fn rows<'t>(text: &'t str, prefix: &str) -> Vec<&'t str> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
         lines

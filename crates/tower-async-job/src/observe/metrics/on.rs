@@ -9,8 +9,7 @@ use tower_async_job_core::{JobId, JobStore};
 
 use crate::{observe::recent::Recent, panics};
 
-/// Calls the recorder, which is the application's. What only counts ends no call, and destructors
-/// call it too.
+/// Calls the application's recorder. Its panic ends no call, and must not leave a destructor.
 fn recording(record: impl FnOnce()) {
     let _ = panics::catching("the recorder of metrics", record);
 }
@@ -28,7 +27,7 @@ const HELD_POLLS: &str = "async_job_held_polls";
 const STORE_BYTES: &str = "async_job_store_bytes";
 const DELIVERY_DELAY: &str = "async_job_delivery_delay_seconds";
 
-/// Tells the recorder what the metrics are, if it is there already.
+/// Describes the metrics to the recorder, if it is installed already.
 pub(crate) fn describe() {
     describe_counter!(
         INLINE,
@@ -40,11 +39,7 @@ pub(crate) fn describe() {
     describe_gauge!(RUNNING, Unit::Count, "Jobs that run");
     describe_gauge!(QUEUED, Unit::Count, "Jobs that wait for a place to run");
     describe_counter!(ENDED, Unit::Count, "Jobs that have ended");
-    describe_counter!(
-        STOPPED,
-        Unit::Count,
-        "Runs stopped without an end of their own"
-    );
+    describe_counter!(STOPPED, Unit::Count, "Runs stopped before their end");
     describe_histogram!(
         DURATION,
         Unit::Seconds,
@@ -60,7 +55,7 @@ pub(crate) fn describe() {
     );
 }
 
-/// To be called when the store keeps more or less than before.
+/// Records the store's size. Call it when the size changes.
 pub(crate) fn stored(store: &dyn JobStore) {
     if let Some(usage) = store.usage() {
         gauge!(STORE_BYTES).set(usage.bytes as f64);
@@ -88,7 +83,7 @@ pub(crate) fn stopped(reason: &'static str) {
     recording(|| counter!(STOPPED, "reason" => reason).increment(1));
 }
 
-/// A job that this process runs or has queued.
+/// A job that is running or queued in this process.
 pub(crate) struct PendingJob {
     accepted: Instant,
     queued: bool,
@@ -116,7 +111,7 @@ impl PendingJob {
         }
     }
 
-    /// It has ended with an outcome, which is stored.
+    /// Records the stored outcome of the job.
     pub(crate) fn ended(&self, state: JobState) {
         ended(state);
         let mut labels = vec![Label::from_static_parts("state", state.as_str())];
@@ -136,7 +131,7 @@ impl Drop for PendingJob {
     }
 }
 
-/// A poll that is held, until it is dropped.
+/// A held poll, until it is dropped.
 pub(crate) struct HeldPoll(());
 
 impl HeldPoll {
@@ -152,7 +147,7 @@ impl Drop for HeldPoll {
     }
 }
 
-/// When the handlers of late ended whose results nobody has been given yet.
+/// The ends of recent handlers whose results have not been delivered.
 #[derive(Default)]
 pub(crate) struct Undelivered(Recent<Instant>);
 
@@ -161,7 +156,7 @@ impl Undelivered {
         self.0.insert(id, Instant::now());
     }
 
-    /// There will be no result.
+    /// Forgets a job that gets no result.
     pub(crate) fn forget(&self, id: &JobId) {
         self.0.take(id);
     }

@@ -82,7 +82,7 @@ fn s76_browsers_navigate() {
         &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
         &[("sec-fetch-mode", "navigate")],
         &[("sec-fetch-dest", "document")],
-        // Without TLS there is no more than this.
+        // Without TLS, browsers send nothing else.
         &[SECURE],
     ] {
         assert!(navigates(&headers(fields)), "{fields:?}");

@@ -76,7 +76,7 @@ async fn s66_work_that_its_client_has_left_has_its_place_for_no_longer_than_a_jo
     let layer = eager(builder.on_disconnect(OnDisconnect::Detach));
     let service = wrap(&layer, slow(3600 * SECOND, "late"));
     let mut left = tokio_test::task::spawn(service.clone().call(post("/left")));
-    // Not polled, it is detached before it begins.
+    // It was not polled, so it is detached before it begins.
     drop(left);
     sleep(19 * SECOND).await;
     let refused = send(&service, post("/report")).await;

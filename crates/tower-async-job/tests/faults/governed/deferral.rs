@@ -1,4 +1,4 @@
-//! Requests that are never deferred, and others that look like them.
+//! Requests that are never deferred, and similar ones that are.
 
 use std::sync::Arc;
 

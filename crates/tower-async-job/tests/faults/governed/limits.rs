@@ -29,7 +29,7 @@ async fn s66_what_is_never_deferred_is_admitted_and_answered_inline() {
     }
 }
 
-/// Requests that ask by `Prefer` and still are not deferred.
+/// Adds `Prefer: respond-async` to requests that are not deferred nevertheless.
 fn asking_unless_grpc(request: Request<Body>) -> Request<Body> {
     match request.headers().contains_key("content-type") {
         true => request,

@@ -1,4 +1,5 @@
-//! Requests that are never deferred: admitted, limited, keyed and ended at their deadline all the same.
+//! Requests that are never deferred: they too are admitted, limited, keyed and ended at their
+//! deadline.
 
 mod deadlines;
 mod deferral;
@@ -54,7 +55,7 @@ fn by_user(request: http_polling::RequestHead<'_>) -> Option<Principal> {
     Some(Principal::new(user))
 }
 
-/// One of each kind that is never deferred.
+/// Returns one request of each kind that is never deferred.
 fn never_deferred() -> Vec<Request<Body>> {
     vec![
         websocket(),
@@ -72,7 +73,8 @@ fn leaving_out(builder: Builder) -> AsyncJobLayer {
     eager(builder.defer_when(|head| !head.uri.path().starts_with("/left")))
 }
 
-/// Answers after a time with the number of the run, and counts how many run at once.
+/// Returns a handler that answers after a time with the number of its run, and counts concurrent
+/// runs.
 fn counting(time: Duration) -> (Handler, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let (runs, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let running = Arc::new(AtomicUsize::new(0));

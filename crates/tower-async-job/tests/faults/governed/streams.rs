@@ -1,4 +1,4 @@
-//! Event streams and WebSockets, which have limits of their own.
+//! Event streams and WebSockets, which have their own limits.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tower::{Layer, service_fn};
 use tower_async_job::{AsyncJobLayer, JobBody, ResponseBody, StreamPlace};
 
-/// An endless event stream.
+/// Returns a handler of endless event streams.
 fn streaming(
     layer: &AsyncJobLayer,
 ) -> impl tower::Service<
@@ -30,7 +30,7 @@ fn streaming(
         if request.uri().path() == "/events" {
             let events = HeaderValue::from_static("text/event-stream; charset=utf-8");
             response.headers_mut().insert("content-type", events);
-            // Kept open for ever.
+            // Keeps it open for ever.
             std::mem::forget(sender);
         }
         Ok::<_, Infallible>(response)

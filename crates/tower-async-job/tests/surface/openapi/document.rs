@@ -1,4 +1,4 @@
-//! The document itself: valid, complete, and free of references that lead nowhere.
+//! The document itself: valid, complete, and without dangling references.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -91,7 +91,7 @@ fn merged_into_another_document_no_reference_leads_nowhere() {
     }
     assert!(found.contains("#/components/responses/JobSeeOther"));
     assert!(found.contains("#/components/responses/JobAccepted"));
-    // What the two have in common is the same in both.
+    // The common parts are the same in both.
     let both =
         [see_other.openapi(), accepted.openapi()].map(|one| json_of(&one)["components"].clone());
     for kind in ["schemas", "responses"] {
@@ -143,7 +143,7 @@ fn documents_conform_to_their_schemas_and_others_do_not() {
     status.metadata = Some([("a".to_owned(), json!({}))].into_iter().collect());
     let full = serde_json::to_value(&status).expect("json");
     assert!(conforms(&document, "JobStatusDocument", &full));
-    // Every member that is written is described, and none is described that is not.
+    // Exactly the members that are written are described.
     let described =
         document["components"]["schemas"]["JobStatusDocument"]["properties"].as_object();
     let described: BTreeSet<&String> = described.expect("properties").keys().collect();

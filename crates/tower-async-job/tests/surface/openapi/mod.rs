@@ -17,7 +17,7 @@ fn json_of(document: &OpenApi) -> Value {
     serde_json::to_value(document).expect("json")
 }
 
-/// Follows a reference within the document.
+/// Resolves a reference within the document.
 fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     match value.get("$ref").and_then(Value::as_str) {
         Some(reference) => {
@@ -47,7 +47,7 @@ fn assert_conforms(document: &Value, schema: &Value, value: &Value) {
     assert!(errors.is_empty(), "{value}: {errors:?}");
 }
 
-/// A user's own document, with one operation that may become a job.
+/// Returns an application's own document, with one operation that may become a job.
 fn merged(layer: &AsyncJobLayer) -> OpenApi {
     let operation = OperationBuilder::new()
         .responses(layer.openapi_responses())

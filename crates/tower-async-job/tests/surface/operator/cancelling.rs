@@ -36,7 +36,7 @@ async fn cancelling_by_handle_does_what_the_client_s_delete_does() {
     assert_eq!(cancelled.header("cache-control"), "no-store");
     assert_eq!(cancelled.json()["handle"], *handle);
     assert_eq!(cancelled.json()["state"], "cancelled");
-    // Seen by the client before anything else happens, and by the handler.
+    // The client sees it immediately, and so does the handler.
     let answer = ask(&layer, get(&location)).await;
     assert_eq!(answer.status, StatusCode::GONE);
     assert_eq!(answer.header("job-status"), "cancelled");

@@ -20,7 +20,7 @@ use tower_async_job::{
     },
 };
 
-/// Tokio's clock for the time of day too, since the list is in the order of it.
+/// Tokio's clock, also for the time of day, by which the list is sorted.
 struct PausedClock(tokio::time::Instant);
 
 impl Clock for PausedClock {
@@ -38,7 +38,7 @@ fn paused() -> MemoryStore {
     MemoryStore::builder().clock(clock).build()
 }
 
-/// A layer over a store with so many jobs, each of a route of its own, a second apart.
+/// Returns a layer over a store with `count` jobs, each with its own route, a second apart.
 async fn crowd(count: usize) -> AsyncJobLayer {
     let store = paused();
     for number in 0..count {

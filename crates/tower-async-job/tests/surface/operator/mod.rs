@@ -36,7 +36,7 @@ fn handles(answer: &Answer) -> Vec<String> {
     jobs(answer).iter().map(handle).collect()
 }
 
-/// The handle of the only job.
+/// Returns the handle of the only job.
 async fn handle(layer: &AsyncJobLayer) -> String {
     let listed = handles(&list(layer, "/").await);
     assert_eq!(listed.len(), 1);

@@ -1,4 +1,4 @@
-//! Methods, malformed handles and mounting of the resource for operators.
+//! Methods, malformed handles and mounting of the operator resource.
 
 use std::sync::Arc;
 
