@@ -46,7 +46,7 @@ pub(crate) struct Node {
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
-    pub(crate) releases: Releases,
+    pub(crate) releases: Arc<Releases>,
     /// Whether other processes may change the store's jobs.
     pub(crate) is_shared: bool,
     /// Whether there is a task that keeps house.
@@ -65,6 +65,7 @@ impl Node {
     pub(crate) fn new(config: NodeConfig, store: Arc<dyn JobStore>) -> Self {
         metrics::describe();
         let store = timed::bounded(store);
+        let tasks = TaskTracker::new();
         let alarm = Arc::new(Alarm::default());
         let keep = config.retention_after_delivery;
         Self {
@@ -77,12 +78,12 @@ impl Node {
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
             shutdown: Shutdown::default(),
-            releases: Releases::default(),
+            releases: Arc::new(Releases::new(store.clone(), tasks.clone())),
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
             config,
             store,
-            tasks: TaskTracker::new(),
+            tasks,
             housekeeping: AtomicBool::new(false),
             renewing: AtomicBool::new(false),
             renew_now: Arc::default(),
@@ -121,7 +122,7 @@ impl Node {
         end
     }
 
-    /// Ends the grace of the shutdown: drops whatever still runs, and hands the jobs back.
+    /// Ends the grace of the shutdown: drops whatever still runs, and releases the jobs.
     pub(crate) async fn give_up(&self) {
         // Before the registry is gone through: a job that is entered later looks at it.
         self.shutdown.given_up.set();

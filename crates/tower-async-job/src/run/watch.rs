@@ -36,7 +36,7 @@ pub(crate) enum End {
     Cancelled,
     /// The lease is lost, or may be: nothing of the run is stored.
     LeaseLost,
-    /// The process shuts down: the job is handed back.
+    /// The process shuts down: the job is released.
     Abandoned,
 }
 
