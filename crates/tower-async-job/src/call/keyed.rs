@@ -31,6 +31,7 @@ use crate::{
     run::{
         accept::{self, accept, may_be_stored},
         attempt::Run,
+        restore::Creation,
         spawn::spawn,
         task::Job,
         work::{self, BoxWork},
@@ -204,7 +205,7 @@ where
         );
         job.idempotency = Some(self.key);
         let (route, lease) = (job.route.clone(), job.first_lease());
-        let sent = Instant::now();
+        let creation = Creation::of(&job, &front.node);
         let created = accept::create(&front.node, job).await;
         if !matches!(created, Ok(Created::New { .. })) {
             drop_quietly(work);
@@ -216,7 +217,7 @@ where
             return None;
         }
         let now = Instant::now();
-        let terms = terms(&front, &submission, route, sent, now);
+        let terms = terms(&front, &submission, route, creation, now);
         let mut run = accept(&front.node, lease, work, self.context, terms);
         run.announced();
         let _ = sender.send(created);

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use http_polling::JobState;
 use tokio::time::{Instant, sleep};
-use tower_async_job_core::{End, Lease, Outcome};
+use tower_async_job_core::{End, Outcome};
 
 use crate::{
     context::job::JobContext,
-    node::state::Node,
-    run::{recording::Size, unkept},
+    node::registration::Registration,
+    run::{
+        recording::Size,
+        restore::{Restorable, restored},
+        unkept,
+    },
     time::later,
 };
 
@@ -27,16 +31,18 @@ pub(crate) enum Finish {
 /// Stores the end of a job, with its last report. While the store is out of reach this is tried again, until another
 /// worker could have the job.
 pub(crate) async fn finish(
-    node: &Node,
-    lease: Lease,
+    registration: &mut Registration,
     context: &JobContext,
     mut outcome: Outcome,
+    terms: Option<&Restorable>,
 ) -> Finish {
+    let node = registration.node().clone();
     let report = context.take_report(node.config.report_limit);
     let patience = node.store.properties().lease.unwrap_or(FINISH_PATIENCE);
     let give_up = later(patience);
     let mut delay = Duration::from_millis(50);
     loop {
+        let lease = *registration.lease();
         let state = outcome.state();
         let mut end = End::from(outcome.clone());
         end.report.clone_from(&report);
@@ -45,7 +51,12 @@ pub(crate) async fn finish(
             return Finish::Stored(state);
         };
         if error.is_lease_lost() {
-            return Finish::NotOurs;
+            match terms {
+                Some(terms) if Instant::now() < give_up && restored(registration, terms).await => {
+                    continue;
+                }
+                _ => return Finish::NotOurs,
+            }
         }
         if error.is_full()
             && let Outcome::Done(response) = &outcome

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod attempt;
 mod finish;
 mod recording;
+pub(crate) mod restore;
 mod span;
 pub(crate) mod spawn;
 pub(crate) mod task;

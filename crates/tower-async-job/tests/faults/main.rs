@@ -11,6 +11,7 @@ mod endings;
 mod governed;
 mod keyed;
 mod leases;
+mod nodes;
 mod overload;
 mod panics;
 mod records;
