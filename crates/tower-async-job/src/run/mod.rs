@@ -10,3 +10,4 @@ pub(crate) mod task;
 mod unkept;
 mod watch;
 pub(crate) mod work;
+mod write;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Mutex,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,8 +13,8 @@ use bytes::Bytes;
 use tower_async_job::store::{
     Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
     JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, MemoryStore, NewJob, Outside, Principal,
-    Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture, StoreProperties,
-    Subscription, Upkeep,
+    RecordedOutcome, Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture,
+    StoreProperties, StoredResponse, Subscription, Upkeep,
 };
 
 /// A method of the store.
@@ -22,9 +25,11 @@ pub(crate) enum Op {
     Start,
     Renew,
     Report,
+    WriteChunk,
     Finish,
     Discard,
     Read,
+    ReadChunk,
     Cancel,
     Remove,
     Sweep,
@@ -53,6 +58,43 @@ pub(crate) struct FaultyStore {
     pub(crate) inner: MemoryStore,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,
+    /// The bytes of all chunks that were written.
+    pub(crate) written: AtomicUsize,
+    /// The bytes of all chunks that were read and not dropped yet.
+    pub(crate) lent: Arc<AtomicUsize>,
+}
+
+/// A chunk that was read.
+struct Lent(Bytes, Arc<AtomicUsize>);
+
+impl Lent {
+    fn new(data: Bytes, lent: &Arc<AtomicUsize>) -> Self {
+        lent.fetch_add(data.len(), Ordering::SeqCst);
+        Self(data, lent.clone())
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.1.fetch_sub(self.0.len(), Ordering::SeqCst);
+    }
+}
+
+/// Leaves out the body of a result, as a store may that has it apart.
+fn without_body(mut record: JobRecord) -> JobRecord {
+    if let Some(RecordedOutcome::Response(response)) = &record.outcome {
+        let whole = response.decode().expect("a response");
+        let head = StoredResponse::recorder(whole.status, &whole.headers, 0);
+        let head = head.finish(whole.trailers.as_ref());
+        record.outcome = Some(RecordedOutcome::Head(head));
+    }
+    record
 }
 
 impl FaultyStore {
@@ -61,6 +103,8 @@ impl FaultyStore {
             inner,
             script: Mutex::default(),
             calls: Mutex::default(),
+            written: AtomicUsize::default(),
+            lent: Arc::default(),
         }
     }
 
@@ -175,7 +219,13 @@ impl JobStore for FaultyStore {
     }
 
     fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
-        self.inner.write_chunk(lease, index, data)
+        let len = data.len();
+        let written = self.perform(Op::WriteChunk, self.inner.write_chunk(lease, index, data));
+        Box::pin(async move {
+            written.await?;
+            self.written.fetch_add(len, Ordering::SeqCst);
+            Ok(())
+        })
     }
 
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()> {
@@ -204,7 +254,14 @@ impl JobStore for FaultyStore {
     }
 
     fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
-        self.perform(Op::Read, self.inner.read(id, detail))
+        let read = self.perform(Op::Read, self.inner.read(id, detail));
+        Box::pin(async move {
+            let record = read.await?;
+            Ok(match detail {
+                Detail::Head => record.map(without_body),
+                _ => record,
+            })
+        })
     }
 
     fn read_chunk<'a>(
@@ -212,7 +269,15 @@ impl JobStore for FaultyStore {
         result: &'a ResultRef,
         index: u32,
     ) -> StoreFuture<'a, Option<Bytes>> {
-        self.inner.read_chunk(result, index)
+        let read = self.perform(Op::ReadChunk, self.inner.read_chunk(result, index));
+        Box::pin(async move {
+            let lend = |data| Bytes::from_owner(Lent::new(data, &self.lent));
+            Ok(read.await?.map(lend))
+        })
+    }
+
+    fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        self.inner.note_delivery(id, keep);
     }
 
     fn subscribe(&self, id: &JobId) -> Subscription {
