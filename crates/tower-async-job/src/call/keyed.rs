@@ -104,7 +104,7 @@ where
             Ok(Created::New { lease, .. }) => (lease.id, true),
             // The result was dropped, and only the key is left.
             Ok(Created::Existing(record)) if record.state == JobState::Expired => {
-                return answer::ended(&record, trailers);
+                return answer::ended(&front.node.store, &record, trailers);
             }
             Ok(Created::Existing(record)) => {
                 held = Place::take(&front, principal.as_ref());
@@ -135,7 +135,7 @@ where
             Ok(Some(record)) => {
                 front.node.undelivered.delivered(&id, 0);
                 front.node.expected.came(&id);
-                answer::ended(&record, trailers)
+                answer::ended(&front.node.store, &record, trailers)
             }
             Err(error) => return answer::unreadable(&error, Some(&id)),
         };

@@ -24,7 +24,7 @@ use crate::{
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
         finish::{Finish, finish},
-        recording::{self, Kept, Recorded, Recording},
+        recording::{self, Recorded, Recording},
         restore::{Creation, Restorable},
         unkept,
         watch::{End, Watch},
@@ -182,12 +182,12 @@ where
         let registration = &self.registration;
         let limit = self.rare.as_ref().and_then(|rare| rare.result_limit);
         let limit = limit.unwrap_or(registration.node().config.result_limit);
-        if let Poll::Ready((outcome, kept)) = self.stage.poll(cx, registration, target, limit) {
+        if let Poll::Ready(end) = self.stage.poll(cx, registration, target, limit) {
             if self.watch.is_writing() {
                 // It may not take place any more.
                 self.context.report_again();
             }
-            return Poll::Ready(End::Outcome(outcome, kept));
+            return Poll::Ready(end);
         }
         let is_queued = self.stage.is_queued();
         if self.started.is_none() && !is_queued {
@@ -251,11 +251,13 @@ where
                 };
             }
         };
+        let (node, id) = (registration.node().clone(), registration.lease().id);
         let size = match &outcome {
             Outcome::Done(response) => Some(response.len()),
+            // No more of it needs room at a time.
+            Outcome::Streamed { .. } => node.store.properties().chunk,
             _ => None,
         };
-        let (node, id) = (registration.node().clone(), registration.lease().id);
         // Before it is stored, since held polls are answered as soon as it is.
         node.undelivered.insert(id);
         let terms = rare.restorable.as_deref();
@@ -301,7 +303,7 @@ where
         job: &Registration,
         target: &str,
         limit: usize,
-    ) -> Poll<(Outcome, Option<Kept>)> {
+    ) -> Poll<End> {
         loop {
             let outcome = match self {
                 Self::Handling(work) => match ready!(work.poll_catching(cx)) {
@@ -317,14 +319,16 @@ where
                     Err(payload) => panicked(payload),
                 },
                 Self::Recording(recording) => match ready!(poll_catching(recording, cx)) {
-                    Ok(Ok(Recorded { response, kept })) => {
-                        return Poll::Ready((Outcome::Done(response), Some(kept)));
+                    Ok(Ok(Recorded { outcome, kept })) => {
+                        return Poll::Ready(End::Outcome(outcome, Some(kept)));
                     }
-                    Ok(Err(unrecorded)) => unkept::not_recorded(unrecorded, limit, job),
+                    Ok(Err(unrecorded)) => {
+                        return Poll::Ready(unkept::not_recorded(unrecorded, limit, job));
+                    }
                     Err(payload) => panicked(payload),
                 },
             };
-            return Poll::Ready((outcome, None));
+            return Poll::Ready(End::Outcome(outcome, None));
         }
     }
 

@@ -11,3 +11,4 @@ pub(crate) mod task;
 mod unkept;
 mod watch;
 pub(crate) mod work;
+mod write;
