@@ -3,14 +3,14 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use http_polling::{RetryAfterValue, retry_after, set_retry_after};
+use http_polling::{RetryAfter, retry_after, set_retry_after};
 use http_polling_fuzz::{Head, header_value};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&[u8], Head, u64)| {
     let (bytes, head, millis) = input;
-    if let Some(read) = RetryAfterValue::parse(&header_value(bytes)) {
-        assert_eq!(RetryAfterValue::parse(&read.to_header_value()), Some(read));
+    if let Some(read) = RetryAfter::parse(&header_value(bytes)) {
+        assert_eq!(RetryAfter::parse(&read.to_header_value()), Some(read));
     }
     let mut headers = head.headers;
     let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);

@@ -36,7 +36,7 @@ pub use problem_type::ProblemType;
 pub use progress::Progress;
 pub use request_head::RequestHead;
 pub use retry_after::{
-    RETRY_AFTER_MS, RetryAfterValue, X_MS_RETRY_AFTER_MS, has_retry_after, retry_after,
+    RETRY_AFTER_MS, RetryAfter, X_MS_RETRY_AFTER_MS, has_retry_after, retry_after,
     retry_after_values, set_retry_after,
 };
 pub use status_document::{JsonRef, StatusDocument, StatusDocumentRef};

@@ -40,28 +40,28 @@ const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 ///
 /// ```
 /// use http::HeaderValue;
-/// use http_polling::RetryAfterValue;
+/// use http_polling::RetryAfter;
 /// use std::time::{Duration, UNIX_EPOCH};
 ///
 /// let value = HeaderValue::from_static("120");
-/// let two_minutes = RetryAfterValue::Delay(Duration::from_secs(120));
-/// assert_eq!(RetryAfterValue::parse(&value), Some(two_minutes));
+/// let two_minutes = RetryAfter::Delay(Duration::from_secs(120));
+/// assert_eq!(RetryAfter::parse(&value), Some(two_minutes));
 ///
 /// let value = HeaderValue::from_static("Thu, 01 Jan 1970 00:01:00 GMT");
-/// let minute_past = RetryAfterValue::Date(UNIX_EPOCH + Duration::from_secs(60));
-/// assert_eq!(RetryAfterValue::parse(&value), Some(minute_past));
+/// let minute_past = RetryAfter::Date(UNIX_EPOCH + Duration::from_secs(60));
+/// assert_eq!(RetryAfter::parse(&value), Some(minute_past));
 /// assert_eq!(minute_past.delay_from(UNIX_EPOCH), Duration::from_secs(60));
 /// ```
 // Exhaustive, since the grammar has only these two forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryAfterValue {
+pub enum RetryAfter {
     /// A delay, counted from the arrival of the response.
     Delay(Duration),
     /// A point in time by the server's clock.
     Date(SystemTime),
 }
 
-impl RetryAfterValue {
+impl RetryAfter {
     /// Parses one `Retry-After` value: whole seconds, or an HTTP date in any of
     /// its three forms.
     ///
@@ -73,12 +73,12 @@ impl RetryAfterValue {
     ///
     /// ```
     /// use http::HeaderValue;
-    /// use http_polling::RetryAfterValue;
+    /// use http_polling::RetryAfter;
     /// use std::time::Duration;
     ///
     /// for (text, seconds) in [("2.5", 3), ("30 s", 30), ("30,120", 120)] {
-    ///     let read = RetryAfterValue::parse(&HeaderValue::from_static(text));
-    ///     assert_eq!(read, Some(RetryAfterValue::Delay(Duration::from_secs(seconds))));
+    ///     let read = RetryAfter::parse(&HeaderValue::from_static(text));
+    ///     assert_eq!(read, Some(RetryAfter::Delay(Duration::from_secs(seconds))));
     /// }
     /// ```
     #[must_use]
@@ -118,10 +118,10 @@ impl RetryAfterValue {
     /// to 9999.
     ///
     /// ```
-    /// use http_polling::RetryAfterValue;
+    /// use http_polling::RetryAfter;
     /// use std::time::Duration;
     ///
-    /// let value = RetryAfterValue::Delay(Duration::from_millis(1_001)).to_header_value();
+    /// let value = RetryAfter::Delay(Duration::from_millis(1_001)).to_header_value();
     /// assert_eq!(value, "2");
     /// ```
     #[must_use]
@@ -204,7 +204,7 @@ pub fn has_retry_after(headers: &HeaderMap) -> bool {
 pub(crate) struct Asked {
     millis: Option<Duration>,
     x_ms_millis: Option<Duration>,
-    retry_after: Option<RetryAfterValue>,
+    retry_after: Option<RetryAfter>,
     /// `true` if one of the fields is present, readable or not.
     pub(crate) is_there: bool,
 }
@@ -214,7 +214,7 @@ impl Asked {
     pub(crate) fn note(&mut self, name: &str, value: &HeaderValue) {
         match name {
             "retry-after" => {
-                let further = RetryAfterValue::parse(value);
+                let further = RetryAfter::parse(value);
                 self.retry_after = match (self.retry_after, further) {
                     (Some(first), Some(further)) => Some(first.or_larger(further)),
                     (first, further) => first.or(further),
@@ -289,9 +289,9 @@ fn number(number: u64) -> HeaderValue {
 }
 
 /// The point in time that a date in `headers` is compared with.
-fn reference(asked: RetryAfterValue, headers: &HeaderMap, now: SystemTime) -> SystemTime {
+fn reference(asked: RetryAfter, headers: &HeaderMap, now: SystemTime) -> SystemTime {
     match asked {
-        RetryAfterValue::Date(_) if !headers.contains_key(AGE) => headers
+        RetryAfter::Date(_) if !headers.contains_key(AGE) => headers
             .get(DATE)
             .and_then(|date| parse_date(date.as_bytes().trim_ascii()))
             .unwrap_or(now),

@@ -8,7 +8,7 @@ use http::{
 };
 use http_polling::{
     Exchange, JOB_STATUS, JobState, LocationError, MAX_LOCATION, PREFER, Prefer, Problem, Progress,
-    RETRY_AFTER_MS, Reading, RetryAfterValue, StatusDocument, X_MS_RETRY_AFTER_MS, is_grpc,
+    RETRY_AFTER_MS, Reading, RetryAfter, StatusDocument, X_MS_RETRY_AFTER_MS, is_grpc,
     is_problem_json, resolve, retry_after, same_origin, set_retry_after,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -271,10 +271,10 @@ proptest! {
     #[test]
     fn a_retry_after_value_reads_back(secs in any::<u64>(), date in 0..253_402_300_800_u64) {
         for value in [
-            RetryAfterValue::Delay(Duration::from_secs(secs)),
-            RetryAfterValue::Date(UNIX_EPOCH + Duration::from_secs(date)),
+            RetryAfter::Delay(Duration::from_secs(secs)),
+            RetryAfter::Date(UNIX_EPOCH + Duration::from_secs(date)),
         ] {
-            prop_assert_eq!(RetryAfterValue::parse(&value.to_header_value()), Some(value));
+            prop_assert_eq!(RetryAfter::parse(&value.to_header_value()), Some(value));
         }
     }
 

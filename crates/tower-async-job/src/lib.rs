@@ -36,7 +36,7 @@ pub use self::{
     body::{JobBody, ResponseBody, StoredBody},
     builder::{Builder, ConfigError},
     config::{JobFuture, OnDisconnect, OnStoreFailure, policy::Policy},
-    context::job::JobContext,
+    context::{job::JobContext, reason::CancelReason},
     estimate::{Estimator, HalfElapsed, Learned, ObservedJob},
     future::ResponseFuture,
     layer::AsyncJobLayer,

@@ -218,7 +218,7 @@ fn what_is_set_rounds_up_and_is_at_least_a_second() {
 
 #[test]
 fn a_date_is_written_within_what_http_can_write() {
-    let written = |date| RetryAfterValue::Date(date).to_header_value();
+    let written = |date| RetryAfter::Date(date).to_header_value();
     assert_eq!(written(now()), "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_eq!(
         written(now() - Duration::from_millis(1)),

@@ -18,8 +18,8 @@ pub(crate) use self::{
     pending::{AcceptedJob, accepted, known, pending, too_early},
     preferences::{apply_preferences, apply_wait},
     refusal::{
-        no_place, not_stored, panicked, problem, problem_of, problem_response, refusal,
-        unavailable, unknown,
+        no_place, not_stored, panicked, problem, problem_of, problem_response, refusal, unknown,
+        unreadable,
     },
     response::{json, no_content, without_body},
     status::status,

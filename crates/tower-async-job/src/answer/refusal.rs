@@ -1,8 +1,10 @@
 //! Refusals: of submissions, and of polls of which nothing else can be told.
 
+use std::error::Error;
+
 use http::{Response, StatusCode, Version};
 use http_polling::{JobState, PROBLEM_JSON, Problem, ProblemType, set_retry_after};
-use tower_async_job_core::{Protocol, StoreError};
+use tower_async_job_core::{JobId, Protocol, StoreError};
 
 use crate::{
     answer::{grpc, response::json},
@@ -59,6 +61,9 @@ pub(crate) fn no_place(
 
 /// A submission that the store does not take.
 pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<StoredBody> {
+    if error.is_corrupt() {
+        return unreadable(error, None);
+    }
     let kind = if error.is_full() {
         ProblemType::CapacityExhausted
     } else {
@@ -85,6 +90,18 @@ pub(crate) fn panicked(protocol: Protocol) -> Response<StoredBody> {
 /// There is no such job, or it is not the asker's.
 pub(crate) fn unknown() -> Response<StoredBody> {
     problem(ProblemType::JobUnknown, Some(JobState::Unknown))
+}
+
+/// A job whose record is damaged, or of which nothing can be known for now.
+pub(crate) fn unreadable(error: &StoreError, job: Option<&JobId>) -> Response<StoredBody> {
+    let job = job.map(tracing::field::debug);
+    if error.is_corrupt() {
+        let error: &(dyn Error + 'static) = error;
+        tracing::error!(error, job, "the record of a job is damaged");
+        return problem(ProblemType::RecordUnreadable, Some(JobState::Failed));
+    }
+    tracing::warn!(%error, job, "the job store could not be read");
+    unavailable()
 }
 
 /// The store cannot be reached, so nothing is known of the job.

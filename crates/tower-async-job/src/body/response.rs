@@ -65,7 +65,7 @@ impl<R> ResponseBody<R> {
         place: Option<StreamPlace>,
     ) -> Self {
         // Most often nothing has kept the context, and nothing is to be told of the end.
-        let context = context.filter(HandlerContext::is_shared);
+        let context = context.filter(|context| context.is_shared());
         Self {
             kind: Kind::Inner {
                 body,

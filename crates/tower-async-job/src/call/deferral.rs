@@ -81,9 +81,10 @@ where
             self.work.is_queued(),
         );
         let (route, lease) = (job.route.clone(), job.first_lease());
+        let sent = Instant::now();
         let create = match front.node.store.create_now(job) {
             Ok(Ok(Created::New { lease, created })) => {
-                let (mut run, answer) = self.accepted(lease, created, route);
+                let (mut run, answer) = self.accepted(lease, created, route, sent);
                 run.announced();
                 spawn(&front.node, Job::Running(run));
                 return HandedOver::Answered(answer);
@@ -92,7 +93,7 @@ where
             Err(job) => Create::Due(Box::new(job)),
         };
         let (sender, receiver) = oneshot::channel();
-        let acceptance = self.accept(create, lease, route, sender);
+        let acceptance = self.accept(create, lease, route, sent, sender);
         spawn(&front.node, Job::Accepting(Box::pin(acceptance)));
         HandedOver::Waiting(receiver)
     }
@@ -103,6 +104,7 @@ where
         create: Create,
         lease: Lease,
         route: Arc<str>,
+        sent: Instant,
         mut early: oneshot::Sender<Early<R, E>>,
     ) -> Option<Run<R, E>> {
         let front = self.front.clone();
@@ -113,8 +115,9 @@ where
         let event = match self.next(&mut early, Some(&mut create)).await {
             Event::Created(Ok(Created::New { lease, created })) => {
                 let protocol = self.submission.asked.protocol;
-                let accepted =
-                    panics::catching("the estimator", || self.accepted(lease, created, route));
+                let accepted = panics::catching("the estimator", || {
+                    self.accepted(lease, created, route, sent)
+                });
                 let Ok((mut run, answer)) = accepted else {
                     let _ = early.send(Early::Answered(answer::panicked(protocol)));
                     return None;
@@ -207,6 +210,7 @@ where
         lease: Lease,
         created: SystemTime,
         route: Arc<str>,
+        sent: Instant,
     ) -> (Run<R, E>, Response<StoredBody>) {
         let Self {
             front,
@@ -216,7 +220,7 @@ where
         } = self;
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE after it finds the job.
-        let terms = terms(&front, &submission, route.clone(), now);
+        let terms = terms(&front, &submission, route.clone(), sent, now);
         let run = accept(&front.node, lease, work, context, terms);
         let (id, context) = (&lease.id, run.context());
         let job = AcceptedJob {

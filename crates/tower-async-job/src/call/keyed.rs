@@ -136,10 +136,7 @@ where
                 front.node.expected.came(&id);
                 answer::ended(&record, trailers)
             }
-            Err(error) => {
-                tracing::warn!(%error, job = ?id, "the job store could not be read");
-                return refuse(ProblemType::StoreUnavailable);
-            }
+            Err(error) => return answer::unreadable(&error, Some(&id)),
         };
         answer::apply_wait(response.headers_mut(), &asked.prefer);
         response
@@ -207,6 +204,7 @@ where
         );
         job.idempotency = Some(self.key);
         let (route, lease) = (job.route.clone(), job.first_lease());
+        let sent = Instant::now();
         let created = accept::create(&front.node, job).await;
         if !matches!(created, Ok(Created::New { .. })) {
             drop_quietly(work);
@@ -218,7 +216,7 @@ where
             return None;
         }
         let now = Instant::now();
-        let terms = terms(&front, &submission, route, now);
+        let terms = terms(&front, &submission, route, sent, now);
         let mut run = accept(&front.node, lease, work, self.context, terms);
         run.announced();
         let _ = sender.send(created);

@@ -17,7 +17,7 @@ pub(crate) fn new_job(
     queued: bool,
 ) -> NewJob {
     let mut job = NewJob::new(front.node.store.new_id(None, submission.principal.as_ref()));
-    if let Some(handle) = context.and_then(JobContext::known_handle) {
+    if let Some(handle) = context.and_then(JobContext::wanted_handle) {
         job.handle = handle;
     }
     job.route = submission.route(&front.route_names);
@@ -38,15 +38,17 @@ pub(crate) fn new_job(
     job
 }
 
-/// Returns the terms on which a stored job runs, accepted now.
+/// Returns the terms on which a stored job runs, accepted now. `sent` is a time before it was stored.
 pub(crate) fn terms<'a>(
     front: &Front,
     submission: &'a Submission,
     route: Arc<str>,
+    sent: Instant,
     now: Instant,
 ) -> Terms<'a> {
     Terms {
         route,
+        sent,
         label: submission.named_route(),
         principal: submission.principal.as_ref(),
         target: submission.target(),

@@ -1,8 +1,8 @@
 //! The context of a running handler.
 
-use std::{ops::Deref, sync::Arc};
+use std::ops::Deref;
 
-use crate::context::job::JobContext;
+use crate::context::{job::JobContext, reason::CancelReason};
 
 /// The context of a call whose handler runs. It is dropped with the handler's future or the
 /// answer's body, which cancels all other clones of the context.
@@ -12,12 +12,6 @@ pub(crate) struct HandlerContext(JobContext);
 impl HandlerContext {
     pub(crate) fn new(attempt: u32) -> Self {
         Self(JobContext::new(attempt))
-    }
-
-    /// Returns whether other clones of the context exist.
-    #[inline]
-    pub(crate) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0.inner) > 1
     }
 }
 
@@ -33,7 +27,7 @@ impl Drop for HandlerContext {
     #[inline]
     fn drop(&mut self) {
         if self.is_shared() {
-            self.cancel();
+            self.cancel(CancelReason::Over);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::Context,
 };
@@ -14,7 +14,10 @@ use http_polling::Progress;
 use serde_json::Value;
 use tower_async_job_core::{JobHandle, Json, Report};
 
-use super::outbox::{Outbox, Rare};
+use super::{
+    outbox::{Outbox, Rare},
+    reason::CancelReason,
+};
 use crate::shorten::shorten;
 
 /// The longest message that is kept, in bytes.
@@ -75,9 +78,10 @@ pub struct JobContext {
 
 /// Small, since each running job has one.
 pub(super) struct Inner {
-    cancelled: AtomicBool,
-    /// This process released the job, which may continue elsewhere.
-    abandoned: AtomicBool,
+    /// The gravest [`CancelReason`] so far, or 0.
+    reason: AtomicU8,
+    /// The store has lost the job's record.
+    missing: AtomicBool,
     /// The deadline may have passed.
     due: AtomicBool,
     /// No job: reports have no effect.
@@ -107,8 +111,8 @@ impl JobContext {
     fn with(attempt: u32, inert: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
-                cancelled: AtomicBool::new(false),
-                abandoned: AtomicBool::new(false),
+                reason: AtomicU8::new(0),
+                missing: AtomicBool::new(false),
                 due: AtomicBool::new(false),
                 inert,
                 attempt,
@@ -205,11 +209,32 @@ impl JobContext {
     /// thread then has no client. A handler that leaves work behind on purpose must ignore it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.inner.cancelled.load(Ordering::Acquire)
+        self.cancel_reason().is_some()
     }
 
-    /// Waits until the job is [cancelled](Self::is_cancelled). The handler's future is dropped a
-    /// [grace](crate::Builder::cancellation_grace) later. Cancel safe.
+    /// Returns the reason why the job is [cancelled](Self::is_cancelled); `None` while it is not. The
+    /// gravest of several takes precedence, so it may change from a request to the loss of the lease.
+    ///
+    /// ```
+    /// use tower_async_job::{CancelReason, JobContext};
+    ///
+    /// async fn clean_up(job: JobContext) {
+    ///     job.cancelled().await;
+    ///     if job.cancel_reason() == Some(CancelReason::Requested) {
+    ///         // The job will not run again: its remains can be deleted.
+    ///     }
+    /// }
+    /// # let _ = clean_up;
+    /// assert_eq!(JobContext::inert().cancel_reason(), None);
+    /// ```
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        CancelReason::from_u8(self.inner.reason.load(Ordering::Acquire))
+    }
+
+    /// Waits until the job is [cancelled](Self::is_cancelled). If that was
+    /// [requested](CancelReason::Requested), the handler's future is dropped a
+    /// [grace](crate::Builder::cancellation_grace) later, or else immediately. Cancel safe.
     pub async fn cancelled(&self) {
         let waiting = {
             let mut outbox = self.outbox();
@@ -244,9 +269,18 @@ impl JobContext {
         *rare.handle.get_or_insert_with(JobHandle::random)
     }
 
-    /// Returns the handle, if it has been generated.
-    pub(crate) fn known_handle(&self) -> Option<JobHandle> {
+    /// Returns the handle, if it is generated or may still be.
+    pub(crate) fn wanted_handle(&self) -> Option<JobHandle> {
+        if self.is_shared() {
+            return Some(self.handle());
+        }
         self.outbox().rare.as_ref()?.handle
+    }
+
+    /// Returns whether there is more of the context than this.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
     }
 
     fn update_progress(&self, change: impl FnOnce(&mut Progress)) {
@@ -269,8 +303,9 @@ impl JobContext {
         }
     }
 
-    pub(crate) fn cancel(&self) {
-        self.inner.cancelled.store(true, Ordering::Release);
+    /// Cancels the job for a reason, or for another one.
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        self.inner.reason.fetch_max(reason as u8, Ordering::AcqRel);
         let waiting = self
             .outbox()
             .rare
@@ -302,14 +337,14 @@ impl JobContext {
         }
     }
 
-    /// Releases the job without ending it.
-    pub(crate) fn abandon(&self) {
-        self.inner.abandoned.store(true, Ordering::Release);
-        self.cancel();
+    /// Notes that the store has lost the job's record, or has it again.
+    pub(crate) fn set_missing(&self, missing: bool) {
+        self.inner.missing.store(missing, Ordering::Release);
+        self.wake();
     }
 
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.inner.abandoned.load(Ordering::Acquire)
+    pub(crate) fn is_missing(&self) -> bool {
+        self.inner.missing.load(Ordering::Acquire)
     }
 
     /// Registers the driving task to be woken by the next report or the cancellation.

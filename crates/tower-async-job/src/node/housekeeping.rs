@@ -1,4 +1,9 @@
-//! The task that renews the leases of running jobs and has expired records swept.
+//! The task that has expired records swept.
+//!
+//! It begins with the first job. On a store that is shared it begins with the first call of any
+//! kind, since other nodes may have left jobs there, and ends with the shutdown; otherwise it ends
+//! when there is nothing to expire, so that an idle node has no task and no timer. Leases are
+//! [renewed](super::renewal) by another task, which no sweep can delay.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -7,10 +12,9 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout},
 };
 
-use crate::time::later;
 use crate::{node::state::Node, observe::metrics, panics};
 
 /// The shortest time for which it sleeps: what is due sooner is done together.
@@ -19,14 +23,22 @@ const SHORTEST_REST: Duration = Duration::from_millis(10);
 /// How long it sleeps at most while the store holds anything that can expire.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// Makes sure that leases are renewed and expired records swept for as long as there are any.
-/// Called whenever a job begins or ends; with nothing to do there is no task and no timer.
+/// Makes sure that expired records are swept for as long as there are any. Called whenever a job
+/// begins or ends.
 pub(crate) fn keep_house(node: &Arc<Node>) {
     if let Ok(runtime) = Handle::try_current()
         && !node.housekeeping.swap(true, Ordering::AcqRel)
     {
         let keeping = keep(Housekeeper(Arc::downgrade(node)));
         runtime.spawn(panics::logged("the job store", Box::pin(keeping)));
+    }
+}
+
+/// As [`keep_house`], at the beginning of every call. Where the store is not shared it does nothing.
+#[inline]
+pub(crate) fn keep_shared_house(node: &Arc<Node>) {
+    if node.is_shared && !node.housekeeping.load(Ordering::Relaxed) {
+        keep_house(node);
     }
 }
 
@@ -38,7 +50,6 @@ async fn round(node: &Node) -> Option<Duration> {
     };
     let begun = Instant::now();
     node.alarm.reset();
-    let renews = renew_leases(node).await;
     let next = match timeout(longest, node.store.sweep()).await {
         Ok(Ok(upkeep)) => upkeep.next,
         failed => {
@@ -47,49 +58,13 @@ async fn round(node: &Node) -> Option<Duration> {
         }
     };
     metrics::stored(&*node.store);
-    if !renews {
+    if !node.is_shared {
         next?;
     }
     // A job that begins meanwhile finds this task asleep, so it sleeps for no longer than
     // that job's lease can wait.
     let longest = longest.saturating_sub(begun.elapsed());
     Some(next.unwrap_or(longest).min(longest))
-}
-
-/// Renews the leases of all jobs that run here, and cancels those that are lost or would be
-/// over before the next round. Says whether there are any.
-async fn renew_leases(node: &Node) -> bool {
-    let Some(lease_duration) = node.store.properties().lease else {
-        return false;
-    };
-    let interval = lease_duration / 3;
-    let until = later(interval);
-    let mut last = None;
-    loop {
-        let leases = node.registry.leases_after(last);
-        let Some(lease) = leases.last() else {
-            return last.is_some();
-        };
-        last = Some(lease.id);
-        let asked = Instant::now();
-        match timeout_at(until, node.store.renew(&leases)).await {
-            Ok(Ok(renewals)) => {
-                for (lease, renewal) in leases.iter().zip(renewals) {
-                    if renewal.is_held() {
-                        node.registry.renewed(&lease.id, asked);
-                    } else {
-                        node.registry.cancel(&lease.id);
-                    }
-                }
-            }
-            failed => {
-                tracing::warn!(?failed, "renewing the leases of running jobs failed");
-                // Another worker may have them before the next round is over.
-                let age = lease_duration.saturating_sub(interval + interval / 2);
-                node.registry.cancel_unrenewed(&leases, age);
-            }
-        }
-    }
 }
 
 /// The task that keeps house. However it ends, another may begin.
@@ -108,6 +83,11 @@ async fn keep(mut keeper: Housekeeper) {
         let Some(node) = keeper.0.upgrade() else {
             return;
         };
+        if node.is_shared && node.shutdown.over.is_set() {
+            // Others keep house; and no call is to begin this once more.
+            keeper.0 = Weak::new();
+            return;
+        }
         let next = match round(&node).await {
             Some(next) => next,
             None => {

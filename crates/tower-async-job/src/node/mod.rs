@@ -12,6 +12,7 @@ mod owners;
 pub(crate) mod recording_room;
 pub(crate) mod registration;
 mod registry;
+pub(crate) mod renewal;
 mod shutdown;
 pub(crate) mod state;
 pub(crate) mod streams;

@@ -1,16 +1,16 @@
 //! A job that runs here, from its acceptance to its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, time::Instant};
 use tower_async_job_core::{Lease, Principal, Release, Released};
 
 use crate::{
-    context::job::JobContext,
+    context::{job::JobContext, reason::CancelReason},
     node::{
         deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
-        state::Node,
+        renewal::keep_leases, state::Node,
     },
     observe::metrics::{self, PendingJob},
     panics,
@@ -40,6 +40,8 @@ pub(crate) struct Registered<'a> {
     /// The route among the metrics, where the application has named it.
     pub(crate) label: Option<&'a Arc<str>>,
     pub(crate) deadline: Instant,
+    /// The time from which its lease lasts: before the store was asked for it.
+    pub(crate) since: Instant,
     pub(crate) queued: bool,
 }
 
@@ -50,14 +52,18 @@ impl Registration {
         context: JobContext,
         job: Registered<'_>,
     ) -> Self {
-        let renews = node.store.properties().lease.is_some();
         let registry = &node.registry;
-        let (deadline, unwatched) = registry.insert(lease, context.clone(), job.deadline, renews);
+        let (deadline, unwatched) =
+            registry.insert(lease, context.clone(), job.deadline, job.since);
         if unwatched {
             watch_deadlines(&node);
         }
+        keep_leases(&node);
+        if is_old(job.since, node.store.properties().lease) {
+            node.renew_now.notify_one();
+        }
         if node.shutdown.given_up.is_set() {
-            context.abandon();
+            context.cancel(CancelReason::Shutdown);
         }
         let owners = node.owners.as_ref();
         let owned = owners.map(|owners| Box::new(owners.own(job.principal.cloned())));
@@ -124,7 +130,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let registry = &self.node.registry;
-        registry.remove(&self.lease.id, self.deadline);
+        registry.remove(&self.lease, self.deadline);
         if !self.ended
             && let Ok(runtime) = Handle::try_current()
         {
@@ -151,6 +157,11 @@ impl Drop for Registration {
     }
 }
 
+/// Returns whether a lease that lasts from then may end before all are renewed again.
+fn is_old(since: Instant, lease: Option<Duration>) -> bool {
+    lease.is_some_and(|lease| since.elapsed() > lease / 3)
+}
+
 /// Deletes a job that was never announced, with its idempotency key.
 pub(crate) async fn discard(node: &Node, lease: &Lease) {
     node.expected.came(&lease.id);
@@ -158,3 +169,6 @@ pub(crate) async fn discard(node: &Node, lease: &Lease) {
         tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
     }
 }
+
+#[cfg(test)]
+mod tests;

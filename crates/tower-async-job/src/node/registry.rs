@@ -12,9 +12,12 @@ use std::{
 };
 
 use tokio::{sync::Notify, time::Instant};
-use tower_async_job_core::{JobId, Lease};
+use tower_async_job_core::{JobId, Lease, Renewal};
 
-use crate::context::job::JobContext;
+use crate::{
+    context::{job::JobContext, reason::CancelReason},
+    time::after,
+};
 
 /// The number of jobs that are gone through under one lock and in one turn of a task.
 const SLICE: usize = 256;
@@ -28,9 +31,17 @@ const LEASES: usize = 1_000;
 
 /// All jobs that this process runs.
 ///
+/// - Of each job there is one run, that of the highest epoch. A run that another one follows, since the
+///   store gave the lease to another holder in this process, is stopped, and what it does later
+///   touches neither the entry nor the lease of its successor.
+/// - A lease counts from before the request for it, or for its renewal, was sent. A run is stopped
+///   when a tenth of that time is left, whatever hangs: by the task that watches the deadlines.
+///
 /// They are kept in ordered maps: a hash table of a million jobs holds its thread for tens of
 /// milliseconds when it grows.
 pub(crate) struct Registry {
+    /// The time for which a run goes on without its lease being renewed, where leases end.
+    lease_kept: Option<Duration>,
     jobs: Mutex<Jobs>,
     /// The number of jobs, to be read without the lock.
     pending: AtomicUsize,
@@ -43,7 +54,7 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Jobs {
     contexts: BTreeMap<JobId, JobContext>,
-    /// With the first half of the job's id, which is all but unique and takes half of the room.
+    /// The deadlines, and the times at which leases are looked at. With the first half of the job's id, which is all but unique and takes half of the room.
     deadlines: BTreeSet<(Deadline, u64)>,
     /// The leases that end unless they are renewed.
     leases: BTreeMap<JobId, Held>,
@@ -58,10 +69,13 @@ struct Jobs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline(u64);
 
+/// A lease that ends unless it is renewed.
 struct Held {
-    lease: Lease,
-    /// The last time at which the lease was known to be held.
-    renewed: Instant,
+    epoch: u64,
+    /// The time at which its run is stopped, unless it is renewed before.
+    stop: Deadline,
+    /// Its time among the deadlines, which is an earlier one after each renewal.
+    noted: Deadline,
 }
 
 /// The time at which deadlines are looked at again.
@@ -80,11 +94,54 @@ impl Jobs {
         let mut contexts = self.contexts.values();
         contexts.next().filter(|_| !self.watched).cloned()
     }
+
+    /// Returns whether this is, or was, the lease of the run that is entered.
+    fn is_entered(&self, lease: &Lease) -> bool {
+        let held = self.leases.get(&lease.id);
+        held.is_none_or(|held| held.epoch == lease.epoch)
+    }
+
+    fn context_of(&self, lease: &Lease) -> Option<JobContext> {
+        let context = self.contexts.get(&lease.id);
+        context.filter(|_| self.is_entered(lease)).cloned()
+    }
+
+    /// Looks at the lease that is noted at this time, if there is one. Returns its run's context if
+    /// the run is to be stopped.
+    fn look_at_lease(&mut self, noted: Deadline, half: u64, now: Deadline) -> Looked {
+        let mut alike = self.leases.range_mut(ids_with(half));
+        let Some((id, held)) = alike.find(|(_, held)| held.noted == noted) else {
+            return Looked::NoLease;
+        };
+        if held.stop <= now {
+            return Looked::Over(self.contexts.get(id).cloned());
+        }
+        held.noted = note(&mut self.deadlines, id, held.stop);
+        Looked::Renewed
+    }
+}
+
+/// The result of a look for the lease that may be noted at a deadline.
+enum Looked {
+    /// It was a job's deadline.
+    NoLease,
+    Renewed,
+    Over(Option<JobContext>),
+}
+
+/// Enters a deadline; returns it, changed if another job has the very same.
+fn note(deadlines: &mut BTreeSet<(Deadline, u64)>, id: &JobId, mut deadline: Deadline) -> Deadline {
+    while !deadlines.insert((deadline, half(id))) {
+        deadline.0 += 1;
+    }
+    deadline
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    /// Makes a registry for a store whose leases last so long.
+    pub(crate) fn new(lease: Option<Duration>) -> Self {
         Self {
+            lease_kept: lease.map(|lease| lease - lease / 10),
             jobs: Mutex::default(),
             pending: AtomicUsize::new(0),
             origin: Instant::now(),
@@ -97,31 +154,64 @@ impl Registry {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Adds a job. Returns its deadline, and whether nothing watches the deadlines yet, which is
-    /// then up to the caller.
+    /// Adds a run, whose lease lasts from then. Returns its deadline, and whether nothing watches the
+    /// deadlines yet, which is then up to the caller.
     pub(crate) fn insert(
         &self,
         lease: Lease,
         context: JobContext,
         deadline: Instant,
-        renews: bool,
+        since: Instant,
     ) -> (Deadline, bool) {
         let mut jobs = self.jobs();
-        if jobs.contexts.insert(lease.id, context).is_none() {
-            self.pending.fetch_add(1, Ordering::Relaxed);
+        let follower = |held: &Held| held.epoch > lease.epoch;
+        let superseded = if jobs.leases.get(&lease.id).is_some_and(follower) {
+            Some(context)
+        } else {
+            let superseded = jobs.contexts.insert(lease.id, context);
+            if superseded.is_none() {
+                self.pending.fetch_add(1, Ordering::Relaxed);
+            }
+            self.hold(&mut jobs, lease, since);
+            superseded
+        };
+        let added = self.add_deadline(&mut jobs, &lease.id, deadline);
+        drop(jobs);
+        if let Some(context) = superseded {
+            context.cancel(CancelReason::LeaseLost);
         }
-        if renews {
-            let renewed = Instant::now();
-            jobs.leases.insert(lease.id, Held { lease, renewed });
-        }
-        self.add_deadline(&mut jobs, &lease.id, deadline)
+        added
     }
 
-    pub(crate) fn remove(&self, id: &JobId, deadline: Deadline) {
+    /// Enters a lease that lasts from then, if leases end.
+    fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
+        let Some(kept) = self.lease_kept else {
+            return;
+        };
+        let stop = self.deadline_at(after(since, kept));
+        let noted = note(&mut jobs.deadlines, &lease.id, stop);
+        self.comes_nearer(jobs, noted);
+        let held = Held {
+            epoch: lease.epoch,
+            stop,
+            noted,
+        };
+        if let Some(old) = jobs.leases.insert(lease.id, held) {
+            jobs.deadlines.remove(&(old.noted, half(&lease.id)));
+        }
+    }
+
+    pub(crate) fn remove(&self, lease: &Lease, deadline: Deadline) {
         let mut jobs = self.jobs();
-        jobs.leases.remove(id);
+        let id = &lease.id;
         jobs.deadlines.remove(&(deadline, half(id)));
-        let context = jobs.contexts.remove(id);
+        let mut context = None;
+        if jobs.is_entered(lease) {
+            context = jobs.contexts.remove(id);
+            if let Some(held) = jobs.leases.remove(id) {
+                jobs.deadlines.remove(&(held.noted, half(id)));
+            }
+        }
         if jobs.watched && jobs.deadlines.is_empty() {
             // An idle node has neither task nor timer.
             self.changed.notify_one();
@@ -147,25 +237,37 @@ impl Registry {
     }
 
     fn add_deadline(&self, jobs: &mut Jobs, id: &JobId, deadline: Instant) -> (Deadline, bool) {
-        // Rounded up, so that it does not come early.
-        let since = deadline.saturating_duration_since(self.origin);
-        let micros = since.as_nanos().div_ceil(1_000);
-        let mut deadline = Deadline(u64::try_from(micros).unwrap_or(u64::MAX / 2));
-        // Another job may have the very same.
-        while !jobs.deadlines.insert((deadline, half(id))) {
-            deadline.0 += 1;
-        }
+        let deadline = note(&mut jobs.deadlines, id, self.deadline_at(deadline));
+        self.comes_nearer(jobs, deadline);
+        (deadline, !mem::replace(&mut jobs.watched, true))
+    }
+
+    /// Has the task that watches wake for a new deadline, if that is the first.
+    fn comes_nearer(&self, jobs: &Jobs, deadline: Deadline) {
         if jobs.next.is_some_and(|next| deadline < next) {
             self.changed.notify_one();
         }
-        (deadline, !mem::replace(&mut jobs.watched, true))
+    }
+
+    /// Rounds up, so that no deadline comes early.
+    fn deadline_at(&self, time: Instant) -> Deadline {
+        let micros = time
+            .saturating_duration_since(self.origin)
+            .as_nanos()
+            .div_ceil(1_000);
+        Deadline(u64::try_from(micros).unwrap_or(u64::MAX / 2))
     }
 
     /// Returns whether a deadline has passed.
     pub(crate) fn has_passed(&self, deadline: Deadline, now: Instant) -> bool {
-        // Rounded down, so that no job is woken before its deadline, and then never again.
+        self.passed(now) >= deadline
+    }
+
+    /// The last deadline that has passed. Rounded down, so that no job is woken before its deadline,
+    /// and then never again.
+    fn passed(&self, now: Instant) -> Deadline {
         let since = now.saturating_duration_since(self.origin);
-        since.as_micros() >= u128::from(deadline.0)
+        Deadline(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// Notified when the first deadline has come nearer, and when there is none any more.
@@ -173,14 +275,17 @@ impl Registry {
         self.changed.clone()
     }
 
-    /// Wakes the tasks of jobs whose deadline has passed, so many at most as one turn allows.
+    /// Wakes the tasks of jobs whose deadline has passed, and stops those whose lease nearly has, so
+    /// many at most as one turn allows.
     pub(crate) fn wake_due(&self, now: Instant) -> NextDeadline {
-        let mut due = Vec::new();
+        let (mut due, mut lost) = (Vec::new(), Vec::new());
+        let mut looks = 0;
+        let passed = self.passed(now);
         let mut jobs = self.jobs();
         let next = loop {
             match jobs.deadlines.first().copied() {
                 None => {
-                    jobs.watched = !due.is_empty();
+                    jobs.watched = looks > 0;
                     jobs.next = None;
                     break if jobs.watched {
                         NextDeadline::Now
@@ -188,20 +293,30 @@ impl Registry {
                         NextDeadline::Never
                     };
                 }
-                Some((deadline, _)) if !self.has_passed(deadline, now) => {
+                Some((deadline, _)) if deadline > passed => {
                     jobs.next = Some(deadline);
                     break NextDeadline::At(self.origin + Duration::from_micros(deadline.0));
                 }
-                Some(_) if due.len() >= WAKES => break NextDeadline::Now,
-                Some((_, half)) => {
+                Some(_) if looks >= WAKES => break NextDeadline::Now,
+                Some((deadline, half)) => {
                     jobs.deadlines.pop_first();
-                    let alike = jobs.contexts.range(ids_with(half));
-                    due.extend(alike.map(|(_, context)| context.clone()));
+                    looks += 1;
+                    match jobs.look_at_lease(deadline, half, passed) {
+                        Looked::Renewed => {}
+                        Looked::Over(context) => lost.extend(context),
+                        Looked::NoLease => {
+                            let alike = jobs.contexts.range(ids_with(half));
+                            due.extend(alike.map(|(_, context)| context.clone()));
+                        }
+                    }
                 }
             }
         };
         drop(jobs);
         due.iter().for_each(JobContext::set_due);
+        for context in lost {
+            context.cancel(CancelReason::LeaseLost);
+        }
         next
     }
 
@@ -224,26 +339,37 @@ impl Registry {
         !jobs.deadlines.is_empty() && !mem::replace(&mut jobs.watched, true)
     }
 
-    /// Some of the leases that are to be renewed: those of the ids after this one.
+    /// Returns some of the leases that are to be renewed: those of the ids after this one.
     pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
         let jobs = self.jobs();
-        let leases = jobs.leases.range(after(id)).take(LEASES);
-        leases.map(|(_, held)| held.lease).collect()
+        let leases = jobs.leases.range(behind(id)).take(LEASES);
+        leases
+            .map(|(id, held)| Lease::new(*id, held.epoch))
+            .collect()
     }
 
-    pub(crate) fn renewed(&self, id: &JobId, at: Instant) {
-        if let Some(held) = self.jobs().leases.get_mut(id) {
-            held.renewed = at;
+    /// Returns whether any lease is to be renewed.
+    pub(crate) fn has_leases(&self) -> bool {
+        !self.jobs().leases.is_empty()
+    }
+
+    /// Notes the fate of a lease whose renewal was sent at a time, and has its run go by it.
+    pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
+        let mut jobs = self.jobs();
+        let Some(context) = jobs.context_of(lease) else {
+            return;
+        };
+        if renewal.is_held()
+            && let Some(held) = jobs.leases.get_mut(&lease.id)
+            && let Some(kept) = self.lease_kept
+        {
+            held.stop = self.deadline_at(after(sent, kept)).max(held.stop);
         }
-    }
-
-    /// Cancels those of these leases' jobs whose leases were not renewed for so long.
-    pub(crate) fn cancel_unrenewed(&self, leases: &[Lease], age: Duration) {
-        for lease in leases {
-            let unrenewed = |held: &Held| held.renewed.elapsed() >= age;
-            if self.jobs().leases.get(&lease.id).is_some_and(unrenewed) {
-                self.cancel(&lease.id);
-            }
+        drop(jobs);
+        match renewal {
+            Renewal::Held => {}
+            Renewal::Cancelled => context.cancel(CancelReason::Requested),
+            _ => context.cancel(CancelReason::LeaseLost),
         }
     }
 
@@ -252,7 +378,7 @@ impl Registry {
         // Not a temporary of an `if let`, which would hold the lock while others are woken.
         let context = self.jobs().contexts.get(id).cloned();
         if let Some(context) = context {
-            context.cancel();
+            context.cancel(CancelReason::Requested);
         }
     }
 
@@ -261,12 +387,14 @@ impl Registry {
     pub(crate) fn abandon_after(&self, id: Option<JobId>) -> Option<JobId> {
         let running: Vec<(JobId, JobContext)> = {
             let jobs = self.jobs();
-            let running = jobs.contexts.range(after(id)).take(SLICE);
+            let running = jobs.contexts.range(behind(id)).take(SLICE);
             running
                 .map(|(id, context)| (*id, context.clone()))
                 .collect()
         };
-        running.iter().for_each(|(_, context)| context.abandon());
+        for (_, context) in &running {
+            context.cancel(CancelReason::Shutdown);
+        }
         running.last().map(|(id, _)| *id)
     }
 
@@ -293,7 +421,7 @@ fn ids_with(half: u64) -> RangeInclusive<JobId> {
     JobId::from_bits(first)..=JobId::from_bits(first | u128::from(u64::MAX))
 }
 
-fn after(id: Option<JobId>) -> (Bound<JobId>, Bound<JobId>) {
+fn behind(id: Option<JobId>) -> (Bound<JobId>, Bound<JobId>) {
     (
         id.map_or(Bound::Unbounded, Bound::Excluded),
         Bound::Unbounded,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::yield_now, time::Instant};
+use tokio::{sync::Notify, task::yield_now, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError};
 
@@ -46,8 +46,14 @@ pub(crate) struct Node {
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
+    /// Whether other processes may change the store's jobs.
+    pub(crate) is_shared: bool,
     /// Whether there is a task that keeps house.
     pub(crate) housekeeping: AtomicBool,
+    /// Whether there is a task that renews leases.
+    pub(crate) renewing: AtomicBool,
+    /// Notified when leases are to be renewed at once.
+    pub(crate) renew_now: Arc<Notify>,
     /// The shortest retention of a result, in ms.
     retention: AtomicU64,
     /// The time at which it does.
@@ -69,11 +75,14 @@ impl Node {
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
             shutdown: Shutdown::default(),
+            registry: Registry::new(store.properties().lease),
+            is_shared: store.properties().shared,
             config,
             store,
             tasks: TaskTracker::new(),
-            registry: Registry::new(),
             housekeeping: AtomicBool::new(false),
+            renewing: AtomicBool::new(false),
+            renew_now: Arc::default(),
             retention: AtomicU64::new(u64::MAX),
             alarm,
         }

@@ -48,8 +48,8 @@ pub(super) fn without_content(described: &[Described]) -> Responses {
 
 /// Returns the answers to a poll.
 pub(super) fn of_poll(config: &Config) -> Vec<Described> {
-    let mut answers = vec![
-        pending(config.policy.pending_status),
+    let mut answers = announcements(config, false);
+    answers.extend([
         result(),
         unknown(),
         gone(),
@@ -57,7 +57,7 @@ pub(super) fn of_poll(config: &Config) -> Vec<Described> {
         failed(),
         unreachable(),
         timed_out(),
-    ];
+    ]);
     if config.page {
         answers.push(page());
     }
@@ -85,8 +85,9 @@ pub(super) fn of_options() -> Vec<Described> {
 
 /// Returns the layer's answers to the application's own operations, besides the handler's.
 pub(super) fn of_submission(config: &Config) -> Vec<Described> {
-    let mut answers = vec![
-        pending(config.policy.pending_status),
+    // Browsers that prefer the page are redirected to it in any case.
+    let mut answers = announcements(config, config.page);
+    answers.extend([
         refused(
             "400",
             "JobRequestInvalid",
@@ -142,12 +143,21 @@ pub(super) fn of_submission(config: &Config) -> Vec<Described> {
             &[ProblemType::JobTimedOut],
             "The work ran past its deadline without becoming a job.",
         ),
-    ];
-    if config.page && config.policy.pending_status == PendingStatus::Accepted {
-        // Browsers that prefer the page are redirected to it in any case.
-        answers.push(pending(PendingStatus::SeeOther));
-    }
+    ]);
     answers
+}
+
+/// The announcements of jobs that there may be: each, where policies are chosen by request.
+fn announcements(config: &Config, redirects: bool) -> Vec<Described> {
+    let usual = config.policy.pending_status;
+    [PendingStatus::SeeOther, PendingStatus::Accepted]
+        .into_iter()
+        .filter(|status| {
+            let is_redirect = *status == PendingStatus::SeeOther;
+            config.policies.is_some() || *status == usual || (redirects && is_redirect)
+        })
+        .map(pending)
+        .collect()
 }
 
 fn pending(status: PendingStatus) -> Described {
@@ -243,8 +253,14 @@ fn unreachable() -> Described {
 }
 
 fn broken() -> Described {
-    let description = "The server failed. Without `Job-Status`, nothing is said of a job.";
-    refused("500", "JobServerError", &[], description)
+    let description =
+        "The server failed; with `Job-Status`, since the record of the job is damaged.";
+    let fields = [
+        headers::job_status(&[JobState::Failed]),
+        headers::no_store(),
+    ];
+    described("500", "JobServerError", description, fields)
+        .saying(problems([ProblemType::RecordUnreadable]))
 }
 
 fn status() -> Described {

@@ -23,7 +23,7 @@ use crate::{
         cancel::cancel_pending,
         poll::{self, Begun},
         request::{Part, ResourceRequest, mounted},
-        unreadable::{unavailable, unreadable},
+        unreadable::unreadable,
     },
 };
 
@@ -38,7 +38,7 @@ use crate::{
 /// | others | 405 with `Allow` |
 ///
 /// An id that is unknown or malformed is answered with 404, a store that cannot be reached with
-/// 503 and Retry-After. The request's body is not read.
+/// 503 and Retry-After, and a record that is damaged with 500. The request's body is not read.
 ///
 /// ```
 /// use http::{Request, StatusCode};
@@ -209,7 +209,7 @@ async fn delete(front: &Front, request: &ResourceRequest) -> Response<StoredBody
         Ok(None) => Ok(answer::unknown()),
         Err(error) => Err(error),
     };
-    deleted.unwrap_or_else(|error| unavailable(id, &error))
+    deleted.unwrap_or_else(|error| answer::unreadable(&error, Some(id)))
 }
 
 async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredBody>, StoreError> {

@@ -5,16 +5,11 @@ use tower_async_job_core::{JobId, StoreError};
 
 use crate::{answer, body::StoredBody, resource::page};
 
-/// As [`unavailable`], for a client that may be looking at a page.
+/// The answer where a job cannot be read, to a client that may be looking at a page.
 pub(super) fn unreadable(page: bool, id: &JobId, error: &StoreError) -> Response<StoredBody> {
-    let mut response = unavailable(id, error);
+    let mut response = answer::unreadable(error, Some(id));
     if page {
         page::refresh(response.headers_mut());
     }
     response
-}
-
-pub(super) fn unavailable(id: &JobId, error: &StoreError) -> Response<StoredBody> {
-    tracing::warn!(%error, job = ?id, "the job store could not be read");
-    answer::unavailable()
 }

@@ -14,7 +14,7 @@ use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome, Principal};
 
 use crate::{
-    context::{handler::HandlerContext, job::JobContext},
+    context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{
         housekeeping::keep_house,
         registration::{Registered, Registration, discard},
@@ -53,6 +53,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) principal: Option<&'a Principal>,
     /// The path of the request, where the route does not end in it.
     pub(crate) target: Option<Box<str>>,
+    /// The time before the store was asked for the job's lease.
+    pub(crate) sent: Instant,
     pub(crate) accepted: Instant,
     pub(crate) deadline: Instant,
     /// The limit of the result, where it is not the usual one.
@@ -111,6 +113,7 @@ where
             principal: terms.principal,
             label: terms.label,
             deadline: terms.deadline,
+            since: terms.sent,
             queued,
         };
         let registration = Registration::new(node, lease, context.clone(), registered);
@@ -148,7 +151,7 @@ where
             context,
             ..
         } = self;
-        context.cancel();
+        context.cancel(CancelReason::Over);
         drop_quietly(stage);
         discard(registration.node(), registration.lease()).await;
         registration.end();
@@ -204,7 +207,10 @@ where
         // A write under way is given up before the store is asked for more.
         drop(watch);
         // Work that the handler has left behind on other threads is wanted no more.
-        context.cancel();
+        context.cancel(match &end {
+            End::DeadlinePassed => CancelReason::DeadlinePassed,
+            _ => CancelReason::Over,
+        });
         // A destructor of the handler's may panic; the job's end is stored all the same.
         drop_quietly(stage);
         let (outcome, kept) = match end {
@@ -216,6 +222,12 @@ where
             End::Cancelled => {
                 registration.end();
                 return Some(JobState::Cancelled);
+            }
+            End::LeaseLost => {
+                let job = registration.lease().id;
+                tracing::warn!(?job, "a run was stopped, since its lease is lost");
+                registration.end();
+                return None;
             }
             // The registration hands it back when it is dropped.
             End::Abandoned => return None,

@@ -8,10 +8,13 @@ use std::{
 };
 
 use tokio::time::{Sleep, sleep};
-use tower_async_job_core::{Outcome, StoreFuture};
+use tower_async_job_core::{Outcome, StoreError, StoreFuture};
 
 use crate::{
-    context::job::JobContext, node::registration::Registration, run::recording::Kept, time::later,
+    context::{job::JobContext, reason::CancelReason},
+    node::{registration::Registration, renewal::renew},
+    run::recording::Kept,
+    time::later,
 };
 
 /// After how long a start or a report that the store did not take is tried again, at least.
@@ -26,8 +29,10 @@ pub(crate) enum End {
     /// With what is kept until it is stored.
     Outcome(Outcome, Option<Kept>),
     DeadlinePassed,
-    /// Cancelled, or the lease is lost: the store knows already.
+    /// Cancelled: the store knows already.
     Cancelled,
+    /// The lease is lost, or may be: nothing of the run is stored.
+    LeaseLost,
     /// The process shuts down: the job is handed back.
     Abandoned,
 }
@@ -40,15 +45,24 @@ pub(crate) struct Watch {
     writes: Option<Box<Writes>>,
 }
 
-/// Writes to the store, one at a time.
+/// Calls to the store, one at a time.
 #[derive(Default)]
 struct Writes {
     /// The one under way.
-    write: Option<StoreFuture<'static, ()>>,
-    /// That write is the job's start.
-    starting: bool,
+    write: Option<(Write, StoreFuture<'static, ()>)>,
+    /// The store has refused one, so that it is asked for the fate of the lease.
+    refused: bool,
     /// Until the next write may take place, if there has been one.
     pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// A call to the store beside the handler.
+#[derive(Clone, Copy)]
+enum Write {
+    Start,
+    Report,
+    /// The lease is renewed, to learn its fate.
+    Renew,
 }
 
 impl Watch {
@@ -76,12 +90,15 @@ impl Watch {
         is_queued: bool,
     ) -> Poll<End> {
         loop {
-            if context.is_abandoned() {
-                return Poll::Ready(End::Abandoned);
-            }
-            if !self.cancelled && context.is_cancelled() {
-                self.cancelled = true;
-                job.reschedule(later(job.node().config.cancellation_grace));
+            match context.cancel_reason() {
+                // Another node may run the job, so there is no grace.
+                Some(CancelReason::LeaseLost) => return Poll::Ready(End::LeaseLost),
+                Some(CancelReason::Shutdown) => return Poll::Ready(End::Abandoned),
+                Some(_) if !self.cancelled => {
+                    self.cancelled = true;
+                    job.reschedule(later(job.node().config.cancellation_grace));
+                }
+                _ => {}
             }
             self.poll_writes(cx, job, context, is_queued);
             if self.cancelled != context.is_cancelled() {
@@ -106,37 +123,23 @@ impl Watch {
     ) {
         loop {
             if let Some(writes) = &mut self.writes
-                && let Some(write) = &mut writes.write
+                && let Some((kind, write)) = &mut writes.write
             {
                 let Poll::Ready(written) = write.as_mut().poll(cx) else {
                     return;
                 };
+                let kind = *kind;
                 writes.write = None;
-                let started = std::mem::take(&mut writes.starting);
-                match written {
-                    Ok(()) => {}
-                    Err(error) if error.is_lease_lost() => context.cancel(),
-                    Err(error) => {
-                        let id = job.lease().id;
-                        tracing::warn!(%error, job = ?id, "a job's report was not stored");
-                        if error.is_unavailable() {
-                            // What it said is said again, though not at once.
-                            let interval = job.node().config.report_interval;
-                            writes.pause = Some(Box::pin(sleep(interval.max(WRITE_AGAIN))));
-                            if started {
-                                self.queued = true;
-                            } else {
-                                context.report_again();
-                            }
-                        }
-                    }
+                if let Err(error) = written {
+                    self.not_written(kind, &error, job, context);
                 }
             }
             if self.cancelled || context.is_cancelled() {
                 return;
             }
+            let refused = self.writes.as_ref().is_some_and(|writes| writes.refused);
             let starts = self.queued && !is_queued;
-            if !starts && (self.queued || !context.has_report()) {
+            if !refused && !starts && (self.queued || !context.has_report()) {
                 return;
             }
             let writes = self.writes.get_or_insert_default();
@@ -147,19 +150,58 @@ impl Watch {
                 writes.pause = None;
             }
             let (node, lease) = (Arc::clone(job.node()), *job.lease());
+            if refused {
+                writes.refused = false;
+                writes.pause = Some(Box::pin(sleep(WRITE_AGAIN)));
+                let renewal = Box::pin(async move { renew(&node, &[lease]).await });
+                writes.write = Some((Write::Renew, renewal));
+                continue;
+            }
             if starts {
                 self.queued = false;
-                writes.starting = true;
-                writes.write = Some(Box::pin(async move { node.store.start(&lease).await }));
+                let start = Box::pin(async move { node.store.start(&lease).await });
+                writes.write = Some((Write::Start, start));
                 continue;
             }
             let Some(report) = context.take_report(job.node().config.report_limit) else {
                 return;
             };
             writes.pause = Some(Box::pin(sleep(node.config.report_interval)));
-            writes.write = Some(Box::pin(
-                async move { node.store.report(&lease, report).await },
-            ));
+            let report = Box::pin(async move { node.store.report(&lease, report).await });
+            writes.write = Some((Write::Report, report));
+        }
+    }
+
+    /// Has a write that the store did not take made again, though not at once; or the store asked for
+    /// the fate of the lease, if that is why.
+    fn not_written(
+        &mut self,
+        kind: Write,
+        error: &StoreError,
+        job: &Registration,
+        context: &JobContext,
+    ) {
+        let writes = self.writes.get_or_insert_default();
+        let is_refused = error.is_lease_lost();
+        if !is_refused {
+            let id = job.lease().id;
+            tracing::warn!(%error, job = ?id, "a job's report was not stored");
+            if !error.is_unavailable() {
+                return;
+            }
+            let interval = job.node().config.report_interval;
+            writes.pause = Some(Box::pin(sleep(interval.max(WRITE_AGAIN))));
+        }
+        match kind {
+            Write::Start => self.queued = true,
+            Write::Report => context.report_again(),
+            Write::Renew => {}
+        }
+        if is_refused || matches!(kind, Write::Renew) {
+            if is_refused {
+                writes.pause = None;
+            }
+            writes.refused = true;
         }
     }
 }

@@ -13,10 +13,11 @@ use crate::{
     support::{
         self, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
-        get, handler, id_of, memory, slow, watched,
+        get, handler, id_of, memory, request, slow, watched,
     },
 };
-use tokio::time::sleep;
+use http::{Method, StatusCode};
+use tokio::time::{Instant, sleep, sleep_until};
 use tower_async_job::{JobContext, store::JobStore};
 
 #[tokio::test(start_paused = true)]
@@ -134,4 +135,64 @@ async fn s16_worker_cut_off_from_the_store_aborts_before_its_lease_is_over() {
     assert!(lifeline.is_alive());
     sleep(15 * SECOND).await;
     assert!(!lifeline.is_alive(), "runs on without a lease");
+}
+
+/// Runs a job with a long grace under a store that fails; returns whether its handler is alive after
+/// each of these times.
+async fn alive_at(store: FaultyStore, seconds: [u32; 2]) -> [bool; 2] {
+    let store = Arc::new(store);
+    let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
+    let (handler, lifeline, _) = watched(600 * SECOND, "late");
+    let begun = Instant::now();
+    submit(&layer, handler).await;
+    let mut alive = [false; 2];
+    for (alive, second) in alive.iter_mut().zip(seconds) {
+        sleep_until(begun + second * SECOND).await;
+        *alive = lifeline.is_alive();
+    }
+    assert_eq!(store.calls(Op::Finish), 0);
+    alive
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_handler_without_lease_has_no_grace() {
+    let store = FaultyStore::shared(30 * SECOND).times(Op::Renew, Fault::Hangs, 1000);
+    assert_eq!(alive_at(store, [26, 28]).await, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_lease_counts_from_before_a_slow_create() {
+    let store = FaultyStore::shared(30 * SECOND)
+        .then(Op::Create, Fault::Late(4 * SECOND))
+        .times(Op::Renew, Fault::Unavailable, 1000);
+    assert_eq!(alive_at(store, [26, 28]).await, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_lease_counts_from_before_a_slow_renewal() {
+    let store = FaultyStore::shared(30 * SECOND)
+        .then(Op::Renew, Fault::Late(4 * SECOND))
+        .times(Op::Renew, Fault::Hangs, 1000);
+    assert_eq!(alive_at(store, [36, 38]).await, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_hung_sweep_delays_no_renewal() {
+    let store = FaultyStore::shared(30 * SECOND).times(Op::Sweep, Fault::Hangs, 1000);
+    assert_eq!(alive_at(store, [300, 599]).await, [true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s13_job_cancelled_on_another_node_is_notified_within_one_renewal() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let [one, other] = [(), ()].map(|()| eager(faulty(&store).cancellation_grace(SECOND)));
+    let (handler, lifeline, _) = watched(600 * SECOND, "late");
+    let location = submit(&one, handler).await;
+    let cancelled = ask(&other, request(Method::DELETE, &location)).await;
+    assert_eq!(cancelled.status, StatusCode::ACCEPTED);
+    let polled = ask(&other, get(&location)).await;
+    assert_eq!(polled.header("job-status"), "cancelled");
+    assert!(lifeline.is_alive());
+    sleep(12 * SECOND).await;
+    assert!(!lifeline.is_alive());
 }

@@ -13,6 +13,7 @@ mod keyed;
 mod leases;
 mod overload;
 mod panics;
+mod records;
 mod replay;
 mod reports;
 mod resource;

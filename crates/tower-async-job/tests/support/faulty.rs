@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,8 @@ use tower_async_job::store::{
     Subscription, Upkeep,
 };
 
+use super::memory;
+
 /// A method of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
@@ -23,6 +28,7 @@ pub(crate) enum Op {
     Renew,
     Report,
     Finish,
+    Release,
     Discard,
     Read,
     Cancel,
@@ -38,8 +44,14 @@ pub(crate) enum Fault {
     /// The call fails without effect.
     Unavailable,
     Full,
+    /// The stored data is damaged.
+    Corrupt,
+    /// The stored data has an unknown format.
+    Unsupported,
     /// The call takes effect after a time.
     Late(Duration),
+    /// The call has no effect and never answers.
+    Hangs,
     /// The call takes effect, and its answer is lost.
     Unacknowledged,
     Panics,
@@ -47,20 +59,56 @@ pub(crate) enum Fault {
     None,
 }
 
-/// A memory store with a script of faults for each method, and without faults after its end.
+/// A memory store with a script of faults for each method, and without faults after its end. Several
+/// nodes may share one.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     pub(crate) inner: MemoryStore,
+    /// The number of jobs that each page of the list leaves out.
+    pub(crate) unreadable: AtomicUsize,
+    /// The store after a failover.
+    replica: MemoryStore,
+    failed_over: AtomicBool,
+    properties: StoreProperties,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,
 }
 
 impl FaultyStore {
     pub(crate) fn new(inner: MemoryStore) -> Self {
+        let properties = inner.properties().clone();
+        let replica = match properties.lease {
+            Some(lease) => memory().lease_duration(lease),
+            None => memory(),
+        };
         Self {
             inner,
+            unreadable: AtomicUsize::default(),
+            replica: replica.build(),
+            failed_over: AtomicBool::new(false),
+            properties,
             script: Mutex::default(),
             calls: Mutex::default(),
+        }
+    }
+
+    /// A store that nodes share, by leases that last so long.
+    pub(crate) fn shared(lease: Duration) -> Self {
+        let mut store = Self::new(memory().lease_duration(lease).build());
+        store.properties.shared = true;
+        store
+    }
+
+    /// Has a replica go on that has received none of the writes.
+    pub(crate) fn fail_over(&self) {
+        self.failed_over.store(true, Ordering::SeqCst);
+    }
+
+    /// The store as it is now.
+    pub(crate) fn now(&self) -> &MemoryStore {
+        match self.failed_over.load(Ordering::SeqCst) {
+            true => &self.replica,
+            false => &self.inner,
         }
     }
 
@@ -99,7 +147,7 @@ impl FaultyStore {
 
     /// Returns the number of jobs.
     pub(crate) async fn jobs(&self) -> usize {
-        self.inner
+        self.now()
             .list(&JobQuery::default())
             .await
             .expect("memory")
@@ -110,7 +158,7 @@ impl FaultyStore {
     /// Returns the number of jobs in a state.
     pub(crate) async fn jobs_in(&self, state: http_polling::JobState) -> usize {
         let query = JobQuery::default().with_state(state);
-        self.inner.list(&query).await.expect("memory").jobs.len()
+        self.now().list(&query).await.expect("memory").jobs.len()
     }
 
     fn perform<'a, T: Send + 'a>(&'a self, op: Op, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
@@ -130,10 +178,13 @@ impl FaultyStore {
             match fault.unwrap_or(Fault::None) {
                 Fault::Unavailable => Err(StoreError::unavailable("out of reach")),
                 Fault::Full => Err(StoreError::full()),
+                Fault::Corrupt => Err(StoreError::corrupt("a length is wrong")),
+                Fault::Unsupported => Err(StoreError::unsupported_version(99)),
                 Fault::Late(time) => {
                     tokio::time::sleep(time).await;
                     call.await
                 }
+                Fault::Hangs => std::future::pending().await,
                 Fault::Unacknowledged => {
                     call.await?;
                     Err(StoreError::unavailable("the answer was lost"))
@@ -147,11 +198,11 @@ impl FaultyStore {
 
 impl JobStore for FaultyStore {
     fn properties(&self) -> &StoreProperties {
-        self.inner.properties()
+        &self.properties
     }
 
     fn create(&self, job: NewJob) -> StoreFuture<'_, Created> {
-        self.perform(Op::Create, self.inner.create(job))
+        self.perform(Op::Create, self.now().create(job))
     }
 
     fn look_up<'a>(
@@ -159,35 +210,35 @@ impl JobStore for FaultyStore {
         principal: Option<&'a Principal>,
         key: &'a IdempotencyKey,
     ) -> StoreFuture<'a, Option<Created>> {
-        self.perform(Op::LookUp, self.inner.look_up(principal, key))
+        self.perform(Op::LookUp, self.now().look_up(principal, key))
     }
 
     fn start<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
-        self.perform(Op::Start, self.inner.start(lease))
+        self.perform(Op::Start, self.now().start(lease))
     }
 
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
-        self.perform(Op::Renew, self.inner.renew(leases))
+        self.perform(Op::Renew, self.now().renew(leases))
     }
 
     fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
-        self.perform(Op::Report, self.inner.report(lease, report))
+        self.perform(Op::Report, self.now().report(lease, report))
     }
 
     fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
-        self.inner.write_chunk(lease, index, data)
+        self.now().write_chunk(lease, index, data)
     }
 
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()> {
-        self.perform(Op::Finish, self.inner.finish(lease, end))
+        self.perform(Op::Finish, self.now().finish(lease, end))
     }
 
     fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>> {
-        self.inner.release(leases, how)
+        self.perform(Op::Release, self.now().release(leases, how))
     }
 
     fn resume<'a>(&'a self, id: &'a JobId, token: &'a [u8; 32]) -> StoreFuture<'a, Option<Claim>> {
-        self.inner.resume(id, token)
+        self.now().resume(id, token)
     }
 
     fn renew_outside<'a>(
@@ -196,15 +247,15 @@ impl JobStore for FaultyStore {
         outside: Outside,
         report: Report,
     ) -> StoreFuture<'a, Renewal> {
-        self.inner.renew_outside(id, outside, report)
+        self.now().renew_outside(id, outside, report)
     }
 
     fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
-        self.perform(Op::Discard, self.inner.discard(lease))
+        self.perform(Op::Discard, self.now().discard(lease))
     }
 
     fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
-        self.perform(Op::Read, self.inner.read(id, detail))
+        self.perform(Op::Read, self.now().read(id, detail))
     }
 
     fn read_chunk<'a>(
@@ -212,46 +263,50 @@ impl JobStore for FaultyStore {
         result: &'a ResultRef,
         index: u32,
     ) -> StoreFuture<'a, Option<Bytes>> {
-        self.inner.read_chunk(result, index)
+        self.now().read_chunk(result, index)
     }
 
     fn subscribe(&self, id: &JobId) -> Subscription {
-        self.inner.subscribe(id)
+        self.now().subscribe(id)
     }
 
     fn cancel<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, Cancellation> {
-        self.perform(Op::Cancel, self.inner.cancel(id))
+        self.perform(Op::Cancel, self.now().cancel(id))
     }
 
     fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool> {
-        self.perform(Op::Remove, self.inner.remove(id))
+        self.perform(Op::Remove, self.now().remove(id))
     }
 
     fn extend<'a>(&'a self, id: &'a JobId, keep: Duration) -> StoreFuture<'a, bool> {
-        self.inner.extend(id, keep)
+        self.now().extend(id, keep)
     }
 
     fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
-        self.inner.claim(query)
+        self.now().claim(query)
     }
 
     fn notified<'a>(&'a self, lease: &'a Lease, again: Option<Duration>) -> StoreFuture<'a, ()> {
-        self.inner.notified(lease, again)
+        self.now().notified(lease, again)
     }
 
     fn work(&self) -> Subscription {
-        self.inner.work()
+        self.now().work()
     }
 
     fn sweep(&self) -> StoreFuture<'_, Upkeep> {
-        self.perform(Op::Sweep, self.inner.sweep())
+        self.perform(Op::Sweep, self.now().sweep())
     }
 
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {
-        self.perform(Op::Find, self.inner.find(handle))
+        self.perform(Op::Find, self.now().find(handle))
     }
 
     fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
-        self.perform(Op::List, self.inner.list(query))
+        Box::pin(async {
+            let mut page = self.perform(Op::List, self.now().list(query)).await?;
+            page.unreadable = self.unreadable.load(Ordering::SeqCst);
+            Ok(page)
+        })
     }
 }

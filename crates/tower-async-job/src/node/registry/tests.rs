@@ -28,13 +28,13 @@ fn insert(registry: &Registry, id: u128, at: Instant, woken: &Arc<Woken>) -> (Jo
     let context = JobContext::new(1);
     let waker = Waker::from(woken.clone());
     context.register(&mut Context::from_waker(&waker));
-    let (deadline, _) = registry.insert(Lease::new(id, 1), context, at, true);
+    let (deadline, _) = registry.insert(Lease::new(id, 1), context, at, Instant::now());
     (id, deadline)
 }
 
 #[tokio::test(start_paused = true)]
 async fn jobs_are_woken_at_their_deadline_and_not_before() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(None), Arc::<Woken>::default());
     let now = Instant::now();
     insert(&registry, 1 << 64, now + SECOND, &woken);
     insert(&registry, 2 << 64, now + 2 * SECOND, &woken);
@@ -49,7 +49,7 @@ async fn jobs_are_woken_at_their_deadline_and_not_before() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_between_two_microseconds_is_not_early() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(None), Arc::<Woken>::default());
     let deadline = Instant::now() + Duration::from_nanos(1_500);
     insert(&registry, 1, deadline, &woken);
     registry.wake_due(deadline);
@@ -60,7 +60,7 @@ async fn a_deadline_between_two_microseconds_is_not_early() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mass_of_deadlines_takes_many_turns() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(None), Arc::<Woken>::default());
     let now = Instant::now();
     for id in 0..1_000 {
         insert(&registry, id << 64, now, &woken);
@@ -74,18 +74,18 @@ async fn a_mass_of_deadlines_takes_many_turns() {
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_are_watched_by_one_task_at_a_time() {
-    let registry = Registry::new();
+    let registry = Registry::new(None);
     let now = Instant::now();
     let insert = |id| {
         let lease = Lease::new(JobId::from_bits(id), 1);
-        registry.insert(lease, JobContext::new(1), now + SECOND, false)
+        registry.insert(lease, JobContext::new(1), now + SECOND, now)
     };
     let (first, unwatched) = insert(1);
     assert!(unwatched);
     let (second, unwatched) = insert(2);
     assert!(!unwatched);
-    registry.remove(&JobId::from_bits(1), first);
-    registry.remove(&JobId::from_bits(2), second);
+    registry.remove(&Lease::new(JobId::from_bits(1), 1), first);
+    registry.remove(&Lease::new(JobId::from_bits(2), 1), second);
     assert_eq!(registry.wake_due(now), NextDeadline::Never);
     assert!(insert(3).1, "the task has ended");
     registry.unwatched();
@@ -94,19 +94,19 @@ async fn deadlines_are_watched_by_one_task_at_a_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_can_be_moved() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(None), Arc::<Woken>::default());
     let now = Instant::now();
     let (id, deadline) = insert(&registry, 1, now + 2 * SECOND, &woken);
     let (deadline, _) = registry.reschedule(&id, deadline, now + SECOND);
     assert_eq!(registry.wake_due(now), NextDeadline::At(now + SECOND));
-    registry.remove(&id, deadline);
+    registry.remove(&Lease::new(id, 1), deadline);
     assert_eq!(registry.wake_due(now + 2 * SECOND), NextDeadline::Never);
     assert_eq!((woken.count(), registry.pending()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_is_moved_after_the_last_has_passed_is_watched_again() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(None), Arc::<Woken>::default());
     let now = Instant::now();
     let (id, deadline) = insert(&registry, 1, now, &woken);
     assert_eq!(registry.wake_due(now), NextDeadline::Now);
@@ -117,7 +117,7 @@ async fn a_deadline_that_is_moved_after_the_last_has_passed_is_watched_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_is_woken_to_replace_the_task_that_watched() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(None), Arc::<Woken>::default());
     insert(&registry, 1, Instant::now() + SECOND, &woken);
     assert!(!registry.watch());
     registry.unwatched();
@@ -128,18 +128,18 @@ async fn a_job_is_woken_to_replace_the_task_that_watched() {
 
 #[tokio::test(start_paused = true)]
 async fn ids_whose_first_halves_are_alike_keep_deadlines_of_their_own() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(None), Arc::<Woken>::default());
     let now = Instant::now();
     let (first, deadline) = insert(&registry, 1, now + SECOND, &woken);
     insert(&registry, 2, now + SECOND, &woken);
-    registry.remove(&first, deadline);
+    registry.remove(&Lease::new(first, 1), deadline);
     registry.wake_due(now + SECOND + Duration::from_micros(1));
     assert_eq!(woken.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn leases_and_jobs_are_gone_through_in_slices() {
-    let (registry, woken) = (Registry::new(), Arc::<Woken>::default());
+    let (registry, woken) = (Registry::new(Some(30 * SECOND)), Arc::<Woken>::default());
     let now = Instant::now();
     for id in 0..2_500 {
         insert(&registry, id << 64, now, &woken);
@@ -158,4 +158,72 @@ async fn leases_and_jobs_are_gone_through_in_slices() {
         last = registry.abandon_after(last);
     }
     assert_eq!(woken.count(), 2_500);
+}
+
+/// The run of a job, by an epoch of its lease.
+struct Running {
+    lease: Lease,
+    context: JobContext,
+    deadline: Deadline,
+}
+
+impl Running {
+    fn new(registry: &Registry, epoch: u64, since: Instant) -> Self {
+        let lease = Lease::new(JobId::from_bits(1), epoch);
+        let context = JobContext::new(1);
+        let (deadline, _) = registry.insert(lease, context.clone(), since + 600 * SECOND, since);
+        Self {
+            lease,
+            context,
+            deadline,
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.context.cancel_reason() == Some(CancelReason::LeaseLost)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s08_a_run_whose_job_is_claimed_again_leaves_the_new_one_alone() {
+    let registry = Registry::new(Some(30 * SECOND));
+    let now = Instant::now();
+    let old = Running::new(&registry, 1, now);
+    let new = Running::new(&registry, 2, now);
+    assert!(old.is_lost() && !new.context.is_cancelled());
+    registry.renewed(&old.lease, Renewal::Lost, now);
+    registry.remove(&old.lease, old.deadline);
+    assert!(!new.context.is_cancelled());
+    assert_eq!(registry.leases_after(None), [new.lease]);
+    assert_eq!(registry.pending(), 1);
+    registry.cancel(&new.lease.id);
+    assert_eq!(new.context.cancel_reason(), Some(CancelReason::Requested));
+    registry.remove(&new.lease, new.deadline);
+    assert_eq!((registry.pending(), registry.has_leases()), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s08_a_run_that_is_entered_after_its_follower_is_stopped() {
+    let registry = Registry::new(Some(30 * SECOND));
+    let now = Instant::now();
+    let new = Running::new(&registry, 2, now);
+    let old = Running::new(&registry, 1, now);
+    assert!(old.is_lost() && !new.context.is_cancelled());
+    registry.remove(&old.lease, old.deadline);
+    assert_eq!(registry.leases_after(None), [new.lease]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_a_run_is_stopped_when_a_tenth_of_its_lease_is_left() {
+    let registry = Registry::new(Some(30 * SECOND));
+    let begun = Instant::now();
+    let run = Running::new(&registry, 1, begun);
+    registry.renewed(&run.lease, Renewal::Held, begun + 9 * SECOND);
+    // It is looked at once more, and no task is woken for it.
+    let at = |second| registry.wake_due(begun + second * SECOND);
+    assert_eq!(at(26), NextDeadline::At(begun + 27 * SECOND));
+    assert_eq!(at(27), NextDeadline::At(begun + 36 * SECOND));
+    assert!(!run.context.take_due() && !run.is_lost());
+    at(36);
+    assert!(run.is_lost());
 }

@@ -14,7 +14,7 @@ use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, LINK},
 };
-use http_polling::{JSON, JobState, ProblemType};
+use http_polling::{JOB_STATUS, JSON, JobState, ProblemType};
 use serde_json::{Value, json};
 use tokio::task::yield_now;
 use tower::Service;
@@ -46,8 +46,9 @@ const SLICE: usize = 16;
 /// | others | 405 with `Allow` |
 ///
 /// A handle that is unknown or malformed is answered with 404, a store that cannot be reached with
-/// 503 and Retry-After. Every answer has `Cache-Control: no-store`, every error is a problem
-/// document (RFC 9457), and the request's body is not read.
+/// 503 and Retry-After, and a record that is damaged with 500. Every answer has
+/// `Cache-Control: no-store`, every error is a problem document (RFC 9457), and the request's body is
+/// not read.
 ///
 /// # The list
 ///
@@ -56,7 +57,8 @@ const SLICE: usize = 16;
 /// begins. The last two need not be written by hand: the `next` member, and the `Link` field with
 /// `rel="next"` (RFC 8288), refer to the next page, relative to the request's URL, and are there
 /// until the end is reached. The list is no snapshot: jobs that are created meanwhile come before
-/// the first page, and none is shown twice. A store may look at every job for each page.
+/// the first page, and none is shown twice. A store may look at every job for each page. Jobs that it
+/// cannot read are left out; the member `unreadable` is their number, if there are any.
 ///
 /// ```json
 /// {
@@ -149,8 +151,9 @@ impl<B> Service<Request<B>> for OperatorResource {
                 }
             };
             answered.unwrap_or_else(|error| {
-                tracing::warn!(%error, "operators could not be told of the jobs");
-                let response = answer::unavailable();
+                let mut response = answer::unreadable(&error, None);
+                // This is a list, and no job's own answer.
+                response.headers_mut().remove(JOB_STATUS);
                 if method == Method::HEAD {
                     return answer::without_body(response);
                 }
@@ -216,6 +219,9 @@ async fn list(front: &Front, query: &str) -> Answered {
     list.push(b']');
     if let Some(next) = &next {
         list.extend(format!(",\"next\":{}", Value::from(next.as_str())).into_bytes());
+    }
+    if page.unreadable > 0 {
+        list.extend(format!(",\"unreadable\":{}", page.unreadable).into_bytes());
     }
     list.push(b'}');
     let mut response = answer::json(JSON, list);

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 use tokio::time::sleep;
 use tower_async_job::{
-    AsyncJobLayer, PendingStatus,
+    AsyncJobLayer, PendingStatus, Policy,
     store::{Principal, Retention},
 };
 
@@ -119,6 +119,32 @@ async fn answers_about_a_job_are_described() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn announcements_of_every_policy_are_described() {
+    let [usual, mut other] = [Policy::default(), Policy::default()];
+    other.pending_status = PendingStatus::Accepted;
+    let [usual, other] = [usual, other].map(Arc::new);
+    let layer = builder().page(false).policy(move |request| {
+        let asks = request.headers.contains_key("x-accepted");
+        if asks { other.clone() } else { usual.clone() }
+    });
+    let layer = layer.build().expect("valid");
+    let document = json_of(&merged(&layer));
+    let service = wrap(&layer, slow(10 * SECOND, "done"));
+    for (request, status) in [
+        (post("/report"), StatusCode::SEE_OTHER),
+        (
+            with(post("/report"), "x-accepted", "1"),
+            StatusCode::ACCEPTED,
+        ),
+    ] {
+        let accepted = send(&service, request).await.pending();
+        assert_eq!(accepted.status, status);
+        assert_described(&document, "/report", &Method::POST, &accepted);
+        assert_all_described(&layer, &document, accepted.location()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_about_jobs_that_end_badly_are_described() {
     let layer = eager(builder().job_deadline(100 * SECOND));
     let document = json_of(&layer.openapi());
@@ -173,6 +199,28 @@ async fn answers_without_the_store_are_described() {
     let path = format!("/work/{}", "0".repeat(32));
     assert_all_described(&layer, &document, &path).await;
     assert_eq!(store.calls(Op::Read), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_about_damaged_records_are_described() {
+    let store = Arc::new(FaultyStore::new(memory().build()));
+    let layer = eager(builder().store(store.clone()));
+    let document = json_of(&merged(&layer));
+    let service = wrap(&layer, slow(60 * SECOND, "late"));
+    let keyed = || with(post("/report"), "idempotency-key", "k");
+    let location = send(&service, keyed())
+        .await
+        .pending()
+        .location()
+        .to_owned();
+    let reads = store.calls(Op::Read);
+    store.plan(Op::Read, Fault::Corrupt, 8);
+    assert_all_described(&layer, &document, &location).await;
+    let deleted = ask(&layer, request(Method::DELETE, &location)).await;
+    assert_described(&document, JOB, &Method::DELETE, &deleted);
+    let repeat = send(&service, keyed()).await;
+    assert_described(&document, "/report", &Method::POST, &repeat);
+    assert_eq!(store.calls(Op::Read) - reads, 8);
 }
 
 #[tokio::test(start_paused = true)]

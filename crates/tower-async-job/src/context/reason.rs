@@ -1,0 +1,42 @@
+//! The reasons for which the work of a job is wanted no longer.
+
+/// The reason why a job is [cancelled](crate::JobContext::is_cancelled), as its handler learns it.
+///
+/// ```
+/// use tower_async_job::{CancelReason, JobContext};
+///
+/// let job = JobContext::inert();
+/// let runs_again = matches!(
+///     job.cancel_reason(),
+///     Some(CancelReason::Shutdown | CancelReason::LeaseLost)
+/// );
+/// assert!(!runs_again);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CancelReason {
+    /// The call is over: its handler has answered, or the handler's future was dropped.
+    Over = 1,
+    /// A client or an operator has cancelled the job, on this node or on another.
+    Requested,
+    /// The job's [deadline](crate::Builder::job_deadline) has passed.
+    DeadlinePassed,
+    /// The node shuts down, and hands the job back to the store.
+    Shutdown,
+    /// The node has lost the lease on the job, or has not reached the store for nearly as long as
+    /// the lease lasts: another node may run the job. Nothing of this run is stored.
+    LeaseLost,
+}
+
+impl CancelReason {
+    pub(super) fn from_u8(reason: u8) -> Option<Self> {
+        let all = [
+            Self::Over,
+            Self::Requested,
+            Self::DeadlinePassed,
+            Self::Shutdown,
+            Self::LeaseLost,
+        ];
+        all.into_iter().find(|known| *known as u8 == reason)
+    }
+}

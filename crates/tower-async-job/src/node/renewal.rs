@@ -1,0 +1,108 @@
+//! The task that renews the leases of the jobs that run here.
+//!
+//! It is there while there are leases, renews all of them three times in the time that one lasts,
+//! and waits for nothing else. What it cannot renew in time is stopped by the
+//! [registry](super::registry).
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
+use tower_async_job_core::{Lease, StoreError};
+
+use crate::{
+    node::state::Node,
+    panics::{self, poll_catching},
+    time::after,
+};
+
+/// Makes sure that leases are renewed for as long as there are any. Called whenever a run begins.
+pub(crate) fn keep_leases(node: &Arc<Node>) {
+    if let Some(lease) = node.store.properties().lease
+        && let Ok(runtime) = Handle::try_current()
+        && !node.renewing.swap(true, Ordering::AcqRel)
+    {
+        runtime.spawn(keep(Renewer(Arc::downgrade(node)), lease));
+    }
+}
+
+/// Asks the store for the fate of leases, and has their runs go by it.
+pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreError> {
+    let sent = Instant::now();
+    let renewals = node.store.renew(leases).await?;
+    for (lease, renewal) in leases.iter().zip(renewals) {
+        node.registry.renewed(lease, renewal, sent);
+    }
+    Ok(())
+}
+
+/// Renews all leases; returns whether it could.
+async fn round(node: &Node, until: Instant) -> bool {
+    let mut is_done = true;
+    let mut last = None;
+    loop {
+        let leases = node.registry.leases_after(last);
+        let Some(lease) = leases.last() else {
+            return is_done;
+        };
+        last = Some(lease.id);
+        match timeout_at(until, renew(node, &leases)).await {
+            Ok(Ok(())) => {}
+            failed => {
+                is_done = false;
+                tracing::warn!(?failed, "renewing the leases of running jobs failed");
+            }
+        }
+    }
+}
+
+/// The task that renews. However it ends, another may begin.
+struct Renewer(Weak<Node>);
+
+impl Drop for Renewer {
+    fn drop(&mut self) {
+        if let Some(node) = self.0.upgrade() {
+            node.renewing.store(false, Ordering::Release);
+        }
+    }
+}
+
+async fn keep(mut renewer: Renewer, lease: Duration) {
+    // The first of them has just been given.
+    let mut next = after(Instant::now(), lease / 3);
+    loop {
+        let Some(now) = renewer.0.upgrade().map(|node| node.renew_now.clone()) else {
+            return;
+        };
+        let _ = timeout_at(next, now.notified()).await;
+        let Some(node) = renewer.0.upgrade() else {
+            return;
+        };
+        if !node.registry.has_leases() {
+            node.renewing.store(false, Ordering::Release);
+            // A run that began meanwhile saw the flag still set, so look again.
+            if !node.registry.has_leases() || node.renewing.swap(true, Ordering::AcqRel) {
+                // The flag may be another task's by now.
+                renewer.0 = Weak::new();
+                return;
+            }
+        }
+        let begun = Instant::now();
+        let mut round = Box::pin(round(&node, after(begun, lease / 3)));
+        let renewed = match poll_fn(|cx| poll_catching(&mut round, cx)).await {
+            Ok(renewed) => renewed,
+            Err(payload) => {
+                panics::log("the job store", payload);
+                false
+            }
+        };
+        // What failed is tried again soon, so that one failure stops no run.
+        next = after(begun, if renewed { lease / 3 } else { lease / 10 });
+    }
+}
