@@ -46,13 +46,13 @@ pub(crate) enum Fault {
     /// The call fails without effect.
     Unavailable,
     Full,
-    /// The record is damaged.
+    /// The stored data is damaged.
     Corrupt,
-    /// The record has an unknown version.
+    /// The stored data has an unknown format.
     Unsupported,
     /// The call takes effect after a time.
     Late(Duration),
-    /// The call has no effect and never ends.
+    /// The call has no effect and never answers.
     Hangs,
     /// The call takes effect, and its answer is lost.
     Unacknowledged,
