@@ -261,8 +261,7 @@ where
             if polled_for {
                 // Whoever has waited for the end goes first.
                 yield_now().await;
-                let estimator = &node.config.estimator;
-                let _ = panics::catching("the estimator", || estimator.completed(&route, took));
+                node.learn(lease.id, &route, took);
             }
         }
         state

@@ -16,5 +16,6 @@ mod ownership;
 mod policies;
 mod preferences;
 mod retry_after;
+mod shared_store;
 mod uploads;
 mod wire;
