@@ -432,4 +432,15 @@ mod tests {
     fn a_context_takes_no_more_than_40_bytes_of_its_own() {
         assert!(size_of::<Inner>() <= 40, "{}", size_of::<Inner>());
     }
+
+    #[test]
+    fn a_handle_is_made_only_where_something_may_ask_for_it() {
+        let job = JobContext::new(1);
+        assert_eq!(job.wanted_handle(), None);
+        let handler = job.clone();
+        let wanted = job.wanted_handle();
+        assert_eq!(wanted, Some(handler.handle()));
+        drop(handler);
+        assert_eq!(job.wanted_handle(), wanted);
+    }
 }
