@@ -51,4 +51,4 @@ pub use self::{
 /// The contract of job stores and the in-memory store.
 pub use tower_async_job_core as store;
 #[doc(no_inline)]
-pub use tower_async_job_core::PendingStatus;
+pub use tower_async_job_core::{PendingStatus, Release};

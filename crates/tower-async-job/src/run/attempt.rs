@@ -11,7 +11,7 @@ use http_body::Body;
 use http_polling::{JobState, Problem, ProblemType};
 use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Lease, Outcome, Principal};
+use tower_async_job_core::{Lease, Outcome, Principal, Released};
 
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
@@ -23,8 +23,8 @@ use crate::{
     observe::metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
-        finish::{Finish, finish},
-        recording::{self, Kept, Recorded, Recording},
+        finish::{Finish, finish, release},
+        recording::{self, Recorded, Recording},
         unkept,
         watch::{End, Watch},
         work::BoxWork,
@@ -59,6 +59,22 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Instant,
     /// The limit of the result, where it is not the usual one.
     pub(crate) result_limit: Option<usize>,
+    /// Whether the store keeps the request, so that the job can be run again.
+    pub(crate) replayable: bool,
+}
+
+impl Terms<'_> {
+    fn rare(&mut self) -> Option<Box<Rare>> {
+        let needed = self.target.is_some() || self.result_limit.is_some() || self.replayable;
+        needed.then(|| {
+            Box::new(Rare {
+                target: self.target.take(),
+                inline_until: None,
+                result_limit: self.result_limit,
+                replayable: self.replayable,
+            })
+        })
+    }
 }
 
 #[derive(Default)]
@@ -69,6 +85,8 @@ struct Rare {
     inline_until: Option<Instant>,
     /// The limit of the result, where it is not the usual one.
     result_limit: Option<usize>,
+    /// The job can be run again.
+    replayable: bool,
 }
 
 enum Stage<R, E> {
@@ -106,7 +124,7 @@ where
         lease: Lease,
         work: BoxWork<R, E>,
         context: HandlerContext,
-        terms: Terms<'_>,
+        mut terms: Terms<'_>,
     ) -> Self {
         let queued = work.is_queued();
         let registered = Registered {
@@ -120,13 +138,7 @@ where
         Self {
             watch: Watch::new(queued),
             started: (!queued).then_some(terms.accepted),
-            rare: (terms.target.is_some() || terms.result_limit.is_some()).then(|| {
-                Box::new(Rare {
-                    target: terms.target,
-                    inline_until: None,
-                    result_limit: terms.result_limit,
-                })
-            }),
+            rare: terms.rare(),
             registration,
             stage: Stage::Handling(work),
             context,
@@ -168,17 +180,20 @@ where
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Registered before anything is looked at, so that nothing said meanwhile is missed.
         self.context.register(cx);
-        let own = self.rare.as_ref().and_then(|rare| rare.target.as_deref());
+        let rare = self.rare.as_deref();
+        let own = rare.and_then(|rare| rare.target.as_deref());
         let target = own.unwrap_or_else(|| self.route.split_once(' ').map_or("", |(_, path)| path));
         let registration = &self.registration;
-        let limit = self.rare.as_ref().and_then(|rare| rare.result_limit);
+        let limit = rare.and_then(|rare| rare.result_limit);
         let limit = limit.unwrap_or(registration.node().config.result_limit);
-        if let Poll::Ready((outcome, kept)) = self.stage.poll(cx, registration, target, limit) {
+        let replayable = rare.is_some_and(|rare| rare.replayable);
+        let stage = &mut self.stage;
+        if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, replayable) {
             if self.watch.is_writing() {
                 // It may not take place any more.
                 self.context.report_again();
             }
-            return Poll::Ready(End::Outcome(outcome, kept));
+            return Poll::Ready(end);
         }
         let is_queued = self.stage.is_queued();
         if self.started.is_none() && !is_queued {
@@ -215,6 +230,17 @@ where
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
+            End::Released(how) => {
+                let (node, lease) = (registration.node(), *registration.lease());
+                // If the store stays out of reach, the registration tries once more.
+                let released = release(node, lease, &context, &how).await?;
+                let Released::Ended(state) = released else {
+                    registration.end();
+                    return None;
+                };
+                registration.ended(state);
+                return Some(state);
+            }
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
@@ -280,11 +306,16 @@ where
         job: &Registration,
         target: &str,
         limit: usize,
-    ) -> Poll<(Outcome, Option<Kept>)> {
+        replayable: bool,
+    ) -> Poll<End> {
         loop {
             let outcome = match self {
                 Self::Handling(work) => match ready!(work.poll_catching(cx)) {
                     Ok(Ok(response)) => {
+                        if replayable && let Some(how) = response.extensions().get().cloned() {
+                            drop_quietly(response);
+                            return Poll::Ready(End::Released(how));
+                        }
                         let place = work.take_place();
                         let (node, lease) = (job.node(), *job.lease());
                         let recording =
@@ -297,13 +328,13 @@ where
                 },
                 Self::Recording(recording) => match ready!(poll_catching(recording, cx)) {
                     Ok(Ok(Recorded { response, kept })) => {
-                        return Poll::Ready((Outcome::Done(response), Some(kept)));
+                        return Poll::Ready(End::Outcome(Outcome::Done(response), Some(kept)));
                     }
                     Ok(Err(unrecorded)) => unkept::not_recorded(unrecorded, limit, job),
                     Err(payload) => panicked(payload),
                 },
             };
-            return Poll::Ready((outcome, None));
+            return Poll::Ready(End::Outcome(outcome, None));
         }
     }
 

@@ -10,3 +10,6 @@ pub(crate) mod task;
 mod unkept;
 mod watch;
 pub(crate) mod work;
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::time::{Sleep, sleep};
-use tower_async_job_core::{Outcome, StoreError, StoreFuture};
+use tower_async_job_core::{Outcome, Release, StoreError, StoreFuture};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -28,6 +28,8 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) enum End {
     /// With what is kept until it is stored.
     Outcome(Outcome, Option<Kept>),
+    /// The handler hands the job back on these terms.
+    Released(Release),
     DeadlinePassed,
     /// Cancelled: the store knows already.
     Cancelled,

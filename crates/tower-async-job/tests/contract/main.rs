@@ -15,6 +15,7 @@ mod kept;
 mod ownership;
 mod policies;
 mod preferences;
+mod releases;
 mod retry_after;
 mod shared_store;
 mod uploads;
