@@ -30,7 +30,8 @@ pub struct ObservedJob<'a> {
     pub progress: Option<&'a Progress>,
     /// How many answers this client has had before this one.
     pub polls: u32,
-    /// How many jobs are pending in this process, this one among them.
+    /// The number of jobs that are pending in this process, this one among them; on a store that
+    /// nodes [share](crate::store::StoreProperties::shared), this node's share of all that are.
     pub jobs: usize,
     /// The number of these that belong to the same [principal](crate::Builder::principal), this one among
     /// them. Jobs without a principal count as those of one.
@@ -126,7 +127,9 @@ pub trait Estimator: Send + Sync + 'static {
     /// A job of this route has ended as `done`, after its handler had run for `duration` since the
     /// acceptance. Does nothing by default.
     ///
-    /// It is told in the job's task, once the end is stored. Requests that were answered inline
+    /// It is told in the job's task, once the end is stored; on a store that nodes
+    /// [share](crate::store::StoreProperties::shared) also when this node delivers the result of a job
+    /// that ran on another, though once for each job. Requests that were answered inline
     /// were never polled for and are not told. Nor are jobs that failed, timed out, were cancelled
     /// or lost: these broke off, at a time that says nothing about how long the work takes. An
     /// error that the handler answers with is an answer like any other, and is told.

@@ -32,7 +32,7 @@ const FIRST_GUESS: f64 = 1.0;
 ///    them, a part of the time that it has taken, so that polls get rarer as it goes on;
 ///
 /// then kept within [bounds](Self::between), prolonged by up to 1/64, and raised so that the polls
-/// of all jobs pending in this process together stay within a [budget](Self::polls_per_second),
+/// of all jobs pending in this process, or this node's share of all, stay within a [budget](Self::polls_per_second),
 /// also when they were submitted together. Each [principal](crate::Builder::principal) has its share
 /// of the budget: very many jobs of one do not delay the polls of another that has few.
 ///

@@ -56,7 +56,11 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
     let next = match timeout(longest, node.store.sweep()).await {
-        Ok(Ok(upkeep)) => upkeep.next,
+        Ok(Ok(upkeep)) => {
+            let next = upkeep.next;
+            node.swept(upkeep);
+            next
+        }
         failed => {
             tracing::warn!(?failed, "sweeping the job store failed");
             Some(longest)
