@@ -193,11 +193,12 @@ impl AsyncJobLayer {
         node.shutdown.over.set();
     }
 
-    /// Keeps house until the [shutdown](Self::shutdown) ends: on a store that other processes share,
-    /// the jobs of nodes that died are run again or end as lost.
+    /// Runs the maintenance of the store until the [shutdown](Self::shutdown) is over: expired records
+    /// are removed, and the jobs of nodes that have died are queued again or end as lost.
     ///
-    /// Every call starts the same, so that only a node without calls needs this. On a store that is
-    /// not [shared](crate::store::StoreProperties::shared) it only waits. Dropping it has no effect.
+    /// On a [shared](crate::store::StoreProperties::shared) store, the first call of any kind starts the
+    /// same maintenance. Await or spawn this on nodes that may not receive a call. On other stores,
+    /// maintenance starts with each job, and this only waits. Dropping the future stops nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

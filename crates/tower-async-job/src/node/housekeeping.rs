@@ -1,9 +1,9 @@
 //! The task that has expired records swept.
 //!
-//! It begins with the first job. On a store that is shared it begins with the first call of any
-//! kind, since other nodes may have left jobs there, and ends with the shutdown; otherwise it ends
-//! when there is nothing to expire, so that an idle node has no task and no timer. Leases are
-//! [renewed](super::renewal) by another task, which no sweep can delay.
+//! On a shared store it starts with the first call of any kind, since other nodes may have left jobs
+//! there, and ends with the shutdown. Otherwise it starts with each job and ends when nothing is left
+//! to expire, so that an idle node has no task and no timer. Another task
+//! [renews leases](super::renewal), so that no sweep delays a renewal.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -33,7 +33,7 @@ pub(crate) fn keep_house(node: &Arc<Node>) {
     }
 }
 
-/// As [`keep_house`], at the beginning of every call. Where the store is not shared it does nothing.
+/// Calls [`keep_house`] at the start of a call, if the store is shared.
 #[inline]
 pub(crate) fn keep_shared_house(node: &Arc<Node>) {
     if node.is_shared && !node.housekeeping.load(Ordering::Relaxed) {
@@ -41,7 +41,7 @@ pub(crate) fn keep_shared_house(node: &Arc<Node>) {
     }
 }
 
-/// One round, after which a panic of the store's has the next one wait.
+/// Runs one round. A panic of the store ends the round, and not the task.
 async fn round(node: &Node) -> Option<Duration> {
     let longest = match node.store.properties().lease {
         Some(lease) => (lease / 3).min(LONGEST_REST),
@@ -51,7 +51,7 @@ async fn round(node: &Node) -> Option<Duration> {
     swept.unwrap_or(Some(longest))
 }
 
-/// Has the store swept; returns when that is due again, unless a job ends that is kept for less.
+/// Sweeps the store. Returns the time until the next sweep, unless a job with less retention ends.
 async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
@@ -92,7 +92,7 @@ async fn keep(mut keeper: Housekeeper) {
             return;
         };
         if node.is_shared && node.shutdown.over.is_set() {
-            // Others keep house; and no call is to begin this once more.
+            // The flag stays set, so that no later call starts it again.
             keeper.0 = Weak::new();
             return;
         }

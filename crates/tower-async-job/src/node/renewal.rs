@@ -1,8 +1,8 @@
 //! The task that renews the leases of the jobs that run here.
 //!
-//! It is there while there are leases, renews all of them three times in the time that one lasts,
-//! and waits for nothing else. What it cannot renew in time is stopped by the
-//! [registry](super::registry).
+//! It exists while this process holds leases. It renews all of them three times per lease duration,
+//! and waits for nothing else, so that no sweep delays a renewal. The [registry](super::registry)
+//! stops runs whose leases were not renewed in time.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -27,7 +27,7 @@ pub(crate) fn keep_leases(node: &Arc<Node>) {
     }
 }
 
-/// Asks the store for the fate of leases, and has their runs go by it.
+/// Renews leases, and applies the answer of the store to their runs.
 pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreError> {
     let sent = Instant::now();
     let renewals = node.store.renew(leases).await?;

@@ -215,7 +215,7 @@ where
         self.watch.poll(cx, job, context, is_queued, terms)
     }
 
-    /// Stores how the job ended. Returns what has become of it, as far as this process knows.
+    /// Stores how the job ended. Returns its state, as far as this process knows it.
     pub(crate) async fn complete(self, end: End) -> Option<&'static str> {
         let Self {
             mut registration,
@@ -253,7 +253,7 @@ where
                     }
                     Released::Queued => {
                         registration.end();
-                        metrics::stopped("handed-back");
+                        metrics::stopped("released");
                         Some(JobState::Queued.as_str())
                     }
                     _ => {
@@ -280,7 +280,7 @@ where
                 return Some(LEASE_LOST);
             }
             End::Abandoned => {
-                return match registration.hand_back().await? {
+                return match registration.release().await? {
                     Released::Queued => Some(JobState::Queued.as_str()),
                     Released::Ended(state) => Some(state.as_str()),
                     _ => Some(LEASE_LOST),

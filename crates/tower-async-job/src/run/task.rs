@@ -23,7 +23,7 @@ pub(crate) enum Job<R, E> {
     /// `None` comes of it if the call ended another way than as a job.
     Accepting(BoxFuture<Option<Run<R, E>>>),
     Running(Run<R, E>),
-    /// It gives what has become of the job, as far as this process knows.
+    /// Returns the state of the job, as far as this process knows it.
     Finishing(BoxFuture<Option<&'static str>>),
     Over,
 }
