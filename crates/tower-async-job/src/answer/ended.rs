@@ -15,9 +15,9 @@ use crate::{
     headers::{set_no_store, set_state},
 };
 
-/// The answer of a job that has ended: the handler's response, or the problem that it ended with.
+/// Returns the answer of an ended job: the handler's response, or the job's problem.
 ///
-/// `trailers` says whether the connection can carry them.
+/// `trailers` is whether the connection can carry them.
 pub(crate) fn ended(record: &JobRecord, trailers: bool) -> Response<StoredBody> {
     let problem = match &record.outcome {
         Some(RecordedOutcome::Response(stored)) => match stored.decode() {

@@ -1,4 +1,4 @@
-//! The bodies that pass through the layer.
+//! The bodies of requests and responses.
 
 pub(crate) mod delivery;
 mod pace;

@@ -15,8 +15,8 @@ use crate::{
 };
 
 pin_project! {
-    /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the
-    /// layer wrote (a status document, a problem, a replayed result).
+    /// The body of a response of [`AsyncJobLayer`]: the handler's own, or one of the layer (a
+    /// status document, a problem, a replayed result).
     ///
     /// ```
     /// use http_body::Body;
@@ -46,7 +46,7 @@ pin_project! {
 }
 
 impl<R> ResponseBody<R> {
-    /// Passes a handler's body on as it is.
+    /// Wraps a handler's body.
     pub fn inner(body: R) -> Self {
         Self {
             kind: Kind::Inner {
@@ -57,14 +57,14 @@ impl<R> ResponseBody<R> {
         }
     }
 
-    /// Passes a handler's body on. Until it is dropped, the handler's context is not cancelled, and
-    /// an answer that does not end by itself has its place.
+    /// Wraps a handler's body. Dropping it cancels the handler's context, and releases the place of
+    /// an open-ended stream.
     pub(crate) fn of_handler(
         body: R,
         context: Option<HandlerContext>,
         place: Option<StreamPlace>,
     ) -> Self {
-        // Most often nothing has kept the context, and nothing is to be told of the end.
+        // Usually no clone of the context exists that could observe the end.
         let context = context.filter(|context| context.is_shared());
         Self {
             kind: Kind::Inner {
@@ -121,7 +121,7 @@ impl<R: Default> Default for ResponseBody<R> {
     }
 }
 
-/// A body that the layer has whole in memory, with trailers where the handler sent some.
+/// A body held in memory, with trailers if the handler sent some.
 ///
 /// ```
 /// use http_body::Body;
@@ -134,14 +134,14 @@ impl<R: Default> Default for ResponseBody<R> {
 #[must_use = "bodies do nothing unless polled"]
 pub struct StoredBody {
     data: Bytes,
-    /// Few have any, and all are moved often.
+    /// Boxed, since few have any and all are moved often.
     trailers: Option<Box<HeaderMap>>,
-    /// Completed when all has been read.
+    /// Completed when all is read.
     delivery: Option<Delivery>,
 }
 
-/// The most bytes of one frame. A connection asks for the next frame once the one before is on its
-/// way, so all but the end of a large body has been sent when its last frame is asked for.
+/// The maximum bytes of a frame. A connection requests a frame once it has sent the previous one,
+/// so only the end of a large body is unsent when its last frame is requested.
 const FRAME: usize = 64 << 10;
 
 impl StoredBody {
@@ -153,11 +153,11 @@ impl StoredBody {
         }
     }
 
-    /// Has a delivery completed when the body has been read to its end.
+    /// Sets the delivery that is completed when the body has been read to its end.
     #[inline]
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
         if self.is_end_stream() {
-            // An empty body is read as soon as its head is.
+            // An empty body is read with its head.
             delivery.complete();
         } else {
             self.delivery = Some(delivery);
@@ -214,8 +214,8 @@ impl Body for StoredBody {
         if self.trailers.is_none() {
             return SizeHint::with_exact(length);
         }
-        // An exact length would make HTTP/1 send Content-Length, which leaves no room for
-        // trailers (RFC 9112, section 7.1.2).
+        // With an exact length, HTTP/1 would send Content-Length, which excludes trailers (RFC
+        // 9112, section 7.1.2).
         let mut hint = SizeHint::new();
         hint.set_lower(length);
         hint

@@ -11,7 +11,7 @@ use tower::Service;
 
 use crate::{body::StoredBody, node::state::Node};
 
-/// Whether this node takes on work; see [`AsyncJobLayer::readiness`](crate::AsyncJobLayer::readiness).
+/// The readiness of this node; see [`AsyncJobLayer::readiness`](crate::AsyncJobLayer::readiness).
 ///
 /// ```
 /// use http::{Request, StatusCode};
