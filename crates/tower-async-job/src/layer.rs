@@ -4,7 +4,7 @@ use tokio::time::timeout_at;
 use tower::Layer;
 
 use crate::{
-    node::{front::Front, losses},
+    node::{front::Front, housekeeping::keep_house, losses},
     resource::{operator::OperatorResource, readiness::Readiness, service::JobResource},
     service::AsyncJob,
     time::later,
@@ -173,6 +173,30 @@ impl AsyncJobLayer {
         }
         losses::log(node).await;
         node.shutdown.over.set();
+    }
+
+    /// Keeps house until the [shutdown](Self::shutdown) ends: on a store that other processes share,
+    /// the jobs of nodes that died are run again or end as lost.
+    ///
+    /// Every call starts the same, so that only a node without calls needs this. On a store that is
+    /// not [shared](crate::store::StoreProperties::shared) it only waits. Dropping it has no effect.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use std::time::Duration;
+    ///
+    /// let jobs = tower_async_job::AsyncJobLayer::new();
+    /// let running = tokio::spawn({
+    ///     let jobs = jobs.clone();
+    ///     async move { jobs.run().await }
+    /// });
+    /// jobs.shutdown(Duration::from_secs(30)).await;
+    /// running.await.unwrap();
+    /// # }
+    /// ```
+    pub async fn run(&self) {
+        keep_house(&self.front.node);
+        self.front.node.shutdown.over.wait().await;
     }
 
     /// Waits until no accepted job runs in this process, without shutting down. Jobs accepted

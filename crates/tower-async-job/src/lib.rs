@@ -33,7 +33,7 @@ mod signal;
 mod time;
 
 pub use self::{
-    body::{JobBody, ResponseBody, StoredBody},
+    body::{BodyError, JobBody, ResponseBody, StoredBody},
     builder::{Builder, ConfigError},
     config::{JobFuture, OnDisconnect, OnStoreFailure, policy::Policy},
     context::{job::JobContext, reason::CancelReason},

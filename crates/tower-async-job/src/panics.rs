@@ -40,14 +40,16 @@ pub(crate) fn poll_catching<F: Future + ?Sized>(
 }
 
 /// Drives a future of the application until it ends or panics.
-pub(crate) async fn logged<F: Future<Output = ()> + ?Sized>(
+pub(crate) async fn logged<F: Future + ?Sized>(
     function: &str,
     mut future: Pin<Box<F>>,
-) {
-    if let Err(payload) = poll_fn(|cx| poll_catching(&mut future, cx)).await {
-        log(function, payload);
-    }
+) -> Result<F::Output, Panicked> {
+    let ended = poll_fn(|cx| poll_catching(&mut future, cx)).await;
     drop_quietly(future);
+    ended.map_err(|payload| {
+        log(function, payload);
+        Panicked
+    })
 }
 
 /// Drops a value of the application, whose destructor may panic.

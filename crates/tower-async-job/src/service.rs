@@ -17,7 +17,7 @@ use crate::{
     call::{inline::Inline, keyed},
     context::{handler::HandlerContext, job::JobContext},
     future::ResponseFuture,
-    node::front::Front,
+    node::{front::Front, housekeeping::keep_shared_house},
     panics::Panicked,
     request::{
         glance::Glance,
@@ -88,6 +88,7 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let front = &self.front;
+        keep_shared_house(&front.node);
         if let Some(path) = request::below(&front.config.base, request.uri().path()) {
             return match ResourceRequest::new(&front.config, &request, path) {
                 Ok(request) => ResponseFuture::resource(front.clone(), request),

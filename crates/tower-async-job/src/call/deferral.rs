@@ -30,6 +30,7 @@ use crate::{
     run::{
         accept::{self, accept, may_be_stored},
         attempt::Run,
+        restore::Creation,
         spawn::spawn,
         task::Job,
         work::BoxWork,
@@ -81,10 +82,10 @@ where
             self.work.is_queued(),
         );
         let (route, lease) = (job.route.clone(), job.first_lease());
-        let sent = Instant::now();
+        let creation = Creation::of(&job, &front.node);
         let create = match front.node.store.create_now(job) {
             Ok(Ok(Created::New { lease, created })) => {
-                let (mut run, answer) = self.accepted(lease, created, route, sent);
+                let (mut run, answer) = self.accepted(lease, created, route, creation);
                 run.announced();
                 spawn(&front.node, Job::Running(run));
                 return HandedOver::Answered(answer);
@@ -93,7 +94,7 @@ where
             Err(job) => Create::Due(Box::new(job)),
         };
         let (sender, receiver) = oneshot::channel();
-        let acceptance = self.accept(create, lease, route, sent, sender);
+        let acceptance = self.accept(create, lease, route, creation, sender);
         spawn(&front.node, Job::Accepting(Box::pin(acceptance)));
         HandedOver::Waiting(receiver)
     }
@@ -104,7 +105,7 @@ where
         create: Create,
         lease: Lease,
         route: Arc<str>,
-        sent: Instant,
+        creation: Creation,
         mut early: oneshot::Sender<Early<R, E>>,
     ) -> Option<Run<R, E>> {
         let front = self.front.clone();
@@ -116,7 +117,7 @@ where
             Event::Created(Ok(Created::New { lease, created })) => {
                 let protocol = self.submission.asked.protocol;
                 let accepted = panics::catching("the estimator", || {
-                    self.accepted(lease, created, route, sent)
+                    self.accepted(lease, created, route, creation)
                 });
                 let Ok((mut run, answer)) = accepted else {
                     let _ = early.send(Early::Answered(answer::panicked(protocol)));
@@ -210,7 +211,7 @@ where
         lease: Lease,
         created: SystemTime,
         route: Arc<str>,
-        sent: Instant,
+        creation: Creation,
     ) -> (Run<R, E>, Response<StoredBody>) {
         let Self {
             front,
@@ -220,7 +221,7 @@ where
         } = self;
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE after it finds the job.
-        let terms = terms(&front, &submission, route.clone(), sent, now);
+        let terms = terms(&front, &submission, route.clone(), creation, now);
         let run = accept(&front.node, lease, work, context, terms);
         let (id, context) = (&lease.id, run.context());
         let job = AcceptedJob {

@@ -31,6 +31,7 @@ use crate::{
     run::{
         accept::{self, accept, may_be_stored},
         attempt::Run,
+        restore::Creation,
         spawn::spawn,
         task::Job,
         work::{self, BoxWork},
@@ -103,7 +104,7 @@ where
             Ok(Created::New { lease, .. }) => (lease.id, true),
             // The result was dropped, and only the key is left.
             Ok(Created::Existing(record)) if record.state == JobState::Expired => {
-                return answer::ended(&record, trailers);
+                return answer::ended(&front.node.store, &record, trailers);
             }
             Ok(Created::Existing(record)) => {
                 held = Place::take(&front, principal.as_ref());
@@ -134,7 +135,7 @@ where
             Ok(Some(record)) => {
                 front.node.undelivered.delivered(&id, 0);
                 front.node.expected.came(&id);
-                answer::ended(&record, trailers)
+                answer::ended(&front.node.store, &record, trailers)
             }
             Err(error) => return answer::unreadable(&error, Some(&id)),
         };
@@ -204,7 +205,7 @@ where
         );
         job.idempotency = Some(self.key);
         let (route, lease) = (job.route.clone(), job.first_lease());
-        let sent = Instant::now();
+        let creation = Creation::of(&job, &front.node);
         let created = accept::create(&front.node, job).await;
         if !matches!(created, Ok(Created::New { .. })) {
             drop_quietly(work);
@@ -216,7 +217,7 @@ where
             return None;
         }
         let now = Instant::now();
-        let terms = terms(&front, &submission, route, sent, now);
+        let terms = terms(&front, &submission, route, creation, now);
         let mut run = accept(&front.node, lease, work, self.context, terms);
         run.announced();
         let _ = sender.send(created);

@@ -4,8 +4,11 @@ use tokio::time::Instant;
 use tower_async_job_core::{NewJob, Start};
 
 use crate::{
-    context::job::JobContext, node::front::Front, request::submission::Submission,
-    run::attempt::Terms, time::after,
+    context::job::JobContext,
+    node::front::Front,
+    request::submission::Submission,
+    run::{attempt::Terms, restore::Creation},
+    time::after,
 };
 use std::sync::Arc;
 
@@ -17,8 +20,8 @@ pub(crate) fn new_job(
     queued: bool,
 ) -> NewJob {
     let mut job = NewJob::new(front.node.store.new_id(None, submission.principal.as_ref()));
-    if let Some(handle) = context.and_then(JobContext::wanted_handle) {
-        job.handle = handle;
+    if let Some(context) = context {
+        job.handle = context.handle();
     }
     job.route = submission.route(&front.route_names);
     job.protocol = submission.asked.protocol;
@@ -38,17 +41,17 @@ pub(crate) fn new_job(
     job
 }
 
-/// Returns the terms on which a stored job runs, accepted now. `sent` is a time before it was stored.
+/// Returns the terms on which a stored job runs, accepted now.
 pub(crate) fn terms<'a>(
     front: &Front,
     submission: &'a Submission,
     route: Arc<str>,
-    sent: Instant,
+    creation: Creation,
     now: Instant,
 ) -> Terms<'a> {
     Terms {
         route,
-        sent,
+        creation,
         label: submission.named_route(),
         principal: submission.principal.as_ref(),
         target: submission.target(),

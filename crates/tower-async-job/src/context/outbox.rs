@@ -4,7 +4,7 @@ use std::{sync::Arc, task::Waker};
 
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-use tower_async_job_core::{JobHandle, Json, Report};
+use tower_async_job_core::{Json, Report};
 
 /// The part of a context that the handler and the task that drives it share.
 #[derive(Default)]
@@ -23,8 +23,6 @@ pub(super) struct Rare {
     pub(super) changed: bool,
     /// Notified of the cancellation; created by the first waiter.
     pub(super) waiting: Option<Arc<Notify>>,
-    /// The handle that the job has or will have; generated on demand.
-    pub(super) handle: Option<JobHandle>,
 }
 
 impl Rare {

@@ -29,8 +29,7 @@ pub(crate) fn keep_house(node: &Arc<Node>) {
     if let Ok(runtime) = Handle::try_current()
         && !node.housekeeping.swap(true, Ordering::AcqRel)
     {
-        let keeping = keep(Housekeeper(Arc::downgrade(node)));
-        runtime.spawn(panics::logged("the job store", Box::pin(keeping)));
+        runtime.spawn(keep(Housekeeper(Arc::downgrade(node))));
     }
 }
 
@@ -42,12 +41,18 @@ pub(crate) fn keep_shared_house(node: &Arc<Node>) {
     }
 }
 
-/// One round; returns when the next one is due, unless a job ends that is kept for less.
+/// One round, after which a panic of the store's has the next one wait.
 async fn round(node: &Node) -> Option<Duration> {
     let longest = match node.store.properties().lease {
         Some(lease) => (lease / 3).min(LONGEST_REST),
         None => LONGEST_REST,
     };
+    let swept = panics::logged("the job store", Box::pin(sweep(node, longest))).await;
+    swept.unwrap_or(Some(longest))
+}
+
+/// Has the store swept; returns when that is due again, unless a job ends that is kept for less.
+async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
     let next = match timeout(longest, node.store.sweep()).await {
@@ -61,8 +66,7 @@ async fn round(node: &Node) -> Option<Duration> {
     if !node.is_shared {
         next?;
     }
-    // A job that begins meanwhile finds this task asleep, so it sleeps for no longer than
-    // that job's lease can wait.
+    // Another node may vanish meanwhile.
     let longest = longest.saturating_sub(begun.elapsed());
     Some(next.unwrap_or(longest).min(longest))
 }

@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, time::Instant};
-use tower_async_job_core::{Lease, Principal, Release, Released};
+use tower_async_job_core::{Lease, Principal, Released};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{
         deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
-        renewal::keep_leases, state::Node,
+        releases, renewal::keep_leases, state::Node,
     },
-    observe::metrics::{self, PendingJob},
+    observe::metrics::PendingJob,
     panics,
 };
 
@@ -105,6 +105,23 @@ impl Registration {
         }
     }
 
+    /// The store, which had lost the job, has it again, by a lease that lasts from then.
+    pub(crate) fn restored(&mut self, since: Instant) {
+        let anew = Lease::new(self.lease.id, self.lease.epoch + 1);
+        self.node.registry.replace(&self.lease, anew, since);
+        self.lease = anew;
+    }
+
+    /// Hands the job back, and returns what has become of it; `None` if that is not known. Its handler
+    /// is to be dropped before.
+    pub(crate) async fn hand_back(mut self) -> Option<Released> {
+        let (node, lease) = (self.node.clone(), self.lease);
+        self.ended = true;
+        // Another run may begin as soon as the store has it.
+        drop(self);
+        releases::hand_back(&node, lease)?.await.ok()
+    }
+
     /// Its client is told of it.
     pub(crate) fn announced(&mut self) {
         self.announced = true;
@@ -131,26 +148,15 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let registry = &self.node.registry;
         registry.remove(&self.lease, self.deadline);
-        if !self.ended
+        if !self.ended && self.announced {
+            let _ = releases::hand_back(&self.node, self.lease);
+        } else if !self.ended
             && let Ok(runtime) = Handle::try_current()
         {
             let (node, lease) = (self.node.clone(), self.lease);
-            let announced = self.announced;
-            let release = async move {
-                if !announced {
-                    return discard(&node, &lease).await;
-                }
-                let released = node.store.release(&[lease], Release::default()).await;
-                match released.as_deref() {
-                    Ok([Released::Ended(state)]) => metrics::ended(*state),
-                    Ok([Released::Queued]) => {}
-                    failed => {
-                        tracing::warn!(?failed, job = ?lease.id, "an abandoned job could not be handed back");
-                    }
-                }
-            };
-            let release = panics::logged("the job store", Box::pin(release));
-            self.node.tasks.spawn_on(release, &runtime);
+            let discard = Box::pin(async move { discard(&node, &lease).await });
+            let discard = panics::logged("the job store", discard);
+            self.node.tasks.spawn_on(discard, &runtime);
         }
         keep_house(&self.node);
         self.node.sweep_after_end();

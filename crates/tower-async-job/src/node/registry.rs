@@ -353,6 +353,14 @@ impl Registry {
         !self.jobs().leases.is_empty()
     }
 
+    /// Enters a run's new lease, which lasts from then, in the place of another.
+    pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
+        let mut jobs = self.jobs();
+        if jobs.context_of(old).is_some() {
+            self.hold(&mut jobs, new, since);
+        }
+    }
+
     /// Notes the fate of a lease whose renewal was sent at a time, and has its run go by it.
     pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
         let mut jobs = self.jobs();
@@ -369,6 +377,9 @@ impl Registry {
         match renewal {
             Renewal::Held => {}
             Renewal::Cancelled => context.cancel(CancelReason::Requested),
+            Renewal::Missing if self.lease_kept.is_some() => context.set_missing(true),
+            // It is stored anew just now, by a higher epoch.
+            _ if context.is_missing() => {}
             _ => context.cancel(CancelReason::LeaseLost),
         }
     }

@@ -5,7 +5,6 @@
 //! [registry](super::registry).
 
 use std::{
-    future::poll_fn,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -16,11 +15,7 @@ use tokio::{
 };
 use tower_async_job_core::{Lease, StoreError};
 
-use crate::{
-    node::state::Node,
-    panics::{self, poll_catching},
-    time::after,
-};
+use crate::{node::state::Node, panics, time::after};
 
 /// Makes sure that leases are renewed for as long as there are any. Called whenever a run begins.
 pub(crate) fn keep_leases(node: &Arc<Node>) {
@@ -94,15 +89,10 @@ async fn keep(mut renewer: Renewer, lease: Duration) {
             }
         }
         let begun = Instant::now();
-        let mut round = Box::pin(round(&node, after(begun, lease / 3)));
-        let renewed = match poll_fn(|cx| poll_catching(&mut round, cx)).await {
-            Ok(renewed) => renewed,
-            Err(payload) => {
-                panics::log("the job store", payload);
-                false
-            }
-        };
+        let round = Box::pin(round(&node, after(begun, lease / 3)));
+        let renewed = panics::logged("the job store", round).await;
         // What failed is tried again soon, so that one failure stops no run.
-        next = after(begun, if renewed { lease / 3 } else { lease / 10 });
+        let is_done = matches!(renewed, Ok(true));
+        next = after(begun, if is_done { lease / 3 } else { lease / 10 });
     }
 }

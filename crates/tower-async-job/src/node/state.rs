@@ -18,7 +18,7 @@ use crate::{
     estimate::{ObservedJob, Sizes},
     node::{
         expected::Expected, holds::Holds, owners::Owners, recording_room::RecordingRoom,
-        registry::Registry, shutdown::Shutdown,
+        registry::Registry, releases::Releases, shutdown::Shutdown, timed,
     },
     observe::{
         links::Links,
@@ -46,6 +46,7 @@ pub(crate) struct Node {
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
+    pub(crate) releases: Releases,
     /// Whether other processes may change the store's jobs.
     pub(crate) is_shared: bool,
     /// Whether there is a task that keeps house.
@@ -63,6 +64,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(config: NodeConfig, store: Arc<dyn JobStore>) -> Self {
         metrics::describe();
+        let store = timed::bounded(store);
         let alarm = Arc::new(Alarm::default());
         let keep = config.retention_after_delivery;
         Self {
@@ -75,6 +77,7 @@ impl Node {
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
             shutdown: Shutdown::default(),
+            releases: Releases::default(),
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
             config,

@@ -36,7 +36,11 @@ pub(super) async fn poll(
     request: &ResourceRequest,
     id: &JobId,
 ) -> Result<Response<StoredBody>, StoreError> {
-    let record = front.node.store.read(id, Detail::Full).await?;
+    let detail = match request.method {
+        Method::HEAD => Detail::Head,
+        _ => Detail::Full,
+    };
+    let record = front.node.store.read(id, detail).await?;
     match begin(front, request, id, record.as_ref()) {
         Begun::Answered(response) => Ok(response),
         Begun::Held(held) => Ok(held.answer().await),
@@ -136,7 +140,7 @@ fn polled(
             }
         }
         Some(record) => {
-            let mut response = answer::ended(record, asked.trailers);
+            let mut response = answer::ended(&front.node.store, record, asked.trailers);
             if !asked.delivers {
                 return response;
             }

@@ -9,7 +9,10 @@ use std::{
 use http::{Request, Response, StatusCode, header::CACHE_CONTROL};
 use tower::Service;
 
-use crate::{body::StoredBody, node::state::Node};
+use crate::{
+    body::StoredBody,
+    node::{housekeeping::keep_shared_house, state::Node},
+};
 
 /// The readiness of this node; see [`AsyncJobLayer::readiness`](crate::AsyncJobLayer::readiness).
 ///
@@ -43,6 +46,7 @@ impl<B> Service<Request<B>> for Readiness {
     }
 
     fn call(&mut self, _: Request<B>) -> Self::Future {
+        keep_shared_house(&self.node);
         let (status, text) = if self.node.shutdown.begun.is_set() {
             (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
         } else {

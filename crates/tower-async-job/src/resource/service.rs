@@ -17,7 +17,7 @@ use tower_async_job_core::{Cancellation, Detail, JobId, JobRecord, Protocol, Sto
 use crate::{
     answer::{self, Answer},
     body::StoredBody,
-    node::front::Front,
+    node::{front::Front, housekeeping::keep_shared_house},
     panics::{self, Panicked},
     resource::{
         cancel::cancel_pending,
@@ -71,6 +71,7 @@ impl<B> Service<Request<B>> for JobResource {
     }
 
     fn call(&mut self, request: Request<B>) -> ResourceFuture {
+        keep_shared_house(&self.front.node);
         let path = mounted(&self.front.config, request.uri().path());
         ResourceFuture::new(
             match ResourceRequest::new(&self.front.config, &request, path) {

@@ -31,9 +31,14 @@ pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreErr
     let mut pause = PAUSE;
     loop {
         match node.store.create(job.clone()).await {
-            Err(error) if error.is_unavailable() && Instant::now() + pause < until => {
+            // A shutdown waits for no more than the call under way.
+            Err(error)
+                if error.is_unavailable()
+                    && Instant::now() + pause < until
+                    && !node.shutdown.given_up.is_set() =>
+            {
                 tracing::warn!(%error, job = ?job.id, "a job could not be stored yet");
-                sleep(pause).await;
+                node.shutdown.given_up.or(sleep(pause)).await;
                 pause *= 2;
             }
             created => return created,

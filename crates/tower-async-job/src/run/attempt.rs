@@ -11,7 +11,7 @@ use http_body::Body;
 use http_polling::{JobState, Problem, ProblemType};
 use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Lease, Outcome, Principal};
+use tower_async_job_core::{Lease, Outcome, Principal, Released};
 
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
@@ -24,12 +24,16 @@ use crate::{
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
         finish::{Finish, finish},
-        recording::{self, Kept, Recorded, Recording},
+        recording::{self, Recorded, Recording},
+        restore::{Creation, Restorable},
         unkept,
         watch::{End, Watch},
         work::BoxWork,
     },
 };
+
+/// The end of a run whose lease another holder may have.
+const LEASE_LOST: &str = "lease-lost";
 
 /// A job whose acceptance is sent. It is what tasks hold by the ten thousand, so all that few need
 /// is boxed.
@@ -53,8 +57,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) principal: Option<&'a Principal>,
     /// The path of the request, where the route does not end in it.
     pub(crate) target: Option<Box<str>>,
-    /// The time before the store was asked for the job's lease.
-    pub(crate) sent: Instant,
+    pub(crate) creation: Creation,
     pub(crate) accepted: Instant,
     pub(crate) deadline: Instant,
     /// The limit of the result, where it is not the usual one.
@@ -69,6 +72,8 @@ struct Rare {
     inline_until: Option<Instant>,
     /// The limit of the result, where it is not the usual one.
     result_limit: Option<usize>,
+    /// The terms to store the job anew by.
+    restorable: Option<Box<Restorable>>,
 }
 
 enum Stage<R, E> {
@@ -109,22 +114,26 @@ where
         terms: Terms<'_>,
     ) -> Self {
         let queued = work.is_queued();
+        let is_rare = terms.target.is_some()
+            || terms.result_limit.is_some()
+            || terms.creation.terms.is_some();
         let registered = Registered {
             principal: terms.principal,
             label: terms.label,
             deadline: terms.deadline,
-            since: terms.sent,
+            since: terms.creation.sent,
             queued,
         };
         let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
             watch: Watch::new(queued),
             started: (!queued).then_some(terms.accepted),
-            rare: (terms.target.is_some() || terms.result_limit.is_some()).then(|| {
+            rare: is_rare.then(|| {
                 Box::new(Rare {
                     target: terms.target,
                     inline_until: None,
                     result_limit: terms.result_limit,
+                    restorable: terms.creation.terms,
                 })
             }),
             registration,
@@ -173,26 +182,28 @@ where
         let registration = &self.registration;
         let limit = self.rare.as_ref().and_then(|rare| rare.result_limit);
         let limit = limit.unwrap_or(registration.node().config.result_limit);
-        if let Poll::Ready((outcome, kept)) = self.stage.poll(cx, registration, target, limit) {
+        if let Poll::Ready(end) = self.stage.poll(cx, registration, target, limit) {
             if self.watch.is_writing() {
                 // It may not take place any more.
                 self.context.report_again();
             }
-            return Poll::Ready(End::Outcome(outcome, kept));
+            return Poll::Ready(end);
         }
         let is_queued = self.stage.is_queued();
         if self.started.is_none() && !is_queued {
             self.started = Some(Instant::now());
             self.registration.started();
         }
-        self.watch
-            .poll(cx, &mut self.registration, &self.context, is_queued)
+        let rare = self.rare.as_deref();
+        let terms = rare.and_then(|rare| rare.restorable.as_deref());
+        let (job, context) = (&mut self.registration, &self.context);
+        self.watch.poll(cx, job, context, is_queued, terms)
     }
 
-    /// Stores how the job ended. The state is what this process has ended it in.
-    pub(crate) async fn complete(self, end: End) -> Option<JobState> {
+    /// Stores how the job ended. Returns what has become of it, as far as this process knows.
+    pub(crate) async fn complete(self, end: End) -> Option<&'static str> {
         let Self {
-            registration,
+            mut registration,
             stage,
             context,
             watch,
@@ -201,7 +212,8 @@ where
             rare,
             ..
         } = self;
-        let inline_until = rare.and_then(|rare| rare.inline_until);
+        let rare = rare.map(|rare| *rare).unwrap_or_default();
+        let inline_until = rare.inline_until;
         let polled_for = inline_until.is_none_or(|until| Instant::now() >= until);
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         // A write under way is given up before the store is asked for more.
@@ -221,31 +233,41 @@ where
             }
             End::Cancelled => {
                 registration.end();
-                return Some(JobState::Cancelled);
+                metrics::stopped("cancelled");
+                return Some(JobState::Cancelled.as_str());
             }
             End::LeaseLost => {
                 let job = registration.lease().id;
                 tracing::warn!(?job, "a run was stopped, since its lease is lost");
                 registration.end();
-                return None;
+                metrics::stopped(LEASE_LOST);
+                return Some(LEASE_LOST);
             }
-            // The registration hands it back when it is dropped.
-            End::Abandoned => return None,
+            End::Abandoned => {
+                return match registration.hand_back().await? {
+                    Released::Queued => Some(JobState::Queued.as_str()),
+                    Released::Ended(state) => Some(state.as_str()),
+                    _ => Some(LEASE_LOST),
+                };
+            }
         };
+        let (node, id) = (registration.node().clone(), registration.lease().id);
         let size = match &outcome {
             Outcome::Done(response) => Some(response.len()),
+            // No more of it needs room at a time.
+            Outcome::Streamed { .. } => node.store.properties().chunk,
             _ => None,
         };
-        let (node, lease) = (registration.node().clone(), *registration.lease());
         // Before it is stored, since held polls are answered as soon as it is.
-        node.undelivered.insert(lease.id);
-        let state = match finish(&node, lease, &context, outcome).await {
+        node.undelivered.insert(id);
+        let terms = rare.restorable.as_deref();
+        let state = match finish(&mut registration, &context, outcome, terms).await {
             Finish::Stored(state) => {
                 registration.ended(state);
-                Some(state)
+                Some(state.as_str())
             }
             finish => {
-                node.undelivered.forget(&lease.id);
+                node.undelivered.forget(&id);
                 if matches!(finish, Finish::GivenUp) {
                     return None;
                 }
@@ -281,7 +303,7 @@ where
         job: &Registration,
         target: &str,
         limit: usize,
-    ) -> Poll<(Outcome, Option<Kept>)> {
+    ) -> Poll<End> {
         loop {
             let outcome = match self {
                 Self::Handling(work) => match ready!(work.poll_catching(cx)) {
@@ -297,14 +319,16 @@ where
                     Err(payload) => panicked(payload),
                 },
                 Self::Recording(recording) => match ready!(poll_catching(recording, cx)) {
-                    Ok(Ok(Recorded { response, kept })) => {
-                        return Poll::Ready((Outcome::Done(response), Some(kept)));
+                    Ok(Ok(Recorded { outcome, kept })) => {
+                        return Poll::Ready(End::Outcome(outcome, Some(kept)));
                     }
-                    Ok(Err(unrecorded)) => unkept::not_recorded(unrecorded, limit, job),
+                    Ok(Err(unrecorded)) => {
+                        return Poll::Ready(unkept::not_recorded(unrecorded, limit, job));
+                    }
                     Err(payload) => panicked(payload),
                 },
             };
-            return Poll::Ready((outcome, None));
+            return Poll::Ready(End::Outcome(outcome, None));
         }
     }
 

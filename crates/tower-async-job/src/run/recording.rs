@@ -18,20 +18,23 @@ use http::{
 use http_body::Body;
 use http_polling::JOB_STATUS;
 use tower::BoxError;
-use tower_async_job_core::{Lease, StoreError, StoredResponse};
+use tower_async_job_core::{Lease, Outcome, ResponseRecorder, StoreError, StoredResponse};
 
-use crate::node::{
-    capacity::Admission,
-    recording_room::Held,
-    state::Node,
-    streams::{self, RecordingPlace},
+use crate::{
+    node::{
+        capacity::Admission,
+        recording_room::Held,
+        state::Node,
+        streams::{self, RecordingPlace},
+    },
+    run::write::write,
 };
 
 pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecorded>> + Send>>;
 
-/// A response that is ready to be stored.
+/// A response that is ready to be stored, but for the chunks of its body, which are.
 pub(crate) struct Recorded {
-    pub(crate) response: StoredResponse,
+    pub(crate) outcome: Outcome,
     pub(crate) kept: Kept,
 }
 
@@ -49,6 +52,8 @@ pub(crate) enum Unrecorded {
     NoRoom(Size, StoreError),
     /// It is an event stream, and there are as many as there may be.
     NoPlace,
+    /// A chunk of it could not be written: the job is another worker's, or the store out of reach.
+    NotWritten(StoreError),
     Broken(BoxError),
 }
 
@@ -61,16 +66,19 @@ pub(crate) enum Size {
 
 impl Size {
     /// The size of the body of a response that was recorded.
-    pub(crate) fn of_body(response: &StoredResponse) -> Self {
-        let body = response.decode().map(|response| response.body.len());
-        Self::Exactly(body.unwrap_or(response.len()) as u64)
+    pub(crate) fn of_body(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Done(response) => Some(Self::Exactly(response.body_len())),
+            Outcome::Streamed { len, .. } => Some(Self::Exactly(*len)),
+            _ => None,
+        }
     }
 }
 
 /// So many bytes of each recording need no room: its task takes as much.
 const FREE: usize = 4 << 10;
 
-/// The room of one recording.
+/// The room of one recording, of which chunks that were written need none.
 struct Room {
     node: Arc<Node>,
     lease: Lease,
@@ -112,6 +120,19 @@ impl Room {
         }
         Ok(())
     }
+
+    /// Writes the recorded part of a body as a chunk.
+    async fn write(
+        &mut self,
+        recorder: &mut ResponseRecorder,
+        index: u32,
+    ) -> Result<(), StoreError> {
+        // There are two of them until it is written.
+        self.held.grow(2 * recorder.len()).await;
+        let (chunk, node, lease) = (recorder.take_body(), &*self.node, &self.lease);
+        let call = || node.store.write_chunk(lease, index, chunk.clone());
+        write(node, lease, "a chunk of a result", true, call).await
+    }
 }
 
 /// Reads a response to its end. `target` is the path of the request that it answers, and `place` is
@@ -138,17 +159,26 @@ where
         None => Size::AtLeast(expected.lower().max(so_far as u64)),
     };
     let least = usize::try_from(expected.lower()).unwrap_or(usize::MAX);
+    // Longer bodies are divided.
+    let piece = node.store.properties().chunk.unwrap_or(usize::MAX).max(1);
     let mut recorder = StoredResponse::recorder(parts.status, &parts.headers, limit);
-    let mut room = Room::new(node.clone(), lease, recorder.len().saturating_add(limit));
+    let most = recorder.len().saturating_add(limit.min(piece));
+    let mut room = Room::new(node.clone(), lease, most);
     Box::pin(async move {
         let place = place.map_err(|_| Unrecorded::NoPlace)?;
         if least > limit {
             return Err(Unrecorded::TooLarge(size(0)));
         }
-        let no_room = |so_far| move |error| Unrecorded::NoRoom(size(so_far), error);
-        let grown = room.grow(recorder.len() + least).await;
-        grown.map_err(no_room(0))?;
-        recorder.reserve(least);
+        let refused = |so_far| {
+            move |error: StoreError| match error.is_full() {
+                true => Unrecorded::NoRoom(size(so_far), error),
+                false => Unrecorded::NotWritten(error),
+            }
+        };
+        let grown = room.grow(recorder.len() + least.min(piece)).await;
+        grown.map_err(refused(0))?;
+        recorder.reserve(least.min(piece));
+        let (mut so_far, mut chunks) = (0, 0);
         let mut body = std::pin::pin!(body);
         let mut trailers: Option<HeaderMap> = None;
         let broken = |error: R::Error| Unrecorded::Broken(error.into());
@@ -158,16 +188,24 @@ where
         };
         while let Some(frame) = poll_fn(&mut next).await {
             match frame?.into_data() {
-                Ok(data) => {
-                    let so_far = recorder.body_len() + data.len();
+                Ok(mut data) => {
+                    so_far += data.len();
                     if so_far > limit {
                         return Err(Unrecorded::TooLarge(size(so_far)));
                     }
-                    let grown = room.grow(recorder.len() + data.len()).await;
-                    grown.map_err(no_room(so_far))?;
-                    recorder
-                        .push(&data)
-                        .map_err(|_| Unrecorded::TooLarge(size(so_far)))?;
+                    while !data.is_empty() {
+                        if recorder.body_len() == piece {
+                            let written = Box::pin(room.write(&mut recorder, chunks)).await;
+                            written.map_err(refused(so_far))?;
+                            chunks += 1;
+                        }
+                        let fits = data.len().min(piece - recorder.body_len());
+                        let grown = room.grow(recorder.len() + fits).await;
+                        grown.map_err(refused(so_far))?;
+                        recorder
+                            .push(&data.split_to(fits))
+                            .map_err(|_| Unrecorded::TooLarge(size(so_far)))?;
+                    }
                 }
                 Err(frame) => {
                     if let Ok(more) = frame.into_trailers() {
@@ -176,8 +214,21 @@ where
                 }
             }
         }
+        if chunks > 0 {
+            let written = Box::pin(room.write(&mut recorder, chunks)).await;
+            written.map_err(refused(so_far))?;
+            chunks += 1;
+        }
+        let response = recorder.finish(trailers.as_ref());
         Ok(Recorded {
-            response: recorder.finish(trailers.as_ref()),
+            outcome: match chunks {
+                0 => Outcome::Done(response),
+                _ => Outcome::Streamed {
+                    head: response,
+                    chunks,
+                    len: so_far as u64,
+                },
+            },
             kept: Kept {
                 _room: room.held,
                 _place: place,

@@ -92,7 +92,7 @@ where
                 if let Some(state) = state
                     && this.own
                 {
-                    this.span.record("state", state.as_str());
+                    this.span.record("state", state);
                 }
                 return Poll::Ready(());
             }

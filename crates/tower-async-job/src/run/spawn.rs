@@ -23,10 +23,10 @@ where
     match &node.config.wrap {
         Some(wrap) => {
             let wrapped = wrap(Box::pin(Traced::new(job)));
-            node.tasks
-                .spawn(panics::logged("the hook around a job", wrapped))
+            let logged = panics::logged("the hook around a job", wrapped);
+            drop(node.tasks.spawn(logged));
         }
-        None if span::is_wanted() => node.tasks.spawn(Traced::new(job)),
-        None => node.tasks.spawn(job),
-    };
+        None if span::is_wanted() => drop(node.tasks.spawn(Traced::new(job))),
+        None => drop(node.tasks.spawn(job)),
+    }
 }

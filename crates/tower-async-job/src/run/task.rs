@@ -8,7 +8,6 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body;
-use http_polling::JobState;
 use tower::BoxError;
 
 use crate::{
@@ -24,15 +23,15 @@ pub(crate) enum Job<R, E> {
     /// `None` comes of it if the call ended another way than as a job.
     Accepting(BoxFuture<Option<Run<R, E>>>),
     Running(Run<R, E>),
-    /// What comes of it is the state that the job has ended in, if this process has ended it.
-    Finishing(BoxFuture<Option<JobState>>),
+    /// It gives what has become of the job, as far as this process knows.
+    Finishing(BoxFuture<Option<&'static str>>),
     Over,
 }
 
 /// How far a job has come.
 pub(crate) enum Step {
     On,
-    Over(Option<JobState>),
+    Over(Option<&'static str>),
 }
 
 impl<R, E> Job<R, E>

@@ -7,12 +7,15 @@ use tower_async_job_core::{Lease, Outcome, StoreError, StoreLimit};
 
 use crate::{
     node::registration::Registration,
-    run::recording::{Size, Unrecorded},
+    run::{
+        recording::{Size, Unrecorded},
+        watch::End,
+    },
 };
 
 /// The end of a job whose response could not be recorded.
-pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registration) -> Outcome {
-    match unrecorded {
+pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registration) -> End {
+    let outcome = match unrecorded {
         Unrecorded::TooLarge(size) => {
             let limit = StoreLimit {
                 setting: "result_limit",
@@ -32,7 +35,10 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registrat
             let detail = "the response body broke off";
             Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
         }
-    }
+        Unrecorded::NotWritten(error) if error.is_lease_lost() => return End::Cancelled,
+        Unrecorded::NotWritten(_) => return End::Abandoned,
+    };
+    End::Outcome(outcome, None)
 }
 
 /// The end of a job for whose result the store has no room.

@@ -7,13 +7,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Sleep, sleep};
-use tower_async_job_core::{Outcome, StoreError, StoreFuture};
+use tokio::time::{Instant, Sleep, sleep};
+use tower_async_job_core::{Outcome, Start, StoreError, StoreFuture};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{registration::Registration, renewal::renew},
-    run::recording::Kept,
+    run::{
+        recording::Kept,
+        restore::{Restorable, restore},
+    },
     time::later,
 };
 
@@ -63,6 +66,8 @@ enum Write {
     Report,
     /// The lease is renewed, to learn its fate.
     Renew,
+    /// The job is stored anew, by a lease from then.
+    Restore(Instant),
 }
 
 impl Watch {
@@ -88,6 +93,7 @@ impl Watch {
         job: &mut Registration,
         context: &JobContext,
         is_queued: bool,
+        terms: Option<&Restorable>,
     ) -> Poll<End> {
         loop {
             match context.cancel_reason() {
@@ -100,7 +106,7 @@ impl Watch {
                 }
                 _ => {}
             }
-            self.poll_writes(cx, job, context, is_queued);
+            self.poll_writes(cx, job, context, is_queued, terms);
             if self.cancelled != context.is_cancelled() {
                 continue;
             }
@@ -117,9 +123,10 @@ impl Watch {
     fn poll_writes(
         &mut self,
         cx: &mut Context<'_>,
-        job: &Registration,
+        job: &mut Registration,
         context: &JobContext,
         is_queued: bool,
+        terms: Option<&Restorable>,
     ) {
         loop {
             if let Some(writes) = &mut self.writes
@@ -130,8 +137,14 @@ impl Watch {
                 };
                 let kind = *kind;
                 writes.write = None;
-                if let Err(error) = written {
-                    self.not_written(kind, &error, job, context);
+                match (written, kind) {
+                    (Ok(()), Write::Restore(sent)) => {
+                        job.restored(sent);
+                        context.set_missing(false);
+                        context.report_again();
+                    }
+                    (Ok(()), _) => {}
+                    (Err(error), _) => self.not_written(kind, &error, job, context),
                 }
             }
             if self.cancelled || context.is_cancelled() {
@@ -139,7 +152,8 @@ impl Watch {
             }
             let refused = self.writes.as_ref().is_some_and(|writes| writes.refused);
             let starts = self.queued && !is_queued;
-            if !refused && !starts && (self.queued || !context.has_report()) {
+            let missing = terms.filter(|_| context.is_missing());
+            if missing.is_none() && !refused && !starts && (self.queued || !context.has_report()) {
                 return;
             }
             let writes = self.writes.get_or_insert_default();
@@ -150,6 +164,19 @@ impl Watch {
                 writes.pause = None;
             }
             let (node, lease) = (Arc::clone(job.node()), *job.lease());
+            if let Some(terms) = missing {
+                writes.refused = false;
+                let start = if self.queued {
+                    Start::Queued
+                } else {
+                    Start::Running
+                };
+                let job = terms.anew(&lease, start);
+                let sent = Instant::now();
+                let restored = Box::pin(async move { restore(&node, job).await });
+                writes.write = Some((Write::Restore(sent), restored));
+                continue;
+            }
             if refused {
                 writes.refused = false;
                 writes.pause = Some(Box::pin(sleep(WRITE_AGAIN)));
@@ -186,7 +213,7 @@ impl Watch {
         if !is_refused {
             let id = job.lease().id;
             tracing::warn!(%error, job = ?id, "a job's report was not stored");
-            if !error.is_unavailable() {
+            if !error.is_unavailable() && !matches!(kind, Write::Restore(_)) {
                 return;
             }
             let interval = job.node().config.report_interval;
@@ -195,7 +222,8 @@ impl Watch {
         match kind {
             Write::Start => self.queued = true,
             Write::Report => context.report_again(),
-            Write::Renew => {}
+            Write::Restore(_) if is_refused => return context.cancel(CancelReason::LeaseLost),
+            Write::Renew | Write::Restore(_) => {}
         }
         if is_refused || matches!(kind, Write::Renew) {
             if is_refused {

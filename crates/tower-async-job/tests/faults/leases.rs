@@ -13,10 +13,9 @@ use crate::{
     support::{
         self, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
-        get, handler, id_of, memory, request, slow, watched,
+        get, handler, id_of, memory, slow, watched,
     },
 };
-use http::{Method, StatusCode};
 use tokio::time::{Instant, sleep, sleep_until};
 use tower_async_job::{JobContext, store::JobStore};
 
@@ -180,19 +179,4 @@ async fn s16_lease_counts_from_before_a_slow_renewal() {
 async fn s16_hung_sweep_delays_no_renewal() {
     let store = FaultyStore::shared(30 * SECOND).times(Op::Sweep, Fault::Hangs, 1000);
     assert_eq!(alive_at(store, [300, 599]).await, [true, true]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn s13_job_cancelled_on_another_node_is_notified_within_one_renewal() {
-    let store = Arc::new(FaultyStore::shared(30 * SECOND));
-    let [one, other] = [(), ()].map(|()| eager(faulty(&store).cancellation_grace(SECOND)));
-    let (handler, lifeline, _) = watched(600 * SECOND, "late");
-    let location = submit(&one, handler).await;
-    let cancelled = ask(&other, request(Method::DELETE, &location)).await;
-    assert_eq!(cancelled.status, StatusCode::ACCEPTED);
-    let polled = ask(&other, get(&location)).await;
-    assert_eq!(polled.header("job-status"), "cancelled");
-    assert!(lifeline.is_alive());
-    sleep(12 * SECOND).await;
-    assert!(!lifeline.is_alive());
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tower_async_job::store::{
     Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
     JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, MemoryStore, NewJob, Outside, Principal,
-    Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture, StoreProperties,
-    Subscription, Upkeep,
+    RecordedOutcome, Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture,
+    StoreProperties, StoredResponse, Subscription, Upkeep,
 };
 
 use super::memory;
@@ -27,10 +27,12 @@ pub(crate) enum Op {
     Start,
     Renew,
     Report,
+    WriteChunk,
     Finish,
     Release,
     Discard,
     Read,
+    ReadChunk,
     Cancel,
     Remove,
     Sweep,
@@ -72,6 +74,43 @@ pub(crate) struct FaultyStore {
     properties: StoreProperties,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,
+    /// The bytes of all chunks that were written.
+    pub(crate) written: AtomicUsize,
+    /// The bytes of all chunks that were read and not dropped yet.
+    pub(crate) lent: Arc<AtomicUsize>,
+}
+
+/// A chunk that was read.
+struct Lent(Bytes, Arc<AtomicUsize>);
+
+impl Lent {
+    fn new(data: Bytes, lent: &Arc<AtomicUsize>) -> Self {
+        lent.fetch_add(data.len(), Ordering::SeqCst);
+        Self(data, lent.clone())
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.1.fetch_sub(self.0.len(), Ordering::SeqCst);
+    }
+}
+
+/// Leaves out the body of a result, as a store may that has it apart.
+fn without_body(mut record: JobRecord) -> JobRecord {
+    if let Some(RecordedOutcome::Response(response)) = &record.outcome {
+        let whole = response.decode().expect("a response");
+        let head = StoredResponse::recorder(whole.status, &whole.headers, 0);
+        let head = head.finish(whole.trailers.as_ref());
+        record.outcome = Some(RecordedOutcome::Head(head));
+    }
+    record
 }
 
 impl FaultyStore {
@@ -89,6 +128,8 @@ impl FaultyStore {
             properties,
             script: Mutex::default(),
             calls: Mutex::default(),
+            written: AtomicUsize::default(),
+            lent: Arc::default(),
         }
     }
 
@@ -226,7 +267,13 @@ impl JobStore for FaultyStore {
     }
 
     fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
-        self.now().write_chunk(lease, index, data)
+        let len = data.len();
+        let written = self.perform(Op::WriteChunk, self.now().write_chunk(lease, index, data));
+        Box::pin(async move {
+            written.await?;
+            self.written.fetch_add(len, Ordering::SeqCst);
+            Ok(())
+        })
     }
 
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()> {
@@ -255,7 +302,14 @@ impl JobStore for FaultyStore {
     }
 
     fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
-        self.perform(Op::Read, self.now().read(id, detail))
+        let read = self.perform(Op::Read, self.now().read(id, detail));
+        Box::pin(async move {
+            let record = read.await?;
+            Ok(match detail {
+                Detail::Head => record.map(without_body),
+                _ => record,
+            })
+        })
     }
 
     fn read_chunk<'a>(
@@ -263,7 +317,15 @@ impl JobStore for FaultyStore {
         result: &'a ResultRef,
         index: u32,
     ) -> StoreFuture<'a, Option<Bytes>> {
-        self.now().read_chunk(result, index)
+        let read = self.perform(Op::ReadChunk, self.now().read_chunk(result, index));
+        Box::pin(async move {
+            let lend = |data| Bytes::from_owner(Lent::new(data, &self.lent));
+            Ok(read.await?.map(lend))
+        })
+    }
+
+    fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        self.now().note_delivery(id, keep);
     }
 
     fn subscribe(&self, id: &JobId) -> Subscription {

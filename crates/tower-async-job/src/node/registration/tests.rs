@@ -1,7 +1,7 @@
 use http_polling::JobState;
 use tokio::time::sleep;
 use tower_async_job_core::{
-    ClaimQuery, Detail, JobId, MemoryStore, NewJob, ReplayedRequest, StoredRequest,
+    ClaimQuery, Detail, JobId, MemoryStore, NewJob, Release, ReplayedRequest, StoredRequest,
 };
 
 use super::*;

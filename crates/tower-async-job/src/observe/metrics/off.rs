@@ -23,6 +23,9 @@ pub(crate) fn refused(_: ProblemType) {}
 #[inline]
 pub(crate) fn ended(_: JobState) {}
 
+#[inline]
+pub(crate) fn stopped(_: &'static str) {}
+
 pub(crate) struct PendingJob;
 
 impl PendingJob {

@@ -20,6 +20,7 @@ const REFUSED: &str = "async_job_refused_total";
 const RUNNING: &str = "async_job_running";
 const QUEUED: &str = "async_job_queued";
 const ENDED: &str = "async_job_ended_total";
+const STOPPED: &str = "async_job_stopped_total";
 const DURATION: &str = "async_job_duration_seconds";
 const POLLS: &str = "async_job_polls";
 const HELD_POLLS: &str = "async_job_held_polls";
@@ -38,6 +39,11 @@ pub(crate) fn describe() {
     describe_gauge!(RUNNING, Unit::Count, "Jobs that run");
     describe_gauge!(QUEUED, Unit::Count, "Jobs that wait for a place to run");
     describe_counter!(ENDED, Unit::Count, "Jobs that have ended");
+    describe_counter!(
+        STOPPED,
+        Unit::Count,
+        "Runs stopped without an end of their own"
+    );
     describe_histogram!(
         DURATION,
         Unit::Seconds,
@@ -75,6 +81,10 @@ pub(crate) fn refused(problem: ProblemType) {
 
 pub(crate) fn ended(state: JobState) {
     recording(|| counter!(ENDED, "state" => state.as_str()).increment(1));
+}
+
+pub(crate) fn stopped(reason: &'static str) {
+    recording(|| counter!(STOPPED, "reason" => reason).increment(1));
 }
 
 /// A job that is running or queued in this process.

@@ -24,7 +24,7 @@ use self::selection::Selection;
 use crate::{
     answer,
     body::StoredBody,
-    node::front::Front,
+    node::{front::Front, housekeeping::keep_shared_house},
     resource::{cancel::cancel_pending, service::ResourceFuture},
 };
 
@@ -133,6 +133,7 @@ impl<B> Service<Request<B>> for OperatorResource {
     }
 
     fn call(&mut self, request: Request<B>) -> ResourceFuture {
+        keep_shared_house(&self.front.node);
         let front = self.front.clone();
         let method = request.method().clone();
         let target = self.target(request.uri().path());

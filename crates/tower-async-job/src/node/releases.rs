@@ -1,0 +1,130 @@
+//! Leases that are given up before their jobs have ended, handed back in batches.
+//!
+//! Those that are given up while one batch is under way go with the next. Where leases end, a batch
+//! is sent again while the store is out of reach, for as long as a lease lasts.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::yield_now,
+    time::{Instant, sleep},
+};
+use tower_async_job_core::{Lease, Release, Released, StoreError};
+
+use crate::{node::state::Node, observe::metrics, panics, time::later};
+
+/// The number of leases that are handed back at once.
+const BATCH: usize = 1_000;
+
+/// The pause before a batch is sent again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The leases that are to be handed back.
+#[derive(Default)]
+pub(crate) struct Releases(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    leases: Vec<(Lease, oneshot::Sender<Released>)>,
+    /// There is a task that hands them back.
+    attended: bool,
+}
+
+/// Hands a lease back, and tells its fate unless that is not learned. `None` without a runtime.
+pub(crate) fn hand_back(node: &Arc<Node>, lease: Lease) -> Option<oneshot::Receiver<Released>> {
+    let runtime = Handle::try_current().ok()?;
+    let (sender, receiver) = oneshot::channel();
+    let is_attended = {
+        let mut waiting = node.releases.waiting();
+        waiting.leases.push((lease, sender));
+        mem::replace(&mut waiting.attended, true)
+    };
+    if !is_attended {
+        let attendant = Attendant(node.clone());
+        let releasing = Box::pin(async move { attendant.release_all().await });
+        let releasing = panics::logged("the job store", releasing);
+        node.tasks.spawn_on(releasing, &runtime);
+    }
+    Some(receiver)
+}
+
+impl Releases {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that hands leases back. However it ends, another may begin.
+struct Attendant(Arc<Node>);
+
+impl Drop for Attendant {
+    fn drop(&mut self) {
+        self.0.releases.waiting().attended = false;
+    }
+}
+
+impl Attendant {
+    async fn release_all(&self) {
+        loop {
+            // All that are given up together go together.
+            yield_now().await;
+            let (leases, senders): (Vec<_>, Vec<_>) = {
+                let mut waiting = self.0.releases.waiting();
+                if waiting.leases.is_empty() {
+                    waiting.attended = false;
+                    return;
+                }
+                let batch = waiting.leases.len().min(BATCH);
+                waiting.leases.drain(..batch).unzip()
+            };
+            match self.release(&leases).await {
+                Ok(released) => {
+                    for (released, sender) in released.into_iter().zip(senders) {
+                        count(released);
+                        let _ = sender.send(released);
+                    }
+                }
+                Err(error) => {
+                    let jobs = leases.len();
+                    tracing::warn!(%error, jobs, "abandoned jobs could not be handed back");
+                }
+            }
+        }
+    }
+
+    async fn release(&self, leases: &[Lease]) -> Result<Vec<Released>, StoreError> {
+        let node = &self.0;
+        // A shutdown uses no attempt up; a run that was dropped otherwise may have done harm.
+        let counts = !node.shutdown.given_up.is_set();
+        let how = Release::default().with_counts(counts);
+        let until = later(node.store.properties().lease.unwrap_or_default());
+        let mut pause = PAUSE;
+        loop {
+            match node.store.release(leases, how.clone()).await {
+                Err(error) if error.is_unavailable() && Instant::now() + pause < until => {
+                    tracing::warn!(%error, "abandoned jobs could not be handed back yet");
+                    sleep(pause).await;
+                    pause = (2 * pause).min(LONGEST_PAUSE);
+                }
+                released => return released,
+            }
+        }
+    }
+}
+
+fn count(released: Released) {
+    match released {
+        Released::Ended(state) => metrics::ended(state),
+        Released::Queued => metrics::stopped("handed-back"),
+        _ => metrics::stopped("lease-lost"),
+    }
+}

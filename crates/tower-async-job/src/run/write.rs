@@ -1,0 +1,45 @@
+//! Writes to the store that a job's end depends on.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tower_async_job_core::{Lease, StoreError, StoreFuture};
+
+use crate::{node::state::Node, time::later};
+
+/// The time for which a write is tried when the store is out of reach and leases do not end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Returns the time for which a write is tried.
+pub(crate) fn patience(node: &Node) -> Duration {
+    node.store.properties().lease.unwrap_or(PATIENCE)
+}
+
+/// Writes in the name of a lease. While the store is out of reach this is tried again, until
+/// another worker could have the job; where `full_ends` is not set, also while the store is full.
+/// `what` is the subject of its log.
+pub(crate) async fn write<'a>(
+    node: &'a Node,
+    lease: &Lease,
+    what: &str,
+    full_ends: bool,
+    mut call: impl FnMut() -> StoreFuture<'a, ()>,
+) -> Result<(), StoreError> {
+    let give_up = later(patience(node));
+    let mut delay = Duration::from_millis(50);
+    loop {
+        let Err(error) = call().await else {
+            return Ok(());
+        };
+        if error.is_lease_lost() || full_ends && error.is_full() {
+            return Err(error);
+        }
+        tracing::warn!(%error, job = ?lease.id, "{what} could not be stored");
+        if Instant::now() + delay > give_up {
+            tracing::error!(job = ?lease.id, "{what} is given up");
+            return Err(error);
+        }
+        sleep(delay).await;
+        delay = (delay * 2).min(Duration::from_secs(5));
+    }
+}
