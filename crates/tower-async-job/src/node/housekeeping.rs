@@ -1,9 +1,9 @@
-//! The task that has expired records swept.
+//! The task that sweeps expired records.
 //!
-//! It begins with the first job. On a store that is shared it begins with the first call of any
-//! kind, since other nodes may have left jobs there, and ends with the shutdown; otherwise it ends
-//! when there is nothing to expire, so that an idle node has no task and no timer. Leases are
-//! [renewed](super::renewal) by another task, which no sweep can delay.
+//! It starts with the first job. If the store is shared, it starts with the first call of any kind,
+//! since other nodes may have left jobs there, and ends with the shutdown. Otherwise it ends when
+//! nothing can expire, so that an idle node has no task and no timer. A separate task
+//! [renews](super::renewal) leases, so that no sweep can delay it.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -17,14 +17,13 @@ use tokio::{
 
 use crate::{node::state::Node, observe::metrics, panics};
 
-/// The shortest time for which it sleeps: what is due sooner is done together.
+/// The shortest rest: changes that are due sooner are made together.
 const SHORTEST_REST: Duration = Duration::from_millis(10);
 
-/// How long it sleeps at most while the store holds anything that can expire.
+/// The longest rest while the store holds anything that can expire.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// Makes sure that expired records are swept for as long as there are any. Called whenever a job
-/// begins or ends.
+/// Ensures that expired records are swept while there are any. Called when a job begins or ends.
 pub(crate) fn keep_house(node: &Arc<Node>) {
     if let Ok(runtime) = Handle::try_current()
         && !node.housekeeping.swap(true, Ordering::AcqRel)
@@ -33,7 +32,7 @@ pub(crate) fn keep_house(node: &Arc<Node>) {
     }
 }
 
-/// As [`keep_house`], at the beginning of every call. Where the store is not shared it does nothing.
+/// Does the same at the beginning of every call, but only if the store is shared.
 #[inline]
 pub(crate) fn keep_shared_house(node: &Arc<Node>) {
     if node.is_shared && !node.housekeeping.load(Ordering::Relaxed) {
@@ -41,7 +40,7 @@ pub(crate) fn keep_shared_house(node: &Arc<Node>) {
     }
 }
 
-/// One round, after which a panic of the store's has the next one wait.
+/// Runs one round, and waits before the next one if the store panics.
 async fn round(node: &Node) -> Option<Duration> {
     let longest = match node.store.properties().lease {
         Some(lease) => (lease / 3).min(LONGEST_REST),
@@ -51,7 +50,8 @@ async fn round(node: &Node) -> Option<Duration> {
     swept.unwrap_or(Some(longest))
 }
 
-/// Has the store swept; returns when that is due again, unless a job ends that is kept for less.
+/// Sweeps the store. Returns the time until the next sweep, unless a job ends that is kept for
+/// less.
 async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
@@ -66,12 +66,12 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     if !node.is_shared {
         next?;
     }
-    // Another node may vanish meanwhile.
+    // Another node may crash meanwhile.
     let longest = longest.saturating_sub(begun.elapsed());
     Some(next.unwrap_or(longest).min(longest))
 }
 
-/// The task that keeps house. However it ends, another may begin.
+/// The housekeeping task. However it ends, another can start.
 struct Housekeeper(Weak<Node>);
 
 impl Drop for Housekeeper {
@@ -88,7 +88,7 @@ async fn keep(mut keeper: Housekeeper) {
             return;
         };
         if node.is_shared && node.shutdown.over.is_set() {
-            // Others keep house; and no call is to begin this once more.
+            // Others keep house, and no call must start this again.
             keeper.0 = Weak::new();
             return;
         }
@@ -96,11 +96,11 @@ async fn keep(mut keeper: Housekeeper) {
             Some(next) => next,
             None => {
                 node.housekeeping.store(false, Ordering::Release);
-                // A job that began after the round saw the flag still set, so look again.
+                // A job that began after the round saw the flag still set, so check again.
                 match round(&node).await {
                     Some(next) if !node.housekeeping.swap(true, Ordering::AcqRel) => next,
                     _ => {
-                        // The flag may be another task's by now.
+                        // Another task may have set the flag by now.
                         keeper.0 = Weak::new();
                         return;
                     }

@@ -1,4 +1,4 @@
-//! The jobs that this process runs: by id, by deadline and by lease.
+//! The jobs of this process: by id, by deadline and by lease.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,11 +19,11 @@ use crate::{
     time::after,
 };
 
-/// The number of jobs that are gone through under one lock and in one turn of a task.
+/// The number of jobs visited under one lock and in one poll of a task.
 const SLICE: usize = 256;
 
-/// The number of jobs that are woken at once at their deadlines. Their tasks end them before others
-/// have a turn, and each takes some 15 µs.
+/// The number of jobs woken at once at their deadlines. Their tasks end them before others run, and
+/// each takes about 15 µs.
 const WAKES: usize = 64;
 
 /// The number of leases that are renewed at once.
@@ -31,36 +31,37 @@ const LEASES: usize = 1_000;
 
 /// All jobs that this process runs.
 ///
-/// - Of each job there is one run, that of the highest epoch. A run that another one follows, since the
-///   store gave the lease to another holder in this process, is stopped, and what it does later
-///   touches neither the entry nor the lease of its successor.
+/// - A job has one run, that of the highest epoch. If the store gives its lease to another holder
+///   in this process, the earlier run is stopped, and no longer affects the entry and lease of its
+///   successor.
 /// - A lease counts from before the request for it, or for its renewal, was sent. A run is stopped
-///   when a tenth of that time is left, whatever hangs: by the task that watches the deadlines.
+///   when a tenth of that time is left, whatever hangs, by the task that watches the deadlines.
 ///
-/// They are kept in ordered maps: a hash table of a million jobs holds its thread for tens of
+/// They are in ordered maps: a hash table of a million jobs blocks its thread for tens of
 /// milliseconds when it grows.
 pub(crate) struct Registry {
-    /// The time for which a run goes on without its lease being renewed, where leases end.
+    /// The time for which a run continues without renewals, if leases expire.
     lease_kept: Option<Duration>,
     jobs: Mutex<Jobs>,
-    /// The number of jobs, to be read without the lock.
+    /// The number of jobs, readable without the lock.
     pending: AtomicUsize,
-    /// Deadlines are kept in microseconds from here, in half of the room.
+    /// The origin of deadlines, which are kept in microseconds to halve their size.
     origin: Instant,
-    /// Notified when the first deadline has come nearer, and when there is none any more.
+    /// Notified when the first deadline moves forward, and when there are none left.
     changed: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct Jobs {
     contexts: BTreeMap<JobId, JobContext>,
-    /// The deadlines, and the times at which leases are looked at. With the first half of the job's id, which is all but unique and takes half of the room.
+    /// The deadlines, and the times at which leases are checked, with the first half of the job's
+    /// id, which is practically unique and half as large.
     deadlines: BTreeSet<(Deadline, u64)>,
-    /// The leases that end unless they are renewed.
+    /// The leases that expire without renewal.
     leases: BTreeMap<JobId, Held>,
-    /// There is a task that watches the deadlines.
+    /// A task watches the deadlines.
     watched: bool,
-    /// The deadline that it sleeps until.
+    /// The deadline until which it sleeps.
     next: Option<Deadline>,
 }
 
@@ -69,33 +70,33 @@ struct Jobs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline(u64);
 
-/// A lease that ends unless it is renewed.
+/// A lease that expires without renewal.
 struct Held {
     epoch: u64,
-    /// The time at which its run is stopped, unless it is renewed before.
+    /// The time at which its run is stopped without renewal.
     stop: Deadline,
-    /// Its time among the deadlines, which is an earlier one after each renewal.
+    /// Its time among the deadlines, which renewals do not update.
     noted: Deadline,
 }
 
-/// The time at which deadlines are looked at again.
+/// The time of the next check of deadlines.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextDeadline {
     /// More have passed.
     Now,
     At(Instant),
-    /// There is none, and nothing watches for any from now on.
+    /// There are none, and the watch is over.
     Never,
 }
 
 impl Jobs {
-    /// A job that can have the deadlines watched again, if there are any and nothing does.
+    /// Returns a job that can have the deadlines watched again, if there are any without a watch.
     fn next_without_watch(&self) -> Option<JobContext> {
         let mut contexts = self.contexts.values();
         contexts.next().filter(|_| !self.watched).cloned()
     }
 
-    /// Returns whether this is, or was, the lease of the run that is entered.
+    /// Returns whether this is, or was, the lease of the entered run.
     fn is_entered(&self, lease: &Lease) -> bool {
         let held = self.leases.get(&lease.id);
         held.is_none_or(|held| held.epoch == lease.epoch)
@@ -106,8 +107,8 @@ impl Jobs {
         context.filter(|_| self.is_entered(lease)).cloned()
     }
 
-    /// Looks at the lease that is noted at this time, if there is one. Returns its run's context if
-    /// the run is to be stopped.
+    /// Checks the lease noted at this time, if there is one. Returns its run's context if the run
+    /// must be stopped.
     fn look_at_lease(&mut self, noted: Deadline, half: u64, now: Deadline) -> Looked {
         let mut alike = self.leases.range_mut(ids_with(half));
         let Some((id, held)) = alike.find(|(_, held)| held.noted == noted) else {
@@ -121,15 +122,15 @@ impl Jobs {
     }
 }
 
-/// The result of a look for the lease that may be noted at a deadline.
+/// The result of the check for a lease at a deadline.
 enum Looked {
-    /// It was a job's deadline.
+    /// The deadline is that of a job.
     NoLease,
     Renewed,
     Over(Option<JobContext>),
 }
 
-/// Enters a deadline; returns it, changed if another job has the very same.
+/// Enters a deadline and returns it, changed if another job has the same.
 fn note(deadlines: &mut BTreeSet<(Deadline, u64)>, id: &JobId, mut deadline: Deadline) -> Deadline {
     while !deadlines.insert((deadline, half(id))) {
         deadline.0 += 1;
@@ -138,7 +139,7 @@ fn note(deadlines: &mut BTreeSet<(Deadline, u64)>, id: &JobId, mut deadline: Dea
 }
 
 impl Registry {
-    /// Makes a registry for a store whose leases last so long.
+    /// Creates a registry for a store whose leases last for `lease`.
     pub(crate) fn new(lease: Option<Duration>) -> Self {
         Self {
             lease_kept: lease.map(|lease| lease - lease / 10),
@@ -149,13 +150,13 @@ impl Registry {
         }
     }
 
-    /// Returns the number of jobs that this process runs or has queued.
+    /// Returns the number of jobs running or queued in this process.
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Adds a run, whose lease lasts from then. Returns its deadline, and whether nothing watches the
-    /// deadlines yet, which is then up to the caller.
+    /// Adds a run, whose lease lasts from then. Returns its deadline, and whether the caller must
+    /// start to watch the deadlines.
     pub(crate) fn insert(
         &self,
         lease: Lease,
@@ -183,7 +184,7 @@ impl Registry {
         added
     }
 
-    /// Enters a lease that lasts from then, if leases end.
+    /// Enters a lease that lasts from then, if leases expire.
     fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
         let Some(kept) = self.lease_kept else {
             return;
@@ -213,10 +214,10 @@ impl Registry {
             }
         }
         if jobs.watched && jobs.deadlines.is_empty() {
-            // An idle node has neither task nor timer.
+            // An idle node has no task and no timer.
             self.changed.notify_one();
         }
-        // A job that was woken to have the deadlines watched again may have gone with its runtime.
+        // A job that was woken to restart the watch may be gone with its runtime.
         let waiting = jobs.next_without_watch();
         drop(jobs);
         if let Some(context) = waiting {
@@ -225,11 +226,11 @@ impl Registry {
         if context.is_some() {
             self.pending.fetch_sub(1, Ordering::Relaxed);
         }
-        // The last one of a handler's may run foreign code: not to be dropped under the lock.
+        // The last clone may run foreign code when dropped, which must not happen under the lock.
         drop(context);
     }
 
-    /// Gives a job another deadline; returns as [`insert`](Self::insert) does.
+    /// Changes a job's deadline; returns the same as [`insert`](Self::insert).
     pub(crate) fn reschedule(&self, id: &JobId, old: Deadline, new: Instant) -> (Deadline, bool) {
         let mut jobs = self.jobs();
         jobs.deadlines.remove(&(old, half(id)));
@@ -242,14 +243,14 @@ impl Registry {
         (deadline, !mem::replace(&mut jobs.watched, true))
     }
 
-    /// Has the task that watches wake for a new deadline, if that is the first.
+    /// Wakes the watching task for a new deadline, if that is the first.
     fn comes_nearer(&self, jobs: &Jobs, deadline: Deadline) {
         if jobs.next.is_some_and(|next| deadline < next) {
             self.changed.notify_one();
         }
     }
 
-    /// Rounds up, so that no deadline comes early.
+    /// Rounds up, so that no deadline is early.
     fn deadline_at(&self, time: Instant) -> Deadline {
         let micros = time
             .saturating_duration_since(self.origin)
@@ -263,20 +264,20 @@ impl Registry {
         self.passed(now) >= deadline
     }
 
-    /// The last deadline that has passed. Rounded down, so that no job is woken before its deadline,
-    /// and then never again.
+    /// Returns the last deadline that has passed. Rounds down, so that no job is woken before its
+    /// deadline and then never again.
     fn passed(&self, now: Instant) -> Deadline {
         let since = now.saturating_duration_since(self.origin);
         Deadline(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// Notified when the first deadline has come nearer, and when there is none any more.
+    /// Returns the notification of the first deadline moving forward, or of none being left.
     pub(crate) fn changed(&self) -> Arc<Notify> {
         self.changed.clone()
     }
 
-    /// Wakes the tasks of jobs whose deadline has passed, and stops those whose lease nearly has, so
-    /// many at most as one turn allows.
+    /// Wakes the tasks of jobs whose deadline has passed, and stops those whose lease nearly has,
+    /// within the limits of one poll.
     pub(crate) fn wake_due(&self, now: Instant) -> NextDeadline {
         let (mut due, mut lost) = (Vec::new(), Vec::new());
         let mut looks = 0;
@@ -320,8 +321,8 @@ impl Registry {
         next
     }
 
-    /// Notes that the task that watched the deadlines is gone. A job is woken, to have another task
-    /// started by [`watch`](Self::watch).
+    /// Notes that the watching task is gone. A job is woken, to start another task by
+    /// [`watch`](Self::watch).
     pub(crate) fn unwatched(&self) {
         let mut jobs = self.jobs();
         jobs.watched = false;
@@ -333,13 +334,13 @@ impl Registry {
         }
     }
 
-    /// Returns whether there are deadlines that nothing watches, which is then up to the caller.
+    /// Returns whether the caller must start to watch the deadlines.
     pub(crate) fn watch(&self) -> bool {
         let mut jobs = self.jobs();
         !jobs.deadlines.is_empty() && !mem::replace(&mut jobs.watched, true)
     }
 
-    /// Returns some of the leases that are to be renewed: those of the ids after this one.
+    /// Returns some of the leases to be renewed, with ids after this one.
     pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
         let jobs = self.jobs();
         let leases = jobs.leases.range(behind(id)).take(LEASES);
@@ -348,12 +349,12 @@ impl Registry {
             .collect()
     }
 
-    /// Returns whether any lease is to be renewed.
+    /// Returns whether there are leases to renew.
     pub(crate) fn has_leases(&self) -> bool {
         !self.jobs().leases.is_empty()
     }
 
-    /// Enters a run's new lease, which lasts from then, in the place of another.
+    /// Replaces a run's lease by a new one that lasts from then.
     pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
         let mut jobs = self.jobs();
         if jobs.context_of(old).is_some() {
@@ -361,7 +362,7 @@ impl Registry {
         }
     }
 
-    /// Notes the fate of a lease whose renewal was sent at a time, and has its run go by it.
+    /// Applies the result of a renewal, sent at a time, to its run.
     pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
         let mut jobs = self.jobs();
         let Some(context) = jobs.context_of(lease) else {
@@ -378,7 +379,7 @@ impl Registry {
             Renewal::Held => {}
             Renewal::Cancelled => context.cancel(CancelReason::Requested),
             Renewal::Missing if self.lease_kept.is_some() => context.set_missing(true),
-            // It is stored anew just now, by a higher epoch.
+            // It is being stored again, at a higher epoch.
             _ if context.is_missing() => {}
             _ => context.cancel(CancelReason::LeaseLost),
         }
@@ -386,15 +387,15 @@ impl Registry {
 
     /// Notifies the handler of a job that it is cancelled, if it runs here.
     pub(crate) fn cancel(&self, id: &JobId) {
-        // Not a temporary of an `if let`, which would hold the lock while others are woken.
+        // No temporary of an `if let`, which would hold the lock while others are woken.
         let context = self.jobs().contexts.get(id).cloned();
         if let Some(context) = context {
             context.cancel(CancelReason::Requested);
         }
     }
 
-    /// Gives up some of the jobs, those of the ids after this one, so that they are handed back.
-    /// Returns the last of them; `None` if there was none.
+    /// Stops some jobs, with ids after this one, so that they are released. Returns the last of
+    /// them; `None` if there was none.
     pub(crate) fn abandon_after(&self, id: Option<JobId>) -> Option<JobId> {
         let running: Vec<(JobId, JobContext)> = {
             let jobs = self.jobs();
@@ -416,17 +417,17 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // The task that watches the deadlines is to end.
+        // Ends the task that watches the deadlines.
         self.changed.notify_one();
     }
 }
 
-/// The first half of an id.
+/// Returns the first half of an id.
 fn half(id: &JobId) -> u64 {
     (id.to_bits() >> 64) as u64
 }
 
-/// All ids with this first half.
+/// Returns the range of all ids with this first half.
 fn ids_with(half: u64) -> RangeInclusive<JobId> {
     let first = u128::from(half) << 64;
     JobId::from_bits(first)..=JobId::from_bits(first | u128::from(u64::MAX))

@@ -1,7 +1,7 @@
-//! Leases that are given up before their jobs have ended, handed back in batches.
+//! Leases released before their jobs have ended, in batches.
 //!
-//! Those that are given up while one batch is under way go with the next. Where leases end, a batch
-//! is sent again while the store is out of reach, for as long as a lease lasts.
+//! Those added while a batch is in flight form the next one. If leases expire, a batch is repeated
+//! for the duration of a lease while the store is unreachable.
 
 use std::{
     mem,
@@ -19,27 +19,27 @@ use tower_async_job_core::{Lease, Release, Released, StoreError};
 
 use crate::{node::state::Node, observe::metrics, panics, time::later};
 
-/// The number of leases that are handed back at once.
+/// The number of leases that are released at once.
 const BATCH: usize = 1_000;
 
-/// The pause before a batch is sent again.
+/// The pause before a batch is repeated.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The leases that are to be handed back.
+/// The leases to be released.
 #[derive(Default)]
 pub(crate) struct Releases(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
     leases: Vec<(Lease, oneshot::Sender<Released>)>,
-    /// There is a task that hands them back.
+    /// A task releases them.
     attended: bool,
 }
 
-/// Hands a lease back, and tells its fate unless that is not learned. `None` without a runtime.
+/// Releases a lease; the result is sent if it is learned. `None` without a runtime.
 pub(crate) fn hand_back(node: &Arc<Node>, lease: Lease) -> Option<oneshot::Receiver<Released>> {
     let runtime = Handle::try_current().ok()?;
     let (sender, receiver) = oneshot::channel();
@@ -63,7 +63,7 @@ impl Releases {
     }
 }
 
-/// The task that hands leases back. However it ends, another may begin.
+/// The releasing task. However it ends, another can start.
 struct Attendant(Arc<Node>);
 
 impl Drop for Attendant {
@@ -75,7 +75,7 @@ impl Drop for Attendant {
 impl Attendant {
     async fn release_all(&self) {
         loop {
-            // All that are given up together go together.
+            // Collects all leases that are released together.
             yield_now().await;
             let (leases, senders): (Vec<_>, Vec<_>) = {
                 let mut waiting = self.0.releases.waiting();
@@ -103,7 +103,7 @@ impl Attendant {
 
     async fn release(&self, leases: &[Lease]) -> Result<Vec<Released>, StoreError> {
         let node = &self.0;
-        // A shutdown uses no attempt up; a run that was dropped otherwise may have done harm.
+        // A shutdown uses up no attempt; a run that was dropped otherwise may have done harm.
         let counts = !node.shutdown.given_up.is_set();
         let how = Release::default().with_counts(counts);
         let until = later(node.store.properties().lease.unwrap_or_default());

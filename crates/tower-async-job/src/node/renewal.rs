@@ -1,8 +1,7 @@
-//! The task that renews the leases of the jobs that run here.
+//! The task that renews the leases of the jobs in this process.
 //!
-//! It is there while there are leases, renews all of them three times in the time that one lasts,
-//! and waits for nothing else. What it cannot renew in time is stopped by the
-//! [registry](super::registry).
+//! It runs while there are leases, renews all of them three times per lease duration, and waits for
+//! nothing else. The [registry](super::registry) stops runs whose leases it cannot renew in time.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -17,7 +16,7 @@ use tower_async_job_core::{Lease, StoreError};
 
 use crate::{node::state::Node, panics, time::after};
 
-/// Makes sure that leases are renewed for as long as there are any. Called whenever a run begins.
+/// Ensures that leases are renewed while there are any. Called when a run begins.
 pub(crate) fn keep_leases(node: &Arc<Node>) {
     if let Some(lease) = node.store.properties().lease
         && let Ok(runtime) = Handle::try_current()
@@ -27,7 +26,7 @@ pub(crate) fn keep_leases(node: &Arc<Node>) {
     }
 }
 
-/// Asks the store for the fate of leases, and has their runs go by it.
+/// Renews leases, and applies the results to their runs.
 pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreError> {
     let sent = Instant::now();
     let renewals = node.store.renew(leases).await?;
@@ -37,7 +36,7 @@ pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Renews all leases; returns whether it could.
+/// Renews all leases; returns whether it succeeded.
 async fn round(node: &Node, until: Instant) -> bool {
     let mut is_done = true;
     let mut last = None;
@@ -57,7 +56,7 @@ async fn round(node: &Node, until: Instant) -> bool {
     }
 }
 
-/// The task that renews. However it ends, another may begin.
+/// The renewing task. However it ends, another can start.
 struct Renewer(Weak<Node>);
 
 impl Drop for Renewer {
@@ -81,9 +80,9 @@ async fn keep(mut renewer: Renewer, lease: Duration) {
         };
         if !node.registry.has_leases() {
             node.renewing.store(false, Ordering::Release);
-            // A run that began meanwhile saw the flag still set, so look again.
+            // A run that began meanwhile saw the flag still set, so check again.
             if !node.registry.has_leases() || node.renewing.swap(true, Ordering::AcqRel) {
-                // The flag may be another task's by now.
+                // Another task may have set the flag by now.
                 renewer.0 = Weak::new();
                 return;
             }
@@ -91,7 +90,7 @@ async fn keep(mut renewer: Renewer, lease: Duration) {
         let begun = Instant::now();
         let round = Box::pin(round(&node, after(begun, lease / 3)));
         let renewed = panics::logged("the job store", round).await;
-        // What failed is tried again soon, so that one failure stops no run.
+        // A failed renewal is repeated soon, so that one failure stops no run.
         let is_done = matches!(renewed, Ok(true));
         next = after(begun, if is_done { lease / 3 } else { lease / 10 });
     }

@@ -27,16 +27,16 @@ use crate::{
     time::alarm::Alarm,
 };
 
-/// Runs jobs, and knows those that it runs. Shared by all services of a layer.
+/// The state with which a process runs jobs. Shared by all services of a layer.
 pub(crate) struct Node {
     pub(crate) config: NodeConfig,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
     /// The jobs that this process runs.
     pub(crate) registry: Registry,
-    /// The principals that these belong to, where jobs have any.
+    /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
-    /// The websockets and event streams, where they are limited.
+    /// The websockets and event streams, if they are limited.
     pub(crate) streams: Option<Arc<Holds>>,
     pub(crate) links: Links,
     pub(crate) undelivered: Undelivered,
@@ -49,15 +49,15 @@ pub(crate) struct Node {
     pub(crate) releases: Releases,
     /// Whether other processes may change the store's jobs.
     pub(crate) is_shared: bool,
-    /// Whether there is a task that keeps house.
+    /// Whether a task keeps house.
     pub(crate) housekeeping: AtomicBool,
-    /// Whether there is a task that renews leases.
+    /// Whether a task renews leases.
     pub(crate) renewing: AtomicBool,
-    /// Notified when leases are to be renewed at once.
+    /// Notified to renew leases immediately.
     pub(crate) renew_now: Arc<Notify>,
     /// The shortest retention of a result, in ms.
     retention: AtomicU64,
-    /// The time at which it does.
+    /// The time of the next sweep.
     pub(crate) alarm: Arc<Alarm>,
 }
 
@@ -91,29 +91,30 @@ impl Node {
         }
     }
 
-    /// Notes that results may be kept for no longer than this.
+    /// Notes that results may be kept for this time only.
     pub(crate) fn keeps_for(&self, retention: Duration) {
         let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
         self.retention.fetch_min(millis, Ordering::Relaxed);
     }
 
-    /// Has the store swept in time for a result that is kept from now.
+    /// Ensures a sweep in time for a result that is kept from now.
     pub(crate) fn sweep_after_end(&self) {
         let shortest = Duration::from_millis(self.retention.load(Ordering::Relaxed));
         self.alarm.within(shortest);
     }
 
-    /// Keeps a shutdown waiting for what is spawned before the token is dropped. `None` once the
-    /// node shuts down.
+    /// Delays the end of a shutdown until work spawned before the token is dropped is done. `None`
+    /// once the node shuts down.
     pub(crate) fn hold_open(&self) -> Option<TaskTrackerToken> {
         let open = self.tasks.token();
-        // Paired with that of `stop`: either this sees the signal, or the shutdown sees the token.
+        // Paired with the fence of `stop`: either this sees the signal, or the shutdown sees the
+        // token.
         fence(Ordering::SeqCst);
         (!self.shutdown.begun.is_set()).then_some(open)
     }
 
-    /// Begins the shutdown: no job is made any more. Returns the end of its grace, the earliest that
-    /// was given.
+    /// Begins the shutdown: no more jobs are created. Returns the end of its grace, which is the
+    /// earliest given.
     pub(crate) fn stop(&self, end: Instant) -> Instant {
         let end = self.shutdown.begin(end);
         fence(Ordering::SeqCst);
@@ -121,9 +122,9 @@ impl Node {
         end
     }
 
-    /// Ends the grace of the shutdown: drops whatever still runs, and hands the jobs back.
+    /// Ends the grace of the shutdown: drops all running work, and releases its jobs.
     pub(crate) async fn give_up(&self) {
-        // Before the registry is gone through: a job that is entered later looks at it.
+        // Set before the registry is visited, since jobs that are entered later check it.
         self.shutdown.given_up.set();
         let mut last = None;
         while let Some(id) = self.registry.abandon_after(last) {

@@ -1,4 +1,4 @@
-//! A bound for the calls to stores that other processes share, or whose leases end.
+//! A time limit for calls to stores that other processes share, or whose leases expire.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use tower_async_job_core::{
     Upkeep, Usage,
 };
 
-/// The time in which a call to the store ends.
+/// The time limit of a call to the store.
 const CALL: Duration = Duration::from_secs(5);
 
-/// Bounds the calls to a store, unless it is one of this process alone.
+/// Limits the time of calls to a store, unless only this process uses it.
 pub(super) fn bounded(store: Arc<dyn JobStore>) -> Arc<dyn JobStore> {
     let properties = store.properties();
     if properties.lease.is_none() && !properties.shared {
@@ -23,7 +23,7 @@ pub(super) fn bounded(store: Arc<dyn JobStore>) -> Arc<dyn JobStore> {
     Arc::new(Timed { store })
 }
 
-/// A store whose calls end in time, if need be as unavailable.
+/// A store whose calls end in time, if necessary as unavailable.
 struct Timed {
     store: Arc<dyn JobStore>,
 }

@@ -35,7 +35,7 @@ async fn s08_a_job_that_is_claimed_again_in_its_old_run_s_process_keeps_the_new_
     let (id, first) = (job.id, job.first_lease());
     node.store.create(job).await.expect("room");
     let (old, _) = register(node, first);
-    // It was released behind the run's back, as after a pause of the whole process.
+    // It was released without the run's knowledge, such as after a pause of the whole process.
     let released = node.store.release(&[first], Release::default()).await;
     assert_eq!(released.expect("memory"), [Released::Queued]);
     let claims = node.store.claim(&ClaimQuery::new(1)).await.expect("memory");
