@@ -1,6 +1,6 @@
-//! The reasons for which the work of a job is wanted no longer.
+//! The reasons why the work of a job is no longer wanted.
 
-/// The reason why a job is [cancelled](crate::JobContext::is_cancelled), as its handler learns it.
+/// The reason why a job is [cancelled](crate::JobContext::is_cancelled).
 ///
 /// ```
 /// use tower_async_job::{CancelReason, JobContext};
@@ -17,14 +17,14 @@
 pub enum CancelReason {
     /// The call is over: its handler has answered, or the handler's future was dropped.
     Over = 1,
-    /// A client or an operator has cancelled the job, on this node or on another.
+    /// A client or an operator has cancelled the job, on any node.
     Requested,
     /// The job's [deadline](crate::Builder::job_deadline) has passed.
     DeadlinePassed,
-    /// The node shuts down, and hands the job back to the store.
+    /// The node shuts down, and releases the job to the store.
     Shutdown,
-    /// The node has lost the lease on the job, or has not reached the store for nearly as long as
-    /// the lease lasts: another node may run the job. Nothing of this run is stored.
+    /// The node has lost the job's lease, or has not reached the store for nearly the duration of a
+    /// lease. Another node may run the job, and nothing of this run is stored.
     LeaseLost,
 }
 

@@ -1,5 +1,5 @@
-//! The record of a running job, stored anew where the store has lost it: after a failover that lost
-//! writes, only the jobs are lost whose node died as well.
+//! Restoring the record of a running job that the store has lost. After a failover that lost
+//! writes, the only lost jobs are those whose node crashed too.
 
 use tokio::time::Instant;
 use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
@@ -11,20 +11,20 @@ use crate::{
 
 /// The creation of a job's record.
 pub(crate) struct Creation {
-    /// A time before it was asked for.
+    /// A time before the call.
     pub(crate) sent: Instant,
-    /// The terms, where it may have to be repeated: where leases end.
+    /// The terms for repeating it, if leases expire.
     pub(crate) terms: Option<Box<Restorable>>,
 }
 
-/// A job that can be stored anew.
+/// A job that can be stored again.
 pub(crate) struct Restorable {
     job: NewJob,
     deadline: Instant,
 }
 
 impl Creation {
-    /// Notes the creation of a job, which is about to begin.
+    /// Records the creation of a job, which is about to begin.
     pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
         let sent = Instant::now();
         let leases_end = node.store.properties().lease.is_some();
@@ -39,8 +39,7 @@ impl Creation {
 }
 
 impl Restorable {
-    /// Returns the job as it is to be stored now, in the place of a lease that was lost with its
-    /// record.
+    /// Returns the job to be stored now, in place of a lease that was lost with its record.
     pub(crate) fn anew(&self, lost: &Lease, start: Start) -> NewJob {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let job = self.job.clone().with_start(start).with_deadline(left);
@@ -48,11 +47,11 @@ impl Restorable {
     }
 }
 
-/// Stores a job anew.
+/// Stores a job again.
 ///
 /// # Errors
 ///
-/// `is_lease_lost` if there is another job in its place by now.
+/// Fails with `is_lease_lost` if another job has taken its place.
 pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(), StoreError> {
     let id = job.id;
     match node.store.create(job).await {
@@ -66,7 +65,7 @@ pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(), StoreError> 
     }
 }
 
-/// Stores a job anew if that is why its lease was refused; returns whether it did.
+/// Stores a job again if its record is missing; returns whether it did.
 pub(crate) async fn restored(registration: &mut Registration, terms: &Restorable) -> bool {
     let (node, lease) = (registration.node().clone(), *registration.lease());
     let renewals = node.store.renew(&[lease]).await;
