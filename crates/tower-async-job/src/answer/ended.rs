@@ -56,7 +56,7 @@ pub(crate) fn ended(
     failure(&problem, record.state, record.protocol)
 }
 
-/// The handler's response, with this body.
+/// Returns the handler's response with this body.
 #[inline(always)]
 fn replay(replayed: ReplayedResponse, body: StoredBody, trailers: bool) -> Response<StoredBody> {
     let mut body_trailers = replayed.trailers;

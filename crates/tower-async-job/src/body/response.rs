@@ -162,7 +162,7 @@ enum Data {
 const FRAME: usize = 64 << 10;
 
 impl StoredBody {
-    /// Makes the body of a result that is read from its store, from the first chunk on.
+    /// Returns the body of a result that is read from its store in chunks.
     pub(crate) fn in_chunks(store: Arc<dyn JobStore>, result: ResultRef) -> Self {
         Self {
             data: Data::InChunks(Box::new(Chunks::new(store, result))),
@@ -176,7 +176,7 @@ impl StoredBody {
         self
     }
 
-    /// Has a delivery completed when the body has been read to its end.
+    /// Sets the delivery that is completed when the body has been read to its end.
     #[inline]
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
         if self.is_end_stream() {
@@ -187,7 +187,7 @@ impl StoredBody {
         }
     }
 
-    /// The number of bytes that are still to come.
+    /// Returns the number of remaining bytes.
     #[inline]
     fn len(&self) -> u64 {
         match &self.data {
@@ -241,7 +241,7 @@ impl Body for StoredBody {
     ) -> Poll<Option<Result<Frame<Bytes>, StoreError>>> {
         let frame = ready!(self.poll_next(cx));
         if frame.is_err() {
-            // Nothing more comes of it, and it is not delivered.
+            // It ends here and is not delivered.
             *self = Self::default();
         } else if self.is_end_stream()
             && let Some(delivery) = self.delivery.take()

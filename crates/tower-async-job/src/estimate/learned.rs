@@ -84,7 +84,7 @@ impl Learned {
         }
     }
 
-    /// Sets the approximate number of polls per job of a route, if so many help. Default 5; a value
+    /// Sets the approximate number of polls per job of a route, if they all help. Default 5; a value
     /// below 1, or not a number, counts as 1.
     ///
     /// For durations that vary like those of most services, half as many polls delay results twice

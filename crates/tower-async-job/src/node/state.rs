@@ -47,11 +47,11 @@ pub(crate) struct Node {
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
     pub(crate) releases: Releases,
-    /// Whether other processes may change the store's jobs.
+    /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
-    /// Whether a task keeps house.
+    /// True while a task keeps house.
     pub(crate) housekeeping: AtomicBool,
-    /// Whether a task renews leases.
+    /// True while a task renews leases.
     pub(crate) renewing: AtomicBool,
     /// Notified to renew leases immediately.
     pub(crate) renew_now: Arc<Notify>,
@@ -133,7 +133,7 @@ impl Node {
         }
     }
 
-    /// Chooses the delay until a client's next poll, which it is expected for.
+    /// Chooses the delay until a client's next poll, and expects that poll.
     pub(crate) fn retry_after(&self, id: &JobId, pending: &ObservedJob<'_>) -> Duration {
         let mut delay = self.config.estimator.retry_after(pending);
         if self.shutdown.begun.is_set() {
@@ -144,7 +144,7 @@ impl Node {
         delay
     }
 
-    /// Puts a pending job beside all others that are pending in this process.
+    /// Describes a pending job among all those of this process.
     pub(crate) fn among_others<'a>(
         &self,
         principal: Option<&Principal>,
@@ -161,13 +161,13 @@ impl Node {
         }
     }
 
-    /// Reads a job, without a boxed future where the store has it at hand.
+    /// Reads a job, without a boxed future if the store answers immediately.
     pub(crate) async fn read(
         &self,
         id: &JobId,
         detail: Detail,
     ) -> Result<Option<JobRecord>, StoreError> {
-        // No `match`, which would keep room for a record while it waits.
+        // No `match`, which would hold memory for a record while it waits.
         if let Some(read) = self.store.read_now(id, detail) {
             return read;
         }

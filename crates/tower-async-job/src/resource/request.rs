@@ -39,11 +39,11 @@ pub(crate) struct ResourceRequest {
     pub(super) hints: Hints,
     /// The time for which the client asks to be held.
     pub(super) wait: Option<Duration>,
-    /// Whether the client gets a page while the job is pending.
+    /// The client gets a page while the job is pending.
     pub(super) page: bool,
     may_close: bool,
     pub(super) principal: Option<Principal>,
-    /// Whether the connection can carry trailers (RFC 9110, section 6.5.1).
+    /// The connection can carry trailers (RFC 9110, section 6.5.1).
     trailers: bool,
     /// The request is for a range of the result, and is answered with the whole.
     is_for_part: bool,

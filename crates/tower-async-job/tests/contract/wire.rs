@@ -57,7 +57,7 @@ async fn late(text: &'static str) -> Response<ServerBody> {
     Response::new(full(text))
 }
 
-/// Serves results in chunks of 64 KiB, of which the third cannot be read.
+/// Serves results in chunks of 64 KiB, the third of which cannot be read.
 fn serve_broken() -> impl Fn() -> DuplexStream {
     let store = FaultyStore::new(memory().chunk_size(64 << 10).build());
     store.plan(Op::ReadChunk, Fault::None, 2);
@@ -422,7 +422,7 @@ async fn s50_chunk_that_cannot_be_read_resets_the_stream_of_an_answer_over_http_
     assert_eq!(response.status(), StatusCode::OK);
     let error = response.into_body().collect().await.expect_err("reset");
     assert!(!error.is_incomplete_message(), "{error:?}");
-    // The stream is reset, and the connection goes on.
+    // The stream is reset, and the connection continues.
     let again = client.send_request(poll()).await.expect("a response");
     let whole = again.into_body().collect().await.expect("whole");
     assert_eq!(whole.to_bytes().len(), 300 << 10);
