@@ -154,6 +154,25 @@ impl ResponseRecorder {
         Ok(())
     }
 
+    /// Takes the recorded body, to be [written](crate::JobStore::write_chunk) as a chunk. The head
+    /// stays, with capacity for the next chunk.
+    ///
+    /// ```
+    /// use http::{HeaderMap, StatusCode};
+    /// use tower_async_job_core::StoredResponse;
+    ///
+    /// let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 4);
+    /// recorder.push(b"1234")?;
+    /// assert_eq!(recorder.take_body(), "1234");
+    /// assert_eq!(recorder.finish(None).body_len(), 0);
+    /// # Ok::<(), tower_async_job_core::TooLarge>(())
+    /// ```
+    pub fn take_body(&mut self) -> Bytes {
+        let body = Bytes::copy_from_slice(&self.buffer[self.body..]);
+        self.buffer.truncate(self.body);
+        body
+    }
+
     /// Ends the body and returns the response.
     pub fn finish(mut self, trailers: Option<&HeaderMap>) -> StoredResponse {
         // The limit is at most `u32::MAX`.

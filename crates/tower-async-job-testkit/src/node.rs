@@ -192,8 +192,7 @@ impl Node {
         }
     }
 
-    /// Subscribes to the end of a pending job, repeatedly until the subscription does not resolve
-    /// early.
+    /// Subscribes to the end of a pending job, and replaces subscriptions that resolve early.
     pub(crate) async fn waits(&self, id: &JobId) -> Subscription {
         for _ in 0..100 {
             let mut ended = self.subscribe(id);

@@ -26,6 +26,24 @@ use crate::{
 ///     .layer(AsyncJobLayer::new())
 ///     .service_fn(handle);
 /// ```
+///
+/// # Handing a job back
+///
+/// A handler that cannot do its work now, or a service beneath such as a proxy whose upstream is out of
+/// reach, answers with a [`Release`](crate::Release) among the extensions of its response. If the store
+/// keeps the job's request, the job is queued again on these terms, and the response is dropped. If not,
+/// or if the call is answered inline, the response is the answer as any other.
+///
+/// ```
+/// use std::time::Duration;
+/// use http::{Response, StatusCode};
+/// use tower_async_job::Release;
+///
+/// let mut response = Response::new("the upstream refuses connections");
+/// *response.status_mut() = StatusCode::BAD_GATEWAY;
+/// let later = Release::default().with_after(Duration::from_secs(5)).with_counts(false);
+/// response.extensions_mut().insert(later);
+/// ```
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct AsyncJobLayer {

@@ -1,10 +1,12 @@
 //! The answers of jobs that have ended.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, mem, sync::Arc};
 
 use http::{Response, header::TRAILER};
 use http_polling::{JobState, Problem, ProblemType};
-use tower_async_job_core::{JobRecord, Protocol, RecordedOutcome};
+use tower_async_job_core::{
+    JobRecord, JobStore, Protocol, RecordedOutcome, ReplayedResponse, StoreError,
+};
 
 use crate::{
     answer::{
@@ -15,36 +17,36 @@ use crate::{
     headers::{set_no_store, set_state},
 };
 
-/// The answer of a job that has ended: the handler's response, or the problem that it ended with.
+/// Returns the answer of an ended job: the handler's response, or the job's problem.
 ///
-/// `trailers` says whether the connection can carry them.
-pub(crate) fn ended(record: &JobRecord, trailers: bool) -> Response<StoredBody> {
+/// `trailers` is whether the connection can carry them.
+pub(crate) fn ended(
+    store: &Arc<dyn JobStore>,
+    record: &JobRecord,
+    trailers: bool,
+) -> Response<StoredBody> {
     let problem = match &record.outcome {
-        Some(RecordedOutcome::Response(stored)) => match stored.decode() {
-            Ok(replayed) => {
-                let mut body_trailers = replayed.trailers;
-                let mut headers = replayed.headers;
-                if !trailers {
-                    body_trailers = None;
-                    headers.remove(TRAILER);
+        Some(RecordedOutcome::Response(response)) => {
+            return match response.decode() {
+                Ok(mut replayed) => {
+                    let body = mem::take(&mut replayed.body);
+                    replay(replayed, StoredBody::from(body), trailers)
                 }
-                let body = StoredBody::with_trailers(replayed.body, body_trailers);
-                let mut response = Response::new(body);
-                *response.status_mut() = replayed.status;
-                *response.headers_mut() = headers;
-                set_no_store(response.headers_mut());
-                set_state(response.headers_mut(), JobState::Done);
-                return response;
-            }
-            Err(error) => {
-                tracing::error!(%error, job = ?record.id, "a stored response cannot be read");
-                if error.is_unsupported_version() {
-                    return unavailable();
+                Err(error) => unreadable(record, &error),
+            };
+        }
+        Some(RecordedOutcome::Head(head)) => {
+            let result = record
+                .result
+                .ok_or_else(|| StoreError::corrupt("it has no body"));
+            return match result.and_then(|result| Ok((head.decode()?, result))) {
+                Ok((replayed, result)) => {
+                    let body = StoredBody::in_chunks(store.clone(), result);
+                    replay(replayed, body, trailers)
                 }
-                let problem = Problem::new(ProblemType::RecordUnreadable);
-                return failure(&problem, JobState::Failed, record.protocol);
-            }
-        },
+                Err(error) => unreadable(record, &error),
+            };
+        }
         Some(RecordedOutcome::Problem(problem)) => Cow::Borrowed(&**problem),
         _ => {
             let kind = ProblemType::of(record.state).unwrap_or(ProblemType::JobFailed);
@@ -52,6 +54,32 @@ pub(crate) fn ended(record: &JobRecord, trailers: bool) -> Response<StoredBody> 
         }
     };
     failure(&problem, record.state, record.protocol)
+}
+
+/// Returns the handler's response with this body.
+#[inline(always)]
+fn replay(replayed: ReplayedResponse, body: StoredBody, trailers: bool) -> Response<StoredBody> {
+    let mut body_trailers = replayed.trailers;
+    let mut headers = replayed.headers;
+    if !trailers {
+        body_trailers = None;
+        headers.remove(TRAILER);
+    }
+    let mut response = Response::new(body.with_trailers(body_trailers));
+    *response.status_mut() = replayed.status;
+    *response.headers_mut() = headers;
+    set_no_store(response.headers_mut());
+    set_state(response.headers_mut(), JobState::Done);
+    response
+}
+
+fn unreadable(record: &JobRecord, error: &StoreError) -> Response<StoredBody> {
+    tracing::error!(%error, job = ?record.id, "a stored response cannot be read");
+    if error.is_unsupported_version() {
+        return unavailable();
+    }
+    let problem = Problem::new(ProblemType::RecordUnreadable);
+    failure(&problem, JobState::Failed, record.protocol)
 }
 
 pub(crate) fn failure(

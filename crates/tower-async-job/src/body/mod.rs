@@ -1,16 +1,19 @@
-//! The bodies that pass through the layer.
+//! The bodies of requests and responses.
 
+mod chunks;
 pub(crate) mod delivery;
+mod error;
 mod pace;
 mod queue;
 mod request;
 mod response;
 
+pub use self::{
+    error::BodyError,
+    request::JobBody,
+    response::{ResponseBody, StoredBody},
+};
 pub(crate) use self::{
     queue::SpoolRoom,
     request::{Spool, Spooled},
-};
-pub use self::{
-    request::JobBody,
-    response::{ResponseBody, StoredBody},
 };

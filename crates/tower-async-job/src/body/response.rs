@@ -1,22 +1,26 @@
 use std::{
-    convert::Infallible,
     mem,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tower::BoxError;
+use tower_async_job_core::{JobStore, ResultRef, StoreError};
 
 use crate::{
-    body::delivery::Delivery, context::handler::HandlerContext, stream_place::StreamPlace,
+    body::{chunks::Chunks, delivery::Delivery, error::BodyError},
+    context::handler::HandlerContext,
+    stream_place::StreamPlace,
 };
 
 pin_project! {
-    /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the
-    /// layer wrote (a status document, a problem, a replayed result).
+    /// The body of a response of [`AsyncJobLayer`]: the handler's own, or one of the layer (a
+    /// status document, a problem, a replayed result).
     ///
     /// ```
     /// use http_body::Body;
@@ -46,7 +50,7 @@ pin_project! {
 }
 
 impl<R> ResponseBody<R> {
-    /// Passes a handler's body on as it is.
+    /// Wraps a handler's body.
     pub fn inner(body: R) -> Self {
         Self {
             kind: Kind::Inner {
@@ -57,14 +61,14 @@ impl<R> ResponseBody<R> {
         }
     }
 
-    /// Passes a handler's body on. Until it is dropped, the handler's context is not cancelled, and
-    /// an answer that does not end by itself has its place.
+    /// Wraps a handler's body. Dropping it cancels the handler's context, and releases the place of
+    /// an open-ended stream.
     pub(crate) fn of_handler(
         body: R,
         context: Option<HandlerContext>,
         place: Option<StreamPlace>,
     ) -> Self {
-        // Most often nothing has kept the context, and nothing is to be told of the end.
+        // Usually no clone of the context exists that could observe the end.
         let context = context.filter(|context| context.is_shared());
         Self {
             kind: Kind::Inner {
@@ -84,19 +88,23 @@ impl<R> From<StoredBody> for ResponseBody<R> {
     }
 }
 
-impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
+impl<R> Body for ResponseBody<R>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
     type Data = Bytes;
-    type Error = R::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.project().kind.project() {
-            KindProjection::Inner { body, .. } => body.poll_frame(cx),
-            KindProjection::Stored { body } => body
+            KindProjection::Inner { body, .. } => body
                 .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+                .map_err(|error| BodyError::Inner(error.into())),
+            KindProjection::Stored { body } => body.poll_frame(cx).map_err(BodyError::Store),
         }
     }
 
@@ -121,7 +129,10 @@ impl<R: Default> Default for ResponseBody<R> {
     }
 }
 
-/// A body that the layer has whole in memory, with trailers where the handler sent some.
+/// A body of the layer, or of a stored result, with trailers if the handler sent some.
+///
+/// Its only error is a failed read of a result that is stored in
+/// [chunks](crate::store::StoreProperties::chunk). Every other body is in memory and does not fail.
 ///
 /// ```
 /// use http_body::Body;
@@ -133,89 +144,124 @@ impl<R: Default> Default for ResponseBody<R> {
 #[derive(Debug, Default, Clone)]
 #[must_use = "bodies do nothing unless polled"]
 pub struct StoredBody {
-    data: Bytes,
-    /// Few have any, and all are moved often.
+    data: Data,
+    /// Boxed, since few have any and all are moved often.
     trailers: Option<Box<HeaderMap>>,
-    /// Completed when all has been read.
+    /// Completed when all is read.
     delivery: Option<Delivery>,
 }
 
-/// The most bytes of one frame. A connection asks for the next frame once the one before is on its
-/// way, so all but the end of a large body has been sent when its last frame is asked for.
+#[derive(Debug, Clone)]
+enum Data {
+    Whole(Bytes),
+    InChunks(Box<Chunks>),
+}
+
+/// The maximum bytes of a frame. A connection requests a frame once it has sent the previous one,
+/// so only the end of a large body is unsent when its last frame is requested.
 const FRAME: usize = 64 << 10;
 
 impl StoredBody {
-    pub(crate) fn with_trailers(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+    /// Returns the body of a result that is read from its store in chunks.
+    pub(crate) fn in_chunks(store: Arc<dyn JobStore>, result: ResultRef) -> Self {
         Self {
-            data,
-            trailers: trailers.map(Box::new),
+            data: Data::InChunks(Box::new(Chunks::new(store, result))),
+            trailers: None,
             delivery: None,
         }
     }
 
-    /// Has a delivery completed when the body has been read to its end.
+    pub(crate) fn with_trailers(mut self, trailers: Option<HeaderMap>) -> Self {
+        self.trailers = trailers.map(Box::new);
+        self
+    }
+
+    /// Sets the delivery that is completed when the body has been read to its end.
     #[inline]
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
         if self.is_end_stream() {
-            // An empty body is read as soon as its head is.
+            // An empty body is read with its head.
             delivery.complete();
         } else {
             self.delivery = Some(delivery);
         }
     }
 
+    /// Returns the number of remaining bytes.
     #[inline]
-    fn next_frame(&mut self) -> Option<Frame<Bytes>> {
-        if self.data.is_empty() {
-            return self.trailers.take().map(|map| Frame::trailers(*map));
+    fn len(&self) -> u64 {
+        match &self.data {
+            Data::Whole(data) => data.len() as u64,
+            Data::InChunks(chunks) => chunks.len(),
         }
-        let data = if self.data.len() > FRAME {
-            self.data.split_to(FRAME)
-        } else {
-            mem::take(&mut self.data)
+    }
+
+    #[inline]
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Frame<Bytes>>, StoreError>> {
+        let data = match &mut self.data {
+            Data::Whole(data) => data,
+            Data::InChunks(chunks) => ready!(chunks.poll(cx))?,
         };
-        Some(Frame::data(data))
+        Poll::Ready(Ok(if data.is_empty() {
+            self.trailers.take().map(|map| Frame::trailers(*map))
+        } else if data.len() > FRAME {
+            Some(Frame::data(data.split_to(FRAME)))
+        } else {
+            Some(Frame::data(mem::take(data)))
+        }))
     }
 }
 
 impl<T: Into<Bytes>> From<T> for StoredBody {
     fn from(data: T) -> Self {
         Self {
-            data: data.into(),
+            data: Data::Whole(data.into()),
             trailers: None,
             delivery: None,
         }
     }
 }
 
+impl Default for Data {
+    fn default() -> Self {
+        Self::Whole(Bytes::new())
+    }
+}
+
 impl Body for StoredBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = StoreError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = self.next_frame();
-        if self.is_end_stream()
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StoreError>>> {
+        let frame = ready!(self.poll_next(cx));
+        if frame.is_err() {
+            // It ends here and is not delivered.
+            *self = Self::default();
+        } else if self.is_end_stream()
             && let Some(delivery) = self.delivery.take()
         {
             delivery.complete();
         }
-        Poll::Ready(frame.map(Ok))
+        Poll::Ready(frame.transpose())
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_empty() && self.trailers.is_none()
+        self.len() == 0 && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let length = self.data.len() as u64;
+        let length = self.len();
         if self.trailers.is_none() {
             return SizeHint::with_exact(length);
         }
-        // An exact length would make HTTP/1 send Content-Length, which leaves no room for
-        // trailers (RFC 9112, section 7.1.2).
+        // With an exact length, HTTP/1 would send Content-Length, which excludes trailers (RFC
+        // 9112, section 7.1.2).
         let mut hint = SizeHint::new();
         hint.set_lower(length);
         hint

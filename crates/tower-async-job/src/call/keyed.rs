@@ -66,7 +66,8 @@ where
     request.headers_mut().remove(UPGRADE);
     Box::pin(async move {
         let asked = submission.asked;
-        let until = after(begun, submission.inline_wait(&front.config));
+        let inline_wait = submission.inline_wait(&front.config);
+        let until = after(begun, inline_wait);
         let version = request.version();
         let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
@@ -104,7 +105,7 @@ where
             Ok(Created::New { lease, .. }) => (lease.id, true),
             // The result was dropped, and only the key is left.
             Ok(Created::Existing(record)) if record.state == JobState::Expired => {
-                return answer::ended(&record, trailers);
+                return answer::ended(&front.node.store, &record, trailers);
             }
             Ok(Created::Existing(record)) => {
                 held = Place::take(&front, principal.as_ref());
@@ -135,7 +136,10 @@ where
             Ok(Some(record)) => {
                 front.node.undelivered.delivered(&id, 0);
                 front.node.expected.came(&id);
-                answer::ended(&record, trailers)
+                if record.running_for >= Some(inline_wait) {
+                    front.node.learn_from(&record);
+                }
+                answer::ended(&front.node.store, &record, trailers)
             }
             Err(error) => return answer::unreadable(&error, Some(&id)),
         };

@@ -224,7 +224,7 @@ impl JobContext {
     /// async fn clean_up(job: JobContext) {
     ///     job.cancelled().await;
     ///     if job.cancel_reason() == Some(CancelReason::Requested) {
-    ///         // The job will not run again: what it has left behind can go.
+    ///         // The job will not run again: its remains can be deleted.
     ///     }
     /// }
     /// # let _ = clean_up;
@@ -235,11 +235,9 @@ impl JobContext {
         CancelReason::from_u8(self.inner.reason.load(Ordering::Acquire))
     }
 
-    /// Waits until the job is [cancelled](Self::is_cancelled). Where that was
-    /// [asked for](CancelReason::Requested), the handler's future is dropped after a
-    /// [grace](crate::Builder::cancellation_grace) from then; else it is dropped at once.
-    ///
-    /// Cancel safe: nothing is lost when this future is dropped.
+    /// Waits until the job is [cancelled](Self::is_cancelled). If that was
+    /// [requested](CancelReason::Requested), the handler's future is dropped a
+    /// [grace](crate::Builder::cancellation_grace) later, or else immediately. Cancel safe.
     pub async fn cancelled(&self) {
         let waiting = {
             let mut outbox = self.outbox();

@@ -8,34 +8,40 @@ use std::{
     time::Duration,
 };
 
+use http_polling::JobState;
 use tokio::{sync::Notify, task::yield_now, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
-use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError};
+use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError, Upkeep};
 
 use crate::{
     body::delivery::Deliveries,
     config::NodeConfig,
     estimate::{ObservedJob, Sizes},
     node::{
-        expected::Expected, holds::Holds, owners::Owners, recording_room::RecordingRoom,
-        registry::Registry, releases::Releases, shutdown::Shutdown, timed,
+        census::Census, expected::Expected, holds::Holds, owners::Owners,
+        recording_room::RecordingRoom, registry::Registry, releases::Releases, shutdown::Shutdown,
+        timed,
     },
     observe::{
         links::Links,
         metrics::{self, Undelivered},
+        recent::Recent,
     },
+    panics,
     time::alarm::Alarm,
 };
 
-/// Runs jobs, and knows those that it runs. Shared by all services of a layer.
+/// The state with which a process runs jobs. Shared by all services of a layer.
 pub(crate) struct Node {
     pub(crate) config: NodeConfig,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
     /// The jobs that this process runs.
     pub(crate) registry: Registry,
-    /// The principals that these belong to, where jobs have any.
+    /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
+    /// What is known of the jobs of other nodes, where there may be any.
+    others: Option<Others>,
     /// The websockets and event streams, where they are limited.
     pub(crate) streams: Option<Arc<Holds>>,
     pub(crate) links: Links,
@@ -47,18 +53,25 @@ pub(crate) struct Node {
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
     pub(crate) releases: Arc<Releases>,
-    /// Whether other processes may change the store's jobs.
+    /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
-    /// Whether there is a task that keeps house.
+    /// True while a task keeps house.
     pub(crate) housekeeping: AtomicBool,
-    /// Whether there is a task that renews leases.
+    /// True while a task renews leases.
     pub(crate) renewing: AtomicBool,
-    /// Notified when leases are to be renewed at once.
+    /// Notified to renew leases immediately.
     pub(crate) renew_now: Arc<Notify>,
     /// The shortest retention of a result, in ms.
     retention: AtomicU64,
-    /// The time at which it does.
+    /// The time of the next sweep.
     pub(crate) alarm: Arc<Alarm>,
+}
+
+#[derive(Default)]
+struct Others {
+    census: Census,
+    /// The jobs that were learned from, so that none is when it is delivered once more.
+    learned: Recent<()>,
 }
 
 impl Node {
@@ -70,6 +83,7 @@ impl Node {
         let keep = config.retention_after_delivery;
         Self {
             owners: config.has_principals.then(Arc::default),
+            others: store.properties().shared.then(Others::default),
             streams: config.streams.map(Holds::new).map(Arc::new),
             links: Links::default(),
             undelivered: Undelivered::default(),
@@ -92,29 +106,30 @@ impl Node {
         }
     }
 
-    /// Notes that results may be kept for no longer than this.
+    /// Notes that results may be kept for this time only.
     pub(crate) fn keeps_for(&self, retention: Duration) {
         let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
         self.retention.fetch_min(millis, Ordering::Relaxed);
     }
 
-    /// Has the store swept in time for a result that is kept from now.
+    /// Ensures a sweep in time for a result that is kept from now.
     pub(crate) fn sweep_after_end(&self) {
         let shortest = Duration::from_millis(self.retention.load(Ordering::Relaxed));
         self.alarm.within(shortest);
     }
 
-    /// Keeps a shutdown waiting for what is spawned before the token is dropped. `None` once the
-    /// node shuts down.
+    /// Delays the end of a shutdown until work spawned before the token is dropped is done. `None`
+    /// once the node shuts down.
     pub(crate) fn hold_open(&self) -> Option<TaskTrackerToken> {
         let open = self.tasks.token();
-        // Paired with that of `stop`: either this sees the signal, or the shutdown sees the token.
+        // Paired with the fence of `stop`: either this sees the signal, or the shutdown sees the
+        // token.
         fence(Ordering::SeqCst);
         (!self.shutdown.begun.is_set()).then_some(open)
     }
 
-    /// Begins the shutdown: no job is made any more. Returns the end of its grace, the earliest that
-    /// was given.
+    /// Begins the shutdown: no more jobs are created. Returns the end of its grace, which is the
+    /// earliest given.
     pub(crate) fn stop(&self, end: Instant) -> Instant {
         let end = self.shutdown.begin(end);
         fence(Ordering::SeqCst);
@@ -122,9 +137,9 @@ impl Node {
         end
     }
 
-    /// Ends the grace of the shutdown: drops whatever still runs, and releases the jobs.
+    /// Ends the grace of the shutdown: drops all running work, and releases its jobs.
     pub(crate) async fn give_up(&self) {
-        // Before the registry is gone through: a job that is entered later looks at it.
+        // Set before the registry is visited, since jobs that are entered later check it.
         self.shutdown.given_up.set();
         let mut last = None;
         while let Some(id) = self.registry.abandon_after(last) {
@@ -133,7 +148,7 @@ impl Node {
         }
     }
 
-    /// Chooses the delay until a client's next poll, which it is expected for.
+    /// Chooses the delay until a client's next poll, and expects that poll.
     pub(crate) fn retry_after(&self, id: &JobId, pending: &ObservedJob<'_>) -> Duration {
         let mut delay = self.config.estimator.retry_after(pending);
         if self.shutdown.begun.is_set() {
@@ -144,15 +159,47 @@ impl Node {
         delay
     }
 
-    /// Puts a pending job beside all others that are pending in this process.
+    /// Notes the findings of a sweep.
+    pub(crate) fn swept(&self, upkeep: Upkeep) {
+        if let Some(others) = &self.others {
+            others.census.note(upkeep, self.registry.pending());
+        }
+    }
+
+    /// Learns from a job that is done, once. It ran here, or is delivered here.
+    pub(crate) fn learn(&self, job: JobId, route: &str, took: Duration) {
+        if (self.others.as_ref()).is_none_or(|others| others.learned.insert(job, ())) {
+            let estimator = &self.config.estimator;
+            let _ = panics::catching("the estimator", || estimator.completed(route, took));
+        }
+    }
+
+    /// Learns from a job that is delivered, and may have run on another node.
+    pub(crate) fn learn_from(&self, record: &JobRecord) {
+        if self.others.is_some()
+            && record.state == JobState::Done
+            && let Some(took) = record.running_for
+        {
+            self.learn(record.id, &record.route, took);
+        }
+    }
+
+    /// Puts a pending job beside all others that are pending in this process; on a store that nodes
+    /// share, beside this node's share of all.
     pub(crate) fn among_others<'a>(
         &self,
         principal: Option<&Principal>,
         pending: ObservedJob<'a>,
     ) -> ObservedJob<'a> {
-        let jobs = self.registry.pending().max(1);
-        let owners = self.owners.as_ref();
-        let (own_jobs, principals) = owners.map_or((jobs, 1), |owners| owners.share_of(principal));
+        let local = self.registry.pending();
+        let others = self.others.as_ref();
+        let share = others.and_then(|others| others.census.share_of(principal, local));
+        let jobs = share.as_ref().map_or(local, |share| share.jobs).max(1);
+        let (own_jobs, principals) = match (&self.owners, share) {
+            (None, _) => (jobs, 1),
+            (Some(_), Some(share)) => (share.own_jobs, share.principals),
+            (Some(owners), None) => owners.share_of(principal),
+        };
         ObservedJob {
             jobs,
             own_jobs,
@@ -161,13 +208,13 @@ impl Node {
         }
     }
 
-    /// Reads a job, without a boxed future where the store has it at hand.
+    /// Reads a job, without a boxed future if the store answers immediately.
     pub(crate) async fn read(
         &self,
         id: &JobId,
         detail: Detail,
     ) -> Result<Option<JobRecord>, StoreError> {
-        // No `match`, which would keep room for a record while it waits.
+        // No `match`, which would hold memory for a record while it waits.
         if let Some(read) = self.store.read_now(id, detail) {
             return read;
         }

@@ -85,7 +85,7 @@ pub(super) fn of_options() -> Vec<Described> {
 
 /// Returns the layer's answers to the application's own operations, besides the handler's.
 pub(super) fn of_submission(config: &Config) -> Vec<Described> {
-    // Browsers that would rather have the page are sent there by a redirect in any case.
+    // Browsers that prefer the page are redirected to it in any case.
     let mut answers = announcements(config, config.page);
     answers.extend([
         refused(

@@ -1,35 +1,31 @@
-//! The end of a job, stored.
-
-use std::time::Duration;
+//! The end of a run: that of its job, stored, or its release.
 
 use http_polling::JobState;
-use tokio::time::{Instant, sleep};
-use tower_async_job_core::{End, Outcome};
+use tokio::time::Instant;
+use tower_async_job_core::{End, Lease, Outcome, Release, Released};
 
 use crate::{
     context::job::JobContext,
-    node::registration::Registration,
+    node::{registration::Registration, state::Node},
     run::{
         recording::Size,
         restore::{Restorable, restored},
         unkept,
+        write::{patience, write},
     },
     time::later,
 };
 
-/// How long storing an outcome is tried when the store is out of reach and leases do not end.
-const FINISH_PATIENCE: Duration = Duration::from_secs(60);
-
-/// What became of storing the end of a job.
+/// The result of storing the end of a job.
 pub(crate) enum Finish {
     Stored(JobState),
-    /// It is cancelled, or another worker's.
+    /// The job is cancelled, or belongs to another worker.
     NotOurs,
     GivenUp,
 }
 
-/// Stores the end of a job, with its last report. While the store is out of reach this is tried again, until another
-/// worker could have the job.
+/// Stores the end of a job, with its last report. If the store has lost the record, it is stored
+/// again, unless its result is in chunks there.
 pub(crate) async fn finish(
     registration: &mut Registration,
     context: &JobContext,
@@ -38,19 +34,22 @@ pub(crate) async fn finish(
 ) -> Finish {
     let node = registration.node().clone();
     let report = context.take_report(node.config.report_limit);
-    let patience = node.store.properties().lease.unwrap_or(FINISH_PATIENCE);
-    let give_up = later(patience);
-    let mut delay = Duration::from_millis(50);
+    let give_up = later(patience(&node));
     loop {
         let lease = *registration.lease();
         let state = outcome.state();
-        let mut end = End::from(outcome.clone());
-        end.report.clone_from(&report);
-        let Err(error) = node.store.finish(&lease, end).await else {
+        let size = Size::of_body(&outcome);
+        let stored = write(&node, &lease, "the end of a job", size.is_some(), || {
+            let mut end = End::from(outcome.clone());
+            end.report.clone_from(&report);
+            node.store.finish(&lease, end)
+        });
+        let Err(error) = stored.await else {
             tracing::debug!(job = ?lease.id, %state, "job ended");
             return Finish::Stored(state);
         };
         if error.is_lease_lost() {
+            let terms = terms.filter(|_| !matches!(outcome, Outcome::Streamed { .. }));
             match terms {
                 Some(terms) if Instant::now() < give_up && restored(registration, terms).await => {
                     continue;
@@ -58,18 +57,31 @@ pub(crate) async fn finish(
                 _ => return Finish::NotOurs,
             }
         }
-        if error.is_full()
-            && let Outcome::Done(response) = &outcome
-        {
-            outcome = unkept::no_room(Size::of_body(response), &error, &lease);
-            continue;
-        }
-        tracing::warn!(%error, job = ?lease.id, "the end of a job could not be stored");
-        if Instant::now() + delay > give_up {
-            tracing::error!(job = ?lease.id, "the end of a job is given up");
-            return Finish::GivenUp;
-        }
-        sleep(delay).await;
-        delay = (delay * 2).min(Duration::from_secs(5));
+        outcome = match size {
+            Some(size) if error.is_full() => unkept::no_room(size, &error, &lease),
+            _ => return Finish::GivenUp,
+        };
     }
+}
+
+/// Releases a job to the store, with its last report. `None` if the store cannot be reached.
+pub(crate) async fn release(
+    node: &Node,
+    lease: Lease,
+    context: &JobContext,
+    how: &Release,
+) -> Option<Released> {
+    let report = context.take_report(node.config.report_limit);
+    if let Some(report) = report
+        && let Err(error) = node.store.report(&lease, report).await
+    {
+        tracing::warn!(%error, job = ?lease.id, "a job's last report was not stored");
+    }
+    let leases = [lease];
+    let released = write(node, &lease, "the release of a job", false, || {
+        node.store.release(&leases, how.clone())
+    });
+    let released = released.await.ok()?.first().copied();
+    tracing::debug!(?released, job = ?lease.id, "job released");
+    Some(released.unwrap_or(Released::Lost))
 }

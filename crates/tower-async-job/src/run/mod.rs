@@ -11,3 +11,7 @@ pub(crate) mod task;
 mod unkept;
 mod watch;
 pub(crate) mod work;
+mod write;
+
+#[cfg(test)]
+mod tests;

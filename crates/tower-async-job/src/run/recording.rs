@@ -1,4 +1,4 @@
-//! Making a response storable: its end-to-end headers, its body up to the limit, its trailers.
+//! The recording of a response: its end-to-end headers, its body up to the limit, its trailers.
 
 use std::{
     future::poll_fn,
@@ -18,41 +18,47 @@ use http::{
 use http_body::Body;
 use http_polling::JOB_STATUS;
 use tower::BoxError;
-use tower_async_job_core::{Lease, StoreError, StoredResponse};
+use tower_async_job_core::{Lease, Outcome, ResponseRecorder, StoreError, StoredResponse};
 
-use crate::node::{
-    capacity::Admission,
-    recording_room::Held,
-    state::Node,
-    streams::{self, RecordingPlace},
+use crate::{
+    node::{
+        capacity::Admission,
+        recording_room::Held,
+        state::Node,
+        streams::{self, RecordingPlace},
+    },
+    run::write::write,
 };
 
 pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecorded>> + Send>>;
 
-/// A response that is ready to be stored.
+/// A response that is ready to be stored. Chunks of its body are stored already.
 pub(crate) struct Recorded {
-    pub(crate) response: StoredResponse,
+    pub(crate) outcome: Outcome,
     pub(crate) kept: Kept,
 }
 
-/// The place and the room of a recording, to be kept until its response is stored.
+/// The place and the room of a recording, held until its response is stored.
 pub(crate) struct Kept {
     _room: Held,
-    /// The place among the running, or the streams.
+    /// A place among the running requests, or the streams.
     _place: RecordingPlace,
 }
 
-/// Why a response could not be stored.
+/// The reason why a response could not be recorded.
 #[derive(Debug)]
 pub(crate) enum Unrecorded {
     TooLarge(Size),
     NoRoom(Size, StoreError),
-    /// It is an event stream, and there are as many as there may be.
+    /// It is an event stream, and their limit is reached.
     NoPlace,
+    /// A chunk could not be written: the job belongs to another worker, or the store is
+    /// unreachable.
+    NotWritten(StoreError),
     Broken(BoxError),
 }
 
-/// As much as is known of the size of a response that is not stored, in bytes.
+/// The size in bytes of a response that is not stored, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     Exactly(u64),
@@ -60,23 +66,26 @@ pub(crate) enum Size {
 }
 
 impl Size {
-    /// The size of the body of a response that was recorded.
-    pub(crate) fn of_body(response: &StoredResponse) -> Self {
-        let body = response.decode().map(|response| response.body.len());
-        Self::Exactly(body.unwrap_or(response.len()) as u64)
+    /// Returns the size of the body of a recorded response.
+    pub(crate) fn of_body(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Done(response) => Some(Self::Exactly(response.body_len())),
+            Outcome::Streamed { len, .. } => Some(Self::Exactly(*len)),
+            _ => None,
+        }
     }
 }
 
-/// So many bytes of each recording need no room: its task takes as much.
+/// The bytes of each recording that need no room, since its task takes as much.
 const FREE: usize = 4 << 10;
 
-/// The room of one recording.
+/// The room of one recording, without chunks that are already written.
 struct Room {
     node: Arc<Node>,
     lease: Lease,
-    /// The bytes of room that there are.
+    /// The bytes of room that are taken.
     bytes: usize,
-    /// As many as it may need.
+    /// The maximum that it may need.
     most: usize,
     held: Held,
 }
@@ -92,7 +101,7 @@ impl Room {
         }
     }
 
-    /// Takes room for so many bytes in all, and for more to come if there is enough.
+    /// Takes room for `needed` bytes in total, and for more to come if there is enough.
     async fn grow(&mut self, needed: usize) -> Result<(), StoreError> {
         if needed <= self.bytes {
             return Ok(());
@@ -103,7 +112,7 @@ impl Room {
             match self.node.store.reserve(&self.lease, bytes).await {
                 Err(error) if error.is_full() && bytes > needed => {}
                 Err(error) if error.is_full() => return Err(error),
-                // If it has failed otherwise, so will storing the response.
+                // After any other error, storing the response will fail too.
                 _ => {
                     self.bytes = bytes;
                     break;
@@ -112,10 +121,23 @@ impl Room {
         }
         Ok(())
     }
+
+    /// Writes the recorded part of a body as a chunk.
+    async fn write(
+        &mut self,
+        recorder: &mut ResponseRecorder,
+        index: u32,
+    ) -> Result<(), StoreError> {
+        // Two copies exist until it is written.
+        self.held.grow(2 * recorder.len()).await;
+        let (chunk, node, lease) = (recorder.take_body(), &*self.node, &self.lease);
+        let call = || node.store.write_chunk(lease, index, chunk.clone());
+        write(node, lease, "a chunk of a result", true, call).await
+    }
 }
 
-/// Reads a response to its end. `target` is the path of the request that it answers, and `place` is
-/// held until the response is stored, or changed for one among the streams.
+/// Reads a response to its end. `target` is the path of its request. `place` is held until the
+/// response is stored, or exchanged for one among the streams.
 pub(crate) fn record<R>(
     response: Response<R>,
     target: &str,
@@ -138,17 +160,26 @@ where
         None => Size::AtLeast(expected.lower().max(so_far as u64)),
     };
     let least = usize::try_from(expected.lower()).unwrap_or(usize::MAX);
+    // Longer bodies are divided.
+    let piece = node.store.properties().chunk.unwrap_or(usize::MAX).max(1);
     let mut recorder = StoredResponse::recorder(parts.status, &parts.headers, limit);
-    let mut room = Room::new(node.clone(), lease, recorder.len().saturating_add(limit));
+    let most = recorder.len().saturating_add(limit.min(piece));
+    let mut room = Room::new(node.clone(), lease, most);
     Box::pin(async move {
         let place = place.map_err(|_| Unrecorded::NoPlace)?;
         if least > limit {
             return Err(Unrecorded::TooLarge(size(0)));
         }
-        let no_room = |so_far| move |error| Unrecorded::NoRoom(size(so_far), error);
-        let grown = room.grow(recorder.len() + least).await;
-        grown.map_err(no_room(0))?;
-        recorder.reserve(least);
+        let refused = |so_far| {
+            move |error: StoreError| match error.is_full() {
+                true => Unrecorded::NoRoom(size(so_far), error),
+                false => Unrecorded::NotWritten(error),
+            }
+        };
+        let grown = room.grow(recorder.len() + least.min(piece)).await;
+        grown.map_err(refused(0))?;
+        recorder.reserve(least.min(piece));
+        let (mut so_far, mut chunks) = (0, 0);
         let mut body = std::pin::pin!(body);
         let mut trailers: Option<HeaderMap> = None;
         let broken = |error: R::Error| Unrecorded::Broken(error.into());
@@ -158,16 +189,24 @@ where
         };
         while let Some(frame) = poll_fn(&mut next).await {
             match frame?.into_data() {
-                Ok(data) => {
-                    let so_far = recorder.body_len() + data.len();
+                Ok(mut data) => {
+                    so_far += data.len();
                     if so_far > limit {
                         return Err(Unrecorded::TooLarge(size(so_far)));
                     }
-                    let grown = room.grow(recorder.len() + data.len()).await;
-                    grown.map_err(no_room(so_far))?;
-                    recorder
-                        .push(&data)
-                        .map_err(|_| Unrecorded::TooLarge(size(so_far)))?;
+                    while !data.is_empty() {
+                        if recorder.body_len() == piece {
+                            let written = Box::pin(room.write(&mut recorder, chunks)).await;
+                            written.map_err(refused(so_far))?;
+                            chunks += 1;
+                        }
+                        let fits = data.len().min(piece - recorder.body_len());
+                        let grown = room.grow(recorder.len() + fits).await;
+                        grown.map_err(refused(so_far))?;
+                        recorder
+                            .push(&data.split_to(fits))
+                            .map_err(|_| Unrecorded::TooLarge(size(so_far)))?;
+                    }
                 }
                 Err(frame) => {
                     if let Ok(more) = frame.into_trailers() {
@@ -176,8 +215,21 @@ where
                 }
             }
         }
+        if chunks > 0 {
+            let written = Box::pin(room.write(&mut recorder, chunks)).await;
+            written.map_err(refused(so_far))?;
+            chunks += 1;
+        }
+        let response = recorder.finish(trailers.as_ref());
         Ok(Recorded {
-            response: recorder.finish(trailers.as_ref()),
+            outcome: match chunks {
+                0 => Outcome::Done(response),
+                _ => Outcome::Streamed {
+                    head: response,
+                    chunks,
+                    len: so_far as u64,
+                },
+            },
             kept: Kept {
                 _room: room.held,
                 _place: place,
@@ -186,8 +238,8 @@ where
     })
 }
 
-/// Drops what belongs to one connection (RFC 9110, section 7.6.1), to one framing, or to one
-/// moment: the replay has its own.
+/// Removes headers of one connection (RFC 9110, section 7.6.1), one framing or one moment: the
+/// replay has its own.
 fn keep_end_to_end(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -209,9 +261,9 @@ fn keep_end_to_end(headers: &mut HeaderMap) {
     }
 }
 
-/// In one look at the names there are: mostly they are few.
+/// Decided in one pass over the names, of which there are usually few.
 fn is_kept(name: &HeaderName) -> bool {
-    // Caches that have a field of their own obey it before Cache-Control (RFC 9213).
+    // Targeted cache fields take precedence over Cache-Control (RFC 9213).
     let is_targeted = |name: &HeaderName| name.as_str().ends_with("-cache-control");
     ![
         CONNECTION,
@@ -236,8 +288,8 @@ fn is_kept(name: &HeaderName) -> bool {
         && !is_targeted(name)
 }
 
-/// Resolves references relative to the path of the submission, since the job's URL is another
-/// base (RFC 3986, section 5.1). Absolute URLs and absolute paths mean the same from anywhere.
+/// Resolves relative references against the path of the submission, since the job's URL is another
+/// base (RFC 3986, section 5.1). Absolute URLs and absolute paths need no change.
 fn resolve_references(headers: &mut HeaderMap, target: &str) {
     for name in [LOCATION, CONTENT_LOCATION] {
         let Some(value) = headers.get(&name) else {

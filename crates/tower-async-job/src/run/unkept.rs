@@ -1,4 +1,4 @@
-//! Responses that are not kept: beyond a limit, or broken off.
+//! Responses that are not stored: over a limit, or broken off.
 
 use std::fmt;
 
@@ -7,12 +7,15 @@ use tower_async_job_core::{Lease, Outcome, StoreError, StoreLimit};
 
 use crate::{
     node::registration::Registration,
-    run::recording::{Size, Unrecorded},
+    run::{
+        recording::{Size, Unrecorded},
+        watch::End,
+    },
 };
 
-/// The end of a job whose response could not be recorded.
-pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registration) -> Outcome {
-    match unrecorded {
+/// Returns the end of a job whose response could not be recorded.
+pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registration) -> End {
+    let outcome = match unrecorded {
         Unrecorded::TooLarge(size) => {
             let limit = StoreLimit {
                 setting: "result_limit",
@@ -32,16 +35,19 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registrat
             let detail = "the response body broke off";
             Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
         }
-    }
+        Unrecorded::NotWritten(error) if error.is_lease_lost() => return End::Cancelled,
+        Unrecorded::NotWritten(_) => return End::Abandoned,
+    };
+    End::Outcome(outcome, None)
 }
 
-/// The end of a job for whose result the store has no room.
+/// Returns the outcome of a job whose result does not fit into the store.
 pub(crate) fn no_room(size: Size, error: &StoreError, lease: &Lease) -> Outcome {
     let problem = Problem::new(ProblemType::JobFailed);
     beyond(problem, size, error.limit(), lease)
 }
 
-/// Says which limit a result was beyond, to the client and in the log.
+/// Adds the limit that a result exceeds to its problem, and logs it.
 fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, lease: &Lease) -> Outcome {
     let (Size::Exactly(bytes) | Size::AtLeast(bytes)) = size;
     let problem = problem.with_extension("size", bytes);

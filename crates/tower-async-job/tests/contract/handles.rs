@@ -1,6 +1,6 @@
-//! The handle of a job, as its handler and operators know it.
+//! The handle of a job, as its handler and operators see it.
 
-use std::time::Duration;
+use std::{slice::from_ref, time::Duration};
 
 use crate::support::{
     Answer, Body, Handler, SECOND, asking, eager, get, handler, post, send, with, wrap,
@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::sleep};
 use tower::ServiceExt;
 use tower_async_job::{AsyncJobLayer, JobContext};
 
-/// The names that operators are shown, the latest job's first.
+/// Returns the handles in the operators' list, the latest job's first.
 async fn listed(layer: &AsyncJobLayer) -> Vec<String> {
     let list = layer.operator_resource().oneshot(get("/")).await;
     let list = Answer::of(list.expect("infallible")).await.json();
@@ -19,7 +19,7 @@ async fn listed(layer: &AsyncJobLayer) -> Vec<String> {
         .collect()
 }
 
-/// A handler that asks for the handle so long after it was called, and again at its end.
+/// Returns a handler that reads its handle after a time, and again at its end.
 fn asking_after(time: Duration) -> (Handler, mpsc::UnboundedReceiver<String>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let handler = handler(move |request| {
@@ -45,7 +45,7 @@ async fn handle_is_known_before_there_is_a_job_and_is_the_job_s() {
     let early = said.recv().await.expect("said");
     assert_eq!(listed(&layer).await, [""; 0], "there is no job yet");
     call.await.expect("accepted");
-    assert_eq!(listed(&layer).await, [early.clone()]);
+    assert_eq!(listed(&layer).await, from_ref(&early));
     assert_eq!(said.recv().await, Some(early));
 }
 
@@ -59,7 +59,7 @@ async fn handle_that_is_asked_for_late_is_the_job_s() {
         let (handler, mut said) = asking_after(5 * SECOND);
         send(&wrap(&layer, handler), request).await.pending();
         let late = said.recv().await.expect("said");
-        assert_eq!(listed(&layer).await, [late.clone()]);
+        assert_eq!(listed(&layer).await, from_ref(&late));
         assert_eq!(said.recv().await, Some(late));
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chunks;
 mod closing;
 mod contexts;
 mod deadline;
@@ -15,6 +16,8 @@ mod kept;
 mod ownership;
 mod policies;
 mod preferences;
+mod releases;
 mod retry_after;
+mod shared_store;
 mod uploads;
 mod wire;

@@ -2,7 +2,11 @@
 
 use std::convert::Infallible;
 
-use crate::support::{self, Answer, SECOND, eager, trailed};
+use crate::support::{
+    self, Answer, SECOND, eager,
+    faulty::{Fault, FaultyStore, Op},
+    memory, trailed,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
@@ -51,6 +55,28 @@ where
 async fn late(text: &'static str) -> Response<ServerBody> {
     sleep(SECOND).await;
     Response::new(full(text))
+}
+
+static LARGE: [u8; 2000 << 10] = [b'x'; 2000 << 10];
+
+/// Serves a result in chunks of 64 KiB, of which the last cannot be read the first time. It is so
+/// long that much of it is on its way before.
+fn serve_broken() -> impl Fn() -> DuplexStream {
+    let store = FaultyStore::new(memory().chunk_size(64 << 10).build());
+    store.plan(
+        Op::ReadChunk,
+        Fault::None,
+        LARGE.len().div_ceil(64 << 10) - 1,
+    );
+    store.plan(Op::ReadChunk, Fault::Unavailable, 1);
+    let layer = AsyncJobLayer::builder().store(std::sync::Arc::new(store));
+    serve(&eager(layer), |_| async {
+        sleep(SECOND).await;
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", HeaderValue::from_static("7"));
+        let large = std::str::from_utf8(&LARGE).expect("text");
+        Response::new(trailed(large, trailers).boxed())
+    })
 }
 
 /// Writes a request, and reads until the connection is closed.
@@ -352,4 +378,59 @@ async fn trailers_of_a_grpc_answer_are_replayed_over_http_2() {
     let done = Answer::of(client.send_request(poll).await.expect("a response")).await;
     assert_eq!(done.body, "message");
     assert_eq!(done.trailers.expect("trailers")["grpc-status"], "0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s50_chunk_that_cannot_be_read_cuts_off_an_answer_over_http_1() {
+    for trailers in [false, true] {
+        let connect = serve_broken();
+        let accepted = exchange(connect(), POST).await;
+        sleep(2 * SECOND).await;
+        let (mut client, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(connect()))
+                .await
+                .expect("a connection");
+        tokio::spawn(connection);
+        let mut poll = Request::get(field(&accepted, "location")).header("host", "x");
+        if trailers {
+            poll = poll.header("te", "trailers");
+        }
+        let poll = poll.body(Full::<Bytes>::default()).expect("valid");
+        let response = client.send_request(poll).await.expect("a response");
+        let framing = ["transfer-encoding", "content-length"].map(|name| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().expect("text"))
+        });
+        let expected = if trailers {
+            [Some("chunked"), None]
+        } else {
+            [None, Some("2048000")]
+        };
+        assert_eq!(framing, expected);
+        response.into_body().collect().await.expect_err("cut off");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s50_chunk_that_cannot_be_read_resets_the_stream_of_an_answer_over_http_2() {
+    let connect = serve_broken();
+    let accepted = exchange(connect(), POST).await;
+    sleep(2 * SECOND).await;
+    let io = TokioIo::new(connect());
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .expect("a connection");
+    tokio::spawn(connection);
+    let poll = || {
+        Request::get(format!("http://x{}", field(&accepted, "location")))
+            .body(Full::<Bytes>::default())
+            .expect("valid")
+    };
+    let response = client.send_request(poll()).await.expect("a response");
+    assert_eq!(response.status(), StatusCode::OK);
+    response.into_body().collect().await.expect_err("reset");
+    // The connection goes on.
+    let again = client.send_request(poll()).await.expect("a response");
+    let whole = again.into_body().collect().await.expect("whole");
+    assert_eq!(whole.to_bytes().len(), LARGE.len());
 }

@@ -6,6 +6,7 @@ mod support;
 mod acceptance;
 mod background;
 mod cancelling;
+mod chunks;
 mod crowds;
 mod endings;
 mod governed;

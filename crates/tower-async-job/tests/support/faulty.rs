@@ -3,8 +3,8 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tower_async_job::store::{
     Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
     JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, MemoryStore, NewJob, Outside, Principal,
-    Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture, StoreProperties,
-    Subscription, Upkeep,
+    RecordedOutcome, Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture,
+    StoreProperties, StoredResponse, Subscription, Upkeep,
 };
 
 use super::memory;
@@ -27,10 +27,12 @@ pub(crate) enum Op {
     Start,
     Renew,
     Report,
+    WriteChunk,
     Finish,
     Release,
     Discard,
     Read,
+    ReadChunk,
     Cancel,
     Remove,
     Sweep,
@@ -44,13 +46,13 @@ pub(crate) enum Fault {
     /// The call fails without effect.
     Unavailable,
     Full,
-    /// The record is damaged.
+    /// The stored data is damaged.
     Corrupt,
-    /// The record has an unknown version.
+    /// The stored data has an unknown format.
     Unsupported,
     /// The call takes effect after a time.
     Late(Duration),
-    /// The call has no effect and never ends.
+    /// The call has no effect and never answers.
     Hangs,
     /// The call takes effect, and its answer is lost.
     Unacknowledged,
@@ -64,14 +66,53 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     pub(crate) inner: MemoryStore,
-    /// The number of jobs that each page of the list leaves out.
+    /// The number of unreadable jobs on each page of the list.
     pub(crate) unreadable: AtomicUsize,
     /// The store after a failover.
     replica: MemoryStore,
     failed_over: AtomicBool,
     properties: StoreProperties,
+    /// The number of nodes that sweeps find.
+    pub(crate) nodes: AtomicU32,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,
+    /// The bytes of all written chunks.
+    pub(crate) written: AtomicUsize,
+    /// The bytes of all chunks read and not dropped.
+    pub(crate) lent: Arc<AtomicUsize>,
+}
+
+/// A chunk that is counted until it is dropped.
+struct Lent(Bytes, Arc<AtomicUsize>);
+
+impl Lent {
+    fn new(data: Bytes, lent: &Arc<AtomicUsize>) -> Self {
+        lent.fetch_add(data.len(), Ordering::SeqCst);
+        Self(data, lent.clone())
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.1.fetch_sub(self.0.len(), Ordering::SeqCst);
+    }
+}
+
+/// Removes the body of a result, like a store that keeps it separately.
+fn without_body(mut record: JobRecord) -> JobRecord {
+    if let Some(RecordedOutcome::Response(response)) = &record.outcome {
+        let whole = response.decode().expect("a response");
+        let head = StoredResponse::recorder(whole.status, &whole.headers, 0);
+        let head = head.finish(whole.trailers.as_ref());
+        record.outcome = Some(RecordedOutcome::Head(head));
+    }
+    record
 }
 
 impl FaultyStore {
@@ -87,24 +128,27 @@ impl FaultyStore {
             replica: replica.build(),
             failed_over: AtomicBool::new(false),
             properties,
+            nodes: AtomicU32::new(1),
             script: Mutex::default(),
             calls: Mutex::default(),
+            written: AtomicUsize::default(),
+            lent: Arc::default(),
         }
     }
 
-    /// A store that nodes share, by leases that last so long.
+    /// Creates a shared store with leases of this duration.
     pub(crate) fn shared(lease: Duration) -> Self {
         let mut store = Self::new(memory().lease_duration(lease).build());
         store.properties.shared = true;
         store
     }
 
-    /// Has a replica go on that has received none of the writes.
+    /// Fails over to a replica that has received none of the writes.
     pub(crate) fn fail_over(&self) {
         self.failed_over.store(true, Ordering::SeqCst);
     }
 
-    /// The store as it is now.
+    /// Returns the current store.
     pub(crate) fn now(&self) -> &MemoryStore {
         match self.failed_over.load(Ordering::SeqCst) {
             true => &self.replica,
@@ -226,7 +270,13 @@ impl JobStore for FaultyStore {
     }
 
     fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
-        self.now().write_chunk(lease, index, data)
+        let len = data.len();
+        let written = self.perform(Op::WriteChunk, self.now().write_chunk(lease, index, data));
+        Box::pin(async move {
+            written.await?;
+            self.written.fetch_add(len, Ordering::SeqCst);
+            Ok(())
+        })
     }
 
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()> {
@@ -255,7 +305,14 @@ impl JobStore for FaultyStore {
     }
 
     fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
-        self.perform(Op::Read, self.now().read(id, detail))
+        let read = self.perform(Op::Read, self.now().read(id, detail));
+        Box::pin(async move {
+            let record = read.await?;
+            Ok(match detail {
+                Detail::Head => record.map(without_body),
+                _ => record,
+            })
+        })
     }
 
     fn read_chunk<'a>(
@@ -263,7 +320,15 @@ impl JobStore for FaultyStore {
         result: &'a ResultRef,
         index: u32,
     ) -> StoreFuture<'a, Option<Bytes>> {
-        self.now().read_chunk(result, index)
+        let read = self.perform(Op::ReadChunk, self.now().read_chunk(result, index));
+        Box::pin(async move {
+            let lend = |data| Bytes::from_owner(Lent::new(data, &self.lent));
+            Ok(read.await?.map(lend))
+        })
+    }
+
+    fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        self.now().note_delivery(id, keep);
     }
 
     fn subscribe(&self, id: &JobId) -> Subscription {
@@ -295,7 +360,11 @@ impl JobStore for FaultyStore {
     }
 
     fn sweep(&self) -> StoreFuture<'_, Upkeep> {
-        self.perform(Op::Sweep, self.now().sweep())
+        Box::pin(async {
+            let mut upkeep = self.perform(Op::Sweep, self.now().sweep()).await?;
+            upkeep.nodes = self.nodes.load(Ordering::SeqCst);
+            Ok(upkeep)
+        })
     }
 
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {

@@ -114,7 +114,7 @@ where
     S: Service<Request<Body>, Response = Response<ResponseBody<R>>> + Clone,
     S::Error: std::fmt::Debug,
     R: http_body::Body<Data = Bytes>,
-    R::Error: std::fmt::Debug,
+    R::Error: Into<BoxError>,
 {
     Answer::of(
         service

@@ -371,7 +371,7 @@ where
     S: Service<Request<Body>, Response = Response<tower_async_job::ResponseBody<R>>> + Clone,
     S::Error: std::fmt::Debug,
     R: http_body::Body<Data = Bytes>,
-    R::Error: std::fmt::Debug,
+    R::Error: Into<tower::BoxError>,
 {
     let accepted = send(&service, post("/report")).await.pending();
     sleep(2 * SECOND).await;

@@ -1,0 +1,117 @@
+//! Stores that fail in the middle of a result in chunks.
+
+use std::sync::Arc;
+
+use crate::{
+    assert_problem, faulty,
+    support::{
+        self, Body, SECOND, ask, eager,
+        faulty::{Fault, FaultyStore, Op},
+        get, handler, memory, slow,
+    },
+};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use tokio::time::sleep;
+use tower::ServiceExt;
+use tower_async_job::{AsyncJobLayer, store::JobStore};
+
+const CHUNK: usize = 64 << 10;
+
+fn store() -> Arc<FaultyStore> {
+    Arc::new(FaultyStore::new(memory().chunk_size(CHUNK).build()))
+}
+
+/// Submits to a handler that answers with five chunks after a second; returns the job's URL.
+async fn submit(layer: &AsyncJobLayer) -> String {
+    let large = handler(|_| async {
+        sleep(SECOND).await;
+        Response::new(Body::from(vec![b'x'; 5 * CHUNK]))
+    });
+    crate::submit(layer, large).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn s19_chunk_is_written_again_while_the_store_is_out_of_reach() {
+    let store = store();
+    store.plan(Op::WriteChunk, Fault::None, 1);
+    store.plan(Op::WriteChunk, Fault::Unavailable, 3);
+    store.plan(Op::WriteChunk, Fault::Unacknowledged, 1);
+    let layer = eager(faulty(&store));
+    let location = submit(&layer).await;
+    sleep(10 * SECOND).await;
+    assert_eq!(
+        ask(&layer, get(&location)).await.body,
+        vec![b'x'; 5 * CHUNK]
+    );
+    assert_eq!(store.calls(Op::WriteChunk), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s19_job_whose_chunks_cannot_be_written_is_handed_back() {
+    let store = store();
+    store.plan(Op::WriteChunk, Fault::Unavailable, 1000);
+    let layer = eager(faulty(&store));
+    let location = submit(&layer).await;
+    sleep(30 * SECOND).await;
+    ask(&layer, get(&location)).await.pending();
+    sleep(60 * SECOND).await;
+    let lost = ask(&layer, get(&location)).await;
+    assert_eq!(lost.header("job-status"), "lost", "no request is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s20_result_whose_chunks_have_no_room_fails_its_job_alone() {
+    let store = Arc::new(memory().chunk_size(CHUNK).max_bytes(4 * CHUNK).build());
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let location = submit(&layer).await;
+    sleep(2 * SECOND).await;
+    let answer = ask(&layer, get(&location)).await;
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    assert_problem(&answer, status, "failed", "job-failed");
+    assert!(store.usage().expect("memory knows").bytes < CHUNK);
+    let small = crate::submit(&layer, slow(SECOND, "small")).await;
+    sleep(2 * SECOND).await;
+    assert_eq!(ask(&layer, get(&small)).await.body, "small");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s50_chunk_that_cannot_be_read_ends_the_download_with_an_error() {
+    for fault in [Fault::Unavailable, Fault::Panics] {
+        let store = store();
+        store.plan(Op::ReadChunk, Fault::None, 2);
+        store.plan(Op::ReadChunk, fault, 1);
+        let layer = eager(faulty(&store).retention_after_delivery(SECOND));
+        let location = submit(&layer).await;
+        sleep(2 * SECOND).await;
+        let response = layer.resource().oneshot(get(&location)).await;
+        let mut body = response.expect("infallible").into_body();
+        for _ in 0..2 {
+            body.frame().await.expect("more").expect("readable");
+        }
+        let error = body.frame().await.expect("more").expect_err("cut off");
+        assert!(error.is_unavailable(), "{error}");
+        assert!(body.frame().await.is_none());
+        sleep(10 * SECOND).await;
+        let whole = ask(&layer, get(&location)).await;
+        assert_eq!(whole.body.len(), 5 * CHUNK, "it was not delivered");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn download_that_is_given_up_leaves_no_read_behind() {
+    let store = store();
+    store.plan(Op::ReadChunk, Fault::Late(SECOND), 2);
+    let layer = eager(faulty(&store));
+    let location = submit(&layer).await;
+    sleep(2 * SECOND).await;
+    let response = layer.resource().oneshot(get(&location)).await;
+    let mut body = response.expect("infallible").into_body();
+    body.frame().await.expect("more").expect("readable");
+    let half_way = tokio::time::timeout(SECOND / 2, body.frame()).await;
+    assert!(half_way.is_err(), "it is read");
+    drop(body);
+    support::settle().await;
+    assert_eq!(store.lent.load(std::sync::atomic::Ordering::SeqCst), 0);
+    store.sweep().await.expect("memory");
+}
