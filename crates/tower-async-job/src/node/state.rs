@@ -40,7 +40,7 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
-    /// What is known of the jobs of other nodes, where there may be any.
+    /// The pending jobs of all nodes, where the store is shared.
     others: Option<Others>,
     /// The websockets and event streams, where they are limited.
     pub(crate) streams: Option<Arc<Holds>>,

@@ -61,7 +61,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Instant,
     /// The limit of the result, if it is not the default.
     pub(crate) result_limit: Option<usize>,
-    /// Whether the store keeps the request, so that the job can be run again.
+    /// The store keeps the request, so that the job can be run again.
     pub(crate) replayable: bool,
 }
 
