@@ -80,7 +80,7 @@ impl Renewal {
 pub struct Release {
     /// The time from now until the job may be claimed. Zero by default.
     pub after: Duration,
-    /// Whether the run counts as an attempt. `true` by default.
+    /// True, the default, if the run counts as an attempt.
     pub counts: bool,
     /// The outside party that continues the run. `None` by default: a worker re-runs the job.
     pub outside: Option<Outside>,

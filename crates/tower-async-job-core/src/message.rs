@@ -154,8 +154,8 @@ impl ResponseRecorder {
         Ok(())
     }
 
-    /// Takes the recorded body out, to be [written](crate::JobStore::write_chunk) as a chunk. The head
-    /// stays, with room for the next chunk.
+    /// Takes the recorded body, to be [written](crate::JobStore::write_chunk) as a chunk. The head
+    /// stays, with capacity for the next chunk.
     ///
     /// ```
     /// use http::{HeaderMap, StatusCode};

@@ -20,7 +20,7 @@ pub struct StoreProperties {
     /// The size of a chunk, in bytes: longer bodies are [written](crate::JobStore::write_chunk)
     /// in chunks of this size. `None`, the default: every result is stored as one piece.
     pub chunk: Option<usize>,
-    /// Whether other processes may change its jobs, so that housekeeping never stops. `false` by
+    /// True if other processes may change its jobs; housekeeping then never stops. `false` by
     /// default.
     pub shared: bool,
 }

@@ -288,7 +288,7 @@ fn read_in_a_batch_sees_what_was_written_before_it() {
             }
         });
         written.store(1, SeqCst);
-        // The driver has gone, or the value is new.
+        // The driver is gone, or the value is new.
         match block_on(batch.read(0)) {
             Ok(found) => assert_eq!(found, Some(1)),
             Err(error) => assert!(error.is_unavailable()),

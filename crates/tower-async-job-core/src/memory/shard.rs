@@ -38,7 +38,7 @@ pub(super) struct Shard {
     kinds: Kinds,
     /// The number of pending jobs.
     pending: usize,
-    /// Whether a task has become claimable since the last check.
+    /// True if a task has become claimable since the last check.
     claimable: bool,
     voids: Voids,
 }
@@ -58,7 +58,7 @@ struct Voids {
 #[must_use]
 pub(super) struct Aftermath {
     pub(super) wakes: Vec<Arc<Wake>>,
-    /// Whether a task has become claimable.
+    /// True if a task has become claimable.
     pub(super) claimable: bool,
     pub(super) keys: Vec<(Scope, JobId)>,
 }

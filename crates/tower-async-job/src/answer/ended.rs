@@ -17,9 +17,9 @@ use crate::{
     headers::{set_no_store, set_state},
 };
 
-/// The answer of a job that has ended: the handler's response, or the problem that it ended with.
+/// Returns the answer of an ended job: the handler's response, or the job's problem.
 ///
-/// `trailers` says whether the connection can carry them.
+/// `trailers` is whether the connection can carry them.
 pub(crate) fn ended(
     store: &Arc<dyn JobStore>,
     record: &JobRecord,
@@ -56,7 +56,7 @@ pub(crate) fn ended(
     failure(&problem, record.state, record.protocol)
 }
 
-/// The handler's response, with this body.
+/// Returns the handler's response with this body.
 #[inline(always)]
 fn replay(replayed: ReplayedResponse, body: StoredBody, trailers: bool) -> Response<StoredBody> {
     let mut body_trailers = replayed.trailers;

@@ -1,5 +1,5 @@
-//! Answers to gRPC calls that have no handler's response: trailers-only, as the gRPC protocol over
-//! HTTP/2 has it.
+//! Answers to gRPC calls without a handler's response: trailers-only, as defined by the gRPC
+//! protocol over HTTP/2.
 
 use http::{HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use http_polling::{JobState, ProblemType};
@@ -38,7 +38,8 @@ pub(crate) fn code_of_refusal(kind: ProblemType) -> Code {
     }
 }
 
-/// `message` is one of the layer's own: ASCII without `%`, so it needs no percent-encoding.
+/// Returns a trailers-only response. `message` is one of the layer's own: ASCII without `%`, so it
+/// needs no percent-encoding.
 pub(crate) fn trailers_only(code: Code, message: &str) -> Response<StoredBody> {
     let mut response = Response::new(StoredBody::default());
     let headers = response.headers_mut();

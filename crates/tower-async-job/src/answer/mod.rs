@@ -26,5 +26,5 @@ pub(crate) use self::{
 };
 use crate::body::StoredBody;
 
-/// An answer that something has to be waited for.
+/// An answer that is not ready at once.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response<StoredBody>> + Send>>;

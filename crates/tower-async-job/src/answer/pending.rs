@@ -40,7 +40,7 @@ pub(crate) struct AcceptedJob<'a> {
     pub(crate) now: Instant,
 }
 
-/// The acceptance of a submission.
+/// Returns the acceptance of a submission.
 pub(crate) fn accepted(
     front: &Front,
     job: &AcceptedJob<'_>,
@@ -92,7 +92,7 @@ pub(crate) fn accepted(
         may_close,
     );
     if submission.asked.page {
-        // A browser follows this to the page; a 202 would end in showing the status document.
+        // A browser follows this to the page; with 202 it would show the status document.
         response.headers_mut().remove(CONTENT_LOCATION);
         *response.status_mut() = StatusCode::SEE_OTHER;
     }
@@ -100,9 +100,9 @@ pub(crate) fn accepted(
     response
 }
 
-/// The answer to a poll of a job that has not ended.
+/// Returns the answer to a poll of a pending job.
 ///
-/// `may_close` says whether its connection may be closed.
+/// `may_close` is whether its connection may be closed.
 pub(crate) fn pending(
     front: &Front,
     record: &JobRecord,
@@ -144,7 +144,7 @@ fn announce(
     let mut response = Response::new(StoredBody::from(json));
     *response.status_mut() = status;
     *response.headers_mut() = template.clone();
-    // One pass over the headers costs less than looking each of them up.
+    // One pass over the headers is cheaper than a lookup for each.
     for (name, value) in response.headers_mut() {
         if *name == LOCATION {
             mem::swap(value, &mut location);
@@ -164,20 +164,21 @@ fn announce(
     response
 }
 
-/// Returns the URL of the next poll. It tells how many answers this client has had and when it is due, in ms
-/// since the acceptance: each Location differs, and nothing about the client needs remembering.
+/// Returns the URL of the next poll. It contains the number of answers that this client has had,
+/// and the due time in ms since the acceptance. So each Location differs, and no state is kept of
+/// the client.
 fn location(config: &Config, id: &str, pending: &ObservedJob<'_>, delay: Duration) -> HeaderValue {
     let polls = pending.polls.saturating_add(1);
     let due = pending.age.saturating_add(delay).as_millis();
     let due = u64::try_from(due).unwrap_or(u64::MAX);
     let (mut polls_text, mut due_text) = (itoa::Buffer::new(), itoa::Buffer::new());
     let (polls, due) = (polls_text.format(polls), due_text.format(due));
-    // Of just the size needed, so that it becomes front bytes as it is.
+    // Of the exact size, so that it becomes shared bytes without a copy.
     let location = [&*config.public_base, "/", id, "?poll=", polls, "&due=", due].concat();
     HeaderValue::try_from(location).expect("the public base was checked")
 }
 
-/// Has the connection closed after this answer, if the next poll is far off and that is no guess.
+/// Closes the connection after this answer, if the next poll is far off and its delay is no guess.
 fn close_if_far_off(
     front: &Front,
     pending: &ObservedJob<'_>,
@@ -193,7 +194,7 @@ fn close_if_far_off(
     }
 }
 
-/// The answer to a poll that comes before it is due while there is no place to hold it.
+/// Returns the answer to a premature poll that cannot be held.
 pub(crate) fn too_early(front: &Front, record: &JobRecord) -> Response<StoredBody> {
     let mut response = problem(ProblemType::PolledTooOften, Some(record.state));
     let delay = front.node.retry_after(&record.id, &known(front, record));
@@ -201,7 +202,7 @@ pub(crate) fn too_early(front: &Front, record: &JobRecord) -> Response<StoredBod
     response
 }
 
-/// What the Retry-After of a stored job is chosen by.
+/// Returns the data of a stored job by which its Retry-After is chosen.
 pub(crate) fn known<'a>(front: &Front, record: &'a JobRecord) -> ObservedJob<'a> {
     let pending = ObservedJob {
         running_for: record.running_for,

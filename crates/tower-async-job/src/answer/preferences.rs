@@ -1,9 +1,9 @@
-//! The preferences that were honoured (RFC 7240, section 3).
+//! The honoured preferences (RFC 7240, section 3).
 
 use http::HeaderMap;
 use http_polling::{Prefer, PreferenceApplied};
 
-/// Says what was honoured of what a submission preferred. The wait is the one that was given.
+/// Adds the honoured preferences of a submission. The wait is the granted one.
 pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     let mut applied = PreferenceApplied::new();
     if prefer.respond_async() {
@@ -15,8 +15,7 @@ pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     applied.append_to(headers);
 }
 
-/// Says of an answer that came within the inline wait how long it would have been waited for (RFC 7240,
-/// section 3).
+/// Adds the granted wait to an answer that came within it (RFC 7240, section 3).
 pub(crate) fn apply_wait(headers: &mut HeaderMap, prefer: &Prefer) {
     if let Some(wait) = prefer.wait() {
         PreferenceApplied::new().with_wait(wait).append_to(headers);

@@ -1,4 +1,4 @@
-//! Refusals: of submissions, and of polls of which nothing else can be told.
+//! Refusals of submissions, and of polls that have no other answer.
 
 use std::error::Error;
 
@@ -15,7 +15,7 @@ use crate::{
     request::closing,
 };
 
-/// A submission that is refused before, or instead of, becoming a job.
+/// Returns the refusal of a submission that does not become a job.
 pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
     refusal_for(Problem::new(kind), kind, protocol)
 }
@@ -40,7 +40,7 @@ pub(crate) fn refusal_for(
     response
 }
 
-/// A submission, by a version of HTTP, for which there is no place.
+/// Returns the refusal of a submission for which there is no place.
 pub(crate) fn no_place(
     no_place: NoPlace,
     protocol: Protocol,
@@ -59,7 +59,7 @@ pub(crate) fn no_place(
     response
 }
 
-/// A submission that the store does not take.
+/// Returns the refusal of a submission that the store does not accept.
 pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<StoredBody> {
     if error.is_corrupt() {
         return unreadable(error, None);
@@ -76,7 +76,7 @@ pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<Sto
     response
 }
 
-/// The answer to a call that a panic of the application's has ended.
+/// Returns the answer to a call that a panic of the application has ended.
 pub(crate) fn panicked(protocol: Protocol) -> Response<StoredBody> {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     let mut response = match protocol {
@@ -87,12 +87,12 @@ pub(crate) fn panicked(protocol: Protocol) -> Response<StoredBody> {
     response
 }
 
-/// There is no such job, or it is not the asker's.
+/// Returns the answer for a job that does not exist, or that the client may not see.
 pub(crate) fn unknown() -> Response<StoredBody> {
     problem(ProblemType::JobUnknown, Some(JobState::Unknown))
 }
 
-/// A job whose record is damaged, or of which nothing can be known for now.
+/// Returns the answer for a job whose record is damaged or temporarily unknown.
 pub(crate) fn unreadable(error: &StoreError, job: Option<&JobId>) -> Response<StoredBody> {
     let job = job.map(tracing::field::debug);
     if error.is_corrupt() {
@@ -104,7 +104,7 @@ pub(crate) fn unreadable(error: &StoreError, job: Option<&JobId>) -> Response<St
     unavailable()
 }
 
-/// The store cannot be reached, so nothing is known of the job.
+/// Returns the answer while the store is unreachable.
 pub(crate) fn unavailable() -> Response<StoredBody> {
     let mut response = problem(ProblemType::StoreUnavailable, None);
     set_retry_after(response.headers_mut(), BUSY_RETRY_AFTER);
@@ -119,7 +119,7 @@ pub(crate) fn problem(kind: ProblemType, state: Option<JobState>) -> Response<St
     response
 }
 
-/// A problem that is said whole by its status code (RFC 9457, section 4.2.1).
+/// Returns a problem that its status code describes fully (RFC 9457, section 4.2.1).
 pub(crate) fn problem_of(status: StatusCode) -> Problem {
     let mut problem = Problem::default();
     problem.title = status.canonical_reason().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Responses with JSON, or with nothing.
+//! Responses with JSON, or without content.
 
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
@@ -19,7 +19,7 @@ pub(crate) fn json(content_type: HeaderValue, json: Vec<u8>) -> Response<StoredB
     response
 }
 
-/// There is nothing to say.
+/// Returns a response without content.
 pub(crate) fn no_content() -> Response<StoredBody> {
     let mut response = Response::new(StoredBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -27,8 +27,8 @@ pub(crate) fn no_content() -> Response<StoredBody> {
     response
 }
 
-/// Takes the body out of an answer to HEAD, leaving the length that it would have had where it is
-/// known (RFC 9110, section 9.3.2).
+/// Removes the body of an answer to HEAD, and keeps the length that it would have had, if known
+/// (RFC 9110, section 9.3.2).
 pub(crate) fn without_body(response: Response<StoredBody>) -> Response<StoredBody> {
     let (mut parts, body) = response.into_parts();
     let has_content = !matches!(

@@ -11,9 +11,10 @@ use crate::{
     node::front::Front,
 };
 
-/// The status document, whatever the state: `{job}/status`, and the answer to a cancellation.
+/// Returns the status document in any state: for `{job}/status`, and as the answer to a
+/// cancellation.
 ///
-/// Of a pending job it says when to ask again, as the pending answers do.
+/// For a pending job it has a Retry-After like pending answers.
 pub(crate) fn status(
     front: &Front,
     record: &JobRecord,

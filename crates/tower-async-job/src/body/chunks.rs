@@ -1,4 +1,4 @@
-//! The bodies of results that their store has in chunks.
+//! Bodies of results that are stored in chunks.
 
 use std::{
     fmt,
@@ -11,16 +11,16 @@ use tower_async_job_core::{JobStore, ResultRef, StoreError, StoreFuture};
 
 use crate::panics;
 
-/// A body that is read from its store chunk by chunk, each when the one before is on its way. Between
-/// two reads nothing is held in the store.
+/// A body that is read from its store chunk by chunk, each once the previous one is sent. The store
+/// holds nothing between two reads.
 pub(super) struct Chunks {
     store: Arc<dyn JobStore>,
     result: ResultRef,
     /// The index of the next chunk.
     next: u32,
-    /// The bytes of the chunks from there on.
+    /// The bytes of the chunks from that one on.
     left: u64,
-    /// The rest of the chunk that was read last.
+    /// The rest of the last chunk read.
     data: Bytes,
     /// Never locked: it only makes the body `Sync`.
     reading: Mutex<Option<Reading>>,
@@ -40,13 +40,13 @@ impl Chunks {
         }
     }
 
-    /// The number of bytes that are still to come.
+    /// Returns the number of remaining bytes.
     pub(super) fn len(&self) -> u64 {
         self.data.len() as u64 + self.left
     }
 
-    /// Gives what there is of the body at hand, once that is more than nothing or the body is at its
-    /// end. The caller takes from it.
+    /// Returns the available part of the body, once it is not empty or the body has ended. The
+    /// caller takes from it.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Bytes, StoreError>> {
         if self.data.is_empty() && self.left > 0 {
             let read = ready!(self.poll_read(cx));
@@ -93,7 +93,7 @@ impl Chunks {
     }
 }
 
-/// A read under way begins again.
+/// A read in flight starts again.
 impl Clone for Chunks {
     fn clone(&self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Results that clients read to their end.
+//! Deliveries: results that clients read to their end.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use tower_async_job_core::{JobId, JobStore};
 
 use crate::{panics, time::alarm::Alarm};
 
-/// The part that notes deliveries.
+/// The recorder of deliveries.
 pub(crate) struct Deliveries {
     store: Arc<dyn JobStore>,
     /// The time for which a delivered result is kept.
@@ -27,7 +27,7 @@ impl Deliveries {
     }
 }
 
-/// The delivery of one result, to be completed when it has been read.
+/// The delivery of one result, to be completed once it is read.
 #[derive(Clone)]
 pub(crate) struct Delivery {
     deliveries: Arc<Deliveries>,

@@ -4,9 +4,8 @@ use tower::BoxError;
 use tower_async_job_core::StoreError;
 
 /// The error of a [`ResponseBody`](crate::ResponseBody).
-///
-/// It has no type parameter for the handler's error: a [`BoxError`], which is the error of many
-/// bodies, is no [`Error`] itself, and a server takes errors only.
+/// It has no type parameter for the handler's error: many bodies fail with a [`BoxError`], which is
+/// not an [`Error`], as servers require.
 ///
 /// ```
 /// use std::error::Error;
@@ -21,8 +20,8 @@ use tower_async_job_core::StoreError;
 pub enum BodyError {
     /// The handler's own body failed.
     Inner(BoxError),
-    /// A part of a stored result could not be read. The part before it is on its way, so the server
-    /// cuts the answer off.
+    /// A part of a stored result could not be read. Earlier parts are sent already, so the server
+    /// aborts the answer.
     Store(StoreError),
 }
 

@@ -1,4 +1,4 @@
-//! The bodies that pass through the layer.
+//! The bodies of requests and responses.
 
 mod chunks;
 pub(crate) mod delivery;

@@ -1,4 +1,4 @@
-//! Spooled frames, and the room that those of all requests share.
+//! Spooled frames, and the room that all requests share for them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,7 +13,7 @@ use bytes::Buf;
 use http_body::Frame;
 use tower_async_job_core::Principal;
 
-/// The bytes that spooled uploads may take, all together and those of each principal.
+/// The bytes of spooled uploads, in total and by principal, with their limits.
 #[derive(Debug)]
 pub(crate) struct SpoolRoom {
     left: AtomicUsize,
@@ -25,7 +25,7 @@ pub(crate) struct SpoolRoom {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRoom {
     Overall,
-    /// The principal's uploads take all that they may.
+    /// The principal's uploads have reached its limit.
     Principal,
 }
 
@@ -78,18 +78,18 @@ impl SpoolRoom {
     }
 }
 
-/// So many frames are kept under any limit.
+/// The number of frames that are kept under any limit.
 const FEW_FRAMES: usize = 16;
 
-/// The frames of one upload that the handler has not read yet.
+/// The frames of one upload that the handler has not read.
 pub(super) struct Queue<D> {
     frames: VecDeque<Frame<D>>,
     bytes: usize,
     room: Arc<SpoolRoom>,
     principal: Option<Principal>,
-    /// How much of the room is taken: all bytes, unless it ran out.
+    /// The room taken: all bytes, unless the room ran out.
     taken: usize,
-    /// The lack of room that it ran into last.
+    /// The limit that was reached last.
     ran_out: NoRoom,
 }
 
@@ -105,7 +105,7 @@ impl<D: Buf> Queue<D> {
         }
     }
 
-    /// Keeps a frame in any case, since it cannot be put back.
+    /// Keeps a frame regardless of the limits, since it cannot be put back.
     pub(super) fn push(&mut self, frame: Frame<D>) {
         let bytes = length(&frame);
         match self.room.take(self.principal.as_ref(), bytes) {
@@ -137,20 +137,20 @@ impl<D: Buf> Queue<D> {
         self.bytes
     }
 
-    /// Whether there is more than there may be. Frames count too, for each takes memory however
-    /// short it is.
+    /// Returns whether the queue exceeds its limit. Frames count too, since even short ones take
+    /// memory.
     pub(super) fn is_over(&self, limit: usize) -> bool {
         let frames = (limit / size_of::<Frame<D>>()).max(FEW_FRAMES);
         self.bytes > limit || self.frames.len() > frames
     }
 
-    /// The lack of room that there is, if more came than there was room for.
+    /// Returns the limit that was reached, if more arrived than there was room for.
     pub(super) fn no_room(&self) -> Option<NoRoom> {
         (self.taken < self.bytes).then_some(self.ran_out)
     }
 
-    /// Shows the data, and says whether all of it: data in many pieces, or of a type that does not
-    /// tell its pieces, cannot be seen without being consumed.
+    /// Passes the data to `see`, and returns whether that was all: data in several pieces, or of a
+    /// type that does not expose them, cannot be read without being consumed.
     pub(super) fn each_chunk(&self, mut see: impl FnMut(&[u8])) -> bool {
         let mut seen = 0;
         for data in self.frames.iter().filter_map(Frame::data_ref) {

@@ -21,11 +21,11 @@ pin_project! {
     /// The request body that a handler beneath [`AsyncJobLayer`] reads.
     ///
     /// It yields the frames of the client's body `B` as they arrive, with the same data, trailers
-    /// and errors. If the request becomes a job while the upload is still under way, the rest of
-    /// the upload is spooled in memory and read from there; the handler cannot tell.
+    /// and errors. If the request becomes a job during the upload, the rest is spooled in memory
+    /// and read from there, transparently to the handler.
     ///
-    /// Axum's routes and tonic's services take any body, so they need no conversion. Elsewhere the
-    /// type is named once, in the handler's signature:
+    /// Axum's routes and tonic's services accept any body, so they need no conversion. Otherwise
+    /// the handler's signature names the type:
     ///
     /// ```
     /// use http::{Request, Response};
@@ -64,7 +64,7 @@ pin_project! {
 }
 
 impl<B: Body> JobBody<B> {
-    /// Wraps a body that never needs spooling: the request cannot become a job, or has ended.
+    /// Wraps a body that needs no spooling: the request cannot become a job, or has ended.
     ///
     /// ```
     /// use http_body_util::Empty;
@@ -79,7 +79,7 @@ impl<B: Body> JobBody<B> {
         }
     }
 
-    /// Splits a body into what the handler reads and what the layer spools it with.
+    /// Splits a body into the handler's part and the part with which the layer spools it.
     pub(crate) fn spooling(
         body: B,
         room: &Arc<SpoolRoom>,
@@ -148,10 +148,10 @@ impl<B: Body> fmt::Debug for JobBody<B> {
     }
 }
 
-/// The shortest time between two looks at an upload that nobody waits for.
+/// The shortest interval between checks of an upload without a waiting reader.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The handler's end of a shared body.
+/// The handler's part of a shared body.
 struct Reader<B: Body> {
     source: Arc<Mutex<Source<B>>>,
 }
@@ -167,28 +167,29 @@ impl<B: Body> Drop for Reader<B> {
     }
 }
 
-/// The layer's end of a shared body: reads the upload to its end once the handler is deferred.
+/// The layer's part of a shared body, which reads the upload to its end once the handler is
+/// deferred.
 pub(crate) struct Spool<B: Body> {
     source: Arc<Mutex<Source<B>>>,
 }
 
-/// How spooling ended.
+/// The outcome of spooling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spooled {
-    /// The whole upload has been read.
+    /// The whole upload is read.
     Complete,
-    /// More than the limit is unread; the handler reads the live body again.
+    /// More than the limit is unread; the handler continues with the live body.
     TooLarge,
-    /// The uploads of all requests together take all room; the handler reads the live body again.
+    /// The uploads of all requests exceed the room; the handler continues with the live body.
     NoRoom,
-    /// Those of the principal take all that they may; the handler reads the live body again.
+    /// The principal's uploads exceed its room; the handler continues with the live body.
     OverQuota,
-    /// The upload broke; the handler sees the error.
+    /// The upload failed; the handler receives the error.
     Failed,
 }
 
-/// Where spooling ends early, because the handler has answered or the client has gone, the handler
-/// reads the live body again.
+/// If spooling ends early, because the handler has answered or the client has disconnected, the
+/// handler continues with the live body.
 impl<B: Body> Drop for Spool<B> {
     fn drop(&mut self) {
         lock(&self.source).stop_spooling();
@@ -196,31 +197,31 @@ impl<B: Body> Drop for Spool<B> {
 }
 
 impl<B: Body> Spool<B> {
-    /// Shows what has been spooled and not been read yet, and says whether all of it.
+    /// Passes the spooled and unread data to `see`, and returns whether that was all.
     pub(crate) fn each_chunk(&self, see: impl FnMut(&[u8])) -> bool {
         lock(&self.source).queue.each_chunk(see)
     }
 
-    /// Returns when to look whether the upload is late: by then it is, if nothing comes that its
-    /// reader waits for. `None` if nothing of it is to be read any more.
+    /// Returns the time at which to check whether the upload is late, which it is by then if
+    /// nothing arrives while its reader waits. `None` if the rest is not read.
     pub(crate) fn look_at(&self, pace: &Pace) -> Option<Instant> {
         let source = lock(&self.source);
         let is_read = source.spooling || !source.abandoned;
         (source.end.is_none() && is_read).then(|| {
             let due = source.came.due(pace);
-            // A reader elsewhere may begin to wait meanwhile.
+            // A reader elsewhere may start to wait meanwhile.
             due.unwrap_or_else(|| later(pace.still.max(LOOK)))
         })
     }
 
-    /// Returns whether the upload has kept its reader waiting for too long.
+    /// Returns whether the upload has kept its reader waiting too long.
     pub(crate) fn is_late(&self, cx: &mut Context<'_>, pace: &Pace) -> bool {
         let mut source = lock(&self.source);
         let is_due = |due| due <= Instant::now();
         if source.end.is_some() || !source.came.due(pace).is_some_and(is_due) {
             return false;
         }
-        // A reader that has turned to something else does not see what has come.
+        // The reader may be busy and not have seen new data.
         let Poll::Ready(frame) = source.poll_body(cx) else {
             return true;
         };
@@ -229,7 +230,7 @@ impl<B: Body> Spool<B> {
         false
     }
 
-    /// Reads on until the end of the upload, keeping at most `limit` bytes for the handler.
+    /// Reads to the end of the upload, and keeps at most `limit` bytes for the handler.
     pub(crate) fn poll(&self, cx: &mut Context<'_>, limit: usize) -> Poll<Spooled> {
         let mut source = lock(&self.source);
         source.spooling = true;
@@ -270,14 +271,14 @@ struct Source<B: Body> {
     end: Option<End<B::Error>>,
     /// Only the spool polls the body while this is set; the reader waits for the queue.
     spooling: bool,
-    /// The handler has dropped its end: nothing needs to be kept.
+    /// The handler has dropped its part, so nothing needs to be kept.
     abandoned: bool,
     reader: Option<Waker>,
 }
 
 enum End<E> {
     Complete,
-    /// The error until the reader has taken it.
+    /// The error, until the reader has taken it.
     Failed(Option<E>),
 }
 
@@ -308,7 +309,7 @@ impl<B: Body> Source<B> {
         }
     }
 
-    /// The next frame of the live body; `None` when it has ended, `self.end` then says how.
+    /// Returns the next frame of the live body; `None` at its end, which `self.end` describes.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame<B::Data>>> {
         let frame = match self.body.as_mut().poll_frame(cx) {
             Poll::Pending => {
@@ -329,7 +330,7 @@ impl<B: Body> Source<B> {
         Poll::Ready(frame)
     }
 
-    /// Keeps a frame for the reader, if there still is one.
+    /// Keeps a frame for the reader, if there is still one.
     fn keep(&mut self, frame: Option<Frame<B::Data>>) {
         if let Some(frame) = frame
             && !self.abandoned
@@ -373,7 +374,7 @@ impl<B: Body> Source<B> {
     }
 }
 
-// A panicking body leaves the source whole: every field is written in one step.
+// A panic of the body leaves the source consistent: every field is written in one step.
 fn lock<B: Body>(source: &Mutex<Source<B>>) -> MutexGuard<'_, Source<B>> {
     source.lock().unwrap_or_else(PoisonError::into_inner)
 }

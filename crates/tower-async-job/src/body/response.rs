@@ -19,8 +19,8 @@ use crate::{
 };
 
 pin_project! {
-    /// The body of a response that has passed [`AsyncJobLayer`]: the handler's own, or one that the
-    /// layer wrote (a status document, a problem, a replayed result).
+    /// The body of a response of [`AsyncJobLayer`]: the handler's own, or one of the layer (a
+    /// status document, a problem, a replayed result).
     ///
     /// ```
     /// use http_body::Body;
@@ -50,7 +50,7 @@ pin_project! {
 }
 
 impl<R> ResponseBody<R> {
-    /// Passes a handler's body on as it is.
+    /// Wraps a handler's body.
     pub fn inner(body: R) -> Self {
         Self {
             kind: Kind::Inner {
@@ -61,14 +61,14 @@ impl<R> ResponseBody<R> {
         }
     }
 
-    /// Passes a handler's body on. Until it is dropped, the handler's context is not cancelled, and
-    /// an answer that does not end by itself has its place.
+    /// Wraps a handler's body. Dropping it cancels the handler's context, and releases the place of
+    /// an open-ended stream.
     pub(crate) fn of_handler(
         body: R,
         context: Option<HandlerContext>,
         place: Option<StreamPlace>,
     ) -> Self {
-        // Most often nothing has kept the context, and nothing is to be told of the end.
+        // Usually no clone of the context exists that could observe the end.
         let context = context.filter(|context| context.is_shared());
         Self {
             kind: Kind::Inner {
@@ -129,12 +129,10 @@ impl<R: Default> Default for ResponseBody<R> {
     }
 }
 
-/// A body that the layer wrote, or that of a stored result, with trailers where the handler sent
-/// some.
+/// A body of the layer, or of a stored result, with trailers if the handler sent some.
 ///
-/// Its only error is that a part of a result could not be read from a store that has it in
-/// [chunks](crate::store::StoreProperties::chunk). Every other body is whole in memory and does not
-/// fail.
+/// Its only error is a failed read of a result that is stored in
+/// [chunks](crate::store::StoreProperties::chunk). Every other body is in memory and does not fail.
 ///
 /// ```
 /// use http_body::Body;
@@ -147,9 +145,9 @@ impl<R: Default> Default for ResponseBody<R> {
 #[must_use = "bodies do nothing unless polled"]
 pub struct StoredBody {
     data: Data,
-    /// Few have any, and all are moved often.
+    /// Boxed, since few have any and all are moved often.
     trailers: Option<Box<HeaderMap>>,
-    /// Completed when all has been read.
+    /// Completed when all is read.
     delivery: Option<Delivery>,
 }
 
@@ -159,12 +157,12 @@ enum Data {
     InChunks(Box<Chunks>),
 }
 
-/// The most bytes of one frame. A connection asks for the next frame once the one before is on its
-/// way, so all but the end of a large body has been sent when its last frame is asked for.
+/// The maximum bytes of a frame. A connection requests a frame once it has sent the previous one,
+/// so only the end of a large body is unsent when its last frame is requested.
 const FRAME: usize = 64 << 10;
 
 impl StoredBody {
-    /// Makes the body of a result that is read from its store, from the first chunk on.
+    /// Returns the body of a result that is read from its store in chunks.
     pub(crate) fn in_chunks(store: Arc<dyn JobStore>, result: ResultRef) -> Self {
         Self {
             data: Data::InChunks(Box::new(Chunks::new(store, result))),
@@ -178,18 +176,18 @@ impl StoredBody {
         self
     }
 
-    /// Has a delivery completed when the body has been read to its end.
+    /// Sets the delivery that is completed when the body has been read to its end.
     #[inline]
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
         if self.is_end_stream() {
-            // An empty body is read as soon as its head is.
+            // An empty body is read with its head.
             delivery.complete();
         } else {
             self.delivery = Some(delivery);
         }
     }
 
-    /// The number of bytes that are still to come.
+    /// Returns the number of remaining bytes.
     #[inline]
     fn len(&self) -> u64 {
         match &self.data {
@@ -243,7 +241,7 @@ impl Body for StoredBody {
     ) -> Poll<Option<Result<Frame<Bytes>, StoreError>>> {
         let frame = ready!(self.poll_next(cx));
         if frame.is_err() {
-            // Nothing more comes of it, and it is not delivered.
+            // It ends here and is not delivered.
             *self = Self::default();
         } else if self.is_end_stream()
             && let Some(delivery) = self.delivery.take()
@@ -262,8 +260,8 @@ impl Body for StoredBody {
         if self.trailers.is_none() {
             return SizeHint::with_exact(length);
         }
-        // An exact length would make HTTP/1 send Content-Length, which leaves no room for
-        // trailers (RFC 9112, section 7.1.2).
+        // With an exact length, HTTP/1 would send Content-Length, which excludes trailers (RFC
+        // 9112, section 7.1.2).
         let mut hint = SizeHint::new();
         hint.set_lower(length);
         hint

@@ -1,6 +1,6 @@
 //! The reasons to stop the work of a job.
 
-/// The reason why a job is [cancelled](crate::JobContext::is_cancelled), as its handler learns it.
+/// The reason why a job is [cancelled](crate::JobContext::is_cancelled).
 ///
 /// ```
 /// use tower_async_job::{CancelReason, JobContext};
@@ -17,7 +17,7 @@
 pub enum CancelReason {
     /// The call is over: its handler has answered, or the handler's future was dropped.
     Over = 1,
-    /// A client or an operator has cancelled the job, on this node or on another.
+    /// A client or an operator has cancelled the job, on any node.
     Requested,
     /// The job's [deadline](crate::Builder::job_deadline) has passed.
     DeadlinePassed,

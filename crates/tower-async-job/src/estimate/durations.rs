@@ -1,4 +1,4 @@
-//! How long the jobs of a route take: a sketch of bounded size that follows change.
+//! The durations of a route's jobs: a sketch of bounded size that follows change.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,41 +6,42 @@ use hdrhistogram::Histogram;
 
 use super::schedule::{Bin, Schedule};
 
-/// How many durations there must be before anything is made of them.
+/// The number of durations that are needed for a schedule.
 pub(super) const ENOUGH: usize = 8;
 
-/// How many durations a window takes. Those of the window before count as well, and then go.
+/// The number of durations in a window. Those of the previous window count as well.
 const WINDOW: u64 = 512;
 
-/// About how many bins a schedule is made for.
+/// The approximate number of bins of a schedule.
 const BINS: u64 = 128;
 
-/// The widest bin, from beginning to end, unless a single value is it.
+/// The largest ratio of a bin's end to its beginning, except for bins of a single value.
 const WIDEST: f64 = 1.0625;
 
-/// A duration within what is known makes a schedule less stale than one beyond.
+/// The weight of a duration outside the known range in the staleness of a schedule; one within
+/// weighs 1.
 const SURPRISE: u64 = 16;
 
-/// What is kept of a duration: milliseconds, up to twelve days.
+/// Converts a duration to milliseconds, up to twelve days.
 pub(super) fn milliseconds(duration: Duration) -> u32 {
     let milliseconds = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
     milliseconds.clamp(1, 1 << 30)
 }
 
-/// The last 512 to 1,024 durations within 1 %, in two histograms that take turns, and the schedule
-/// that was made for them.
+/// The last 512 to 1,024 durations within 1 %, in two alternating histograms, and the schedule made
+/// from them.
 #[derive(Debug)]
 pub(super) struct Durations {
     recent: Histogram<u16>,
     older: Histogram<u16>,
-    /// What has been recorded since bins were last asked for.
+    /// The weight recorded since bins were last requested.
     stale: u64,
     pub(super) schedule: Arc<Schedule>,
 }
 
 impl Default for Durations {
     fn default() -> Self {
-        // Two significant digits, from 1 ms to as long as need be.
+        // Two significant digits, from 1 ms without an upper limit.
         let empty = || Histogram::new(2).expect("two digits are within the limits");
         Self {
             recent: empty(),
@@ -64,7 +65,7 @@ impl Durations {
         self.stale += if known { 1 } else { SURPRISE };
     }
 
-    /// The bins to make a new schedule for, if it is time for that.
+    /// Returns the bins for a new schedule, if the present one is stale.
     pub(super) fn bins_if_stale(&mut self) -> Option<Vec<Bin>> {
         let known = self.recent.len() + self.older.len();
         if known < ENOUGH as u64 || self.stale * 4 < known {
@@ -74,7 +75,7 @@ impl Durations {
         Some(self.bins())
     }
 
-    /// What is known in bins of about the same share each, no wider than need be.
+    /// Returns bins of about the same share each, none wider than necessary.
     fn bins(&self) -> Vec<Bin> {
         let mut all = self.older.clone();
         all.add(&self.recent)
@@ -96,7 +97,7 @@ impl Durations {
             let value = part.value_iterated_to();
             let recorded = u64::from(part.count_at_value());
             let middle = all.median_equivalent(value) as f64 / 1e3;
-            // Durations are cut to whole milliseconds.
+            // Durations are truncated to milliseconds.
             let part_end = (value + 1) as f64 / 1e3;
             if (count + recorded) * BINS > total || part_end > begin * WIDEST {
                 close(end, &mut count, &mut sum);

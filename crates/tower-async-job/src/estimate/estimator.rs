@@ -1,4 +1,4 @@
-//! The choice of Retry-After, and all that it depends on.
+//! The interface of estimators, which choose Retry-After.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use http_polling::Progress;
 
 use super::time::seconds;
 
-/// What is known of a pending job when its Retry-After is chosen.
+/// A pending job whose Retry-After is chosen.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,29 +22,29 @@ pub struct ObservedJob<'a> {
     /// The route, by default the method and path of the submission; see
     /// [`Builder::route`](crate::Builder::route).
     pub route: &'a str,
-    /// How long ago the job was accepted.
+    /// The time since the job's acceptance.
     pub age: Duration,
-    /// How long the handler has been running since the acceptance; `None` while the job is queued.
+    /// The time that the handler has run since the acceptance; `None` while the job is queued.
     pub running_for: Option<Duration>,
-    /// What the handler last reported.
+    /// The handler's last report.
     pub progress: Option<&'a Progress>,
-    /// How many answers this client has had before this one.
+    /// The number of answers that this client has had before.
     pub polls: u32,
-    /// The number of jobs that are pending in this process, this one among them; on a store that
-    /// nodes [share](crate::store::StoreProperties::shared), this node's share of all that are.
+    /// The number of jobs pending in this process, including this one; on a store that nodes
+    /// [share](crate::store::StoreProperties::shared), this node's share of all pending jobs.
     pub jobs: usize,
-    /// The number of these that belong to the same [principal](crate::Builder::principal), this one among
-    /// them. Jobs without a principal count as those of one.
+    /// The number of these that belong to the same [principal](crate::Builder::principal),
+    /// including this one. Jobs without a principal count as those of one.
     pub own_jobs: usize,
-    /// The number of principals that these jobs belong to; 1 where no principals are told apart.
+    /// The number of principals of these jobs; 1 if the layer has no principals.
     pub principals: usize,
-    /// When this is asked.
+    /// The current time.
     pub now: Instant,
 }
 
 impl<'a> ObservedJob<'a> {
-    /// The only job there is: of a route, accepted `age` ago, running since then, and of which
-    /// nothing else is known; now, by tokio's clock.
+    /// Creates the only job: on a route, accepted `age` ago, running since then, without further
+    /// data. Its current time is that of tokio's clock.
     #[must_use]
     pub fn new(route: &'a str, age: Duration) -> Self {
         Self::at(tokio::time::Instant::now(), route, age)
@@ -64,16 +64,16 @@ impl<'a> ObservedJob<'a> {
         }
     }
 
-    /// How long the handler has been running, or the job waiting for it.
+    /// Returns the time that the handler has run, or that the job has waited for it.
     pub(super) fn elapsed(&self) -> Duration {
         self.running_for.unwrap_or(self.age)
     }
 
-    /// What is left at the pace of the handler's own progress so far; `None` without a pace.
+    /// Returns the time left at the pace of the handler's own progress; `None` without a pace.
     ///
-    /// It is at least 1/32 of the time that has passed, so that polls get rarer while a handler
-    /// stands still before its end, and at most four times that time, since little can be said
-    /// from the first few percent.
+    /// It is at least 1/32 of the elapsed time, so that polls become rarer while a handler stands
+    /// still before its end, and at most four times that time, since the first few percent say
+    /// little.
     pub(super) fn left_by_progress(&self) -> Option<Duration> {
         let elapsed = self.running_for?;
         let done = self.progress?.ratio().filter(|done| *done > 0.0)?;
@@ -82,9 +82,9 @@ impl<'a> ObservedJob<'a> {
     }
 }
 
-/// Chooses the Retry-After of pending answers.
+/// A policy that chooses the Retry-After of pending answers.
 ///
-/// Implemented by closures, so a fixed value or a script needs no type:
+/// Closures implement it, so a fixed value or a script needs no type:
 ///
 /// ```
 /// use std::time::Duration;
@@ -99,40 +99,39 @@ impl<'a> ObservedJob<'a> {
 /// # Ok::<(), tower_async_job::ConfigError>(())
 /// ```
 pub trait Estimator: Send + Sync + 'static {
-    /// The delay until the next poll. On the wire `Retry-After` rounds it up to whole seconds, at
-    /// least one (RFC 9110, section 10.2.3), and `retry-after-ms` carries it beside in
+    /// Returns the delay until the next poll. On the wire, `Retry-After` rounds it up to whole
+    /// seconds, at least one (RFC 9110, section 10.2.3), and `retry-after-ms` adds it in
     /// milliseconds.
     fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration;
 
-    /// Returns whether the delay for such a job is a guess, and rests neither on past jobs of the
-    /// route nor on the handler's progress. A connection is not
+    /// Returns whether the delay for such a job is a guess, based neither on past jobs of the route
+    /// nor on the handler's progress. A connection is not
     /// [closed](crate::Builder::close_connections_from) for a guess.
     ///
-    /// It is asked with what [`retry_after`](Self::retry_after) was asked with, after it, and only
-    /// where the answer matters. Returns `false` by default, and so of closures: the application
-    /// knows its own delays.
+    /// It is called after [`retry_after`](Self::retry_after) with the same argument, and only if
+    /// the answer matters. Returns `false` by default, and so for closures: the application knows
+    /// its own delays.
     fn is_guess(&self, pending: &ObservedJob<'_>) -> bool {
         let _ = pending;
         false
     }
 
-    /// How long the job is expected to run yet, by what is known of others like it: for the page
-    /// that people look at, where the handler reports no progress. `None`, the default, if nothing
-    /// is known.
+    /// Returns the expected remaining time of the job, based on similar jobs, for the page if the
+    /// handler reports no progress. `None`, the default, if nothing is known.
     fn remaining(&self, pending: &ObservedJob<'_>) -> Option<Duration> {
         let _ = pending;
         None
     }
 
-    /// A job of this route has ended as `done`, after its handler had run for `duration` since the
-    /// acceptance. Does nothing by default.
+    /// Notes that a job of this route has ended as `done`, after its handler had run for `duration`
+    /// since the acceptance. Does nothing by default.
     ///
-    /// It is told in the job's task, once the end is stored; on a store that nodes
-    /// [share](crate::store::StoreProperties::shared) also when this node delivers the result of a job
-    /// that ran on another, though once for each job. Requests that were answered inline
-    /// were never polled for and are not told. Nor are jobs that failed, timed out, were cancelled
-    /// or lost: these broke off, at a time that says nothing about how long the work takes. An
-    /// error that the handler answers with is an answer like any other, and is told.
+    /// It is called in the job's task, once the end is stored. On a store that nodes
+    /// [share](crate::store::StoreProperties::shared), it is also called when this node delivers the
+    /// result of a job that ran on another node, once for each job. It is not called for requests
+    /// answered inline, which were never polled, nor for jobs that failed, timed out, were
+    /// cancelled or lost, whose ends say nothing about the duration of the work. An error response
+    /// of the handler counts as an answer.
     fn completed(&self, route: &str, duration: Duration) {
         let _ = (route, duration);
     }

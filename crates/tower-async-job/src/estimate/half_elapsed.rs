@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::{Estimator, ObservedJob};
 
-/// The estimator that knows nothing of other jobs: from the handler's own progress the time that
-/// is left at the pace so far; else half of the time that the job has taken. Between 1 s and 60 s.
+/// An estimator that ignores other jobs. It returns the time left at the pace of the handler's
+/// progress, or else half of the elapsed time, between 1 s and 60 s.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct HalfElapsed {
 }
 
 impl HalfElapsed {
-    /// The same within other bounds; a `max` below `min` counts as `min`.
+    /// Creates it with other bounds; a `max` below `min` counts as `min`.
     ///
     /// ```
     /// use std::time::Duration;

@@ -17,28 +17,28 @@ use super::{
 /// The first delay while nothing is known, in seconds.
 const FIRST_GUESS: f64 = 1.0;
 
-/// The default estimator: learns from each route how long its jobs take, and has clients poll when
-/// it pays.
+/// The default estimator: learns the durations of each route's jobs, and schedules polls where they
+/// pay.
 ///
-/// The delay of an answer is
+/// The delay of an answer is the first of these that is known:
 ///
-/// 1. from the handler's own [progress](crate::JobContext::progress) what is left at the pace so
-///    far, where it reports any;
-/// 2. else the time until the next poll of the route's *schedule*: of all ways to poll for jobs as
-///    long as the last 512 to 1,024 were, with about [five polls per job](Self::polls_per_job), the
-///    one that has results waiting shortest. Where jobs always take half a minute, that is one poll
-///    after half a minute;
-/// 3. else, when the route has had fewer than eight jobs or this one takes longer than all of
-///    them, a part of the time that it has taken, so that polls get rarer as it goes on;
+/// 1. the time left at the pace of the handler's own [progress](crate::JobContext::progress);
+/// 2. the time until the next poll of the route's *schedule*: of all schedules with about [five
+///    polls per job](Self::polls_per_job), the one that delivers results fastest for jobs as long
+///    as the last 512 to 1,024. If jobs always take half a minute, that is one poll after half a
+///    minute;
+/// 3. for a route with fewer than eight past jobs, or a job longer than all of them, a part of
+///    the elapsed time, so that polls become rarer as it continues.
 ///
-/// then kept within [bounds](Self::between), prolonged by up to 1/64, and raised so that the polls
-/// of all jobs pending in this process, or this node's share of all, stay within a [budget](Self::polls_per_second),
-/// also when they were submitted together. Each [principal](crate::Builder::principal) has its share
-/// of the budget: very many jobs of one do not delay the polls of another that has few.
+/// It is kept within [bounds](Self::between), prolonged by up to 1/64, and raised to keep the polls
+/// of all jobs pending in this process, or of this node's share of all, within a
+/// [budget](Self::polls_per_second), even if they were submitted together. Each
+/// [principal](crate::Builder::principal) has its share of the budget: many jobs of one do not delay
+/// the polls of another that has few.
 ///
-/// A route learns by itself, up to a [number of routes](Self::max_routes); rare ones learn
-/// together. What is kept of a route is a few KiB, at most 20, and 64 KiB are kept of the polls to
-/// come. Nothing outlasts the process.
+/// Routes learn separately, up to a [number of routes](Self::max_routes); rare ones learn together.
+/// A route takes a few KiB, at most 20, and the polls to come take 64 KiB. Nothing outlives the
+/// process.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,7 +65,7 @@ pub struct Learned {
 }
 
 impl Learned {
-    /// One that knows nothing yet, with the defaults.
+    /// Creates an estimator with the defaults, which knows nothing yet.
     ///
     /// ```
     /// use std::time::Duration;
@@ -85,55 +85,55 @@ impl Learned {
         }
     }
 
-    /// About how many polls each job of a route costs, where that many help. Default 5; what is
+    /// Sets the approximate number of polls per job of a route, if they all help. Default 5; a value
     /// below 1, or not a number, counts as 1.
     ///
-    /// For durations that vary as those of most services do, half as many polls have results
-    /// wait twice as long.
+    /// For durations that vary like those of most services, half as many polls delay results twice
+    /// as long.
     pub fn polls_per_job(mut self, polls: f64) -> Self {
         self.polls_per_job = polls.max(1.0);
         self
     }
 
-    /// The most polls a second of all jobs pending in this process together; 0 counts
-    /// as 1. Default 5,000 for each core that the process may use
-    /// ([`available_parallelism`]), and 10,000 at most.
+    /// Sets the maximum polls per second of all jobs pending in this process; 0 counts as 1.
+    /// Default 5,000 for each core that the process may use ([`available_parallelism`]), and at
+    /// most 10,000.
     ///
-    /// A pending poll over HTTP/1 takes 25 to 50 µs of CPU time, 60 % of it in the kernel: the less
-    /// there is to do, the more. So the default is a quarter of the CPU at most, and less where there
-    /// are more than two cores.
+    /// A pending poll over HTTP/1 takes 25 to 50 µs of CPU time, 60 % of it in the kernel, and more
+    /// under low load. So the default uses at most a quarter of the CPU, and less with more than
+    /// two cores.
     ///
-    /// The budget takes precedence over the [bounds](Self::between): a poll is put off by up to
-    /// twice the time that all pending jobs need for one poll each, and up to 15 minutes. It is kept
-    /// in each second, as far as clients do what they are told; one below 9, on average.
+    /// The budget takes precedence over the [bounds](Self::between): a poll is delayed by up to
+    /// twice the time that all pending jobs need for one poll each, and by up to 15 minutes. It
+    /// holds in each second, if clients keep to their delays; a budget below 9 holds on average.
     ///
-    /// Half of it is shared equally by the [principals](crate::Builder::principal) that have pending
-    /// jobs. Where one has less than half as many as they have on average, its polls are put off
-    /// by what its share requires alone, however many jobs the others have. These pay: their polls
-    /// leave room for as many polls as such principals made recently, up to half of the budget. Only
-    /// when many such principals come at once, while the slots of the next seconds are full, are
-    /// there more polls than the budget for a time: half as many again at most.
+    /// Half of it is shared equally by the [principals](crate::Builder::principal) with pending
+    /// jobs. If a principal has less than half of the average number of jobs, its polls are delayed
+    /// only as its own share requires, however many jobs the others have. These make room for the
+    /// polls that such principals made recently, up to half of the budget. Only if many such
+    /// principals arrive at once, while the slots of the next seconds are full, do polls exceed the
+    /// budget for a time, by at most half.
     pub fn polls_per_second(mut self, polls: u32) -> Self {
         self.load = Load::new(polls, now());
         self
     }
 
-    /// The bounds of a delay before it is raised by load. Default 100 ms and 60 s, as
-    /// `tower-poll`'s clients have it; a `max` below `min` counts as `min`.
+    /// Sets the bounds of a delay before load raises it. Default 100 ms and 60 s, like those of
+    /// `tower-poll`'s clients; a `max` below `min` counts as `min`.
     pub fn between(mut self, min: Duration, max: Duration) -> Self {
         self.min = min.as_secs_f64();
         self.max = max.max(min).as_secs_f64();
         self
     }
 
-    /// How many routes learn by themselves. Default 256. Beyond, the one that has had no job for
-    /// longest is forgotten for a new one.
+    /// Sets the number of routes that learn separately. Default 256. Beyond it, a new route
+    /// replaces the one whose last job is oldest.
     pub fn max_routes(mut self, routes: usize) -> Self {
         self.max_routes = routes;
         self
     }
 
-    /// How many routes learn by themselves, and how many are new.
+    /// Returns the number of routes that learn separately, and that of new routes.
     #[cfg(test)]
     pub(super) fn routes_kept(&self) -> (usize, usize) {
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
@@ -145,11 +145,11 @@ impl Learned {
         routes.schedule(route).clone()
     }
 
-    /// What past jobs have to say.
+    /// Returns the delay in seconds that past jobs suggest.
     fn expected(&self, pending: &ObservedJob<'_>) -> f64 {
         let schedule = self.schedule(pending.route);
         let Some(elapsed) = pending.running_for else {
-            // Were it to start now, its first poll would be as far off as ever.
+            // If it starts now, its first poll is still this far off.
             let first = schedule.next_after(0.0).unwrap_or(FIRST_GUESS);
             return first.max(pending.age.as_secs_f64() / 2.0);
         };
@@ -157,8 +157,8 @@ impl Learned {
         match schedule.next_after(elapsed) {
             Some(next) => next - elapsed,
             None if schedule.is_empty() => (elapsed / 2.0).max(FIRST_GUESS),
-            // The further beyond what is usual, the less is known. Where durations vary little,
-            // being just beyond means little.
+            // The further beyond the usual range, the less is known. If durations vary little,
+            // slightly beyond means little.
             None => ((elapsed - schedule.median()) / 2.0).max(elapsed / 8.0),
         }
     }
@@ -201,7 +201,7 @@ impl Estimator for Learned {
     }
 }
 
-/// The default of [`Learned::polls_per_second`].
+/// Returns the default of [`Learned::polls_per_second`].
 fn default_polls_per_second() -> u32 {
     match available_parallelism() {
         Ok(cores) if cores.get() > 1 => 10_000,

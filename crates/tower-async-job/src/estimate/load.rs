@@ -1,5 +1,4 @@
-//! The polls of all pending jobs together are kept within a budget, of which every principal has its
-//! share.
+//! The budget for the polls of all pending jobs, in which every principal has its share.
 
 use std::{
     fmt,
@@ -13,36 +12,33 @@ use super::{
     slots::{Polls, Slots},
 };
 
-/// The longest that a poll is put off, in seconds. With a delay of two minutes it is still kept
-/// count of.
+/// The longest delay of a poll, in seconds. With two minutes more it is still within the slots.
 const LONGEST: f64 = 900.0;
 
-/// The slots that are tried in place of one that is full. Each is full with a chance of one half at
-/// most.
+/// The number of slots tried instead of a full one. Each is full with a probability of at most one
+/// half.
 const TRIES: usize = 15;
 
-/// The part of what a delay is above a second by which it is prolonged at most when there is no
-/// load to speak of. A second stays one, since clients in whole seconds would make two of more.
+/// The part of a delay above a second by which it is prolonged at most without load. A second stays
+/// one, since clients that count whole seconds would round more up to two.
 const JITTER: f64 = 1.0 / 64.0;
 
-/// The golden ratio as a fraction of 2⁶⁴. Its multiples fall evenly between 0 and 1, however many
-/// are taken: evener than random numbers.
+/// The golden ratio as a fraction of 2⁶⁴. Its multiples are distributed between 0 and 1 more evenly
+/// than random numbers.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Keeps count of the polls that clients were told to make, slot by slot of the time to come, and
-/// puts polls off whose slot is full.
+/// The announced polls in slots of future time. Polls whose slot is full are delayed.
 ///
-/// A poll is put off to somewhere within twice the time that the pending jobs need for one poll
-/// each. As each of them has one poll to come, half of that time is free. The bound is also what
-/// keeps a client that polls without end, and has slots kept for polls that it was told to make
-/// and never makes, from putting off those of others by more.
+/// A poll is delayed to a slot within twice the time that the pending jobs need for one poll each.
+/// As each of them has one poll to come, half of that time is free. The bound also limits the
+/// effect of a client that polls without end, and so reserves slots for polls that it never makes.
 ///
-/// Half of the budget is shared equally by the principals. One with few jobs, so few that its share
-/// allows more polls of each than the whole budget does of all jobs, is put off to within twice the
-/// time that its share needs, and into slots that others have filled. These make room: what such
-/// principals have used recently, up to half, is kept free of the polls of all others. So a second
-/// has more polls than the budget only after principals with few jobs have become more at once, and
-/// then half as many again at most.
+/// Half of the budget is shared equally by the principals. A principal has few jobs if its share
+/// allows more polls of each than the whole budget does of all jobs. Its polls are delayed within
+/// twice the time that its share needs, and into slots that others have filled. The others make
+/// room: the recent usage of such principals, up to half, is kept free of all other polls. So a
+/// second exceeds the budget only after principals with few jobs have suddenly become more, and
+/// then by at most half.
 pub(super) struct Load {
     begun: Instant,
     slots: Slots,
@@ -61,7 +57,7 @@ impl Load {
         }
     }
 
-    /// The delay of an answer, at least `delay`, in seconds.
+    /// Returns the delay of an answer, at least `delay`, in seconds.
     pub(super) fn raise(&self, delay: f64, pending: &ObservedJob<'_>) -> f64 {
         let now = pending.now.saturating_duration_since(self.begun);
         let now = now.as_secs_f64();
@@ -91,8 +87,8 @@ impl Load {
         }
     }
 
-    /// Enters a poll after this delay, or else after a longer one: within twice the time that so many
-    /// jobs need for one poll each, with so many polls in a slot.
+    /// Enters a poll after this delay or a longer one: within twice the time that `jobs` need for
+    /// one poll each, at the given number of polls per slot.
     fn put_off(
         &self,
         now: f64,
@@ -116,7 +112,7 @@ impl Load {
         raised
     }
 
-    /// The part of a slot that is kept for principals with few jobs.
+    /// Returns the part of a slot that is reserved for principals with few jobs.
     fn kept_free(&self, now: f64) -> u32 {
         let recent = f64::from(self.few.per_second(now as u64)) * self.slots.length;
         (recent.round() as u32).min(self.slots.capacity / 2)
@@ -128,8 +124,8 @@ impl Load {
     }
 }
 
-/// The number of jobs that there would be if every principal had as many as this one, where that is
-/// less than half of those that there are.
+/// Returns the number of jobs if every principal had as many as this one, if that is less than half
+/// of the actual number.
 fn jobs_of_few(pending: &ObservedJob<'_>) -> Option<usize> {
     let jobs = pending.own_jobs.saturating_mul(pending.principals);
     (pending.principals > 1 && jobs < pending.jobs / 2).then_some(jobs)

@@ -1,9 +1,9 @@
-//! How long a client is told to wait before it polls again.
+//! The time that a client waits before its next poll.
 //!
-//! [`Learned`] is the default. It is made of the durations of past jobs (`durations`), bounded in
-//! memory by route (`routes`), of the polls that are cheapest for them (`schedule`), and of a
-//! budget for all polls together (`load`), kept over the time to come (`slots`). How large results are
-//! is learned beside it (`sizes`), whatever the estimator.
+//! [`Learned`] is the default. It consists of the durations of past jobs (`durations`), bounded in
+//! memory by route (`routes`), the cheapest polls for them (`schedule`), and a budget for all polls
+//! (`load`) over future time (`slots`). The sizes of results are learned separately (`sizes`), with
+//! any estimator.
 
 mod durations;
 mod estimator;

@@ -1,15 +1,15 @@
-//! The number of events in a second, of the last one or the current one.
+//! The number of events in the last second or the current one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The bits of a count. The second, modulo 2²⁴, takes those that are left.
+/// The bits of a count. The second, modulo 2²⁴, has the remaining bits.
 const BITS: u32 = 20;
 const MOST: u64 = (1 << BITS) - 1;
 
 /// A rate of events.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
-    /// The second of the last event, then the events in it, then those of the second before.
+    /// The second of the last event, the events in it, and those of the second before.
     counts: AtomicU64,
 }
 
@@ -26,14 +26,14 @@ impl Rate {
         debug_assert!(counted.is_ok(), "the function always gives a value");
     }
 
-    /// The events of the second before, or those of this one if they are more already.
+    /// Returns the events of the second before, or those of this one if they are more.
     pub(super) fn per_second(&self, second: u64) -> u32 {
         let (current, previous) = unpack(self.counts.load(Ordering::Relaxed), second);
         current.max(previous) as u32
     }
 }
 
-/// The counts of this second, and of the one before.
+/// Returns the counts of this second and the one before.
 fn unpack(counts: u64, second: u64) -> (u64, u64) {
     let (current, previous) = (counts >> BITS & MOST, counts & MOST);
     let of = counts >> (2 * BITS);

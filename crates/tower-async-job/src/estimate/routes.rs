@@ -1,4 +1,4 @@
-//! What is known of each route, in bounded memory.
+//! The data of each route, in bounded memory.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,19 +7,20 @@ use super::{
     schedule::Schedule,
 };
 
-/// How many routes are watched that have not had enough jobs yet.
+/// The number of new routes that are watched.
 const MAX_NEW: usize = 256;
 
-/// Routes with a longer name learn with the rest.
+/// The longest name of a route that learns separately.
 const MAX_NAME: usize = 256;
 
-/// A route learns by itself once it has had some jobs. Of those that have not yet, that come up
-/// too rarely, or that are beyond the limit, the first job of each counts for all of them: they are
-/// *the rest*. So one new route says nothing of another, while paths that are never the same twice
-/// are soon known.
+/// The durations of each route.
 ///
-/// Peers may make up routes, where paths are. What they make up passes through `new`, where the
-/// route that has had no job for longest goes first, and cannot displace what is known.
+/// A route learns separately once it has had some jobs. The first job of every other route (a new
+/// or rare one, or one beyond the limit) counts for all of these, *the rest*. So one new route says
+/// nothing about another, while paths that never repeat are soon known.
+///
+/// Clients may invent routes if these are paths. Invented ones pass through `new`, where the route
+/// whose last job is oldest is dropped, and cannot displace known ones.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     known: HashMap<Box<str>, Aged<Durations>>,
@@ -32,7 +33,7 @@ pub(super) struct Routes {
 #[derive(Debug)]
 struct Aged<T> {
     value: T,
-    /// When it last had a job.
+    /// The time of its last job.
     used: u64,
 }
 
@@ -97,7 +98,7 @@ impl Routes {
         }
     }
 
-    /// The durations that a route's schedule is made for.
+    /// Returns the durations from which a route's schedule is made.
     pub(super) fn durations(&mut self, route: &str) -> &mut Durations {
         match self.known.get_mut(route) {
             Some(known) => &mut known.value,
@@ -106,7 +107,7 @@ impl Routes {
     }
 }
 
-/// Makes room for one more.
+/// Makes room for one route.
 fn drop_unused<T>(routes: &mut HashMap<Box<str>, Aged<T>>, max: usize) {
     if routes.len() < max {
         return;

@@ -1,9 +1,9 @@
-//! When to poll for work whose durations are known: a schedule that trades polls for delay.
+//! Schedules of polls for work whose durations are known, which trade polls for delay.
 
-/// How closely the price of a poll is found.
+/// The precision of a poll's price.
 const PRECISION: f64 = 1.004;
 
-/// A part of the work: this share of it takes up to `end` seconds, on average `mean`.
+/// A part of the work: this share of it takes up to `end` seconds, and on average `mean`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bin {
     pub(super) end: f64,
@@ -11,7 +11,7 @@ pub(super) struct Bin {
     pub(super) share: f64,
 }
 
-/// The polls to make, in seconds since the beginning of the work.
+/// The polls to make, in seconds since the start of the work.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Schedule {
     /// One for each bin, in order.
@@ -19,7 +19,7 @@ pub(super) struct Schedule {
     median: f64,
 }
 
-/// Work that has not reached `until` is polled for at `next`.
+/// A stop for work that has not reached `until`, which is polled at `next`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Stop {
     until: f32,
@@ -27,7 +27,7 @@ struct Stop {
 }
 
 impl Schedule {
-    /// The cheapest schedule that makes about `polls` polls per piece of work, or fewer where more
+    /// Returns the cheapest schedule with about `polls` polls per piece of work, or fewer if more
     /// would not help.
     ///
     /// `bins` are in order; their shares sum up to 1.
@@ -36,8 +36,8 @@ impl Schedule {
             return Self::default();
         };
         let mut planner = Planner::new(bins);
-        // The price of a poll in seconds of delay: a higher one makes fewer polls. At the dearest,
-        // one poll at the end costs less than one before, which the last bin at least outlasts.
+        // The price of a poll in seconds of delay: a higher one makes fewer polls. At the highest,
+        // one poll at the end is cheaper than an earlier one, which at least the last bin outlasts.
         let (mut cheap, mut dear) = (last.end * 1e-6, last.end / last.share);
         while dear > cheap * PRECISION {
             let price = (cheap * dear).sqrt();
@@ -59,18 +59,18 @@ impl Schedule {
         }
     }
 
-    /// Whether no duration is known.
+    /// Returns whether no duration is known.
     pub(super) fn is_empty(&self) -> bool {
         self.stops.is_empty()
     }
 
-    /// What half of the work is done by.
+    /// Returns the time by which half of the work is done.
     pub(super) fn median(&self) -> f64 {
         self.median
     }
 
-    /// When to poll next for work that has lasted for `elapsed`; `None` if that is longer than all
-    /// that is known.
+    /// Returns the next poll for work that has taken `elapsed`; `None` if that exceeds all known
+    /// durations.
     pub(super) fn next_after(&self, elapsed: f64) -> Option<f64> {
         let past = self
             .stops
@@ -79,27 +79,26 @@ impl Schedule {
     }
 }
 
-/// Finds cheapest schedules by dynamic programming, from their ends.
+/// A solver that finds cheapest schedules by dynamic programming, from their ends.
 ///
-/// A poll at the end of a bin costs its price if the work still runs at the poll before it, and
-/// each piece of work that ends between two polls costs the time until the second. With `shares`
-/// and `durations` summed up over the bins before, what follows a poll at the end of bin `i - 1`
-/// costs
+/// A poll at the end of a bin costs its price if the work still runs at the previous poll, and each
+/// piece of work that ends between two polls costs the time until the second. With `shares` and
+/// `durations` summed over earlier bins, the costs after a poll at the end of bin `i - 1` are
 ///
 /// ```text
 /// cost[i] = price × (1 − shares[i]) + durations[i] + min over j > i of offset[j] − end[j] × shares[i]
 /// offset[j] = end[j] × shares[j] − durations[j] + cost[j]          (end[j]: of bin j − 1)
 /// ```
 ///
-/// The candidates are lines in `shares[i]` whose slopes are in order, and are asked at places in
-/// order, so the lower hull of them gives every minimum in linear time altogether.
+/// The candidates are lines in `shares[i]` in the order of their slopes, and are evaluated in
+/// order, so their lower hull gives every minimum in linear time.
 struct Planner<'a> {
     bins: &'a [Bin],
     shares: Vec<f64>,
     durations: Vec<f64>,
-    /// The bin at whose end to poll, by the number of bins that are over.
+    /// The bin at whose end to poll next, by the number of bins that are over.
     next: Vec<usize>,
-    /// How many polls are made after that many bins, per piece of work.
+    /// The number of polls after those bins, per piece of work.
     polls: Vec<f64>,
     hull: Vec<Line>,
 }
@@ -108,7 +107,7 @@ struct Planner<'a> {
 struct Line {
     offset: f64,
     end: f64,
-    /// How many bins are over at `end`.
+    /// The number of bins that are over at `end`.
     over: usize,
 }
 
@@ -138,10 +137,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Plans at a price per poll; returns how many polls are made per piece of work.
+    /// Plans at a price per poll; returns the number of polls per piece of work.
     fn plan(&mut self, price: f64) -> f64 {
         self.hull.clear();
-        // Lines before it are not the lowest any more.
+        // Earlier lines are no longer the lowest.
         let mut lowest = 0;
         let mut cost = 0.0;
         for over in (0..self.bins.len()).rev() {
@@ -173,7 +172,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether `middle` is nowhere below both others. The ends fall from the first to the last.
+/// Returns whether `middle` is nowhere below both others. The slopes fall from the first to the
+/// last.
 fn hides(first: Line, middle: Line, last: &Line) -> bool {
     (middle.offset - last.offset) * (first.end - middle.end)
         >= (first.offset - middle.offset) * (middle.end - last.end)

@@ -1,4 +1,4 @@
-//! The sizes of the results of each route, so that room for them is taken before they are there.
+//! The sizes of each route's results, by which their room is reserved in advance.
 
 use std::{
     collections::HashMap,
@@ -8,17 +8,17 @@ use std::{
     },
 };
 
-/// The number of routes that are known; beyond, the one that has had no job for longest is forgotten.
+/// The number of known routes; beyond it, the one whose last job is oldest is dropped.
 const MAX_ROUTES: usize = 256;
 
-/// Smaller results are not worth any room of their own.
+/// Smaller results need no room of their own.
 const SMALL: usize = 4 << 10;
 
-/// A size for each route that its results are likely not to go beyond, in bytes. A larger result
-/// replaces it, and each smaller one takes off a sixteenth of the difference.
+/// A size in bytes for each route that its results rarely exceed. A larger result replaces it, and
+/// each smaller one subtracts a sixteenth of the difference.
 #[derive(Debug, Default)]
 pub(crate) struct Sizes {
-    /// No route has more.
+    /// The maximum over all routes.
     largest: AtomicUsize,
     routes: Mutex<Routes>,
 }
@@ -38,12 +38,12 @@ struct Known {
 }
 
 impl Sizes {
-    /// The largest size that any route has had; 0 while nothing is known.
+    /// Returns the largest size of any route; 0 if nothing is known.
     pub(crate) fn largest(&self) -> usize {
         self.largest.load(Ordering::Relaxed)
     }
 
-    /// The size of a route's results; 0 if nothing is known of them.
+    /// Returns the size of a route's results; 0 if nothing is known.
     pub(crate) fn of(&self, route: &str) -> usize {
         if self.largest() == 0 {
             return 0;

@@ -1,20 +1,20 @@
-//! The time to come in slots, with the polls that clients were told to make in each.
+//! Future time in slots, with the announced polls in each.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The number of slots that are kept count of: 1,024 s.
+/// The number of slots: 1,024 s.
 const SLOTS: u64 = 8192;
 
-/// A second has so many. One more is touched by the seconds that begin within a slot.
+/// The number of slots per second. A second that begins within a slot touches one more.
 const PER_SECOND: u32 = 8;
 
-/// The polls to come, slot by slot.
+/// The announced polls, slot by slot.
 pub(super) struct Slots {
     /// In seconds.
     pub(super) length: f64,
     pub(super) capacity: u32,
-    /// By the number of the slot modulo their count: the round in the upper half, the [`Polls`] in
-    /// the lower half.
+    /// Indexed by the number of the slot modulo their count: the round in the upper half, the
+    /// [`Polls`] in the lower half.
     slots: Box<[AtomicU64]>,
 }
 
@@ -43,8 +43,8 @@ impl Polls {
 }
 
 impl Slots {
-    /// With nine polls per second and more, no second has more than that if no slot has more than its
-    /// capacity. With fewer it is so on average.
+    /// Creates slots with the capacity for a budget. From nine polls per second on, no second
+    /// exceeds the budget if no slot exceeds its capacity. Below that, it holds on average.
     pub(super) fn new(polls_per_second: u32) -> Self {
         let touched = PER_SECOND + 1;
         let per_second = if polls_per_second >= touched {
@@ -59,8 +59,8 @@ impl Slots {
         }
     }
 
-    /// Enters a poll so long from now. The function is given the polls of its slot, and returns them with
-    /// the new one; with `None` it is not entered, which is then returned as `false`.
+    /// Enters a poll at this delay. The function receives the polls of its slot and returns them
+    /// with the new one, or `None` to refuse it, which returns `false`.
     pub(super) fn enter(
         &self,
         now: f64,

@@ -1,4 +1,4 @@
-//! With fixed seeds and by hand-made clocks, so that each run decides the same.
+//! Tests with fixed seeds and manual clocks, so that all runs are equal.
 
 use std::{
     cmp::Reverse,
@@ -17,7 +17,7 @@ const ROUTE: &str = "POST /report";
 struct Random(u64);
 
 impl Random {
-    /// Above 0, up to 1.
+    /// Returns a number above 0, up to 1.
     fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -42,7 +42,7 @@ fn after(estimator: &impl Estimator, route: &str, elapsed: Duration) -> Duration
     estimator.retry_after(&ObservedJob::new(route, elapsed))
 }
 
-/// One of so many pending jobs.
+/// Returns one of `jobs` pending jobs.
 fn among(jobs: usize, now: Instant) -> ObservedJob<'static> {
     ObservedJob {
         jobs,
@@ -57,7 +57,7 @@ fn assert_about(actual: Duration, expected: Duration) {
     assert!(range.contains(&actual), "{actual:?}, not {expected:?}");
 }
 
-/// Polls for jobs one after the other; returns polls per job, and the delays by the durations.
+/// Polls for jobs in sequence; returns polls per job, and the relative delay.
 fn poll_for(
     estimator: &impl Estimator,
     durations: impl IntoIterator<Item = f64>,
@@ -111,7 +111,7 @@ fn lognormal_durations_cost_five_polls_for_a_small_delay() {
     let mut random = Random(42);
     let durations = (0..10_000).map(|_| random.lognormal(30.0, 1.0));
     let (polls, delay) = poll_for(&Learned::new(), durations, unreported);
-    // The optimum for 5 polls is about 0.10 to 0.11, by the luck of the draw.
+    // The optimum for 5 polls is about 0.10 to 0.11, depending on the draw.
     assert!(polls < 5.1 && delay < 0.125, "{polls} polls, {delay}");
 }
 
@@ -171,7 +171,7 @@ fn progress_comes_before_what_was_learned() {
     let mut pending = ObservedJob::new(ROUTE, 30 * SECOND);
     pending.progress = Some(&half);
     assert_about(estimator.retry_after(&pending), 30 * SECOND);
-    // Without a pace there is nothing to go by.
+    // Without a pace, nothing can be estimated.
     let nothing = Progress::fraction(0.0);
     pending.progress = Some(&nothing);
     pending.running_for = Some(Duration::ZERO);
@@ -189,7 +189,7 @@ fn progress_needs_few_polls_and_no_past() {
         let (polls, delay) = poll_for(&estimator, [duration], in_steps(100.0));
         assert!(polls <= 12.0 && delay < 0.1, "{duration}: {polls}, {delay}");
     }
-    // Standing still at 99 % does not make polls without end.
+    // Standing still at 99 % does not cause endless polls.
     let still = |done: f64| Some(Progress::fraction((done * 4.0).min(0.99)));
     let (polls, _) = poll_for(&Learned::new(), [1_000.0], still);
     assert!(polls < 70.0, "{polls} polls");
@@ -250,7 +250,7 @@ fn no_second_is_told_more_polls_than_the_budget() {
     let begun = Instant::now();
     let load = Load::new(BUDGET, begun);
     let jobs = 9_000;
-    // All at once, and told three times each; the clock is that of each job's own.
+    // All at once, with three answers each; each job has its own clock.
     let mut due = vec![0.0; jobs];
     let mut polls = vec![0; 2_000];
     for _ in 0..3 {
@@ -263,7 +263,7 @@ fn no_second_is_told_more_polls_than_the_budget() {
     }
     let most = polls.iter().max().copied();
     assert!(most <= Some(BUDGET), "{most:?}");
-    // Nor are they rarer than need be: one poll of each job takes 100 s at least.
+    // Polls are not rarer than necessary: one poll of each job takes at least 100 s.
     let latest = due.iter().copied().fold(0.0, f64::max);
     assert!(latest < 700.0, "{latest} s");
 }

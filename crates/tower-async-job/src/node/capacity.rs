@@ -1,4 +1,4 @@
-//! How much is worked on at once, and who is next.
+//! The places of running and queued requests, and their order.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,11 +13,12 @@ use tower_async_job_core::Principal;
 
 use crate::config::limits::Limits;
 
-/// Places for those that run and those that wait, of all clients and of each principal.
+/// The places of running and waiting requests, in total and by principal.
 ///
-/// When a place to run is free, the principals that wait have their turns: nobody waits behind
-/// another's queue. Only principals that may run one more have a turn, and a queue is found by the
-/// number of its place, so that neither a release nor a place given up costs more when more wait.
+/// When a place to run is released, the waiting principals take turns, so that one principal's
+/// queue never delays another's. Only principals that may run one more have a turn. A queue is
+/// indexed by the numbers of its places, so that releasing and leaving cost the same however many
+/// wait.
 pub(crate) struct Capacity {
     overall: Limits,
     each: Limits,
@@ -29,12 +30,12 @@ struct State {
     running: usize,
     queued: usize,
     tenants: HashMap<Option<Principal>, Tenant>,
-    /// The principals that wait and may run one more, in the order of their turns. There are none
-    /// while a place is free.
+    /// The waiting principals that may run one more, in the order of their turns. Empty while a
+    /// place is free.
     turns: BTreeMap<u64, Option<Principal>>,
-    /// The number of the next turn, or place in a queue.
+    /// The number of the next turn, or of the next place in a queue.
     next: u64,
-    /// How long work has taken of late, on average, in seconds.
+    /// The moving average of recent durations of work, in seconds.
     mean: Option<f64>,
 }
 
@@ -42,7 +43,7 @@ struct State {
 struct Tenant {
     running: usize,
     queue: BTreeMap<u64, Arc<Ticket>>,
-    /// Those of its queue that stand aside.
+    /// The number of its queue's places that stand aside.
     aside: usize,
     /// The number of its turn, if it has one.
     turn: Option<u64>,
@@ -66,27 +67,27 @@ struct Waiting {
     waker: Option<Waker>,
 }
 
-/// Retry-After of a node that is full or whose store is out of reach.
+/// The Retry-After of a node that is full or whose store is unreachable.
 pub(crate) const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Why there is no place, and when to ask again.
+/// The reason why there is no place, and the time to retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoPlace {
     pub(crate) problem: ProblemType,
     pub(crate) retry_after: Duration,
-    /// The node shuts down, and the connection is of no more use.
+    /// The node shuts down, and the connection is no longer useful.
     pub(crate) is_stopping: bool,
 }
 
 impl NoPlace {
-    /// The node shuts down: another is to be asked.
+    /// The node shuts down: the client should try another.
     pub(crate) const STOPPING: Self = Self {
         problem: ProblemType::CapacityExhausted,
         retry_after: Duration::from_secs(5),
         is_stopping: true,
     };
 
-    /// There is none for now.
+    /// Returns that there is no place for now.
     pub(crate) fn yet(problem: ProblemType, retry_after: Duration) -> Self {
         Self {
             problem,
@@ -105,7 +106,7 @@ impl Capacity {
         }
     }
 
-    /// Takes a place to run, or else one to wait.
+    /// Takes a place to run, or else a place to wait.
     pub(crate) fn admit(
         self: &Arc<Self>,
         principal: Option<Principal>,
@@ -142,7 +143,7 @@ impl Capacity {
         })
     }
 
-    /// Gives a principal that waits its turn, if it may run one more and has none.
+    /// Assigns a turn to a waiting principal, if it may run one more and has none.
     fn line_up(&self, state: &mut State, principal: &Option<Principal>) {
         let limit = principal.as_ref().map_or(usize::MAX, |_| self.each.running);
         let number = state.next;
@@ -156,7 +157,7 @@ impl Capacity {
         }
     }
 
-    /// Gives the place that is free to the first whose turn it is; returns who is to be woken.
+    /// Gives the free place to the principal whose turn is first; returns the waker of its request.
     fn grant(&self, state: &mut State) -> Option<Waker> {
         if state.running >= self.overall.running {
             return None;
@@ -172,7 +173,7 @@ impl Capacity {
         ticket.grant()
     }
 
-    /// `took` is how long the work took, if the place was used at all.
+    /// Releases a place. `took` is the duration of the work, if the place was used.
     fn release(&self, principal: &Option<Principal>, took: Option<Duration>) {
         let mut state = self.state();
         if let Some(took) = took.as_ref().map(Duration::as_secs_f64) {
@@ -190,7 +191,7 @@ impl Capacity {
         }
     }
 
-    /// Gives up a place in the queue; `false` if it has just become one to run.
+    /// Leaves the queue; `false` if the place has just become one to run.
     fn leave(&self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
         let mut state = self.state();
         let left = state.take_out(principal, ticket);
@@ -201,7 +202,7 @@ impl Capacity {
         left
     }
 
-    /// Lets others go first; `false` if the place has just become one to run.
+    /// Lets others overtake; `false` if the place has just become one to run.
     fn stand_aside(&self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
         let mut state = self.state();
         let left = state.take_out(principal, ticket);
@@ -211,7 +212,7 @@ impl Capacity {
         left
     }
 
-    /// Takes a place in the queue again from aside, by its number the same one.
+    /// Returns from aside to the same place in the queue.
     fn stand_in(&self, principal: &Option<Principal>, ticket: &Arc<Ticket>) {
         let mut state = self.state();
         let tenant = state.tenant(principal);
@@ -225,7 +226,7 @@ impl Capacity {
         }
     }
 
-    /// Gives up a place aside.
+    /// Leaves a place that stands aside.
     fn leave_aside(&self, principal: &Option<Principal>) {
         let mut state = self.state();
         state.tenant(principal).aside -= 1;
@@ -248,7 +249,7 @@ impl State {
         self.tenants.entry(principal.clone()).or_default()
     }
 
-    /// Takes a ticket out of its queue; `false` if it is not there any more.
+    /// Removes a ticket from its queue; `false` if it is no longer there.
     fn take_out(&mut self, principal: &Option<Principal>, ticket: &Ticket) -> bool {
         let tenant = self.tenant(principal);
         if tenant.queue.remove(&ticket.number).is_none() {
@@ -271,7 +272,7 @@ impl State {
         }
     }
 
-    /// How long it takes until so many have had their turn, and one more place is free.
+    /// Estimates the time until `queued` places have had their turn and one more is free.
     fn wait_of(&self, queued: usize, running: usize) -> Duration {
         let turns = (queued as f64 + 1.0) / running.max(1) as f64;
         let seconds = self.mean.unwrap_or(5.0) * turns;
@@ -307,7 +308,7 @@ impl Ticket {
     }
 }
 
-/// A request's place among those that are worked on or wait for it; given back on drop.
+/// A request's place among the running or waiting; released when dropped.
 pub(crate) struct Admission {
     capacity: Arc<Capacity>,
     principal: Option<Principal>,
@@ -316,16 +317,16 @@ pub(crate) struct Admission {
 
 enum Place {
     Queued(Arc<Ticket>),
-    /// In the queue, and passed over.
+    /// In the queue, and overtaken by others.
     Aside(Arc<Ticket>),
-    /// A place to run that has not been used yet.
+    /// A place to run that is not used yet.
     Granted,
-    /// Since when.
+    /// Running since then.
     Running(Instant),
 }
 
 impl Admission {
-    /// Ready once the work may run.
+    /// Resolves once the work may run.
     pub(crate) fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.place {
             Place::Running(_) => return Poll::Ready(()),
@@ -345,8 +346,8 @@ impl Admission {
         matches!(self.place, Place::Queued(_) | Place::Aside(_))
     }
 
-    /// Has a place in the queue passed over until it [stands in](Self::stand_in) again: its request
-    /// is not there yet, and is to hold no place to run meanwhile.
+    /// Lets others overtake until it [stands in](Self::stand_in) again: its request has not arrived
+    /// completely, and must not occupy a place to run meanwhile.
     pub(crate) fn stand_aside(&mut self) {
         if let Place::Queued(ticket) = &self.place
             && self.capacity.stand_aside(&self.principal, ticket)
@@ -355,7 +356,7 @@ impl Admission {
         }
     }
 
-    /// Has a place be passed over no more.
+    /// Stops being overtaken.
     pub(crate) fn stand_in(&mut self) {
         if let Place::Aside(ticket) = &self.place {
             self.capacity.stand_in(&self.principal, ticket);

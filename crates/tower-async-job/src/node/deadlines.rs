@@ -1,4 +1,4 @@
-//! One task and one timer for the deadlines of all jobs that run here.
+//! One task with one timer for the deadlines of all jobs in this process.
 
 use std::sync::{Arc, Weak};
 
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::node::{registry::NextDeadline, state::Node};
 
-/// Starts the task that wakes jobs at their deadlines. It ends when there is no deadline left.
+/// Starts the task that wakes jobs at their deadlines. It ends when there are no deadlines left.
 pub(crate) fn watch_deadlines(node: &Arc<Node>) {
     let watcher = Watcher(Arc::downgrade(node));
     if let Ok(runtime) = Handle::try_current() {
@@ -18,7 +18,7 @@ pub(crate) fn watch_deadlines(node: &Arc<Node>) {
     }
 }
 
-/// The task that watches the deadlines. However it ends, another may begin.
+/// The task that watches the deadlines. However it ends, another can start.
 struct Watcher(Weak<Node>);
 
 impl Drop for Watcher {

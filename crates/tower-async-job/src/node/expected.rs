@@ -1,8 +1,8 @@
-//! The clients that are expected to ask for their jobs again, so that a shutdown can wait for them.
+//! The clients that are expected to poll again, for which a shutdown waits.
 //!
-//! Every pending answer says when to ask again. Until then, and a margin longer, its client counts as
-//! expected, unless it has had the job's end before. One that never comes back is forgotten after the
-//! margin, whatever becomes of the job.
+//! Every pending answer announces the time of the next poll. Until then, and a margin longer, its
+//! client is expected, unless it has received the job's end before. A client that never returns is
+//! forgotten after the margin, whatever happens to the job.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,21 +12,21 @@ use std::{
 use tokio::{sync::Notify, task::yield_now, time::timeout};
 use tower_async_job_core::{JobId, JobIdMap};
 
-/// The time that a client is given beyond the delay that it was told: for rounding and jitter, a new
-/// connection, and a process that has to start.
+/// The time that a client has beyond its announced delay: for rounding and jitter, a new
+/// connection, and the start of a process.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The number of maps. One for all would hold its thread for long when it grows.
+/// The number of maps. A single one would block its thread for long when it grows.
 const SHARDS: usize = 64;
 
-/// The size from which a map is searched for clients that never came.
+/// The size from which a map is searched for clients that never returned.
 const FEW: usize = 64;
 
-/// All clients that are expected.
+/// All expected clients.
 pub(crate) struct Expected {
     origin: Instant,
     shards: [Mutex<Shard>; SHARDS],
-    /// Notified when none of a shard is expected any more.
+    /// Notified when a shard becomes empty.
     came: Notify,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Expected {
 struct Shard {
     /// The time until which the job's last client is expected, in seconds from the origin.
     until: JobIdMap<u32>,
-    /// The size at which those that are over are dropped.
+    /// The size at which overdue clients are dropped.
     searched_at: usize,
 }
 
@@ -55,7 +55,7 @@ impl Expected {
         }
     }
 
-    /// Notes that a client was told, at a time, to ask for the job again after a delay.
+    /// Notes that a client has been asked to poll the job again after a delay.
     pub(crate) fn told(&self, id: &JobId, at: Instant, delay: Duration) {
         let wait = u32::try_from((delay.saturating_add(MARGIN)).as_secs()).unwrap_or(u32::MAX);
         let until = self.seconds(at).saturating_add(wait).saturating_add(1);
@@ -67,7 +67,7 @@ impl Expected {
         *known = until.max(*known);
     }
 
-    /// Notes that a client has had the end of the job.
+    /// Notes that a client has received the end of the job.
     pub(crate) fn came(&self, id: &JobId) {
         let mut shard = self.shard(id);
         if shard.until.remove(id).is_some() && shard.until.is_empty() {
@@ -82,7 +82,7 @@ impl Expected {
         }
     }
 
-    /// Forgets those that are late. Returns the time until the next of those expected is, if there are
+    /// Drops overdue clients. Returns the time until the next expected one is overdue, if there are
     /// any.
     pub(crate) async fn next(&self) -> Option<Duration> {
         let now = self.seconds(now());
@@ -93,7 +93,7 @@ impl Expected {
                 shard.forget_late(now);
                 first = shard.until.values().copied().chain(first).min();
             }
-            // There may be very many.
+            // There may be many.
             yield_now().await;
         }
         first.map(|until| Duration::from_secs((until - now).into()))
@@ -105,11 +105,11 @@ impl Expected {
     }
 
     fn shard(&self, id: &JobId) -> MutexGuard<'_, Shard> {
-        // By other bits than the map's own.
+        // Other bits than those of the map's hash.
         lock(&self.shards[(id.to_bits() >> 32) as usize % SHARDS])
     }
 
-    /// The time from the origin, rounded up.
+    /// Returns the time since the origin, rounded up.
     fn seconds(&self, time: Instant) -> u32 {
         let since = time.saturating_duration_since(self.origin);
         let part = u64::from(since.subsec_nanos() > 0);
@@ -117,7 +117,7 @@ impl Expected {
     }
 }
 
-/// By tokio's clock, which tests can pause.
+/// Returns the time of tokio's clock, which tests can pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -17,7 +17,7 @@ use crate::{
     request::route_names::RouteNames,
 };
 
-/// Answers submissions and polls. Shared by all services of a layer.
+/// The state with which a process answers submissions and polls. Shared by all services of a layer.
 pub(crate) struct Front {
     pub(crate) node: Arc<Node>,
     pub(crate) config: Config,
@@ -44,8 +44,8 @@ impl Front {
         }
     }
 
-    /// Returns whether there is room for the result of another job of a route, if the size of its
-    /// results is known. The route is asked for only if room is short.
+    /// Returns whether there is room for another result of a route, if the size of its results is
+    /// known. The route is computed only if room is short.
     pub(crate) fn check_room(&self, route: impl FnOnce() -> Arc<str>) -> Result<(), StoreError> {
         let largest = self.node.sizes.largest();
         if largest == 0 {
@@ -63,7 +63,7 @@ impl Front {
         checked.unwrap_or(Ok(()))
     }
 
-    /// Returns whether requests have limits.
+    /// Returns whether requests are limited.
     pub(crate) fn is_limited(&self) -> bool {
         self.capacity.is_some() || self.node.streams.is_some()
     }
@@ -74,7 +74,7 @@ impl Front {
         self.is_limited() || config.policy.job_deadline.is_some() || config.policies.is_some()
     }
 
-    /// Takes a place for a request that may become a job.
+    /// Takes a place for a deferrable request.
     pub(crate) fn admit(
         &self,
         principal: Option<&Principal>,
@@ -85,7 +85,7 @@ impl Front {
         self.place(principal)
     }
 
-    /// Takes a place among the running and queued requests, where there is a limit.
+    /// Takes a place among the running and queued requests, if they are limited.
     pub(crate) fn place(
         &self,
         principal: Option<&Principal>,

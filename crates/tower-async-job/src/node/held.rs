@@ -1,4 +1,4 @@
-//! The places of polls that are held.
+//! The places of held polls.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tower_async_job_core::Principal;
 
 use crate::{node::front::Front, observe::metrics::HeldPoll};
 
-/// A place among the held polls; given back on drop, so also when the client goes away.
+/// A place among the held polls; released when dropped, also by a disconnect.
 #[must_use]
 pub(crate) struct Place {
     front: Arc<Front>,
@@ -15,7 +15,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Takes a place; `None` when there is none left, or none left for this principal.
+    /// Takes a place; `None` if none is left, in total or for this principal.
     pub(crate) fn take(front: &Arc<Front>, principal: Option<&Principal>) -> Option<Self> {
         front.holds.enter(principal).ok()?;
         Some(Self {

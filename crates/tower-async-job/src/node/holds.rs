@@ -1,4 +1,4 @@
-//! The numbers of polls that are held, and of streams.
+//! The numbers of held polls, and of streams.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use tower_async_job_core::Principal;
 
 use crate::config::limits::HoldLimits;
 
-/// The polls that are held, or the streams.
+/// A count of held polls, or of streams, with its limits.
 pub(crate) struct Holds {
     limits: HoldLimits,
     held: Mutex<Held>,
@@ -30,7 +30,7 @@ impl Holds {
         }
     }
 
-    /// Counts one more, or says which limit is reached.
+    /// Counts one more, or returns the problem of the limit that is reached.
     pub(crate) fn enter(&self, principal: Option<&Principal>) -> Result<(), ProblemType> {
         let mut held = self.held();
         if held.overall >= self.limits.overall {

@@ -1,4 +1,4 @@
-//! The task that has expired records swept.
+//! The task that sweeps expired records.
 //!
 //! On a shared store it starts with the first call of any kind, since other nodes may have left jobs
 //! there, and ends with the shutdown. Otherwise it starts with each job and ends when nothing is left
@@ -17,14 +17,13 @@ use tokio::{
 
 use crate::{node::state::Node, observe::metrics, panics};
 
-/// The shortest time for which it sleeps: what is due sooner is done together.
+/// The shortest rest: changes that are due sooner are made together.
 const SHORTEST_REST: Duration = Duration::from_millis(10);
 
-/// How long it sleeps at most while the store holds anything that can expire.
+/// The longest rest while the store holds anything that can expire.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// Makes sure that expired records are swept for as long as there are any. Called whenever a job
-/// begins or ends.
+/// Ensures that expired records are swept while there are any. Called when a job begins or ends.
 pub(crate) fn keep_house(node: &Arc<Node>) {
     if let Ok(runtime) = Handle::try_current()
         && !node.housekeeping.swap(true, Ordering::AcqRel)
@@ -70,12 +69,12 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     if !node.is_shared {
         next?;
     }
-    // Another node may vanish meanwhile.
+    // Another node may crash meanwhile.
     let longest = longest.saturating_sub(begun.elapsed());
     Some(next.unwrap_or(longest).min(longest))
 }
 
-/// The task that keeps house. However it ends, another may begin.
+/// The housekeeping task. However it ends, another can start.
 struct Housekeeper(Weak<Node>);
 
 impl Drop for Housekeeper {
@@ -100,11 +99,11 @@ async fn keep(mut keeper: Housekeeper) {
             Some(next) => next,
             None => {
                 node.housekeeping.store(false, Ordering::Release);
-                // A job that began after the round saw the flag still set, so look again.
+                // A job that began after the round saw the flag still set, so check again.
                 match round(&node).await {
                     Some(next) if !node.housekeeping.swap(true, Ordering::AcqRel) => next,
                     _ => {
-                        // The flag may be another task's by now.
+                        // Another task may have set the flag by now.
                         keeper.0 = Weak::new();
                         return;
                     }

@@ -1,4 +1,4 @@
-//! The results that end with the process although their clients would have come for them.
+//! The results that are lost with the process although their clients would still fetch them.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use tower_async_job_core::Detail;
 
 use crate::{node::state::Node, panics};
 
-/// The number of losses that are logged one by one.
+/// The number of losses that are logged individually.
 const LOGGED: usize = 100;
 
-/// The time that is taken to find out what to log of them.
+/// The time spent on finding out details to log.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Logs the results that end with the process although their clients would have come for them.
+/// Logs the results that are lost with the process although their clients would still fetch them.
 pub(crate) async fn log(node: &Node) {
     if node.store.properties().lease.is_some() {
-        // The store outlasts the process.
+        // The store outlives the process.
         return;
     }
     node.expected.next().await;

@@ -1,4 +1,4 @@
-//! The state that all services of one layer share.
+//! The state shared by all services of a layer.
 
 pub(crate) mod capacity;
 mod census;

@@ -7,15 +7,15 @@ use std::{
 
 use tower_async_job_core::Principal;
 
-/// The number of jobs of each principal that this process runs or has queued. Jobs without a
+/// The number of each principal's jobs that are running or queued in this process. Jobs without a
 /// principal count as those of one.
 #[derive(Default)]
 pub(crate) struct Owners {
-    // An ordered map, since a large hash table holds its thread when it grows.
+    // An ordered map, since a large hash table blocks its thread when it grows.
     jobs: Mutex<BTreeMap<Option<Principal>, usize>>,
 }
 
-/// A job while it is counted: until it is dropped.
+/// A counted job, until it is dropped.
 pub(crate) struct Owned {
     owners: Arc<Owners>,
     owner: Option<Principal>,
@@ -31,8 +31,8 @@ impl Owners {
         }
     }
 
-    /// Returns the number of a principal's jobs, and that of all principals with jobs. The job that is
-    /// asked about may be pending in another process, and counts too.
+    /// Returns the number of a principal's jobs, and that of principals with jobs. The job in
+    /// question may be pending in another process, and counts too.
     pub(crate) fn share_of(&self, owner: Option<&Principal>) -> (usize, usize) {
         let jobs = self.jobs();
         match jobs.get(&owner.cloned()) {

@@ -1,12 +1,11 @@
-//! Room for the results that are being recorded in this process.
+//! Room for results that are being recorded in this process.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use tokio::sync::Semaphore;
 
-/// The bytes that all recordings together may take. If no more are left, recordings wait, but one
-/// at a time may take more than there are: otherwise all could hold a part of the room, and none
-/// come to its end.
+/// The bytes that all recordings together may take. If none are left, recordings wait, except that
+/// one at a time may exceed them: otherwise each could hold a part of the room, and none complete.
 #[derive(Debug)]
 pub(crate) struct RecordingRoom {
     bytes: Semaphore,
@@ -22,12 +21,12 @@ impl RecordingRoom {
     }
 }
 
-/// The room of one recording; given back on drop.
+/// The room of one recording; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     room: Arc<RecordingRoom>,
     bytes: usize,
-    /// It is the one that may take more than there is.
+    /// It is the one that may exceed the room.
     beyond: bool,
 }
 
@@ -40,7 +39,7 @@ impl Held {
         }
     }
 
-    /// Waits until there is room for so many bytes in all. Cancel safe.
+    /// Waits until there is room for `bytes` in total. Cancel safe.
     pub(crate) async fn grow(&mut self, bytes: usize) {
         while !self.beyond && self.bytes < bytes {
             let more = u32::try_from(bytes - self.bytes).unwrap_or(u32::MAX);
@@ -61,7 +60,7 @@ impl Held {
                         permit.forget();
                         Poll::Ready(true)
                     }
-                    // They are never closed.
+                    // The semaphores are never closed.
                     _ => Poll::Pending,
                 }
             })

@@ -16,28 +16,29 @@ use crate::{
     panics,
 };
 
-/// A job that this process runs, from its creation in the store to its end there: so long its
-/// lease is renewed, and it can be cancelled.
+/// A job that this process runs, from its creation in the store to its end there. During this time
+/// its lease is renewed, and it can be cancelled.
 ///
-/// Dropped before the end is stored, since the job's task panicked or was dropped, it hands the
-/// job back, so that it does not stay running with nobody to run it. A job that was never announced
-/// is deleted.
+/// If it is dropped before the end is stored, because the job's task panicked or was dropped, it
+/// releases the job, so that it does not stay running without a worker. A job that was never
+/// announced is deleted.
 pub(crate) struct Registration {
     node: Arc<Node>,
     lease: Lease,
-    /// The time at which the handler is given up: its deadline, or the end of the grace once cancelled.
+    /// The time at which the handler is dropped: its deadline, or the end of the grace after a
+    /// cancellation.
     deadline: Deadline,
-    /// The job's client is told of it.
+    /// The job is announced to its client.
     announced: bool,
     ended: bool,
     counted: PendingJob,
     _owned: Option<Box<Owned>>,
 }
 
-/// The part of a job that its registration is made of.
+/// The parts of a job that its registration consists of.
 pub(crate) struct Registered<'a> {
     pub(crate) principal: Option<&'a Principal>,
-    /// The route among the metrics, where the application has named it.
+    /// The route as a label of metrics, if the application has named it.
     pub(crate) label: Option<&'a Arc<str>>,
     pub(crate) deadline: Instant,
     /// The time from which its lease lasts: before the store was asked for it.
@@ -86,7 +87,7 @@ impl Registration {
         &self.lease
     }
 
-    /// Returns whether the handler is to be given up. To be asked when the job is woken for it.
+    /// Returns whether the handler must be dropped. Called when the job is woken for it.
     pub(crate) fn is_due(&self) -> bool {
         let registry = &self.node.registry;
         if registry.watch() {
@@ -105,7 +106,7 @@ impl Registration {
         }
     }
 
-    /// The store, which had lost the job, has it again, by a lease that lasts from then.
+    /// Notes that the store has the lost job again, by a lease that lasts from then.
     pub(crate) fn restored(&mut self, since: Instant) {
         let anew = Lease::new(self.lease.id, self.lease.epoch + 1);
         self.node.registry.replace(&self.lease, anew, since);
@@ -116,28 +117,28 @@ impl Registration {
     pub(crate) async fn release(mut self) -> Option<Released> {
         let (node, lease) = (self.node.clone(), self.lease);
         self.ended = true;
-        // Another run may begin as soon as the store has it.
+        // Another run may begin once the store has the job.
         drop(self);
         releases::release(&node, lease)?.await.ok()
     }
 
-    /// Its client is told of it.
+    /// Notes that the job is announced to its client.
     pub(crate) fn announced(&mut self) {
         self.announced = true;
     }
 
-    /// Its handler has had its place.
+    /// Notes that the handler has its place.
     pub(crate) fn started(&mut self) {
         self.counted.started();
     }
 
-    /// The store has this end of the job.
+    /// Notes that the store has this end of the job.
     pub(crate) fn ended(self, state: JobState) {
         self.counted.ended(state);
         self.end();
     }
 
-    /// The store has the job's end, or the job is not this process's any more.
+    /// Notes that the store has the job's end, or that the job belongs to another process.
     pub(crate) fn end(mut self) {
         self.ended = true;
     }
@@ -162,7 +163,7 @@ impl Drop for Registration {
     }
 }
 
-/// Returns whether a lease that lasts from then may end before all are renewed again.
+/// Returns whether a lease from then may expire before all are renewed again.
 fn is_old(since: Instant, lease: Option<Duration>) -> bool {
     lease.is_some_and(|lease| since.elapsed() > lease / 3)
 }

@@ -1,4 +1,4 @@
-//! The jobs that this process runs: by id, by deadline and by lease.
+//! The jobs of this process: by id, by deadline and by lease.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,45 +19,46 @@ use crate::context::{job::JobContext, reason::CancelReason};
 
 mod leases;
 
-/// The number of jobs that are gone through under one lock and in one turn of a task.
+/// The number of jobs visited under one lock and in one poll of a task.
 const SLICE: usize = 256;
 
-/// The number of jobs that are woken at once at their deadlines. Their tasks end them before others
-/// have a turn, and each takes some 15 µs.
+/// The number of jobs woken at once at their deadlines. Their tasks end them before others run, and
+/// each takes about 15 µs.
 const WAKES: usize = 64;
 
 /// All jobs that this process runs.
 ///
-/// - Of each job there is one run, that of the highest epoch. A run that another one follows, since the
-///   store gave the lease to another holder in this process, is stopped, and what it does later
-///   touches neither the entry nor the lease of its successor.
+/// - A job has one run, that of the highest epoch. If the store gives its lease to another holder
+///   in this process, the earlier run is stopped, and no longer affects the entry and lease of its
+///   successor.
 /// - A lease counts from before the request for it, or for its renewal, was sent. A run is stopped
-///   when a tenth of that time is left, whatever hangs: by the task that watches the deadlines.
+///   when a tenth of that time is left, whatever hangs, by the task that watches the deadlines.
 ///
-/// They are kept in ordered maps: a hash table of a million jobs holds its thread for tens of
+/// They are in ordered maps: a hash table of a million jobs blocks its thread for tens of
 /// milliseconds when it grows.
 pub(crate) struct Registry {
-    /// The time for which a run goes on without its lease being renewed, where leases end.
+    /// The time for which a run continues without renewals, if leases expire.
     lease_kept: Option<Duration>,
     jobs: Mutex<Jobs>,
-    /// The number of jobs, to be read without the lock.
+    /// The number of jobs, readable without the lock.
     pending: AtomicUsize,
-    /// Deadlines are kept in microseconds from here, in half of the room.
+    /// The origin of deadlines, which are kept in microseconds to halve their size.
     origin: Instant,
-    /// Notified when the first deadline has come nearer, and when there is none any more.
+    /// Notified when the first deadline moves forward, and when there are none left.
     changed: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct Jobs {
     contexts: BTreeMap<JobId, JobContext>,
-    /// The deadlines, and the times at which leases are looked at. With the first half of the job's id, which is all but unique and takes half of the room.
+    /// The deadlines, and the times at which leases are checked, with the first half of the job's
+    /// id, which is practically unique and half as large.
     deadlines: BTreeSet<(Deadline, u64)>,
-    /// The leases that end unless they are renewed.
+    /// The leases that expire without renewal.
     leases: BTreeMap<JobId, Held>,
-    /// There is a task that watches the deadlines.
+    /// A task watches the deadlines.
     watched: bool,
-    /// The deadline that it sleeps until.
+    /// The deadline until which it sleeps.
     next: Option<Deadline>,
 }
 
@@ -72,19 +73,19 @@ pub(crate) enum NextDeadline {
     /// More have passed.
     Now,
     At(Instant),
-    /// There is none, and nothing watches for any from now on.
+    /// There are none, and the watch is over.
     Never,
 }
 
 impl Jobs {
-    /// A job that can have the deadlines watched again, if there are any and nothing does.
+    /// Returns a job that can have the deadlines watched again, if there are any without a watch.
     fn next_without_watch(&self) -> Option<JobContext> {
         let mut contexts = self.contexts.values();
         contexts.next().filter(|_| !self.watched).cloned()
     }
 }
 
-/// Enters a deadline; returns it, changed if another job has the very same.
+/// Enters a deadline and returns it, changed if another job has the same.
 fn note(deadlines: &mut BTreeSet<(Deadline, u64)>, id: &JobId, mut deadline: Deadline) -> Deadline {
     while !deadlines.insert((deadline, half(id))) {
         deadline.0 += 1;
@@ -93,7 +94,7 @@ fn note(deadlines: &mut BTreeSet<(Deadline, u64)>, id: &JobId, mut deadline: Dea
 }
 
 impl Registry {
-    /// Makes a registry for a store whose leases last so long.
+    /// Creates a registry for a store whose leases last for `lease`.
     pub(crate) fn new(lease: Option<Duration>) -> Self {
         Self {
             lease_kept: lease.map(|lease| lease - lease / 10),
@@ -104,13 +105,13 @@ impl Registry {
         }
     }
 
-    /// Returns the number of jobs that this process runs or has queued.
+    /// Returns the number of jobs running or queued in this process.
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Adds a run, whose lease lasts from then. Returns its deadline, and whether nothing watches the
-    /// deadlines yet, which is then up to the caller.
+    /// Adds a run, whose lease lasts from then. Returns its deadline, and whether the caller must
+    /// start to watch the deadlines.
     pub(crate) fn insert(
         &self,
         lease: Lease,
@@ -150,10 +151,10 @@ impl Registry {
             }
         }
         if jobs.watched && jobs.deadlines.is_empty() {
-            // An idle node has neither task nor timer.
+            // An idle node has no task and no timer.
             self.changed.notify_one();
         }
-        // A job that was woken to have the deadlines watched again may have gone with its runtime.
+        // A job that was woken to restart the watch may be gone with its runtime.
         let waiting = jobs.next_without_watch();
         drop(jobs);
         if let Some(context) = waiting {
@@ -162,11 +163,11 @@ impl Registry {
         if context.is_some() {
             self.pending.fetch_sub(1, Ordering::Relaxed);
         }
-        // The last one of a handler's may run foreign code: not to be dropped under the lock.
+        // The last clone may run foreign code when dropped, which must not happen under the lock.
         drop(context);
     }
 
-    /// Gives a job another deadline; returns as [`insert`](Self::insert) does.
+    /// Changes a job's deadline; returns the same as [`insert`](Self::insert).
     pub(crate) fn reschedule(&self, id: &JobId, old: Deadline, new: Instant) -> (Deadline, bool) {
         let mut jobs = self.jobs();
         jobs.deadlines.remove(&(old, half(id)));
@@ -179,14 +180,14 @@ impl Registry {
         (deadline, !mem::replace(&mut jobs.watched, true))
     }
 
-    /// Has the task that watches wake for a new deadline, if that is the first.
+    /// Wakes the watching task for a new deadline, if that is the first.
     fn comes_nearer(&self, jobs: &Jobs, deadline: Deadline) {
         if jobs.next.is_some_and(|next| deadline < next) {
             self.changed.notify_one();
         }
     }
 
-    /// Rounds up, so that no deadline comes early.
+    /// Rounds up, so that no deadline is early.
     fn deadline_at(&self, time: Instant) -> Deadline {
         let micros = time
             .saturating_duration_since(self.origin)
@@ -200,20 +201,20 @@ impl Registry {
         self.passed(now) >= deadline
     }
 
-    /// The last deadline that has passed. Rounded down, so that no job is woken before its deadline,
-    /// and then never again.
+    /// Returns the last deadline that has passed. Rounds down, so that no job is woken before its
+    /// deadline and then never again.
     fn passed(&self, now: Instant) -> Deadline {
         let since = now.saturating_duration_since(self.origin);
         Deadline(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// Notified when the first deadline has come nearer, and when there is none any more.
+    /// Returns the notification of the first deadline moving forward, or of none being left.
     pub(crate) fn changed(&self) -> Arc<Notify> {
         self.changed.clone()
     }
 
-    /// Wakes the tasks of jobs whose deadline has passed, and stops those whose lease nearly has, so
-    /// many at most as one turn allows.
+    /// Wakes the tasks of jobs whose deadline has passed, and stops those whose lease nearly has,
+    /// within the limits of one poll.
     pub(crate) fn wake_due(&self, now: Instant) -> NextDeadline {
         let (mut due, mut lost) = (Vec::new(), Vec::new());
         let mut looks = 0;
@@ -257,8 +258,8 @@ impl Registry {
         next
     }
 
-    /// Notes that the task that watched the deadlines is gone. A job is woken, to have another task
-    /// started by [`watch`](Self::watch).
+    /// Notes that the watching task is gone. A job is woken, to start another task by
+    /// [`watch`](Self::watch).
     pub(crate) fn unwatched(&self) {
         let mut jobs = self.jobs();
         jobs.watched = false;
@@ -270,7 +271,7 @@ impl Registry {
         }
     }
 
-    /// Returns whether there are deadlines that nothing watches, which is then up to the caller.
+    /// Returns whether the caller must start to watch the deadlines.
     pub(crate) fn watch(&self) -> bool {
         let mut jobs = self.jobs();
         !jobs.deadlines.is_empty() && !mem::replace(&mut jobs.watched, true)
@@ -278,15 +279,15 @@ impl Registry {
 
     /// Notifies the handler of a job that it is cancelled, if it runs here.
     pub(crate) fn cancel(&self, id: &JobId) {
-        // Not a temporary of an `if let`, which would hold the lock while others are woken.
+        // No temporary of an `if let`, which would hold the lock while others are woken.
         let context = self.jobs().contexts.get(id).cloned();
         if let Some(context) = context {
             context.cancel(CancelReason::Requested);
         }
     }
 
-    /// Gives up some of the jobs, those of the ids after this one, so that they are handed back.
-    /// Returns the last of them; `None` if there was none.
+    /// Stops some jobs, with ids after this one, so that they are released. Returns the last of
+    /// them; `None` if there was none.
     pub(crate) fn abandon_after(&self, id: Option<JobId>) -> Option<JobId> {
         let running: Vec<(JobId, JobContext)> = {
             let jobs = self.jobs();
@@ -308,17 +309,17 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        // The task that watches the deadlines is to end.
+        // Ends the task that watches the deadlines.
         self.changed.notify_one();
     }
 }
 
-/// The first half of an id.
+/// Returns the first half of an id.
 fn half(id: &JobId) -> u64 {
     (id.to_bits() >> 64) as u64
 }
 
-/// All ids with this first half.
+/// Returns the range of all ids with this first half.
 fn ids_with(half: u64) -> RangeInclusive<JobId> {
     let first = u128::from(half) << 64;
     JobId::from_bits(first)..=JobId::from_bits(first | u128::from(u64::MAX))

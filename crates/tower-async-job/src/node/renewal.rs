@@ -1,4 +1,4 @@
-//! The task that renews the leases of the jobs that run here.
+//! The task that renews the leases of the jobs in this process.
 //!
 //! It exists while this process holds leases. It renews all of them three times per lease duration,
 //! and waits for nothing else, so that no sweep delays a renewal. The [registry](super::registry)
@@ -17,7 +17,7 @@ use tower_async_job_core::{Lease, StoreError};
 
 use crate::{node::state::Node, panics, time::after};
 
-/// Makes sure that leases are renewed for as long as there are any. Called whenever a run begins.
+/// Ensures that leases are renewed while there are any. Called when a run begins.
 pub(crate) fn keep_leases(node: &Arc<Node>) {
     if let Some(lease) = node.store.properties().lease
         && let Ok(runtime) = Handle::try_current()
@@ -37,7 +37,7 @@ pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Renews all leases; returns whether it could.
+/// Renews all leases; returns whether it succeeded.
 async fn round(node: &Node, until: Instant) -> bool {
     let mut is_done = true;
     let mut last = None;
@@ -57,7 +57,7 @@ async fn round(node: &Node, until: Instant) -> bool {
     }
 }
 
-/// The task that renews. However it ends, another may begin.
+/// The renewing task. However it ends, another can start.
 struct Renewer(Weak<Node>);
 
 impl Drop for Renewer {
@@ -81,9 +81,9 @@ async fn keep(mut renewer: Renewer, lease: Duration) {
         };
         if !node.registry.has_leases() {
             node.renewing.store(false, Ordering::Release);
-            // A run that began meanwhile saw the flag still set, so look again.
+            // A run that began meanwhile saw the flag still set, so check again.
             if !node.registry.has_leases() || node.renewing.swap(true, Ordering::AcqRel) {
-                // The flag may be another task's by now.
+                // Another task may have set the flag by now.
                 renewer.0 = Weak::new();
                 return;
             }
@@ -91,7 +91,7 @@ async fn keep(mut renewer: Renewer, lease: Duration) {
         let begun = Instant::now();
         let round = Box::pin(round(&node, after(begun, lease / 3)));
         let renewed = panics::logged("the job store", round).await;
-        // What failed is tried again soon, so that one failure stops no run.
+        // A failed renewal is repeated soon, so that one failure stops no run.
         let is_done = matches!(renewed, Ok(true));
         next = after(begun, if is_done { lease / 3 } else { lease / 10 });
     }

@@ -1,4 +1,4 @@
-//! The shutdown of a node: no new jobs, then a grace for those that run, then the end.
+//! The shutdown of a node: no new jobs, a grace for running ones, then the end.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,23 +10,23 @@ use tower_async_job_core::JobId;
 
 use crate::signal::Signal;
 
-/// The end of a grace, in which clients are not asked to come again.
+/// The end of a grace, in which clients are not asked to poll again.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
-    /// No job is made any more.
+    /// No more jobs are created.
     pub(crate) begun: Signal,
     /// The end of the grace.
     grace_end: Mutex<Option<Instant>>,
-    /// The grace is over: nothing is driven on.
+    /// The grace is over: no work continues.
     pub(crate) given_up: Signal,
-    /// The shutdown is over: polls are held no longer.
+    /// The shutdown is over: polls are no longer held.
     pub(crate) over: Signal,
 }
 
 impl Shutdown {
-    /// Begins the shutdown. Returns the end of its grace, the earliest that was given.
+    /// Begins the shutdown. Returns the end of its grace, which is the earliest given.
     pub(crate) fn begin(&self, end: Instant) -> Instant {
         let end = {
             let mut earliest = self.grace_end();
@@ -37,8 +37,8 @@ impl Shutdown {
         end
     }
 
-    /// Returns the longest delay with which a client still has an answer within the grace. Jobs
-    /// differ in it, so that their clients do not come all at once.
+    /// Returns the longest delay after which a client still gets an answer within the grace. It
+    /// differs between jobs, so that their clients do not return all at once.
     pub(crate) fn latest_poll(&self, id: &JobId) -> Duration {
         let spread = f64::from(id.to_bits() as u8) / f64::from(u8::MAX);
         self.grace_left()
@@ -46,7 +46,7 @@ impl Shutdown {
             .mul_f64(1.0 - spread / 4.0)
     }
 
-    /// Returns the rest of the grace, where no client could come again within it.
+    /// Returns the rest of the grace, if it is too short for another poll.
     pub(crate) fn last_moment(&self) -> Option<Duration> {
         let left = self.begun.is_set().then(|| self.grace_left());
         left.filter(|left| *left < 2 * LAST_MOMENT)

@@ -31,14 +31,14 @@ use crate::{
     time::alarm::Alarm,
 };
 
-/// Runs jobs, and knows those that it runs. Shared by all services of a layer.
+/// The state with which a process runs jobs. Shared by all services of a layer.
 pub(crate) struct Node {
     pub(crate) config: NodeConfig,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
     /// The jobs that this process runs.
     pub(crate) registry: Registry,
-    /// The principals that these belong to, where jobs have any.
+    /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
     /// What is known of the jobs of other nodes, where there may be any.
     others: Option<Others>,
@@ -53,17 +53,17 @@ pub(crate) struct Node {
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
     pub(crate) releases: Releases,
-    /// Whether other processes may change the store's jobs.
+    /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
-    /// Whether there is a task that keeps house.
+    /// True while a task keeps house.
     pub(crate) housekeeping: AtomicBool,
-    /// Whether there is a task that renews leases.
+    /// True while a task renews leases.
     pub(crate) renewing: AtomicBool,
-    /// Notified when leases are to be renewed at once.
+    /// Notified to renew leases immediately.
     pub(crate) renew_now: Arc<Notify>,
     /// The shortest retention of a result, in ms.
     retention: AtomicU64,
-    /// The time at which it does.
+    /// The time of the next sweep.
     pub(crate) alarm: Arc<Alarm>,
 }
 
@@ -105,29 +105,30 @@ impl Node {
         }
     }
 
-    /// Notes that results may be kept for no longer than this.
+    /// Notes that results may be kept for this time only.
     pub(crate) fn keeps_for(&self, retention: Duration) {
         let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
         self.retention.fetch_min(millis, Ordering::Relaxed);
     }
 
-    /// Has the store swept in time for a result that is kept from now.
+    /// Ensures a sweep in time for a result that is kept from now.
     pub(crate) fn sweep_after_end(&self) {
         let shortest = Duration::from_millis(self.retention.load(Ordering::Relaxed));
         self.alarm.within(shortest);
     }
 
-    /// Keeps a shutdown waiting for what is spawned before the token is dropped. `None` once the
-    /// node shuts down.
+    /// Delays the end of a shutdown until work spawned before the token is dropped is done. `None`
+    /// once the node shuts down.
     pub(crate) fn hold_open(&self) -> Option<TaskTrackerToken> {
         let open = self.tasks.token();
-        // Paired with that of `stop`: either this sees the signal, or the shutdown sees the token.
+        // Paired with the fence of `stop`: either this sees the signal, or the shutdown sees the
+        // token.
         fence(Ordering::SeqCst);
         (!self.shutdown.begun.is_set()).then_some(open)
     }
 
-    /// Begins the shutdown: no job is made any more. Returns the end of its grace, the earliest that
-    /// was given.
+    /// Begins the shutdown: no more jobs are created. Returns the end of its grace, which is the
+    /// earliest given.
     pub(crate) fn stop(&self, end: Instant) -> Instant {
         let end = self.shutdown.begin(end);
         fence(Ordering::SeqCst);
@@ -135,9 +136,9 @@ impl Node {
         end
     }
 
-    /// Ends the grace of the shutdown: drops whatever still runs, and hands the jobs back.
+    /// Ends the grace of the shutdown: drops all running work, and releases its jobs.
     pub(crate) async fn give_up(&self) {
-        // Before the registry is gone through: a job that is entered later looks at it.
+        // Set before the registry is visited, since jobs that are entered later check it.
         self.shutdown.given_up.set();
         let mut last = None;
         while let Some(id) = self.registry.abandon_after(last) {
@@ -146,7 +147,7 @@ impl Node {
         }
     }
 
-    /// Chooses the delay until a client's next poll, which it is expected for.
+    /// Chooses the delay until a client's next poll, and expects that poll.
     pub(crate) fn retry_after(&self, id: &JobId, pending: &ObservedJob<'_>) -> Duration {
         let mut delay = self.config.estimator.retry_after(pending);
         if self.shutdown.begun.is_set() {
@@ -206,13 +207,13 @@ impl Node {
         }
     }
 
-    /// Reads a job, without a boxed future where the store has it at hand.
+    /// Reads a job, without a boxed future if the store answers immediately.
     pub(crate) async fn read(
         &self,
         id: &JobId,
         detail: Detail,
     ) -> Result<Option<JobRecord>, StoreError> {
-        // No `match`, which would keep room for a record while it waits.
+        // No `match`, which would hold memory for a record while it waits.
         if let Some(read) = self.store.read_now(id, detail) {
             return read;
         }

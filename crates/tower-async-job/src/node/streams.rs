@@ -1,7 +1,7 @@
-//! Answers that do not end by themselves: websockets and event streams.
+//! Open-ended answers: websockets and event streams.
 //!
-//! They leave the place among the running requests when their head is there, for one of their own, so
-//! that a few of them do not shut out everybody else.
+//! When their head is ready, they exchange their place among the running requests for one of their
+//! own, so that a few of them do not block all others.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     stream_place::StreamPlace,
 };
 
-/// A place among the streams; given back on drop.
+/// A place among the streams; released when dropped.
 pub(crate) struct Taken {
     streams: Arc<Holds>,
     principal: Option<Principal>,
@@ -41,7 +41,7 @@ pub(crate) fn take(streams: &Arc<Holds>, principal: Option<&Principal>) -> Resul
     })
 }
 
-/// Puts a place into a request that asks for a connection of its own, if such are limited.
+/// Adds a place to a request that asks for an upgrade or a tunnel, if streams are limited.
 pub(crate) fn place<B>(
     asked: &Asked,
     node: &Node,
@@ -54,8 +54,8 @@ pub(crate) fn place<B>(
     })
 }
 
-/// Takes the place of an event stream that is recorded, for that of its request among the running: it may
-/// last as long as one that is sent.
+/// Exchanges the place of a request among the running for one among the streams, if its answer is a
+/// recorded event stream: it may last as long as one that is sent.
 pub(crate) fn place_of_recorded<R>(
     response: &Response<R>,
     node: &Node,
@@ -70,7 +70,7 @@ pub(crate) fn place_of_recorded<R>(
     }
 }
 
-/// The place of a response that is recorded; given back on drop.
+/// The place of a recorded response; released when dropped.
 #[expect(dead_code, reason = "they are only held")]
 pub(crate) enum RecordingPlace {
     Running(Option<Box<Admission>>),
@@ -84,8 +84,8 @@ fn has_events<R>(response: &Response<R>) -> bool {
         .is_some_and(|value| is_event_stream(value.as_bytes()))
 }
 
-/// Returns whether an answer does not end by itself: it has changed the connection's protocol, or is
-/// an event stream.
+/// Returns whether an answer is open-ended: it has changed the connection's protocol, or is an
+/// event stream.
 pub(crate) fn is_stream<R, E>(asked: &Asked, result: &Result<Response<R>, E>) -> bool {
     let Ok(response) = result else { return false };
     let status = response.status();

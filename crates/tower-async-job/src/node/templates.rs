@@ -16,8 +16,8 @@ use crate::{
     request::accept,
 };
 
-/// The headers of a layer's pending answers, made once. To clone them and fill in values costs
-/// less than to insert headers one by one.
+/// The headers of a layer's pending answers, created once. Cloning them and filling in values is
+/// cheaper than inserting headers one by one.
 #[derive(Debug)]
 pub(crate) struct Templates {
     see_other: Template,
@@ -52,7 +52,7 @@ impl Templates {
 
 impl Template {
     fn new(config: &Config, status: PendingStatus) -> Self {
-        // Filled in with each answer's own, after the Content-Location, which has the same value.
+        // Replaced in each answer, after the Content-Location, which has the same value.
         let location = HeaderValue::from_static("/");
         let mut accepted = HeaderMap::with_capacity(USUAL_HEADERS);
         accepted.insert(CONTENT_TYPE, JSON);
@@ -68,8 +68,7 @@ impl Template {
         };
         accepted.insert(LOCATION, location);
         let mut polled = accepted.clone();
-        // The choice between the pending answers to a GET depends on these (RFC 9110, section
-        // 12.5.5).
+        // The choice of the pending answer to a GET depends on these (RFC 9110, section 12.5.5).
         let vary = if config.page { accept::VARY } else { "prefer" };
         polled.insert(VARY, HeaderValue::from_static(vary));
         Self {

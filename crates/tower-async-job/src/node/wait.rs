@@ -5,7 +5,7 @@ use tower_async_job_core::{Detail, JobId, JobRecord, StoreError};
 
 use crate::node::state::Node;
 
-/// The job as it is when it has ended, the time is up, or the node has shut down. Cancel safe.
+/// Returns the job once it has ended, the time is up, or the node has shut down. Cancel safe.
 #[expect(
     clippy::manual_async_fn,
     reason = "an `async fn` keeps its arguments twice, and there may be very many held polls"

@@ -5,7 +5,7 @@ use tower_async_job_core::{Cancellation, JobId, StoreError};
 
 use crate::{node::state::Node, observe::metrics};
 
-/// Cancels a job that has not ended, here and in the store.
+/// Cancels a pending job, in this process and in the store.
 pub(crate) async fn cancel_pending(node: &Node, id: &JobId) -> Result<Cancellation, StoreError> {
     let cancellation = node.store.cancel(id).await?;
     if matches!(cancellation, Cancellation::Cancelled { .. }) {

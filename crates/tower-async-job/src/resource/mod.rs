@@ -1,4 +1,4 @@
-//! The job resource: the answers under the base, to clients that know a job's id.
+//! The job resource: the answers under the base to clients that know a job's id.
 
 mod cancel;
 pub(crate) mod operator;

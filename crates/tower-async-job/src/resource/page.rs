@@ -1,12 +1,12 @@
-//! What a person sees who looks at a pending job with a browser.
+//! The page that a browser shows for a pending job.
 //!
-//! Browsers follow a 303 at once and do not mind Retry-After (RFC 9110, section 10.2.3), so that a
-//! form posted to a slow route would end in a redirect loop. A browser that navigates gets a page
-//! instead: 200 with `Refresh`, which reloads the job's URL until the response is there. With script
-//! it polls the status document and updates itself in place.
+//! Browsers follow a 303 at once and ignore Retry-After (RFC 9110, section 10.2.3), so a form
+//! posted to a slow route would end in a redirect loop. A browser that navigates gets a page
+//! instead: 200 with `Refresh`, which reloads the job's URL until the response is ready. With
+//! scripts enabled, it polls the status document and updates itself in place.
 //!
-//! The page has all that it needs in it, and a Content-Security-Policy that allows its own style
-//! and script by their hashes and nothing else. Every value is escaped where it is filled in.
+//! The page is self-contained, with a Content-Security-Policy that allows only its own style and
+//! script, by their hashes. Every value is escaped when it is filled in.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -26,9 +26,9 @@ const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// The hashes are of the contents of the page's `style` and `script` elements (CSP level 3,
-/// section 2.3.1). `connect-src` is for polling and cancelling, `img-src` for the site's icon, which
-/// browsers ask for by themselves.
+/// The policy. Its hashes are those of the contents of the page's `style` and `script` elements
+/// (CSP level 3, section 2.3.1). `connect-src` permits polling and cancelling, and `img-src` the
+/// site's icon, which browsers request by themselves.
 const POLICY: &str = "default-src 'none'; \
     script-src 'sha256-8c++KQ1ifmnKxNicMn9swe4Lg48LttZkIDgmmhHxBpI='; \
     style-src 'sha256-LyVHWbO35euQwO0Zq5+e/2Dr7jIGFCi+awMyM4fOAUU='; \
@@ -38,8 +38,8 @@ const POLICY: &str = "default-src 'none'; \
 const QUEUED: &str = "Waiting to start";
 const RUNNING: &str = "Working on it";
 
-/// The page in place of a pending answer: with its headers, so that a client that polls on its own
-/// is served too, and reloaded when it says that the job is due.
+/// Returns the page instead of a pending answer, with its headers for clients that poll by
+/// themselves. It reloads when the job is due.
 pub(crate) fn show(
     front: &Front,
     record: &JobRecord,
@@ -59,15 +59,15 @@ pub(crate) fn show(
     Response::from_parts(parts, StoredBody::from(page.into_bytes()))
 }
 
-/// Has browsers ask again when all others are to.
+/// Makes browsers reload when other clients poll.
 pub(crate) fn refresh(headers: &mut HeaderMap) {
     if let Some(seconds) = headers.get(RETRY_AFTER).cloned() {
         headers.insert(REFRESH, seconds);
     }
 }
 
-/// The Referrer-Policy keeps the job's URL, whose knowledge is all that is needed to read the
-/// result, from the sites that the page's visitor goes to next.
+/// The headers of the page. The Referrer-Policy hides the job's URL, which suffices to read the
+/// result, from sites that the visitor goes to next.
 const HEADERS: [(HeaderName, &str); 4] = [
     (CONTENT_TYPE, "text/html; charset=utf-8"),
     (CONTENT_SECURITY_POLICY, POLICY),
@@ -75,7 +75,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (REFERRER_POLICY, "no-referrer"),
 ];
 
-/// The time until the job is due, as the pending answer has it.
+/// Returns the time until the job is due, from the pending answer.
 fn delay(headers: &HeaderMap) -> Duration {
     headers
         .get(RETRY_AFTER_MS)
@@ -83,7 +83,7 @@ fn delay(headers: &HeaderMap) -> Duration {
         .map_or(Duration::from_secs(1), Duration::from_millis)
 }
 
-/// What the page shows.
+/// The values that the page shows.
 struct View<'a> {
     heading: &'static str,
     message: &'a str,
@@ -112,8 +112,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Fills the template in. What is not this module's own is escaped, for text and for quoted
-    /// attributes alike.
+    /// Fills the template in. Every value from outside of this module is escaped, for text and for
+    /// quoted attributes alike.
     fn fill(&self) -> String {
         let length = TEMPLATE.len() + STYLE.len() + SCRIPT.len() + self.message.len() + 512;
         let mut page = String::with_capacity(length);
@@ -148,7 +148,7 @@ impl<'a> View<'a> {
             "queued" => QUEUED.into(),
             "running" => RUNNING.into(),
             "message" => self.message.into(),
-            // The name of the bar's attribute: one without a value moves without end.
+            // The name of the bar's attribute; a bar without a value is animated.
             "known" if self.ratio.is_some() => "value".into(),
             "known" => "data-value".into(),
             "value" => self
@@ -169,7 +169,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The time that is left at the pace so far.
+/// Returns the time left at the pace so far.
 fn left(record: &JobRecord) -> Option<Duration> {
     let ratio = record
         .progress
@@ -184,7 +184,7 @@ fn milliseconds(time: Duration) -> String {
     time.as_millis().to_string()
 }
 
-/// As people say it; what is less than the smaller unit is cut off.
+/// Returns the time in words, truncated to two units.
 fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

@@ -1,4 +1,4 @@
-//! Polls: answered at once, or held until the job ends or their time is up.
+//! Polls: answered at once, or held until the job ends or their time is over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     time::later,
 };
 
-/// Begins a poll if the store has the job at hand.
+/// Begins a poll if the store has the job immediately.
 #[inline(always)]
 pub(super) fn begin_now(front: &Arc<Front>, request: &ResourceRequest) -> Option<Begun> {
     let (&Method::GET, Some((id, Part::Job))) = (&request.method, &request.target) else {
@@ -47,7 +47,7 @@ pub(super) async fn poll(
     }
 }
 
-/// A poll whose job has been read.
+/// A poll whose job is read.
 pub(super) enum Begun {
     Answered(Response<StoredBody>),
     Held(Held),
@@ -86,13 +86,13 @@ fn begin(
     }
 }
 
-/// A poll that is held. It keeps little of its request, since there may be very many.
+/// A held poll. It keeps little of its request, since there may be many.
 pub(super) struct Held {
     place: Place,
     id: JobId,
     time: Duration,
     asked: Asked,
-    /// The client asked to be held.
+    /// The client asked to wait.
     waits: bool,
 }
 
@@ -110,7 +110,7 @@ impl Held {
     fn answered(&self, record: Option<&JobRecord>) -> Response<StoredBody> {
         let mut response = polled(self.place.front(), &self.id, self.asked, record, true);
         if self.waits {
-            // RFC 7240, section 3: what was asked was done, under the cap.
+            // The request to wait was honoured, under the cap (RFC 7240, section 3).
             let applied = PreferenceApplied::new().with_wait(self.time);
             applied.append_to(response.headers_mut());
         }
@@ -118,7 +118,7 @@ impl Held {
     }
 }
 
-/// The answer to a poll, once the job is as it is.
+/// Returns the answer to a poll, given the job.
 #[inline(always)]
 fn polled(
     front: &Arc<Front>,
@@ -148,14 +148,14 @@ fn polled(
             front.node.expected.came(id);
             front.node.learn_from(record);
             let delivery = Delivery::new(front.node.deliveries.clone(), *id);
-            // In place, since moving what is large costs.
+            // In place, since moving it is expensive.
             response.body_mut().deliver(delivery);
             response
         }
     }
 }
 
-/// Logs that a job was polled.
+/// Logs a poll.
 fn log(id: &JobId, poll: u32, state: Option<JobState>, held: bool) {
     let state = state.unwrap_or(JobState::Unknown);
     tracing::debug!(job = ?id, poll, %state, held, "job polled");

@@ -14,7 +14,7 @@ use crate::{
     node::{housekeeping::keep_shared_house, state::Node},
 };
 
-/// Whether this node takes on work; see [`AsyncJobLayer::readiness`](crate::AsyncJobLayer::readiness).
+/// The readiness of this node; see [`AsyncJobLayer::readiness`](crate::AsyncJobLayer::readiness).
 ///
 /// ```
 /// use http::{Request, StatusCode};

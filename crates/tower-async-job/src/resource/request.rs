@@ -11,14 +11,14 @@ use crate::{
     request::{accept, closing, glance::Glance, trailers::carries_trailers},
 };
 
-/// The part of a path below the base.
+/// Returns the part of a path below the base.
 #[inline]
 pub(crate) fn below<'p>(base: &str, path: &'p str) -> Option<&'p str> {
     path.strip_prefix(base)?.strip_prefix('/')
 }
 
-/// The part of a path below the place where the resource is mounted: the whole path begins with the base
-/// or with the public one, and a router that strips its prefix leaves the rest.
+/// Returns the part of a path below the mount point: the whole path begins with the base or the
+/// public one, and a router that strips its prefix leaves the rest.
 pub(super) fn mounted<'p>(config: &Config, path: &'p str) -> &'p str {
     let public = config.public_base.as_ref();
     let public = public.split_once("://").map_or(public, |(_, rest)| {
@@ -30,22 +30,22 @@ pub(super) fn mounted<'p>(config: &Config, path: &'p str) -> &'p str {
         .unwrap_or(path)
 }
 
-/// What matters of a request for the job resource.
+/// The parts of a request that the job resource needs.
 #[derive(Debug)]
 pub(crate) struct ResourceRequest {
     pub(super) method: Method,
-    /// `None` if the path names no job that there could be.
+    /// `None` if the path is that of no possible job.
     pub(super) target: Option<(JobId, Part)>,
     pub(super) hints: Hints,
-    /// How long the client asks to be held.
+    /// The time for which the client asks to be held.
     pub(super) wait: Option<Duration>,
-    /// Whether it is to be shown a page while the job is pending.
+    /// The client gets a page while the job is pending.
     pub(super) page: bool,
     may_close: bool,
     pub(super) principal: Option<Principal>,
-    /// Whether the connection can carry trailers (RFC 9110, section 6.5.1).
+    /// The connection can carry trailers (RFC 9110, section 6.5.1).
     trailers: bool,
-    /// It asks for a part of the result, which is answered with all of it.
+    /// The request is for a range of the result, and is answered with the whole.
     is_for_part: bool,
 }
 
@@ -56,7 +56,7 @@ pub(super) enum Part {
 }
 
 impl ResourceRequest {
-    /// `path` is the part below the base, without a leading slash.
+    /// Reads a request. `path` is the part below the base, without a leading slash.
     pub(crate) fn new<B>(
         config: &Config,
         request: &Request<B>,
@@ -78,7 +78,7 @@ impl ResourceRequest {
             wait: wait.flatten(),
             page: config.page && accept::wants_page(headers),
             may_close: closing::may_close(request.version(), glance.proxied),
-            // One that is too long has no jobs.
+            // Too long a principal has no jobs.
             principal: config
                 .principal_of(RequestHead::of(request))?
                 .filter(|principal| !config.is_too_long(principal)),
@@ -87,12 +87,12 @@ impl ResourceRequest {
         })
     }
 
-    /// Returns whether the client may see the job. If not, it is as if there was none.
+    /// Returns whether the client may see the job. If not, the job is unknown to it.
     pub(super) fn may_see(&self, record: &JobRecord) -> bool {
         record.is_visible_to(self.principal.as_ref())
     }
 
-    /// How long this poll of a pending job is to be held, if it is.
+    /// Returns the time for which to hold this poll of a pending job, if it is held.
     pub(super) fn hold(&self, front: &Front, record: &JobRecord) -> Option<Duration> {
         if self.method != Method::GET {
             return None;
@@ -106,9 +106,9 @@ impl ResourceRequest {
         Some(hold.min(front.config.max_hold)).filter(|hold| !hold.is_zero())
     }
 
-    /// How long to hold a client that is early: it follows redirects without minding Retry-After.
-    /// It has only so many redirects, so after the first it is held for as long as may be, and where
-    /// the node shuts down from the first.
+    /// Returns the time for which to hold a client that is early: it follows redirects and ignores
+    /// Retry-After. Its number of redirects is limited, so after the first one it is held for the
+    /// maximum, and from the first one if the node shuts down.
     fn early(&self, front: &Front, record: &JobRecord) -> Option<Duration> {
         let config = &front.config;
         if record.pending_status != PendingStatus::SeeOther || self.page {
@@ -124,17 +124,17 @@ impl ResourceRequest {
         )
     }
 
-    /// Returns by how much the poll comes before its due time, if it does.
+    /// Returns the time by which the poll is early, if it is.
     fn due_in(&self, record: &JobRecord) -> Option<Duration> {
         let due = self.hints.due?.checked_sub(record.age)?;
         (!due.is_zero()).then_some(due)
     }
 
-    /// Returns what the answer depends on. The record is `None` if the job is not pending, or the
-    /// poll is held.
+    /// Returns the parts of the request that the answer depends on. The record is `None` if the job
+    /// is not pending or the poll is held.
     #[inline(always)]
     pub(super) fn asked(&self, record: Option<&JobRecord>) -> Asked {
-        // A client that is held, asks to be, or comes early comes back at once.
+        // A client that is held, asks to be held, or is early polls again at once.
         let is_waiting = self.wait.is_none() && !self.page;
         let waits = |record| is_waiting && self.due_in(record).is_none();
         Asked {
@@ -151,27 +151,28 @@ impl ResourceRequest {
     }
 }
 
-/// The part of a request that the answer to a poll depends on. Small, since every held poll keeps one.
+/// The part of a request that the answer to a poll depends on. Small, since every held poll keeps
+/// one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     /// The number of answers that this client has had.
     pub(super) polls: u32,
-    /// The client is shown a page while the job is pending.
+    /// The client gets a page while the job is pending.
     pub(super) page: bool,
     /// The connection can carry trailers.
     pub(super) trailers: bool,
     /// The connection may be closed after the answer.
     pub(super) may_close: bool,
-    /// The answer takes a whole result to the client, as those to HEAD and for a part do not.
+    /// The answer delivers a whole result, unlike answers to HEAD and range requests.
     pub(super) delivers: bool,
 }
 
-/// The hints in a pending Location. Whoever forges them is held once, or answered early.
+/// The hints in a pending Location. A client that forges them is held once, or answered early.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Hints {
-    /// How many answers this client has had.
+    /// The number of answers that this client has had.
     pub(super) polls: u32,
-    /// When it is to ask again, from the acceptance.
+    /// The due time of its next poll, since the acceptance.
     due: Option<Duration>,
 }
 
@@ -181,7 +182,7 @@ impl Hints {
         Self::written(query).unwrap_or_else(|| Self::among(query))
     }
 
-    /// Reads a query in the form in which the layer writes it, which is nearly every one.
+    /// Parses a query in the form that the layer writes, which is usual.
     fn written(query: &[u8]) -> Option<Self> {
         let query = query.strip_prefix(b"poll=")?;
         let (polls, due) = query.split_at(query.iter().position(|byte| *byte == b'&')?);
@@ -191,7 +192,7 @@ impl Hints {
         })
     }
 
-    /// Reads a query with other pairs or in another order.
+    /// Parses a query with other pairs or in another order.
     fn among(query: &[u8]) -> Self {
         let mut hints = Self::default();
         for pair in query.split(|byte| *byte == b'&') {
@@ -207,7 +208,7 @@ impl Hints {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    // So many digits fit for certain.
+    // This number of digits always fits.
     if !(1..=19).contains(&digits.len()) {
         return None;
     }

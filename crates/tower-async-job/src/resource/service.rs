@@ -37,8 +37,8 @@ use crate::{
 /// | OPTIONS | 204 with `Allow` |
 /// | others | 405 with `Allow` |
 ///
-/// An id that is unknown or malformed is answered with 404, a store that cannot be reached with
-/// 503 and Retry-After, and a record that is damaged with 500. The request's body is not read.
+/// An unknown or malformed id is answered with 404, an unreachable store with 503 and Retry-After,
+/// and a damaged record with 500. The request's body is not read.
 ///
 /// ```
 /// use http::{Request, StatusCode};
@@ -90,8 +90,8 @@ impl fmt::Debug for JobResource {
     }
 }
 
-/// The response of a [`JobResource`] or an [`OperatorResource`](crate::OperatorResource). Dropping
-/// it does nothing to the job.
+/// The response future of a [`JobResource`] or an [`OperatorResource`](crate::OperatorResource).
+/// Dropping it does not affect the job.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResourceFuture {
     answer: Answer,
@@ -117,7 +117,7 @@ impl fmt::Debug for ResourceFuture {
     }
 }
 
-/// Answers a request for the job resource: at once, unless something has to be waited for.
+/// Answers a request for the job resource, at once if possible.
 pub(crate) fn respond(
     front: &Arc<Front>,
     request: ResourceRequest,
@@ -130,7 +130,7 @@ pub(crate) fn respond(
     }
 }
 
-/// Polls an answer; a panic of the estimator's, say, ends in one of the layer's own.
+/// Polls an answer; a panic, such as one of the estimator, becomes an answer of the layer.
 pub(crate) fn poll_answer(answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Response<StoredBody>> {
     panics::poll_catching(answer, cx).map(|answered| {
         answered.unwrap_or_else(|payload| {
@@ -189,8 +189,8 @@ async fn status(
     }))
 }
 
-/// The job, if there is one that the asker may see. To anybody else it is as if there was none,
-/// and takes as long.
+/// Returns the job if it exists and the client may see it. For other clients it is unknown, and the
+/// lookup takes the same time.
 async fn find(
     front: &Front,
     request: &ResourceRequest,

@@ -1,4 +1,4 @@
-//! The acceptance of jobs: stored first, and then run.
+//! The acceptance of jobs: stored first, then run.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,11 +18,10 @@ use crate::{
     time::later,
 };
 
-/// The pause before a job is stored once more, after the store could not be reached.
+/// The pause before storing a job is repeated after the store was unreachable.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Stores a job. While it is unknown whether the store has it, that is repeated for a third of a
-/// lease.
+/// Stores a job. While the outcome is unknown, the call is repeated for a third of a lease.
 pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreError> {
     let Some(lease) = node.store.properties().lease else {
         return node.store.create(job).await;
@@ -31,7 +30,7 @@ pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreErr
     let mut pause = PAUSE;
     loop {
         match node.store.create(job.clone()).await {
-            // A shutdown waits for no more than the call under way.
+            // A shutdown waits only for the call in flight.
             Err(error)
                 if error.is_unavailable()
                     && Instant::now() + pause < until
@@ -46,7 +45,7 @@ pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreErr
     }
 }
 
-/// Begins the run of a job that is stored, accepted now.
+/// Begins the run of a stored job, accepted now.
 pub(crate) fn accept<R, E>(
     node: &Arc<Node>,
     lease: Lease,

@@ -1,4 +1,4 @@
-//! A job on its way: its handler is driven to the end, and the end is stored.
+//! A running job: its handler is driven to its end, and the end is stored.
 
 use std::{
     sync::Arc,
@@ -32,47 +32,46 @@ use crate::{
     },
 };
 
-/// The end of a run whose lease another holder may have.
+/// The end of a run whose lease may belong to another holder.
 const LEASE_LOST: &str = "lease-lost";
 
-/// A job whose acceptance is sent. It is what tasks hold by the ten thousand, so all that few need
-/// is boxed.
+/// A job whose acceptance is sent. Tasks hold tens of thousands of these, so rare parts are boxed.
 pub(crate) struct Run<R, E> {
     registration: Registration,
     stage: Stage<R, E>,
     context: HandlerContext,
     route: Arc<str>,
-    /// When the handler began, or rather was accepted; `None` while it is queued.
+    /// The time at which the handler began, counted from the acceptance; `None` while it is queued.
     started: Option<Instant>,
-    /// What few jobs have.
+    /// The rare parts.
     rare: Option<Box<Rare>>,
     watch: Watch,
 }
 
-/// What is known of a job when its run begins.
+/// The properties of a job at the start of its run.
 pub(crate) struct Terms<'a> {
     pub(crate) route: Arc<str>,
-    /// The route among the metrics, where the application has named it.
+    /// The route as a label of metrics, if the application has named it.
     pub(crate) label: Option<&'a Arc<str>>,
     pub(crate) principal: Option<&'a Principal>,
-    /// The path of the request, where the route does not end in it.
+    /// The path of the request, unless the route ends in it.
     pub(crate) target: Option<Box<str>>,
     pub(crate) creation: Creation,
     pub(crate) accepted: Instant,
     pub(crate) deadline: Instant,
-    /// The limit of the result, where it is not the usual one.
+    /// The limit of the result, if it is not the default.
     pub(crate) result_limit: Option<usize>,
 }
 
 #[derive(Default)]
 struct Rare {
-    /// The path of the submission, where the route does not end in it.
+    /// The path of the submission, unless the route ends in it.
     target: Option<Box<str>>,
-    /// The client that submitted it has the result inline until then.
+    /// The end of the time for which the submitting client waits for the result inline.
     inline_until: Option<Instant>,
-    /// The limit of the result, where it is not the usual one.
+    /// The limit of the result, if it is not the default.
     result_limit: Option<usize>,
-    /// The terms to store the job anew by.
+    /// The terms for storing the job again.
     restorable: Option<Box<Restorable>>,
     /// The job can be run again.
     replayable: bool,
@@ -107,7 +106,7 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Registers a job that is stored, accepted now.
+    /// Registers a stored job, accepted now.
     pub(crate) fn new(
         node: Arc<Node>,
         lease: Lease,
@@ -147,7 +146,7 @@ where
         }
     }
 
-    /// Notes that the job's acceptance is on its way, so that it will be asked for.
+    /// Notes that the job's acceptance is sent, so that a poll is expected.
     pub(crate) fn announced(&mut self) {
         self.registration.announced();
         metrics::accepted();
@@ -156,7 +155,7 @@ where
         keep_house(self.registration.node());
     }
 
-    /// Takes back a job whose client was gone before the acceptance.
+    /// Deletes a job whose client disconnected before the acceptance.
     pub(crate) async fn withdraw(self) {
         let Self {
             registration,
@@ -170,16 +169,16 @@ where
         registration.end();
     }
 
-    /// Of work that is a job from the beginning, for the sake of its key, and is polled for only
-    /// after the inline wait.
+    /// Sets the inline wait of a job with a key, which is a job from the beginning, and is polled
+    /// only after it.
     pub(crate) fn inline_until(mut self, until: Instant) -> Self {
         self.rare.get_or_insert_default().inline_until = Some(until);
         self
     }
 
-    /// Drives the handler to its end, and what goes on beside it.
+    /// Drives the handler and its watch.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        // Registered before anything is looked at, so that nothing said meanwhile is missed.
+        // Registered before anything is checked, so that no later event is missed.
         self.context.register(cx);
         let rare = self.rare.as_deref();
         let own = rare.and_then(|rare| rare.target.as_deref());
@@ -191,7 +190,7 @@ where
         let stage = &mut self.stage;
         if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, replayable) {
             if self.watch.is_writing() {
-                // It may not take place any more.
+                // The write may not happen any more.
                 self.context.report_again();
             }
             return Poll::Ready(end);
@@ -223,14 +222,14 @@ where
         let inline_until = rare.inline_until;
         let polled_for = inline_until.is_none_or(|until| Instant::now() >= until);
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
-        // A write under way is given up before the store is asked for more.
+        // A write in flight is cancelled before the next call to the store.
         drop(watch);
-        // Work that the handler has left behind on other threads is wanted no more.
+        // Work that the handler has left on other threads is no longer wanted.
         context.cancel(match &end {
             End::DeadlinePassed => CancelReason::DeadlinePassed,
             _ => CancelReason::Over,
         });
-        // A destructor of the handler's may panic; the job's end is stored all the same.
+        // A destructor of the handler may panic; the job's end is stored nevertheless.
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
@@ -256,11 +255,11 @@ where
         let (node, id) = (registration.node().clone(), registration.lease().id);
         let size = match &outcome {
             Outcome::Done(response) => Some(response.len()),
-            // No more of it needs room at a time.
+            // No more is in memory at a time.
             Outcome::Streamed { .. } => node.store.properties().chunk,
             _ => None,
         };
-        // Before it is stored, since held polls are answered as soon as it is.
+        // Before the end is stored, since held polls are then answered at once.
         node.undelivered.insert(id);
         let terms = rare.restorable.as_deref();
         let state = match finish(&mut registration, &context, outcome, terms).await {
@@ -277,13 +276,13 @@ where
                 None
             }
         };
-        // The outcome is stored, or given up.
+        // The outcome is stored, or abandoned.
         drop(kept);
         metrics::stored(&*node.store);
         if let Some(size) = size {
             node.sizes.record(&route, size);
             if polled_for {
-                // Whoever has waited for the end goes first.
+                // Tasks that waited for the end run first.
                 yield_now().await;
                 node.learn(id, &route, took);
             }
@@ -363,7 +362,7 @@ fn panicked(payload: Payload) -> Outcome {
     failed("the handler panicked")
 }
 
-/// What went wrong inside goes to the log; clients learn the kind only.
+/// Returns a failure whose details are only logged; clients learn its kind.
 fn failed(detail: &str) -> Outcome {
     Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
 }

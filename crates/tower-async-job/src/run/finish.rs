@@ -24,8 +24,8 @@ pub(crate) enum Finish {
     GivenUp,
 }
 
-/// Stores the end of a job, with its last report. A record that the store has lost is stored anew,
-/// unless its result went there in chunks.
+/// Stores the end of a job, with its last report. If the store has lost the record, it is stored
+/// again, unless its result is in chunks there.
 pub(crate) async fn finish(
     registration: &mut Registration,
     context: &JobContext,

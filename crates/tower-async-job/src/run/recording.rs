@@ -1,4 +1,4 @@
-//! Making a response storable: its end-to-end headers, its body up to the limit, its trailers.
+//! The recording of a response: its end-to-end headers, its body up to the limit, its trailers.
 
 use std::{
     future::poll_fn,
@@ -32,32 +32,33 @@ use crate::{
 
 pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecorded>> + Send>>;
 
-/// A response that is ready to be stored, but for the chunks of its body, which are.
+/// A response that is ready to be stored. Chunks of its body are stored already.
 pub(crate) struct Recorded {
     pub(crate) outcome: Outcome,
     pub(crate) kept: Kept,
 }
 
-/// The place and the room of a recording, to be kept until its response is stored.
+/// The place and the room of a recording, held until its response is stored.
 pub(crate) struct Kept {
     _room: Held,
-    /// The place among the running, or the streams.
+    /// A place among the running requests, or the streams.
     _place: RecordingPlace,
 }
 
-/// Why a response could not be stored.
+/// The reason why a response could not be recorded.
 #[derive(Debug)]
 pub(crate) enum Unrecorded {
     TooLarge(Size),
     NoRoom(Size, StoreError),
-    /// It is an event stream, and there are as many as there may be.
+    /// It is an event stream, and their limit is reached.
     NoPlace,
-    /// A chunk of it could not be written: the job is another worker's, or the store out of reach.
+    /// A chunk could not be written: the job belongs to another worker, or the store is
+    /// unreachable.
     NotWritten(StoreError),
     Broken(BoxError),
 }
 
-/// As much as is known of the size of a response that is not stored, in bytes.
+/// The size in bytes of a response that is not stored, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     Exactly(u64),
@@ -65,7 +66,7 @@ pub(crate) enum Size {
 }
 
 impl Size {
-    /// The size of the body of a response that was recorded.
+    /// Returns the size of the body of a recorded response.
     pub(crate) fn of_body(outcome: &Outcome) -> Option<Self> {
         match outcome {
             Outcome::Done(response) => Some(Self::Exactly(response.body_len())),
@@ -75,16 +76,16 @@ impl Size {
     }
 }
 
-/// So many bytes of each recording need no room: its task takes as much.
+/// The bytes of each recording that need no room, since its task takes as much.
 const FREE: usize = 4 << 10;
 
-/// The room of one recording, of which chunks that were written need none.
+/// The room of one recording, without chunks that are already written.
 struct Room {
     node: Arc<Node>,
     lease: Lease,
-    /// The bytes of room that there are.
+    /// The bytes of room that are taken.
     bytes: usize,
-    /// As many as it may need.
+    /// The maximum that it may need.
     most: usize,
     held: Held,
 }
@@ -100,7 +101,7 @@ impl Room {
         }
     }
 
-    /// Takes room for so many bytes in all, and for more to come if there is enough.
+    /// Takes room for `needed` bytes in total, and for more to come if there is enough.
     async fn grow(&mut self, needed: usize) -> Result<(), StoreError> {
         if needed <= self.bytes {
             return Ok(());
@@ -111,7 +112,7 @@ impl Room {
             match self.node.store.reserve(&self.lease, bytes).await {
                 Err(error) if error.is_full() && bytes > needed => {}
                 Err(error) if error.is_full() => return Err(error),
-                // If it has failed otherwise, so will storing the response.
+                // After any other error, storing the response will fail too.
                 _ => {
                     self.bytes = bytes;
                     break;
@@ -127,7 +128,7 @@ impl Room {
         recorder: &mut ResponseRecorder,
         index: u32,
     ) -> Result<(), StoreError> {
-        // There are two of them until it is written.
+        // Two copies exist until it is written.
         self.held.grow(2 * recorder.len()).await;
         let (chunk, node, lease) = (recorder.take_body(), &*self.node, &self.lease);
         let call = || node.store.write_chunk(lease, index, chunk.clone());
@@ -135,8 +136,8 @@ impl Room {
     }
 }
 
-/// Reads a response to its end. `target` is the path of the request that it answers, and `place` is
-/// held until the response is stored, or changed for one among the streams.
+/// Reads a response to its end. `target` is the path of its request. `place` is held until the
+/// response is stored, or exchanged for one among the streams.
 pub(crate) fn record<R>(
     response: Response<R>,
     target: &str,
@@ -237,8 +238,8 @@ where
     })
 }
 
-/// Drops what belongs to one connection (RFC 9110, section 7.6.1), to one framing, or to one
-/// moment: the replay has its own.
+/// Removes headers of one connection (RFC 9110, section 7.6.1), one framing or one moment: the
+/// replay has its own.
 fn keep_end_to_end(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
@@ -260,9 +261,9 @@ fn keep_end_to_end(headers: &mut HeaderMap) {
     }
 }
 
-/// In one look at the names there are: mostly they are few.
+/// Decided in one pass over the names, of which there are usually few.
 fn is_kept(name: &HeaderName) -> bool {
-    // Caches that have a field of their own obey it before Cache-Control (RFC 9213).
+    // Targeted cache fields take precedence over Cache-Control (RFC 9213).
     let is_targeted = |name: &HeaderName| name.as_str().ends_with("-cache-control");
     ![
         CONNECTION,
@@ -287,8 +288,8 @@ fn is_kept(name: &HeaderName) -> bool {
         && !is_targeted(name)
 }
 
-/// Resolves references relative to the path of the submission, since the job's URL is another
-/// base (RFC 3986, section 5.1). Absolute URLs and absolute paths mean the same from anywhere.
+/// Resolves relative references against the path of the submission, since the job's URL is another
+/// base (RFC 3986, section 5.1). Absolute URLs and absolute paths need no change.
 fn resolve_references(headers: &mut HeaderMap, target: &str) {
     for name in [LOCATION, CONTENT_LOCATION] {
         let Some(value) = headers.get(&name) else {

@@ -58,7 +58,7 @@ impl Restorable {
 ///
 /// # Errors
 ///
-/// `is_lease_lost` if there is another job in its place by now.
+/// Fails with `is_lease_lost` if another job has taken its place.
 pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(), StoreError> {
     let id = job.id;
     match node.store.create(job).await {

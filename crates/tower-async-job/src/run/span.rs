@@ -1,4 +1,4 @@
-//! The span of a job's run, and what links submission, run and polls.
+//! The span of a job's run, and the links between submission, run and polls.
 
 use std::{
     mem,
@@ -16,13 +16,13 @@ use crate::run::{
     task::{Job, Step},
 };
 
-/// A job in its span: that of the submission until it is accepted, then one of its own below it.
+/// A job in its span: that of the submission until it is accepted, then a child span of its own.
 pub(crate) struct Traced<R, E> {
     job: Job<R, E>,
     span: Span,
     /// It has been accepted.
     runs: bool,
-    /// The span is that of the run: the submission's is not the layer's to write to.
+    /// The span is that of the run. The layer must not record in the submission's.
     own: bool,
 }
 
@@ -38,7 +38,7 @@ impl<R, E> Traced<R, E> {
         traced
     }
 
-    /// Makes the span of the run as soon as there is a run, so that the first poll finds it.
+    /// Creates the span of the run as soon as there is a run, so that the first poll finds it.
     fn begin_run(&mut self) {
         if let Job::Running(run) = &self.job
             && !mem::replace(&mut self.runs, true)
@@ -50,13 +50,12 @@ impl<R, E> Traced<R, E> {
     }
 }
 
-/// Whether anybody looks at the spans of jobs. One that nobody sees is not worth its room in the
-/// task.
+/// Returns whether a subscriber observes the spans of jobs. Otherwise the task saves their memory.
 pub(crate) fn is_wanted() -> bool {
     !Span::current().is_disabled() || tracing::span_enabled!(Level::INFO)
 }
 
-/// The span of a run, unless it is filtered out.
+/// Returns the span of a run, unless it is filtered out.
 fn span_of<R, E>(run: &Run<R, E>, submission: &Span) -> Option<Span> {
     let id = run.registration().lease().id;
     let span = tracing::info_span!(

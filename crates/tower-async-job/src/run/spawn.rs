@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Runs a job in a tracked task; the current span goes along.
+/// Runs a job in a tracked task, within the current span.
 pub(crate) fn spawn<R, E>(node: &Node, job: Job<R, E>)
 where
     R: Body<Data = Bytes> + Send + 'static,

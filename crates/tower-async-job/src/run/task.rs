@@ -17,10 +17,10 @@ use crate::{
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Written by hand, since an `async fn` would hold room for all its stages for as long as the job
-/// runs. What comes before and behind the run is boxed, and there only for as long as it takes.
+/// The stage of a job. Written by hand, since an `async fn` would hold memory for all stages during
+/// the run. The stages before and after the run are boxed while they last.
 pub(crate) enum Job<R, E> {
-    /// `None` comes of it if the call ended another way than as a job.
+    /// Returns `None` if the call ended without a job.
     Accepting(BoxFuture<Option<Run<R, E>>>),
     Running(Run<R, E>),
     /// Returns the state of the job, as far as this process knows it.
@@ -28,7 +28,7 @@ pub(crate) enum Job<R, E> {
     Over,
 }
 
-/// How far a job has come.
+/// The progress of a job's task.
 pub(crate) enum Step {
     On,
     Over(Option<&'static str>),
@@ -40,7 +40,7 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Drives it to the end of its stage. A panic of the store's, say, is the end of all.
+    /// Drives the job to the end of its stage. A panic, such as one of the store, ends the task.
     #[inline]
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         panics::catching("the task of a job", || self.advance_or_panic(cx)).unwrap_or_else(

@@ -1,4 +1,4 @@
-//! Responses that are not kept: beyond a limit, or broken off.
+//! Responses that are not stored: over a limit, or broken off.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The end of a job whose response could not be recorded.
+/// Returns the end of a job whose response could not be recorded.
 pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registration) -> End {
     let outcome = match unrecorded {
         Unrecorded::TooLarge(size) => {
@@ -41,13 +41,13 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registrat
     End::Outcome(outcome, None)
 }
 
-/// The end of a job for whose result the store has no room.
+/// Returns the outcome of a job whose result does not fit into the store.
 pub(crate) fn no_room(size: Size, error: &StoreError, lease: &Lease) -> Outcome {
     let problem = Problem::new(ProblemType::JobFailed);
     beyond(problem, size, error.limit(), lease)
 }
 
-/// Says which limit a result was beyond, to the client and in the log.
+/// Adds the limit that a result exceeds to its problem, and logs it.
 fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, lease: &Lease) -> Outcome {
     let (Size::Exactly(bytes) | Size::AtLeast(bytes)) = size;
     let problem = problem.with_extension("size", bytes);

@@ -1,4 +1,4 @@
-//! What goes on beside the handler of a job: the deadline, cancellation, and writes to the store.
+//! The work beside the handler of a job: the deadline, cancellation, and writes to the store.
 
 use std::{
     pin::Pin,
@@ -20,25 +20,25 @@ use crate::{
     time::later,
 };
 
-/// After how long a start or a report that the store did not take is tried again, at least.
+/// The shortest time after which a failed write of a start or a report is repeated.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Why the handler is driven no further.
+/// The reason why the handler is not driven any further.
 #[allow(
     clippy::large_enum_variant,
     reason = "it is moved once, at the end of a job; its size depends on the features of serde_json"
 )]
 pub(crate) enum End {
-    /// With what is kept until it is stored.
+    /// With the resources that are held until it is stored.
     Outcome(Outcome, Option<Kept>),
     /// The handler hands the job back on these terms.
     Released(Release),
     DeadlinePassed,
-    /// Cancelled: the store knows already.
+    /// Cancelled, as already stored.
     Cancelled,
     /// The lease is lost, or may be: nothing of the run is stored.
     LeaseLost,
-    /// The process shuts down: the job is handed back.
+    /// The process shuts down: the job is released.
     Abandoned,
 }
 
@@ -46,18 +46,18 @@ pub(crate) struct Watch {
     /// The store still has the job as queued.
     queued: bool,
     cancelled: bool,
-    /// There once something has been written.
+    /// `Some` once something has been written.
     writes: Option<Box<Writes>>,
 }
 
 /// Calls to the store, one at a time.
 #[derive(Default)]
 struct Writes {
-    /// The one under way.
+    /// The call in flight.
     write: Option<(Write, StoreFuture<'static, ()>)>,
-    /// The store has refused one, so that it is asked for the fate of the lease.
+    /// The store has refused a write, so the lease is renewed to learn its fate.
     refused: bool,
-    /// Until the next write may take place, if there has been one.
+    /// The time until the next write is allowed, after the first.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -68,7 +68,7 @@ enum Write {
     Report,
     /// The lease is renewed, to learn its fate.
     Renew,
-    /// The job is stored anew, by a lease from then.
+    /// The job is stored again, by a lease from then.
     Restore(Instant),
 }
 
@@ -81,14 +81,14 @@ impl Watch {
         }
     }
 
-    /// Whether a write is under way.
+    /// Returns whether a write is in flight.
     pub(crate) fn is_writing(&self) -> bool {
         self.writes
             .as_ref()
             .is_some_and(|writes| writes.write.is_some())
     }
 
-    /// Ready when the handler is to be given up.
+    /// Resolves when the handler must be dropped.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -121,7 +121,7 @@ impl Watch {
         }
     }
 
-    /// Writes what there is to be written, as often as that may be.
+    /// Performs pending writes, as often as allowed.
     fn poll_writes(
         &mut self,
         cx: &mut Context<'_>,
@@ -201,8 +201,8 @@ impl Watch {
         }
     }
 
-    /// Has a write that the store did not take made again, though not at once; or the store asked for
-    /// the fate of the lease, if that is why.
+    /// Repeats a write that failed, after a pause. If it was refused, asks for the fate of the
+    /// lease instead.
     fn not_written(
         &mut self,
         kind: Write,

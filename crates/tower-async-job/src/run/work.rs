@@ -1,4 +1,4 @@
-//! The handler's call as one future that can be moved from the connection to a task.
+//! The handler's call as a future that can move from the connection to a task.
 
 use std::{
     pin::Pin,
@@ -18,20 +18,20 @@ use crate::{
     panics::{self, Payload, drop_quietly},
 };
 
-/// A call in progress: waits for its place, then for the service to be ready, then for the
+/// A call in progress: it waits for its place, then for the service to be ready, then for the
 /// response.
 pub(crate) trait Work: Future + Send {
-    /// Whether it still waits for its place.
+    /// Returns whether it still waits for its place.
     fn is_queued(&self) -> bool;
 
-    /// Its place, where there is a limit.
+    /// Returns its place, if requests are limited.
     fn admission(self: Pin<&mut Self>) -> Option<&mut Admission>;
-    /// Gives up its place without setting it free.
+    /// Takes its place without releasing it.
     fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>>;
 }
 
-/// A call's work, wherever it goes on. Its destructor may panic without harm, also while the thread
-/// unwinds.
+/// A call's work, which can move between tasks. Its destructor may panic without harm, even during
+/// unwinding.
 pub(crate) struct BoxWork<R, E>(Option<Pin<Box<DynWork<R, E>>>>);
 
 type DynWork<R, E> = dyn Work<Output = Result<Response<R>, E>>;
@@ -45,12 +45,12 @@ impl<R, E> BoxWork<R, E> {
         self.0.as_ref().is_some_and(|work| work.is_queued())
     }
 
-    /// Its place, where there is a limit.
+    /// Returns its place, if requests are limited.
     pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
         self.0.as_mut()?.as_mut().admission()
     }
 
-    /// Drives the work on, and drops it at its end. Its panics go through.
+    /// Drives the work, and drops it at its end. Its panics propagate.
     #[inline(always)]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<R>, E>> {
         let work = self.0.as_mut().expect("polled after completion");
@@ -61,7 +61,7 @@ impl<R, E> BoxWork<R, E> {
         result
     }
 
-    /// Drives the work on; `Err` is the payload of its panic.
+    /// Drives the work; `Err` is the payload of its panic.
     pub(crate) fn poll_catching(
         &mut self,
         cx: &mut Context<'_>,
@@ -70,7 +70,7 @@ impl<R, E> BoxWork<R, E> {
         panics::poll_catching(work, cx)
     }
 
-    /// Gives up its place without setting it free, for what goes on after the response.
+    /// Takes its place without releasing it, for the work after the response.
     pub(crate) fn take_place(&mut self) -> Option<Box<Admission>> {
         self.0.as_mut()?.as_mut().take_place()
     }
@@ -84,7 +84,7 @@ impl<R, E> Drop for BoxWork<R, E> {
     }
 }
 
-/// A call that nothing has been done about yet.
+/// A call that has not begun.
 pub(crate) struct Submitted<S, B> {
     pub(crate) service: S,
     pub(crate) request: Request<B>,
@@ -100,8 +100,8 @@ where
     B::Data: Send,
     B::Error: Send,
 {
-    /// Begins the call. To a service that is ready it takes one allocation, for the service's
-    /// future alone. Without room its body is neither spooled nor watched.
+    /// Begins the call. If the service is ready, this takes one allocation, for the service's
+    /// future. Without room, its body is neither spooled nor watched.
     #[inline]
     pub(crate) fn begin(
         self,
@@ -133,13 +133,13 @@ where
         (work, spool)
     }
 
-    /// The call as work that begins when it is polled.
+    /// Returns the call as work that begins when first polled.
     pub(crate) fn put_off(self) -> BoxWork<R, S::Error> {
         put_off(self.service, self.request.map(JobBody::new), self.admission)
     }
 }
 
-/// A call as work that begins when it is polled.
+/// Returns a call as work that begins when first polled.
 pub(crate) fn put_off<S, B, R>(
     service: S,
     request: Request<JobBody<B>>,
@@ -160,8 +160,8 @@ where
 }
 
 pin_project! {
-    /// Calls a service once it is ready. Unlike tower's `Oneshot`, it moves the request no more
-    /// often than it must: a request is large.
+    /// A call of a service once it is ready. Unlike tower's `Oneshot`, it minimises moves of the
+    /// request, which is large.
     #[project = CallProjection]
     #[project_replace = CallReplaced]
     pub(crate) enum Call<S, B>
@@ -180,7 +180,7 @@ where
     S: Service<Request<JobBody<B>>>,
     B: Body,
 {
-    /// Calls the service at once if it is ready at once; else asks it again when polled.
+    /// Calls the service immediately if it is ready; otherwise polls its readiness later.
     #[inline]
     pub(crate) fn new(mut service: S, request: Request<JobBody<B>>, cx: &mut Context<'_>) -> Self {
         match service.poll_ready(cx) {

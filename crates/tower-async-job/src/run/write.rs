@@ -1,4 +1,4 @@
-//! Writes to the store that a job's end depends on.
+//! Writes to the store on which a job's end depends.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use tower_async_job_core::{Lease, StoreError, StoreFuture};
 
 use crate::{node::state::Node, time::later};
 
-/// The time for which a write is tried when the store is out of reach and leases do not end.
+/// The time for which a write is repeated if the store is unreachable and leases do not expire.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns the time for which a write is tried.
+/// Returns the time for which a write is repeated.
 pub(crate) fn patience(node: &Node) -> Duration {
     node.store.properties().lease.unwrap_or(PATIENCE)
 }
 
-/// Writes in the name of a lease. While the store is out of reach this is tried again, until
-/// another worker could have the job; where `full_ends` is not set, also while the store is full.
+/// Writes in the name of a lease. While the store is unreachable, the write is repeated until
+/// another worker could have the job; unless `full_ends` is set, also while the store is full.
 /// `what` is the subject of its log.
 pub(crate) async fn write<'a, T>(
     node: &'a Node,

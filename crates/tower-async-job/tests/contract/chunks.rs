@@ -1,4 +1,4 @@
-//! Results that their store has in chunks: recorded and replayed piece by piece.
+//! Results in chunks: recorded and replayed piece by piece.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,7 @@ use tower_async_job::{
 
 const CHUNK: usize = 100 << 10;
 
-/// Frames of the handler, of which some are in two chunks.
+/// The size of the handler's frames, some of which span two chunks.
 const FRAME: usize = 7 << 10;
 
 fn store() -> Arc<FaultyStore> {
@@ -40,7 +40,7 @@ fn builder(store: &Arc<FaultyStore>) -> Builder {
     AsyncJobLayer::builder().store(store.clone())
 }
 
-/// So many bytes, each chunk other than the next.
+/// Returns this number of bytes, in which adjacent chunks differ.
 fn bytes(length: usize) -> Bytes {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
@@ -51,8 +51,8 @@ fn trailers() -> HeaderMap {
     trailers
 }
 
-/// Submits to a handler that sends this body after a second, in frames of a size; returns the URL
-/// of the job. The number of bytes that were taken from the body is counted.
+/// Submits to a handler that sends this body after a second, in frames of a size, and counts the
+/// bytes taken from the body. Returns the URL of the job.
 async fn submit(
     layer: &AsyncJobLayer,
     (body, frame): (Bytes, usize),
@@ -79,7 +79,7 @@ async fn submit(
     path_of(accepted.pending().location()).to_owned()
 }
 
-/// The URL of a job that has ended with a body of so many bytes.
+/// Returns the URL of a job that has ended with a body of this length.
 async fn ended(layer: &AsyncJobLayer, length: usize) -> String {
     let job = submit(layer, (bytes(length), FRAME), None, &Arc::default()).await;
     sleep(2 * SECOND).await;
@@ -91,13 +91,13 @@ async fn record(store: &FaultyStore, job: &str) -> JobRecord {
     record.expect("memory").expect("a job")
 }
 
-/// The answer to a GET, whose body is not read yet.
+/// Returns the answer to a GET, with its body unread.
 async fn download(layer: &AsyncJobLayer, job: &str) -> Response<StoredBody> {
     let response = layer.resource().oneshot(get(job)).await;
     response.expect("infallible")
 }
 
-/// The next bytes of a body.
+/// Returns the next bytes of a body.
 async fn next(body: &mut StoredBody) -> Bytes {
     let frame = body.frame().await.expect("more").expect("readable");
     frame.into_data().expect("data")
@@ -178,7 +178,7 @@ async fn recordings_in_chunks_need_no_room_for_what_is_written() {
     for _ in 0..3 {
         jobs.push(submit(&layer, (bytes(20 * CHUNK), FRAME), None, &Arc::default()).await);
     }
-    // They wait for none of the others.
+    // No recording waits for another.
     sleep(25 * SECOND).await;
     for job in jobs {
         assert_eq!(ask(&layer, get(&job)).await.body, bytes(20 * CHUNK));
@@ -301,7 +301,7 @@ async fn s07_chunks_of_a_run_that_lost_its_lease_are_seen_by_nobody() {
     let layer = eager(builder(&store));
     let job = submit(&layer, (bytes(3 * CHUNK), FRAME), None, &Arc::default()).await;
     sleep(15 * SECOND).await;
-    // The first chunk is written, the second is on its way.
+    // The first chunk is written, and the second in flight.
     let outside = Outside::new("token", 60 * SECOND);
     let release = Release::default().with_outside(outside);
     let stale = Lease::new(id_of(&job), record(&store, &job).await.epoch);

@@ -1,4 +1,4 @@
-//! The handle of a job, as its handler and operators know it.
+//! The handle of a job, as its handler and operators see it.
 
 use std::{slice::from_ref, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::sleep};
 use tower::ServiceExt;
 use tower_async_job::{AsyncJobLayer, JobContext};
 
-/// The names that operators are shown, the latest job's first.
+/// Returns the handles in the operators' list, the latest job's first.
 async fn listed(layer: &AsyncJobLayer) -> Vec<String> {
     let list = layer.operator_resource().oneshot(get("/")).await;
     let list = Answer::of(list.expect("infallible")).await.json();
@@ -19,7 +19,7 @@ async fn listed(layer: &AsyncJobLayer) -> Vec<String> {
         .collect()
 }
 
-/// A handler that asks for the handle so long after it was called, and again at its end.
+/// Returns a handler that reads its handle after a time, and again at its end.
 fn asking_after(time: Duration) -> (Handler, mpsc::UnboundedReceiver<String>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let handler = handler(move |request| {

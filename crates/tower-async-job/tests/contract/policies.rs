@@ -1,4 +1,4 @@
-//! Policies that are chosen for each request.
+//! Policies of single requests.
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,8 +15,8 @@ use tower_async_job::{
     AsyncJob, AsyncJobLayer, Builder, Learned, ObservedJob, PendingStatus, Policy, store::Retention,
 };
 
-/// A layer with a policy for requests to `/own`, and the usual one for others: both without an inline
-/// wait, and otherwise the same but for this change.
+/// Returns a layer with a policy for requests to `/own` and another for the rest: both without an
+/// inline wait, and equal except for this change.
 fn layer_with(builder: Builder, change: impl FnOnce(&mut Policy)) -> AsyncJobLayer {
     let mut usual = Policy::default();
     usual.inline_wait = Duration::ZERO;
@@ -30,7 +30,7 @@ fn layer_with(builder: Builder, change: impl FnOnce(&mut Policy)) -> AsyncJobLay
     layer.build().expect("valid")
 }
 
-/// A service of such a layer, with a handler that takes so long.
+/// Returns a service of such a layer, with a handler that takes a time.
 fn service_with(time: Duration, change: impl FnOnce(&mut Policy)) -> AsyncJob<Handler> {
     wrap(
         &layer_with(AsyncJobLayer::builder(), change),
@@ -84,7 +84,7 @@ async fn pending_status_of_a_job_is_its_policy_s_at_every_poll() {
                     ""
                 };
                 assert_eq!(answer.header("content-location"), located, "{uri}");
-                // Early: in 303 mode it is held.
+                // Early; with 303 it would be held.
                 let poll = get(answer.location());
                 answer = ask(&layer, poll).await.pending();
             }
@@ -181,7 +181,7 @@ async fn deadline_is_the_policy_s() {
     let own = send(&service, get(own.location())).await;
     assert_eq!(own.header("job-status"), "timed-out");
     assert_eq!(send(&service, get(other.location())).await.body, "done");
-    // That of requests that are never deferred is set too.
+    // The deadline also applies to requests that are never deferred.
     let own = send(&service, request(Method::HEAD, "/own")).await;
     assert_eq!(own.status, StatusCode::GATEWAY_TIMEOUT);
     let other = send(&service, request(Method::HEAD, "/other")).await;

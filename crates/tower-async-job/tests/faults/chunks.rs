@@ -1,4 +1,4 @@
-//! Stores that have results in chunks, and fail half way.
+//! Stores that fail in the middle of a result in chunks.
 
 use std::sync::Arc;
 

@@ -136,7 +136,7 @@ async fn s16_worker_cut_off_from_the_store_aborts_before_its_lease_is_over() {
     assert!(!lifeline.is_alive(), "runs on without a lease");
 }
 
-/// Runs a job with a long grace under a store that fails; returns whether its handler is alive after
+/// Runs a job with a long grace over a failing store; returns whether its handler is alive after
 /// each of these times.
 async fn alive_at(store: FaultyStore, seconds: [u32; 2]) -> [bool; 2] {
     let store = Arc::new(store);

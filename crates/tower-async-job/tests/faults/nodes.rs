@@ -27,7 +27,7 @@ fn shared() -> Arc<FaultyStore> {
     Arc::new(FaultyStore::shared(LEASE))
 }
 
-/// Leaves two jobs behind, of which one may be run again.
+/// Leaves two jobs behind, one of which may be re-run.
 async fn orphans(store: &FaultyStore) -> [JobId; 2] {
     let request = StoredRequest::encode(&ReplayedRequest::default());
     let replayable = NewJob::new(JobId::random()).with_request(request);
@@ -62,7 +62,7 @@ async fn s80_orphans_are_queued_or_lost_though_only_polls_come() {
     );
     let lost = ask(&layer, get(&url)).await;
     assert_problem(&lost, StatusCode::INTERNAL_SERVER_ERROR, "lost", "job-lost");
-    // And others of later.
+    // Others are created later.
     sleep(3600 * SECOND).await;
     let ids = orphans(&store).await;
     sleep(LEASE + LEASE / 3 + SECOND).await;
@@ -245,7 +245,7 @@ async fn s18_keyed_submission_to_a_store_that_hangs_is_refused() {
     assert!(begun.elapsed() <= LEASE / 3 + 5 * SECOND);
 }
 
-/// Runs a job until it is cancelled, and returns the reason that its handler is told.
+/// Runs a job until it is cancelled, and returns the reason given to its handler.
 async fn reason(layer: &AsyncJobLayer, act: impl FnOnce(JobId)) -> Option<CancelReason> {
     let context = Arc::<Mutex<Option<JobContext>>>::default();
     let noted = context.clone();

@@ -1,4 +1,4 @@
-//! Records that cannot be read: damaged, or of another version of the format.
+//! Unreadable records: damaged, or of an unknown format.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -22,15 +22,15 @@ fn keyed() -> Request<Body> {
     with(post("/report"), "idempotency-key", "k")
 }
 
-/// Asks the list of operators.
+/// Requests the operators' list.
 async fn operate(layer: &AsyncJobLayer, method: Method, path: &str) -> Answer {
     let resource = layer.operator_resource();
     let response = resource.oneshot(request(method, path)).await;
     Answer::of(response.expect("infallible")).await
 }
 
-/// Asks for a job in every way there is, with a store that fails so at its record. The names of the ways
-/// come with the answers, and those of operators apart from the others.
+/// Requests a job in every way, from a store that fails to read its record. Returns the named
+/// answers, with those to operators separate.
 async fn ask_in_every_way(fault: Fault) -> [Vec<(String, Answer)>; 2] {
     let store = Arc::new(store());
     let layer = eager(faulty(&store).limits(1, 0));
@@ -81,7 +81,7 @@ async fn ask_in_every_way(fault: Fault) -> [Vec<(String, Answer)>; 2] {
         let way = format!("{op:?} {method} by operators");
         operated.push((way, operate(&layer, method, &handle).await));
     }
-    // Nothing came of all that.
+    // No request had an effect.
     ask(&layer, get(&job)).await.pending();
     [answers, operated]
 }

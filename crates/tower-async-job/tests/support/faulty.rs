@@ -66,7 +66,7 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     pub(crate) inner: MemoryStore,
-    /// The number of jobs that each page of the list leaves out.
+    /// The number of unreadable jobs on each page of the list.
     pub(crate) unreadable: AtomicUsize,
     /// The store after a failover.
     replica: MemoryStore,
@@ -76,13 +76,13 @@ pub(crate) struct FaultyStore {
     pub(crate) nodes: AtomicU32,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,
-    /// The bytes of all chunks that were written.
+    /// The bytes of all written chunks.
     pub(crate) written: AtomicUsize,
-    /// The bytes of all chunks that were read and not dropped yet.
+    /// The bytes of all chunks read and not dropped.
     pub(crate) lent: Arc<AtomicUsize>,
 }
 
-/// A chunk that was read.
+/// A chunk that is counted until it is dropped.
 struct Lent(Bytes, Arc<AtomicUsize>);
 
 impl Lent {
@@ -104,7 +104,7 @@ impl Drop for Lent {
     }
 }
 
-/// Leaves out the body of a result, as a store may that has it apart.
+/// Removes the body of a result, like a store that keeps it separately.
 fn without_body(mut record: JobRecord) -> JobRecord {
     if let Some(RecordedOutcome::Response(response)) = &record.outcome {
         let whole = response.decode().expect("a response");
@@ -136,19 +136,19 @@ impl FaultyStore {
         }
     }
 
-    /// A store that nodes share, by leases that last so long.
+    /// Creates a shared store with leases of this duration.
     pub(crate) fn shared(lease: Duration) -> Self {
         let mut store = Self::new(memory().lease_duration(lease).build());
         store.properties.shared = true;
         store
     }
 
-    /// Has a replica go on that has received none of the writes.
+    /// Fails over to a replica that has received none of the writes.
     pub(crate) fn fail_over(&self) {
         self.failed_over.store(true, Ordering::SeqCst);
     }
 
-    /// The store as it is now.
+    /// Returns the current store.
     pub(crate) fn now(&self) -> &MemoryStore {
         match self.failed_over.load(Ordering::SeqCst) {
             true => &self.replica,

@@ -45,7 +45,7 @@ pub(super) struct Party {
     pub(super) token: [u8; 32],
     /// The time until which the party has the run.
     pub(super) until: Micros,
-    /// Whether a node has taken the job over in the party's name.
+    /// True if a node has taken the job over in the party's name.
     pub(super) resumed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Principals that share a budget, on a clock made by hand.
+//! Principals that share a budget, on a manual clock.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -8,14 +8,14 @@ use super::{super::time::seconds, *};
 
 const BUDGET: u32 = 900;
 
-/// A principal with so many jobs, submitted together at a second.
+/// A principal whose jobs are submitted together, at one second.
 #[derive(Clone, Copy)]
 struct Principal {
     from: u32,
     jobs: usize,
 }
 
-/// The delays that a principal's jobs were told, and the polls that followed.
+/// The delays announced to a principal's jobs, and the polls that followed.
 #[derive(Clone, Default)]
 struct Told {
     first: f64,
@@ -25,7 +25,7 @@ struct Told {
 
 struct Simulated {
     told: Vec<Told>,
-    /// Of each second.
+    /// By second.
     polls: Vec<u32>,
 }
 
@@ -37,7 +37,7 @@ impl Simulated {
     }
 }
 
-/// Has jobs that never end polled for: a second after the last poll, or later where that is told.
+/// Polls endless jobs: a second after the last poll, or at a later announced time.
 fn simulate(principals: &[Principal], length: usize) -> Simulated {
     let begun = Instant::now();
     let load = Load::new(BUDGET, begun);
@@ -91,9 +91,9 @@ fn few_jobs_of_one_principal_are_polled_as_if_another_had_none() {
     };
     assert_eq!((single.first, single.longest), (1.0, 1.0));
     assert!(crowd.longest > 10.0, "the budget is not used up");
-    // The polls that were there before it came, and then all together.
+    // The polls before its arrival, then all together.
     simulated.assert_at_most(BUDGET + 1, 0..120);
-    // The budget goes on being used: it is what all slots hold but one of nine.
+    // The budget stays in use: all slots except one in nine are full.
     let expected = 120 * (BUDGET as usize) * 3 / 4;
     assert!(crowd.polls > expected, "{} polls", crowd.polls);
 }
@@ -120,7 +120,7 @@ fn many_principals_with_one_job_each_have_their_share_beside_a_crowd() {
     principals.push(crowd);
     let simulated = simulate(&principals, 90);
     let (crowd, singles) = simulated.told.split_last().expect("principals");
-    // All that come at once use up to half of the budget that the crowd had filled before.
+    // Simultaneous arrivals use up to half of the budget, on top of the polls of the crowd.
     simulated.assert_at_most(BUDGET + BUDGET / 2, 0..30);
     simulated.assert_at_most(BUDGET + BUDGET / 10, 30..90);
     let polls: usize = singles.iter().map(|told| told.polls).sum();
@@ -134,7 +134,7 @@ fn principals_with_about_as_many_jobs_are_treated_alike() {
     let principal = |jobs| Principal { from: 0, jobs };
     let sizes: Vec<_> = (0..50).map(|number| principal(75 + number)).collect();
     let simulated = simulate(&sizes, 60);
-    // At first those that come later have few jobs beside those that came before.
+    // At first, later arrivals have few jobs compared with earlier ones.
     simulated.assert_at_most(BUDGET + BUDGET / 2, 0..10);
     simulated.assert_at_most(BUDGET, 10..60);
     let each = |number: usize| simulated.told[number].polls as f64 / sizes[number].jobs as f64;

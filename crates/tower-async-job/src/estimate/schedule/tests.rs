@@ -1,6 +1,6 @@
 use super::*;
 
-/// Durations as bins of their own.
+/// Returns one bin for each duration.
 fn bins(durations: &[f64]) -> Vec<Bin> {
     let share = 1.0 / durations.len() as f64;
     let bin = |&end: &f64| Bin {
@@ -11,13 +11,13 @@ fn bins(durations: &[f64]) -> Vec<Bin> {
     durations.iter().map(bin).collect()
 }
 
-/// The polls and the delay per job of following a schedule from the beginning.
+/// Returns the polls and the delay per job with a schedule.
 fn follow(schedule: &Schedule, durations: &[f64]) -> (f64, f64) {
     let (mut polls, mut delay) = (0, 0.0);
     for duration in durations {
         let mut now = 0.0;
         while now < *duration {
-            // The stops are kept with less precision than the durations.
+            // The stops have less precision than the durations.
             now = schedule.next_after(now).expect("within what is known") + 1e-3;
             polls += 1;
         }
@@ -27,10 +27,10 @@ fn follow(schedule: &Schedule, durations: &[f64]) -> (f64, f64) {
     (f64::from(polls) / count, delay / count)
 }
 
-/// The least that any schedule costs at a price per poll.
+/// Returns the lowest cost of any schedule at a price per poll.
 fn least(durations: &[f64], price: f64) -> f64 {
     let mut least = f64::INFINITY;
-    // Each subset of the durations but the last one.
+    // Each subset of the durations, with the last one.
     for stops in 0_u32..1 << (durations.len() - 1) {
         let (mut cost, mut from) = (0.0, 0);
         for to in 0..durations.len() {

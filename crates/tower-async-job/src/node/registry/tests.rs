@@ -9,7 +9,7 @@ use super::{leases::LEASES, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Counts the jobs that are woken.
+/// A count of woken jobs.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -221,7 +221,7 @@ async fn s16_a_run_is_stopped_when_a_tenth_of_its_lease_is_left() {
     let begun = Instant::now();
     let run = Running::new(&registry, 1, begun);
     registry.renewed(&run.lease, Renewal::Held, begun + 9 * SECOND);
-    // It is looked at once more, and no task is woken for it.
+    // It is checked once more, and no task is woken for it.
     let at = |second| registry.wake_due(begun + second * SECOND);
     assert_eq!(at(26), NextDeadline::At(begun + 27 * SECOND));
     assert_eq!(at(27), NextDeadline::At(begun + 36 * SECOND));

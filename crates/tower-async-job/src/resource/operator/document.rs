@@ -1,4 +1,4 @@
-//! What operators are told of one job.
+//! The document of one job for operators.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use http_polling::StatusDocument;
 use serde_json::Value;
 use tower_async_job_core::{JobRecord, Protocol, RecordedOutcome};
 
-/// The client's status document, with the handle in place of the id, without what was written for
-/// the client alone.
+/// Returns the client's status document with the handle in place of the id, without the parts
+/// written for the client only.
 pub(super) fn job(record: &JobRecord) -> Value {
     let handle = record.handle.to_string();
     let mut status = StatusDocument::new(handle.as_str(), record.state);

@@ -1,4 +1,4 @@
-//! The list of jobs for operators: what there is, and a way to cancel it.
+//! The list of jobs for operators, and cancelling.
 
 mod document;
 mod selection;
@@ -28,14 +28,14 @@ use crate::{
     resource::{cancel::cancel_pending, service::ResourceFuture},
 };
 
-/// How many jobs are written in one turn of a task: each takes some 15 µs.
+/// The number of jobs serialised per poll of a task: each takes about 15 µs.
 const SLICE: usize = 16;
 
-/// The jobs, for operators; see
+/// The resource for operators; see
 /// [`AsyncJobLayer::operator_resource`](crate::AsyncJobLayer::operator_resource).
 ///
-/// **It asks nobody who they are.** It is mounted nowhere by default, and where it is mounted,
-/// authentication belongs in front of it.
+/// **It performs no authentication.** By default it is mounted nowhere; mount it behind
+/// authentication.
 ///
 /// | request | answer |
 /// |---|---|
@@ -45,20 +45,19 @@ const SLICE: usize = 16;
 /// | OPTIONS | 204 with `Allow` |
 /// | others | 405 with `Allow` |
 ///
-/// A handle that is unknown or malformed is answered with 404, a store that cannot be reached with
-/// 503 and Retry-After, and a record that is damaged with 500. Every answer has
-/// `Cache-Control: no-store`, every error is a problem document (RFC 9457), and the request's body is
-/// not read.
+/// An unknown or malformed handle is answered with 404, an unreachable store with 503 and
+/// Retry-After, and a damaged record with 500. Every answer has `Cache-Control: no-store`, every
+/// error is a problem document (RFC 9457), and the request's body is not read.
 ///
 /// # The list
 ///
-/// The parameters, each at most once: `state` and `route` take only jobs of that state and kind of
-/// work, `limit` is the length of a page (1 to 1000, 50 if it is not given), `cursor` where it
-/// begins. The last two need not be written by hand: the `next` member, and the `Link` field with
-/// `rel="next"` (RFC 8288), refer to the next page, relative to the request's URL, and are there
-/// until the end is reached. The list is no snapshot: jobs that are created meanwhile come before
-/// the first page, and none is shown twice. A store may look at every job for each page. Jobs that it
-/// cannot read are left out; the member `unreadable` is their number, if there are any.
+/// Each parameter may occur once. `state` and `route` select the jobs of that state and route,
+/// `limit` is the length of a page (1 to 1000, by default 50), and `cursor` its beginning. The
+/// `next` member, and the `Link` field with `rel="next"` (RFC 8288), refer to the next page,
+/// relative to the request's URL, until the end is reached. The list is no snapshot: jobs that are
+/// created meanwhile come before the first page, and none is shown twice. A store may scan every
+/// job for each page. Unreadable jobs are left out; the member `unreadable` is their number, if
+/// there are any.
 ///
 /// ```json
 /// {
@@ -72,21 +71,19 @@ const SLICE: usize = 16;
 /// }
 /// ```
 ///
-/// Times are for people to read; `age_ms` and `running_for_ms` are reckoned by the store's clock.
-/// One job by its handle is the same object, with the `problem` that it ended with if it failed or
-/// was timed out.
+/// Times are for people to read; `age_ms` and `running_for_ms` are measured by the store's clock.
+/// One job by its handle is the same object, with its `problem` if it failed or timed out.
+/// # Omissions
 ///
-/// # What is left out
+/// The list does not give access to results: it names a job by its handle, which is random and
+/// unrelated to the id. It omits the response, partial results, and the handler's metadata, which
+/// is meant for the client. It also omits the principal, which may be a person's name or a
+/// credential; `owned` is whether there is one. The message of the progress is shown as the handler
+/// wrote it.
 ///
-/// Whoever reads the list can read no result: a job goes by its handle, which is random and says
-/// nothing about the id. Neither the response nor a partial result is shown, nor the handler's
-/// metadata, which was written for the client. Nor is the principal, which may be a person's name
-/// or a credential; `owned` says whether there is one. The message that goes with the progress is
-/// shown as the handler wrote it.
-///
-/// Cancelling is by DELETE and not by a POST, since a page of another origin cannot make a browser
-/// send that without asking (a CORS preflight). It does what the client's own DELETE does to a
-/// pending job, but leaves an ended one alone: an operator may be late without doing harm.
+/// Cancelling uses DELETE instead of POST, since a page of another origin cannot make a browser
+/// send that without a CORS preflight. It cancels a pending job like the client's own DELETE, but
+/// leaves an ended one unchanged, so a late operator does no harm.
 #[derive(Clone)]
 pub struct OperatorResource {
     front: Arc<Front>,
@@ -101,8 +98,8 @@ impl OperatorResource {
         }
     }
 
-    /// The path that it is reached by, where no router strips it. Default none: axum's
-    /// `nest_service` strips the path that it stands under.
+    /// Sets the path that precedes the list, if no router strips it. Default: none; axum's
+    /// `nest_service` strips the path of the mount point.
     ///
     /// ```
     /// let jobs = tower_async_job::AsyncJobLayer::new();
@@ -153,7 +150,7 @@ impl<B> Service<Request<B>> for OperatorResource {
             };
             answered.unwrap_or_else(|error| {
                 let mut response = answer::unreadable(&error, None);
-                // This is a list, and no job's own answer.
+                // The list is not a job's own answer.
                 response.headers_mut().remove(JOB_STATUS);
                 if method == Method::HEAD {
                     return answer::without_body(response);
@@ -172,12 +169,12 @@ impl fmt::Debug for OperatorResource {
     }
 }
 
-/// What a request is for.
+/// The target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     List,
     Job(JobHandle),
-    /// The path names no job that there could be.
+    /// The path is that of no possible job.
     Nothing,
 }
 
@@ -238,7 +235,7 @@ async fn job(front: &Front, handle: JobHandle) -> Answered {
     let Some(mut record) = find(front, handle).await? else {
         return Ok(unknown());
     };
-    // A response may be large, and is not to be seen here: only a problem is read.
+    // A response may be large and is not shown here; only a problem is read.
     if matches!(record.state, JobState::Failed | JobState::TimedOut)
         && let Some(full) = front.node.store.read(&record.id, Detail::Full).await?
     {
@@ -264,7 +261,7 @@ async fn cancel(front: &Front, target: Target) -> Answered {
     match cancel_pending(&front.node, &id).await? {
         Cancellation::Cancelled { .. } => {
             tracing::info!(%handle, "an operator cancelled a job");
-            // It is cancelled, whether or not more can be said of it.
+            // It is cancelled, even if its status cannot be read.
             let document = match front.node.store.read(&id, Detail::Status).await {
                 Ok(Some(record)) => document::job(&record),
                 _ => json!({ "handle": handle.to_string(), "state": JobState::Cancelled.as_str() }),
@@ -279,7 +276,7 @@ async fn cancel(front: &Front, target: Target) -> Answered {
     }
 }
 
-/// Without `Job-Status`: this is a list, and no job's own answer.
+/// Returns a refusal without `Job-Status`, since it is not a job's own answer.
 fn unknown() -> Response<StoredBody> {
     answer::problem(ProblemType::JobUnknown, None)
 }

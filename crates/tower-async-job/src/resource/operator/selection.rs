@@ -1,4 +1,4 @@
-//! Which jobs a request asks for.
+//! The selection of jobs by a request.
 
 use std::{borrow::Cow, fmt};
 
@@ -12,8 +12,8 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Reads a query string. A parameter that is not known, comes twice, or has another value than
-    /// it may, is refused: a filter that is misspelt must not list everything.
+    /// Parses a query string. An unknown or repeated parameter, or an invalid value, is refused: a
+    /// misspelt filter must not list everything.
     pub(super) fn parse(query: &str) -> Result<Self, Invalid> {
         let mut selection = JobQuery::default();
         let mut seen: Vec<Cow<'_, str>> = Vec::new();
@@ -37,7 +37,7 @@ impl Selection {
         &self.query
     }
 
-    /// A reference to the page that begins after the cursor, relative to this one.
+    /// Returns a reference to the page after the cursor, relative to this one.
     pub(super) fn page_after(&self, cursor: JobCursor) -> String {
         let mut query = form_urlencoded::Serializer::new(String::from("?"));
         if let Some(state) = self.query.state {
@@ -53,7 +53,7 @@ impl Selection {
 }
 
 fn state(text: &str) -> Result<JobState, Invalid> {
-    // No job is in the list that is unknown.
+    // No job in the list is unknown.
     match text.parse() {
         Ok(JobState::Unknown) | Err(_) => Err(Invalid::State),
         Ok(state) => Ok(state),
@@ -67,7 +67,7 @@ fn limit(text: &str) -> Result<usize, Invalid> {
         .ok_or(Invalid::Limit)
 }
 
-/// What is wrong with the parameters.
+/// The error of invalid parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Invalid {
     Parameter,
