@@ -154,10 +154,11 @@ impl Attendant {
     }
 }
 
-fn count(released: Released) {
+/// Counts a run that was stopped by a release.
+pub(crate) fn count(released: Released) {
     match released {
         Released::Ended(state) => metrics::ended(state),
-        Released::Queued => metrics::stopped("released"),
+        Released::Queued | Released::Outside => metrics::stopped("released"),
         _ => metrics::stopped("lease-lost"),
     }
 }
