@@ -64,6 +64,11 @@ pub enum OnStoreFailure {
 }
 
 /// The future of a deferred job, as a [`Builder::wrap_job`] hook sees it.
+///
+/// ```
+/// let job: tower_async_job::JobFuture = Box::pin(async {});
+/// # drop(job);
+/// ```
 pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type FindPolicy = dyn Fn(RequestHead<'_>) -> Arc<Policy> + Send + Sync;

@@ -92,6 +92,15 @@ impl fmt::Debug for JobResource {
 
 /// The response future of a [`JobResource`] or an [`OperatorResource`](crate::OperatorResource).
 /// Dropping it does not affect the job.
+///
+/// ```
+/// use tower::Service;
+/// use tower_async_job::{AsyncJobLayer, ResourceFuture};
+///
+/// let request = http::Request::get("/work/7").body(()).unwrap();
+/// let answer: ResourceFuture = AsyncJobLayer::new().resource().call(request);
+/// # drop(answer);
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct ResourceFuture {
     answer: Answer,
