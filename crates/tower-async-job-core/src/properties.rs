@@ -76,10 +76,11 @@ impl Usage {
 /// ```
 /// use tower_async_job_core::Upkeep;
 ///
-/// assert_eq!(Upkeep::default().pending.total, 0);
+/// let upkeep = Upkeep::default();
+/// assert_eq!((upkeep.pending.total, upkeep.nodes), (0, 1));
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upkeep {
     /// The time after which the store wants to be swept again. `None` if there are no jobs, so that
     /// an idle node needs no timer until the next create; a [shared](StoreProperties::shared) store
@@ -87,6 +88,19 @@ pub struct Upkeep {
     pub next: Option<Duration>,
     /// The number of pending jobs, on all nodes.
     pub pending: PendingJobs,
+    /// The number of nodes that share the jobs now, the caller's included: those that have swept the
+    /// store recently. 1 by default.
+    pub nodes: u32,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            next: None,
+            pending: PendingJobs::default(),
+            nodes: 1,
+        }
+    }
 }
 
 /// The number of pending jobs, in total and by principal.

@@ -26,6 +26,24 @@ use crate::{
 ///     .layer(AsyncJobLayer::new())
 ///     .service_fn(handle);
 /// ```
+///
+/// # Handing a job back
+///
+/// A handler that cannot do its work now, or a service beneath such as a proxy whose upstream is out of
+/// reach, answers with a [`Release`](crate::Release) among the extensions of its response. If the store
+/// keeps the job's request, the job is queued again on these terms, and the response is dropped. If not,
+/// or if the call is answered inline, the response is the answer as any other.
+///
+/// ```
+/// use std::time::Duration;
+/// use http::{Response, StatusCode};
+/// use tower_async_job::Release;
+///
+/// let mut response = Response::new("the upstream refuses connections");
+/// *response.status_mut() = StatusCode::BAD_GATEWAY;
+/// let later = Release::default().with_after(Duration::from_secs(5)).with_counts(false);
+/// response.extensions_mut().insert(later);
+/// ```
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct AsyncJobLayer {
@@ -175,11 +193,12 @@ impl AsyncJobLayer {
         node.shutdown.over.set();
     }
 
-    /// Keeps house until the [shutdown](Self::shutdown) ends: on a store that other processes share,
-    /// the jobs of nodes that died are run again or end as lost.
+    /// Runs the maintenance of the store until the [shutdown](Self::shutdown) is over: expired records
+    /// are removed, and the jobs of nodes that have died are queued again or end as lost.
     ///
-    /// Every call starts the same, so that only a node without calls needs this. On a store that is
-    /// not [shared](crate::store::StoreProperties::shared) it only waits. Dropping it has no effect.
+    /// On a [shared](crate::store::StoreProperties::shared) store, the first call of any kind starts the
+    /// same maintenance. Await or spawn this on nodes that may not receive a call. On other stores,
+    /// maintenance starts with each job, and this only waits. Dropping the future stops nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

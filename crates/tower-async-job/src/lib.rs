@@ -54,4 +54,4 @@ pub use http_polling;
 /// The contract of job stores and the in-memory store.
 pub use tower_async_job_core as store;
 #[doc(no_inline)]
-pub use tower_async_job_core::PendingStatus;
+pub use tower_async_job_core::{PendingStatus, Release};

@@ -20,8 +20,10 @@ use crate::{
 /// Its lock is never held together with that of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    runs: Mutex<JobIdMap<BTreeMap<u64, Run>>>,
+    runs: Mutex<Runs>,
 }
+
+type Runs = JobIdMap<BTreeMap<u64, Run>>;
 
 #[derive(Debug, Default)]
 struct Run {
@@ -64,10 +66,8 @@ impl Chunks {
     /// [`CHUNKS_LINGER`].
     pub(super) fn tidy(&self, lease: &Lease, has_job: bool, now: Micros, budget: &Budget) {
         let mut runs = lock(&self.runs);
-        let Some(of_job) = runs.get_mut(&lease.id) else {
-            return;
-        };
-        let Some(run) = of_job.get_mut(&lease.epoch) else {
+        let of_job = runs.get_mut(&lease.id);
+        let Some(run) = of_job.and_then(|of_job| of_job.get_mut(&lease.epoch)) else {
             return;
         };
         if has_job {
@@ -76,12 +76,25 @@ impl Chunks {
         }
         let since = *run.orphaned.get_or_insert(now);
         if since.saturating_add(micros(CHUNKS_LINGER)) <= now {
-            let bytes = run.chunks.values().map(Bytes::len).sum();
-            budget.settle(Room::of_bytes(bytes), Room::default());
-            of_job.remove(&lease.epoch);
-            if of_job.is_empty() {
-                runs.remove(&lease.id);
-            }
+            discard(&mut runs, lease, budget);
         }
+    }
+
+    /// Drops the chunks of a run.
+    pub(super) fn discard(&self, lease: &Lease, budget: &Budget) {
+        discard(&mut lock(&self.runs), lease, budget);
+    }
+}
+
+fn discard(runs: &mut Runs, lease: &Lease, budget: &Budget) {
+    let Some(of_job) = runs.get_mut(&lease.id) else {
+        return;
+    };
+    if let Some(run) = of_job.remove(&lease.epoch) {
+        let bytes = run.chunks.values().map(Bytes::len).sum();
+        budget.settle(Room::of_bytes(bytes), Room::default());
+    }
+    if of_job.is_empty() {
+        runs.remove(&lease.id);
     }
 }

@@ -28,7 +28,7 @@ pub use self::{
 use self::{budget::Room, jobs::Jobs};
 use crate::{
     claim::{Claim, ClaimQuery, Claims},
-    end::{End, Report},
+    end::{End, Outcome, Report},
     error::StoreError,
     id::{JobHandle, JobId},
     job::NewJob,
@@ -160,7 +160,13 @@ impl JobStore for MemoryStore {
     fn finish<'a>(&'a self, lease: &'a Lease, mut end: End) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let room = self.jobs.reserve_end(lease, &mut end).await;
-            self.jobs.finish(lease, end, room)
+            let in_chunks = matches!(end.outcome, Outcome::Streamed { .. });
+            self.jobs.finish(lease, end, room)?;
+            if self.jobs.properties.chunk.is_some() && !in_chunks {
+                // No reader has heard of those that there may be.
+                self.jobs.chunks.discard(lease, &self.jobs.budget);
+            }
+            Ok(())
         })
     }
 

@@ -45,6 +45,7 @@ impl Jobs {
         Upkeep {
             next,
             pending: self.pending().await,
+            nodes: 1,
         }
     }
 

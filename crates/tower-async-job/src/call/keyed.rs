@@ -66,7 +66,8 @@ where
     request.headers_mut().remove(UPGRADE);
     Box::pin(async move {
         let asked = submission.asked;
-        let until = after(begun, submission.inline_wait(&front.config));
+        let inline_wait = submission.inline_wait(&front.config);
+        let until = after(begun, inline_wait);
         let version = request.version();
         let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
@@ -135,6 +136,9 @@ where
             Ok(Some(record)) => {
                 front.node.undelivered.delivered(&id, 0);
                 front.node.expected.came(&id);
+                if record.running_for >= Some(inline_wait) {
+                    front.node.learn_from(&record);
+                }
                 answer::ended(&front.node.store, &record, trailers)
             }
             Err(error) => return answer::unreadable(&error, Some(&id)),

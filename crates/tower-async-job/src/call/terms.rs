@@ -58,5 +58,6 @@ pub(crate) fn terms<'a>(
         accepted: now,
         deadline: after(now, submission.deadline(&front.config)),
         result_limit: (submission.policy.as_ref()).map(|policy| policy.result_limit),
+        replayable: false,
     }
 }

@@ -78,7 +78,7 @@ pub struct JobContext {
 
 /// Small, since each running job has one.
 pub(super) struct Inner {
-    /// The gravest [`CancelReason`] so far, or 0.
+    /// The latest [`CancelReason`] in their order; 0 without one.
     reason: AtomicU8,
     /// The store has lost the job's record.
     missing: AtomicBool,
@@ -215,8 +215,8 @@ impl JobContext {
         self.cancel_reason().is_some()
     }
 
-    /// Returns the reason why the job is [cancelled](Self::is_cancelled); `None` while it is not. The
-    /// gravest of several takes precedence, so it may change from a request to the loss of the lease.
+    /// Returns the reason why the job is [cancelled](Self::is_cancelled); `None` while it is not. It may
+    /// change later, for example from a request to the loss of the lease.
     ///
     /// ```
     /// use tower_async_job::{CancelReason, JobContext};

@@ -1,4 +1,4 @@
-//! The reasons why the work of a job is no longer wanted.
+//! The reasons to stop the work of a job.
 
 /// The reason why a job is [cancelled](crate::JobContext::is_cancelled).
 ///
@@ -21,10 +21,10 @@ pub enum CancelReason {
     Requested,
     /// The job's [deadline](crate::Builder::job_deadline) has passed.
     DeadlinePassed,
-    /// The node shuts down, and releases the job to the store.
+    /// The node shuts down, and releases the job: it runs again on another node, or ends as lost.
     Shutdown,
-    /// The node has lost the job's lease, or has not reached the store for nearly the duration of a
-    /// lease. Another node may run the job, and nothing of this run is stored.
+    /// The node has lost the lease on the job, or could not renew it in time. Another node may run
+    /// the job, and nothing of this run is stored.
     LeaseLost,
 }
 

@@ -30,7 +30,8 @@ pub struct ObservedJob<'a> {
     pub progress: Option<&'a Progress>,
     /// The number of answers that this client has had before.
     pub polls: u32,
-    /// The number of jobs pending in this process, including this one.
+    /// The number of jobs pending in this process, including this one; on a store that nodes
+    /// [share](crate::store::StoreProperties::shared), this node's share of all pending jobs.
     pub jobs: usize,
     /// The number of these that belong to the same [principal](crate::Builder::principal),
     /// including this one. Jobs without a principal count as those of one.
@@ -125,7 +126,9 @@ pub trait Estimator: Send + Sync + 'static {
     /// Notes that a job of this route has ended as `done`, after its handler had run for `duration`
     /// since the acceptance. Does nothing by default.
     ///
-    /// It is called in the job's task, once the end is stored. It is not called for requests
+    /// It is called in the job's task, once the end is stored. On a store that nodes
+    /// [share](crate::store::StoreProperties::shared), it is also called when this node delivers the
+    /// result of a job that ran on another node, once for each job. It is not called for requests
     /// answered inline, which were never polled, nor for jobs that failed, timed out, were
     /// cancelled or lost, whose ends say nothing about the duration of the work. An error response
     /// of the handler counts as an answer.

@@ -31,9 +31,10 @@ const FIRST_GUESS: f64 = 1.0;
 ///    the elapsed time, so that polls become rarer as it continues.
 ///
 /// It is kept within [bounds](Self::between), prolonged by up to 1/64, and raised to keep the polls
-/// of all jobs pending in this process within a [budget](Self::polls_per_second), even if they were
-/// submitted together. Each [principal](crate::Builder::principal) has its share of the budget:
-/// many jobs of one do not delay the polls of another that has few.
+/// of all jobs pending in this process, or of this node's share of all, within a
+/// [budget](Self::polls_per_second), even if they were submitted together. Each
+/// [principal](crate::Builder::principal) has its share of the budget: many jobs of one do not delay
+/// the polls of another that has few.
 ///
 /// Routes learn separately, up to a [number of routes](Self::max_routes); rare ones learn together.
 /// A route takes a few KiB, at most 20, and the polls to come take 64 KiB. Nothing outlives the

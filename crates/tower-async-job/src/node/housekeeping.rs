@@ -1,9 +1,9 @@
 //! The task that sweeps expired records.
 //!
-//! It starts with the first job. If the store is shared, it starts with the first call of any kind,
-//! since other nodes may have left jobs there, and ends with the shutdown. Otherwise it ends when
-//! nothing can expire, so that an idle node has no task and no timer. A separate task
-//! [renews](super::renewal) leases, so that no sweep can delay it.
+//! On a shared store it starts with the first call of any kind, since other nodes may have left jobs
+//! there, and ends with the shutdown. Otherwise it starts with each job and ends when nothing is left
+//! to expire, so that an idle node has no task and no timer. Another task
+//! [renews leases](super::renewal), so that no sweep delays a renewal.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -32,7 +32,7 @@ pub(crate) fn keep_house(node: &Arc<Node>) {
     }
 }
 
-/// Does the same at the beginning of every call, but only if the store is shared.
+/// Calls [`keep_house`] at the start of a call, if the store is shared.
 #[inline]
 pub(crate) fn keep_shared_house(node: &Arc<Node>) {
     if node.is_shared && !node.housekeeping.load(Ordering::Relaxed) {
@@ -40,7 +40,7 @@ pub(crate) fn keep_shared_house(node: &Arc<Node>) {
     }
 }
 
-/// Runs one round, and waits before the next one if the store panics.
+/// Runs one round. A panic of the store ends the round, and not the task.
 async fn round(node: &Node) -> Option<Duration> {
     let longest = match node.store.properties().lease {
         Some(lease) => (lease / 3).min(LONGEST_REST),
@@ -50,13 +50,16 @@ async fn round(node: &Node) -> Option<Duration> {
     swept.unwrap_or(Some(longest))
 }
 
-/// Sweeps the store. Returns the time until the next sweep, unless a job ends that is kept for
-/// less.
+/// Sweeps the store. Returns the time until the next sweep, unless a job with less retention ends.
 async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
     let next = match timeout(longest, node.store.sweep()).await {
-        Ok(Ok(upkeep)) => upkeep.next,
+        Ok(Ok(upkeep)) => {
+            let next = upkeep.next;
+            node.swept(upkeep);
+            next
+        }
         failed => {
             tracing::warn!(?failed, "sweeping the job store failed");
             Some(longest)
@@ -88,7 +91,7 @@ async fn keep(mut keeper: Housekeeper) {
             return;
         };
         if node.is_shared && node.shutdown.over.is_set() {
-            // Others keep house, and no call must start this again.
+            // The flag stays set, so that no later call starts it again.
             keeper.0 = Weak::new();
             return;
         }

@@ -1,6 +1,7 @@
 //! The state shared by all services of a layer.
 
 pub(crate) mod capacity;
+mod census;
 mod deadlines;
 mod expected;
 pub(crate) mod front;

@@ -113,13 +113,13 @@ impl Registration {
         self.lease = anew;
     }
 
-    /// Releases the job and returns the result; `None` if it is unknown. Drop the handler first.
-    pub(crate) async fn hand_back(mut self) -> Option<Released> {
+    /// Releases the job, whose handler has been dropped. Returns its fate; `None` if that is unknown.
+    pub(crate) async fn release(mut self) -> Option<Released> {
         let (node, lease) = (self.node.clone(), self.lease);
         self.ended = true;
         // Another run may begin once the store has the job.
         drop(self);
-        releases::hand_back(&node, lease)?.await.ok()
+        releases::release(&node, lease)?.await.ok()
     }
 
     /// Notes that the job is announced to its client.
@@ -149,7 +149,7 @@ impl Drop for Registration {
         let registry = &self.node.registry;
         registry.remove(&self.lease, self.deadline);
         if !self.ended && self.announced {
-            let _ = releases::hand_back(&self.node, self.lease);
+            let _ = releases::release(&self.node, self.lease);
         } else if !self.ended
             && let Ok(runtime) = Handle::try_current()
         {

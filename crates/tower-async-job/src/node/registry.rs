@@ -12,12 +12,12 @@ use std::{
 };
 
 use tokio::{sync::Notify, time::Instant};
-use tower_async_job_core::{JobId, Lease, Renewal};
+use tower_async_job_core::{JobId, Lease};
 
-use crate::{
-    context::{job::JobContext, reason::CancelReason},
-    time::after,
-};
+use self::leases::{Held, Looked};
+use crate::context::{job::JobContext, reason::CancelReason};
+
+mod leases;
 
 /// The number of jobs visited under one lock and in one poll of a task.
 const SLICE: usize = 256;
@@ -25,9 +25,6 @@ const SLICE: usize = 256;
 /// The number of jobs woken at once at their deadlines. Their tasks end them before others run, and
 /// each takes about 15 µs.
 const WAKES: usize = 64;
-
-/// The number of leases that are renewed at once.
-const LEASES: usize = 1_000;
 
 /// All jobs that this process runs.
 ///
@@ -70,16 +67,7 @@ struct Jobs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline(u64);
 
-/// A lease that expires without renewal.
-struct Held {
-    epoch: u64,
-    /// The time at which its run is stopped without renewal.
-    stop: Deadline,
-    /// Its time among the deadlines, which renewals do not update.
-    noted: Deadline,
-}
-
-/// The time of the next check of deadlines.
+/// The time at which deadlines are looked at again.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextDeadline {
     /// More have passed.
@@ -95,39 +83,6 @@ impl Jobs {
         let mut contexts = self.contexts.values();
         contexts.next().filter(|_| !self.watched).cloned()
     }
-
-    /// Returns whether this is, or was, the lease of the entered run.
-    fn is_entered(&self, lease: &Lease) -> bool {
-        let held = self.leases.get(&lease.id);
-        held.is_none_or(|held| held.epoch == lease.epoch)
-    }
-
-    fn context_of(&self, lease: &Lease) -> Option<JobContext> {
-        let context = self.contexts.get(&lease.id);
-        context.filter(|_| self.is_entered(lease)).cloned()
-    }
-
-    /// Checks the lease noted at this time, if there is one. Returns its run's context if the run
-    /// must be stopped.
-    fn look_at_lease(&mut self, noted: Deadline, half: u64, now: Deadline) -> Looked {
-        let mut alike = self.leases.range_mut(ids_with(half));
-        let Some((id, held)) = alike.find(|(_, held)| held.noted == noted) else {
-            return Looked::NoLease;
-        };
-        if held.stop <= now {
-            return Looked::Over(self.contexts.get(id).cloned());
-        }
-        held.noted = note(&mut self.deadlines, id, held.stop);
-        Looked::Renewed
-    }
-}
-
-/// The result of the check for a lease at a deadline.
-enum Looked {
-    /// The deadline is that of a job.
-    NoLease,
-    Renewed,
-    Over(Option<JobContext>),
 }
 
 /// Enters a deadline and returns it, changed if another job has the same.
@@ -182,24 +137,6 @@ impl Registry {
             context.cancel(CancelReason::LeaseLost);
         }
         added
-    }
-
-    /// Enters a lease that lasts from then, if leases expire.
-    fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
-        let Some(kept) = self.lease_kept else {
-            return;
-        };
-        let stop = self.deadline_at(after(since, kept));
-        let noted = note(&mut jobs.deadlines, &lease.id, stop);
-        self.comes_nearer(jobs, noted);
-        let held = Held {
-            epoch: lease.epoch,
-            stop,
-            noted,
-        };
-        if let Some(old) = jobs.leases.insert(lease.id, held) {
-            jobs.deadlines.remove(&(old.noted, half(&lease.id)));
-        }
     }
 
     pub(crate) fn remove(&self, lease: &Lease, deadline: Deadline) {
@@ -338,51 +275,6 @@ impl Registry {
     pub(crate) fn watch(&self) -> bool {
         let mut jobs = self.jobs();
         !jobs.deadlines.is_empty() && !mem::replace(&mut jobs.watched, true)
-    }
-
-    /// Returns some of the leases to be renewed, with ids after this one.
-    pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
-        let jobs = self.jobs();
-        let leases = jobs.leases.range(behind(id)).take(LEASES);
-        leases
-            .map(|(id, held)| Lease::new(*id, held.epoch))
-            .collect()
-    }
-
-    /// Returns whether there are leases to renew.
-    pub(crate) fn has_leases(&self) -> bool {
-        !self.jobs().leases.is_empty()
-    }
-
-    /// Replaces a run's lease by a new one that lasts from then.
-    pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
-        let mut jobs = self.jobs();
-        if jobs.context_of(old).is_some() {
-            self.hold(&mut jobs, new, since);
-        }
-    }
-
-    /// Applies the result of a renewal, sent at a time, to its run.
-    pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
-        let mut jobs = self.jobs();
-        let Some(context) = jobs.context_of(lease) else {
-            return;
-        };
-        if renewal.is_held()
-            && let Some(held) = jobs.leases.get_mut(&lease.id)
-            && let Some(kept) = self.lease_kept
-        {
-            held.stop = self.deadline_at(after(sent, kept)).max(held.stop);
-        }
-        drop(jobs);
-        match renewal {
-            Renewal::Held => {}
-            Renewal::Cancelled => context.cancel(CancelReason::Requested),
-            Renewal::Missing if self.lease_kept.is_some() => context.set_missing(true),
-            // It is being stored again, at a higher epoch.
-            _ if context.is_missing() => {}
-            _ => context.cancel(CancelReason::LeaseLost),
-        }
     }
 
     /// Notifies the handler of a job that it is cancelled, if it runs here.

@@ -1,7 +1,7 @@
-//! Leases released before their jobs have ended, in batches.
+//! The release of leases before their jobs have ended, in batches.
 //!
-//! Those added while a batch is in flight form the next one. If leases expire, a batch is repeated
-//! for the duration of a lease while the store is unreachable.
+//! Leases that are given up while one batch is sent go with the next. If leases end, a batch is
+//! repeated while the store is unavailable, for up to one lease duration.
 
 use std::{
     mem,
@@ -19,16 +19,16 @@ use tower_async_job_core::{Lease, Release, Released, StoreError};
 
 use crate::{node::state::Node, observe::metrics, panics, time::later};
 
-/// The number of leases that are released at once.
+/// The most leases in a batch.
 const BATCH: usize = 1_000;
 
-/// The pause before a batch is repeated.
+/// The first pause before a batch is repeated.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The leases to be released.
+/// The leases that are to be released.
 #[derive(Default)]
 pub(crate) struct Releases(Mutex<Waiting>);
 
@@ -39,8 +39,9 @@ struct Waiting {
     attended: bool,
 }
 
-/// Releases a lease; the result is sent if it is learned. `None` without a runtime.
-pub(crate) fn hand_back(node: &Arc<Node>, lease: Lease) -> Option<oneshot::Receiver<Released>> {
+/// Releases a lease. The receiver gets the fate of the job, or an error if that stays unknown. `None`
+/// without a runtime.
+pub(crate) fn release(node: &Arc<Node>, lease: Lease) -> Option<oneshot::Receiver<Released>> {
     let runtime = Handle::try_current().ok()?;
     let (sender, receiver) = oneshot::channel();
     let is_attended = {
@@ -63,7 +64,7 @@ impl Releases {
     }
 }
 
-/// The releasing task. However it ends, another can start.
+/// The task that releases leases. However it ends, another may begin.
 struct Attendant(Arc<Node>);
 
 impl Drop for Attendant {
@@ -75,7 +76,7 @@ impl Drop for Attendant {
 impl Attendant {
     async fn release_all(&self) {
         loop {
-            // Collects all leases that are released together.
+            // Leases that are given up together go together.
             yield_now().await;
             let (leases, senders): (Vec<_>, Vec<_>) = {
                 let mut waiting = self.0.releases.waiting();
@@ -86,7 +87,7 @@ impl Attendant {
                 let batch = waiting.leases.len().min(BATCH);
                 waiting.leases.drain(..batch).unzip()
             };
-            match self.release(&leases).await {
+            match self.send(&leases).await {
                 Ok(released) => {
                     for (released, sender) in released.into_iter().zip(senders) {
                         count(released);
@@ -95,15 +96,15 @@ impl Attendant {
                 }
                 Err(error) => {
                     let jobs = leases.len();
-                    tracing::warn!(%error, jobs, "abandoned jobs could not be handed back");
+                    tracing::warn!(%error, jobs, "abandoned jobs could not be released");
                 }
             }
         }
     }
 
-    async fn release(&self, leases: &[Lease]) -> Result<Vec<Released>, StoreError> {
+    async fn send(&self, leases: &[Lease]) -> Result<Vec<Released>, StoreError> {
         let node = &self.0;
-        // A shutdown uses up no attempt; a run that was dropped otherwise may have done harm.
+        // A shutdown uses up no attempt. Another cause, such as a panic, may happen in each attempt.
         let counts = !node.shutdown.given_up.is_set();
         let how = Release::default().with_counts(counts);
         let until = later(node.store.properties().lease.unwrap_or_default());
@@ -111,7 +112,7 @@ impl Attendant {
         loop {
             match node.store.release(leases, how.clone()).await {
                 Err(error) if error.is_unavailable() && Instant::now() + pause < until => {
-                    tracing::warn!(%error, "abandoned jobs could not be handed back yet");
+                    tracing::warn!(%error, "abandoned jobs could not be released yet");
                     sleep(pause).await;
                     pause = (2 * pause).min(LONGEST_PAUSE);
                 }
@@ -124,7 +125,7 @@ impl Attendant {
 fn count(released: Released) {
     match released {
         Released::Ended(state) => metrics::ended(state),
-        Released::Queued => metrics::stopped("handed-back"),
+        Released::Queued => metrics::stopped("released"),
         _ => metrics::stopped("lease-lost"),
     }
 }

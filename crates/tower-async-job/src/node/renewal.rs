@@ -1,7 +1,8 @@
 //! The task that renews the leases of the jobs in this process.
 //!
-//! It runs while there are leases, renews all of them three times per lease duration, and waits for
-//! nothing else. The [registry](super::registry) stops runs whose leases it cannot renew in time.
+//! It exists while this process holds leases. It renews all of them three times per lease duration,
+//! and waits for nothing else, so that no sweep delays a renewal. The [registry](super::registry)
+//! stops runs whose leases were not renewed in time.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -26,7 +27,7 @@ pub(crate) fn keep_leases(node: &Arc<Node>) {
     }
 }
 
-/// Renews leases, and applies the results to their runs.
+/// Renews leases, and applies the answer of the store to their runs.
 pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreError> {
     let sent = Instant::now();
     let renewals = node.store.renew(leases).await?;

@@ -8,22 +8,26 @@ use std::{
     time::Duration,
 };
 
+use http_polling::JobState;
 use tokio::{sync::Notify, task::yield_now, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
-use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError};
+use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError, Upkeep};
 
 use crate::{
     body::delivery::Deliveries,
     config::NodeConfig,
     estimate::{ObservedJob, Sizes},
     node::{
-        expected::Expected, holds::Holds, owners::Owners, recording_room::RecordingRoom,
-        registry::Registry, releases::Releases, shutdown::Shutdown, timed,
+        census::Census, expected::Expected, holds::Holds, owners::Owners,
+        recording_room::RecordingRoom, registry::Registry, releases::Releases, shutdown::Shutdown,
+        timed,
     },
     observe::{
         links::Links,
         metrics::{self, Undelivered},
+        recent::Recent,
     },
+    panics,
     time::alarm::Alarm,
 };
 
@@ -36,7 +40,9 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
-    /// The websockets and event streams, if they are limited.
+    /// What is known of the jobs of other nodes, where there may be any.
+    others: Option<Others>,
+    /// The websockets and event streams, where they are limited.
     pub(crate) streams: Option<Arc<Holds>>,
     pub(crate) links: Links,
     pub(crate) undelivered: Undelivered,
@@ -61,6 +67,13 @@ pub(crate) struct Node {
     pub(crate) alarm: Arc<Alarm>,
 }
 
+#[derive(Default)]
+struct Others {
+    census: Census,
+    /// The jobs that were learned from, so that none is when it is delivered once more.
+    learned: Recent<()>,
+}
+
 impl Node {
     pub(crate) fn new(config: NodeConfig, store: Arc<dyn JobStore>) -> Self {
         metrics::describe();
@@ -69,6 +82,7 @@ impl Node {
         let keep = config.retention_after_delivery;
         Self {
             owners: config.has_principals.then(Arc::default),
+            others: store.properties().shared.then(Others::default),
             streams: config.streams.map(Holds::new).map(Arc::new),
             links: Links::default(),
             undelivered: Undelivered::default(),
@@ -144,15 +158,47 @@ impl Node {
         delay
     }
 
-    /// Describes a pending job among all those of this process.
+    /// Notes the findings of a sweep.
+    pub(crate) fn swept(&self, upkeep: Upkeep) {
+        if let Some(others) = &self.others {
+            others.census.note(upkeep, self.registry.pending());
+        }
+    }
+
+    /// Learns from a job that is done, once. It ran here, or is delivered here.
+    pub(crate) fn learn(&self, job: JobId, route: &str, took: Duration) {
+        if (self.others.as_ref()).is_none_or(|others| others.learned.insert(job, ())) {
+            let estimator = &self.config.estimator;
+            let _ = panics::catching("the estimator", || estimator.completed(route, took));
+        }
+    }
+
+    /// Learns from a job that is delivered, and may have run on another node.
+    pub(crate) fn learn_from(&self, record: &JobRecord) {
+        if self.others.is_some()
+            && record.state == JobState::Done
+            && let Some(took) = record.running_for
+        {
+            self.learn(record.id, &record.route, took);
+        }
+    }
+
+    /// Puts a pending job beside all others that are pending in this process; on a store that nodes
+    /// share, beside this node's share of all.
     pub(crate) fn among_others<'a>(
         &self,
         principal: Option<&Principal>,
         pending: ObservedJob<'a>,
     ) -> ObservedJob<'a> {
-        let jobs = self.registry.pending().max(1);
-        let owners = self.owners.as_ref();
-        let (own_jobs, principals) = owners.map_or((jobs, 1), |owners| owners.share_of(principal));
+        let local = self.registry.pending();
+        let others = self.others.as_ref();
+        let share = others.and_then(|others| others.census.share_of(principal, local));
+        let jobs = share.as_ref().map_or(local, |share| share.jobs).max(1);
+        let (own_jobs, principals) = match (&self.owners, share) {
+            (None, _) => (jobs, 1),
+            (Some(_), Some(share)) => (share.own_jobs, share.principals),
+            (Some(owners), None) => owners.share_of(principal),
+        };
         ObservedJob {
             jobs,
             own_jobs,

@@ -1,4 +1,4 @@
-//! A time limit for calls to stores that other processes share, or whose leases expire.
+//! The time limit of calls to stores that are shared or have leases.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tower_async_job_core::{
     Upkeep, Usage,
 };
 
-/// The time limit of a call to the store.
+/// The time limit of a call.
 const CALL: Duration = Duration::from_secs(5);
 
 /// Limits the time of calls to a store, unless only this process uses it.
@@ -23,7 +23,7 @@ pub(super) fn bounded(store: Arc<dyn JobStore>) -> Arc<dyn JobStore> {
     Arc::new(Timed { store })
 }
 
-/// A store whose calls end in time, if necessary as unavailable.
+/// A store whose calls fail as unavailable after the time limit.
 struct Timed {
     store: Arc<dyn JobStore>,
 }

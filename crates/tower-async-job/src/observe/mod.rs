@@ -2,5 +2,4 @@
 
 pub(crate) mod links;
 pub(crate) mod metrics;
-#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
-mod recent;
+pub(crate) mod recent;

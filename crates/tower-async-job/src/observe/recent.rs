@@ -33,16 +33,19 @@ impl<V> Default for Recent<V> {
 }
 
 impl<V> Recent<V> {
-    pub(crate) fn insert(&self, id: JobId, value: V) {
+    /// Adds a value, or replaces that of the job. Returns whether the job had none.
+    pub(crate) fn insert(&self, id: JobId, value: V) -> bool {
         let mut entries = self.entries();
-        if entries.order.len() >= REMEMBERED
+        if entries.values.insert(id, value).is_some() {
+            return false;
+        }
+        entries.order.push_back(id);
+        if entries.order.len() > REMEMBERED
             && let Some(oldest) = entries.order.pop_front()
         {
             entries.values.remove(&oldest);
         }
-        if entries.values.insert(id, value).is_none() {
-            entries.order.push_back(id);
-        }
+        true
     }
 
     #[cfg(feature = "metrics")]
@@ -72,8 +75,9 @@ mod tests {
         let recent = Recent::default();
         let ids: Vec<JobId> = (0..=REMEMBERED).map(|_| JobId::random()).collect();
         for (number, id) in ids.iter().enumerate() {
-            recent.insert(*id, number);
+            assert!(recent.insert(*id, number));
         }
+        assert!(!recent.insert(ids[REMEMBERED], REMEMBERED));
         let entries = recent.entries();
         assert_eq!(entries.values.len(), REMEMBERED);
         assert_eq!(entries.order.len(), REMEMBERED);

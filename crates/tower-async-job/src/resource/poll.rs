@@ -146,6 +146,7 @@ fn polled(
             }
             front.node.undelivered.delivered(id, polls);
             front.node.expected.came(id);
+            front.node.learn_from(record);
             let delivery = Delivery::new(front.node.deliveries.clone(), *id);
             // In place, since moving it is expensive.
             response.body_mut().deliver(delivery);

@@ -23,7 +23,7 @@ use crate::{
     observe::metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
-        finish::{Finish, finish},
+        finish::{Finish, finish, release},
         recording::{self, Recorded, Recording},
         restore::{Creation, Restorable},
         unkept,
@@ -61,6 +61,26 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Instant,
     /// The limit of the result, if it is not the default.
     pub(crate) result_limit: Option<usize>,
+    /// Whether the store keeps the request, so that the job can be run again.
+    pub(crate) replayable: bool,
+}
+
+impl Terms<'_> {
+    fn rare(&mut self) -> Option<Box<Rare>> {
+        let needed = self.target.is_some()
+            || self.result_limit.is_some()
+            || self.creation.terms.is_some()
+            || self.replayable;
+        needed.then(|| {
+            Box::new(Rare {
+                target: self.target.take(),
+                inline_until: None,
+                result_limit: self.result_limit,
+                restorable: self.creation.terms.take(),
+                replayable: self.replayable,
+            })
+        })
+    }
 }
 
 #[derive(Default)]
@@ -73,6 +93,8 @@ struct Rare {
     result_limit: Option<usize>,
     /// The terms for storing the job again.
     restorable: Option<Box<Restorable>>,
+    /// The job can be run again.
+    replayable: bool,
 }
 
 enum Stage<R, E> {
@@ -110,12 +132,9 @@ where
         lease: Lease,
         work: BoxWork<R, E>,
         context: HandlerContext,
-        terms: Terms<'_>,
+        mut terms: Terms<'_>,
     ) -> Self {
         let queued = work.is_queued();
-        let is_rare = terms.target.is_some()
-            || terms.result_limit.is_some()
-            || terms.creation.terms.is_some();
         let registered = Registered {
             principal: terms.principal,
             label: terms.label,
@@ -127,14 +146,7 @@ where
         Self {
             watch: Watch::new(queued),
             started: (!queued).then_some(terms.accepted),
-            rare: is_rare.then(|| {
-                Box::new(Rare {
-                    target: terms.target,
-                    inline_until: None,
-                    result_limit: terms.result_limit,
-                    restorable: terms.creation.terms,
-                })
-            }),
+            rare: terms.rare(),
             registration,
             stage: Stage::Handling(work),
             context,
@@ -176,12 +188,15 @@ where
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Registered before anything is checked, so that no later event is missed.
         self.context.register(cx);
-        let own = self.rare.as_ref().and_then(|rare| rare.target.as_deref());
+        let rare = self.rare.as_deref();
+        let own = rare.and_then(|rare| rare.target.as_deref());
         let target = own.unwrap_or_else(|| self.route.split_once(' ').map_or("", |(_, path)| path));
         let registration = &self.registration;
-        let limit = self.rare.as_ref().and_then(|rare| rare.result_limit);
+        let limit = rare.and_then(|rare| rare.result_limit);
         let limit = limit.unwrap_or(registration.node().config.result_limit);
-        if let Poll::Ready(end) = self.stage.poll(cx, registration, target, limit) {
+        let replayable = rare.is_some_and(|rare| rare.replayable);
+        let stage = &mut self.stage;
+        if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, replayable) {
             if self.watch.is_writing() {
                 // The write may not happen any more.
                 self.context.report_again();
@@ -199,7 +214,7 @@ where
         self.watch.poll(cx, job, context, is_queued, terms)
     }
 
-    /// Stores the end of the job. Returns its fate, as far as this process knows.
+    /// Stores how the job ended. Returns its state, as far as this process knows it.
     pub(crate) async fn complete(self, end: End) -> Option<&'static str> {
         let Self {
             mut registration,
@@ -226,6 +241,27 @@ where
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
+            End::Released(how) => {
+                let (node, lease) = (registration.node(), *registration.lease());
+                // If the store stays out of reach, the registration tries once more.
+                let released = release(node, lease, &context, &how).await?;
+                return match released {
+                    Released::Ended(state) => {
+                        registration.ended(state);
+                        Some(state.as_str())
+                    }
+                    Released::Queued => {
+                        registration.end();
+                        metrics::stopped("released");
+                        Some(JobState::Queued.as_str())
+                    }
+                    _ => {
+                        registration.end();
+                        metrics::stopped(LEASE_LOST);
+                        Some(LEASE_LOST)
+                    }
+                };
+            }
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
@@ -243,7 +279,7 @@ where
                 return Some(LEASE_LOST);
             }
             End::Abandoned => {
-                return match registration.hand_back().await? {
+                return match registration.release().await? {
                     Released::Queued => Some(JobState::Queued.as_str()),
                     Released::Ended(state) => Some(state.as_str()),
                     _ => Some(LEASE_LOST),
@@ -282,8 +318,7 @@ where
             if polled_for {
                 // Tasks that waited for the end run first.
                 yield_now().await;
-                let estimator = &node.config.estimator;
-                let _ = panics::catching("the estimator", || estimator.completed(&route, took));
+                node.learn(id, &route, took);
             }
         }
         state
@@ -302,11 +337,16 @@ where
         job: &Registration,
         target: &str,
         limit: usize,
+        replayable: bool,
     ) -> Poll<End> {
         loop {
             let outcome = match self {
                 Self::Handling(work) => match ready!(work.poll_catching(cx)) {
                     Ok(Ok(response)) => {
+                        if replayable && let Some(how) = response.extensions().get().cloned() {
+                            drop_quietly(response);
+                            return Poll::Ready(End::Released(how));
+                        }
                         let place = work.take_place();
                         let (node, lease) = (job.node(), *job.lease());
                         let recording =

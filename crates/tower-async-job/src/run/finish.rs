@@ -1,12 +1,12 @@
-//! The stored end of a job.
+//! The end of a run: that of its job, stored, or its release.
 
 use http_polling::JobState;
 use tokio::time::Instant;
-use tower_async_job_core::{End, Outcome};
+use tower_async_job_core::{End, Lease, Outcome, Release, Released};
 
 use crate::{
     context::job::JobContext,
-    node::registration::Registration,
+    node::{registration::Registration, state::Node},
     run::{
         recording::Size,
         restore::{Restorable, restored},
@@ -62,4 +62,26 @@ pub(crate) async fn finish(
             _ => return Finish::GivenUp,
         };
     }
+}
+
+/// Releases a job to the store, with its last report. `None` if the store cannot be reached.
+pub(crate) async fn release(
+    node: &Node,
+    lease: Lease,
+    context: &JobContext,
+    how: &Release,
+) -> Option<Released> {
+    let report = context.take_report(node.config.report_limit);
+    if let Some(report) = report
+        && let Err(error) = node.store.report(&lease, report).await
+    {
+        tracing::warn!(%error, job = ?lease.id, "a job's last report was not stored");
+    }
+    let leases = [lease];
+    let released = write(node, &lease, "the release of a job", false, || {
+        node.store.release(&leases, how.clone())
+    });
+    let released = released.await.ok()?.first().copied();
+    tracing::debug!(?released, job = ?lease.id, "job released");
+    Some(released.unwrap_or(Released::Lost))
 }

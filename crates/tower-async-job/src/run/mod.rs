@@ -12,3 +12,6 @@ mod unkept;
 mod watch;
 pub(crate) mod work;
 mod write;
+
+#[cfg(test)]
+mod tests;

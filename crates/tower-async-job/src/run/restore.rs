@@ -1,5 +1,6 @@
-//! Restoring the record of a running job that the store has lost. After a failover that lost
-//! writes, the only lost jobs are those whose node crashed too.
+//! The repair of a store that has lost the record of a running job, as after a failover without the
+//! latest writes: the run stores its job again, with the next epoch. Only the jobs whose node died as
+//! well are lost.
 
 use tokio::time::Instant;
 use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
@@ -11,9 +12,9 @@ use crate::{
 
 /// The creation of a job's record.
 pub(crate) struct Creation {
-    /// A time before the call.
+    /// The time before the store was asked for it.
     pub(crate) sent: Instant,
-    /// The terms for repeating it, if leases expire.
+    /// The terms to store the job again by, if leases end.
     pub(crate) terms: Option<Box<Restorable>>,
 }
 
@@ -24,7 +25,7 @@ pub(crate) struct Restorable {
 }
 
 impl Creation {
-    /// Records the creation of a job, which is about to begin.
+    /// Notes the creation of a job. Called right before the job is sent to the store.
     pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
         let sent = Instant::now();
         let leases_end = node.store.properties().lease.is_some();
@@ -39,7 +40,7 @@ impl Creation {
 }
 
 impl Restorable {
-    /// Returns the job to be stored now, in place of a lease that was lost with its record.
+    /// Returns the job as it is to be stored now, with the epoch after that of the lost lease.
     pub(crate) fn anew(&self, lost: &Lease, start: Start) -> NewJob {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let job = self.job.clone().with_start(start).with_deadline(left);
@@ -56,7 +57,7 @@ pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(), StoreError> 
     let id = job.id;
     match node.store.create(job).await {
         Ok(Created::New { .. }) => {
-            tracing::warn!(job = ?id, "a job that the store had lost is stored anew");
+            tracing::warn!(job = ?id, "a job that the store had lost is stored again");
             Ok(())
         }
         Ok(_) => Err(StoreError::lease_lost()),
@@ -65,7 +66,7 @@ pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(), StoreError> 
     }
 }
 
-/// Stores a job again if its record is missing; returns whether it did.
+/// Stores a job again if its lease was refused because the record is missing. Returns whether it did.
 pub(crate) async fn restored(registration: &mut Registration, terms: &Restorable) -> bool {
     let (node, lease) = (registration.node().clone(), *registration.lease());
     let renewals = node.store.renew(&[lease]).await;

@@ -23,7 +23,7 @@ pub(crate) enum Job<R, E> {
     /// Returns `None` if the call ended without a job.
     Accepting(BoxFuture<Option<Run<R, E>>>),
     Running(Run<R, E>),
-    /// Returns the fate of the job, as far as this process knows.
+    /// Returns the state of the job, as far as this process knows it.
     Finishing(BoxFuture<Option<&'static str>>),
     Over,
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::time::{Instant, Sleep, sleep};
-use tower_async_job_core::{Outcome, Start, StoreError, StoreFuture};
+use tower_async_job_core::{Outcome, Release, Start, StoreError, StoreFuture};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -31,6 +31,8 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) enum End {
     /// With the resources that are held until it is stored.
     Outcome(Outcome, Option<Kept>),
+    /// The handler hands the job back on these terms.
+    Released(Release),
     DeadlinePassed,
     /// Cancelled, as already stored.
     Cancelled,

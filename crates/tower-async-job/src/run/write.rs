@@ -18,18 +18,19 @@ pub(crate) fn patience(node: &Node) -> Duration {
 /// Writes in the name of a lease. While the store is unreachable, the write is repeated until
 /// another worker could have the job; unless `full_ends` is set, also while the store is full.
 /// `what` is the subject of its log.
-pub(crate) async fn write<'a>(
+pub(crate) async fn write<'a, T>(
     node: &'a Node,
     lease: &Lease,
     what: &str,
     full_ends: bool,
-    mut call: impl FnMut() -> StoreFuture<'a, ()>,
-) -> Result<(), StoreError> {
+    mut call: impl FnMut() -> StoreFuture<'a, T>,
+) -> Result<T, StoreError> {
     let give_up = later(patience(node));
     let mut delay = Duration::from_millis(50);
     loop {
-        let Err(error) = call().await else {
-            return Ok(());
+        let error = match call().await {
+            Ok(written) => return Ok(written),
+            Err(error) => error,
         };
         if error.is_lease_lost() || full_ends && error.is_full() {
             return Err(error);

@@ -1,6 +1,8 @@
 //! Requests that become jobs, and requests that do not, as clients see them.
 
 use std::{
+    convert::Infallible,
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,11 +10,14 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{self, Body, eager, get, handler, post, request, send, settle, slow, wrap};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use crate::support::{
+    self, Body, call, eager, get, handler, post, request, send, settle, slow, stream, wrap,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, advance, sleep};
-use tower_async_job::{AsyncJobLayer, JobContext, ObservedJob, PendingStatus};
+use tower::{Layer, service_fn};
+use tower_async_job::{AsyncJobLayer, BodyError, JobBody, JobContext, ObservedJob, PendingStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,6 +29,20 @@ async fn answers_inline_within_the_wait() {
     assert_eq!(answer.body, "quick");
     assert_eq!(answer.header("job-status"), "");
     assert_eq!(answer.header("cache-control"), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn error_of_an_inline_answer_is_that_of_the_handler_s_body() {
+    let inner = service_fn(|_: Request<JobBody<Body>>| async {
+        let (sender, body) = stream();
+        sender.abort("broken".into());
+        Ok::<_, Infallible>(Response::new(body))
+    });
+    let service = AsyncJobLayer::new().layer(inner);
+    let mut body = call(&service, post("/report")).await.into_body();
+    let error = body.frame().await.expect("more").expect_err("broken");
+    assert!(matches!(&error, BodyError::Inner(inner) if inner.to_string() == "broken"));
+    assert!(Error::source(&error).is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! The handle of a job, as its handler and operators see it.
 
-use std::time::Duration;
+use std::{slice::from_ref, time::Duration};
 
 use crate::support::{
     Answer, Body, Handler, SECOND, asking, eager, get, handler, post, send, with, wrap,
@@ -45,7 +45,7 @@ async fn handle_is_known_before_there_is_a_job_and_is_the_job_s() {
     let early = said.recv().await.expect("said");
     assert_eq!(listed(&layer).await, [""; 0], "there is no job yet");
     call.await.expect("accepted");
-    assert_eq!(listed(&layer).await, [early.clone()]);
+    assert_eq!(listed(&layer).await, from_ref(&early));
     assert_eq!(said.recv().await, Some(early));
 }
 
@@ -59,7 +59,7 @@ async fn handle_that_is_asked_for_late_is_the_job_s() {
         let (handler, mut said) = asking_after(5 * SECOND);
         send(&wrap(&layer, handler), request).await.pending();
         let late = said.recv().await.expect("said");
-        assert_eq!(listed(&layer).await, [late.clone()]);
+        assert_eq!(listed(&layer).await, from_ref(&late));
         assert_eq!(said.recv().await, Some(late));
     }
 }

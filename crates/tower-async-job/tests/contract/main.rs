@@ -16,6 +16,8 @@ mod kept;
 mod ownership;
 mod policies;
 mod preferences;
+mod releases;
 mod retry_after;
+mod shared_store;
 mod uploads;
 mod wire;

@@ -63,12 +63,13 @@ async fn s19_job_whose_chunks_cannot_be_written_is_handed_back() {
 #[tokio::test(start_paused = true)]
 async fn s20_result_whose_chunks_have_no_room_fails_its_job_alone() {
     let store = Arc::new(memory().chunk_size(CHUNK).max_bytes(4 * CHUNK).build());
-    let layer = eager(AsyncJobLayer::builder().store(store));
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
     let location = submit(&layer).await;
     sleep(2 * SECOND).await;
     let answer = ask(&layer, get(&location)).await;
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     assert_problem(&answer, status, "failed", "job-failed");
+    assert!(store.usage().expect("memory knows").bytes < CHUNK);
     let small = crate::submit(&layer, slow(SECOND, "small")).await;
     sleep(2 * SECOND).await;
     assert_eq!(ask(&layer, get(&small)).await.body, "small");
@@ -98,7 +99,7 @@ async fn s50_chunk_that_cannot_be_read_ends_the_download_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s30_download_that_is_given_up_leaves_no_read_behind() {
+async fn download_that_is_given_up_leaves_no_read_behind() {
     let store = store();
     store.plan(Op::ReadChunk, Fault::Late(SECOND), 2);
     let layer = eager(faulty(&store));

@@ -124,7 +124,7 @@ async fn s13_job_cancelled_on_another_node_is_notified_within_one_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s23_record_that_the_store_has_lost_is_stored_anew_while_its_job_runs() {
+async fn record_that_the_store_has_lost_is_stored_anew_while_its_job_runs() {
     let store = shared();
     let [one, other] = [(), ()].map(|()| eager(faulty(&store)));
     let location = submit(&one, slow(100 * SECOND, "done")).await;
@@ -144,7 +144,7 @@ async fn s23_record_that_the_store_has_lost_is_stored_anew_while_its_job_runs() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn s23_record_that_the_store_has_lost_is_stored_anew_with_the_end() {
+async fn record_that_the_store_has_lost_is_stored_anew_with_the_end() {
     let store = shared();
     let layer = eager(faulty(&store));
     let location = submit(&layer, slow(5 * SECOND, "done")).await;
@@ -154,7 +154,7 @@ async fn s23_record_that_the_store_has_lost_is_stored_anew_with_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s23_report_to_a_store_that_has_lost_the_record_aborts_nothing() {
+async fn report_to_a_store_that_has_lost_the_record_aborts_nothing() {
     let store = shared();
     store.plan(Op::Create, Fault::None, 1);
     store.plan(Op::Create, Fault::Unacknowledged, 1);
@@ -179,7 +179,7 @@ async fn s23_report_to_a_store_that_has_lost_the_record_aborts_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s23_removed_job_is_not_stored_anew() {
+async fn removed_job_is_not_stored_anew() {
     let store = shared();
     let layer = eager(faulty(&store).cancellation_grace(600 * SECOND));
     let (handler, lifeline, _) = watched(600 * SECOND, "late");
@@ -193,7 +193,7 @@ async fn s23_removed_job_is_not_stored_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s39_shutdown_hands_all_jobs_back_in_one_call_and_uses_no_attempt_up() {
+async fn s39_shutdown_hands_all_jobs_back_in_one_call() {
     let store = shared();
     let layer = eager(faulty(&store));
     for _ in 0..20 {

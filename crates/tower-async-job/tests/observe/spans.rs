@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{self, Body, SECOND, eager, get, handler, post, request, send, slow, wrap};
+use crate::support::{
+    self, Body, SECOND, eager,
+    faulty::{Fault, FaultyStore, Op},
+    get, handler, post, request, send, slow, wrap,
+};
 use http::{HeaderValue, Method, Response};
 use tokio::time::sleep;
 use tower_async_job::AsyncJobLayer;
@@ -148,6 +152,30 @@ async fn run_of_a_submission_without_a_span_has_one_all_the_same() {
         assert_eq!(job.follows, None);
         assert_eq!(job.fields.0["state"], "cancelled");
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn span_tells_what_became_of_a_job_that_was_handed_back() {
+    let recorder = Recorder::default();
+    let _installed = recorder.install();
+    let layer = eager(AsyncJobLayer::builder());
+    let service = wrap(&layer, slow(60 * SECOND, "late"));
+    send(&service, post("/report")).await.pending();
+    layer.shutdown(SECOND).await;
+    recorder.named("job", |job| assert_eq!(job.fields.0["state"], "lost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn span_tells_that_a_lease_was_lost() {
+    let recorder = Recorder::default();
+    let _installed = recorder.install();
+    let store = FaultyStore::shared(30 * SECOND).times(Op::Renew, Fault::Unavailable, 100);
+    let layer = eager(AsyncJobLayer::builder().store(store));
+    send(&wrap(&layer, slow(60 * SECOND, "late")), post("/report"))
+        .await
+        .pending();
+    sleep(30 * SECOND).await;
+    recorder.named("job", |job| assert_eq!(job.fields.0["state"], "lease-lost"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -72,6 +72,8 @@ pub(crate) struct FaultyStore {
     replica: MemoryStore,
     failed_over: AtomicBool,
     properties: StoreProperties,
+    /// The number of nodes that sweeps find.
+    pub(crate) nodes: AtomicU32,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,
     /// The bytes of all written chunks.
@@ -126,6 +128,7 @@ impl FaultyStore {
             replica: replica.build(),
             failed_over: AtomicBool::new(false),
             properties,
+            nodes: AtomicU32::new(1),
             script: Mutex::default(),
             calls: Mutex::default(),
             written: AtomicUsize::default(),
@@ -357,7 +360,11 @@ impl JobStore for FaultyStore {
     }
 
     fn sweep(&self) -> StoreFuture<'_, Upkeep> {
-        self.perform(Op::Sweep, self.now().sweep())
+        Box::pin(async {
+            let mut upkeep = self.perform(Op::Sweep, self.now().sweep()).await?;
+            upkeep.nodes = self.nodes.load(Ordering::SeqCst);
+            Ok(upkeep)
+        })
     }
 
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {

@@ -3,14 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::support::{
-    Body, Handler, SECOND, ask, eager, get, handler, memory, path_of, post, request, send, settle,
-    slow, wrap,
+    Body, Handler, SECOND, ask, eager,
+    faulty::{Fault, FaultyStore, Op},
+    get, handler, id_of, memory, path_of, post, request, send, settle, slow, wrap,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use metrics::LocalRecorderGuard;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::time::sleep;
-use tower_async_job::{AsyncJobLayer, store::JobStore};
+use tower_async_job::{
+    AsyncJobLayer,
+    store::{JobId, JobStore},
+};
+
+type Values = BTreeMap<String, Vec<f64>>;
 
 struct Seen {
     snapshotter: Snapshotter,
@@ -30,7 +36,7 @@ impl Seen {
 
     /// Returns the changes of counters and histograms since the last call, by name and labels, and
     /// the current gauges.
-    fn since(&mut self) -> BTreeMap<String, Vec<f64>> {
+    fn since(&mut self) -> Values {
         let mut values = BTreeMap::new();
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
             let key = key.key();
@@ -57,7 +63,7 @@ impl Seen {
 }
 
 #[track_caller]
-fn assert_seen(values: &BTreeMap<String, Vec<f64>>, name: &str, expected: &[f64]) {
+fn assert_seen(values: &Values, name: &str, expected: &[f64]) {
     let seen = values.get(name).map_or(&[][..], |values| values);
     assert_eq!(seen, expected, "{name} in {values:#?}");
 }
@@ -173,7 +179,7 @@ async fn queued_and_refused_are_counted() {
 }
 
 /// Runs a job to its end, and fetches its result if it has one.
-async fn ended(layer: AsyncJobLayer, handler: Handler, cancel: bool) -> BTreeMap<String, Vec<f64>> {
+async fn ended(layer: AsyncJobLayer, handler: Handler, cancel: bool) -> Values {
     let mut seen = Seen::install();
     let service = wrap(&layer, handler);
     let accepted = send(&service, post("/report")).await.pending();
@@ -217,4 +223,33 @@ async fn jobs_handed_back_are_counted_as_lost() {
     let values = seen.since();
     assert_seen(&values, "async_job_ended_total state=lost", &[1.0]);
     assert_seen(&values, "async_job_running", &[0.0]);
+}
+
+/// Has the run of one job stopped.
+async fn stopped(store: FaultyStore, act: impl AsyncFnOnce(&FaultyStore, &JobId)) -> Values {
+    let mut seen = Seen::install();
+    let store = Arc::new(store);
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let service = wrap(&layer, slow(300 * SECOND, "late"));
+    let accepted = send(&service, post("/report")).await.pending();
+    act(&store, &id_of(accepted.location())).await;
+    sleep(60 * SECOND).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_running", &[0.0]);
+    values
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_are_stopped_are_counted_by_reason() {
+    let cancelled = stopped(FaultyStore::shared(30 * SECOND), async |store, id| {
+        store.now().cancel(id).await.expect("memory");
+    });
+    let values = cancelled.await;
+    assert_seen(&values, "async_job_stopped_total reason=cancelled", &[1.0]);
+    // By the node that has cancelled it.
+    assert_seen(&values, "async_job_ended_total state=cancelled", &[]);
+    let cut_off = FaultyStore::shared(30 * SECOND).times(Op::Renew, Fault::Unavailable, 100);
+    let values = stopped(cut_off, async |_, _| ()).await;
+    assert_seen(&values, "async_job_stopped_total reason=lease-lost", &[1.0]);
+    assert_seen(&values, "async_job_ended_total state=lost", &[]);
 }

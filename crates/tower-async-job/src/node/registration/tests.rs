@@ -1,7 +1,7 @@
 use http_polling::JobState;
 use tokio::time::sleep;
 use tower_async_job_core::{
-    ClaimQuery, Detail, JobId, MemoryStore, NewJob, Release, ReplayedRequest, StoredRequest,
+    Claim, ClaimQuery, Detail, JobId, MemoryStore, NewJob, Release, ReplayedRequest, StoredRequest,
 };
 
 use super::*;
@@ -22,35 +22,58 @@ fn register(node: &Arc<Node>, lease: Lease) -> (Registration, JobContext) {
     (registration, context)
 }
 
-#[tokio::test(start_paused = true)]
-async fn s08_a_job_that_is_claimed_again_in_its_old_run_s_process_keeps_the_new_lease() {
+/// A node, a job that it runs, and that may run again.
+async fn running() -> (Arc<Node>, Lease) {
     let store = MemoryStore::builder()
         .clock(|| tokio::time::Instant::now().into_std())
         .lease_duration(30 * SECOND);
-    let store = Arc::new(store.build());
-    let layer = AsyncJobLayer::builder().store(store.clone());
-    let node = &layer.build().expect("valid").front.node;
+    let layer = AsyncJobLayer::builder().store(store.build());
+    let node = layer.build().expect("valid").front.node.clone();
     let request = StoredRequest::encode(&ReplayedRequest::default());
     let job = NewJob::new(JobId::random()).with_request(request);
-    let (id, first) = (job.id, job.first_lease());
+    let lease = job.first_lease();
     node.store.create(job).await.expect("room");
-    let (old, _) = register(node, first);
-    // It was released without the run's knowledge, such as after a pause of the whole process.
+    (node, lease)
+}
+
+async fn claim(node: &Node) -> Claim {
+    let claims = node.store.claim(&ClaimQuery::new(1)).await;
+    claims.expect("memory").jobs.remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s08_a_job_that_is_claimed_again_in_the_process_of_its_old_run_keeps_the_new_lease() {
+    let (node, first) = running().await;
+    let (old, _) = register(&node, first);
+    // It was released behind the run's back, as after a pause of the whole process.
     let released = node.store.release(&[first], Release::default()).await;
     assert_eq!(released.expect("memory"), [Released::Queued]);
-    let claims = node.store.claim(&ClaimQuery::new(1)).await.expect("memory");
-    let second = claims.jobs[0].lease;
+    let second = claim(&node).await.lease;
     assert!(second.epoch > first.epoch);
-    let (new, context) = register(node, second);
+    let (new, context) = register(&node, second);
     sleep(SECOND).await;
     drop(old);
     sleep(100 * SECOND).await;
     assert!(!context.is_cancelled());
-    let record = node.store.read(&id, Detail::Status).await.expect("memory");
-    let record = record.expect("there");
+    let read = node.store.read(&first.id, Detail::Status).await;
+    let record = read.expect("memory").expect("there");
     assert_eq!(
         (record.state, record.epoch),
         (JobState::Running, second.epoch)
     );
     new.end();
+}
+
+#[tokio::test(start_paused = true)]
+async fn s39_a_job_that_a_shutdown_releases_has_its_attempt_back() {
+    for (shuts_down, attempt) in [(true, 1), (false, 2)] {
+        let (node, lease) = running().await;
+        let (mut job, _) = register(&node, lease);
+        job.announced();
+        if shuts_down {
+            node.give_up().await;
+        }
+        assert_eq!(job.release().await, Some(Released::Queued));
+        assert_eq!(claim(&node).await.attempt, attempt);
+    }
 }

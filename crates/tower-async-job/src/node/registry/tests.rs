@@ -3,7 +3,9 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use super::*;
+use tower_async_job_core::Renewal;
+
+use super::{leases::LEASES, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -7,8 +7,8 @@
 //! | `async_job_refused_total` | counter | calls | `reason` | requests that the layer refused; the last part of the problem's type, such as `capacity-exhausted` |
 //! | `async_job_running` | gauge | jobs | | jobs whose handlers run in this process |
 //! | `async_job_queued` | gauge | jobs | | jobs that wait in this process for a place to run |
-//! | `async_job_ended_total` | counter | jobs | `state` | jobs ended by this process: `done`, `failed`, `timed-out`, `cancelled`; `lost` if the store ended them when they were released |
-//! | `async_job_stopped_total` | counter | runs | `reason` | runs stopped in this process without an end of their own: `cancelled` (here or on another node), `handed-back` (to run again), `lease-lost` |
+//! | `async_job_ended_total` | counter | jobs | `state` | jobs ended by this process: `done`, `failed`, `timed-out`, `cancelled`; `lost` if they were released and no worker may run them again |
+//! | `async_job_stopped_total` | counter | runs | `reason` | runs that this process stopped before their end: `cancelled` (on any node), `released` (to run again), `lease-lost` |
 //! | `async_job_duration_seconds` | histogram | seconds | `state`, `route` | from the acceptance to the end, of jobs that ended with an outcome: `done`, `failed`, `timed-out` |
 //! | `async_job_polls` | histogram | polls | | the number of polls until a result, by the hint in the polled URL; 0 without the hint |
 //! | `async_job_held_polls` | gauge | polls | | polls that are held |

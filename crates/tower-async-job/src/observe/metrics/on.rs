@@ -39,11 +39,7 @@ pub(crate) fn describe() {
     describe_gauge!(RUNNING, Unit::Count, "Jobs that run");
     describe_gauge!(QUEUED, Unit::Count, "Jobs that wait for a place to run");
     describe_counter!(ENDED, Unit::Count, "Jobs that have ended");
-    describe_counter!(
-        STOPPED,
-        Unit::Count,
-        "Runs stopped without an end of their own"
-    );
+    describe_counter!(STOPPED, Unit::Count, "Runs stopped before their end");
     describe_histogram!(
         DURATION,
         Unit::Seconds,

@@ -1,0 +1,153 @@
+//! Jobs that a worker has claimed, and that their handlers hand back.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use http_polling::{JobState, Progress};
+use tokio::time::{Instant, sleep};
+use tower::service_fn;
+use tower_async_job_core::{
+    Claim, ClaimQuery, Detail, JobId, JobRecord, MemoryStore, NewJob, Outside, RecordedOutcome,
+    Release, ReplayedRequest, Start, StoredRequest,
+};
+
+use crate::{
+    body::JobBody,
+    context::handler::HandlerContext,
+    layer::AsyncJobLayer,
+    node::state::Node,
+    run::{accept::accept, attempt::Terms, restore::Creation, task::Job, work::put_off},
+    time::later,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn node() -> Arc<Node> {
+    let store = MemoryStore::builder()
+        .clock(|| tokio::time::Instant::now().into_std())
+        .lease_duration(30 * SECOND);
+    let layer = AsyncJobLayer::builder().store(store.build());
+    layer.build().expect("valid").front.node.clone()
+}
+
+/// Offers a job, and claims it.
+async fn claimed(node: &Node) -> Claim {
+    let request = StoredRequest::encode(&ReplayedRequest::default());
+    let job = NewJob::new(JobId::random()).with_request(request);
+    let created = node.store.create(job.with_start(Start::Offered)).await;
+    created.expect("room");
+    claim(node).await.expect("claimable")
+}
+
+async fn claim(node: &Node) -> Option<Claim> {
+    let claims = node.store.claim(&ClaimQuery::new(1)).await.expect("memory");
+    claims.jobs.into_iter().next()
+}
+
+async fn record(node: &Node, id: &JobId) -> JobRecord {
+    let record = node.store.read(id, Detail::Full).await.expect("memory");
+    record.expect("there")
+}
+
+/// Runs a claimed job to its end; its handler reports half of the work, and answers with this extension.
+async fn run(node: &Arc<Node>, claim: &Claim, release: Option<Release>, replayable: bool) {
+    let context = HandlerContext::new(claim.attempt);
+    context.progress(0.5);
+    let mut response = Response::new(Full::<Bytes>::from("the answer"));
+    if let Some(release) = release {
+        response.extensions_mut().insert(release);
+    }
+    let mut response = Some(response);
+    let service = service_fn(move |_: Request<JobBody<Full<Bytes>>>| {
+        let response = response.take().expect("called once");
+        async { Ok::<_, Infallible>(response) }
+    });
+    let request = Request::new(JobBody::new(Full::default()));
+    let now = Instant::now();
+    let terms = Terms {
+        route: claim.route.clone(),
+        label: None,
+        principal: None,
+        target: None,
+        creation: Creation {
+            sent: now,
+            terms: None,
+        },
+        accepted: now,
+        deadline: later(claim.remaining),
+        result_limit: None,
+        replayable,
+    };
+    let work = put_off(service, request, None);
+    let mut run = accept(node, claim.lease, work, Some(context), terms);
+    run.announced();
+    Job::Running(run).await;
+}
+
+fn is_the_answer(record: &JobRecord) -> bool {
+    let Some(RecordedOutcome::Response(response)) = &record.outcome else {
+        return false;
+    };
+    response.decode().expect("whole").body == "the answer"
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_ends_in_a_release_is_queued_again_and_its_attempt_given_back() {
+    let node = node();
+    let first = claimed(&node).await;
+    let how = Release::default()
+        .with_after(10 * SECOND)
+        .with_counts(false);
+    run(&node, &first, Some(how), true).await;
+    let queued = record(&node, &first.lease.id).await;
+    assert_eq!((queued.state, queued.attempt), (JobState::Queued, 0));
+    assert_eq!(queued.progress, None);
+    sleep(10 * SECOND - Duration::from_millis(1)).await;
+    assert!(claim(&node).await.is_none(), "too early");
+    sleep(Duration::from_millis(1)).await;
+    let second = claim(&node).await.expect("claimable");
+    assert_eq!((second.lease.id, second.attempt), (first.lease.id, 1));
+    run(&node, &second, None, true).await;
+    let done = record(&node, &first.lease.id).await;
+    assert_eq!((done.state, done.attempt), (JobState::Done, 1));
+    assert!(is_the_answer(&done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn releases_that_count_end_with_the_last_attempt() {
+    let node = node();
+    let mut claimed = claimed(&node).await;
+    for attempt in 1..claimed.max_attempts {
+        assert_eq!(claimed.attempt, attempt);
+        run(&node, &claimed, Some(Release::default()), true).await;
+        claimed = claim(&node).await.expect("claimable");
+    }
+    run(&node, &claimed, Some(Release::default()), true).await;
+    let failed = record(&node, &claimed.lease.id).await;
+    assert_eq!(failed.state, JobState::Failed);
+    assert!(claim(&node).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_is_left_to_a_party_outside_keeps_its_last_report() {
+    let node = node();
+    let claimed = claimed(&node).await;
+    let outside = Outside::new("token", 600 * SECOND);
+    let how = Release::default().with_outside(outside);
+    run(&node, &claimed, Some(how), true).await;
+    let running = record(&node, &claimed.lease.id).await;
+    assert_eq!((running.state, running.attempt), (JobState::Running, 1));
+    assert_eq!(running.progress, Some(Progress::fraction(0.5)));
+    let resumed = node.store.resume(&claimed.lease.id, &outside.token).await;
+    assert!(resumed.expect("memory").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn answer_is_the_answer_where_the_job_cannot_be_run_again() {
+    let node = node();
+    let claimed = claimed(&node).await;
+    run(&node, &claimed, Some(Release::default()), false).await;
+    assert!(is_the_answer(&record(&node, &claimed.lease.id).await));
+}
