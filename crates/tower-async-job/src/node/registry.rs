@@ -56,7 +56,6 @@ struct Jobs {
     deadlines: BTreeSet<(Deadline, u64)>,
     /// The leases that expire without renewal.
     leases: BTreeMap<JobId, Held>,
-    /// A task watches the deadlines.
     watched: bool,
     /// The deadline until which it sleeps.
     next: Option<Deadline>,
@@ -67,7 +66,7 @@ struct Jobs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline(u64);
 
-/// The time at which deadlines are looked at again.
+/// The time of the next check of deadlines.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextDeadline {
     /// More have passed.
@@ -196,7 +195,6 @@ impl Registry {
         Deadline(u64::try_from(micros).unwrap_or(u64::MAX / 2))
     }
 
-    /// Returns whether a deadline has passed.
     pub(crate) fn has_passed(&self, deadline: Deadline, now: Instant) -> bool {
         self.passed(now) >= deadline
     }

@@ -1,7 +1,7 @@
 //! The release of leases before their jobs have ended, in batches.
 //!
-//! Leases that are given up while one batch is sent go with the next. If leases end, a batch is
-//! repeated while the store is unavailable, for up to one lease duration.
+//! Leases added while a batch is in flight form the next one. If leases expire, a batch is repeated
+//! while the store is unavailable, for up to one lease duration.
 
 use std::{
     mem,
@@ -64,7 +64,7 @@ impl Releases {
     }
 }
 
-/// The task that releases leases. However it ends, another may begin.
+/// The task that releases leases. However it ends, another can start.
 struct Attendant(Arc<Node>);
 
 impl Drop for Attendant {
@@ -76,7 +76,7 @@ impl Drop for Attendant {
 impl Attendant {
     async fn release_all(&self) {
         loop {
-            // Leases that are given up together go together.
+            // Collects the leases that are released together.
             yield_now().await;
             let (leases, senders): (Vec<_>, Vec<_>) = {
                 let mut waiting = self.0.releases.waiting();

@@ -149,7 +149,6 @@ pub(crate) fn poll_answer(answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Res
     })
 }
 
-/// Answers a request for the job resource.
 fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
     Box::pin(async move {
         match request.method {

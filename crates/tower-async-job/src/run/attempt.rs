@@ -43,7 +43,6 @@ pub(crate) struct Run<R, E> {
     route: Arc<str>,
     /// The time at which the handler began, counted from the acceptance; `None` while it is queued.
     started: Option<Instant>,
-    /// The rare parts.
     rare: Option<Box<Rare>>,
     watch: Watch,
 }
@@ -61,7 +60,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Instant,
     /// The limit of the result, if it is not the default.
     pub(crate) result_limit: Option<usize>,
-    /// Whether the store keeps the request, so that the job can be run again.
+    /// The store keeps the request, so that the job can be re-run.
     pub(crate) replayable: bool,
 }
 
@@ -91,9 +90,7 @@ struct Rare {
     inline_until: Option<Instant>,
     /// The limit of the result, if it is not the default.
     result_limit: Option<usize>,
-    /// The terms for storing the job again.
     restorable: Option<Box<Restorable>>,
-    /// The job can be run again.
     replayable: bool,
 }
 
@@ -184,7 +181,6 @@ where
         self
     }
 
-    /// Drives the handler and its watch.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Registered before anything is checked, so that no later event is missed.
         self.context.register(cx);
@@ -243,7 +239,7 @@ where
             End::Outcome(outcome, kept) => (outcome, kept),
             End::Released(how) => {
                 let (node, lease) = (registration.node(), *registration.lease());
-                // If the store stays out of reach, the registration tries once more.
+                // If the store stays unreachable, the registration tries once more.
                 let released = release(node, lease, &context, &how).await?;
                 return match released {
                     Released::Ended(state) => {

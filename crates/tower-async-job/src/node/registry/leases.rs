@@ -1,4 +1,4 @@
-//! The leases of the jobs that run here.
+//! The leases of the jobs in this process.
 
 use tokio::time::Instant;
 use tower_async_job_core::{JobId, Lease, Renewal};
@@ -12,25 +12,25 @@ use crate::{
 /// The number of leases that are renewed at once.
 pub(super) const LEASES: usize = 1_000;
 
-/// A lease that ends unless it is renewed.
+/// A lease that expires without renewal.
 pub(super) struct Held {
     pub(super) epoch: u64,
-    /// The time at which its run is stopped, unless it is renewed before.
+    /// The time at which its run is stopped without renewal.
     stop: Deadline,
-    /// Its time among the deadlines, which is an earlier one after each renewal.
+    /// Its time among the deadlines, which renewals do not update.
     pub(super) noted: Deadline,
 }
 
-/// The result of a look for the lease that may be noted at a deadline.
+/// The result of the check for a lease at a deadline.
 pub(super) enum Looked {
-    /// It was a job's deadline.
+    /// The deadline is that of a job.
     NoLease,
     Renewed,
     Over(Option<JobContext>),
 }
 
 impl Jobs {
-    /// Returns whether this is, or was, the lease of the run that is entered.
+    /// Returns whether this is, or was, the lease of the entered run.
     pub(super) fn is_entered(&self, lease: &Lease) -> bool {
         let held = self.leases.get(&lease.id);
         held.is_none_or(|held| held.epoch == lease.epoch)
@@ -41,8 +41,8 @@ impl Jobs {
         context.filter(|_| self.is_entered(lease)).cloned()
     }
 
-    /// Looks at the lease that is noted at this time, if there is one. Returns its run's context if
-    /// the run is to be stopped.
+    /// Checks the lease noted at this time, if there is one. Returns its run's context if the run
+    /// must be stopped.
     pub(super) fn look_at_lease(&mut self, noted: Deadline, half: u64, now: Deadline) -> Looked {
         let mut alike = self.leases.range_mut(ids_with(half));
         let Some((id, held)) = alike.find(|(_, held)| held.noted == noted) else {
@@ -57,7 +57,7 @@ impl Jobs {
 }
 
 impl Registry {
-    /// Enters a lease that lasts from then, if leases end.
+    /// Enters a lease that lasts from then, if leases expire.
     pub(super) fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
         let Some(kept) = self.lease_kept else {
             return;
@@ -75,7 +75,7 @@ impl Registry {
         }
     }
 
-    /// Returns some of the leases that are to be renewed: those of the ids after this one.
+    /// Returns some of the leases to be renewed, with ids after this one.
     pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
         let jobs = self.jobs();
         let leases = jobs.leases.range(behind(id)).take(LEASES);
@@ -84,12 +84,11 @@ impl Registry {
             .collect()
     }
 
-    /// Returns whether any lease is to be renewed.
     pub(crate) fn has_leases(&self) -> bool {
         !self.jobs().leases.is_empty()
     }
 
-    /// Enters a run's new lease, which lasts from then, in the place of another.
+    /// Replaces a run's lease by a new one that lasts from then.
     pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
         let mut jobs = self.jobs();
         if jobs.context_of(old).is_some() {
@@ -97,7 +96,7 @@ impl Registry {
         }
     }
 
-    /// Notes the fate of a lease whose renewal was sent at a time, and has its run go by it.
+    /// Applies the result of a renewal, sent at a time, to its run.
     pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
         let mut jobs = self.jobs();
         let Some(context) = jobs.context_of(lease) else {
@@ -114,7 +113,7 @@ impl Registry {
             Renewal::Held => {}
             Renewal::Cancelled => context.cancel(CancelReason::Requested),
             Renewal::Missing if self.lease_kept.is_some() => context.set_missing(true),
-            // It is stored anew just now, by a higher epoch.
+            // It is being stored again, at a higher epoch.
             _ if context.is_missing() => {}
             _ => context.cancel(CancelReason::LeaseLost),
         }
