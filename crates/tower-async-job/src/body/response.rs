@@ -187,7 +187,6 @@ impl StoredBody {
         }
     }
 
-    /// Returns the number of remaining bytes.
     #[inline]
     fn len(&self) -> u64 {
         match &self.data {

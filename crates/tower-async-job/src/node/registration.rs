@@ -96,7 +96,6 @@ impl Registration {
         registry.has_passed(self.deadline, Instant::now())
     }
 
-    /// Replaces the deadline of the handler.
     pub(crate) fn reschedule(&mut self, deadline: Instant) {
         let registry = &self.node.registry;
         let (deadline, unwatched) = registry.reschedule(&self.lease.id, self.deadline, deadline);
@@ -127,7 +126,6 @@ impl Registration {
         self.announced = true;
     }
 
-    /// Notes that the handler has its place.
     pub(crate) fn started(&mut self) {
         self.counted.started();
     }

@@ -203,7 +203,6 @@ impl Registry {
         Deadline(u64::try_from(micros).unwrap_or(u64::MAX / 2))
     }
 
-    /// Returns whether a deadline has passed.
     pub(crate) fn has_passed(&self, deadline: Deadline, now: Instant) -> bool {
         self.passed(now) >= deadline
     }

@@ -1,7 +1,7 @@
 //! The release of leases before their jobs have ended, in batches.
 //!
-//! Leases that are given up while one batch is sent go with the next. If leases end, a batch is
-//! repeated while the store is unavailable, for up to one lease duration.
+//! Leases added while a batch is in flight form the next one. If leases expire, a batch is repeated
+//! while the store is unavailable, for up to one lease duration.
 
 use std::{
     iter::zip,
