@@ -47,7 +47,7 @@ struct Waiting {
 /// A lease that is given up.
 struct Given {
     lease: Lease,
-    /// Whether the run counts as an attempt.
+    /// The run counts as an attempt.
     counts: bool,
     sender: oneshot::Sender<Released>,
 }
