@@ -40,7 +40,7 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
-    /// What is known of the jobs of other nodes, where there may be any.
+    /// The findings about the jobs of other nodes, if nodes share the store.
     others: Option<Others>,
     /// The websockets and event streams, where they are limited.
     pub(crate) streams: Option<Arc<Holds>>,

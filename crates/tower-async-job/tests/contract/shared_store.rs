@@ -15,7 +15,7 @@ use tower_async_job::{
     AsyncJob, AsyncJobLayer, Builder, Estimator, Learned, ObservedJob, store::Principal,
 };
 
-/// A store that so many nodes share.
+/// A store that this number of nodes share.
 fn store(nodes: u32) -> Arc<FaultyStore> {
     let store = FaultyStore::shared(30 * SECOND);
     store.nodes.store(nodes, Ordering::SeqCst);
