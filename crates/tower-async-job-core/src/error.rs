@@ -40,17 +40,25 @@ struct Full {
 /// ```
 /// use tower_async_job_core::{StoreError, StoreLimit};
 ///
-/// let limit = StoreLimit { setting: "max_bytes", value: 1 << 28 };
+/// let limit = StoreLimit::new("max_bytes", 1 << 28);
 /// let error = StoreError::full().with_limit(limit);
 /// assert_eq!(error.limit(), Some(limit));
 /// assert_eq!(error.to_string(), "the job store is full: `max_bytes` is 268435456");
 /// ```
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreLimit {
     /// The name of the setting.
     pub setting: &'static str,
     /// Its value.
     pub value: u64,
+}
+
+impl StoreLimit {
+    /// Creates the limit of this setting.
+    pub const fn new(setting: &'static str, value: u64) -> Self {
+        Self { setting, value }
+    }
 }
 
 impl StoreError {

@@ -129,6 +129,7 @@ impl Release {
 /// let outside = Outside::new("4f0c…", Duration::from_secs(600));
 /// assert_eq!(outside.token, Outside::digest("4f0c…"));
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outside {
     /// The [digest](Self::digest) of its token, which itself is not stored.

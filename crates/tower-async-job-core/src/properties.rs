@@ -51,17 +51,24 @@ impl StoreProperties {
 /// The bytes that a store holds, and their limit.
 ///
 /// ```
-/// use tower_async_job_core::{JobStore, MemoryStore};
+/// use tower_async_job_core::{JobStore, MemoryStore, Usage};
 ///
-/// let usage = MemoryStore::new().usage().unwrap();
-/// assert_eq!((usage.bytes, usage.max_bytes), (0, 256 << 20));
+/// assert_eq!(MemoryStore::new().usage(), Some(Usage::new(0, 256 << 20)));
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// The bytes that are stored or reserved.
     pub bytes: usize,
     /// The limit.
     pub max_bytes: usize,
+}
+
+impl Usage {
+    /// Creates the usage of `bytes` out of `max_bytes`.
+    pub const fn new(bytes: usize, max_bytes: usize) -> Self {
+        Self { bytes, max_bytes }
+    }
 }
 
 /// The result of a [sweep](crate::JobStore::sweep).

@@ -32,8 +32,8 @@ pub enum OnDisconnect {
     #[default]
     Cancel,
     /// Continues the handler in a background task, to its end or its
-    /// [deadline](Builder::job_deadline), and drops its response. The client's span and the
-    /// [hook](Builder::wrap_job) end with the connection. A
+    /// [deadline](crate::Builder::job_deadline), and drops its response. The client's span and the
+    /// [hook](crate::Builder::wrap_job) end with the connection. A
     /// [shutdown](crate::AsyncJobLayer::shutdown) waits for it as for jobs, and drops it after the
     /// grace.
     Detach,
@@ -55,15 +55,20 @@ pub enum OnDisconnect {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreFailure {
-    /// Answers the call inline, if it ends before its [deadline](Builder::job_deadline). No work is
-    /// lost.
+    /// Answers the call inline, if it ends before its [deadline](crate::Builder::job_deadline). No
+    /// work is lost.
     #[default]
     StayInline,
     /// Drops the handler and answers `503 Service Unavailable` with Retry-After.
     Refuse,
 }
 
-/// The future of a deferred job, as a [`Builder::wrap_job`] hook sees it.
+/// The future of a deferred job, as a [`Builder::wrap_job`](crate::Builder::wrap_job) hook sees it.
+///
+/// ```
+/// let job: tower_async_job::JobFuture = Box::pin(async {});
+/// # drop(job);
+/// ```
 pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type FindPolicy = dyn Fn(RequestHead<'_>) -> Arc<Policy> + Send + Sync;

@@ -26,6 +26,21 @@ pin_project! {
     /// Dropping it before it is ready drops the handler's future too, or detaches it if
     /// [`OnDisconnect::Detach`](crate::OnDisconnect) is set. An accepted job no longer depends on
     /// it.
+    ///
+    /// ```
+    /// use http_body_util::Empty;
+    /// use tower::{Layer, Service};
+    /// use tower_async_job::{AsyncJobLayer, JobBody, ResponseFuture};
+    ///
+    /// # type Body = Empty<bytes::Bytes>;
+    /// # async fn handle(_: http::Request<JobBody<Body>>)
+    /// # -> Result<http::Response<Body>, std::convert::Infallible> { unimplemented!() }
+    /// # fn call(request: http::Request<Body>) {
+    /// let mut service = AsyncJobLayer::new().layer(tower::service_fn(handle));
+    /// let response: ResponseFuture<_, _, Body> = service.call(request);
+    /// # drop(response);
+    /// # }
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, B, R>
     where

@@ -27,12 +27,12 @@ use crate::{
 ///     .service_fn(handle);
 /// ```
 ///
-/// # Handing a job back
+/// # Releasing a job
 ///
-/// A handler that cannot do its work now, or a service beneath such as a proxy whose upstream is out of
-/// reach, answers with a [`Release`](crate::Release) among the extensions of its response. If the store
-/// keeps the job's request, the job is queued again on these terms, and the response is dropped. If not,
-/// or if the call is answered inline, the response is the answer as any other.
+/// A handler that cannot do its work now, or an inner service such as a proxy whose upstream is
+/// unreachable, answers with a [`Release`](crate::Release) in the extensions of its response. If
+/// the store keeps the job's request, the job is queued again on these terms, and the response is
+/// dropped. Otherwise, or if the call is answered inline, the response is the answer as usual.
 ///
 /// ```
 /// use std::time::Duration;

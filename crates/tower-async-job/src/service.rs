@@ -24,7 +24,7 @@ use crate::{
         submission::{Submission, cancel_at, refuses_length},
     },
     resource::request::{self, ResourceRequest},
-    run::work::{Call, Submitted},
+    run::work::{Call, NewCall},
 };
 
 /// The service that [`AsyncJobLayer`](crate::AsyncJobLayer) creates.
@@ -182,7 +182,7 @@ where
         if admission.is_some() {
             mark(&mut request);
         }
-        let call = Submitted {
+        let call = NewCall {
             service: self.inner.clone(),
             request,
             admission,
@@ -199,7 +199,6 @@ fn protocol_of<B>(request: &Request<B>) -> Protocol {
 }
 
 impl<S: Clone> AsyncJob<S> {
-    /// Passes a request to the inner service.
     fn pass<B, R>(&self, request: Request<B>) -> ResponseFuture<S, B, R>
     where
         S: Service<Request<JobBody<B>>>,

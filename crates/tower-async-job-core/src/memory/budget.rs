@@ -55,10 +55,7 @@ impl Budget {
     }
 
     pub(super) fn usage(&self) -> Usage {
-        Usage {
-            bytes: self.bytes.value.load(Ordering::Relaxed),
-            max_bytes: self.bytes.max,
-        }
+        Usage::new(self.bytes.value.load(Ordering::Relaxed), self.bytes.max)
     }
 
     /// Accounts for a job that took `before` and now takes `after`, regardless of the limits.
@@ -127,8 +124,7 @@ impl Counter {
     }
 
     fn limit(&self, setting: &'static str) -> StoreLimit {
-        let value = self.max as u64;
-        StoreLimit { setting, value }
+        StoreLimit::new(setting, self.max as u64)
     }
 
     fn try_add(&self, amount: usize) -> bool {

@@ -163,7 +163,7 @@ impl JobStore for MemoryStore {
             let in_chunks = matches!(end.outcome, Outcome::Streamed { .. });
             self.jobs.finish(lease, end, room)?;
             if self.jobs.properties.chunk.is_some() && !in_chunks {
-                // No reader has heard of those that there may be.
+                // No reader knows of chunks that may exist.
                 self.jobs.chunks.discard(lease, &self.jobs.budget);
             }
             Ok(())

@@ -56,7 +56,6 @@ pub(crate) fn ended(
     failure(&problem, record.state, record.protocol)
 }
 
-/// Returns the handler's response with this body.
 #[inline(always)]
 fn replay(replayed: ReplayedResponse, body: StoredBody, trailers: bool) -> Response<StoredBody> {
     let mut body_trailers = replayed.trailers;

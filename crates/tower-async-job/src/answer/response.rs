@@ -19,7 +19,6 @@ pub(crate) fn json(content_type: HeaderValue, json: Vec<u8>) -> Response<StoredB
     response
 }
 
-/// Returns a response without content.
 pub(crate) fn no_content() -> Response<StoredBody> {
     let mut response = Response::new(StoredBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -16,7 +16,6 @@ use crate::panics;
 pub(super) struct Chunks {
     store: Arc<dyn JobStore>,
     result: ResultRef,
-    /// The index of the next chunk.
     next: u32,
     /// The bytes of the chunks from that one on.
     left: u64,
@@ -40,7 +39,6 @@ impl Chunks {
         }
     }
 
-    /// Returns the number of remaining bytes.
     pub(super) fn len(&self) -> u64 {
         self.data.len() as u64 + self.left
     }

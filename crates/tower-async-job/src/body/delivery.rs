@@ -6,7 +6,6 @@ use tower_async_job_core::{JobId, JobStore};
 
 use crate::{panics, time::alarm::Alarm};
 
-/// The recorder of deliveries.
 pub(crate) struct Deliveries {
     store: Arc<dyn JobStore>,
     /// The time for which a delivered result is kept.

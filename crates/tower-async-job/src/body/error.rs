@@ -4,6 +4,7 @@ use tower::BoxError;
 use tower_async_job_core::StoreError;
 
 /// The error of a [`ResponseBody`](crate::ResponseBody).
+///
 /// It has no type parameter for the handler's error: many bodies fail with a [`BoxError`], which is
 /// not an [`Error`], as servers require.
 ///

@@ -21,11 +21,9 @@ pub(crate) struct SpoolRoom {
     taken: Mutex<HashMap<Principal, usize>>,
 }
 
-/// The lack of room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRoom {
     Overall,
-    /// The principal's uploads have reached its limit.
     Principal,
 }
 

@@ -173,7 +173,6 @@ pub(crate) struct Spool<B: Body> {
     source: Arc<Mutex<Source<B>>>,
 }
 
-/// The outcome of spooling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spooled {
     /// The whole upload is read.

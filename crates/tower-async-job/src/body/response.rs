@@ -187,7 +187,6 @@ impl StoredBody {
         }
     }
 
-    /// Returns the number of remaining bytes.
     #[inline]
     fn len(&self) -> u64 {
         match &self.data {
@@ -265,5 +264,15 @@ impl Body for StoredBody {
         let mut hint = SizeHint::new();
         hint.set_lower(length);
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_make_no_other_body_larger() {
+        assert_eq!(size_of::<Data>(), size_of::<Bytes>());
     }
 }

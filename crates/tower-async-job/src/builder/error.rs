@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-/// The error of a [`Builder`] whose settings are invalid.
+/// The error of a [`Builder`](crate::Builder) whose settings are invalid.
 ///
 /// ```
 /// let error = tower_async_job::AsyncJobLayer::builder().limits(0, 10).build().unwrap_err();

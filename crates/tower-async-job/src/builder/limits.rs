@@ -81,7 +81,7 @@ impl Builder {
     /// close`, so that no socket is open while the client waits. Default 15 s. `None` never closes;
     /// choose it behind a proxy that pools connections without adding any of the headers below.
     ///
-    /// Connections stay open if the delay is a [guess](Estimator::is_guess), over other versions of
+    /// Connections stay open if the delay is a [guess](crate::Estimator::is_guess), over other versions of
     /// HTTP, if the request has `Via`, `Forwarded` or any `X-Forwarded-*` header and so comes from
     /// a proxy's pool, and if the client does not wait for the delay: when its poll came early or
     /// was held, or when it is a browser that is shown the page.

@@ -236,7 +236,6 @@ where
     }
 }
 
-/// The first outcome of a hand-over.
 pub(crate) enum HandedOver<R, E> {
     /// The job is stored, and its task runs.
     Answered(Response<StoredBody>),
@@ -244,7 +243,6 @@ pub(crate) enum HandedOver<R, E> {
     Waiting(oneshot::Receiver<Early<R, E>>),
 }
 
-/// The creation of the record.
 enum Create {
     Due(Box<NewJob>),
     Done(Result<Created, StoreError>),

@@ -33,7 +33,7 @@ use crate::{
     observe::metrics,
     panics::drop_quietly,
     request::submission::Asked,
-    run::work::Submitted,
+    run::work::NewCall,
     stream_place::StreamPlace,
 };
 
@@ -90,7 +90,7 @@ where
 {
     pub(crate) fn new(
         front: Arc<Front>,
-        call: Submitted<S, B>,
+        call: NewCall<S, B>,
         asked: Asked,
         principal: Option<Principal>,
         policy: Option<Arc<Policy>>,
@@ -207,7 +207,6 @@ fn heard<R, E>(
     }
 }
 
-/// Returns the handler's own answer.
 #[inline(always)]
 fn answered<R, E>(
     front: &Arc<Front>,

@@ -25,7 +25,7 @@ use crate::{
     node::{capacity::Admission, front::Front, streams},
     panics::{Panicked, drop_quietly},
     request::submission::{Asked, Submission},
-    run::work::{BoxWork, Submitted},
+    run::work::{BoxWork, NewCall},
     stream_place::StreamPlace,
     time::later,
 };
@@ -39,7 +39,7 @@ where
     /// Not polled yet.
     Due {
         // `None` if its call panicked, or its client has disconnected.
-        call: Option<Submitted<S, B>>,
+        call: Option<NewCall<S, B>>,
         principal: Option<Principal>,
         policy: Option<Arc<Policy>>,
     },
@@ -92,7 +92,6 @@ where
     B::Data: Send,
     B::Error: Send,
 {
-    /// Begins the call, unless it has begun.
     #[inline]
     pub(super) fn begin(
         &mut self,
@@ -171,7 +170,6 @@ where
         result
     }
 
-    /// Waits for the end of the inline wait.
     #[inline]
     pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
         let wait = self.submission().inline_wait(config);
@@ -183,7 +181,6 @@ where
         Poll::Ready(over)
     }
 
-    /// Waits for the deadline.
     pub(super) fn poll_time(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
         self.poll_until(cx, config, |submission| submission.deadline(config))
     }
@@ -201,7 +198,6 @@ where
         self.timer.poll(cx, end, upload, pace)
     }
 
-    /// Reads the rest of the upload.
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Spooled> {
         let limit = self.submission().policy(config).request_spool;
         let upload = self.spool.as_ref();

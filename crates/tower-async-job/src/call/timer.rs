@@ -46,7 +46,6 @@ impl From<Over> for ProblemType {
 }
 
 impl Timer {
-    /// Sets the end of the next stage.
     pub(crate) fn set(&mut self, end: Instant) {
         match &mut self.armed {
             Some(armed) => *armed.as_mut().project().end = Some(end),

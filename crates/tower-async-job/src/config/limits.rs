@@ -10,7 +10,6 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// No limit.
     pub(crate) const NONE: Self = Self {
         running: usize::MAX,
         queued: usize::MAX,

@@ -39,7 +39,6 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Returns the time that the work may take.
     pub(crate) fn deadline(&self) -> Duration {
         self.job_deadline.unwrap_or(Duration::from_secs(3600))
     }

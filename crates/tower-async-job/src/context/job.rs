@@ -82,7 +82,6 @@ pub(super) struct Inner {
     reason: AtomicU8,
     /// The store has lost the job's record.
     missing: AtomicBool,
-    /// The deadline may have passed.
     due: AtomicBool,
     /// No job: reports have no effect.
     inert: bool,

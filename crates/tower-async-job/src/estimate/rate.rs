@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const BITS: u32 = 20;
 const MOST: u64 = (1 << BITS) - 1;
 
-/// A rate of events.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     /// The second of the last event, the events in it, and those of the second before.
@@ -14,7 +13,6 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Counts an event at this second.
     pub(super) fn count(&self, second: u64) {
         let counted = self
             .counts

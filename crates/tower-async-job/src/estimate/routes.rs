@@ -33,7 +33,6 @@ pub(super) struct Routes {
 #[derive(Debug)]
 struct Aged<T> {
     value: T,
-    /// The time of its last job.
     used: u64,
 }
 

@@ -59,7 +59,6 @@ impl Schedule {
         }
     }
 
-    /// Returns whether no duration is known.
     pub(super) fn is_empty(&self) -> bool {
         self.stops.is_empty()
     }

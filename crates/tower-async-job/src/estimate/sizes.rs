@@ -33,7 +33,6 @@ struct Routes {
 #[derive(Debug)]
 struct Known {
     size: usize,
-    /// The time of its last result.
     used: u64,
 }
 

@@ -55,7 +55,6 @@ impl Tenant {
     }
 }
 
-/// A place in a queue.
 struct Ticket {
     number: u64,
     state: Mutex<Waiting>,

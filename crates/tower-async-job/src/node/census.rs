@@ -1,4 +1,4 @@
-//! The pending jobs of all nodes, of which each node answers its share of the polls.
+//! The pending jobs of all nodes, each of which answers a share of the polls.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use tower_async_job_core::{Principal, Upkeep};
 
-/// The findings of the latest sweep of a store that nodes share.
+/// The result of the latest sweep of a shared store.
 #[derive(Debug, Default)]
 pub(crate) struct Census(Mutex<Option<Counts>>);
 
@@ -15,9 +15,9 @@ pub(crate) struct Census(Mutex<Option<Counts>>);
 struct Counts {
     nodes: u64,
     total: u64,
-    /// The jobs of the principals with the most.
+    /// The jobs of the principals with the most jobs.
     listed: HashMap<Principal, u64>,
-    /// The jobs of no principal, and of those that are not listed.
+    /// The jobs without a principal, and of principals that are not listed.
     unlisted: u64,
     /// The number of jobs that this node had.
     local: usize,
@@ -27,14 +27,14 @@ struct Counts {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Share {
     pub(crate) jobs: usize,
-    /// Those of one principal.
+    /// The jobs of one principal.
     pub(crate) own_jobs: usize,
     /// The number of principals with pending jobs.
     pub(crate) principals: usize,
 }
 
 impl Census {
-    /// Notes the findings of a sweep, at which this node had `local` jobs.
+    /// Notes the findings of a sweep, when this node had `local` jobs.
     pub(crate) fn note(&self, upkeep: Upkeep, local: usize) {
         let total = upkeep.pending.total;
         let listed: HashMap<_, _> = upkeep.pending.principals.into_iter().collect();
@@ -47,8 +47,8 @@ impl Census {
         });
     }
 
-    /// Returns this node's share, with the jobs that it has accepted since the sweep. It has `local`
-    /// jobs now. `None` before the first sweep.
+    /// Returns the share of a node that has `local` jobs now, on the assumption that the others have
+    /// gained as many since the sweep; `None` before the first sweep.
     pub(crate) fn share_of(&self, principal: Option<&Principal>, local: usize) -> Option<Share> {
         let counts = self.counts();
         let counts = counts.as_ref()?;

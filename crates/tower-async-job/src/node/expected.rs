@@ -22,7 +22,6 @@ const SHARDS: usize = 64;
 /// The size from which a map is searched for clients that never returned.
 const FEW: usize = 64;
 
-/// All expected clients.
 pub(crate) struct Expected {
     origin: Instant,
     shards: [Mutex<Shard>; SHARDS],
@@ -75,7 +74,6 @@ impl Expected {
         }
     }
 
-    /// Waits until no client is expected.
     pub(crate) async fn none(&self) {
         while let Some(next) = self.next().await {
             let _ = timeout(next, self.came.notified()).await;

@@ -63,7 +63,6 @@ impl Front {
         checked.unwrap_or(Ok(()))
     }
 
-    /// Returns whether requests are limited.
     pub(crate) fn is_limited(&self) -> bool {
         self.capacity.is_some() || self.node.streams.is_some()
     }

@@ -47,7 +47,6 @@ impl Holds {
         Ok(())
     }
 
-    /// Counts one less.
     pub(crate) fn leave(&self, principal: Option<&Principal>) {
         let mut held = self.held();
         held.overall -= 1;

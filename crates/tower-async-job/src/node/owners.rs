@@ -22,7 +22,6 @@ pub(crate) struct Owned {
 }
 
 impl Owners {
-    /// Counts one job more.
     pub(crate) fn own(self: &Arc<Self>, owner: Option<Principal>) -> Owned {
         *self.jobs().entry(owner.clone()).or_default() += 1;
         Owned {

@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
 use tower_async_job_core::{Lease, Principal, Released};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{
         deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
-        releases, renewal::keep_leases, state::Node,
+        renewal::keep_leases, state::Node,
     },
     observe::metrics::PendingJob,
     panics,
@@ -96,7 +96,6 @@ impl Registration {
         registry.has_passed(self.deadline, Instant::now())
     }
 
-    /// Replaces the deadline of the handler.
     pub(crate) fn reschedule(&mut self, deadline: Instant) {
         let registry = &self.node.registry;
         let (deadline, unwatched) = registry.reschedule(&self.lease.id, self.deadline, deadline);
@@ -119,7 +118,7 @@ impl Registration {
         self.ended = true;
         // Another run may begin once the store has the job.
         drop(self);
-        releases::release(&node, lease)?.await.ok()
+        release(&node, lease)?.await.ok()
     }
 
     /// Notes that the job is announced to its client.
@@ -127,7 +126,6 @@ impl Registration {
         self.announced = true;
     }
 
-    /// Notes that the handler has its place.
     pub(crate) fn started(&mut self) {
         self.counted.started();
     }
@@ -149,7 +147,7 @@ impl Drop for Registration {
         let registry = &self.node.registry;
         registry.remove(&self.lease, self.deadline);
         if !self.ended && self.announced {
-            let _ = releases::release(&self.node, self.lease);
+            let _ = release(&self.node, self.lease);
         } else if !self.ended
             && let Ok(runtime) = Handle::try_current()
         {
@@ -161,6 +159,12 @@ impl Drop for Registration {
         keep_house(&self.node);
         self.node.sweep_after_end();
     }
+}
+
+/// Releases a lease. A shutdown uses up no attempt; another cause, such as a panic, may happen in each.
+fn release(node: &Node, lease: Lease) -> Option<Receiver<Released>> {
+    let counts = !node.shutdown.given_up.is_set();
+    node.releases.release(lease, counts)
 }
 
 /// Returns whether a lease from then may expire before all are renewed again.

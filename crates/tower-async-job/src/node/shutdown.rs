@@ -17,7 +17,6 @@ const LAST_MOMENT: Duration = Duration::from_secs(2);
 pub(crate) struct Shutdown {
     /// No more jobs are created.
     pub(crate) begun: Signal,
-    /// The end of the grace.
     grace_end: Mutex<Option<Instant>>,
     /// The grace is over: no work continues.
     pub(crate) given_up: Signal,

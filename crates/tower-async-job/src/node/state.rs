@@ -36,23 +36,21 @@ pub(crate) struct Node {
     pub(crate) config: NodeConfig,
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) tasks: TaskTracker,
-    /// The jobs that this process runs.
     pub(crate) registry: Registry,
     /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
-    /// The findings about the jobs of other nodes, if nodes share the store.
+    /// The pending jobs of all nodes, where the store is shared.
     others: Option<Others>,
-    /// The websockets and event streams, where they are limited.
+    /// The websockets and event streams, if they are limited.
     pub(crate) streams: Option<Arc<Holds>>,
     pub(crate) links: Links,
     pub(crate) undelivered: Undelivered,
     pub(crate) expected: Expected,
     pub(crate) deliveries: Arc<Deliveries>,
-    /// The sizes of results.
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
-    pub(crate) releases: Releases,
+    pub(crate) releases: Arc<Releases>,
     /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
     /// True while a task keeps house.
@@ -70,7 +68,7 @@ pub(crate) struct Node {
 #[derive(Default)]
 struct Others {
     census: Census,
-    /// The jobs that were learned from, so that none is when it is delivered once more.
+    /// The jobs already learned from, so that repeated deliveries are ignored.
     learned: Recent<()>,
 }
 
@@ -78,6 +76,7 @@ impl Node {
     pub(crate) fn new(config: NodeConfig, store: Arc<dyn JobStore>) -> Self {
         metrics::describe();
         let store = timed::bounded(store);
+        let tasks = TaskTracker::new();
         let alarm = Arc::new(Alarm::default());
         let keep = config.retention_after_delivery;
         Self {
@@ -91,12 +90,12 @@ impl Node {
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
             shutdown: Shutdown::default(),
-            releases: Releases::default(),
+            releases: Arc::new(Releases::new(store.clone(), tasks.clone())),
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
             config,
             store,
-            tasks: TaskTracker::new(),
+            tasks,
             housekeeping: AtomicBool::new(false),
             renewing: AtomicBool::new(false),
             renew_now: Arc::default(),
@@ -158,14 +157,13 @@ impl Node {
         delay
     }
 
-    /// Notes the findings of a sweep.
     pub(crate) fn swept(&self, upkeep: Upkeep) {
         if let Some(others) = &self.others {
             others.census.note(upkeep, self.registry.pending());
         }
     }
 
-    /// Learns from a job that is done, once. It ran here, or is delivered here.
+    /// Learns once from a job that is done, and ran or is delivered on this node.
     pub(crate) fn learn(&self, job: JobId, route: &str, took: Duration) {
         if (self.others.as_ref()).is_none_or(|others| others.learned.insert(job, ())) {
             let estimator = &self.config.estimator;
@@ -173,7 +171,7 @@ impl Node {
         }
     }
 
-    /// Learns from a job that is delivered, and may have run on another node.
+    /// Learns from a delivered job, which may have run on another node.
     pub(crate) fn learn_from(&self, record: &JobRecord) {
         if self.others.is_some()
             && record.state == JobState::Done
@@ -183,8 +181,8 @@ impl Node {
         }
     }
 
-    /// Puts a pending job beside all others that are pending in this process; on a store that nodes
-    /// share, beside this node's share of all.
+    /// Describes a pending job among all those of this process, or among this node's share of a
+    /// shared store.
     pub(crate) fn among_others<'a>(
         &self,
         principal: Option<&Principal>,

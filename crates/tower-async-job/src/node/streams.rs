@@ -30,7 +30,6 @@ impl Drop for Taken {
     }
 }
 
-/// Takes a place among the streams.
 pub(crate) fn take(streams: &Arc<Holds>, principal: Option<&Principal>) -> Result<Taken, NoPlace> {
     streams
         .enter(principal)

@@ -28,9 +28,7 @@ pub(crate) struct Templates {
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) status: StatusCode,
-    /// For acceptances.
     pub(crate) accepted: HeaderMap,
-    /// For answers to GET.
     pub(crate) polled: HeaderMap,
 }
 

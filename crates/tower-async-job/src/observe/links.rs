@@ -45,7 +45,6 @@ mod on {
             }
         }
 
-        /// Links the current span to that of a job.
         pub(crate) fn link(&self, id: &JobId) {
             let poll = Span::current();
             if !poll.is_disabled()

@@ -5,7 +5,6 @@ use utoipa::openapi::{HeaderBuilder, ObjectBuilder, SchemaFormat, Type, header::
 
 use super::schemas;
 
-/// A field and its name.
 pub(super) type Field = (&'static str, Header);
 
 pub(super) fn job_status(states: &[JobState]) -> Field {

@@ -46,7 +46,6 @@ pub(super) fn without_content(described: &[Described]) -> Responses {
     described.iter().map(entry).collect()
 }
 
-/// Returns the answers to a poll.
 pub(super) fn of_poll(config: &Config) -> Vec<Described> {
     let mut answers = announcements(config, false);
     answers.extend([
@@ -64,12 +63,10 @@ pub(super) fn of_poll(config: &Config) -> Vec<Described> {
     answers
 }
 
-/// Returns the answers of the status resource.
 pub(super) fn of_status() -> Vec<Described> {
     vec![status(), unknown(), broken(), unreachable()]
 }
 
-/// Returns the answers to a cancellation.
 pub(super) fn of_cancellation() -> Vec<Described> {
     vec![cancelled(), dropped(), unknown(), broken(), unreachable()]
 }

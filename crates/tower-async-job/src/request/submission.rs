@@ -48,7 +48,6 @@ pub(crate) struct Asked {
     pub(crate) protocol: Protocol,
     /// The request asks to change its connection's protocol.
     pub(crate) upgrade: bool,
-    /// The request is CONNECT.
     pub(crate) tunnel: bool,
     /// A browser that is redirected to the page, while other clients get 202.
     pub(crate) page: bool,
@@ -81,7 +80,6 @@ impl Asked {
 }
 
 impl Submission {
-    /// Prepares a request for its handler.
     pub(crate) fn prepare<B>(
         request: &mut Request<B>,
         asked: &Asked,

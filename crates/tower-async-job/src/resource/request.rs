@@ -159,9 +159,7 @@ pub(super) struct Asked {
     pub(super) polls: u32,
     /// The client gets a page while the job is pending.
     pub(super) page: bool,
-    /// The connection can carry trailers.
     pub(super) trailers: bool,
-    /// The connection may be closed after the answer.
     pub(super) may_close: bool,
     /// The answer delivers a whole result, unlike answers to HEAD and range requests.
     pub(super) delivers: bool,

@@ -92,6 +92,15 @@ impl fmt::Debug for JobResource {
 
 /// The response future of a [`JobResource`] or an [`OperatorResource`](crate::OperatorResource).
 /// Dropping it does not affect the job.
+///
+/// ```
+/// use tower::Service;
+/// use tower_async_job::{AsyncJobLayer, ResourceFuture};
+///
+/// let request = http::Request::get("/work/7").body(()).unwrap();
+/// let answer: ResourceFuture = AsyncJobLayer::new().resource().call(request);
+/// # drop(answer);
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct ResourceFuture {
     answer: Answer,
@@ -140,7 +149,6 @@ pub(crate) fn poll_answer(answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Res
     })
 }
 
-/// Answers a request for the job resource.
 fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
     Box::pin(async move {
         match request.method {

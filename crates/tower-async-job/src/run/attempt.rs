@@ -43,7 +43,6 @@ pub(crate) struct Run<R, E> {
     route: Arc<str>,
     /// The time at which the handler began, counted from the acceptance; `None` while it is queued.
     started: Option<Instant>,
-    /// The rare parts.
     rare: Option<Box<Rare>>,
     watch: Watch,
 }
@@ -71,9 +70,7 @@ struct Rare {
     inline_until: Option<Instant>,
     /// The limit of the result, if it is not the default.
     result_limit: Option<usize>,
-    /// The terms for storing the job again.
     restorable: Option<Box<Restorable>>,
-    /// The job can be run again.
     replayable: bool,
 }
 
@@ -176,7 +173,6 @@ where
         self
     }
 
-    /// Drives the handler and its watch.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Registered before anything is checked, so that no later event is missed.
         self.context.register(cx);

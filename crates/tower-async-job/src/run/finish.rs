@@ -1,4 +1,4 @@
-//! The end of a run: that of its job, stored, or its release.
+//! The end of a run: the stored end of its job, or its release.
 
 use http_polling::JobState;
 use tokio::time::Instant;
@@ -16,7 +16,6 @@ use crate::{
     time::later,
 };
 
-/// The result of storing the end of a job.
 pub(crate) enum Finish {
     Stored(JobState),
     /// The job is cancelled, or belongs to another worker.

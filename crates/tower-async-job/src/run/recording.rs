@@ -83,7 +83,6 @@ const FREE: usize = 4 << 10;
 struct Room {
     node: Arc<Node>,
     lease: Lease,
-    /// The bytes of room that are taken.
     bytes: usize,
     /// The maximum that it may need.
     most: usize,
@@ -122,7 +121,6 @@ impl Room {
         Ok(())
     }
 
-    /// Writes the recorded part of a body as a chunk.
     async fn write(
         &mut self,
         recorder: &mut ResponseRecorder,

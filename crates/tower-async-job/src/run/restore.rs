@@ -1,6 +1,6 @@
-//! The repair of a store that has lost the record of a running job, as after a failover without the
-//! latest writes: the run stores its job again, with the next epoch. Only the jobs whose node died as
-//! well are lost.
+//! The repair of a store that has lost the record of a running job, such as after a failover
+//! without the latest writes: the run stores its job again, with the next epoch. Only jobs whose
+//! node crashed too are lost.
 
 use tokio::time::Instant;
 use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};

@@ -28,7 +28,6 @@ pub(crate) enum Job<R, E> {
     Over,
 }
 
-/// The progress of a job's task.
 pub(crate) enum Step {
     On,
     Over(Option<&'static str>),

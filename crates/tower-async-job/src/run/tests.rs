@@ -1,4 +1,4 @@
-//! Jobs that a worker has claimed, and that their handlers hand back.
+//! Claimed jobs that their handlers release.
 
 use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
 

@@ -17,10 +17,7 @@ use crate::{
 pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registration) -> End {
     let outcome = match unrecorded {
         Unrecorded::TooLarge(size) => {
-            let limit = StoreLimit {
-                setting: "result_limit",
-                value: limit as u64,
-            };
+            let limit = StoreLimit::new("result_limit", limit as u64);
             let problem = Problem::new(ProblemType::ResultTooLarge);
             beyond(problem, size, Some(limit), job.lease())
         }
@@ -52,7 +49,7 @@ fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, lease: &Lease
     let (Size::Exactly(bytes) | Size::AtLeast(bytes)) = size;
     let problem = problem.with_extension("size", bytes);
     let problem = match limit {
-        Some(StoreLimit { setting, value }) => problem
+        Some(StoreLimit { setting, value, .. }) => problem
             .with_detail(format!(
                 "the result of {size} could not be kept: `{setting}` is {value} bytes"
             ))

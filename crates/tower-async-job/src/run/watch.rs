@@ -31,7 +31,7 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) enum End {
     /// With the resources that are held until it is stored.
     Outcome(Outcome, Option<Kept>),
-    /// The handler hands the job back on these terms.
+    /// The handler releases the job on these terms.
     Released(Release),
     DeadlinePassed,
     /// Cancelled, as already stored.
@@ -81,7 +81,6 @@ impl Watch {
         }
     }
 
-    /// Returns whether a write is in flight.
     pub(crate) fn is_writing(&self) -> bool {
         self.writes
             .as_ref()

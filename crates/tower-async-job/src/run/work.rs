@@ -84,14 +84,13 @@ impl<R, E> Drop for BoxWork<R, E> {
     }
 }
 
-/// A call that has not begun.
-pub(crate) struct Submitted<S, B> {
+pub(crate) struct NewCall<S, B> {
     pub(crate) service: S,
     pub(crate) request: Request<B>,
     pub(crate) admission: Option<Box<Admission>>,
 }
 
-impl<S, B, R> Submitted<S, B>
+impl<S, B, R> NewCall<S, B>
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
     S::Future: Send,

@@ -1,11 +1,11 @@
-//! Answers that hand their job back.
+//! Answers that release their job.
 
 use crate::support::{Body, Handler, SECOND, asking, get, handler, post, send, with, wrap};
 use http::{Response, StatusCode};
 use tokio::time::sleep;
 use tower_async_job::{AsyncJobLayer, Release};
 
-/// A handler whose upstream cannot be reached.
+/// Returns a handler whose upstream is unreachable.
 fn refused() -> Handler {
     handler(|_| async {
         sleep(SECOND / 2).await;

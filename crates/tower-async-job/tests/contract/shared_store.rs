@@ -1,4 +1,4 @@
-//! Nodes that share a store: the delays that they tell, whichever of them ran the jobs.
+//! Nodes that share a store: the delays that they announce, whichever node ran the jobs.
 
 use std::{
     sync::{Arc, Mutex, atomic::Ordering},
@@ -15,7 +15,7 @@ use tower_async_job::{
     AsyncJob, AsyncJobLayer, Builder, Estimator, Learned, ObservedJob, store::Principal,
 };
 
-/// A store that this number of nodes share.
+/// A store with this number of nodes.
 fn store(nodes: u32) -> Arc<FaultyStore> {
     let store = FaultyStore::shared(30 * SECOND);
     store.nodes.store(nodes, Ordering::SeqCst);
@@ -26,7 +26,7 @@ fn node(store: &Arc<FaultyStore>) -> Builder {
     AsyncJobLayer::builder().store(store.clone())
 }
 
-/// Remembers what it is told, and answers as another would.
+/// An estimator that records its inputs, and forwards to another.
 #[derive(Clone, Default)]
 struct Witness {
     learned: Arc<Learned>,
@@ -62,8 +62,8 @@ fn delay_of(answer: &Answer) -> Duration {
     Duration::from_millis(answer.header("retry-after-ms").parse().expect("digits"))
 }
 
-/// Submits a job to one node and polls another when told to; returns how late its end was noticed, and
-/// the number of polls.
+/// Submits a job to one node and polls another at the announced times. Returns the delay until its
+/// end was noticed, and the number of polls.
 async fn follow(
     runner: &AsyncJob<Handler>,
     front: &AsyncJobLayer,
@@ -97,7 +97,7 @@ async fn front_only_node_learns_as_the_node_that_runs_the_jobs() {
         assert!(late <= takes / 50, "{late:?} late");
         assert_eq!(polls, 2, "one at once, and one at the end");
     }
-    // So does the node that ran them, though it delivered none.
+    // So does the node that ran them, without delivering any.
     let delay = delay_of(&send(&runner, post("/report")).await);
     assert!(delay >= takes && delay <= takes + takes / 50, "{delay:?}");
 }
@@ -151,7 +151,7 @@ async fn only_what_was_polled_for_and_is_done_is_learned_from_elsewhere() {
     sleep(30 * SECOND).await;
     let answer = ask(&front, get(path_of(accepted.location()))).await;
     assert_eq!(answer.header("job-status"), "timed-out");
-    // The repeats of a key: of an answer that came inline, and of one that was waited for longer.
+    // The repeats of a key: for an inline answer, and for one after the inline wait.
     for (uri, key, time) in [("/inline", "i", SECOND / 2), ("/polled", "p", 5 * SECOND)] {
         let keyed = || with(post(uri), "idempotency-key", key);
         send(&wrap(&runner, slow(time, "done")), keyed()).await;
@@ -197,7 +197,7 @@ async fn budget_of_polls_is_for_a_node_s_share_of_all_pending_jobs() {
         .await
         .pending();
     assert_eq!(witness.last(), (1, 26, 3));
-    // What it has accepted since the sweep counts as well.
+    // Jobs accepted since the sweep count as well.
     for _ in 0..4 {
         send(&service, post("/report")).await.pending();
     }

@@ -59,8 +59,8 @@ async fn late(text: &'static str) -> Response<ServerBody> {
 
 static LARGE: [u8; 2000 << 10] = [b'x'; 2000 << 10];
 
-/// Serves a result in chunks of 64 KiB, of which the last cannot be read the first time. It is so
-/// long that much of it is on its way before.
+/// Serves a result in chunks of 64 KiB, the last of which cannot be read the first time. It is so
+/// long that much of it is sent before.
 fn serve_broken() -> impl Fn() -> DuplexStream {
     let store = FaultyStore::new(memory().chunk_size(64 << 10).build());
     store.plan(
@@ -429,7 +429,7 @@ async fn s50_chunk_that_cannot_be_read_resets_the_stream_of_an_answer_over_http_
     let response = client.send_request(poll()).await.expect("a response");
     assert_eq!(response.status(), StatusCode::OK);
     response.into_body().collect().await.expect_err("reset");
-    // The connection goes on.
+    // The connection stays usable.
     let again = client.send_request(poll()).await.expect("a response");
     let whole = again.into_body().collect().await.expect("whole");
     assert_eq!(whole.to_bytes().len(), LARGE.len());

@@ -72,7 +72,7 @@ pub(crate) struct FaultyStore {
     replica: MemoryStore,
     failed_over: AtomicBool,
     properties: StoreProperties,
-    /// The number of nodes that sweeps find.
+    /// The number of nodes in the result of sweeps.
     pub(crate) nodes: AtomicU32,
     script: Mutex<HashMap<Op, VecDeque<Fault>>>,
     calls: Mutex<HashMap<Op, usize>>,

@@ -225,7 +225,7 @@ async fn jobs_handed_back_are_counted_as_lost() {
     assert_seen(&values, "async_job_running", &[0.0]);
 }
 
-/// Has the run of one job stopped.
+/// Stops the run of one job.
 async fn stopped(store: FaultyStore, act: impl AsyncFnOnce(&FaultyStore, &JobId)) -> Values {
     let mut seen = Seen::install();
     let store = Arc::new(store);
@@ -246,7 +246,7 @@ async fn runs_that_are_stopped_are_counted_by_reason() {
     });
     let values = cancelled.await;
     assert_seen(&values, "async_job_stopped_total reason=cancelled", &[1.0]);
-    // By the node that has cancelled it.
+    // On the node that cancelled it.
     assert_seen(&values, "async_job_ended_total state=cancelled", &[]);
     let cut_off = FaultyStore::shared(30 * SECOND).times(Op::Renew, Fault::Unavailable, 100);
     let values = stopped(cut_off, async |_, _| ()).await;

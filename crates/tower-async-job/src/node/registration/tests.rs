@@ -22,7 +22,7 @@ fn register(node: &Arc<Node>, lease: Lease) -> (Registration, JobContext) {
     (registration, context)
 }
 
-/// A node, a job that it runs, and that may run again.
+/// Returns a node, and a job that it runs and that may be re-run.
 async fn running() -> (Arc<Node>, Lease) {
     let store = MemoryStore::builder()
         .clock(|| tokio::time::Instant::now().into_std())
@@ -45,7 +45,7 @@ async fn claim(node: &Node) -> Claim {
 async fn s08_a_job_that_is_claimed_again_in_the_process_of_its_old_run_keeps_the_new_lease() {
     let (node, first) = running().await;
     let (old, _) = register(&node, first);
-    // It was released behind the run's back, as after a pause of the whole process.
+    // It was released without the run's knowledge, such as after a pause of the whole process.
     let released = node.store.release(&[first], Release::default()).await;
     assert_eq!(released.expect("memory"), [Released::Queued]);
     let second = claim(&node).await.lease;

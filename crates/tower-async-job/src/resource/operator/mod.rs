@@ -73,6 +73,7 @@ const SLICE: usize = 16;
 ///
 /// Times are for people to read; `age_ms` and `running_for_ms` are measured by the store's clock.
 /// One job by its handle is the same object, with its `problem` if it failed or timed out.
+///
 /// # Omissions
 ///
 /// The list does not give access to results: it names a job by its handle, which is random and
