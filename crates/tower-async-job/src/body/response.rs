@@ -266,3 +266,13 @@ impl Body for StoredBody {
         hint
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_make_no_other_body_larger() {
+        assert_eq!(size_of::<Data>(), size_of::<Bytes>());
+    }
+}

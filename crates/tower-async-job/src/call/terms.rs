@@ -58,6 +58,5 @@ pub(crate) fn terms<'a>(
         accepted: now,
         deadline: after(now, submission.deadline(&front.config)),
         result_limit: (submission.policy.as_ref()).map(|policy| policy.result_limit),
-        replayable: false,
     }
 }

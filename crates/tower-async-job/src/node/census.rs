@@ -34,7 +34,7 @@ pub(crate) struct Share {
 }
 
 impl Census {
-    /// Stores the result of a sweep, when this node had `local` jobs.
+    /// Notes the findings of a sweep, when this node had `local` jobs.
     pub(crate) fn note(&self, upkeep: Upkeep, local: usize) {
         let total = upkeep.pending.total;
         let listed: HashMap<_, _> = upkeep.pending.principals.into_iter().collect();
@@ -47,8 +47,8 @@ impl Census {
         });
     }
 
-    /// Returns the share of a node that has so many jobs by now, and as many more than at the sweep as
-    /// other nodes have; `None` before the first sweep.
+    /// Returns the share of a node that has `local` jobs now, on the assumption that the others have
+    /// gained as many since the sweep; `None` before the first sweep.
     pub(crate) fn share_of(&self, principal: Option<&Principal>, local: usize) -> Option<Share> {
         let counts = self.counts();
         let counts = counts.as_ref()?;

@@ -13,7 +13,7 @@ mod owners;
 pub(crate) mod recording_room;
 pub(crate) mod registration;
 mod registry;
-mod releases;
+pub(crate) mod releases;
 pub(crate) mod renewal;
 mod shutdown;
 pub(crate) mod state;

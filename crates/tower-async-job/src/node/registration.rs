@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
 use tower_async_job_core::{Lease, Principal, Released};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{
         deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
-        releases, renewal::keep_leases, state::Node,
+        renewal::keep_leases, state::Node,
     },
     observe::metrics::PendingJob,
     panics,
@@ -118,7 +118,7 @@ impl Registration {
         self.ended = true;
         // Another run may begin once the store has the job.
         drop(self);
-        releases::release(&node, lease)?.await.ok()
+        release(&node, lease)?.await.ok()
     }
 
     /// Notes that the job is announced to its client.
@@ -147,7 +147,7 @@ impl Drop for Registration {
         let registry = &self.node.registry;
         registry.remove(&self.lease, self.deadline);
         if !self.ended && self.announced {
-            let _ = releases::release(&self.node, self.lease);
+            let _ = release(&self.node, self.lease);
         } else if !self.ended
             && let Ok(runtime) = Handle::try_current()
         {
@@ -159,6 +159,12 @@ impl Drop for Registration {
         keep_house(&self.node);
         self.node.sweep_after_end();
     }
+}
+
+/// Releases a lease. A shutdown uses up no attempt; another cause, such as a panic, may happen in each.
+fn release(node: &Node, lease: Lease) -> Option<Receiver<Released>> {
+    let counts = !node.shutdown.given_up.is_set();
+    node.releases.release(lease, counts)
 }
 
 /// Returns whether a lease from then may expire before all are renewed again.

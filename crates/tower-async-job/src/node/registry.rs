@@ -1,9 +1,8 @@
 //! The jobs of this process: by id, by deadline and by lease.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     mem,
-    ops::{Bound, RangeInclusive},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,11 +11,19 @@ use std::{
 };
 
 use tokio::{sync::Notify, time::Instant};
-use tower_async_job_core::{JobId, Lease};
+use tower_async_job_core::{JobId, Lease, Renewal};
 
-use self::leases::{Held, Looked};
-use crate::context::{job::JobContext, reason::CancelReason};
+pub(crate) use self::deadline::Deadline;
+use self::{
+    deadline::Deadlines,
+    leases::{Leases, Passed, behind},
+};
+use crate::{
+    context::{job::JobContext, reason::CancelReason},
+    time::after,
+};
 
+mod deadline;
 mod leases;
 
 /// The number of jobs visited under one lock and in one poll of a task.
@@ -28,11 +35,11 @@ const WAKES: usize = 64;
 
 /// All jobs that this process runs.
 ///
-/// - A job has one run, that of the highest epoch. If the store gives its lease to another holder
-///   in this process, the earlier run is stopped, and no longer affects the entry and lease of its
-///   successor.
-/// - A lease counts from before the request for it, or for its renewal, was sent. A run is stopped
-///   when a tenth of that time is left, whatever hangs, by the task that watches the deadlines.
+/// - Each job has one entry: that of the run with the highest epoch. If the store gives the lease of a
+///   job to another run in this process, the earlier run is stopped, and can no longer change the
+///   entry or the lease.
+/// - A lease counts from before its request or renewal was sent. A run is stopped when a tenth of the
+///   lease is left, by the task that watches the deadlines, even if every call to the store hangs.
 ///
 /// They are in ordered maps: a hash table of a million jobs blocks its thread for tens of
 /// milliseconds when it grows.
@@ -51,20 +58,13 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Jobs {
     contexts: BTreeMap<JobId, JobContext>,
-    /// The deadlines, and the times at which leases are checked, with the first half of the job's
-    /// id, which is practically unique and half as large.
-    deadlines: BTreeSet<(Deadline, u64)>,
-    /// The leases that expire without renewal.
-    leases: BTreeMap<JobId, Held>,
+    /// The deadlines of jobs, and the times at which leases are checked.
+    deadlines: Deadlines,
+    leases: Leases,
     watched: bool,
     /// The deadline until which it sleeps.
     next: Option<Deadline>,
 }
-
-/// The time at which a job is woken, in microseconds from the registry's origin; unique together
-/// with the job's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Deadline(u64);
 
 /// The time of the next check of deadlines.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,14 +82,12 @@ impl Jobs {
         let mut contexts = self.contexts.values();
         contexts.next().filter(|_| !self.watched).cloned()
     }
-}
 
-/// Enters a deadline and returns it, changed if another job has the same.
-fn note(deadlines: &mut BTreeSet<(Deadline, u64)>, id: &JobId, mut deadline: Deadline) -> Deadline {
-    while !deadlines.insert((deadline, half(id))) {
-        deadline.0 += 1;
+    /// Returns whether this is the lease of the run that is entered, if leases end.
+    fn is_entered(&self, lease: &Lease) -> bool {
+        let epoch = self.leases.epoch(&lease.id);
+        epoch.is_none_or(|epoch| epoch == lease.epoch)
     }
-    deadline
 }
 
 impl Registry {
@@ -119,8 +117,7 @@ impl Registry {
         since: Instant,
     ) -> (Deadline, bool) {
         let mut jobs = self.jobs();
-        let follower = |held: &Held| held.epoch > lease.epoch;
-        let superseded = if jobs.leases.get(&lease.id).is_some_and(follower) {
+        let superseded = if jobs.leases.epoch(&lease.id) > Some(lease.epoch) {
             Some(context)
         } else {
             let superseded = jobs.contexts.insert(lease.id, context);
@@ -141,13 +138,14 @@ impl Registry {
     pub(crate) fn remove(&self, lease: &Lease, deadline: Deadline) {
         let mut jobs = self.jobs();
         let id = &lease.id;
-        jobs.deadlines.remove(&(deadline, half(id)));
+        jobs.deadlines.remove(id, deadline);
         let mut context = None;
         if jobs.is_entered(lease) {
             context = jobs.contexts.remove(id);
-            if let Some(held) = jobs.leases.remove(id) {
-                jobs.deadlines.remove(&(held.noted, half(id)));
-            }
+            let Jobs {
+                leases, deadlines, ..
+            } = &mut *jobs;
+            leases.remove(id, deadlines);
         }
         if jobs.watched && jobs.deadlines.is_empty() {
             // An idle node has no task and no timer.
@@ -169,14 +167,23 @@ impl Registry {
     /// Changes a job's deadline; returns the same as [`insert`](Self::insert).
     pub(crate) fn reschedule(&self, id: &JobId, old: Deadline, new: Instant) -> (Deadline, bool) {
         let mut jobs = self.jobs();
-        jobs.deadlines.remove(&(old, half(id)));
+        jobs.deadlines.remove(id, old);
         self.add_deadline(&mut jobs, id, new)
     }
 
     fn add_deadline(&self, jobs: &mut Jobs, id: &JobId, deadline: Instant) -> (Deadline, bool) {
-        let deadline = note(&mut jobs.deadlines, id, self.deadline_at(deadline));
+        let deadline = jobs.deadlines.add(id, self.deadline_at(deadline));
         self.comes_nearer(jobs, deadline);
         (deadline, !mem::replace(&mut jobs.watched, true))
+    }
+
+    /// Enters a lease that lasts from then, if leases end.
+    fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
+        if let Some(kept) = self.lease_kept {
+            let stop = self.deadline_at(after(since, kept));
+            let noted = jobs.leases.insert(lease, stop, &mut jobs.deadlines);
+            self.comes_nearer(jobs, noted);
+        }
     }
 
     /// Wakes the watching task for a new deadline, if that is the first.
@@ -219,7 +226,7 @@ impl Registry {
         let passed = self.passed(now);
         let mut jobs = self.jobs();
         let next = loop {
-            match jobs.deadlines.first().copied() {
+            match jobs.deadlines.first() {
                 None => {
                     jobs.watched = looks > 0;
                     jobs.next = None;
@@ -229,20 +236,27 @@ impl Registry {
                         NextDeadline::Never
                     };
                 }
-                Some((deadline, _)) if deadline > passed => {
+                Some(deadline) if deadline > passed => {
                     jobs.next = Some(deadline);
                     break NextDeadline::At(self.origin + Duration::from_micros(deadline.0));
                 }
                 Some(_) if looks >= WAKES => break NextDeadline::Now,
-                Some((deadline, half)) => {
-                    jobs.deadlines.pop_first();
+                Some(deadline) => {
                     looks += 1;
-                    match jobs.look_at_lease(deadline, half, passed) {
-                        Looked::Renewed => {}
-                        Looked::Over(context) => lost.extend(context),
-                        Looked::NoLease => {
-                            let alike = jobs.contexts.range(ids_with(half));
-                            due.extend(alike.map(|(_, context)| context.clone()));
+                    let Jobs {
+                        contexts,
+                        deadlines,
+                        leases,
+                        ..
+                    } = &mut *jobs;
+                    let Some(ids) = deadlines.pop_first() else {
+                        continue;
+                    };
+                    match leases.look(deadline, ids.clone(), passed, deadlines) {
+                        Passed::Renewed => {}
+                        Passed::Over(id) => lost.extend(contexts.get(&id).cloned()),
+                        Passed::OfJob => {
+                            due.extend(contexts.range(ids).map(|(_, context)| context.clone()));
                         }
                     }
                 }
@@ -273,6 +287,52 @@ impl Registry {
     pub(crate) fn watch(&self) -> bool {
         let mut jobs = self.jobs();
         !jobs.deadlines.is_empty() && !mem::replace(&mut jobs.watched, true)
+    }
+
+    /// Returns the next leases that are to be renewed: those of the ids after this one.
+    pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
+        self.jobs().leases.after(id)
+    }
+
+    /// Returns whether any lease is to be renewed.
+    pub(crate) fn has_leases(&self) -> bool {
+        !self.jobs().leases.is_empty()
+    }
+
+    /// Enters the new lease of a run, which lasts from then, in place of an old one.
+    pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
+        let mut jobs = self.jobs();
+        if jobs.is_entered(old) {
+            self.hold(&mut jobs, new, since);
+        }
+    }
+
+    /// Applies the answer to a renewal that was sent at a time: puts off the end of the run, or stops
+    /// it.
+    pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
+        let mut jobs = self.jobs();
+        if !jobs.is_entered(lease) {
+            return;
+        }
+        if renewal.is_held()
+            && let Some(kept) = self.lease_kept
+        {
+            let stop = self.deadline_at(after(sent, kept));
+            jobs.leases.renew(&lease.id, stop);
+        }
+        let context = jobs.contexts.get(&lease.id).cloned();
+        drop(jobs);
+        let Some(context) = context else {
+            return;
+        };
+        match renewal {
+            Renewal::Held => {}
+            Renewal::Cancelled => context.cancel(CancelReason::Requested),
+            Renewal::Missing if self.lease_kept.is_some() => context.set_missing(true),
+            // The run is storing its job again, with a higher epoch.
+            _ if context.is_missing() => {}
+            _ => context.cancel(CancelReason::LeaseLost),
+        }
     }
 
     /// Notifies the handler of a job that it is cancelled, if it runs here.
@@ -310,24 +370,6 @@ impl Drop for Registry {
         // Ends the task that watches the deadlines.
         self.changed.notify_one();
     }
-}
-
-/// Returns the first half of an id.
-fn half(id: &JobId) -> u64 {
-    (id.to_bits() >> 64) as u64
-}
-
-/// Returns the range of all ids with this first half.
-fn ids_with(half: u64) -> RangeInclusive<JobId> {
-    let first = u128::from(half) << 64;
-    JobId::from_bits(first)..=JobId::from_bits(first | u128::from(u64::MAX))
-}
-
-fn behind(id: Option<JobId>) -> (Bound<JobId>, Bound<JobId>) {
-    (
-        id.map_or(Bound::Unbounded, Bound::Excluded),
-        Bound::Unbounded,
-    )
 }
 
 #[cfg(test)]

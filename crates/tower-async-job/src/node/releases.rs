@@ -4,6 +4,7 @@
 //! while the store is unavailable, for up to one lease duration.
 
 use std::{
+    iter::zip,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -15,9 +16,10 @@ use tokio::{
     task::yield_now,
     time::{Instant, sleep},
 };
-use tower_async_job_core::{Lease, Release, Released, StoreError};
+use tokio_util::task::TaskTracker;
+use tower_async_job_core::{JobStore, Lease, Release, Released, StoreError};
 
-use crate::{node::state::Node, observe::metrics, panics, time::later};
+use crate::{observe::metrics, panics, time::later};
 
 /// The most leases in a batch.
 const BATCH: usize = 1_000;
@@ -29,88 +31,82 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The leases that are to be released.
-#[derive(Default)]
-pub(crate) struct Releases(Mutex<Waiting>);
+pub(crate) struct Releases {
+    store: Arc<dyn JobStore>,
+    tasks: TaskTracker,
+    waiting: Mutex<Waiting>,
+}
 
 #[derive(Default)]
 struct Waiting {
-    leases: Vec<(Lease, oneshot::Sender<Released>)>,
+    leases: Vec<Given>,
     /// A task releases them.
     attended: bool,
 }
 
-/// Releases a lease. The receiver gets the fate of the job, or an error if that stays unknown. `None`
-/// without a runtime.
-pub(crate) fn release(node: &Arc<Node>, lease: Lease) -> Option<oneshot::Receiver<Released>> {
-    let runtime = Handle::try_current().ok()?;
-    let (sender, receiver) = oneshot::channel();
-    let is_attended = {
-        let mut waiting = node.releases.waiting();
-        waiting.leases.push((lease, sender));
-        mem::replace(&mut waiting.attended, true)
-    };
-    if !is_attended {
-        let attendant = Attendant(node.clone());
-        let releasing = Box::pin(async move { attendant.release_all().await });
-        let releasing = panics::logged("the job store", releasing);
-        node.tasks.spawn_on(releasing, &runtime);
-    }
-    Some(receiver)
+/// A lease that is given up.
+struct Given {
+    lease: Lease,
+    /// The run counts as an attempt.
+    counts: bool,
+    sender: oneshot::Sender<Released>,
 }
 
 impl Releases {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The task that releases leases. However it ends, another can start.
-struct Attendant(Arc<Node>);
-
-impl Drop for Attendant {
-    fn drop(&mut self) {
-        self.0.releases.waiting().attended = false;
-    }
-}
-
-impl Attendant {
-    async fn release_all(&self) {
-        loop {
-            // Collects the leases that are released together.
-            yield_now().await;
-            let (leases, senders): (Vec<_>, Vec<_>) = {
-                let mut waiting = self.0.releases.waiting();
-                if waiting.leases.is_empty() {
-                    waiting.attended = false;
-                    return;
-                }
-                let batch = waiting.leases.len().min(BATCH);
-                waiting.leases.drain(..batch).unzip()
-            };
-            match self.send(&leases).await {
-                Ok(released) => {
-                    for (released, sender) in released.into_iter().zip(senders) {
-                        count(released);
-                        let _ = sender.send(released);
-                    }
-                }
-                Err(error) => {
-                    let jobs = leases.len();
-                    tracing::warn!(%error, jobs, "abandoned jobs could not be released");
-                }
-            }
+    /// Makes the releases to a store, by tracked tasks.
+    pub(crate) fn new(store: Arc<dyn JobStore>, tasks: TaskTracker) -> Self {
+        Self {
+            store,
+            tasks,
+            waiting: Mutex::default(),
         }
     }
 
-    async fn send(&self, leases: &[Lease]) -> Result<Vec<Released>, StoreError> {
-        let node = &self.0;
-        // A shutdown uses up no attempt. Another cause, such as a panic, may happen in each attempt.
-        let counts = !node.shutdown.given_up.is_set();
+    /// Releases a lease; `counts` tells whether the run counts as an attempt. The receiver gets the fate
+    /// of the job, or an error if that stays unknown. `None` without a runtime.
+    pub(crate) fn release(
+        self: &Arc<Self>,
+        lease: Lease,
+        counts: bool,
+    ) -> Option<oneshot::Receiver<Released>> {
+        let runtime = Handle::try_current().ok()?;
+        let (sender, receiver) = oneshot::channel();
+        let is_attended = {
+            let mut waiting = self.waiting();
+            waiting.leases.push(Given {
+                lease,
+                counts,
+                sender,
+            });
+            mem::replace(&mut waiting.attended, true)
+        };
+        if !is_attended {
+            let attendant = Attendant(self.clone());
+            let releasing = async move { attendant.release_all().await };
+            self.tasks.spawn_on(releasing, &runtime);
+        }
+        Some(receiver)
+    }
+
+    /// Takes leases that can go together. Without any, the task is over.
+    fn take(&self) -> Option<(Vec<Given>, bool)> {
+        let mut waiting = self.waiting();
+        let Some(first) = waiting.leases.first() else {
+            waiting.attended = false;
+            return None;
+        };
+        let counts = first.counts;
+        let alike = waiting.leases.iter().take(BATCH);
+        let batch = alike.take_while(|given| given.counts == counts).count();
+        Some((waiting.leases.drain(..batch).collect(), counts))
+    }
+
+    async fn send(&self, leases: &[Lease], counts: bool) -> Result<Vec<Released>, StoreError> {
         let how = Release::default().with_counts(counts);
-        let until = later(node.store.properties().lease.unwrap_or_default());
+        let until = later(self.store.properties().lease.unwrap_or_default());
         let mut pause = PAUSE;
         loop {
-            match node.store.release(leases, how.clone()).await {
+            match self.store.release(leases, how.clone()).await {
                 Err(error) if error.is_unavailable() && Instant::now() + pause < until => {
                     tracing::warn!(%error, "abandoned jobs could not be released yet");
                     sleep(pause).await;
@@ -120,12 +116,49 @@ impl Attendant {
             }
         }
     }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn count(released: Released) {
+/// The task that releases leases. However it ends, another may begin.
+struct Attendant(Arc<Releases>);
+
+impl Drop for Attendant {
+    fn drop(&mut self) {
+        self.0.waiting().attended = false;
+    }
+}
+
+impl Attendant {
+    async fn release_all(&self) {
+        // Leases that are given up together go together.
+        yield_now().await;
+        while let Some((batch, counts)) = self.0.take() {
+            let leases: Vec<Lease> = batch.iter().map(|given| given.lease).collect();
+            let sent = Box::pin(self.0.send(&leases, counts));
+            match panics::logged("the job store", sent).await {
+                Ok(Ok(released)) => {
+                    for (given, released) in zip(batch, released) {
+                        count(released);
+                        let _ = given.sender.send(released);
+                    }
+                }
+                failed => {
+                    let jobs = leases.len();
+                    tracing::warn!(?failed, jobs, "abandoned jobs could not be released");
+                }
+            }
+        }
+    }
+}
+
+/// Counts a run that was stopped by a release.
+pub(crate) fn count(released: Released) {
     match released {
         Released::Ended(state) => metrics::ended(state),
-        Released::Queued => metrics::stopped("released"),
+        Released::Queued | Released::Outside => metrics::stopped("released"),
         _ => metrics::stopped("lease-lost"),
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
-    /// The jobs of other nodes, if the store is shared.
+    /// The pending jobs of all nodes, where the store is shared.
     others: Option<Others>,
     /// The websockets and event streams, if they are limited.
     pub(crate) streams: Option<Arc<Holds>>,
@@ -50,7 +50,7 @@ pub(crate) struct Node {
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Shutdown,
-    pub(crate) releases: Releases,
+    pub(crate) releases: Arc<Releases>,
     /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
     /// True while a task keeps house.
@@ -76,6 +76,7 @@ impl Node {
     pub(crate) fn new(config: NodeConfig, store: Arc<dyn JobStore>) -> Self {
         metrics::describe();
         let store = timed::bounded(store);
+        let tasks = TaskTracker::new();
         let alarm = Arc::new(Alarm::default());
         let keep = config.retention_after_delivery;
         Self {
@@ -89,12 +90,12 @@ impl Node {
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
             shutdown: Shutdown::default(),
-            releases: Releases::default(),
+            releases: Arc::new(Releases::new(store.clone(), tasks.clone())),
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
             config,
             store,
-            tasks: TaskTracker::new(),
+            tasks,
             housekeeping: AtomicBool::new(false),
             renewing: AtomicBool::new(false),
             renew_now: Arc::default(),

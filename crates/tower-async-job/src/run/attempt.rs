@@ -60,26 +60,6 @@ pub(crate) struct Terms<'a> {
     pub(crate) deadline: Instant,
     /// The limit of the result, if it is not the default.
     pub(crate) result_limit: Option<usize>,
-    /// The store keeps the request, so that the job can be re-run.
-    pub(crate) replayable: bool,
-}
-
-impl Terms<'_> {
-    fn rare(&mut self) -> Option<Box<Rare>> {
-        let needed = self.target.is_some()
-            || self.result_limit.is_some()
-            || self.creation.terms.is_some()
-            || self.replayable;
-        needed.then(|| {
-            Box::new(Rare {
-                target: self.target.take(),
-                inline_until: None,
-                result_limit: self.result_limit,
-                restorable: self.creation.terms.take(),
-                replayable: self.replayable,
-            })
-        })
-    }
 }
 
 #[derive(Default)]
@@ -129,9 +109,13 @@ where
         lease: Lease,
         work: BoxWork<R, E>,
         context: HandlerContext,
-        mut terms: Terms<'_>,
+        terms: Terms<'_>,
     ) -> Self {
         let queued = work.is_queued();
+        let is_rare = terms.target.is_some()
+            || terms.result_limit.is_some()
+            || terms.creation.terms.is_some()
+            || terms.creation.replayable;
         let registered = Registered {
             principal: terms.principal,
             label: terms.label,
@@ -143,7 +127,15 @@ where
         Self {
             watch: Watch::new(queued),
             started: (!queued).then_some(terms.accepted),
-            rare: terms.rare(),
+            rare: is_rare.then(|| {
+                Box::new(Rare {
+                    target: terms.target,
+                    inline_until: None,
+                    result_limit: terms.result_limit,
+                    restorable: terms.creation.terms,
+                    replayable: terms.creation.replayable,
+                })
+            }),
             registration,
             stage: Stage::Handling(work),
             context,
@@ -237,27 +229,7 @@ where
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
-            End::Released(how) => {
-                let (node, lease) = (registration.node(), *registration.lease());
-                // If the store stays unreachable, the registration tries once more.
-                let released = release(node, lease, &context, &how).await?;
-                return match released {
-                    Released::Ended(state) => {
-                        registration.ended(state);
-                        Some(state.as_str())
-                    }
-                    Released::Queued => {
-                        registration.end();
-                        metrics::stopped("released");
-                        Some(JobState::Queued.as_str())
-                    }
-                    _ => {
-                        registration.end();
-                        metrics::stopped(LEASE_LOST);
-                        Some(LEASE_LOST)
-                    }
-                };
-            }
+            End::Released(how) => return fate(release(registration, &context, &how).await?),
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
@@ -274,13 +246,7 @@ where
                 metrics::stopped(LEASE_LOST);
                 return Some(LEASE_LOST);
             }
-            End::Abandoned => {
-                return match registration.release().await? {
-                    Released::Queued => Some(JobState::Queued.as_str()),
-                    Released::Ended(state) => Some(state.as_str()),
-                    _ => Some(LEASE_LOST),
-                };
-            }
+            End::Abandoned => return fate(registration.release().await?),
         };
         let (node, id) = (registration.node().clone(), registration.lease().id);
         let size = match &outcome {
@@ -370,6 +336,16 @@ where
     fn is_queued(&self) -> bool {
         matches!(self, Self::Handling(work) if work.is_queued())
     }
+}
+
+/// Returns the state of a job that was released, or says that its lease was lost.
+fn fate(released: Released) -> Option<&'static str> {
+    Some(match released {
+        Released::Queued => JobState::Queued.as_str(),
+        Released::Outside => JobState::Running.as_str(),
+        Released::Ended(state) => state.as_str(),
+        _ => LEASE_LOST,
+    })
 }
 
 fn service_failed(error: BoxError) -> Outcome {

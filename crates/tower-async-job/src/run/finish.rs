@@ -2,11 +2,11 @@
 
 use http_polling::JobState;
 use tokio::time::Instant;
-use tower_async_job_core::{End, Lease, Outcome, Release, Released};
+use tower_async_job_core::{End, Outcome, Release, Released};
 
 use crate::{
     context::job::JobContext,
-    node::{registration::Registration, state::Node},
+    node::{registration::Registration, releases},
     run::{
         recording::Size,
         restore::{Restorable, restored},
@@ -63,24 +63,28 @@ pub(crate) async fn finish(
     }
 }
 
-/// Releases a job to the store, with its last report. `None` if the store is unreachable.
+/// Releases a job to the store, with its last report. Returns the fate of the job, or `None` if the store
+/// cannot be reached.
 pub(crate) async fn release(
-    node: &Node,
-    lease: Lease,
+    registration: Registration,
     context: &JobContext,
     how: &Release,
 ) -> Option<Released> {
+    let (node, leases) = (registration.node().clone(), [*registration.lease()]);
+    let [lease] = &leases;
     let report = context.take_report(node.config.report_limit);
     if let Some(report) = report
-        && let Err(error) = node.store.report(&lease, report).await
+        && let Err(error) = node.store.report(lease, report).await
     {
         tracing::warn!(%error, job = ?lease.id, "a job's last report was not stored");
     }
-    let leases = [lease];
-    let released = write(node, &lease, "the release of a job", false, || {
+    let released = write(&node, lease, "the release of a job", false, || {
         node.store.release(&leases, how.clone())
     });
-    let released = released.await.ok()?.first().copied();
+    // Otherwise the registration releases it when it is dropped.
+    let released = *released.await.ok()?.first()?;
+    registration.end();
+    releases::count(released);
     tracing::debug!(?released, job = ?lease.id, "job released");
-    Some(released.unwrap_or(Released::Lost))
+    Some(released)
 }

@@ -16,6 +16,8 @@ pub(crate) struct Creation {
     pub(crate) sent: Instant,
     /// The terms to store the job again by, if leases end.
     pub(crate) terms: Option<Box<Restorable>>,
+    /// Whether the store keeps the request, so that the job can be run again.
+    pub(crate) replayable: bool,
 }
 
 /// A job that can be stored again.
@@ -35,7 +37,11 @@ impl Creation {
                 deadline: after(sent, job.deadline),
             })
         });
-        Self { sent, terms }
+        Self {
+            sent,
+            terms,
+            replayable: job.request.is_some(),
+        }
     }
 }
 

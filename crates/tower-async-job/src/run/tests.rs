@@ -1,6 +1,6 @@
 //! Claimed jobs that their handlers release.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,7 +18,7 @@ use crate::{
     context::handler::HandlerContext,
     layer::AsyncJobLayer,
     node::state::Node,
-    run::{accept::accept, attempt::Terms, restore::Creation, task::Job, work::put_off},
+    run::{accept::accept, attempt::Terms, restore::Creation, work::put_off},
     time::later,
 };
 
@@ -51,8 +51,14 @@ async fn record(node: &Node, id: &JobId) -> JobRecord {
     record.expect("there")
 }
 
-/// Runs a claimed job to its end; its handler reports half of the work, and answers with this extension.
-async fn run(node: &Arc<Node>, claim: &Claim, release: Option<Release>, replayable: bool) {
+/// Runs a claimed job to its end, and returns its fate. Its handler reports half of the work, and answers
+/// with this extension.
+async fn run(
+    node: &Arc<Node>,
+    claim: &Claim,
+    release: Option<Release>,
+    replayable: bool,
+) -> Option<&'static str> {
     let context = HandlerContext::new(claim.attempt);
     context.progress(0.5);
     let mut response = Response::new(Full::<Bytes>::from("the answer"));
@@ -74,16 +80,17 @@ async fn run(node: &Arc<Node>, claim: &Claim, release: Option<Release>, replayab
         creation: Creation {
             sent: now,
             terms: None,
+            replayable,
         },
         accepted: now,
         deadline: later(claim.remaining),
         result_limit: None,
-        replayable,
     };
     let work = put_off(service, request, None);
     let mut run = accept(node, claim.lease, work, Some(context), terms);
     run.announced();
-    Job::Running(run).await;
+    let end = poll_fn(|cx| run.poll(cx)).await;
+    run.complete(end).await
 }
 
 fn is_the_answer(record: &JobRecord) -> bool {
@@ -100,7 +107,8 @@ async fn run_that_ends_in_a_release_is_queued_again_and_its_attempt_given_back()
     let how = Release::default()
         .with_after(10 * SECOND)
         .with_counts(false);
-    run(&node, &first, Some(how), true).await;
+    let fate = run(&node, &first, Some(how), true).await;
+    assert_eq!(fate, Some("queued"));
     let queued = record(&node, &first.lease.id).await;
     assert_eq!((queued.state, queued.attempt), (JobState::Queued, 0));
     assert_eq!(queued.progress, None);
@@ -124,7 +132,8 @@ async fn releases_that_count_end_with_the_last_attempt() {
         run(&node, &claimed, Some(Release::default()), true).await;
         claimed = claim(&node).await.expect("claimable");
     }
-    run(&node, &claimed, Some(Release::default()), true).await;
+    let fate = run(&node, &claimed, Some(Release::default()), true).await;
+    assert_eq!(fate, Some("failed"));
     let failed = record(&node, &claimed.lease.id).await;
     assert_eq!(failed.state, JobState::Failed);
     assert!(claim(&node).await.is_none());
@@ -136,7 +145,8 @@ async fn run_that_is_left_to_a_party_outside_keeps_its_last_report() {
     let claimed = claimed(&node).await;
     let outside = Outside::new("token", 600 * SECOND);
     let how = Release::default().with_outside(outside);
-    run(&node, &claimed, Some(how), true).await;
+    let fate = run(&node, &claimed, Some(how), true).await;
+    assert_eq!(fate, Some("running"));
     let running = record(&node, &claimed.lease.id).await;
     assert_eq!((running.state, running.attempt), (JobState::Running, 1));
     assert_eq!(running.progress, Some(Progress::fraction(0.5)));

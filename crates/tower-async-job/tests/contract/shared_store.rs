@@ -15,7 +15,7 @@ use tower_async_job::{
     AsyncJob, AsyncJobLayer, Builder, Estimator, Learned, ObservedJob, store::Principal,
 };
 
-/// Returns a store that this number of nodes share.
+/// A store with this number of nodes.
 fn store(nodes: u32) -> Arc<FaultyStore> {
     let store = FaultyStore::shared(30 * SECOND);
     store.nodes.store(nodes, Ordering::SeqCst);

@@ -208,6 +208,17 @@ async fn s39_shutdown_hands_all_jobs_back_in_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s39_store_that_panics_at_a_release_does_not_hold_the_shutdown_up() {
+    let store = shared();
+    let layer = eager(faulty(&store));
+    submit(&layer, slow(600 * SECOND, "late")).await;
+    store.plan(Op::Release, Fault::Panics, 1);
+    let begun = Instant::now();
+    layer.shutdown(SECOND).await;
+    assert_eq!(begun.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s39_shutdown_waits_for_a_hanging_store_no_longer_than_a_call_takes() {
     let store = shared();
     let layer = eager(faulty(&store));

@@ -1,121 +1,114 @@
-//! The leases of the jobs in this process.
+//! The leases that expire without renewal.
 
-use tokio::time::Instant;
-use tower_async_job_core::{JobId, Lease, Renewal};
-
-use super::{Deadline, Jobs, Registry, behind, half, ids_with, note};
-use crate::{
-    context::{job::JobContext, reason::CancelReason},
-    time::after,
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, RangeInclusive},
 };
 
-/// The number of leases that are renewed at once.
-pub(super) const LEASES: usize = 1_000;
+use tower_async_job_core::{JobId, Lease};
 
-/// A lease that expires without renewal.
-pub(super) struct Held {
-    pub(super) epoch: u64,
-    /// The time at which its run is stopped without renewal.
+use super::deadline::{Deadline, Deadlines};
+
+/// The most leases that are renewed together.
+pub(super) const BATCH: usize = 1_000;
+
+/// The leases of the runs that are entered, one for each job.
+#[derive(Default)]
+pub(super) struct Leases(BTreeMap<JobId, Held>);
+
+struct Held {
+    epoch: u64,
+    /// The time at which the run is stopped, unless the lease is renewed before.
     stop: Deadline,
-    /// Its time among the deadlines, which renewals do not update.
-    pub(super) noted: Deadline,
+    /// The time among the deadlines at which the lease is looked at. A renewal does not change it,
+    /// so that it takes no room in their order.
+    noted: Deadline,
 }
 
-/// The result of the check for a lease at a deadline.
-pub(super) enum Looked {
-    /// The deadline is that of a job.
-    NoLease,
+/// The kind of a deadline that has passed.
+pub(super) enum Passed {
+    /// It was that of a job.
+    OfJob,
+    /// It was that of a lease, which has been renewed since.
     Renewed,
-    Over(Option<JobContext>),
+    /// It was that of this job's lease, whose run is to be stopped.
+    Over(JobId),
 }
 
-impl Jobs {
-    /// Returns whether this is, or was, the lease of the entered run.
-    pub(super) fn is_entered(&self, lease: &Lease) -> bool {
-        let held = self.leases.get(&lease.id);
-        held.is_none_or(|held| held.epoch == lease.epoch)
+impl Leases {
+    /// Returns the epoch of the job's lease.
+    pub(super) fn epoch(&self, id: &JobId) -> Option<u64> {
+        self.0.get(id).map(|held| held.epoch)
     }
 
-    pub(super) fn context_of(&self, lease: &Lease) -> Option<JobContext> {
-        let context = self.contexts.get(&lease.id);
-        context.filter(|_| self.is_entered(lease)).cloned()
-    }
-
-    /// Checks the lease noted at this time, if there is one. Returns its run's context if the run
-    /// must be stopped.
-    pub(super) fn look_at_lease(&mut self, noted: Deadline, half: u64, now: Deadline) -> Looked {
-        let mut alike = self.leases.range_mut(ids_with(half));
-        let Some((id, held)) = alike.find(|(_, held)| held.noted == noted) else {
-            return Looked::NoLease;
-        };
-        if held.stop <= now {
-            return Looked::Over(self.contexts.get(id).cloned());
-        }
-        held.noted = note(&mut self.deadlines, id, held.stop);
-        Looked::Renewed
-    }
-}
-
-impl Registry {
-    /// Enters a lease that lasts from then, if leases expire.
-    pub(super) fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
-        let Some(kept) = self.lease_kept else {
-            return;
-        };
-        let stop = self.deadline_at(after(since, kept));
-        let noted = note(&mut jobs.deadlines, &lease.id, stop);
-        self.comes_nearer(jobs, noted);
+    /// Adds a lease, in place of another one of the same job. Returns its time among the deadlines.
+    pub(super) fn insert(
+        &mut self,
+        lease: Lease,
+        stop: Deadline,
+        deadlines: &mut Deadlines,
+    ) -> Deadline {
+        self.remove(&lease.id, deadlines);
+        let noted = deadlines.add(&lease.id, stop);
         let held = Held {
             epoch: lease.epoch,
             stop,
             noted,
         };
-        if let Some(old) = jobs.leases.insert(lease.id, held) {
-            jobs.deadlines.remove(&(old.noted, half(&lease.id)));
+        self.0.insert(lease.id, held);
+        noted
+    }
+
+    pub(super) fn remove(&mut self, id: &JobId, deadlines: &mut Deadlines) {
+        if let Some(held) = self.0.remove(id) {
+            deadlines.remove(id, held.noted);
         }
     }
 
-    /// Returns some of the leases to be renewed, with ids after this one.
-    pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
-        let jobs = self.jobs();
-        let leases = jobs.leases.range(behind(id)).take(LEASES);
+    /// Puts off the time at which the run of a job is stopped.
+    pub(super) fn renew(&mut self, id: &JobId, stop: Deadline) {
+        if let Some(held) = self.0.get_mut(id) {
+            held.stop = stop.max(held.stop);
+        }
+    }
+
+    /// Looks at a deadline that has passed, of one of these jobs. A lease that was renewed since gets a
+    /// new deadline.
+    pub(super) fn look(
+        &mut self,
+        passed: Deadline,
+        ids: RangeInclusive<JobId>,
+        now: Deadline,
+        deadlines: &mut Deadlines,
+    ) -> Passed {
+        let mut alike = self.0.range_mut(ids);
+        let Some((id, held)) = alike.find(|(_, held)| held.noted == passed) else {
+            return Passed::OfJob;
+        };
+        if held.stop <= now {
+            return Passed::Over(*id);
+        }
+        held.noted = deadlines.add(id, held.stop);
+        Passed::Renewed
+    }
+
+    /// Returns the next leases, those of the ids after this one.
+    pub(super) fn after(&self, id: Option<JobId>) -> Vec<Lease> {
+        let leases = self.0.range(behind(id)).take(BATCH);
         leases
             .map(|(id, held)| Lease::new(*id, held.epoch))
             .collect()
     }
 
-    pub(crate) fn has_leases(&self) -> bool {
-        !self.jobs().leases.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
+}
 
-    /// Replaces a run's lease by a new one that lasts from then.
-    pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
-        let mut jobs = self.jobs();
-        if jobs.context_of(old).is_some() {
-            self.hold(&mut jobs, new, since);
-        }
-    }
-
-    /// Applies the result of a renewal, sent at a time, to its run.
-    pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
-        let mut jobs = self.jobs();
-        let Some(context) = jobs.context_of(lease) else {
-            return;
-        };
-        if renewal.is_held()
-            && let Some(held) = jobs.leases.get_mut(&lease.id)
-            && let Some(kept) = self.lease_kept
-        {
-            held.stop = self.deadline_at(after(sent, kept)).max(held.stop);
-        }
-        drop(jobs);
-        match renewal {
-            Renewal::Held => {}
-            Renewal::Cancelled => context.cancel(CancelReason::Requested),
-            Renewal::Missing if self.lease_kept.is_some() => context.set_missing(true),
-            // It is being stored again, at a higher epoch.
-            _ if context.is_missing() => {}
-            _ => context.cancel(CancelReason::LeaseLost),
-        }
-    }
+/// Returns the range of the ids after this one.
+pub(super) fn behind(id: Option<JobId>) -> (Bound<JobId>, Bound<JobId>) {
+    (
+        id.map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Unbounded,
+    )
 }

@@ -3,9 +3,7 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use tower_async_job_core::Renewal;
-
-use super::{leases::LEASES, *};
+use super::{leases::BATCH, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -153,7 +151,7 @@ async fn leases_and_jobs_are_gone_through_in_slices() {
         last = Some(lease.id);
         slices.push(leases.len());
     }
-    assert_eq!(slices, [LEASES, LEASES, 500]);
+    assert_eq!(slices, [BATCH, BATCH, 500]);
     let mut last = registry.abandon_after(None);
     assert_eq!(woken.count(), SLICE);
     while last.is_some() {
