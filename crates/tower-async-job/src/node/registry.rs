@@ -177,7 +177,7 @@ impl Registry {
         (deadline, !mem::replace(&mut jobs.watched, true))
     }
 
-    /// Enters a lease that lasts from then, if leases end.
+    /// Enters a lease that lasts from then, if leases expire.
     fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
         if let Some(kept) = self.lease_kept {
             let stop = self.deadline_at(after(since, kept));
@@ -294,7 +294,7 @@ impl Registry {
         self.jobs().leases.after(id)
     }
 
-    /// Returns whether any lease is to be renewed.
+    /// Returns whether there are leases to renew.
     pub(crate) fn has_leases(&self) -> bool {
         !self.jobs().leases.is_empty()
     }
