@@ -58,16 +58,15 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Jobs {
     contexts: BTreeMap<JobId, JobContext>,
-    /// The deadlines of jobs, and the times at which leases are looked at.
+    /// The deadlines of jobs, and the times at which leases are checked.
     deadlines: Deadlines,
     leases: Leases,
-    /// A task watches the deadlines.
     watched: bool,
     /// The deadline until which it sleeps.
     next: Option<Deadline>,
 }
 
-/// The time at which deadlines are looked at again.
+/// The time of the next check of deadlines.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextDeadline {
     /// More have passed.
@@ -178,7 +177,7 @@ impl Registry {
         (deadline, !mem::replace(&mut jobs.watched, true))
     }
 
-    /// Enters a lease that lasts from then, if leases end.
+    /// Enters a lease that lasts from then, if leases expire.
     fn hold(&self, jobs: &mut Jobs, lease: Lease, since: Instant) {
         if let Some(kept) = self.lease_kept {
             let stop = self.deadline_at(after(since, kept));
@@ -295,7 +294,7 @@ impl Registry {
         self.jobs().leases.after(id)
     }
 
-    /// Returns whether any lease is to be renewed.
+    /// Returns whether there are leases to renew.
     pub(crate) fn has_leases(&self) -> bool {
         !self.jobs().leases.is_empty()
     }

@@ -44,7 +44,7 @@ struct Waiting {
     attended: bool,
 }
 
-/// A lease that is given up.
+/// A lease to be released.
 struct Given {
     lease: Lease,
     /// The run counts as an attempt.
@@ -53,7 +53,7 @@ struct Given {
 }
 
 impl Releases {
-    /// Makes the releases to a store, by tracked tasks.
+    /// Creates the releases to a store, made by tracked tasks.
     pub(crate) fn new(store: Arc<dyn JobStore>, tasks: TaskTracker) -> Self {
         Self {
             store,
@@ -62,8 +62,8 @@ impl Releases {
         }
     }
 
-    /// Releases a lease; `counts` tells whether the run counts as an attempt. The receiver gets the fate
-    /// of the job, or an error if that stays unknown. `None` without a runtime.
+    /// Releases a lease; `counts` is whether the run counts as an attempt. The receiver gets the
+    /// fate of the job, or an error if that stays unknown. `None` without a runtime.
     pub(crate) fn release(
         self: &Arc<Self>,
         lease: Lease,
@@ -88,7 +88,7 @@ impl Releases {
         Some(receiver)
     }
 
-    /// Takes leases that can go together. Without any, the task is over.
+    /// Takes leases that can be released together. Without any, the task is over.
     fn take(&self) -> Option<(Vec<Given>, bool)> {
         let mut waiting = self.waiting();
         let Some(first) = waiting.leases.first() else {
@@ -122,7 +122,7 @@ impl Releases {
     }
 }
 
-/// The task that releases leases. However it ends, another may begin.
+/// The task that releases leases. However it ends, another can start.
 struct Attendant(Arc<Releases>);
 
 impl Drop for Attendant {
@@ -133,7 +133,7 @@ impl Drop for Attendant {
 
 impl Attendant {
     async fn release_all(&self) {
-        // Leases that are given up together go together.
+        // Collects the leases that are released together.
         yield_now().await;
         while let Some((batch, counts)) = self.0.take() {
             let leases: Vec<Lease> = batch.iter().map(|given| given.lease).collect();

@@ -39,7 +39,7 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     /// The principals of these jobs, if jobs have any.
     pub(crate) owners: Option<Arc<Owners>>,
-    /// The pending jobs of all nodes, where the store is shared.
+    /// The pending jobs of all nodes, if the store is shared.
     others: Option<Others>,
     /// The websockets and event streams, if they are limited.
     pub(crate) streams: Option<Arc<Holds>>,

@@ -338,7 +338,7 @@ where
     }
 }
 
-/// Returns the state of a job that was released, or says that its lease was lost.
+/// Returns the state of a released job, or that its lease is lost.
 fn fate(released: Released) -> Option<&'static str> {
     Some(match released {
         Released::Queued => JobState::Queued.as_str(),

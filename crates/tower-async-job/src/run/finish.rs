@@ -63,8 +63,8 @@ pub(crate) async fn finish(
     }
 }
 
-/// Releases a job to the store, with its last report. Returns the fate of the job, or `None` if the store
-/// cannot be reached.
+/// Releases a job to the store, with its last report. Returns the fate of the job, or `None` if the
+/// store is unreachable.
 pub(crate) async fn release(
     registration: Registration,
     context: &JobContext,

@@ -16,7 +16,7 @@ pub(crate) struct Creation {
     pub(crate) sent: Instant,
     /// The terms to store the job again by, if leases end.
     pub(crate) terms: Option<Box<Restorable>>,
-    /// The store keeps the request, so that the job can be run again.
+    /// The store keeps the request, so that the job can be re-run.
     pub(crate) replayable: bool,
 }
 

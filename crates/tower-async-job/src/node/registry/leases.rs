@@ -1,4 +1,4 @@
-//! The leases that end unless they are renewed.
+//! The leases that expire without renewal.
 
 use std::{
     collections::BTreeMap,
@@ -27,11 +27,11 @@ struct Held {
 
 /// The kind of a deadline that has passed.
 pub(super) enum Passed {
-    /// It was that of a job.
+    /// That of a job.
     OfJob,
-    /// It was that of a lease, which has been renewed since.
+    /// That of a lease that has been renewed since.
     Renewed,
-    /// It was that of this job's lease, whose run is to be stopped.
+    /// That of this job's lease, whose run must be stopped.
     Over(JobId),
 }
 
