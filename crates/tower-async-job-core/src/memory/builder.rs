@@ -8,6 +8,24 @@ use super::{
 };
 use crate::properties::StoreProperties;
 
+impl MemoryStore {
+    /// Creates a store with the default limits.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Returns a builder of a store.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder::default()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A builder of [`MemoryStore`]s.
 ///
 /// ```

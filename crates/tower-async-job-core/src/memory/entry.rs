@@ -1,4 +1,5 @@
 mod claiming;
+mod delivered;
 mod extra;
 mod kept;
 mod remains;
@@ -14,7 +15,7 @@ pub(super) use self::{
     claiming::Claimed,
     terms::{Kinds, Terms},
 };
-use self::{extra::Extra, kept::Kept, remains::Delivered};
+use self::{delivered::Delivered, extra::Extra, kept::Kept};
 use super::{
     clock::{Micros, NEVER, micros},
     keys::JobKey,

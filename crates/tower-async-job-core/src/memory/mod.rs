@@ -69,24 +69,6 @@ pub struct MemoryStore {
     jobs: Jobs,
 }
 
-impl MemoryStore {
-    /// Creates a store with the default limits.
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// Returns a builder of a store.
-    pub fn builder() -> MemoryStoreBuilder {
-        MemoryStoreBuilder::default()
-    }
-}
-
-impl Default for MemoryStore {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")

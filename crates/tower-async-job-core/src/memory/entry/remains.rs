@@ -2,31 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Entry, OwnerDigest, Phase};
+use super::{Entry, OwnerDigest, Phase, delivered::Delivered};
 use crate::memory::{
     clock::{Micros, NEVER, SECOND},
     keys::JobKey,
 };
-
-/// The second in which a result was last delivered. Narrow to save space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Delivered(u32);
-
-impl Delivered {
-    pub(super) const NEVER: Self = Self(u32::MAX);
-
-    fn in_second_of(now: Micros) -> Self {
-        Self(u32::try_from(now / SECOND).unwrap_or(u32::MAX))
-    }
-
-    /// Returns the beginning of the second, or `NEVER`.
-    pub(super) fn at(self) -> Micros {
-        if self == Self::NEVER {
-            return NEVER;
-        }
-        Micros::from(self.0) * SECOND
-    }
-}
 
 impl Entry {
     /// Returns whether to note a delivery now: one note per second is enough.
