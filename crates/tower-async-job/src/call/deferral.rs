@@ -79,6 +79,7 @@ where
             &front,
             &self.submission,
             self.context.as_deref(),
+            None,
             self.work.is_queued(),
         );
         let (route, lease) = (job.route.clone(), job.first_lease());

@@ -201,13 +201,13 @@ where
         sender: oneshot::Sender<Result<Created, StoreError>>,
     ) -> Option<Run<R, E>> {
         let (front, submission, work) = (self.front, self.submission, self.work);
-        let mut job = new_job(
+        let job = new_job(
             &front,
             &submission,
             self.context.as_deref(),
+            Some(self.key),
             work.is_queued(),
         );
-        job.idempotency = Some(self.key);
         let (route, lease) = (job.route.clone(), job.first_lease());
         let creation = Creation::of(&job, &front.node);
         let created = accept::create(&front.node, job).await;

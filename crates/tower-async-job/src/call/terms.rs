@@ -1,7 +1,7 @@
 //! The job of a submission.
 
 use tokio::time::Instant;
-use tower_async_job_core::{NewJob, Start};
+use tower_async_job_core::{IdempotencyKey, NewJob, Start};
 
 use crate::{
     context::job::JobContext,
@@ -17,11 +17,14 @@ pub(crate) fn new_job(
     front: &Front,
     submission: &Submission,
     context: Option<&JobContext>,
+    key: Option<IdempotencyKey>,
     queued: bool,
 ) -> NewJob {
-    let mut job = NewJob::new(front.node.store.new_id(None, submission.principal.as_ref()));
+    let principal = submission.principal.as_ref();
+    let mut job = NewJob::new(front.node.store.new_id(key.as_ref(), principal));
+    job.idempotency = key;
     if let Some(context) = context {
-        job.handle = context.handle();
+        job.handle = context.handle_or(job.handle);
     }
     job.route = submission.route(&front.route_names);
     job.protocol = submission.asked.protocol;

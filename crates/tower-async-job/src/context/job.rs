@@ -266,18 +266,21 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn handle(&self) -> JobHandle {
-        let known = self.inner.handle.load(Ordering::Acquire);
-        if known != 0 {
-            return JobHandle::from_bits(known);
+        match self.inner.handle.load(Ordering::Acquire) {
+            0 => self.handle_or(JobHandle::random()),
+            known => JobHandle::from_bits(known),
         }
-        let drawn = JobHandle::random();
+    }
+
+    /// Returns the handle, which is this one if there was none before.
+    pub(crate) fn handle_or(&self, handle: JobHandle) -> JobHandle {
         let first = (self.inner.handle).compare_exchange(
             0,
-            drawn.to_bits(),
+            handle.to_bits(),
             Ordering::AcqRel,
             Ordering::Acquire,
         );
-        first.map_or_else(JobHandle::from_bits, |_| drawn)
+        first.map_or_else(JobHandle::from_bits, |_| handle)
     }
 
     /// Returns whether there is more of the context than this.

@@ -107,7 +107,9 @@ impl Node {
     /// Notes that results may be kept for this time only.
     pub(crate) fn keeps_for(&self, retention: Duration) {
         let millis = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
-        self.retention.fetch_min(millis, Ordering::Relaxed);
+        if millis < self.retention.load(Ordering::Relaxed) {
+            self.retention.fetch_min(millis, Ordering::Relaxed);
+        }
     }
 
     /// Ensures a sweep in time for a result that is kept from now.
