@@ -7,8 +7,8 @@ use tower::retry::budget::{Budget, TpsBudget};
 /// The time for which good requests count.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// The most that may be repeated within 10 s: a share of the requests that
-/// need no repetition, and some per second besides. Clones count together.
+/// A budget of repetitions within each 10 s: a share of the successful
+/// requests, plus a number per second. Clones share it.
 ///
 /// The default is one repetition for every five requests, and 10 per second.
 ///

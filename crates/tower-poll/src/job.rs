@@ -161,11 +161,11 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
             .unwrap_or_else(|| PendingJob::clone(&self.pending))
     }
 
-    /// Waits until the next poll is due, sends it, and gives its outcome; the
-    /// first time, that of the submission. `None` after the final response or
-    /// an error.
+    /// Sends the next poll when it is due, and returns its outcome. The first
+    /// call returns the answer to the submission. `None` after the final
+    /// response or an error.
     ///
-    /// Cancel safe: dropped, it goes on from there when called again.
+    /// Cancel safe: the next call continues where a dropped one stopped.
     ///
     /// # Errors
     ///

@@ -99,8 +99,8 @@ impl StandardPolicy {
     /// itself](Hop::is_spread_by_server). Up to a tenth and at most a second
     /// by default.
     ///
-    /// It also applies to a delay that is out of bounds, and to none after a
-    /// failed poll.
+    /// It also applies to delays that were clamped. Repeats of failed polls
+    /// have jitter of their own.
     pub fn jitter(self, jitter: Jitter) -> Self {
         Self { jitter, ..self }
     }

@@ -207,8 +207,8 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
         Ok(())
     }
 
-    /// Goes on with an answer of whose body `text` has been read, and all of
-    /// it if it `is_whole`.
+    /// Takes an answer with the `text` of its body, which is complete if
+    /// `is_whole`.
     pub(super) fn take_read(
         mut self: Pin<&mut Self>,
         parts: Parts,

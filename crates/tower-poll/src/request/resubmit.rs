@@ -119,8 +119,8 @@ impl Resubmit {
     }
 
     /// Sets the limit that keeps a failing server from getting many times the
-    /// load. Requests with a key count. Clones of the policy share it, and so
-    /// may several policies. By default one of its own,
+    /// load. Only requests with an `Idempotency-Key` are counted. Clones of the
+    /// policy share it, and so may several policies. By default one of its own,
     /// [`RetryBudget::default`].
     pub fn budget(self, budget: RetryBudget) -> Self {
         Self { budget, ..self }
