@@ -133,7 +133,7 @@ impl<S, P> PollService<S, P> {
     ///
     /// `headers` are those of the submission: its polls carry
     /// [some](crate::PollLayer) of them, and credentials go to the origin of
-    /// the submission only. The deadline and the limit of polls begin anew.
+    /// the submission only. The deadline and the limit of polls restart.
     ///
     /// The stored job contains that origin. If others can write to the
     /// storage, [set](PendingJob::with_origin) the origin before adding

@@ -1,4 +1,4 @@
-//! What the layer allocates, counted. One test, so that no other allocates
+//! The allocations of the layer, counted. One test, so that no other allocates
 //! beside it.
 
 use std::{

@@ -1,4 +1,4 @@
-//! What is written to logs, and what is not.
+//! The content of logs, and the secrets that they leave out.
 //!
 //! In a process of their own, all of them with a subscriber: what others reach first without one may
 //! stay disabled.

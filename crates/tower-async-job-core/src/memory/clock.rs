@@ -60,5 +60,9 @@ pub(super) const SECOND: Micros = 1_000_000;
 
 /// Converts a time span to microseconds, rounded up; one out of range becomes [`NEVER`].
 pub(super) fn micros(span: Duration) -> Micros {
-    Micros::try_from(span.as_nanos().div_ceil(1000)).unwrap_or(NEVER)
+    let whole = span.as_secs().checked_mul(SECOND);
+    let part = span.subsec_nanos().div_ceil(1000).into();
+    whole
+        .and_then(|whole| whole.checked_add(part))
+        .unwrap_or(NEVER)
 }

@@ -35,7 +35,9 @@ pub(crate) fn new_job(
     }
     job.deadline = submission.deadline(&front.config);
     job.retention = submission.policy(&front.config).retention;
-    front.node.keeps_for(job.retention.result);
+    if submission.policy.is_some() {
+        front.node.keeps_for(job.retention.result);
+    }
     job.result_room = front.node.sizes.of(&job.route);
     if submission.keeps_path() {
         // Stored until there is a result, so it counts like one.

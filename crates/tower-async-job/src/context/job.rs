@@ -211,7 +211,7 @@ impl JobContext {
     /// thread then has no client. A handler that leaves work behind on purpose must ignore it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancel_reason().is_some()
+        self.inner.reason.load(Ordering::Acquire) != 0
     }
 
     /// Returns the reason why the job is [cancelled](Self::is_cancelled); `None` while it is not. It may
@@ -231,7 +231,7 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn cancel_reason(&self) -> Option<CancelReason> {
-        CancelReason::from_u8(self.inner.reason.load(Ordering::Acquire))
+        CancelReason::from_rank(self.inner.reason.load(Ordering::Acquire))
     }
 
     /// Waits until the job is [cancelled](Self::is_cancelled). If that was
@@ -311,7 +311,7 @@ impl JobContext {
 
     /// Cancels the job for a reason, or for another one.
     pub(crate) fn cancel(&self, reason: CancelReason) {
-        self.inner.reason.fetch_max(reason as u8, Ordering::AcqRel);
+        self.inner.reason.fetch_max(reason.rank(), Ordering::AcqRel);
         let waiting = self
             .outbox()
             .rare

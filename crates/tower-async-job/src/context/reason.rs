@@ -16,7 +16,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CancelReason {
     /// The call is over: its handler has answered, or the handler's future was dropped.
-    Over = 1,
+    Over,
     /// A client or an operator has cancelled the job, on any node.
     Requested,
     /// The job's [deadline](crate::Builder::job_deadline) has passed.
@@ -29,14 +29,19 @@ pub enum CancelReason {
 }
 
 impl CancelReason {
-    pub(super) fn from_u8(reason: u8) -> Option<Self> {
-        let all = [
-            Self::Over,
-            Self::Requested,
-            Self::DeadlinePassed,
-            Self::Shutdown,
-            Self::LeaseLost,
-        ];
-        all.into_iter().find(|known| *known as u8 == reason)
+    /// Returns the place of the reason in their order, from 1.
+    pub(super) fn rank(self) -> u8 {
+        self as u8 + 1
+    }
+
+    pub(super) fn from_rank(rank: u8) -> Option<Self> {
+        Some(match rank {
+            0 => return None,
+            1 => Self::Over,
+            2 => Self::Requested,
+            3 => Self::DeadlinePassed,
+            4 => Self::Shutdown,
+            _ => Self::LeaseLost,
+        })
     }
 }

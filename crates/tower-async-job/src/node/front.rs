@@ -30,8 +30,10 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) fn new(config: Config, node: NodeConfig, store: Arc<dyn JobStore>) -> Self {
+        let node = Node::new(node, store);
+        node.keeps_for(config.policy.retention.result);
         Self {
-            node: Arc::new(Node::new(node, store)),
+            node: Arc::new(node),
             templates: Templates::new(&config),
             route_names: RouteNames::default(),
             capacity: capacity_of(&config).map(Arc::new),

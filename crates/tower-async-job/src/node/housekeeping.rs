@@ -25,7 +25,8 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// Ensures that expired records are swept while there are any. Called when a job begins or ends.
 pub(crate) fn keep_house(node: &Arc<Node>) {
-    if let Ok(runtime) = Handle::try_current()
+    if !node.housekeeping.load(Ordering::Acquire)
+        && let Ok(runtime) = Handle::try_current()
         && !node.housekeeping.swap(true, Ordering::AcqRel)
     {
         runtime.spawn(keep(Housekeeper(Arc::downgrade(node))));

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
-use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot::Receiver,
+    time::{Instant, sleep},
+};
 use tower_async_job_core::{Lease, Principal, Released};
 
 use crate::{
@@ -14,7 +18,11 @@ use crate::{
     },
     observe::metrics::PendingJob,
     panics,
+    time::later,
 };
+
+/// The pause before a discard is repeated after the store was unreachable.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A job that this process runs, from its creation in the store to its end there. During this time
 /// its lease is renewed, and it can be cancelled.
@@ -172,11 +180,21 @@ fn is_old(since: Instant, lease: Option<Duration>) -> bool {
     lease.is_some_and(|lease| since.elapsed() > lease / 3)
 }
 
-/// Deletes a job that was never announced, with its idempotency key.
+/// Deletes a job that was never announced, with its idempotency key. While the store is unreachable,
+/// that is repeated for a lease, after which the job has ended by itself.
 pub(crate) async fn discard(node: &Node, lease: &Lease) {
     node.expected.came(&lease.id);
-    if let Err(error) = node.store.discard(lease).await {
+    let until = later(node.store.properties().lease.unwrap_or_default());
+    let mut pause = PAUSE;
+    while let Err(error) = node.store.discard(lease).await {
         tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
+        let is_over = Instant::now() + pause > until || node.shutdown.given_up.is_set();
+        if is_over || !error.is_unavailable() {
+            return;
+        }
+        // A shutdown waits only for the call in flight.
+        node.shutdown.given_up.or(sleep(pause)).await;
+        pause *= 2;
     }
 }
 

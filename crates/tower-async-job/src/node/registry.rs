@@ -195,11 +195,11 @@ impl Registry {
 
     /// Rounds up, so that no deadline is early.
     fn deadline_at(&self, time: Instant) -> Deadline {
-        let micros = time
-            .saturating_duration_since(self.origin)
-            .as_nanos()
-            .div_ceil(1_000);
-        Deadline(u64::try_from(micros).unwrap_or(u64::MAX / 2))
+        let since = time.saturating_duration_since(self.origin);
+        let part = since.subsec_nanos().div_ceil(1_000).into();
+        let micros = since.as_secs().checked_mul(1_000_000);
+        let micros = micros.and_then(|micros| micros.checked_add(part));
+        Deadline(micros.unwrap_or(u64::MAX / 2))
     }
 
     pub(crate) fn has_passed(&self, deadline: Deadline, now: Instant) -> bool {

@@ -221,8 +221,12 @@ async fn delete(front: &Front, request: &ResourceRequest) -> Response<StoredBody
     deleted.unwrap_or_else(|error| answer::unreadable(&error, Some(id)))
 }
 
+/// Cancels a pending job, and removes one that has ended.
 async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredBody>, StoreError> {
-    let cancellation = cancel_pending(&front.node, &record.id).await?;
+    let cancellation = match record.state {
+        state if state.is_pending() => cancel_pending(&front.node, &record.id).await?,
+        state => Cancellation::Ended(state),
+    };
     front.node.expected.came(&record.id);
     match cancellation {
         Cancellation::Cancelled { ended } => {

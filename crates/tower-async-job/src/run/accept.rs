@@ -10,7 +10,7 @@ use tower_async_job_core::{Created, Lease, NewJob, StoreError};
 
 use crate::{
     context::handler::HandlerContext,
-    node::state::Node,
+    node::{registration::discard, state::Node},
     run::{
         attempt::{Run, Terms},
         work::BoxWork,
@@ -21,13 +21,14 @@ use crate::{
 /// The pause before storing a job is repeated after the store was unreachable.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Stores a job. While the outcome is unknown, the call is repeated for a third of a lease.
-pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreError> {
+/// Stores a job. While the outcome is unknown, the call is repeated for a third of a lease. A job that
+/// may have been stored before the store refuses it is discarded.
+pub(crate) async fn create(node: &Arc<Node>, job: NewJob) -> Result<Created, StoreError> {
     let Some(lease) = node.store.properties().lease else {
         return node.store.create(job).await;
     };
     let until = later(lease / 3);
-    let mut pause = PAUSE;
+    let (mut pause, mut is_unknown) = (PAUSE, false);
     loop {
         match node.store.create(job.clone()).await {
             // A shutdown waits only for the call in flight.
@@ -39,6 +40,13 @@ pub(crate) async fn create(node: &Node, job: NewJob) -> Result<Created, StoreErr
                 tracing::warn!(%error, job = ?job.id, "a job could not be stored yet");
                 node.shutdown.given_up.or(sleep(pause)).await;
                 pause *= 2;
+                is_unknown = true;
+            }
+            Err(error) if is_unknown && !error.is_unavailable() => {
+                let (node, lease) = (node.clone(), job.first_lease());
+                let tasks = node.tasks.clone();
+                tasks.spawn(async move { discard(&node, &lease).await });
+                return Err(error);
             }
             created => return created,
         }

@@ -11,7 +11,7 @@ use http_body::Body;
 use http_polling::{JobState, Problem, ProblemType};
 use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Lease, Outcome, Principal, Released};
+use tower_async_job_core::{Lease, Outcome, Principal, Release, Released};
 
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
@@ -305,7 +305,9 @@ where
             let outcome = match self {
                 Self::Handling(work) => match ready!(work.poll_catching(cx)) {
                     Ok(Ok(response)) => {
-                        if replayable && let Some(how) = response.extensions().get().cloned() {
+                        let how = response.extensions().get::<Release>();
+                        let how = how.filter(|how| replayable || how.outside.is_some());
+                        if let Some(how) = how.cloned() {
                             drop_quietly(response);
                             return Poll::Ready(End::Released(how));
                         }

@@ -141,17 +141,20 @@ async fn releases_that_count_end_with_the_last_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn run_that_is_left_to_a_party_outside_keeps_its_last_report() {
-    let node = node();
-    let claimed = claimed(&node).await;
-    let outside = Outside::new("token", 600 * SECOND);
-    let how = Release::default().with_outside(outside);
-    let fate = run(&node, &claimed, Some(how), true).await;
-    assert_eq!(fate, Some("running"));
-    let running = record(&node, &claimed.lease.id).await;
-    assert_eq!((running.state, running.attempt), (JobState::Running, 1));
-    assert_eq!(running.progress, Some(Progress::fraction(0.5)));
-    let resumed = node.store.resume(&claimed.lease.id, &outside.token).await;
-    assert!(resumed.expect("memory").is_some());
+    // The party needs no request.
+    for replayable in [true, false] {
+        let node = node();
+        let claimed = claimed(&node).await;
+        let outside = Outside::new("token", 600 * SECOND);
+        let how = Release::default().with_outside(outside);
+        let fate = run(&node, &claimed, Some(how), replayable).await;
+        assert_eq!(fate, Some("running"));
+        let running = record(&node, &claimed.lease.id).await;
+        assert_eq!((running.state, running.attempt), (JobState::Running, 1));
+        assert_eq!(running.progress, Some(Progress::fraction(0.5)));
+        let resumed = node.store.resume(&claimed.lease.id, &outside.token).await;
+        assert!(resumed.expect("memory").is_some());
+    }
 }
 
 #[tokio::test(start_paused = true)]

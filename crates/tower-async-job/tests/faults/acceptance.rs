@@ -129,6 +129,22 @@ async fn s18_record_whose_creation_was_not_acknowledged_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s18_record_is_dropped_though_the_store_was_out_of_reach_for_that_too() {
+    let store = FaultyStore::shared(30 * SECOND);
+    // Stored at once, refused later, and then out of reach.
+    store.plan(Op::Create, Fault::Unacknowledged, 1);
+    store.plan(Op::Create, Fault::Full, 1);
+    store.plan(Op::Discard, Fault::Unavailable, 3);
+    let store = Arc::new(store);
+    let layer = eager(faulty(&store).on_store_failure(OnStoreFailure::Refuse));
+    let answer = send(&wrap(&layer, slow(60 * SECOND, "late")), post("/report")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(store.jobs().await, 1, "an unacknowledged record");
+    sleep(5 * SECOND).await;
+    assert_eq!((store.calls(Op::Discard), store.jobs().await), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn handler_that_ends_while_the_record_is_written_answers_inline_and_leaves_no_job() {
     let store = Arc::new(store().then(Op::Create, Fault::Late(3 * SECOND)));
     let service = wrap(&eager(faulty(&store)), slow(SECOND, "quick"));

@@ -12,12 +12,12 @@ type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 /// Waits as long as the server asks, and backs off exponentially otherwise.
 ///
 /// The server's `retry-after-ms`, `x-ms-retry-after-ms` or `Retry-After` is
-/// read anew from each pending answer. Without a readable one, the first wait
+/// read again from each pending answer. Without a readable one, the first wait
 /// is 1 s, and each later one 1.5 times as long, up to 30 s. A poll that is
 /// redirected to a different URL without a delay and without `Job-Status` is
 /// followed at once, as a redirect would be.
 ///
-/// Failed polls have a separate backoff of the same kind, which starts anew
+/// Failed polls have a separate backoff of the same kind, which restarts
 /// with each good poll.
 ///
 /// It neither limits nor spreads the server's delays, and follows to every
@@ -100,7 +100,7 @@ impl Default for ServerDelay {
 }
 
 impl Clone for ServerDelay {
-    /// The clone starts its backoff anew, since it is for another call.
+    /// The clone restarts its backoff, since it is for another call.
     fn clone(&self) -> Self {
         Self {
             backoff: None,

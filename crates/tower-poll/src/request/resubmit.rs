@@ -157,7 +157,7 @@ impl Default for Resubmit {
 }
 
 impl Clone for Resubmit {
-    /// The clone starts its backoff anew, and shares the budget.
+    /// The clone restarts its backoff, and shares the budget.
     fn clone(&self) -> Self {
         Self {
             left: self.left,

@@ -77,7 +77,7 @@ impl Jar {
     }
 
     /// Returns the `Cookie` value of a poll to `uri`: the submission's `own`
-    /// cookies that have not been set anew, then those of this jar. Empty if
+    /// cookies that have not been set again, then those of this jar. Empty if
     /// no cookie is left to be sent.
     pub(crate) fn header<'a>(
         &self,

@@ -36,6 +36,9 @@ impl<P> Session<P> {
         headers: &HeaderMap,
         now: Instant,
     ) -> Result<Verdict, Error> {
+        if !self.is_polling() && self.dialect.is_none() {
+            return self.read_exchange(status, headers, now);
+        }
         let state = JobState::from_headers(headers);
         if self.is_polling() {
             if state.is_none()

@@ -23,7 +23,7 @@ pub type Answer<R = TestBody> = Result<Response<R>, BoxError>;
 
 type Play<R> = dyn Fn(usize, &Request<TestBody>) -> Answer<R> + Send + Sync;
 
-/// What one request looked like, and when it came after the start.
+/// A request, and the time from the start until it came.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub method: Method,

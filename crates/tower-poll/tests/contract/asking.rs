@@ -1,4 +1,4 @@
-//! What is asked of the server and of the policy.
+//! The requests to the server, and the questions to the policy.
 
 use std::{
     sync::{Arc, Mutex},

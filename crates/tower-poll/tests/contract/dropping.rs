@@ -62,7 +62,7 @@ fn serve(handle: &mut Handle, path: &str, response: Response<AnyBody>) {
     respond.send_response(response);
 }
 
-/// With every service and future gone, nobody is left who could ask.
+/// With every service and future dropped, no poll can be sent.
 async fn assert_gone(mut handle: Handle) {
     time::sleep(Duration::from_secs(100)).await;
     assert!(assert_ready!(handle.poll_request()).is_none());

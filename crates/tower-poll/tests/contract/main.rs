@@ -1,4 +1,4 @@
-//! What the layer promises to the service beneath and to the caller above.
+//! The promises of the layer to the service beneath it and to the caller.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What is not pending goes through as it is, and so do errors.
+//! Answers that are not pending, and errors, pass through unchanged.
 
 use std::{error::Error as _, io};
 

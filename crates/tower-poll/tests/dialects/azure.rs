@@ -194,7 +194,7 @@ async fn plain_location_is_polled_by_status_codes() {
     assert_eq!(outcome(&server, Method::DELETE, "/thing").await.0, 204);
 }
 
-/// What a layer without settings makes of the job that an impatient one gave
+/// The outcome, in a layer without settings, of a job that an impatient one gave
 /// up.
 async fn resumed(layer: PollLayer, server: &Script) -> String {
     let impatient = layer.deadline(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! What is deleted takes its monitor with it.
+//! A deleted resource takes its monitor with it.
 
 use super::*;
 

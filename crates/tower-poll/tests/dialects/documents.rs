@@ -10,7 +10,7 @@ const BOM: &str = "\u{feff}";
 /// The headers and the body of an answer.
 type Document = (&'static [(&'static str, &'static str)], Vec<u8>);
 
-/// PUT of a thing that an Azure monitor tells of, by these documents.
+/// PUT of a resource whose Azure monitor answers with these documents.
 fn azure(documents: Vec<Document>) -> Script {
     Script::new(move |number, request| -> Answer {
         match (request.method(), request.uri().path()) {

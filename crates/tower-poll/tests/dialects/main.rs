@@ -18,7 +18,7 @@ use tower_poll::{Error, PollLayer, Submitted, Update};
 
 use crate::common::{Answer, Script, TestBody, answer_with, exact_layer, send, text};
 
-/// What a request gets: status, headers, body.
+/// The answer to a request: status, headers, body.
 type Reply = (u16, &'static [(&'static str, &'static str)], &'static str);
 
 const HOST: &str = "https://example.com";
@@ -75,7 +75,7 @@ fn asked(server: &Script) -> Vec<String> {
         .collect()
 }
 
-/// Submits, polls so many times, and cancels: gives the URL that is deleted.
+/// Submits, polls `polls` times, and cancels. Returns the deleted URL.
 async fn deleted(layer: PollLayer, server: &Script, path: &str, polls: usize) -> Option<String> {
     let mut service = layer.layer(server.clone());
     let submitted = service.submit(request(Method::PUT, path)).await;

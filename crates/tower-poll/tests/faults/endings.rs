@@ -1,4 +1,4 @@
-//! How jobs end.
+//! The ends of jobs.
 
 use std::error::Error as _;
 

@@ -1,5 +1,4 @@
-//! What a server, or somebody in its place, may do to a client, and what
-//! comes of it.
+//! The faults of servers and intermediaries, and the behaviour of the client.
 
 #[path = "../common/mod.rs"]
 mod common;

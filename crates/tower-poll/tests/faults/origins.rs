@@ -1,4 +1,4 @@
-//! Where polls go, and what goes along.
+//! The targets of polls, and the headers that go along.
 
 use std::error::Error as _;
 

@@ -1,4 +1,4 @@
-//! When polls are made, and how many.
+//! The times and the number of polls.
 
 use std::{collections::HashSet, time::Duration};
 

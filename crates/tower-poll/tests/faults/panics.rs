@@ -41,7 +41,7 @@ const FUNCTIONS: [&str; 14] = [
     "service.call",
 ];
 
-/// What makes functions panic, each at one of its calls.
+/// Has functions panic, each at one of its calls.
 #[derive(Clone, Debug, Default)]
 struct Bomb(Arc<Mutex<Charges>>);
 
@@ -62,7 +62,7 @@ impl Bomb {
         self.0.lock().unwrap().second = Some(name);
     }
 
-    /// Whether what was armed first has gone off. Disarms the rest.
+    /// Returns whether the first armed panic has happened. Disarms the rest.
     fn disarm(&self) -> bool {
         std::mem::take(&mut *self.0.lock().unwrap()).first.is_none()
     }

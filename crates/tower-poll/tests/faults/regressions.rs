@@ -89,7 +89,7 @@ async fn cancelling_before_a_job_is_known_does_not_delete_the_submission_url() {
     );
 }
 
-/// How a PUT that is dropped after 10 s has asked, with jobs cancelled on drop.
+/// The requests of a PUT that is dropped after 10 s, with jobs cancelled on drop.
 async fn methods_of_a_dropped_put(layer: PollLayer, script: Script) -> Vec<Method> {
     let service = layer.cancel_on_drop().layer(script.clone());
     let request = Request::put("https://example.com/disks/7")

@@ -129,7 +129,7 @@ async fn c14_last_failure_is_passed_up_when_the_retries_are_used_up() {
         4 => answer(502, &[]),
         _ => reset(),
     });
-    // One call more starts anew.
+    // Another call starts from the beginning.
     let service = Retry::new(Resubmit::new().retries(4), script.clone());
     let response = service.clone().oneshot(post_with_key()).await.unwrap();
     assert_eq!((response.status().as_u16(), script.count()), (502, 5));

@@ -22,10 +22,10 @@ pub(crate) const ASYNC_RESULT: HeaderName = HeaderName::from_static("asyncresult
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What one request is answered with.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// How long it takes. `None`: for ever.
+    /// The time that it takes. `None`: for ever.
     pub(crate) after: Option<Duration>,
     /// `None`: the connection drops.
     pub(crate) head: Option<Head>,
@@ -38,7 +38,7 @@ pub(crate) struct Head {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// What a body does next.
+/// The next step of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Data(Bytes),
@@ -48,7 +48,7 @@ pub(crate) enum Piece {
     Broken,
     /// Nothing comes any more.
     Never,
-    /// Chunks of so many bytes without end.
+    /// Chunks of this number of bytes, without end.
     Endless(usize),
     /// One byte each time, without end.
     Drip(Duration),
@@ -134,7 +134,7 @@ pub(crate) fn accepted() -> impl Strategy<Value = Head> {
         Just((201, LOCATION, Some(applied))),
         Just((202, LOCATION, Some(version))),
         progress().prop_map(|progress| (202, CONTENT_LOCATION, Some(progress))),
-        // As resources that tell of their own state do.
+        // Like resources that report their own state.
         (select(vec![200, 201]), Just(CONTENT_TYPE), Just(None)),
     ];
     let rest = vec(header(), 0..2);
@@ -181,7 +181,7 @@ pub(crate) fn told() -> impl Strategy<Value = Answer> {
     })
 }
 
-/// Where a job's status can be had.
+/// The place of a job's status.
 fn monitor() -> impl Strategy<Value = HeaderValue> {
     select(vec![
         "/work/1",

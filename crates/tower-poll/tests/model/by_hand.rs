@@ -24,13 +24,13 @@ use crate::{
 
 type ModelJob = Job<Stack, &'static str, ModelBody>;
 
-/// What is done with a job next.
+/// The next action on a job.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     /// Given up after that time, if any.
     Next(Option<Duration>),
     PollNow,
-    /// Nothing, for so long.
+    /// Nothing, for this time.
     Rest(Duration),
     /// By another process.
     Resume,
@@ -41,7 +41,7 @@ enum Act {
 /// From the submission or a resumption to the next.
 #[derive(Debug, Default)]
 struct Part {
-    /// How many requests were seen before.
+    /// The number of earlier requests.
     first: usize,
     start: Duration,
     /// The polls that were asked for at once, by number, if they were sent.

@@ -47,7 +47,7 @@ pub(crate) struct Case {
     pub(crate) seed: u64,
 }
 
-/// When the caller has had enough.
+/// The time at which the caller gives up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
     pub(crate) after: Duration,
@@ -70,15 +70,15 @@ pub(crate) struct Settings {
     pub(crate) long_poll: Option<Duration>,
     pub(crate) not_found_grace: Duration,
     pub(crate) idempotency_keys: bool,
-    /// How long new credentials take, where there is a way to get some.
+    /// The time that new credentials take, if there is a way to get them.
     pub(crate) refresh: Option<Duration>,
     pub(crate) dialect: Option<OwnDialect>,
     pub(crate) is_observed: bool,
-    /// How often a submission is sent again, if [`Resubmit`] is there.
+    /// The number of repetitions of a submission, if [`Resubmit`] is there.
     pub(crate) resubmits: Option<u32>,
 }
 
-/// What is put onto the layer, to be asked before those that are built in.
+/// The dialects on the layer, which take precedence over those that are built in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OwnDialect {
     Documents,
@@ -306,7 +306,7 @@ impl Case {
         &self.answers[number % self.answers.len()]
     }
 
-    /// Whether a submission may be sent again.
+    /// Returns whether a submission may be repeated.
     pub(crate) fn sends_key(&self) -> bool {
         self.has_key || (self.settings.idempotency_keys && !self.method.is_safe())
     }
@@ -330,7 +330,7 @@ impl Case {
         origins
     }
 
-    /// How long the call may take.
+    /// Returns the time that the call may take.
     pub(crate) fn deadline(&self) -> Duration {
         let own = self
             .grpc_timeout

@@ -52,13 +52,13 @@ pub(crate) fn check_cancellation(seen: &[Seen], case: &Case) -> Result<(), TestC
     let is_announced = before.any(|(number, from)| {
         from.answered.is_some() && announces(case.answer(number), &from.uri, url)
     });
-    // Whoever asks by GET may ask again at the same place.
+    // A client that asks by GET may ask again at the same place.
     let is_asked_again = case.method.is_safe() && *url == case.uri;
     prop_assert!(is_announced || is_asked_again, "{:#?}", seen);
     Ok(())
 }
 
-/// Whether `answer`, to a request for `asked`, names `url` as that of the job:
+/// Returns whether `answer`, to a request for `asked`, names `url` as that of the job:
 /// in a header, or as the place where these tests' own dialect has the status.
 fn announces(answer: &Answer, asked: &Uri, url: &Uri) -> bool {
     let Some(head) = &answer.head else {
@@ -69,7 +69,7 @@ fn announces(answer: &Answer, asked: &Uri, url: &Uri) -> bool {
     urls.any(|reference| resolve(asked, reference).is_ok_and(|to| is_job_of(url, &to)))
 }
 
-/// Whether `url` is that of the job that is asked for at `told`: the same, or
+/// Returns whether `url` is that of the job that is asked for at `told`: the same, or
 /// the one that a status resource there is part of.
 pub(crate) fn is_job_of(url: &Uri, told: &Uri) -> bool {
     let is_same_origin = url.authority().is_none() || url.authority() == told.authority();

@@ -1,4 +1,4 @@
-//! What the client half keeps to, whatever the server answers.
+//! The rules that the client half keeps, whatever the server answers.
 
 mod answers;
 mod by_hand;
@@ -22,8 +22,8 @@ use crate::{
     server::{Run, Seen, cookie_value, origin, polls, respond, run},
 };
 
-/// What may go by beyond the deadline: a pending answer's body is read for so
-/// long, and timers are exact to the millisecond.
+/// The time that may pass beyond the deadline: that for which a pending
+/// answer's body is read, and the millisecond of timers.
 const TOLERANCE: Duration = Duration::from_millis(100 + 2);
 
 proptest! {
@@ -345,7 +345,7 @@ fn ends_done() -> impl Strategy<Value = Case> {
     });
     case_of(answers).prop_map(|mut case| {
         case.stop = None;
-        // One of the user's own goes before `Job-Status`.
+        // One of the user's own takes precedence over `Job-Status`.
         case.settings.dialect = None;
         case
     })

@@ -28,17 +28,17 @@ use crate::{
     case::{BODY, Case},
 };
 
-/// How long the answer to a submission takes that would never come: a call's
+/// The time of an answer to a submission that would never come: a call's
 /// deadline is for its polls.
 const LAST_SUBMISSION: Duration = Duration::from_secs(5);
 
-/// When a call without an effective deadline is given up.
+/// The time at which a call without an effective deadline is given up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100 * 24 * 60 * 60);
 
 /// Far more requests than any case allows.
 const MAX_REQUESTS: usize = 1_000;
 
-/// What one request looked like; when it came and was answered, from the
+/// A request, and the times at which it came and was answered, from the
 /// start of the call.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -56,7 +56,7 @@ impl Seen {
         self.body == BODY
     }
 
-    /// Whether this request gives the job up.
+    /// Returns whether this request gives the job up.
     pub(crate) fn is_cancellation(&self) -> bool {
         self.method == Method::DELETE && !self.is_submission()
     }
@@ -75,7 +75,7 @@ pub(crate) fn polls(seen: &[Seen]) -> &[Seen] {
     &seen[submissions.count()..]
 }
 
-/// How a call went.
+/// The course of a call.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) seen: Vec<Seen>,
@@ -84,7 +84,7 @@ pub(crate) struct Run {
     pub(crate) outcome: Option<Result<Response<ModelBody>, Error>>,
 }
 
-/// What is beneath the layer.
+/// The service beneath the layer.
 pub(crate) type Stack = BoxCloneService<Request<&'static str>, Response<ModelBody>, BoxError>;
 
 /// Runs `play` in no time, with what is beneath the layer and with the
@@ -240,7 +240,7 @@ pub(crate) fn respond(answer: &Answer, number: usize) -> Result<Response<ModelBo
     Ok(response)
 }
 
-/// What the answer to request `number` sets its cookies to.
+/// The value of the cookies that the answer to request `number` sets.
 pub(crate) fn cookie_value(number: usize) -> String {
     format!("from-{number}-")
 }
@@ -248,7 +248,7 @@ pub(crate) fn cookie_value(number: usize) -> String {
 /// Scheme, host and port.
 pub(crate) type Origin = (String, String, u16);
 
-/// By these tests' own reckoning. `None` for a path alone.
+/// As these tests compute it. `None` for a path alone.
 pub(crate) fn origin(uri: &Uri) -> Option<Origin> {
     let scheme = uri.scheme_str()?.to_ascii_lowercase();
     let host = uri.host()?.to_ascii_lowercase();

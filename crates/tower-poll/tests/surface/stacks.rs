@@ -59,7 +59,7 @@ impl<R, E> Policy<Request<TestBody>, Response<R>, E> for Thrice {
 
 const THRICE: Thrice = Thrice { left: 2 };
 
-/// What a client is expected to be, for the caller's body `B`.
+/// The properties that a client must have, for the caller's body `B`.
 fn assert_client<S, B, R>(service: &S)
 where
     S: Service<Request<B>, Response = Response<R>, Future: Send> + Clone + Send + 'static,
