@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_polling::JobState;
 use serde_json::json;
 use tower_async_job_core::{
-    ClaimKind, ClaimQuery, Created, Detail, JobQuery, JobStore, MemoryStore, Outside,
+    ClaimKind, ClaimQuery, Created, Detail, JobQuery, JobStore, MemoryStore, Outcome, Outside,
     RecordedOutcome, Release, ReplayedRequest, Report, Seal, SealContext, Sealed, StoreError,
     StoredRequest, Task,
 };
@@ -122,11 +122,6 @@ async fn nothing_plain_reaches_the_store_beneath() {
     let claim = store.resume(&id, &token).await.unwrap().unwrap();
     assert_eq!(claim.checkpoint, SECRET);
 
-    let chunk = Bytes::from_static(SECRET.as_bytes());
-    store
-        .write_chunk(&claim.lease, 0, chunk.clone())
-        .await
-        .unwrap();
     store
         .finish(&claim.lease, done(SECRET.as_bytes()))
         .await
@@ -137,14 +132,25 @@ async fn nothing_plain_reaches_the_store_beneath() {
     };
     hidden(stored.as_bytes());
     assert_eq!(record.result.unwrap().len, SECRET.len() as u64);
-    let result = record.result.unwrap();
-    hidden(&beneath.read_chunk(&result, 0).await.unwrap().unwrap());
-    assert_eq!(store.read_chunk(&result, 0).await.unwrap(), Some(chunk));
     let record = read(&store, &id).await.unwrap();
     assert_eq!(
         record.outcome,
         Some(RecordedOutcome::Response(response(SECRET.as_bytes())))
     );
+
+    let chunk = Bytes::from_static(SECRET.as_bytes());
+    let other = offer(&store, offered()).await;
+    let lease = self::claim(&store).await.unwrap().lease;
+    store.write_chunk(&lease, 0, chunk.clone()).await.unwrap();
+    let streamed = Outcome::Streamed {
+        head: response(b""),
+        chunks: 1,
+        len: chunk.len() as u64,
+    };
+    store.finish(&lease, streamed.into()).await.unwrap();
+    let result = read(&beneath, &other).await.unwrap().result.unwrap();
+    hidden(&beneath.read_chunk(&result, 0).await.unwrap().unwrap());
+    assert_eq!(store.read_chunk(&result, 0).await.unwrap(), Some(chunk));
 
     let notice = claim_all(&beneath, ClaimKind::Notify).await.remove(0);
     let Task::Notify { notify, .. } = &notice.task else {
