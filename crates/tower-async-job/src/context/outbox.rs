@@ -4,7 +4,7 @@ use std::{sync::Arc, task::Waker};
 
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-use tower_async_job_core::{Json, Report};
+use tower_async_job_core::{JobHandle, Json, Report};
 
 /// The part of a context that the handler and the task that drives it share.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(super) struct Rare {
     pub(super) changed: bool,
     /// Notified of the cancellation; created by the first waiter.
     pub(super) waiting: Option<Arc<Notify>>,
+    /// The handle of the job to be, once it is known.
+    pub(super) handle: Option<JobHandle>,
 }
 
 impl Rare {
