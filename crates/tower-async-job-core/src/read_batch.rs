@@ -95,7 +95,7 @@ impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
     /// Runs batches, one at a time: `fetch` returns the values that exist.
     ///
     /// The store spawns this future once for each batch that may be in flight at the same time.
-    /// When the last one is dropped, all reads fail.
+    /// All reads fail once the last one is dropped.
     pub async fn run<F>(&self, mut fetch: impl FnMut(Vec<K>) -> F) -> Infallible
     where
         F: Future<Output = Result<HashMap<K, V>, StoreError>>,

@@ -5,9 +5,6 @@ use std::{env, fs, path::Path, process::Command};
 use architecture::{Sources, check};
 use serde_json::Value;
 
-/// Crates with imports that break the rules.
-const NOT_YET: &[&str] = &[];
-
 #[test]
 fn imports_go_down_and_in_no_circle() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -19,9 +16,6 @@ fn imports_go_down_and_in_no_circle() {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let reports = check(&Sources::read(&folder).unwrap());
         assert!(!reports.is_empty(), "{name} has no root");
-        if NOT_YET.contains(&name.as_str()) {
-            continue;
-        }
         for violation in reports.into_iter().flat_map(|report| report.violations) {
             violations.push(format!("{name}: {violation}"));
         }

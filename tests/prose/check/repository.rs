@@ -5,11 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    findings::findings,
-    rules::{EXCEPTIONS, NOT_YET},
-    source,
-};
+use crate::{findings::findings, rules::EXCEPTIONS, source};
 
 /// The folders and files that are not written by hand, or that tell history.
 const SKIPPED: [&str; 4] = ["target", "CHANGELOG.md", "corpus", "artifacts"];
@@ -48,7 +44,6 @@ fn comments_and_documents_keep_to_the_rules() {
     let mut files = Vec::new();
     collect(&root, &mut files);
     let mut faults = Vec::new();
-    let mut is_needed = [false; NOT_YET.len()];
     let mut is_excused = [false; EXCEPTIONS.len()];
     for path in files {
         let text = fs::read_to_string(&path).expect("UTF-8");
@@ -62,20 +57,12 @@ fn comments_and_documents_keep_to_the_rules() {
             let is_allowed = EXCEPTIONS.iter().position(|exception| {
                 exception.file == name && finding.text.contains(exception.text)
             });
-            if let Some(at) = is_allowed {
-                is_excused[at] = true;
-            } else if let Some(at) = NOT_YET.iter().position(|own| name.starts_with(own)) {
-                is_needed[at] = true;
-            } else {
-                faults.push(format!("{name}:{finding}"));
+            match is_allowed {
+                Some(at) => is_excused[at] = true,
+                None => faults.push(format!("{name}:{finding}")),
             }
         }
     }
-    let clean = NOT_YET
-        .iter()
-        .zip(is_needed)
-        .filter(|(_, is_needed)| !is_needed);
-    faults.extend(clean.map(|(folder, _)| format!("{folder} is clean: take it from NOT_YET")));
     let idle = EXCEPTIONS
         .iter()
         .zip(is_excused)

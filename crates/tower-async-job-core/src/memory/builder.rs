@@ -103,7 +103,7 @@ impl MemoryStoreBuilder {
     /// Sets the number of shards, each with its own lock: 1 to 65,536. By default there is one for
     /// every 2,048 jobs of [`max_jobs`](Self::max_jobs), but at least 64 and at most 1,024.
     ///
-    /// When a shard grows, its indexes are rebuilt under its lock: in about 0.1 ms for 4,096 jobs,
+    /// A shard that grows rebuilds its indexes under its lock: in about 0.1 ms for 4,096 jobs,
     /// and in proportion for more.
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = Some(shards.clamp(1, 1 << 16));

@@ -33,7 +33,7 @@ impl Builder {
 
     /// Limits the open websockets and event streams, of all clients and of one
     /// [principal](Self::principal): answers with 101, successful answers to CONNECT, and answers
-    /// of the type `text/event-stream`. When their head is ready, they exchange their place among
+    /// of the type `text/event-stream`. Once their head is ready, they exchange their place among
     /// the [running requests](Self::limits) for one of these. Beyond the limit they are refused
     /// with 503 instead of the handler's answer, or with 429 if it is the principal's. An event
     /// stream that is the answer of a job counts too while it is stored; beyond the limit its job

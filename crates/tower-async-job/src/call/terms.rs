@@ -1,5 +1,7 @@
 //! The job of a submission.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use tower_async_job_core::{IdempotencyKey, NewJob, Start};
 
@@ -10,7 +12,6 @@ use crate::{
     run::{attempt::Terms, restore::Creation},
     time::after,
 };
-use std::sync::Arc;
 
 /// Returns the job to be stored for a submission.
 pub(crate) fn new_job(

@@ -15,7 +15,7 @@ use crate::config::limits::Limits;
 
 /// The places of running and waiting requests, in total and by principal.
 ///
-/// When a place to run is released, the waiting principals take turns, so that one principal's
+/// The waiting principals take turns at each place to run that is released, so that one principal's
 /// queue never delays another's. Only principals that may run one more have a turn. A queue is
 /// indexed by the numbers of its places, so that releasing and leaving cost the same however many
 /// wait.

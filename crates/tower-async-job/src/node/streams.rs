@@ -1,6 +1,6 @@
 //! Open-ended answers: websockets and event streams.
 //!
-//! When their head is ready, they exchange their place among the running requests for one of their
+//! Once their head is ready, they exchange their place among the running requests for one of their
 //! own, so that a few of them do not block all others.
 
 use std::sync::Arc;
