@@ -30,12 +30,13 @@ pub(crate) fn new_job(
     job.route = submission.route(&front.route_names);
     job.protocol = submission.asked.protocol;
     job.principal = submission.principal.clone();
-    job.pending_status = submission.policy(&front.config).pending_status;
+    let policy = submission.policy(&front.config);
+    job.pending_status = policy.pending_status;
     if queued {
         job.start = Start::Queued;
     }
     job.deadline = submission.deadline(&front.config);
-    job.retention = submission.policy(&front.config).retention;
+    job.retention = policy.retention;
     if submission.policy.is_some() {
         front.node.keeps_for(job.retention.result);
     }

@@ -10,6 +10,7 @@ pub(crate) mod holds;
 pub(crate) mod housekeeping;
 pub(crate) mod losses;
 mod owners;
+pub(crate) mod patience;
 pub(crate) mod recording_room;
 pub(crate) mod registration;
 mod registry;

@@ -3,26 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
-use tokio::{
-    runtime::Handle,
-    sync::oneshot::Receiver,
-    time::{Instant, sleep},
-};
+use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
 use tower_async_job_core::{Lease, Principal, Released};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{
-        deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, registry::Deadline,
-        renewal::keep_leases, state::Node,
+        deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, patience::Patience,
+        registry::Deadline, renewal::keep_leases, state::Node,
     },
     observe::metrics::PendingJob,
     panics,
-    time::later,
 };
-
-/// The pause before a discard is repeated after the store was unreachable.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A job that this process runs, from its creation in the store to its end there. During this time
 /// its lease is renewed, and it can be cancelled.
@@ -184,17 +176,14 @@ fn is_old(since: Instant, lease: Option<Duration>) -> bool {
 /// that is repeated for a lease, after which the job has ended by itself.
 pub(crate) async fn discard(node: &Node, lease: &Lease) {
     node.expected.came(&lease.id);
-    let until = later(node.store.properties().lease.unwrap_or_default());
-    let mut pause = PAUSE;
+    let time = node.store.properties().lease.unwrap_or_default();
+    let mut patience = Patience::new(time, &node.shutdown);
     while let Err(error) = node.store.discard(lease).await {
         tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
-        let is_over = Instant::now() + pause > until || node.shutdown.given_up.is_set();
-        if is_over || !error.is_unavailable() {
+        if !error.is_unavailable() || !patience.lasts() {
             return;
         }
-        // A shutdown waits only for the call in flight.
-        node.shutdown.given_up.or(sleep(pause)).await;
-        pause *= 2;
+        patience.pause().await;
     }
 }
 

@@ -1,25 +1,20 @@
 //! The acceptance of jobs: stored first, then run.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::time::{Instant, sleep};
 use tower::BoxError;
 use tower_async_job_core::{Created, Lease, NewJob, StoreError};
 
 use crate::{
     context::handler::HandlerContext,
-    node::{registration::discard, state::Node},
+    node::{patience::Patience, registration::discard, state::Node},
     run::{
         attempt::{Run, Terms},
         work::BoxWork,
     },
-    time::later,
 };
-
-/// The pause before storing a job is repeated after the store was unreachable.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Stores a job. While the outcome is unknown, the call is repeated for a third of a lease. A job that
 /// may have been stored before the store refuses it is discarded.
@@ -27,19 +22,13 @@ pub(crate) async fn create(node: &Arc<Node>, job: NewJob) -> Result<Created, Sto
     let Some(lease) = node.store.properties().lease else {
         return node.store.create(job).await;
     };
-    let until = later(lease / 3);
-    let (mut pause, mut is_unknown) = (PAUSE, false);
+    let mut patience = Patience::new(lease / 3, &node.shutdown);
+    let mut is_unknown = false;
     loop {
         match node.store.create(job.clone()).await {
-            // A shutdown waits only for the call in flight.
-            Err(error)
-                if error.is_unavailable()
-                    && Instant::now() + pause < until
-                    && !node.shutdown.given_up.is_set() =>
-            {
+            Err(error) if error.is_unavailable() && patience.lasts() => {
                 tracing::warn!(%error, job = ?job.id, "a job could not be stored yet");
-                node.shutdown.given_up.or(sleep(pause)).await;
-                pause *= 2;
+                patience.pause().await;
                 is_unknown = true;
             }
             Err(error) if is_unknown && !error.is_unavailable() => {
