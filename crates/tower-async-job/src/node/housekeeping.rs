@@ -1,8 +1,9 @@
 //! The task that sweeps expired records.
 //!
-//! On a shared store it starts with the first call of any kind, since other nodes may have left jobs
-//! there, and ends with the shutdown. Otherwise it starts with each job and ends when nothing is left
-//! to expire, so that an idle node has no task and no timer. Another task
+//! On a store that outlives the process it starts with the first call of any kind, since other
+//! processes may have left jobs there. On a shared store it ends with the shutdown. Otherwise it starts
+//! again with each job and ends when nothing is left to expire, so that an idle node has no task and no
+//! timer. Another task
 //! [renews leases](super::renewal), so that no sweep delays a renewal.
 
 use std::{
@@ -33,10 +34,10 @@ pub(crate) fn keep_house(node: &Arc<Node>) {
     }
 }
 
-/// Calls [`keep_house`] at the start of a call, if the store is shared.
+/// Calls [`keep_house`] at the start of a call, if the store may hold jobs of other processes.
 #[inline]
 pub(crate) fn keep_shared_house(node: &Arc<Node>) {
-    if node.is_shared && !node.housekeeping.load(Ordering::Relaxed) {
+    if node.has_orphans.load(Ordering::Relaxed) && !node.housekeeping.load(Ordering::Relaxed) {
         keep_house(node);
     }
 }
@@ -58,6 +59,8 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let next = match timeout(longest, node.store.sweep()).await {
         Ok(Ok(upkeep)) => {
             let next = upkeep.next;
+            node.has_orphans
+                .fetch_and(node.is_shared, Ordering::Relaxed);
             node.swept(upkeep);
             next
         }

@@ -53,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) releases: Arc<Releases>,
     /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
+    /// True while the store may hold jobs of other processes.
+    pub(crate) has_orphans: AtomicBool,
     /// True while a task keeps house.
     pub(crate) housekeeping: AtomicBool,
     /// True while a task renews leases.
@@ -93,6 +95,7 @@ impl Node {
             releases: Arc::new(Releases::new(store.clone(), tasks.clone())),
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
+            has_orphans: AtomicBool::new(timed::outlives_process(store.properties())),
             config,
             store,
             tasks,

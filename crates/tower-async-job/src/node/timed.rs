@@ -16,11 +16,15 @@ const CALL: Duration = Duration::from_secs(5);
 
 /// Limits the time of calls to a store, unless only this process uses it.
 pub(super) fn bounded(store: Arc<dyn JobStore>) -> Arc<dyn JobStore> {
-    let properties = store.properties();
-    if properties.lease.is_none() && !properties.shared {
-        return store;
+    if outlives_process(store.properties()) {
+        return Arc::new(Timed { store });
     }
-    Arc::new(Timed { store })
+    store
+}
+
+/// Returns whether other processes, later ones included, may use a store.
+pub(super) fn outlives_process(properties: &StoreProperties) -> bool {
+    properties.lease.is_some() || properties.shared
 }
 
 /// A store whose calls fail as unavailable after the time limit.
