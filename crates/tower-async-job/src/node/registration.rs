@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
-use tower_async_job_core::{Lease, Principal, Released};
+use tower_async_job_core::{Lease, Principal, Release, Released};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -105,20 +105,26 @@ impl Registration {
         }
     }
 
-    /// Notes that the store has the lost job again, by a lease that lasts from then.
-    pub(crate) fn restored(&mut self, since: Instant) {
-        let anew = Lease::new(self.lease.id, self.lease.epoch + 1);
-        self.node.registry.replace(&self.lease, anew, since);
-        self.lease = anew;
+    /// Notes that the store has the lost job again, by this lease, which lasts from then.
+    pub(crate) fn restored(&mut self, lease: Lease, since: Instant) {
+        self.node.registry.replace(&self.lease, lease, since);
+        self.lease = lease;
     }
 
-    /// Releases the job, whose handler has been dropped. Returns its fate; `None` if that is unknown.
-    pub(crate) async fn release(mut self) -> Option<Released> {
+    /// Releases the job, whose handler has been dropped, on these terms. The receiver gets its fate, or
+    /// an error if that stays unknown. `None` without a runtime.
+    pub(crate) fn release(mut self, how: Release) -> Option<Receiver<Released>> {
         let (node, lease) = (self.node.clone(), self.lease);
         self.ended = true;
         // Another run may begin once the store has the job.
         drop(self);
-        release(&node, lease)?.await.ok()
+        node.releases.release(lease, how)
+    }
+
+    /// Returns the terms of a release that the handler has not asked for: a shutdown uses up no attempt;
+    /// another cause, such as a panic, may happen in each.
+    pub(crate) fn terms_of_release(&self) -> Release {
+        Release::default().with_counts(!self.node.shutdown.given_up.is_set())
     }
 
     /// Notes that the job is announced to its client.
@@ -147,7 +153,8 @@ impl Drop for Registration {
         let registry = &self.node.registry;
         registry.remove(&self.lease, self.deadline);
         if !self.ended && self.announced {
-            let _ = release(&self.node, self.lease);
+            let how = self.terms_of_release();
+            let _ = self.node.releases.release(self.lease, how);
         } else if !self.ended
             && let Ok(runtime) = Handle::try_current()
         {
@@ -159,12 +166,6 @@ impl Drop for Registration {
         keep_house(&self.node);
         self.node.sweep_after_end();
     }
-}
-
-/// Releases a lease. A shutdown uses up no attempt; another cause, such as a panic, may happen in each.
-fn release(node: &Node, lease: Lease) -> Option<Receiver<Released>> {
-    let counts = !node.shutdown.given_up.is_set();
-    node.releases.release(lease, counts)
 }
 
 /// Returns whether a lease from then may expire before all are renewed again.

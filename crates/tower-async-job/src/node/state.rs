@@ -49,7 +49,7 @@ pub(crate) struct Node {
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
-    pub(crate) shutdown: Shutdown,
+    pub(crate) shutdown: Arc<Shutdown>,
     pub(crate) releases: Arc<Releases>,
     /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
@@ -80,6 +80,7 @@ impl Node {
         let store = timed::bounded(store);
         let tasks = TaskTracker::new();
         let alarm = Arc::new(Alarm::default());
+        let shutdown = Arc::<Shutdown>::default();
         let keep = config.retention_after_delivery;
         Self {
             owners: config.has_principals.then(Arc::default),
@@ -91,8 +92,12 @@ impl Node {
             deliveries: Arc::new(Deliveries::new(store.clone(), keep, alarm.clone())),
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
-            shutdown: Shutdown::default(),
-            releases: Arc::new(Releases::new(store.clone(), tasks.clone())),
+            releases: Arc::new(Releases::new(
+                store.clone(),
+                tasks.clone(),
+                shutdown.clone(),
+            )),
+            shutdown,
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
             has_orphans: AtomicBool::new(timed::outlives_process(store.properties())),

@@ -8,10 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body;
-use http_polling::{JobState, Problem, ProblemType};
+use http_polling::{Problem, ProblemType};
 use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Lease, Outcome, Principal, Release, Released};
+use tower_async_job_core::{Lease, Outcome, Principal, Release};
 
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
@@ -23,7 +23,7 @@ use crate::{
     observe::metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
-        finish::{Finish, finish, release},
+        finish::{finish, refused, release, stop},
         recording::{self, Recorded, Recording},
         restore::{Creation, Restorable},
         unkept,
@@ -31,9 +31,6 @@ use crate::{
         work::BoxWork,
     },
 };
-
-/// The end of a run whose lease may belong to another holder.
-const LEASE_LOST: &str = "lease-lost";
 
 /// A job whose acceptance is sent. Tasks hold tens of thousands of these, so rare parts are boxed.
 pub(crate) struct Run<R, E> {
@@ -218,35 +215,31 @@ where
         let inline_until = rare.inline_until;
         let polled_for = inline_until.is_none_or(|until| Instant::now() >= until);
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
+        let terms = rare.restorable.as_deref();
         // A write in flight is cancelled before the next call to the store.
         drop(watch);
         // Work that the handler has left on other threads is no longer wanted.
-        context.cancel(match &end {
-            End::DeadlinePassed => CancelReason::DeadlinePassed,
-            _ => CancelReason::Over,
-        });
+        match &end {
+            End::DeadlinePassed => context.cancel(CancelReason::DeadlinePassed),
+            // The reason is learned first.
+            End::Refused => {}
+            _ => context.cancel(CancelReason::Over),
+        }
         // A destructor of the handler may panic; the job's end is stored nevertheless.
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
-            End::Released(how) => return fate(release(registration, &context, &how).await?),
+            End::Released(how) => return release(registration, &context, how).await,
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
             }
-            End::Cancelled => {
-                registration.end();
-                metrics::stopped("cancelled");
-                return Some(JobState::Cancelled.as_str());
+            End::Refused => {
+                let reason = refused(&mut registration, &context, terms).await;
+                context.cancel(CancelReason::Over);
+                return stop(registration, reason).await;
             }
-            End::LeaseLost => {
-                let job = registration.lease().id;
-                tracing::warn!(?job, "a run was stopped, since its lease is lost");
-                registration.end();
-                metrics::stopped(LEASE_LOST);
-                return Some(LEASE_LOST);
-            }
-            End::Abandoned => return fate(registration.release().await?),
+            End::Stopped(reason) => return stop(registration, reason).await,
         };
         let (node, id) = (registration.node().clone(), registration.lease().id);
         let size = match &outcome {
@@ -257,22 +250,15 @@ where
         };
         // Before the end is stored, since held polls are then answered at once.
         node.undelivered.insert(id);
-        let terms = rare.restorable.as_deref();
         let state = match finish(&mut registration, &context, outcome, terms).await {
-            Finish::Stored(state) => {
-                registration.ended(state);
-                Some(state.as_str())
-            }
-            finish => {
+            Ok(state) => state,
+            Err(reason) => {
                 node.undelivered.forget(&id);
-                if matches!(finish, Finish::GivenUp) {
-                    return None;
-                }
-                registration.end();
-                None
+                drop(kept);
+                return stop(registration, reason).await;
             }
         };
-        // The outcome is stored, or abandoned.
+        registration.ended(state);
         drop(kept);
         metrics::stored(&*node.store);
         if let Some(size) = size {
@@ -283,7 +269,7 @@ where
                 node.learn(id, &route, took);
             }
         }
-        state
+        Some(state.as_str())
     }
 }
 
@@ -338,16 +324,6 @@ where
     fn is_queued(&self) -> bool {
         matches!(self, Self::Handling(work) if work.is_queued())
     }
-}
-
-/// Returns the state of a released job, or that its lease is lost.
-fn fate(released: Released) -> Option<&'static str> {
-    Some(match released {
-        Released::Queued => JobState::Queued.as_str(),
-        Released::Outside => JobState::Running.as_str(),
-        Released::Ended(state) => state.as_str(),
-        _ => LEASE_LOST,
-    })
 }
 
 fn service_failed(error: BoxError) -> Outcome {

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
 
 use crate::{
-    node::{registration::Registration, state::Node},
+    context::job::JobContext,
+    node::{patience::Patience, registration::Registration, state::Node},
     time::after,
 };
 
@@ -54,36 +55,61 @@ impl Restorable {
     }
 }
 
-/// Stores a job again.
-///
-/// # Errors
-///
-/// Fails with `is_lease_lost` if another job has taken its place.
-pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(), StoreError> {
-    let id = job.id;
+/// Stores a job again. Returns its lease, and the fate of that.
+pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(Lease, Renewal), StoreError> {
+    let lease = job.first_lease();
     match node.store.create(job).await {
-        Ok(Created::New { .. }) => {
-            tracing::warn!(job = ?id, "a job that the store had lost is stored again");
-            Ok(())
+        Ok(Created::New { lease, .. }) => {
+            tracing::warn!(job = ?lease.id, "a job that the store had lost is stored again");
+            Ok((lease, Renewal::Held))
         }
-        Ok(_) => Err(StoreError::lease_lost()),
-        Err(error) if error.is_conflict() => Err(StoreError::lease_lost()),
+        // Another job has its key.
+        Ok(_) => Ok((lease, Renewal::Lost)),
+        // An earlier call may have stored it, and a client cancelled it since.
+        Err(error) if error.is_conflict() => match node.store.renew(&[lease]).await?[..] {
+            [Renewal::Cancelled] => Ok((lease, Renewal::Cancelled)),
+            _ => Ok((lease, Renewal::Lost)),
+        },
         Err(error) => Err(error),
     }
 }
 
-/// Stores a job again if its lease was refused because the record is missing. Returns whether it did.
-pub(crate) async fn restored(registration: &mut Registration, terms: &Restorable) -> bool {
-    let (node, lease) = (registration.node().clone(), *registration.lease());
-    let renewals = node.store.renew(&[lease]).await;
-    if !matches!(renewals.as_deref(), Ok([Renewal::Missing])) {
-        return false;
+/// Learns the fate of a lease that the store has refused. If the record is missing, the job is stored
+/// again, and its new lease is held. Returns `None` if the store stays unreachable.
+pub(crate) async fn fate(
+    registration: &mut Registration,
+    context: &JobContext,
+    terms: Option<&Restorable>,
+    patience: &mut Patience<'_>,
+) -> Option<Renewal> {
+    let node = registration.node().clone();
+    let mut known = context.is_missing().then_some(Renewal::Missing);
+    loop {
+        let (lease, sent) = (*registration.lease(), Instant::now());
+        let answer = match (known, terms) {
+            (None, _) => {
+                let renewals = node.store.renew(&[lease]).await;
+                let first = |renewals: Vec<Renewal>| renewals.first().copied();
+                renewals.map(|renewals| (lease, first(renewals).unwrap_or(Renewal::Lost)))
+            }
+            (Some(Renewal::Missing), Some(terms)) => {
+                restore(&node, terms.anew(&lease, Start::Running)).await
+            }
+            _ => return known,
+        };
+        match answer {
+            Ok((held, Renewal::Held)) => {
+                if held != lease {
+                    registration.restored(held, sent);
+                }
+                return Some(Renewal::Held);
+            }
+            Ok((_, renewal)) => known = Some(renewal),
+            Err(error) if patience.lasts() => {
+                tracing::warn!(%error, job = ?lease.id, "the fate of a lease is not known yet");
+                patience.pause().await;
+            }
+            Err(_) => return None,
+        }
     }
-    let sent = Instant::now();
-    let job = terms.anew(&lease, Start::Running);
-    let is_restored = restore(&node, job).await.is_ok();
-    if is_restored {
-        registration.restored(sent);
-    }
-    is_restored
 }

@@ -19,6 +19,7 @@ mod records;
 mod replay;
 mod reports;
 mod resource;
+mod restoring;
 mod room;
 mod shutdown;
 mod sockets;

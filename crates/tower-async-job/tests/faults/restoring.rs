@@ -1,0 +1,144 @@
+//! Jobs whose records the store has lost, stored again by the node that runs them.
+
+use std::sync::Arc;
+
+use crate::{
+    faulty, submit,
+    support::{
+        Body, SECOND, ask, eager,
+        faulty::{Fault, FaultyStore, Op},
+        get, handler, id_of, memory, path_of, request, slow,
+    },
+};
+use http::{Method, Response};
+use tokio::time::sleep;
+use tower_async_job::{AsyncJobLayer, JobContext, store::JobStore};
+
+/// Runs a job of 5 s on a shared store that loses its record after a second, and has these faults
+/// after that. Returns the layer, and the job's URL once the job has ended.
+async fn ended_after_a_failover(
+    store: &Arc<FaultyStore>,
+    faults: &[(Op, Fault, usize)],
+) -> (AsyncJobLayer, String) {
+    let layer = eager(faulty(store));
+    let location = submit(&layer, slow(5 * SECOND, "done")).await;
+    sleep(SECOND).await;
+    store.fail_over();
+    for (op, fault, times) in faults {
+        store.plan(*op, *fault, *times);
+    }
+    sleep(24 * SECOND).await;
+    (layer, location)
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_of_a_lost_record_outlives_a_store_that_is_away() {
+    for op in [Op::Renew, Op::Create] {
+        for fault in [Fault::Unavailable, Fault::Unacknowledged, Fault::Hangs] {
+            let store = Arc::new(FaultyStore::shared(30 * SECOND));
+            let faults = [(op, fault, 3)];
+            let (layer, location) = ended_after_a_failover(&store, &faults).await;
+            let answer = ask(&layer, get(&location)).await;
+            assert_eq!(answer.body, "done", "after {fault:?} of {op:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_was_stored_again_unnoticed_keeps_its_result() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store));
+    // It ends after the renewal that finds its record missing, and before its second attempt to
+    // store it again.
+    let location = submit(&layer, slow(10 * SECOND + SECOND / 2, "done")).await;
+    store.fail_over();
+    store.plan(Op::Create, Fault::Unacknowledged, 1);
+    let renewals = store.calls(Op::Renew);
+    sleep(12 * SECOND).await;
+    assert_eq!(ask(&layer, get(&location)).await.body, "done");
+    assert_eq!(store.calls(Op::Create), 3);
+    assert_eq!(
+        store.calls(Op::Renew),
+        renewals + 1,
+        "it is known to be missing"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store).cancellation_grace(SECOND));
+    let reason = Arc::new(std::sync::Mutex::new(None));
+    let noted = reason.clone();
+    let handler = handler(move |request| {
+        let noted = noted.clone();
+        async move {
+            let job = JobContext::of(&request);
+            job.cancelled().await;
+            *noted.lock().expect("unpoisoned") = job.cancel_reason();
+            Response::new(Body::default())
+        }
+    });
+    let location = submit(&layer, handler).await;
+    store.fail_over();
+    store.plan(Op::Create, Fault::Unacknowledged, 1);
+    sleep(10 * SECOND + SECOND / 2).await;
+    store.now().cancel(&id_of(&location)).await.expect("memory");
+    sleep(2 * SECOND).await;
+    let reason = reason.lock().expect("unpoisoned").take();
+    assert_eq!(reason, Some(tower_async_job::CancelReason::Requested));
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_is_given_up_with_the_lease() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let faults = [(Op::Create, Fault::Unavailable, 1000)];
+    let (_, _) = ended_after_a_failover(&store, &faults).await;
+    sleep(12 * SECOND).await;
+    let tried = store.calls(Op::Create);
+    sleep(600 * SECOND).await;
+    assert_eq!(store.calls(Op::Create), tried, "still tried");
+    assert_eq!(store.jobs().await, 0);
+}
+
+const CHUNK: usize = 1000;
+
+/// Runs a job with a result of five chunks, the first of which takes 3 s to be written.
+async fn streaming(store: &Arc<FaultyStore>) -> (AsyncJobLayer, String) {
+    store.plan(Op::WriteChunk, Fault::Late(3 * SECOND), 1);
+    let layer = eager(faulty(store));
+    let handler = handler(|_| async {
+        sleep(SECOND).await;
+        Response::new(Body::from(vec![b'x'; 5 * CHUNK]))
+    });
+    let location = submit(&layer, handler).await;
+    sleep(2 * SECOND).await;
+    (layer, location)
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_whose_chunks_are_lost_is_released() {
+    let store = memory().lease_duration(30 * SECOND).chunk_size(CHUNK);
+    let store = Arc::new(FaultyStore::new(store.build()));
+    let (layer, location) = streaming(&store).await;
+    store.fail_over();
+    // One failure is survived.
+    store.plan(Op::Create, Fault::Unacknowledged, 1);
+    sleep(10 * SECOND).await;
+    let lost = ask(&layer, get(path_of(&location))).await;
+    assert_eq!(lost.header("job-status"), "lost", "no request is kept");
+    assert_eq!(store.calls(Op::Release), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_cancelled_while_its_result_is_written_stays_cancelled() {
+    let store = memory().lease_duration(30 * SECOND).chunk_size(CHUNK);
+    let store = Arc::new(FaultyStore::new(store.build()));
+    let (layer, location) = streaming(&store).await;
+    store.inner.cancel(&id_of(&location)).await.expect("memory");
+    sleep(10 * SECOND).await;
+    let cancelled = ask(&layer, get(path_of(&location))).await;
+    assert_eq!(cancelled.header("job-status"), "cancelled");
+    assert_eq!(store.calls(Op::Release), 0);
+    ask(&layer, request(Method::DELETE, &location)).await;
+}
