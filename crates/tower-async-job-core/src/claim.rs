@@ -115,7 +115,7 @@ impl ClaimQuery {
 /// assert!(Claims::default().jobs.is_empty());
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Claims {
     /// The claims.
     pub jobs: Vec<Claim>,
@@ -125,6 +125,19 @@ pub struct Claims {
     /// The time after which there will be more to claim, if the store knows. Zero: there is more
     /// now.
     pub next: Option<Duration>,
+    /// The store's time at which they were made; see [`Upkeep::now`](crate::Upkeep::now).
+    pub now: SystemTime,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            jobs: Vec::new(),
+            unreadable: Vec::new(),
+            next: None,
+            now: SystemTime::UNIX_EPOCH,
+        }
+    }
 }
 
 /// The task of a claim.

@@ -106,6 +106,8 @@ macro_rules! __tests {
                 a_renewal_tells_the_fates_of_leases_apart
                 a_renewal_revives_no_job
                 a_run_whose_record_is_missing_stores_its_job_anew
+                a_job_that_is_stored_anew_does_not_start_over
+                a_repeat_of_storing_a_job_anew_is_the_same_create
                 a_thousand_leases_are_renewed_by_one_call
             }
             listing {
@@ -187,6 +189,7 @@ macro_rules! __tests {
             upkeep {
                 a_sweep_says_when_to_come_again
                 a_sweep_counts_pending_jobs_by_principal
+                sweeps_and_claims_show_the_time_of_the_store
                 s09_sweeps_on_many_nodes_lose_nothing
             }
             versions {

@@ -122,7 +122,10 @@ impl Jobs {
         }
         // No yield from here on: claims dropped with this future would stay held, possibly for
         // ever.
-        let mut claims = Claims::default();
+        let mut claims = Claims {
+            now: self.shown(now),
+            ..Claims::default()
+        };
         let is_whole = self.take(waiting, now, &mut claims);
         claims.next = if is_whole {
             next.map(|next| Duration::from_micros(next.saturating_sub(now)))

@@ -8,7 +8,7 @@ use http_polling::JobState;
 use super::{
     budget::{Budget, Reservation, Room},
     chunks::Chunks,
-    clock::{Clock, Micros, NEVER, SECOND, micros},
+    clock::{Clock, Micros, NEVER, ORIGIN, SECOND, micros, wall_micros},
     entry::Entry,
     keys::{Keys, Scope},
     shard::{Aftermath, Shard},
@@ -44,6 +44,8 @@ pub(super) struct Jobs {
     pub(super) census: Mutex<Census>,
     clock: StdArc<dyn Clock>,
     origin: Instant,
+    /// The time of day at `origin`.
+    origin_wall: SystemTime,
     pub(super) properties: StoreProperties,
     #[cfg(http_polling_loom)]
     pub(super) forgets_ends: bool,
@@ -77,6 +79,7 @@ impl Jobs {
             work: Mutex::default(),
             census: Mutex::default(),
             origin: clock.now(),
+            origin_wall: clock.system_time(),
             clock,
             properties,
             #[cfg(http_polling_loom)]
@@ -380,15 +383,19 @@ impl Jobs {
 
     pub(super) fn now(&self) -> Micros {
         let since = self.clock.now().saturating_duration_since(self.origin);
-        Micros::try_from(since.as_micros()).unwrap_or(NEVER)
+        ORIGIN.saturating_add(Micros::try_from(since.as_micros()).unwrap_or(NEVER))
+    }
+
+    /// Converts a time of the store to one that nodes can compare, whatever the time of day.
+    pub(super) fn shown(&self, time: Micros) -> SystemTime {
+        let since = Duration::from_micros(time.saturating_sub(ORIGIN));
+        self.origin_wall
+            .checked_add(since)
+            .unwrap_or(self.origin_wall)
     }
 
     fn wall(&self) -> u64 {
-        let since = self
-            .clock
-            .system_time()
-            .duration_since(SystemTime::UNIX_EPOCH);
-        u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(0)
+        wall_micros(self.clock.system_time())
     }
 }
 

@@ -46,6 +46,7 @@ impl Jobs {
             next,
             pending: self.pending().await,
             nodes: 1,
+            now: self.shown(self.now()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Sweeps: when they are due again, and what they count.
 
-use tower_async_job_core::{Principal, Retention, Start};
+use tower_async_job_core::{ClaimQuery, Principal, Retention, Start};
 
 use crate::{harness::Harness, node::*};
 
@@ -50,6 +50,23 @@ pub(crate) async fn a_sweep_counts_pending_jobs_by_principal(harness: &dyn Harne
 
     node.cancel(&ended.unwrap().id).await.unwrap();
     assert_eq!(other.sweep_all().await.pending.total, 4);
+    Ok(())
+}
+
+pub(crate) async fn sweeps_and_claims_show_the_time_of_the_store(harness: &dyn Harness) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    let query = ClaimQuery::new(1);
+    harness.advance(HOUR).await?;
+    let before = node.sweep().await.unwrap().now;
+    assert_eq!(other.claim(&query).await.unwrap().now, before);
+    harness.advance(90 * SECOND).await?;
+    let after = other.sweep().await.unwrap().now;
+    assert_eq!(after, before + 90 * SECOND);
+    assert_eq!(node.claim(&query).await.unwrap().now, after);
+    harness.jump_back(HOUR).await?;
+    let back = node.sweep().await.unwrap().now;
+    assert_eq!(back, after - HOUR);
+    assert_eq!(other.claim(&query).await.unwrap().now, back);
     Ok(())
 }
 
