@@ -2,6 +2,7 @@ mod claiming;
 mod delivered;
 mod extra;
 mod kept;
+mod places;
 mod remains;
 mod size;
 mod terms;
@@ -13,11 +14,12 @@ use http_polling::{JobState, Problem, ProblemType};
 
 pub(super) use self::{
     claiming::Claimed,
+    places::Places,
     terms::{Kinds, Terms},
 };
 use self::{delivered::Delivered, extra::Extra, kept::Kept};
 use super::{
-    clock::{Micros, NEVER, micros},
+    clock::{Micros, NEVER, micros, wall_micros},
     keys::JobKey,
 };
 use crate::{
@@ -101,31 +103,6 @@ enum Hold {
     Free { since: Micros },
 }
 
-/// The positions of a job in a shard's time-ordered indexes. `NEVER` is not indexed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Places {
-    /// The time of its next change.
-    pub(super) due: Micros,
-    /// The time from which it may be claimed.
-    pub(super) free: Micros,
-    /// The time from which its notification may be claimed.
-    pub(super) notify: Micros,
-    /// The time when it is forgotten.
-    pub(super) forgotten: Micros,
-    /// The second in which its result was last delivered, in microseconds.
-    pub(super) delivered: Micros,
-}
-
-impl Places {
-    pub(super) const NONE: Self = Self {
-        due: NEVER,
-        free: NEVER,
-        notify: NEVER,
-        forgotten: NEVER,
-        delivered: NEVER,
-    };
-}
-
 impl Entry {
     pub(super) fn new(
         job: NewJob,
@@ -139,14 +116,17 @@ impl Entry {
             Start::Offered => Hold::Free { since: now },
             Start::Running | Start::Queued => Hold::Held { until },
         };
-        Self {
+        let created_wall = job.created.map_or(wall, wall_micros);
+        let created = now.saturating_sub(wall.saturating_sub(created_wall));
+        let attempt = u16::try_from(job.attempt).unwrap_or(u16::MAX);
+        let mut entry = Self {
             id: job.id,
             handle: job.handle,
-            created: now,
-            created_wall: wall,
+            created,
+            created_wall,
             started: if running { now } else { NEVER },
             epoch: narrow(job.epoch),
-            attempt: u16::from(running),
+            attempt: attempt.max(running.into()),
             terms,
             key: job.key().map(Box::new),
             principal: job.principal,
@@ -155,11 +135,13 @@ impl Entry {
                 running,
                 hold,
                 reserved: narrow(job.result_room as u64),
-                deadline: now.saturating_add(micros(job.deadline)),
+                deadline: created.saturating_add(micros(job.deadline)),
                 request: job.request.map(Box::new),
                 wake: None,
             }),
-        }
+        };
+        entry.exceed(job.version);
+        entry
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -198,32 +180,6 @@ impl Entry {
 
     pub(super) fn is_cancelled(&self) -> bool {
         matches!(&self.phase, Phase::Ended { kept, .. } if kept.state() == JobState::Cancelled)
-    }
-
-    pub(super) fn places(&self) -> Places {
-        let mut places = Places::NONE;
-        match &self.phase {
-            Phase::Pending(pending) => match pending.hold {
-                Hold::Held { until } => places.due = until,
-                Hold::Free { since } => {
-                    places.due = pending.deadline;
-                    places.free = since;
-                }
-            },
-            Phase::Ended {
-                expires, delivered, ..
-            } => {
-                places.due = *expires;
-                places.delivered = delivered.at();
-                places.notify = self.notify_due();
-            }
-            Phase::Dropped { expires, .. } => {
-                places.due = *expires;
-                places.notify = self.notify_due();
-            }
-            Phase::Expired { forgotten, .. } => places.forgotten = *forgotten,
-        }
-        places
     }
 
     /// Begins the first run, unless it has begun.
