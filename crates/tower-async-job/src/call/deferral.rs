@@ -222,6 +222,7 @@ where
         } = self;
         let (queued, now) = (work.is_queued(), Instant::now());
         // Registered before the answer is sent, so that a DELETE after it finds the job.
+        let creation = creation.at(created);
         let terms = terms(&front, &submission, route.clone(), creation, now);
         let run = accept(&front.node, lease, work, context, terms);
         let (id, context) = (&lease.id, run.context());

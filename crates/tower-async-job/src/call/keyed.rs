@@ -211,7 +211,7 @@ where
         let (route, lease) = (job.route.clone(), job.first_lease());
         let creation = Creation::of(&job, &front.node);
         let created = accept::create(&front.node, job).await;
-        if !matches!(created, Ok(Created::New { .. })) {
+        let Ok(Created::New { created: at, .. }) = created else {
             drop_quietly(work);
             let may_be_stored = may_be_stored(&created);
             let _ = sender.send(created);
@@ -219,9 +219,9 @@ where
                 discard(&front.node, &lease).await;
             }
             return None;
-        }
+        };
         let now = Instant::now();
-        let terms = terms(&front, &submission, route, creation, now);
+        let terms = terms(&front, &submission, route, creation.at(at), now);
         let mut run = accept(&front.node, lease, work, self.context, terms);
         run.announced();
         let _ = sender.send(created);

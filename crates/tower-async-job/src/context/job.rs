@@ -379,8 +379,17 @@ impl JobContext {
             return None;
         }
         let taken = rare.report_within(limit)?;
+        rare.taken = rare.taken.saturating_add(1);
         rare.report().partial = None;
         Some(taken)
+    }
+
+    /// Returns the number of reports taken.
+    pub(crate) fn reports(&self) -> u64 {
+        self.outbox()
+            .rare
+            .as_ref()
+            .map_or(0, |rare| rare.taken.into())
     }
 
     /// Marks the last report as unwritten, since it may not have reached the store. A partial

@@ -52,13 +52,19 @@ async fn round(node: &Node) -> Option<Duration> {
     swept.unwrap_or(Some(longest))
 }
 
-/// Sweeps the store. Returns the time until the next sweep, unless a job with less retention ends.
+/// Sweeps the store, unless its clock has jumped. Returns the time until the next sweep, unless a job with less retention ends.
 async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
+    if let Some(pause) = node.clocks.pause() {
+        return Some(pause);
+    }
     let next = match timeout(longest, node.store.sweep()).await {
         Ok(Ok(upkeep)) => {
             let next = upkeep.next;
+            if let Some(lease) = node.store.properties().lease {
+                node.clocks.note(upkeep.now, begun, lease);
+            }
             node.has_orphans
                 .fetch_and(node.is_shared, Ordering::Relaxed);
             node.swept(upkeep);

@@ -18,7 +18,7 @@ use crate::{
     config::NodeConfig,
     estimate::{ObservedJob, Sizes},
     node::{
-        census::Census, expected::Expected, holds::Holds, owners::Owners,
+        census::Census, clocks::Clocks, expected::Expected, holds::Holds, owners::Owners,
         recording_room::RecordingRoom, registry::Registry, releases::Releases, shutdown::Shutdown,
         timed,
     },
@@ -53,6 +53,7 @@ pub(crate) struct Node {
     pub(crate) releases: Arc<Releases>,
     /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
+    pub(crate) clocks: Clocks,
     /// True while the store may hold jobs of other processes.
     pub(crate) has_orphans: AtomicBool,
     /// True while a task keeps house.
@@ -100,6 +101,7 @@ impl Node {
             shutdown,
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
+            clocks: Clocks::default(),
             has_orphans: AtomicBool::new(timed::outlives_process(store.properties())),
             config,
             store,

@@ -2,13 +2,14 @@
 //! without the latest writes: the run stores its job again, with the next epoch. Only jobs whose
 //! node crashed too are lost.
 
+use std::time::SystemTime;
+
 use tokio::time::Instant;
 use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
 
 use crate::{
     context::job::JobContext,
     node::{patience::Patience, registration::Registration, state::Node},
-    time::after,
 };
 
 /// The creation of a job's record.
@@ -22,36 +23,38 @@ pub(crate) struct Creation {
 }
 
 /// A job that can be stored again.
-pub(crate) struct Restorable {
-    job: NewJob,
-    deadline: Instant,
-}
+pub(crate) struct Restorable(NewJob);
 
 impl Creation {
     /// Notes the creation of a job. Called right before the job is sent to the store.
     pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
         let sent = Instant::now();
         let leases_end = node.store.properties().lease.is_some();
-        let terms = leases_end.then(|| {
-            Box::new(Restorable {
-                job: job.clone(),
-                deadline: after(sent, job.deadline),
-            })
-        });
+        let terms = leases_end.then(|| Box::new(Restorable(job.clone())));
         Self {
             sent,
             terms,
             replayable: job.request.is_some(),
         }
     }
+
+    /// Notes the time that the store gave to the creation.
+    pub(crate) fn at(mut self, created: SystemTime) -> Self {
+        if let Some(Restorable(job)) = self.terms.as_deref_mut() {
+            job.created = Some(created);
+        }
+        self
+    }
 }
 
 impl Restorable {
     /// Returns the job as it is to be stored now, with the epoch after that of the lost lease.
-    pub(crate) fn anew(&self, lost: &Lease, start: Start) -> NewJob {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let job = self.job.clone().with_start(start).with_deadline(left);
-        job.with_epoch(lost.epoch + 1)
+    pub(crate) fn anew(&self, lost: &Lease, context: &JobContext, start: Start) -> NewJob {
+        let begun = context.attempt() - u32::from(start == Start::Queued);
+        // The record has changed at most twice for each epoch, and once for each report.
+        let version = 2 * lost.epoch + 1 + context.reports();
+        let job = self.0.clone().with_start(start).with_attempt(begun);
+        job.with_epoch(lost.epoch + 1).with_version(version)
     }
 }
 
@@ -93,7 +96,7 @@ pub(crate) async fn fate(
                 renewals.map(|renewals| (lease, first(renewals).unwrap_or(Renewal::Lost)))
             }
             (Some(Renewal::Missing), Some(terms)) => {
-                restore(&node, terms.anew(&lease, Start::Running)).await
+                restore(&node, terms.anew(&lease, context, Start::Running)).await
             }
             _ => return known,
         };

@@ -191,7 +191,7 @@ impl Watch {
                 } else {
                     Start::Running
                 };
-                let job = terms.anew(&lease, start);
+                let job = terms.anew(&lease, context, start);
                 let sent = Instant::now();
                 let restored = Box::pin(async move { restore(&node, job).await.map(Some) });
                 writes.write = Some((Write::Restore(sent), restored));

@@ -7,6 +7,7 @@ mod acceptance;
 mod background;
 mod cancelling;
 mod chunks;
+mod clocks;
 mod crowds;
 mod endings;
 mod governed;

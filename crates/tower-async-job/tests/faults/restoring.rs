@@ -7,12 +7,16 @@ use crate::{
     support::{
         Body, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
-        get, handler, id_of, memory, path_of, request, slow,
+        get, handler, id_of, memory, path_of, post, request, send, slow, with, wrap,
     },
 };
 use http::{Method, Response};
+use http_polling::JobState;
 use tokio::time::sleep;
-use tower_async_job::{AsyncJobLayer, JobContext, store::JobStore};
+use tower_async_job::{
+    AsyncJobLayer, JobContext,
+    store::{Detail, JobStore},
+};
 
 /// Runs a job of 5 s on a shared store that loses its record after a second, and has these faults
 /// after that. Returns the layer, and the job's URL once the job has ended.
@@ -99,6 +103,59 @@ async fn result_is_given_up_with_the_lease() {
     sleep(600 * SECOND).await;
     assert_eq!(store.calls(Op::Create), tried, "still tried");
     assert_eq!(store.jobs().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_stored_again_does_not_start_over() {
+    for key in [None, Some("k")] {
+        let store = Arc::new(FaultyStore::shared(30 * SECOND));
+        let layer = eager(faulty(&store));
+        let handler = handler(|request| async move {
+            for step in 0..8 {
+                sleep(SECOND).await;
+                JobContext::of(&request).progress(f64::from(step) / 8.0);
+            }
+            sleep(60 * SECOND).await;
+            Response::new(Body::default())
+        });
+        let mut submission = post("/report");
+        if let Some(key) = key {
+            submission = with(submission, "idempotency-key", key);
+        }
+        let accepted = send(&wrap(&layer, handler), submission).await.pending();
+        let id = id_of(accepted.location());
+        sleep(9 * SECOND).await;
+        let record = async || {
+            let read = store.now().read(&id, Detail::Status).await;
+            read.expect("memory").expect("there")
+        };
+        let status = format!("{}/status", path_of(accepted.location()));
+        let shown = async || ask(&layer, get(&status)).await.json()["created"].clone();
+        let (lost, shown_before) = (record().await, shown().await);
+        store.fail_over();
+        sleep(2 * SECOND).await;
+        let anew = record().await;
+        assert_eq!(anew.epoch, lost.epoch + 1);
+        assert_eq!((anew.created, anew.attempt), (lost.created, lost.attempt));
+        assert!(anew.version > lost.version, "{anew:?} after {lost:?}");
+        assert!(shown_before.is_string());
+        assert_eq!(shown().await, shown_before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_job_that_is_stored_again_has_begun_no_run() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store).limits(1, 1));
+    submit(&layer, slow(60 * SECOND, "first")).await;
+    let queued = submit(&layer, slow(SECOND, "second")).await;
+    store.fail_over();
+    sleep(12 * SECOND).await;
+    let read = store.now().read(&id_of(&queued), Detail::Status).await;
+    let record = read.expect("memory").expect("there");
+    assert_eq!((record.state, record.attempt), (JobState::Queued, 0));
+    sleep(50 * SECOND).await;
+    assert_eq!(ask(&layer, get(&queued)).await.body, "second");
 }
 
 const CHUNK: usize = 1000;

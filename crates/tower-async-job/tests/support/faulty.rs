@@ -138,9 +138,13 @@ impl FaultyStore {
 
     /// Creates a shared store with leases of this duration.
     pub(crate) fn shared(lease: Duration) -> Self {
-        let mut store = Self::new(memory().lease_duration(lease).build());
-        store.properties.shared = true;
-        store
+        Self::new(memory().lease_duration(lease).build()).sharing()
+    }
+
+    /// Makes the store a shared one.
+    pub(crate) fn sharing(mut self) -> Self {
+        self.properties.shared = true;
+        self
     }
 
     /// Fails over to a replica that has received none of the writes.
