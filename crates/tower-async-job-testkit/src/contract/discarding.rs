@@ -149,7 +149,7 @@ pub(crate) async fn s79_a_void_is_forgotten_after_its_time(harness: &dyn Harness
 
 pub(crate) async fn a_create_of_unknown_outcome_is_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    for fault in [Fault::Before, Fault::After] {
+    for fault in [Fault::Unavailable, Fault::Unacknowledged] {
         let faulty = FaultyStore::new(harness.store());
         faulty.next(Call::Create, fault);
         let mut job = node.replayable();

@@ -296,7 +296,7 @@ pub(crate) async fn a_repeat_of_storing_a_job_anew_is_the_same_create(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    for fault in [Fault::Before, Fault::After] {
+    for fault in [Fault::Unavailable, Fault::Unacknowledged] {
         let key = key(&format!("{fault:?}"), 1);
         let job = node.with_key(node.replayable(), key).with_epoch(5);
         let anew = job.with_attempt(2).with_version(9);
