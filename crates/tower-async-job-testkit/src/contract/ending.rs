@@ -87,7 +87,7 @@ pub(crate) async fn s10_finish_is_not_repeated_once_its_outcome_is_gone(
 
 pub(crate) async fn s10_a_finish_of_unknown_outcome_is_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    for fault in [Fault::Before, Fault::After] {
+    for fault in [Fault::Unavailable, Fault::Unacknowledged] {
         let faulty = FaultyStore::new(harness.store());
         faulty.next(Call::Finish, fault);
         let lease = node.add(node.job()).await;

@@ -61,7 +61,7 @@ pub(crate) async fn calls_with_lost_answers_can_be_repeated(harness: &dyn Harnes
     let node = Node::of(harness);
     let faulty = FaultyStore::new(harness.store());
     let store = faulty.store();
-    let lose = |call| faulty.next(call, Fault::After);
+    let lose = |call| faulty.next(call, Fault::Unacknowledged);
 
     let lease = node
         .add(

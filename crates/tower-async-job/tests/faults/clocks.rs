@@ -43,7 +43,7 @@ impl Node {
             let now = 3_600_000 + clock.load(Ordering::SeqCst);
             (origin + Duration::from_millis(now as u64) + origin.elapsed()).into_std()
         });
-        let store = Arc::new(FaultyStore::new(store.build()).sharing());
+        let store = Arc::new(FaultyStore::shared_over(store.build()));
         let layer = eager(faulty(&store));
         ask(&layer, get("/work/unknown")).await;
         sleep(25 * SECOND).await;
