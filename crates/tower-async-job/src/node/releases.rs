@@ -101,7 +101,7 @@ impl Releases {
 
     /// Releases a batch. Returns the fate of each job, as far as it is known.
     async fn send(&self, batch: &[Given]) -> Result<Vec<Option<Released>>, StoreError> {
-        let Some(Given { how, since, .. }) = batch.first() else {
+        let Some(Given { how, since, .. }) = batch.last() else {
             return Ok(Vec::new());
         };
         let leases: Vec<Lease> = batch.iter().map(|given| given.lease).collect();

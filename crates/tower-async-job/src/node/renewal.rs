@@ -2,8 +2,8 @@
 //!
 //! It exists while this process holds leases. It renews all of them three times per lease duration,
 //! and waits for nothing else, so that no sweep delays a renewal. If the store is too slow for that,
-//! each round continues where the last one was, so that all leases have the same chance. The [registry](super::registry)
-//! stops runs whose leases were not renewed in time.
+//! each round continues where the last one was cut off, so that all leases have the same chance. The
+//! [registry](super::registry) stops runs whose leases were not renewed in time.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},

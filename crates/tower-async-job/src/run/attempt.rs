@@ -29,6 +29,7 @@ use crate::{
         unkept,
         watch::{End, Watch},
         work::BoxWork,
+        write::patience,
     },
 };
 
@@ -235,7 +236,9 @@ where
                 (Outcome::TimedOut(problem), None)
             }
             End::Refused => {
-                let reason = refused(&mut registration, &context, terms).await;
+                let node = registration.node().clone();
+                let mut patience = patience(&node);
+                let reason = refused(&mut patience, &mut registration, &context, terms).await;
                 context.cancel(CancelReason::Over);
                 return stop(registration, reason).await;
             }

@@ -51,7 +51,7 @@ pub(crate) async fn finish(
             return Ok(state);
         };
         if error.is_lease_lost() {
-            let stop = refused_within(&mut patience, registration, context, terms).await;
+            let stop = refused(&mut patience, registration, context, terms).await;
             if *registration.lease() == lease || matches!(outcome, Outcome::Streamed { .. }) {
                 return Err(stop);
             }
@@ -66,15 +66,6 @@ pub(crate) async fn finish(
 
 /// Learns why the store refuses a lease. If the record is missing, it is stored again.
 pub(crate) async fn refused(
-    registration: &mut Registration,
-    context: &JobContext,
-    terms: Option<&Restorable>,
-) -> Stop {
-    let node = registration.node().clone();
-    refused_within(&mut patience(&node), registration, context, terms).await
-}
-
-async fn refused_within(
     patience: &mut Patience<'_>,
     registration: &mut Registration,
     context: &JobContext,

@@ -50,7 +50,8 @@ impl Creation {
 impl Restorable {
     /// Returns the job as it is to be stored now, with the epoch after that of the lost lease.
     pub(crate) fn anew(&self, lost: &Lease, context: &JobContext, start: Start) -> NewJob {
-        let begun = context.attempt() - u32::from(start == Start::Queued);
+        let waiting = u32::from(start == Start::Queued);
+        let begun = context.attempt().saturating_sub(waiting);
         // The record has changed at most twice for each epoch, and once for each report.
         let version = 2 * lost.epoch + 1 + context.reports();
         let job = self.0.clone().with_start(start).with_attempt(begun);

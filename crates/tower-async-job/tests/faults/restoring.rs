@@ -7,14 +7,14 @@ use crate::{
     support::{
         Body, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
-        get, handler, id_of, memory, path_of, post, request, send, slow, with, wrap,
+        get, handler, id_of, memory, path_of, post, send, slow, with, wrap,
     },
 };
-use http::{Method, Response};
+use http::Response;
 use http_polling::JobState;
 use tokio::time::sleep;
 use tower_async_job::{
-    AsyncJobLayer, JobContext,
+    AsyncJobLayer, CancelReason, JobContext,
     store::{Detail, JobStore},
 };
 
@@ -90,14 +90,14 @@ async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     store.now().cancel(&id_of(&location)).await.expect("memory");
     sleep(2 * SECOND).await;
     let reason = reason.lock().expect("unpoisoned").take();
-    assert_eq!(reason, Some(tower_async_job::CancelReason::Requested));
+    assert_eq!(reason, Some(CancelReason::Requested));
 }
 
 #[tokio::test(start_paused = true)]
 async fn result_is_given_up_with_the_lease() {
     let store = Arc::new(FaultyStore::shared(30 * SECOND));
     let faults = [(Op::Create, Fault::Unavailable, 1000)];
-    let (_, _) = ended_after_a_failover(&store, &faults).await;
+    ended_after_a_failover(&store, &faults).await;
     sleep(12 * SECOND).await;
     let tried = store.calls(Op::Create);
     sleep(600 * SECOND).await;
@@ -160,24 +160,30 @@ async fn queued_job_that_is_stored_again_has_begun_no_run() {
 
 const CHUNK: usize = 1000;
 
-/// Runs a job with a result of five chunks, the first of which takes 3 s to be written.
-async fn streaming(store: &Arc<FaultyStore>) -> (AsyncJobLayer, String) {
+/// Runs a job with a result of five chunks, the first of which takes 3 s to be written. Returns the
+/// layer, the job's URL and its context.
+async fn streaming(store: &Arc<FaultyStore>) -> (AsyncJobLayer, String, JobContext) {
     store.plan(Op::WriteChunk, Fault::Late(3 * SECOND), 1);
     let layer = eager(faulty(store));
-    let handler = handler(|_| async {
-        sleep(SECOND).await;
-        Response::new(Body::from(vec![b'x'; 5 * CHUNK]))
+    let context = Arc::new(std::sync::OnceLock::new());
+    let noted = context.clone();
+    let handler = handler(move |request| {
+        let _ = noted.set(JobContext::of(&request));
+        async {
+            sleep(SECOND).await;
+            Response::new(Body::from(vec![b'x'; 5 * CHUNK]))
+        }
     });
     let location = submit(&layer, handler).await;
     sleep(2 * SECOND).await;
-    (layer, location)
+    (layer, location, context.get().expect("called").clone())
 }
 
 #[tokio::test(start_paused = true)]
 async fn job_whose_chunks_are_lost_is_released() {
     let store = memory().lease_duration(30 * SECOND).chunk_size(CHUNK);
     let store = Arc::new(FaultyStore::new(store.build()));
-    let (layer, location) = streaming(&store).await;
+    let (layer, location, context) = streaming(&store).await;
     store.fail_over();
     // One failure is survived.
     store.plan(Op::Create, Fault::Unacknowledged, 1);
@@ -185,17 +191,19 @@ async fn job_whose_chunks_are_lost_is_released() {
     let lost = ask(&layer, get(path_of(&location))).await;
     assert_eq!(lost.header("job-status"), "lost", "no request is kept");
     assert_eq!(store.calls(Op::Release), 1);
+    assert_eq!(context.cancel_reason(), Some(CancelReason::Over));
 }
 
 #[tokio::test(start_paused = true)]
 async fn job_that_is_cancelled_while_its_result_is_written_stays_cancelled() {
     let store = memory().lease_duration(30 * SECOND).chunk_size(CHUNK);
     let store = Arc::new(FaultyStore::new(store.build()));
-    let (layer, location) = streaming(&store).await;
+    let (layer, location, context) = streaming(&store).await;
     store.inner.cancel(&id_of(&location)).await.expect("memory");
+    context.cancelled().await;
+    assert_eq!(context.cancel_reason(), Some(CancelReason::Requested));
     sleep(10 * SECOND).await;
     let cancelled = ask(&layer, get(path_of(&location))).await;
     assert_eq!(cancelled.header("job-status"), "cancelled");
     assert_eq!(store.calls(Op::Release), 0);
-    ask(&layer, request(Method::DELETE, &location)).await;
 }
