@@ -97,7 +97,7 @@ async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
 async fn result_is_given_up_with_the_lease() {
     let store = Arc::new(FaultyStore::shared(30 * SECOND));
     let faults = [(Op::Create, Fault::Unavailable, 1000)];
-    ended_after_a_failover(&store, &faults).await;
+    drop(ended_after_a_failover(&store, &faults).await);
     sleep(12 * SECOND).await;
     let tried = store.calls(Op::Create);
     sleep(600 * SECOND).await;
