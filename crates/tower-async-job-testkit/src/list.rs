@@ -62,8 +62,8 @@ macro_rules! __tests {
                 s79_a_create_overtaken_by_its_discard_stores_nothing
                 s79_a_discarded_id_is_void_for_a_lease
                 s79_a_repeated_discard_voids_the_id_for_another_lease
-                s79_a_removed_job_is_not_stored_anew_by_its_run
-                s79_a_job_forgotten_within_its_lease_is_not_stored_anew_by_its_run
+                s79_a_removed_job_is_not_stored_again_by_its_run
+                s79_a_job_forgotten_within_its_lease_is_not_stored_again_by_its_run
                 s79_a_void_is_forgotten_after_its_time
                 a_create_of_unknown_outcome_is_repeated
             }
@@ -109,9 +109,9 @@ macro_rules! __tests {
                 s14_a_clock_that_jumps_forward_ends_leases_and_no_more
                 a_renewal_distinguishes_the_fates_of_leases
                 a_renewal_never_revives_an_ended_job
-                a_run_whose_record_is_missing_stores_its_job_anew
-                a_job_that_is_stored_anew_does_not_start_over
-                a_repeat_of_storing_a_job_anew_is_the_same_create
+                a_run_whose_record_is_missing_stores_its_job_again
+                a_job_that_is_stored_again_does_not_start_over
+                a_repeat_of_storing_a_job_again_is_the_same_create
                 a_thousand_leases_are_renewed_by_one_call
             }
             listing {

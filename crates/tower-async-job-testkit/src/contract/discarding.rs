@@ -90,7 +90,7 @@ pub(crate) async fn s79_a_repeated_discard_voids_the_id_for_another_lease(
     Ok(())
 }
 
-/// Asserts that the run of a job that is gone cannot store it anew.
+/// Asserts that the run of a job that is gone cannot store it again.
 async fn assert_stays_gone(node: &Node, gone: NewJob) {
     let lease = gone.first_lease();
     assert!(node.record(&lease.id).await.is_none());
@@ -101,7 +101,7 @@ async fn assert_stays_gone(node: &Node, gone: NewJob) {
     }
 }
 
-pub(crate) async fn s79_a_removed_job_is_not_stored_anew_by_its_run(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s79_a_removed_job_is_not_stored_again_by_its_run(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
     let job = node.replayable();
@@ -115,7 +115,7 @@ pub(crate) async fn s79_a_removed_job_is_not_stored_anew_by_its_run(harness: &dy
     Ok(())
 }
 
-pub(crate) async fn s79_a_job_forgotten_within_its_lease_is_not_stored_anew_by_its_run(
+pub(crate) async fn s79_a_job_forgotten_within_its_lease_is_not_stored_again_by_its_run(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);

@@ -231,7 +231,7 @@ pub(crate) async fn a_renewal_never_revives_an_ended_job(harness: &dyn Harness) 
     Ok(())
 }
 
-pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
+pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_again(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -252,7 +252,7 @@ pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
     Ok(())
 }
 
-pub(crate) async fn a_job_that_is_stored_anew_does_not_start_over(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_job_that_is_stored_again_does_not_start_over(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
     let lease = node.add(node.replayable()).await;
@@ -292,7 +292,7 @@ pub(crate) async fn a_job_that_is_stored_anew_does_not_start_over(harness: &dyn 
     Ok(())
 }
 
-pub(crate) async fn a_repeat_of_storing_a_job_anew_is_the_same_create(
+pub(crate) async fn a_repeat_of_storing_a_job_again_is_the_same_create(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);

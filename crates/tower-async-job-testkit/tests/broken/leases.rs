@@ -129,7 +129,7 @@ flaw! {
     }
 }
 
-/// Generates a store that forgets something of a job that is stored anew.
+/// Generates a store that forgets something of a job that is stored again.
 macro_rules! forgets {
     ($($name:ident: $forget:expr;)*) => {$(
         flaw! {
@@ -184,12 +184,12 @@ fails! {
         s26_every_kind_of_end_wakes_its_waiters, s27_ten_thousand_waiters_are_all_woken;
     registered_by_poll: RegisteredByPoll fails
         a_subscription_is_registered_before_its_first_poll;
-    attempt_forgotten: AttemptForgotten fails a_job_that_is_stored_anew_does_not_start_over;
-    creation_forgotten: CreationForgotten fails a_job_that_is_stored_anew_does_not_start_over;
-    version_forgotten: VersionForgotten fails a_job_that_is_stored_anew_does_not_start_over;
+    attempt_forgotten: AttemptForgotten fails a_job_that_is_stored_again_does_not_start_over;
+    creation_forgotten: CreationForgotten fails a_job_that_is_stored_again_does_not_start_over;
+    version_forgotten: VersionForgotten fails a_job_that_is_stored_again_does_not_start_over;
     epoch_forgotten: EpochForgotten fails
-        a_run_whose_record_is_missing_stores_its_job_anew,
-        a_repeat_of_storing_a_job_anew_is_the_same_create;
+        a_run_whose_record_is_missing_stores_its_job_again,
+        a_repeat_of_storing_a_job_again_is_the_same_create;
     constant_time: ConstantTime fails sweeps_and_claims_show_the_time_of_the_store;
     unannounced_work: UnannouncedWork fails workers_are_woken_when_there_is_work;
 }
