@@ -89,7 +89,10 @@ impl<'a> Checker<'a> {
 
         let path = mention.path.join("::");
         let path = path.trim_start_matches('$');
-        if self.is_passed_on_by_root(found) && !is_exported(mention) {
+        if self.is_passed_on_by_root(found) {
+            if is_exported(mention) {
+                return;
+            }
             let text = format!(
                 "`{path}` is imported from the root of the crate, which imports it from another \
                  crate. Import it from that crate."

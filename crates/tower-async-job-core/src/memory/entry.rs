@@ -189,7 +189,7 @@ impl Entry {
         {
             pending.running = true;
             self.started = now;
-            self.attempt += 1;
+            self.attempt = self.attempt.saturating_add(1);
         }
     }
 
