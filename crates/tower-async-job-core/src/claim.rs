@@ -44,7 +44,8 @@ pub enum ClaimKind {
 pub struct ClaimQuery {
     /// The kind of task. [`ClaimKind::Work`] by default.
     pub kind: ClaimKind,
-    /// The maximum number of jobs.
+    /// The maximum number of jobs. With 0, nothing is claimed, and [`Claims::next`] tells only when
+    /// later tasks become claimable: it is never zero.
     pub limit: usize,
     /// The maximum bytes of requests or notifications together, though one claim is always allowed.
     /// 16 MiB by default.
@@ -115,7 +116,7 @@ impl ClaimQuery {
 /// assert!(Claims::default().jobs.is_empty());
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Claims {
     /// The claims.
     pub jobs: Vec<Claim>,
@@ -125,6 +126,19 @@ pub struct Claims {
     /// The time after which there will be more to claim, if the store knows. Zero: there is more
     /// now.
     pub next: Option<Duration>,
+    /// The store's time at which they were made; see [`Upkeep::now`](crate::Upkeep::now).
+    pub now: SystemTime,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            jobs: Vec::new(),
+            unreadable: Vec::new(),
+            next: None,
+            now: SystemTime::UNIX_EPOCH,
+        }
+    }
 }
 
 /// The task of a claim.

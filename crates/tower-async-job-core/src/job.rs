@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 
@@ -136,6 +139,15 @@ pub struct NewJob {
     /// The epoch of its first lease. 1 by default; higher if a run stores its job again, after the
     /// store has lost the record.
     pub epoch: u64,
+    /// The number of runs that have begun. 0 by default, which is 1 if it is running; higher if it
+    /// is stored again.
+    pub attempt: u32,
+    /// The time of its creation, from which its age and its deadline count. `None`, the default:
+    /// the store's time now. A job that is stored again keeps the time that the store gave it.
+    pub created: Option<SystemTime>,
+    /// A version that the record's must exceed. 0 by default; if it is stored again, the latest
+    /// version of the lost record that may have been read.
+    pub version: u64,
     /// The time from its creation that the job may take. Its worker enforces it, or the store if no
     /// worker holds the job. One hour by default.
     pub deadline: Duration,
@@ -166,6 +178,9 @@ impl NewJob {
             request: None,
             start: Start::default(),
             epoch: 1,
+            attempt: 0,
+            created: None,
+            version: 0,
             deadline: Duration::from_secs(3600),
             max_attempts: 3,
             retention: Retention::default(),
@@ -241,6 +256,27 @@ impl NewJob {
     #[must_use]
     pub fn with_epoch(mut self, epoch: u64) -> Self {
         self.epoch = epoch;
+        self
+    }
+
+    /// Sets the number of runs that have begun.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// Sets the time of its creation.
+    #[must_use]
+    pub fn with_created(mut self, created: SystemTime) -> Self {
+        self.created = Some(created);
+        self
+    }
+
+    /// Sets a version that the record's must exceed.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
         self
     }
 

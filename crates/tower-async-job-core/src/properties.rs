@@ -1,11 +1,11 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::owner::Principal;
 
 /// The fixed properties of a store.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, SystemTime};
 /// use tower_async_job_core::StoreProperties;
 ///
 /// let properties = StoreProperties::default().with_lease(Duration::from_secs(30));
@@ -91,6 +91,9 @@ pub struct Upkeep {
     /// The number of nodes that share the jobs now, the caller's included: those that have swept the
     /// store recently. 1 by default.
     pub nodes: u32,
+    /// The store's time at which the sweep was made, by the clock that measures leases. Two of them
+    /// tell a node the speed of that clock; it need not be the time of day.
+    pub now: SystemTime,
 }
 
 impl Default for Upkeep {
@@ -99,6 +102,7 @@ impl Default for Upkeep {
             next: None,
             pending: PendingJobs::default(),
             nodes: 1,
+            now: SystemTime::UNIX_EPOCH,
         }
     }
 }

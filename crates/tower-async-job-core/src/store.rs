@@ -135,8 +135,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [delivered](Self::note_delivery) or [removed](Self::remove): no repeat runs the work a
     /// second time.
     ///
-    /// Repeating it with the same id and handle returns the same answer while the job is pending at
-    /// its first epoch, and always if it was offered. This takes precedence over the check for the
+    /// Repeating it with the same id, handle and [epoch](NewJob::epoch) returns the same answer while
+    /// the job is pending at that epoch, and always if it was offered. This takes precedence over the check for the
     /// key. A caller that does not learn the outcome repeats the create for a third of the lease
     /// duration, and then [discards](Self::discard) the job.
     ///
@@ -298,7 +298,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// It also voids a create in flight: for one lease duration, or for a minute if leases have
     /// none, no create stores a job with this id. A missing job is `Ok`, so that the call can be
-    /// repeated.
+    /// repeated; the id is then void for as long again.
     ///
     /// # Errors
     ///
@@ -373,6 +373,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [counts](Self::create) or its notification is due, it is expired instead. Returns whether it
     /// was dropped: a pending or missing job is `false`, and unchanged. Repeating it changes
     /// nothing.
+    ///
+    /// If leases have a duration, the id is void for one, as after a [discard](Self::discard), so
+    /// that a run that still lives does not store the job anew.
     fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool>;
 
     /// Keeps the result of an ended job for at least this time from now; never shortens. Returns
@@ -414,8 +417,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     fn work(&self) -> Subscription;
 
     /// Performs due changes: jobs whose lease has expired are queued again or end as lost, results
-    /// beyond their retention become expired, and expired jobs are forgotten. It may run on any
-    /// number of nodes concurrently.
+    /// beyond their retention become expired, and expired jobs are forgotten. The id of a job that
+    /// is forgotten within a lease duration of its end is void for one, as if it was
+    /// [removed](Self::remove). It may run on any number of nodes concurrently.
     fn sweep(&self) -> StoreFuture<'_, Upkeep>;
 
     /// Finds the job with this handle, for operators; `None` if there is none.

@@ -28,6 +28,7 @@ macro_rules! __tests {
                 a_release_clears_progress_and_partial_result
                 a_claim_has_the_request_and_what_is_left_of_the_deadline
                 a_claim_is_bounded_in_jobs_and_says_whether_there_are_more
+                a_worker_without_free_places_claims_nothing_and_is_not_asked_again_at_once
                 a_claim_is_bounded_in_bytes_though_one_is_always_allowed
                 a_claim_is_filtered_by_route
                 a_job_of_another_route_is_not_touched_by_a_claim
@@ -60,6 +61,9 @@ macro_rules! __tests {
                 an_ended_job_is_not_discarded
                 s79_a_create_that_its_discard_overtakes_makes_nothing
                 s79_a_discarded_id_is_void_for_a_lease
+                s79_a_repeated_discard_voids_the_id_for_another_lease
+                s79_a_removed_job_is_not_stored_anew_by_its_run
+                s79_a_job_forgotten_within_its_lease_is_not_stored_anew_by_its_run
                 s79_nothing_is_left_of_a_void_in_the_end
                 a_create_of_unknown_outcome_is_repeated
             }
@@ -106,6 +110,8 @@ macro_rules! __tests {
                 a_renewal_tells_the_fates_of_leases_apart
                 a_renewal_revives_no_job
                 a_run_whose_record_is_missing_stores_its_job_anew
+                a_job_that_is_stored_anew_does_not_start_over
+                a_repeat_of_storing_a_job_anew_is_the_same_create
                 a_thousand_leases_are_renewed_by_one_call
             }
             listing {
@@ -187,6 +193,7 @@ macro_rules! __tests {
             upkeep {
                 a_sweep_says_when_to_come_again
                 a_sweep_counts_pending_jobs_by_principal
+                sweeps_and_claims_show_the_time_of_the_store
                 s09_sweeps_on_many_nodes_lose_nothing
             }
             versions {

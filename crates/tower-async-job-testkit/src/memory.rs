@@ -4,10 +4,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use tower_async_job_core::{JobStore, MemoryStore, MemoryStoreBuilder};
+use tower_async_job_core::{Clock, JobStore, MemoryStore, MemoryStoreBuilder};
 
 use crate::harness::{Harness, Hook, Limits};
 
@@ -21,6 +21,7 @@ const CHUNK: usize = 1000;
 #[derive(Clone)]
 struct TestClock {
     start: Instant,
+    start_of_day: SystemTime,
     micros: Arc<AtomicU64>,
 }
 
@@ -28,13 +29,24 @@ impl TestClock {
     fn new() -> Self {
         Self {
             start: Instant::now(),
+            start_of_day: SystemTime::now(),
             // An hour after the origin, so that the clock can be set back.
             micros: Arc::new(AtomicU64::new(3_600_000_000)),
         }
     }
 
+    fn passed(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for TestClock {
     fn now(&self) -> Instant {
-        self.start + Duration::from_micros(self.micros.load(Ordering::SeqCst))
+        self.start + self.passed()
+    }
+
+    fn system_time(&self) -> SystemTime {
+        self.start_of_day + self.passed()
     }
 }
 
@@ -79,11 +91,10 @@ impl MemoryHarness {
 
     fn build(wrap: Wrap, limit: impl FnOnce(MemoryStoreBuilder) -> MemoryStoreBuilder) -> Self {
         let clock = TestClock::new();
-        let now = clock.clone();
         let builder = MemoryStore::builder()
             .lease_duration(LEASE)
             .chunk_size(CHUNK)
-            .clock(move || now.now());
+            .clock(clock.clone());
         Self {
             store: wrap(limit(builder).build()),
             clock,

@@ -16,8 +16,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the time by which leases, ages and retention are measured. It never runs backwards.
     fn now(&self) -> Instant;
 
-    /// Returns the time of day, which is recorded once per job for people to read, and never
-    /// measured by.
+    /// Returns the time of day, which is recorded once per job for people to read. It is measured by
+    /// only for the age of a job that is [stored again](crate::NewJob::created).
     fn system_time(&self) -> SystemTime {
         SystemTime::now()
     }
@@ -49,8 +49,11 @@ where
     }
 }
 
-/// Microseconds since the creation of the store.
+/// A time of the store, in microseconds.
 pub(super) type Micros = u64;
+
+/// The time at which the store is created. A job that is stored again may be some decades older.
+pub(super) const ORIGIN: Micros = 1 << 50;
 
 /// A time that never comes.
 pub(super) const NEVER: Micros = Micros::MAX;
@@ -65,4 +68,10 @@ pub(super) fn micros(span: Duration) -> Micros {
     whole
         .and_then(|whole| whole.checked_add(part))
         .unwrap_or(NEVER)
+}
+
+/// Converts a time of day to microseconds since the Unix epoch.
+pub(super) fn wall_micros(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(0)
 }

@@ -17,7 +17,7 @@ pub(super) use self::{
 };
 use self::{delivered::Delivered, extra::Extra, kept::Kept};
 use super::{
-    clock::{Micros, NEVER, micros},
+    clock::{Micros, NEVER, micros, wall_micros},
     keys::JobKey,
 };
 use crate::{
@@ -139,14 +139,17 @@ impl Entry {
             Start::Offered => Hold::Free { since: now },
             Start::Running | Start::Queued => Hold::Held { until },
         };
-        Self {
+        let created_wall = job.created.map_or(wall, wall_micros);
+        let created = now.saturating_sub(wall.saturating_sub(created_wall));
+        let attempt = u16::try_from(job.attempt).unwrap_or(u16::MAX);
+        let mut entry = Self {
             id: job.id,
             handle: job.handle,
-            created: now,
-            created_wall: wall,
+            created,
+            created_wall,
             started: if running { now } else { NEVER },
             epoch: narrow(job.epoch),
-            attempt: u16::from(running),
+            attempt: attempt.max(running.into()),
             terms,
             key: job.key().map(Box::new),
             principal: job.principal,
@@ -155,11 +158,13 @@ impl Entry {
                 running,
                 hold,
                 reserved: narrow(job.result_room as u64),
-                deadline: now.saturating_add(micros(job.deadline)),
+                deadline: created.saturating_add(micros(job.deadline)),
                 request: job.request.map(Box::new),
                 wake: None,
             }),
-        }
+        };
+        entry.exceed(job.version);
+        entry
     }
 
     pub(super) fn is_pending(&self) -> bool {

@@ -122,8 +122,12 @@ impl Jobs {
         }
         // No yield from here on: claims dropped with this future would stay held, possibly for
         // ever.
-        let mut claims = Claims::default();
-        let is_whole = self.take(waiting, now, &mut claims);
+        let mut claims = Claims {
+            now: self.shown(now),
+            ..Claims::default()
+        };
+        // A worker that takes nothing need not know of tasks that wait already.
+        let is_whole = self.take(waiting, now, &mut claims) || query.limit == 0;
         claims.next = if is_whole {
             next.map(|next| Duration::from_micros(next.saturating_sub(now)))
         } else {

@@ -8,7 +8,7 @@ use http_polling::JobState;
 use super::{
     budget::{Budget, Reservation, Room},
     chunks::Chunks,
-    clock::{Clock, Micros, NEVER, SECOND, micros},
+    clock::{Clock, Micros, NEVER, ORIGIN, SECOND, micros, wall_micros},
     entry::Entry,
     keys::{Keys, Scope},
     shard::{Aftermath, Shard},
@@ -44,6 +44,8 @@ pub(super) struct Jobs {
     pub(super) census: Mutex<Census>,
     clock: StdArc<dyn Clock>,
     origin: Instant,
+    /// The time of day at `origin`.
+    origin_wall: SystemTime,
     pub(super) properties: StoreProperties,
     #[cfg(http_polling_loom)]
     pub(super) forgets_ends: bool,
@@ -69,19 +71,33 @@ impl Jobs {
         clock: StdArc<dyn Clock>,
         properties: StoreProperties,
     ) -> Self {
+        let lease = properties.lease.map_or(0, micros);
         Self {
-            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            shards: (0..shards).map(|_| Mutex::new(Shard::new(lease))).collect(),
             keys: Keys::new(shards),
             budget,
             chunks: Chunks::default(),
             work: Mutex::default(),
             census: Mutex::default(),
             origin: clock.now(),
+            origin_wall: clock.system_time(),
             clock,
             properties,
             #[cfg(http_polling_loom)]
             forgets_ends: false,
         }
+    }
+
+    /// Creates a job, for which room is made unless the answer needs none.
+    pub(super) async fn create_with_room(&self, job: NewJob) -> Result<Created, StoreError> {
+        let room = Room::of_job(&job);
+        if !self.budget.has(room)
+            && let Some(answer) = self.answer_without_room(&job)
+        {
+            return answer;
+        }
+        let room = self.reserve(room).await;
+        self.create(job, room)
     }
 
     /// Creates a job with the room taken for it.
@@ -105,15 +121,14 @@ impl Jobs {
         Ok(created)
     }
 
-    /// Returns the earlier job of the idempotency key, if any.
-    pub(super) fn created_before(&self, job: &NewJob) -> Option<Created> {
-        let key = job.idempotency.as_ref()?;
-        let found = self.look_up(job.principal.as_ref(), key)?;
-        // A job that finds itself is a repeated create.
-        match &found {
-            Created::Existing(record) if record.id == job.id => None,
-            _ => Some(found),
-        }
+    /// Returns the answer to a create that stores no job, if this is one.
+    fn answer_without_room(&self, job: &NewJob) -> Option<Result<Created, StoreError>> {
+        let now = self.now();
+        let answer = answer(&self.shard(&job.id), job, now);
+        answer.or_else(|| {
+            let key = job.idempotency.as_ref()?;
+            self.look_up(job.principal.as_ref(), key).map(Ok)
+        })
     }
 
     pub(super) fn look_up(
@@ -140,25 +155,17 @@ impl Jobs {
     }
 
     fn insert(&self, job: NewJob, now: Micros, room: Taken<'_>) -> Result<Created, StoreError> {
-        let (id, start, lease) = (job.id, job.start, job.first_lease());
-        let made = |created| match start {
-            Start::Offered => Created::Offered { created },
-            Start::Running | Start::Queued => Created::New { lease, created },
-        };
         let wall = self.wall();
-        let mut shard = self.shard(&id);
-        if let Some(entry) = shard.entry(&id) {
-            let repeated = entry.repeats(&job).then(|| made(entry.created()));
-            return repeated.ok_or_else(StoreError::conflict);
-        }
-        if shard.is_void(&id, now) {
-            return Err(StoreError::conflict());
+        let mut shard = self.shard(&job.id);
+        if let Some(answer) = answer(&shard, &job, now) {
+            return answer;
         }
         let reserved = room?.spend();
         let until = now.saturating_add(self.lease_span());
+        let (start, lease) = (job.start, job.first_lease());
         let created = shard.insert(job, now, wall, until, &self.budget, reserved);
         self.leave(shard, None);
-        Ok(made(created))
+        Ok(made(start, lease, created))
     }
 
     pub(super) fn start(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -230,7 +237,7 @@ impl Jobs {
             if !entry.is_discarded_by(lease) {
                 return Err(StoreError::lease_lost());
             }
-            shard.remove(&lease.id, &self.budget, &mut aftermath);
+            shard.remove(&lease.id, now, &self.budget, &mut aftermath);
         }
         shard.void(lease.id, now.saturating_add(self.short_span()));
         drop(shard);
@@ -281,9 +288,8 @@ impl Jobs {
             // Otherwise a repeat would run the work again, or the end would not be notified.
             shard.edit(id, &self.budget, Room::default(), Entry::drop_result);
         } else if ended {
-            shard.remove(id, &self.budget, &mut aftermath);
+            shard.remove(id, now, &self.budget, &mut aftermath);
             if self.properties.lease.is_some() {
-                // Its run may still be alive, and must not consider the job missing.
                 shard.void(*id, now.saturating_add(self.short_span()));
             }
         }
@@ -380,15 +386,37 @@ impl Jobs {
 
     pub(super) fn now(&self) -> Micros {
         let since = self.clock.now().saturating_duration_since(self.origin);
-        Micros::try_from(since.as_micros()).unwrap_or(NEVER)
+        ORIGIN.saturating_add(Micros::try_from(since.as_micros()).unwrap_or(NEVER))
+    }
+
+    /// Converts a time of the store to one that nodes can compare, whatever the time of day.
+    pub(super) fn shown(&self, time: Micros) -> SystemTime {
+        let since = Duration::from_micros(time.saturating_sub(ORIGIN));
+        self.origin_wall
+            .checked_add(since)
+            .unwrap_or(self.origin_wall)
     }
 
     fn wall(&self) -> u64 {
-        let since = self
-            .clock
-            .system_time()
-            .duration_since(SystemTime::UNIX_EPOCH);
-        u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(0)
+        wall_micros(self.clock.system_time())
+    }
+}
+
+/// Returns the answer to a create whose id is not free.
+fn answer(shard: &Shard, job: &NewJob, now: Micros) -> Option<Result<Created, StoreError>> {
+    match shard.entry(&job.id) {
+        Some(entry) if entry.repeats(job) => {
+            Some(Ok(made(job.start, job.first_lease(), entry.created())))
+        }
+        None if !shard.is_void(&job.id, now) => None,
+        _ => Some(Err(StoreError::conflict())),
+    }
+}
+
+fn made(start: Start, lease: Lease, created: SystemTime) -> Created {
+    match start {
+        Start::Offered => Created::Offered { created },
+        Start::Running | Start::Queued => Created::New { lease, created },
     }
 }
 

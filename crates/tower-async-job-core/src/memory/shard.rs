@@ -41,6 +41,8 @@ pub(super) struct Shard {
     /// True if a task has become claimable since the last check.
     claimable: bool,
     voids: Voids,
+    /// The duration of leases; 0 if they have no end.
+    lease: Micros,
 }
 
 /// Slots in the order of a time.
@@ -63,8 +65,9 @@ pub(super) struct Aftermath {
     pub(super) keys: Vec<(Scope, JobId)>,
 }
 
-impl Default for Shard {
-    fn default() -> Self {
+impl Shard {
+    /// Creates a shard of a store whose leases have this duration; 0 if they have no end.
+    pub(super) fn new(lease: Micros) -> Self {
         Self {
             entries: Entries::default(),
             by_id: Table::by(|entry| entry.id.hash_bits()),
@@ -78,11 +81,10 @@ impl Default for Shard {
             pending: 0,
             claimable: false,
             voids: Voids::default(),
+            lease,
         }
     }
-}
 
-impl Shard {
     pub(super) fn entry(&self, id: &JobId) -> Option<&Entry> {
         self.slot(id).map(|slot| &self.entries[slot])
     }
@@ -180,14 +182,27 @@ impl Shard {
     }
 
     /// Removes a job completely.
-    pub(super) fn remove(&mut self, id: &JobId, budget: &Budget, aftermath: &mut Aftermath) {
+    pub(super) fn remove(
+        &mut self,
+        id: &JobId,
+        now: Micros,
+        budget: &Budget,
+        aftermath: &mut Aftermath,
+    ) {
         if let Some(slot) = self.slot(id) {
-            self.remove_at(slot, budget, aftermath);
+            self.remove_at(slot, now, budget, aftermath);
         }
     }
 
-    fn remove_at(&mut self, slot: Slot, budget: &Budget, aftermath: &mut Aftermath) {
+    fn remove_at(&mut self, slot: Slot, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         let mut entry = self.take(slot);
+        if entry
+            .ended()
+            .is_some_and(|ended| now < ended.saturating_add(self.lease))
+        {
+            // Its run may still be alive, and must not consider the job missing.
+            self.voids.add(entry.id, now.saturating_add(self.lease));
+        }
         budget.settle(entry.room(), Room::default());
         if entry.places().forgotten != NEVER {
             budget.remove_tombstone();
@@ -226,7 +241,7 @@ impl Shard {
             if let Some(slot) = first_until(&self.due, now) {
                 self.expire_at(slot, now, budget, aftermath);
             } else if let Some(slot) = first_until(&self.forgotten, now) {
-                self.remove_at(slot, budget, aftermath);
+                self.remove_at(slot, now, budget, aftermath);
             } else if self.voids.forget_one(now) {
                 continue;
             } else {
@@ -247,7 +262,7 @@ impl Shard {
         });
         aftermath.wakes.extend(wake);
         aftermath.keys.extend(key);
-        self.forget_surplus(budget, aftermath);
+        self.forget_surplus(now, budget, aftermath);
     }
 
     /// Returns the time when the result that was delivered first may be dropped.
@@ -268,16 +283,16 @@ impl Shard {
             && let Some(&(_, slot)) = self.delivered.first()
         {
             self.edit_at(slot, budget, Room::default(), Entry::drop_result);
-            self.forget_surplus(budget, aftermath);
+            self.forget_surplus(now, budget, aftermath);
         }
     }
 
     /// Forgets expired jobs over their limit, oldest first.
-    fn forget_surplus(&mut self, budget: &Budget, aftermath: &mut Aftermath) {
+    fn forget_surplus(&mut self, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         while budget.has_too_many_tombstones()
             && let Some(&(_, oldest)) = self.forgotten.first()
         {
-            self.remove_at(oldest, budget, aftermath);
+            self.remove_at(oldest, now, budget, aftermath);
         }
     }
 
@@ -327,9 +342,7 @@ impl Shard {
 
     /// Ensures that no create stores a job with this id until then.
     pub(super) fn void(&mut self, id: JobId, until: Micros) {
-        if self.voids.ids.insert(id, until).is_none() {
-            self.voids.queue.push_back((until, id));
-        }
+        self.voids.add(id, until);
     }
 
     /// Returns whether no create may store a job with this id.
@@ -397,6 +410,12 @@ impl Shard {
 }
 
 impl Voids {
+    fn add(&mut self, id: JobId, until: Micros) {
+        if self.ids.insert(id, until) != Some(until) {
+            self.queue.push_back((until, id));
+        }
+    }
+
     /// Forgets the oldest if its time is over; returns whether it was.
     fn forget_one(&mut self, now: Micros) -> bool {
         let Some(&(until, id)) = self.queue.front() else {
@@ -404,7 +423,9 @@ impl Voids {
         };
         if until <= now {
             self.queue.pop_front();
-            self.ids.remove(&id);
+            if self.ids.get(&id) == Some(&until) {
+                self.ids.remove(&id);
+            }
         }
         until <= now
     }

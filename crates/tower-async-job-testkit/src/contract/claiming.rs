@@ -106,6 +106,21 @@ pub(crate) async fn a_claim_is_bounded_in_jobs_and_says_whether_there_are_more(
     Ok(())
 }
 
+pub(crate) async fn a_worker_without_free_places_claims_nothing_and_is_not_asked_again_at_once(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let query = ClaimQuery::new(0);
+    for _ in 0..2 {
+        node.offer(node.replayable()).await;
+        let claims = node.claim(&query).await.unwrap();
+        assert!(claims.jobs.is_empty());
+        assert_ne!(claims.next, Some(Duration::ZERO));
+    }
+    assert_eq!(node.claim_some(9).await.len(), 2);
+    Ok(())
+}
+
 pub(crate) async fn a_claim_is_bounded_in_bytes_though_one_is_always_allowed(
     harness: &dyn Harness,
 ) -> Ran {

@@ -1,7 +1,7 @@
 //! Jobs that were never announced.
 
 use http_polling::JobState;
-use tower_async_job_core::{Renewal, Start};
+use tower_async_job_core::{NewJob, Renewal, Retention, Start};
 
 use crate::{
     harness::Harness,
@@ -69,6 +69,66 @@ pub(crate) async fn s79_a_discarded_id_is_void_for_a_lease(harness: &dyn Harness
     node.sweep_all().await;
     assert!(node.create(job).await.unwrap_err().is_conflict());
     assert!(node.record(&lease.id).await.is_none());
+    Ok(())
+}
+
+pub(crate) async fn s79_a_repeated_discard_voids_the_id_for_another_lease(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let job = node.job();
+    for _ in 0..2 {
+        node.discard(&job.first_lease()).await.unwrap();
+        harness.advance(until / 2).await?;
+    }
+    node.sweep_all().await;
+    assert!(node.create(job.clone()).await.unwrap_err().is_conflict());
+    harness.advance(until / 2).await?;
+    node.sweep_all().await;
+    node.add(job).await;
+    Ok(())
+}
+
+/// Asserts that the run of a job that is gone cannot store it anew.
+async fn assert_stays_gone(node: &Node, gone: NewJob) {
+    let lease = gone.first_lease();
+    assert!(node.record(&lease.id).await.is_none());
+    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Lost]);
+    for epoch in [lease.epoch, lease.epoch + 1] {
+        let anew = gone.clone().with_epoch(epoch);
+        assert!(node.create(anew).await.unwrap_err().is_conflict());
+    }
+}
+
+pub(crate) async fn s79_a_removed_job_is_not_stored_anew_by_its_run(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let job = node.replayable();
+    let id = node.add(job.clone()).await.id;
+    node.cancel(&id).await.unwrap();
+    assert!(node.remove(&id).await.unwrap());
+    assert_stays_gone(&node, job.clone()).await;
+    harness.advance(until - MOMENT).await?;
+    node.sweep_all().await;
+    assert_stays_gone(&node, job).await;
+    Ok(())
+}
+
+pub(crate) async fn s79_a_job_forgotten_within_its_lease_is_not_stored_anew_by_its_run(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let job = node.replayable();
+    let job = job.with_retention(Retention::new(SECOND, SECOND));
+    let id = node.add(job.clone()).await.id;
+    node.cancel(&id).await.unwrap();
+    harness.advance(2 * SECOND).await?;
+    node.sweep_all().await;
+    harness.advance(until - 2 * SECOND).await?;
+    node.sweep_all().await;
+    assert_stays_gone(&node, job).await;
     Ok(())
 }
 

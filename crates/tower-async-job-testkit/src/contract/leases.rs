@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use http_polling::JobState;
+use http_polling::{JobState, Progress};
 use tower_async_job_core::{Release, Released, Renewal, Report};
 
-use crate::{harness::Harness, node::*};
+use crate::{
+    harness::Harness,
+    node::*,
+    wrap::{Call, Fault, FaultyStore},
+};
 
 pub(crate) async fn s03_a_replayable_job_is_run_again_when_its_lease_ends(
     harness: &dyn Harness,
@@ -243,6 +247,70 @@ pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
     harness.advance(node.lease()?).await?;
     let claim = node.claim_one().await;
     assert!(claim.lease.epoch > lease.epoch);
+    Ok(())
+}
+
+pub(crate) async fn a_job_that_is_stored_anew_does_not_start_over(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let lease = node.add(node.replayable()).await;
+    harness.advance(until).await?;
+    let claim = node.claim_one().await;
+    for _ in 0..20 {
+        node.say(
+            &claim.lease,
+            Report::default().with_progress(Progress::of(1, 2)),
+        )
+        .await;
+    }
+    harness.advance(5 * SECOND).await?;
+    let lost = node.known(&lease.id).await;
+    node.cancel(&lease.id).await.unwrap();
+
+    // Another id stands for that of the lost record.
+    let anew = node
+        .replayable()
+        .with_epoch(lost.epoch + 1)
+        .with_attempt(lost.attempt)
+        .with_created(lost.created)
+        .with_version(lost.version);
+    let id = node.add(anew).await.id;
+    let record = node.known(&id).await;
+    assert_eq!((record.attempt, record.created), (2, lost.created));
+    assert_eq!((lost.attempt, record.age), (2, lost.age));
+    assert!(record.version > lost.version, "{}", record.version);
+    harness.advance(until).await?;
+    let claim = node.claim_one().await;
+    assert_eq!((claim.attempt, claim.created), (3, lost.created));
+    let age = lost.age + until;
+    assert_eq!((claim.age, claim.remaining), (age, HOUR - age));
+    harness.advance(until).await?;
+    node.claim_none().await;
+    assert_eq!(node.state(&id).await, Some(JobState::Failed));
+    Ok(())
+}
+
+pub(crate) async fn a_repeat_of_storing_a_job_anew_is_the_same_create(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    for fault in [Fault::Before, Fault::After] {
+        let key = key(&format!("{fault:?}"), 1);
+        let job = node.with_key(node.replayable(), key).with_epoch(5);
+        let anew = job.with_attempt(2).with_version(9);
+        let faulty = FaultyStore::new(harness.store());
+        faulty.next(Call::Create, fault);
+        let failed = faulty.store().create(anew.clone()).await;
+        assert!(failed.unwrap_err().is_unavailable());
+        harness.advance(SECOND).await?;
+        // Less of the time is left for the repeat.
+        let repeat = anew.clone().with_deadline(HOUR - SECOND);
+        assert_eq!(node.add(repeat).await, anew.first_lease());
+        let record = node.known(&anew.id).await;
+        assert_eq!((record.epoch, record.attempt), (5, 2));
+        let older = node.create(anew.with_epoch(4)).await;
+        assert!(older.unwrap_err().is_conflict());
+    }
     Ok(())
 }
 

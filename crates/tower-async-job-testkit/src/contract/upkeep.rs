@@ -1,6 +1,6 @@
 //! Sweeps: when they are due again, and what they count.
 
-use tower_async_job_core::{Principal, Retention, Start};
+use tower_async_job_core::{ClaimQuery, Principal, Retention, Start};
 
 use crate::{harness::Harness, node::*};
 
@@ -18,12 +18,13 @@ pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ra
         assert!(next <= span, "{next:?}");
     };
     idle().await;
-    let retention = Retention::new(9 * SECOND, 8 * SECOND);
+    // The id of a job that is forgotten sooner is void for a while.
+    let retention = Retention::new(until, 8 * SECOND);
     let lease = node.add(node.job().with_retention(retention)).await;
     comes_within(until).await;
     node.end(&lease, done(b"")).await.unwrap();
-    comes_within(9 * SECOND).await;
-    harness.advance(9 * SECOND).await?;
+    comes_within(until).await;
+    harness.advance(until).await?;
     comes_within(8 * SECOND).await;
     harness.advance(8 * SECOND).await?;
     idle().await;
@@ -50,6 +51,23 @@ pub(crate) async fn a_sweep_counts_pending_jobs_by_principal(harness: &dyn Harne
 
     node.cancel(&ended.unwrap().id).await.unwrap();
     assert_eq!(other.sweep_all().await.pending.total, 4);
+    Ok(())
+}
+
+pub(crate) async fn sweeps_and_claims_show_the_time_of_the_store(harness: &dyn Harness) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    let query = ClaimQuery::new(1);
+    harness.advance(HOUR).await?;
+    let before = node.sweep().await.unwrap().now;
+    assert_eq!(other.claim(&query).await.unwrap().now, before);
+    harness.advance(90 * SECOND).await?;
+    let after = other.sweep().await.unwrap().now;
+    assert_eq!(after, before + 90 * SECOND);
+    assert_eq!(node.claim(&query).await.unwrap().now, after);
+    harness.jump_back(HOUR).await?;
+    let back = node.sweep().await.unwrap().now;
+    assert_eq!(back, after - HOUR);
+    assert_eq!(other.claim(&query).await.unwrap().now, back);
     Ok(())
 }
 

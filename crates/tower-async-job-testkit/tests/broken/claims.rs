@@ -93,6 +93,19 @@ flaw! {
 }
 
 flaw! {
+    /// Reports that there is more to claim, even to workers that want nothing.
+    ClaimThatAlwaysSaysMore(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let mut claims = self.inner.claim(query).await?;
+                claims.next = Some(std::time::Duration::ZERO);
+                Ok(claims)
+            })
+        }
+    }
+}
+
+flaw! {
     /// Gives jobs with corrupt requests to workers, repeatedly.
     PoisonHandedOut(()) {
         fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
@@ -218,6 +231,8 @@ fails! {
         a_claim_is_bounded_in_bytes_though_one_is_always_allowed;
     claim_that_says_too_little: ClaimThatSaysTooLittle fails
         a_claim_is_bounded_in_jobs_and_says_whether_there_are_more;
+    claim_that_always_says_more: ClaimThatAlwaysSaysMore fails
+        a_worker_without_free_places_claims_nothing_and_is_not_asked_again_at_once;
     poison_handed_out: PoisonHandedOut fails s42_a_corrupt_request_ends_its_job_once;
     checkpoint_forgotten: CheckpointForgotten fails a_checkpoint_is_given_to_the_next_claim;
     offered_with_lease: OfferedWithLease fails

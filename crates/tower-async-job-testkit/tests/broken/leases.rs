@@ -1,8 +1,12 @@
-use std::{collections::HashMap, future::pending, time::Duration};
+use std::{
+    collections::HashMap,
+    future::pending,
+    time::{Duration, SystemTime},
+};
 
 use tower_async_job_core::{
-    Created, Detail, JobId, JobRecord, JobStore, Lease, NewJob, Release, Renewal, StoreFuture,
-    Subscription, Upkeep,
+    ClaimQuery, Claims, Created, Detail, JobId, JobRecord, JobStore, Lease, NewJob, Release,
+    Renewal, StoreFuture, Subscription, Upkeep,
 };
 
 use crate::{fails, flaw, lock};
@@ -125,6 +129,49 @@ flaw! {
     }
 }
 
+/// Generates a store that forgets something of a job that is stored anew.
+macro_rules! forgets {
+    ($($name:ident: $forget:expr;)*) => {$(
+        flaw! {
+            $name(()) {
+                fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
+                    let forget: fn(&mut NewJob) = $forget;
+                    forget(&mut job);
+                    self.inner.create(job)
+                }
+            }
+        }
+    )*};
+}
+
+forgets! {
+    AttemptForgotten: |job| job.attempt = 0;
+    CreationForgotten: |job| job.created = None;
+    VersionForgotten: |job| job.version = 0;
+    EpochForgotten: |job| job.epoch = 1;
+}
+
+flaw! {
+    /// Shows the same time always.
+    ConstantTime(()) {
+        fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
+            Box::pin(async move {
+                let mut upkeep = self.inner.sweep().await?;
+                upkeep.now = SystemTime::UNIX_EPOCH;
+                Ok(upkeep)
+            })
+        }
+
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let mut claims = self.inner.claim(query).await?;
+                claims.now = SystemTime::UNIX_EPOCH;
+                Ok(claims)
+            })
+        }
+    }
+}
+
 fails! {
     stale_reaper: StaleReaper fails a_renewed_lease_lasts;
     ttl_on_running: TtlOnRunning fails a_pending_job_never_expires;
@@ -137,5 +184,12 @@ fails! {
         s26_every_kind_of_end_wakes, s27_ten_thousand_waiters_are_all_woken;
     registered_by_poll: RegisteredByPoll fails
         a_subscription_that_was_not_polled_is_registered;
+    attempt_forgotten: AttemptForgotten fails a_job_that_is_stored_anew_does_not_start_over;
+    creation_forgotten: CreationForgotten fails a_job_that_is_stored_anew_does_not_start_over;
+    version_forgotten: VersionForgotten fails a_job_that_is_stored_anew_does_not_start_over;
+    epoch_forgotten: EpochForgotten fails
+        a_run_whose_record_is_missing_stores_its_job_anew,
+        a_repeat_of_storing_a_job_anew_is_the_same_create;
+    constant_time: ConstantTime fails sweeps_and_claims_show_the_time_of_the_store;
     unannounced_work: UnannouncedWork fails workers_are_woken_when_there_is_work;
 }

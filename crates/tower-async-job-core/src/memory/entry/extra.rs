@@ -15,8 +15,8 @@ pub(super) struct Extra {
     pub(super) progress: Option<Progress>,
     pub(super) partial: Option<Json>,
     pub(super) metadata: Option<Json>,
-    /// The number of reports that clients can see.
-    pub(super) reports: u32,
+    /// The number of reports that clients can see, including those of a lost record.
+    pub(super) reports: u64,
     pub(super) rare: Option<Box<Rare>>,
 }
 
@@ -69,7 +69,7 @@ impl Extra {
 
     pub(super) fn report(&mut self, report: Report) {
         let is_visible = report.progress.is_some() || report.partial.is_some();
-        self.reports += u32::from(is_visible || report.metadata.is_some());
+        self.reports += u64::from(is_visible || report.metadata.is_some());
         self.progress = report.progress.or(self.progress.take());
         self.partial = report.partial.or(self.partial.take());
         self.metadata = report.metadata.or(self.metadata.take());

@@ -15,6 +15,9 @@ use crate::{
     record::{Detail, JobRecord},
 };
 
+/// The bit of a version from which it counts the end and the expiry of a job.
+const RANK: u32 = 48;
+
 impl Entry {
     /// Returns the job's state at this time, before or after a sweep. `None` if it is to be
     /// forgotten.
@@ -42,13 +45,11 @@ impl Entry {
     /// and not copied, since the owner has not been checked yet.
     pub(in crate::memory) fn record(&self, now: Micros, detail: Detail) -> Option<JobRecord> {
         let state = self.state(now)?;
-        let (ended, owner) = match &self.phase {
-            Phase::Pending(_) => (None, &None),
-            Phase::Ended { at, .. } => (Some(*at), &None),
-            Phase::Dropped { at, owner, .. } | Phase::Expired { at, owner, .. } => {
-                (Some(*at), owner)
-            }
+        let owner = match &self.phase {
+            Phase::Pending(_) | Phase::Ended { .. } => &None,
+            Phase::Dropped { owner, .. } | Phase::Expired { owner, .. } => owner,
         };
+        let ended = self.ended();
         let started = (self.started != NEVER).then_some(self.started);
         let mut record = JobRecord::new(self.id, self.handle, state);
         record.version = self.version(state);
@@ -84,7 +85,6 @@ impl Entry {
     /// Returns a number that rises with each change: of the lease, of the first run, of a report,
     /// and above all of these with the end and with the expiry.
     fn version(&self, state: JobState) -> u64 {
-        const RANK: u32 = 48;
         let rank = match state {
             JobState::Queued | JobState::Running => 0,
             // An expired job keeps no more data, and cannot change.
@@ -93,7 +93,17 @@ impl Entry {
         };
         let running = matches!(self.phase, Phase::Pending(Pending { running: true, .. }));
         let reports = self.extra.as_ref().map_or(0, |extra| extra.reports);
-        (rank << RANK) + 2 * u64::from(self.epoch) + u64::from(running) + u64::from(reports)
+        (rank << RANK) + 2 * u64::from(self.epoch) + u64::from(running) + reports
+    }
+
+    /// Raises the version of a pending job above that of its lost record.
+    pub(super) fn exceed(&mut self, lost: u64) {
+        let state = JobState::Queued;
+        // One of another kind of store may be beyond all versions of a pending job here.
+        let lost = lost.min(1 << (RANK - 1));
+        if let Some(less) = lost.checked_sub(self.version(state)) {
+            self.extra.get_or_insert_default().reports += less + 1;
+        }
     }
 
     /// Returns whether the chunks written by this lease are, or may become, its result.
@@ -113,6 +123,16 @@ impl Entry {
                 owner.as_deref() == Some(digest)
             }
             _ => self.principal.as_ref() == Some(principal),
+        }
+    }
+
+    /// Returns the time of its end.
+    pub(in crate::memory) fn ended(&self) -> Option<Micros> {
+        match &self.phase {
+            Phase::Pending(_) => None,
+            Phase::Ended { at, .. } | Phase::Dropped { at, .. } | Phase::Expired { at, .. } => {
+                Some(*at)
+            }
         }
     }
 
