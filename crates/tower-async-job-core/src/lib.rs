@@ -4,8 +4,8 @@ mod claim;
 mod codec;
 mod end;
 mod error;
-mod forward;
 mod id;
+mod interpose;
 mod job;
 mod json;
 mod lease;
@@ -33,6 +33,7 @@ pub use error::{StoreError, StoreLimit};
 pub use id::{
     EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseJobHandleError, ParseJobIdError,
 };
+pub use interpose::{Call, Interpose, Interposed};
 pub use job::{NewJob, PendingStatus, Protocol, Retention, Start};
 pub use json::Json;
 pub use lease::{Lease, Outside, Release, Released, Renewal};

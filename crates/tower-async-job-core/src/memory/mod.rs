@@ -4,6 +4,7 @@ mod budget;
 mod builder;
 mod chunks;
 mod clock;
+mod creating;
 mod entries;
 mod entry;
 mod handover;

@@ -1,11 +1,14 @@
-use std::{
-    collections::{BTreeSet, VecDeque},
-    ops::Bound,
-    time::SystemTime,
-};
+mod indexes;
+mod voids;
+
+use std::time::SystemTime;
 
 use http_polling::JobState;
 
+use self::{
+    indexes::{Index, Indexes},
+    voids::Voids,
+};
 use super::{
     budget::{Budget, Room},
     clock::{Micros, NEVER, SECOND, micros},
@@ -16,7 +19,7 @@ use super::{
 };
 use crate::{
     claim::ClaimKind,
-    id::{JobHandle, JobId, JobIdMap},
+    id::{JobHandle, JobId},
     job::NewJob,
     lease::Release,
     store::DELIVERED_KEPT,
@@ -30,11 +33,7 @@ pub(super) struct Shard {
     entries: Entries,
     by_id: Table,
     by_handle: Table,
-    due: Index,
-    free: Index,
-    notify: Index,
-    forgotten: Index,
-    delivered: Index,
+    indexes: Indexes,
     kinds: Kinds,
     /// The number of pending jobs.
     pending: usize,
@@ -43,16 +42,6 @@ pub(super) struct Shard {
     voids: Voids,
     /// The duration of leases; 0 if they have no end.
     lease: Micros,
-}
-
-/// Slots in the order of a time.
-type Index = BTreeSet<(Micros, Slot)>;
-
-/// The ids with which no create stores a job for a time, the same for all.
-#[derive(Debug, Default)]
-struct Voids {
-    ids: JobIdMap<Micros>,
-    queue: VecDeque<(Micros, JobId)>,
 }
 
 /// Work that remains after the shard is unlocked.
@@ -72,11 +61,7 @@ impl Shard {
             entries: Entries::default(),
             by_id: Table::by(|entry| entry.id.hash_bits()),
             by_handle: Table::by(|entry| entry.handle.to_bits()),
-            due: Index::new(),
-            free: Index::new(),
-            notify: Index::new(),
-            forgotten: Index::new(),
-            delivered: Index::new(),
+            indexes: Indexes::default(),
             kinds: Kinds::default(),
             pending: 0,
             claimable: false,
@@ -238,9 +223,9 @@ impl Shard {
         aftermath: &mut Aftermath,
     ) -> usize {
         for steps in 0..quota {
-            if let Some(slot) = first_until(&self.due, now) {
+            if let Some(slot) = self.indexes.due.first_until(now) {
                 self.expire_at(slot, now, budget, aftermath);
-            } else if let Some(slot) = first_until(&self.forgotten, now) {
+            } else if let Some(slot) = self.indexes.forgotten.first_until(now) {
                 self.remove_at(slot, now, budget, aftermath);
             } else if self.voids.forget_one(now) {
                 continue;
@@ -267,7 +252,7 @@ impl Shard {
 
     /// Returns the time when the result that was delivered first may be dropped.
     pub(super) fn next_droppable(&self) -> Option<Micros> {
-        let (delivered, _) = self.delivered.first()?;
+        let (delivered, _) = self.indexes.delivered.first()?;
         // It was delivered within the second that began then.
         Some(delivered.saturating_add(micros(DELIVERED_KEPT) + SECOND))
     }
@@ -280,7 +265,7 @@ impl Shard {
         aftermath: &mut Aftermath,
     ) {
         if self.next_droppable().is_some_and(|from| from <= now)
-            && let Some(&(_, slot)) = self.delivered.first()
+            && let Some((_, slot)) = self.indexes.delivered.first()
         {
             self.edit_at(slot, budget, Room::default(), Entry::drop_result);
             self.forget_surplus(now, budget, aftermath);
@@ -290,7 +275,7 @@ impl Shard {
     /// Forgets expired jobs over their limit, oldest first.
     fn forget_surplus(&mut self, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         while budget.has_too_many_tombstones()
-            && let Some(&(_, oldest)) = self.forgotten.first()
+            && let Some((_, oldest)) = self.indexes.forgotten.first()
         {
             self.remove_at(oldest, now, budget, aftermath);
         }
@@ -304,23 +289,19 @@ impl Shard {
         behind: Option<(Micros, Slot)>,
         now: Micros,
     ) -> impl Iterator<Item = ((Micros, Slot), &Entry)> {
-        let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        let places = self
-            .index(kind)
-            .range((behind, Bound::Included((now, Slot::MAX))));
-        places.map(|place| (*place, &self.entries[place.1]))
+        let places = self.index(kind).until(behind, now);
+        places.map(|place| (place, &self.entries[place.1]))
     }
 
     /// Returns the future time when the next task of a kind becomes claimable.
     pub(super) fn next_claimable(&self, kind: ClaimKind, now: Micros) -> Option<Micros> {
-        let later = (Bound::Excluded((now, Slot::MAX)), Bound::Unbounded);
-        self.index(kind).range(later).next().map(|(from, _)| *from)
+        self.index(kind).next_after(now)
     }
 
     fn index(&self, kind: ClaimKind) -> &Index {
         match kind {
-            ClaimKind::Work => &self.free,
-            ClaimKind::Notify => &self.notify,
+            ClaimKind::Work => &self.indexes.free,
+            ClaimKind::Notify => &self.indexes.notify,
         }
     }
 
@@ -347,7 +328,7 @@ impl Shard {
 
     /// Returns whether no create may store a job with this id.
     pub(super) fn is_void(&self, id: &JobId, now: Micros) -> bool {
-        self.voids.ids.get(id).is_some_and(|until| *until > now)
+        self.voids.has(id, now)
     }
 
     /// Returns the number of pending jobs.
@@ -357,19 +338,21 @@ impl Shard {
 
     /// Returns the time when the first job ends or expires.
     pub(super) fn next_expiry(&self) -> Option<Micros> {
-        self.due.first().map(|(due, _)| *due)
+        self.indexes.due.first().map(|(due, _)| due)
     }
 
     /// Returns the time of the next change.
     pub(super) fn next_due(&self) -> Option<Micros> {
         let due = self.next_expiry();
-        let forgotten = self.forgotten.first().map(|(due, _)| *due);
-        let void = self.voids.queue.front().map(|(until, _)| *until);
-        due.into_iter().chain(forgotten).chain(void).min()
+        let forgotten = self.indexes.forgotten.first().map(|(due, _)| due);
+        due.into_iter()
+            .chain(forgotten)
+            .chain(self.voids.next())
+            .min()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.voids.queue.is_empty()
+        self.entries.is_empty() && self.voids.is_empty()
     }
 
     /// Shortens the leases of some entries that last beyond then, after the clock was set back; the
@@ -401,53 +384,6 @@ impl Shard {
     }
 
     fn place(&mut self, slot: Slot, old: Places, new: Places) {
-        moved(&mut self.due, slot, old.due, new.due);
-        self.claimable |= moved(&mut self.free, slot, old.free, new.free);
-        self.claimable |= moved(&mut self.notify, slot, old.notify, new.notify);
-        moved(&mut self.forgotten, slot, old.forgotten, new.forgotten);
-        moved(&mut self.delivered, slot, old.delivered, new.delivered);
+        self.claimable |= self.indexes.place(slot, old, new);
     }
-}
-
-impl Voids {
-    fn add(&mut self, id: JobId, until: Micros) {
-        if self.ids.insert(id, until) != Some(until) {
-            self.queue.push_back((until, id));
-        }
-    }
-
-    /// Forgets the oldest if its time is over; returns whether it was.
-    fn forget_one(&mut self, now: Micros) -> bool {
-        let Some(&(until, id)) = self.queue.front() else {
-            return false;
-        };
-        if until <= now {
-            self.queue.pop_front();
-            if self.ids.get(&id) == Some(&until) {
-                self.ids.remove(&id);
-            }
-        }
-        until <= now
-    }
-}
-
-fn first_until(index: &Index, now: Micros) -> Option<Slot> {
-    index
-        .first()
-        .filter(|(due, _)| *due <= now)
-        .map(|(_, slot)| *slot)
-}
-
-/// Moves a slot in an index; returns whether its position is new.
-fn moved(index: &mut Index, slot: Slot, old: Micros, new: Micros) -> bool {
-    if old == new {
-        return false;
-    }
-    if old != NEVER {
-        index.remove(&(old, slot));
-    }
-    if new != NEVER {
-        index.insert((new, slot));
-    }
-    new != NEVER
 }

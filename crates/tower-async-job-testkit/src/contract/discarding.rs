@@ -1,12 +1,12 @@
 //! Jobs that were never announced.
 
 use http_polling::JobState;
-use tower_async_job_core::{NewJob, Renewal, Retention, Start};
+use tower_async_job_core::{Call, NewJob, Renewal, Retention, Start};
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
 pub(crate) async fn a_discarded_job_never_was(harness: &dyn Harness) -> Ran {

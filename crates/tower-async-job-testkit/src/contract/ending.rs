@@ -3,13 +3,14 @@
 use http_polling::{JobState, Problem, ProblemType, Progress};
 use serde_json::json;
 use tower_async_job_core::{
-    Cancellation, Created, Detail, End, Lease, Outcome, RecordedOutcome, Renewal, Report, Start,
+    Call, Cancellation, Created, Detail, End, Lease, Outcome, RecordedOutcome, Renewal, Report,
+    Start,
 };
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
 pub(crate) async fn the_outcome_is_read_in_full_detail_only(harness: &dyn Harness) -> Ran {

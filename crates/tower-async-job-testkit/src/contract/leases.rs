@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use http_polling::{JobState, Progress};
-use tower_async_job_core::{Release, Released, Renewal, Report};
+use tower_async_job_core::{Call, Release, Released, Renewal, Report};
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
 pub(crate) async fn s03_a_replayable_job_is_run_again_when_its_lease_ends(

@@ -3,12 +3,12 @@
 use std::task::{Context, Waker};
 
 use http_polling::JobState;
-use tower_async_job_core::{Created, Release, Released, StoreFuture};
+use tower_async_job_core::{Call, Created, Release, Released, StoreFuture};
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
 /// Polls a call at most `polls` times, and drops it.

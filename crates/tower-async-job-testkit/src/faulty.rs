@@ -6,9 +6,9 @@ use std::{
 };
 
 use tokio::sync::watch;
-use tower_async_job_core::{JobId, JobStore, StoreError, StoreFuture, Subscription};
-
-use super::interpose::{Call, Interpose, Interposed};
+use tower_async_job_core::{
+    Call, Interpose, Interposed, JobId, JobStore, StoreError, StoreFuture, Subscription,
+};
 
 /// A fault of a connection to a store.
 ///
