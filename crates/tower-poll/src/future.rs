@@ -259,7 +259,7 @@ where
         }
         return Ok(Begun::Final(response));
     }
-    let mut polling = Polling::begin(service, session, now);
+    let mut polling = Polling::begin(Box::new_uninit(), service, session, now);
     let handed = polling.as_mut().start(verdict, response, now)?;
     Ok(handed.map_or(Begun::Polling(polling), Begun::Final))
 }

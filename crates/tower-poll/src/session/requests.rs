@@ -86,6 +86,7 @@ impl<P> Session<P> {
 
     /// Returns the `Cookie` of a request to `url`, if it differs from the
     /// submission's.
+    #[inline]
     fn cookies(&self, url: &Uri, now: Instant) -> Option<HeaderValue> {
         (!self.jar.is_empty()).then(|| {
             let own = self.headers.cookies();
