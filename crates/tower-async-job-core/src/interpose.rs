@@ -6,8 +6,10 @@ use crate::store::{JobStore, StoreFuture};
 
 /// Passes the methods of [`JobStore`] to another macro, after the tokens in brackets: those that do
 /// I/O, those that answer immediately in their place, and the rest.
-macro_rules! methods {
-    ($with:ident! [$($tokens:tt)*]) => {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __job_store_methods {
+    ($with:path, [$($tokens:tt)*]) => {
         $with! {
             [$($tokens)*]
             {
@@ -20,7 +22,7 @@ macro_rules! methods {
                 Report report(lease: &'a $crate::Lease, report: $crate::Report) -> ();
                 Reserve reserve(lease: &'a $crate::Lease, bytes: usize) -> ();
                 WriteChunk write_chunk(
-                    lease: &'a $crate::Lease, index: u32, data: bytes::Bytes
+                    lease: &'a $crate::Lease, index: u32, data: $crate::__bytes::Bytes
                 ) -> ();
                 Finish finish(lease: &'a $crate::Lease, end: $crate::End) -> ();
                 Release release(
@@ -38,7 +40,7 @@ macro_rules! methods {
                 ) -> Option<$crate::JobRecord>;
                 ReadChunk read_chunk(
                     result: &'a $crate::ResultRef, index: u32
-                ) -> Option<bytes::Bytes>;
+                ) -> Option<$crate::__bytes::Bytes>;
                 Cancel cancel(id: &'a $crate::JobId) -> $crate::Cancellation;
                 Remove remove(id: &'a $crate::JobId) -> bool;
                 Extend extend(id: &'a $crate::JobId, keep: std::time::Duration) -> bool;
@@ -73,8 +75,35 @@ macro_rules! methods {
     };
 }
 
-/// Implements [`JobStore`] by calls of the same methods of another store.
-macro_rules! forward {
+/// Implements [`JobStore`](crate::JobStore) by another store, to which it forwards every method.
+///
+/// An [`Interpose`](crate::Interpose) changes some methods; this gives the store made of it a name.
+///
+/// ```
+/// use tower_async_job_core::{JobStore, MemoryStore, forward_job_store};
+///
+/// #[derive(Debug)]
+/// struct Named {
+///     inner: MemoryStore,
+/// }
+///
+/// forward_job_store! { { impl JobStore for Named } this => this.inner }
+///
+/// let store = Named { inner: MemoryStore::new() };
+/// assert!(store.usage().is_some());
+/// ```
+#[macro_export]
+macro_rules! forward_job_store {
+    ({ $($head:tt)* } $this:ident => $to:expr) => {
+        $crate::__job_store_methods! {
+            $crate::__forward_job_store, [{ $($head)* } $this => $to]
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __forward_job_store {
     (
         [{ $($head:tt)* } $this:ident => $to:expr]
         { $($call:ident $io:ident ($($a:ident: $ta:ty),*) -> $ra:ty;)* }
@@ -83,7 +112,7 @@ macro_rules! forward {
     ) => {
         $($head)* {
             $(
-                fn $io<'a>(&'a self, $($a: $ta),*) -> $crate::store::StoreFuture<'a, $ra> {
+                fn $io<'a>(&'a self, $($a: $ta),*) -> $crate::StoreFuture<'a, $ra> {
                     let $this = self;
                     $to.$io($($a),*)
                 }
@@ -105,8 +134,6 @@ macro_rules! forward {
         }
     };
 }
-
-pub(crate) use {forward, methods};
 
 /// Generates the trait of wrappers, and the store made of one.
 macro_rules! interpose {
@@ -227,8 +254,8 @@ macro_rules! interpose {
     };
 }
 
-methods! { interpose! [] }
-methods! { forward! [{ impl<T: JobStore + ?Sized> JobStore for Arc<T> } this => (**this)] }
+__job_store_methods! { interpose, [] }
+forward_job_store! { { impl<T: JobStore + ?Sized> JobStore for Arc<T> } this => (**this) }
 
 /// The store made of an [`Interpose`] and the store that it wraps.
 ///
@@ -295,6 +322,6 @@ mod tests {
 
     #[test]
     fn every_method_of_a_store_is_forwarded() {
-        methods! { assert_all! [] }
+        __job_store_methods! { assert_all, [] }
     }
 }

@@ -24,6 +24,8 @@ mod sync;
 mod waiters;
 mod wake;
 
+#[doc(hidden)]
+pub use bytes as __bytes;
 /// The words of the protocol: job states, problem documents and related types.
 pub use http_polling;
 

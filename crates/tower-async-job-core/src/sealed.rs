@@ -6,8 +6,9 @@ use crate::{
     claim::{Claim, ClaimQuery, Claims},
     end::{End, Report},
     error::StoreError,
+    forward_job_store,
     id::JobId,
-    interpose::{Interpose, Interposed, forward, methods},
+    interpose::{Interpose, Interposed},
     job::NewJob,
     lease::{Lease, Outside, Renewal},
     owner::{IdempotencyKey, Principal},
@@ -63,7 +64,7 @@ impl<S: JobStore> Sealed<S> {
     }
 }
 
-methods! { forward! [{ impl<S: JobStore> JobStore for Sealed<S> } this => this.0] }
+forward_job_store! { { impl<S: JobStore> JobStore for Sealed<S> } this => this.0 }
 
 impl<S: JobStore> Interpose for Sealing<S> {
     fn inner(&self) -> &dyn JobStore {

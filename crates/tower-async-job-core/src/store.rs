@@ -307,7 +307,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// nothing.
     ///
     /// If leases have a duration, the id is void for one, as after a [discard](Self::discard), so
-    /// that a run that still lives does not store the job anew.
+    /// that a run that still lives does not store the job again.
     fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool>;
 
     /// Keeps the result of an ended job for at least this time from now; never shortens. Returns

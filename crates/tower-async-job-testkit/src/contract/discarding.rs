@@ -9,7 +9,7 @@ use crate::{
     node::*,
 };
 
-pub(crate) async fn a_discarded_job_never_was(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_discarded_job_leaves_neither_record_nor_key(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.keyed("key", 1)).await;
     node.discard(&lease).await.unwrap();
@@ -28,7 +28,7 @@ pub(crate) async fn an_ended_job_is_not_discarded(harness: &dyn Harness) -> Ran 
     Ok(())
 }
 
-pub(crate) async fn s79_a_create_that_its_discard_overtakes_makes_nothing(
+pub(crate) async fn s79_a_create_overtaken_by_its_discard_stores_nothing(
     harness: &dyn Harness,
 ) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
@@ -90,7 +90,7 @@ pub(crate) async fn s79_a_repeated_discard_voids_the_id_for_another_lease(
     Ok(())
 }
 
-/// Asserts that the run of a job that is gone cannot store it anew.
+/// Asserts that the run of a job that is gone cannot store it again.
 async fn assert_stays_gone(node: &Node, gone: NewJob) {
     let lease = gone.first_lease();
     assert!(node.record(&lease.id).await.is_none());
@@ -101,7 +101,7 @@ async fn assert_stays_gone(node: &Node, gone: NewJob) {
     }
 }
 
-pub(crate) async fn s79_a_removed_job_is_not_stored_anew_by_its_run(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s79_a_removed_job_is_not_stored_again_by_its_run(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
     let job = node.replayable();
@@ -115,7 +115,7 @@ pub(crate) async fn s79_a_removed_job_is_not_stored_anew_by_its_run(harness: &dy
     Ok(())
 }
 
-pub(crate) async fn s79_a_job_forgotten_within_its_lease_is_not_stored_anew_by_its_run(
+pub(crate) async fn s79_a_job_forgotten_within_its_lease_is_not_stored_again_by_its_run(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -132,7 +132,7 @@ pub(crate) async fn s79_a_job_forgotten_within_its_lease_is_not_stored_anew_by_i
     Ok(())
 }
 
-pub(crate) async fn s79_nothing_is_left_of_a_void_in_the_end(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s79_a_void_is_forgotten_after_its_time(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let before = node.usage();
     for _ in 0..10 {
@@ -149,7 +149,7 @@ pub(crate) async fn s79_nothing_is_left_of_a_void_in_the_end(harness: &dyn Harne
 
 pub(crate) async fn a_create_of_unknown_outcome_is_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    for fault in [Fault::Before, Fault::After] {
+    for fault in [Fault::Unavailable, Fault::Unacknowledged] {
         let faulty = FaultyStore::new(harness.store());
         faulty.next(Call::Create, fault);
         let mut job = node.replayable();

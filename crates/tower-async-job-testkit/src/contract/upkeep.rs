@@ -4,7 +4,7 @@ use tower_async_job_core::{ClaimQuery, Principal, Retention, Start};
 
 use crate::{harness::Harness, node::*};
 
-pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_sweep_reports_when_the_next_is_due(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
     let idle = async || {

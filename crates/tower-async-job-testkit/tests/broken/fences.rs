@@ -108,7 +108,7 @@ flaw! {
 }
 
 flaw! {
-    /// Leaves no trace of a job that is gone, so that its run stores it anew.
+    /// Leaves no trace of a job that is gone, so that its run stores it again.
     GoneWithoutVoid(()) {
         fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
             Box::pin(async move {
@@ -131,11 +131,11 @@ fails! {
         s07_stale_finish_is_rejected_after_reclaim, random_histories_break_no_promise;
     unfenced_release: UnfencedRelease fails s07_stale_finish_is_rejected_after_reclaim;
     unfenced_discard: UnfencedDiscard fails s07_stale_finish_is_rejected_after_reclaim;
-    unfenced_chunks: UnfencedChunks fails s07_chunks_of_a_stale_run_are_seen_by_nobody;
+    unfenced_chunks: UnfencedChunks fails s07_chunks_of_a_stale_run_are_never_read;
     void_once: VoidOnce fails s79_a_repeated_discard_voids_the_id_for_another_lease;
     gone_without_void: GoneWithoutVoid fails
-        s79_a_removed_job_is_not_stored_anew_by_its_run,
-        s79_a_job_forgotten_within_its_lease_is_not_stored_anew_by_its_run;
+        s79_a_removed_job_is_not_stored_again_by_its_run,
+        s79_a_job_forgotten_within_its_lease_is_not_stored_again_by_its_run;
     discard_without_void: DiscardWithoutVoid fails
-        s79_a_create_that_its_discard_overtakes_makes_nothing;
+        s79_a_create_overtaken_by_its_discard_stores_nothing;
 }
