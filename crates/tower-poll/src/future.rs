@@ -17,7 +17,7 @@ use crate::{
     client::Client,
     config::Shared,
     error::{Error, Kind},
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     polling::{BoxPolling, Polling},
     request::{Caller, Submission, may_be_pending},
     session::{Clock, Session, Verdict},
@@ -227,16 +227,10 @@ fn is_looked_at<R, P>(response: &Response<R>, shared: &Shared<P>) -> bool {
 /// if it is final after all.
 #[cold]
 #[inline(never)]
-fn begin<S, B, R, P>(
+fn begin<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone>(
     state: Pin<&mut State<S, B, R, P>>,
     mut response: Response<R>,
-) -> Result<Begun<S, B, R, P>, Error>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
+) -> Result<Begun<S, B, R, P>, Error> {
     let StateOwned::Submitted {
         service,
         shared,

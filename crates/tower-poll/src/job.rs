@@ -20,7 +20,7 @@ use crate::{
     dialect::Interim,
     error::{Error, Kind},
     pending_job::PendingJob,
-    policy::{PollPolicy, StandardPolicy},
+    policy::{poll_policy::PollPolicy, standard::StandardPolicy},
     polling::{BoxPolling, Polling},
     progress::{PollUpdate, Update},
     request::{KeptText, Sent},
@@ -135,7 +135,7 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
             .ok_or_else(|| Error::new(Kind::UnknownDialect).with_pending_job(Some(job.clone())))?;
         let mut polling = Polling::begin(Box::new_uninit(), service, session, now);
         let interim = Interim {
-            retry_after: Some(left_until(job.due, clock.start_wall())),
+            retry_after: Some(left_until(job.due, clock.wall(now))),
             state: job.state,
             ..Interim::at(job.url.clone())
         };

@@ -10,8 +10,8 @@ use tower::{Service, util::Oneshot};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    client::Client, config::Refreshing, error::Error, pending_job::PendingJob, policy::PollPolicy,
-    redact::Redacted, session::Session,
+    client::Client, config::Refreshing, error::Error, pending_job::PendingJob,
+    policy::poll_policy::PollPolicy, redact::Redacted, session::Session,
 };
 
 /// The longest time for the body of an answer that is an error.

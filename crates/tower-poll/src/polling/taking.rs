@@ -16,7 +16,7 @@ use crate::{
     dialect::{DialectError, Interim},
     error::{BODY_LIMIT, Error, Kind},
     pending_job::PendingJob,
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     session::Verdict,
 };
 

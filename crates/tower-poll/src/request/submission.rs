@@ -65,7 +65,10 @@ impl Submission {
         let (custom, uri, headers) = self.text.share();
         let sent = Sent {
             headers,
-            method: self.method.cloned().or(custom).unwrap_or(Method::POST),
+            method: match self.method {
+                Some(standard) => standard.clone(),
+                None => custom.unwrap_or_default(),
+            },
             version: self.version,
             at: self.at,
             caller,

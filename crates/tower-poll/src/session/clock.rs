@@ -25,11 +25,6 @@ impl Clock {
         self.start
     }
 
-    /// The wall time when this clock was started.
-    pub(crate) fn start_wall(&self) -> SystemTime {
-        self.wall
-    }
-
     /// The wall time at `instant`.
     pub(crate) fn wall(&self, instant: Instant) -> SystemTime {
         // The usual one: that of the answer to the submission.

@@ -10,7 +10,7 @@ use super::state::{Announcement, FAR, Session, Summary, origin_of};
 use crate::{
     dialect::Interim,
     error::{Error, Hint, Kind},
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     redact::Redacted,
 };
 

@@ -10,7 +10,7 @@ use super::{state::Session, verdict::Verdict};
 use crate::{
     coding::decoded,
     dialect::{Answer, CallContext, Chosen, DialectError, Interim, Step},
-    error::{Error, Kind},
+    error::{Error, Hint, Kind},
     statuses::{announces, is_failure, waits},
 };
 
@@ -175,7 +175,9 @@ impl<P> Session<P> {
             StatusCode::NOT_FOUND => Err(self.lost()),
             StatusCode::GONE => Ok(Verdict::Ended(JobState::Expired, None)),
             StatusCode::FORBIDDEN => Err(self.unauthorized()),
-            _ if self.has_status && !self.is_done => Err(Error::unrelated()),
+            _ if self.has_status && !self.is_done => {
+                Err(Error::new(Kind::Unrelated).with_hint(Hint::OtherRoute))
+            }
             _ => Ok(Verdict::Final),
         }
     }

@@ -5,7 +5,7 @@ use http_polling::{Prefer, same_origin};
 use tokio::time::Instant;
 
 use super::state::Session;
-use crate::policy::PollPolicy;
+use crate::policy::poll_policy::PollPolicy;
 
 impl<P> Session<P> {
     /// Makes the poll after the last pending answer, sent at `now`.

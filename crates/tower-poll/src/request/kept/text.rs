@@ -132,7 +132,10 @@ impl KeptText {
     pub(crate) fn share(self) -> (Option<Method>, Uri, KeptHeaders) {
         let [method, scheme, authority, path] = self.parts.map(|length| length as usize);
         let mut records = Bytes::from_owner(self);
-        let method = (method > 0).then(|| Method::from_bytes(&records.split_to(method)).ok());
+        let method = match method {
+            0 => None,
+            length => Method::from_bytes(&records.split_to(length)).ok(),
+        };
         // The texts are those of parts of a URI, and make a URI.
         let mut parts = Parts::default();
         if scheme > 0 {
@@ -146,7 +149,7 @@ impl KeptText {
             parts.path_and_query = PathAndQuery::from_maybe_shared(records.split_to(path)).ok();
         }
         (
-            method.flatten(),
+            method,
             Uri::from_parts(parts).unwrap_or_default(),
             KeptHeaders::new(records),
         )
