@@ -24,7 +24,7 @@ use super::{
 use crate::{
     client::Client,
     error::{Error, Kind},
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     progress::Update,
 };
 
