@@ -40,7 +40,7 @@ impl KeptText {
         }
     }
 
-    /// Keeps the name of a method. Called before all else, if at all.
+    /// Keeps the name of a custom method. Called first, if at all.
     #[cold]
     pub(crate) fn put_method(&mut self, method: &Method) {
         self.parts[0] = self.push([], method.as_str().as_bytes());
