@@ -118,7 +118,7 @@ where
             }
         };
         let until = if waited { until } else { begun };
-        let mut response = match record_until(&front.node, &id, until).await {
+        let mut response = match record_until(&front.node, &id, until, &mut None).await {
             Ok(None) => return answer::unknown(),
             // A client that takes no jobs repeats the request.
             Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
