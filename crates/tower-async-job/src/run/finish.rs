@@ -1,6 +1,5 @@
 //! The end of a run: the stored end of its job, or its release.
 
-use http_polling::JobState;
 use tokio::time::Instant;
 use tower_async_job_core::{End, Outcome, Release, Released};
 
@@ -17,7 +16,7 @@ use crate::{
 };
 
 pub(crate) enum Finish {
-    Stored(JobState),
+    Stored(Outcome),
     /// The job is cancelled, or belongs to another worker.
     NotOurs,
     GivenUp,
@@ -45,7 +44,7 @@ pub(crate) async fn finish(
         });
         let Err(error) = stored.await else {
             tracing::debug!(job = ?lease.id, %state, "job ended");
-            return Finish::Stored(state);
+            return Finish::Stored(outcome);
         };
         if error.is_lease_lost() {
             let terms = terms.filter(|_| !matches!(outcome, Outcome::Streamed { .. }));

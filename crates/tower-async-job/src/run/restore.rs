@@ -5,20 +5,7 @@
 use tokio::time::Instant;
 use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
 
-use crate::{
-    node::{registration::Registration, state::Node},
-    time::after,
-};
-
-/// The creation of a job's record.
-pub(crate) struct Creation {
-    /// The time before the store was asked for it.
-    pub(crate) sent: Instant,
-    /// The terms to store the job again by, if leases end.
-    pub(crate) terms: Option<Box<Restorable>>,
-    /// The store keeps the request, so that the job can be re-run.
-    pub(crate) replayable: bool,
-}
+use crate::node::{registration::Registration, state::Node};
 
 /// A job that can be stored again.
 pub(crate) struct Restorable {
@@ -26,26 +13,16 @@ pub(crate) struct Restorable {
     deadline: Instant,
 }
 
-impl Creation {
-    /// Notes the creation of a job. Called right before the job is sent to the store.
-    pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
-        let sent = Instant::now();
-        let leases_end = node.store.properties().lease.is_some();
-        let terms = leases_end.then(|| {
-            Box::new(Restorable {
-                job: job.clone(),
-                deadline: after(sent, job.deadline),
-            })
-        });
-        Self {
-            sent,
-            terms,
-            replayable: job.request.is_some(),
-        }
-    }
-}
-
 impl Restorable {
+    pub(crate) fn new(job: NewJob, deadline: Instant) -> Self {
+        Self { job, deadline }
+    }
+
+    /// Returns the job as it was first sent to the store.
+    pub(crate) fn job(&self) -> &NewJob {
+        &self.job
+    }
+
     /// Returns the job as it is to be stored now, with the epoch after that of the lost lease.
     pub(crate) fn anew(&self, lost: &Lease, start: Start) -> NewJob {
         let left = self.deadline.saturating_duration_since(Instant::now());

@@ -13,6 +13,7 @@ mod governed;
 mod keyed;
 mod leases;
 mod nodes;
+mod offered;
 mod overload;
 mod panics;
 mod records;
