@@ -155,13 +155,8 @@ impl Drop for Registration {
         if !self.ended && self.announced {
             let how = self.terms_of_release();
             let _ = self.node.releases.release(self.lease, how);
-        } else if !self.ended
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let (node, lease) = (self.node.clone(), self.lease);
-            let discard = Box::pin(async move { discard(&node, &lease).await });
-            let discard = panics::logged("the job store", discard);
-            self.node.tasks.spawn_on(discard, &runtime);
+        } else if !self.ended {
+            discard_later(&self.node, self.lease);
         }
         keep_house(&self.node);
         self.node.sweep_after_end();
@@ -173,9 +168,19 @@ fn is_old(since: Instant, lease: Option<Duration>) -> bool {
     lease.is_some_and(|lease| since.elapsed() > lease / 3)
 }
 
+/// Deletes a job that was never announced, in a task. Called in destructors.
+pub(crate) fn discard_later(node: &Arc<Node>, lease: Lease) {
+    if let Ok(runtime) = Handle::try_current() {
+        let discarding = node.clone();
+        let discard = Box::pin(async move { discard(&discarding, &lease).await });
+        let discard = panics::logged("the job store", discard);
+        node.tasks.spawn_on(discard, &runtime);
+    }
+}
+
 /// Deletes a job that was never announced, with its idempotency key. While the store is unreachable,
 /// that is repeated for a lease, after which the job has ended by itself.
-pub(crate) async fn discard(node: &Node, lease: &Lease) {
+async fn discard(node: &Node, lease: &Lease) {
     node.expected.came(&lease.id);
     let time = node.store.properties().lease.unwrap_or_default();
     let mut patience = Patience::new(time, &node.shutdown);

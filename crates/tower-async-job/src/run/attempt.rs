@@ -11,21 +11,22 @@ use http_body::Body;
 use http_polling::{Problem, ProblemType};
 use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Lease, Outcome, Principal, Release};
+use tower_async_job_core::{Lease, Outcome, Release};
 
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{
-        housekeeping::keep_house,
-        registration::{Registered, Registration, discard},
+        registration::{Registered, Registration},
         state::Node,
     },
     observe::metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
         finish::{finish, refused, release, stop},
+        handover::{Ended, Waiting},
         recording::{self, Recorded, Recording},
-        restore::{Creation, Restorable},
+        restore::Restorable,
+        terms::Terms,
         unkept,
         watch::{End, Watch},
         work::BoxWork,
@@ -45,27 +46,12 @@ pub(crate) struct Run<R, E> {
     watch: Watch,
 }
 
-/// The properties of a job at the start of its run.
-pub(crate) struct Terms<'a> {
-    pub(crate) route: Arc<str>,
-    /// The route as a label of metrics, if the application has named it.
-    pub(crate) label: Option<&'a Arc<str>>,
-    pub(crate) principal: Option<&'a Principal>,
-    /// The path of the request, unless the route ends in it.
-    pub(crate) target: Option<Box<str>>,
-    pub(crate) creation: Creation,
-    pub(crate) accepted: Instant,
-    pub(crate) deadline: Instant,
-    /// The limit of the result, if it is not the default.
-    pub(crate) result_limit: Option<usize>,
-}
-
 #[derive(Default)]
 struct Rare {
     /// The path of the submission, unless the route ends in it.
     target: Option<Box<str>>,
-    /// The end of the time for which the submitting client waits for the result inline.
-    inline_until: Option<Instant>,
+    /// The client that waits for the result inline.
+    waiting: Option<Waiting>,
     /// The limit of the result, if it is not the default.
     result_limit: Option<usize>,
     restorable: Option<Box<Restorable>>,
@@ -93,6 +79,11 @@ impl<R, E> Run<R, E> {
     pub(crate) fn attempt(&self) -> u32 {
         self.context.attempt()
     }
+
+    /// Notes that the job is announced. Before, it is discarded when its run is dropped.
+    pub(crate) fn announced(&mut self) {
+        self.registration.announced();
+    }
 }
 
 impl<R, E> Run<R, E>
@@ -107,31 +98,31 @@ where
         lease: Lease,
         work: BoxWork<R, E>,
         context: HandlerContext,
-        terms: Terms<'_>,
+        terms: Terms,
     ) -> Self {
         let queued = work.is_queued();
         let is_rare = terms.target.is_some()
             || terms.result_limit.is_some()
-            || terms.creation.terms.is_some()
-            || terms.creation.replayable;
+            || terms.restorable.is_some()
+            || terms.replayable;
         let registered = Registered {
-            principal: terms.principal,
-            label: terms.label,
+            principal: terms.principal.as_ref(),
+            label: terms.label.as_ref(),
             deadline: terms.deadline,
-            since: terms.creation.sent,
+            since: terms.since,
             queued,
         };
         let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
             watch: Watch::new(queued),
-            started: (!queued).then_some(terms.accepted),
+            started: (!queued).then(Instant::now),
             rare: is_rare.then(|| {
                 Box::new(Rare {
                     target: terms.target,
-                    inline_until: None,
+                    waiting: None,
                     result_limit: terms.result_limit,
-                    restorable: terms.creation.terms,
-                    replayable: terms.creation.replayable,
+                    restorable: terms.restorable,
+                    replayable: terms.replayable,
                 })
             }),
             registration,
@@ -141,33 +132,10 @@ where
         }
     }
 
-    /// Notes that the job's acceptance is sent, so that a poll is expected.
-    pub(crate) fn announced(&mut self) {
-        self.registration.announced();
-        metrics::accepted();
-        let id = self.registration.lease().id;
-        tracing::debug!(job = ?id, route = &*self.route, "job accepted");
-        keep_house(self.registration.node());
-    }
-
-    /// Deletes a job whose client disconnected before the acceptance.
-    pub(crate) async fn withdraw(self) {
-        let Self {
-            registration,
-            stage,
-            context,
-            ..
-        } = self;
-        context.cancel(CancelReason::Over);
-        drop_quietly(stage);
-        discard(registration.node(), registration.lease()).await;
-        registration.end();
-    }
-
-    /// Sets the inline wait of a job with a key, which is a job from the beginning, and is polled
-    /// only after it.
-    pub(crate) fn inline_until(mut self, until: Instant) -> Self {
-        self.rare.get_or_insert_default().inline_until = Some(until);
+    /// Sets the client that waits for the result inline, of a job with a key, which is a job from the
+    /// beginning.
+    pub(crate) fn awaited(mut self, waiting: Waiting) -> Self {
+        self.rare.get_or_insert_default().waiting = Some(waiting);
         self
     }
 
@@ -213,8 +181,8 @@ where
             ..
         } = self;
         let rare = rare.map(|rare| *rare).unwrap_or_default();
-        let inline_until = rare.inline_until;
-        let polled_for = inline_until.is_none_or(|until| Instant::now() >= until);
+        let waiting = rare.waiting;
+        let polled_for = (waiting.as_ref()).is_none_or(|waiting| Instant::now() >= waiting.until);
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
         let terms = rare.restorable.as_deref();
         // A write in flight is cancelled before the next call to the store.
@@ -253,15 +221,19 @@ where
         };
         // Before the end is stored, since held polls are then answered at once.
         node.undelivered.insert(id);
-        let state = match finish(&mut registration, &context, outcome, terms).await {
-            Ok(state) => state,
+        let outcome = match finish(&mut registration, &context, outcome, terms).await {
+            Ok(outcome) => outcome,
             Err(reason) => {
                 node.undelivered.forget(&id);
                 drop(kept);
                 return stop(registration, reason).await;
             }
         };
+        let (lease, state) = (*registration.lease(), outcome.state());
         registration.ended(state);
+        if let Some(waiting) = waiting {
+            waiting.hand_over(Ended { lease, outcome });
+        }
         drop(kept);
         metrics::stored(&*node.store);
         if let Some(size) = size {

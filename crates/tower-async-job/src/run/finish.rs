@@ -21,13 +21,13 @@ use crate::{
 const LEASE_LOST: &str = "lease-lost";
 
 /// Stores the end of a job, with its last report. If the store has lost the record, it is stored
-/// again, unless its result is in chunks there.
+/// again, unless its result is in chunks there. Returns the outcome that is stored.
 pub(crate) async fn finish(
     registration: &mut Registration,
     context: &JobContext,
     mut outcome: Outcome,
     terms: Option<&Restorable>,
-) -> Result<JobState, Stop> {
+) -> Result<Outcome, Stop> {
     let node = registration.node().clone();
     let report = context.take_report(node.config.report_limit);
     let mut patience = patience(&node);
@@ -48,7 +48,7 @@ pub(crate) async fn finish(
         );
         let Err(error) = stored.await else {
             tracing::debug!(job = ?lease.id, %state, "job ended");
-            return Ok(state);
+            return Ok(outcome);
         };
         if error.is_lease_lost() {
             let stop = refused(&mut patience, registration, context, terms).await;

@@ -12,42 +12,24 @@ use crate::{
     node::{patience::Patience, registration::Registration, state::Node},
 };
 
-/// The creation of a job's record.
-pub(crate) struct Creation {
-    /// The time before the store was asked for it.
-    pub(crate) sent: Instant,
-    /// The terms to store the job again by, if leases end.
-    pub(crate) terms: Option<Box<Restorable>>,
-    /// The store keeps the request, so that the job can be re-run.
-    pub(crate) replayable: bool,
-}
-
 /// A job that can be stored again.
 pub(crate) struct Restorable(NewJob);
 
-impl Creation {
-    /// Notes the creation of a job. Called right before the job is sent to the store.
-    pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
-        let sent = Instant::now();
-        let leases_end = node.store.properties().lease.is_some();
-        let terms = leases_end.then(|| Box::new(Restorable(job.clone())));
-        Self {
-            sent,
-            terms,
-            replayable: job.request.is_some(),
-        }
+impl Restorable {
+    pub(crate) fn new(job: NewJob) -> Self {
+        Self(job)
     }
 
     /// Notes the time that the store gave to the creation.
-    pub(crate) fn at(mut self, created: SystemTime) -> Self {
-        if let Some(Restorable(job)) = self.terms.as_deref_mut() {
-            job.created = Some(created);
-        }
-        self
+    pub(crate) fn created(&mut self, at: SystemTime) {
+        self.0.created = Some(at);
     }
-}
 
-impl Restorable {
+    /// Returns the job as it was first sent to the store.
+    pub(crate) fn job(&self) -> &NewJob {
+        &self.0
+    }
+
     /// Returns the job as it is to be stored now, with the epoch after that of the lost lease.
     pub(crate) fn anew(&self, lost: &Lease, context: &JobContext, start: Start) -> NewJob {
         let waiting = u32::from(start == Start::Queued);

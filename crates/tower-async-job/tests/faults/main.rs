@@ -14,6 +14,7 @@ mod governed;
 mod keyed;
 mod leases;
 mod nodes;
+mod offered;
 mod overload;
 mod panics;
 mod records;
