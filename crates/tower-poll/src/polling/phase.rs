@@ -102,8 +102,7 @@ pub(crate) type BoxPolling<S, B, R, P> = Pin<Box<Polling<S, B, R, P>>>;
 impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
     /// Starts to poll. The answer to the submission, which came at `answered`,
     /// has to be [taken in](Self::start) next.
-    // Inlined by force, and given its box, so that the session, which is large,
-    // is moved once.
+    // Inlined by force and given its box, so that the large session moves once.
     #[inline(always)]
     pub(crate) fn begin(
         place: Box<MaybeUninit<Self>>,

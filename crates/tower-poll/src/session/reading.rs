@@ -16,11 +16,15 @@ use crate::{
 
 impl<P> Session<P> {
     /// Chooses the dialect of the call by the answer to the submission.
+    #[inline]
     pub(crate) fn recognise(&mut self, status: StatusCode, headers: &HeaderMap) {
-        let own = &self.shared.config.dialects;
-        if !status.is_success() && own.is_empty() {
-            return;
+        if status.is_success() || !self.shared.config.dialects.is_empty() {
+            self.choose_dialect(status, headers);
         }
+    }
+
+    fn choose_dialect(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let own = &self.shared.config.dialects;
         let context = CallContext::new(&self.method, &self.course.asked);
         let answer = context.answer(status, headers);
         if let Some(dialect) = Chosen::recognise(&answer, own) {
