@@ -71,6 +71,9 @@ pub(crate) async fn refused(
     context: &JobContext,
     terms: Option<&Restorable>,
 ) -> Stop {
+    if context.cancel_reason() == Some(CancelReason::Requested) {
+        return Stop::Cancelled;
+    }
     let (stop, reason) = match fate(registration, context, terms, patience).await {
         Some(Renewal::Cancelled) => (Stop::Cancelled, CancelReason::Requested),
         Some(Renewal::Lost) => (Stop::LeaseLost, CancelReason::LeaseLost),
