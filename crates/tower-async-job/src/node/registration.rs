@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
-use tower_async_job_core::{Lease, Principal, Release, Released};
+use tower_async_job_core::{Lease, Principal, Release, Released, Subscription};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -85,6 +85,12 @@ impl Registration {
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Subscribes to the end of the job, if another node may cancel it.
+    pub(crate) fn subscribed(&self) -> Option<Subscription> {
+        let node = &self.node;
+        node.is_shared.then(|| node.store.subscribe(&self.lease.id))
     }
 
     /// Returns whether the handler must be dropped. Called when the job is woken for it.

@@ -114,7 +114,7 @@ where
         };
         let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
-            watch: Watch::new(queued),
+            watch: Watch::new(queued, registration.subscribed()),
             started: (!queued).then(Instant::now),
             rare: is_rare.then(|| {
                 Box::new(Rare {

@@ -7,12 +7,15 @@ use std::{
     time::Duration,
 };
 
+use http_polling::JobState;
 use tokio::time::{Instant, Sleep, sleep};
-use tower_async_job_core::{Lease, Outcome, Release, Renewal, Start, StoreError, StoreFuture};
+use tower_async_job_core::{
+    Detail, Lease, Outcome, Release, Renewal, Start, StoreError, StoreFuture, Subscription,
+};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
-    node::{registration::Registration, renewal::renew},
+    node::{registration::Registration, renewal::renew, state::Node},
     run::{
         recording::Kept,
         restore::{Restorable, restore},
@@ -67,6 +70,10 @@ struct Writes {
     refused: bool,
     /// The time until the next write is allowed, after the first.
     pause: Option<Pin<Box<Sleep>>>,
+    /// The end of the job, if another node may cause it.
+    ended: Option<Subscription>,
+    /// It may have ended, so its record is read.
+    looks: bool,
 }
 
 /// The lease of a job that was to be stored again, and the fate of that.
@@ -79,16 +86,23 @@ enum Write {
     Report,
     /// The lease is renewed, to learn its fate.
     Renew,
+    /// The job is read, since it may have ended.
+    Look,
     /// The job is stored again, by a lease from then.
     Restore(Instant),
 }
 
 impl Watch {
-    pub(crate) fn new(queued: bool) -> Self {
+    /// Creates the watch of a run. `ended` is the end of its job, if another node may cause it.
+    pub(crate) fn new(queued: bool, ended: Option<Subscription>) -> Self {
+        let writes = ended.map(|ended| Writes {
+            ended: Some(ended),
+            ..Writes::default()
+        });
         Self {
             queued,
             cancelled: false,
-            writes: None,
+            writes: writes.map(Box::new),
         }
     }
 
@@ -170,10 +184,20 @@ impl Watch {
             if self.cancelled || context.is_cancelled() {
                 return;
             }
-            let refused = self.writes.as_ref().is_some_and(|writes| writes.refused);
+            if let Some(writes) = &mut self.writes {
+                let ended = writes.ended.as_mut();
+                if ended.is_some_and(|ended| Pin::new(ended).poll(cx).is_ready()) {
+                    writes.ended = None;
+                    writes.looks = true;
+                }
+            }
+            let writes = self.writes.as_deref();
+            let (refused, looks) =
+                writes.map_or((false, false), |writes| (writes.refused, writes.looks));
             let starts = self.queued && !is_queued;
             let missing = terms.filter(|_| context.is_missing());
-            if missing.is_none() && !refused && !starts && (self.queued || !context.has_report()) {
+            let is_quiet = missing.is_none() && !refused && !looks && !starts;
+            if is_quiet && (self.queued || !context.has_report()) {
                 return;
             }
             let writes = self.writes.get_or_insert_default();
@@ -205,6 +229,14 @@ impl Watch {
                     Ok(None)
                 });
                 writes.write = Some((Write::Renew, renewal));
+                continue;
+            }
+            if looks {
+                writes.looks = false;
+                // Registered before the job is read, so that no end is missed.
+                writes.ended = Some(node.store.subscribe(&lease.id));
+                writes.pause = Some(Box::pin(sleep(WRITE_AGAIN)));
+                writes.write = Some((Write::Look, Box::pin(look(node, lease))));
                 continue;
             }
             if starts {
@@ -251,6 +283,7 @@ impl Watch {
         match kind {
             Write::Start => self.queued = true,
             Write::Report => context.report_again(),
+            Write::Look => writes.looks = !is_refused,
             Write::Renew | Write::Restore(_) => {}
         }
         if is_refused || matches!(kind, Write::Renew) {
@@ -259,5 +292,16 @@ impl Watch {
             }
             writes.refused = true;
         }
+    }
+}
+
+/// Reads a job that may have ended. Fails if the lease is no longer that of the job.
+async fn look(node: Arc<Node>, lease: Lease) -> Result<Restored, StoreError> {
+    match node.read(&lease.id, Detail::Status).await? {
+        Some(record) if record.state == JobState::Cancelled => {
+            Ok(Some((lease, Renewal::Cancelled)))
+        }
+        Some(record) if record.state.is_pending() && record.epoch == lease.epoch => Ok(None),
+        _ => Err(StoreError::lease_lost()),
     }
 }
