@@ -9,7 +9,7 @@ use tower_async_job_core::{JobStore, MemoryStore, Principal};
 
 use crate::{
     config::{
-        Config, JobFuture, NodeConfig, OnDisconnect, OnStoreFailure,
+        Config, JobFuture, NodeConfig, OnDisconnect, OnStoreFailure, Role,
         limits::{HoldLimits, Pace},
         policy::Policy,
     },
@@ -22,6 +22,7 @@ mod deferring;
 mod error;
 mod kept;
 mod limits;
+mod replaying;
 mod uploads;
 
 pub use self::error::ConfigError;
@@ -92,6 +93,10 @@ impl Builder {
                 max_inline_wait: Duration::from_secs(25),
                 only_when_asked: false,
                 predicate: None,
+                replay: None,
+                extensions: Vec::new(),
+                role: Role::default(),
+                refuse_local: false,
                 context: true,
                 on_disconnect: OnDisconnect::default(),
                 on_store_failure: OnStoreFailure::default(),

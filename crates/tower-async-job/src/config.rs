@@ -8,10 +8,12 @@ use tower_async_job_core::Principal;
 use crate::estimate::Estimator;
 
 use self::{
+    extension::KeptExtension,
     limits::{HoldLimits, Limits, Pace},
     policy::Policy,
 };
 
+pub(crate) mod extension;
 pub(crate) mod limits;
 pub(crate) mod policy;
 
@@ -63,6 +65,37 @@ pub enum OnStoreFailure {
     Refuse,
 }
 
+/// The part of a node in the work of all nodes that share a store.
+///
+/// It concerns requests that can be [replayed](crate::Builder::replay_when), which any
+/// [`Worker`](crate::Worker) may run. Polls, cancellations and repeats of idempotency keys are
+/// answered by all nodes.
+///
+/// ```
+/// use tower_async_job::{AsyncJobLayer, Role};
+///
+/// let layer = AsyncJobLayer::builder()
+///     .replay_when(|request| request.uri.path() == "/report")
+///     .role(Role::Front)
+///     .build()?;
+/// # Ok::<(), tower_async_job::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// Runs the jobs that it accepts. If its node crashes, a worker runs those again that can be
+    /// replayed.
+    #[default]
+    Both,
+    /// Stores requests that can be replayed for workers, without calling the handler, and waits for
+    /// their result as long as the [inline wait](crate::Builder::inline_wait). Other requests run
+    /// here, unless they are [refused](crate::Builder::refuse_local_jobs).
+    Front,
+    /// Defers no request: it answers them inline, such as those of a health check. One with an
+    /// idempotency key is a job nevertheless.
+    Worker,
+}
+
 /// The future of a deferred job, as a [`Builder::wrap_job`](crate::Builder::wrap_job) hook sees it.
 ///
 /// ```
@@ -87,6 +120,12 @@ pub(crate) struct Config {
     pub(crate) max_inline_wait: Duration,
     pub(crate) only_when_asked: bool,
     pub(crate) predicate: Option<Box<Predicate>>,
+    /// Selects requests that can be replayed, beside those of such a policy.
+    pub(crate) replay: Option<Box<Predicate>>,
+    pub(crate) extensions: Vec<KeptExtension>,
+    pub(crate) role: Role,
+    /// Refuses jobs that a front would have to run itself.
+    pub(crate) refuse_local: bool,
     pub(crate) context: bool,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) on_store_failure: OnStoreFailure,

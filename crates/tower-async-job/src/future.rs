@@ -14,7 +14,7 @@ use tower::{BoxError, Service};
 use crate::{
     answer::Answer,
     body::{JobBody, ResponseBody, StoredBody},
-    call::inline::Inline,
+    call::{inline::Inline, kept::Reading},
     node::front::Front,
     resource::{request::ResourceRequest, service},
     run::work::Call,
@@ -60,6 +60,7 @@ pin_project! {
         B: Body,
     {
         Bypass { #[pin] response: Call<S, B> },
+        Reading { reading: Reading<S, B, R> },
         Inline { #[pin] response: Inline<S, B, R> },
         Resource { asked: Option<(Arc<Front>, ResourceRequest)> },
         Answer { answer: Answer },
@@ -81,6 +82,12 @@ where
     pub(crate) fn inline(response: Inline<S, B, R>) -> Self {
         Self {
             state: State::Inline { response },
+        }
+    }
+
+    pub(crate) fn reading(reading: Reading<S, B, R>) -> Self {
+        Self {
+            state: State::Reading { reading },
         }
     }
 
@@ -129,6 +136,13 @@ where
                     let response = ready!(response.poll(cx))?;
                     return Poll::Ready(Ok(response.map(ResponseBody::new)));
                 }
+                StateProjection::Reading { reading } => match ready!(reading.as_mut().poll(cx)) {
+                    Ok(response) => {
+                        state.set(State::Inline { response });
+                        continue;
+                    }
+                    Err(refusal) => refusal,
+                },
                 StateProjection::Inline { response } => return response.poll(cx),
                 StateProjection::Resource { asked } => {
                     let (front, request) = asked.take().expect("polled after completion");

@@ -35,7 +35,7 @@ mod time;
 pub use self::{
     body::{BodyError, JobBody, ResponseBody, StoredBody},
     builder::{Builder, ConfigError},
-    config::{JobFuture, OnDisconnect, OnStoreFailure, policy::Policy},
+    config::{JobFuture, OnDisconnect, OnStoreFailure, Role, policy::Policy},
     context::{job::JobContext, reason::CancelReason},
     estimate::{Estimator, HalfElapsed, Learned, ObservedJob},
     future::ResponseFuture,

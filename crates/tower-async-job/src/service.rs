@@ -14,7 +14,8 @@ use tower_async_job_core::Protocol;
 use crate::{
     answer,
     body::{JobBody, ResponseBody},
-    call::{inline::Inline, keyed},
+    call::{inline::Inline, kept, keyed},
+    config::Role,
     context::{handler::HandlerContext, job::JobContext},
     future::ResponseFuture,
     node::{front::Front, housekeeping::keep_shared_house},
@@ -134,6 +135,16 @@ where
         let Ok(principal) = front.config.principal_of(RequestHead::of(&request)) else {
             return panicked(protocol);
         };
+        if may_be_job {
+            let Ok(replays) = front.config.replays(RequestHead::of(&request), policy) else {
+                return panicked(protocol);
+            };
+            asked.replayable = replays;
+        }
+        let is_front = front.config.role == Role::Front;
+        if is_front && may_be_job && !asked.replayable && front.config.refuse_local {
+            return refused(ProblemType::CapacityExhausted);
+        }
         if may_be_job
             && let Some(problem) = front.config.refuses_names(&request, principal.as_ref())
         {
@@ -145,8 +156,13 @@ where
                 request.extensions_mut().insert(JobContext::inert());
             }
         };
-        if keyed {
+        if keyed || asked.replayable {
             mark(&mut request);
+            if asked.replayable
+                && let Some(principal) = &principal
+            {
+                request.extensions_mut().insert(principal.clone());
+            }
             let context = front.config.context.then(|| HandlerContext::new(1));
             let (config, context_of) = (&front.config, context.as_deref());
             let submission =
@@ -155,8 +171,12 @@ where
                 return panicked(protocol);
             };
             let (front, service) = (front.clone(), self.inner.clone());
-            let answer = keyed::submit(front, service, request, submission, context);
-            return ResponseFuture::answer(answer);
+            if keyed || is_front {
+                let answer = keyed::submit(front, service, request, submission, context, keyed);
+                return ResponseFuture::answer(answer);
+            }
+            let reading = kept::read(front, service, request, submission, context);
+            return ResponseFuture::reading(reading);
         }
         let route = || front.config.route_of(&front.route_names, &request);
         if asked.deferrable

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Buf;
+use http::HeaderMap;
 use http_body::Frame;
 use tower_async_job_core::Principal;
 
@@ -145,6 +146,10 @@ impl<D: Buf> Queue<D> {
     /// Returns the limit that was reached, if more arrived than there was room for.
     pub(super) fn no_room(&self) -> Option<NoRoom> {
         (self.taken < self.bytes).then_some(self.ran_out)
+    }
+
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        self.frames.back()?.trailers_ref()
     }
 
     /// Passes the data to `see`, and returns whether that was all: data in several pieces, or of a

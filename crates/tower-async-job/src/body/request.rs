@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -199,6 +200,11 @@ impl<B: Body> Spool<B> {
     /// Passes the spooled and unread data to `see`, and returns whether that was all.
     pub(crate) fn each_chunk(&self, see: impl FnMut(&[u8])) -> bool {
         lock(&self.source).queue.each_chunk(see)
+    }
+
+    /// Returns the spooled and unread trailers.
+    pub(crate) fn trailers(&self) -> Option<HeaderMap> {
+        lock(&self.source).queue.trailers().cloned()
     }
 
     /// Returns the time at which to check whether the upload is late, which it is by then if

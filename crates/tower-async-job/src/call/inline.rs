@@ -25,15 +25,15 @@ use crate::{
         deferral::{Early, HandedOver},
         detached::detach,
         progress::{Begun, Progress, Stage},
-        timer::Over,
+        timer::{Over, Timer},
     },
     config::{OnDisconnect, policy::Policy},
     context::handler::HandlerContext,
     node::{capacity::Admission, front::Front, holds::Holds, streams},
     observe::metrics,
     panics::drop_quietly,
-    request::submission::Asked,
-    run::work::NewCall,
+    request::submission::{Asked, Submission},
+    run::work::{BoxWork, NewCall},
     stream_place::StreamPlace,
 };
 
@@ -103,6 +103,29 @@ where
                 principal,
                 policy,
             },
+            detach,
+        }
+    }
+
+    /// Continues with work whose request is read to its end.
+    pub(super) fn begun(
+        front: Arc<Front>,
+        work: BoxWork<R, S::Error>,
+        submission: Submission,
+        context: Option<HandlerContext>,
+    ) -> Self {
+        Self {
+            front,
+            asked: submission.asked,
+            progress: Progress::Begun(Begun {
+                work: Some(work),
+                submission: Some(submission),
+                spool: None,
+                context,
+                stage: Stage::Waiting,
+                place: None,
+                timer: Timer::default(),
+            }),
             detach,
         }
     }

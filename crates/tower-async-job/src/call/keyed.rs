@@ -1,7 +1,9 @@
-//! Submissions with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the key is
-//! taken before the handler runs, and repeats of the request get the same job.
+//! Submissions that are jobs from the beginning: those with an Idempotency-Key
+//! (draft-ietf-httpapi-idempotency-key-header), and those that are offered to workers.
+//!
+//! The key is taken before the handler runs, and repeats of the request get the same job.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
@@ -9,38 +11,34 @@ use http::{
     header::{UPGRADE, VARY},
 };
 use http_body::Body;
-use http_polling::{JobState, ProblemType, idempotency_key};
+use http_polling::{JobState, ProblemType};
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service};
-use tower_async_job_core::{
-    Created, Detail, IdempotencyKey, JobId, JobRecord, Principal, StoreError,
-};
+use tower_async_job_core::{Created, Detail, JobId, JobRecord, Principal, StoreError};
 
 use crate::{
     answer::{self, Answer},
-    body::{JobBody, Spool, Spooled},
-    call::{reservation::Reservation, terms::new_job, timer::Timer},
+    body::JobBody,
+    call::{reservation::Reservation, terms::new_job, whole},
     context::handler::HandlerContext,
     node::{front::Front, held::Place, wait::record_until},
-    request::{
-        fingerprint::Fingerprint, glance::Glance, submission::Submission,
-        trailers::carries_trailers,
-    },
+    request::{glance::Glance, submission::Submission, trailers::carries_trailers},
     run::{accept::Unaccepted, work},
-    time::{after, later},
+    time::after,
 };
 
-/// Answers a submission with a key.
+/// Answers a submission with a key, or one that is offered to workers.
 ///
-/// Once the key is taken the job runs, even if the connection is lost: the client repeats the
+/// Once a key is taken the job runs, even if the connection is lost: the client repeats the
 /// request with the same key. A repeat needs no place to run, so a full node and one that shuts
 /// down answer it too.
 pub(crate) fn submit<S, B, R>(
     front: Arc<Front>,
     service: S,
     mut request: Request<B>,
-    submission: Submission,
+    mut submission: Submission,
     context: Option<HandlerContext>,
+    keyed: bool,
 ) -> Answer
 where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
@@ -63,16 +61,24 @@ where
         let trailers = carries_trailers(&request, Glance::at(request.headers()));
         let refuse = |problem| answer::refusal(problem, asked.protocol);
         let principal = submission.principal.clone();
-        let (request, key) = match read_keyed(&front, request, &submission).await {
-            Ok(keyed) => keyed,
+        let whole = match whole::read(&front, request, &submission, keyed).await {
+            Ok(whole) => whole,
             Err(problem) => return refuse(problem),
         };
+        let (request, key) = (whole.request, whole.key);
+        submission.kept = whole.kept;
         let open = front.node.hold_open();
-        let taken = match front.admit(principal.as_ref()) {
+        let place = if submission.is_offered(&front.config) {
+            // A worker has a place for it.
+            front.check_open().map(|()| None)
+        } else {
+            front.admit(principal.as_ref())
+        };
+        let taken = match place {
             Ok(admission) => {
                 let work = work::put_off(service, request, admission);
                 let (reports, is_queued) = (context.as_deref(), work.is_queued());
-                let (job, terms) = new_job(&front, &submission, reports, Some(key), is_queued);
+                let (job, terms) = new_job(&front, &submission, reports, key, is_queued);
                 let reservation = Reservation {
                     front: front.clone(),
                     job,
@@ -87,15 +93,21 @@ where
                 let gone = StoreError::unavailable("the job's task is gone");
                 taken.await.unwrap_or(Err(Unaccepted::Failed(gone)))
             }
-            Err(no_place) => match front.node.store.look_up(principal.as_ref(), &key).await {
-                Ok(None) => return answer::no_place(no_place, asked.protocol, version),
-                Ok(Some(Created::Existing(record))) => Err(Unaccepted::Existing(record)),
-                Ok(Some(_)) => Err(Unaccepted::KeyReused),
-                Err(error) => {
-                    tracing::warn!(%error, "a key could not be looked up");
-                    Err(Unaccepted::Failed(error))
+            Err(no_place) => {
+                let known = match &key {
+                    Some(key) => front.node.store.look_up(principal.as_ref(), key).await,
+                    None => Ok(None),
+                };
+                match known {
+                    Ok(None) => return answer::no_place(no_place, asked.protocol, version),
+                    Ok(Some(Created::Existing(record))) => Err(Unaccepted::Existing(record)),
+                    Ok(Some(_)) => Err(Unaccepted::KeyReused),
+                    Err(error) => {
+                        tracing::warn!(%error, "a key could not be looked up");
+                        Err(Unaccepted::Failed(error))
+                    }
                 }
-            },
+            }
         };
         let (id, (record, waited)) = match taken {
             Ok((first, mut ended)) => {
@@ -157,28 +169,6 @@ where
     })
 }
 
-/// Reads a whole request, and returns it with its fingerprint.
-async fn read_keyed<B: Body>(
-    front: &Front,
-    request: Request<B>,
-    submission: &Submission,
-) -> Result<(Request<JobBody<B>>, IdempotencyKey), ProblemType> {
-    let key = idempotency_key(request.headers()).ok_or(ProblemType::IdempotencyKeyInvalid)?;
-    let mut fingerprint = Fingerprint::of(&request);
-    let (parts, body) = request.into_parts();
-    let (body, spool) = JobBody::spooling(body, &front.spool_room, submission.principal.as_ref());
-    if let Some(spool) = &spool {
-        read_whole(front, spool, submission.policy(&front.config).request_spool).await?;
-        if !spool.each_chunk(|chunk| fingerprint.update(chunk)) {
-            // A body that is too long to compare must not count as a repeat.
-            return Err(ProblemType::RequestTooLarge);
-        }
-    }
-    let key = IdempotencyKey::new(key, fingerprint.finish())
-        .map_err(|_| ProblemType::IdempotencyKeyInvalid)?;
-    Ok((Request::from_parts(parts, body), key))
-}
-
 /// Waits for the end of a job that no work of this client runs, like a held poll. Returns the job, and
 /// whether the client was allowed to wait. `known` is the job without its outcome.
 async fn wait(
@@ -196,28 +186,4 @@ async fn wait(
         _ => record_until(&front.node, id, until, &mut None).await,
     };
     (record, held.is_some())
-}
-
-/// Reads an upload to its end, or returns the problem.
-async fn read_whole<B: Body>(
-    front: &Front,
-    spool: &Spool<B>,
-    limit: usize,
-) -> Result<(), ProblemType> {
-    let config = &front.config;
-    let (mut timer, total) = (Timer::default(), config.request_pace.total);
-    let spooled = poll_fn(|cx| {
-        if let Poll::Ready(spooled) = spool.poll(cx, limit) {
-            return Poll::Ready(Ok(spooled));
-        }
-        let over = timer.poll(cx, || later(total), Some(spool), &config.request_pace);
-        over.map(|_| Err(ProblemType::RequestTimeout))
-    });
-    match spooled.await? {
-        Spooled::Complete => Ok(()),
-        Spooled::NoRoom => Err(ProblemType::CapacityExhausted),
-        Spooled::OverQuota => Err(ProblemType::QuotaExceeded),
-        Spooled::TooLarge => Err(ProblemType::RequestTooLarge),
-        Spooled::Failed => Err(ProblemType::RequestInvalid),
-    }
 }

@@ -3,8 +3,10 @@
 pub(crate) mod deferral;
 mod detached;
 pub(crate) mod inline;
+pub(crate) mod kept;
 pub(crate) mod keyed;
 mod progress;
 mod reservation;
 mod terms;
 mod timer;
+mod whole;

@@ -26,7 +26,11 @@ pub(crate) fn new_job(
     job.principal = submission.principal.clone();
     let policy = submission.policy(&front.config);
     job.pending_status = policy.pending_status;
-    if queued {
+    job.request = submission.kept.as_deref().cloned();
+    job.max_attempts = policy.max_attempts;
+    if submission.is_offered(&front.config) {
+        job.start = Start::Offered;
+    } else if queued {
         job.start = Start::Queued;
     }
     job.deadline = submission.deadline(&front.config);

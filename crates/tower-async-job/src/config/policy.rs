@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use tower_async_job_core::{PendingStatus, Retention};
 
 /// The settings of a request that may become a job, and of its job.
@@ -36,6 +37,15 @@ pub struct Policy {
     /// The time that the work may take. `None`, the default, means 1 h; requests that are never
     /// deferred then have no deadline unless there are limits.
     pub job_deadline: Option<Duration>,
+    /// Stores the request with its job, so that a worker can run it again; see
+    /// [`Builder::replay_when`](crate::Builder::replay_when). Default no.
+    pub replay: bool,
+    /// The number of runs that a job whose request is stored may begin, crashed ones included.
+    /// Default 3.
+    pub max_attempts: u32,
+    /// The headers that are stored beside the usual ones; see
+    /// [`Builder::keep_header`](crate::Builder::keep_header). Default none.
+    pub kept_headers: Vec<HeaderName>,
 }
 
 impl Policy {
@@ -54,6 +64,9 @@ impl Default for Policy {
             result_limit: 16 << 20,
             retention: Retention::default(),
             job_deadline: None,
+            replay: false,
+            max_attempts: 3,
+            kept_headers: Vec::new(),
         }
     }
 }

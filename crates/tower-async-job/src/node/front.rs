@@ -80,10 +80,16 @@ impl Front {
         &self,
         principal: Option<&Principal>,
     ) -> Result<Option<Box<Admission>>, NoPlace> {
+        self.check_open()?;
+        self.place(principal)
+    }
+
+    /// Returns an error once the node shuts down.
+    pub(crate) fn check_open(&self) -> Result<(), NoPlace> {
         if self.node.shutdown.begun.is_set() {
             return Err(NoPlace::STOPPING);
         }
-        self.place(principal)
+        Ok(())
     }
 
     /// Takes a place among the running and queued requests, if they are limited.

@@ -8,10 +8,10 @@ use http_polling::{
 };
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use tower_async_job_core::{PendingStatus, Principal, Protocol};
+use tower_async_job_core::{PendingStatus, Principal, Protocol, StoredRequest};
 
 use crate::{
-    config::{Config, policy::Policy},
+    config::{Config, Role, policy::Policy},
     context::job::JobContext,
     panics::{self, Panicked},
     request::{
@@ -36,6 +36,8 @@ pub(crate) struct Submission {
     pub(crate) principal: Option<Principal>,
     /// `None` for the default policy.
     pub(crate) policy: Option<Arc<Policy>>,
+    /// The request as it is stored with the job, if it can be replayed.
+    pub(crate) kept: Option<Box<StoredRequest>>,
 }
 
 /// The client's preferences, and the properties of its request and connection.
@@ -54,6 +56,8 @@ pub(crate) struct Asked {
     pub(crate) may_close: bool,
     /// The client's own deadline.
     pub(crate) cancel_at: Option<Instant>,
+    /// Its request is to be stored with its job.
+    pub(crate) replayable: bool,
 }
 
 impl Asked {
@@ -115,6 +119,7 @@ impl Submission {
             route: route.transpose()?,
             principal,
             policy,
+            kept: None,
         })
     }
 
@@ -135,6 +140,11 @@ impl Submission {
     )]
     pub(crate) fn named_route(&self) -> Option<&Arc<str>> {
         self.route.as_ref()
+    }
+
+    /// Returns whether the job is offered to all workers.
+    pub(crate) fn is_offered(&self, config: &Config) -> bool {
+        self.kept.is_some() && config.role == Role::Front
     }
 
     /// Returns the path, unless the route contains it.
@@ -241,12 +251,22 @@ impl Config {
         let never = matches!(
             *head.method,
             Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
-        );
+        ) || self.role == Role::Worker;
         match &self.predicate {
             Some(defer) if !never => {
                 panics::catching("the predicate for deferring", || defer(head))
             }
             _ => Ok(!never),
+        }
+    }
+
+    /// Returns whether a request can be replayed, by its policy or the application's predicate.
+    pub(crate) fn replays(&self, head: RequestHead<'_>, policy: &Policy) -> Result<bool, Panicked> {
+        match &self.replay {
+            Some(replay) if !policy.replay => {
+                panics::catching("the predicate for replaying", || replay(head))
+            }
+            _ => Ok(policy.replay),
         }
     }
 
@@ -288,6 +308,7 @@ impl Config {
             page,
             may_close: !page && closing::may_close(request.version(), glance.proxied),
             cancel_at: None,
+            replayable: false,
         }
     }
 

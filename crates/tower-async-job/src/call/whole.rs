@@ -1,0 +1,95 @@
+//! Requests that are read to their end before their handler is called: they have a key, or are stored
+//! to be replayed.
+
+use std::{future::poll_fn, task::Poll};
+
+use http::Request;
+use http_body::Body;
+use http_polling::{ProblemType, idempotency_key};
+use tower_async_job_core::{IdempotencyKey, StoredRequest};
+
+use crate::{
+    body::{JobBody, Spool, Spooled},
+    call::timer::Timer,
+    node::front::Front,
+    request::{fingerprint::Fingerprint, submission::Submission},
+    time::later,
+};
+
+/// A request that is read to its end.
+pub(super) struct Whole<B: Body> {
+    pub(super) request: Request<JobBody<B>>,
+    /// Its key, with its fingerprint.
+    pub(super) key: Option<IdempotencyKey>,
+    /// Its stored form, if it can be replayed.
+    pub(super) kept: Option<Box<StoredRequest>>,
+}
+
+/// Reads a whole request.
+pub(super) async fn read<B: Body>(
+    front: &Front,
+    request: Request<B>,
+    submission: &Submission,
+    keyed: bool,
+) -> Result<Whole<B>, ProblemType> {
+    let key = keyed.then(|| idempotency_key(request.headers()));
+    let key = key
+        .map(|key| key.ok_or(ProblemType::IdempotencyKeyInvalid))
+        .transpose()?;
+    let mut fingerprint = keyed.then(|| Fingerprint::of(&request));
+    let mut copy = submission.asked.replayable.then(Vec::new);
+    let (parts, body) = request.into_parts();
+    let (body, spool) = JobBody::spooling(body, &front.spool_room, submission.principal.as_ref());
+    let policy = submission.policy(&front.config);
+    if let Some(spool) = &spool {
+        read_to_end(front, spool, policy.request_spool).await?;
+        let is_all = spool.each_chunk(|chunk| {
+            if let Some(fingerprint) = &mut fingerprint {
+                fingerprint.update(chunk);
+            }
+            if let Some(copy) = &mut copy {
+                copy.extend_from_slice(chunk);
+            }
+        });
+        if !is_all {
+            // A body that is too long to compare must not count as a repeat.
+            return Err(ProblemType::RequestTooLarge);
+        }
+    }
+    let key = key.zip(fingerprint).map(|(key, fingerprint)| {
+        IdempotencyKey::new(key, fingerprint.finish())
+            .map_err(|_| ProblemType::IdempotencyKeyInvalid)
+    });
+    let request = Request::from_parts(parts, body);
+    let trailers = spool.as_ref().and_then(Spool::trailers);
+    let kept = copy.and_then(|body| front.config.keep(policy, &request, body, trailers));
+    Ok(Whole {
+        request,
+        key: key.transpose()?,
+        kept: kept.map(Box::new),
+    })
+}
+
+/// Reads an upload to its end, or returns the problem.
+async fn read_to_end<B: Body>(
+    front: &Front,
+    spool: &Spool<B>,
+    limit: usize,
+) -> Result<(), ProblemType> {
+    let config = &front.config;
+    let (mut timer, total) = (Timer::default(), config.request_pace.total);
+    let spooled = poll_fn(|cx| {
+        if let Poll::Ready(spooled) = spool.poll(cx, limit) {
+            return Poll::Ready(Ok(spooled));
+        }
+        let over = timer.poll(cx, || later(total), Some(spool), &config.request_pace);
+        over.map(|_| Err(ProblemType::RequestTimeout))
+    });
+    match spooled.await? {
+        Spooled::Complete => Ok(()),
+        Spooled::NoRoom => Err(ProblemType::CapacityExhausted),
+        Spooled::OverQuota => Err(ProblemType::QuotaExceeded),
+        Spooled::TooLarge => Err(ProblemType::RequestTooLarge),
+        Spooled::Failed => Err(ProblemType::RequestInvalid),
+    }
+}
