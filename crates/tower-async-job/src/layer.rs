@@ -8,6 +8,7 @@ use crate::{
     resource::{operator::OperatorResource, readiness::Readiness, service::JobResource},
     service::AsyncJob,
     time::later,
+    worker::Worker,
 };
 
 /// A layer that turns slow requests into jobs, which the client polls.
@@ -230,6 +231,35 @@ impl AsyncJobLayer {
     pub async fn idle(&self) {
         self.front.node.tasks.close();
         self.front.node.tasks.wait().await;
+    }
+
+    /// Returns a worker, which runs the requests of jobs that the store keeps: those whose nodes have
+    /// crashed or shut down, and those that [fronts](crate::Role::Front) offer. See
+    /// [`replay_when`](crate::Builder::replay_when).
+    ///
+    /// It is given the application's routes, as they are within the layer, so that a request is
+    /// routed again: in axum, path parameters and the like are available. Services around the routes
+    /// are not called, such as one for authentication. If this layer is within the routes, it passes
+    /// such requests through.
+    ///
+    /// ```no_run
+    /// use axum::{Router, routing::post};
+    /// use tower_async_job::AsyncJobLayer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = tower_async_job::store::MemoryStore::new();
+    /// let routes: Router = Router::new().route("/report/{year}", post(|| async { "done" }));
+    /// let jobs = AsyncJobLayer::builder()
+    ///     .store(store)
+    ///     .replay_when(|request| request.uri.path().starts_with("/report/"))
+    ///     .build()?;
+    /// tokio::spawn(jobs.worker(routes.clone()).run());
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    /// axum::serve(listener, routes.layer(jobs)).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn worker<S>(&self, routes: S) -> Worker<S> {
+        Worker::new(self.front.clone(), routes)
     }
 
     /// Returns a service for the readiness probe of a load balancer: 200 while this node accepts

@@ -11,6 +11,7 @@ mod service;
 
 mod call;
 mod resource;
+mod worker;
 
 mod answer;
 mod run;
@@ -47,6 +48,7 @@ pub use self::{
     },
     service::AsyncJob,
     stream_place::StreamPlace,
+    worker::Worker,
 };
 /// The words of the protocol: job states, problem documents and related types.
 pub use http_polling;

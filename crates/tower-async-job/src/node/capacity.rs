@@ -142,6 +142,11 @@ impl Capacity {
         })
     }
 
+    /// Returns the number of free places to run.
+    pub(crate) fn free(&self) -> usize {
+        self.overall.running.saturating_sub(self.state().running)
+    }
+
     /// Assigns a turn to a waiting principal, if it may run one more and has none.
     fn line_up(&self, state: &mut State, principal: &Option<Principal>) {
         let limit = principal.as_ref().map_or(usize::MAX, |_| self.each.running);

@@ -92,6 +92,12 @@ impl Front {
         Ok(())
     }
 
+    /// Returns the number of requests that may begin to run now.
+    pub(crate) fn free_places(&self) -> usize {
+        let capacity = self.capacity.as_ref();
+        capacity.map_or(usize::MAX, |capacity| capacity.free())
+    }
+
     /// Takes a place among the running and queued requests, if they are limited.
     pub(crate) fn place(
         &self,

@@ -12,6 +12,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod losses;
 mod owners;
 pub(crate) mod patience;
+pub(crate) mod places;
 pub(crate) mod recording_room;
 pub(crate) mod registration;
 mod registry;

@@ -16,6 +16,7 @@ use tower_async_job_core::{Lease, Outcome, Release};
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{
+        places::Place,
         registration::{Registered, Registration},
         state::Node,
     },
@@ -56,6 +57,8 @@ struct Rare {
     result_limit: Option<usize>,
     restorable: Option<Box<Restorable>>,
     replayable: bool,
+    /// Held until the end is stored.
+    _place: Option<Place>,
 }
 
 enum Stage<R, E> {
@@ -123,6 +126,7 @@ where
                     result_limit: terms.result_limit,
                     restorable: terms.restorable,
                     replayable: terms.replayable,
+                    _place: terms.place,
                 })
             }),
             registration,

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tower_async_job_core::{NewJob, Principal};
 
-use crate::{node::state::Node, run::restore::Restorable, time::after};
+use crate::{
+    node::{places::Place, state::Node},
+    run::restore::Restorable,
+    time::after,
+};
 
 /// The properties of a job at the start of its run.
 pub(crate) struct Terms {
@@ -24,6 +28,8 @@ pub(crate) struct Terms {
     pub(crate) restorable: Option<Box<Restorable>>,
     /// The store keeps the request, so that the job can be re-run.
     pub(crate) replayable: bool,
+    /// The place of a claimed job.
+    pub(crate) place: Option<Place>,
 }
 
 impl Terms {
@@ -42,6 +48,7 @@ impl Terms {
             result_limit: None,
             restorable: leases_end.then(|| Box::new(Restorable::new(job.clone()))),
             replayable: job.request.is_some(),
+            place: None,
         }
     }
 }

@@ -81,6 +81,7 @@ async fn run(
         result_limit: None,
         restorable: None,
         replayable,
+        place: None,
     };
     let work = put_off(service, request, None);
     let mut run = Run::new(node.clone(), claim.lease, work, context, terms);

@@ -1,0 +1,230 @@
+//! The run of a claimed job.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_polling::RequestHead;
+use tokio::time::{Instant, Sleep, sleep};
+use tower::{BoxError, Service, ServiceExt};
+use tower_async_job_core::{Claim, JobId, NewJob, Release, StoredRequest, Task};
+
+use crate::{
+    body::{JobBody, StoredBody},
+    context::handler::HandlerContext,
+    node::{capacity::Admission, front::Front, places::Place},
+    panics,
+    run::{
+        attempt::Run,
+        spawn::spawn,
+        task::Job,
+        terms::Terms,
+        work::{BoxWork, put_off},
+    },
+    time::after,
+};
+
+/// The time before the second attempt. It doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest time before an attempt.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The time after which a job without a place to run may be claimed again.
+const NO_PLACE: Duration = Duration::from_secs(1);
+
+/// Runs a job that was claimed by a call at that time, or releases it.
+pub(super) fn start<S, R>(
+    front: &Arc<Front>,
+    service: &S,
+    claim: Claim,
+    called: Instant,
+    place: Place,
+) where
+    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let (node, lease) = (&front.node, claim.lease);
+    let started = panics::catching("the service of a worker, or a hook", || {
+        let run = begin(front, service, claim, called, place)?;
+        spawn(node, Job::Running(run));
+        Ok(())
+    });
+    let how = match started {
+        Ok(Ok(())) => return,
+        Ok(Err(how)) => how,
+        // It may panic in each attempt.
+        Err(panics::Panicked) => Release::default().with_after(NO_PLACE),
+    };
+    let _ = node.releases.release(lease, how);
+}
+
+/// Begins the run of a claimed job. Fails with the terms of its release if it cannot run now.
+fn begin<S, R>(
+    front: &Arc<Front>,
+    service: &S,
+    claim: Claim,
+    called: Instant,
+    place: Place,
+) -> Result<Run<R, BoxError>, Release>
+where
+    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let node = &front.node;
+    let unrun = Release::default().with_counts(false);
+    if node.shutdown.begun.is_set() {
+        return Err(unrun);
+    }
+    let unrun = unrun.with_after(NO_PLACE);
+    let Task::Run(stored) = &claim.task else {
+        return Err(unrun);
+    };
+    let admission = match front.place(claim.principal.as_ref()) {
+        Ok(Some(admission)) if admission.is_queued() => return Err(unrun),
+        Ok(admission) => admission,
+        Err(_) => return Err(unrun),
+    };
+    let context = HandlerContext::new(claim.attempt);
+    let mut restored = front.config.restore(stored, claim.principal.as_ref());
+    if let Ok(request) = &mut restored {
+        request.extensions_mut().insert((*context).clone());
+    }
+    context.handle_or(claim.handle);
+    let mut terms = terms(front, &claim, stored, restored.as_ref().ok());
+    terms.since = called;
+    terms.deadline = after(called, claim.remaining);
+    terms.place = Some(place);
+    let work = work(service.clone(), restored, claim.attempt, admission);
+    let mut run = Run::new(node.clone(), claim.lease, work, context, terms);
+    // Announced long ago, so it is never discarded.
+    run.announced();
+    tracing::debug!(job = ?claim.lease.id, attempt = claim.attempt, "job claimed");
+    Ok(run)
+}
+
+/// Returns the terms of a claimed job.
+fn terms<B>(
+    front: &Front,
+    claim: &Claim,
+    stored: &StoredRequest,
+    request: Option<&Request<B>>,
+) -> Terms {
+    let config = &front.config;
+    let chosen = request.and_then(|request| config.policy_of(RequestHead::of(request)).ok()?);
+    let mut job = NewJob::new(claim.lease.id)
+        .with_handle(claim.handle)
+        .with_route(claim.route.clone())
+        .with_protocol(claim.protocol)
+        .with_pending_status(claim.pending_status)
+        .with_request(stored.clone())
+        .with_created(claim.created)
+        .with_deadline(claim.age.saturating_add(claim.remaining))
+        .with_max_attempts(claim.max_attempts)
+        .with_retention(config.policy(chosen.as_ref()).retention);
+    job.principal.clone_from(&claim.principal);
+    let mut terms = Terms::of(&job, &front.node);
+    terms.label = config.route.as_ref().map(|_| claim.route.clone());
+    terms.target = request.map(|request| request.uri().path().into());
+    terms.result_limit = chosen.map(|policy| policy.result_limit);
+    terms
+}
+
+/// Returns the work of an attempt at a restored request.
+fn work<S, R>(
+    service: S,
+    restored: Result<Request<JobBody<StoredBody>>, BoxError>,
+    attempt: u32,
+    admission: Option<Box<Admission>>,
+) -> BoxWork<R, BoxError>
+where
+    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send + 'static,
+    R: Send + 'static,
+{
+    let (request, failed) = match restored {
+        Ok(request) => (request, None),
+        Err(error) => (Request::default(), Some(error)),
+    };
+    let attempt = Attempt {
+        service: service.map_err(S::Error::into),
+        failed,
+        pause: pause_before(attempt).map(|pause| Box::pin(sleep(pause))),
+    };
+    put_off(attempt, request, admission)
+}
+
+/// Returns the time before an attempt, if it is not the first: the node of the one before it has
+/// crashed, maybe because of the job.
+fn pause_before(attempt: u32) -> Option<Duration> {
+    let doublings = attempt.checked_sub(2)?.min(6);
+    Some(spread((FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE)))
+}
+
+/// Returns a random time between half of this and all of it, so that workers do not claim together.
+pub(super) fn spread(time: Duration) -> Duration {
+    let share = f64::from(JobId::random().to_bits() as u8) / f64::from(u8::MAX);
+    time.mul_f64(0.5 + share / 2.0)
+}
+
+/// A service that is ready after a pause. It fails if its request could not be restored.
+struct Attempt<S> {
+    service: S,
+    failed: Option<BoxError>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S, T> Service<T> for Attempt<S>
+where
+    S: Service<T, Error = BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: T) -> S::Future {
+        self.service.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        assert_eq!(pause_before(1), None);
+        for (attempt, seconds) in [(2, 1), (3, 2), (5, 8), (8, 60), (u32::MAX, 60)] {
+            let longest = Duration::from_secs(seconds);
+            let pause = pause_before(attempt).expect("not the first");
+            assert!(
+                (longest / 2..=longest).contains(&pause),
+                "{attempt}: {pause:?}"
+            );
+        }
+    }
+}

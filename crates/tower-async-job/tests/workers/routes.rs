@@ -1,0 +1,111 @@
+//! The routes of an axum application, which a worker calls again.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{
+    LEASE, RECOVERY, shared,
+    support::{Answer, Body, SECOND, ask, faulty::FaultyStore, get, path_of, post},
+};
+use axum::{
+    Router,
+    extract::{MatchedPath, Path, Request, State},
+    middleware::{Next, from_fn},
+    routing,
+};
+use http_polling::JobState;
+use tokio::time::sleep;
+use tower::ServiceExt;
+use tower_async_job::{AsyncJobLayer, JobContext, Role};
+
+async fn report(
+    State(state): State<&'static str>,
+    Path((kind, year)): Path<(String, u32)>,
+    matched: MatchedPath,
+    request: Request,
+) -> String {
+    let attempt = JobContext::of(&request).attempt();
+    let body = axum::body::to_bytes(request.into_body(), 100)
+        .await
+        .expect("whole");
+    sleep(5 * SECOND).await;
+    let body = std::str::from_utf8(&body).expect("text");
+    format!(
+        "{state} {kind} {year} {} {body} {attempt}",
+        matched.as_str()
+    )
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/report/{kind}/{year}", routing::post(report))
+        .with_state("state")
+}
+
+fn node(store: &Arc<FaultyStore>, role: Role) -> AsyncJobLayer {
+    AsyncJobLayer::builder()
+        .store(store.clone())
+        .inline_wait(0 * SECOND)
+        .replay_when(|request| request.uri.path().starts_with("/report/"))
+        .role(role)
+        .build()
+        .expect("valid configuration")
+}
+
+async fn submit(app: &Router) -> String {
+    let mut request = post("/report/sales/2026");
+    *request.body_mut() = Body::from("rows");
+    let accepted = app.clone().oneshot(request).await.expect("infallible");
+    let accepted = Answer::of(accepted).await.pending();
+    path_of(accepted.location()).to_owned()
+}
+
+const RESULT: &str = "state sales 2026 /report/{kind}/{year} rows";
+
+#[tokio::test(start_paused = true)]
+async fn extractors_of_axum_work_again_and_authentication_is_not_asked() {
+    let store = shared();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let authenticate = from_fn(move |request: Request, next: Next| {
+        count.fetch_add(1, Ordering::SeqCst);
+        next.run(request)
+    });
+    let front = node(&store, Role::Front);
+    let app = routes().layer(front.clone()).layer(authenticate);
+    let job = submit(&app).await;
+    let worker = node(&store, Role::Worker);
+    tokio::spawn(worker.worker(routes()).run());
+    sleep(6 * SECOND).await;
+    let result = ask(&front, get(&job)).await;
+    assert_eq!(result.body, format!("{RESULT} 1"));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn layer_within_the_routes_passes_what_a_worker_runs_through() {
+    let store = shared();
+    let jobs = node(&store, Role::Front);
+    let app = routes().layer(jobs.clone());
+    tokio::spawn(jobs.worker(app.clone()).run());
+    let job = submit(&app).await;
+    sleep(6 * SECOND).await;
+    assert_eq!(ask(&jobs, get(&job)).await.body, format!("{RESULT} 1"));
+    assert_eq!(store.jobs().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn routes_are_called_again_after_a_restart() {
+    let store = shared();
+    let first = node(&store, Role::Both);
+    let job = submit(&routes().layer(first.clone())).await;
+    first.shutdown(SECOND).await;
+    assert_eq!(store.jobs_in(JobState::Queued).await, 1);
+    let second = node(&store, Role::Both);
+    tokio::spawn(second.worker(routes()).run());
+    sleep(6 * SECOND).await;
+    assert_eq!(ask(&second, get(&job)).await.body, format!("{RESULT} 1"));
+    assert!(RECOVERY > LEASE);
+}
