@@ -14,6 +14,6 @@ pub use self::{
     response::{ResponseBody, StoredBody},
 };
 pub(crate) use self::{
-    queue::SpoolRoom,
+    queue::{RoomOfCopy, SpoolRoom},
     request::{Spool, Spooled},
 };

@@ -72,8 +72,36 @@ impl SpoolRoom {
         }
     }
 
+    /// Takes room for a copy of an upload.
+    pub(super) fn take_for_copy(
+        self: &Arc<Self>,
+        principal: Option<&Principal>,
+        bytes: usize,
+    ) -> Result<RoomOfCopy, NoRoom> {
+        self.take(principal, bytes)?;
+        Ok(RoomOfCopy {
+            room: self.clone(),
+            principal: principal.cloned(),
+            bytes,
+        })
+    }
+
     fn taken(&self) -> MutexGuard<'_, HashMap<Principal, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The room of a copy of an upload; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct RoomOfCopy {
+    room: Arc<SpoolRoom>,
+    principal: Option<Principal>,
+    bytes: usize,
+}
+
+impl Drop for RoomOfCopy {
+    fn drop(&mut self) {
+        self.room.give_back(self.principal.as_ref(), self.bytes);
     }
 }
 
@@ -146,6 +174,11 @@ impl<D: Buf> Queue<D> {
     /// Returns the limit that was reached, if more arrived than there was room for.
     pub(super) fn no_room(&self) -> Option<NoRoom> {
         (self.taken < self.bytes).then_some(self.ran_out)
+    }
+
+    /// Takes room for a copy of its frames.
+    pub(super) fn take_for_copy(&self) -> Result<RoomOfCopy, NoRoom> {
+        self.room.take_for_copy(self.principal.as_ref(), self.bytes)
     }
 
     pub(super) fn trailers(&self) -> Option<&HeaderMap> {

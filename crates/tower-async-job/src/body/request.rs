@@ -14,7 +14,7 @@ use tower_async_job_core::Principal;
 
 use super::{
     pace::Came,
-    queue::{NoRoom, Queue, SpoolRoom, length},
+    queue::{NoRoom, Queue, RoomOfCopy, SpoolRoom, length},
 };
 use crate::{config::limits::Pace, time::later};
 
@@ -188,6 +188,15 @@ pub(crate) enum Spooled {
     Failed,
 }
 
+impl From<NoRoom> for Spooled {
+    fn from(no_room: NoRoom) -> Self {
+        match no_room {
+            NoRoom::Overall => Self::NoRoom,
+            NoRoom::Principal => Self::OverQuota,
+        }
+    }
+}
+
 /// If spooling ends early, because the handler has answered or the client has disconnected, the
 /// handler continues with the live body.
 impl<B: Body> Drop for Spool<B> {
@@ -200,6 +209,12 @@ impl<B: Body> Spool<B> {
     /// Passes the spooled and unread data to `see`, and returns whether that was all.
     pub(crate) fn each_chunk(&self, see: impl FnMut(&[u8])) -> bool {
         lock(&self.source).queue.each_chunk(see)
+    }
+
+    /// Takes room for a copy of the spooled and unread data.
+    pub(crate) fn take_for_copy(&self) -> Result<RoomOfCopy, Spooled> {
+        let room = lock(&self.source).queue.take_for_copy();
+        room.map_err(Spooled::from)
     }
 
     /// Returns the spooled and unread trailers.
@@ -251,10 +266,7 @@ impl<B: Body> Spool<B> {
             }
             if let Some(no_room) = source.queue.no_room() {
                 source.stop_spooling();
-                break match no_room {
-                    NoRoom::Overall => Spooled::NoRoom,
-                    NoRoom::Principal => Spooled::OverQuota,
-                };
+                break no_room.into();
             }
             match source.poll_body(cx) {
                 Poll::Pending => return Poll::Pending,

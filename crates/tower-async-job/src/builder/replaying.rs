@@ -59,7 +59,7 @@ impl Builder {
 
     /// Adds a header that is stored with the requests that can be
     /// [replayed](Self::replay_when). Default: `Content-*`, `Accept*`, `Idempotency-Key`, `TE`,
-    /// `traceparent` and `tracestate`. Credentials, such as `Authorization` and `Cookie`, are only
+    /// `traceparent`, `tracestate`, and those of gRPC's encodings. Credentials, such as `Authorization` and `Cookie`, are only
     /// stored if they are named here.
     ///
     /// ```

@@ -13,7 +13,9 @@ impl Builder {
     }
 
     /// Sets the bytes that the spooled uploads of all requests may take together. Beyond it, calls
-    /// stay inline, and those with an idempotency key are refused with 503. Default 256 MiB.
+    /// stay inline, and those with an idempotency key or that can be [replayed](Self::replay_when)
+    /// are refused with 503. The latter also count while their job runs, if leases end. Default 256
+    /// MiB.
     pub fn spool_room(mut self, bytes: usize) -> Self {
         self.config.spool_room = bytes;
         self

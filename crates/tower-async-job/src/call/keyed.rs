@@ -116,7 +116,7 @@ where
                 let found = match over.or(timeout_at(until, &mut ended)).await {
                     Some(Ok(Ok(ended))) => (Ok(Some(first.record(*ended))), true),
                     // Another worker may have the job.
-                    Some(Ok(Err(_))) => {
+                    Some(Ok(Err(_))) if !first.is_offered || Instant::now() < until => {
                         wait(&front, principal.as_ref(), &first.id, None, until).await
                     }
                     _ => match first.unreported(&front) {

@@ -79,6 +79,7 @@ where
             created,
             accepted: Instant::now(),
             is_queued,
+            is_offered: accepted.context().is_none(),
             context: accepted.context().cloned(),
         };
         let (waiting, ended) = Waiting::new(self.until);
@@ -97,11 +98,13 @@ pub(super) struct First {
     created: SystemTime,
     accepted: Instant,
     is_queued: bool,
+    /// Any worker may run it.
+    pub(super) is_offered: bool,
     context: Option<JobContext>,
 }
 
 impl First {
-    /// Returns the job if it runs since its acceptance, and has reported nothing.
+    /// Returns the job if it runs or is offered since its acceptance, and has reported nothing.
     pub(super) fn unreported(&self, front: &Front) -> Option<AcceptedJob<'_>> {
         let limit = front.node.config.report_limit;
         let context = self.context.as_ref();
@@ -109,7 +112,7 @@ impl First {
         (!self.is_queued && !has_reported).then(|| AcceptedJob {
             id: &self.id,
             route: &self.route,
-            queued: false,
+            queued: self.is_offered,
             created: self.created,
             age: self.accepted.elapsed(),
             context,

@@ -26,7 +26,8 @@ pub(crate) fn new_job(
     job.principal = submission.principal.clone();
     let policy = submission.policy(&front.config);
     job.pending_status = policy.pending_status;
-    job.request = submission.kept.as_deref().cloned();
+    let kept = submission.kept.as_ref();
+    job.request = kept.map(|kept| kept.request.clone());
     job.max_attempts = policy.max_attempts;
     if submission.is_offered(&front.config) {
         job.start = Start::Offered;
@@ -47,5 +48,8 @@ pub(crate) fn new_job(
     terms.label = submission.named_route().cloned();
     terms.target = submission.target();
     terms.result_limit = submission.policy.as_ref().map(|policy| policy.result_limit);
+    if terms.restorable.is_some() {
+        terms.held.room = kept.and_then(|kept| kept.room.clone());
+    }
     (job, terms)
 }

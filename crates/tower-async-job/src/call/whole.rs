@@ -1,18 +1,18 @@
 //! Requests that are read to their end before their handler is called: they have a key, or are stored
 //! to be replayed.
 
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use http::Request;
 use http_body::Body;
 use http_polling::{ProblemType, idempotency_key};
-use tower_async_job_core::{IdempotencyKey, StoredRequest};
+use tower_async_job_core::IdempotencyKey;
 
 use crate::{
     body::{JobBody, Spool, Spooled},
     call::timer::Timer,
     node::front::Front,
-    request::{fingerprint::Fingerprint, submission::Submission},
+    request::{fingerprint::Fingerprint, kept::Kept, submission::Submission},
     time::later,
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Whole<B: Body> {
     /// Its key, with its fingerprint.
     pub(super) key: Option<IdempotencyKey>,
     /// Its stored form, if it can be replayed.
-    pub(super) kept: Option<Box<StoredRequest>>,
+    pub(super) kept: Option<Box<Kept>>,
 }
 
 /// Reads a whole request.
@@ -38,11 +38,16 @@ pub(super) async fn read<B: Body>(
         .transpose()?;
     let mut fingerprint = keyed.then(|| Fingerprint::of(&request));
     let mut copy = submission.asked.replayable.then(Vec::new);
+    let mut room = None;
     let (parts, body) = request.into_parts();
     let (body, spool) = JobBody::spooling(body, &front.spool_room, submission.principal.as_ref());
     let policy = submission.policy(&front.config);
     if let Some(spool) = &spool {
         read_to_end(front, spool, policy.request_spool).await?;
+        if copy.is_some() {
+            let taken = spool.take_for_copy();
+            room = Some(Arc::new(taken.map_err(problem_of)?));
+        }
         let is_all = spool.each_chunk(|chunk| {
             if let Some(fingerprint) = &mut fingerprint {
                 fingerprint.update(chunk);
@@ -63,10 +68,11 @@ pub(super) async fn read<B: Body>(
     let request = Request::from_parts(parts, body);
     let trailers = spool.as_ref().and_then(Spool::trailers);
     let kept = copy.and_then(|body| front.config.keep(policy, &request, body, trailers));
+    let kept = kept.map(|request| Box::new(Kept { request, room }));
     Ok(Whole {
         request,
         key: key.transpose()?,
-        kept: kept.map(Box::new),
+        kept,
     })
 }
 
@@ -87,9 +93,16 @@ async fn read_to_end<B: Body>(
     });
     match spooled.await? {
         Spooled::Complete => Ok(()),
-        Spooled::NoRoom => Err(ProblemType::CapacityExhausted),
-        Spooled::OverQuota => Err(ProblemType::QuotaExceeded),
-        Spooled::TooLarge => Err(ProblemType::RequestTooLarge),
-        Spooled::Failed => Err(ProblemType::RequestInvalid),
+        unread => Err(problem_of(unread)),
+    }
+}
+
+/// Returns the problem of an upload that is not read.
+fn problem_of(spooled: Spooled) -> ProblemType {
+    match spooled {
+        Spooled::NoRoom => ProblemType::CapacityExhausted,
+        Spooled::OverQuota => ProblemType::QuotaExceeded,
+        Spooled::TooLarge => ProblemType::RequestTooLarge,
+        Spooled::Failed | Spooled::Complete => ProblemType::RequestInvalid,
     }
 }

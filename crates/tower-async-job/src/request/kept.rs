@@ -1,5 +1,7 @@
 //! Requests as they are stored with their jobs, to be replayed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, Request};
 use serde_json::{Map, Value, from_slice, to_vec};
@@ -7,14 +9,29 @@ use tower::BoxError;
 use tower_async_job_core::{Principal, ReplayedRequest, StoredRequest};
 
 use crate::{
-    body::{JobBody, StoredBody},
+    body::{JobBody, RoomOfCopy, StoredBody},
     config::{Config, policy::Policy},
     panics,
 };
 
 /// The headers that are stored, beside those that begin with `content-` or `accept`. None of them is
 /// a credential.
-const HEADERS: [&str; 4] = ["idempotency-key", "te", "traceparent", "tracestate"];
+const HEADERS: [&str; 6] = [
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "idempotency-key",
+    "te",
+    "traceparent",
+    "tracestate",
+];
+
+/// A request as it is stored with its job.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) request: StoredRequest,
+    /// The room of its body.
+    pub(crate) room: Option<Arc<RoomOfCopy>>,
+}
 
 impl Policy {
     fn keeps(&self, name: &HeaderName) -> bool {

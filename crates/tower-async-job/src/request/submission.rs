@@ -8,7 +8,7 @@ use http_polling::{
 };
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use tower_async_job_core::{PendingStatus, Principal, Protocol, StoredRequest};
+use tower_async_job_core::{PendingStatus, Principal, Protocol};
 
 use crate::{
     config::{Config, Role, policy::Policy},
@@ -17,6 +17,7 @@ use crate::{
     request::{
         accept, closing,
         glance::{self, Glance},
+        kept::Kept,
         route_names::{LONGEST, RouteNames},
     },
     shorten::shorten,
@@ -37,7 +38,7 @@ pub(crate) struct Submission {
     /// `None` for the default policy.
     pub(crate) policy: Option<Arc<Policy>>,
     /// The request as it is stored with the job, if it can be replayed.
-    pub(crate) kept: Option<Box<StoredRequest>>,
+    pub(crate) kept: Option<Box<Kept>>,
 }
 
 /// The client's preferences, and the properties of its request and connection.

@@ -16,7 +16,6 @@ use tower_async_job_core::{Lease, Outcome, Release};
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{
-        places::Place,
         registration::{Registered, Registration},
         state::Node,
     },
@@ -27,7 +26,7 @@ use crate::{
         handover::{Ended, Waiting},
         recording::{self, Recorded, Recording},
         restore::Restorable,
-        terms::Terms,
+        terms::{Held, Terms},
         unkept,
         watch::{End, Watch},
         work::BoxWork,
@@ -57,8 +56,7 @@ struct Rare {
     result_limit: Option<usize>,
     restorable: Option<Box<Restorable>>,
     replayable: bool,
-    /// Held until the end is stored.
-    _place: Option<Place>,
+    _held: Held,
 }
 
 enum Stage<R, E> {
@@ -126,7 +124,7 @@ where
                     result_limit: terms.result_limit,
                     restorable: terms.restorable,
                     replayable: terms.replayable,
-                    _place: terms.place,
+                    _held: terms.held,
                 })
             }),
             registration,

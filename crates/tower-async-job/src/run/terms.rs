@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tower_async_job_core::{NewJob, Principal};
 
 use crate::{
+    body::RoomOfCopy,
     node::{places::Place, state::Node},
     run::restore::Restorable,
     time::after,
@@ -28,8 +29,16 @@ pub(crate) struct Terms {
     pub(crate) restorable: Option<Box<Restorable>>,
     /// The store keeps the request, so that the job can be re-run.
     pub(crate) replayable: bool,
+    pub(crate) held: Held,
+}
+
+/// The resources that a run holds until its end is stored.
+#[derive(Default)]
+pub(crate) struct Held {
     /// The place of a claimed job.
     pub(crate) place: Option<Place>,
+    /// The room of the request, which is in memory as long as it can be stored again.
+    pub(crate) room: Option<Arc<RoomOfCopy>>,
 }
 
 impl Terms {
@@ -48,7 +57,7 @@ impl Terms {
             result_limit: None,
             restorable: leases_end.then(|| Box::new(Restorable::new(job.clone()))),
             replayable: job.request.is_some(),
-            place: None,
+            held: Held::default(),
         }
     }
 }

@@ -18,7 +18,11 @@ use crate::{
     context::handler::HandlerContext,
     layer::AsyncJobLayer,
     node::state::Node,
-    run::{attempt::Run, terms::Terms, work::put_off},
+    run::{
+        attempt::Run,
+        terms::{Held, Terms},
+        work::put_off,
+    },
     time::later,
 };
 
@@ -81,7 +85,7 @@ async fn run(
         result_limit: None,
         restorable: None,
         replayable,
-        place: None,
+        held: Held::default(),
     };
     let work = put_off(service, request, None);
     let mut run = Run::new(node.clone(), claim.lease, work, context, terms);

@@ -18,7 +18,7 @@ use tower_async_job_core::ClaimQuery;
 use crate::{
     body::{JobBody, StoredBody},
     node::{front::Front, places::Places},
-    panics,
+    panics::{self, Panicked},
     worker::replay::{self, spread},
 };
 
@@ -125,12 +125,14 @@ impl<S> Claimer<S> {
         let node = self.front.node.clone();
         self.query.limit = free;
         let called = Instant::now();
-        let claims = match node.store.claim(&self.query).await {
-            Ok(claims) => claims,
-            Err(error) => {
+        let claims = node.store.claim(&self.query);
+        let claims = match panics::logged("the job store", claims).await {
+            Ok(Ok(claims)) => claims,
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "no jobs could be claimed");
                 return Found::default();
             }
+            Err(Panicked) => return Found::default(),
         };
         if let Some(lease) = node.store.properties().lease {
             node.clocks.note(claims.now, called, lease);

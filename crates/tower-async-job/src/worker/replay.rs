@@ -19,7 +19,7 @@ use crate::{
     body::{JobBody, StoredBody},
     context::handler::HandlerContext,
     node::{capacity::Admission, front::Front, places::Place},
-    panics,
+    panics::{self, Panicked},
     run::{
         attempt::Run,
         spawn::spawn,
@@ -63,7 +63,7 @@ pub(super) fn start<S, R>(
         Ok(Ok(())) => return,
         Ok(Err(how)) => how,
         // It may panic in each attempt.
-        Err(panics::Panicked) => Release::default().with_after(NO_PLACE),
+        Err(Panicked) => Release::default().with_after(NO_PLACE),
     };
     let _ = node.releases.release(lease, how);
 }
@@ -106,7 +106,7 @@ where
     let mut terms = terms(front, &claim, stored, restored.as_ref().ok());
     terms.since = called;
     terms.deadline = after(called, claim.remaining);
-    terms.place = Some(place);
+    terms.held.place = Some(place);
     let work = work(service.clone(), restored, claim.attempt, admission);
     let mut run = Run::new(node.clone(), claim.lease, work, context, terms);
     // Announced long ago, so it is never discarded.

@@ -39,6 +39,7 @@ async fn front_announces_what_takes_longer_as_queued_until_it_is_claimed() {
     let accepted = send(&front.service(&app), keyed()).await.pending();
     assert_eq!(accepted.header("job-status"), "queued");
     let job = path_of(accepted.location());
+    assert_eq!(store.calls(Op::Read), 0, "it is known to be queued");
     assert_eq!(state(&store, job).await, JobState::Queued);
     let worker = Node::new(&store, |builder| builder.role(Role::Worker));
     worker.work(&app);

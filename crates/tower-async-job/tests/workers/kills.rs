@@ -1,8 +1,11 @@
 //! Nodes that are killed, stopped, or cut off while jobs run.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::{
@@ -205,7 +208,7 @@ async fn s40_second_stop_hands_the_jobs_over_at_once() {
     let layer = one.layer.clone();
     let stopping = tokio::spawn(async move { layer.shutdown(600 * SECOND).await });
     sleep(SECOND).await;
-    one.layer.shutdown(0 * SECOND).await;
+    one.layer.shutdown(Duration::ZERO).await;
     stopping.await.expect("no panic");
     sleep(22 * SECOND).await;
     assert_eq!(ask(&other.layer, get(&job)).await.body, "attempt 1");

@@ -1,8 +1,11 @@
 //! Requests that are stored, and run again.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::{
@@ -210,10 +213,27 @@ async fn request_over_the_limit_is_refused_before_its_handler() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_of_running_jobs_share_the_room_of_uploads() {
+    let node = Node::new(&shared(), |builder| builder.spool_room(25));
+    let (app, _) = noting();
+    let upload = || {
+        let mut request = post("/report");
+        *request.body_mut() = Body::from("ten bytes.");
+        request
+    };
+    send(&node.service(&app), upload()).await.pending();
+    sleep(SECOND).await;
+    let refused = send(&node.service(&app), upload()).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    sleep(5 * SECOND).await;
+    send(&node.service(&app), upload()).await.pending();
+}
+
+#[tokio::test(start_paused = true)]
 async fn policy_selects_requests_too_with_their_attempts() {
     let store = shared();
     let mut policy = Policy::default();
-    policy.inline_wait = 0 * SECOND;
+    policy.inline_wait = Duration::ZERO;
     policy.replay = true;
     policy.max_attempts = 1;
     let policy = Arc::new(policy);

@@ -1,8 +1,11 @@
 //! The routes of an axum application, which a worker calls again.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::{
@@ -47,7 +50,7 @@ fn routes() -> Router {
 fn node(store: &Arc<FaultyStore>, role: Role) -> AsyncJobLayer {
     AsyncJobLayer::builder()
         .store(store.clone())
-        .inline_wait(0 * SECOND)
+        .inline_wait(Duration::ZERO)
         .replay_when(|request| request.uri.path().starts_with("/report/"))
         .role(role)
         .build()
