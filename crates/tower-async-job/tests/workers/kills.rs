@@ -10,7 +10,11 @@ use std::{
 
 use crate::{
     App, LEASE, Node, RECOVERY, attempted, record, shared, state,
-    support::{Lifeline, SECOND, ask, faulty::FaultyStore, get, id_of, request, settle},
+    support::{
+        Lifeline, SECOND, ask,
+        faulty::{FaultyStore, Op},
+        get, id_of, memory, request, settle,
+    },
 };
 use http::{Method, StatusCode};
 use http_polling::JobState;
@@ -145,6 +149,47 @@ async fn s13_cancel_wakes_its_worker_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s13_cancel_whose_wake_up_is_lost_reaches_its_worker_with_the_next_renewal() {
+    let store = shared();
+    let [front, worker] = [(), ()].map(|()| Node::new(&store, |builder| builder));
+    worker
+        .connection
+        .get_ref()
+        .deaf
+        .store(true, Ordering::SeqCst);
+    let (app, reasons) = waiting();
+    let job = worker.submit(&app).await;
+    ask(&front.layer, request(Method::DELETE, &job)).await;
+    settle().await;
+    assert_eq!(reasons.lock().expect("unpoisoned").len(), 0);
+    sleep(LEASE / 3 + SECOND / 10).await;
+    let reasons = reasons.lock().expect("unpoisoned").clone();
+    assert_eq!(reasons, [CancelReason::Requested]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s15_worker_claims_nothing_for_a_lease_after_a_jump_of_the_store_s_clock() {
+    let ahead = Arc::new(AtomicUsize::new(0));
+    let (clock, origin) = (ahead.clone(), Instant::now());
+    let store = memory().lease_duration(LEASE).clock(move || {
+        let ahead = clock.load(Ordering::SeqCst) as u32 * SECOND;
+        (origin + ahead + origin.elapsed()).into_std()
+    });
+    let store = Arc::new(FaultyStore::shared_over(store.build()));
+    let node = Node::new(&store, |builder| builder);
+    node.work(&App::slow(SECOND));
+    sleep(5 * SECOND).await;
+    ahead.store(2, Ordering::SeqCst);
+    // The next claim shows it.
+    sleep(2 * SECOND).await;
+    let claims = store.calls(Op::Claim);
+    sleep(LEASE - 3 * SECOND).await;
+    assert_eq!(store.calls(Op::Claim), claims);
+    sleep(5 * SECOND).await;
+    assert!(store.calls(Op::Claim) > claims);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s32_job_that_kills_its_node_each_time_fails_after_its_attempts() {
     let store = shared();
     let nodes = [(); 4].map(|()| Node::new(&store, |builder| builder));
@@ -189,7 +234,7 @@ async fn s39_stopped_node_claims_nothing_and_hands_its_jobs_to_another_in_one_ca
     let begun = Instant::now();
     one.layer.shutdown(5 * SECOND).await;
     assert!(begun.elapsed() <= 6 * SECOND);
-    assert_eq!(store.calls(crate::support::faulty::Op::Release), 1);
+    assert_eq!(store.calls(Op::Release), 1);
     sleep(22 * SECOND).await;
     for job in jobs {
         let answer = ask(&other.layer, get(&job)).await;

@@ -101,6 +101,8 @@ where
 struct Connection {
     store: Arc<FaultyStore>,
     killed: AtomicBool,
+    /// Wake-ups are lost.
+    deaf: AtomicBool,
 }
 
 impl Interpose for Connection {
@@ -122,7 +124,10 @@ impl Interpose for Connection {
     }
 
     fn subscribe(&self, id: &JobId) -> Subscription {
-        self.store.subscribe(id)
+        match self.deaf.load(Ordering::SeqCst) {
+            true => Subscription::from_future(std::future::pending()),
+            false => self.store.subscribe(id),
+        }
     }
 }
 
@@ -142,6 +147,7 @@ impl Node {
         let connection = Arc::new(Interposed::new(Connection {
             store: store.clone(),
             killed: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
         }));
         let builder = AsyncJobLayer::builder()
             .store(connection.clone())

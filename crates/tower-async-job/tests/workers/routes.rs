@@ -1,16 +1,19 @@
 //! The routes of an axum application, which a worker calls again.
 
 use std::{
+    convert::Infallible,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task,
     time::Duration,
 };
 
 use crate::{
     LEASE, RECOVERY, shared,
-    support::{Answer, Body, SECOND, ask, faulty::FaultyStore, get, path_of, post},
+    support::{Answer, Body, SECOND, ask, call, faulty::FaultyStore, get, grpc, path_of, post},
 };
 use axum::{
     Router,
@@ -18,9 +21,10 @@ use axum::{
     middleware::{Next, from_fn},
     routing,
 };
+use http_body_util::{BodyExt, Full};
 use http_polling::JobState;
 use tokio::time::sleep;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 use tower_async_job::{AsyncJobLayer, JobContext, Role};
 
 async fn report(
@@ -111,4 +115,56 @@ async fn routes_are_called_again_after_a_restart() {
     sleep(6 * SECOND).await;
     assert_eq!(ask(&second, get(&job)).await.body, format!("{RESULT} 1"));
     assert!(RECOVERY > LEASE);
+}
+
+/// A short form of the service that tonic generates.
+#[derive(Debug, Clone)]
+struct Greeter;
+
+impl tonic::server::NamedService for Greeter {
+    const NAME: &'static str = "test.Greeter";
+}
+
+impl tower::Service<http::Request<tonic::body::Body>> for Greeter {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> task::Poll<Result<(), Infallible>> {
+        task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        Box::pin(async move {
+            let body = request.into_body().collect().await.expect("whole");
+            let body = Full::new(body.to_bytes());
+            let mut response = http::Response::new(tonic::body::Body::new(body));
+            for (name, value) in [("content-type", "application/grpc"), ("grpc-status", "0")] {
+                let value = http::HeaderValue::from_static(value);
+                response.headers_mut().insert(name, value);
+            }
+            Ok(response)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn worker_calls_routes_of_tonic() {
+    let store = shared();
+    let jobs = AsyncJobLayer::builder()
+        .store(store.clone())
+        .replay_when(|request| request.is_grpc())
+        .role(Role::Front)
+        .build()
+        .expect("valid configuration");
+    let routes = tonic::service::Routes::new(Greeter).prepare();
+    let app = jobs.layer(routes.clone());
+    let mut request = grpc("/test.Greeter/Greet");
+    *request.body_mut() = Body::from("\0\0\0\0\x02hi");
+    let accepted = Answer::of(call(&app, request).await).await.pending();
+    tokio::spawn(jobs.worker(routes).run());
+    sleep(2 * SECOND).await;
+    let result = ask(&jobs, get(path_of(accepted.location()))).await;
+    assert_eq!(result.body, "\0\0\0\0\x02hi");
+    assert_eq!(result.header("grpc-status"), "0");
 }
