@@ -88,8 +88,10 @@ pub enum Role {
     #[default]
     Both,
     /// Stores requests that can be replayed for workers, without calling the handler, and waits for
-    /// their result as long as the [inline wait](crate::Builder::inline_wait). Other requests run
-    /// here, unless they are [refused](crate::Builder::refuse_local_jobs).
+    /// their result as long as the [inline wait](crate::Builder::inline_wait). If the client
+    /// disconnects meanwhile, the job is cancelled, unless it has an idempotency key or is to be
+    /// [detached](OnDisconnect::Detach). Other requests run here, unless they are
+    /// [refused](crate::Builder::refuse_local_jobs).
     Front,
     /// Defers no request: it answers them inline, such as those of a health check. One with an
     /// idempotency key is a job nevertheless.

@@ -19,7 +19,11 @@ use tower_async_job_core::{Created, Detail, JobId, JobRecord, Principal, StoreEr
 use crate::{
     answer::{self, Answer},
     body::JobBody,
-    call::{reservation::Reservation, terms::new_job, whole},
+    call::{
+        reservation::{Reservation, Unanswered},
+        terms::new_job,
+        whole,
+    },
     context::handler::HandlerContext,
     node::{front::Front, held::Place, wait::record_until},
     request::{glance::Glance, submission::Submission, trailers::carries_trailers},
@@ -30,7 +34,7 @@ use crate::{
 /// Answers a submission with a key, or one that is offered to workers.
 ///
 /// Once a key is taken the job runs, even if the connection is lost: the client repeats the
-/// request with the same key. A repeat needs no place to run, so a full node and one that shuts
+/// request with the same key. Without a key, the job is cancelled then. A repeat needs no place to run, so a full node and one that shuts
 /// down answer it too.
 pub(crate) fn submit<S, B, R>(
     front: Arc<Front>,
@@ -54,118 +58,129 @@ where
     // A stored answer cannot switch protocols; an upgrade may be ignored (RFC 9110, section 7.8).
     request.headers_mut().remove(UPGRADE);
     Box::pin(async move {
-        let asked = submission.asked;
-        let inline_wait = submission.inline_wait(&front.config);
-        let until = after(begun, inline_wait);
-        let version = request.version();
-        let trailers = carries_trailers(&request, Glance::at(request.headers()));
-        let refuse = |problem| answer::refusal(problem, asked.protocol);
-        let principal = submission.principal.clone();
-        let whole = match whole::read(&front, request, &submission, keyed).await {
-            Ok(whole) => whole,
-            Err(problem) => return refuse(problem),
-        };
-        let (request, key) = (whole.request, whole.key);
-        submission.kept = whole.kept;
-        let open = front.node.hold_open();
-        let place = if submission.is_offered(&front.config) {
-            // A worker has a place for it.
-            front.check_open().map(|()| None)
-        } else {
-            front.admit(principal.as_ref())
-        };
-        let taken = match place {
-            Ok(admission) => {
-                let work = work::put_off(service, request, admission);
-                let (reports, is_queued) = (context.as_deref(), work.is_queued());
-                let (job, terms) = new_job(&front, &submission, reports, key, is_queued);
-                let reservation = Reservation {
-                    front: front.clone(),
-                    job,
-                    terms,
-                    work,
-                    context,
-                    until,
-                };
-                let taken = reservation.spawn();
-                drop(open);
-                // The task is gone: the runtime shuts down, or the store panicked.
-                let gone = StoreError::unavailable("the job's task is gone");
-                taken.await.unwrap_or(Err(Unaccepted::Failed(gone)))
-            }
-            Err(no_place) => {
-                let known = match &key {
-                    Some(key) => front.node.store.look_up(principal.as_ref(), key).await,
-                    None => Ok(None),
-                };
-                match known {
-                    Ok(None) => return answer::no_place(no_place, asked.protocol, version),
-                    Ok(Some(Created::Existing(record))) => Err(Unaccepted::Existing(record)),
-                    Ok(Some(_)) => Err(Unaccepted::KeyReused),
-                    Err(error) => {
-                        tracing::warn!(%error, "a key could not be looked up");
-                        Err(Unaccepted::Failed(error))
-                    }
+        let mut unanswered = None::<Unanswered>;
+        let answer = async {
+            let asked = submission.asked;
+            let inline_wait = submission.inline_wait(&front.config);
+            let until = after(begun, inline_wait);
+            let version = request.version();
+            let trailers = carries_trailers(&request, Glance::at(request.headers()));
+            let refuse = |problem| answer::refusal(problem, asked.protocol);
+            let principal = submission.principal.clone();
+            let whole = match whole::read(&front, request, &submission, keyed).await {
+                Ok(whole) => whole,
+                Err(problem) => return refuse(problem),
+            };
+            let (request, key) = (whole.request, whole.key);
+            submission.kept = whole.kept;
+            let open = front.node.hold_open();
+            let place = if submission.is_offered(&front.config) {
+                // A worker has a place for it.
+                front.check_open().map(|()| None)
+            } else {
+                front.admit(principal.as_ref())
+            };
+            let taken = match place {
+                Ok(admission) => {
+                    let work = work::put_off(service, request, admission);
+                    let (reports, is_queued) = (context.as_deref(), work.is_queued());
+                    let (job, terms) = new_job(&front, &submission, reports, key, is_queued);
+                    let reservation = Reservation {
+                        front: front.clone(),
+                        job,
+                        terms,
+                        work,
+                        context,
+                        until,
+                    };
+                    let taken = reservation.spawn();
+                    drop(open);
+                    // The task is gone: the runtime shuts down, or the store panicked.
+                    let gone = StoreError::unavailable("the job's task is gone");
+                    taken.await.unwrap_or(Err(Unaccepted::Failed(gone)))
                 }
-            }
-        };
-        let (id, (record, waited)) = match taken {
-            Ok((first, mut ended)) => {
-                // It waits in the place of its work.
-                let over = &front.node.shutdown.over;
-                let found = match over.or(timeout_at(until, &mut ended)).await {
-                    Some(Ok(Ok(ended))) => (Ok(Some(first.record(*ended))), true),
-                    // Another worker may have the job.
-                    Some(Ok(Err(_))) if !first.is_offered || Instant::now() < until => {
-                        wait(&front, principal.as_ref(), &first.id, None, until).await
-                    }
-                    _ => match first.unreported(&front) {
-                        Some(job) if asked.deferrable => {
-                            return answer::accepted(&front, &job, &submission);
+                Err(no_place) => {
+                    let known = match &key {
+                        Some(key) => front.node.store.look_up(principal.as_ref(), key).await,
+                        None => Ok(None),
+                    };
+                    match known {
+                        Ok(None) => return answer::no_place(no_place, asked.protocol, version),
+                        Ok(Some(Created::Existing(record))) => Err(Unaccepted::Existing(record)),
+                        Ok(Some(_)) => Err(Unaccepted::KeyReused),
+                        Err(error) => {
+                            tracing::warn!(%error, "a key could not be looked up");
+                            Err(Unaccepted::Failed(error))
                         }
-                        _ => (front.node.read(&first.id, Detail::Full).await, true),
-                    },
-                };
-                (first.id, found)
-            }
-            // The result was dropped, and only the key is left.
-            Err(Unaccepted::Existing(record)) if record.state == JobState::Expired => {
-                return answer::ended(&front.node.store, &record, trailers);
-            }
-            Err(Unaccepted::Existing(record)) => {
-                let (id, owner) = (record.id, principal.as_ref());
-                (id, wait(&front, owner, &id, Some(record), until).await)
-            }
-            Err(Unaccepted::KeyReused) => return refuse(ProblemType::IdempotencyKeyReused),
-            Err(Unaccepted::Failed(error)) => return answer::not_stored(&error, asked.protocol),
-        };
-        let mut response = match record {
-            Ok(None) => return answer::unknown(),
-            // A client that takes no jobs repeats the request.
-            Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
-                return refuse(ProblemType::CapacityExhausted);
-            }
-            Ok(Some(record)) if record.state.is_pending() => {
-                let mut response = answer::pending(&front, &record, 0, asked.may_close);
-                // Vary applies to answers to GET only.
-                response.headers_mut().remove(VARY);
-                if waited {
-                    answer::apply_preferences(response.headers_mut(), &asked.prefer);
+                    }
                 }
-                return response;
-            }
-            Ok(Some(record)) => {
-                front.node.undelivered.delivered(&id, 0);
-                front.node.expected.came(&id);
-                if record.running_for >= Some(inline_wait) {
-                    front.node.learn_from(&record);
+            };
+            let (id, (record, waited)) = match taken {
+                Ok((mut first, mut ended)) => {
+                    unanswered = first.unanswered.take();
+                    // It waits in the place of its work.
+                    let over = &front.node.shutdown.over;
+                    let found = match over.or(timeout_at(until, &mut ended)).await {
+                        Some(Ok(Ok(ended))) => (Ok(Some(first.record(*ended))), true),
+                        // Another worker may have the job.
+                        Some(Ok(Err(_))) if !first.is_offered || Instant::now() < until => {
+                            wait(&front, principal.as_ref(), &first.id, None, until).await
+                        }
+                        _ => match first.unreported(&front) {
+                            Some(job) if asked.deferrable => {
+                                return answer::accepted(&front, &job, &submission);
+                            }
+                            _ => (front.node.read(&first.id, Detail::Full).await, true),
+                        },
+                    };
+                    (first.id, found)
                 }
-                answer::ended(&front.node.store, &record, trailers)
-            }
-            Err(error) => return answer::unreadable(&error, Some(&id)),
+                // The result was dropped, and only the key is left.
+                Err(Unaccepted::Existing(record)) if record.state == JobState::Expired => {
+                    return answer::ended(&front.node.store, &record, trailers);
+                }
+                Err(Unaccepted::Existing(record)) => {
+                    let (id, owner) = (record.id, principal.as_ref());
+                    (id, wait(&front, owner, &id, Some(record), until).await)
+                }
+                Err(Unaccepted::KeyReused) => return refuse(ProblemType::IdempotencyKeyReused),
+                Err(Unaccepted::Failed(error)) => {
+                    return answer::not_stored(&error, asked.protocol);
+                }
+            };
+            let mut response = match record {
+                Ok(None) => return answer::unknown(),
+                // A client that takes no jobs repeats the request.
+                Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
+                    return refuse(ProblemType::CapacityExhausted);
+                }
+                Ok(Some(record)) if record.state.is_pending() => {
+                    let mut response = answer::pending(&front, &record, 0, asked.may_close);
+                    // Vary applies to answers to GET only.
+                    response.headers_mut().remove(VARY);
+                    if waited {
+                        answer::apply_preferences(response.headers_mut(), &asked.prefer);
+                    }
+                    return response;
+                }
+                Ok(Some(record)) => {
+                    front.node.undelivered.delivered(&id, 0);
+                    front.node.expected.came(&id);
+                    if record.running_for >= Some(inline_wait) {
+                        front.node.learn_from(&record);
+                    }
+                    answer::ended(&front.node.store, &record, trailers)
+                }
+                Err(error) => return answer::unreadable(&error, Some(&id)),
+            };
+            answer::apply_wait(response.headers_mut(), &asked.prefer);
+            response
         };
-        answer::apply_wait(response.headers_mut(), &asked.prefer);
-        response
+        let answer = answer.await;
+        if let Some(unanswered) = unanswered {
+            unanswered.answered();
+        }
+        answer
     })
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tower::BoxError;
 use tower_async_job_core::{
     JobHandle, JobId, JobRecord, NewJob, Outcome, Protocol, RecordedOutcome, ResultRef,
@@ -12,8 +12,10 @@ use tower_async_job_core::{
 
 use crate::{
     answer::AcceptedJob,
+    config::OnDisconnect,
     context::{handler::HandlerContext, job::JobContext},
-    node::front::Front,
+    node::{front::Front, state::Node},
+    panics,
     run::{
         accept::{Acceptance, Unaccepted},
         attempt::Run,
@@ -57,6 +59,8 @@ where
     async fn take(self, mut sender: oneshot::Sender<Taken>) -> Option<Run<R, E>> {
         let (handle, protocol) = (self.job.handle, self.job.protocol);
         let route = self.terms.route.clone();
+        let is_repeatable = self.job.idempotency.is_some();
+        let depends = !is_repeatable && self.front.config.on_disconnect == OnDisconnect::Cancel;
         let acceptance = Acceptance::begin(&self.front.node, self.job, self.terms);
         // A client that leaves while the outcome is unknown repeats its request, which then takes
         // a place of its own. Until that time, the work would hold its place for no client.
@@ -80,6 +84,11 @@ where
             accepted: Instant::now(),
             is_queued,
             is_offered: accepted.context().is_none(),
+            unanswered: depends.then(|| Unanswered {
+                node: self.front.node.clone(),
+                id: accepted.id(),
+                is_answered: false,
+            }),
             context: accepted.context().cloned(),
         };
         let (waiting, ended) = Waiting::new(self.until);
@@ -100,7 +109,42 @@ pub(super) struct First {
     is_queued: bool,
     /// Any worker may run it.
     pub(super) is_offered: bool,
+    /// `None` if the client can repeat its request.
+    pub(super) unanswered: Option<Unanswered>,
     context: Option<JobContext>,
+}
+
+/// A job whose client has no answer, and no way to ask again. If it is dropped before the answer, the
+/// job is cancelled.
+pub(super) struct Unanswered {
+    node: Arc<Node>,
+    id: JobId,
+    is_answered: bool,
+}
+
+impl Unanswered {
+    pub(super) fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let (node, id) = (self.node.clone(), self.id);
+            let cancelling = Box::pin(async move {
+                node.registry.cancel(&id);
+                if let Err(error) = node.store.cancel(&id).await {
+                    tracing::warn!(%error, job = ?id, "a job without a client was not cancelled");
+                }
+            });
+            let cancelling = panics::logged("the job store", cancelling);
+            self.node.tasks.spawn_on(cancelling, &runtime);
+        }
+    }
 }
 
 impl First {

@@ -25,7 +25,7 @@ use crate::{
 /// The longest time between two claims.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The shortest time after a claim that found nothing.
+/// The shortest time after a claim that found nothing, or jobs without a place.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 
 /// The parts of a worker that a claim needs.
@@ -41,6 +41,8 @@ struct Claimer<S> {
 #[derive(Default)]
 struct Found {
     jobs: usize,
+    /// Some of them were released, since their principals have no free place.
+    unplaced: bool,
     /// The time after which there are more, if it is known.
     next: Option<Duration>,
 }
@@ -91,8 +93,9 @@ where
             drop(open);
             found = claim.await.unwrap_or_default();
         }
-        let is_full = pause.is_none() && found.jobs >= free;
+        let is_full = pause.is_none() && found.jobs >= free && !found.unplaced;
         let rest = pause.unwrap_or_else(|| match found.next {
+            _ if found.unplaced => SHORTEST_REST,
             Some(next) if found.jobs == 0 => next.clamp(SHORTEST_REST, spread(INTERVAL)),
             Some(next) => next.min(spread(INTERVAL)),
             None => spread(INTERVAL),
@@ -140,13 +143,14 @@ impl<S> Claimer<S> {
         for handle in claims.unreadable {
             tracing::error!(%handle, "a job has failed, since its request cannot be read");
         }
-        let found = Found {
+        let mut found = Found {
             jobs: claims.jobs.len(),
+            unplaced: false,
             next: claims.next,
         };
         for claim in claims.jobs {
             let place = self.places.take();
-            replay::start(&self.front, &self.service, claim, called, place);
+            found.unplaced |= !replay::start(&self.front, &self.service, claim, called, place);
         }
         found
     }

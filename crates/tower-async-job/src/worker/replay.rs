@@ -39,14 +39,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The time after which a job without a place to run may be claimed again.
 const NO_PLACE: Duration = Duration::from_secs(1);
 
-/// Runs a job that was claimed by a call at that time, or releases it.
+/// Runs a job that was claimed by a call at that time, or releases it. Returns whether it runs.
 pub(super) fn start<S, R>(
     front: &Arc<Front>,
     service: &S,
     claim: Claim,
     called: Instant,
     place: Place,
-) where
+) -> bool
+where
     S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError> + Send + 'static,
@@ -60,12 +61,13 @@ pub(super) fn start<S, R>(
         Ok(())
     });
     let how = match started {
-        Ok(Ok(())) => return,
+        Ok(Ok(())) => return true,
         Ok(Err(how)) => how,
         // It may panic in each attempt.
         Err(Panicked) => Release::default().with_after(NO_PLACE),
     };
     let _ = node.releases.release(lease, how);
+    false
 }
 
 /// Begins the run of a claimed job. Fails with the terms of its release if it cannot run now.

@@ -8,8 +8,8 @@ use crate::{
 };
 use http::StatusCode;
 use http_polling::JobState;
-use tokio::time::{Instant, sleep};
-use tower_async_job::Role;
+use tokio::time::{Instant, sleep, timeout};
+use tower_async_job::{OnDisconnect, Role};
 
 #[tokio::test(start_paused = true)]
 async fn front_offers_what_can_be_replayed_in_one_call_and_waits_for_the_result() {
@@ -83,4 +83,31 @@ async fn front_that_shuts_down_offers_nothing() {
     let refused = send(&front.service(&App::slow(SECOND)), post("/report")).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(store.jobs().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_of_a_front_is_cancelled_if_its_client_leaves_before_the_answer() {
+    for (keyed, detach, state) in [
+        (false, false, JobState::Cancelled),
+        (true, false, JobState::Queued),
+        (false, true, JobState::Queued),
+    ] {
+        let store = shared();
+        let front = Node::new(&store, |builder| {
+            let builder = builder.role(Role::Front).inline_wait(10 * SECOND);
+            match detach {
+                true => builder.on_disconnect(OnDisconnect::Detach),
+                false => builder,
+            }
+        });
+        let service = front.service(&App::slow(SECOND));
+        let mut request = post("/report");
+        if keyed {
+            request = with(request, "idempotency-key", "k");
+        }
+        let call = timeout(SECOND, send(&service, request)).await;
+        assert!(call.is_err(), "{call:?}");
+        settle().await;
+        assert_eq!(store.jobs_in(state).await, 1, "{keyed} {detach}");
+    }
 }
