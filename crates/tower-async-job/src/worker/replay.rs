@@ -14,11 +14,13 @@ use http_polling::RequestHead;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::{BoxError, Service, ServiceExt};
 use tower_async_job_core::{Claim, JobId, NewJob, Release, StoredRequest, Task};
+use tracing::Span;
 
 use crate::{
     body::{JobBody, StoredBody},
     context::handler::HandlerContext,
     node::{capacity::Admission, front::Front, places::Place},
+    observe::links::span_of_rerun,
     panics::{self, Panicked},
     run::{
         attempt::Run,
@@ -56,8 +58,8 @@ where
 {
     let (node, lease) = (&front.node, claim.lease);
     let started = panics::catching("the service of a worker, or a hook", || {
-        let run = begin(front, service, claim, called, place)?;
-        spawn(node, Job::Running(run));
+        let (run, span) = begin(front, service, claim, called, place)?;
+        span.in_scope(|| spawn(node, Job::Running(run)));
         Ok(())
     });
     let how = match started {
@@ -70,14 +72,14 @@ where
     false
 }
 
-/// Begins the run of a claimed job. Fails with the terms of its release if it cannot run now.
+/// Begins the run of a claimed job, and its span. Fails with the terms of its release if it cannot run now.
 fn begin<S, R>(
     front: &Arc<Front>,
     service: &S,
     claim: Claim,
     called: Instant,
     place: Place,
-) -> Result<Run<R, BoxError>, Release>
+) -> Result<(Run<R, BoxError>, Span), Release>
 where
     S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
@@ -101,7 +103,9 @@ where
     };
     let context = HandlerContext::new(claim.attempt);
     let mut restored = front.config.restore(stored, claim.principal.as_ref());
+    let mut span = Span::none();
     if let Ok(request) = &mut restored {
+        span = span_of_rerun(request.headers());
         request.extensions_mut().insert((*context).clone());
     }
     context.handle_or(claim.handle);
@@ -114,7 +118,7 @@ where
     // Announced long ago, so it is never discarded.
     run.announced();
     tracing::debug!(job = ?claim.lease.id, attempt = claim.attempt, "job claimed");
-    Ok(run)
+    Ok((run, span))
 }
 
 /// Returns the terms of a claimed job.

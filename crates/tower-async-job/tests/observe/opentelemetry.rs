@@ -1,10 +1,15 @@
 //! The links between submission, run and polls in OpenTelemetry.
 
+use std::convert::Infallible;
+
 use crate::support::{self, SECOND, eager, get, post, send, slow, wrap};
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{InMemorySpanExporter, SdkTracerProvider, SpanData},
+};
 use tokio::time::sleep;
-use tower_async_job::AsyncJobLayer;
+use tower_async_job::{AsyncJobLayer, JobBody, Role, StoredBody};
 use tracing::{Instrument, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -48,4 +53,35 @@ async fn run_is_linked_to_its_submission_and_polls_to_the_run() {
     assert_eq!(job.parent_span_id, submission.span_context.span_id());
     assert!(is_linked(named(&spans, "early poll"), job));
     assert!(is_linked(named(&spans, "last poll"), job));
+}
+
+#[tokio::test(start_paused = true)]
+async fn later_run_belongs_to_the_trace_that_its_request_names() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(exporter.clone())
+        .build();
+    let traced = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let _installed = tracing::subscriber::set_default(tracing_subscriber::registry().with(traced));
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+
+    let builder = AsyncJobLayer::builder().replay_when(|_| true);
+    let layer = eager(builder.role(Role::Front));
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = support::with(post("/report"), "traceparent", parent);
+    send(&wrap(&layer, slow(SECOND, "unused")), request)
+        .await
+        .pending();
+    let handler = tower::service_fn(|_: http::Request<JobBody<StoredBody>>| async {
+        Ok::<_, Infallible>(http::Response::new(support::Body::from("done")))
+    });
+    tokio::spawn(layer.worker(handler).run());
+    sleep(5 * SECOND).await;
+
+    let spans = exporter.get_finished_spans().expect("all spans");
+    let (job, replay) = (named(&spans, "job"), named(&spans, "replay"));
+    assert_eq!(job.parent_span_id, replay.span_context.span_id());
+    assert_eq!(replay.parent_span_id.to_string(), "b7ad6b7169203331");
+    let trace = job.span_context.trace_id().to_string();
+    assert_eq!(trace, "0af7651916cd43dd8448eb211c80319c");
 }
