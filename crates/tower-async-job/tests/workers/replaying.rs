@@ -11,7 +11,8 @@ use std::{
 use crate::{
     App, Node, RECOVERY, attempted, shared, state,
     support::{
-        Answer, Body, SECOND, ask, call, faulty::Op, get, path_of, post, send, trailed, with,
+        Answer, Body, SECOND, ask, call, faulty::Op, get, logged, path_of, post, send, trailed,
+        with,
     },
 };
 use bytes::Bytes;
@@ -22,7 +23,10 @@ use http::{
 use http_polling::JobState;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
-use tower_async_job::{Builder, JobContext, Policy, store::Principal};
+use tower_async_job::{
+    Builder, JobContext, Policy,
+    store::{JobId, JobStore, NewJob, Principal, Start, StoredRequest},
+};
 
 /// Returns a handler that notes its requests and answers after 5 s.
 fn noting() -> (App, Arc<Mutex<Vec<Request<Bytes>>>>) {
@@ -165,6 +169,31 @@ async fn extension_that_cannot_be_restored_fails_its_job_once() {
     );
     assert_eq!(crate::record(&store, job).await.attempt, 2);
     assert_eq!(seen.lock().expect("unpoisoned").len(), 1, "it never ran");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s42_damaged_request_fails_its_job_once_and_is_logged() {
+    // The store finds the first damaged, and the worker the second.
+    for (bytes, words) in [
+        (&b""[..], "its request cannot be read"),
+        (b"\x01?", "failed"),
+    ] {
+        logged::begin();
+        let store = shared();
+        let node = Node::new(&store, |builder| builder);
+        let request = StoredRequest::from_bytes(Bytes::from_static(bytes));
+        let job = NewJob::new(JobId::random()).with_request(request);
+        let url = format!("/work/{}", job.id.encode());
+        let job = job.with_start(Start::Offered);
+        store.now().create(job).await.expect("room");
+        let (app, seen) = noting();
+        node.work(&app);
+        sleep(100 * SECOND).await;
+        assert_eq!(state(&store, &url).await, JobState::Failed, "{bytes:?}");
+        assert!(seen.lock().expect("unpoisoned").is_empty());
+        let log = logged::text();
+        assert_eq!(log.matches(words).count(), 1, "{log}");
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
