@@ -148,6 +148,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Returns whether jobs that would run here are refused.
+    pub(crate) fn refuses_local(&self) -> bool {
+        self.refuse_local && self.role == Role::Front
+    }
+
     /// Returns the chosen policy, or else the default one.
     pub(crate) fn policy<'a>(&'a self, chosen: Option<&'a Arc<Policy>>) -> &'a Policy {
         chosen.map_or(&self.policy, |policy| policy)

@@ -136,12 +136,9 @@ where
                     let response = ready!(response.poll(cx))?;
                     return Poll::Ready(Ok(response.map(ResponseBody::new)));
                 }
-                StateProjection::Reading { reading } => match ready!(reading.as_mut().poll(cx)) {
-                    Ok(response) => {
-                        state.set(State::Inline { response });
-                        continue;
-                    }
-                    Err(refusal) => refusal,
+                StateProjection::Reading { .. } => match ready!(poll_reading(state.as_mut(), cx)) {
+                    Some(refusal) => refusal,
+                    None => continue,
                 },
                 StateProjection::Inline { response } => return response.poll(cx),
                 StateProjection::Resource { asked } => {
@@ -162,6 +159,29 @@ where
             return Poll::Ready(Ok(response.map(ResponseBody::from)));
         }
     }
+}
+
+/// Reads a request to its end. Then its call is the state, unless it is refused.
+#[cold]
+fn poll_reading<S, B, R>(
+    mut state: Pin<&mut State<S, B, R>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Response<StoredBody>>>
+where
+    S: Service<Request<JobBody<B>>>,
+    B: Body,
+{
+    let StateProjection::Reading { reading } = state.as_mut().project() else {
+        return Poll::Ready(None);
+    };
+    let read = ready!(reading.as_mut().poll(cx));
+    Poll::Ready(match read {
+        Ok(response) => {
+            state.set(State::Inline { response });
+            None
+        }
+        Err(refusal) => Some(refusal),
+    })
 }
 
 impl<S, B, R> fmt::Debug for ResponseFuture<S, B, R>

@@ -9,20 +9,20 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use http_polling::{ProblemType, RequestHead};
 use tower::{BoxError, Service};
-use tower_async_job_core::Protocol;
+use tower_async_job_core::{Principal, Protocol};
 
 use crate::{
     answer,
     body::{JobBody, ResponseBody},
     call::{inline::Inline, kept, keyed},
-    config::Role,
+    config::{Config, Role, policy::Policy},
     context::{handler::HandlerContext, job::JobContext},
     future::ResponseFuture,
     node::{front::Front, housekeeping::keep_shared_house},
     panics::Panicked,
     request::{
         glance::Glance,
-        submission::{Submission, cancel_at, refuses_length},
+        submission::{Asked, Submission, cancel_at, refuses_length},
     },
     resource::request::{self, ResourceRequest},
     run::work::{Call, NewCall},
@@ -140,43 +140,17 @@ where
                 return panicked(protocol);
             };
             asked.replayable = replays;
-        }
-        let is_front = front.config.role == Role::Front;
-        if is_front && may_be_job && !asked.replayable && front.config.refuse_local {
-            return refused(ProblemType::CapacityExhausted);
+            if !replays && front.config.refuses_local() {
+                return refused(ProblemType::CapacityExhausted);
+            }
         }
         if may_be_job
             && let Some(problem) = front.config.refuses_names(&request, principal.as_ref())
         {
             return refused(problem);
         }
-        let mark = |request: &mut Request<B>| {
-            // Marks the request for layers within.
-            if !front.config.context {
-                request.extensions_mut().insert(JobContext::inert());
-            }
-        };
         if keyed || asked.replayable {
-            mark(&mut request);
-            if asked.replayable
-                && let Some(principal) = &principal
-            {
-                request.extensions_mut().insert(principal.clone());
-            }
-            let context = front.config.context.then(|| HandlerContext::new(1));
-            let (config, context_of) = (&front.config, context.as_deref());
-            let submission =
-                Submission::of(config, &mut request, asked, principal, chosen, context_of);
-            let Ok(submission) = submission else {
-                return panicked(protocol);
-            };
-            let (front, service) = (front.clone(), self.inner.clone());
-            if keyed || is_front {
-                let answer = keyed::submit(front, service, request, submission, context, keyed);
-                return ResponseFuture::answer(answer);
-            }
-            let reading = kept::read(front, service, request, submission, context);
-            return ResponseFuture::reading(reading);
+            return self.call_whole(request, asked, principal, chosen, keyed);
         }
         let route = || front.config.route_of(&front.route_names, &request);
         if asked.deferrable
@@ -200,7 +174,7 @@ where
             }
         };
         if admission.is_some() {
-            mark(&mut request);
+            mark(&front.config, &mut request);
         }
         let call = NewCall {
             service: self.inner.clone(),
@@ -208,6 +182,59 @@ where
             admission,
         };
         ResponseFuture::inline(Inline::new(front.clone(), call, asked, principal, chosen))
+    }
+}
+
+impl<S> AsyncJob<S> {
+    /// Answers a request that is read to its end before its handler is called: it has a key, or is
+    /// stored with its job. It stands apart, so that other calls need no memory for it.
+    #[cold]
+    #[inline(never)]
+    fn call_whole<B, R>(
+        &self,
+        mut request: Request<B>,
+        asked: Asked,
+        principal: Option<Principal>,
+        chosen: Option<Arc<Policy>>,
+        keyed: bool,
+    ) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<JobBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<BoxError> + Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Send,
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let config = &self.front.config;
+        mark(config, &mut request);
+        if asked.replayable
+            && let Some(principal) = &principal
+        {
+            request.extensions_mut().insert(principal.clone());
+        }
+        let context = config.context.then(|| HandlerContext::new(1));
+        let context_of = context.as_deref();
+        let submission = Submission::of(config, &mut request, asked, principal, chosen, context_of);
+        let Ok(submission) = submission else {
+            return ResponseFuture::refused(answer::panicked(asked.protocol));
+        };
+        let (front, service) = (self.front.clone(), self.inner.clone());
+        if keyed || config.role == Role::Front {
+            let answer = keyed::submit(front, service, request, submission, context, keyed);
+            return ResponseFuture::answer(answer);
+        }
+        let reading = kept::read(front, service, request, submission, context);
+        ResponseFuture::reading(reading)
+    }
+}
+
+/// Marks a request for layers within.
+fn mark<B>(config: &Config, request: &mut Request<B>) {
+    if !config.context {
+        request.extensions_mut().insert(JobContext::inert());
     }
 }
 
