@@ -65,7 +65,8 @@ pub(crate) async fn sweeps_and_claims_show_the_time_of_the_store(harness: &dyn H
     assert_eq!(node.claim(&query).await.unwrap().now, after);
     harness.jump_back(HOUR).await?;
     let back = node.sweep().await.unwrap().now;
-    assert_eq!(back, after - HOUR);
+    // A store may measure by a clock that is never set back.
+    assert!([after - HOUR, after].contains(&back), "{back:?}");
     assert_eq!(other.claim(&query).await.unwrap().now, back);
     Ok(())
 }
