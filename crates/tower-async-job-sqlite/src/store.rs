@@ -1,0 +1,348 @@
+use std::{fmt, path::Path, time::Duration};
+
+use bytes::Bytes;
+use tower_async_job_core::{
+    Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
+    JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Outside, Principal,
+    Release, Released, Renewal, Report, ResultRef, StoreFuture, StoreProperties, Subscription,
+    Upkeep,
+};
+
+use crate::{
+    builder::SqliteStoreBuilder,
+    engine::{Engine, Kind, WORK},
+    error::OpenError,
+    job::{note_read, read_chunk},
+    notes::Delivery,
+    operation::{self, Page},
+    time::{SECOND, micros, span, to_day},
+};
+
+/// The maximum number of leases that one transaction renews or releases.
+const LEASES_AT_ONCE: usize = 1000;
+
+/// The maximum number of transactions in one sweep.
+const SWEEP_QUOTA: usize = 16;
+
+/// A store of jobs in a SQLite file, which outlives the process; see the [crate](crate).
+///
+/// Dropping it closes the file in the background: operations that were polled are still performed,
+/// but nothing waits for them.
+pub struct SqliteStore {
+    engine: Engine,
+    properties: StoreProperties,
+    /// The number by which sweeps count this handle.
+    node: i64,
+}
+
+impl SqliteStore {
+    /// Opens the store in this file with the default settings, and creates the file if it does not
+    /// exist.
+    ///
+    /// Any async runtime may poll it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be used; see [`OpenError`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().open(path).await
+    }
+
+    /// Returns a builder with the default settings.
+    pub fn builder() -> SqliteStoreBuilder {
+        SqliteStoreBuilder::default()
+    }
+
+    pub(crate) fn new(engine: Engine, properties: StoreProperties) -> Self {
+        Self {
+            engine,
+            properties,
+            node: (JobHandle::random().to_bits() >> 1) as i64,
+        }
+    }
+
+    /// Ignores notifications of other processes from now on, so that only the fallback is left.
+    #[doc(hidden)]
+    pub fn lose_notifications(&self) {
+        self.engine.be_deaf();
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.engine.settings().path)
+            .field("properties", &self.properties)
+            .finish_non_exhaustive()
+    }
+}
+
+impl JobStore for SqliteStore {
+    fn properties(&self) -> &StoreProperties {
+        &self.properties
+    }
+
+    fn create(&self, job: NewJob) -> StoreFuture<'_, Created> {
+        let request = job.request.as_ref().map_or(0, |request| request.len());
+        let bytes = request + job.notify.as_ref().map_or(0, Bytes::len);
+        Box::pin(self.engine.write(Kind::Growing, bytes, move |transaction| {
+            operation::create(transaction, &job)
+        }))
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        key: &'a IdempotencyKey,
+    ) -> StoreFuture<'a, Option<Created>> {
+        let (principal, key) = (principal.cloned(), key.clone());
+        Box::pin(
+            self.engine
+                .read(move |snapshot| operation::look_up(snapshot, principal.as_ref(), &key)),
+        )
+    }
+
+    fn start<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
+        let lease = *lease;
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::start(transaction, &lease)
+        }))
+    }
+
+    fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+        Box::pin(async move {
+            let mut renewals = Vec::with_capacity(leases.len());
+            for part in leases.chunks(LEASES_AT_ONCE) {
+                let part = part.to_vec();
+                let renewed = self.engine.write(Kind::Small, 0, move |transaction| {
+                    let renew = |lease| operation::renew(transaction, lease);
+                    part.iter().map(renew).collect::<Result<Vec<_>, _>>()
+                });
+                renewals.extend(renewed.await?);
+            }
+            Ok(renewals)
+        })
+    }
+
+    fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
+        let lease = *lease;
+        let bytes = report_len(&report);
+        Box::pin(self.engine.write(Kind::Growing, bytes, move |transaction| {
+            operation::report(transaction, &lease, &report)
+        }))
+    }
+
+    fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
+        let lease = *lease;
+        Box::pin(
+            self.engine
+                .write(Kind::Lazy, data.len(), move |transaction| {
+                    operation::write_chunk(transaction, &lease, index, &data)
+                }),
+        )
+    }
+
+    fn finish<'a>(&'a self, lease: &'a Lease, mut end: End) -> StoreFuture<'a, ()> {
+        let lease = *lease;
+        Box::pin(async move {
+            let result = self.end(lease, end.clone()).await;
+            match result {
+                Err(error) if error.is_full() && end.report.take().is_some() => {
+                    self.end(lease, end).await
+                }
+                result => result,
+            }
+        })
+    }
+
+    fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>> {
+        Box::pin(async move {
+            let mut released = Vec::with_capacity(leases.len());
+            for part in leases.chunks(LEASES_AT_ONCE) {
+                let (part, how) = (part.to_vec(), how.clone());
+                let done = self.engine.write(Kind::Small, 0, move |transaction| {
+                    let release = |lease| operation::release(transaction, lease, &how);
+                    part.iter().map(release).collect::<Result<Vec<_>, _>>()
+                });
+                released.extend(done.await?);
+            }
+            Ok(released)
+        })
+    }
+
+    fn resume<'a>(&'a self, id: &'a JobId, token: &'a [u8; 32]) -> StoreFuture<'a, Option<Claim>> {
+        let (id, token) = (*id, *token);
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::resume(transaction, &id, &token)
+        }))
+    }
+
+    fn renew_outside<'a>(
+        &'a self,
+        id: &'a JobId,
+        outside: Outside,
+        report: Report,
+    ) -> StoreFuture<'a, Renewal> {
+        let id = *id;
+        let bytes = report_len(&report);
+        Box::pin(self.engine.write(Kind::Growing, bytes, move |transaction| {
+            operation::renew_outside(transaction, &id, &outside, &report)
+        }))
+    }
+
+    fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
+        let lease = *lease;
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::discard(transaction, &lease)
+        }))
+    }
+
+    fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
+        Box::pin(self.engine.record(*id, detail))
+    }
+
+    fn read_chunk<'a>(
+        &'a self,
+        result: &'a ResultRef,
+        index: u32,
+    ) -> StoreFuture<'a, Option<Bytes>> {
+        let lease = result.lease;
+        Box::pin(async move {
+            let read = self.engine.read(move |snapshot| {
+                let read = read_chunk(snapshot, &lease, index)?;
+                Ok((read, snapshot.now))
+            });
+            let ((data, is_to_note), now) = read.await?;
+            if is_to_note {
+                self.engine
+                    .note(move |transaction| note_read(transaction, &lease, now));
+            }
+            Ok(data.map(Bytes::from))
+        })
+    }
+
+    fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        let at = self.engine.clock().now();
+        // Only the first note within a second counts.
+        let until = keep.map(|keep| at.saturating_add(micros(keep)).saturating_add(SECOND));
+        self.engine.notes().add(*id, Delivery { at, until });
+    }
+
+    fn subscribe(&self, id: &JobId) -> Subscription {
+        self.engine.waiters().subscribe(id)
+    }
+
+    fn cancel<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, Cancellation> {
+        let id = *id;
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::cancel(transaction, &id)
+        }))
+    }
+
+    fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool> {
+        let id = *id;
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::remove(transaction, &id)
+        }))
+    }
+
+    fn extend<'a>(&'a self, id: &'a JobId, keep: Duration) -> StoreFuture<'a, bool> {
+        let id = *id;
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::extend(transaction, &id, keep)
+        }))
+    }
+
+    fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+        let query = query.clone();
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::claim(transaction, &query)
+        }))
+    }
+
+    fn notified<'a>(&'a self, lease: &'a Lease, again: Option<Duration>) -> StoreFuture<'a, ()> {
+        let lease = *lease;
+        Box::pin(self.engine.write(Kind::Small, 0, move |transaction| {
+            operation::notified(transaction, &lease, again)
+        }))
+    }
+
+    fn work(&self) -> Subscription {
+        self.engine.waiters().subscribe(&WORK)
+    }
+
+    fn sweep(&self) -> StoreFuture<'_, Upkeep> {
+        let node = self.node;
+        Box::pin(async move {
+            let sweep = || {
+                self.engine.write(Kind::Small, 0, move |transaction| {
+                    operation::sweep(transaction, node)
+                })
+            };
+            let mut swept = sweep().await?;
+            for _ in 1..SWEEP_QUOTA {
+                if swept.next != Some(swept.now) {
+                    break;
+                }
+                swept = sweep().await?;
+            }
+            let mut upkeep = Upkeep::default();
+            upkeep.pending = self.engine.read(operation::pending).await?;
+            upkeep.nodes = swept.nodes;
+            upkeep.now = to_day(swept.now);
+            let rest = self.engine.settings().lease / 3;
+            let next = swept.next.map_or(rest, |next| span(swept.now, next));
+            upkeep.next = Some(next.min(rest));
+            Ok(upkeep)
+        })
+    }
+
+    fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {
+        Box::pin(
+            self.engine
+                .read(move |snapshot| operation::find(snapshot, handle)),
+        )
+    }
+
+    fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
+        Box::pin(async move {
+            let mut page = Page::new(query.clone());
+            loop {
+                let scan = self.engine.read(move |snapshot| {
+                    let done = operation::list(snapshot, &mut page)?;
+                    Ok((done, page))
+                });
+                let (done, scanned) = scan.await?;
+                if let Some(done) = done {
+                    return Ok(done);
+                }
+                page = scanned;
+            }
+        })
+    }
+}
+
+impl SqliteStore {
+    async fn end(&self, lease: Lease, end: End) -> Result<(), tower_async_job_core::StoreError> {
+        let (kind, bytes) = match &end.outcome {
+            Outcome::Done(response) | Outcome::Streamed { head: response, .. } => {
+                (Kind::Growing, response.len())
+            }
+            // A problem is small, and is stored when a response does not fit.
+            _ if end.report.is_none() => (Kind::Small, 0),
+            _ => (Kind::Growing, 0),
+        };
+        let bytes = bytes + end.report.as_ref().map_or(0, report_len);
+        let finish = self.engine.write(kind, bytes, move |transaction| {
+            operation::finish(transaction, &lease, &end)
+        });
+        finish.await
+    }
+}
+
+/// Returns the bytes of a report.
+fn report_len(report: &Report) -> usize {
+    let json = [&report.partial, &report.metadata];
+    let json: usize = json.into_iter().flatten().map(|json| json.len()).sum();
+    json + report.checkpoint.as_ref().map_or(0, Bytes::len)
+}
