@@ -14,6 +14,25 @@ use crate::{engine::Engine, error::OpenError, settings::Settings, store::SqliteS
 /// The size of a chunk, in bytes.
 const CHUNK: usize = 256 << 10;
 
+impl SqliteStore {
+    /// Opens the store in this file with the default settings, and creates the file if it does not
+    /// exist.
+    ///
+    /// Any async runtime may poll it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be used; see [`OpenError`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().open(path).await
+    }
+
+    /// Returns a builder with the default settings.
+    pub fn builder() -> SqliteStoreBuilder {
+        SqliteStoreBuilder::default()
+    }
+}
+
 /// A builder of [`SqliteStore`]s.
 ///
 /// ```

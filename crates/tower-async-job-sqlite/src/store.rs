@@ -1,4 +1,4 @@
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use tower_async_job_core::{
@@ -9,9 +9,7 @@ use tower_async_job_core::{
 };
 
 use crate::{
-    builder::SqliteStoreBuilder,
     engine::{Engine, Kind, WORK},
-    error::OpenError,
     job::{note_read, read_chunk},
     notes::Delivery,
     operation::{self, Page},
@@ -36,23 +34,6 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store in this file with the default settings, and creates the file if it does not
-    /// exist.
-    ///
-    /// Any async runtime may poll it.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the file cannot be used; see [`OpenError`].
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::builder().open(path).await
-    }
-
-    /// Returns a builder with the default settings.
-    pub fn builder() -> SqliteStoreBuilder {
-        SqliteStoreBuilder::default()
-    }
-
     pub(crate) fn new(engine: Engine, properties: StoreProperties) -> Self {
         Self {
             engine,

@@ -7,6 +7,8 @@ mod reader;
 mod reads;
 mod shared;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod watcher;
 mod writer;
 mod writes;
@@ -202,7 +204,6 @@ fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
     let clock = StoreClock::start(Arc::clone(&settings.clock), mark);
     let shared = Arc::new(Shared::new(settings, clock));
     start(&shared, connections, &path)
-        .inspect(|_| {})
         .inspect_err(|_| shared.close())
         .map(|writer| (shared, writer))
 }

@@ -104,6 +104,12 @@ impl Reads {
         taken
     }
 
+    /// Returns the number of reads that have not begun.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().queue.len()
+    }
+
     /// Closes the queue: what is in it can still be taken.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;

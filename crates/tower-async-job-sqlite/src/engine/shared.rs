@@ -83,6 +83,8 @@ impl Shared {
         self.reads.close();
         self.deadlines.close();
         self.parked().drain(..).for_each(|thread| thread.unpark());
+        // Who reads then learns that the store is closed.
+        self.waiters.notify_all();
     }
 
     pub(crate) fn is_closed(&self) -> bool {

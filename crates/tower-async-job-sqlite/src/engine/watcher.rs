@@ -1,6 +1,7 @@
 //! The thread that notices what other processes commit.
 
 use std::{
+    cell::Cell,
     future::{poll_fn, ready},
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -40,17 +41,21 @@ impl Wake for Unpark {
 pub(crate) fn run(shared: &Arc<Shared>, connection: &Connection) {
     let watcher = Watcher { shared, connection };
     let mut seen = Seen::default();
-    let mut last = (Instant::now(), Duration::ZERO);
-    let last = std::cell::RefCell::new(&mut last);
+    // The end of the latest check, and its duration.
+    let last = Cell::new((Instant::now(), Duration::ZERO));
     let recheck = shared.waiters.recheck(
         || {
-            watcher.wait(&mut seen, **last.borrow());
-            ready(())
+            watcher.wait(&mut seen, last.get());
+            // Once closed, it must not go on.
+            poll_fn(|_| match shared.is_closed() {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            })
         },
         |ids| {
             let began = Instant::now();
             let ended = watcher.ended(ids);
-            **last.borrow_mut() = (Instant::now(), began.elapsed());
+            last.set((Instant::now(), began.elapsed()));
             ready(ended)
         },
     );

@@ -17,13 +17,12 @@ use tower_async_job_core::{StoreError, StoreLimit};
 use super::{
     queue::Limits,
     shared::Shared,
-    writes::{Kind, Operation},
+    writes::{Kind, Note, Operation},
 };
 use crate::{
     connection::{limit_pages, page_size, set_lazy},
     error::{is_busy, is_full, store_error},
-    job::Job,
-    operation::make_room,
+    operation::{deliver, make_room},
     time::micros,
     transaction::{Effects, Failure, Transaction},
 };
@@ -125,17 +124,8 @@ impl Writer {
         );
         let notes = self.shared.notes.all();
         for (id, delivery) in &notes {
-            let delivered = Job::find(&transaction, id).and_then(|job| {
-                let Some(job) = job else { return Ok(()) };
-                job.edit(&transaction, |job| {
-                    job.deliver(delivery);
-                    Ok(())
-                })
-            });
-            // A lost note only keeps a result longer.
-            if let Err(Failure::Sql(error)) = delivered {
-                return Err(failed(error));
-            }
+            let deliver = |transaction: &Transaction<'_>| deliver(transaction, id, delivery);
+            self.perform(&transaction, &mut Note(deliver))?;
         }
         for operation in batch {
             if !operation.is_abandoned() {

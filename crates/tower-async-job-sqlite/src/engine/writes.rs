@@ -70,7 +70,7 @@ where
     }
 }
 
-/// An operation for which nothing waits.
+/// An operation for which nothing waits. It may be lost.
 pub(crate) struct Note<F>(pub(crate) F);
 
 impl<F> Operation for Note<F>
@@ -78,7 +78,7 @@ where
     F: FnMut(&Transaction<'_>) -> Step<()> + Send,
 {
     fn kind(&self) -> Kind {
-        Kind::Lazy
+        Kind::Small
     }
 
     fn is_abandoned(&self) -> bool {

@@ -251,11 +251,18 @@ impl Job {
         Ok(())
     }
 
-    /// Returns the next turn of the job's owner: one after the later of the first turn of all, and
-    /// the owner's last. So each owner takes part in each round.
+    /// Returns the next turn of the job's owner: one after the later of the first turn that waits,
+    /// and the owner's last. So each owner takes part in each round, however many jobs others have.
+    ///
+    /// The first turn is that of the job's route, since no worker may claim jobs of another one; if
+    /// none waits, it is the latest that was claimed.
     fn next_turn(&self, transaction: &Transaction<'_>) -> Step<i64> {
-        let first = "SELECT min(turn) FROM jobs WHERE turn IS NOT NULL";
-        let first: Option<i64> = transaction.one(first, [])?.flatten();
+        let first = "SELECT min(turn) FROM jobs WHERE route_hash = ? AND turn IS NOT NULL";
+        let first: Option<i64> = transaction.one(first, [self.route_hash])?.flatten();
+        let first = match first {
+            Some(first) => Some(first),
+            None => transaction.one("SELECT turn FROM store", [])?,
+        };
         let last = "SELECT max(turn) FROM jobs WHERE owner_hash = ? AND state < 2";
         let last: Option<i64> = transaction.one(last, [self.owner_hash])?.flatten();
         Ok(first.into_iter().chain(last).max().unwrap_or(0) + 1)

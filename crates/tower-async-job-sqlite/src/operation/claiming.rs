@@ -167,7 +167,9 @@ fn claim_one(
     if !fits(request.as_ref().map_or(0, |request| request.len())) {
         return Ok(false);
     }
-    let handle = job.handle();
+    let (handle, turn) = (job.handle(), job.turn);
+    let sql = "UPDATE store SET turn = ?1 WHERE turn < ?1";
+    transaction.execute(sql, [turn])?;
     match job.edit(transaction, |job| job.claim(transaction, request))? {
         Claimed::Given(claim) => claims.jobs.push(*claim),
         Claimed::Ended => {}

@@ -76,7 +76,9 @@ pub(super) fn end_unreadable(transaction: &Transaction<'_>, key: i64) -> Step<()
                    UNION ALL SELECT checkpoint FROM jobs WHERE key = ?1 \
                    UNION ALL SELECT notify FROM jobs WHERE key = ?1)";
         transaction.execute(sql, [key])?;
-        transaction.execute("DELETE FROM keys WHERE job = ?", [key])?;
+        let sql = "DELETE FROM keys WHERE job = ?1 \
+                   AND digest = (SELECT digest FROM jobs WHERE key = ?1)";
+        transaction.execute(sql, [key])?;
         transaction.execute("DELETE FROM jobs WHERE key = ?", [key])?;
     }
     if let Some(id) = id {

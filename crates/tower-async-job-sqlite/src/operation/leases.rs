@@ -6,6 +6,7 @@ use tower_async_job_core::{Cancellation, End, JobId, Lease, Renewal, Report, Sto
 
 use crate::{
     job::{Job, State},
+    notes::Delivery,
     time::{micros, to_day},
     transaction::{Snapshot, Step, Transaction},
 };
@@ -110,6 +111,17 @@ pub(crate) fn extend(transaction: &Transaction<'_>, id: &JobId, keep: Duration) 
             Ok(true)
         }),
         _ => Ok(false),
+    }
+}
+
+/// Notes that the result of a job was delivered.
+pub(crate) fn deliver(transaction: &Transaction<'_>, id: &JobId, delivery: &Delivery) -> Step<()> {
+    match Job::find(transaction, id)? {
+        Some(job) => job.edit(transaction, |job| {
+            job.deliver(delivery);
+            Ok(())
+        }),
+        None => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) use self::{
     claiming::{claim, notified, release, renew_outside, resume},
     creating::{create, discard, look_up},
     expiring::make_room,
-    leases::{cancel, extend, finish, remove, renew, report, start, write_chunk},
+    leases::{cancel, deliver, extend, finish, remove, renew, report, start, write_chunk},
     listing::{Page, find, list},
     upkeep::{pending, sweep},
 };

@@ -1,11 +1,13 @@
--- The time at which a process has committed last, and the number of commits.
+-- The time at which a process has committed last, the number of commits, and the latest turn that
+-- was claimed.
 CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     mark INTEGER NOT NULL,
-    commits INTEGER NOT NULL
+    commits INTEGER NOT NULL,
+    turn INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO store VALUES (1, 0, 0);
+INSERT INTO store VALUES (1, 0, 0, 0);
 
 -- One row per job. Times and durations are in microseconds. Contents are in `parts`.
 CREATE TABLE jobs (
@@ -57,7 +59,7 @@ CREATE TABLE jobs (
 
 CREATE INDEX jobs_due ON jobs (due);
 CREATE INDEX jobs_delayed ON jobs (due) WHERE state = 0 AND held = 0 AND turn IS NULL;
-CREATE INDEX jobs_pending ON jobs (owner_hash, turn) WHERE state < 2;
+CREATE INDEX jobs_pending ON jobs (owner_hash, turn, state) WHERE state < 2;
 CREATE INDEX jobs_ready ON jobs (turn) WHERE turn IS NOT NULL;
 CREATE INDEX jobs_ready_by_route ON jobs (route_hash, turn) WHERE turn IS NOT NULL;
 CREATE INDEX jobs_notify ON jobs (notify_due) WHERE notify_due IS NOT NULL;
