@@ -1,8 +1,7 @@
 //! The contract of job stores.
 
-#[path = "../common/mod.rs"]
-mod common;
+mod harness;
 
-use common::SqliteHarness;
+use harness::SqliteHarness;
 
 tower_async_job_testkit::contract!(SqliteHarness::new().await);

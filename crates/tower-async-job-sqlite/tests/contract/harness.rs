@@ -24,7 +24,7 @@ const SMALL_PAGE: u64 = 512;
 
 /// A clock that stands still unless moved. The time of day can also be set back.
 #[derive(Clone)]
-pub struct TestClock {
+pub(crate) struct TestClock {
     start: Instant,
     start_of_day: SystemTime,
     /// The microseconds that have passed.
@@ -34,7 +34,7 @@ pub struct TestClock {
 }
 
 impl TestClock {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             start: Instant::now(),
             start_of_day: SystemTime::now(),
@@ -43,12 +43,12 @@ impl TestClock {
         }
     }
 
-    pub fn advance(&self, span: Duration) {
+    pub(crate) fn advance(&self, span: Duration) {
         self.passed
             .fetch_add(span.as_micros() as u64, Ordering::SeqCst);
     }
 
-    pub fn set_back(&self, span: Duration) {
+    pub(crate) fn set_back(&self, span: Duration) {
         self.set_back
             .fetch_add(span.as_micros() as u64, Ordering::SeqCst);
     }
@@ -66,7 +66,7 @@ impl Clock for TestClock {
 }
 
 /// The harness of a store in a file of its own.
-pub struct SqliteHarness {
+pub(crate) struct SqliteHarness {
     directory: TempDir,
     path: Mutex<PathBuf>,
     clock: TestClock,
@@ -75,7 +75,7 @@ pub struct SqliteHarness {
 }
 
 impl SqliteHarness {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::build(|builder, _| builder).await
     }
 
@@ -125,7 +125,7 @@ fn builder(clock: &TestClock) -> SqliteStoreBuilder {
 }
 
 /// Copies the files of an open store as they are, like a process that is killed leaves them.
-pub fn copy_files(from: &Path, to: &Path) {
+pub(crate) fn copy_files(from: &Path, to: &Path) {
     for suffix in ["", "-wal"] {
         let name = |path: &Path| format!("{}{suffix}", path.display());
         fs::copy(name(from), name(to)).unwrap();
