@@ -110,10 +110,10 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Sets the maximum size of the log beside the file, in bytes; 64 MiB by default. It is exceeded
-    /// only while another program reads from the file for long.
+    /// Sets the maximum size of the log beside the file, in bytes; 64 MiB by default, and at least
+    /// 32 MiB. It is exceeded only while another program reads from the file for long.
     pub fn max_log_bytes(mut self, bytes: u64) -> Self {
-        self.max_log_bytes = bytes;
+        self.max_log_bytes = bytes.max(32 << 20);
         self
     }
 

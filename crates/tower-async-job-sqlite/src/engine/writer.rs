@@ -3,15 +3,16 @@
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
+    slice,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::Thread,
     time::Instant,
 };
 
-use rusqlite::{Connection, hooks::Wal, wal::CheckpointMode};
+use rusqlite::{Connection, Params, hooks::Wal, wal::CheckpointMode};
 use tower_async_job_core::{StoreError, StoreLimit};
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     connection::{limit_pages, page_size, set_lazy},
-    error::{is_busy, is_full, store_error},
+    error::{is_busy, store_error},
     operation::{deliver, make_room},
     time::micros,
     transaction::{Effects, Failure, Transaction},
@@ -80,42 +81,107 @@ impl Writer {
     /// Writes until the store is closed and the queue is empty.
     pub(crate) fn run(mut self) {
         loop {
-            let mut batch = self.shared.writes.take(BATCH);
+            let batch = self.shared.writes.take(BATCH);
             if batch.is_empty() {
                 return;
             }
-            let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut batch)));
-            let error = match written {
-                Ok(Ok(effects)) => {
-                    self.shared.notify(&effects);
-                    batch.into_iter().for_each(|operation| operation.answer());
-                    self.bound_log();
-                    continue;
-                }
-                Ok(Err(error)) => error,
-                Err(_) => StoreError::unavailable("an operation of the same commit panicked"),
+            self.write(batch);
+            self.bound_log();
+        }
+    }
+
+    /// Writes a batch in one transaction, or if the file is full, each operation in its own.
+    fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
+        let written = self.transact(&mut batch);
+        for mut operation in batch {
+            let written = match &written {
+                Err(error) if error.is_full() => self.write_alone(&mut operation),
+                written => written.clone(),
             };
-            self.roll_back();
-            for mut operation in batch {
-                operation.refuse(error_for(operation.kind(), &error));
-                operation.answer();
+            match written {
+                Err(error) if error.is_full() && operation.kind() == Kind::Small => {
+                    operation.refuse(StoreError::unavailable(error));
+                }
+                Err(error) => operation.refuse(error),
+                Ok(()) => {}
+            }
+            operation.answer();
+        }
+    }
+
+    /// Writes an operation although the file is full: makes room for it, or lifts the limit for a
+    /// small one.
+    fn write_alone(&mut self, operation: &mut Box<dyn Operation>) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS_OF_ROOM {
+            match self.transact(slice::from_mut(operation)) {
+                Err(error) if error.is_full() => {
+                    if operation.kind() == Kind::Small || !self.make_room()? {
+                        break;
+                    }
+                }
+                written => return written,
+            }
+        }
+        if operation.kind() == Kind::Small {
+            self.without_limit(|writer| writer.transact(slice::from_mut(operation)))
+        } else {
+            self.transact(slice::from_mut(operation))
+        }
+    }
+
+    /// Makes room in a full file; returns whether it made any.
+    fn make_room(&mut self) -> Result<bool, StoreError> {
+        let is_made = Arc::new(AtomicBool::new(false));
+        let made = Arc::clone(&is_made);
+        let mut operation: Box<dyn Operation> =
+            Box::new(Note(move |transaction: &Transaction<'_>| {
+                made.store(make_room(transaction)?, Ordering::Relaxed);
+                Ok(())
+            }));
+        self.without_limit(|writer| writer.transact(slice::from_mut(&mut operation)))?;
+        Ok(is_made.load(Ordering::Relaxed))
+    }
+
+    /// Lifts the limit of pages for small changes.
+    fn without_limit<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.limit(None)?;
+        let result = act(self);
+        self.limit(self.max_pages())?;
+        result
+    }
+
+    fn limit(&self, pages: Option<u32>) -> Result<(), StoreError> {
+        limit_pages(&self.connection, pages).map_err(|error| self.failed(error))
+    }
+
+    /// Performs operations in one transaction, and notifies of its effects. On an error, none is
+    /// performed.
+    fn transact(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StoreError> {
+        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(batch)));
+        let panicked = "an operation of the same commit panicked";
+        match committed.unwrap_or_else(|_| Err(StoreError::unavailable(panicked))) {
+            Ok(effects) => {
+                self.shared.notify(&effects);
+                Ok(())
+            }
+            Err(error) => {
+                self.roll_back();
+                Err(error)
             }
         }
     }
 
-    /// Writes a batch in one transaction. On an error, nothing is written.
-    fn write(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<Effects, StoreError> {
-        let failed = {
-            let path = self.shared.settings.path.clone();
-            move |error| store_error(&path, error)
-        };
+    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<Effects, StoreError> {
         let is_lazy = batch.iter().all(|operation| operation.kind() == Kind::Lazy);
         if mem::replace(&mut self.is_lazy, is_lazy) != is_lazy {
-            set_lazy(&self.connection, is_lazy).map_err(&failed)?;
+            set_lazy(&self.connection, is_lazy).map_err(|error| self.failed(error))?;
         }
-        self.begin().map_err(&failed)?;
+        self.begin().map_err(|error| self.failed(error))?;
         let before = self.connection.total_changes();
-        let now = self.time().map_err(&failed)?;
+        let now = self.time().map_err(|error| self.failed(error))?;
         let transaction = Transaction::new(
             &self.connection,
             now,
@@ -135,12 +201,8 @@ impl Writer {
         if self.connection.total_changes() == before {
             self.roll_back();
         } else {
-            let sql = "UPDATE store SET mark = ?, commits = commits + 1";
-            let commit = || {
-                self.connection.prepare_cached(sql)?.execute([now])?;
-                self.connection.prepare_cached("COMMIT")?.execute([])
-            };
-            commit().map_err(&failed)?;
+            self.execute("UPDATE store SET mark = ?, commits = commits + 1", [now])?;
+            self.execute("COMMIT", [])?;
             self.shared.commits.fetch_add(1, Ordering::Release);
         }
         self.shared.notes.forget(&notes);
@@ -171,88 +233,40 @@ impl Writer {
     }
 
     /// Performs an operation, or leaves the transaction as it was before. Fails if the whole
-    /// transaction is lost.
+    /// transaction is lost, as SQLite may do in a full file.
     fn perform(
         &self,
         transaction: &Transaction<'_>,
         operation: &mut dyn Operation,
     ) -> Result<(), StoreError> {
-        let kind = operation.kind();
-        let mut full = self.attempt(transaction, operation)?;
-        for _ in 0..ROUNDS_OF_ROOM {
-            if full.is_none() || kind == Kind::Small || !self.make_room(transaction)? {
-                break;
-            }
-            full = self.attempt(transaction, operation)?;
-        }
-        if full.is_some() && kind == Kind::Small {
-            full = self.without_limit(|| self.attempt(transaction, operation))?;
-        }
-        if let Some(error) = full {
-            operation.refuse(error_for(kind, &error));
-        }
-        Ok(())
-    }
-
-    /// Performs an operation, unless there is no room.
-    fn attempt(
-        &self,
-        transaction: &Transaction<'_>,
-        operation: &mut dyn Operation,
-    ) -> Result<Option<StoreError>, StoreError> {
-        let failed = |error| store_error(&self.shared.settings.path, error);
-        let execute = |sql| {
-            let execute = || self.connection.prepare_cached(sql)?.execute([]);
-            execute().map_err(failed)
-        };
-        execute("SAVEPOINT operation")?;
+        self.execute("SAVEPOINT operation", [])?;
         let performed = transaction.attempt(|transaction| operation.perform(transaction));
-        let Err(failure) = performed else {
-            execute("RELEASE operation")?;
-            return Ok(None);
-        };
-        let (error, is_full) = match failure {
-            Failure::Refused(error) => (error, false),
-            Failure::Sql(error) if is_full(&error) => (self.full(error), true),
-            Failure::Sql(error) => (failed(error), false),
-        };
-        if self.connection.is_autocommit() {
-            return Err(error);
+        if let Err(failure) = performed {
+            let error = match failure {
+                Failure::Refused(error) => error,
+                Failure::Sql(error) => self.failed(error),
+            };
+            if error.is_full() || self.connection.is_autocommit() {
+                return Err(error);
+            }
+            operation.refuse(error);
+            self.execute("ROLLBACK TO operation", [])?;
         }
-        execute("ROLLBACK TO operation")?;
-        execute("RELEASE operation")?;
-        if is_full {
-            return Ok(Some(error));
-        }
-        operation.refuse(error);
-        Ok(None)
+        self.execute("RELEASE operation", [])
     }
 
-    /// Makes room in a file that has reached its limit; returns whether it made any.
-    fn make_room(&self, transaction: &Transaction<'_>) -> Result<bool, StoreError> {
-        if self.max_pages().is_none() {
-            return Ok(false);
-        }
-        self.without_limit(|| match make_room(transaction) {
-            Ok(made) => Ok(made),
-            Err(Failure::Refused(error)) => Err(error),
-            Err(Failure::Sql(error)) => Err(store_error(&self.shared.settings.path, error)),
-        })
+    fn execute(&self, sql: &str, parameters: impl Params) -> Result<(), StoreError> {
+        let execute = || self.connection.prepare_cached(sql)?.execute(parameters);
+        execute().map(drop).map_err(|error| self.failed(error))
     }
 
-    /// Lifts the limit of pages for a small change.
-    fn without_limit<T>(
-        &self,
-        act: impl FnOnce() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let limit = |pages| {
-            limit_pages(&self.connection, pages)
-                .map_err(|error| store_error(&self.shared.settings.path, error))
-        };
-        limit(None)?;
-        let result = act();
-        limit(self.max_pages())?;
-        result
+    /// Converts an error, with the limit that was reached.
+    fn failed(&self, error: rusqlite::Error) -> StoreError {
+        let error = store_error(&self.shared.settings.path, error);
+        match self.shared.settings.max_bytes {
+            Some(bytes) => error.with_limit(StoreLimit::new("max_bytes", bytes)),
+            None => error,
+        }
     }
 
     fn max_pages(&self) -> Option<u32> {
@@ -262,15 +276,6 @@ impl Writer {
                 .unwrap_or(u32::MAX - 1)
                 .max(1),
         )
-    }
-
-    /// Returns the error of a full file, with the limit that was reached.
-    fn full(&self, error: rusqlite::Error) -> StoreError {
-        let error = store_error(&self.shared.settings.path, error);
-        match self.shared.settings.max_bytes {
-            Some(bytes) => error.with_limit(StoreLimit::new("max_bytes", bytes)),
-            None => error,
-        }
     }
 
     fn roll_back(&self) {
@@ -288,8 +293,8 @@ impl Writer {
             // The log began again.
             self.next_checkpoint = WORTH_CHECKPOINT;
         }
-        // The rest of the bound is room for one batch.
-        let bound = self.shared.settings.max_log_bytes / 4 * 3;
+        // The rest of the bound is room for one batch, with the pages of its indexes.
+        let bound = self.shared.settings.max_log_bytes / 2;
         if pages * self.page_size >= bound {
             // An error: a reader takes long, and it is tried again after the next commit.
             let _ = self
@@ -300,12 +305,4 @@ impl Writer {
             self.checkpointer.unpark();
         }
     }
-}
-
-/// Returns an error of a commit as that of one of its operations.
-fn error_for(kind: Kind, error: &StoreError) -> StoreError {
-    if kind == Kind::Small && error.is_full() {
-        return StoreError::unavailable(error.clone());
-    }
-    error.clone()
 }

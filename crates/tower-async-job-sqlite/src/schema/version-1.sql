@@ -111,7 +111,7 @@ CREATE TABLE nodes (
 -- For people: the jobs without secrets.
 CREATE VIEW overview AS
 SELECT
-    printf('%016x', handle & ~(1 << 63) | ~handle & (1 << 63)) AS handle,
+    printf('%016x', (handle & ~(1 << 63)) | (~handle & (1 << 63))) AS handle,
     CASE state
         WHEN 0 THEN 'queued' WHEN 1 THEN 'running' WHEN 2 THEN 'done' WHEN 3 THEN 'failed'
         WHEN 4 THEN 'timed-out' WHEN 5 THEN 'lost' WHEN 6 THEN 'cancelled' ELSE 'expired'
