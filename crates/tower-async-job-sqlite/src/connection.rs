@@ -1,7 +1,7 @@
 //! Connections to the file.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     path::Path,
     thread,
@@ -9,6 +9,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
+use tower_async_job_core::JobHandle;
 
 use crate::{
     error::{OpenError, is_busy},
@@ -34,7 +35,6 @@ pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> 
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::outdated(path));
     }
-    // The file is created by its owner alone; SQLite gives the others the same mode.
     create(path).map_err(|error| OpenError::of_io(path, error))?;
     let failed = |error| OpenError::of_sql(path, error);
     let mut connection = connect(path).map_err(failed)?;
@@ -50,12 +50,30 @@ pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> 
     Ok(connection)
 }
 
-fn create(path: &Path) -> io::Result<File> {
+/// Creates the file if it does not exist, for its owner alone; SQLite gives the log the same mode.
+///
+/// The file is created under another name, and closed before it gets its own: closing a file ends
+/// all locks of the process on it, also those of a store that is open.
+fn create(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        known => return known.map(drop),
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!("-new-{}", JobHandle::random()));
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    drop(options.open(&name)?);
+    let linked = fs::hard_link(&name, path);
+    fs::remove_file(&name)?;
+    match linked {
+        // Some file systems have no links.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => options.open(path).map(drop),
+        _ => Ok(()),
+    }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -96,8 +96,7 @@ impl JobStore for SqliteStore {
             for part in leases.chunks(LEASES_AT_ONCE) {
                 let part = part.to_vec();
                 let renewed = self.engine.write(Kind::Small, 0, move |transaction| {
-                    let renew = |lease| operation::renew(transaction, lease);
-                    part.iter().map(renew).collect::<Result<Vec<_>, _>>()
+                    operation::renew(transaction, &part)
                 });
                 renewals.extend(renewed.await?);
             }
@@ -142,8 +141,7 @@ impl JobStore for SqliteStore {
             for part in leases.chunks(LEASES_AT_ONCE) {
                 let (part, how) = (part.to_vec(), how.clone());
                 let done = self.engine.write(Kind::Small, 0, move |transaction| {
-                    let release = |lease| operation::release(transaction, lease, &how);
-                    part.iter().map(release).collect::<Result<Vec<_>, _>>()
+                    operation::release(transaction, &part, &how)
                 });
                 released.extend(done.await?);
             }

@@ -83,9 +83,10 @@ impl Snapshot<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Returns the contents of a part, which must exist.
-    pub(crate) fn part(&self, id: i64) -> Step<Vec<u8>> {
-        let found = self.one("SELECT data FROM parts WHERE id = ?", [id])?;
+    /// Returns the contents of a part of a job, which must exist.
+    pub(crate) fn part(&self, job: i64, id: i64) -> Step<Vec<u8>> {
+        let sql = "SELECT data FROM parts WHERE id = ? AND job = ?";
+        let found = self.one(sql, [id, job])?;
         found.ok_or_else(|| Failure::corrupt("a part of it is missing"))
     }
 }
@@ -134,9 +135,10 @@ impl<'a> Transaction<'a> {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)?)
     }
 
-    /// Adds a part, and returns its id.
-    pub(crate) fn add_part(&self, data: &[u8]) -> Step<i64> {
-        self.execute("INSERT INTO parts (data) VALUES (?)", [data])?;
+    /// Adds a part of a job, and returns its id.
+    pub(crate) fn add_part(&self, job: i64, data: &[u8]) -> Step<i64> {
+        let sql = "INSERT INTO parts (job, data) VALUES (?, ?)";
+        self.execute(sql, (job, data))?;
         Ok(self.connection.last_insert_rowid())
     }
 

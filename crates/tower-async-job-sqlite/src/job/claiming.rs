@@ -29,7 +29,7 @@ impl Job {
         let Some(part) = self.request.filter(|_| self.request_format != Some(0)) else {
             return Ok(None);
         };
-        match snapshot.part(part) {
+        match snapshot.part(self.key, part) {
             Ok(data) => Ok(Some(StoredRequest::from_bytes(data.into()))),
             Err(failure) if failure.is_corrupt() => Ok(None),
             Err(failure) => Err(failure),
@@ -69,7 +69,7 @@ impl Job {
         claim.attempt = narrow(self.attempt);
         claim.remaining = span(now, self.deadline);
         if let Some(part) = self.checkpoint {
-            claim.checkpoint = Bytes::from(transaction.part(part)?);
+            claim.checkpoint = Bytes::from(transaction.part(self.key, part)?);
         }
         Ok(claim)
     }

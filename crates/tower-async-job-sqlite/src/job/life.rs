@@ -83,11 +83,11 @@ impl Job {
             job.reports = narrow(less + 1);
         }
         if let Some(request) = &new.request {
-            job.request = Some(transaction.add_part(request.as_bytes())?);
+            job.request = Some(transaction.add_part(job.key, request.as_bytes())?);
             job.request_format = Some(request.format().unwrap_or(0).into());
         }
         if let Some(notify) = &new.notify {
-            job.notify = Some(transaction.add_part(notify)?);
+            job.notify = Some(transaction.add_part(job.key, notify)?);
         }
         if new.start == Start::Offered {
             job.free(transaction, now)?;
@@ -108,16 +108,16 @@ impl Job {
     pub(crate) fn report(&mut self, transaction: &Transaction<'_>, report: &Report) -> Step<()> {
         if let Some(progress) = &report.progress {
             let json = serde_json::to_vec(progress).map_err(StoreError::corrupt)?;
-            self.progress = Some(transaction.add_part(&json)?);
+            self.progress = Some(transaction.add_part(self.key, &json)?);
         }
         if let Some(partial) = &report.partial {
-            self.partial = Some(transaction.add_part(partial.as_bytes())?);
+            self.partial = Some(transaction.add_part(self.key, partial.as_bytes())?);
         }
         if let Some(metadata) = &report.metadata {
-            self.metadata = Some(transaction.add_part(metadata.as_bytes())?);
+            self.metadata = Some(transaction.add_part(self.key, metadata.as_bytes())?);
         }
         if let Some(checkpoint) = &report.checkpoint {
-            self.checkpoint = Some(transaction.add_part(checkpoint)?);
+            self.checkpoint = Some(transaction.add_part(self.key, checkpoint)?);
         }
         let is_visible = report.progress.is_some() || report.partial.is_some();
         self.reports += i64::from(is_visible || report.metadata.is_some());
@@ -137,15 +137,15 @@ impl Job {
         match &end.outcome {
             Outcome::Done(response) => {
                 self.body_len = Some(narrow(response.body_len()));
-                self.response = Some(transaction.add_part(response.as_bytes())?);
+                self.response = Some(transaction.add_part(self.key, response.as_bytes())?);
             }
             Outcome::Streamed { head, chunks, len } => {
                 self.body_len = Some(narrow(*len));
                 self.chunks = Some(i64::from(*chunks));
-                self.response = Some(transaction.add_part(head.as_bytes())?);
+                self.response = Some(transaction.add_part(self.key, head.as_bytes())?);
             }
             Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
-                self.response = Some(transaction.add_part(&problem.to_json())?);
+                self.response = Some(transaction.add_part(self.key, &problem.to_json())?);
             }
             _ => {
                 let unknown = "this kind of outcome cannot be stored";
@@ -166,7 +166,7 @@ impl Job {
         // A later finish by the same epoch must not look like a repeated one.
         self.epoch += 1;
         if let Some(problem) = problem {
-            self.response = Some(transaction.add_part(&problem.to_json())?);
+            self.response = Some(transaction.add_part(self.key, &problem.to_json())?);
         }
         self.end(transaction, state);
         Ok(())

@@ -64,11 +64,11 @@ impl Job {
             return Ok(Some(record));
         }
         if let Some(part) = self.progress {
-            let json = snapshot.part(part)?;
+            let json = snapshot.part(self.key, part)?;
             record.progress = Some(serde_json::from_slice(&json).map_err(Failure::corrupt)?);
         }
-        record.partial = json(snapshot, self.partial)?;
-        record.metadata = json(snapshot, self.metadata)?;
+        record.partial = self.json(snapshot, self.partial)?;
+        record.metadata = self.json(snapshot, self.metadata)?;
         if state.is_final() {
             record.result = self.result();
             if detail != Detail::Status {
@@ -90,7 +90,7 @@ impl Job {
         let Some(part) = self.response else {
             return Ok(None);
         };
-        let data = Bytes::from(snapshot.part(part)?);
+        let data = Bytes::from(snapshot.part(self.key, part)?);
         Ok(Some(match (self.state, self.chunks) {
             (State::Done, None) => RecordedOutcome::Response(StoredResponse::from_bytes(data)),
             (State::Done, Some(_)) => RecordedOutcome::Head(StoredResponse::from_bytes(data)),
@@ -121,9 +121,9 @@ impl Job {
         let since = time.saturating_sub(self.created);
         self.created_day.saturating_add(since.max(0))
     }
-}
 
-fn json(snapshot: &Snapshot<'_>, part: Option<i64>) -> Step<Option<Json>> {
-    let data = part.map(|part| snapshot.part(part)).transpose()?;
-    Ok(data.map(|data| Json::from_bytes(data.into())))
+    fn json(&self, snapshot: &Snapshot<'_>, part: Option<i64>) -> Step<Option<Json>> {
+        let data = part.map(|part| snapshot.part(self.key, part)).transpose()?;
+        Ok(data.map(|data| Json::from_bytes(data.into())))
+    }
 }

@@ -15,23 +15,26 @@ use super::{
 use crate::{
     job::{Claimed, FORMAT, Job, handle_of, route_hash},
     time::{micros, span, to_day},
-    transaction::{Snapshot, Step, Transaction},
+    transaction::{Failure, Snapshot, Step, Transaction},
 };
 
 /// The maximum number of jobs claimed by one call.
 const CLAIM_QUOTA: usize = 256;
 
+/// Releases leases. One whose job cannot be read is lost, and costs the others nothing.
 pub(crate) fn release(
     transaction: &Transaction<'_>,
-    lease: &Lease,
+    leases: &[Lease],
     how: &Release,
-) -> Step<Released> {
-    match Job::find(transaction, &lease.id)? {
-        Some(job) if job.is_held_by(lease) => {
+) -> Step<Vec<Released>> {
+    let release = |lease: &Lease| match Job::find(transaction, &lease.id) {
+        Ok(Some(job)) if job.is_held_by(lease) => {
             job.edit(transaction, |job| job.lapse(transaction, how))
         }
-        _ => Ok(Released::Lost),
-    }
+        Ok(_) | Err(Failure::Refused(_)) => Ok(Released::Lost),
+        Err(failure) => Err(failure),
+    };
+    leases.iter().map(release).collect()
 }
 
 pub(crate) fn resume(
@@ -99,27 +102,19 @@ pub(crate) fn claim(transaction: &Transaction<'_>, query: &ClaimQuery) -> Step<C
         _ => ready_jobs(transaction, query, limit + 1)?,
     };
     is_whole &= found.len() <= limit;
-    let mut claims = Claims::default();
-    let mut bytes = 0;
+    let mut claiming = Claiming {
+        transaction,
+        query,
+        bytes: 0,
+        claims: Claims::default(),
+    };
     for key in found.into_iter().take(limit) {
-        let job = match Job::find_by_key(transaction, key) {
-            Ok(Some(job)) => job,
-            Ok(None) => continue,
-            Err(failure) if failure.is_corrupt() => {
-                let handle: Option<i64> =
-                    transaction.one("SELECT handle FROM jobs WHERE key = ?", [key])?;
-                end_unreadable(transaction, key)?;
-                let handle = handle.map(handle_of);
-                claims.unreadable.extend(handle);
-                continue;
-            }
-            Err(failure) => return Err(failure),
-        };
-        if !claim_one(transaction, query, job, &mut bytes, &mut claims)? {
+        if !claiming.claim(key)? {
             is_whole = false;
             break;
         }
     }
+    let mut claims = claiming.claims;
     claims.now = to_day(transaction.now);
     claims.next = if is_whole {
         next(transaction, query.kind)?
@@ -129,53 +124,79 @@ pub(crate) fn claim(transaction: &Transaction<'_>, query: &ClaimQuery) -> Step<C
     Ok(claims)
 }
 
-/// Claims one task; returns whether there is room for it and more.
-fn claim_one(
-    transaction: &Transaction<'_>,
-    query: &ClaimQuery,
-    job: Job,
-    bytes: &mut usize,
-    claims: &mut Claims,
-) -> Step<bool> {
-    let mut fits = |len: usize| {
-        *bytes = bytes.saturating_add(len);
-        *bytes <= query.max_bytes || claims.jobs.is_empty()
-    };
-    if query.kind == ClaimKind::Notify {
-        let message = match job.notify.map(|part| transaction.part(part)) {
-            Some(Ok(message)) => message,
-            Some(Err(failure)) if !failure.is_corrupt() => return Err(failure),
-            _ => {
-                return job.edit(transaction, |job| {
-                    job.notify = None;
-                    job.notify_due = None;
-                    Ok(true)
-                });
-            }
+/// The claims of one call.
+struct Claiming<'a, 'b> {
+    transaction: &'a Transaction<'b>,
+    query: &'a ClaimQuery,
+    bytes: usize,
+    claims: Claims,
+}
+
+impl Claiming<'_, '_> {
+    /// Claims the task in this row; returns whether there is room for it.
+    fn claim(&mut self, key: i64) -> Step<bool> {
+        let claimed = match (Job::find_by_key(self.transaction, key), self.query.kind) {
+            (Ok(None), _) => Ok(true),
+            (Ok(Some(job)), ClaimKind::Notify) => self.claim_notification(job),
+            (Ok(Some(job)), _) => self.claim_run(job),
+            (Err(failure), _) => Err(failure),
         };
-        if !fits(message.len()) {
+        match claimed {
+            Err(failure) if failure.is_corrupt() => {
+                self.give_up(key)?;
+                Ok(true)
+            }
+            claimed => claimed,
+        }
+    }
+
+    fn claim_run(&mut self, job: Job) -> Step<bool> {
+        let request = job.stored_request(self.transaction)?;
+        if !self.fits(request.as_ref().map_or(0, |request| request.len())) {
             return Ok(false);
         }
-        let claim = job.edit(
-            transaction,
-            |job| Ok(job.claim_notify(transaction, message)),
-        )?;
-        claims.jobs.extend(claim);
-        return Ok(true);
+        let sql = "UPDATE store SET turn = ?1 WHERE turn < ?1";
+        self.transaction.execute(sql, [job.turn])?;
+        let handle = job.handle();
+        let claim = |job: &mut Job| job.claim(self.transaction, request);
+        match job.edit(self.transaction, claim)? {
+            Claimed::Given(claim) => self.claims.jobs.push(*claim),
+            Claimed::Ended => {}
+            Claimed::Unreadable => self.claims.unreadable.push(handle),
+        }
+        Ok(true)
     }
-    let request = job.stored_request(transaction)?;
-    if !fits(request.as_ref().map_or(0, |request| request.len())) {
-        return Ok(false);
+
+    fn claim_notification(&mut self, job: Job) -> Step<bool> {
+        let Some(part) = job.notify else {
+            return Err(Failure::corrupt("its notification is missing"));
+        };
+        let message = self.transaction.part(job.key, part)?;
+        if !self.fits(message.len()) {
+            return Ok(false);
+        }
+        let claim = |job: &mut Job| Ok(job.claim_notify(self.transaction, message));
+        self.claims.jobs.extend(job.edit(self.transaction, claim)?);
+        Ok(true)
     }
-    let (handle, turn) = (job.handle(), job.turn);
-    let sql = "UPDATE store SET turn = ?1 WHERE turn < ?1";
-    transaction.execute(sql, [turn])?;
-    match job.edit(transaction, |job| job.claim(transaction, request))? {
-        Claimed::Given(claim) => claims.jobs.push(*claim),
-        Claimed::Ended => {}
-        Claimed::Unreadable => claims.unreadable.push(handle),
+
+    fn fits(&mut self, len: usize) -> bool {
+        self.bytes = self.bytes.saturating_add(len);
+        self.bytes <= self.query.max_bytes || self.claims.jobs.is_empty()
     }
-    Ok(true)
+
+    /// Ends a job that cannot be read, or its notification, so that it is claimed once only.
+    fn give_up(&mut self, key: i64) -> Step<()> {
+        let sql = "SELECT handle FROM jobs WHERE key = ?";
+        let handle: Option<i64> = self.transaction.one(sql, [key])?;
+        self.claims.unreadable.extend(handle.map(handle_of));
+        if self.query.kind == ClaimKind::Notify {
+            let sql = "UPDATE jobs SET notify_due = NULL WHERE key = ?";
+            self.transaction.execute(sql, [key])?;
+            return Ok(());
+        }
+        end_unreadable(self.transaction, key)
+    }
 }
 
 /// Returns claimable jobs in the order of their turns.

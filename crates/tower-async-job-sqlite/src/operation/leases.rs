@@ -8,7 +8,7 @@ use crate::{
     job::{Job, State},
     notes::Delivery,
     time::{micros, to_day},
-    transaction::{Snapshot, Step, Transaction},
+    transaction::{Failure, Snapshot, Step, Transaction},
 };
 
 pub(crate) fn start(transaction: &Transaction<'_>, lease: &Lease) -> Step<()> {
@@ -18,14 +18,18 @@ pub(crate) fn start(transaction: &Transaction<'_>, lease: &Lease) -> Step<()> {
     })
 }
 
-pub(crate) fn renew(transaction: &Transaction<'_>, lease: &Lease) -> Step<Renewal> {
-    match Job::find(transaction, &lease.id)? {
-        Some(job) if job.is_held_by(lease) => job.edit(transaction, |job| {
+/// Prolongs leases. One whose job cannot be read is lost, and costs the others nothing.
+pub(crate) fn renew(transaction: &Transaction<'_>, leases: &[Lease]) -> Step<Vec<Renewal>> {
+    let renew = |lease: &Lease| match Job::find(transaction, &lease.id) {
+        Ok(Some(job)) if job.is_held_by(lease) => job.edit(transaction, |job| {
             job.due = transaction.now.saturating_add(transaction.lease);
             Ok(Renewal::Held)
         }),
-        job => Ok(not_held(job.as_ref(), transaction)),
-    }
+        Ok(job) => Ok(not_held(job.as_ref(), transaction)),
+        Err(Failure::Refused(_)) => Ok(Renewal::Lost),
+        Err(failure) => Err(failure),
+    };
+    leases.iter().map(renew).collect()
 }
 
 /// Returns the fate of a lease that is not held.

@@ -71,6 +71,7 @@ CREATE INDEX jobs_owner ON jobs (owner_hash, created_day, handle) WHERE owner_ha
 -- Contents of jobs. New ones are appended; each belongs to one column of one job.
 CREATE TABLE parts (
     id INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
 

@@ -30,11 +30,11 @@ async fn full() -> Full {
     let store = builder.open(&path).await.unwrap();
     let mut ended = Vec::new();
     let error = loop {
-        match store.create(job()).await {
-            Ok(_) => {}
-            Err(error) => break error,
+        let new = job();
+        let lease = new.first_lease();
+        if let Err(error) = store.create(new).await {
+            break error;
         }
-        let lease = add(&store, job()).await;
         match store.finish(&lease, done(10_000).into()).await {
             Ok(()) => ended.push(lease),
             Err(error) => break error,

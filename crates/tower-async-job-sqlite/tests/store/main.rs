@@ -8,6 +8,7 @@ mod log;
 mod opening;
 mod outages;
 mod times;
+mod unreadable;
 
 use http::{HeaderMap, StatusCode};
 use http_polling::JobState;
