@@ -10,7 +10,7 @@ use std::{
 
 use tower_async_job_core::{Created, IdempotencyKey, JobId, JobStore, NewJob};
 
-use crate::{add, claim, done, offer, open, replayable};
+use crate::{CHUNK, CHUNKS, add, claim, done, offer, open, replayable, streamed};
 
 /// The environment variable with the role of a child, and the path of the file.
 const ROLE: &str = "TOWER_ASYNC_JOB_SQLITE_ROLE";
@@ -147,6 +147,16 @@ async fn play(role: &str, file: PathBuf) {
                 say(id.encode());
             }
         }
+        // Runs jobs with a result in chunks, for ever.
+        "finish" => loop {
+            let lease = add(&store, replayable()).await;
+            say(lease.id.encode());
+            for index in 0..CHUNKS {
+                let data = vec![7; CHUNK].into();
+                store.write_chunk(&lease, index, data).await.unwrap();
+            }
+            store.finish(&lease, streamed().into()).await.unwrap();
+        },
         // Runs a job, and one that may be run again, for ever.
         "run" => {
             let lost = add(&store, NewJob::new(JobId::random())).await;

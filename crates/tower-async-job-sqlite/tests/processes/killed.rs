@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use http_polling::JobState;
-use tower_async_job_core::{Created, IdempotencyKey, JobId, JobStore, NewJob};
+use tower_async_job_core::{Created, Detail, IdempotencyKey, JobId, JobStore, NewJob};
 
-use crate::{LEASE, child::Child, claim, offer, open, state};
+use crate::{CHUNK, CHUNKS, LEASE, child::Child, claim, offer, open, state};
 
 #[tokio::test]
 async fn s01_s02_what_was_acknowledged_outlives_a_kill_and_nothing_is_there_by_half() {
@@ -37,6 +37,34 @@ async fn s01_s02_what_was_acknowledged_outlives_a_kill_and_nothing_is_there_by_h
         assert_eq!(made[0], made[1]);
         let after = IdempotencyKey::new((next + 1).to_string(), [1; 32]).unwrap();
         assert_eq!(store.look_up(None, &after).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn s05_s06_of_a_process_that_is_killed_no_half_result_is_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..6 {
+        let path = directory.path().join(format!("{round}.db"));
+        let mut child = Child::start("finish", &path);
+        let mut ids = vec![child.next().unwrap()];
+        std::thread::sleep(Duration::from_millis(23 * round));
+        ids.extend(child.kill());
+
+        let store = open(&path).await;
+        let last = ids.len() - 1;
+        for (place, id) in ids.iter().enumerate() {
+            let id = id.parse().unwrap();
+            let record = store.read(&id, Detail::Full).await.unwrap().unwrap();
+            let Some(result) = record.result else {
+                assert_eq!((record.state, place), (JobState::Running, last));
+                continue;
+            };
+            assert_eq!(record.state, JobState::Done);
+            for index in 0..CHUNKS {
+                let chunk = store.read_chunk(&result, index).await.unwrap();
+                assert_eq!(chunk.unwrap(), vec![7; CHUNK]);
+            }
+        }
     }
 }
 

@@ -17,6 +17,10 @@ use tower_async_job_sqlite::SqliteStore;
 /// The lease of the stores, short since these tests wait for its end.
 const LEASE: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// The number of chunks of a result, and the bytes of each.
+const CHUNKS: u32 = 3;
+const CHUNK: usize = 20_000;
+
 async fn open(path: &Path) -> SqliteStore {
     let builder = SqliteStore::builder().lease_duration(LEASE).readers(2);
     builder.open(path).await.unwrap()
@@ -52,6 +56,18 @@ async fn state(store: &SqliteStore, id: &JobId) -> Option<JobState> {
     record.map(|record| record.state)
 }
 
+fn head() -> StoredResponse {
+    StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0).finish(None)
+}
+
 fn done() -> Outcome {
-    Outcome::Done(StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0).finish(None))
+    Outcome::Done(head())
+}
+
+fn streamed() -> Outcome {
+    Outcome::Streamed {
+        head: head(),
+        chunks: CHUNKS,
+        len: u64::from(CHUNKS) * CHUNK as u64,
+    }
 }

@@ -91,6 +91,40 @@ async fn operators_see_jobs_without_secrets() {
 }
 
 #[tokio::test]
+async fn s06_of_a_run_that_was_killed_no_chunk_is_seen_or_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let clock = crate::clock::TestClock::new();
+    let open = async |path: &Path| {
+        let builder = SqliteStore::builder().chunk_size(1000).clock(clock.clone());
+        builder.open(path).await.unwrap()
+    };
+    let store = open(&path).await;
+    let lease = add(&store, job()).await;
+    for index in 0..200 {
+        let chunk = vec![7; 1000].into();
+        store.write_chunk(&lease, index, chunk).await.unwrap();
+    }
+    // As a process leaves them that is killed.
+    let copy = directory.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| format!("{}{suffix}", path.display());
+        fs::copy(name(&path), name(&copy)).unwrap();
+    }
+    let store = open(&copy).await;
+    let detail = tower_async_job_core::Detail::Full;
+    let record = store.read(&lease.id, detail).await.unwrap().unwrap();
+    assert_eq!((record.state, record.result), (JobState::Running, None));
+    clock.advance(30);
+    store.sweep().await.unwrap();
+    assert_eq!(state(&store, &lease.id).await, Some(JobState::Lost));
+    assert_eq!(rows(&copy)[3..], [200, 1]);
+    clock.advance(600);
+    store.sweep().await.unwrap();
+    assert_eq!(rows(&copy)[3..], [0, 0]);
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_jobs_in_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jobs.db");
