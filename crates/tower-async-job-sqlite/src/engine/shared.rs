@@ -83,7 +83,7 @@ impl Shared {
         self.reads.close();
         self.deadlines.close();
         self.parked().drain(..).for_each(|thread| thread.unpark());
-        // Who reads then learns that the store is closed.
+        // Reads then fail, since the store is closed.
         self.waiters.notify_all();
     }
 

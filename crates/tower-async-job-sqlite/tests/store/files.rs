@@ -171,7 +171,7 @@ async fn fill(store: &SqliteStore) {
             }
             2 => drop(store.cancel(&lease.id).await.unwrap()),
             3 => store.discard(&lease).await.unwrap(),
-            // Its lease ends, and nobody claims it.
+            // Its lease ends, and no worker claims it.
             _ => {}
         }
     }
