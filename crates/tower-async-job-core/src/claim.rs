@@ -44,7 +44,8 @@ pub enum ClaimKind {
 pub struct ClaimQuery {
     /// The kind of task. [`ClaimKind::Work`] by default.
     pub kind: ClaimKind,
-    /// The maximum number of jobs.
+    /// The maximum number of jobs. With 0, nothing is claimed, and [`Claims::next`] tells only when
+    /// later tasks become claimable: it is never zero.
     pub limit: usize,
     /// The maximum bytes of requests or notifications together, though one claim is always allowed.
     /// 16 MiB by default.

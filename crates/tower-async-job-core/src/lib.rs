@@ -4,8 +4,8 @@ mod claim;
 mod codec;
 mod end;
 mod error;
-mod forward;
 mod id;
+mod interpose;
 mod job;
 mod json;
 mod lease;
@@ -24,6 +24,8 @@ mod sync;
 mod waiters;
 mod wake;
 
+#[doc(hidden)]
+pub use bytes as __bytes;
 /// The words of the protocol: job states, problem documents and related types.
 pub use http_polling;
 
@@ -33,6 +35,7 @@ pub use error::{StoreError, StoreLimit};
 pub use id::{
     EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseJobHandleError, ParseJobIdError,
 };
+pub use interpose::{Call, Interpose, Interposed};
 pub use job::{NewJob, PendingStatus, Protocol, Retention, Start};
 pub use json::Json;
 pub use lease::{Lease, Outside, Release, Released, Renewal};

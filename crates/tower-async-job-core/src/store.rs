@@ -45,75 +45,7 @@ pub const CHUNKS_LINGER: Duration = Duration::from_secs(600);
 
 /// A store of jobs.
 ///
-/// # The life of a job
-///
-/// ```text
-///            create            start, claim
-///               │        ┌────────────────────┐
-///               ▼        │                    ▼
-///            queued ─────┘     release     running ──▶ done, failed, timed-out   (finish)
-///               ▲ └──────────────────────────┘ │
-///               └── lease over, request kept ──┤
-///                                              ├─────▶ lost                      (no request)
-///                                              └─────▶ cancelled                 (also if queued)
-///    any end ──▶ (retention) ──▶ expired ──▶ (retention) ──▶ unknown
-/// ```
-///
-/// `queued` and `running` are *pending*; a job is never pending again once it has ended.
-///
-/// # What every method promises
-///
-/// - **One step.** Every change is one conditional write: it takes place as a whole or not at all,
-///   and no reader sees a part of it. The condition is part of the write, so two callers never
-///   both succeed at what only one may.
-/// - **Fenced.** A write in the name of a [`Lease`] needs the job to be pending and held with the
-///   lease's epoch. Otherwise it changes nothing and fails with
-///   [`is_lease_lost`](StoreError::is_lease_lost), a missing job included.
-/// - **The store's clock.** Leases, retention, ages and deadlines are measured by the store's clock
-///   only, and stored as absolute times. No caller's clock counts. If the store's clock is set
-///   back, a lease lasts at most one lease duration longer.
-/// - **Committed.** When a method returns `Ok`, its change is as durable as the store can make it,
-///   and every later call on any node sees it.
-/// - **Bounded.** Every call ends within a fixed time, if necessary with
-///   [`is_unavailable`](StoreError::is_unavailable).
-/// - **Unknown outcomes.** After `is_unavailable`, the change may have been made. Every method
-///   documents the effect of repeating it.
-/// - **Short polls.** No poll of a future occupies its thread for long, however many jobs there
-///   are: long work is divided, and yields to other tasks between its parts.
-/// - **Cancel safety.** Nothing happens until a future is polled. Dropping a future leaves the
-///   change made as a whole or not at all; nothing stays locked and no waiter remains. Repeating
-///   the call reveals the result, as after an error.
-/// - **Formats.** Each stored job has a format number of its own, beside those of its messages.
-///   Claims and sweeps do not touch a job of a format that is newer than theirs.
-///
-/// # Errors
-///
-/// Every method may fail with `is_unavailable`. Those that read stored data may also fail with
-/// `is_corrupt` and `is_unsupported_version`, for that job only and without deleting it. Further
-/// errors are documented by each method.
-///
-/// # Example
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use std::sync::Arc;
-/// use http::{HeaderMap, StatusCode};
-/// use http_polling::JobState;
-/// use tower_async_job_core::{Detail, JobId, JobStore, MemoryStore, NewJob, Outcome, StoredResponse};
-///
-/// let store: Arc<dyn JobStore> = Arc::new(MemoryStore::new());
-/// let job = NewJob::new(store.new_id(None, None));
-/// let (id, lease) = (job.id, job.first_lease());
-/// store.create(job).await?;
-///
-/// let answer = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0).finish(None);
-/// store.finish(&lease, Outcome::Done(answer).into()).await?;
-///
-/// let record = store.read(&id, Detail::Full).await?.unwrap();
-/// assert_eq!(record.state, JobState::Done);
-/// assert!(record.outcome.is_some());
-/// # Ok(()) }
-/// ```
+#[doc = include_str!("store/contract.md")]
 pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Returns the fixed properties of the store.
     fn properties(&self) -> &StoreProperties;
@@ -298,7 +230,7 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// It also voids a create in flight: for one lease duration, or for a minute if leases have
     /// none, no create stores a job with this id. A missing job is `Ok`, so that the call can be
-    /// repeated.
+    /// repeated; the id is then void for as long again.
     ///
     /// # Errors
     ///
@@ -373,6 +305,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [counts](Self::create) or its notification is due, it is expired instead. Returns whether it
     /// was dropped: a pending or missing job is `false`, and unchanged. Repeating it changes
     /// nothing.
+    ///
+    /// If leases have a duration, the id is void for one, as after a [discard](Self::discard), so
+    /// that a run that still lives does not store the job again.
     fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool>;
 
     /// Keeps the result of an ended job for at least this time from now; never shortens. Returns
@@ -414,8 +349,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     fn work(&self) -> Subscription;
 
     /// Performs due changes: jobs whose lease has expired are queued again or end as lost, results
-    /// beyond their retention become expired, and expired jobs are forgotten. It may run on any
-    /// number of nodes concurrently.
+    /// beyond their retention become expired, and expired jobs are forgotten. The id of a job that
+    /// is forgotten within a lease duration of its end is void for one, as if it was
+    /// [removed](Self::remove). It may run on any number of nodes concurrently.
     fn sweep(&self) -> StoreFuture<'_, Upkeep>;
 
     /// Finds the job with this handle, for operators; `None` if there is none.

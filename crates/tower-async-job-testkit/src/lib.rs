@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod contract;
+mod faulty;
 mod harness;
 mod history;
 mod list;
@@ -8,15 +9,16 @@ mod memory;
 mod node;
 mod run;
 mod test;
-mod wrap;
 
+pub use faulty::{Fault, FaultyStore, Gate};
 pub use harness::{Harness, Hook, Limits, NotRun};
 pub use memory::MemoryHarness;
 #[doc(hidden)]
 pub use run::run_by_name;
 pub use run::tests;
 pub use test::Test;
-pub use wrap::{Call, Fault, FaultyStore, Gate, Interpose, Interposed};
+#[doc(no_inline)]
+pub use tower_async_job_core::{Call, Interpose, Interposed};
 
 /// Creates one test for each behaviour that [`JobStore`](tower_async_job_core::JobStore) promises.
 ///

@@ -7,17 +7,17 @@ macro_rules! __tests {
             [$($tokens)*]
             attempts {
                 s32_a_job_that_never_comes_to_an_end_fails_after_its_attempts
-                s32_a_job_that_waits_uses_no_attempt_up
-                s33_a_job_that_nobody_claims_ends_at_its_deadline
+                s32_a_waiting_job_uses_no_attempts
+                s33_an_unclaimed_job_ends_at_its_deadline
             }
             checkpoints {
                 a_checkpoint_is_given_to_the_next_claim
                 a_job_without_checkpoint_is_claimed_with_an_empty_one
-                a_checkpoint_is_shown_to_no_reader
+                a_checkpoint_is_not_in_the_record
             }
             chunks {
-                a_result_in_chunks_is_seen_once_it_is_finished
-                s07_chunks_of_a_stale_run_are_seen_by_nobody
+                a_result_in_chunks_is_visible_once_its_job_is_done
+                s07_chunks_of_a_stale_run_are_never_read
                 a_chunk_that_is_written_again_is_replaced
                 s50_chunks_outlive_expiry_and_removal_while_they_are_read
                 s06_chunks_of_a_run_that_never_ended_are_collected
@@ -26,18 +26,19 @@ macro_rules! __tests {
                 a_claim_clears_progress_and_partial_result
                 a_lapsed_lease_clears_progress_and_partial_result
                 a_release_clears_progress_and_partial_result
-                a_claim_has_the_request_and_what_is_left_of_the_deadline
-                a_claim_is_bounded_in_jobs_and_says_whether_there_are_more
-                a_claim_is_bounded_in_bytes_though_one_is_always_allowed
+                a_claim_has_the_request_and_the_remaining_time
+                a_claim_is_bounded_in_jobs_and_reports_whether_more_are_left
+                a_claim_with_limit_zero_takes_nothing_and_is_never_due_at_once
+                a_claim_is_bounded_in_bytes_but_one_job_is_always_allowed
                 a_claim_is_filtered_by_route
                 a_job_of_another_route_is_not_touched_by_a_claim
                 s41_a_request_of_a_newer_format_is_left_to_newer_workers
                 s41_a_record_of_a_newer_format_is_left_alone
                 s42_a_corrupt_request_ends_its_job_once
                 s42_a_corrupt_record_ends_its_job_once
-                s32_a_claim_of_unknown_outcome_is_a_crash
-                claims_and_ends_of_many_nodes_are_one_each
-                a_backlog_is_claimed_once_each
+                s32_a_claim_whose_answer_is_lost_counts_as_an_attempt
+                many_nodes_claim_and_end_each_job_once
+                each_job_of_a_backlog_is_claimed_once
                 the_longest_waiting_job_is_claimed_first
             }
             crashes {
@@ -50,28 +51,31 @@ macro_rules! __tests {
                 a_repeated_create_gives_the_same_lease
                 a_create_with_the_id_of_another_job_is_a_conflict
                 a_queued_job_has_begun_no_run_until_it_is_started
-                an_unknown_job_is_none_and_its_lease_lost
-                creating_at_once_agrees_with_creating
-                ids_are_drawn_anew_each_time
+                an_unknown_job_has_no_record_and_its_lease_is_lost
+                an_immediate_create_answers_as_create_does
+                every_generated_id_is_different
                 nothing_happens_until_a_future_is_polled
             }
             discarding {
-                a_discarded_job_never_was
+                a_discarded_job_leaves_neither_record_nor_key
                 an_ended_job_is_not_discarded
-                s79_a_create_that_its_discard_overtakes_makes_nothing
+                s79_a_create_overtaken_by_its_discard_stores_nothing
                 s79_a_discarded_id_is_void_for_a_lease
-                s79_nothing_is_left_of_a_void_in_the_end
+                s79_a_repeated_discard_voids_the_id_for_another_lease
+                s79_a_removed_job_is_not_stored_again_by_its_run
+                s79_a_job_forgotten_within_its_lease_is_not_stored_again_by_its_run
+                s79_a_void_is_forgotten_after_its_time
                 a_create_of_unknown_outcome_is_repeated
             }
             ending {
                 the_outcome_is_read_in_full_detail_only
                 s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports
-                s10_a_failure_is_repeated_too
+                s10_a_failed_end_can_be_repeated
                 s10_finish_is_not_repeated_once_its_outcome_is_gone
                 s10_a_finish_of_unknown_outcome_is_repeated
                 finish_stores_the_last_report_in_the_same_step
-                s11_a_cancelled_job_takes_no_last_report
-                times_are_those_of_the_record
+                s11_a_cancelled_job_keeps_no_last_report
+                answers_and_records_show_the_same_times
                 s11_cancel_beats_finish
                 s12_cancel_after_done_leaves_the_result
                 s13_a_queued_job_is_cancelled_too
@@ -81,12 +85,12 @@ macro_rules! __tests {
                 random_histories_break_no_promise
             }
             keys {
-                look_up_finds_what_a_create_would_and_makes_nothing
+                look_up_answers_as_create_does_and_stores_nothing
                 s43_one_key_makes_one_job
                 s44_one_key_with_another_request_is_refused
                 s45_one_key_of_two_principals_makes_two_jobs
-                s45_keys_of_principals_are_told_apart_whatever_their_text
-                a_key_lives_as_long_as_its_job
+                s45_keys_of_principals_never_collide
+                a_key_counts_as_long_as_its_job
                 s73_key_of_a_result_that_was_delivered_counts_until_its_retention
                 s73_key_of_a_delivered_result_counts_before_the_sweep_without_tombstones_too
                 s73_key_of_a_removed_result_counts_until_its_retention
@@ -95,27 +99,27 @@ macro_rules! __tests {
             leases {
                 s03_a_replayable_job_is_run_again_when_its_lease_ends
                 s04_another_job_is_lost_when_its_lease_ends
-                a_renewed_lease_lasts
-                a_lease_that_ran_out_is_held_again_if_nobody_took_it
+                a_renewed_lease_lasts_from_its_renewal
+                an_expired_lease_is_renewed_if_its_job_was_not_taken_over
                 s07_stale_finish_is_rejected_after_reclaim
                 s08_the_epoch_rises_with_each_claim
-                s09_reapers_that_race_make_one_transition
+                s09_concurrent_sweeps_and_claims_take_a_job_over_once
                 s15_a_clock_that_jumps_back_expires_nothing_early
                 s15_a_clock_that_jumps_back_costs_at_most_a_lease
                 s14_a_clock_that_jumps_forward_ends_leases_and_no_more
-                a_renewal_tells_the_fates_of_leases_apart
-                a_renewal_revives_no_job
-                a_run_whose_record_is_missing_stores_its_job_anew
-                a_job_that_is_stored_anew_does_not_start_over
-                a_repeat_of_storing_a_job_anew_is_the_same_create
+                a_renewal_distinguishes_the_fates_of_leases
+                a_renewal_never_revives_an_ended_job
+                a_run_whose_record_is_missing_stores_its_job_again
+                a_job_that_is_stored_again_does_not_start_over
+                a_repeat_of_storing_a_job_again_is_the_same_create
                 a_thousand_leases_are_renewed_by_one_call
             }
             listing {
                 operators_find_a_job_by_its_handle
-                a_list_has_every_job_once
+                a_list_contains_each_job_once
                 a_list_is_filtered_by_state_and_route
                 a_list_is_filtered_by_principal_and_is_newest_first
-                s42_a_list_counts_what_it_cannot_read
+                s42_a_list_counts_unreadable_jobs
                 expired_jobs_are_listed_by_the_principal_that_they_had
             }
             notifying {
@@ -123,9 +127,9 @@ macro_rules! __tests {
                 a_notification_is_claimed_as_such_and_once
                 a_notification_is_sent_again_after_a_crash
                 a_notification_that_failed_is_due_again_after_its_delay
-                saying_that_it_was_sent_can_be_repeated
+                completing_a_notification_can_be_repeated
                 a_job_whose_notification_is_due_is_kept_until_its_retention
-                a_discarded_job_notifies_nobody
+                a_discarded_job_makes_no_notification_due
                 a_job_without_notification_makes_none_due
                 a_notification_gives_no_right_to_the_job
             }
@@ -147,14 +151,14 @@ macro_rules! __tests {
                 a_party_outside_learns_the_fate_of_its_run
                 a_resumed_run_that_crashes_is_outside_again
                 a_resumed_run_that_is_given_up_is_outside_again
-                a_report_from_outside_does_not_cost_a_node_its_lease
+                a_report_from_outside_leaves_the_lease_of_a_resumed_run
                 a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late
                 s33_a_run_outside_ends_at_its_deadline
             }
             reading {
-                a_report_leaves_what_it_does_not_say
+                a_report_changes_only_the_fields_that_it_has
                 a_report_is_read_on_another_node
-                reading_at_once_agrees_with_reading
+                an_immediate_read_answers_as_read_does
                 the_length_of_a_body_is_read_in_every_detail
             }
             releasing {
@@ -164,12 +168,12 @@ macro_rules! __tests {
                 s32_three_crashes_between_deploys_end_a_job
                 a_release_that_counts_ends_the_last_attempt
                 a_released_job_is_not_claimed_before_its_delay_is_over
-                each_of_many_leases_has_its_own_fate
+                leases_released_together_have_separate_results
             }
             repeating {
-                a_create_that_is_dropped_half_way_is_made_wholly_or_not
-                a_finish_that_is_dropped_half_way_is_made_wholly_or_not
-                calls_whose_answers_were_lost_are_repeated
+                a_create_dropped_half_way_takes_effect_as_a_whole_or_not_at_all
+                a_finish_dropped_half_way_takes_effect_as_a_whole_or_not_at_all
+                calls_with_lost_answers_can_be_repeated
             }
             retention {
                 s49_a_result_expires_and_is_forgotten_with_and_without_a_sweep
@@ -180,14 +184,14 @@ macro_rules! __tests {
                 s69_no_name_is_kept_of_an_expired_job
             }
             room {
-                s20_a_full_store_refuses_what_is_new_and_keeps_what_is_there
-                s20_a_key_is_answered_though_the_store_is_full
+                s20_a_full_store_refuses_new_jobs_and_keeps_existing_ones
+                s20_a_full_store_answers_known_keys
                 s20_a_result_without_room_leaves_the_job_pending_and_a_problem_fits
-                room_is_given_back
-                what_has_expired_makes_room_for_much
+                room_is_free_again_after_its_data_is_gone
+                expired_results_make_room_for_a_large_one
             }
             upkeep {
-                a_sweep_says_when_to_come_again
+                a_sweep_reports_when_the_next_is_due
                 a_sweep_counts_pending_jobs_by_principal
                 sweeps_and_claims_show_the_time_of_the_store
                 s09_sweeps_on_many_nodes_lose_nothing
@@ -197,15 +201,15 @@ macro_rules! __tests {
                 the_version_rises_with_a_cancel
             }
             waiting {
-                an_ended_or_missing_job_is_not_waited_for
-                s26_every_kind_of_end_wakes
-                s25_a_lost_notification_delays_a_wait_and_no_more
+                a_subscription_to_an_ended_or_missing_job_resolves_at_once
+                s26_every_kind_of_end_wakes_its_waiters
+                s25_a_lost_notification_only_delays_a_wait
                 only_the_latest_waker_of_a_waiter_is_woken
                 s27_ten_thousand_waiters_are_all_woken
                 s29_a_dropped_waiter_leaves_no_waker_behind
-                s39_a_released_job_is_still_waited_for
-                s26_who_subscribes_and_then_reads_misses_no_end
-                a_subscription_that_was_not_polled_is_registered
+                s39_waiters_of_a_released_job_keep_waiting
+                s26_a_subscription_before_a_read_misses_no_end
+                a_subscription_is_registered_before_its_first_poll
                 workers_are_woken_when_there_is_work
             }
         }

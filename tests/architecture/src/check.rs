@@ -7,6 +7,7 @@ use crate::{
     names::Found,
     reader,
     sources::Sources,
+    tokens::EXPORTED,
     tree::{FileId, Kind, Mention, ROOT, Reach, Tree},
 };
 
@@ -87,7 +88,11 @@ impl<'a> Checker<'a> {
         }
 
         let path = mention.path.join("::");
+        let path = path.trim_start_matches('$');
         if self.is_passed_on_by_root(found) {
+            if is_exported(mention) {
+                return;
+            }
             let text = format!(
                 "`{path}` is imported from the root of the crate, which imports it from another \
                  crate. Import it from that crate."
@@ -139,7 +144,8 @@ impl<'a> Checker<'a> {
     fn wrong_forwarder(&self, mention: &Mention, found: &Found) -> Option<String> {
         found.forwarded_by.iter().find_map(|&forwarder| {
             if forwarder == ROOT {
-                return Some("the root of the crate".to_owned());
+                let root = "the root of the crate".to_owned();
+                return (!is_exported(mention)).then_some(root);
             }
             let is_wrong =
                 forwarder != mention.module && !self.tree.is_within(found.owner, forwarder);
@@ -244,4 +250,10 @@ impl<'a> Checker<'a> {
 
 fn circle_mark(is_of_circle: bool) -> &'static str {
     if is_of_circle { " (in a circle)" } else { "" }
+}
+
+/// Returns whether a macro names this for other crates too, and so can name
+/// only what the root passes on.
+fn is_exported(mention: &Mention) -> bool {
+    mention.path.first().is_some_and(|first| first == EXPORTED)
 }

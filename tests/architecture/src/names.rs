@@ -1,6 +1,9 @@
 //! The owners of names.
 
-use crate::tree::{Kind, Mention, ModuleId, ROOT, Reach, Tree};
+use crate::{
+    tokens::EXPORTED,
+    tree::{Kind, Mention, ModuleId, ROOT, Reach, Tree},
+};
 
 /// The module to which a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl Tree {
         let mut at = module;
         let mut rest = path;
         match first.as_str() {
-            "crate" => (at, rest) = (ROOT, &path[1..]),
+            "crate" | EXPORTED => (at, rest) = (ROOT, &path[1..]),
             "self" | "super" => {
                 if first == "self" {
                     rest = &path[1..];

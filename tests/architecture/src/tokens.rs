@@ -11,7 +11,10 @@ pub(crate) fn scan(tokens: &TokenStream, found: &mut dyn FnMut(Vec<String>, usiz
     within(tokens, &[], found);
 }
 
-const KEYWORDS: [&str; 3] = ["crate", "self", "super"];
+const KEYWORDS: [&str; 4] = ["crate", EXPORTED, "self", "super"];
+
+/// The crate of a macro, wherever it is called.
+pub(crate) const EXPORTED: &str = "$crate";
 
 fn within(tokens: &TokenStream, prefix: &[String], found: &mut dyn FnMut(Vec<String>, usize)) {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
@@ -36,7 +39,12 @@ fn within(tokens: &TokenStream, prefix: &[String], found: &mut dyn FnMut(Vec<Str
             TokenTree::Ident(ident) if ident == "as" && !prefix.is_empty() => at += 1,
             TokenTree::Ident(ident) if begins_a_path(&tokens[..begun], ident == "crate") => {
                 let mut path = prefix.to_vec();
-                path.push(ident.to_string());
+                let exported = ident == "crate" && follows_dollar(&tokens[..begun]);
+                path.push(if exported {
+                    EXPORTED.to_owned()
+                } else {
+                    ident.to_string()
+                });
                 let mut group = None;
                 while is_colons(&tokens[at..]) {
                     match tokens.get(at + 2) {
@@ -66,6 +74,10 @@ fn within(tokens: &TokenStream, prefix: &[String], found: &mut dyn FnMut(Vec<Str
 fn is_colons(tokens: &[TokenTree]) -> bool {
     matches!(tokens, [TokenTree::Punct(first), TokenTree::Punct(second), ..]
         if first.as_char() == ':' && second.as_char() == ':')
+}
+
+fn follows_dollar(before: &[TokenTree]) -> bool {
+    matches!(before.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == '$')
 }
 
 /// Returns whether a name after these tokens is the first of a path: not a

@@ -155,6 +155,18 @@ fn upward_by_a_glob() {
 }
 
 #[test]
+fn exported_macros_name_what_the_root_passes_on() {
+    let code = |path| format!("#[macro_export]\nmacro_rules! make {{ () => {{ {path} }} }}\n");
+    assert_eq!(in_room(&code("$crate::Floor")), Vec::<String>::new());
+    assert_one(&in_room(&code("$crate::Door")), "src/room.rs:2", UP);
+    assert_one(
+        &in_room(&code("crate::Floor")),
+        "src/room.rs:2",
+        "the root of the crate",
+    );
+}
+
+#[test]
 fn upward_in_macros() {
     for code in [
         "fn f() { println!(\"{}\", crate::door::Door); }",

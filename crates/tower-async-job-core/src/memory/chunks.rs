@@ -1,21 +1,22 @@
 //! The bodies of results that are stored in chunks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
 use super::{
     budget::{Budget, Room},
     clock::{Micros, micros},
+    pace::Pace,
 };
 use crate::{
-    id::JobIdMap,
+    id::JobId,
     lease::Lease,
     store::CHUNKS_LINGER,
     sync::{Mutex, lock},
 };
 
-/// The chunks of all runs, by job and epoch.
+/// The chunks of all runs.
 ///
 /// Its lock is never held together with that of a shard.
 #[derive(Debug, Default)]
@@ -23,7 +24,8 @@ pub(super) struct Chunks {
     runs: Mutex<Runs>,
 }
 
-type Runs = JobIdMap<BTreeMap<u64, Run>>;
+/// The runs, by job and epoch.
+type Runs = BTreeMap<(JobId, u64), Run>;
 
 #[derive(Debug, Default)]
 struct Run {
@@ -37,8 +39,7 @@ impl Chunks {
     /// Writes a chunk whose room is taken.
     pub(super) fn write(&self, lease: &Lease, index: u32, data: Bytes, budget: &Budget) {
         let mut runs = lock(&self.runs);
-        let run = runs.entry(lease.id).or_default();
-        let run = run.entry(lease.epoch).or_default();
+        let run = runs.entry(place(lease)).or_default();
         if let Some(replaced) = run.chunks.insert(index, data) {
             budget.settle(Room::of_bytes(replaced.len()), Room::default());
         }
@@ -46,19 +47,21 @@ impl Chunks {
 
     pub(super) fn read(&self, lease: &Lease, index: u32, now: Micros) -> Option<Bytes> {
         let mut runs = lock(&self.runs);
-        let run = runs.get_mut(&lease.id)?.get_mut(&lease.epoch)?;
+        let run = runs.get_mut(&place(lease))?;
         if let Some(latest) = &mut run.orphaned {
             *latest = now;
         }
         run.chunks.get(&index).cloned()
     }
 
-    /// Returns all runs with chunks.
-    pub(super) fn runs(&self) -> Vec<Lease> {
+    /// Returns some runs with chunks, behind this one.
+    pub(super) fn part(&self, behind: Option<&Lease>) -> Vec<Lease> {
+        let behind = behind.map_or(Bound::Unbounded, |lease| Bound::Excluded(place(lease)));
         let runs = lock(&self.runs);
-        let epochs = runs.iter().map(|(id, of_job)| (*id, of_job.keys()));
-        epochs
-            .flat_map(|(id, epochs)| epochs.map(move |epoch| Lease::new(id, *epoch)))
+        let part = runs
+            .range((behind, Bound::Unbounded))
+            .take(Pace::LOCKED_STEPS);
+        part.map(|((id, epoch), _)| Lease::new(*id, *epoch))
             .collect()
     }
 
@@ -66,8 +69,7 @@ impl Chunks {
     /// [`CHUNKS_LINGER`].
     pub(super) fn tidy(&self, lease: &Lease, has_job: bool, now: Micros, budget: &Budget) {
         let mut runs = lock(&self.runs);
-        let of_job = runs.get_mut(&lease.id);
-        let Some(run) = of_job.and_then(|of_job| of_job.get_mut(&lease.epoch)) else {
+        let Some(run) = runs.get_mut(&place(lease)) else {
             return;
         };
         if has_job {
@@ -86,15 +88,37 @@ impl Chunks {
     }
 }
 
+fn place(lease: &Lease) -> (JobId, u64) {
+    (lease.id, lease.epoch)
+}
+
 fn discard(runs: &mut Runs, lease: &Lease, budget: &Budget) {
-    let Some(of_job) = runs.get_mut(&lease.id) else {
-        return;
-    };
-    if let Some(run) = of_job.remove(&lease.epoch) {
+    if let Some(run) = runs.remove(&place(lease)) {
         let bytes = run.chunks.values().map(Bytes::len).sum();
         budget.settle(Room::of_bytes(bytes), Room::default());
     }
-    if of_job.is_empty() {
-        runs.remove(&lease.id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_returned_once_each_in_parts_that_are_small() {
+        let (chunks, budget) = (Chunks::default(), Budget::new(0, 0, 0));
+        let jobs =
+            (0..100u128).flat_map(|bits| [1, 2].map(|epoch| (JobId::from_bits(bits), epoch)));
+        let leases: Vec<_> = jobs.map(|(id, epoch)| Lease::new(id, epoch)).collect();
+        for lease in &leases {
+            chunks.write(lease, 0, Bytes::from_static(b"x"), &budget);
+        }
+        let (mut found, mut part) = (Vec::new(), chunks.part(None));
+        while let Some(last) = part.last() {
+            assert!(part.len() <= Pace::LOCKED_STEPS);
+            let next = chunks.part(Some(last));
+            found.append(&mut part);
+            part = next;
+        }
+        assert_eq!(found, leases);
     }
 }

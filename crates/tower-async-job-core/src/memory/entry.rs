@@ -2,6 +2,7 @@ mod claiming;
 mod delivered;
 mod extra;
 mod kept;
+mod places;
 mod remains;
 mod size;
 mod terms;
@@ -13,6 +14,7 @@ use http_polling::{JobState, Problem, ProblemType};
 
 pub(super) use self::{
     claiming::Claimed,
+    places::Places,
     terms::{Kinds, Terms},
 };
 use self::{delivered::Delivered, extra::Extra, kept::Kept};
@@ -101,31 +103,6 @@ enum Hold {
     Free { since: Micros },
 }
 
-/// The positions of a job in a shard's time-ordered indexes. `NEVER` is not indexed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Places {
-    /// The time of its next change.
-    pub(super) due: Micros,
-    /// The time from which it may be claimed.
-    pub(super) free: Micros,
-    /// The time from which its notification may be claimed.
-    pub(super) notify: Micros,
-    /// The time when it is forgotten.
-    pub(super) forgotten: Micros,
-    /// The second in which its result was last delivered, in microseconds.
-    pub(super) delivered: Micros,
-}
-
-impl Places {
-    pub(super) const NONE: Self = Self {
-        due: NEVER,
-        free: NEVER,
-        notify: NEVER,
-        forgotten: NEVER,
-        delivered: NEVER,
-    };
-}
-
 impl Entry {
     pub(super) fn new(
         job: NewJob,
@@ -205,32 +182,6 @@ impl Entry {
         matches!(&self.phase, Phase::Ended { kept, .. } if kept.state() == JobState::Cancelled)
     }
 
-    pub(super) fn places(&self) -> Places {
-        let mut places = Places::NONE;
-        match &self.phase {
-            Phase::Pending(pending) => match pending.hold {
-                Hold::Held { until } => places.due = until,
-                Hold::Free { since } => {
-                    places.due = pending.deadline;
-                    places.free = since;
-                }
-            },
-            Phase::Ended {
-                expires, delivered, ..
-            } => {
-                places.due = *expires;
-                places.delivered = delivered.at();
-                places.notify = self.notify_due();
-            }
-            Phase::Dropped { expires, .. } => {
-                places.due = *expires;
-                places.notify = self.notify_due();
-            }
-            Phase::Expired { forgotten, .. } => places.forgotten = *forgotten,
-        }
-        places
-    }
-
     /// Begins the first run, unless it has begun.
     pub(super) fn start(&mut self, now: Micros) {
         if let Phase::Pending(pending) = &mut self.phase
@@ -238,7 +189,7 @@ impl Entry {
         {
             pending.running = true;
             self.started = now;
-            self.attempt += 1;
+            self.attempt = self.attempt.saturating_add(1);
         }
     }
 

@@ -126,7 +126,8 @@ impl Jobs {
             now: self.shown(now),
             ..Claims::default()
         };
-        let is_whole = self.take(waiting, now, &mut claims);
+        // A worker that takes nothing need not know of tasks that wait already.
+        let is_whole = self.take(waiting, now, &mut claims) || query.limit == 0;
         claims.next = if is_whole {
             next.map(|next| Duration::from_micros(next.saturating_sub(now)))
         } else {

@@ -10,18 +10,17 @@ use super::{
     chunks::Chunks,
     clock::{Clock, Micros, NEVER, ORIGIN, SECOND, micros, wall_micros},
     entry::Entry,
-    keys::{Keys, Scope},
+    keys::Keys,
     shard::{Aftermath, Shard},
 };
 use crate::{
     end::{End, Report},
     error::StoreError,
     id::JobId,
-    job::{NewJob, Start},
     lease::{Lease, Renewal},
-    owner::{IdempotencyKey, Principal},
+    owner::Principal,
     properties::StoreProperties,
-    record::{Cancellation, Created, Detail, JobRecord},
+    record::{Cancellation, Detail, JobRecord},
     subscription::Subscription,
     sync::{Arc, Mutex, MutexGuard, lock},
     wake::Wake,
@@ -36,7 +35,7 @@ pub(super) type Taken<'a> = Result<Reservation<'a>, StoreError>;
 /// shards are locked at once; wakers run without locks.
 pub(super) struct Jobs {
     pub(super) shards: Box<[Mutex<Shard>]>,
-    keys: Keys,
+    pub(super) keys: Keys,
     pub(super) budget: Budget,
     pub(super) chunks: Chunks,
     /// The wake of tasks that wait for claimable work; created by the first of them.
@@ -71,8 +70,9 @@ impl Jobs {
         clock: StdArc<dyn Clock>,
         properties: StoreProperties,
     ) -> Self {
+        let lease = properties.lease.map_or(0, micros);
         Self {
-            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            shards: (0..shards).map(|_| Mutex::new(Shard::new(lease))).collect(),
             keys: Keys::new(shards),
             budget,
             chunks: Chunks::default(),
@@ -85,83 +85,6 @@ impl Jobs {
             #[cfg(http_polling_loom)]
             forgets_ends: false,
         }
-    }
-
-    /// Creates a job with the room taken for it.
-    pub(super) fn create(&self, job: NewJob, room: Taken<'_>) -> Result<Created, StoreError> {
-        let now = self.now();
-        let Some(key) = &job.idempotency else {
-            return self.insert(job, now, room);
-        };
-        let scope = Scope::new(job.principal.as_ref(), key);
-        let id = job.id;
-        // Locked until the job is in its shard, so that no other create can use this key in
-        // between.
-        let mut keys = self.keys.part(&scope);
-        if let Some(holder) = keys.job(&scope).filter(|holder| *holder != id)
-            && let Some(existing) = self.existing(&holder, key.fingerprint(), now)
-        {
-            return Ok(existing);
-        }
-        let created = self.insert(job, now, room)?;
-        keys.insert(scope, id);
-        Ok(created)
-    }
-
-    /// Returns the earlier job of the idempotency key, if any.
-    pub(super) fn created_before(&self, job: &NewJob) -> Option<Created> {
-        let key = job.idempotency.as_ref()?;
-        let found = self.look_up(job.principal.as_ref(), key)?;
-        // A job that finds itself is a repeated create.
-        match &found {
-            Created::Existing(record) if record.id == job.id => None,
-            _ => Some(found),
-        }
-    }
-
-    pub(super) fn look_up(
-        &self,
-        principal: Option<&Principal>,
-        key: &IdempotencyKey,
-    ) -> Option<Created> {
-        let now = self.now();
-        let scope = Scope::new(principal, key);
-        let holder = self.keys.part(&scope).job(&scope)?;
-        self.existing(&holder, key.fingerprint(), now)
-    }
-
-    /// Returns the answer to another create with the idempotency key of this job.
-    fn existing(&self, id: &JobId, fingerprint: &[u8; 32], now: Micros) -> Option<Created> {
-        let shard = self.shard(id);
-        let entry = shard.entry(id)?;
-        let key = entry.key_at(now)?;
-        Some(if key.fingerprint == *fingerprint {
-            Created::Existing(Box::new(entry.record(now, Detail::Status)?))
-        } else {
-            Created::KeyReused
-        })
-    }
-
-    fn insert(&self, job: NewJob, now: Micros, room: Taken<'_>) -> Result<Created, StoreError> {
-        let (id, start, lease) = (job.id, job.start, job.first_lease());
-        let made = |created| match start {
-            Start::Offered => Created::Offered { created },
-            Start::Running | Start::Queued => Created::New { lease, created },
-        };
-        let wall = self.wall();
-        let mut shard = self.shard(&id);
-        if let Some(entry) = shard.entry(&id) {
-            let repeated = entry.repeats(&job).then(|| made(entry.created()));
-            return repeated.ok_or_else(StoreError::conflict);
-        }
-        if shard.is_void(&id, now) {
-            return Err(StoreError::conflict());
-        }
-        let reserved = room?.spend();
-        let until = now.saturating_add(self.lease_span());
-        let created = shard.insert(job, now, wall, until, &self.budget, reserved);
-        self.leave(shard, None);
-        Ok(made(created))
     }
 
     pub(super) fn start(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -233,7 +156,7 @@ impl Jobs {
             if !entry.is_discarded_by(lease) {
                 return Err(StoreError::lease_lost());
             }
-            shard.remove(&lease.id, &self.budget, &mut aftermath);
+            shard.remove(&lease.id, now, &self.budget, &mut aftermath);
         }
         shard.void(lease.id, now.saturating_add(self.short_span()));
         drop(shard);
@@ -284,9 +207,8 @@ impl Jobs {
             // Otherwise a repeat would run the work again, or the end would not be notified.
             shard.edit(id, &self.budget, Room::default(), Entry::drop_result);
         } else if ended {
-            shard.remove(id, &self.budget, &mut aftermath);
+            shard.remove(id, now, &self.budget, &mut aftermath);
             if self.properties.lease.is_some() {
-                // Its run may still be alive, and must not consider the job missing.
                 shard.void(*id, now.saturating_add(self.short_span()));
             }
         }
@@ -394,7 +316,7 @@ impl Jobs {
             .unwrap_or(self.origin_wall)
     }
 
-    fn wall(&self) -> u64 {
+    pub(super) fn wall(&self) -> u64 {
         wall_micros(self.clock.system_time())
     }
 }

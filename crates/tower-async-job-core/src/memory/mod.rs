@@ -4,6 +4,7 @@ mod budget;
 mod builder;
 mod chunks;
 mod clock;
+mod creating;
 mod entries;
 mod entry;
 mod handover;
@@ -83,17 +84,7 @@ impl JobStore for MemoryStore {
     }
 
     fn create(&self, job: NewJob) -> StoreFuture<'_, Created> {
-        Box::pin(async move {
-            let room = Room::of_job(&job);
-            if !self.jobs.budget.has(room)
-                && let Some(existing) = self.jobs.created_before(&job)
-            {
-                // A repeat needs no room, and drops nothing.
-                return Ok(existing);
-            }
-            let room = self.jobs.reserve(room).await;
-            self.jobs.create(job, room)
-        })
+        Box::pin(self.jobs.create_with_room(job))
     }
 
     fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {

@@ -1,11 +1,14 @@
-use std::{
-    collections::{BTreeSet, VecDeque},
-    ops::Bound,
-    time::SystemTime,
-};
+mod indexes;
+mod voids;
+
+use std::time::SystemTime;
 
 use http_polling::JobState;
 
+use self::{
+    indexes::{Index, Indexes},
+    voids::Voids,
+};
 use super::{
     budget::{Budget, Room},
     clock::{Micros, NEVER, SECOND, micros},
@@ -16,7 +19,7 @@ use super::{
 };
 use crate::{
     claim::ClaimKind,
-    id::{JobHandle, JobId, JobIdMap},
+    id::{JobHandle, JobId},
     job::NewJob,
     lease::Release,
     store::DELIVERED_KEPT,
@@ -30,27 +33,15 @@ pub(super) struct Shard {
     entries: Entries,
     by_id: Table,
     by_handle: Table,
-    due: Index,
-    free: Index,
-    notify: Index,
-    forgotten: Index,
-    delivered: Index,
+    indexes: Indexes,
     kinds: Kinds,
     /// The number of pending jobs.
     pending: usize,
     /// True if a task has become claimable since the last check.
     claimable: bool,
     voids: Voids,
-}
-
-/// Slots in the order of a time.
-type Index = BTreeSet<(Micros, Slot)>;
-
-/// The ids with which no create stores a job for a time, the same for all.
-#[derive(Debug, Default)]
-struct Voids {
-    ids: JobIdMap<Micros>,
-    queue: VecDeque<(Micros, JobId)>,
+    /// The duration of leases; 0 if they have no end.
+    lease: Micros,
 }
 
 /// Work that remains after the shard is unlocked.
@@ -63,26 +54,22 @@ pub(super) struct Aftermath {
     pub(super) keys: Vec<(Scope, JobId)>,
 }
 
-impl Default for Shard {
-    fn default() -> Self {
+impl Shard {
+    /// Creates a shard of a store whose leases have this duration; 0 if they have no end.
+    pub(super) fn new(lease: Micros) -> Self {
         Self {
             entries: Entries::default(),
             by_id: Table::by(|entry| entry.id.hash_bits()),
             by_handle: Table::by(|entry| entry.handle.to_bits()),
-            due: Index::new(),
-            free: Index::new(),
-            notify: Index::new(),
-            forgotten: Index::new(),
-            delivered: Index::new(),
+            indexes: Indexes::default(),
             kinds: Kinds::default(),
             pending: 0,
             claimable: false,
             voids: Voids::default(),
+            lease,
         }
     }
-}
 
-impl Shard {
     pub(super) fn entry(&self, id: &JobId) -> Option<&Entry> {
         self.slot(id).map(|slot| &self.entries[slot])
     }
@@ -180,14 +167,27 @@ impl Shard {
     }
 
     /// Removes a job completely.
-    pub(super) fn remove(&mut self, id: &JobId, budget: &Budget, aftermath: &mut Aftermath) {
+    pub(super) fn remove(
+        &mut self,
+        id: &JobId,
+        now: Micros,
+        budget: &Budget,
+        aftermath: &mut Aftermath,
+    ) {
         if let Some(slot) = self.slot(id) {
-            self.remove_at(slot, budget, aftermath);
+            self.remove_at(slot, now, budget, aftermath);
         }
     }
 
-    fn remove_at(&mut self, slot: Slot, budget: &Budget, aftermath: &mut Aftermath) {
+    fn remove_at(&mut self, slot: Slot, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         let mut entry = self.take(slot);
+        if entry
+            .ended()
+            .is_some_and(|ended| now < ended.saturating_add(self.lease))
+        {
+            // Its run may still be alive, and must not consider the job missing.
+            self.voids.add(entry.id, now.saturating_add(self.lease));
+        }
         budget.settle(entry.room(), Room::default());
         if entry.places().forgotten != NEVER {
             budget.remove_tombstone();
@@ -223,10 +223,10 @@ impl Shard {
         aftermath: &mut Aftermath,
     ) -> usize {
         for steps in 0..quota {
-            if let Some(slot) = first_until(&self.due, now) {
+            if let Some(slot) = self.indexes.due.first_until(now) {
                 self.expire_at(slot, now, budget, aftermath);
-            } else if let Some(slot) = first_until(&self.forgotten, now) {
-                self.remove_at(slot, budget, aftermath);
+            } else if let Some(slot) = self.indexes.forgotten.first_until(now) {
+                self.remove_at(slot, now, budget, aftermath);
             } else if self.voids.forget_one(now) {
                 continue;
             } else {
@@ -247,12 +247,12 @@ impl Shard {
         });
         aftermath.wakes.extend(wake);
         aftermath.keys.extend(key);
-        self.forget_surplus(budget, aftermath);
+        self.forget_surplus(now, budget, aftermath);
     }
 
     /// Returns the time when the result that was delivered first may be dropped.
     pub(super) fn next_droppable(&self) -> Option<Micros> {
-        let (delivered, _) = self.delivered.first()?;
+        let (delivered, _) = self.indexes.delivered.first()?;
         // It was delivered within the second that began then.
         Some(delivered.saturating_add(micros(DELIVERED_KEPT) + SECOND))
     }
@@ -265,19 +265,19 @@ impl Shard {
         aftermath: &mut Aftermath,
     ) {
         if self.next_droppable().is_some_and(|from| from <= now)
-            && let Some(&(_, slot)) = self.delivered.first()
+            && let Some((_, slot)) = self.indexes.delivered.first()
         {
             self.edit_at(slot, budget, Room::default(), Entry::drop_result);
-            self.forget_surplus(budget, aftermath);
+            self.forget_surplus(now, budget, aftermath);
         }
     }
 
     /// Forgets expired jobs over their limit, oldest first.
-    fn forget_surplus(&mut self, budget: &Budget, aftermath: &mut Aftermath) {
+    fn forget_surplus(&mut self, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         while budget.has_too_many_tombstones()
-            && let Some(&(_, oldest)) = self.forgotten.first()
+            && let Some((_, oldest)) = self.indexes.forgotten.first()
         {
-            self.remove_at(oldest, budget, aftermath);
+            self.remove_at(oldest, now, budget, aftermath);
         }
     }
 
@@ -289,23 +289,19 @@ impl Shard {
         behind: Option<(Micros, Slot)>,
         now: Micros,
     ) -> impl Iterator<Item = ((Micros, Slot), &Entry)> {
-        let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        let places = self
-            .index(kind)
-            .range((behind, Bound::Included((now, Slot::MAX))));
-        places.map(|place| (*place, &self.entries[place.1]))
+        let places = self.index(kind).until(behind, now);
+        places.map(|place| (place, &self.entries[place.1]))
     }
 
     /// Returns the future time when the next task of a kind becomes claimable.
     pub(super) fn next_claimable(&self, kind: ClaimKind, now: Micros) -> Option<Micros> {
-        let later = (Bound::Excluded((now, Slot::MAX)), Bound::Unbounded);
-        self.index(kind).range(later).next().map(|(from, _)| *from)
+        self.index(kind).next_after(now)
     }
 
     fn index(&self, kind: ClaimKind) -> &Index {
         match kind {
-            ClaimKind::Work => &self.free,
-            ClaimKind::Notify => &self.notify,
+            ClaimKind::Work => &self.indexes.free,
+            ClaimKind::Notify => &self.indexes.notify,
         }
     }
 
@@ -327,14 +323,12 @@ impl Shard {
 
     /// Ensures that no create stores a job with this id until then.
     pub(super) fn void(&mut self, id: JobId, until: Micros) {
-        if self.voids.ids.insert(id, until).is_none() {
-            self.voids.queue.push_back((until, id));
-        }
+        self.voids.add(id, until);
     }
 
     /// Returns whether no create may store a job with this id.
     pub(super) fn is_void(&self, id: &JobId, now: Micros) -> bool {
-        self.voids.ids.get(id).is_some_and(|until| *until > now)
+        self.voids.has(id, now)
     }
 
     /// Returns the number of pending jobs.
@@ -344,19 +338,21 @@ impl Shard {
 
     /// Returns the time when the first job ends or expires.
     pub(super) fn next_expiry(&self) -> Option<Micros> {
-        self.due.first().map(|(due, _)| *due)
+        self.indexes.due.first().map(|(due, _)| due)
     }
 
     /// Returns the time of the next change.
     pub(super) fn next_due(&self) -> Option<Micros> {
         let due = self.next_expiry();
-        let forgotten = self.forgotten.first().map(|(due, _)| *due);
-        let void = self.voids.queue.front().map(|(until, _)| *until);
-        due.into_iter().chain(forgotten).chain(void).min()
+        let forgotten = self.indexes.forgotten.first().map(|(due, _)| due);
+        due.into_iter()
+            .chain(forgotten)
+            .chain(self.voids.next())
+            .min()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.voids.queue.is_empty()
+        self.entries.is_empty() && self.voids.is_empty()
     }
 
     /// Shortens the leases of some entries that last beyond then, after the clock was set back; the
@@ -388,45 +384,6 @@ impl Shard {
     }
 
     fn place(&mut self, slot: Slot, old: Places, new: Places) {
-        moved(&mut self.due, slot, old.due, new.due);
-        self.claimable |= moved(&mut self.free, slot, old.free, new.free);
-        self.claimable |= moved(&mut self.notify, slot, old.notify, new.notify);
-        moved(&mut self.forgotten, slot, old.forgotten, new.forgotten);
-        moved(&mut self.delivered, slot, old.delivered, new.delivered);
+        self.claimable |= self.indexes.place(slot, old, new);
     }
-}
-
-impl Voids {
-    /// Forgets the oldest if its time is over; returns whether it was.
-    fn forget_one(&mut self, now: Micros) -> bool {
-        let Some(&(until, id)) = self.queue.front() else {
-            return false;
-        };
-        if until <= now {
-            self.queue.pop_front();
-            self.ids.remove(&id);
-        }
-        until <= now
-    }
-}
-
-fn first_until(index: &Index, now: Micros) -> Option<Slot> {
-    index
-        .first()
-        .filter(|(due, _)| *due <= now)
-        .map(|(_, slot)| *slot)
-}
-
-/// Moves a slot in an index; returns whether its position is new.
-fn moved(index: &mut Index, slot: Slot, old: Micros, new: Micros) -> bool {
-    if old == new {
-        return false;
-    }
-    if old != NEVER {
-        index.remove(&(old, slot));
-    }
-    if new != NEVER {
-        index.insert((new, slot));
-    }
-    new != NEVER
 }

@@ -100,22 +100,26 @@ impl Jobs {
         }
     }
 
-    /// Drops chunks without a job; returns whether any are left.
+    /// Drops chunks without a job; returns whether there were any chunks.
     async fn tidy_chunks(&self) -> bool {
         let now = self.now();
         let mut pace = Pace::default();
-        let runs = self.chunks.runs();
-        for lease in &runs {
-            let has_job = {
-                let shard = self.shard(&lease.id);
-                shard
-                    .entry(&lease.id)
-                    .is_some_and(|entry| entry.has_chunks(lease, now))
-            };
-            self.chunks.tidy(lease, has_job, now, &self.budget);
-            pace.spend(Pace::STEP).await;
+        let mut part = self.chunks.part(None);
+        let is_any = !part.is_empty();
+        while let Some(last) = part.last().copied() {
+            for lease in &part {
+                let has_job = {
+                    let shard = self.shard(&lease.id);
+                    shard
+                        .entry(&lease.id)
+                        .is_some_and(|entry| entry.has_chunks(lease, now))
+                };
+                self.chunks.tidy(lease, has_job, now, &self.budget);
+                pace.spend(Pace::STEP).await;
+            }
+            part = self.chunks.part(Some(&last));
         }
-        !runs.is_empty()
+        is_any
     }
 
     async fn pending(&self) -> PendingJobs {

@@ -14,7 +14,7 @@ fn keyed(fingerprint: u8) -> NewJob {
 }
 
 #[tokio::test]
-async fn creating_at_once_agrees_with_creating() {
+async fn an_immediate_create_answers_as_create_does() {
     let store = MemoryStore::builder().max_jobs(2).build();
     let first = keyed(1);
     let lease = Lease::new(first.id, 1);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http_polling::JobState;
-use tower_async_job_core::{Cancellation, Created, JobStore, MemoryStore, Retention};
+use tower_async_job_core::{Cancellation, Created, JobStore, MemoryStore, Renewal, Retention};
 
 use crate::common::*;
 
@@ -38,6 +38,21 @@ async fn tombstones_are_limited_and_the_oldest_forgotten_first() {
         states,
         [None, None, Some(JobState::Expired), Some(JobState::Expired)]
     );
+}
+
+#[tokio::test]
+async fn s79_a_surplus_tombstone_of_a_run_that_may_live_leaves_a_void() {
+    let (store, clock) = store_with(|builder| builder.lease_duration(LEASE).max_tombstones(0));
+    let brief = Duration::from_secs(1);
+    let job = job().with_retention(Retention::new(brief, HOUR));
+    let lease = create(&store, job.clone()).await;
+    store.finish(&lease, done(b"")).await.unwrap();
+    clock.advance(brief);
+    store.sweep().await.unwrap();
+    assert_eq!(store.renew(&[lease]).await.unwrap(), [Renewal::Lost]);
+    assert!(store.create(job).await.unwrap_err().is_conflict());
+    clock.advance(LEASE);
+    assert_eq!(store.sweep().await.unwrap().next, None, "nothing is left");
 }
 
 #[tokio::test]
@@ -81,7 +96,7 @@ async fn a_sweep_says_when_to_come_again_to_the_moment() {
     let (store, clock) = store();
     let comes_again = async || store.sweep().await.unwrap().next;
     assert_eq!(comes_again().await, None);
-    let (result, tombstone) = (Duration::from_secs(9), Duration::from_secs(8));
+    let (result, tombstone) = (LEASE, Duration::from_secs(8));
     let retention = Retention::new(result, tombstone);
     let lease = create(&store, job().with_retention(retention)).await;
     assert_eq!(comes_again().await, Some(LEASE));

@@ -18,7 +18,7 @@ async fn read_both(store: &MemoryStore, id: &JobId, detail: Detail) -> Option<Jo
 }
 
 #[tokio::test]
-async fn reading_at_once_agrees_with_reading() {
+async fn an_immediate_read_answers_as_read_does() {
     let (store, clock) = store();
     let owned = job()
         .with_route("/reports")

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http_polling::JobState;
 use tower_async_job_core::{
-    Created, DELIVERED_KEPT, IdempotencyKey, JobId, JobStore, Lease, MemoryStore, NewJob, Retention,
+    Created, DELIVERED_KEPT, IdempotencyKey, JobHandle, JobId, JobStore, Lease, MemoryStore,
+    NewJob, Retention,
 };
 
 use crate::common::*;
@@ -133,6 +134,20 @@ async fn s73_repeat_in_a_full_store_drops_nothing() {
         Created::Existing(record) => assert_eq!(record.state, JobState::Done),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn s73_repeated_create_in_a_full_store_drops_nothing() {
+    let (store, clock) = store_with(|builder| builder.max_jobs(2));
+    let first = ended(&store, job()).await;
+    store.note_delivery(&first.id, None);
+    clock.advance(2 * DELIVERED_KEPT);
+    let repeated = job();
+    let lease = create(&store, repeated.clone()).await;
+    assert_eq!(create(&store, repeated.clone()).await, lease);
+    let other = repeated.with_handle(JobHandle::random());
+    assert!(store.create(other).await.unwrap_err().is_conflict());
+    assert_eq!(state(&store, &first.id).await, Some(JobState::Done));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ impl Wake for Count {
 }
 
 #[tokio::test]
-async fn s26_every_kind_of_end_wakes() {
+async fn s26_every_kind_of_end_wakes_its_waiters() {
     for end in ["finish", "cancel", "release", "discard", "sweep"] {
         let (store, clock) = store();
         let lease = create(&store, job()).await;
@@ -74,7 +74,7 @@ async fn only_the_latest_waker_of_a_waiter_is_woken() {
 }
 
 #[tokio::test]
-async fn s39_a_released_job_is_still_waited_for() {
+async fn s39_waiters_of_a_released_job_keep_waiting() {
     let (store, _) = store();
     let lease = create(&store, replayable()).await;
     let mut ended = store.subscribe(&lease.id);

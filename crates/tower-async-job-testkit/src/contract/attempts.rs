@@ -29,7 +29,7 @@ pub(crate) async fn s32_a_job_that_never_comes_to_an_end_fails_after_its_attempt
     Ok(())
 }
 
-pub(crate) async fn s32_a_job_that_waits_uses_no_attempt_up(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s32_a_waiting_job_uses_no_attempts(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node
         .add(
@@ -46,9 +46,7 @@ pub(crate) async fn s32_a_job_that_waits_uses_no_attempt_up(harness: &dyn Harnes
     Ok(())
 }
 
-pub(crate) async fn s33_a_job_that_nobody_claims_ends_at_its_deadline(
-    harness: &dyn Harness,
-) -> Ran {
+pub(crate) async fn s33_an_unclaimed_job_ends_at_its_deadline(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.replayable().with_deadline(HOUR)).await;
     node.release_one(&lease, Release::default()).await;

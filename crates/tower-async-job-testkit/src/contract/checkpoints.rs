@@ -38,7 +38,7 @@ pub(crate) async fn a_job_without_checkpoint_is_claimed_with_an_empty_one(
     Ok(())
 }
 
-pub(crate) async fn a_checkpoint_is_shown_to_no_reader(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_checkpoint_is_not_in_the_record(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.job()).await;
     let report = Report::default().with_checkpoint("a secret handle");

@@ -54,7 +54,9 @@ async fn result(node: &Node, lease: &Lease) -> ResultRef {
     record.result.expect("a body")
 }
 
-pub(crate) async fn a_result_in_chunks_is_seen_once_it_is_finished(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_result_in_chunks_is_visible_once_its_job_is_done(
+    harness: &dyn Harness,
+) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     let lease = node.add(node.job()).await;
     let streamed = write(&node, &lease, 7).await?;
@@ -71,7 +73,7 @@ pub(crate) async fn a_result_in_chunks_is_seen_once_it_is_finished(harness: &dyn
     Ok(())
 }
 
-pub(crate) async fn s07_chunks_of_a_stale_run_are_seen_by_nobody(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s07_chunks_of_a_stale_run_are_never_read(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let stale = node.add(node.replayable()).await;
     write(&node, &stale, 1).await?;

@@ -65,9 +65,7 @@ pub(crate) async fn a_release_clears_progress_and_partial_result(harness: &dyn H
     Ok(())
 }
 
-pub(crate) async fn a_claim_has_the_request_and_what_is_left_of_the_deadline(
-    harness: &dyn Harness,
-) -> Ran {
+pub(crate) async fn a_claim_has_the_request_and_the_remaining_time(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let job = node.job().with_request(request(1000)).with_deadline(HOUR);
     let handle = job.handle;
@@ -84,7 +82,7 @@ pub(crate) async fn a_claim_has_the_request_and_what_is_left_of_the_deadline(
     Ok(())
 }
 
-pub(crate) async fn a_claim_is_bounded_in_jobs_and_says_whether_there_are_more(
+pub(crate) async fn a_claim_is_bounded_in_jobs_and_reports_whether_more_are_left(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -106,7 +104,22 @@ pub(crate) async fn a_claim_is_bounded_in_jobs_and_says_whether_there_are_more(
     Ok(())
 }
 
-pub(crate) async fn a_claim_is_bounded_in_bytes_though_one_is_always_allowed(
+pub(crate) async fn a_claim_with_limit_zero_takes_nothing_and_is_never_due_at_once(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let query = ClaimQuery::new(0);
+    for _ in 0..2 {
+        node.offer(node.replayable()).await;
+        let claims = node.claim(&query).await.unwrap();
+        assert!(claims.jobs.is_empty());
+        assert_ne!(claims.next, Some(Duration::ZERO));
+    }
+    assert_eq!(node.claim_some(9).await.len(), 2);
+    Ok(())
+}
+
+pub(crate) async fn a_claim_is_bounded_in_bytes_but_one_job_is_always_allowed(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -239,7 +252,9 @@ async fn assert_ends_once(node: &Node, corrupt: JobHandle, sound: JobId) {
     assert_eq!((claimed, unreadable), (vec![sound], vec![corrupt]));
 }
 
-pub(crate) async fn s32_a_claim_of_unknown_outcome_is_a_crash(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s32_a_claim_whose_answer_is_lost_counts_as_an_attempt(
+    harness: &dyn Harness,
+) -> Ran {
     let node = Node::of(harness);
     let id = node.offer(node.replayable()).await;
     let mut epochs = Vec::new();
@@ -258,7 +273,7 @@ pub(crate) async fn s32_a_claim_of_unknown_outcome_is_a_crash(harness: &dyn Harn
     Ok(())
 }
 
-pub(crate) async fn claims_and_ends_of_many_nodes_are_one_each(harness: &dyn Harness) -> Ran {
+pub(crate) async fn many_nodes_claim_and_end_each_job_once(harness: &dyn Harness) -> Ran {
     let nodes = [Node::of(harness), Node::second(harness).await?];
     let mut left = HashSet::new();
     for _ in 0..200 {
@@ -292,7 +307,7 @@ pub(crate) async fn claims_and_ends_of_many_nodes_are_one_each(harness: &dyn Har
     Ok(())
 }
 
-pub(crate) async fn a_backlog_is_claimed_once_each(harness: &dyn Harness) -> Ran {
+pub(crate) async fn each_job_of_a_backlog_is_claimed_once(harness: &dyn Harness) -> Ran {
     let nodes = [Node::of(harness), Node::second(harness).await?];
     let mut left = HashSet::new();
     for _ in 0..300 {

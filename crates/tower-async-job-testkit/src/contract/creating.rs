@@ -71,7 +71,9 @@ pub(crate) async fn a_queued_job_has_begun_no_run_until_it_is_started(
     Ok(())
 }
 
-pub(crate) async fn an_unknown_job_is_none_and_its_lease_lost(harness: &dyn Harness) -> Ran {
+pub(crate) async fn an_unknown_job_has_no_record_and_its_lease_is_lost(
+    harness: &dyn Harness,
+) -> Ran {
     let node = Node::of(harness);
     let lease = Lease::new(JobId::random(), 1);
     assert!(node.record(&lease.id).await.is_none());
@@ -93,7 +95,7 @@ pub(crate) async fn an_unknown_job_is_none_and_its_lease_lost(harness: &dyn Harn
     Ok(())
 }
 
-pub(crate) async fn creating_at_once_agrees_with_creating(harness: &dyn Harness) -> Ran {
+pub(crate) async fn an_immediate_create_answers_as_create_does(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let new = |created: Created| match created {
         Created::New { lease, .. } => lease,
@@ -117,7 +119,7 @@ pub(crate) async fn creating_at_once_agrees_with_creating(harness: &dyn Harness)
     Ok(())
 }
 
-pub(crate) async fn ids_are_drawn_anew_each_time(harness: &dyn Harness) -> Ran {
+pub(crate) async fn every_generated_id_is_different(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     let owner = Principal::new("a");
     let ids: HashSet<_> = (0..100)

@@ -1,15 +1,15 @@
 //! Jobs that were never announced.
 
 use http_polling::JobState;
-use tower_async_job_core::{Renewal, Start};
+use tower_async_job_core::{Call, NewJob, Renewal, Retention, Start};
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
-pub(crate) async fn a_discarded_job_never_was(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_discarded_job_leaves_neither_record_nor_key(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.keyed("key", 1)).await;
     node.discard(&lease).await.unwrap();
@@ -28,7 +28,7 @@ pub(crate) async fn an_ended_job_is_not_discarded(harness: &dyn Harness) -> Ran 
     Ok(())
 }
 
-pub(crate) async fn s79_a_create_that_its_discard_overtakes_makes_nothing(
+pub(crate) async fn s79_a_create_overtaken_by_its_discard_stores_nothing(
     harness: &dyn Harness,
 ) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
@@ -72,7 +72,67 @@ pub(crate) async fn s79_a_discarded_id_is_void_for_a_lease(harness: &dyn Harness
     Ok(())
 }
 
-pub(crate) async fn s79_nothing_is_left_of_a_void_in_the_end(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s79_a_repeated_discard_voids_the_id_for_another_lease(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let job = node.job();
+    for _ in 0..2 {
+        node.discard(&job.first_lease()).await.unwrap();
+        harness.advance(until / 2).await?;
+    }
+    node.sweep_all().await;
+    assert!(node.create(job.clone()).await.unwrap_err().is_conflict());
+    harness.advance(until / 2).await?;
+    node.sweep_all().await;
+    node.add(job).await;
+    Ok(())
+}
+
+/// Asserts that the run of a job that is gone cannot store it again.
+async fn assert_stays_gone(node: &Node, gone: NewJob) {
+    let lease = gone.first_lease();
+    assert!(node.record(&lease.id).await.is_none());
+    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Lost]);
+    for epoch in [lease.epoch, lease.epoch + 1] {
+        let anew = gone.clone().with_epoch(epoch);
+        assert!(node.create(anew).await.unwrap_err().is_conflict());
+    }
+}
+
+pub(crate) async fn s79_a_removed_job_is_not_stored_again_by_its_run(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let job = node.replayable();
+    let id = node.add(job.clone()).await.id;
+    node.cancel(&id).await.unwrap();
+    assert!(node.remove(&id).await.unwrap());
+    assert_stays_gone(&node, job.clone()).await;
+    harness.advance(until - MOMENT).await?;
+    node.sweep_all().await;
+    assert_stays_gone(&node, job).await;
+    Ok(())
+}
+
+pub(crate) async fn s79_a_job_forgotten_within_its_lease_is_not_stored_again_by_its_run(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let job = node.replayable();
+    let job = job.with_retention(Retention::new(SECOND, SECOND));
+    let id = node.add(job.clone()).await.id;
+    node.cancel(&id).await.unwrap();
+    harness.advance(2 * SECOND).await?;
+    node.sweep_all().await;
+    harness.advance(until - 2 * SECOND).await?;
+    node.sweep_all().await;
+    assert_stays_gone(&node, job).await;
+    Ok(())
+}
+
+pub(crate) async fn s79_a_void_is_forgotten_after_its_time(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let before = node.usage();
     for _ in 0..10 {
@@ -89,7 +149,7 @@ pub(crate) async fn s79_nothing_is_left_of_a_void_in_the_end(harness: &dyn Harne
 
 pub(crate) async fn a_create_of_unknown_outcome_is_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    for fault in [Fault::Before, Fault::After] {
+    for fault in [Fault::Unavailable, Fault::Unacknowledged] {
         let faulty = FaultyStore::new(harness.store());
         faulty.next(Call::Create, fault);
         let mut job = node.replayable();

@@ -3,13 +3,14 @@
 use http_polling::{JobState, Problem, ProblemType, Progress};
 use serde_json::json;
 use tower_async_job_core::{
-    Cancellation, Created, Detail, End, Lease, Outcome, RecordedOutcome, Renewal, Report, Start,
+    Call, Cancellation, Created, Detail, End, Lease, Outcome, RecordedOutcome, Renewal, Report,
+    Start,
 };
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
 pub(crate) async fn the_outcome_is_read_in_full_detail_only(harness: &dyn Harness) -> Ran {
@@ -54,7 +55,7 @@ pub(crate) async fn s10_finish_is_repeated_by_epoch_and_state_with_and_without_r
     Ok(())
 }
 
-pub(crate) async fn s10_a_failure_is_repeated_too(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s10_a_failed_end_can_be_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let timed_out = || Outcome::TimedOut(Problem::new(ProblemType::JobTimedOut));
     for (first, other) in [
@@ -86,7 +87,7 @@ pub(crate) async fn s10_finish_is_not_repeated_once_its_outcome_is_gone(
 
 pub(crate) async fn s10_a_finish_of_unknown_outcome_is_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
-    for fault in [Fault::Before, Fault::After] {
+    for fault in [Fault::Unavailable, Fault::Unacknowledged] {
         let faulty = FaultyStore::new(harness.store());
         faulty.next(Call::Finish, fault);
         let lease = node.add(node.job()).await;
@@ -132,7 +133,7 @@ pub(crate) async fn finish_stores_the_last_report_in_the_same_step(harness: &dyn
     Ok(())
 }
 
-pub(crate) async fn s11_a_cancelled_job_takes_no_last_report(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s11_a_cancelled_job_keeps_no_last_report(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.job()).await;
     node.cancel(&lease.id).await.unwrap();
@@ -144,7 +145,7 @@ pub(crate) async fn s11_a_cancelled_job_takes_no_last_report(harness: &dyn Harne
     Ok(())
 }
 
-pub(crate) async fn times_are_those_of_the_record(harness: &dyn Harness) -> Ran {
+pub(crate) async fn answers_and_records_show_the_same_times(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let job = node.job();
     let created = match node.create(job.clone()).await.unwrap() {

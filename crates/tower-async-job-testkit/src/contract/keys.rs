@@ -13,7 +13,7 @@ async fn assert_counts(node: &Node, first: &Lease) {
     assert_eq!((record.id, record.state), (first.id, JobState::Expired));
 }
 
-pub(crate) async fn look_up_finds_what_a_create_would_and_makes_nothing(
+pub(crate) async fn look_up_answers_as_create_does_and_stores_nothing(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -73,9 +73,7 @@ pub(crate) async fn s45_one_key_of_two_principals_makes_two_jobs(harness: &dyn H
     Ok(())
 }
 
-pub(crate) async fn s45_keys_of_principals_are_told_apart_whatever_their_text(
-    harness: &dyn Harness,
-) -> Ran {
+pub(crate) async fn s45_keys_of_principals_never_collide(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let of = |name, key| node.keyed_of(Principal::new(name), key, 1);
     for job in [
@@ -89,7 +87,7 @@ pub(crate) async fn s45_keys_of_principals_are_told_apart_whatever_their_text(
     Ok(())
 }
 
-pub(crate) async fn a_key_lives_as_long_as_its_job(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_key_counts_as_long_as_its_job(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let first = node.add_ended(node.keyed("key", 1), 0).await;
     harness.advance(HOUR - MOMENT).await?;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use http_polling::{JobState, Progress};
-use tower_async_job_core::{Release, Released, Renewal, Report};
+use tower_async_job_core::{Call, Release, Released, Renewal, Report};
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
 pub(crate) async fn s03_a_replayable_job_is_run_again_when_its_lease_ends(
@@ -44,7 +44,7 @@ pub(crate) async fn s04_another_job_is_lost_when_its_lease_ends(harness: &dyn Ha
     Ok(())
 }
 
-pub(crate) async fn a_renewed_lease_lasts(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_renewed_lease_lasts_from_its_renewal(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
     let (kept, left) = (node.add(node.job()).await, node.add(node.job()).await);
@@ -57,7 +57,7 @@ pub(crate) async fn a_renewed_lease_lasts(harness: &dyn Harness) -> Ran {
     Ok(())
 }
 
-pub(crate) async fn a_lease_that_ran_out_is_held_again_if_nobody_took_it(
+pub(crate) async fn an_expired_lease_is_renewed_if_its_job_was_not_taken_over(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -100,7 +100,9 @@ pub(crate) async fn s08_the_epoch_rises_with_each_claim(harness: &dyn Harness) -
     Ok(())
 }
 
-pub(crate) async fn s09_reapers_that_race_make_one_transition(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s09_concurrent_sweeps_and_claims_take_a_job_over_once(
+    harness: &dyn Harness,
+) -> Ran {
     let nodes = [Node::of(harness), Node::second(harness).await?];
     let until = nodes[0].lease()?;
     for _ in 0..10 {
@@ -187,7 +189,7 @@ pub(crate) async fn s14_a_clock_that_jumps_forward_ends_leases_and_no_more(
     Ok(())
 }
 
-pub(crate) async fn a_renewal_tells_the_fates_of_leases_apart(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_renewal_distinguishes_the_fates_of_leases(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let ended = node.add_ended(node.job(), 0).await;
     let removed = node.add_ended(node.job(), 0).await;
@@ -217,7 +219,7 @@ pub(crate) async fn a_renewal_tells_the_fates_of_leases_apart(harness: &dyn Harn
     Ok(())
 }
 
-pub(crate) async fn a_renewal_revives_no_job(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_renewal_never_revives_an_ended_job(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.job()).await;
     harness.advance(node.lease()?).await?;
@@ -229,7 +231,7 @@ pub(crate) async fn a_renewal_revives_no_job(harness: &dyn Harness) -> Ran {
     Ok(())
 }
 
-pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
+pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_again(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -250,7 +252,7 @@ pub(crate) async fn a_run_whose_record_is_missing_stores_its_job_anew(
     Ok(())
 }
 
-pub(crate) async fn a_job_that_is_stored_anew_does_not_start_over(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_job_that_is_stored_again_does_not_start_over(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
     let lease = node.add(node.replayable()).await;
@@ -290,11 +292,11 @@ pub(crate) async fn a_job_that_is_stored_anew_does_not_start_over(harness: &dyn 
     Ok(())
 }
 
-pub(crate) async fn a_repeat_of_storing_a_job_anew_is_the_same_create(
+pub(crate) async fn a_repeat_of_storing_a_job_again_is_the_same_create(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
-    for fault in [Fault::Before, Fault::After] {
+    for fault in [Fault::Unavailable, Fault::Unacknowledged] {
         let key = key(&format!("{fault:?}"), 1);
         let job = node.with_key(node.replayable(), key).with_epoch(5);
         let anew = job.with_attempt(2).with_version(9);

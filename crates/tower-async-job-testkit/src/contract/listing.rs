@@ -33,7 +33,7 @@ pub(crate) async fn operators_find_a_job_by_its_handle(harness: &dyn Harness) ->
     Ok(())
 }
 
-pub(crate) async fn a_list_has_every_job_once(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_list_contains_each_job_once(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let mut made = HashSet::new();
     for _ in 0..25 {
@@ -96,7 +96,7 @@ pub(crate) async fn a_list_is_filtered_by_principal_and_is_newest_first(
     Ok(())
 }
 
-pub(crate) async fn s42_a_list_counts_what_it_cannot_read(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s42_a_list_counts_unreadable_jobs(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let (first, damaged, last) = (
         node.add(node.job()).await,

@@ -172,7 +172,7 @@ pub(crate) async fn a_notification_that_failed_is_due_again_after_its_delay(
     Ok(())
 }
 
-pub(crate) async fn saying_that_it_was_sent_can_be_repeated(harness: &dyn Harness) -> Ran {
+pub(crate) async fn completing_a_notification_can_be_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(notified_job(&node)).await;
     node.end(&lease, done(b"")).await.unwrap();
@@ -208,7 +208,7 @@ pub(crate) async fn a_job_whose_notification_is_due_is_kept_until_its_retention(
     Ok(())
 }
 
-pub(crate) async fn a_discarded_job_notifies_nobody(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_discarded_job_makes_no_notification_due(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(notified_job(&node)).await;
     node.discard(&lease).await.unwrap();

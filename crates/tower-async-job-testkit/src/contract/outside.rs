@@ -161,7 +161,7 @@ pub(crate) async fn a_resumed_run_that_is_given_up_is_outside_again(harness: &dy
     Ok(())
 }
 
-pub(crate) async fn a_report_from_outside_does_not_cost_a_node_its_lease(
+pub(crate) async fn a_report_from_outside_leaves_the_lease_of_a_resumed_run(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);

@@ -8,7 +8,7 @@ use tower_async_job_core::{
 
 use crate::{harness::Harness, node::*};
 
-pub(crate) async fn a_report_leaves_what_it_does_not_say(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_report_changes_only_the_fields_that_it_has(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.job()).await;
     let first = Report::default()
@@ -39,7 +39,7 @@ pub(crate) async fn a_report_is_read_on_another_node(harness: &dyn Harness) -> R
     Ok(())
 }
 
-pub(crate) async fn reading_at_once_agrees_with_reading(harness: &dyn Harness) -> Ran {
+pub(crate) async fn an_immediate_read_answers_as_read_does(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let step = node.lease()? / 2;
     let owned = node

@@ -102,7 +102,7 @@ pub(crate) async fn a_released_job_is_not_claimed_before_its_delay_is_over(
     Ok(())
 }
 
-pub(crate) async fn each_of_many_leases_has_its_own_fate(harness: &dyn Harness) -> Ran {
+pub(crate) async fn leases_released_together_have_separate_results(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let (kept, lost, ended) = (
         node.add(node.replayable()).await,

@@ -3,12 +3,12 @@
 use std::task::{Context, Waker};
 
 use http_polling::JobState;
-use tower_async_job_core::{Created, Release, Released, StoreFuture};
+use tower_async_job_core::{Call, Created, Release, Released, StoreFuture};
 
 use crate::{
+    faulty::{Fault, FaultyStore},
     harness::Harness,
     node::*,
-    wrap::{Call, Fault, FaultyStore},
 };
 
 /// Polls a call at most `polls` times, and drops it.
@@ -22,7 +22,7 @@ async fn abandon<T>(mut call: StoreFuture<'_, T>, polls: usize) {
     }
 }
 
-pub(crate) async fn a_create_that_is_dropped_half_way_is_made_wholly_or_not(
+pub(crate) async fn a_create_dropped_half_way_takes_effect_as_a_whole_or_not_at_all(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -41,7 +41,7 @@ pub(crate) async fn a_create_that_is_dropped_half_way_is_made_wholly_or_not(
     Ok(())
 }
 
-pub(crate) async fn a_finish_that_is_dropped_half_way_is_made_wholly_or_not(
+pub(crate) async fn a_finish_dropped_half_way_takes_effect_as_a_whole_or_not_at_all(
     harness: &dyn Harness,
 ) -> Ran {
     let node = Node::of(harness);
@@ -57,11 +57,11 @@ pub(crate) async fn a_finish_that_is_dropped_half_way_is_made_wholly_or_not(
     Ok(())
 }
 
-pub(crate) async fn calls_whose_answers_were_lost_are_repeated(harness: &dyn Harness) -> Ran {
+pub(crate) async fn calls_with_lost_answers_can_be_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let faulty = FaultyStore::new(harness.store());
     let store = faulty.store();
-    let lose = |call| faulty.next(call, Fault::After);
+    let lose = |call| faulty.next(call, Fault::Unacknowledged);
 
     let lease = node
         .add(

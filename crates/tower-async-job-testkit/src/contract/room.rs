@@ -9,7 +9,7 @@ use crate::{
     node::*,
 };
 
-pub(crate) async fn s20_a_full_store_refuses_what_is_new_and_keeps_what_is_there(
+pub(crate) async fn s20_a_full_store_refuses_new_jobs_and_keeps_existing_ones(
     harness: &dyn Harness,
 ) -> Ran {
     let limited = harness.limited(Limits::new().with_jobs(1)).await?;
@@ -24,7 +24,7 @@ pub(crate) async fn s20_a_full_store_refuses_what_is_new_and_keeps_what_is_there
     Ok(())
 }
 
-pub(crate) async fn s20_a_key_is_answered_though_the_store_is_full(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s20_a_full_store_answers_known_keys(harness: &dyn Harness) -> Ran {
     let limited = harness.limited(Limits::new().with_jobs(1)).await?;
     let node = Node::of(&*limited);
     let first = node.add(node.keyed("key", 1)).await;
@@ -48,7 +48,7 @@ pub(crate) async fn s20_a_result_without_room_leaves_the_job_pending_and_a_probl
     Ok(())
 }
 
-pub(crate) async fn room_is_given_back(harness: &dyn Harness) -> Ran {
+pub(crate) async fn room_is_free_again_after_its_data_is_gone(harness: &dyn Harness) -> Ran {
     let limits = Limits::new().with_jobs(1).with_bytes(1000);
     let limited = harness.limited(limits).await?;
     let node = Node::of(&*limited);
@@ -77,7 +77,7 @@ pub(crate) async fn room_is_given_back(harness: &dyn Harness) -> Ran {
     Ok(())
 }
 
-pub(crate) async fn what_has_expired_makes_room_for_much(harness: &dyn Harness) -> Ran {
+pub(crate) async fn expired_results_make_room_for_a_large_one(harness: &dyn Harness) -> Ran {
     let limited = harness.limited(Limits::new().with_bytes(100_000)).await?;
     let node = Node::of(&*limited);
     let short = Retention::new(SECOND, HOUR);

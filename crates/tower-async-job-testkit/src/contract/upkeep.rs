@@ -4,7 +4,7 @@ use tower_async_job_core::{ClaimQuery, Principal, Retention, Start};
 
 use crate::{harness::Harness, node::*};
 
-pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_sweep_reports_when_the_next_is_due(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.lease()?;
     let idle = async || {
@@ -18,12 +18,13 @@ pub(crate) async fn a_sweep_says_when_to_come_again(harness: &dyn Harness) -> Ra
         assert!(next <= span, "{next:?}");
     };
     idle().await;
-    let retention = Retention::new(9 * SECOND, 8 * SECOND);
+    // The id of a job that is forgotten sooner is void for a while.
+    let retention = Retention::new(until, 8 * SECOND);
     let lease = node.add(node.job().with_retention(retention)).await;
     comes_within(until).await;
     node.end(&lease, done(b"")).await.unwrap();
-    comes_within(9 * SECOND).await;
-    harness.advance(9 * SECOND).await?;
+    comes_within(until).await;
+    harness.advance(until).await?;
     comes_within(8 * SECOND).await;
     harness.advance(8 * SECOND).await?;
     idle().await;

@@ -26,7 +26,9 @@ fn poll(subscription: &mut Subscription, waker: &Waker) -> Poll<()> {
     Pin::new(subscription).poll(&mut Context::from_waker(waker))
 }
 
-pub(crate) async fn an_ended_or_missing_job_is_not_waited_for(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_subscription_to_an_ended_or_missing_job_resolves_at_once(
+    harness: &dyn Harness,
+) -> Ran {
     let node = Node::of(harness);
     let lease = node.add_ended(node.job(), 0).await;
     node.see_end(&lease.id).await;
@@ -34,7 +36,7 @@ pub(crate) async fn an_ended_or_missing_job_is_not_waited_for(harness: &dyn Harn
     Ok(())
 }
 
-pub(crate) async fn s26_every_kind_of_end_wakes(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s26_every_kind_of_end_wakes_its_waiters(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     for end in ["finish", "cancel", "release", "discard", "sweep"] {
         for waiting in [&node, &other] {
@@ -56,9 +58,7 @@ pub(crate) async fn s26_every_kind_of_end_wakes(harness: &dyn Harness) -> Ran {
     Ok(())
 }
 
-pub(crate) async fn s25_a_lost_notification_delays_a_wait_and_no_more(
-    harness: &dyn Harness,
-) -> Ran {
+pub(crate) async fn s25_a_lost_notification_only_delays_a_wait(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     let lease = node.add(node.job()).await;
     let ended = other.waits(&lease.id).await;
@@ -115,7 +115,7 @@ pub(crate) async fn s29_a_dropped_waiter_leaves_no_waker_behind(harness: &dyn Ha
     Ok(())
 }
 
-pub(crate) async fn s39_a_released_job_is_still_waited_for(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s39_waiters_of_a_released_job_keep_waiting(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(node.replayable()).await;
     node.release_one(&lease, Release::default()).await;
@@ -127,7 +127,7 @@ pub(crate) async fn s39_a_released_job_is_still_waited_for(harness: &dyn Harness
     Ok(())
 }
 
-pub(crate) async fn s26_who_subscribes_and_then_reads_misses_no_end(harness: &dyn Harness) -> Ran {
+pub(crate) async fn s26_a_subscription_before_a_read_misses_no_end(harness: &dyn Harness) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     for round in 0..50 {
         let lease = node.add(node.job()).await;
@@ -153,7 +153,9 @@ pub(crate) async fn s26_who_subscribes_and_then_reads_misses_no_end(harness: &dy
     Ok(())
 }
 
-pub(crate) async fn a_subscription_that_was_not_polled_is_registered(harness: &dyn Harness) -> Ran {
+pub(crate) async fn a_subscription_is_registered_before_its_first_poll(
+    harness: &dyn Harness,
+) -> Ran {
     let (node, other) = (Node::of(harness), Node::second(harness).await?);
     let lease = node.add(node.job()).await;
     let ended = other.subscribe(&lease.id);

@@ -93,6 +93,19 @@ flaw! {
 }
 
 flaw! {
+    /// Reports that there is more to claim, even to workers that want nothing.
+    ClaimThatAlwaysSaysMore(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let mut claims = self.inner.claim(query).await?;
+                claims.next = Some(std::time::Duration::ZERO);
+                Ok(claims)
+            })
+        }
+    }
+}
+
+flaw! {
     /// Gives jobs with corrupt requests to workers, repeatedly.
     PoisonHandedOut(()) {
         fn create<'a>(&'a self, mut job: NewJob) -> StoreFuture<'a, Created> {
@@ -208,16 +221,18 @@ fails! {
     claim_that_keeps_progress: ClaimThatKeepsProgress fails
         a_claim_clears_progress_and_partial_result;
     claimed_twice: ClaimedTwice fails
-        s03_a_replayable_job_is_run_again_when_its_lease_ends, a_backlog_is_claimed_once_each,
+        s03_a_replayable_job_is_run_again_when_its_lease_ends, each_job_of_a_backlog_is_claimed_once,
         random_histories_break_no_promise;
     claim_of_any_route: ClaimOfAnyRoute fails
         a_claim_is_filtered_by_route, a_job_of_another_route_is_not_touched_by_a_claim;
     claim_of_any_format: ClaimOfAnyFormat fails
         s41_a_request_of_a_newer_format_is_left_to_newer_workers;
     claim_of_any_size: ClaimOfAnySize fails
-        a_claim_is_bounded_in_bytes_though_one_is_always_allowed;
+        a_claim_is_bounded_in_bytes_but_one_job_is_always_allowed;
     claim_that_says_too_little: ClaimThatSaysTooLittle fails
-        a_claim_is_bounded_in_jobs_and_says_whether_there_are_more;
+        a_claim_is_bounded_in_jobs_and_reports_whether_more_are_left;
+    claim_that_always_says_more: ClaimThatAlwaysSaysMore fails
+        a_claim_with_limit_zero_takes_nothing_and_is_never_due_at_once;
     poison_handed_out: PoisonHandedOut fails s42_a_corrupt_request_ends_its_job_once;
     checkpoint_forgotten: CheckpointForgotten fails a_checkpoint_is_given_to_the_next_claim;
     offered_with_lease: OfferedWithLease fails

@@ -178,10 +178,10 @@ fails! {
     cancel_later: CancelLater fails
         s13_a_cancel_is_seen_on_another_node_before_it_returns, s11_cancel_beats_finish;
     remove_of_pending: RemoveOfPending fails a_removed_job_is_unknown;
-    discard_forgotten: DiscardForgotten fails a_discarded_job_never_was;
+    discard_forgotten: DiscardForgotten fails a_discarded_job_leaves_neither_record_nor_key;
     discard_that_cancels: DiscardThatCancels fails
-        a_discarded_job_notifies_nobody, s79_a_discarded_id_is_void_for_a_lease;
+        a_discarded_job_makes_no_notification_due, s79_a_discarded_id_is_void_for_a_lease;
     notified_unasked: NotifiedUnasked fails a_job_without_notification_makes_none_due;
     eager_create: EagerCreate fails nothing_happens_until_a_future_is_polled;
-    one_fate_for_all: OneFateForAll fails each_of_many_leases_has_its_own_fate;
+    one_fate_for_all: OneFateForAll fails leases_released_together_have_separate_results;
 }

@@ -129,7 +129,7 @@ flaw! {
     }
 }
 
-/// Generates a store that forgets something of a job that is stored anew.
+/// Generates a store that forgets something of a job that is stored again.
 macro_rules! forgets {
     ($($name:ident: $forget:expr;)*) => {$(
         flaw! {
@@ -173,23 +173,23 @@ flaw! {
 }
 
 fails! {
-    stale_reaper: StaleReaper fails a_renewed_lease_lasts;
+    stale_reaper: StaleReaper fails a_renewed_lease_lasts_from_its_renewal;
     ttl_on_running: TtlOnRunning fails a_pending_job_never_expires;
     renewal_that_revives: RenewalThatRevives fails
-        a_renewal_revives_no_job, s07_stale_finish_is_rejected_after_reclaim;
+        a_renewal_never_revives_an_ended_job, s07_stale_finish_is_rejected_after_reclaim;
     renewal_that_tells_no_fates: RenewalThatTellsNoFates fails
-        a_renewal_tells_the_fates_of_leases_apart;
-    renewal_that_forgets: RenewalThatForgets fails a_renewed_lease_lasts;
+        a_renewal_distinguishes_the_fates_of_leases;
+    renewal_that_forgets: RenewalThatForgets fails a_renewed_lease_lasts_from_its_renewal;
     lost_wake: LostWake fails
-        s26_every_kind_of_end_wakes, s27_ten_thousand_waiters_are_all_woken;
+        s26_every_kind_of_end_wakes_its_waiters, s27_ten_thousand_waiters_are_all_woken;
     registered_by_poll: RegisteredByPoll fails
-        a_subscription_that_was_not_polled_is_registered;
-    attempt_forgotten: AttemptForgotten fails a_job_that_is_stored_anew_does_not_start_over;
-    creation_forgotten: CreationForgotten fails a_job_that_is_stored_anew_does_not_start_over;
-    version_forgotten: VersionForgotten fails a_job_that_is_stored_anew_does_not_start_over;
+        a_subscription_is_registered_before_its_first_poll;
+    attempt_forgotten: AttemptForgotten fails a_job_that_is_stored_again_does_not_start_over;
+    creation_forgotten: CreationForgotten fails a_job_that_is_stored_again_does_not_start_over;
+    version_forgotten: VersionForgotten fails a_job_that_is_stored_again_does_not_start_over;
     epoch_forgotten: EpochForgotten fails
-        a_run_whose_record_is_missing_stores_its_job_anew,
-        a_repeat_of_storing_a_job_anew_is_the_same_create;
+        a_run_whose_record_is_missing_stores_its_job_again,
+        a_repeat_of_storing_a_job_again_is_the_same_create;
     constant_time: ConstantTime fails sweeps_and_claims_show_the_time_of_the_store;
     unannounced_work: UnannouncedWork fails workers_are_woken_when_there_is_work;
 }

@@ -241,13 +241,13 @@ fails! {
         the_version_rises_with_a_cancel, random_histories_break_no_promise;
     served_too_long: ServedTooLong fails
         s49_a_result_expires_and_is_forgotten_with_and_without_a_sweep;
-    checkpoint_shown: CheckpointShown fails a_checkpoint_is_shown_to_no_reader;
-    report_that_forgets: ReportThatForgets fails a_report_leaves_what_it_does_not_say;
+    checkpoint_shown: CheckpointShown fails a_checkpoint_is_not_in_the_record;
+    report_that_forgets: ReportThatForgets fails a_report_changes_only_the_fields_that_it_has;
     list_of_everybody: ListOfEverybody fails
         a_list_is_filtered_by_principal_and_is_newest_first;
-    list_oldest_first: ListOldestFirst fails a_list_has_every_job_once;
+    list_oldest_first: ListOldestFirst fails a_list_contains_each_job_once;
     idle_sweep: IdleSweep fails
-        a_sweep_says_when_to_come_again, a_sweep_counts_pending_jobs_by_principal;
+        a_sweep_reports_when_the_next_is_due, a_sweep_counts_pending_jobs_by_principal;
     chunks_without_linger: ChunksWithoutLinger fails
         s50_chunks_outlive_expiry_and_removal_while_they_are_read;
     extend_that_shortens: ExtendThatShortens fails

@@ -104,7 +104,7 @@ async fn a_corrupt_record_that_is_claimed_for_ever_is_noticed() {
 
 #[tokio::test]
 async fn a_list_that_fails_as_a_whole_is_noticed() {
-    let test = "s42_a_list_counts_what_it_cannot_read";
+    let test = "s42_a_list_counts_unreadable_jobs";
     assert_fails(Precaution::ListsTheRest, test).await;
 }
 
@@ -116,6 +116,6 @@ async fn a_record_of_a_newer_format_that_is_claimed_is_noticed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_without_fallback_is_noticed() {
-    let test = "s25_a_lost_notification_delays_a_wait_and_no_more";
+    let test = "s25_a_lost_notification_only_delays_a_wait";
     assert_fails(Precaution::LooksAgain, test).await;
 }

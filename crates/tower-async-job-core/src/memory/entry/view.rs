@@ -45,13 +45,11 @@ impl Entry {
     /// and not copied, since the owner has not been checked yet.
     pub(in crate::memory) fn record(&self, now: Micros, detail: Detail) -> Option<JobRecord> {
         let state = self.state(now)?;
-        let (ended, owner) = match &self.phase {
-            Phase::Pending(_) => (None, &None),
-            Phase::Ended { at, .. } => (Some(*at), &None),
-            Phase::Dropped { at, owner, .. } | Phase::Expired { at, owner, .. } => {
-                (Some(*at), owner)
-            }
+        let owner = match &self.phase {
+            Phase::Pending(_) | Phase::Ended { .. } => &None,
+            Phase::Dropped { owner, .. } | Phase::Expired { owner, .. } => owner,
         };
+        let ended = self.ended();
         let started = (self.started != NEVER).then_some(self.started);
         let mut record = JobRecord::new(self.id, self.handle, state);
         record.version = self.version(state);
@@ -125,6 +123,16 @@ impl Entry {
                 owner.as_deref() == Some(digest)
             }
             _ => self.principal.as_ref() == Some(principal),
+        }
+    }
+
+    /// Returns the time of its end.
+    pub(in crate::memory) fn ended(&self) -> Option<Micros> {
+        match &self.phase {
+            Phase::Pending(_) => None,
+            Phase::Ended { at, .. } | Phase::Dropped { at, .. } | Phase::Expired { at, .. } => {
+                Some(*at)
+            }
         }
     }
 

@@ -1,33 +1,46 @@
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     future::pending,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::sync::watch;
-use tower_async_job_core::{JobId, JobStore, StoreError, StoreFuture, Subscription};
+use tower_async_job_core::{
+    Call, Interpose, Interposed, JobId, JobStore, StoreError, StoreFuture, Subscription,
+};
 
-use super::interpose::{Call, Interpose, Interposed};
-
-/// A fault of a connection to a store.
+/// A fault of one call to a store.
 ///
 /// ```
 /// use tower_async_job_testkit::Fault;
 ///
-/// assert_ne!(Fault::Before, Fault::After);
+/// assert_ne!(Fault::Unavailable, Fault::Unacknowledged);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// No fault: the next planned one is for a later call.
+    None,
     /// The call fails as unavailable, without effect.
-    Before,
+    Unavailable,
     /// The call takes effect, but its answer is lost: it fails as unavailable.
-    After,
-    /// The call takes effect, and never answers.
-    Hang,
+    Unacknowledged,
+    /// The call has no effect, and never answers.
+    Hangs,
     /// The call takes effect after this time.
-    Delay(Duration),
+    Late(Duration),
+    /// The call fails as full, without effect.
+    Full,
+    /// The call fails as corrupt, without effect.
+    Corrupt,
+    /// The call fails with an unknown format, without effect.
+    Unsupported,
+    /// The call panics, without effect.
+    Panics,
 }
 
 #[derive(Clone, Debug)]
@@ -77,11 +90,12 @@ impl Gate {
 /// use tower_async_job_testkit::{Call, Fault, FaultyStore};
 ///
 /// let faulty = FaultyStore::new(Arc::new(MemoryStore::new()));
-/// faulty.next(Call::Create, Fault::After);
+/// faulty.next(Call::Create, Fault::Unacknowledged);
 /// let store = faulty.store();
 /// let job = NewJob::new(JobId::random());
 /// assert!(store.create(job.clone()).await.unwrap_err().is_unavailable());
 /// assert!(store.create(job).await.is_ok(), "repeating it is right");
+/// assert_eq!(faulty.calls(Call::Create), 2);
 /// # });
 /// ```
 #[derive(Clone, Debug)]
@@ -90,8 +104,15 @@ pub struct FaultyStore(Arc<Interposed<Connection>>);
 #[derive(Debug)]
 struct Connection {
     store: Arc<dyn JobStore>,
-    steps: Mutex<VecDeque<(Call, Step)>>,
-    loses_wakes: std::sync::atomic::AtomicBool,
+    plans: Mutex<HashMap<Call, Plan>>,
+    loses_wakes: AtomicBool,
+}
+
+/// The calls of one kind.
+#[derive(Debug, Default)]
+struct Plan {
+    made: usize,
+    steps: VecDeque<Step>,
 }
 
 impl FaultyStore {
@@ -99,8 +120,8 @@ impl FaultyStore {
     pub fn new(store: Arc<dyn JobStore>) -> Self {
         Self(Arc::new(Interposed::new(Connection {
             store,
-            steps: Mutex::default(),
-            loses_wakes: std::sync::atomic::AtomicBool::new(false),
+            plans: Mutex::default(),
+            loses_wakes: AtomicBool::new(false),
         })))
     }
 
@@ -109,10 +130,32 @@ impl FaultyStore {
         Arc::clone(&self.0) as _
     }
 
-    /// Makes the next call of this kind fail. Faults of one kind of call happen in the order of
-    /// these calls.
+    /// Plans the fault of the next call of this kind that has none. Faults of one kind of call
+    /// happen in the order in which they are planned.
     pub fn next(&self, call: Call, fault: Fault) {
-        self.add(call, Step::Fault(fault));
+        self.plan(call, fault, 1);
+    }
+
+    /// Plans the same fault for several calls of a kind.
+    pub fn plan(&self, call: Call, fault: Fault, times: usize) {
+        for _ in 0..times {
+            self.add(call, Step::Fault(fault));
+        }
+    }
+
+    /// Returns the number of calls of this kind whose future was polled.
+    pub fn calls(&self, call: Call) -> usize {
+        lock(&self.0.get_ref().plans)
+            .get(&call)
+            .map_or(0, |plan| plan.made)
+    }
+
+    /// Returns the number of all calls whose future was polled.
+    pub fn all_calls(&self) -> usize {
+        lock(&self.0.get_ref().plans)
+            .values()
+            .map(|plan| plan.made)
+            .sum()
     }
 
     /// Holds the next call of this kind, so that others overtake it.
@@ -124,25 +167,26 @@ impl FaultyStore {
 
     /// Loses all wake-ups of subscriptions made from now on.
     pub fn lose_wakes(&self) {
-        let loses = &self.0.get_ref().loses_wakes;
-        loses.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.0.get_ref().loses_wakes.store(true, Ordering::SeqCst);
     }
 
     fn add(&self, call: Call, step: Step) {
-        let mut steps = lock(&self.0.get_ref().steps);
-        steps.push_back((call, step));
+        let mut plans = lock(&self.0.get_ref().plans);
+        plans.entry(call).or_default().steps.push_back(step);
     }
 }
 
 impl Connection {
-    fn step(&self, call: Call) -> Option<Step> {
-        let mut steps = lock(&self.steps);
-        let place = steps.iter().position(|(of, _)| *of == call)?;
-        steps.remove(place).map(|(_, step)| step)
+    /// Counts a call, and returns its fault.
+    fn step(&self, call: Call) -> Step {
+        let mut plans = lock(&self.plans);
+        let plan = plans.entry(call).or_default();
+        plan.made += 1;
+        plan.steps.pop_front().unwrap_or(Step::Fault(Fault::None))
     }
 
     fn subscription(&self, subscribe: impl FnOnce() -> Subscription) -> Subscription {
-        if self.loses_wakes.load(std::sync::atomic::Ordering::SeqCst) {
+        if self.loses_wakes.load(Ordering::SeqCst) {
             Subscription::from_future(pending())
         } else {
             subscribe()
@@ -161,26 +205,30 @@ impl Interpose for Connection {
         answer: StoreFuture<'a, T>,
     ) -> StoreFuture<'a, T> {
         Box::pin(async move {
-            match self.step(call) {
-                None => answer.await,
-                Some(Step::Fault(Fault::Before)) => Err(StoreError::unavailable("cut off")),
-                Some(Step::Fault(Fault::After)) => {
-                    drop(answer.await);
-                    Err(StoreError::unavailable("the answer is lost"))
-                }
-                Some(Step::Fault(Fault::Hang)) => {
-                    drop(answer.await);
-                    pending().await
-                }
-                Some(Step::Fault(Fault::Delay(delay))) => {
-                    tokio::time::sleep(delay).await;
-                    answer.await
-                }
-                Some(Step::Wait(mut gate)) => {
+            let fault = match self.step(call) {
+                Step::Fault(fault) => fault,
+                Step::Wait(mut gate) => {
                     // An error: the gate was dropped.
                     let _ = gate.wait_for(|open| *open).await;
+                    Fault::None
+                }
+            };
+            match fault {
+                Fault::None => answer.await,
+                Fault::Unavailable => Err(StoreError::unavailable("out of reach")),
+                Fault::Unacknowledged => {
+                    answer.await?;
+                    Err(StoreError::unavailable("the answer is lost"))
+                }
+                Fault::Hangs => pending().await,
+                Fault::Late(time) => {
+                    tokio::time::sleep(time).await;
                     answer.await
                 }
+                Fault::Full => Err(StoreError::full()),
+                Fault::Corrupt => Err(StoreError::corrupt("a length is wrong")),
+                Fault::Unsupported => Err(StoreError::unsupported_version(99)),
+                Fault::Panics => panic!("the store panics"),
             }
         })
     }

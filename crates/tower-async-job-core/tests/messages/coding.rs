@@ -1,4 +1,4 @@
-//! Stored messages: they decode to their input, and no bytes panic.
+//! Messages decode to their input, and no bytes panic.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};

@@ -1,0 +1,4 @@
+//! Messages as stores keep them.
+
+mod coding;
+mod formats;

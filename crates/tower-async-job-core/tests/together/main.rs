@@ -1,0 +1,4 @@
+//! Helpers for stores that many nodes share.
+
+mod batches;
+mod waiters;

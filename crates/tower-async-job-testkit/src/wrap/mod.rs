@@ -1,7 +1,0 @@
-//! Wrappers of stores.
-
-mod faulty;
-mod interpose;
-
-pub use faulty::{Fault, FaultyStore, Gate};
-pub use interpose::{Call, Interpose, Interposed};
