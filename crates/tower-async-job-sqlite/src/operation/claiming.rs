@@ -116,7 +116,8 @@ pub(crate) fn claim(transaction: &Transaction<'_>, query: &ClaimQuery) -> Step<C
     }
     let mut claims = claiming.claims;
     claims.now = to_day(transaction.now);
-    claims.next = if is_whole {
+    // A worker that takes nothing need not know of tasks that wait already.
+    claims.next = if is_whole || query.limit == 0 {
         next(transaction, query.kind)?
     } else {
         Some(Duration::ZERO)

@@ -43,7 +43,13 @@ fn expire_one(transaction: &Transaction<'_>, key: i64) -> Step<()> {
         Err(failure) if failure.is_corrupt() => return end_unreadable(transaction, key),
         Err(failure) => return Err(failure),
     };
+    let lease_ago = transaction.now.saturating_sub(transaction.lease);
     match job.state {
+        // Its run may still be alive, and must not store it again.
+        State::Expired if job.ended.is_some_and(|ended| lease_ago < ended) => {
+            let until = transaction.now.saturating_add(transaction.lease);
+            job.edit(transaction, |job| job.become_void(transaction, until))
+        }
         State::Expired | State::Void => job.delete(transaction),
         State::Queued if !job.held && job.turn.is_none() && transaction.now < job.deadline => {
             let since = transaction.now;
