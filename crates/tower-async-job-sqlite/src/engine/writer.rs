@@ -49,8 +49,8 @@ pub(crate) struct Writer {
     page_size: u64,
     /// The number of pages in the log after the latest commit.
     log_pages: Arc<AtomicU64>,
-    /// The number of pages in the log at which the next checkpoint is made.
-    next_checkpoint: u64,
+    /// The number of pages in the log at the latest checkpoint.
+    checkpointed: u64,
 }
 
 impl Writer {
@@ -72,7 +72,7 @@ impl Writer {
             checkpointer,
             is_lazy: false,
             log_pages,
-            next_checkpoint: WORTH_CHECKPOINT,
+            checkpointed: 0,
         };
         limit_pages(&writer.connection, writer.max_pages())?;
         Ok(writer)
@@ -93,6 +93,10 @@ impl Writer {
     /// Writes a batch in one transaction, or if the file is full, each operation in its own.
     fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
         let written = self.transact(&mut batch);
+        if written.as_ref().is_err_and(StoreError::is_full) {
+            // On a full disk, the beginning of the log is the only room.
+            self.restart_log();
+        }
         for mut operation in batch {
             let written = match &written {
                 Err(error) if error.is_full() => self.write_alone(&mut operation),
@@ -289,20 +293,27 @@ impl Writer {
     /// not keep up.
     fn bound_log(&mut self) {
         let pages = self.log_pages.load(Ordering::Relaxed);
-        if pages < self.next_checkpoint.min(WORTH_CHECKPOINT) {
+        if pages < self.checkpointed {
             // The log began again.
-            self.next_checkpoint = WORTH_CHECKPOINT;
+            self.checkpointed = 0;
         }
+        if pages < self.checkpointed + WORTH_CHECKPOINT {
+            return;
+        }
+        self.checkpointed = pages;
         // The rest of the bound is room for one batch, with the pages of its indexes.
-        let bound = self.shared.settings.max_log_bytes / 2;
-        if pages * self.page_size >= bound {
-            // An error: a reader takes long, and it is tried again after the next commit.
-            let _ = self
-                .connection
-                .wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
-        } else if pages >= self.next_checkpoint {
-            self.next_checkpoint = pages + WORTH_CHECKPOINT;
+        if pages * self.page_size < self.shared.settings.max_log_bytes / 2 {
             self.checkpointer.unpark();
+        } else {
+            self.restart_log();
         }
+    }
+
+    /// Copies the log into the file, and lets the next commit begin it again.
+    fn restart_log(&self) {
+        // An error: a reader takes long, and it is tried again when the log has grown.
+        let _ = self
+            .connection
+            .wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
     }
 }

@@ -14,7 +14,9 @@ const MAX_BYTES: u64 = 1 << 20;
 struct Full {
     store: SqliteStore,
     clock: TestClock,
-    /// The jobs that it has, which have ended.
+    /// Its jobs that have not ended.
+    pending: Vec<Lease>,
+    /// Its jobs that have ended.
     ended: Vec<Lease>,
     directory: tempfile::TempDir,
 }
@@ -28,6 +30,10 @@ async fn full() -> Full {
         .max_bytes(MAX_BYTES)
         .clock(clock.clone());
     let store = builder.open(&path).await.unwrap();
+    let mut pending = Vec::new();
+    for _ in 0..5 {
+        pending.push(add(&store, replayable(0).with_max_attempts(9)).await);
+    }
     let mut ended = Vec::new();
     let error = loop {
         let new = job();
@@ -45,6 +51,7 @@ async fn full() -> Full {
     Full {
         store,
         clock,
+        pending,
         ended,
         directory,
     }
@@ -75,23 +82,14 @@ async fn s20_a_full_file_refuses_what_is_new_and_keeps_what_is_there() {
 async fn s20_what_ends_a_job_or_removes_one_is_possible_in_a_full_file() {
     let Full {
         store,
+        pending,
         ended,
         directory: _directory,
         ..
     } = full().await;
-    // Until not even a row fits.
-    let mut leases = Vec::new();
-    loop {
-        let job = replayable(0).with_max_attempts(9);
-        let lease = job.first_lease();
-        match store.create(job).await {
-            Ok(_) => leases.push(lease),
-            Err(error) => break assert_full(&error),
-        }
-    }
     let problem = || Outcome::Failed(Problem::new(ProblemType::JobFailed));
-    let [failing, cancelled, released, ..] = leases[..] else {
-        panic!("too few: {}", leases.len());
+    let [failing, cancelled, released, ..] = pending[..] else {
+        unreachable!("there are five")
     };
     let report = Report::default().with_partial(serde_json::json!("x".repeat(100_000)));
     let end = tower_async_job_core::End::from(problem()).with_report(report);
@@ -104,7 +102,7 @@ async fn s20_what_ends_a_job_or_removes_one_is_possible_in_a_full_file() {
         .await
         .unwrap();
     assert_eq!(claim(&store, 9).await[0].lease.id, released.id);
-    store.renew(&leases).await.unwrap();
+    assert!(store.renew(&pending[3..]).await.unwrap()[0].is_held());
 
     for lease in &ended[..5] {
         assert!(store.remove(&lease.id).await.unwrap());

@@ -1,6 +1,8 @@
 //! The file of the store, and the store without its disk.
 
 mod clock;
+#[cfg(target_os = "linux")]
+mod disk;
 mod fairness;
 mod files;
 mod full;
