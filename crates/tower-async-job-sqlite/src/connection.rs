@@ -69,11 +69,16 @@ fn create(path: &Path) -> io::Result<()> {
     drop(options.open(&name)?);
     let linked = fs::hard_link(&name, path);
     fs::remove_file(&name)?;
-    match linked {
+    if linked.is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
         // Some file systems have no links.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => options.open(path).map(drop),
-        _ => Ok(()),
+        options.open(path)?;
     }
+    #[cfg(unix)]
+    if let Some(directory) = path.parent() {
+        // Otherwise a power cut may take the name away. Some file systems do not support it.
+        let _ = fs::File::open(directory).and_then(|directory| directory.sync_all());
+    }
+    Ok(())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tower_async_job_core::{
     Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
     JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Outside, Principal,
-    Release, Released, Renewal, Report, ResultRef, StoreFuture, StoreProperties, Subscription,
-    Upkeep,
+    Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture, StoreProperties,
+    Subscription, Upkeep,
 };
 
 use crate::{
@@ -14,10 +14,14 @@ use crate::{
     notes::Delivery,
     operation::{self, Page},
     time::{SECOND, micros, span, to_day},
+    transaction::{Step, Transaction},
 };
 
 /// The maximum number of leases that one transaction renews or releases.
 const LEASES_AT_ONCE: usize = 1000;
+
+/// The bytes of a change of a lease, in the share of a commit.
+const LEASE_BYTES: usize = 1 << 10;
 
 /// The maximum number of transactions in one sweep.
 const SWEEP_QUOTA: usize = 16;
@@ -91,17 +95,7 @@ impl JobStore for SqliteStore {
     }
 
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
-        Box::pin(async move {
-            let mut renewals = Vec::with_capacity(leases.len());
-            for part in leases.chunks(LEASES_AT_ONCE) {
-                let part = part.to_vec();
-                let renewed = self.engine.write(Kind::Small, 0, move |transaction| {
-                    operation::renew(transaction, &part)
-                });
-                renewals.extend(renewed.await?);
-            }
-            Ok(renewals)
-        })
+        Box::pin(self.in_parts(leases, operation::renew))
     }
 
     fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
@@ -136,17 +130,10 @@ impl JobStore for SqliteStore {
     }
 
     fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>> {
-        Box::pin(async move {
-            let mut released = Vec::with_capacity(leases.len());
-            for part in leases.chunks(LEASES_AT_ONCE) {
-                let (part, how) = (part.to_vec(), how.clone());
-                let done = self.engine.write(Kind::Small, 0, move |transaction| {
-                    operation::release(transaction, &part, &how)
-                });
-                released.extend(done.await?);
-            }
-            Ok(released)
-        })
+        let release = move |transaction: &Transaction<'_>, leases: &[Lease]| {
+            operation::release(transaction, leases, &how)
+        };
+        Box::pin(self.in_parts(leases, release))
     }
 
     fn resume<'a>(&'a self, id: &'a JobId, token: &'a [u8; 32]) -> StoreFuture<'a, Option<Claim>> {
@@ -302,7 +289,25 @@ impl JobStore for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn end(&self, lease: Lease, end: End) -> Result<(), tower_async_job_core::StoreError> {
+    /// Changes leases in transactions of a limited size.
+    async fn in_parts<T: Send + 'static>(
+        &self,
+        leases: &[Lease],
+        act: impl Fn(&Transaction<'_>, &[Lease]) -> Step<Vec<T>> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut results = Vec::with_capacity(leases.len());
+        for part in leases.chunks(LEASES_AT_ONCE) {
+            let (part, act) = (part.to_vec(), act.clone());
+            let bytes = part.len() * LEASE_BYTES;
+            let done = self.engine.write(Kind::Small, bytes, move |transaction| {
+                act(transaction, &part)
+            });
+            results.extend(done.await?);
+        }
+        Ok(results)
+    }
+
+    async fn end(&self, lease: Lease, end: End) -> Result<(), StoreError> {
         let (kind, bytes) = match &end.outcome {
             Outcome::Done(response) | Outcome::Streamed { head: response, .. } => {
                 (Kind::Growing, response.len())

@@ -2,7 +2,9 @@
 
 use std::{cell::RefCell, fmt, ops::Deref};
 
-use rusqlite::{Connection, OptionalExtension, Params, Row, types::FromSql};
+use rusqlite::{
+    Connection, OptionalExtension, Params, Row, Statement, StatementStatus, types::FromSql,
+};
 use tower_async_job_core::{JobId, StoreError};
 
 use crate::{notes::Notes, time::Micros};
@@ -68,7 +70,9 @@ impl Snapshot<'_> {
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Step<Option<T>> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_row(parameters, read).optional()?)
+        let row = statement.query_row(parameters, read).optional()?;
+        assert_no_scan(&statement, sql);
+        Ok(row)
     }
 
     /// Returns all rows.
@@ -80,7 +84,9 @@ impl Snapshot<'_> {
     ) -> Step<Vec<T>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map(parameters, read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = rows.collect::<Result<_, _>>()?;
+        assert_no_scan(&statement, sql);
+        Ok(rows)
     }
 
     /// Returns the contents of a part of a job, which must exist.
@@ -94,6 +100,15 @@ impl Snapshot<'_> {
 impl fmt::Debug for Snapshot<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot").field("now", &self.now).finish()
+    }
+}
+
+/// Checks in tests that a statement has found its rows by an index, unless it counts all of some.
+fn assert_no_scan(statement: &Statement<'_>, sql: &str) {
+    if cfg!(debug_assertions) {
+        let steps = statement.reset_status(StatementStatus::FullscanStep);
+        let counts = sql.contains("GROUP BY") || sql.contains("nodes");
+        assert!(steps == 0 || counts, "{steps} rows are scanned: {sql}");
     }
 }
 
@@ -132,7 +147,10 @@ impl<'a> Transaction<'a> {
 
     /// Executes a statement, and returns the number of changed rows.
     pub(crate) fn execute(&self, sql: &str, parameters: impl Params) -> Step<usize> {
-        Ok(self.connection.prepare_cached(sql)?.execute(parameters)?)
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let changed = statement.execute(parameters)?;
+        assert_no_scan(&statement, sql);
+        Ok(changed)
     }
 
     /// Adds a part of a job, and returns its id.

@@ -61,7 +61,8 @@ impl Engine {
         let open = move || {
             let opened = open(settings);
             let (opened, writer) = match opened {
-                Ok((shared, writer)) => (Ok(shared), Some(writer)),
+                // If nothing waits for it any more, it is dropped, which closes the store.
+                Ok((shared, writer)) => (Ok(Self { shared }), Some(writer)),
                 Err(error) => (Err(error), None),
             };
             reply.send(Ok(opened));
@@ -71,7 +72,7 @@ impl Engine {
         };
         spawn("writer", open).map_err(|error| OpenError::other(&path, error))?;
         match answer.await {
-            Ok(opened) => opened.map(|shared| Self { shared }),
+            Ok(opened) => opened,
             Err(error) => Err(OpenError::other(&path, error)),
         }
     }

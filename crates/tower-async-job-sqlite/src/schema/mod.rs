@@ -23,7 +23,7 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
     // Another process may have been first.
-    let version = check(&transaction, path)?;
+    let version = version(&transaction, path)?;
     apply(transaction, version).map_err(failed)
 }
 
@@ -36,8 +36,17 @@ fn apply(transaction: Transaction<'_>, version: usize) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Returns the version of the schema, which is 0 for an empty file.
+/// Returns the version of the schema, which is 0 for an empty file. Fails if the file is not a
+/// store's.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
+    // Another process may be creating the tables.
+    let snapshot = connection.unchecked_transaction();
+    let snapshot = snapshot.map_err(|error| OpenError::of_sql(path, error))?;
+    version(&snapshot, path)
+}
+
+/// Returns the version of the schema, within a transaction.
+fn version(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
     let failed = |error| OpenError::of_sql(path, error);
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let application = number("application_id").map_err(failed)?;
