@@ -112,3 +112,24 @@ async fn a_file_without_permission_says_so() {
             .is_permission_denied()
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stores_that_open_a_new_file_at_once_create_it_once() {
+    for _ in 0..15 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("jobs.db");
+        let mut opening = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            opening.spawn(SqliteStore::open(path.clone()));
+        }
+        for store in opening.join_all().await {
+            store.unwrap();
+        }
+        let names = fs::read_dir(directory.path()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        let is_known = |name: &std::ffi::OsString| {
+            ["jobs.db", "jobs.db-wal", "jobs.db-shm"].contains(&name.to_str().unwrap())
+        };
+        assert!(names.iter().all(is_known), "{names:?}");
+    }
+}
