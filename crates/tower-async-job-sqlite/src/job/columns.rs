@@ -166,6 +166,16 @@ impl Job {
         Ok(())
     }
 
+    /// Prolongs a lease; returns whether it is held. There are many renewals, so this is one
+    /// statement, which touches one index.
+    pub(crate) fn renew(transaction: &Transaction<'_>, lease: &Lease, until: Micros) -> Step<bool> {
+        let sql = "UPDATE jobs SET due = ? WHERE key = ? AND id = ? AND epoch = ? \
+                   AND state < 2 AND held = 1 AND format <= ?";
+        let id = lease.id.to_bits().to_be_bytes();
+        let parameters = (until, key_of(&lease.id), id, lease.epoch as i64, FORMAT);
+        Ok(transaction.execute(sql, parameters)? == 1)
+    }
+
     /// Changes the job, and stores the changed columns.
     pub(crate) fn edit<T>(
         self,

@@ -20,14 +20,16 @@ pub(crate) fn start(transaction: &Transaction<'_>, lease: &Lease) -> Step<()> {
 
 /// Prolongs leases. One whose job cannot be read is lost, and costs the others nothing.
 pub(crate) fn renew(transaction: &Transaction<'_>, leases: &[Lease]) -> Step<Vec<Renewal>> {
-    let renew = |lease: &Lease| match Job::find(transaction, &lease.id) {
-        Ok(Some(job)) if job.is_held_by(lease) => job.edit(transaction, |job| {
-            job.due = transaction.now.saturating_add(transaction.lease);
-            Ok(Renewal::Held)
-        }),
-        Ok(job) => Ok(not_held(job.as_ref(), transaction)),
-        Err(Failure::Refused(_)) => Ok(Renewal::Lost),
-        Err(failure) => Err(failure),
+    let until = transaction.now.saturating_add(transaction.lease);
+    let renew = |lease: &Lease| {
+        if Job::renew(transaction, lease, until)? {
+            return Ok(Renewal::Held);
+        }
+        match Job::find(transaction, &lease.id) {
+            Ok(job) => Ok(not_held(job.as_ref(), transaction)),
+            Err(Failure::Refused(_)) => Ok(Renewal::Lost),
+            Err(failure) => Err(failure),
+        }
     };
     leases.iter().map(renew).collect()
 }

@@ -2,13 +2,13 @@
 
 use rusqlite::{ToSql, params_from_iter};
 use tower_async_job_core::{
-    Detail, JobCursor, JobHandle, JobId, JobPage, JobQuery, JobRecord, Owner,
+    Detail, JobCursor, JobHandle, JobId, JobPage, JobQuery, JobRecord, Principal,
 };
 
 use crate::{
     job::{COLUMNS, Job, handle_number, handle_of, owner_hash},
     time::{of_day, to_day},
-    transaction::{Failure, Snapshot, Step},
+    transaction::{Snapshot, Step},
 };
 
 /// The number of rows that are scanned within one snapshot.
@@ -61,20 +61,25 @@ impl Page {
         page
     }
 
-    fn is_for(&self, record: &JobRecord) -> bool {
-        let is_of = |owner: &Owner| {
-            let principal = self.query.principal.as_ref();
-            principal.is_some_and(|principal| owner.is(principal))
-        };
+    /// Returns the job as a record, if it matches the query.
+    fn record(&self, snapshot: &Snapshot<'_>, job: &Job) -> Step<Option<JobRecord>> {
         let JobQuery {
             state,
             route,
             principal,
             ..
         } = &self.query;
-        state.is_none_or(|state| state == record.state)
-            && route.as_ref().is_none_or(|route| *route == record.route)
-            && (principal.is_none() || record.owner.as_ref().is_some_and(is_of))
+        let is_of = |principal: &Principal| {
+            let owner = job.owner.shown();
+            owner.is_some_and(|owner| owner.is(principal))
+        };
+        let matches = state.is_none_or(|state| job.state_at(snapshot.now) == Some(state))
+            && route.as_ref().is_none_or(|route| *route == job.route)
+            && principal.as_ref().is_none_or(is_of);
+        match matches {
+            true => job.record(snapshot, Detail::Status),
+            false => Ok(None),
+        }
     }
 }
 
@@ -103,9 +108,9 @@ pub(crate) fn list(snapshot: &Snapshot<'_>, page: &mut Page) -> Step<Option<JobP
         scanned += 1;
         let place = (row.get("created_day")?, row.get("handle")?);
         page.after = Some(JobCursor::new(to_day(place.0), handle_of(place.1)));
-        match scan(snapshot, row) {
-            Ok(Some(record)) if page.is_for(&record) => page.jobs.push(record),
-            Ok(_) => {}
+        let read = Job::of_row(snapshot, row);
+        match read.and_then(|job| page.record(snapshot, &job)) {
+            Ok(record) => page.jobs.extend(record),
             Err(failure) if failure.is_corrupt() || failure.is_unsupported() => {
                 page.unreadable += 1;
             }
@@ -116,8 +121,4 @@ pub(crate) fn list(snapshot: &Snapshot<'_>, page: &mut Page) -> Step<Option<JobP
         }
     }
     Ok((scanned < SCANNED_AT_ONCE).then(|| page.finish()))
-}
-
-fn scan(snapshot: &Snapshot<'_>, row: &rusqlite::Row<'_>) -> Result<Option<JobRecord>, Failure> {
-    Job::of_row(snapshot, row)?.record(snapshot, Detail::Status)
 }
