@@ -1,6 +1,7 @@
 //! The parts of an open store that its threads share.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -63,11 +64,10 @@ impl Shared {
 
     /// Notifies of the effects of a commit.
     pub(crate) fn notify(&self, effects: &Effects) {
-        for id in &effects.ended {
-            self.waiters.notify(id);
-        }
-        if effects.claimable > 0 {
-            self.waiters.notify(&WORK);
+        let work = (effects.claimable > 0).then_some(&WORK);
+        for id in effects.ended.iter().chain(work) {
+            // A runtime that panics must not end the thread that notifies others too.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.waiters.notify(id)));
         }
     }
 

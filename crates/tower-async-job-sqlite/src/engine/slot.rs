@@ -1,6 +1,7 @@
 //! Answers that another thread gives.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
@@ -50,7 +51,8 @@ impl<T> Slot<T> {
             waker
         };
         if let Some(waker) = waker {
-            waker.wake();
+            // A runtime that panics must not end the thread that answers others too.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 }

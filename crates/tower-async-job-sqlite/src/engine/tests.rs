@@ -175,6 +175,30 @@ async fn a_panic_fails_its_commit_and_no_later_one() {
     assert!(store.has(ids[0]).await);
 }
 
+/// A waker of a runtime with an error.
+struct Broken;
+
+impl std::task::Wake for Broken {
+    fn wake(self: Arc<Self>) {
+        panic!("for the test");
+    }
+}
+
+#[tokio::test]
+async fn a_waker_that_panics_costs_no_other_call_anything() {
+    let store = open(LONG).await;
+    let waker = Waker::from(Arc::new(Broken));
+    let context = &mut Context::from_waker(&waker);
+    let id = JobId::random();
+    let mut write = pin!(store.mark(id));
+    assert!(write.as_mut().poll(context).is_pending());
+    store.mark(JobId::random()).await.unwrap();
+    assert!(store.has(id).await);
+    let mut read = pin!(store.engine.record(id, tower_async_job_core::Detail::Full));
+    assert!(read.as_mut().poll(context).is_pending());
+    assert!(store.has(id).await);
+}
+
 #[tokio::test]
 async fn a_call_ends_in_time_though_the_writer_hangs_and_is_not_performed_later() {
     let store = open(Duration::from_millis(300)).await;

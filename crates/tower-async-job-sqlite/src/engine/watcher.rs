@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     future::{poll_fn, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Wake, Waker},
@@ -54,7 +55,8 @@ pub(crate) fn run(shared: &Arc<Shared>, connection: &Connection) {
         },
         |ids| {
             let began = Instant::now();
-            let ended = watcher.ended(ids);
+            let ended = catch_unwind(AssertUnwindSafe(|| watcher.ended(ids)));
+            let ended = ended.unwrap_or_else(|_| Err(StoreError::unavailable("a check panicked")));
             last.set((Instant::now(), began.elapsed()));
             ready(ended)
         },
@@ -92,11 +94,12 @@ struct Watcher<'a> {
 impl Watcher<'_> {
     /// Waits for the next check, which is due after a commit of another process.
     fn wait(&self, seen: &mut Seen, (checked, took): (Instant, Duration)) {
+        let mut is_due = false;
         loop {
             thread::park_timeout(INTERVAL);
             let rest = checked.elapsed();
             let is_noticed = self.others_committed(seen).unwrap_or(true);
-            let is_due = is_noticed && !self.shared.is_deaf.load(Ordering::Relaxed);
+            is_due |= is_noticed && !self.shared.is_deaf.load(Ordering::Relaxed);
             if self.shared.is_closed() || rest >= FALLBACK || is_due && rest >= took * REST {
                 return;
             }

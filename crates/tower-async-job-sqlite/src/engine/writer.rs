@@ -1,7 +1,6 @@
 //! The thread that writes.
 
 use std::{
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     slice,
     sync::{
@@ -180,8 +179,9 @@ impl Writer {
 
     fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<Effects, StoreError> {
         let is_lazy = batch.iter().all(|operation| operation.kind() == Kind::Lazy);
-        if mem::replace(&mut self.is_lazy, is_lazy) != is_lazy {
+        if self.is_lazy != is_lazy {
             set_lazy(&self.connection, is_lazy).map_err(|error| self.failed(error))?;
+            self.is_lazy = is_lazy;
         }
         self.begin().map_err(|error| self.failed(error))?;
         let before = self.connection.total_changes();

@@ -198,9 +198,8 @@ impl Job {
         if !how.counts && self.started.is_some() {
             self.attempt = (self.attempt - 1).max(0);
         }
-        if let Some((state, shown)) = self.give_up(transaction)? {
-            debug_assert_eq!(state.shown(), Some(shown));
-            return Ok(Released::Ended(shown));
+        if let Some(state) = self.give_up(transaction)? {
+            return Ok(Released::Ended(state));
         }
         self.state = State::Queued;
         self.started = None;
@@ -216,10 +215,7 @@ impl Job {
     }
 
     /// Ends a pending job that no worker may re-run; returns its state if so.
-    pub(crate) fn give_up(
-        &mut self,
-        transaction: &Transaction<'_>,
-    ) -> Step<Option<(State, JobState)>> {
+    pub(crate) fn give_up(&mut self, transaction: &Transaction<'_>) -> Step<Option<JobState>> {
         let has_run = self.request.is_some() || self.party.is_some();
         // The job is not lost without a worker while an outside party has it.
         let (state, problem) = if self.deadline <= transaction.now && has_run {
@@ -235,7 +231,7 @@ impl Job {
             return Ok(None);
         };
         self.revoke(transaction, state, problem.as_ref())?;
-        Ok(state.shown().map(|shown| (state, shown)))
+        Ok(state.shown())
     }
 
     /// Frees a queued job, which may be claimed from then on.
