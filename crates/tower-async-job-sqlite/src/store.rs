@@ -30,6 +30,24 @@ const SWEEP_QUOTA: usize = 16;
 ///
 /// Dropping it closes the file in the background: operations that were polled are still performed,
 /// but nothing waits for them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_async_job_core::{Detail, JobStore, NewJob};
+/// use tower_async_job_sqlite::SqliteStore;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("jobs.db");
+/// let store = SqliteStore::open(&path).await?;
+/// let job = NewJob::new(store.new_id(None, None));
+/// let id = job.id;
+/// store.create(job).await?;
+/// drop(store);
+///
+/// let store = SqliteStore::open(&path).await?;
+/// assert!(store.read(&id, Detail::Status).await?.is_some());
+/// # Ok(()) }
+/// ```
 pub struct SqliteStore {
     engine: Engine,
     properties: StoreProperties,

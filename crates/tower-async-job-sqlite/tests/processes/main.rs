@@ -15,7 +15,7 @@ use tower_async_job_core::{
 use tower_async_job_sqlite::SqliteStore;
 
 /// The lease of the stores, short since these tests wait for its end.
-const LEASE: std::time::Duration = std::time::Duration::from_secs(1);
+const LEASE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The number of chunks of a result, and the bytes of each.
 const CHUNKS: u32 = 3;

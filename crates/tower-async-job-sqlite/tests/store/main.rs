@@ -1,6 +1,7 @@
 //! The file of the store, and the store without its disk.
 
 mod clock;
+mod cut;
 #[cfg(target_os = "linux")]
 mod disk;
 mod fairness;
@@ -9,6 +10,7 @@ mod full;
 mod log;
 mod opening;
 mod outages;
+mod sealed;
 mod times;
 mod unreadable;
 
