@@ -16,7 +16,7 @@ use tower_async_job_core::{JobId, StoreError};
 
 use super::shared::{Shared, WORK};
 use crate::{
-    job::Job,
+    job::is_pending,
     transaction::{Failure, Snapshot, Step},
 };
 
@@ -156,10 +156,5 @@ fn is_over(snapshot: &Snapshot<'_>, id: &JobId) -> Step<bool> {
                    OR EXISTS (SELECT 1 FROM jobs WHERE notify_due <= ?)";
         return Ok(snapshot.one(sql, [snapshot.now])?.unwrap_or(true));
     }
-    match Job::find(snapshot, id) {
-        Ok(job) => Ok(job.is_none_or(|job| !job.is_pending())),
-        // The caller reads the same.
-        Err(Failure::Refused(_)) => Ok(true),
-        Err(failure) => Err(failure),
-    }
+    Ok(!is_pending(snapshot, id)?)
 }

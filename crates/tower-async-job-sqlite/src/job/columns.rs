@@ -119,6 +119,13 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     format!("INSERT INTO jobs ({}) VALUES ({places})", *COLUMNS)
 });
 
+/// Returns whether a job is pending, without reading it as a whole.
+pub(crate) fn is_pending(snapshot: &Snapshot<'_>, id: &JobId) -> Step<bool> {
+    let sql = "SELECT state < 2 FROM jobs WHERE key = ? AND id = ?";
+    let found = snapshot.one(sql, (key_of(id), id.to_bits().to_be_bytes()))?;
+    Ok(found.unwrap_or(false))
+}
+
 /// Returns the key of the row that a job with this id has.
 pub(crate) fn key_of(id: &JobId) -> i64 {
     (id.to_bits() as u64 >> 1) as i64
