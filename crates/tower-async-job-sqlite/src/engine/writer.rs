@@ -82,6 +82,8 @@ impl Writer {
         loop {
             let batch = self.shared.writes.take(BATCH);
             if batch.is_empty() {
+                // The rest of the notes. An error loses them, which only keeps results longer.
+                let _ = self.transact(&mut []);
                 return;
             }
             self.write(batch);

@@ -44,6 +44,27 @@ async fn s15_time_goes_on_after_a_restart_though_the_day_was_set_back() {
 }
 
 #[tokio::test]
+async fn deliveries_are_written_when_the_store_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    let lease = add(&store, job()).await;
+    store.finish(&lease, done(4).into()).await.unwrap();
+    store.note_delivery(&lease.id, Some(std::time::Duration::from_secs(5)));
+    clock.advance(7);
+    // Before it is written.
+    assert_eq!(state(&store, &lease.id).await, Some(JobState::Expired));
+    drop(store);
+    let log = directory.path().join("jobs.db-wal");
+    while log.exists() {
+        // Its last thread ends in the background.
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let store = open(&path, &clock).await;
+    assert_eq!(state(&store, &lease.id).await, Some(JobState::Expired));
+}
+
+#[tokio::test]
 async fn the_time_for_which_the_store_is_closed_counts() {
     let directory = tempfile::tempdir().unwrap();
     let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
