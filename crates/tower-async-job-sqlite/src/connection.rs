@@ -112,7 +112,7 @@ fn use_log(connection: &Connection, settings: &Settings) -> Result<(), OpenError
 }
 
 fn prepare_writer(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
-    set_lazy(connection, false)?;
+    make_durable(connection)?;
     // Checkpoints are made beside the writer.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let limit = i64::try_from(settings.max_log_bytes).unwrap_or(i64::MAX);
@@ -121,6 +121,13 @@ fn prepare_writer(connection: &Connection, settings: &Settings) -> rusqlite::Res
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "foreign_keys", false)?;
     Ok(())
+}
+
+/// Lets commits and checkpoints wait for the disk, on macOS also for its own cache.
+fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    set_lazy(connection, false)
 }
 
 /// Sets whether commits wait for the disk. Those that do not are durable with the next that does.
@@ -155,6 +162,6 @@ pub(crate) fn open_reader(settings: &Settings) -> Result<Connection, OpenError> 
 pub(crate) fn open_checkpointer(settings: &Settings) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::of_sql(&*settings.path, error);
     let connection = connect(&settings.path).map_err(failed)?;
-    set_lazy(&connection, false).map_err(failed)?;
+    make_durable(&connection).map_err(failed)?;
     Ok(connection)
 }
