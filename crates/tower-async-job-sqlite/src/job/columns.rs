@@ -223,7 +223,7 @@ impl Job {
 
         let after = self.parts();
         for (part, _) in before.parts().iter().zip(after).filter(|(a, b)| **a != *b) {
-            delete_part(transaction, *part)?;
+            self.delete_part(transaction, *part)?;
         }
         if before.is_pending() && !self.is_pending() {
             transaction.note_end(self.id());
@@ -239,7 +239,7 @@ impl Job {
     pub(crate) fn delete(&self, transaction: &Transaction<'_>) -> Step<()> {
         transaction.execute("DELETE FROM jobs WHERE key = ?", [self.key])?;
         for part in self.parts() {
-            delete_part(transaction, part)?;
+            self.delete_part(transaction, part)?;
         }
         self.forget_key(transaction)?;
         if self.chunked {
@@ -247,6 +247,14 @@ impl Job {
         }
         if self.is_pending() {
             transaction.note_end(self.id());
+        }
+        Ok(())
+    }
+
+    fn delete_part(&self, transaction: &Transaction<'_>, part: Option<i64>) -> Step<()> {
+        if let Some(part) = part {
+            let sql = "DELETE FROM parts WHERE id = ? AND job = ?";
+            transaction.execute(sql, [part, self.key])?;
         }
         Ok(())
     }
@@ -301,11 +309,4 @@ impl Job {
     fn keeps_chunks_of(&self, epoch: i64) -> bool {
         self.epoch == epoch && (self.is_pending() || self.chunks.is_some())
     }
-}
-
-fn delete_part(transaction: &Transaction<'_>, part: Option<i64>) -> Step<()> {
-    if let Some(part) = part {
-        transaction.execute("DELETE FROM parts WHERE id = ?", [part])?;
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Changes that become due by the passing of time.
 
-use tower_async_job_core::{DELIVERED_KEPT, Release};
+use tower_async_job_core::{DELIVERED_KEPT, JobId, Release};
 
 use crate::{
     job::{FORMAT, Job, State, collect},
@@ -73,7 +73,7 @@ pub(super) fn end_unreadable(transaction: &Transaction<'_>, key: i64) -> Step<()
                ended = ? WHERE key = ? AND (state < 2 OR turn IS NOT NULL)";
     let ended = transaction.execute(sql, (State::Failed, until, transaction.now, key))?;
     if ended == 0 {
-        let sql = "DELETE FROM parts WHERE id IN (\
+        let sql = "DELETE FROM parts WHERE job = ?1 AND id IN (\
                    SELECT request FROM jobs WHERE key = ?1 \
                    UNION ALL SELECT response FROM jobs WHERE key = ?1 \
                    UNION ALL SELECT progress FROM jobs WHERE key = ?1 \
@@ -88,9 +88,7 @@ pub(super) fn end_unreadable(transaction: &Transaction<'_>, key: i64) -> Step<()
         transaction.execute("DELETE FROM jobs WHERE key = ?", [key])?;
     }
     if let Some(id) = id {
-        transaction.note_end(tower_async_job_core::JobId::from_bits(u128::from_be_bytes(
-            id,
-        )));
+        transaction.note_end(JobId::from_bits(u128::from_be_bytes(id)));
     }
     Ok(())
 }
@@ -118,8 +116,7 @@ pub(crate) fn make_room(transaction: &Transaction<'_>) -> Step<bool> {
                     job.drop_result();
                     Ok(())
                 })?,
-                Ok(None) => {}
-                Err(Failure::Refused(_)) => {}
+                Ok(None) | Err(Failure::Refused(_)) => {}
                 Err(failure) => return Err(failure),
             }
         }

@@ -37,6 +37,8 @@ pub(crate) struct Page {
     after: Option<JobCursor>,
     jobs: Vec<JobRecord>,
     unreadable: usize,
+    /// Those after the last job of the page, which are on the next one if there is one.
+    unreadable_later: usize,
 }
 
 impl Page {
@@ -46,6 +48,15 @@ impl Page {
             query,
             jobs: Vec::new(),
             unreadable: 0,
+            unreadable_later: 0,
+        }
+    }
+
+    fn add_unreadable(&mut self) {
+        if self.jobs.len() < self.query.limit() {
+            self.unreadable += 1;
+        } else {
+            self.unreadable_later += 1;
         }
     }
 
@@ -58,6 +69,9 @@ impl Page {
         let next = self.jobs.last().map(place).filter(|_| !is_last);
         let mut page = JobPage::new(std::mem::take(&mut self.jobs), next);
         page.unreadable = self.unreadable;
+        if is_last {
+            page.unreadable += self.unreadable_later;
+        }
         page
     }
 
@@ -112,7 +126,7 @@ pub(crate) fn list(snapshot: &Snapshot<'_>, page: &mut Page) -> Step<Option<JobP
         match read.and_then(|job| page.record(snapshot, &job)) {
             Ok(record) => page.jobs.extend(record),
             Err(failure) if failure.is_corrupt() || failure.is_unsupported() => {
-                page.unreadable += 1;
+                page.add_unreadable();
             }
             Err(failure) => return Err(failure),
         }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use http_polling::JobState;
 use rusqlite::Connection;
 use tower_async_job_core::{
-    ClaimKind, ClaimQuery, Detail, JobId, JobStore, Release, Released, Renewal, Report,
+    ClaimKind, ClaimQuery, Detail, JobId, JobQuery, JobStore, Release, Released, Renewal, Report,
 };
 use tower_async_job_sqlite::SqliteStore;
 
@@ -106,6 +106,31 @@ async fn s42_unreadable_jobs_do_not_stop_sweeps_and_are_gone_in_the_end() {
         let count: i64 = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(count, 0, "{table}");
     }
+}
+
+#[tokio::test]
+async fn s42_each_unreadable_job_is_counted_on_one_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    for number in 0..12 {
+        let lease = add(&store, job()).await;
+        if number % 3 != 1 {
+            tamper(&path, DAMAGE, &lease.id);
+        }
+    }
+    let mut query = JobQuery::default().with_limit(1);
+    let (mut jobs, mut unreadable) = (0, 0);
+    loop {
+        let page = store.list(&query).await.unwrap();
+        jobs += page.jobs.len();
+        unreadable += page.unreadable;
+        match page.next {
+            Some(next) => query = query.with_after(next),
+            None => break,
+        }
+    }
+    assert_eq!((jobs, unreadable), (4, 8));
 }
 
 #[tokio::test]
