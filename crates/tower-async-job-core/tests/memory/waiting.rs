@@ -9,7 +9,7 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use tower_async_job_core::{ClaimQuery, JobStore};
+use tower_async_job_core::{ClaimQuery, JobStore, SweepQuery};
 
 use crate::common::*;
 
@@ -42,7 +42,7 @@ async fn s26_every_kind_of_end_wakes_its_waiters() {
             "discard" => store.discard(&lease).await.unwrap(),
             _ => {
                 clock.advance(LEASE);
-                store.sweep().await.unwrap();
+                store.sweep(&SweepQuery::default()).await.unwrap();
             }
         }
         assert_eq!(count.0.load(Ordering::Relaxed), 1, "{end}");
