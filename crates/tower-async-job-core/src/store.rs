@@ -68,9 +68,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// second time.
     ///
     /// Repeating it with the same id, handle and [epoch](NewJob::epoch) returns the same answer while
-    /// the job is pending at that epoch, and always if it was offered. This takes precedence over the check for the
-    /// key. A caller that does not learn the outcome repeats the create for a third of the lease
-    /// duration, and then [discards](Self::discard) the job.
+    /// the job is pending at that epoch, and always if it was offered. This takes precedence over
+    /// the check for the key. A caller that does not learn the outcome repeats the create for a
+    /// third of the lease duration, and then [discards](Self::discard) the job.
     ///
     /// # Errors
     ///
