@@ -16,7 +16,7 @@ fn dialects() -> Vec<Box<dyn Dialect>> {
     let azure = AzureResourceManager::new();
     vec![
         Box::new(azure),
-        Box::new(AzureResourceManager::for_resources()),
+        Box::new(AzureResourceManager::new().poll_resources(true)),
         Box::new(azure.final_state(FinalState::Location)),
         Box::new(azure.final_state(FinalState::OriginalUri)),
         Box::new(azure.final_state(FinalState::OperationLocation)),

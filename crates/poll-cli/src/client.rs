@@ -68,7 +68,7 @@ pub(crate) fn following(
 /// Creates Azure's dialect with the final state that the operation's
 /// description names. It reads resources too if `--dialect` asks for that.
 fn azure(state: arguments::FinalState, connection: &Connection) -> AzureResourceManager {
-    let resources = AzureResourceManager::for_resources();
+    let resources = AzureResourceManager::new().poll_resources(true);
     let mut dialects = connection.dialects();
     let azure = match dialects.any(|dialect| dialect.name() == resources.name()) {
         true => resources,

@@ -48,7 +48,7 @@ macro_rules! __job_store_methods {
                 Notified notified(
                     lease: &'a $crate::Lease, again: Option<std::time::Duration>
                 ) -> ();
-                Sweep sweep() -> $crate::Upkeep;
+                Sweep sweep(query: &'a $crate::SweepQuery) -> $crate::Upkeep;
                 Find find(handle: $crate::JobHandle) -> Option<$crate::JobId>;
                 List list(query: &'a $crate::JobQuery) -> $crate::JobPage;
             }

@@ -5,7 +5,7 @@ use tower_async_job_core::{
     Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
     JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Outside, Principal,
     Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture, StoreProperties,
-    Subscription, Upkeep,
+    Subscription, SweepQuery, Upkeep,
 };
 
 use crate::{
@@ -255,12 +255,13 @@ impl JobStore for SqliteStore {
         self.engine.waiters().subscribe(&WORK)
     }
 
-    fn sweep(&self) -> StoreFuture<'_, Upkeep> {
+    fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
         let node = self.node;
         Box::pin(async move {
             let sweep = || {
+                let query = query.clone();
                 self.engine.write(Kind::Small, 0, move |transaction| {
-                    operation::sweep(transaction, node)
+                    operation::sweep(transaction, node, &query)
                 })
             };
             let mut swept = sweep().await?;
@@ -270,10 +271,12 @@ impl JobStore for SqliteStore {
                 }
                 swept = sweep().await?;
             }
-            let mut upkeep = Upkeep::default();
+            let mut upkeep = Upkeep::new(to_day(swept.now));
+            if swept.is_refused {
+                return Ok(upkeep);
+            }
             upkeep.pending = self.engine.read(operation::pending).await?;
             upkeep.nodes = swept.nodes;
-            upkeep.now = to_day(swept.now);
             let rest = self.engine.settings().lease / 3;
             let next = swept.next.map_or(rest, |next| span(swept.now, next));
             upkeep.next = Some(next.min(rest));

@@ -194,6 +194,7 @@ macro_rules! __tests {
                 a_sweep_reports_when_the_next_is_due
                 a_sweep_counts_pending_jobs_by_principal
                 sweeps_and_claims_show_the_time_of_the_store
+                s15_sweeps_and_claims_at_a_later_time_than_expected_change_nothing
                 s09_sweeps_on_many_nodes_lose_nothing
             }
             versions {

@@ -127,7 +127,7 @@ where
             let response = match state.as_mut().project() {
                 StateProjection::Bypass { response } => {
                     let response = ready!(response.poll(cx))?;
-                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                    return Poll::Ready(Ok(response.map(ResponseBody::new)));
                 }
                 StateProjection::Inline { response } => return response.poll(cx),
                 StateProjection::Resource { asked } => {

@@ -196,8 +196,9 @@ impl AsyncJobLayer {
     /// Runs the maintenance of the store until the [shutdown](Self::shutdown) is over: expired records
     /// are removed, and the jobs of nodes that have died are queued again or end as lost.
     ///
-    /// On a [shared](crate::store::StoreProperties::shared) store, the first call of any kind starts the
-    /// same maintenance. Await or spawn this on nodes that may not receive a call. On other stores,
+    /// On a store that is [shared](crate::store::StoreProperties::shared) or has
+    /// [leases](crate::store::StoreProperties::lease), the first call of any kind starts the same
+    /// maintenance. Await or spawn this on nodes that may not receive a call. On other stores,
     /// maintenance starts with each job, and this only waits. Dropping the future stops nothing.
     ///
     /// ```

@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     future::PollFuture,
     layer::PollLayer,
-    policy::{PollPolicy, StandardPolicy},
+    policy::{poll_policy::PollPolicy, standard::StandardPolicy},
     polling::{BoxPolling, PATIENCE},
     service::PollService,
 };
@@ -122,13 +122,9 @@ where
 /// Cancels the job of a dropped call. Functions of the user's (the service, its
 /// `clone`, a dialect) are called here and not in the destructor, where a panic
 /// would abort the process.
-async fn cancel<S, B, R, P>(polling: BoxPolling<S, B, R, P>)
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy,
-{
+async fn cancel<S: Client<B, R>, B: Default, R: Body, P: PollPolicy>(
+    polling: BoxPolling<S, B, R, P>,
+) {
     let cancellation = polling.cancellation();
     // A poll in flight may hold the only permit of the service.
     drop(polling);

@@ -17,7 +17,7 @@ use crate::{
     client::Client,
     config::Shared,
     error::{Error, Kind},
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     polling::{BoxPolling, Polling},
     request::{Caller, Submission, may_be_pending},
     session::{Clock, Session, Verdict},
@@ -227,16 +227,10 @@ fn is_looked_at<R, P>(response: &Response<R>, shared: &Shared<P>) -> bool {
 /// if it is final after all.
 #[cold]
 #[inline(never)]
-fn begin<S, B, R, P>(
+fn begin<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone>(
     state: Pin<&mut State<S, B, R, P>>,
     mut response: Response<R>,
-) -> Result<Begun<S, B, R, P>, Error>
-where
-    S: Client<B, R>,
-    B: Default,
-    R: Body,
-    P: PollPolicy + Clone,
-{
+) -> Result<Begun<S, B, R, P>, Error> {
     let StateOwned::Submitted {
         service,
         shared,
@@ -259,7 +253,7 @@ where
         }
         return Ok(Begun::Final(response));
     }
-    let mut polling = Polling::begin(service, session, now);
+    let mut polling = Polling::begin(Box::new_uninit(), service, session, now);
     let handed = polling.as_mut().start(verdict, response, now)?;
     Ok(handed.map_or(Begun::Polling(polling), Begun::Final))
 }

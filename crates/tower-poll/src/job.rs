@@ -20,7 +20,7 @@ use crate::{
     dialect::Interim,
     error::{Error, Kind},
     pending_job::PendingJob,
-    policy::{PollPolicy, StandardPolicy},
+    policy::{poll_policy::PollPolicy, standard::StandardPolicy},
     polling::{BoxPolling, Polling},
     progress::{PollUpdate, Update},
     request::{KeptText, Sent},
@@ -125,7 +125,7 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
         let mut kept = KeptText::new();
         kept.put_headers(headers, &shared.config.keep);
         let sent = Sent {
-            headers: kept.share().1,
+            headers: kept.share().2,
             method: job.method.clone(),
             version: Version::default(),
             at: now,
@@ -133,9 +133,9 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy + Clone> Job<S, B, R, P
         };
         let session = Session::resume(job, sent, shared, clock)
             .ok_or_else(|| Error::new(Kind::UnknownDialect).with_pending_job(Some(job.clone())))?;
-        let mut polling = Polling::begin(service, session, now);
+        let mut polling = Polling::begin(Box::new_uninit(), service, session, now);
         let interim = Interim {
-            retry_after: Some(left_until(job.due, clock.start_wall())),
+            retry_after: Some(left_until(job.due, clock.wall(now))),
             state: job.state,
             ..Interim::at(job.url.clone())
         };

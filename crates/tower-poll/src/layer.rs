@@ -10,7 +10,7 @@ use crate::{
     budget::RetryBudget,
     config::{Config, Shared},
     dialect::Dialect,
-    policy::StandardPolicy,
+    policy::standard::StandardPolicy,
     progress::PollUpdate,
     request::may_be_kept,
     service::PollService,

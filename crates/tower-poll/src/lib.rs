@@ -47,7 +47,10 @@ pub use future::PollFuture;
 pub use job::{Job, Submitted};
 pub use layer::PollLayer;
 pub use pending_job::PendingJob;
-pub use policy::{Hop, PollPolicy, PollPolicyExt, Refusal, StandardPolicy};
+pub use policy::{
+    ext::PollPolicyExt, hop::Hop, poll_policy::PollPolicy, refusal::Refusal,
+    standard::StandardPolicy,
+};
 pub use progress::{PollProgress, PollUpdate, Update};
 pub use request::{DoNotWait, PreferAsync, Resubmit, StopSignal, is_of_one_message};
 pub use service::PollService;

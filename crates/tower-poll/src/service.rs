@@ -13,12 +13,13 @@ use http_body::Body;
 use tower::{BoxError, Service};
 
 use crate::{
+    client::Client,
     config::{Config, Shared},
     error::{Error, Kind},
     future::{Begun, PollFuture},
     job::{Job, Submitted},
     pending_job::PendingJob,
-    policy::{PollPolicy, StandardPolicy},
+    policy::{poll_policy::PollPolicy, standard::StandardPolicy},
     request::{Caller, Submission, add_key, prefer},
 };
 
@@ -27,6 +28,9 @@ use crate::{
 ///
 /// It is ready when the service beneath is, and uses that readiness for the
 /// submission. Polls go through clones that become ready on their own.
+///
+/// `Client<B, R>` in its bounds is any cloneable [`Service`] from `Request<B>`
+/// to `Response<R>` with an error that converts to a [`BoxError`].
 ///
 /// ```
 /// use tower::{Layer, Service, ServiceExt};
@@ -114,8 +118,7 @@ impl<S, P> PollService<S, P> {
         request: Request<B>,
     ) -> Result<Submitted<S, B, R, P>, Error>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: Into<BoxError>,
+        S: Client<B, R>,
         B: Default,
         R: Body,
         P: PollPolicy + Clone,
@@ -171,8 +174,7 @@ impl<S, P> PollService<S, P> {
         headers: &HeaderMap,
     ) -> Result<Job<S, B, R, P>, Error>
     where
-        S: Service<Request<B>, Response = Response<R>> + Clone,
-        S::Error: Into<BoxError>,
+        S: Client<B, R>,
         B: Default,
         R: Body,
         P: PollPolicy + Clone,

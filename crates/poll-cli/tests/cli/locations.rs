@@ -125,7 +125,7 @@ async fn c07_missing_or_doubled_location_is_8() {
     ] {
         let server = Server::start(|_, _| with(303, headers, "")).await;
         let ran = poll(&["-d", "x", &server.url("/")]).await.exits_with(8);
-        assert!(ran.stderr.contains("where to poll"), "{ran:?}");
+        assert!(ran.stderr.contains("no usable URL to poll"), "{ran:?}");
         assert_eq!(server.seen().len(), 1);
     }
 }

@@ -94,6 +94,10 @@ pub(crate) fn notified(
 
 /// Claims tasks that match the query, after the changes that are due.
 pub(crate) fn claim(transaction: &Transaction<'_>, query: &ClaimQuery) -> Step<Claims> {
+    let claims = Claims::new(to_day(transaction.now));
+    if !query.expects(claims.now) {
+        return Ok(claims);
+    }
     let mut is_whole = !expire(transaction)?;
     let limit = query.limit.min(CLAIM_QUOTA);
     // One more than may be claimed, to find out whether there are more.
@@ -106,7 +110,7 @@ pub(crate) fn claim(transaction: &Transaction<'_>, query: &ClaimQuery) -> Step<C
         transaction,
         query,
         bytes: 0,
-        claims: Claims::default(),
+        claims,
     };
     for key in found.into_iter().take(limit) {
         if !claiming.claim(key)? {
@@ -115,7 +119,6 @@ pub(crate) fn claim(transaction: &Transaction<'_>, query: &ClaimQuery) -> Step<C
         }
     }
     let mut claims = claiming.claims;
-    claims.now = to_day(transaction.now);
     // A worker that takes nothing need not know of tasks that wait already.
     claims.next = if is_whole || query.limit == 0 {
         next(transaction, query.kind)?

@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 
-use tower_async_job_core::{PendingJobs, Principal};
+use tower_async_job_core::{PendingJobs, Principal, SweepQuery};
 
 use super::expiring::expire;
 use crate::{
     job::collect,
-    time::Micros,
+    time::{Micros, to_day},
     transaction::{Snapshot, Step, Transaction},
 };
 
@@ -19,25 +19,35 @@ pub(crate) struct Swept {
     pub(crate) next: Option<Micros>,
     /// The number of nodes that have swept recently.
     pub(crate) nodes: u32,
+    /// The query did not expect this time, and nothing was swept.
+    pub(crate) is_refused: bool,
 }
 
 /// Performs some changes that are due, in the name of a node.
-pub(crate) fn sweep(transaction: &Transaction<'_>, node: i64) -> Step<Swept> {
+pub(crate) fn sweep(transaction: &Transaction<'_>, node: i64, query: &SweepQuery) -> Step<Swept> {
     let now = transaction.now;
-    let nodes = register(transaction, node)?;
-    if expire(transaction)? || collect(transaction)? {
-        let next = Some(now);
-        return Ok(Swept { now, next, nodes });
+    let mut swept = Swept {
+        now,
+        next: None,
+        nodes: 1,
+        is_refused: !query.expects(to_day(now)),
+    };
+    if swept.is_refused {
+        return Ok(swept);
     }
-    let mut next = None;
+    swept.nodes = register(transaction, node)?;
+    if expire(transaction)? || collect(transaction)? {
+        swept.next = Some(now);
+        return Ok(swept);
+    }
     for sql in [
         "SELECT min(due) FROM jobs WHERE due > ?",
         "SELECT min(linger) FROM bodies WHERE linger > ?",
     ] {
         let due: Option<Micros> = transaction.one(sql, [now])?.flatten();
-        next = next.into_iter().chain(due).min();
+        swept.next = swept.next.into_iter().chain(due).min();
     }
-    Ok(Swept { now, next, nodes })
+    Ok(swept)
 }
 
 /// Notes that a node sweeps, and returns the number of those that have done so recently.

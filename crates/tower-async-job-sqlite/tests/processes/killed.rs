@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http_polling::JobState;
-use tower_async_job_core::{Created, Detail, IdempotencyKey, JobId, JobStore, NewJob};
+use tower_async_job_core::{Created, Detail, IdempotencyKey, JobId, JobStore, NewJob, SweepQuery};
 
 use crate::{CHUNK, CHUNKS, LEASE, child::Child, claim, offer, open, state};
 
@@ -77,7 +77,7 @@ async fn s03_s04_jobs_of_a_killed_process_are_run_again_or_lost_after_its_leases
     let [lost, again]: [JobId; 2] = [(); 2].map(|()| child.next().unwrap().parse().unwrap());
     // Its leases are renewed meanwhile.
     tokio::time::sleep(LEASE * 3 / 2).await;
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(state(&store, &lost).await, Some(JobState::Running));
     child.kill();
     let killed = Instant::now();
@@ -89,7 +89,7 @@ async fn s03_s04_jobs_of_a_killed_process_are_run_again_or_lost_after_its_leases
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!((claimed.lease.id, claimed.attempt), (again, 2));
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(state(&store, &lost).await, Some(JobState::Lost));
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use http_polling::JobState;
 use rusqlite::Connection;
-use tower_async_job_core::{JobStore, Principal};
+use tower_async_job_core::{JobStore, Principal, SweepQuery};
 use tower_async_job_sqlite::SqliteStore;
 
 use crate::{add, done, job, replayable, state};
@@ -116,11 +116,11 @@ async fn s06_of_a_run_that_was_killed_no_chunk_is_seen_or_left() {
     let record = store.read(&lease.id, detail).await.unwrap().unwrap();
     assert_eq!((record.state, record.result), (JobState::Running, None));
     clock.advance(30);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(state(&store, &lease.id).await, Some(JobState::Lost));
     assert_eq!(rows(&copy)[3..], [200, 1]);
     clock.advance(600);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(rows(&copy)[3..], [0, 0]);
 }
 
@@ -135,7 +135,7 @@ async fn nothing_is_left_of_jobs_in_the_end() {
     assert_ne!(rows(&path), [0; 5]);
     for _ in 0..8 {
         clock.advance(3600);
-        store.sweep().await.unwrap();
+        store.sweep(&SweepQuery::default()).await.unwrap();
     }
     assert_eq!(rows(&path), [0; 5]);
 }

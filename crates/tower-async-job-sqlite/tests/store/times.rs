@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use http_polling::JobState;
-use tower_async_job_core::{Detail, JobStore};
+use tower_async_job_core::{Detail, JobStore, SweepQuery};
 use tower_async_job_sqlite::SqliteStore;
 
 use crate::{add, clock::TestClock, done, job, state};
@@ -30,14 +30,14 @@ async fn s15_time_goes_on_after_a_restart_though_the_day_was_set_back() {
 
     clock.set(-2 * HOUR);
     let store = open(&path, &clock).await;
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     let record = store.read(&ended.id, Detail::Full).await.unwrap().unwrap();
     assert_eq!((record.state, record.age.as_secs()), (JobState::Done, 0));
     clock.advance(LEASE - 1);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(state(&store, &running.id).await, Some(JobState::Running));
     clock.advance(1);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(state(&store, &running.id).await, Some(JobState::Lost));
     clock.advance(HOUR - LEASE);
     assert_eq!(state(&store, &ended.id).await, Some(JobState::Expired));
@@ -93,10 +93,13 @@ async fn s14_a_day_that_is_set_while_the_store_is_open_has_no_effect() {
     let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
     let store = open(&path, &clock).await;
     let lease = add(&store, job()).await;
-    let before = store.sweep().await.unwrap().now;
+    let before = store.sweep(&SweepQuery::default()).await.unwrap().now;
     for set in [5 * HOUR, -9 * HOUR] {
         clock.set(set);
-        assert_eq!(store.sweep().await.unwrap().now, before);
+        assert_eq!(
+            store.sweep(&SweepQuery::default()).await.unwrap().now,
+            before
+        );
         assert_eq!(state(&store, &lease.id).await, Some(JobState::Running));
     }
 }
@@ -109,23 +112,26 @@ async fn s14_processes_whose_days_differ_agree_on_the_later_time() {
     let lease = add(&store, job()).await;
     // Whose day is behind takes the time from the file.
     let behind = open(&path, &clock.another(-HOUR)).await;
-    let now = store.sweep().await.unwrap().now;
-    assert_eq!(behind.sweep().await.unwrap().now, now);
+    let now = store.sweep(&SweepQuery::default()).await.unwrap().now;
+    assert_eq!(behind.sweep(&SweepQuery::default()).await.unwrap().now, now);
     clock.advance(LEASE - 1);
-    behind.sweep().await.unwrap();
+    behind.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(state(&behind, &lease.id).await, Some(JobState::Running));
 
     // The time of one that is ahead becomes that of all with its first commit.
     let ahead = open(&path, &clock.another(HOUR)).await;
     add(&ahead, job()).await;
-    let now = ahead.sweep().await.unwrap().now;
+    let now = ahead.sweep(&SweepQuery::default()).await.unwrap().now;
     for store in [&store, &behind] {
-        assert_eq!(store.sweep().await.unwrap().now, now);
+        assert_eq!(store.sweep(&SweepQuery::default()).await.unwrap().now, now);
     }
     clock.advance(1);
-    let later = ahead.sweep().await.unwrap().now;
+    let later = ahead.sweep(&SweepQuery::default()).await.unwrap().now;
     assert!(later > now);
     for store in [&store, &behind] {
-        assert_eq!(store.sweep().await.unwrap().now, later);
+        assert_eq!(
+            store.sweep(&SweepQuery::default()).await.unwrap().now,
+            later
+        );
     }
 }

@@ -6,6 +6,7 @@ use http_polling::JobState;
 use rusqlite::Connection;
 use tower_async_job_core::{
     ClaimKind, ClaimQuery, Detail, JobId, JobQuery, JobStore, Release, Released, Renewal, Report,
+    SweepQuery,
 };
 use tower_async_job_sqlite::SqliteStore;
 
@@ -94,11 +95,11 @@ async fn s42_unreadable_jobs_do_not_stop_sweeps_and_are_gone_in_the_end() {
     }
     let sound = add(&store, job()).await;
     clock.advance(30);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(state(&store, &sound.id).await, Some(JobState::Lost));
     for _ in 0..4 {
         clock.advance(3600);
-        store.sweep().await.unwrap();
+        store.sweep(&SweepQuery::default()).await.unwrap();
     }
     let connection = Connection::open(&path).unwrap();
     for table in ["jobs", "parts"] {
@@ -143,7 +144,7 @@ async fn s41_jobs_of_a_newer_format_stay_though_their_time_is_over() {
     let lease = add(&store, job()).await;
     tamper(&path, NEWER, &lease.id);
     clock.advance(100_000);
-    let upkeep = store.sweep().await.unwrap();
+    let upkeep = store.sweep(&SweepQuery::default()).await.unwrap();
     assert_ne!(upkeep.next, Some(Duration::ZERO), "it does not loop");
     for error in [
         store.read(&lease.id, Detail::Full).await.unwrap_err(),

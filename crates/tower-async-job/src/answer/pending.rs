@@ -13,7 +13,6 @@ use http_polling::{
     JOB_STATUS, JobState, ProblemType, RETRY_AFTER_MS, StatusDocumentRef, retry_after_values,
     set_retry_after,
 };
-use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord, Owner};
 
 use crate::{
@@ -30,14 +29,17 @@ use crate::{
     request::submission::Submission,
 };
 
-/// A job that was stored now.
+/// A job that this node has stored.
 pub(crate) struct AcceptedJob<'a> {
     pub(crate) id: &'a JobId,
     pub(crate) route: &'a str,
     pub(crate) queued: bool,
     /// The time of its creation by the store's clock, for people to read.
     pub(crate) created: SystemTime,
-    pub(crate) now: Instant,
+    /// The time since its acceptance.
+    pub(crate) age: Duration,
+    /// The context of its run here.
+    pub(crate) context: Option<&'a JobContext>,
 }
 
 /// Returns the acceptance of a submission.
@@ -45,18 +47,18 @@ pub(crate) fn accepted(
     front: &Front,
     job: &AcceptedJob<'_>,
     submission: &Submission,
-    context: &JobContext,
 ) -> Response<StoredBody> {
     let AcceptedJob {
         id,
         route,
         queued,
         created,
-        now,
+        age,
+        context,
     } = *job;
-    let reported = context.reported(front.node.config.report_limit);
+    let reported = context.and_then(|context| context.reported(front.node.config.report_limit));
     let (job, id) = (id, id.encode());
-    let pending = ObservedJob::at(now, route, Duration::ZERO);
+    let pending = ObservedJob::new(route, age);
     let mut pending = front
         .node
         .among_others(submission.principal.as_ref(), pending);
@@ -67,7 +69,7 @@ pub(crate) fn accepted(
     } else {
         document.state = JobState::Running;
         document.started = Some(created);
-        document.attempt = context.attempt();
+        document.attempt = context.map_or(1, JobContext::attempt);
     }
     if let Some(reported) = &reported {
         pending.progress = reported.progress.as_ref();

@@ -27,7 +27,7 @@ pin_project! {
     /// use http_body_util::Full;
     /// use tower_async_job::ResponseBody;
     ///
-    /// let body = ResponseBody::inner(Full::new(bytes::Bytes::from("hello")));
+    /// let body = ResponseBody::new(Full::new(bytes::Bytes::from("hello")));
     /// assert_eq!(body.size_hint().exact(), Some(5));
     /// ```
     ///
@@ -51,7 +51,7 @@ pin_project! {
 
 impl<R> ResponseBody<R> {
     /// Wraps a handler's body.
-    pub fn inner(body: R) -> Self {
+    pub fn new(body: R) -> Self {
         Self {
             kind: Kind::Inner {
                 body,
@@ -125,7 +125,7 @@ where
 
 impl<R: Default> Default for ResponseBody<R> {
     fn default() -> Self {
-        Self::inner(R::default())
+        Self::new(R::default())
     }
 }
 

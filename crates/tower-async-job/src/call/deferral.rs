@@ -1,11 +1,11 @@
 //! The hand-over: a request becomes a job after its inline wait, unless its handler ends first.
 
 use std::{
-    future::{poll_fn, ready},
-    pin::pin,
+    future::{pending, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
-    time::SystemTime,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,24 +13,23 @@ use http::Response;
 use http_body::Body;
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep},
+    time::{Sleep, sleep_until},
 };
 use tower::BoxError;
-use tower_async_job_core::{Created, Lease, NewJob, Principal, StoreError, StoreFuture};
+use tower_async_job_core::Principal;
 
 use crate::{
     answer::{self, AcceptedJob},
     body::StoredBody,
-    call::terms::{new_job, terms},
+    call::terms::new_job,
     config::{OnDisconnect, OnStoreFailure},
     context::handler::HandlerContext,
-    node::{front::Front, registration::discard},
+    node::front::Front,
     panics::{self, Panicked, Payload, drop_quietly},
     request::submission::Submission,
     run::{
-        accept::{self, accept, may_be_stored},
+        accept::{Acceptance, Accepted, Stored, Unaccepted},
         attempt::Run,
-        restore::Creation,
         spawn::spawn,
         task::Job,
         work::BoxWork,
@@ -75,85 +74,68 @@ where
 
     fn begin_now(self) -> HandedOver<R, E> {
         let front = self.front.clone();
-        let job = new_job(
+        let context = self.context.as_deref();
+        let (job, terms) = new_job(
             &front,
             &self.submission,
-            self.context.as_deref(),
+            context,
             None,
             self.work.is_queued(),
         );
-        let (route, lease) = (job.route.clone(), job.first_lease());
-        let creation = Creation::of(&job, &front.node);
-        let create = match front.node.store.create_now(job) {
-            Ok(Ok(Created::New { lease, created })) => {
-                let (mut run, answer) = self.accepted(lease, created, route, creation);
-                run.announced();
-                spawn(&front.node, Job::Running(run));
+        let acceptance = match Acceptance::begin(&front.node, job, terms).at_once() {
+            Ok(stored) => {
+                let (accepted, answer) = self.accepted(stored);
+                if let Some(run) = accepted.announced() {
+                    spawn(&front.node, Job::Running(run));
+                }
                 return HandedOver::Answered(answer);
             }
-            Ok(created) => Create::Done(created),
-            Err(job) => Create::Due(Box::new(job)),
+            Err(acceptance) => acceptance,
         };
         let (sender, receiver) = oneshot::channel();
-        let acceptance = self.accept(create, lease, route, creation, sender);
+        let acceptance = self.accept(acceptance, sender);
         spawn(&front.node, Job::Accepting(Box::pin(acceptance)));
         HandedOver::Waiting(receiver)
     }
 
-    /// Commits the job and answers with its acceptance. Returns `None` if the call ended otherwise.
+    /// Commits the job and answers with its acceptance. Returns `None` if it does not run here.
     async fn accept(
         mut self,
-        create: Create,
-        lease: Lease,
-        route: Arc<str>,
-        creation: Creation,
+        acceptance: Acceptance,
         mut early: oneshot::Sender<Early<R, E>>,
     ) -> Option<Run<R, E>> {
         let front = self.front.clone();
-        let mut create: CreateFuture<'_> = match create {
-            Create::Done(created) => Box::pin(ready(created)),
-            Create::Due(job) => Box::pin(accept::create(&front.node, *job)),
-        };
-        let event = match self.next(&mut early, Some(&mut create)).await {
-            Event::Created(Ok(Created::New { lease, created })) => {
-                let protocol = self.submission.asked.protocol;
-                let accepted = panics::catching("the estimator", || {
-                    self.accepted(lease, created, route, creation)
-                });
-                let Ok((mut run, answer)) = accepted else {
+        let protocol = self.submission.asked.protocol;
+        // At the deadline, the connection answers a client that is still there, and then closes
+        // `early`.
+        let mut deadline = pin!(sleep_until(acceptance.deadline()));
+        let mut storing = pin!(acceptance.end(pending()));
+        let stored = Some(storing.as_mut() as Storing<'_>);
+        let event = match self.next(&mut early, deadline.as_mut(), stored).await {
+            Event::Stored(Ok(stored)) => {
+                let accepted = panics::catching("the estimator", || self.accepted(stored));
+                let Ok((accepted, answer)) = accepted else {
                     let _ = early.send(Early::Answered(answer::panicked(protocol)));
                     return None;
                 };
                 if early.send(Early::Answered(answer)).is_err()
                     && front.config.on_disconnect == OnDisconnect::Cancel
                 {
-                    run.withdraw().await;
                     return None;
                 }
-                run.announced();
-                return Some(run);
+                return accepted.announced();
             }
-            Event::Created(Ok(_)) => self.next(&mut early, None).await,
-            Event::Created(Err(error)) => {
-                tracing::warn!(%error, "a job could not be stored");
-                if error.is_unavailable() {
-                    let node = front.node.clone();
-                    let take_back = async move { discard(&node, &lease).await };
-                    front.node.tasks.spawn(take_back);
-                }
-                if front.config.on_store_failure == OnStoreFailure::Refuse {
-                    let refusal = answer::not_stored(&error, self.submission.asked.protocol);
-                    let _ = early.send(Early::Answered(refusal));
-                    return None;
-                }
-                self.next(&mut early, None).await
+            Event::Stored(Err(Unaccepted::Failed(error)))
+                if front.config.on_store_failure == OnStoreFailure::Refuse =>
+            {
+                let _ = early.send(Early::Answered(answer::not_stored(&error, protocol)));
+                return None;
             }
+            Event::Stored(Err(_)) => self.next(&mut early, deadline, None).await,
             event => {
                 self.leave(event, early);
-                // No client learns of a job that is stored nevertheless.
-                if may_be_stored(&create.await) {
-                    discard(&front.node, &lease).await;
-                }
+                // No client learns of a job that is stored nevertheless, so it is discarded.
+                drop(storing.await);
                 return None;
             }
         };
@@ -171,7 +153,7 @@ where
                 early.send(Early::Finished(result, principal, self.context))
             }
             Event::Ended(Err(payload)) => early.send(Early::Panicked(payload)),
-            Event::Created(_) | Event::Gone => Ok(()),
+            Event::Stored(_) | Event::Gone => Ok(()),
         };
         drop_quietly(unheard);
     }
@@ -180,13 +162,11 @@ where
     async fn next(
         &mut self,
         early: &mut oneshot::Sender<Early<R, E>>,
-        mut create: Option<&mut CreateFuture<'_>>,
+        mut deadline: Pin<&mut Sleep>,
+        mut storing: Option<Storing<'_>>,
     ) -> Event<R, E> {
         let mut given_up = pin!(self.front.node.shutdown.given_up.wait());
         let cancel_on_disconnect = self.front.config.on_disconnect == OnDisconnect::Cancel;
-        // At the deadline, the connection answers a client that is still there, and then closes
-        // `early`.
-        let mut deadline = pin!(sleep(self.submission.deadline(&self.front.config)));
         poll_fn(|cx| {
             if let Poll::Ready(end) = self.work.poll_catching(cx) {
                 return Poll::Ready(Event::Ended(end));
@@ -196,44 +176,32 @@ where
             {
                 return Poll::Ready(Event::Gone);
             }
-            if let Some(create) = &mut create
-                && let Poll::Ready(created) = create.as_mut().poll(cx)
+            if let Some(storing) = &mut storing
+                && let Poll::Ready(stored) = storing.as_mut().poll(cx)
             {
-                return Poll::Ready(Event::Created(created));
+                return Poll::Ready(Event::Stored(stored));
             }
             given_up.as_mut().poll(cx).map(|()| Event::Gone)
         })
         .await
     }
 
-    /// Returns the run of a stored job, and the answer that announces it.
-    fn accepted(
-        self,
-        lease: Lease,
-        created: SystemTime,
-        route: Arc<str>,
-        creation: Creation,
-    ) -> (Run<R, E>, Response<StoredBody>) {
-        let Self {
-            front,
-            work,
-            submission,
-            context,
-        } = self;
-        let (queued, now) = (work.is_queued(), Instant::now());
+    /// Returns a stored job, and the answer that announces it.
+    fn accepted(self, stored: Stored) -> (Accepted<R, E>, Response<StoredBody>) {
+        let (created, is_queued) = (stored.created, self.work.is_queued());
         // Registered before the answer is sent, so that a DELETE after it finds the job.
-        let terms = terms(&front, &submission, route.clone(), creation, now);
-        let run = accept(&front.node, lease, work, context, terms);
-        let (id, context) = (&lease.id, run.context());
+        let accepted = stored.accept(self.work, self.context);
+        let context = accepted.context();
         let job = AcceptedJob {
-            id,
-            route: &route,
-            queued,
+            id: &accepted.id(),
+            route: accepted.route(),
+            queued: is_queued || context.is_none(),
             created,
-            now,
+            age: Duration::ZERO,
+            context,
         };
-        let answer = answer::accepted(&front, &job, &submission, context);
-        (run, answer)
+        let answer = answer::accepted(&self.front, &job, &self.submission);
+        (accepted, answer)
     }
 }
 
@@ -244,16 +212,11 @@ pub(crate) enum HandedOver<R, E> {
     Waiting(oneshot::Receiver<Early<R, E>>),
 }
 
-enum Create {
-    Due(Box<NewJob>),
-    Done(Result<Created, StoreError>),
-}
-
-type CreateFuture<'a> = StoreFuture<'a, Created>;
+type Storing<'a> = Pin<&'a mut (dyn Future<Output = Result<Stored, Unaccepted>> + Send)>;
 
 enum Event<R, E> {
     Ended(Result<Result<Response<R>, E>, Payload>),
-    Created(Result<Created, StoreError>),
+    Stored(Result<Stored, Unaccepted>),
     /// The client disconnected before the acceptance, and its work is cancelled or past its
     /// deadline; or the grace of a shutdown is over.
     Gone,

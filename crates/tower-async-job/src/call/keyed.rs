@@ -10,32 +10,23 @@ use http::{
 };
 use http_body::Body;
 use http_polling::{JobState, ProblemType, idempotency_key};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service};
-use tower_async_job_core::{Created, IdempotencyKey, StoreError};
+use tower_async_job_core::{
+    Created, Detail, IdempotencyKey, JobId, JobRecord, Principal, StoreError,
+};
 
 use crate::{
     answer::{self, Answer},
     body::{JobBody, Spool, Spooled},
-    call::{
-        terms::{new_job, terms},
-        timer::Timer,
-    },
+    call::{reservation::Reservation, terms::new_job, timer::Timer},
     context::handler::HandlerContext,
-    node::{front::Front, held::Place, registration::discard, wait::record_until},
-    panics::drop_quietly,
+    node::{front::Front, held::Place, wait::record_until},
     request::{
         fingerprint::Fingerprint, glance::Glance, submission::Submission,
         trailers::carries_trailers,
     },
-    run::{
-        accept::{self, accept, may_be_stored},
-        attempt::Run,
-        restore::Creation,
-        spawn::spawn,
-        task::Job,
-        work::{self, BoxWork},
-    },
+    run::{accept::Unaccepted, work},
     time::{after, later},
 };
 
@@ -77,48 +68,66 @@ where
             Err(problem) => return refuse(problem),
         };
         let open = front.node.hold_open();
-        let created = match front.admit(principal.as_ref()) {
+        let taken = match front.admit(principal.as_ref()) {
             Ok(admission) => {
+                let work = work::put_off(service, request, admission);
+                let (reports, is_queued) = (context.as_deref(), work.is_queued());
+                let (job, terms) = new_job(&front, &submission, reports, Some(key), is_queued);
                 let reservation = Reservation {
                     front: front.clone(),
-                    work: work::put_off(service, request, admission),
-                    submission,
-                    key,
+                    job,
+                    terms,
+                    work,
                     context,
                     until,
                 };
-                let created = reservation.spawn();
+                let taken = reservation.spawn();
                 drop(open);
                 // The task is gone: the runtime shuts down, or the store panicked.
-                let gone = |_| Err(StoreError::unavailable("the job's task is gone"));
-                created.await.unwrap_or_else(gone)
+                let gone = StoreError::unavailable("the job's task is gone");
+                taken.await.unwrap_or(Err(Unaccepted::Failed(gone)))
             }
             Err(no_place) => match front.node.store.look_up(principal.as_ref(), &key).await {
                 Ok(None) => return answer::no_place(no_place, asked.protocol, version),
-                Ok(Some(created)) => Ok(created),
-                Err(error) => Err(error),
+                Ok(Some(Created::Existing(record))) => Err(Unaccepted::Existing(record)),
+                Ok(Some(_)) => Err(Unaccepted::KeyReused),
+                Err(error) => {
+                    tracing::warn!(%error, "a key could not be looked up");
+                    Err(Unaccepted::Failed(error))
+                }
             },
         };
-        // A repeat that waits is a held poll; the first request waits in the place of its work.
-        let held;
-        let (id, waited) = match created {
-            Ok(Created::New { lease, .. }) => (lease.id, true),
+        let (id, (record, waited)) = match taken {
+            Ok((first, mut ended)) => {
+                // It waits in the place of its work.
+                let over = &front.node.shutdown.over;
+                let found = match over.or(timeout_at(until, &mut ended)).await {
+                    Some(Ok(Ok(ended))) => (Ok(Some(first.record(*ended))), true),
+                    // Another worker may have the job.
+                    Some(Ok(Err(_))) => {
+                        wait(&front, principal.as_ref(), &first.id, None, until).await
+                    }
+                    _ => match first.unreported(&front) {
+                        Some(job) if asked.deferrable => {
+                            return answer::accepted(&front, &job, &submission);
+                        }
+                        _ => (front.node.read(&first.id, Detail::Full).await, true),
+                    },
+                };
+                (first.id, found)
+            }
             // The result was dropped, and only the key is left.
-            Ok(Created::Existing(record)) if record.state == JobState::Expired => {
+            Err(Unaccepted::Existing(record)) if record.state == JobState::Expired => {
                 return answer::ended(&front.node.store, &record, trailers);
             }
-            Ok(Created::Existing(record)) => {
-                held = Place::take(&front, principal.as_ref());
-                (record.id, held.is_some())
+            Err(Unaccepted::Existing(record)) => {
+                let (id, owner) = (record.id, principal.as_ref());
+                (id, wait(&front, owner, &id, Some(record), until).await)
             }
-            Ok(_) => return refuse(ProblemType::IdempotencyKeyReused),
-            Err(error) => {
-                tracing::warn!(%error, "a job could not be stored");
-                return answer::not_stored(&error, asked.protocol);
-            }
+            Err(Unaccepted::KeyReused) => return refuse(ProblemType::IdempotencyKeyReused),
+            Err(Unaccepted::Failed(error)) => return answer::not_stored(&error, asked.protocol),
         };
-        let until = if waited { until } else { begun };
-        let mut response = match record_until(&front.node, &id, until).await {
+        let mut response = match record {
             Ok(None) => return answer::unknown(),
             // A client that takes no jobs repeats the request.
             Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
@@ -170,63 +179,23 @@ async fn read_keyed<B: Body>(
     Ok((Request::from_parts(parts, body), key))
 }
 
-/// A call that takes its key and becomes a job.
-struct Reservation<R, E> {
-    front: Arc<Front>,
-    work: BoxWork<R, E>,
-    submission: Submission,
-    key: IdempotencyKey,
-    context: Option<HandlerContext>,
-    /// The end of the inline wait of its first client.
+/// Waits for the end of a job that no work of this client runs, like a held poll. Returns the job, and
+/// whether the client was allowed to wait. `known` is the job without its outcome.
+async fn wait(
+    front: &Arc<Front>,
+    principal: Option<&Principal>,
+    id: &JobId,
+    known: Option<Box<JobRecord>>,
     until: Instant,
-}
-
-impl<R, E> Reservation<R, E>
-where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
-    E: Into<BoxError> + Send + 'static,
-{
-    /// Takes the key in the job's own task, so that a disconnect leaves no job behind that does not
-    /// run.
-    fn spawn(self) -> oneshot::Receiver<Result<Created, StoreError>> {
-        let (sender, receiver) = oneshot::channel();
-        let front = self.front.clone();
-        spawn(&front.node, Job::Accepting(Box::pin(self.create(sender))));
-        receiver
-    }
-
-    async fn create(
-        self,
-        sender: oneshot::Sender<Result<Created, StoreError>>,
-    ) -> Option<Run<R, E>> {
-        let (front, submission, work) = (self.front, self.submission, self.work);
-        let job = new_job(
-            &front,
-            &submission,
-            self.context.as_deref(),
-            Some(self.key),
-            work.is_queued(),
-        );
-        let (route, lease) = (job.route.clone(), job.first_lease());
-        let creation = Creation::of(&job, &front.node);
-        let created = accept::create(&front.node, job).await;
-        if !matches!(created, Ok(Created::New { .. })) {
-            drop_quietly(work);
-            let may_be_stored = may_be_stored(&created);
-            let _ = sender.send(created);
-            if may_be_stored {
-                discard(&front.node, &lease).await;
-            }
-            return None;
-        }
-        let now = Instant::now();
-        let terms = terms(&front, &submission, route, creation, now);
-        let mut run = accept(&front.node, lease, work, self.context, terms);
-        run.announced();
-        let _ = sender.send(created);
-        Some(run.inline_until(self.until))
-    }
+) -> (Result<Option<JobRecord>, StoreError>, bool) {
+    let is_pending = (known.as_ref()).is_none_or(|record| record.state.is_pending());
+    let held = is_pending.then(|| Place::take(front, principal)).flatten();
+    let until = held.as_ref().map_or_else(Instant::now, |_| until);
+    let record = match known {
+        Some(pending) if is_pending && Instant::now() >= until => Ok(Some(*pending)),
+        _ => record_until(&front.node, id, until, &mut None).await,
+    };
+    (record, held.is_some())
 }
 
 /// Reads an upload to its end, or returns the problem.

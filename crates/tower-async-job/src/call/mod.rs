@@ -5,5 +5,6 @@ mod detached;
 pub(crate) mod inline;
 pub(crate) mod keyed;
 mod progress;
+mod reservation;
 mod terms;
 mod timer;

@@ -1,26 +1,20 @@
 //! The job of a submission.
 
-use std::sync::Arc;
-
-use tokio::time::Instant;
 use tower_async_job_core::{IdempotencyKey, NewJob, Start};
 
 use crate::{
-    context::job::JobContext,
-    node::front::Front,
-    request::submission::Submission,
-    run::{attempt::Terms, restore::Creation},
-    time::after,
+    context::job::JobContext, node::front::Front, request::submission::Submission,
+    run::terms::Terms,
 };
 
-/// Returns the job to be stored for a submission.
+/// Returns the job to be stored for a submission, and the terms on which it then runs.
 pub(crate) fn new_job(
     front: &Front,
     submission: &Submission,
     context: Option<&JobContext>,
     key: Option<IdempotencyKey>,
     queued: bool,
-) -> NewJob {
+) -> (NewJob, Terms) {
     let principal = submission.principal.as_ref();
     let mut job = NewJob::new(front.node.store.new_id(key.as_ref(), principal));
     job.idempotency = key;
@@ -45,25 +39,9 @@ pub(crate) fn new_job(
         // Stored until there is a result, so it counts like one.
         job.result_room = job.result_room.saturating_add(submission.path.len());
     }
-    job
-}
-
-/// Returns the terms on which a stored job runs, accepted now.
-pub(crate) fn terms<'a>(
-    front: &Front,
-    submission: &'a Submission,
-    route: Arc<str>,
-    creation: Creation,
-    now: Instant,
-) -> Terms<'a> {
-    Terms {
-        route,
-        creation,
-        label: submission.named_route(),
-        principal: submission.principal.as_ref(),
-        target: submission.target(),
-        accepted: now,
-        deadline: after(now, submission.deadline(&front.config)),
-        result_limit: (submission.policy.as_ref()).map(|policy| policy.result_limit),
-    }
+    let mut terms = Terms::of(&job, &front.node);
+    terms.label = submission.named_route().cloned();
+    terms.target = submission.target();
+    terms.result_limit = submission.policy.as_ref().map(|policy| policy.result_limit);
+    (job, terms)
 }

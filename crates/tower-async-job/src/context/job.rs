@@ -7,12 +7,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    task::Context,
 };
 
 use http_polling::Progress;
 use serde_json::Value;
-use tower_async_job_core::{JobHandle, Json, Report};
+use tower_async_job_core::{JobHandle, Json};
 
 use super::{
     outbox::{Outbox, Rare},
@@ -79,10 +78,10 @@ pub struct JobContext {
 /// Small, since each running job has one.
 pub(super) struct Inner {
     /// The latest [`CancelReason`] in their order; 0 without one.
-    reason: AtomicU8,
+    pub(super) reason: AtomicU8,
     /// The store has lost the job's record.
-    missing: AtomicBool,
-    due: AtomicBool,
+    pub(super) missing: AtomicBool,
+    pub(super) due: AtomicBool,
     /// No job: reports have no effect.
     inert: bool,
     attempt: u32,
@@ -306,92 +305,7 @@ impl JobContext {
         }
     }
 
-    /// Cancels the job for a reason, or for another one.
-    pub(crate) fn cancel(&self, reason: CancelReason) {
-        self.inner.reason.fetch_max(reason.rank(), Ordering::AcqRel);
-        let waiting = self
-            .outbox()
-            .rare
-            .as_mut()
-            .and_then(|rare| rare.waiting.take());
-        if let Some(waiting) = waiting {
-            waiting.notify_waiters();
-        }
-        self.wake();
-    }
-
-    /// Notifies the driving task that the job's deadline may have passed.
-    pub(crate) fn set_due(&self) {
-        self.inner.due.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Returns whether the deadline may have passed since the last call.
-    pub(crate) fn take_due(&self) -> bool {
-        // Read before it is swapped, which is cheaper and usually enough.
-        self.inner.due.load(Ordering::Acquire) && self.inner.due.swap(false, Ordering::AcqRel)
-    }
-
-    /// Wakes the task that drives the handler.
-    fn wake(&self) {
-        let driver = self.outbox().driver.take();
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-    }
-
-    /// Notes that the store has lost the job's record, or has it again.
-    pub(crate) fn set_missing(&self, missing: bool) {
-        self.inner.missing.store(missing, Ordering::Release);
-        self.wake();
-    }
-
-    pub(crate) fn is_missing(&self) -> bool {
-        self.inner.missing.load(Ordering::Acquire)
-    }
-
-    /// Registers the driving task to be woken by the next report or the cancellation.
-    pub(crate) fn register(&self, cx: &mut Context<'_>) {
-        let mut outbox = self.outbox();
-        match &mut outbox.driver {
-            Some(driver) if driver.will_wake(cx.waker()) => {}
-            driver => *driver = Some(cx.waker().clone()),
-        }
-    }
-
-    /// Returns whether a report has not been written yet.
-    pub(crate) fn has_report(&self) -> bool {
-        let outbox = self.outbox();
-        outbox.rare.as_ref().is_some_and(|rare| rare.changed)
-    }
-
-    /// Returns the report from before the request became a job, without parts over the limit.
-    pub(crate) fn reported(&self, limit: usize) -> Option<Report> {
-        self.outbox().rare.as_mut()?.report_within(limit)
-    }
-
-    /// Takes the report to be written, without parts over the limit. Progress and metadata also
-    /// stay here, since the store replaces them as a whole: a later message keeps earlier numbers.
-    pub(crate) fn take_report(&self, limit: usize) -> Option<Report> {
-        let mut outbox = self.outbox();
-        let rare = outbox.rare.as_mut()?;
-        if !std::mem::take(&mut rare.changed) {
-            return None;
-        }
-        let taken = rare.report_within(limit)?;
-        rare.report().partial = None;
-        Some(taken)
-    }
-
-    /// Marks the last report as unwritten, since it may not have reached the store. A partial
-    /// result is not kept for that.
-    pub(crate) fn report_again(&self) {
-        if let Some(rare) = &mut self.outbox().rare {
-            rare.changed = rare.report.is_some();
-        }
-    }
-
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+    pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         // A report changes in one step, so a panic cannot leave it half-changed.
         self.inner
             .outbox

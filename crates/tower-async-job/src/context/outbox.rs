@@ -19,6 +19,8 @@ pub(super) struct Rare {
     /// All reports so far, except for partial results already taken and metadata changed since.
     pub(super) report: Option<Report>,
     pub(super) metadata: Map<String, Value>,
+    /// The number of reports taken.
+    pub(super) taken: u32,
     /// A report is newer than the last one taken.
     pub(super) changed: bool,
     /// Notified of the cancellation; created by the first waiter.

@@ -17,12 +17,12 @@
 pub enum CancelReason {
     /// The call is over: its handler has answered, or the handler's future was dropped.
     Over,
+    /// The node shuts down, and releases the job: it runs again on another node, or ends as lost.
+    Shutdown,
     /// A client or an operator has cancelled the job, on any node.
     Requested,
     /// The job's [deadline](crate::Builder::job_deadline) has passed.
     DeadlinePassed,
-    /// The node shuts down, and releases the job: it runs again on another node, or ends as lost.
-    Shutdown,
     /// The node has lost the lease on the job, or could not renew it in time. Another node may run
     /// the job, and nothing of this run is stored.
     LeaseLost,
@@ -38,9 +38,9 @@ impl CancelReason {
         Some(match rank {
             0 => return None,
             1 => Self::Over,
-            2 => Self::Requested,
-            3 => Self::DeadlinePassed,
-            4 => Self::Shutdown,
+            2 => Self::Shutdown,
+            3 => Self::Requested,
+            4 => Self::DeadlinePassed,
             _ => Self::LeaseLost,
         })
     }

@@ -47,10 +47,6 @@ impl<'a> ObservedJob<'a> {
     /// data. Its current time is that of tokio's clock.
     #[must_use]
     pub fn new(route: &'a str, age: Duration) -> Self {
-        Self::at(tokio::time::Instant::now(), route, age)
-    }
-
-    pub(crate) fn at(now: tokio::time::Instant, route: &'a str, age: Duration) -> Self {
         Self {
             route,
             age,
@@ -60,7 +56,7 @@ impl<'a> ObservedJob<'a> {
             jobs: 1,
             own_jobs: 1,
             principals: 1,
-            now: now.into_std(),
+            now: tokio::time::Instant::now().into_std(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The task that sweeps expired records.
 //!
-//! On a shared store it starts with the first call of any kind, since other nodes may have left jobs
-//! there, and ends with the shutdown. Otherwise it starts with each job and ends when nothing is left
-//! to expire, so that an idle node has no task and no timer. Another task
+//! On a store that outlives the process it starts with the first call of any kind, since other
+//! processes may have left jobs there. On a shared store it ends with the shutdown. Otherwise it starts
+//! again with each job and ends when nothing is left to expire, so that an idle node has no task and no
+//! timer. Another task
 //! [renews leases](super::renewal), so that no sweep delays a renewal.
 
 use std::{
@@ -14,6 +15,8 @@ use tokio::{
     runtime::Handle,
     time::{Instant, timeout},
 };
+
+use tower_async_job_core::SweepQuery;
 
 use crate::{node::state::Node, observe::metrics, panics};
 
@@ -33,10 +36,10 @@ pub(crate) fn keep_house(node: &Arc<Node>) {
     }
 }
 
-/// Calls [`keep_house`] at the start of a call, if the store is shared.
+/// Calls [`keep_house`] at the start of a call, if the store may hold jobs of other processes.
 #[inline]
 pub(crate) fn keep_shared_house(node: &Arc<Node>) {
-    if node.is_shared && !node.housekeeping.load(Ordering::Relaxed) {
+    if node.has_orphans.load(Ordering::Relaxed) && !node.housekeeping.load(Ordering::Relaxed) {
         keep_house(node);
     }
 }
@@ -51,13 +54,28 @@ async fn round(node: &Node) -> Option<Duration> {
     swept.unwrap_or(Some(longest))
 }
 
-/// Sweeps the store. Returns the time until the next sweep, unless a job with less retention ends.
+/// Sweeps the store, unless its clock has jumped. Returns the time until the next sweep, which may be
+/// sooner.
 async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
-    let next = match timeout(longest, node.store.sweep()).await {
+    if let Some(pause) = node.clocks.pause() {
+        return Some(pause);
+    }
+    // If the clock has jumped forward, leases only seem to have expired.
+    let query = SweepQuery::default().with_not_after(node.clocks.latest());
+    let next = match timeout(longest, node.store.sweep(&query)).await {
         Ok(Ok(upkeep)) => {
+            if let Some(lease) = node.store.properties().lease {
+                node.clocks.note(upkeep.now, begun, lease);
+            }
+            if !query.expects(upkeep.now) {
+                // Without a jump, the call took long.
+                return Some(node.clocks.pause().unwrap_or_default());
+            }
             let next = upkeep.next;
+            node.has_orphans
+                .fetch_and(node.is_shared, Ordering::Relaxed);
             node.swept(upkeep);
             next
         }

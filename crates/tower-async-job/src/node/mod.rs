@@ -2,6 +2,7 @@
 
 pub(crate) mod capacity;
 mod census;
+mod clocks;
 mod deadlines;
 mod expected;
 pub(crate) mod front;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
-use tower_async_job_core::{Lease, Principal, Released};
+use tower_async_job_core::{Lease, Principal, Release, Released};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -105,20 +105,26 @@ impl Registration {
         }
     }
 
-    /// Notes that the store has the lost job again, by a lease that lasts from then.
-    pub(crate) fn restored(&mut self, since: Instant) {
-        let anew = Lease::new(self.lease.id, self.lease.epoch + 1);
-        self.node.registry.replace(&self.lease, anew, since);
-        self.lease = anew;
+    /// Notes that the store has the lost job again, by this lease, which lasts from then.
+    pub(crate) fn restored(&mut self, lease: Lease, since: Instant) {
+        self.node.registry.replace(&self.lease, lease, since);
+        self.lease = lease;
     }
 
-    /// Releases the job, whose handler has been dropped. Returns its fate; `None` if that is unknown.
-    pub(crate) async fn release(mut self) -> Option<Released> {
+    /// Releases the job, whose handler has been dropped, on these terms. The receiver gets its fate, or
+    /// an error if that stays unknown. `None` without a runtime.
+    pub(crate) fn release(mut self, how: Release) -> Option<Receiver<Released>> {
         let (node, lease) = (self.node.clone(), self.lease);
         self.ended = true;
         // Another run may begin once the store has the job.
         drop(self);
-        release(&node, lease)?.await.ok()
+        node.releases.release(lease, how)
+    }
+
+    /// Returns the terms of a release that the handler has not asked for: a shutdown uses up no attempt;
+    /// another cause, such as a panic, may happen in each.
+    pub(crate) fn terms_of_release(&self) -> Release {
+        Release::default().with_counts(!self.node.shutdown.given_up.is_set())
     }
 
     /// Notes that the job is announced to its client.
@@ -147,24 +153,14 @@ impl Drop for Registration {
         let registry = &self.node.registry;
         registry.remove(&self.lease, self.deadline);
         if !self.ended && self.announced {
-            let _ = release(&self.node, self.lease);
-        } else if !self.ended
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let (node, lease) = (self.node.clone(), self.lease);
-            let discard = Box::pin(async move { discard(&node, &lease).await });
-            let discard = panics::logged("the job store", discard);
-            self.node.tasks.spawn_on(discard, &runtime);
+            let how = self.terms_of_release();
+            let _ = self.node.releases.release(self.lease, how);
+        } else if !self.ended {
+            discard_later(&self.node, self.lease);
         }
         keep_house(&self.node);
         self.node.sweep_after_end();
     }
-}
-
-/// Releases a lease. A shutdown uses up no attempt; another cause, such as a panic, may happen in each.
-fn release(node: &Node, lease: Lease) -> Option<Receiver<Released>> {
-    let counts = !node.shutdown.given_up.is_set();
-    node.releases.release(lease, counts)
 }
 
 /// Returns whether a lease from then may expire before all are renewed again.
@@ -172,9 +168,19 @@ fn is_old(since: Instant, lease: Option<Duration>) -> bool {
     lease.is_some_and(|lease| since.elapsed() > lease / 3)
 }
 
+/// Deletes a job that was never announced, in a task. Called in destructors.
+pub(crate) fn discard_later(node: &Arc<Node>, lease: Lease) {
+    if let Ok(runtime) = Handle::try_current() {
+        let discarding = node.clone();
+        let discard = Box::pin(async move { discard(&discarding, &lease).await });
+        let discard = panics::logged("the job store", discard);
+        node.tasks.spawn_on(discard, &runtime);
+    }
+}
+
 /// Deletes a job that was never announced, with its idempotency key. While the store is unreachable,
 /// that is repeated for a lease, after which the job has ended by itself.
-pub(crate) async fn discard(node: &Node, lease: &Lease) {
+async fn discard(node: &Node, lease: &Lease) {
     node.expected.came(&lease.id);
     let time = node.store.properties().lease.unwrap_or_default();
     let mut patience = Patience::new(time, &node.shutdown);

@@ -299,11 +299,18 @@ impl Registry {
         !self.jobs().leases.is_empty()
     }
 
-    /// Enters the new lease of a run, which lasts from then, in place of an old one.
+    /// Enters the new lease of a run whose record was missing, which lasts from then, in place of an
+    /// old one.
     pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
         let mut jobs = self.jobs();
-        if jobs.is_entered(old) {
-            self.hold(&mut jobs, new, since);
+        if !jobs.is_entered(old) {
+            return;
+        }
+        self.hold(&mut jobs, new, since);
+        let context = jobs.contexts.get(&new.id).cloned();
+        drop(jobs);
+        if let Some(context) = context {
+            context.set_missing(false);
         }
     }
 

@@ -1,39 +1,32 @@
 //! The release of leases before their jobs have ended, in batches.
 //!
-//! Leases added while a batch is in flight form the next one. If leases expire, a batch is repeated
-//! while the store is unavailable, for up to one lease duration.
+//! Leases added while a batch is in flight form the next one. A batch is repeated while the store is
+//! unavailable, until its leases have expired by themselves.
 
 use std::{
     iter::zip,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::oneshot,
-    task::yield_now,
-    time::{Instant, sleep},
-};
+use tokio::{runtime::Handle, sync::oneshot, task::yield_now, time::Instant};
 use tokio_util::task::TaskTracker;
 use tower_async_job_core::{JobStore, Lease, Release, Released, StoreError};
 
-use crate::{observe::metrics, panics, time::later};
+use crate::{
+    node::{patience::Patience, shutdown::Shutdown},
+    observe::metrics,
+    panics,
+};
 
 /// The most leases in a batch.
 const BATCH: usize = 1_000;
-
-/// The first pause before a batch is repeated.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// The longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The leases that are to be released.
 pub(crate) struct Releases {
     store: Arc<dyn JobStore>,
     tasks: TaskTracker,
+    shutdown: Arc<Shutdown>,
     waiting: Mutex<Waiting>,
 }
 
@@ -47,27 +40,32 @@ struct Waiting {
 /// A lease to be released.
 struct Given {
     lease: Lease,
-    /// The run counts as an attempt.
-    counts: bool,
+    how: Release,
+    since: Instant,
     sender: oneshot::Sender<Released>,
 }
 
 impl Releases {
     /// Creates the releases to a store, made by tracked tasks.
-    pub(crate) fn new(store: Arc<dyn JobStore>, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn JobStore>,
+        tasks: TaskTracker,
+        shutdown: Arc<Shutdown>,
+    ) -> Self {
         Self {
             store,
             tasks,
+            shutdown,
             waiting: Mutex::default(),
         }
     }
 
-    /// Releases a lease; `counts` is whether the run counts as an attempt. The receiver gets the
-    /// fate of the job, or an error if that stays unknown. `None` without a runtime.
+    /// Releases a lease on these terms. The receiver gets the fate of the job, or an error if that
+    /// stays unknown. `None` without a runtime.
     pub(crate) fn release(
         self: &Arc<Self>,
         lease: Lease,
-        counts: bool,
+        how: Release,
     ) -> Option<oneshot::Receiver<Released>> {
         let runtime = Handle::try_current().ok()?;
         let (sender, receiver) = oneshot::channel();
@@ -75,7 +73,8 @@ impl Releases {
             let mut waiting = self.waiting();
             waiting.leases.push(Given {
                 lease,
-                counts,
+                how,
+                since: Instant::now(),
                 sender,
             });
             mem::replace(&mut waiting.attended, true)
@@ -89,30 +88,42 @@ impl Releases {
     }
 
     /// Takes leases that can be released together. Without any, the task is over.
-    fn take(&self) -> Option<(Vec<Given>, bool)> {
+    fn take(&self) -> Option<Vec<Given>> {
         let mut waiting = self.waiting();
         let Some(first) = waiting.leases.first() else {
             waiting.attended = false;
             return None;
         };
-        let counts = first.counts;
         let alike = waiting.leases.iter().take(BATCH);
-        let batch = alike.take_while(|given| given.counts == counts).count();
-        Some((waiting.leases.drain(..batch).collect(), counts))
+        let batch = alike.take_while(|given| given.how == first.how).count();
+        Some(waiting.leases.drain(..batch).collect())
     }
 
-    async fn send(&self, leases: &[Lease], counts: bool) -> Result<Vec<Released>, StoreError> {
-        let how = Release::default().with_counts(counts);
-        let until = later(self.store.properties().lease.unwrap_or_default());
-        let mut pause = PAUSE;
+    /// Releases a batch. Returns the fate of each job, as far as it is known.
+    async fn send(&self, batch: &[Given]) -> Result<Vec<Option<Released>>, StoreError> {
+        let Some(Given { how, since, .. }) = batch.last() else {
+            return Ok(Vec::new());
+        };
+        let leases: Vec<Lease> = batch.iter().map(|given| given.lease).collect();
+        let lease = self.store.properties().lease;
+        if lease.is_some_and(|lease| since.elapsed() >= lease) {
+            return Err(StoreError::unavailable("the leases are over"));
+        }
+        let mut patience = Patience::to_release(*since, lease, &self.shutdown);
+        let mut is_repeated = false;
         loop {
-            match self.store.release(leases, how.clone()).await {
-                Err(error) if error.is_unavailable() && Instant::now() + pause < until => {
+            match self.store.release(&leases, how.clone()).await {
+                Err(error) if error.is_unavailable() && patience.lasts() => {
                     tracing::warn!(%error, "abandoned jobs could not be released yet");
-                    sleep(pause).await;
-                    pause = (2 * pause).min(LONGEST_PAUSE);
+                    patience.pause().await;
+                    is_repeated = true;
                 }
-                released => return released,
+                released => {
+                    // An earlier call may have released what is lost now.
+                    let known = |fate: &Released| !is_repeated || *fate != Released::Lost;
+                    let fates = released?.into_iter();
+                    return Ok(fates.map(|fate| Some(fate).filter(known)).collect());
+                }
             }
         }
     }
@@ -135,30 +146,33 @@ impl Attendant {
     async fn release_all(&self) {
         // Collects the leases that are released together.
         yield_now().await;
-        while let Some((batch, counts)) = self.0.take() {
-            let leases: Vec<Lease> = batch.iter().map(|given| given.lease).collect();
-            let sent = Box::pin(self.0.send(&leases, counts));
+        while let Some(batch) = self.0.take() {
+            let sent = Box::pin(self.0.send(&batch));
             match panics::logged("the job store", sent).await {
-                Ok(Ok(released)) => {
-                    for (given, released) in zip(batch, released) {
-                        count(released);
-                        let _ = given.sender.send(released);
+                Ok(Ok(fates)) => {
+                    for (given, fate) in zip(batch, fates) {
+                        count(fate);
+                        if let Some(released) = fate {
+                            tracing::debug!(?released, job = ?given.lease.id, "job released");
+                            let _ = given.sender.send(released);
+                        }
                     }
                 }
                 failed => {
-                    let jobs = leases.len();
+                    let jobs = batch.len();
                     tracing::warn!(?failed, jobs, "abandoned jobs could not be released");
+                    batch.iter().for_each(|_| count(None));
                 }
             }
         }
     }
 }
 
-/// Counts a run that was stopped by a release.
-pub(crate) fn count(released: Released) {
+/// Counts a run that was stopped by a release, whose fate may be unknown.
+fn count(released: Option<Released>) {
     match released {
-        Released::Ended(state) => metrics::ended(state),
-        Released::Queued | Released::Outside => metrics::stopped("released"),
-        _ => metrics::stopped("lease-lost"),
+        Some(Released::Ended(state)) => metrics::ended(state),
+        Some(Released::Queued | Released::Outside) | None => metrics::stopped("released"),
+        Some(_) => metrics::stopped("lease-lost"),
     }
 }

@@ -1,8 +1,9 @@
 //! The task that renews the leases of the jobs in this process.
 //!
 //! It exists while this process holds leases. It renews all of them three times per lease duration,
-//! and waits for nothing else, so that no sweep delays a renewal. The [registry](super::registry)
-//! stops runs whose leases were not renewed in time.
+//! and waits for nothing else, so that no sweep delays a renewal. If the store is too slow for that,
+//! each round continues where the last one was cut off, so that all leases have the same chance. The
+//! [registry](super::registry) stops runs whose leases were not renewed in time.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -13,7 +14,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, timeout_at},
 };
-use tower_async_job_core::{Lease, StoreError};
+use tower_async_job_core::{JobId, Lease, StoreError};
 
 use crate::{node::state::Node, panics, time::after};
 
@@ -37,22 +38,36 @@ pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Renews all leases; returns whether it succeeded.
-async fn round(node: &Node, until: Instant) -> bool {
-    let mut is_done = true;
-    let mut last = None;
+/// Renews all leases once, from those after the last of the round before. Returns whether it succeeded
+/// in time.
+async fn round(node: &Node, last: &mut Option<JobId>, until: Instant) -> bool {
+    let first = *last;
+    let (mut is_first, mut is_second_half, mut is_done) = (true, false, true);
     loop {
-        let leases = node.registry.leases_after(last);
+        let mut leases = node.registry.leases_after(*last);
+        if is_second_half {
+            leases.retain(|lease| Some(lease.id) <= first);
+        }
         let Some(lease) = leases.last() else {
-            return is_done;
-        };
-        last = Some(lease.id);
-        match timeout_at(until, renew(node, &leases)).await {
-            Ok(Ok(())) => {}
-            failed => {
-                is_done = false;
-                tracing::warn!(?failed, "renewing the leases of running jobs failed");
+            if is_second_half || first.is_none() {
+                return is_done;
             }
+            is_second_half = true;
+            *last = None;
+            continue;
+        };
+        let renewed = timeout_at(until, renew(node, &leases)).await;
+        // A batch that had less than the whole time is the first of the next round.
+        if renewed.is_ok() || is_first {
+            *last = Some(lease.id);
+        }
+        is_first = false;
+        if !matches!(renewed, Ok(Ok(()))) {
+            is_done = false;
+            tracing::warn!(failed = ?renewed, "renewing the leases of running jobs failed");
+        }
+        if Instant::now() >= until {
+            return false;
         }
     }
 }
@@ -71,6 +86,7 @@ impl Drop for Renewer {
 async fn keep(mut renewer: Renewer, lease: Duration) {
     // The first of them has just been given.
     let mut next = after(Instant::now(), lease / 3);
+    let mut last = None;
     loop {
         let Some(now) = renewer.0.upgrade().map(|node| node.renew_now.clone()) else {
             return;
@@ -89,7 +105,7 @@ async fn keep(mut renewer: Renewer, lease: Duration) {
             }
         }
         let begun = Instant::now();
-        let round = Box::pin(round(&node, after(begun, lease / 3)));
+        let round = Box::pin(round(&node, &mut last, after(begun, lease / 3)));
         let renewed = panics::logged("the job store", round).await;
         // A failed renewal is repeated soon, so that one failure stops no run.
         let is_done = matches!(renewed, Ok(true));

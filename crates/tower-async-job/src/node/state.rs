@@ -18,7 +18,7 @@ use crate::{
     config::NodeConfig,
     estimate::{ObservedJob, Sizes},
     node::{
-        census::Census, expected::Expected, holds::Holds, owners::Owners,
+        census::Census, clocks::Clocks, expected::Expected, holds::Holds, owners::Owners,
         recording_room::RecordingRoom, registry::Registry, releases::Releases, shutdown::Shutdown,
         timed,
     },
@@ -49,10 +49,13 @@ pub(crate) struct Node {
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
-    pub(crate) shutdown: Shutdown,
+    pub(crate) shutdown: Arc<Shutdown>,
     pub(crate) releases: Arc<Releases>,
     /// True if other processes may change the store's jobs.
     pub(crate) is_shared: bool,
+    pub(crate) clocks: Clocks,
+    /// True while the store may hold jobs of other processes.
+    pub(crate) has_orphans: AtomicBool,
     /// True while a task keeps house.
     pub(crate) housekeeping: AtomicBool,
     /// True while a task renews leases.
@@ -78,6 +81,7 @@ impl Node {
         let store = timed::bounded(store);
         let tasks = TaskTracker::new();
         let alarm = Arc::new(Alarm::default());
+        let shutdown = Arc::<Shutdown>::default();
         let keep = config.retention_after_delivery;
         Self {
             owners: config.has_principals.then(Arc::default),
@@ -89,10 +93,16 @@ impl Node {
             deliveries: Arc::new(Deliveries::new(store.clone(), keep, alarm.clone())),
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
-            shutdown: Shutdown::default(),
-            releases: Arc::new(Releases::new(store.clone(), tasks.clone())),
+            releases: Arc::new(Releases::new(
+                store.clone(),
+                tasks.clone(),
+                shutdown.clone(),
+            )),
+            shutdown,
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
+            clocks: Clocks::default(),
+            has_orphans: AtomicBool::new(timed::outlives_process(store.properties())),
             config,
             store,
             tasks,

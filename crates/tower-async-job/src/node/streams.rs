@@ -61,19 +61,21 @@ pub(crate) fn place_of_recorded<R>(
     running: Option<Box<Admission>>,
 ) -> Result<RecordingPlace, NoPlace> {
     match (running, &node.streams) {
-        (Some(running), Some(streams)) if has_events(response) => {
-            let place = take(streams, running.principal())?;
-            Ok(RecordingPlace::Stream(place))
-        }
-        (running, _) => Ok(RecordingPlace::Running(running)),
+        (Some(running), Some(streams)) if has_events(response) => Ok(RecordingPlace {
+            _stream: Some(take(streams, running.principal())?),
+            _running: None,
+        }),
+        (running, _) => Ok(RecordingPlace {
+            _stream: None,
+            _running: running,
+        }),
     }
 }
 
-/// The place of a recorded response; released when dropped.
-#[expect(dead_code, reason = "they are only held")]
-pub(crate) enum RecordingPlace {
-    Running(Option<Box<Admission>>),
-    Stream(Taken),
+/// The place of a recorded response, if either kind is limited; released when dropped.
+pub(crate) struct RecordingPlace {
+    _running: Option<Box<Admission>>,
+    _stream: Option<Taken>,
 }
 
 fn has_events<R>(response: &Response<R>) -> bool {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tower_async_job_core::{
     Call, Created, Detail, Interpose, Interposed, JobId, JobRecord, JobStore, NewJob, StoreError,
-    StoreFuture,
+    StoreFuture, StoreProperties,
 };
 
 /// The time limit of a call.
@@ -13,11 +13,15 @@ const CALL: Duration = Duration::from_secs(5);
 
 /// Limits the time of calls to a store, unless only this process uses it.
 pub(super) fn bounded(store: Arc<dyn JobStore>) -> Arc<dyn JobStore> {
-    let properties = store.properties();
-    if properties.lease.is_none() && !properties.shared {
-        return store;
+    if outlives_process(store.properties()) {
+        return Arc::new(Interposed::new(Timed { store }));
     }
-    Arc::new(Interposed::new(Timed { store }))
+    store
+}
+
+/// Returns whether other processes, later ones included, may use a store.
+pub(super) fn outlives_process(properties: &StoreProperties) -> bool {
+    properties.lease.is_some() || properties.shared
 }
 
 /// A store whose calls fail as unavailable after the time limit.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Method, Response};
 use http_polling::{JobState, PreferenceApplied};
-use tower_async_job_core::{Detail, JobId, JobRecord, StoreError};
+use tower_async_job_core::{Detail, JobId, JobRecord, StoreError, Subscription};
 
 use crate::{
     answer::{self, Answer},
@@ -25,7 +25,10 @@ pub(super) fn begin_now(front: &Arc<Front>, request: &ResourceRequest) -> Option
         return None;
     };
     match &front.node.store.read_now(id, Detail::Full)? {
-        Ok(record) => Some(begin(front, request, id, record.as_ref())),
+        // The subscription to a job that has ended meanwhile resolves too.
+        Ok(record) => Some(begin(front, request, id, record.as_ref(), || {
+            Some(front.node.store.subscribe(id))
+        })),
         Err(_) => None,
     }
 }
@@ -40,8 +43,10 @@ pub(super) async fn poll(
         Method::HEAD => Detail::Head,
         _ => Detail::Full,
     };
+    // Registered before the read, so that no end is missed.
+    let ended = (request.may_be_held(front)).then(|| front.node.store.subscribe(id));
     let record = front.node.store.read(id, detail).await?;
-    match begin(front, request, id, record.as_ref()) {
+    match begin(front, request, id, record.as_ref(), || ended) {
         Begun::Answered(response) => Ok(response),
         Begun::Held(held) => Ok(held.answer().await),
     }
@@ -53,12 +58,14 @@ pub(super) enum Begun {
     Held(Held),
 }
 
+/// Begins a poll. `ended` returns the subscription to the end of the job, for a poll that is held.
 #[inline(always)]
 fn begin(
     front: &Arc<Front>,
     request: &ResourceRequest,
     id: &JobId,
     record: Option<&JobRecord>,
+    ended: impl FnOnce() -> Option<Subscription>,
 ) -> Begun {
     let record = record.filter(|record| request.may_see(record));
     if record.is_some() {
@@ -74,6 +81,7 @@ fn begin(
         Some(place) => Begun::Held(Held {
             place,
             id: *id,
+            ended: ended(),
             time,
             asked: request.asked(None),
             waits: request.wait.is_some(),
@@ -90,6 +98,7 @@ fn begin(
 pub(super) struct Held {
     place: Place,
     id: JobId,
+    ended: Option<Subscription>,
     time: Duration,
     asked: Asked,
     /// The client asked to wait.
@@ -97,10 +106,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn answer(self) -> Answer {
+    pub(super) fn answer(mut self) -> Answer {
         Box::pin(async move {
-            let front = self.place.front();
-            match record_until(&front.node, &self.id, later(self.time)).await {
+            let (node, until) = (&self.place.front().node, later(self.time));
+            match record_until(node, &self.id, until, &mut self.ended).await {
                 Ok(record) => self.answered(record.as_ref()),
                 Err(error) => unreadable(self.asked.page, &self.id, &error),
             }

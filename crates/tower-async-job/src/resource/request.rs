@@ -92,6 +92,16 @@ impl ResourceRequest {
         record.is_visible_to(self.principal.as_ref())
     }
 
+    /// Returns whether this poll may be held, depending on the job.
+    pub(super) fn may_be_held(&self, front: &Front) -> bool {
+        let may_be_early = || self.hints.due.is_some() || front.node.shutdown.begun.is_set();
+        self.method == Method::GET
+            && match self.wait {
+                Some(wait) => !wait.is_zero(),
+                None => !self.page && may_be_early(),
+            }
+    }
+
     /// Returns the time for which to hold this poll of a pending job, if it is held.
     pub(super) fn hold(&self, front: &Front, record: &JobRecord) -> Option<Duration> {
         if self.method != Method::GET {

@@ -1,68 +1,250 @@
 //! The acceptance of jobs: stored first, then run.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::SystemTime};
 
 use bytes::Bytes;
 use http_body::Body;
+use tokio::time::Instant;
 use tower::BoxError;
-use tower_async_job_core::{Created, Lease, NewJob, StoreError};
+use tower_async_job_core::{Created, JobId, JobRecord, Lease, NewJob, StoreError};
 
 use crate::{
-    context::handler::HandlerContext,
-    node::{patience::Patience, registration::discard, state::Node},
-    run::{
-        attempt::{Run, Terms},
-        work::BoxWork,
+    context::{handler::HandlerContext, job::JobContext},
+    node::{
+        housekeeping::keep_house, patience::Patience, registration::discard_later, state::Node,
     },
+    observe::metrics,
+    run::{attempt::Run, terms::Terms, work::BoxWork},
 };
 
-/// Stores a job. While the outcome is unknown, the call is repeated for a third of a lease. A job that
-/// may have been stored before the store refuses it is discarded.
-pub(crate) async fn create(node: &Arc<Node>, job: NewJob) -> Result<Created, StoreError> {
-    let Some(lease) = node.store.properties().lease else {
-        return node.store.create(job).await;
-    };
-    let mut patience = Patience::new(lease / 3, &node.shutdown);
-    let mut is_unknown = false;
-    loop {
-        match node.store.create(job.clone()).await {
-            Err(error) if error.is_unavailable() && patience.lasts() => {
-                tracing::warn!(%error, job = ?job.id, "a job could not be stored yet");
-                patience.pause().await;
-                is_unknown = true;
+/// A job that is being stored. If it is dropped, the job is discarded.
+pub(crate) struct Acceptance {
+    unrun: Unrun,
+    terms: Terms,
+    /// The job is still to be sent if the store could not answer immediately.
+    answer: Result<Result<Created, StoreError>, Box<NewJob>>,
+}
+
+/// The reason why a submission makes no job.
+pub(crate) enum Unaccepted {
+    /// The same submission has this job.
+    Existing(Box<JobRecord>),
+    KeyReused,
+    Failed(StoreError),
+}
+
+impl Acceptance {
+    /// Stores a job, if the store can do that immediately.
+    pub(crate) fn begin(node: &Arc<Node>, job: NewJob, terms: Terms) -> Self {
+        let unrun = Unrun {
+            node: node.clone(),
+            lease: job.first_lease(),
+            may_be_stored: true,
+        };
+        Self {
+            unrun,
+            terms,
+            answer: node.store.create_now(job).map_err(Box::new),
+        }
+    }
+
+    /// Returns the job if it is stored already.
+    #[allow(
+        clippy::result_large_err,
+        reason = "it is given back as it came, and moved once"
+    )]
+    pub(crate) fn at_once(self) -> Result<Stored, Self> {
+        let (created, is_offered) = match self.answer {
+            Ok(Ok(Created::New { created, .. })) => (created, false),
+            Ok(Ok(Created::Offered { created })) => (created, true),
+            _ => return Err(self),
+        };
+        Ok(Stored {
+            unrun: self.unrun,
+            terms: self.terms,
+            created,
+            is_offered,
+        })
+    }
+
+    /// Returns the deadline of the job.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.terms.deadline
+    }
+
+    /// Stores the job. While the outcome is unknown, the call is repeated for a third of a lease, as
+    /// long as the client is not `gone`.
+    pub(crate) async fn end(self, gone: impl Future<Output = ()>) -> Result<Stored, Unaccepted> {
+        let Self {
+            mut unrun,
+            terms,
+            answer,
+        } = self;
+        let mut created = match answer {
+            Ok(created) => created,
+            Err(job) => unrun.node.store.create(*job).await,
+        };
+        let is_unknown = matches!(&created, Err(error) if error.is_unavailable());
+        if is_unknown && let Some(again) = &terms.restorable {
+            let job = || again.job().clone();
+            created = repeat(&unrun.node, terms.since, job, created, gone).await;
+        }
+        let stored = match created {
+            Ok(Created::New { created, .. }) => Ok((created, false)),
+            Ok(Created::Offered { created }) => Ok((created, true)),
+            Ok(Created::Existing(record)) => Err(Unaccepted::Existing(record)),
+            Ok(_) => Err(Unaccepted::KeyReused),
+            Err(error) => {
+                tracing::warn!(%error, job = ?unrun.lease.id, "a job could not be stored");
+                Err(Unaccepted::Failed(error))
             }
-            Err(error) if is_unknown && !error.is_unavailable() => {
-                let (node, lease) = (node.clone(), job.first_lease());
-                let tasks = node.tasks.clone();
-                tasks.spawn(async move { discard(&node, &lease).await });
-                return Err(error);
+        };
+        if let Err(reason) = &stored {
+            unrun.may_be_stored = is_unknown && matches!(reason, Unaccepted::Failed(_));
+        }
+        let (created, is_offered) = stored?;
+        Ok(Stored {
+            unrun,
+            terms,
+            created,
+            is_offered,
+        })
+    }
+}
+
+/// Repeats a call whose outcome is unknown.
+async fn repeat(
+    node: &Node,
+    since: Instant,
+    job: impl Fn() -> NewJob,
+    mut created: Result<Created, StoreError>,
+    gone: impl Future<Output = ()>,
+) -> Result<Created, StoreError> {
+    let time = node.store.properties().lease.unwrap_or_default() / 3;
+    let mut patience = Patience::new(time.saturating_sub(since.elapsed()), &node.shutdown);
+    let mut gone = pin!(gone);
+    while let Err(error) = &created
+        && error.is_unavailable()
+        && patience.lasts()
+    {
+        let job = job();
+        tracing::warn!(%error, job = ?job.id, "a job could not be stored yet");
+        let mut again = pin!(async {
+            patience.pause().await;
+            node.store.create(job).await
+        });
+        let again = poll_fn(|cx| match again.as_mut().poll(cx) {
+            Poll::Pending => gone.as_mut().poll(cx).map(|()| None),
+            created => created.map(Some),
+        });
+        match again.await {
+            Some(again) => created = again,
+            None => break,
+        }
+    }
+    created
+}
+
+/// A stored job. If it is dropped, it is discarded.
+pub(crate) struct Stored {
+    unrun: Unrun,
+    terms: Terms,
+    /// The time of its creation by the store's clock.
+    pub(crate) created: SystemTime,
+    is_offered: bool,
+}
+
+impl Stored {
+    /// Registers the run of the job. If the store has offered the job to all workers, its work is
+    /// dropped instead.
+    pub(crate) fn accept<R, E>(
+        mut self,
+        work: BoxWork<R, E>,
+        context: Option<HandlerContext>,
+    ) -> Accepted<R, E>
+    where
+        R: Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+        E: Into<BoxError> + Send + 'static,
+    {
+        if self.is_offered {
+            return Accepted::Offered(self);
+        }
+        self.unrun.may_be_stored = false;
+        if let Some(restorable) = &mut self.terms.restorable {
+            restorable.created(self.created);
+        }
+        let (node, lease) = (self.unrun.node.clone(), self.unrun.lease);
+        let context = context.unwrap_or_else(|| HandlerContext::new(1));
+        Accepted::Running(Run::new(node, lease, work, context, self.terms))
+    }
+}
+
+/// A stored job whose acceptance is not sent. If it is dropped, it is discarded.
+pub(crate) enum Accepted<R, E> {
+    /// It runs here.
+    Running(Run<R, E>),
+    /// Any worker may run it.
+    Offered(Stored),
+}
+
+impl<R, E> Accepted<R, E> {
+    pub(crate) fn id(&self) -> JobId {
+        match self {
+            Self::Running(run) => run.registration().lease().id,
+            Self::Offered(stored) => stored.unrun.lease.id,
+        }
+    }
+
+    pub(crate) fn route(&self) -> &str {
+        match self {
+            Self::Running(run) => run.route(),
+            Self::Offered(stored) => &stored.terms.route,
+        }
+    }
+
+    /// Returns the context of its run here.
+    pub(crate) fn context(&self) -> Option<&JobContext> {
+        match self {
+            Self::Running(run) => Some(run.context()),
+            Self::Offered(_) => None,
+        }
+    }
+
+    /// Notes that the acceptance is sent, so that a poll is expected. Returns the run.
+    pub(crate) fn announced(mut self) -> Option<Run<R, E>> {
+        metrics::accepted();
+        tracing::debug!(job = ?self.id(), route = self.route(), "job accepted");
+        let node = match &mut self {
+            Self::Running(run) => {
+                run.announced();
+                run.registration().node()
             }
-            created => return created,
+            Self::Offered(stored) => {
+                stored.unrun.may_be_stored = false;
+                &stored.unrun.node
+            }
+        };
+        keep_house(node);
+        match self {
+            Self::Running(run) => Some(run),
+            Self::Offered(_) => None,
         }
     }
 }
 
-/// Begins the run of a stored job, accepted now.
-pub(crate) fn accept<R, E>(
-    node: &Arc<Node>,
+/// A job that does not run, and that no client knows. If it may be stored when this is dropped, it is
+/// discarded.
+struct Unrun {
+    node: Arc<Node>,
     lease: Lease,
-    work: BoxWork<R, E>,
-    context: Option<HandlerContext>,
-    terms: Terms<'_>,
-) -> Run<R, E>
-where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
-    E: Into<BoxError> + Send + 'static,
-{
-    let context = context.unwrap_or_else(|| HandlerContext::new(1));
-    Run::new(node.clone(), lease, work, context, terms)
+    may_be_stored: bool,
 }
 
-/// Returns whether a job was stored, or may have been.
-pub(crate) fn may_be_stored(created: &Result<Created, StoreError>) -> bool {
-    match created {
-        Ok(created) => matches!(created, Created::New { .. }),
-        Err(error) => error.is_unavailable(),
+impl Drop for Unrun {
+    fn drop(&mut self) {
+        if self.may_be_stored {
+            discard_later(&self.node, self.lease);
+        }
     }
 }

@@ -8,32 +8,31 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body;
-use http_polling::{JobState, Problem, ProblemType};
+use http_polling::{Problem, ProblemType};
 use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
-use tower_async_job_core::{Lease, Outcome, Principal, Release, Released};
+use tower_async_job_core::{Lease, Outcome, Release};
 
 use crate::{
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{
-        housekeeping::keep_house,
-        registration::{Registered, Registration, discard},
+        registration::{Registered, Registration},
         state::Node,
     },
     observe::metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
-        finish::{Finish, finish, release},
+        finish::{finish, refused, release, stop},
+        handover::{Ended, Waiting},
         recording::{self, Recorded, Recording},
-        restore::{Creation, Restorable},
+        restore::Restorable,
+        terms::Terms,
         unkept,
         watch::{End, Watch},
         work::BoxWork,
+        write::patience,
     },
 };
-
-/// The end of a run whose lease may belong to another holder.
-const LEASE_LOST: &str = "lease-lost";
 
 /// A job whose acceptance is sent. Tasks hold tens of thousands of these, so rare parts are boxed.
 pub(crate) struct Run<R, E> {
@@ -47,27 +46,12 @@ pub(crate) struct Run<R, E> {
     watch: Watch,
 }
 
-/// The properties of a job at the start of its run.
-pub(crate) struct Terms<'a> {
-    pub(crate) route: Arc<str>,
-    /// The route as a label of metrics, if the application has named it.
-    pub(crate) label: Option<&'a Arc<str>>,
-    pub(crate) principal: Option<&'a Principal>,
-    /// The path of the request, unless the route ends in it.
-    pub(crate) target: Option<Box<str>>,
-    pub(crate) creation: Creation,
-    pub(crate) accepted: Instant,
-    pub(crate) deadline: Instant,
-    /// The limit of the result, if it is not the default.
-    pub(crate) result_limit: Option<usize>,
-}
-
 #[derive(Default)]
 struct Rare {
     /// The path of the submission, unless the route ends in it.
     target: Option<Box<str>>,
-    /// The end of the time for which the submitting client waits for the result inline.
-    inline_until: Option<Instant>,
+    /// The client that waits for the result inline.
+    waiting: Option<Waiting>,
     /// The limit of the result, if it is not the default.
     result_limit: Option<usize>,
     restorable: Option<Box<Restorable>>,
@@ -95,6 +79,11 @@ impl<R, E> Run<R, E> {
     pub(crate) fn attempt(&self) -> u32 {
         self.context.attempt()
     }
+
+    /// Notes that the job is announced. Before, it is discarded when its run is dropped.
+    pub(crate) fn announced(&mut self) {
+        self.registration.announced();
+    }
 }
 
 impl<R, E> Run<R, E>
@@ -109,31 +98,31 @@ where
         lease: Lease,
         work: BoxWork<R, E>,
         context: HandlerContext,
-        terms: Terms<'_>,
+        terms: Terms,
     ) -> Self {
         let queued = work.is_queued();
         let is_rare = terms.target.is_some()
             || terms.result_limit.is_some()
-            || terms.creation.terms.is_some()
-            || terms.creation.replayable;
+            || terms.restorable.is_some()
+            || terms.replayable;
         let registered = Registered {
-            principal: terms.principal,
-            label: terms.label,
+            principal: terms.principal.as_ref(),
+            label: terms.label.as_ref(),
             deadline: terms.deadline,
-            since: terms.creation.sent,
+            since: terms.since,
             queued,
         };
         let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
             watch: Watch::new(queued),
-            started: (!queued).then_some(terms.accepted),
+            started: (!queued).then(Instant::now),
             rare: is_rare.then(|| {
                 Box::new(Rare {
                     target: terms.target,
-                    inline_until: None,
+                    waiting: None,
                     result_limit: terms.result_limit,
-                    restorable: terms.creation.terms,
-                    replayable: terms.creation.replayable,
+                    restorable: terms.restorable,
+                    replayable: terms.replayable,
                 })
             }),
             registration,
@@ -143,33 +132,10 @@ where
         }
     }
 
-    /// Notes that the job's acceptance is sent, so that a poll is expected.
-    pub(crate) fn announced(&mut self) {
-        self.registration.announced();
-        metrics::accepted();
-        let id = self.registration.lease().id;
-        tracing::debug!(job = ?id, route = &*self.route, "job accepted");
-        keep_house(self.registration.node());
-    }
-
-    /// Deletes a job whose client disconnected before the acceptance.
-    pub(crate) async fn withdraw(self) {
-        let Self {
-            registration,
-            stage,
-            context,
-            ..
-        } = self;
-        context.cancel(CancelReason::Over);
-        drop_quietly(stage);
-        discard(registration.node(), registration.lease()).await;
-        registration.end();
-    }
-
-    /// Sets the inline wait of a job with a key, which is a job from the beginning, and is polled
-    /// only after it.
-    pub(crate) fn inline_until(mut self, until: Instant) -> Self {
-        self.rare.get_or_insert_default().inline_until = Some(until);
+    /// Sets the client that waits for the result inline, of a job with a key, which is a job from the
+    /// beginning.
+    pub(crate) fn awaited(mut self, waiting: Waiting) -> Self {
+        self.rare.get_or_insert_default().waiting = Some(waiting);
         self
     }
 
@@ -215,38 +181,36 @@ where
             ..
         } = self;
         let rare = rare.map(|rare| *rare).unwrap_or_default();
-        let inline_until = rare.inline_until;
-        let polled_for = inline_until.is_none_or(|until| Instant::now() >= until);
+        let waiting = rare.waiting;
+        let polled_for = (waiting.as_ref()).is_none_or(|waiting| Instant::now() >= waiting.until);
         let took = started.map_or(Duration::ZERO, |started| started.elapsed());
+        let terms = rare.restorable.as_deref();
         // A write in flight is cancelled before the next call to the store.
         drop(watch);
         // Work that the handler has left on other threads is no longer wanted.
-        context.cancel(match &end {
-            End::DeadlinePassed => CancelReason::DeadlinePassed,
-            _ => CancelReason::Over,
-        });
+        match &end {
+            End::DeadlinePassed => context.cancel(CancelReason::DeadlinePassed),
+            // The reason is learned first.
+            End::Refused => {}
+            _ => context.cancel(CancelReason::Over),
+        }
         // A destructor of the handler may panic; the job's end is stored nevertheless.
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
-            End::Released(how) => return fate(release(registration, &context, &how).await?),
+            End::Released(how) => return release(registration, &context, how).await,
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
             }
-            End::Cancelled => {
-                registration.end();
-                metrics::stopped("cancelled");
-                return Some(JobState::Cancelled.as_str());
+            End::Refused => {
+                let node = registration.node().clone();
+                let mut patience = patience(&node);
+                let reason = refused(&mut patience, &mut registration, &context, terms).await;
+                context.cancel(CancelReason::Over);
+                return stop(registration, reason).await;
             }
-            End::LeaseLost => {
-                let job = registration.lease().id;
-                tracing::warn!(?job, "a run was stopped, since its lease is lost");
-                registration.end();
-                metrics::stopped(LEASE_LOST);
-                return Some(LEASE_LOST);
-            }
-            End::Abandoned => return fate(registration.release().await?),
+            End::Stopped(reason) => return stop(registration, reason).await,
         };
         let (node, id) = (registration.node().clone(), registration.lease().id);
         let size = match &outcome {
@@ -257,22 +221,19 @@ where
         };
         // Before the end is stored, since held polls are then answered at once.
         node.undelivered.insert(id);
-        let terms = rare.restorable.as_deref();
-        let state = match finish(&mut registration, &context, outcome, terms).await {
-            Finish::Stored(state) => {
-                registration.ended(state);
-                Some(state.as_str())
-            }
-            finish => {
+        let outcome = match finish(&mut registration, &context, outcome, terms).await {
+            Ok(outcome) => outcome,
+            Err(reason) => {
                 node.undelivered.forget(&id);
-                if matches!(finish, Finish::GivenUp) {
-                    return None;
-                }
-                registration.end();
-                None
+                drop(kept);
+                return stop(registration, reason).await;
             }
         };
-        // The outcome is stored, or abandoned.
+        let (lease, state) = (*registration.lease(), outcome.state());
+        registration.ended(state);
+        if let Some(waiting) = waiting {
+            waiting.hand_over(Ended { lease, outcome });
+        }
         drop(kept);
         metrics::stored(&*node.store);
         if let Some(size) = size {
@@ -283,7 +244,7 @@ where
                 node.learn(id, &route, took);
             }
         }
-        state
+        Some(state.as_str())
     }
 }
 
@@ -338,16 +299,6 @@ where
     fn is_queued(&self) -> bool {
         matches!(self, Self::Handling(work) if work.is_queued())
     }
-}
-
-/// Returns the state of a released job, or that its lease is lost.
-fn fate(released: Released) -> Option<&'static str> {
-    Some(match released {
-        Released::Queued => JobState::Queued.as_str(),
-        Released::Outside => JobState::Running.as_str(),
-        Released::Ended(state) => state.as_str(),
-        _ => LEASE_LOST,
-    })
 }
 
 fn service_failed(error: BoxError) -> Outcome {

@@ -1,90 +1,152 @@
 //! The end of a run: the stored end of its job, or its release.
 
 use http_polling::JobState;
-use tokio::time::Instant;
-use tower_async_job_core::{End, Outcome, Release, Released};
+use tokio::sync::oneshot::Receiver;
+use tower_async_job_core::{End, Outcome, Release, Released, Renewal};
 
 use crate::{
-    context::job::JobContext,
-    node::{registration::Registration, releases},
+    context::{job::JobContext, reason::CancelReason},
+    node::{patience::Patience, registration::Registration},
+    observe::metrics,
     run::{
         recording::Size,
-        restore::{Restorable, restored},
+        restore::{Restorable, fate},
         unkept,
+        watch::Stop,
         write::{patience, write},
     },
-    time::later,
 };
 
-pub(crate) enum Finish {
-    Stored(JobState),
-    /// The job is cancelled, or belongs to another worker.
-    NotOurs,
-    GivenUp,
-}
+/// The end of a run whose lease may belong to another holder.
+const LEASE_LOST: &str = "lease-lost";
 
 /// Stores the end of a job, with its last report. If the store has lost the record, it is stored
-/// again, unless its result is in chunks there.
+/// again, unless its result is in chunks there. Returns the outcome that is stored.
 pub(crate) async fn finish(
     registration: &mut Registration,
     context: &JobContext,
     mut outcome: Outcome,
     terms: Option<&Restorable>,
-) -> Finish {
+) -> Result<Outcome, Stop> {
     let node = registration.node().clone();
     let report = context.take_report(node.config.report_limit);
-    let give_up = later(patience(&node));
+    let mut patience = patience(&node);
     loop {
         let lease = *registration.lease();
         let state = outcome.state();
         let size = Size::of_body(&outcome);
-        let stored = write(&node, &lease, "the end of a job", size.is_some(), || {
-            let mut end = End::from(outcome.clone());
-            end.report.clone_from(&report);
-            node.store.finish(&lease, end)
-        });
+        let stored = write(
+            &mut patience,
+            &lease,
+            "the end of a job",
+            size.is_some(),
+            || {
+                let mut end = End::from(outcome.clone());
+                end.report.clone_from(&report);
+                node.store.finish(&lease, end)
+            },
+        );
         let Err(error) = stored.await else {
             tracing::debug!(job = ?lease.id, %state, "job ended");
-            return Finish::Stored(state);
+            return Ok(outcome);
         };
         if error.is_lease_lost() {
-            let terms = terms.filter(|_| !matches!(outcome, Outcome::Streamed { .. }));
-            match terms {
-                Some(terms) if Instant::now() < give_up && restored(registration, terms).await => {
-                    continue;
-                }
-                _ => return Finish::NotOurs,
+            let stop = refused(&mut patience, registration, context, terms).await;
+            if *registration.lease() == lease || matches!(outcome, Outcome::Streamed { .. }) {
+                return Err(stop);
             }
+            continue;
         }
         outcome = match size {
             Some(size) if error.is_full() => unkept::no_room(size, &error, &lease),
-            _ => return Finish::GivenUp,
+            _ => return Err(Stop::Abandoned),
         };
     }
 }
 
-/// Releases a job to the store, with its last report. Returns the fate of the job, or `None` if the
-/// store is unreachable.
+/// Learns why the store refuses a lease. If the record is missing, it is stored again.
+pub(crate) async fn refused(
+    patience: &mut Patience<'_>,
+    registration: &mut Registration,
+    context: &JobContext,
+    terms: Option<&Restorable>,
+) -> Stop {
+    if context.cancel_reason() == Some(CancelReason::Requested) {
+        return Stop::Cancelled;
+    }
+    let (stop, reason) = match fate(registration, context, terms, patience).await {
+        Some(Renewal::Cancelled) => (Stop::Cancelled, CancelReason::Requested),
+        Some(Renewal::Lost) => (Stop::LeaseLost, CancelReason::LeaseLost),
+        // What is held is released, and what is not known may be.
+        _ => return Stop::Abandoned,
+    };
+    context.cancel(reason);
+    stop
+}
+
+/// Ends a run without an outcome. Returns the state of its job, as far as it is known.
+pub(crate) async fn stop(registration: Registration, stop: Stop) -> Option<&'static str> {
+    match stop {
+        Stop::Cancelled => {
+            registration.end();
+            metrics::stopped(JobState::Cancelled.as_str());
+            Some(JobState::Cancelled.as_str())
+        }
+        Stop::LeaseLost => {
+            let job = registration.lease().id;
+            tracing::warn!(?job, "a run was stopped, since its lease is lost");
+            registration.end();
+            metrics::stopped(LEASE_LOST);
+            Some(LEASE_LOST)
+        }
+        Stop::Abandoned => {
+            let how = registration.terms_of_release();
+            state_of(registration.release(how)).await
+        }
+    }
+}
+
+/// Releases a job to the store on the terms of its handler, with its last report. Returns its state,
+/// as far as it is known.
 pub(crate) async fn release(
     registration: Registration,
     context: &JobContext,
-    how: &Release,
-) -> Option<Released> {
-    let (node, leases) = (registration.node().clone(), [*registration.lease()]);
-    let [lease] = &leases;
+    how: Release,
+) -> Option<&'static str> {
+    let (node, lease) = (registration.node().clone(), *registration.lease());
+    let mut releasing = Releasing(Some((registration, how)));
     let report = context.take_report(node.config.report_limit);
     if let Some(report) = report
-        && let Err(error) = node.store.report(lease, report).await
+        && let Err(error) = node.store.report(&lease, report).await
     {
         tracing::warn!(%error, job = ?lease.id, "a job's last report was not stored");
     }
-    let released = write(&node, lease, "the release of a job", false, || {
-        node.store.release(&leases, how.clone())
-    });
-    // Otherwise the registration releases it when it is dropped.
-    let released = *released.await.ok()?.first()?;
-    registration.end();
-    releases::count(released);
-    tracing::debug!(?released, job = ?lease.id, "job released");
-    Some(released)
+    state_of(releasing.begin()).await
+}
+
+/// A release that takes place even if it is dropped before.
+struct Releasing(Option<(Registration, Release)>);
+
+impl Releasing {
+    fn begin(&mut self) -> Option<Receiver<Released>> {
+        let (registration, how) = self.0.take()?;
+        registration.release(how)
+    }
+}
+
+impl Drop for Releasing {
+    fn drop(&mut self) {
+        let _ = self.begin();
+    }
+}
+
+/// Returns the state of a released job, or that its lease was lost; `None` if that stays unknown.
+async fn state_of(released: Option<Receiver<Released>>) -> Option<&'static str> {
+    let released = released?.await.ok()?;
+    Some(match released {
+        Released::Queued => JobState::Queued.as_str(),
+        Released::Outside => JobState::Running.as_str(),
+        Released::Ended(state) => state.as_str(),
+        _ => LEASE_LOST,
+    })
 }

@@ -3,11 +3,13 @@
 pub(crate) mod accept;
 pub(crate) mod attempt;
 mod finish;
+pub(crate) mod handover;
 mod recording;
-pub(crate) mod restore;
+mod restore;
 mod span;
 pub(crate) mod spawn;
 pub(crate) mod task;
+pub(crate) mod terms;
 mod unkept;
 mod watch;
 pub(crate) mod work;

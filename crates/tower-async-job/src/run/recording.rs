@@ -27,7 +27,7 @@ use crate::{
         state::Node,
         streams::{self, RecordingPlace},
     },
-    run::write::write,
+    run::write::{patience, write},
 };
 
 pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecorded>> + Send>>;
@@ -130,7 +130,14 @@ impl Room {
         self.held.grow(2 * recorder.len()).await;
         let (chunk, node, lease) = (recorder.take_body(), &*self.node, &self.lease);
         let call = || node.store.write_chunk(lease, index, chunk.clone());
-        write(node, lease, "a chunk of a result", true, call).await
+        write(
+            &mut patience(node),
+            lease,
+            "a chunk of a result",
+            true,
+            call,
+        )
+        .await
     }
 }
 

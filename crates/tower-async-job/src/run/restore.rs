@@ -2,88 +2,100 @@
 //! without the latest writes: the run stores its job again, with the next epoch. Only jobs whose
 //! node crashed too are lost.
 
+use std::time::SystemTime;
+
 use tokio::time::Instant;
 use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
 
 use crate::{
-    node::{registration::Registration, state::Node},
-    time::after,
+    context::job::JobContext,
+    node::{patience::Patience, registration::Registration, state::Node},
 };
 
-/// The creation of a job's record.
-pub(crate) struct Creation {
-    /// The time before the store was asked for it.
-    pub(crate) sent: Instant,
-    /// The terms to store the job again by, if leases end.
-    pub(crate) terms: Option<Box<Restorable>>,
-    /// The store keeps the request, so that the job can be re-run.
-    pub(crate) replayable: bool,
-}
-
 /// A job that can be stored again.
-pub(crate) struct Restorable {
-    job: NewJob,
-    deadline: Instant,
-}
-
-impl Creation {
-    /// Notes the creation of a job. Called right before the job is sent to the store.
-    pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
-        let sent = Instant::now();
-        let leases_end = node.store.properties().lease.is_some();
-        let terms = leases_end.then(|| {
-            Box::new(Restorable {
-                job: job.clone(),
-                deadline: after(sent, job.deadline),
-            })
-        });
-        Self {
-            sent,
-            terms,
-            replayable: job.request.is_some(),
-        }
-    }
-}
+pub(crate) struct Restorable(NewJob);
 
 impl Restorable {
+    pub(crate) fn new(job: NewJob) -> Self {
+        Self(job)
+    }
+
+    /// Notes the time that the store gave to the creation.
+    pub(crate) fn created(&mut self, at: SystemTime) {
+        self.0.created = Some(at);
+    }
+
+    /// Returns the job as it was first sent to the store.
+    pub(crate) fn job(&self) -> &NewJob {
+        &self.0
+    }
+
     /// Returns the job as it is to be stored now, with the epoch after that of the lost lease.
-    pub(crate) fn anew(&self, lost: &Lease, start: Start) -> NewJob {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let job = self.job.clone().with_start(start).with_deadline(left);
-        job.with_epoch(lost.epoch + 1)
+    pub(crate) fn anew(&self, lost: &Lease, context: &JobContext, start: Start) -> NewJob {
+        let waiting = u32::from(start == Start::Queued);
+        let begun = context.attempt().saturating_sub(waiting);
+        // The record has changed at most twice for each epoch, and once for each report.
+        let version = 2 * lost.epoch + 1 + context.reports();
+        let job = self.0.clone().with_start(start).with_attempt(begun);
+        job.with_epoch(lost.epoch + 1).with_version(version)
     }
 }
 
-/// Stores a job again.
-///
-/// # Errors
-///
-/// Fails with `is_lease_lost` if another job has taken its place.
-pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(), StoreError> {
-    let id = job.id;
+/// Stores a job again. Returns its lease, and the fate of that.
+pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(Lease, Renewal), StoreError> {
+    let lease = job.first_lease();
     match node.store.create(job).await {
-        Ok(Created::New { .. }) => {
-            tracing::warn!(job = ?id, "a job that the store had lost is stored again");
-            Ok(())
+        Ok(Created::New { lease, .. }) => {
+            tracing::warn!(job = ?lease.id, "a job that the store had lost is stored again");
+            Ok((lease, Renewal::Held))
         }
-        Ok(_) => Err(StoreError::lease_lost()),
-        Err(error) if error.is_conflict() => Err(StoreError::lease_lost()),
+        // Another job has its key.
+        Ok(_) => Ok((lease, Renewal::Lost)),
+        // An earlier call may have stored it, and a client cancelled it since.
+        Err(error) if error.is_conflict() => match node.store.renew(&[lease]).await?[..] {
+            [Renewal::Cancelled] => Ok((lease, Renewal::Cancelled)),
+            _ => Ok((lease, Renewal::Lost)),
+        },
         Err(error) => Err(error),
     }
 }
 
-/// Stores a job again if its lease was refused because the record is missing. Returns whether it did.
-pub(crate) async fn restored(registration: &mut Registration, terms: &Restorable) -> bool {
-    let (node, lease) = (registration.node().clone(), *registration.lease());
-    let renewals = node.store.renew(&[lease]).await;
-    if !matches!(renewals.as_deref(), Ok([Renewal::Missing])) {
-        return false;
+/// Learns the fate of a lease that the store has refused. If the record is missing, the job is stored
+/// again, and its new lease is held. Returns `None` if the store stays unreachable.
+pub(crate) async fn fate(
+    registration: &mut Registration,
+    context: &JobContext,
+    terms: Option<&Restorable>,
+    patience: &mut Patience<'_>,
+) -> Option<Renewal> {
+    let node = registration.node().clone();
+    let mut known = context.is_missing().then_some(Renewal::Missing);
+    loop {
+        let (lease, sent) = (*registration.lease(), Instant::now());
+        let answer = match (known, terms) {
+            (None, _) => {
+                let renewals = node.store.renew(&[lease]).await;
+                let first = |renewals: Vec<Renewal>| renewals.first().copied();
+                renewals.map(|renewals| (lease, first(renewals).unwrap_or(Renewal::Lost)))
+            }
+            (Some(Renewal::Missing), Some(terms)) => {
+                restore(&node, terms.anew(&lease, context, Start::Running)).await
+            }
+            _ => return known,
+        };
+        match answer {
+            Ok((held, Renewal::Held)) => {
+                if held != lease {
+                    registration.restored(held, sent);
+                }
+                return Some(Renewal::Held);
+            }
+            Ok((_, renewal)) => known = Some(renewal),
+            Err(error) if patience.lasts() => {
+                tracing::warn!(%error, job = ?lease.id, "the fate of a lease is not known yet");
+                patience.pause().await;
+            }
+            Err(_) => return None,
+        }
     }
-    let sent = Instant::now();
-    let job = terms.anew(&lease, Start::Running);
-    let is_restored = restore(&node, job).await.is_ok();
-    if is_restored {
-        registration.restored(sent);
-    }
-    is_restored
 }

@@ -18,7 +18,7 @@ use crate::{
     context::handler::HandlerContext,
     layer::AsyncJobLayer,
     node::state::Node,
-    run::{accept::accept, attempt::Terms, restore::Creation, work::put_off},
+    run::{attempt::Run, terms::Terms, work::put_off},
     time::later,
 };
 
@@ -71,23 +71,19 @@ async fn run(
         async { Ok::<_, Infallible>(response) }
     });
     let request = Request::new(JobBody::new(Full::default()));
-    let now = Instant::now();
     let terms = Terms {
         route: claim.route.clone(),
         label: None,
         principal: None,
         target: None,
-        creation: Creation {
-            sent: now,
-            terms: None,
-            replayable,
-        },
-        accepted: now,
+        since: Instant::now(),
         deadline: later(claim.remaining),
         result_limit: None,
+        restorable: None,
+        replayable,
     };
     let work = put_off(service, request, None);
-    let mut run = accept(node, claim.lease, work, Some(context), terms);
+    let mut run = Run::new(node.clone(), claim.lease, work, context, terms);
     run.announced();
     let end = poll_fn(|cx| run.poll(cx)).await;
     run.complete(end).await

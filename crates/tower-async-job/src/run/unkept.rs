@@ -9,7 +9,7 @@ use crate::{
     node::registration::Registration,
     run::{
         recording::{Size, Unrecorded},
-        watch::End,
+        watch::{End, Stop},
     },
 };
 
@@ -32,8 +32,8 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registrat
             let detail = "the response body broke off";
             Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
         }
-        Unrecorded::NotWritten(error) if error.is_lease_lost() => return End::Cancelled,
-        Unrecorded::NotWritten(_) => return End::Abandoned,
+        Unrecorded::NotWritten(error) if error.is_lease_lost() => return End::Refused,
+        Unrecorded::NotWritten(_) => return End::Stopped(Stop::Abandoned),
     };
     End::Outcome(outcome, None)
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::time::{Instant, Sleep, sleep};
-use tower_async_job_core::{Outcome, Release, Start, StoreError, StoreFuture};
+use tower_async_job_core::{Lease, Outcome, Release, Renewal, Start, StoreError, StoreFuture};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -34,11 +34,19 @@ pub(crate) enum End {
     /// The handler releases the job on these terms.
     Released(Release),
     DeadlinePassed,
+    /// The store refuses the lease, for a reason that is not known yet.
+    Refused,
+    Stopped(Stop),
+}
+
+/// The reason why a run ends without an outcome.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stop {
     /// Cancelled, as already stored.
     Cancelled,
     /// The lease is lost, or may be: nothing of the run is stored.
     LeaseLost,
-    /// The process shuts down: the job is released.
+    /// The job is released, such as by a shutdown.
     Abandoned,
 }
 
@@ -54,12 +62,15 @@ pub(crate) struct Watch {
 #[derive(Default)]
 struct Writes {
     /// The call in flight.
-    write: Option<(Write, StoreFuture<'static, ()>)>,
+    write: Option<(Write, StoreFuture<'static, Restored>)>,
     /// The store has refused a write, so the lease is renewed to learn its fate.
     refused: bool,
     /// The time until the next write is allowed, after the first.
     pause: Option<Pin<Box<Sleep>>>,
 }
+
+/// The lease of a job that was to be stored again, and the fate of that.
+type Restored = Option<(Lease, Renewal)>;
 
 /// A call to the store beside the handler.
 #[derive(Clone, Copy)]
@@ -99,8 +110,12 @@ impl Watch {
         loop {
             match context.cancel_reason() {
                 // Another node may run the job, so there is no grace.
-                Some(CancelReason::LeaseLost) => return Poll::Ready(End::LeaseLost),
-                Some(CancelReason::Shutdown) => return Poll::Ready(End::Abandoned),
+                Some(CancelReason::LeaseLost) => {
+                    return Poll::Ready(End::Stopped(Stop::LeaseLost));
+                }
+                Some(CancelReason::Shutdown) => {
+                    return Poll::Ready(End::Stopped(Stop::Abandoned));
+                }
                 Some(_) if !self.cancelled => {
                     self.cancelled = true;
                     job.reschedule(later(job.node().config.cancellation_grace));
@@ -113,9 +128,10 @@ impl Watch {
             }
             let is_due = context.take_due() && job.is_due();
             return match (is_due, self.cancelled) {
-                (false, _) => Poll::Pending,
                 (true, false) => Poll::Ready(End::DeadlinePassed),
-                (true, true) => Poll::Ready(End::Cancelled),
+                (false, true) if !job.node().shutdown.given_up.is_set() => Poll::Pending,
+                (_, true) => Poll::Ready(End::Stopped(Stop::Cancelled)),
+                (false, false) => Poll::Pending,
             };
         }
     }
@@ -139,12 +155,15 @@ impl Watch {
                 let kind = *kind;
                 writes.write = None;
                 match (written, kind) {
-                    (Ok(()), Write::Restore(sent)) => {
-                        job.restored(sent);
-                        context.set_missing(false);
+                    (Ok(Some((lease, Renewal::Held))), Write::Restore(sent)) => {
+                        job.restored(lease, sent);
                         context.report_again();
                     }
-                    (Ok(()), _) => {}
+                    (Ok(Some((_, Renewal::Cancelled))), _) => {
+                        context.cancel(CancelReason::Requested);
+                    }
+                    (Ok(Some(_)), _) => context.cancel(CancelReason::LeaseLost),
+                    (Ok(None), _) => {}
                     (Err(error), _) => self.not_written(kind, &error, job, context),
                 }
             }
@@ -172,22 +191,28 @@ impl Watch {
                 } else {
                     Start::Running
                 };
-                let job = terms.anew(&lease, start);
+                let job = terms.anew(&lease, context, start);
                 let sent = Instant::now();
-                let restored = Box::pin(async move { restore(&node, job).await });
+                let restored = Box::pin(async move { restore(&node, job).await.map(Some) });
                 writes.write = Some((Write::Restore(sent), restored));
                 continue;
             }
             if refused {
                 writes.refused = false;
                 writes.pause = Some(Box::pin(sleep(WRITE_AGAIN)));
-                let renewal = Box::pin(async move { renew(&node, &[lease]).await });
+                let renewal = Box::pin(async move {
+                    renew(&node, &[lease]).await?;
+                    Ok(None)
+                });
                 writes.write = Some((Write::Renew, renewal));
                 continue;
             }
             if starts {
                 self.queued = false;
-                let start = Box::pin(async move { node.store.start(&lease).await });
+                let start = Box::pin(async move {
+                    node.store.start(&lease).await?;
+                    Ok(None)
+                });
                 writes.write = Some((Write::Start, start));
                 continue;
             }
@@ -195,7 +220,10 @@ impl Watch {
                 return;
             };
             writes.pause = Some(Box::pin(sleep(node.config.report_interval)));
-            let report = Box::pin(async move { node.store.report(&lease, report).await });
+            let report = Box::pin(async move {
+                node.store.report(&lease, report).await?;
+                Ok(None)
+            });
             writes.write = Some((Write::Report, report));
         }
     }
@@ -223,7 +251,6 @@ impl Watch {
         match kind {
             Write::Start => self.queued = true,
             Write::Report => context.report_again(),
-            Write::Restore(_) if is_refused => return context.cancel(CancelReason::LeaseLost),
             Write::Renew | Write::Restore(_) => {}
         }
         if is_refused || matches!(kind, Write::Renew) {

@@ -1,32 +1,23 @@
 //! Writes to the store on which a job's end depends.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
 use tower_async_job_core::{Lease, StoreError, StoreFuture};
 
-use crate::{node::state::Node, time::later};
+use crate::node::{patience::Patience, state::Node};
 
-/// The time for which a write is repeated if the store is unreachable and leases do not expire.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Returns the time for which a write is repeated.
-pub(crate) fn patience(node: &Node) -> Duration {
-    node.store.properties().lease.unwrap_or(PATIENCE)
+/// Returns the patience of a write.
+pub(crate) fn patience(node: &Node) -> Patience<'_> {
+    Patience::to_write(node.store.properties().lease, &node.shutdown)
 }
 
-/// Writes in the name of a lease. While the store is unreachable, the write is repeated until
-/// another worker could have the job; unless `full_ends` is set, also while the store is full.
-/// `what` is the subject of its log.
+/// Writes in the name of a lease. While the store is unreachable, the write is repeated; unless
+/// `full_ends` is set, also while the store is full. `what` is the subject of its log.
 pub(crate) async fn write<'a, T>(
-    node: &'a Node,
+    patience: &mut Patience<'_>,
     lease: &Lease,
     what: &str,
     full_ends: bool,
     mut call: impl FnMut() -> StoreFuture<'a, T>,
 ) -> Result<T, StoreError> {
-    let give_up = later(patience(node));
-    let mut delay = Duration::from_millis(50);
     loop {
         let error = match call().await {
             Ok(written) => return Ok(written),
@@ -36,11 +27,10 @@ pub(crate) async fn write<'a, T>(
             return Err(error);
         }
         tracing::warn!(%error, job = ?lease.id, "{what} could not be stored");
-        if Instant::now() + delay > give_up {
+        if !patience.lasts() {
             tracing::error!(job = ?lease.id, "{what} is given up");
             return Err(error);
         }
-        sleep(delay).await;
-        delay = (delay * 2).min(Duration::from_secs(5));
+        patience.pause().await;
     }
 }

@@ -1,9 +1,18 @@
 //! Answers that release their job.
 
-use crate::support::{Body, Handler, SECOND, asking, get, handler, post, send, with, wrap};
+use std::sync::Arc;
+
+use crate::support::{
+    Body, Handler, SECOND, asking, eager,
+    faulty::{Fault, FaultyStore, Op},
+    get, handler, id_of, memory, post, send, with, wrap,
+};
 use http::{Response, StatusCode};
-use tokio::time::sleep;
-use tower_async_job::{AsyncJobLayer, Release};
+use tokio::time::{sleep, timeout};
+use tower_async_job::{
+    AsyncJobLayer, JobContext, JobFuture, Release,
+    store::{JobStore, Outside},
+};
 
 /// Returns a handler whose upstream is unreachable.
 fn refused() -> Handler {
@@ -30,4 +39,37 @@ async fn answer_that_would_hand_its_job_back_stands_where_no_request_is_kept() {
     assert_eq!(stored.status, StatusCode::BAD_GATEWAY);
     assert_eq!(stored.header("job-status"), "done");
     assert_eq!(stored.body, "connection refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_keeps_to_the_terms_of_its_release_though_its_task_is_dropped() {
+    let store = Arc::new(FaultyStore::new(memory().build()));
+    let hasty = |job: JobFuture| -> JobFuture {
+        Box::pin(async move {
+            let _ = timeout(2 * SECOND, job).await;
+        })
+    };
+    let layer = eager(
+        AsyncJobLayer::builder()
+            .store(store.clone())
+            .wrap_job(hasty),
+    );
+    let outside = Outside::new("token", 600 * SECOND);
+    let handler = handler(move |request| async move {
+        sleep(SECOND).await;
+        JobContext::of(&request).progress(0.5);
+        let mut response = Response::new(Body::default());
+        let release = Release::default().with_outside(outside);
+        response.extensions_mut().insert(release);
+        response
+    });
+    // Its last report is on its way when it is dropped.
+    store.plan(Op::Report, Fault::Hangs, 2);
+    let accepted = send(&wrap(&layer, handler), post("/report"))
+        .await
+        .pending();
+    sleep(5 * SECOND).await;
+    let id = id_of(accepted.location());
+    let resumed = store.resume(&id, &outside.token).await.expect("memory");
+    assert!(resumed.is_some(), "it is with the party");
 }

@@ -18,9 +18,9 @@ use crate::{
     },
 };
 use http::{Request, Response, StatusCode};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_test::{assert_pending, task};
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_async_job::{
     AsyncJobLayer, JobBody, OnDisconnect, OnStoreFailure,
     store::{Detail, JobStore},
@@ -142,6 +142,24 @@ async fn s18_record_is_dropped_though_the_store_was_out_of_reach_for_that_too() 
     assert_eq!(store.jobs().await, 1, "an unacknowledged record");
     sleep(5 * SECOND).await;
     assert_eq!((store.calls(Op::Discard), store.jobs().await), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s18_deadline_of_a_call_does_not_begin_again_when_its_job_could_not_be_stored() {
+    let store = FaultyStore::shared(30 * SECOND).times(Op::Create, Fault::Unavailable, 10);
+    let store = Arc::new(store);
+    let (handler, lifeline, _) = watched(60 * SECOND, "late");
+    let layer = faulty(&store).on_disconnect(OnDisconnect::Detach);
+    let service = wrap(&eager(layer.job_deadline(15 * SECOND)), handler);
+    assert!(
+        timeout(SECOND, service.oneshot(post("/report")))
+            .await
+            .is_err()
+    );
+    sleep(13 * SECOND).await;
+    assert!(lifeline.is_alive());
+    sleep(2 * SECOND).await;
+    assert!(!lifeline.is_alive());
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,8 +15,8 @@ use crate::{
 };
 use http::{Method, Response, StatusCode};
 use http_polling::JobState;
-use tokio::time::sleep;
-use tower_async_job::JobContext;
+use tokio::time::{Instant, sleep};
+use tower_async_job::{CancelReason, JobContext};
 
 #[tokio::test(start_paused = true)]
 async fn s11_cancellation_beats_an_end_that_comes_after_it() {
@@ -139,4 +139,34 @@ async fn cancellation_reaches_a_handler_in_the_middle_of_its_work() {
     ask(&layer, request(Method::DELETE, &location)).await;
     sleep(60 * SECOND).await;
     assert_eq!(*steps.lock().expect("unpoisoned"), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_leaves_a_cancelled_job_cancelled() {
+    // With and without time for the handler to be polled in between.
+    for pause in [SECOND, Duration::ZERO] {
+        let store = Arc::new(store());
+        let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
+        let context = Arc::new(std::sync::Mutex::new(None));
+        let noted = context.clone();
+        let handler = handler(move |request| {
+            *noted.lock().expect("unpoisoned") = Some(JobContext::of(&request));
+            std::future::pending()
+        });
+        let location = submit(&layer, handler).await;
+        ask(&layer, request(Method::DELETE, &location)).await;
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        let begun = Instant::now();
+        layer.shutdown(pause).await;
+        assert_eq!(
+            begun.elapsed(),
+            pause,
+            "the grace of the shutdown ends that of the job"
+        );
+        let context = context.lock().expect("unpoisoned").take().expect("called");
+        assert_eq!(context.cancel_reason(), Some(CancelReason::Requested));
+        assert_eq!(store.calls(Op::Release), 0);
+    }
 }

@@ -109,6 +109,29 @@ async fn s02_keyed_job_whose_client_went_away_while_it_was_stored_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s18_keyed_call_whose_client_leaves_while_the_store_is_away_holds_no_place() {
+    for first in [Fault::Unavailable, Fault::Unacknowledged] {
+        let store = FaultyStore::shared(30 * SECOND)
+            .then(Op::Create, first)
+            .times(Op::Create, Fault::Unavailable, 2);
+        let (store, layer) = on(store);
+        let (handler, runs) = counting(SECOND);
+        let service = wrap(&eager(layer.limits(1, 0)), handler);
+        let gone = timeout(SECOND / 2, service.clone().oneshot(keyed("k"))).await;
+        assert!(gone.is_err());
+        settle().await;
+        assert_eq!(store.calls(Op::Create), 3);
+        assert_eq!((store.calls(Op::Discard), store.jobs().await), (1, 0));
+        send(&service, post("/other")).await.pending();
+        sleep(2 * SECOND).await;
+        send(&service, keyed("k")).await.pending();
+        sleep(2 * SECOND).await;
+        assert_eq!(send(&service, keyed("k")).await.body, "2");
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn s18_keyed_record_whose_creation_was_not_acknowledged_is_dropped() {
     let store = FaultyStore::new(memory().build()).then(Op::Create, Fault::Unacknowledged);
     let (store, layer) = on(store);

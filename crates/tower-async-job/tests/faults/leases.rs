@@ -16,6 +16,7 @@ use crate::{
         get, handler, id_of, memory, slow, watched,
     },
 };
+use http::Response;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower_async_job::{JobContext, store::JobStore};
 
@@ -179,4 +180,28 @@ async fn s16_lease_counts_from_before_a_slow_renewal() {
 async fn s16_hung_sweep_delays_no_renewal() {
     let store = FaultyStore::shared(30 * SECOND).times(Op::Sweep, Fault::Hangs, 1000);
     assert_eq!(alive_at(store, [300, 599]).await, [true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_slow_renewals_take_turns() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store));
+    let (token, lifeline) = support::Lifeline::new();
+    let handler = handler(move |_| {
+        let token = token.clone();
+        async move {
+            sleep(600 * SECOND).await;
+            drop(token);
+            Response::new(support::Body::default())
+        }
+    });
+    // Five batches.
+    for _ in 0..4_001 {
+        submit(&layer, handler.clone()).await;
+    }
+    let running = || lifeline.holders() - 1;
+    assert_eq!(running(), 4_001);
+    store.plan(Op::Renew, Fault::Late(3 * SECOND), 1000);
+    sleep(120 * SECOND).await;
+    assert_eq!(running(), 4_001, "runs are stopped for want of a renewal");
 }

@@ -10,7 +10,8 @@ use crate::{
     support::{
         Body, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
-        get, handler, id_of, path_of, post, request, send, settle, slow, watched, with, wrap,
+        get, handler, id_of, memory, path_of, post, request, send, settle, slow, watched, with,
+        wrap,
     },
 };
 use http::{Method, Response, StatusCode};
@@ -92,6 +93,29 @@ async fn s80_orphans_are_queued_or_lost_though_nothing_comes() {
     ask(&layer, get("/work/unknown")).await;
     sleep(600 * SECOND).await;
     assert!(store.calls(Op::Sweep) <= sweeps + 1, "after the shutdown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s80_orphans_of_an_earlier_process_are_queued_or_lost_though_only_polls_come() {
+    // Only one process at a time uses the store.
+    let store = Arc::new(FaultyStore::new(memory().lease_duration(LEASE).build()));
+    let ids = orphans(&store).await;
+    let layer = eager(faulty(&store));
+    let url = format!("/work/{}", ids[1].encode());
+    ask(&layer, get(&url)).await.pending();
+    sleep(LEASE + LEASE / 3 + SECOND).await;
+    assert_eq!(
+        states(&store, ids).await,
+        [JobState::Queued, JobState::Lost]
+    );
+    let lost = ask(&layer, get(&url)).await;
+    assert_problem(&lost, StatusCode::INTERNAL_SERVER_ERROR, "lost", "job-lost");
+    // Once nothing is left, no task is.
+    sleep(4 * 3600 * SECOND).await;
+    let sweeps = store.calls(Op::Sweep);
+    ask(&layer, get(&url)).await;
+    sleep(3600 * SECOND).await;
+    assert_eq!(store.calls(Op::Sweep), sweeps);
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,7 +65,7 @@ async fn ask_in_every_way(fault: Fault) -> [Vec<(String, Answer)>; 2] {
     let repeat = send(&idle, keyed()).await;
     answers.push(("repeat".to_owned(), repeat));
     fails(Op::Read);
-    let repeat = send(&idle, keyed()).await;
+    let repeat = send(&idle, with(keyed(), "prefer", "wait=1")).await;
     answers.push(("repeat that reads".to_owned(), repeat));
 
     let listed = store.inner.list(&JobQuery::default()).await;

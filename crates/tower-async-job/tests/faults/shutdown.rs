@@ -120,3 +120,38 @@ async fn s40_second_shutdown_without_grace_ends_the_first_at_once() {
     let lost = send(&service, get(accepted.location())).await;
     assert_eq!(lost.header("job-status"), "lost");
 }
+
+#[tokio::test(start_paused = true)]
+async fn s39_end_that_cannot_be_stored_does_not_outlast_the_grace() {
+    for lease in [None, Some(30 * SECOND)] {
+        let store = match lease {
+            Some(lease) => FaultyStore::shared(lease),
+            None => FaultyStore::new(memory().build()),
+        };
+        let (store, layer) = on(store.times(Op::Finish, Fault::Unavailable, 1000));
+        let layer = eager(layer);
+        send(&wrap(&layer, slow(SECOND, "done")), post("/report")).await;
+        sleep(2 * SECOND).await;
+        let begun = Instant::now();
+        layer.shutdown(10 * SECOND).await;
+        assert_eq!(begun.elapsed(), 10 * SECOND, "with a lease of {lease:?}");
+        assert_eq!(store.jobs_in(http_polling::JobState::Lost).await, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s39_releases_are_repeated_for_one_lease() {
+    let (store, layer) = on(FaultyStore::shared(30 * SECOND));
+    let layer = eager(layer);
+    let service = wrap(&layer, slow(1000 * SECOND, "late"));
+    // More than two batches.
+    for _ in 0..2_001 {
+        send(&service, post("/report")).await.pending();
+    }
+    store.plan(Op::Release, Fault::Hangs, 1000);
+    let begun = Instant::now();
+    layer.shutdown(SECOND).await;
+    let took = begun.elapsed();
+    assert!(took >= 25 * SECOND, "given up after {took:?}");
+    assert!(took <= SECOND + 30 * SECOND + 5 * SECOND, "{took:?}");
+}

@@ -10,11 +10,11 @@ use std::{
 use crate::support::{
     self, Body, SECOND, eager,
     faulty::{Fault, FaultyStore, Op},
-    get, handler, post, request, send, slow, wrap,
+    get, handler, id_of, memory, post, request, send, slow, wrap,
 };
 use http::{HeaderValue, Method, Response};
 use tokio::time::sleep;
-use tower_async_job::AsyncJobLayer;
+use tower_async_job::{AsyncJobLayer, store::JobStore};
 use tracing::{
     Event, Instrument, Subscriber,
     field::{Field, Visit},
@@ -176,6 +176,28 @@ async fn span_tells_that_a_lease_was_lost() {
         .pending();
     sleep(30 * SECOND).await;
     recorder.named("job", |job| assert_eq!(job.fields.0["state"], "lease-lost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn span_tells_why_a_result_was_refused() {
+    for (state, chunk) in [("cancelled", 1_000), ("cancelled", 10), ("lost", 10)] {
+        let recorder = Recorder::default();
+        let _guard = recorder.install();
+        let store = memory().lease_duration(30 * SECOND).chunk_size(chunk);
+        let store = Arc::new(FaultyStore::new(store.build()));
+        let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+        let service = wrap(&layer, slow(SECOND, "a result of three chunks"));
+        let accepted = send(&service, post("/report")).await.pending();
+        match state {
+            "lost" => store.fail_over(),
+            _ => {
+                let id = id_of(accepted.location());
+                store.now().cancel(&id).await.expect("memory");
+            }
+        }
+        sleep(2 * SECOND).await;
+        recorder.named("job", |job| assert_eq!(job.fields.0["state"], state));
+    }
 }
 
 #[tokio::test(start_paused = true)]

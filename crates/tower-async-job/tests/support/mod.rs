@@ -209,7 +209,12 @@ impl Lifeline {
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        self.0.strong_count() > 0
+        self.holders() > 0
+    }
+
+    /// Returns the number of holders of the token.
+    pub(crate) fn holders(&self) -> usize {
+        self.0.strong_count()
     }
 }
 

@@ -8,12 +8,13 @@ use crate::support::{
     get, handler, id_of, memory, path_of, post, request, send, settle, slow, wrap,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_polling::JobState;
 use metrics::LocalRecorderGuard;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::time::sleep;
 use tower_async_job::{
-    AsyncJobLayer,
-    store::{JobId, JobStore},
+    AsyncJobLayer, JobContext, Release,
+    store::{JobId, JobStore, Lease, Outside, Released},
 };
 
 type Values = BTreeMap<String, Vec<f64>>;
@@ -227,10 +228,19 @@ async fn jobs_handed_back_are_counted_as_lost() {
 
 /// Stops the run of one job.
 async fn stopped(store: FaultyStore, act: impl AsyncFnOnce(&FaultyStore, &JobId)) -> Values {
+    stopped_in(slow(300 * SECOND, "late"), store, act).await
+}
+
+/// Stops the run of one job with this handler.
+async fn stopped_in(
+    handler: Handler,
+    store: FaultyStore,
+    act: impl AsyncFnOnce(&FaultyStore, &JobId),
+) -> Values {
     let mut seen = Seen::install();
     let store = Arc::new(store);
     let layer = eager(AsyncJobLayer::builder().store(store.clone()));
-    let service = wrap(&layer, slow(300 * SECOND, "late"));
+    let service = wrap(&layer, handler);
     let accepted = send(&service, post("/report")).await.pending();
     act(&store, &id_of(accepted.location())).await;
     sleep(60 * SECOND).await;
@@ -252,4 +262,84 @@ async fn runs_that_are_stopped_are_counted_by_reason() {
     let values = stopped(cut_off, async |_, _| ()).await;
     assert_seen(&values, "async_job_stopped_total reason=lease-lost", &[1.0]);
     assert_seen(&values, "async_job_ended_total state=lost", &[]);
+}
+
+/// Stops the run of one job while the first of its chunks is written.
+async fn stopped_in_chunks(act: impl AsyncFnOnce(&FaultyStore, &JobId)) -> Values {
+    let store = memory().lease_duration(30 * SECOND).chunk_size(1000);
+    let store = FaultyStore::new(store.build()).then(Op::WriteChunk, Fault::Late(3 * SECOND));
+    let long = handler(|_| async {
+        sleep(SECOND).await;
+        Response::new(Body::from(vec![b'x'; 5000]))
+    });
+    let act = async |store: &FaultyStore, id: &JobId| {
+        sleep(2 * SECOND).await;
+        act(store, id).await;
+    };
+    stopped_in(long, store, act).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_whose_chunks_are_refused_are_counted_by_reason() {
+    let cancelled = stopped_in_chunks(async |store, id| {
+        store.now().cancel(id).await.expect("memory");
+    });
+    let values = cancelled.await;
+    assert_seen(&values, "async_job_stopped_total reason=cancelled", &[1.0]);
+    let lost = stopped_in_chunks(async |store, id| {
+        let lease = Lease::new(*id, 1);
+        let released = store.now().release(&[lease], Release::default()).await;
+        assert_eq!(released.expect("memory"), [Released::Ended(JobState::Lost)]);
+    });
+    let values = lost.await;
+    assert_seen(&values, "async_job_stopped_total reason=lease-lost", &[1.0]);
+    assert_seen(&values, "async_job_stopped_total reason=cancelled", &[]);
+    let missing = stopped_in_chunks(async |store, _| store.fail_over());
+    let values = missing.await;
+    assert_seen(&values, "async_job_ended_total state=lost", &[1.0]);
+    assert_seen(&values, "async_job_stopped_total reason=cancelled", &[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_whose_end_is_refused_are_counted_by_reason() {
+    let store = || FaultyStore::shared(30 * SECOND);
+    let done = || slow(SECOND, "done");
+    let cancelled = stopped_in(done(), store(), async |store, id| {
+        store.now().cancel(id).await.expect("memory");
+    });
+    let values = cancelled.await;
+    assert_seen(&values, "async_job_stopped_total reason=cancelled", &[1.0]);
+    let lost = stopped_in(done(), store(), async |store, id| {
+        let lease = Lease::new(*id, 1);
+        let released = store.now().release(&[lease], Release::default()).await;
+        released.expect("memory");
+    });
+    let values = lost.await;
+    assert_seen(&values, "async_job_stopped_total reason=lease-lost", &[1.0]);
+}
+
+/// Returns a handler that leaves its job to an outside party.
+fn outside() -> Handler {
+    handler(|request| async move {
+        sleep(SECOND).await;
+        JobContext::of(&request).progress(0.5);
+        let mut response = Response::new(Body::default());
+        let outside = Outside::new("token", 600 * SECOND);
+        let release = Release::default().with_outside(outside);
+        response.extensions_mut().insert(release);
+        response
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_whose_answer_is_lost_is_counted_as_a_release() {
+    for store in [
+        FaultyStore::shared(30 * SECOND),
+        FaultyStore::new(memory().build()),
+    ] {
+        let store = store.then(Op::Release, Fault::Unacknowledged);
+        let values = stopped_in(outside(), store, async |_, _| ()).await;
+        assert_seen(&values, "async_job_stopped_total reason=released", &[1.0]);
+        assert_seen(&values, "async_job_stopped_total reason=lease-lost", &[]);
+    }
 }

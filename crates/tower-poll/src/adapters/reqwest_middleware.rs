@@ -67,7 +67,7 @@ use super::reqwest::{REDIRECTED, into_http, is_same};
 use crate::{
     config::Shared,
     layer::PollLayer,
-    policy::{PollPolicy, StandardPolicy},
+    policy::{poll_policy::PollPolicy, standard::StandardPolicy},
     service::PollService,
 };
 

@@ -39,7 +39,7 @@ const STATES: &States = &[
 ///
 /// A 202 with nothing but `Location` needs no dialect. Resources with a state
 /// of their own do, and cannot be recognised by headers: see
-/// [`for_resources`](Self::for_resources).
+/// [`poll_resources`](Self::poll_resources).
 ///
 /// Once a monitor says `Succeeded`, the response comes by GET from its
 /// `resourceLocation`, else after PUT and PATCH from the URI of the
@@ -56,7 +56,7 @@ const STATES: &States = &[
 #[must_use]
 pub struct AzureResourceManager {
     final_state: Option<FinalState>,
-    has_resources: bool,
+    polls_resources: bool,
 }
 
 /// The source of the response of an operation that has succeeded:
@@ -87,14 +87,15 @@ impl AzureResourceManager {
     pub const fn new() -> Self {
         Self {
             final_state: None,
-            has_resources: false,
+            polls_resources: false,
         }
     }
 
-    /// Reads resources with a `properties.provisioningState`, or a
-    /// `provisioningState` of their own, and status monitors too. It belongs
-    /// [onto the layer](crate::PollLayer::dialect) of a client that talks to
-    /// nothing but Azure.
+    /// Sets whether resources with a `properties.provisioningState`, or a
+    /// `provisioningState` of their own, are read besides status monitors. Off
+    /// by default. Such a dialect belongs [onto the
+    /// layer](crate::PollLayer::dialect) of a client that talks to nothing but
+    /// Azure.
     ///
     /// It reads each JSON answer 200 or 201 to a PUT or PATCH, and polls by
     /// GET at the same URI until the state is `Succeeded`, `Failed` or
@@ -109,13 +110,11 @@ impl AzureResourceManager {
     /// polled.
     ///
     /// ```
-    /// let dialect = tower_poll::dialect::AzureResourceManager::for_resources();
+    /// let dialect = tower_poll::dialect::AzureResourceManager::new().poll_resources(true);
     /// ```
-    pub const fn for_resources() -> Self {
-        Self {
-            final_state: None,
-            has_resources: true,
-        }
+    pub const fn poll_resources(mut self, polls_resources: bool) -> Self {
+        self.polls_resources = polls_resources;
+        self
     }
 
     /// Sets the source of the response once a status monitor says that the
@@ -187,7 +186,7 @@ impl AzureResourceManager {
 
 impl Dialect for AzureResourceManager {
     fn name(&self) -> &str {
-        match self.has_resources {
+        match self.polls_resources {
             true => "azure-resources",
             false => "azure",
         }
@@ -207,13 +206,13 @@ impl Dialect for AzureResourceManager {
         [AZURE_ASYNC_OPERATION, OPERATION_LOCATION]
             .iter()
             .any(|name| answer.headers().contains_key(name))
-            || self.has_resources && is_resource
+            || self.polls_resources && is_resource
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
         match monitor(answer)? {
             Some(monitor) => self.read_monitor(answer, monitor),
-            None if self.has_resources => read_resource(answer),
+            None if self.polls_resources => read_resource(answer),
             None => Ok(Step::AsHead),
         }
     }

@@ -87,10 +87,12 @@ impl fmt::Display for DialectError {
             Kind::Location(_) => f.write_str("a URL in the answer cannot be used"),
             Kind::Json(_) => f.write_str("the status document is not JSON"),
             Kind::Document(_) => f.write_str("the answer's body cannot be read"),
-            Kind::Gone => f.write_str("the response was read as a status document"),
-            Kind::Body => f.write_str("the status document is too long or broke off"),
+            Kind::Gone => f.write_str(
+                "the response was read as a status document, and cannot be fetched again",
+            ),
+            Kind::Body => f.write_str("the status document is too long, or its body broke off"),
             Kind::Coding => {
-                f.write_str("the status document has a content coding that cannot be undone")
+                f.write_str("the status document has a content coding that cannot be decoded")
             }
             Kind::Missing(what) => write!(f, "the status document lacks {what}"),
             Kind::Mistyped(what, expected) => {

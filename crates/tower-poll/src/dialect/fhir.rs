@@ -35,28 +35,25 @@ const MAX_MESSAGE: usize = 100;
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct FhirAsync {
-    beside_location: bool,
+    is_lenient: bool,
 }
 
 impl FhirAsync {
     /// Reads answers that have `Content-Location` and no `Location`.
     pub const fn new() -> Self {
-        Self {
-            beside_location: false,
-        }
+        Self { is_lenient: false }
     }
 
-    /// Reads answers that have a `Location` and a `Content-Location`, of which
-    /// the latter leads to the status. It belongs [onto the
-    /// layer](crate::PollLayer::dialect).
+    /// Sets whether answers with a `Location` besides the `Content-Location`
+    /// are read too. The latter leads to the status. A lenient dialect belongs
+    /// [onto the layer](crate::PollLayer::dialect). Off by default.
     ///
     /// ```
-    /// let dialect = tower_poll::dialect::FhirAsync::without_signs();
+    /// let dialect = tower_poll::dialect::FhirAsync::new().lenient(true);
     /// ```
-    pub const fn without_signs() -> Self {
-        Self {
-            beside_location: true,
-        }
+    pub const fn lenient(mut self, is_lenient: bool) -> Self {
+        self.is_lenient = is_lenient;
+        self
     }
 }
 
@@ -68,19 +65,19 @@ impl Dialect for FhirAsync {
     fn recognises(&self, answer: &Answer<'_>) -> bool {
         answer.status() == StatusCode::ACCEPTED
             && answer.headers().contains_key(CONTENT_LOCATION)
-            && (self.beside_location || !answer.headers().contains_key(LOCATION))
+            && (self.is_lenient || !answer.headers().contains_key(LOCATION))
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {
         let progress = answer.headers().get(X_PROGRESS);
-        let tells_more = progress.is_some() || self.beside_location;
+        let tells_more = progress.is_some() || self.is_lenient;
         if answer.status() != StatusCode::ACCEPTED || !tells_more {
             return Ok(Step::AsHead);
         }
         let status_url = answer.url_in(&CONTENT_LOCATION)?;
         let next = match answer.url_in(&LOCATION)? {
             // Without the dialect, `Location` takes precedence.
-            Some(location) if self.beside_location => status_url.unwrap_or(location),
+            Some(location) if self.is_lenient => status_url.unwrap_or(location),
             Some(location) => location,
             None => status_url.unwrap_or(answer.asked().clone()),
         };

@@ -14,7 +14,7 @@
 //! | dialect | recognised by | pending | done | cancelled by |
 //! |---|---|---|---|---|
 //! | [`AzureResourceManager`] | 200, 201, 202 with `Azure-AsyncOperation` or `Operation-Location` | monitor: 200, any other `status` | `Succeeded`, then GET of the resource | no DELETE, APIs differ |
-//! | [`AzureResourceManager::for_resources`] | nothing, put onto the layer: as above, and a JSON answer to PUT or PATCH | resource: 200, any other `provisioningState` | `Succeeded`, or no state | no DELETE, APIs differ |
+//! | [`AzureResourceManager::poll_resources`] | nothing, put onto the layer: as above, and a JSON answer to PUT or PATCH | resource: 200, any other `provisioningState` | `Succeeded`, or no state | no DELETE, APIs differ |
 //! | [`OgcProcesses`] | 201 with `Location`, `respond-async` applied or sent to `…/execution` | job: 200, any other `status` | `successful`, then GET of the results | DELETE of the job |
 //! | [`ODataAsync`] | 202 with `Location`, `respond-async` applied or `OData-Version` | 202 | 200, its status in `AsyncResult` | DELETE of the monitor |
 //! | [`FhirAsync`] | 202 with `Content-Location` alone | 202, `X-Progress` | any other answer | DELETE of the status URL |

@@ -28,13 +28,13 @@ pub const NAMES: [&str; 7] = [
 ];
 
 /// Returns the dialect of this crate by its name, in the form for the
-/// [layer](crate::PollLayer::dialect): it needs fewer signs than the built-in
-/// one.
+/// [layer](crate::PollLayer::dialect): it recognises more answers than the
+/// built-in one.
 ///
-/// - `azure`: [`AzureResourceManager::for_resources`]
-/// - `ogc-processes`: [`OgcProcesses::without_signs`]
-/// - `odata`: [`ODataAsync::without_signs`]
-/// - `fhir`: [`FhirAsync::without_signs`]
+/// - `azure`: [`AzureResourceManager::poll_resources`]
+/// - `ogc-processes`: [`OgcProcesses::lenient`]
+/// - `odata`: [`ODataAsync::lenient`]
+/// - `fhir`: [`FhirAsync::lenient`]
 /// - `status-resource`: [`StatusResource::new`]
 /// - `status-document=FIELD`: [`StatusField::new`]
 /// - `bare-202`: [`BareAccepted::new`]
@@ -49,10 +49,10 @@ pub const NAMES: [&str; 7] = [
 pub fn named(name: &str) -> Option<Arc<dyn Dialect>> {
     Some(match name {
         // Jobs are stored with the latter.
-        "azure" | "azure-resources" => Arc::new(AzureResourceManager::for_resources()),
-        "ogc-processes" => Arc::new(OgcProcesses::without_signs()),
-        "odata" => Arc::new(ODataAsync::without_signs()),
-        "fhir" => Arc::new(FhirAsync::without_signs()),
+        "azure" | "azure-resources" => Arc::new(AzureResourceManager::new().poll_resources(true)),
+        "ogc-processes" => Arc::new(OgcProcesses::new().lenient(true)),
+        "odata" => Arc::new(ODataAsync::new().lenient(true)),
+        "fhir" => Arc::new(FhirAsync::new().lenient(true)),
         "status-resource" => Arc::new(StatusResource::new()),
         "bare-202" => Arc::new(BareAccepted::new()),
         _ => {

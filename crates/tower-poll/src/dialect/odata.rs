@@ -24,27 +24,25 @@ const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct ODataAsync {
-    needs_no_sign: bool,
+    is_lenient: bool,
 }
 
 impl ODataAsync {
     /// Reads answers that have the headers named [above](Self).
     pub const fn new() -> Self {
-        Self {
-            needs_no_sign: false,
-        }
+        Self { is_lenient: false }
     }
 
-    /// Reads answers without those headers: a 202 with `Location` is enough.
-    /// It belongs [onto the layer](crate::PollLayer::dialect).
+    /// Sets whether answers without those headers are read too: a 202 with
+    /// `Location` is then enough. A lenient dialect belongs [onto the
+    /// layer](crate::PollLayer::dialect). Off by default.
     ///
     /// ```
-    /// let dialect = tower_poll::dialect::ODataAsync::without_signs();
+    /// let dialect = tower_poll::dialect::ODataAsync::new().lenient(true);
     /// ```
-    pub const fn without_signs() -> Self {
-        Self {
-            needs_no_sign: true,
-        }
+    pub const fn lenient(mut self, is_lenient: bool) -> Self {
+        self.is_lenient = is_lenient;
+        self
     }
 }
 
@@ -57,7 +55,7 @@ impl Dialect for ODataAsync {
         answer.status() == StatusCode::ACCEPTED
             && answer.headers().contains_key(LOCATION)
             && JobState::from_headers(answer.headers()).is_none()
-            && (self.needs_no_sign
+            && (self.is_lenient
                 || answer.headers().contains_key(ODATA_VERSION)
                 || PreferenceApplied::from_headers(answer.headers()).respond_async())
     }

@@ -50,28 +50,26 @@ const RESULTS: [&str; 2] = ["http://www.opengis.net/def/rel/ogc/1.0/results", "r
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct OgcProcesses {
-    needs_no_sign: bool,
+    is_lenient: bool,
 }
 
 impl OgcProcesses {
-    /// Reads answers with the signs named [above](Self).
+    /// Reads answers with the properties named [above](Self).
     pub const fn new() -> Self {
-        Self {
-            needs_no_sign: false,
-        }
+        Self { is_lenient: false }
     }
 
-    /// Reads answers without those signs: a POST that is answered with 200,
-    /// 201 or 202 and `Location` is enough. It belongs [onto the
-    /// layer](crate::PollLayer::dialect).
+    /// Sets whether answers without those properties are read too: a POST that
+    /// is answered with 200, 201 or 202 and `Location` is then enough. A
+    /// lenient dialect belongs [onto the layer](crate::PollLayer::dialect). Off
+    /// by default.
     ///
     /// ```
-    /// let dialect = tower_poll::dialect::OgcProcesses::without_signs();
+    /// let dialect = tower_poll::dialect::OgcProcesses::new().lenient(true);
     /// ```
-    pub const fn without_signs() -> Self {
-        Self {
-            needs_no_sign: true,
-        }
+    pub const fn lenient(mut self, is_lenient: bool) -> Self {
+        self.is_lenient = is_lenient;
+        self
     }
 }
 
@@ -81,7 +79,7 @@ impl Dialect for OgcProcesses {
     }
 
     fn recognises(&self, answer: &Answer<'_>) -> bool {
-        let is_signed = || {
+        let is_recognisable = || {
             answer.status() == StatusCode::CREATED
                 && (PreferenceApplied::from_headers(answer.headers()).respond_async()
                     || answer.submission().path().ends_with("/execution"))
@@ -90,7 +88,7 @@ impl Dialect for OgcProcesses {
             && ACCEPTING.contains(&answer.status())
             && answer.headers().contains_key(LOCATION)
             && JobState::from_headers(answer.headers()).is_none()
-            && (self.needs_no_sign || is_signed())
+            && (self.is_lenient || is_recognisable())
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<Step, DialectError> {

@@ -180,8 +180,9 @@ fn plain_202_with_location_is_recognised_by_none_that_is_built_in() {
 }
 
 fn dialect() -> impl Strategy<Value = Chosen> {
-    static LOCATION: AzureResourceManager =
-        AzureResourceManager::for_resources().final_state(FinalState::Location);
+    static LOCATION: AzureResourceManager = AzureResourceManager::new()
+        .poll_resources(true)
+        .final_state(FinalState::Location);
     let mut all = all();
     all.push(Chosen::BuiltIn(&LOCATION));
     all.extend(named("status-document=status").map(Chosen::Own));

@@ -46,32 +46,31 @@ pub enum Hint {
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        f.write_str(match self {
             Self::AllowOrigin(origin) => {
-                write!(f, "polls on {} have to be allowed", Origin(origin))
+                let origin = Origin(origin);
+                return write!(f, "allow polls on {origin} if it is trusted");
             }
-            Self::HttpsProxy => f.write_str(
-                "behind a proxy that ends TLS, the server has to be told its public base",
-            ),
-            Self::BaseOrigin(origin) => write!(
-                f,
-                "if requests go to {}, that has to be set as the base origin",
-                Origin(origin)
-            ),
-            Self::KeepHeader => f.write_str(
-                "a header of the submission that is a credential may have to be kept for polls",
-            ),
-            Self::CredentialsDropped => {
-                f.write_str("credentials go to the origin of the submission only")
+            Self::HttpsProxy => {
+                "behind a proxy that ends TLS, the server needs its public base in its settings"
             }
-            Self::PublicBase => f.write_str(
+            Self::BaseOrigin(origin) => {
+                let origin = Origin(origin);
+                return write!(f, "if requests go to {origin}, set it as the base origin");
+            }
+            Self::KeepHeader => {
+                "if a header of the submission is a credential, add it to those that polls carry"
+            }
+            Self::CredentialsDropped => "credentials are sent to the origin of the submission only",
+            Self::PublicBase => {
                 "behind a proxy that strips a prefix from paths, \
-                 the server has to be told its public base",
-            ),
-            Self::OtherRoute => {
-                f.write_str("another route of the server, or a proxy, may have answered; a server has to mount the job resource before its fallback")
+                 the server needs its public base in its settings"
             }
-        }
+            Self::OtherRoute => {
+                "another route of the server, or a proxy, may have answered; \
+                 mount the job resource before the server's fallback"
+            }
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use http_polling::{JobState, Problem};
 use tower::BoxError;
 
 use super::{BODY_LIMIT, Error, Hint, Inner, Kind, Said};
-use crate::{coding::decoded, pending_job::PendingJob, policy::Refusal};
+use crate::{coding::decoded, pending_job::PendingJob, policy::refusal::Refusal};
 
 impl Error {
     pub(crate) fn new(kind: Kind) -> Self {
@@ -84,10 +84,6 @@ impl Error {
     pub(crate) fn refused(refusal: Refusal) -> Self {
         let is_cross_origin = refusal.is_cross_origin();
         Self::new(Kind::Refused { is_cross_origin }).with_source(refusal)
-    }
-
-    pub(crate) fn unrelated() -> Self {
-        Self::new(Kind::Unrelated).with_hint(Hint::OtherRoute)
     }
 
     pub(crate) fn job(state: JobState, problem: Option<Problem>) -> Self {

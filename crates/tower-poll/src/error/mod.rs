@@ -317,28 +317,30 @@ impl fmt::Display for Error {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::Service => f.write_str("the service failed"),
-            Kind::Poll => f.write_str("a poll failed"),
-            Kind::Deadline => f.write_str("the deadline passed while the job was pending"),
+        f.write_str(match self {
+            Kind::Service => "the service failed during the submission",
+            Kind::Poll => "the service failed in a request for the job",
+            Kind::Deadline => "the deadline passed while the job was pending",
             Kind::TooLate { delay } => {
-                write!(f, "the next poll, due in {delay:?}, is after the deadline")
+                return write!(f, "the next poll, due in {delay:?}, is after the deadline");
             }
-            Kind::TooManyPolls => f.write_str("the job was pending still after the last poll"),
+            Kind::TooManyPolls => "the job is still pending after the last poll that is allowed",
             Kind::ForeignLocation => {
-                f.write_str("the job is on another origin than path-only requests go to")
+                "the job's URL is absolute, and the request had no origin to compare it with"
             }
-            Kind::BadLocation => f.write_str("the pending answer does not say where to poll"),
-            Kind::Refused { .. } => f.write_str("the policy refused to poll"),
-            Kind::BadAnswer => f.write_str("an answer cannot be read"),
-            Kind::Unrelated => f.write_str("a poll was answered by something else than the job"),
-            Kind::Unauthorized => f.write_str("a poll was refused for want of authorization"),
-            Kind::Stopped => f.write_str("the caller waits no more"),
-            Kind::NotCancellable => f.write_str("there is no job that DELETE would cancel"),
-            Kind::NotCancelled(_) => f.write_str("the server did not cancel the job"),
-            Kind::UnknownDialect => f.write_str("the job's API is of a dialect that is not known"),
-            Kind::Job(state) => write!(f, "the job has no answer: {state}"),
-        }
+            Kind::BadLocation => "the pending answer has no usable URL to poll",
+            Kind::Refused { .. } => "the policy refused the next poll",
+            Kind::BadAnswer => "the answer does not have the form that its API prescribes",
+            Kind::Unrelated => "the answer to a poll has no `Job-Status`, and is not the job's",
+            Kind::Unauthorized => "the server refused a poll for lack of authorization",
+            Kind::Stopped => "the caller stopped waiting for the job",
+            Kind::NotCancellable => {
+                "the job was not cancelled, since its URL may not be that of a job"
+            }
+            Kind::NotCancelled(_) => "the server refused to cancel the job",
+            Kind::UnknownDialect => "the stored job needs a dialect that the layer does not have",
+            Kind::Job(state) => return write!(f, "the job ended without a response: {state}"),
+        })
     }
 }
 

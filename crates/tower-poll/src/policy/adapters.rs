@@ -6,11 +6,11 @@ use http::request;
 
 use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
-/// The policy of [`PollPolicyExt::clamp`](super::PollPolicyExt::clamp).
+/// The policy of [`PollPolicyExt::clamp`](crate::PollPolicyExt::clamp).
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_poll::policy::{Clamp, PollPolicyExt, ServerDelay};
+/// use tower_poll::{PollPolicyExt, policy::{Clamp, ServerDelay}};
 ///
 /// let policy: Clamp<ServerDelay> =
 ///     ServerDelay::new().clamp(Duration::from_secs(1)..=Duration::from_secs(5));
@@ -47,10 +47,10 @@ pub(super) fn clamp(delay: Duration, range: &RangeInclusive<Duration>) -> Durati
     delay.min(*range.end()).max(*range.start())
 }
 
-/// The policy of [`PollPolicyExt::and`](super::PollPolicyExt::and).
+/// The policy of [`PollPolicyExt::and`](crate::PollPolicyExt::and).
 ///
 /// ```
-/// use tower_poll::policy::{policy_fn, And, PollPolicyExt, Refusal, StandardPolicy};
+/// use tower_poll::{PollPolicyExt, Refusal, StandardPolicy, policy::{policy_fn, And}};
 ///
 /// let policy = StandardPolicy::new().and(policy_fn(|hop| match hop.to().port_u16() {
 ///     Some(port) if port < 1024 => Err(Refusal::new("the port is a system port")),
@@ -85,11 +85,11 @@ impl<A: PollPolicy, B: PollPolicy> PollPolicy for And<A, B> {
     }
 }
 
-/// The policy of [`PollPolicyExt::prepare`](super::PollPolicyExt::prepare).
+/// The policy of [`PollPolicyExt::prepare`](crate::PollPolicyExt::prepare).
 ///
 /// ```
 /// use http::HeaderValue;
-/// use tower_poll::policy::{PollPolicyExt, Prepare, StandardPolicy};
+/// use tower_poll::{PollPolicyExt, StandardPolicy, policy::Prepare};
 ///
 /// let policy = StandardPolicy::new().prepare(|parts, hop| {
 ///     if !hop.is_cross_origin() {

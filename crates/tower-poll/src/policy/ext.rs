@@ -17,7 +17,7 @@ use super::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_poll::policy::{PollPolicyExt, ServerDelay};
+/// use tower_poll::{PollPolicyExt, policy::ServerDelay};
 ///
 /// let patient = ServerDelay::new().clamp(Duration::from_secs(5)..=Duration::from_secs(600));
 /// ```
@@ -58,7 +58,7 @@ pub trait PollPolicyExt: PollPolicy + Sized {
     ///
     /// ```
     /// use http::{HeaderMap, StatusCode, Uri};
-    /// use tower_poll::policy::{Hop, PollPolicy, PollPolicyExt, ServerDelay};
+    /// use tower_poll::{Hop, PollPolicy, PollPolicyExt, policy::ServerDelay};
     ///
     /// let from = Uri::from_static("https://example.com/report");
     /// let to = Uri::from_static("http://169.254.169.254/latest/meta-data");

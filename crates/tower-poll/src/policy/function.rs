@@ -26,7 +26,7 @@ where
 /// The policy of [`policy_fn`].
 ///
 /// ```
-/// use tower_poll::policy::{policy_fn, Refusal};
+/// use tower_poll::{Refusal, policy::policy_fn};
 ///
 /// let never = policy_fn(|_| Err(Refusal::new("polling is switched off")));
 /// ```

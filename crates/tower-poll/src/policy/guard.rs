@@ -8,13 +8,13 @@ use super::{hop::Hop, poll_policy::PollPolicy, refusal::Refusal};
 
 /// A policy for the hops that a check allows.
 ///
-/// [`PollPolicyExt::same_origin`](super::PollPolicyExt::same_origin),
-/// [`no_downgrade`](super::PollPolicyExt::no_downgrade) and
-/// [`refuse_private_addresses`](super::PollPolicyExt::refuse_private_addresses)
+/// [`PollPolicyExt::same_origin`](crate::PollPolicyExt::same_origin),
+/// [`no_downgrade`](crate::PollPolicyExt::no_downgrade) and
+/// [`refuse_private_addresses`](crate::PollPolicyExt::refuse_private_addresses)
 /// make it.
 ///
 /// ```
-/// use tower_poll::policy::{Guarded, PollPolicyExt, ServerDelay};
+/// use tower_poll::{PollPolicyExt, policy::{Guarded, ServerDelay}};
 ///
 /// let policy: Guarded<ServerDelay> = ServerDelay::new().same_origin();
 /// ```

@@ -73,10 +73,10 @@ impl Default for Jitter {
     }
 }
 
-/// The policy of [`PollPolicyExt::jitter`](super::PollPolicyExt::jitter).
+/// The policy of [`PollPolicyExt::jitter`](crate::PollPolicyExt::jitter).
 ///
 /// ```
-/// use tower_poll::policy::{Jitter, Jittered, PollPolicyExt, ServerDelay};
+/// use tower_poll::{PollPolicyExt, policy::{Jitter, Jittered, ServerDelay}};
 ///
 /// let policy: Jittered<ServerDelay> = ServerDelay::new().jitter(Jitter::default());
 /// ```

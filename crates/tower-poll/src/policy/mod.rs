@@ -10,8 +10,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use tower_poll::policy::{Jitter, PollPolicyExt, ServerDelay};
-//! use tower_poll::PollLayer;
+//! use tower_poll::{PollLayer, PollPolicyExt, policy::{Jitter, ServerDelay}};
 //!
 //! let policy = ServerDelay::new()
 //!     .clamp(Duration::from_millis(200)..=Duration::from_secs(10))
@@ -23,30 +22,31 @@
 //!
 //! The layer's own limits hold with every policy: the deadline, the number of
 //! polls, and that credentials go to the submission's origin only.
+//!
+//! [`Hop`]: crate::Hop
+//! [`PollPolicy`]: crate::PollPolicy
+//! [`PollPolicyExt`]: crate::PollPolicyExt
+//! [`Refusal`]: crate::Refusal
+//! [`StandardPolicy`]: crate::StandardPolicy
 
 mod adapters;
-mod ext;
+pub(crate) mod ext;
 mod function;
 mod guard;
-mod hop;
+pub(crate) mod hop;
 mod jitter;
-mod poll_policy;
+pub(crate) mod poll_policy;
 mod private_addresses;
-mod refusal;
+pub(crate) mod refusal;
 mod server_delay;
-mod standard;
+pub(crate) mod standard;
 
 pub use self::{
     adapters::{And, Clamp, Prepare},
-    ext::PollPolicyExt,
     function::{PolicyFn, policy_fn},
     guard::Guarded,
-    hop::Hop,
     jitter::{Jitter, Jittered},
-    poll_policy::PollPolicy,
-    refusal::Refusal,
     server_delay::ServerDelay,
-    standard::StandardPolicy,
 };
 
 #[cfg(test)]

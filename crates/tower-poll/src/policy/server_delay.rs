@@ -21,10 +21,10 @@ type Backoff = <ExponentialBuilder as BackoffBuilder>::Backoff;
 /// with each good poll.
 ///
 /// It neither limits nor spreads the server's delays, and follows to every
-/// origin: add [`clamp`](super::PollPolicyExt::clamp),
-/// [`jitter`](super::PollPolicyExt::jitter) and
-/// [`same_origin`](super::PollPolicyExt::same_origin), or use
-/// [`StandardPolicy`](super::StandardPolicy).
+/// origin: add [`clamp`](crate::PollPolicyExt::clamp),
+/// [`jitter`](crate::PollPolicyExt::jitter) and
+/// [`same_origin`](crate::PollPolicyExt::same_origin), or use
+/// [`StandardPolicy`](crate::StandardPolicy).
 ///
 /// ```
 /// use std::time::Duration;

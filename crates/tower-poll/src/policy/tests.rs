@@ -3,7 +3,10 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header::RETRY_AFTER};
 use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS};
 
-use super::*;
+use super::{
+    ext::PollPolicyExt, hop::Hop, poll_policy::PollPolicy, refusal::Refusal,
+    standard::StandardPolicy, *,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -11,7 +11,7 @@ use super::phase::{Phase, Polling};
 use crate::{
     client::Client,
     error::{Error, Kind},
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     request::Stop,
 };
 

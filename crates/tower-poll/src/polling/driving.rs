@@ -24,7 +24,7 @@ use super::{
 use crate::{
     client::Client,
     error::{Error, Kind},
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     progress::Update,
 };
 
@@ -152,14 +152,14 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
         let PhaseProj::Asking { future } = this.phase.project() else {
             unreachable!("{WRONG_PHASE}");
         };
-        let Poll::Ready(answer) = future.poll(cx) else {
-            return poll_deadline(this.timer, this.session, cx);
+        let response = match future.poll(cx) {
+            Poll::Ready(Ok(response)) => response,
+            Poll::Ready(Err(error)) => {
+                return Poll::Ready(self.repeat(error.into(), Instant::now()).map(|()| None));
+            }
+            Poll::Pending => return poll_deadline(this.timer, this.session, cx),
         };
         let now = Instant::now();
-        let response = match answer {
-            Ok(response) => response,
-            Err(error) => return Poll::Ready(self.repeat(error.into(), now).map(|()| None)),
-        };
         let verdict = this
             .session
             .read(response.status(), response.headers(), now);

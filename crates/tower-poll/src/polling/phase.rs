@@ -1,6 +1,6 @@
 //! The state of one call that polls.
 
-use std::{pin::Pin, time::Duration};
+use std::{mem::MaybeUninit, pin::Pin, time::Duration};
 
 use http::{HeaderMap, Request, response::Parts};
 use http_body::Body;
@@ -10,8 +10,8 @@ use tower::{Service, util::Oneshot};
 use tracing::{Span, field::Empty};
 
 use crate::{
-    client::Client, config::Refreshing, error::Error, pending_job::PendingJob, policy::PollPolicy,
-    redact::Redacted, session::Session,
+    client::Client, config::Refreshing, error::Error, pending_job::PendingJob,
+    policy::poll_policy::PollPolicy, redact::Redacted, session::Session,
 };
 
 /// The longest time for the body of an answer that is an error.
@@ -102,32 +102,38 @@ pub(crate) type BoxPolling<S, B, R, P> = Pin<Box<Polling<S, B, R, P>>>;
 impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
     /// Starts to poll. The answer to the submission, which came at `answered`,
     /// has to be [taken in](Self::start) next.
-    // Inlined by force, so that the value is made in its box.
+    // Inlined by force and given its box, so that the large session moves once.
     #[inline(always)]
     pub(crate) fn begin(
+        place: Box<MaybeUninit<Self>>,
         service: S,
         session: Session<P>,
         answered: Instant,
     ) -> BoxPolling<S, B, R, P> {
+        let mut polling = Box::into_pin(Box::write(
+            place,
+            Self {
+                service,
+                session,
+                span: None,
+                stepwise: false,
+                timer: None,
+                phase: Phase::Waiting {
+                    body: None,
+                    left: 0,
+                    text: None,
+                    due: None,
+                    answered,
+                },
+            },
+        ));
         let span = tracing::info_span!(
             "http_poll",
-            origin = %Redacted(session.origin()),
+            origin = %Redacted(polling.session.origin()),
             polls = Empty,
         );
-        Box::pin(Self {
-            service,
-            span: (!span.is_disabled()).then_some(span),
-            session,
-            stepwise: false,
-            timer: None,
-            phase: Phase::Waiting {
-                body: None,
-                left: 0,
-                text: None,
-                due: None,
-                answered,
-            },
-        })
+        *polling.as_mut().project().span = (!span.is_disabled()).then_some(span);
+        polling
     }
 
     /// Makes [`poll_event`](Self::poll_event) give every later pending answer.

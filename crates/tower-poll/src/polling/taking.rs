@@ -16,13 +16,15 @@ use crate::{
     dialect::{DialectError, Interim},
     error::{BODY_LIMIT, Error, Kind},
     pending_job::PendingJob,
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     session::Verdict,
 };
 
 impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
     /// Takes in the answer to the submission. Gives it back if it is pending
     /// and the caller does not wait.
+    // Inlined by force, since a call would have to move the answer.
+    #[inline(always)]
     pub(crate) fn start(
         self: Pin<&mut Self>,
         verdict: Result<Verdict, Error>,
@@ -34,8 +36,21 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
             Ok(Verdict::Pending(interim)) if self.is_not_waited_for() => {
                 self.hand_over(interim, response, now)
             }
+            Ok(Verdict::Pending(interim)) => self.pend(interim, response, now).map(|()| None),
             verdict => self.take(verdict, response, now),
         }
+    }
+
+    /// Goes on with a pending answer.
+    #[inline(always)]
+    fn pend(
+        self: Pin<&mut Self>,
+        interim: Interim,
+        response: Response<R>,
+        answered: Instant,
+    ) -> Result<(), Error> {
+        let (parts, body) = response.into_parts();
+        self.pend_parts(interim, parts.status, parts.headers, Some(body), answered)
     }
 
     /// Goes on with a pending answer, whose body may have been read.
@@ -149,21 +164,12 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
         mut response: Response<R>,
         now: Instant,
     ) -> Result<Option<Response<R>>, Error> {
-        let verdict = match verdict {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                self.fail(error, response);
-                return Ok(None);
-            }
-        };
         let mut this = self.as_mut().project();
         match verdict {
-            Verdict::Pending(interim) => {
-                let (parts, body) = response.into_parts();
-                self.pend_parts(interim, parts.status, parts.headers, Some(body), now)?;
-            }
-            Verdict::NeedsBody => self.read_body(response, now),
-            Verdict::Final | Verdict::GivenUp => {
+            Err(error) => self.fail(error, response),
+            Ok(Verdict::Pending(interim)) => self.pend(interim, response, now)?,
+            Ok(Verdict::NeedsBody) => self.read_body(response, now),
+            Ok(verdict @ (Verdict::Final | Verdict::GivenUp)) => {
                 let is_final = matches!(verdict, Verdict::Final);
                 if is_final && let Some(status) = this.session.final_status(response.status()) {
                     *response.status_mut() = status;
@@ -175,11 +181,11 @@ impl<S: Client<B, R>, B: Default, R: Body, P: PollPolicy> Polling<S, B, R, P> {
                 }
                 return Ok(Some(response));
             }
-            Verdict::Ended(state, problem) => {
+            Ok(Verdict::Ended(state, problem)) => {
                 let error = Error::job(state, problem.map(|problem| *problem));
                 self.fail(error, response);
             }
-            Verdict::Unauthorized => match this.session.refresh() {
+            Ok(Verdict::Unauthorized) => match this.session.refresh() {
                 None => {
                     let error = this.session.unauthorized();
                     self.fail(error, response);

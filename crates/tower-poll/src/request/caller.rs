@@ -35,6 +35,11 @@ pub struct DoNotWait;
 /// that of a token, a channel or a timer. A clone ends the call of its own
 /// request by the same future.
 ///
+/// # Panics
+///
+/// If the future panics, the call that polls it panics, and then the calls of
+/// all clones.
+///
 /// ```
 /// use http::Request;
 /// use tower_poll::StopSignal;

@@ -10,7 +10,7 @@ use super::state::{Announcement, FAR, Session, Summary, origin_of};
 use crate::{
     dialect::Interim,
     error::{Error, Hint, Kind},
-    policy::PollPolicy,
+    policy::poll_policy::PollPolicy,
     redact::Redacted,
 };
 
@@ -89,6 +89,8 @@ impl<P: PollPolicy> Session<P> {
     }
 
     /// Makes `answer` the last pending one.
+    // Inlined by force, since a call would have to move the answer.
+    #[inline(always)]
     fn move_on(&mut self, answer: Announcement, summary: Summary, is_cross_origin: bool) {
         if self.is_done {
             // The response is read as any other answer.

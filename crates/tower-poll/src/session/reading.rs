@@ -10,17 +10,21 @@ use super::{state::Session, verdict::Verdict};
 use crate::{
     coding::decoded,
     dialect::{Answer, CallContext, Chosen, DialectError, Interim, Step},
-    error::{Error, Kind},
+    error::{Error, Hint, Kind},
     statuses::{announces, is_failure, waits},
 };
 
 impl<P> Session<P> {
     /// Chooses the dialect of the call by the answer to the submission.
+    #[inline]
     pub(crate) fn recognise(&mut self, status: StatusCode, headers: &HeaderMap) {
-        let own = &self.shared.config.dialects;
-        if !status.is_success() && own.is_empty() {
-            return;
+        if status.is_success() || !self.shared.config.dialects.is_empty() {
+            self.choose_dialect(status, headers);
         }
+    }
+
+    fn choose_dialect(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let own = &self.shared.config.dialects;
         let context = CallContext::new(&self.method, &self.course.asked);
         let answer = context.answer(status, headers);
         if let Some(dialect) = Chosen::recognise(&answer, own) {
@@ -52,7 +56,8 @@ impl<P> Session<P> {
         }
         // A dialect on the layer takes precedence over `Job-Status`, and no
         // other is chosen for a submission whose answer has one.
-        if (state.is_none() || self.has_own_dialect())
+        if self.dialect.is_some()
+            && (state.is_none() || self.has_own_dialect())
             && let Some(verdict) = self.read_in_dialect(status, headers, None, now)?
         {
             return Ok(verdict);
@@ -174,7 +179,9 @@ impl<P> Session<P> {
             StatusCode::NOT_FOUND => Err(self.lost()),
             StatusCode::GONE => Ok(Verdict::Ended(JobState::Expired, None)),
             StatusCode::FORBIDDEN => Err(self.unauthorized()),
-            _ if self.has_status && !self.is_done => Err(Error::unrelated()),
+            _ if self.has_status && !self.is_done => {
+                Err(Error::new(Kind::Unrelated).with_hint(Hint::OtherRoute))
+            }
             _ => Ok(Verdict::Final),
         }
     }
@@ -187,18 +194,17 @@ impl<P> Session<P> {
         now: Instant,
     ) -> Result<Verdict, Error> {
         let exchange = Exchange::new(&self.method, &self.course.asked).polling(self.is_polling());
-        match exchange.read(status, headers, self.clock.wall(now)) {
-            Ok(Reading::Pending(pending)) => {
-                let mut interim = Interim::from(pending);
-                // After a wait on the server's side, the next poll may follow.
-                if self.is_polling()
-                    && self.shared.config.long_poll.is_some()
-                    && PreferenceApplied::from_headers(headers).wait().is_some()
-                {
-                    interim.retry_after = Some(Duration::ZERO);
-                }
-                Ok(Verdict::Pending(interim))
-            }
+        let mut reading = exchange.read(status, headers, self.clock.wall(now));
+        // After a wait on the server's side, the next poll may follow.
+        if self.is_polling()
+            && self.shared.config.long_poll.is_some()
+            && let Ok(Reading::Pending(pending)) = &mut reading
+            && PreferenceApplied::from_headers(headers).wait().is_some()
+        {
+            pending.retry_after = Some(Duration::ZERO);
+        }
+        match reading {
+            Ok(Reading::Pending(pending)) => Ok(Verdict::Pending(pending.into())),
             Ok(_) => Ok(Verdict::Final),
             Err(error) => {
                 let job = self.meant(headers, now);

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue};
 
 use super::state::Session;
-use crate::policy::PollPolicy;
+use crate::policy::poll_policy::PollPolicy;
 
 impl<P: PollPolicy> Session<P> {
     /// Releases the buffer of the pending answer, once observers have been

@@ -5,7 +5,7 @@ use http_polling::{Prefer, same_origin};
 use tokio::time::Instant;
 
 use super::state::Session;
-use crate::policy::PollPolicy;
+use crate::policy::poll_policy::PollPolicy;
 
 impl<P> Session<P> {
     /// Makes the poll after the last pending answer, sent at `now`.
@@ -86,6 +86,7 @@ impl<P> Session<P> {
 
     /// Returns the `Cookie` of a request to `url`, if it differs from the
     /// submission's.
+    #[inline]
     fn cookies(&self, url: &Uri, now: Instant) -> Option<HeaderValue> {
         (!self.jar.is_empty()).then(|| {
             let own = self.headers.cookies();

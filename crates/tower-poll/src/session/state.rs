@@ -13,7 +13,7 @@ use super::{clock::Clock, cookies::Jar};
 use crate::{
     config::{Config, Refreshing, Shared},
     dialect::{CallContext, Chosen},
-    policy::Hop,
+    policy::hop::Hop,
     request::{Caller, KeptHeaders, Sent},
 };
 

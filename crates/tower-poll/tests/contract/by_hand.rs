@@ -240,7 +240,7 @@ async fn job_of_a_dialect_that_is_not_known_is_not_resumed() {
     let error = resumed.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the job's API is of a dialect that is not known"
+        "the stored job needs a dialect that the layer does not have"
     );
     assert!(error.pending_job().is_some());
 }

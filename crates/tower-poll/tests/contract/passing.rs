@@ -54,7 +54,10 @@ async fn error_of_the_submission_is_inner_and_comes_out_whole() {
         Script::<TestBody>::new(|_, _| Err(io::Error::from(io::ErrorKind::BrokenPipe).into()));
     let error = send(exact_layer(), &script, post(URL)).await.unwrap_err();
     assert!(error.is_inner() && error.pending_job().is_none());
-    assert_eq!(error.to_string(), "the service failed");
+    assert_eq!(
+        error.to_string(),
+        "the service failed during the submission"
+    );
     assert!(error.source().unwrap().is::<io::Error>());
     let inner = error.into_inner().unwrap().downcast::<io::Error>().unwrap();
     assert_eq!(inner.kind(), io::ErrorKind::BrokenPipe);
@@ -69,7 +72,10 @@ async fn error_of_a_poll_is_inner_and_tells_the_job() {
     let layer = exact_layer().poll_retries(0);
     let error = send(layer, &script, post(URL)).await.unwrap_err();
     assert!(error.is_inner());
-    assert_eq!(error.to_string(), "a poll failed");
+    assert_eq!(
+        error.to_string(),
+        "the service failed in a request for the job"
+    );
     let job = error.pending_job().unwrap();
     assert_eq!((job.url().path(), job.polls()), ("/work/1", 1));
     assert_eq!(error.into_inner().unwrap().to_string(), "reset");

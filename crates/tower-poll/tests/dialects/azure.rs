@@ -157,7 +157,7 @@ async fn resource_is_polled_until_it_is_provisioned() {
                 &[(200, &[JSON], CREATING), (200, &[JSON], READY)],
             ),
         ]);
-        let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+        let layer = exact_layer().dialect(AzureResourceManager::new().poll_resources(true));
         let response = call(layer, &server, Method::PUT, "/thing").await.unwrap();
         assert_eq!(text(response).await, READY);
         assert_eq!(asked(&server)[1..], ["GET /thing"; 3]);
@@ -170,7 +170,7 @@ async fn resource_that_is_provisioned_at_once_is_the_response() {
         ("PUT /thing", &[(200, &[JSON], "{}")]),
         ("GET /thing", &[RESOURCE]),
     ]);
-    let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+    let layer = exact_layer().dialect(AzureResourceManager::new().poll_resources(true));
     let response = call(layer, &server, Method::PUT, "/thing").await.unwrap();
     assert_eq!(text(response).await, RESOURCE.2);
 }
@@ -224,7 +224,7 @@ async fn job_goes_on_in_another_process() {
             &[(200, &[JSON], creating), (200, &[JSON], ready)],
         ),
     ]);
-    let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+    let layer = exact_layer().dialect(AzureResourceManager::new().poll_resources(true));
     assert_eq!(resumed(layer, &alone).await, ready);
 }
 
@@ -243,7 +243,7 @@ async fn nothing_is_deleted_to_cancel() {
             ("PUT /disk", &[UPDATING]),
             ("GET /disk", &[UPDATING]),
         ]);
-        let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+        let layer = exact_layer().dialect(AzureResourceManager::new().poll_resources(true));
         assert_eq!(deleted(layer, &server, path, polls).await, None, "{path}");
     }
 }

@@ -4,10 +4,7 @@ use std::error::Error as _;
 
 use http::{HeaderName, HeaderValue, Request, Uri};
 use http_body_util::Full;
-use tower_poll::{
-    PollLayer, Refusal,
-    policy::{PollPolicyExt, ServerDelay},
-};
+use tower_poll::{PollLayer, PollPolicyExt, Refusal, policy::ServerDelay};
 
 use crate::common::{Script, TestBody, answer, exact, exact_layer, post, see_other, send};
 

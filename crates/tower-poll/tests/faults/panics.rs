@@ -13,7 +13,7 @@ use tower::{
     limit::{ConcurrencyLimit, concurrency::future::ResponseFuture},
 };
 use tower_poll::{
-    Hop, PollLayer, PollPolicy, Refusal,
+    Hop, PollLayer, PollPolicy, Refusal, StopSignal,
     dialect::{Answer as Said, Dialect, DialectError, Step},
 };
 
@@ -332,4 +332,17 @@ async fn s65_name_of_a_dialect_may_panic() {
     assert_eq!(call(service.clone()).await, None);
     let error = service.oneshot(post(URL)).await.unwrap_err();
     assert!(error.is_too_many_polls() && error.pending_job().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s65_panic_of_a_stop_signal_reaches_the_calls_of_its_clones_and_no_other() {
+    let signal = StopSignal::stop_waiting(async { panic!("a function of the user's") });
+    let service = layer(&Bomb::default()).layer(server());
+    for _ in 0..2 {
+        let mut request = post(URL);
+        request.extensions_mut().insert(signal.clone());
+        let call = tokio::spawn(service.clone().oneshot(request));
+        assert!(call.await.unwrap_err().is_panic());
+    }
+    assert_eq!(call(service).await.as_deref(), Some("the result"));
 }

@@ -107,7 +107,7 @@ async fn cancelling_does_not_delete_a_resource_that_tells_of_its_own_state() {
         let headers = [("content-type", "application/json"), ("retry-after", "60")];
         answer_with(201, &headers, r#"{"provisioningState":"Creating"}"#)
     });
-    let layer = exact_layer().dialect(AzureResourceManager::for_resources());
+    let layer = exact_layer().dialect(AzureResourceManager::new().poll_resources(true));
     let methods = methods_of_a_dropped_put(layer, script).await;
     assert_eq!(methods, [Method::PUT]);
 }

@@ -264,7 +264,9 @@ impl Settings {
         layer = match self.dialect {
             None => layer,
             Some(OwnDialect::Documents) => layer.dialect(Documents),
-            Some(OwnDialect::Resources) => layer.dialect(AzureResourceManager::for_resources()),
+            Some(OwnDialect::Resources) => {
+                layer.dialect(AzureResourceManager::new().poll_resources(true))
+            }
             Some(OwnDialect::Status) => layer.dialect(StatusResource::new()),
             Some(OwnDialect::Field) => layer.dialect(StatusField::new("status")),
         };

@@ -278,7 +278,7 @@ mod statuses {
         assert_eq!(found.code(), Code::PermissionDenied);
         assert_eq!(
             found.message(),
-            "the policy refused to poll (303 See Other): not today"
+            "the policy refused the next poll (303 See Other): not today"
         );
         let error = found.source().unwrap();
         let status = error.source().unwrap();

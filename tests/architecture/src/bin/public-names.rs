@@ -2,7 +2,8 @@
 //!
 //! A trait that a type implements takes one line, without the methods, which
 //! the trait lists. The lines of `Send`, `Sync` and `Unpin` stand only where a
-//! type lacks them or has them on a condition.
+//! type lacks them or has them on a condition. The `Unpin` that pin-project-lite
+//! generates is left out: its condition names private items of that crate.
 
 use anyhow::Context;
 use public_api::Builder;
@@ -15,6 +16,9 @@ const HIDDEN: [&str; 5] = [
     "core::panic::unwind_safe::RefUnwindSafe",
     "core::panic::unwind_safe::UnwindSafe",
 ];
+
+/// Part of the condition in an implementation of pin-project-lite.
+const GENERATED: &str = "pin_project_lite::__private";
 
 /// Traits that most types have.
 const USUAL: [&str; 3] = [
@@ -38,7 +42,8 @@ fn main() -> anyhow::Result<()> {
             implementing = Some(format!("fn {of}::"));
             let what = what.rsplit(' ').next().unwrap_or(what);
             let is_hidden = HIDDEN.contains(&what.trim_start_matches('!'));
-            if is_hidden || USUAL.contains(&what) && condition.is_empty() {
+            let is_usual = USUAL.contains(&what) && condition.is_empty();
+            if is_hidden || is_usual || condition.contains(GENERATED) {
                 continue;
             }
         } else if let Some(method) = &implementing {

@@ -73,7 +73,9 @@ async fn s39_a_job_that_a_shutdown_releases_has_its_attempt_back() {
         if shuts_down {
             node.give_up().await;
         }
-        assert_eq!(job.release().await, Some(Released::Queued));
+        let how = job.terms_of_release();
+        let released = job.release(how).expect("a runtime").await;
+        assert_eq!(released, Ok(Released::Queued));
         assert_eq!(claim(&node).await.attempt, attempt);
     }
 }

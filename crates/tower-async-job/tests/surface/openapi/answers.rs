@@ -218,7 +218,7 @@ async fn answers_about_damaged_records_are_described() {
     assert_all_described(&layer, &document, &location).await;
     let deleted = ask(&layer, request(Method::DELETE, &location)).await;
     assert_described(&document, JOB, &Method::DELETE, &deleted);
-    let repeat = send(&service, keyed()).await;
+    let repeat = send(&service, with(keyed(), "prefer", "wait=1")).await;
     assert_described(&document, "/report", &Method::POST, &repeat);
     assert_eq!(store.calls(Op::Read) - reads, 8);
 }

@@ -8,7 +8,7 @@ use super::{
 const MONITOR: &str = "https://example.com/operations/1";
 const RESULT: &str = "https://example.com/results/1";
 const BY_HEADERS: AzureResourceManager = AzureResourceManager::new();
-const RESOURCES: AzureResourceManager = AzureResourceManager::for_resources();
+const RESOURCES: AzureResourceManager = AzureResourceManager::new().poll_resources(true);
 const UNUSABLE: &str = "a URL in the answer cannot be used";
 const JSON: [(&str, &str); 1] = [("content-type", "application/json; charset=utf-8")];
 const SUCCEEDED: &str = r#"{"status":"Succeeded"}"#;

@@ -37,8 +37,8 @@ fn asynchronous_execution_is_recognised() {
 }
 
 #[test]
-fn location_is_enough_without_signs() {
-    let dialect = OgcProcesses::without_signs();
+fn location_is_enough_if_lenient() {
+    let dialect = OgcProcesses::new().lenient(true);
     for (method, status, headers, expected) in [
         (Method::POST, 200, &LOCATION[..], true),
         (Method::POST, 201, &LOCATION, true),

@@ -53,7 +53,6 @@ impl Head {
 }
 
 /// The headers of a submission that its polls carry too.
-#[derive(Clone, Default)]
 pub(crate) struct KeptHeaders {
     records: Bytes,
 }

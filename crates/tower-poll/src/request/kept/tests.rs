@@ -65,7 +65,7 @@ fn every_form_of_uri_comes_back() {
         let mut kept = KeptText::new();
         kept.put_uri(&uri);
         kept.offer(&ACCEPT, &HeaderValue::from_static("*/*"), &[]);
-        let (shared, headers) = kept.share();
+        let (_, shared, headers) = kept.share();
         assert_eq!(shared, uri);
         assert_eq!(map(&headers, &[], None)[ACCEPT], "*/*");
     }
@@ -85,7 +85,7 @@ fn only_listed_and_own_names_are_kept() {
         ],
         &own,
     );
-    let map = map(&kept.share().1, &own, None);
+    let map = map(&kept.share().2, &own, None);
     let values: Vec<_> = map.get_all(ACCEPT).iter().collect();
     assert_eq!(values, ["a/b", "", "c/d"]);
     assert_eq!(map["x-tenant"], "seven");
@@ -100,7 +100,7 @@ fn any_value_comes_back() {
     secret.set_sensitive(true);
     kept.offer(&USER_AGENT, &long, &[]);
     kept.offer(&AUTHORIZATION, &secret, &[]);
-    let map = map(&kept.share().1, &[], None);
+    let map = map(&kept.share().2, &[], None);
     assert_eq!(map[USER_AGENT], long);
     assert!(map[AUTHORIZATION].is_sensitive() && !map[USER_AGENT].is_sensitive());
 }
@@ -109,14 +109,14 @@ fn any_value_comes_back() {
 fn grpc_timeout_is_kept_and_not_sent() {
     let kept = keep(&[("accept", "*/*"), ("grpc-timeout", "5S")], &[])
         .share()
-        .1;
+        .2;
     assert_eq!(kept.grpc_timeout(), Some(Duration::from_secs(5)));
     assert_eq!(map(&kept, &[], None).len(), 1);
 }
 
 #[test]
 fn jar_replaces_own_cookies() {
-    let kept = keep(&[("cookie", "a=1"), ("accept", "*/*")], &[]).share().1;
+    let kept = keep(&[("cookie", "a=1"), ("accept", "*/*")], &[]).share().2;
     assert_eq!(kept.cookies().collect::<Vec<_>>(), [b"a=1"]);
     let replaced = map(&kept, &[], Some("a=1; b=2"));
     assert_eq!(replaced.get_all(COOKIE).iter().count(), 1);
@@ -140,7 +140,7 @@ fn credentials_and_sensitive_values_are_dropped() {
     let mut secret = HeaderValue::from_static("secret");
     secret.set_sensitive(true);
     kept.offer(&own[0], &secret, &own);
-    let mut kept = kept.share().1;
+    let mut kept = kept.share().2;
     kept.drop_credentials(&own);
     let map = map(&kept, &own, None);
     assert_eq!(map.len(), 1);
@@ -173,7 +173,7 @@ fn c36_sensitive_values_of_any_name_are_kept_and_dropped() {
         kept.offer(&HeaderName::from_static(name), &secret, &[]);
     }
     kept.offer(&ACCEPT, &HeaderValue::from_static("*/*"), &[]);
-    let mut kept = kept.share().1;
+    let mut kept = kept.share().2;
     let headers = map(&kept, &[], None);
     assert_eq!(headers.len(), 3);
     for name in [&HeaderName::from_static("x-team-key"), &long] {
@@ -197,7 +197,7 @@ fn c36_api_keys_are_kept_and_dropped() {
         "ocp-apim-subscription-key",
         "x-goog-api-key",
     ];
-    let mut kept = keep(&names.map(|name| (name, "secret")), &[]).share().1;
+    let mut kept = keep(&names.map(|name| (name, "secret")), &[]).share().2;
     let headers = map(&kept, &[], None);
     assert!(names.iter().all(|name| headers[*name] == "secret"));
     kept.drop_credentials(&[]);

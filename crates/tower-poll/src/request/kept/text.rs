@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 
@@ -16,16 +16,17 @@ use super::{
 /// The size of the text that is kept without an allocation.
 const INLINE: usize = 128;
 
-/// The texts: the parts of a URI, then a record for each header, in the order
-/// of the submission. A record is a [`Head`] and a value.
+/// The texts: the name of a custom method and the parts of a URI, then a record
+/// for each header, in the order of the submission. A record is a [`Head`] and
+/// a value.
 pub(crate) struct KeptText {
     inline: [u8; INLINE],
     used: usize,
     /// All of it, once `inline` is too small.
     spilled: Vec<u8>,
-    /// The lengths of scheme, authority and path; none is longer than
-    /// `http` lets a URI be, which is 64 KiB.
-    uri: [u16; 3],
+    /// The lengths of method, scheme, authority and path. No URI is longer than
+    /// 64 KiB, and no method has 4 GiB.
+    parts: [u32; 4],
 }
 
 impl KeptText {
@@ -35,21 +36,27 @@ impl KeptText {
             inline: [0; INLINE],
             used: 0,
             spilled: Vec::new(),
-            uri: [0; 3],
+            parts: [0; 4],
         }
+    }
+
+    /// Keeps the name of a custom method. Called first, if at all.
+    #[cold]
+    pub(crate) fn put_method(&mut self, method: &Method) {
+        self.parts[0] = self.push([], method.as_str().as_bytes());
     }
 
     /// Keeps the URI. Called once, before headers are offered.
     #[inline]
     pub(crate) fn put_uri(&mut self, uri: &Uri) {
         if let Some(scheme) = uri.scheme_str() {
-            self.uri[0] = self.push([], scheme.as_bytes());
+            self.parts[1] = self.push([], scheme.as_bytes());
         }
         if let Some(authority) = uri.authority() {
-            self.uri[1] = self.push([], authority.as_str().as_bytes());
+            self.parts[2] = self.push([], authority.as_str().as_bytes());
         }
         if let Some(path) = uri.path_and_query() {
-            self.uri[2] = self.push([], path.as_str().as_bytes());
+            self.parts[3] = self.push([], path.as_str().as_bytes());
         }
     }
 
@@ -89,7 +96,7 @@ impl KeptText {
 
     /// Appends both, and returns the length of `value`.
     #[inline]
-    fn push<const N: usize>(&mut self, head: [u8; N], value: &[u8]) -> u16 {
+    fn push<const N: usize>(&mut self, head: [u8; N], value: &[u8]) -> u32 {
         let end = self.used + N + value.len();
         match self.inline.get_mut(self.used..end) {
             Some(room) => {
@@ -100,7 +107,7 @@ impl KeptText {
             None => self.spill(&head, value),
         }
         self.used = end;
-        value.len() as u16
+        value.len() as u32
     }
 
     #[cold]
@@ -116,14 +123,19 @@ impl KeptText {
 
     /// Returns whether the call is one of gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
-        let uri = self.uri.iter().map(|length| usize::from(*length)).sum();
-        self.as_ref().get(uri..).is_some_and(is_grpc)
+        let before = self.parts.iter().map(|length| *length as usize).sum();
+        self.as_ref().get(before..).is_some_and(is_grpc)
     }
 
-    /// The URI and the headers. Both share one allocation.
-    pub(crate) fn share(self) -> (Uri, KeptHeaders) {
-        let [scheme, authority, path] = self.uri.map(usize::from);
+    /// The custom method, the URI and the headers. The latter two share one
+    /// allocation.
+    pub(crate) fn share(self) -> (Option<Method>, Uri, KeptHeaders) {
+        let [method, scheme, authority, path] = self.parts.map(|length| length as usize);
         let mut records = Bytes::from_owner(self);
+        let method = match method {
+            0 => None,
+            length => Method::from_bytes(&records.split_to(length)).ok(),
+        };
         // The texts are those of parts of a URI, and make a URI.
         let mut parts = Parts::default();
         if scheme > 0 {
@@ -137,6 +149,7 @@ impl KeptText {
             parts.path_and_query = PathAndQuery::from_maybe_shared(records.split_to(path)).ok();
         }
         (
+            method,
             Uri::from_parts(parts).unwrap_or_default(),
             KeptHeaders::new(records),
         )

@@ -1,0 +1,137 @@
+//! A submission that takes its key and becomes a job, and the wait of its client.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::{sync::oneshot, time::Instant};
+use tower::BoxError;
+use tower_async_job_core::{
+    JobHandle, JobId, JobRecord, NewJob, Outcome, Protocol, RecordedOutcome, ResultRef,
+};
+
+use crate::{
+    answer::AcceptedJob,
+    context::{handler::HandlerContext, job::JobContext},
+    node::front::Front,
+    run::{
+        accept::{Acceptance, Unaccepted},
+        attempt::Run,
+        handover::{Ended, Waiting},
+        spawn::spawn,
+        task::Job,
+        terms::Terms,
+        work::BoxWork,
+    },
+};
+
+/// A call that takes its key and becomes a job.
+pub(super) struct Reservation<R, E> {
+    pub(super) front: Arc<Front>,
+    pub(super) job: NewJob,
+    pub(super) terms: Terms,
+    pub(super) work: BoxWork<R, E>,
+    pub(super) context: Option<HandlerContext>,
+    /// The end of the inline wait of its first client.
+    pub(super) until: Instant,
+}
+
+/// The job of the call, with the receiver of its end.
+pub(super) type Taken = Result<(First, oneshot::Receiver<Box<Ended>>), Unaccepted>;
+
+impl<R, E> Reservation<R, E>
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+    E: Into<BoxError> + Send + 'static,
+{
+    /// Takes the key in the job's own task, so that a disconnect leaves no job behind that does not
+    /// run.
+    pub(super) fn spawn(self) -> oneshot::Receiver<Taken> {
+        let (sender, receiver) = oneshot::channel();
+        let front = self.front.clone();
+        spawn(&front.node, Job::Accepting(Box::pin(self.take(sender))));
+        receiver
+    }
+
+    async fn take(self, mut sender: oneshot::Sender<Taken>) -> Option<Run<R, E>> {
+        let (handle, protocol) = (self.job.handle, self.job.protocol);
+        let route = self.terms.route.clone();
+        let acceptance = Acceptance::begin(&self.front.node, self.job, self.terms);
+        // A client that leaves while the outcome is unknown repeats its request, which then takes
+        // a place of its own. Until that time, the work would hold its place for no client.
+        let stored = acceptance.end(sender.closed()).await;
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(reason) => {
+                drop(self.work);
+                let _ = sender.send(Err(reason));
+                return None;
+            }
+        };
+        let (created, is_queued) = (stored.created, self.work.is_queued());
+        let accepted = stored.accept(self.work, self.context);
+        let first = First {
+            id: accepted.id(),
+            handle,
+            protocol,
+            route,
+            created,
+            accepted: Instant::now(),
+            is_queued,
+            context: accepted.context().cloned(),
+        };
+        let (waiting, ended) = Waiting::new(self.until);
+        let run = accepted.announced();
+        let _ = sender.send(Ok((first, ended)));
+        run.map(|run| run.awaited(waiting))
+    }
+}
+
+/// The job of a call, as its own client knows it without reading it.
+pub(super) struct First {
+    pub(super) id: JobId,
+    handle: JobHandle,
+    protocol: Protocol,
+    route: Arc<str>,
+    created: SystemTime,
+    accepted: Instant,
+    is_queued: bool,
+    context: Option<JobContext>,
+}
+
+impl First {
+    /// Returns the job if it runs since its acceptance, and has reported nothing.
+    pub(super) fn unreported(&self, front: &Front) -> Option<AcceptedJob<'_>> {
+        let limit = front.node.config.report_limit;
+        let context = self.context.as_ref();
+        let has_reported = context.is_some_and(|context| context.reported(limit).is_some());
+        (!self.is_queued && !has_reported).then(|| AcceptedJob {
+            id: &self.id,
+            route: &self.route,
+            queued: false,
+            created: self.created,
+            age: self.accepted.elapsed(),
+            context,
+        })
+    }
+
+    /// Returns the record of the job with its end.
+    pub(super) fn record(&self, ended: Ended) -> JobRecord {
+        let Ended { lease, outcome } = ended;
+        let mut record = JobRecord::new(self.id, self.handle, outcome.state());
+        record.protocol = self.protocol;
+        record.outcome = match outcome {
+            Outcome::Done(response) => Some(RecordedOutcome::Response(response)),
+            Outcome::Streamed { head, chunks, len } => {
+                record.result = Some(ResultRef::new(lease, len).with_chunks(chunks));
+                Some(RecordedOutcome::Head(head))
+            }
+            Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
+                Some(RecordedOutcome::Problem(Box::new(problem)))
+            }
+            _ => None,
+        };
+        record
+    }
+}

@@ -1,0 +1,47 @@
+//! The terms on which a job runs.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tower_async_job_core::{NewJob, Principal};
+
+use crate::{node::state::Node, run::restore::Restorable, time::after};
+
+/// The properties of a job at the start of its run.
+pub(crate) struct Terms {
+    pub(crate) route: Arc<str>,
+    /// The route as a label of metrics, if the application has named it.
+    pub(crate) label: Option<Arc<str>>,
+    pub(crate) principal: Option<Principal>,
+    /// The path of the request, unless the route ends in it.
+    pub(crate) target: Option<Box<str>>,
+    /// The time from which its lease lasts: before the store was asked for it.
+    pub(crate) since: Instant,
+    pub(crate) deadline: Instant,
+    /// The limit of the result, if it is not the default.
+    pub(crate) result_limit: Option<usize>,
+    /// The job to store again if the store loses it, if leases end.
+    pub(crate) restorable: Option<Box<Restorable>>,
+    /// The store keeps the request, so that the job can be re-run.
+    pub(crate) replayable: bool,
+}
+
+impl Terms {
+    /// Returns the terms of a job that is now sent to the store.
+    pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
+        let since = Instant::now();
+        let deadline = after(since, job.deadline);
+        let leases_end = node.store.properties().lease.is_some();
+        Self {
+            route: job.route.clone(),
+            label: None,
+            principal: job.principal.clone(),
+            target: None,
+            since,
+            deadline,
+            result_limit: None,
+            restorable: leases_end.then(|| Box::new(Restorable::new(job.clone()))),
+            replayable: job.request.is_some(),
+        }
+    }
+}

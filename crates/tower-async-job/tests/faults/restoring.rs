@@ -1,0 +1,209 @@
+//! Jobs whose records the store has lost, stored again by the node that runs them.
+
+use std::sync::Arc;
+
+use crate::{
+    faulty, submit,
+    support::{
+        Body, SECOND, ask, eager,
+        faulty::{Fault, FaultyStore, Op},
+        get, handler, id_of, memory, path_of, post, send, slow, with, wrap,
+    },
+};
+use http::Response;
+use http_polling::JobState;
+use tokio::time::sleep;
+use tower_async_job::{
+    AsyncJobLayer, CancelReason, JobContext,
+    store::{Detail, JobStore},
+};
+
+/// Runs a job of 5 s on a shared store that loses its record after a second, and has these faults
+/// after that. Returns the layer, and the job's URL once the job has ended.
+async fn ended_after_a_failover(
+    store: &Arc<FaultyStore>,
+    faults: &[(Op, Fault, usize)],
+) -> (AsyncJobLayer, String) {
+    let layer = eager(faulty(store));
+    let location = submit(&layer, slow(5 * SECOND, "done")).await;
+    sleep(SECOND).await;
+    store.fail_over();
+    for (op, fault, times) in faults {
+        store.plan(*op, *fault, *times);
+    }
+    sleep(24 * SECOND).await;
+    (layer, location)
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_of_a_lost_record_outlives_a_store_that_is_away() {
+    for op in [Op::Renew, Op::Create] {
+        for fault in [Fault::Unavailable, Fault::Unacknowledged, Fault::Hangs] {
+            let store = Arc::new(FaultyStore::shared(30 * SECOND));
+            let faults = [(op, fault, 3)];
+            let (layer, location) = ended_after_a_failover(&store, &faults).await;
+            let answer = ask(&layer, get(&location)).await;
+            assert_eq!(answer.body, "done", "after {fault:?} of {op:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_was_stored_again_unnoticed_keeps_its_result() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store));
+    // It ends after the renewal that finds its record missing, and before its second attempt to
+    // store it again.
+    let location = submit(&layer, slow(10 * SECOND + SECOND / 2, "done")).await;
+    store.fail_over();
+    store.plan(Op::Create, Fault::Unacknowledged, 1);
+    let renewals = store.calls(Op::Renew);
+    sleep(12 * SECOND).await;
+    assert_eq!(ask(&layer, get(&location)).await.body, "done");
+    assert_eq!(store.calls(Op::Create), 3);
+    assert_eq!(
+        store.calls(Op::Renew),
+        renewals + 1,
+        "it is known to be missing"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store).cancellation_grace(SECOND));
+    let reason = Arc::new(std::sync::Mutex::new(None));
+    let noted = reason.clone();
+    let handler = handler(move |request| {
+        let noted = noted.clone();
+        async move {
+            let job = JobContext::of(&request);
+            job.cancelled().await;
+            *noted.lock().expect("unpoisoned") = job.cancel_reason();
+            Response::new(Body::default())
+        }
+    });
+    let location = submit(&layer, handler).await;
+    store.fail_over();
+    store.plan(Op::Create, Fault::Unacknowledged, 1);
+    sleep(10 * SECOND + SECOND / 2).await;
+    store.now().cancel(&id_of(&location)).await.expect("memory");
+    sleep(2 * SECOND).await;
+    let reason = reason.lock().expect("unpoisoned").take();
+    assert_eq!(reason, Some(CancelReason::Requested));
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_is_given_up_with_the_lease() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let faults = [(Op::Create, Fault::Unavailable, 1000)];
+    drop(ended_after_a_failover(&store, &faults).await);
+    sleep(12 * SECOND).await;
+    let tried = store.calls(Op::Create);
+    sleep(600 * SECOND).await;
+    assert_eq!(store.calls(Op::Create), tried, "still tried");
+    assert_eq!(store.jobs().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_stored_again_does_not_start_over() {
+    for key in [None, Some("k")] {
+        let store = Arc::new(FaultyStore::shared(30 * SECOND));
+        let layer = eager(faulty(&store));
+        let handler = handler(|request| async move {
+            for step in 0..8 {
+                sleep(SECOND).await;
+                JobContext::of(&request).progress(f64::from(step) / 8.0);
+            }
+            sleep(60 * SECOND).await;
+            Response::new(Body::default())
+        });
+        let mut submission = post("/report");
+        if let Some(key) = key {
+            submission = with(submission, "idempotency-key", key);
+        }
+        let accepted = send(&wrap(&layer, handler), submission).await.pending();
+        let id = id_of(accepted.location());
+        sleep(9 * SECOND).await;
+        let record = async || {
+            let read = store.now().read(&id, Detail::Status).await;
+            read.expect("memory").expect("there")
+        };
+        let status = format!("{}/status", path_of(accepted.location()));
+        let shown = async || ask(&layer, get(&status)).await.json()["created"].clone();
+        let (lost, shown_before) = (record().await, shown().await);
+        store.fail_over();
+        sleep(2 * SECOND).await;
+        let anew = record().await;
+        assert_eq!(anew.epoch, lost.epoch + 1);
+        assert_eq!((anew.created, anew.attempt), (lost.created, lost.attempt));
+        assert!(anew.version > lost.version, "{anew:?} after {lost:?}");
+        assert!(shown_before.is_string());
+        assert_eq!(shown().await, shown_before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_job_that_is_stored_again_has_begun_no_run() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store).limits(1, 1));
+    submit(&layer, slow(60 * SECOND, "first")).await;
+    let queued = submit(&layer, slow(SECOND, "second")).await;
+    store.fail_over();
+    sleep(12 * SECOND).await;
+    let read = store.now().read(&id_of(&queued), Detail::Status).await;
+    let record = read.expect("memory").expect("there");
+    assert_eq!((record.state, record.attempt), (JobState::Queued, 0));
+    sleep(50 * SECOND).await;
+    assert_eq!(ask(&layer, get(&queued)).await.body, "second");
+}
+
+const CHUNK: usize = 1000;
+
+/// Runs a job with a result of five chunks, the first of which takes 3 s to be written. Returns the
+/// layer, the job's URL and its context.
+async fn streaming(store: &Arc<FaultyStore>) -> (AsyncJobLayer, String, JobContext) {
+    store.plan(Op::WriteChunk, Fault::Late(3 * SECOND), 1);
+    let layer = eager(faulty(store));
+    let context = Arc::new(std::sync::OnceLock::new());
+    let noted = context.clone();
+    let handler = handler(move |request| {
+        let _ = noted.set(JobContext::of(&request));
+        async {
+            sleep(SECOND).await;
+            Response::new(Body::from(vec![b'x'; 5 * CHUNK]))
+        }
+    });
+    let location = submit(&layer, handler).await;
+    sleep(2 * SECOND).await;
+    (layer, location, context.get().expect("called").clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_whose_chunks_are_lost_is_released() {
+    let store = memory().lease_duration(30 * SECOND).chunk_size(CHUNK);
+    let store = Arc::new(FaultyStore::new(store.build()));
+    let (layer, location, context) = streaming(&store).await;
+    store.fail_over();
+    // One failure is survived.
+    store.plan(Op::Create, Fault::Unacknowledged, 1);
+    sleep(10 * SECOND).await;
+    let lost = ask(&layer, get(path_of(&location))).await;
+    assert_eq!(lost.header("job-status"), "lost", "no request is kept");
+    assert_eq!(store.calls(Op::Release), 1);
+    assert_eq!(context.cancel_reason(), Some(CancelReason::Over));
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_cancelled_while_its_result_is_written_stays_cancelled() {
+    let store = memory().lease_duration(30 * SECOND).chunk_size(CHUNK);
+    let store = Arc::new(FaultyStore::new(store.build()));
+    let (layer, location, context) = streaming(&store).await;
+    store.inner.cancel(&id_of(&location)).await.expect("memory");
+    context.cancelled().await;
+    assert_eq!(context.cancel_reason(), Some(CancelReason::Requested));
+    sleep(10 * SECOND).await;
+    let cancelled = ask(&layer, get(path_of(&location))).await;
+    assert_eq!(cancelled.header("job-status"), "cancelled");
+    assert_eq!(store.calls(Op::Release), 0);
+}
