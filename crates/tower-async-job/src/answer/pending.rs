@@ -13,6 +13,7 @@ use http_polling::{
     JOB_STATUS, JobState, ProblemType, RETRY_AFTER_MS, StatusDocumentRef, retry_after_values,
     set_retry_after,
 };
+use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord, Owner};
 
 use crate::{
@@ -38,6 +39,7 @@ pub(crate) struct AcceptedJob<'a> {
     pub(crate) created: SystemTime,
     /// The time since its acceptance.
     pub(crate) age: Duration,
+    pub(crate) now: Instant,
     /// The context of its run here.
     pub(crate) context: Option<&'a JobContext>,
 }
@@ -54,11 +56,12 @@ pub(crate) fn accepted(
         queued,
         created,
         age,
+        now,
         context,
     } = *job;
     let reported = context.and_then(|context| context.reported(front.node.config.report_limit));
     let (job, id) = (id, id.encode());
-    let pending = ObservedJob::new(route, age);
+    let pending = ObservedJob::at(route, age, now.into_std());
     let mut pending = front
         .node
         .among_others(submission.principal.as_ref(), pending);

@@ -57,10 +57,12 @@ where
     async fn take(self, mut sender: oneshot::Sender<Taken>) -> Option<Run<R, E>> {
         let (handle, protocol) = (self.job.handle, self.job.protocol);
         let route = self.terms.route.clone();
-        let acceptance = Acceptance::begin(&self.front.node, self.job, self.terms);
         // A client that leaves while the outcome is unknown repeats its request, which then takes
         // a place of its own. Until that time, the work would hold its place for no client.
-        let stored = acceptance.end(sender.closed()).await;
+        let stored = match Acceptance::begin(&self.front.node, self.job, self.terms) {
+            Ok(stored) => Ok(stored),
+            Err(acceptance) => acceptance.end(sender.closed()).await,
+        };
         let stored = match stored {
             Ok(stored) => stored,
             Err(reason) => {
@@ -112,6 +114,7 @@ impl First {
             queued: false,
             created: self.created,
             age: self.accepted.elapsed(),
+            now: Instant::now(),
             context,
         })
     }

@@ -34,34 +34,31 @@ pub(crate) enum Unaccepted {
 }
 
 impl Acceptance {
-    /// Stores a job, if the store can do that immediately.
-    pub(crate) fn begin(node: &Arc<Node>, job: NewJob, terms: Terms) -> Self {
+    /// Stores a job immediately, if the store can do that. Otherwise, the acceptance is to be awaited.
+    // Inlined, since the parts of a job are expensive to move.
+    #[inline(always)]
+    #[allow(clippy::result_large_err, reason = "it is boxed where it is awaited")]
+    pub(crate) fn begin(node: &Arc<Node>, job: NewJob, terms: Terms) -> Result<Stored, Self> {
         let unrun = Unrun {
             node: node.clone(),
             lease: job.first_lease(),
             may_be_stored: true,
         };
-        Self {
-            unrun,
-            terms,
-            answer: node.store.create_now(job).map_err(Box::new),
-        }
-    }
-
-    /// Returns the job if it is stored already.
-    #[allow(
-        clippy::result_large_err,
-        reason = "it is given back as it came, and moved once"
-    )]
-    pub(crate) fn at_once(self) -> Result<Stored, Self> {
-        let (created, is_offered) = match self.answer {
+        let (created, is_offered) = match node.store.create_now(job) {
             Ok(Ok(Created::New { created, .. })) => (created, false),
             Ok(Ok(Created::Offered { created })) => (created, true),
-            _ => return Err(self),
+            answer => {
+                return Err(Self {
+                    unrun,
+                    terms,
+                    answer: answer.map_err(Box::new),
+                });
+            }
         };
         Ok(Stored {
-            unrun: self.unrun,
-            terms: self.terms,
+            unrun,
+            stored: terms.since,
+            terms,
             created,
             is_offered,
         })
@@ -105,6 +102,7 @@ impl Acceptance {
         let (created, is_offered) = stored?;
         Ok(Stored {
             unrun,
+            stored: Instant::now(),
             terms,
             created,
             is_offered,
@@ -149,6 +147,8 @@ async fn repeat(
 pub(crate) struct Stored {
     unrun: Unrun,
     terms: Terms,
+    /// The time from which the job is known to be stored.
+    pub(crate) stored: Instant,
     /// The time of its creation by the store's clock.
     pub(crate) created: SystemTime,
     is_offered: bool,
@@ -157,6 +157,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// Registers the run of the job. If the store has offered the job to all workers, its work is
     /// dropped instead.
+    #[inline(always)]
     pub(crate) fn accept<R, E>(
         mut self,
         work: BoxWork<R, E>,
@@ -176,7 +177,14 @@ impl Stored {
         }
         let (node, lease) = (self.unrun.node.clone(), self.unrun.lease);
         let context = context.unwrap_or_else(|| HandlerContext::new(1));
-        Accepted::Running(Run::new(node, lease, work, context, self.terms))
+        Accepted::Running(Run::new(
+            node,
+            lease,
+            work,
+            context,
+            self.terms,
+            self.stored,
+        ))
     }
 }
 
@@ -212,6 +220,7 @@ impl<R, E> Accepted<R, E> {
     }
 
     /// Notes that the acceptance is sent, so that a poll is expected. Returns the run.
+    #[inline(always)]
     pub(crate) fn announced(mut self) -> Option<Run<R, E>> {
         metrics::accepted();
         tracing::debug!(job = ?self.id(), route = self.route(), "job accepted");

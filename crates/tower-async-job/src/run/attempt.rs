@@ -92,13 +92,14 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Registers a stored job, accepted now.
+    /// Registers a job that is stored since `now`.
     pub(crate) fn new(
         node: Arc<Node>,
         lease: Lease,
         work: BoxWork<R, E>,
         context: HandlerContext,
         terms: Terms,
+        now: Instant,
     ) -> Self {
         let queued = work.is_queued();
         let is_rare = terms.target.is_some()
@@ -115,7 +116,7 @@ where
         let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
             watch: Watch::new(queued),
-            started: (!queued).then(Instant::now),
+            started: (!queued).then_some(now),
             rare: is_rare.then(|| {
                 Box::new(Rare {
                     target: terms.target,
