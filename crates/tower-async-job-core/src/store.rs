@@ -115,7 +115,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// fate of each in the same order.
     ///
     /// Atomic for each lease. An expired lease whose job has not been taken over is held again.
-    /// Repeating it prolongs again.
+    /// It never fails for the sake of one job: one that cannot be read is [`Renewal::Lost`], and the
+    /// others are renewed. Repeating it prolongs again.
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>>;
 
     /// Records a handler's report. Fields that are `None` leave the stored values unchanged.
@@ -185,7 +186,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()>;
 
     /// Releases leases before their jobs have ended, and returns the result for each job in the
-    /// same order. Atomic for each lease.
+    /// same order. Atomic for each lease. It never fails for the sake of one job: one that cannot be
+    /// read is [`Released::Lost`], and the others are released.
     ///
     /// A job with a kept request is queued again, with its epoch raised, and any worker may
     /// [claim](Self::claim) it after [some time](Release::after). If it has begun all its runs,
