@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use tower_async_job_core::SweepQuery;
+
 use crate::{node::state::Node, observe::metrics, panics};
 
 /// The shortest rest: changes that are due sooner are made together.
@@ -52,19 +54,26 @@ async fn round(node: &Node) -> Option<Duration> {
     swept.unwrap_or(Some(longest))
 }
 
-/// Sweeps the store, unless its clock has jumped. Returns the time until the next sweep, unless a job with less retention ends.
+/// Sweeps the store, unless its clock has jumped. Returns the time until the next sweep, which may be
+/// sooner.
 async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
     if let Some(pause) = node.clocks.pause() {
         return Some(pause);
     }
-    let next = match timeout(longest, node.store.sweep()).await {
+    // If the clock has jumped forward, leases only seem to have expired.
+    let query = SweepQuery::default().with_not_after(node.clocks.latest());
+    let next = match timeout(longest, node.store.sweep(&query)).await {
         Ok(Ok(upkeep)) => {
-            let next = upkeep.next;
             if let Some(lease) = node.store.properties().lease {
                 node.clocks.note(upkeep.now, begun, lease);
             }
+            if !query.expects(upkeep.now) {
+                // Without a jump, the call took long.
+                return Some(node.clocks.pause().unwrap_or_default());
+            }
+            let next = upkeep.next;
             node.has_orphans
                 .fetch_and(node.is_shared, Ordering::Relaxed);
             node.swept(upkeep);

@@ -14,7 +14,10 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::sleep;
 use tower::ServiceExt;
-use tower_async_job::{AsyncJobLayer, store::JobStore};
+use tower_async_job::{
+    AsyncJobLayer,
+    store::{JobStore, SweepQuery},
+};
 
 const CHUNK: usize = 64 << 10;
 
@@ -113,5 +116,5 @@ async fn download_that_is_given_up_leaves_no_read_behind() {
     drop(body);
     support::settle().await;
     assert_eq!(store.lent.load(std::sync::atomic::Ordering::SeqCst), 0);
-    store.sweep().await.expect("memory");
+    store.sweep(&SweepQuery::default()).await.expect("memory");
 }
