@@ -36,7 +36,6 @@ use crate::{
 
 /// A job whose acceptance is sent. Tasks hold tens of thousands of these, so rare parts are boxed.
 pub(crate) struct Run<R, E> {
-    registration: Registration,
     stage: Stage<R, E>,
     context: HandlerContext,
     route: Arc<str>,
@@ -44,6 +43,8 @@ pub(crate) struct Run<R, E> {
     started: Option<Instant>,
     rare: Option<Box<Rare>>,
     watch: Watch,
+    /// The last, so that the job is released once its handler is dropped.
+    registration: Registration,
 }
 
 #[derive(Default)]
