@@ -199,7 +199,7 @@ where
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
-            End::Released(how) => return release(registration, &context, how).await,
+            End::Released(how) => return release(registration, &context, how, terms).await,
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
