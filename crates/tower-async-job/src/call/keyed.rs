@@ -4,10 +4,7 @@
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use http::{
-    Request, Response,
-    header::{UPGRADE, VARY},
-};
+use http::{Request, Response, header::UPGRADE};
 use http_body::Body;
 use http_polling::{JobState, ProblemType, idempotency_key};
 use tokio::time::{Instant, timeout_at};
@@ -134,13 +131,7 @@ where
                 return refuse(ProblemType::CapacityExhausted);
             }
             Ok(Some(record)) if record.state.is_pending() => {
-                let mut response = answer::pending(&front, &record, 0, asked.may_close);
-                // Vary applies to answers to GET only.
-                response.headers_mut().remove(VARY);
-                if waited {
-                    answer::apply_preferences(response.headers_mut(), &asked.prefer);
-                }
-                return response;
+                return answer::accepted_before(&front, &record, &asked, waited);
             }
             Ok(Some(record)) => {
                 front.node.undelivered.delivered(&id, 0);
