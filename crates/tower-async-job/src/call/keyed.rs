@@ -125,7 +125,8 @@ where
             Err(Unaccepted::Failed(error)) => return answer::not_stored(&error, asked.protocol),
         };
         let mut response = match record {
-            Ok(None) => return answer::unknown(),
+            // The job is gone, and its key with it: a repeat has a job of its own.
+            Ok(None) => return refuse(ProblemType::StoreUnavailable),
             // A client that takes no jobs repeats the request.
             Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
                 return refuse(ProblemType::CapacityExhausted);
