@@ -172,7 +172,7 @@ impl Watch {
                         context.report_again();
                     }
                     (Ok(Some((_, Renewal::Cancelled))), _) => {
-                        context.cancel(CancelReason::Requested);
+                        job.node().registry.cancel(&job.lease().id);
                     }
                     (Ok(Some(_)), _) => context.cancel(CancelReason::LeaseLost),
                     (Ok(None), _) => {}

@@ -80,7 +80,7 @@ async fn job_that_was_stored_again_unnoticed_keeps_its_result() {
 #[tokio::test(start_paused = true)]
 async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     let store = Arc::new(FaultyStore::shared(30 * SECOND));
-    let layer = eager(faulty(&store).cancellation_grace(SECOND));
+    let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
     let reason = Arc::new(std::sync::Mutex::new(None));
     let noted = reason.clone();
     let handler = handler(move |request| {
@@ -88,6 +88,8 @@ async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
         async move {
             let job = JobContext::of(&request);
             job.cancelled().await;
+            // Beyond the end of its lease.
+            sleep(30 * SECOND).await;
             *noted.lock().expect("unpoisoned") = job.cancel_reason();
             Response::new(Body::default())
         }
@@ -97,7 +99,7 @@ async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     store.plan(Op::Create, Fault::Unacknowledged, 1);
     sleep(10 * SECOND + SECOND / 2).await;
     store.now().cancel(&id_of(&location)).await.expect("memory");
-    sleep(2 * SECOND).await;
+    sleep(32 * SECOND).await;
     let reason = reason.lock().expect("unpoisoned").take();
     assert_eq!(reason, Some(CancelReason::Requested));
 }
