@@ -70,7 +70,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Repeating it with the same id, handle and [epoch](NewJob::epoch) returns the same answer while
     /// the job is pending at that epoch, and always if it was offered. This takes precedence over
     /// the check for the key. A caller that does not learn the outcome repeats the create for a
-    /// third of the lease duration, and then [discards](Self::discard) the job.
+    /// third of the lease duration, and then [discards](Self::discard) the job. If the job has a
+    /// key, by which others may have found it, the caller repeats the create for longer, and then
+    /// [releases](Self::release) it.
     ///
     /// # Errors
     ///

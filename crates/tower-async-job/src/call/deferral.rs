@@ -109,7 +109,7 @@ where
         // At the deadline, the connection answers a client that is still there, and then closes
         // `early`.
         let mut deadline = pin!(sleep_until(acceptance.deadline()));
-        let mut storing = pin!(acceptance.end(pending()));
+        let mut storing = pin!(async { acceptance.sent(pending()).await.end() });
         let stored = Some(storing.as_mut() as Storing<'_>);
         let event = match self.next(&mut early, deadline.as_mut(), stored).await {
             Event::Stored(Ok(stored)) => {

@@ -4,10 +4,7 @@
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use http::{
-    Request, Response,
-    header::{UPGRADE, VARY},
-};
+use http::{Request, Response, header::UPGRADE};
 use http_body::Body;
 use http_polling::{JobState, ProblemType, idempotency_key};
 use tokio::time::{Instant, timeout_at};
@@ -128,19 +125,14 @@ where
             Err(Unaccepted::Failed(error)) => return answer::not_stored(&error, asked.protocol),
         };
         let mut response = match record {
-            Ok(None) => return answer::unknown(),
+            // The job is gone, and its key with it: a repeat has a job of its own.
+            Ok(None) => return refuse(ProblemType::StoreUnavailable),
             // A client that takes no jobs repeats the request.
             Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
                 return refuse(ProblemType::CapacityExhausted);
             }
             Ok(Some(record)) if record.state.is_pending() => {
-                let mut response = answer::pending(&front, &record, 0, asked.may_close);
-                // Vary applies to answers to GET only.
-                response.headers_mut().remove(VARY);
-                if waited {
-                    answer::apply_preferences(response.headers_mut(), &asked.prefer);
-                }
-                return response;
+                return answer::accepted_before(&front, &record, &asked, waited);
             }
             Ok(Some(record)) => {
                 front.node.undelivered.delivered(&id, 0);

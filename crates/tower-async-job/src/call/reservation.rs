@@ -54,14 +54,28 @@ where
         receiver
     }
 
-    async fn take(self, mut sender: oneshot::Sender<Taken>) -> Option<Run<R, E>> {
+    async fn take(mut self, mut sender: oneshot::Sender<Taken>) -> Option<Run<R, E>> {
         let (handle, protocol) = (self.job.handle, self.job.protocol);
         let route = self.terms.route.clone();
-        // A client that leaves while the outcome is unknown repeats its request, which then takes
-        // a place of its own. Until that time, the work would hold its place for no client.
         let stored = match Acceptance::begin(&self.front.node, self.job, self.terms) {
             Ok(stored) => Ok(stored),
-            Err(acceptance) => acceptance.end(sender.closed()).await,
+            Err(acceptance) => {
+                let mut sent = acceptance.sent(sender.closed()).await;
+                if let Some(error) = sent.unknown() {
+                    // The client repeats its request, and then has this job if it is stored. Until
+                    // that is known, the work would hold its place for no client.
+                    let _ = sender.send(Err(Unaccepted::Failed(error.clone())));
+                    sender = oneshot::channel().0;
+                    if let Some(admission) = self.work.admission() {
+                        admission.hand_back();
+                    }
+                    sent = sent.known().await;
+                    if let Some(admission) = self.work.admission() {
+                        admission.stand_in();
+                    }
+                }
+                sent.end()
+            }
         };
         let stored = match stored {
             Ok(stored) => stored,

@@ -1,6 +1,12 @@
 //! The acceptance of jobs: stored first, then run.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::SystemTime};
+use std::{
+    future::{pending, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -43,6 +49,7 @@ impl Acceptance {
             node: node.clone(),
             lease: job.first_lease(),
             may_be_stored: true,
+            has_key: job.idempotency.is_some() && terms.restorable.is_some(),
         };
         let (created, is_offered) = match node.store.create_now(job) {
             Ok(Ok(Created::New { created, .. })) => (created, false),
@@ -71,21 +78,64 @@ impl Acceptance {
 
     /// Stores the job. While the outcome is unknown, the call is repeated for a third of a lease, as
     /// long as the client is not `gone`.
-    pub(crate) async fn end(self, gone: impl Future<Output = ()>) -> Result<Stored, Unaccepted> {
+    pub(crate) async fn sent(self, gone: impl Future<Output = ()>) -> Sent {
+        let created = match self.answer {
+            Ok(created) => created,
+            Err(job) => self.unrun.node.store.create(*job).await,
+        };
+        let sent = Sent {
+            is_unknown: matches!(&created, Err(error) if error.is_unavailable()),
+            unrun: self.unrun,
+            terms: self.terms,
+            created,
+        };
+        sent.repeated(1, gone).await
+    }
+}
+
+/// A job that was sent to the store. If it is dropped, the job is discarded.
+pub(crate) struct Sent {
+    unrun: Unrun,
+    terms: Terms,
+    created: Result<Created, StoreError>,
+    /// The outcome of a call is unknown.
+    is_unknown: bool,
+}
+
+impl Sent {
+    /// Returns the error if it is not known whether the job is stored, and other clients may find it
+    /// by its key.
+    pub(crate) fn unknown(&self) -> Option<&StoreError> {
+        let error = self.created.as_ref().err();
+        error.filter(|error| error.is_unavailable() && self.unrun.has_key)
+    }
+
+    /// Repeats the call, whether or not a client waits, as long as the job's lease could still be
+    /// renewed.
+    pub(crate) async fn known(self) -> Self {
+        self.repeated(2, pending()).await
+    }
+
+    async fn repeated(mut self, thirds: u32, gone: impl Future<Output = ()>) -> Self {
+        if self.is_unknown
+            && let Some(again) = &self.terms.restorable
+        {
+            let lease = self.unrun.node.store.properties().lease.unwrap_or_default();
+            let time = (lease / 3 * thirds).saturating_sub(self.terms.since.elapsed());
+            let job = || again.job().clone();
+            self.created = repeat(&self.unrun.node, time, job, self.created, gone).await;
+        }
+        self
+    }
+
+    /// Returns the job if it is stored.
+    pub(crate) fn end(self) -> Result<Stored, Unaccepted> {
         let Self {
             mut unrun,
             terms,
-            answer,
+            created,
+            is_unknown,
         } = self;
-        let mut created = match answer {
-            Ok(created) => created,
-            Err(job) => unrun.node.store.create(*job).await,
-        };
-        let is_unknown = matches!(&created, Err(error) if error.is_unavailable());
-        if is_unknown && let Some(again) = &terms.restorable {
-            let job = || again.job().clone();
-            created = repeat(&unrun.node, terms.since, job, created, gone).await;
-        }
         let stored = match created {
             Ok(Created::New { created, .. }) => Ok((created, false)),
             Ok(Created::Offered { created }) => Ok((created, true)),
@@ -113,13 +163,12 @@ impl Acceptance {
 /// Repeats a call whose outcome is unknown.
 async fn repeat(
     node: &Node,
-    since: Instant,
+    time: Duration,
     job: impl Fn() -> NewJob,
     mut created: Result<Created, StoreError>,
     gone: impl Future<Output = ()>,
 ) -> Result<Created, StoreError> {
-    let time = node.store.properties().lease.unwrap_or_default() / 3;
-    let mut patience = Patience::new(time.saturating_sub(since.elapsed()), &node.shutdown);
+    let mut patience = Patience::new(time, &node.shutdown);
     let mut gone = pin!(gone);
     while let Err(error) = &created
         && error.is_unavailable()
@@ -177,14 +226,12 @@ impl Stored {
         }
         let (node, lease) = (self.unrun.node.clone(), self.unrun.lease);
         let context = context.unwrap_or_else(|| HandlerContext::new(1));
-        Accepted::Running(Run::new(
-            node,
-            lease,
-            work,
-            context,
-            self.terms,
-            self.stored,
-        ))
+        let (terms, stored) = (self.terms, self.stored);
+        let mut run = Run::new(node, lease, work, context, terms, stored);
+        if self.unrun.has_key {
+            run.announced();
+        }
+        Accepted::Running(run)
     }
 }
 
@@ -242,18 +289,20 @@ impl<R, E> Accepted<R, E> {
     }
 }
 
-/// A job that does not run, and that no client knows. If it may be stored when this is dropped, it is
+/// A job that does not run, and was told to no client. If it may be stored when this is dropped, it is
 /// discarded.
 struct Unrun {
     node: Arc<Node>,
     lease: Lease,
     may_be_stored: bool,
+    /// Repeats of its request may find it, if leases end.
+    has_key: bool,
 }
 
 impl Drop for Unrun {
     fn drop(&mut self) {
         if self.may_be_stored {
-            discard_later(&self.node, self.lease);
+            discard_later(&self.node, self.lease, self.has_key);
         }
     }
 }

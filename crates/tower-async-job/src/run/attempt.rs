@@ -36,7 +36,6 @@ use crate::{
 
 /// A job whose acceptance is sent. Tasks hold tens of thousands of these, so rare parts are boxed.
 pub(crate) struct Run<R, E> {
-    registration: Registration,
     stage: Stage<R, E>,
     context: HandlerContext,
     route: Arc<str>,
@@ -44,6 +43,8 @@ pub(crate) struct Run<R, E> {
     started: Option<Instant>,
     rare: Option<Box<Rare>>,
     watch: Watch,
+    /// The last, so that the job is released once its handler is dropped.
+    registration: Registration,
 }
 
 #[derive(Default)]
@@ -199,7 +200,7 @@ where
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
-            End::Released(how) => return release(registration, &context, how).await,
+            End::Released(how) => return release(registration, &context, how, terms).await,
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
