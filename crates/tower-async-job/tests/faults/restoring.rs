@@ -99,7 +99,9 @@ async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     store.plan(Op::Create, Fault::Unacknowledged, 1);
     sleep(10 * SECOND + SECOND / 2).await;
     store.now().cancel(&id_of(&location)).await.expect("memory");
-    sleep(32 * SECOND).await;
+    sleep(2 * SECOND).await;
+    store.plan(Op::Renew, Fault::Unavailable, 1000);
+    sleep(30 * SECOND).await;
     let reason = reason.lock().expect("unpoisoned").take();
     assert_eq!(reason, Some(CancelReason::Requested));
 }
