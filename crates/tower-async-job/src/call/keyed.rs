@@ -1,7 +1,7 @@
 //! Submissions with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the key is
 //! taken before the handler runs, and repeats of the request get the same job.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use http::{Request, Response, header::UPGRADE};
@@ -97,11 +97,20 @@ where
         let (id, (record, waited)) = match taken {
             Ok((first, mut ended)) => {
                 // It waits in the place of its work.
+                let mut changed = front.node.store.subscribe(&first.id);
+                let end = poll_fn(|cx| match Pin::new(&mut ended).poll(cx) {
+                    Poll::Pending => match Pin::new(&mut changed).poll(cx) {
+                        // The run hands its end over once the store has acknowledged it.
+                        Poll::Ready(()) if first.is_ending() => Poll::Pending,
+                        changed => changed.map(|()| None),
+                    },
+                    ended => ended.map(Result::ok),
+                });
                 let over = &front.node.shutdown.over;
-                let found = match over.or(timeout_at(until, &mut ended)).await {
-                    Some(Ok(Ok(ended))) => (Ok(Some(first.record(*ended))), true),
-                    // Another worker may have the job.
-                    Some(Ok(Err(_))) => {
+                let found = match over.or(timeout_at(until, end)).await {
+                    Some(Ok(Some(ended))) => (Ok(Some(first.record(*ended))), true),
+                    // The job is cancelled, or another worker may have it.
+                    Some(Ok(None)) => {
                         wait(&front, principal.as_ref(), &first.id, None, until).await
                     }
                     _ => match first.unreported(&front) {

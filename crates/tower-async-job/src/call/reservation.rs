@@ -12,7 +12,7 @@ use tower_async_job_core::{
 
 use crate::{
     answer::AcceptedJob,
-    context::{handler::HandlerContext, job::JobContext},
+    context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::front::Front,
     run::{
         accept::{Acceptance, Unaccepted},
@@ -120,8 +120,8 @@ impl First {
     /// Returns the job if it runs since its acceptance, and has reported nothing.
     pub(super) fn unreported(&self, front: &Front) -> Option<AcceptedJob<'_>> {
         let limit = front.node.config.report_limit;
-        let context = self.context.as_ref();
-        let has_reported = context.is_some_and(|context| context.reported(limit).is_some());
+        let context = self.context.as_ref()?;
+        let has_reported = context.reported(limit).is_some();
         (!self.is_queued && !has_reported).then(|| AcceptedJob {
             id: &self.id,
             route: &self.route,
@@ -129,8 +129,14 @@ impl First {
             created: self.created,
             age: self.accepted.elapsed(),
             now: Instant::now(),
-            context,
+            context: Some(context),
         })
+    }
+
+    /// Returns whether its run here has ended, and is being stored.
+    pub(super) fn is_ending(&self) -> bool {
+        let reason = self.context.as_ref().and_then(JobContext::cancel_reason);
+        reason == Some(CancelReason::Over)
     }
 
     /// Returns the record of the job with its end.

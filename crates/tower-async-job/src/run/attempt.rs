@@ -285,7 +285,16 @@ where
                     Err(payload) => panicked(payload),
                 },
                 Self::Recording(recording) => match ready!(poll_catching(recording, cx)) {
-                    Ok(Ok(Recorded { outcome, kept })) => {
+                    Ok(Ok(recorded)) => {
+                        let Recorded {
+                            outcome,
+                            lease,
+                            kept,
+                        } = recorded;
+                        // The store has lost the chunks with the record, and has only that again.
+                        if matches!(outcome, Outcome::Streamed { .. }) && lease != *job.lease() {
+                            return Poll::Ready(End::Refused);
+                        }
                         return Poll::Ready(End::Outcome(outcome, Some(kept)));
                     }
                     Ok(Err(unrecorded)) => {

@@ -95,7 +95,8 @@ async fn run(
     let request = Request::new(JobBody::new(Full::default()));
     let work = put_off(service, request, None);
     let terms = terms(claim, replayable);
-    let mut run = Run::new(node.clone(), claim.lease, work, context, terms);
+    let now = Instant::now();
+    let mut run = Run::new(node.clone(), claim.lease, work, context, terms, now);
     run.announced();
     let end = poll_fn(|cx| run.poll(cx)).await;
     run.complete(end).await
@@ -197,7 +198,15 @@ async fn run_that_is_dropped_releases_its_job_after_its_handler() {
     let work = put_off(service, request, None);
     let context = HandlerContext::new(claim.attempt);
     let terms = terms(&claim, true);
-    drop(Run::new(node.clone(), claim.lease, work, context, terms));
+    let now = Instant::now();
+    drop(Run::new(
+        node.clone(),
+        claim.lease,
+        work,
+        context,
+        terms,
+        now,
+    ));
     assert_eq!(entered.load(Ordering::SeqCst), 1);
     assert_eq!(node.registry.pending(), 0);
 }

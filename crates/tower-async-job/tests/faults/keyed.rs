@@ -12,9 +12,9 @@ use std::{
 use crate::support::{
     Body, Handler, Stream, eager,
     faulty::{Fault, FaultyStore, Op},
-    get, handler, memory, path_of, post, send, settle, slow, stream, upload, with, wrap,
+    get, handler, memory, path_of, post, request, send, settle, slow, stream, upload, with, wrap,
 };
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_polling::JobState;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, ServiceExt};
@@ -222,4 +222,32 @@ async fn repeat_beyond_the_limit_of_held_polls_is_answered_at_once() {
     let repeat = send(&service, repeat).await.pending();
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert_eq!(repeat.header("preference-applied"), "", "it was not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_client_of_a_key_learns_of_a_cancellation_at_once() {
+    let layer = AsyncJobLayer::builder().inline_wait(5 * SECOND);
+    let layer = layer
+        .cancellation_grace(60 * SECOND)
+        .build()
+        .expect("valid");
+    let service = wrap(&layer, slow(100 * SECOND, "done"));
+    let begun = Instant::now();
+    let first = tokio::spawn({
+        let service = service.clone();
+        async move { send(&service, keyed("k")).await }
+    });
+    sleep(SECOND).await;
+    let repeat = send(&service, with(keyed("k"), "prefer", "wait=0"))
+        .await
+        .pending();
+    let cancelled = send(
+        &service,
+        request(Method::DELETE, path_of(repeat.location())),
+    )
+    .await;
+    assert_eq!(cancelled.status, StatusCode::ACCEPTED);
+    let first = first.await.expect("no panic");
+    assert_eq!(first.header("job-status"), "cancelled");
+    assert_eq!(begun.elapsed(), SECOND);
 }
