@@ -70,7 +70,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Repeating it with the same id, handle and [epoch](NewJob::epoch) returns the same answer while
     /// the job is pending at that epoch, and always if it was offered. This takes precedence over
     /// the check for the key. A caller that does not learn the outcome repeats the create for a
-    /// third of the lease duration, and then [discards](Self::discard) the job.
+    /// third of the lease duration, and then [discards](Self::discard) the job. If the job has a
+    /// key, by which others may have found it, the caller repeats the create for longer, and then
+    /// [releases](Self::release) it.
     ///
     /// # Errors
     ///
@@ -115,7 +117,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// fate of each in the same order.
     ///
     /// Atomic for each lease. An expired lease whose job has not been taken over is held again.
-    /// Repeating it prolongs again.
+    /// It never fails for the sake of one job: one that cannot be read is [`Renewal::Lost`], and the
+    /// others are renewed. Repeating it prolongs again.
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>>;
 
     /// Records a handler's report. Fields that are `None` leave the stored values unchanged.
@@ -185,7 +188,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()>;
 
     /// Releases leases before their jobs have ended, and returns the result for each job in the
-    /// same order. Atomic for each lease.
+    /// same order. Atomic for each lease. It never fails for the sake of one job: one that cannot be
+    /// read is [`Released::Lost`], and the others are released.
     ///
     /// A job with a kept request is queued again, with its epoch raised, and any worker may
     /// [claim](Self::claim) it after [some time](Release::after). If it has begun all its runs,

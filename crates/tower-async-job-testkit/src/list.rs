@@ -36,6 +36,7 @@ macro_rules! __tests {
                 s41_a_record_of_a_newer_format_is_left_alone
                 s42_a_corrupt_request_ends_its_job_once
                 s42_a_corrupt_record_ends_its_job_once
+                s42_a_corrupt_record_spoils_no_batch_of_leases
                 s32_a_claim_whose_answer_is_lost_counts_as_an_attempt
                 many_nodes_claim_and_end_each_job_once
                 each_job_of_a_backlog_is_claimed_once

@@ -1,13 +1,10 @@
 //! Submissions with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the key is
 //! taken before the handler runs, and repeats of the request get the same job.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use http::{
-    Request, Response,
-    header::{UPGRADE, VARY},
-};
+use http::{Request, Response, header::UPGRADE};
 use http_body::Body;
 use http_polling::{JobState, ProblemType, idempotency_key};
 use tokio::time::{Instant, timeout_at};
@@ -100,11 +97,20 @@ where
         let (id, (record, waited)) = match taken {
             Ok((first, mut ended)) => {
                 // It waits in the place of its work.
+                let mut changed = front.node.store.subscribe(&first.id);
+                let end = poll_fn(|cx| match Pin::new(&mut ended).poll(cx) {
+                    Poll::Pending => match Pin::new(&mut changed).poll(cx) {
+                        // The run hands its end over once the store has acknowledged it.
+                        Poll::Ready(()) if first.is_ending() => Poll::Pending,
+                        changed => changed.map(|()| None),
+                    },
+                    ended => ended.map(Result::ok),
+                });
                 let over = &front.node.shutdown.over;
-                let found = match over.or(timeout_at(until, &mut ended)).await {
-                    Some(Ok(Ok(ended))) => (Ok(Some(first.record(*ended))), true),
-                    // Another worker may have the job.
-                    Some(Ok(Err(_))) => {
+                let found = match over.or(timeout_at(until, end)).await {
+                    Some(Ok(Some(ended))) => (Ok(Some(first.record(*ended))), true),
+                    // The job is cancelled, or another worker may have it.
+                    Some(Ok(None)) => {
                         wait(&front, principal.as_ref(), &first.id, None, until).await
                     }
                     _ => match first.unreported(&front) {
@@ -128,19 +134,14 @@ where
             Err(Unaccepted::Failed(error)) => return answer::not_stored(&error, asked.protocol),
         };
         let mut response = match record {
-            Ok(None) => return answer::unknown(),
+            // The job is gone, and its key with it: a repeat has a job of its own.
+            Ok(None) => return refuse(ProblemType::StoreUnavailable),
             // A client that takes no jobs repeats the request.
             Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
                 return refuse(ProblemType::CapacityExhausted);
             }
             Ok(Some(record)) if record.state.is_pending() => {
-                let mut response = answer::pending(&front, &record, 0, asked.may_close);
-                // Vary applies to answers to GET only.
-                response.headers_mut().remove(VARY);
-                if waited {
-                    answer::apply_preferences(response.headers_mut(), &asked.prefer);
-                }
-                return response;
+                return answer::accepted_before(&front, &record, &asked, waited);
             }
             Ok(Some(record)) => {
                 front.node.undelivered.delivered(&id, 0);

@@ -3,8 +3,7 @@
 //! On a store that outlives the process it starts with the first call of any kind, since other
 //! processes may have left jobs there. On a shared store it ends with the shutdown. Otherwise it starts
 //! again with each job and ends when nothing is left to expire, so that an idle node has no task and no
-//! timer. Another task
-//! [renews leases](super::renewal), so that no sweep delays a renewal.
+//! timer. Another task [renews leases](super::renewal), so that no sweep delays a renewal.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
