@@ -25,7 +25,8 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_async_job::{
     AsyncJobLayer, JobBody,
     store::{
-        Created, JobHandle, JobId, JobQuery, JobStore, MemoryStore, NewJob, Outcome, StoredResponse,
+        Created, JobHandle, JobId, JobQuery, JobStore, MemoryStore, NewJob, Outcome,
+        StoredResponse, SweepQuery,
     },
 };
 
@@ -190,7 +191,7 @@ pub fn stalls(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
         let found = one_poll;
 
         let store = pending.store.clone();
-        let sweep = async move { store.sweep().await };
+        let sweep = async move { store.sweep(&SweepQuery::default()).await };
         let (rest, swept) = in_task(longest_poll(sweep)).await;
         assert!(rest.expect("memory is at hand").next.is_some());
         note("swept, nothing due");
@@ -244,7 +245,7 @@ pub fn sweeps(runtime: &Runtime, jobs: usize) -> Vec<(&'static str, Duration)> {
             ahead.fetch_add(3601, Ordering::Relaxed);
             loop {
                 let store = store.clone();
-                let sweep = async move { store.sweep().await };
+                let sweep = async move { store.sweep(&SweepQuery::default()).await };
                 let (rest, poll) = in_task(longest_poll(sweep)).await;
                 one_poll = one_poll.max(poll);
                 if rest.expect("memory is at hand").next != Some(Duration::ZERO) {

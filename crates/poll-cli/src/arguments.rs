@@ -58,7 +58,10 @@ impl Arguments {
             Some(Command::Resume(resume)) => &resume.follow,
             Some(_) => return Ok(()),
         };
-        if follow.min_delay > follow.max_delay {
+        if follow
+            .max_delay
+            .is_some_and(|max_delay| follow.min_delay > max_delay)
+        {
             let text = "--min-delay is longer than --max-delay";
             return Err(Failure::new(Code::Usage, text));
         }

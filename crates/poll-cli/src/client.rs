@@ -1,12 +1,12 @@
 //! tower-poll's layer, configured by the command line.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal, StandardPolicy,
     dialect::{AzureResourceManager, Dialect, FinalState},
     is_of_one_message,
-    policy::{Clamp, Guarded, Jitter, Jittered, ServerDelay},
+    policy::{Guarded, ServerDelay},
 };
 
 use crate::{
@@ -85,13 +85,11 @@ fn azure(state: arguments::FinalState, connection: &Connection) -> AzureResource
 /// The policy for the delays and the origins of polls.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
-    /// The policy that allows the submission's origin and the named ones.
-    named: StandardPolicy,
-    /// The policy that allows every public origin, if the options permit that.
-    public: Option<Public>,
+    /// The policy for the submission's origin and the allowed ones.
+    allowed: StandardPolicy,
+    /// The condition for other origins to be allowed, if the options permit every public one.
+    public: Option<Guarded<Guarded<ServerDelay>>>,
 }
-
-type Public = Guarded<Guarded<Jittered<Clamp<ServerDelay>>>>;
 
 impl Pace {
     fn of(connection: &Connection) -> Self {
@@ -103,34 +101,33 @@ impl Pace {
                 Origin::Any => None,
             });
         Self {
-            named: StandardPolicy::new().cross_origin(named),
+            allowed: StandardPolicy::new().cross_origin(named),
             public: connection
                 .cross_origin
                 .contains(&Origin::Any)
-                .then(|| public(Duration::ZERO, Duration::MAX)),
+                .then(|| ServerDelay::new().no_downgrade().refuse_private_addresses()),
         }
     }
 
-    fn within(self, min_delay: Duration, max_delay: Duration) -> Self {
-        Self {
-            named: self.named.min_delay(min_delay).max_delay(max_delay),
-            public: self.public.map(|_| public(min_delay, max_delay)),
+    /// Sets the bounds of the delays. Without `max_delay`, the upper one is that of
+    /// [`StandardPolicy`].
+    fn within(mut self, min_delay: Duration, max_delay: Option<Duration>) -> Self {
+        self.allowed = self.allowed.min_delay(min_delay);
+        if let Some(max_delay) = max_delay {
+            self.allowed = self.allowed.max_delay(max_delay);
         }
+        self
     }
-}
-
-fn public(min_delay: Duration, max_delay: Duration) -> Public {
-    ServerDelay::new()
-        .clamp(min_delay..=max_delay)
-        .jitter(Jitter::default())
-        .no_downgrade()
-        .refuse_private_addresses()
 }
 
 impl PollPolicy for Pace {
     fn next(&mut self, hop: &Hop<'_>) -> Result<Duration, Refusal> {
-        match (self.named.next(hop), &mut self.public) {
-            (Err(_), Some(public)) => public.next(hop),
+        match (self.allowed.next(hop), &mut self.public) {
+            (Err(_), Some(public)) => {
+                public.next(hop)?;
+                self.allowed = mem::take(&mut self.allowed).cross_origin([hop.to().clone()]);
+                self.allowed.next(hop)
+            }
             (judged, _) => judged,
         }
     }
@@ -142,7 +139,8 @@ impl PollPolicy for Pace {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, StatusCode, Uri};
+    use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+    use http_polling::JobState;
 
     use super::*;
 
@@ -173,6 +171,29 @@ mod tests {
             assert_eq!(allows(vec![], to), by_default, "{to}");
             assert_eq!(allows(vec![named()], to), by_name, "{to}");
             assert_eq!(allows(vec![Origin::Any], to), all_public, "{to}");
+        }
+    }
+
+    #[test]
+    fn delays_are_those_of_the_server_unless_bounded() {
+        let connection = Connection {
+            cross_origin: vec![Origin::Any],
+            ..Connection::default()
+        };
+        let second = Duration::from_secs(1);
+        let mut headers = HeaderMap::new();
+        headers.insert("job-status", HeaderValue::from_static("running"));
+        headers.insert("retry-after-ms", HeaderValue::from_static("600000"));
+        let from = Uri::from_static("https://example.com/report");
+        for to in ["https://example.com/work/1", "https://jobs.example.com/1"] {
+            let to = Uri::from_static(to);
+            let hop = Hop::new(&from, &to, StatusCode::SEE_OTHER, &headers)
+                .with_state(JobState::Running)
+                .with_retry_after(600 * second);
+            let delay = |max| Pace::of(&connection).within(second, max).next(&hop).ok();
+            assert_eq!(delay(None), Some(600 * second), "{to}");
+            let bounded = delay(Some(60 * second)).unwrap_or_default();
+            assert!((60 * second..=61 * second).contains(&bounded), "{to}");
         }
     }
 }

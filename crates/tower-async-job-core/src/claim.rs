@@ -57,6 +57,10 @@ pub struct ClaimQuery {
     pub newest_format: u8,
     /// The worker's name, for operators. Empty by default.
     pub worker: Arc<str>,
+    /// The latest time that the store's clock is expected to show: if it shows a later one, nothing
+    /// is claimed or changed; see [`SweepQuery::not_after`](crate::SweepQuery::not_after). `None`,
+    /// the default: any time.
+    pub not_after: Option<SystemTime>,
 }
 
 impl ClaimQuery {
@@ -69,6 +73,7 @@ impl ClaimQuery {
             routes: None,
             newest_format: StoredRequest::FORMAT,
             worker: Arc::default(),
+            not_after: None,
         }
     }
 
@@ -106,14 +111,27 @@ impl ClaimQuery {
         self.worker = worker.into();
         self
     }
+
+    /// Sets the latest time that the store's clock is expected to show.
+    #[must_use]
+    pub fn with_not_after(mut self, time: impl Into<Option<SystemTime>>) -> Self {
+        self.not_after = time.into();
+        self
+    }
+
+    /// Returns whether the store's clock is expected to show this time.
+    pub fn expects(&self, now: SystemTime) -> bool {
+        self.not_after.is_none_or(|latest| now <= latest)
+    }
 }
 
 /// The answer to a [`ClaimQuery`].
 ///
 /// ```
+/// use std::time::SystemTime;
 /// use tower_async_job_core::Claims;
 ///
-/// assert!(Claims::default().jobs.is_empty());
+/// assert!(Claims::new(SystemTime::now()).jobs.is_empty());
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -130,13 +148,14 @@ pub struct Claims {
     pub now: SystemTime,
 }
 
-impl Default for Claims {
-    fn default() -> Self {
+impl Claims {
+    /// Creates the answer of a store that claimed nothing at this time.
+    pub const fn new(now: SystemTime) -> Self {
         Self {
             jobs: Vec::new(),
             unreadable: Vec::new(),
             next: None,
-            now: SystemTime::UNIX_EPOCH,
+            now,
         }
     }
 }

@@ -2,7 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::store::{JobStore, StoreFuture};
+use crate::{
+    error::StoreError,
+    id::JobId,
+    job::NewJob,
+    record::{Created, Detail, JobRecord},
+    store::{JobStore, StoreFuture},
+};
 
 /// Passes the methods of [`JobStore`] to another macro, after the tokens in brackets: those that do
 /// I/O, those that answer immediately in their place, and the rest.
@@ -48,7 +54,7 @@ macro_rules! __job_store_methods {
                 Notified notified(
                     lease: &'a $crate::Lease, again: Option<std::time::Duration>
                 ) -> ();
-                Sweep sweep() -> $crate::Upkeep;
+                Sweep sweep(query: &'a $crate::SweepQuery) -> $crate::Upkeep;
                 Find find(handle: $crate::JobHandle) -> Option<$crate::JobId>;
                 List list(query: &'a $crate::JobQuery) -> $crate::JobPage;
             }
@@ -208,8 +214,8 @@ macro_rules! interpose {
             /// create uses [`create`](Self::create).
             fn create_now(
                 &self,
-                job: $crate::NewJob,
-            ) -> Result<Result<$crate::Created, $crate::StoreError>, $crate::NewJob> {
+                job: NewJob,
+            ) -> Result<Result<Created, StoreError>, NewJob> {
                 Err(job)
             }
 
@@ -217,9 +223,9 @@ macro_rules! interpose {
             /// uses [`read`](Self::read).
             fn read_now(
                 &self,
-                id: &$crate::JobId,
-                detail: $crate::Detail,
-            ) -> Option<Result<Option<$crate::JobRecord>, $crate::StoreError>> {
+                id: &JobId,
+                detail: Detail,
+            ) -> Option<Result<Option<JobRecord>, StoreError>> {
                 let _ = (id, detail);
                 None
             }

@@ -44,7 +44,7 @@ pub use message::{
     ReplayedRequest, ReplayedResponse, ResponseRecorder, StoredRequest, StoredResponse, TooLarge,
 };
 pub use owner::{IdempotencyKey, InvalidIdempotencyKey, Owner, Principal};
-pub use properties::{PendingJobs, StoreProperties, Upkeep, Usage};
+pub use properties::{PendingJobs, StoreProperties, SweepQuery, Upkeep, Usage};
 pub use query::{JobCursor, JobPage, JobQuery, ParseJobCursorError};
 pub use read_batch::ReadBatch;
 pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};

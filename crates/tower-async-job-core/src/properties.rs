@@ -5,7 +5,7 @@ use crate::owner::Principal;
 /// The fixed properties of a store.
 ///
 /// ```
-/// use std::time::{Duration, SystemTime};
+/// use std::time::Duration;
 /// use tower_async_job_core::StoreProperties;
 ///
 /// let properties = StoreProperties::default().with_lease(Duration::from_secs(30));
@@ -71,12 +71,46 @@ impl Usage {
     }
 }
 
+/// A request for a [sweep](crate::JobStore::sweep).
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_async_job_core::SweepQuery;
+///
+/// let now = SystemTime::now();
+/// assert!(SweepQuery::default().expects(now));
+/// assert!(!SweepQuery::default().with_not_after(now).expects(now + Duration::from_secs(1)));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SweepQuery {
+    /// The latest time that the store's clock is expected to show. If it shows a later one, it may
+    /// have jumped, and leases that seem to have expired may not have: the store then changes
+    /// nothing, and returns only its [time](Upkeep::now). `None`, the default: any time.
+    pub not_after: Option<SystemTime>,
+}
+
+impl SweepQuery {
+    /// Sets the latest time that the store's clock is expected to show.
+    #[must_use]
+    pub fn with_not_after(mut self, time: impl Into<Option<SystemTime>>) -> Self {
+        self.not_after = time.into();
+        self
+    }
+
+    /// Returns whether the store's clock is expected to show this time.
+    pub fn expects(&self, now: SystemTime) -> bool {
+        self.not_after.is_none_or(|latest| now <= latest)
+    }
+}
+
 /// The result of a [sweep](crate::JobStore::sweep).
 ///
 /// ```
+/// use std::time::SystemTime;
 /// use tower_async_job_core::Upkeep;
 ///
-/// let upkeep = Upkeep::default();
+/// let upkeep = Upkeep::new(SystemTime::now());
 /// assert_eq!((upkeep.pending.total, upkeep.nodes), (0, 1));
 /// ```
 #[non_exhaustive]
@@ -92,17 +126,22 @@ pub struct Upkeep {
     /// store recently. 1 by default.
     pub nodes: u32,
     /// The store's time at which the sweep was made, by the clock that measures leases. Two of them
-    /// tell a node the speed of that clock; it need not be the time of day.
+    /// tell a node the speed of that clock; it need not be the time of day. If the query does not
+    /// [expect](SweepQuery::expects) it, nothing was swept, and the other fields mean nothing.
     pub now: SystemTime,
 }
 
-impl Default for Upkeep {
-    fn default() -> Self {
+impl Upkeep {
+    /// Creates the result of a sweep at this time, of a store without jobs.
+    pub const fn new(now: SystemTime) -> Self {
         Self {
             next: None,
-            pending: PendingJobs::default(),
+            pending: PendingJobs {
+                total: 0,
+                principals: Vec::new(),
+            },
             nodes: 1,
-            now: SystemTime::UNIX_EPOCH,
+            now,
         }
     }
 }

@@ -82,20 +82,6 @@ impl<S: JobStore> Interpose for Sealing<S> {
         })
     }
 
-    fn create_now(&self, mut job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
-        let (request, notify) = (job.request.clone(), job.notify.clone());
-        if let Err(error) = self.seal_job(&mut job) {
-            return Ok(Err(error));
-        }
-        match self.inner.create_now(job) {
-            Ok(created) => Ok(created.and_then(|created| self.open_created(created))),
-            Err(mut job) => {
-                (job.request, job.notify) = (request, notify);
-                Err(job)
-            }
-        }
-    }
-
     fn look_up<'a>(
         &'a self,
         principal: Option<&'a Principal>,

@@ -10,7 +10,7 @@ use crate::{
     job::NewJob,
     lease::{Lease, Outside, Release, Released, Renewal},
     owner::{IdempotencyKey, Principal},
-    properties::{StoreProperties, Upkeep, Usage},
+    properties::{StoreProperties, SweepQuery, Upkeep, Usage},
     query::{JobPage, JobQuery},
     record::{Cancellation, Created, Detail, JobRecord, ResultRef},
     subscription::Subscription,
@@ -68,9 +68,11 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// second time.
     ///
     /// Repeating it with the same id, handle and [epoch](NewJob::epoch) returns the same answer while
-    /// the job is pending at that epoch, and always if it was offered. This takes precedence over the check for the
-    /// key. A caller that does not learn the outcome repeats the create for a third of the lease
-    /// duration, and then [discards](Self::discard) the job.
+    /// the job is pending at that epoch, and always if it was offered. This takes precedence over
+    /// the check for the key. A caller that does not learn the outcome repeats the create for a
+    /// third of the lease duration, and then [discards](Self::discard) the job. If the job has a
+    /// key, by which others may have found it, the caller repeats the create for longer, and then
+    /// [releases](Self::release) it.
     ///
     /// # Errors
     ///
@@ -115,7 +117,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// fate of each in the same order.
     ///
     /// Atomic for each lease. An expired lease whose job has not been taken over is held again.
-    /// Repeating it prolongs again.
+    /// It never fails for the sake of one job: one that cannot be read is [`Renewal::Lost`], and the
+    /// others are renewed. Repeating it prolongs again.
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>>;
 
     /// Records a handler's report. Fields that are `None` leave the stored values unchanged.
@@ -185,7 +188,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()>;
 
     /// Releases leases before their jobs have ended, and returns the result for each job in the
-    /// same order. Atomic for each lease.
+    /// same order. Atomic for each lease. It never fails for the sake of one job: one that cannot be
+    /// read is [`Released::Lost`], and the others are released.
     ///
     /// A job with a kept request is queued again, with its epoch raised, and any worker may
     /// [claim](Self::claim) it after [some time](Release::after). If it has begun all its runs,
@@ -325,7 +329,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ///   a minute if leases have none, and is then due again.
     ///
     /// Atomic for each job: no other caller gets the same one. It may return fewer than `limit`
-    /// even if there are more.
+    /// even if there are more. Changes nothing if the store's clock is later than the query
+    /// [expects](ClaimQuery::not_after).
     fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims>;
 
     /// Ends an attempt to notify. The notification is due again after the time in `again`; `None`
@@ -352,7 +357,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// beyond their retention become expired, and expired jobs are forgotten. The id of a job that
     /// is forgotten within a lease duration of its end is void for one, as if it was
     /// [removed](Self::remove). It may run on any number of nodes concurrently.
-    fn sweep(&self) -> StoreFuture<'_, Upkeep>;
+    ///
+    /// Changes nothing if the store's clock is later than the query [expects](SweepQuery::not_after).
+    fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep>;
 
     /// Finds the job with this handle, for operators; `None` if there is none.
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>>;

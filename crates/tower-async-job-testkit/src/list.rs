@@ -36,6 +36,7 @@ macro_rules! __tests {
                 s41_a_record_of_a_newer_format_is_left_alone
                 s42_a_corrupt_request_ends_its_job_once
                 s42_a_corrupt_record_ends_its_job_once
+                s42_a_corrupt_record_spoils_no_batch_of_leases
                 s32_a_claim_whose_answer_is_lost_counts_as_an_attempt
                 many_nodes_claim_and_end_each_job_once
                 each_job_of_a_backlog_is_claimed_once
@@ -194,6 +195,7 @@ macro_rules! __tests {
                 a_sweep_reports_when_the_next_is_due
                 a_sweep_counts_pending_jobs_by_principal
                 sweeps_and_claims_show_the_time_of_the_store
+                s15_sweeps_and_claims_at_a_later_time_than_expected_change_nothing
                 s09_sweeps_on_many_nodes_lose_nothing
             }
             versions {

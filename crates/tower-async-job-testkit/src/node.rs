@@ -7,7 +7,7 @@ use http_polling::{JobState, Problem, ProblemType};
 use tower_async_job_core::{
     Claim, ClaimQuery, Created, Detail, End, IdempotencyKey, JobId, JobRecord, JobStore, Lease,
     NewJob, Outcome, Principal, Release, Released, ReplayedRequest, Report, Start, StoreError,
-    StoredRequest, StoredResponse, Subscription, Upkeep,
+    StoredRequest, StoredResponse, Subscription, SweepQuery, Upkeep,
 };
 
 use crate::harness::{Harness, NotRun};
@@ -185,7 +185,7 @@ impl Node {
     /// Sweeps until no change is due.
     pub(crate) async fn sweep_all(&self) -> Upkeep {
         loop {
-            let upkeep = self.sweep().await.unwrap();
+            let upkeep = self.sweep(&SweepQuery::default()).await.unwrap();
             if upkeep.next != Some(Duration::ZERO) {
                 return upkeep;
             }

@@ -155,7 +155,7 @@ impl AsyncJobLayer {
     /// axum::serve(listener, app)
     ///     .with_graceful_shutdown(async move {
     ///         terminate.recv().await;
-    ///         jobs.shutdown(Duration::from_secs(30)).await;
+    ///         jobs.shutdown(Duration::from_secs(25)).await;
     ///     })
     ///     .await
     /// # }
@@ -174,7 +174,7 @@ impl AsyncJobLayer {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// let jobs = tower_async_job::AsyncJobLayer::new();
     /// tokio::select! {
-    ///     () = jobs.shutdown(Duration::from_secs(30)) => {}
+    ///     () = jobs.shutdown(Duration::from_secs(25)) => {}
     ///     () = second_signal() => jobs.shutdown(Duration::ZERO).await,
     /// }
     /// # }
@@ -211,7 +211,7 @@ impl AsyncJobLayer {
     ///     let jobs = jobs.clone();
     ///     async move { jobs.run().await }
     /// });
-    /// jobs.shutdown(Duration::from_secs(30)).await;
+    /// jobs.shutdown(Duration::from_secs(25)).await;
     /// running.await.unwrap();
     /// # }
     /// ```

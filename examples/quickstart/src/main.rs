@@ -60,7 +60,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let mut inline_wait = Duration::from_secs(1);
     if input.len() < TOO_QUICK {
         inline_wait = Duration::ZERO;
-        println!("so little is done too soon to be deferred, so the inline wait is set to zero");
+        println!("a file of this size would be compressed before the server defers the request;");
+        println!("for this run, the server defers it immediately (inline wait of zero)");
     }
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{
-    Attribute, Item, ItemMod, Meta, UseTree, Visibility,
+    Attribute, Item, ItemMacro, ItemMod, Meta, UseTree, Visibility,
     visit::{self, Visit},
 };
 
@@ -13,7 +13,7 @@ use crate::{
     places::{Place, join},
     rows::rows,
     sources::Sources,
-    tokens,
+    tokens::{self, EXPORTED},
     tree::{Import, Kind, Mention, ModuleId, ROOT, Reach, Tree},
     variables::{Variables, is_constant},
 };
@@ -27,6 +27,7 @@ pub(crate) fn read(sources: &Sources, root: &str) -> Tree {
         place: Place::of_file(root, true),
         blocks: 0,
         variables: BTreeSet::new(),
+        is_exported: false,
     };
     reader.tree.files.push(root.to_owned());
     reader.tree.add("crate", None, None);
@@ -43,6 +44,8 @@ struct Reader<'a> {
     blocks: usize,
     /// The names of variables in the function.
     variables: BTreeSet<String>,
+    /// The item is a macro for other crates too.
+    is_exported: bool,
 }
 
 impl Reader<'_> {
@@ -192,7 +195,12 @@ impl Reader<'_> {
     }
 
     fn scan(&mut self, tokens: &TokenStream) {
-        tokens::scan(tokens, &mut |path, line| self.mention_inline(path, line));
+        tokens::scan(tokens, &mut |mut path, line| {
+            if path[0] == EXPORTED && !self.is_exported {
+                path[0] = "crate".to_owned();
+            }
+            self.mention_inline(path, line);
+        });
     }
 
     fn in_function(&mut self, find: impl FnOnce(&mut Variables<'_>), read: impl FnOnce(&mut Self)) {
@@ -249,6 +257,13 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             self.scan(tokens);
         }
         visit::visit_item(self, item);
+    }
+
+    fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
+        let is_export = |attribute: &Attribute| attribute.path().is_ident("macro_export");
+        self.is_exported = item.attrs.iter().any(is_export);
+        visit::visit_item_macro(self, item);
+        self.is_exported = false;
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {

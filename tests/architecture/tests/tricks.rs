@@ -164,6 +164,11 @@ fn exported_macros_name_what_the_root_passes_on() {
         "src/room.rs:2",
         "the root of the crate",
     );
+    assert_one(
+        &in_room("macro_rules! make { () => { $crate::Floor } }"),
+        "src/room.rs:1",
+        "the root of the crate",
+    );
 }
 
 #[test]

@@ -34,9 +34,10 @@ pub(crate) struct Follow {
     /// The minimum delay between polls, even if the server asks for less
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "100ms")]
     pub(crate) min_delay: Duration,
-    /// The maximum delay between polls, even if the server asks for more
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
-    pub(crate) max_delay: Duration,
+    /// The maximum delay between polls, even if the server asks for more;
+    /// without it 60 s, or 15 min if the server spreads the polls itself
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) max_delay: Option<Duration>,
     /// The time after the submission in which a 404 is repeated, since the job
     /// may not be known to all servers yet; 0 is none
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "3s")]

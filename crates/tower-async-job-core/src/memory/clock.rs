@@ -2,7 +2,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The clock of a [`MemoryStore`](crate::MemoryStore).
 ///
-/// A closure that returns an `Instant` is a clock, for tests with their own time.
+/// A closure that returns an `Instant` is a clock, for tests with their own time. Its time of day is
+/// that of the machine: implement the trait where both have to move together, as in a harness.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -35,7 +35,9 @@ impl Jobs {
     pub(super) fn create(&self, job: NewJob, room: Taken<'_>) -> Result<Created, StoreError> {
         let now = self.now();
         let Some(key) = &job.idempotency else {
-            return self.insert(job, now, room);
+            let (created, is_claimable) = self.insert(job, now, room)?;
+            self.announce(is_claimable);
+            return Ok(created);
         };
         let scope = Scope::new(job.principal.as_ref(), key);
         let id = job.id;
@@ -47,8 +49,10 @@ impl Jobs {
         {
             return Ok(existing);
         }
-        let created = self.insert(job, now, room)?;
+        let (created, is_claimable) = self.insert(job, now, room)?;
         keys.insert(scope, id);
+        drop(keys);
+        self.announce(is_claimable);
         Ok(created)
     }
 
@@ -85,18 +89,23 @@ impl Jobs {
         })
     }
 
-    fn insert(&self, job: NewJob, now: Micros, room: Taken<'_>) -> Result<Created, StoreError> {
+    /// Stores a job, and returns the answer and whether workers can claim something new.
+    fn insert(
+        &self,
+        job: NewJob,
+        now: Micros,
+        room: Taken<'_>,
+    ) -> Result<(Created, bool), StoreError> {
         let wall = self.wall();
         let mut shard = self.shard(&job.id);
         if let Some(answer) = answer(&shard, &job, now) {
-            return answer;
+            return answer.map(|created| (created, false));
         }
         let reserved = room?.spend();
         let until = now.saturating_add(self.lease_span());
         let (start, lease) = (job.start, job.first_lease());
         let created = shard.insert(job, now, wall, until, &self.budget, reserved);
-        self.leave(shard, None);
-        Ok(made(start, lease, created))
+        Ok((made(start, lease, created), shard.take_claimable()))
     }
 }
 

@@ -99,8 +99,12 @@ impl Jobs {
     }
 
     pub(super) async fn claim(&self, query: &ClaimQuery) -> Claims {
-        while self.sweep_due().await == Some(Duration::ZERO) {}
         let now = self.now();
+        let mut claims = Claims::new(self.shown(now));
+        if !query.expects(claims.now) {
+            return claims;
+        }
+        while self.sweep_due(now).await == Some(Duration::ZERO) {}
         let mut pace = Pace::default();
         let mut waiting = Waiting::new(query);
         let mut next = None;
@@ -122,10 +126,6 @@ impl Jobs {
         }
         // No yield from here on: claims dropped with this future would stay held, possibly for
         // ever.
-        let mut claims = Claims {
-            now: self.shown(now),
-            ..Claims::default()
-        };
         // A worker that takes nothing need not know of tasks that wait already.
         let is_whole = self.take(waiting, now, &mut claims) || query.limit == 0;
         claims.next = if is_whole {

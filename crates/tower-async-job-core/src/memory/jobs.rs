@@ -259,9 +259,7 @@ impl Jobs {
         let claimable = shard.take_claimable();
         drop(shard);
         self.wake(wake);
-        if claimable {
-            self.wake_workers();
-        }
+        self.announce(claimable);
     }
 
     pub(super) fn settle(&self, aftermath: Aftermath) {
@@ -271,9 +269,7 @@ impl Jobs {
         for wake in aftermath.wakes {
             self.wake(Some(wake));
         }
-        if aftermath.claimable {
-            self.wake_workers();
-        }
+        self.announce(aftermath.claimable);
     }
 
     fn wake(&self, wake: Option<Arc<Wake>>) {
@@ -287,7 +283,11 @@ impl Jobs {
         wake.wake_all();
     }
 
-    fn wake_workers(&self) {
+    /// Wakes the workers, if there is something new to claim. Call it without locks.
+    pub(super) fn announce(&self, is_claimable: bool) {
+        if !is_claimable {
+            return;
+        }
         let work = lock(&self.work).take();
         if let Some(work) = work {
             work.wake_all();

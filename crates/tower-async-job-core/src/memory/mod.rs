@@ -35,7 +35,7 @@ use crate::{
     job::NewJob,
     lease::{Lease, Outside, Release, Released, Renewal},
     owner::{IdempotencyKey, Principal},
-    properties::{StoreProperties, Upkeep, Usage},
+    properties::{StoreProperties, SweepQuery, Upkeep, Usage},
     query::{JobPage, JobQuery},
     record::{Cancellation, Created, Detail, JobRecord, ResultRef},
     store::{JobStore, StoreFuture},
@@ -234,8 +234,8 @@ impl JobStore for MemoryStore {
         self.jobs.work()
     }
 
-    fn sweep(&self) -> StoreFuture<'_, Upkeep> {
-        Box::pin(async move { Ok(self.jobs.sweep().await) })
+    fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
+        Box::pin(async move { Ok(self.jobs.sweep(query).await) })
     }
 
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     lease::{Lease, Renewal},
     owner::Principal,
-    properties::{PendingJobs, Upkeep},
+    properties::{PendingJobs, SweepQuery, Upkeep},
     sync::{Mutex, lock},
 };
 
@@ -37,22 +37,21 @@ impl Jobs {
         renewals
     }
 
-    pub(super) async fn sweep(&self) -> Upkeep {
-        let mut next = self.sweep_due().await;
-        if next != Some(Duration::ZERO) && self.tidy_chunks().await {
-            next = Some(next.unwrap_or(LONGEST_REST));
+    pub(super) async fn sweep(&self, query: &SweepQuery) -> Upkeep {
+        let now = self.now();
+        let mut upkeep = Upkeep::new(self.shown(now));
+        if query.expects(upkeep.now) {
+            upkeep.next = self.sweep_due(now).await;
+            if upkeep.next != Some(Duration::ZERO) && self.tidy_chunks().await {
+                upkeep.next = Some(upkeep.next.unwrap_or(LONGEST_REST));
+            }
+            upkeep.pending = self.pending().await;
         }
-        Upkeep {
-            next,
-            pending: self.pending().await,
-            nodes: 1,
-            now: self.shown(self.now()),
-        }
+        upkeep
     }
 
-    /// Performs due changes, and returns the time until the next, if there are jobs.
-    pub(super) async fn sweep_due(&self) -> Option<Duration> {
-        let now = self.now();
+    /// Performs the changes due now, and returns the time until the next, if there are jobs.
+    pub(super) async fn sweep_due(&self, now: Micros) -> Option<Duration> {
         let mut pace = Pace::default();
         self.shorten_leases(now, &mut pace).await;
         let mut left = SWEEP_QUOTA;

@@ -8,7 +8,8 @@ use crate::{
     error::StoreError,
 };
 
-/// A stored request, for a job that may be re-run: like [`StoredResponse`](crate::StoredResponse), one opaque allocation.
+/// A stored request, for a job that may be re-run: like [`StoredResponse`](crate::StoredResponse),
+/// one opaque allocation.
 ///
 /// ```
 /// use http::Method;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use http_polling::JobState;
-use tower_async_job_core::{Cancellation, Created, JobStore, MemoryStore, Renewal, Retention};
+use tower_async_job_core::{
+    Cancellation, Created, JobStore, MemoryStore, Renewal, Retention, SweepQuery,
+};
 
 use crate::common::*;
 
@@ -12,7 +14,7 @@ async fn without_a_lease_duration_a_job_runs_for_ever() {
     let (store, clock) = store_with(|builder| builder);
     let lease = create(&store, job()).await;
     clock.advance(HOUR * 24 * 365);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(store.properties().lease, None);
     assert_eq!(state(&store, &lease.id).await, Some(JobState::Running));
     store.finish(&lease, done(b"")).await.unwrap();
@@ -29,7 +31,7 @@ async fn tombstones_are_limited_and_the_oldest_forgotten_first() {
         clock.advance(Duration::from_secs(1));
     }
     clock.advance(HOUR);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     let mut states = Vec::new();
     for id in &ids {
         states.push(state(&store, id).await);
@@ -48,11 +50,15 @@ async fn s79_a_surplus_tombstone_of_a_run_that_may_live_leaves_a_void() {
     let lease = create(&store, job.clone()).await;
     store.finish(&lease, done(b"")).await.unwrap();
     clock.advance(brief);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(store.renew(&[lease]).await.unwrap(), [Renewal::Lost]);
     assert!(store.create(job).await.unwrap_err().is_conflict());
     clock.advance(LEASE);
-    assert_eq!(store.sweep().await.unwrap().next, None, "nothing is left");
+    assert_eq!(
+        store.sweep(&SweepQuery::default()).await.unwrap().next,
+        None,
+        "nothing is left"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +68,7 @@ async fn s79_voids_last_a_minute_where_leases_have_no_end() {
     let job = job();
     store.discard(&job.first_lease()).await.unwrap();
     assert!(store.create(job).await.unwrap_err().is_conflict());
-    let next = store.sweep().await.unwrap().next;
+    let next = store.sweep(&SweepQuery::default()).await.unwrap().next;
     assert_eq!(next, Some(Duration::from_secs(60)));
 }
 
@@ -94,7 +100,7 @@ async fn times_of_day_are_as_far_apart_as_the_store_reckons() {
 #[tokio::test]
 async fn a_sweep_says_when_to_come_again_to_the_moment() {
     let (store, clock) = store();
-    let comes_again = async || store.sweep().await.unwrap().next;
+    let comes_again = async || store.sweep(&SweepQuery::default()).await.unwrap().next;
     assert_eq!(comes_again().await, None);
     let (result, tombstone) = (LEASE, Duration::from_secs(8));
     let retention = Retention::new(result, tombstone);

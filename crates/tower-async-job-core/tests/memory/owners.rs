@@ -1,7 +1,7 @@
 //! Owners, keys and reports: how they are stored, and that reads by strangers do not copy them.
 
 use serde_json::json;
-use tower_async_job_core::{IdempotencyKey, JobStore, Json, NewJob, Principal, Report};
+use tower_async_job_core::{IdempotencyKey, JobStore, Json, NewJob, Principal, Report, SweepQuery};
 
 use crate::common::*;
 
@@ -49,7 +49,7 @@ async fn s69_names_and_reports_count_as_bytes() {
     assert!(used(&store) - before > 5 * 64_000);
     store.finish(&lease, done(b"x")).await.unwrap();
     clock.advance(HOUR);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     assert_eq!(used(&store), before);
 }
 

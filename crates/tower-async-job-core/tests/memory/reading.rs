@@ -4,6 +4,7 @@ use http_polling::Progress;
 use serde_json::json;
 use tower_async_job_core::{
     Detail, JobId, JobRecord, JobStore, MemoryStore, Principal, Report, Retention, Start,
+    SweepQuery,
 };
 
 use crate::common::*;
@@ -47,7 +48,7 @@ async fn an_immediate_read_answers_as_read_does() {
         }
         known.push(count);
         clock.advance(LEASE / 2);
-        store.sweep().await.unwrap();
+        store.sweep(&SweepQuery::default()).await.unwrap();
     }
     assert_eq!(known, [4; 4]);
     clock.advance(HOUR * 3);

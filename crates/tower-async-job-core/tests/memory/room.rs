@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_polling::JobState;
 use tower_async_job_core::{
     Created, DELIVERED_KEPT, IdempotencyKey, JobHandle, JobId, JobStore, Lease, MemoryStore,
-    NewJob, Retention,
+    NewJob, Retention, SweepQuery,
 };
 
 use crate::common::*;
@@ -207,7 +207,7 @@ async fn s73_the_end_of_a_tombstone_makes_no_room() {
     let short = Retention::new(SECOND, 10 * SECOND);
     ended(&store, job().with_retention(short)).await;
     clock.advance(2 * SECOND);
-    store.sweep().await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
     for _ in 0..3 {
         ended(&store, job()).await;
     }

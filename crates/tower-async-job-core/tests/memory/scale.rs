@@ -11,6 +11,7 @@ use http_polling::JobState;
 use proptest::prelude::*;
 use tower_async_job_core::{
     ClaimQuery, JobHandle, JobId, JobQuery, JobStore, Lease, MemoryStore, Released, Retention,
+    SweepQuery,
 };
 
 use crate::common::*;
@@ -59,7 +60,7 @@ async fn long_work_is_done_in_slices() {
         assert!(polls(store.list(&page)) > 20_000 / 1024);
         assert!(polls(store.renew(&leases)) > 20_000 / 20);
         clock.advance(LEASE);
-        assert!(polls(store.sweep()) > 20_000 / 20);
+        assert!(polls(store.sweep(&SweepQuery::default())) > 20_000 / 20);
         clock.advance(HOUR * 2);
         assert!(polls(store.claim(&ClaimQuery::new(1))) > 20_000 / 20);
     }
@@ -70,7 +71,7 @@ async fn little_work_is_done_at_once() {
     let (store, _, leases) = store_of(10, None).await;
     assert_eq!(polls(store.list(&JobQuery::default())), 1);
     assert_eq!(polls(store.renew(&leases)), 1);
-    assert_eq!(polls(store.sweep()), 1);
+    assert_eq!(polls(store.sweep(&SweepQuery::default())), 1);
     assert_eq!(polls(store.find(JobHandle::random())), 1);
 }
 
@@ -78,7 +79,7 @@ async fn little_work_is_done_at_once() {
 async fn a_store_of_many_parts_is_searched_in_slices() {
     let store = MemoryStore::builder().shards(4096).build();
     assert!(polls(store.find(JobHandle::random())) > 4);
-    assert!(polls(store.sweep()) > 4);
+    assert!(polls(store.sweep(&SweepQuery::default())) > 4);
 }
 
 #[tokio::test]
@@ -141,8 +142,11 @@ async fn a_backlog_is_swept_in_parts_and_claimed_once_each() {
         create(&store, replayable()).await;
     }
     clock.advance(LEASE);
-    assert_eq!(store.sweep().await.unwrap().next, Some(Duration::ZERO));
-    while store.sweep().await.unwrap().next == Some(Duration::ZERO) {}
+    assert_eq!(
+        store.sweep(&SweepQuery::default()).await.unwrap().next,
+        Some(Duration::ZERO)
+    );
+    while store.sweep(&SweepQuery::default()).await.unwrap().next == Some(Duration::ZERO) {}
     let mut claimed = HashSet::new();
     loop {
         let claims = store.claim(&ClaimQuery::new(1000)).await.unwrap().jobs;
@@ -205,7 +209,7 @@ proptest! {
                     let seconds = number as u64 % 8;
                     now += seconds;
                     clock.advance(Duration::from_secs(seconds));
-                    block_on(store.sweep()).unwrap();
+                    block_on(store.sweep(&SweepQuery::default())).unwrap();
                 }
                 (Step::Finish, Some(lease)) => {
                     if block_on(store.finish(&lease, done(b"x"))).is_ok() {

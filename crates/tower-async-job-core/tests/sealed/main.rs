@@ -2,7 +2,10 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use http_polling::JobState;
@@ -209,12 +212,32 @@ async fn list_leaves_out_what_cannot_be_opened() {
     assert_eq!((page.jobs.len(), page.unreadable), (1, 1));
 }
 
+/// A seal that counts its uses.
+#[derive(Debug)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Seal for Counting {
+    fn overhead(&self) -> usize {
+        Toy(90).overhead()
+    }
+
+    fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Toy(90).seal(context, plain)
+    }
+
+    fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Toy(90).open(context, sealed)
+    }
+}
+
 #[tokio::test]
-async fn job_given_back_at_once_is_as_it_was() {
-    let store = Sealed::new(MemoryStore::builder().max_jobs(1).build(), Toy(90));
-    let created = store.create_now(replayable()).unwrap().unwrap();
+async fn job_is_sealed_once_and_not_for_an_immediate_create() {
+    let seals = Arc::new(AtomicUsize::new(0));
+    let store = Sealed::new(MemoryStore::new(), Counting(Arc::clone(&seals)));
+    let job = store.create_now(replayable()).unwrap_err();
+    assert_eq!(job.request, Some(request()));
+    let created = store.create(job).await.unwrap();
     assert!(matches!(created, Created::New { .. }));
-    let second = store.create_now(replayable().with_notify("n")).unwrap_err();
-    assert_eq!(second.request, Some(request()));
-    assert_eq!(second.notify.unwrap(), "n");
+    assert_eq!(seals.load(Ordering::SeqCst), 1);
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_polling::{JobState, Progress};
 use serde_json::json;
 use tower_async_job_core::{
-    ClaimQuery, Created, Detail, JobHandle, JobId, JobRecord, Lease, Release, ReplayedRequest,
-    Report, Start, StoredRequest, Task,
+    ClaimQuery, Created, Detail, JobHandle, JobId, JobRecord, Lease, Release, Released, Renewal,
+    ReplayedRequest, Report, Start, StoredRequest, Task,
 };
 
 use crate::{harness::Harness, node::*};
@@ -236,6 +236,22 @@ pub(crate) async fn s42_a_corrupt_record_ends_its_job_once(harness: &dyn Harness
     let sound = node.offer(node.replayable()).await;
     harness.corrupt(id).await?;
     assert_ends_once(&node, handle, sound).await;
+    Ok(())
+}
+
+pub(crate) async fn s42_a_corrupt_record_spoils_no_batch_of_leases(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let mut leases = Vec::new();
+    for _ in 0..3 {
+        leases.push(node.add(node.replayable()).await);
+    }
+    harness.corrupt(leases[1].id).await?;
+    let renewed = node.renew(&leases).await.unwrap();
+    assert_eq!(renewed.len(), 3);
+    assert_eq!([renewed[0], renewed[2]], [Renewal::Held; 2]);
+    let released = node.release(&leases, Release::default()).await.unwrap();
+    assert_eq!(released.len(), 3);
+    assert_eq!([released[0], released[2]], [Released::Queued; 2]);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_polling::{JobState, Progress};
-use tower_async_job_core::{Call, Release, Released, Renewal, Report};
+use tower_async_job_core::{Call, Release, Released, Renewal, Report, SweepQuery};
 
 use crate::{
     faulty::{Fault, FaultyStore},
@@ -112,7 +112,7 @@ pub(crate) async fn s09_concurrent_sweeps_and_claims_take_a_job_over_once(
             .map(|number| {
                 let node = nodes[number % 2].clone();
                 tokio::spawn(async move {
-                    node.sweep().await.unwrap();
+                    node.sweep(&SweepQuery::default()).await.unwrap();
                     node.claim_some(9).await.len()
                 })
             })

@@ -31,14 +31,15 @@ flaw! {
 
 flaw! {
     /// Returns one worker's claims to a second worker.
-    ClaimedTwice(Claims) {
+    ClaimedTwice(Option<Claims>) {
         fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
             Box::pin(async move {
                 let claims = self.inner.claim(query).await?;
+                let mut given = lock(&self.memory);
                 if claims.jobs.is_empty() {
-                    return Ok(std::mem::take(&mut *lock(&self.memory)));
+                    return Ok(given.take().unwrap_or(claims));
                 }
-                lock(&self.memory).clone_from(&claims);
+                *given = Some(claims.clone());
                 Ok(claims)
             })
         }

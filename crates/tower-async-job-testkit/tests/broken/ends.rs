@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use http_polling::JobState;
 use tower_async_job_core::{
     Cancellation, Created, Detail, End, JobId, JobRecord, JobStore, Lease, NewJob, Release,
-    Released, StoreError, StoreFuture, Upkeep,
+    Released, StoreError, StoreFuture, SweepQuery, Upkeep,
 };
 
 use crate::{fails, flaw, lock};
@@ -88,13 +88,13 @@ flaw! {
             })
         }
 
-        fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
+        fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
             Box::pin(async move {
                 let late = std::mem::take(&mut *lock(&self.memory));
                 for id in late {
                     self.inner.cancel(&id).await?;
                 }
-                self.inner.sweep().await
+                self.inner.sweep(query).await
             })
         }
     }

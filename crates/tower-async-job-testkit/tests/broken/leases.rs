@@ -6,7 +6,7 @@ use std::{
 
 use tower_async_job_core::{
     ClaimQuery, Claims, Created, Detail, JobId, JobRecord, JobStore, Lease, NewJob, Release,
-    Renewal, StoreFuture, Subscription, Upkeep,
+    Renewal, StoreFuture, Subscription, SweepQuery, Upkeep,
 };
 
 use crate::{fails, flaw, lock};
@@ -19,7 +19,7 @@ flaw! {
             self.inner.create(job)
         }
 
-        fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
+        fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
             Box::pin(async move {
                 let leases = lock(&self.memory).clone();
                 for lease in leases {
@@ -29,7 +29,7 @@ flaw! {
                         self.inner.release(&[lease], Release::default()).await?;
                     }
                 }
-                self.inner.sweep().await
+                self.inner.sweep(query).await
             })
         }
     }
@@ -154,9 +154,9 @@ forgets! {
 flaw! {
     /// Shows the same time always.
     ConstantTime(()) {
-        fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
+        fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
             Box::pin(async move {
-                let mut upkeep = self.inner.sweep().await?;
+                let mut upkeep = self.inner.sweep(query).await?;
                 upkeep.now = SystemTime::UNIX_EPOCH;
                 Ok(upkeep)
             })
@@ -168,6 +168,25 @@ flaw! {
                 claims.now = SystemTime::UNIX_EPOCH;
                 Ok(claims)
             })
+        }
+    }
+}
+
+flaw! {
+    /// Sweeps even if its clock may have jumped.
+    SweepAtAnyTime(()) {
+        fn sweep<'a>(&'a self, _: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
+            Box::pin(async { self.inner.sweep(&SweepQuery::default()).await })
+        }
+    }
+}
+
+flaw! {
+    /// Claims even if its clock may have jumped.
+    ClaimAtAnyTime(()) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            let query = query.clone().with_not_after(None);
+            Box::pin(async move { self.inner.claim(&query).await })
         }
     }
 }
@@ -191,5 +210,9 @@ fails! {
         a_run_whose_record_is_missing_stores_its_job_again,
         a_repeat_of_storing_a_job_again_is_the_same_create;
     constant_time: ConstantTime fails sweeps_and_claims_show_the_time_of_the_store;
+    sweep_at_any_time: SweepAtAnyTime fails
+        s15_sweeps_and_claims_at_a_later_time_than_expected_change_nothing;
+    claim_at_any_time: ClaimAtAnyTime fails
+        s15_sweeps_and_claims_at_a_later_time_than_expected_change_nothing;
     unannounced_work: UnannouncedWork fails workers_are_woken_when_there_is_work;
 }

@@ -10,7 +10,7 @@ use http_polling::JobState;
 use serde_json::json;
 use tower_async_job_core::{
     Detail, JobHandle, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, PendingJobs, Report,
-    ResultRef, StoreFuture, Subscription, Upkeep,
+    ResultRef, StoreFuture, Subscription, SweepQuery, Upkeep,
 };
 
 use crate::{fails, flaw, lock};
@@ -117,9 +117,9 @@ flaw! {
 flaw! {
     /// Counts no pending jobs, and never asks to be swept again.
     IdleSweep(()) {
-        fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
+        fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
             Box::pin(async move {
-                let mut upkeep = self.inner.sweep().await?;
+                let mut upkeep = self.inner.sweep(query).await?;
                 upkeep.next = None;
                 upkeep.pending = PendingJobs::default();
                 Ok(upkeep)

@@ -103,6 +103,14 @@ async fn a_corrupt_record_that_is_claimed_for_ever_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_corrupt_record_that_spoils_a_batch_is_noticed() {
+    let test = "s42_a_corrupt_record_spoils_no_batch_of_leases";
+    for missing in [Precaution::RenewsTheRest, Precaution::ReleasesTheRest] {
+        assert_fails(missing, test).await;
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_fails_as_a_whole_is_noticed() {
     let test = "s42_a_list_counts_unreadable_jobs";
     assert_fails(Precaution::ListsTheRest, test).await;

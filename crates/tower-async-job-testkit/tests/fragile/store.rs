@@ -1,6 +1,7 @@
 use std::{
     collections::HashSet,
     future::pending,
+    iter::zip,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -9,8 +10,8 @@ use std::{
 };
 
 use tower_async_job_core::{
-    ClaimQuery, Claims, Created, Detail, JobId, JobPage, JobQuery, JobRecord, JobStore,
-    MemoryStore, NewJob, StoreError, StoreFuture, Subscription,
+    ClaimQuery, Claims, Created, Detail, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease,
+    MemoryStore, NewJob, Release, Released, Renewal, StoreError, StoreFuture, Subscription,
 };
 use tower_async_job_testkit::Interpose;
 
@@ -22,6 +23,8 @@ const FALLBACK: Duration = Duration::from_millis(50);
 pub(crate) enum Precaution {
     Commits,
     EndsCorrupt,
+    RenewsTheRest,
+    ReleasesTheRest,
     ListsTheRest,
     LeavesNewer,
     LooksAgain,
@@ -77,6 +80,14 @@ impl State {
 
     fn is_corrupt(&self, id: &JobId) -> bool {
         self.corrupt.lock().unwrap().contains(id)
+    }
+
+    /// Fails if a job of these leases is corrupt, unless the precaution is taken.
+    fn check(&self, leases: &[Lease], precaution: Precaution) -> Result<(), StoreError> {
+        match leases.iter().any(|lease| self.is_corrupt(&lease.id)) {
+            true if !self.takes(precaution) => Err(StoreError::corrupt("damaged")),
+            _ => Ok(()),
+        }
     }
 
     fn is_lost(&self, id: &JobId) -> bool {
@@ -140,6 +151,32 @@ impl Interpose for Fragile {
                 }
             }
             Ok(claims)
+        })
+    }
+
+    fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+        Box::pin(async move {
+            self.state.check(leases, Precaution::RenewsTheRest)?;
+            let mut fates = self.inner.renew(leases).await?;
+            for (lease, fate) in zip(leases, &mut fates) {
+                if self.state.is_corrupt(&lease.id) {
+                    *fate = Renewal::Lost;
+                }
+            }
+            Ok(fates)
+        })
+    }
+
+    fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>> {
+        Box::pin(async move {
+            self.state.check(leases, Precaution::ReleasesTheRest)?;
+            let mut fates = self.inner.release(leases, how).await?;
+            for (lease, fate) in zip(leases, &mut fates) {
+                if self.state.is_corrupt(&lease.id) {
+                    *fate = Released::Lost;
+                }
+            }
+            Ok(fates)
         })
     }
 

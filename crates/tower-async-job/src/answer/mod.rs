@@ -15,8 +15,8 @@ use http::Response;
 
 pub(crate) use self::{
     ended::ended,
-    pending::{AcceptedJob, accepted, known, pending, too_early},
-    preferences::{apply_preferences, apply_wait},
+    pending::{AcceptedJob, accepted, accepted_before, known, pending, too_early},
+    preferences::apply_wait,
     refusal::{
         no_place, not_stored, panicked, problem, problem_of, problem_response, refusal, unknown,
         unreadable,

@@ -7,12 +7,13 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LOCATION, LOCATION, RETRY_AFTER},
+    header::{CONNECTION, CONTENT_LOCATION, LOCATION, RETRY_AFTER, VARY},
 };
 use http_polling::{
     JOB_STATUS, JobState, ProblemType, RETRY_AFTER_MS, StatusDocumentRef, retry_after_values,
     set_retry_after,
 };
+use tokio::time::Instant;
 use tower_async_job_core::{JobId, JobRecord, Owner};
 
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     context::job::JobContext,
     estimate::ObservedJob,
     node::front::Front,
-    request::submission::Submission,
+    request::submission::{Asked, Submission},
 };
 
 /// A job that this node has stored.
@@ -38,6 +39,7 @@ pub(crate) struct AcceptedJob<'a> {
     pub(crate) created: SystemTime,
     /// The time since its acceptance.
     pub(crate) age: Duration,
+    pub(crate) now: Instant,
     /// The context of its run here.
     pub(crate) context: Option<&'a JobContext>,
 }
@@ -54,11 +56,12 @@ pub(crate) fn accepted(
         queued,
         created,
         age,
+        now,
         context,
     } = *job;
     let reported = context.and_then(|context| context.reported(front.node.config.report_limit));
     let (job, id) = (id, id.encode());
-    let pending = ObservedJob::new(route, age);
+    let pending = ObservedJob::at(route, age, now.into_std());
     let mut pending = front
         .node
         .among_others(submission.principal.as_ref(), pending);
@@ -83,7 +86,7 @@ pub(crate) fn accepted(
         Method::GET => &template.polled,
         _ => &template.accepted,
     };
-    let may_close = submission.asked.may_close;
+    let asked = &submission.asked;
     let mut response = announce(
         front,
         template.status,
@@ -91,15 +94,37 @@ pub(crate) fn accepted(
         job,
         &pending,
         document,
-        may_close,
+        asked.may_close,
     );
-    if submission.asked.page {
-        // A browser follows this to the page; with 202 it would show the status document.
+    follow_to_page(&mut response, asked);
+    apply_preferences(response.headers_mut(), &asked.prefer);
+    response
+}
+
+/// Returns the acceptance of a submission whose job is known by its record, in the form of the
+/// [first](accepted). Its client may have `waited` for the end.
+pub(crate) fn accepted_before(
+    front: &Front,
+    record: &JobRecord,
+    asked: &Asked,
+    waited: bool,
+) -> Response<StoredBody> {
+    let mut response = pending(front, record, 0, asked.may_close);
+    // Vary applies to answers to GET only.
+    response.headers_mut().remove(VARY);
+    follow_to_page(&mut response, asked);
+    if waited {
+        apply_preferences(response.headers_mut(), &asked.prefer);
+    }
+    response
+}
+
+/// Redirects a browser to the page; with 202 it would show the status document.
+fn follow_to_page(response: &mut Response<StoredBody>, asked: &Asked) {
+    if asked.page {
         response.headers_mut().remove(CONTENT_LOCATION);
         *response.status_mut() = StatusCode::SEE_OTHER;
     }
-    apply_preferences(response.headers_mut(), &submission.asked.prefer);
-    response
 }
 
 /// Returns the answer to a poll of a pending job.

@@ -82,7 +82,7 @@ where
             None,
             self.work.is_queued(),
         );
-        let acceptance = match Acceptance::begin(&front.node, job, terms).at_once() {
+        let acceptance = match Acceptance::begin(&front.node, job, terms) {
             Ok(stored) => {
                 let (accepted, answer) = self.accepted(stored);
                 if let Some(run) = accepted.announced() {
@@ -109,7 +109,7 @@ where
         // At the deadline, the connection answers a client that is still there, and then closes
         // `early`.
         let mut deadline = pin!(sleep_until(acceptance.deadline()));
-        let mut storing = pin!(acceptance.end(pending()));
+        let mut storing = pin!(async { acceptance.sent(pending()).await.end() });
         let stored = Some(storing.as_mut() as Storing<'_>);
         let event = match self.next(&mut early, deadline.as_mut(), stored).await {
             Event::Stored(Ok(stored)) => {
@@ -187,8 +187,9 @@ where
     }
 
     /// Returns a stored job, and the answer that announces it.
+    #[inline(always)]
     fn accepted(self, stored: Stored) -> (Accepted<R, E>, Response<StoredBody>) {
-        let (created, is_queued) = (stored.created, self.work.is_queued());
+        let (created, now, is_queued) = (stored.created, stored.stored, self.work.is_queued());
         // Registered before the answer is sent, so that a DELETE after it finds the job.
         let accepted = stored.accept(self.work, self.context);
         let context = accepted.context();
@@ -198,6 +199,7 @@ where
             queued: is_queued || context.is_none(),
             created,
             age: Duration::ZERO,
+            now,
             context,
         };
         let answer = answer::accepted(&self.front, &job, &self.submission);

@@ -3,13 +3,10 @@
 //!
 //! The key is taken before the handler runs, and repeats of the request get the same job.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use http::{
-    Request, Response,
-    header::{UPGRADE, VARY},
-};
+use http::{Request, Response, header::UPGRADE};
 use http_body::Body;
 use http_polling::{JobState, ProblemType};
 use tokio::time::{Instant, timeout_at};
@@ -34,8 +31,8 @@ use crate::{
 /// Answers a submission with a key, or one that is offered to workers.
 ///
 /// Once a key is taken the job runs, even if the connection is lost: the client repeats the
-/// request with the same key. Without a key, the job is cancelled then. A repeat needs no place to run, so a full node and one that shuts
-/// down answer it too.
+/// request with the same key. Without a key, the job is cancelled then. A repeat needs no place to
+/// run, so a full node and one that shuts down answer it too.
 pub(crate) fn submit<S, B, R>(
     front: Arc<Front>,
     service: S,
@@ -119,11 +116,20 @@ where
                 Ok((mut first, mut ended)) => {
                     unanswered = first.unanswered.take();
                     // It waits in the place of its work.
+                    let mut changed = front.node.store.subscribe(&first.id);
+                    let end = poll_fn(|cx| match Pin::new(&mut ended).poll(cx) {
+                        Poll::Pending => match Pin::new(&mut changed).poll(cx) {
+                            // The run hands its end over once the store has acknowledged it.
+                            Poll::Ready(()) if first.is_ending() => Poll::Pending,
+                            changed => changed.map(|()| None),
+                        },
+                        ended => ended.map(Result::ok),
+                    });
                     let over = &front.node.shutdown.over;
-                    let found = match over.or(timeout_at(until, &mut ended)).await {
-                        Some(Ok(Ok(ended))) => (Ok(Some(first.record(*ended))), true),
-                        // Another worker may have the job.
-                        Some(Ok(Err(_))) if !first.is_offered || Instant::now() < until => {
+                    let found = match over.or(timeout_at(until, end)).await {
+                        Some(Ok(Some(ended))) => (Ok(Some(first.record(*ended))), true),
+                        // The job is cancelled, or another worker may have it.
+                        Some(Ok(None)) if !first.is_offered || Instant::now() < until => {
                             wait(&front, principal.as_ref(), &first.id, None, until).await
                         }
                         _ => match first.unreported(&front) {
@@ -149,19 +155,14 @@ where
                 }
             };
             let mut response = match record {
-                Ok(None) => return answer::unknown(),
+                // The job is gone, and its key with it: a repeat has a job of its own.
+                Ok(None) => return refuse(ProblemType::StoreUnavailable),
                 // A client that takes no jobs repeats the request.
                 Ok(Some(record)) if record.state.is_pending() && !asked.deferrable => {
                     return refuse(ProblemType::CapacityExhausted);
                 }
                 Ok(Some(record)) if record.state.is_pending() => {
-                    let mut response = answer::pending(&front, &record, 0, asked.may_close);
-                    // Vary applies to answers to GET only.
-                    response.headers_mut().remove(VARY);
-                    if waited {
-                        answer::apply_preferences(response.headers_mut(), &asked.prefer);
-                    }
-                    return response;
+                    return answer::accepted_before(&front, &record, &asked, waited);
                 }
                 Ok(Some(record)) => {
                     front.node.undelivered.delivered(&id, 0);

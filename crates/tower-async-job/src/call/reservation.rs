@@ -13,7 +13,7 @@ use tower_async_job_core::{
 use crate::{
     answer::AcceptedJob,
     config::OnDisconnect,
-    context::{handler::HandlerContext, job::JobContext},
+    context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{front::Front, state::Node},
     panics,
     run::{
@@ -56,15 +56,31 @@ where
         receiver
     }
 
-    async fn take(self, mut sender: oneshot::Sender<Taken>) -> Option<Run<R, E>> {
+    async fn take(mut self, mut sender: oneshot::Sender<Taken>) -> Option<Run<R, E>> {
         let (handle, protocol) = (self.job.handle, self.job.protocol);
         let route = self.terms.route.clone();
         let is_repeatable = self.job.idempotency.is_some();
         let depends = !is_repeatable && self.front.config.on_disconnect == OnDisconnect::Cancel;
-        let acceptance = Acceptance::begin(&self.front.node, self.job, self.terms);
-        // A client that leaves while the outcome is unknown repeats its request, which then takes
-        // a place of its own. Until that time, the work would hold its place for no client.
-        let stored = acceptance.end(sender.closed()).await;
+        let stored = match Acceptance::begin(&self.front.node, self.job, self.terms) {
+            Ok(stored) => Ok(stored),
+            Err(acceptance) => {
+                let mut sent = acceptance.sent(sender.closed()).await;
+                if let Some(error) = sent.unknown() {
+                    // The client repeats its request, and then has this job if it is stored. Until
+                    // that is known, the work would hold its place for no client.
+                    let _ = sender.send(Err(Unaccepted::Failed(error.clone())));
+                    sender = oneshot::channel().0;
+                    if let Some(admission) = self.work.admission() {
+                        admission.hand_back();
+                    }
+                    sent = sent.known().await;
+                    if let Some(admission) = self.work.admission() {
+                        admission.stand_in();
+                    }
+                }
+                sent.end()
+            }
+        };
         let stored = match stored {
             Ok(stored) => stored,
             Err(reason) => {
@@ -159,8 +175,15 @@ impl First {
             queued: self.is_offered,
             created: self.created,
             age: self.accepted.elapsed(),
+            now: Instant::now(),
             context,
         })
+    }
+
+    /// Returns whether its run here has ended, and is being stored.
+    pub(super) fn is_ending(&self) -> bool {
+        let reason = self.context.as_ref().and_then(JobContext::cancel_reason);
+        reason == Some(CancelReason::Over)
     }
 
     /// Returns the record of the job with its end.

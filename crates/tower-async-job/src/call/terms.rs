@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// Returns the job to be stored for a submission, and the terms on which it then runs.
+#[inline(always)]
 pub(crate) fn new_job(
     front: &Front,
     submission: &Submission,

@@ -47,6 +47,11 @@ impl<'a> ObservedJob<'a> {
     /// data. Its current time is that of tokio's clock.
     #[must_use]
     pub fn new(route: &'a str, age: Duration) -> Self {
+        Self::at(route, age, tokio::time::Instant::now().into_std())
+    }
+
+    #[inline]
+    pub(crate) fn at(route: &'a str, age: Duration, now: Instant) -> Self {
         Self {
             route,
             age,
@@ -56,7 +61,7 @@ impl<'a> ObservedJob<'a> {
             jobs: 1,
             own_jobs: 1,
             principals: 1,
-            now: tokio::time::Instant::now().into_std(),
+            now,
         }
     }
 

@@ -216,6 +216,20 @@ impl Capacity {
         left
     }
 
+    /// Takes an unused place to run back, for one that stands aside; `None` if too many do.
+    fn hand_back(&self, principal: &Option<Principal>) -> Option<Arc<Ticket>> {
+        let mut state = self.state();
+        if state.queued >= self.overall.all() {
+            return None;
+        }
+        state.queued += 1;
+        state.tenant(principal).aside += 1;
+        let ticket = Arc::new(Ticket::new(state.number()));
+        drop(state);
+        self.release(principal, None);
+        Some(ticket)
+    }
+
     /// Returns from aside to the same place in the queue.
     fn stand_in(&self, principal: &Option<Principal>, ticket: &Arc<Ticket>) {
         let mut state = self.state();
@@ -357,6 +371,17 @@ impl Admission {
             && self.capacity.stand_aside(&self.principal, ticket)
         {
             self.place = Place::Aside(ticket.clone());
+        }
+    }
+
+    /// Hands back a place that is not used yet, and stands aside. The places that others may wait in
+    /// become fewer by that; beyond as many as there are places, it keeps its own.
+    pub(crate) fn hand_back(&mut self) {
+        self.stand_aside();
+        if !matches!(self.place, Place::Aside(_) | Place::Running(_))
+            && let Some(ticket) = self.capacity.hand_back(&self.principal)
+        {
+            self.place = Place::Aside(ticket);
         }
     }
 

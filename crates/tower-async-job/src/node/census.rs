@@ -79,7 +79,7 @@ mod tests {
         let census = Census::default();
         let [a, b] = ["a", "b"].map(Principal::new);
         assert_eq!(census.share_of(Some(&a), 3), None);
-        let mut upkeep = Upkeep::default();
+        let mut upkeep = Upkeep::new(std::time::SystemTime::UNIX_EPOCH);
         upkeep.nodes = 4;
         upkeep.pending.total = 101;
         upkeep.pending.principals.push((a.clone(), 90));

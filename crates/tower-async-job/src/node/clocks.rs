@@ -41,13 +41,16 @@ impl Clocks {
         Some(left).filter(|left| !left.is_zero())
     }
 
+    /// Returns the latest time that the store's clock shows now unless it has jumped; `None` if
+    /// nothing is known of it.
+    pub(crate) fn latest(&self) -> Option<SystemTime> {
+        let Reading { store, called, .. } = self.state().latest?;
+        store.checked_add(called.elapsed() + TOLERANCE)
+    }
+
     /// Notes the store's time in an answer that arrives now. If it has jumped since the previous one,
     /// the node pauses for a lease.
     pub(crate) fn note(&self, store: SystemTime, called: Instant, lease: Duration) {
-        if store == SystemTime::UNIX_EPOCH {
-            // The store does not tell its time.
-            return;
-        }
         let answered = Instant::now();
         let reading = Reading {
             store,

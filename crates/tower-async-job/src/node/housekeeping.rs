@@ -3,8 +3,7 @@
 //! On a store that outlives the process it starts with the first call of any kind, since other
 //! processes may have left jobs there. On a shared store it ends with the shutdown. Otherwise it starts
 //! again with each job and ends when nothing is left to expire, so that an idle node has no task and no
-//! timer. Another task
-//! [renews leases](super::renewal), so that no sweep delays a renewal.
+//! timer. Another task [renews leases](super::renewal), so that no sweep delays a renewal.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -15,6 +14,8 @@ use tokio::{
     runtime::Handle,
     time::{Instant, timeout},
 };
+
+use tower_async_job_core::SweepQuery;
 
 use crate::{node::state::Node, observe::metrics, panics};
 
@@ -52,19 +53,26 @@ async fn round(node: &Node) -> Option<Duration> {
     swept.unwrap_or(Some(longest))
 }
 
-/// Sweeps the store, unless its clock has jumped. Returns the time until the next sweep, unless a job with less retention ends.
+/// Sweeps the store, unless its clock has jumped. Returns the time until the next sweep, which may be
+/// sooner.
 async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     let begun = Instant::now();
     node.alarm.reset();
     if let Some(pause) = node.clocks.pause() {
         return Some(pause);
     }
-    let next = match timeout(longest, node.store.sweep()).await {
+    // If the clock has jumped forward, leases only seem to have expired.
+    let query = SweepQuery::default().with_not_after(node.clocks.latest());
+    let next = match timeout(longest, node.store.sweep(&query)).await {
         Ok(Ok(upkeep)) => {
-            let next = upkeep.next;
             if let Some(lease) = node.store.properties().lease {
                 node.clocks.note(upkeep.now, begun, lease);
             }
+            if !query.expects(upkeep.now) {
+                // Without a jump, the call took long.
+                return Some(node.clocks.pause().unwrap_or_default());
+            }
+            let next = upkeep.next;
             node.has_orphans
                 .fetch_and(node.is_shared, Ordering::Relaxed);
             node.swept(upkeep);

@@ -1,6 +1,6 @@
 //! A job that runs here, from its acceptance to its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
@@ -162,7 +162,7 @@ impl Drop for Registration {
             let how = self.terms_of_release();
             let _ = self.node.releases.release(self.lease, how);
         } else if !self.ended {
-            discard_later(&self.node, self.lease);
+            discard_later(&self.node, self.lease, false);
         }
         keep_house(&self.node);
         self.node.sweep_after_end();
@@ -174,23 +174,34 @@ fn is_old(since: Instant, lease: Option<Duration>) -> bool {
     lease.is_some_and(|lease| since.elapsed() > lease / 3)
 }
 
-/// Deletes a job that was never announced, in a task. Called in destructors.
-pub(crate) fn discard_later(node: &Arc<Node>, lease: Lease) {
+/// Deletes a job that was never announced, in a task. If it may have been found by its key, it ends as
+/// lost instead. Called in destructors.
+pub(crate) fn discard_later(node: &Arc<Node>, lease: Lease, found: bool) {
     if let Ok(runtime) = Handle::try_current() {
         let discarding = node.clone();
-        let discard = Box::pin(async move { discard(&discarding, &lease).await });
+        let discard = Box::pin(async move { discard(&discarding, &lease, found).await });
         let discard = panics::logged("the job store", discard);
         node.tasks.spawn_on(discard, &runtime);
     }
 }
 
-/// Deletes a job that was never announced, with its idempotency key. While the store is unreachable,
-/// that is repeated for a lease, after which the job has ended by itself.
-async fn discard(node: &Node, lease: &Lease) {
+/// Deletes a job that was never announced, with its idempotency key, or releases it if it may have been
+/// found by that. While the store is unreachable, that is repeated for a lease, after which the job has
+/// ended by itself.
+async fn discard(node: &Node, lease: &Lease, found: bool) {
     node.expected.came(&lease.id);
     let time = node.store.properties().lease.unwrap_or_default();
     let mut patience = Patience::new(time, &node.shutdown);
-    while let Err(error) = node.store.discard(lease).await {
+    let call = async || match found {
+        true => {
+            let released = node
+                .store
+                .release(slice::from_ref(lease), Release::default());
+            released.await.map(drop)
+        }
+        false => node.store.discard(lease).await,
+    };
+    while let Err(error) = call().await {
         tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
         if !error.is_unavailable() || !patience.lasts() {
             return;

@@ -83,6 +83,11 @@ impl Jobs {
         contexts.next().filter(|_| !self.watched).cloned()
     }
 
+    /// Notes that the job has ended in the store: no lease of its run is renewed or can be lost.
+    fn has_ended(&mut self, id: &JobId) {
+        self.leases.remove(id, &mut self.deadlines);
+    }
+
     /// Returns whether this is the lease of the run that is entered, if leases end.
     fn is_entered(&self, lease: &Lease) -> bool {
         let epoch = self.leases.epoch(&lease.id);
@@ -142,10 +147,7 @@ impl Registry {
         let mut context = None;
         if jobs.is_entered(lease) {
             context = jobs.contexts.remove(id);
-            let Jobs {
-                leases, deadlines, ..
-            } = &mut *jobs;
-            leases.remove(id, deadlines);
+            jobs.has_ended(id);
         }
         if jobs.watched && jobs.deadlines.is_empty() {
             // An idle node has no task and no timer.
@@ -327,12 +329,17 @@ impl Registry {
             let stop = self.deadline_at(after(sent, kept));
             jobs.leases.renew(&lease.id, stop);
         }
+        if renewal == Renewal::Cancelled {
+            jobs.has_ended(&lease.id);
+        }
         let context = jobs.contexts.get(&lease.id).cloned();
         drop(jobs);
         let Some(context) = context else {
             return;
         };
         match renewal {
+            // It has been found again.
+            Renewal::Held if context.is_missing() => context.set_missing(false),
             Renewal::Held => {}
             Renewal::Cancelled => context.cancel(CancelReason::Requested),
             Renewal::Missing if self.lease_kept.is_some() => context.set_missing(true),
@@ -342,10 +349,12 @@ impl Registry {
         }
     }
 
-    /// Notifies the handler of a job that it is cancelled, if it runs here.
+    /// Notifies the handler of a job that it is cancelled, as already stored, if it runs here.
     pub(crate) fn cancel(&self, id: &JobId) {
-        // No temporary of an `if let`, which would hold the lock while others are woken.
-        let context = self.jobs().contexts.get(id).cloned();
+        let mut jobs = self.jobs();
+        jobs.has_ended(id);
+        let context = jobs.contexts.get(id).cloned();
+        drop(jobs);
         if let Some(context) = context {
             context.cancel(CancelReason::Requested);
         }

@@ -80,7 +80,7 @@ impl Releases {
             mem::replace(&mut waiting.attended, true)
         };
         if !is_attended {
-            let attendant = Attendant(self.clone());
+            let mut attendant = Attendant::new(self.clone());
             let releasing = async move { attendant.release_all().await };
             self.tasks.spawn_on(releasing, &runtime);
         }
@@ -134,20 +134,33 @@ impl Releases {
 }
 
 /// The task that releases leases. However it ends, another can start.
-struct Attendant(Arc<Releases>);
+struct Attendant {
+    releases: Arc<Releases>,
+    /// All leases are released, and another task may have started since.
+    is_over: bool,
+}
 
 impl Drop for Attendant {
     fn drop(&mut self) {
-        self.0.waiting().attended = false;
+        if !self.is_over {
+            self.releases.waiting().attended = false;
+        }
     }
 }
 
 impl Attendant {
-    async fn release_all(&self) {
+    const fn new(releases: Arc<Releases>) -> Self {
+        Self {
+            releases,
+            is_over: false,
+        }
+    }
+
+    async fn release_all(&mut self) {
         // Collects the leases that are released together.
         yield_now().await;
-        while let Some(batch) = self.0.take() {
-            let sent = Box::pin(self.0.send(&batch));
+        while let Some(batch) = self.releases.take() {
+            let sent = Box::pin(self.releases.send(&batch));
             match panics::logged("the job store", sent).await {
                 Ok(Ok(fates)) => {
                     for (given, fate) in zip(batch, fates) {
@@ -165,6 +178,7 @@ impl Attendant {
                 }
             }
         }
+        self.is_over = true;
     }
 }
 
@@ -174,5 +188,25 @@ fn count(released: Option<Released>) {
         Some(Released::Ended(state)) => metrics::ended(state),
         Some(Released::Queued | Released::Outside) | None => metrics::stopped("released"),
         Some(_) => metrics::stopped("lease-lost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_async_job_core::{JobId, MemoryStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn attendant_that_is_over_leaves_its_successor_alone() {
+        let store = Arc::new(MemoryStore::new());
+        let releases = Arc::new(Releases::new(store, TaskTracker::new(), Arc::default()));
+        let mut first = Attendant::new(releases.clone());
+        first.release_all().await;
+        let lease = Lease::new(JobId::random(), 1);
+        let released = releases.release(lease, Release::default());
+        drop(first);
+        assert!(releases.waiting().attended);
+        assert_eq!(released.expect("a runtime").await, Ok(Released::Lost));
     }
 }

@@ -56,10 +56,12 @@ async fn round(node: &Node, last: &mut Option<JobId>, until: Instant) -> bool {
             *last = None;
             continue;
         };
+        // Noted before the call, so that the next round begins after a batch that panics.
+        let before = last.replace(lease.id);
         let renewed = timeout_at(until, renew(node, &leases)).await;
         // A batch that had less than the whole time is the first of the next round.
-        if renewed.is_ok() || is_first {
-            *last = Some(lease.id);
+        if renewed.is_err() && !is_first {
+            *last = before;
         }
         is_first = false;
         if !matches!(renewed, Ok(Ok(()))) {

@@ -1,6 +1,9 @@
 //! The wait for the end of a job.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::coop::consume_budget,
+    time::{Instant, timeout_at},
+};
 use tower_async_job_core::{Detail, JobId, JobRecord, StoreError, Subscription};
 
 use crate::node::state::Node;
@@ -35,6 +38,8 @@ pub(crate) fn record_until<'a>(
                     return Ok(record);
                 }
             }
+            // A subscription may resolve early, and a read may not wait.
+            consume_budget().await;
         }
     }
 }

@@ -1,6 +1,12 @@
 //! The acceptance of jobs: stored first, then run.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::SystemTime};
+use std::{
+    future::{pending, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -34,34 +40,32 @@ pub(crate) enum Unaccepted {
 }
 
 impl Acceptance {
-    /// Stores a job, if the store can do that immediately.
-    pub(crate) fn begin(node: &Arc<Node>, job: NewJob, terms: Terms) -> Self {
+    /// Stores a job immediately, if the store can do that. Otherwise, the acceptance is to be awaited.
+    // Inlined, since the parts of a job are expensive to move.
+    #[inline(always)]
+    #[allow(clippy::result_large_err, reason = "it is boxed where it is awaited")]
+    pub(crate) fn begin(node: &Arc<Node>, job: NewJob, terms: Terms) -> Result<Stored, Self> {
         let unrun = Unrun {
             node: node.clone(),
             lease: job.first_lease(),
             may_be_stored: true,
+            has_key: job.idempotency.is_some() && terms.restorable.is_some(),
         };
-        Self {
-            unrun,
-            terms,
-            answer: node.store.create_now(job).map_err(Box::new),
-        }
-    }
-
-    /// Returns the job if it is stored already.
-    #[allow(
-        clippy::result_large_err,
-        reason = "it is given back as it came, and moved once"
-    )]
-    pub(crate) fn at_once(self) -> Result<Stored, Self> {
-        let (created, is_offered) = match self.answer {
+        let (created, is_offered) = match node.store.create_now(job) {
             Ok(Ok(Created::New { created, .. })) => (created, false),
             Ok(Ok(Created::Offered { created })) => (created, true),
-            _ => return Err(self),
+            answer => {
+                return Err(Self {
+                    unrun,
+                    terms,
+                    answer: answer.map_err(Box::new),
+                });
+            }
         };
         Ok(Stored {
-            unrun: self.unrun,
-            terms: self.terms,
+            unrun,
+            stored: terms.since,
+            terms,
             created,
             is_offered,
         })
@@ -74,21 +78,64 @@ impl Acceptance {
 
     /// Stores the job. While the outcome is unknown, the call is repeated for a third of a lease, as
     /// long as the client is not `gone`.
-    pub(crate) async fn end(self, gone: impl Future<Output = ()>) -> Result<Stored, Unaccepted> {
+    pub(crate) async fn sent(self, gone: impl Future<Output = ()>) -> Sent {
+        let created = match self.answer {
+            Ok(created) => created,
+            Err(job) => self.unrun.node.store.create(*job).await,
+        };
+        let sent = Sent {
+            is_unknown: matches!(&created, Err(error) if error.is_unavailable()),
+            unrun: self.unrun,
+            terms: self.terms,
+            created,
+        };
+        sent.repeated(1, gone).await
+    }
+}
+
+/// A job that was sent to the store. If it is dropped, the job is discarded.
+pub(crate) struct Sent {
+    unrun: Unrun,
+    terms: Terms,
+    created: Result<Created, StoreError>,
+    /// The outcome of a call is unknown.
+    is_unknown: bool,
+}
+
+impl Sent {
+    /// Returns the error if it is not known whether the job is stored, and other clients may find it
+    /// by its key.
+    pub(crate) fn unknown(&self) -> Option<&StoreError> {
+        let error = self.created.as_ref().err();
+        error.filter(|error| error.is_unavailable() && self.unrun.has_key)
+    }
+
+    /// Repeats the call, whether or not a client waits, as long as the job's lease could still be
+    /// renewed.
+    pub(crate) async fn known(self) -> Self {
+        self.repeated(2, pending()).await
+    }
+
+    async fn repeated(mut self, thirds: u32, gone: impl Future<Output = ()>) -> Self {
+        if self.is_unknown
+            && let Some(again) = &self.terms.restorable
+        {
+            let lease = self.unrun.node.store.properties().lease.unwrap_or_default();
+            let time = (lease / 3 * thirds).saturating_sub(self.terms.since.elapsed());
+            let job = || again.job().clone();
+            self.created = repeat(&self.unrun.node, time, job, self.created, gone).await;
+        }
+        self
+    }
+
+    /// Returns the job if it is stored.
+    pub(crate) fn end(self) -> Result<Stored, Unaccepted> {
         let Self {
             mut unrun,
             terms,
-            answer,
+            created,
+            is_unknown,
         } = self;
-        let mut created = match answer {
-            Ok(created) => created,
-            Err(job) => unrun.node.store.create(*job).await,
-        };
-        let is_unknown = matches!(&created, Err(error) if error.is_unavailable());
-        if is_unknown && let Some(again) = &terms.restorable {
-            let job = || again.job().clone();
-            created = repeat(&unrun.node, terms.since, job, created, gone).await;
-        }
         let stored = match created {
             Ok(Created::New { created, .. }) => Ok((created, false)),
             Ok(Created::Offered { created }) => Ok((created, true)),
@@ -105,6 +152,7 @@ impl Acceptance {
         let (created, is_offered) = stored?;
         Ok(Stored {
             unrun,
+            stored: Instant::now(),
             terms,
             created,
             is_offered,
@@ -115,13 +163,12 @@ impl Acceptance {
 /// Repeats a call whose outcome is unknown.
 async fn repeat(
     node: &Node,
-    since: Instant,
+    time: Duration,
     job: impl Fn() -> NewJob,
     mut created: Result<Created, StoreError>,
     gone: impl Future<Output = ()>,
 ) -> Result<Created, StoreError> {
-    let time = node.store.properties().lease.unwrap_or_default() / 3;
-    let mut patience = Patience::new(time.saturating_sub(since.elapsed()), &node.shutdown);
+    let mut patience = Patience::new(time, &node.shutdown);
     let mut gone = pin!(gone);
     while let Err(error) = &created
         && error.is_unavailable()
@@ -149,6 +196,8 @@ async fn repeat(
 pub(crate) struct Stored {
     unrun: Unrun,
     terms: Terms,
+    /// The time from which the job is known to be stored.
+    pub(crate) stored: Instant,
     /// The time of its creation by the store's clock.
     pub(crate) created: SystemTime,
     is_offered: bool,
@@ -157,6 +206,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// Registers the run of the job. If the store has offered the job to all workers, its work is
     /// dropped instead.
+    #[inline(always)]
     pub(crate) fn accept<R, E>(
         mut self,
         work: BoxWork<R, E>,
@@ -176,7 +226,12 @@ impl Stored {
         }
         let (node, lease) = (self.unrun.node.clone(), self.unrun.lease);
         let context = context.unwrap_or_else(|| HandlerContext::new(1));
-        Accepted::Running(Run::new(node, lease, work, context, self.terms))
+        let (terms, stored) = (self.terms, self.stored);
+        let mut run = Run::new(node, lease, work, context, terms, stored);
+        if self.unrun.has_key {
+            run.announced();
+        }
+        Accepted::Running(run)
     }
 }
 
@@ -212,6 +267,7 @@ impl<R, E> Accepted<R, E> {
     }
 
     /// Notes that the acceptance is sent, so that a poll is expected. Returns the run.
+    #[inline(always)]
     pub(crate) fn announced(mut self) -> Option<Run<R, E>> {
         metrics::accepted();
         tracing::debug!(job = ?self.id(), route = self.route(), "job accepted");
@@ -233,18 +289,20 @@ impl<R, E> Accepted<R, E> {
     }
 }
 
-/// A job that does not run, and that no client knows. If it may be stored when this is dropped, it is
+/// A job that does not run, and was told to no client. If it may be stored when this is dropped, it is
 /// discarded.
 struct Unrun {
     node: Arc<Node>,
     lease: Lease,
     may_be_stored: bool,
+    /// Repeats of its request may find it, if leases end.
+    has_key: bool,
 }
 
 impl Drop for Unrun {
     fn drop(&mut self) {
         if self.may_be_stored {
-            discard_later(&self.node, self.lease);
+            discard_later(&self.node, self.lease, self.has_key);
         }
     }
 }

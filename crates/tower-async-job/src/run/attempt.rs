@@ -36,7 +36,6 @@ use crate::{
 
 /// A job whose acceptance is sent. Tasks hold tens of thousands of these, so rare parts are boxed.
 pub(crate) struct Run<R, E> {
-    registration: Registration,
     stage: Stage<R, E>,
     context: HandlerContext,
     route: Arc<str>,
@@ -44,6 +43,8 @@ pub(crate) struct Run<R, E> {
     started: Option<Instant>,
     rare: Option<Box<Rare>>,
     watch: Watch,
+    /// The last, so that the job is released once its handler is dropped.
+    registration: Registration,
 }
 
 #[derive(Default)]
@@ -93,13 +94,14 @@ where
     R::Error: Into<BoxError>,
     E: Into<BoxError> + Send + 'static,
 {
-    /// Registers a stored job, accepted now.
+    /// Registers a job that is stored since `now`.
     pub(crate) fn new(
         node: Arc<Node>,
         lease: Lease,
         work: BoxWork<R, E>,
         context: HandlerContext,
         terms: Terms,
+        now: Instant,
     ) -> Self {
         let queued = work.is_queued();
         let is_rare = terms.target.is_some()
@@ -116,7 +118,7 @@ where
         let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
             watch: Watch::new(queued, registration.subscribed()),
-            started: (!queued).then(Instant::now),
+            started: (!queued).then_some(now),
             rare: is_rare.then(|| {
                 Box::new(Rare {
                     target: terms.target,
@@ -200,7 +202,7 @@ where
         drop_quietly(stage);
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
-            End::Released(how) => return release(registration, &context, how).await,
+            End::Released(how) => return release(registration, &context, how, terms).await,
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
@@ -285,7 +287,16 @@ where
                     Err(payload) => panicked(payload),
                 },
                 Self::Recording(recording) => match ready!(poll_catching(recording, cx)) {
-                    Ok(Ok(Recorded { outcome, kept })) => {
+                    Ok(Ok(recorded)) => {
+                        let Recorded {
+                            outcome,
+                            lease,
+                            kept,
+                        } = recorded;
+                        // The store has lost the chunks with the record, and has only that again.
+                        if matches!(outcome, Outcome::Streamed { .. }) && lease != *job.lease() {
+                            return Poll::Ready(End::Refused);
+                        }
                         return Poll::Ready(End::Outcome(outcome, Some(kept)));
                     }
                     Ok(Err(unrecorded)) => {

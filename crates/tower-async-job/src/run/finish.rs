@@ -1,5 +1,7 @@
 //! The end of a run: the stored end of its job, or its release.
 
+use std::mem;
+
 use http_polling::JobState;
 use tokio::sync::oneshot::Receiver;
 use tower_async_job_core::{End, Outcome, Release, Released, Renewal};
@@ -20,6 +22,8 @@ use crate::{
 /// The end of a run whose lease may belong to another holder.
 const LEASE_LOST: &str = "lease-lost";
 
+const LAST_REPORT: &str = "a job's last report";
+
 /// Stores the end of a job, with its last report. If the store has lost the record, it is stored
 /// again, unless its result is in chunks there. Returns the outcome that is stored.
 pub(crate) async fn finish(
@@ -29,8 +33,9 @@ pub(crate) async fn finish(
     terms: Option<&Restorable>,
 ) -> Result<Outcome, Stop> {
     let node = registration.node().clone();
-    let report = context.take_report(node.config.report_limit);
+    let mut report = context.take_report(node.config.report_limit);
     let mut patience = patience(&node);
+    let mut is_restored = false;
     loop {
         let lease = *registration.lease();
         let state = outcome.state();
@@ -55,6 +60,15 @@ pub(crate) async fn finish(
             if *registration.lease() == lease || matches!(outcome, Outcome::Streamed { .. }) {
                 return Err(stop);
             }
+            // The store may lose it whenever it is stored again.
+            if mem::replace(&mut is_restored, true) {
+                if !patience.lasts() {
+                    return Err(stop);
+                }
+                patience.pause().await;
+            }
+            context.report_again();
+            report = context.take_report(node.config.report_limit);
             continue;
         }
         outcome = match size {
@@ -106,22 +120,57 @@ pub(crate) async fn stop(registration: Registration, stop: Stop) -> Option<&'sta
     }
 }
 
-/// Releases a job to the store on the terms of its handler, with its last report. Returns its state,
-/// as far as it is known.
+/// Releases a job to the store on the terms of its handler, with its last report. If the store has lost
+/// the record, it is stored again. Returns the state of the job, as far as it is known.
 pub(crate) async fn release(
     registration: Registration,
     context: &JobContext,
     how: Release,
+    terms: Option<&Restorable>,
 ) -> Option<&'static str> {
-    let (node, lease) = (registration.node().clone(), *registration.lease());
     let mut releasing = Releasing(Some((registration, how)));
-    let report = context.take_report(node.config.report_limit);
-    if let Some(report) = report
-        && let Err(error) = node.store.report(&lease, report).await
-    {
-        tracing::warn!(%error, job = ?lease.id, "a job's last report was not stored");
+    if let Some((registration, _)) = &mut releasing.0 {
+        report_last(registration, context, terms).await;
     }
     state_of(releasing.begin()).await
+}
+
+/// Writes the last report of a run that is released. If the store has lost the record, it is stored
+/// again.
+async fn report_last(
+    registration: &mut Registration,
+    context: &JobContext,
+    terms: Option<&Restorable>,
+) {
+    let node = registration.node().clone();
+    let mut patience = patience(&node);
+    let limit = node.config.report_limit;
+    // Without a report, only a renewal tells that the record is missing.
+    let mut is_asked = context.is_missing() || !context.has_report();
+    loop {
+        if is_asked && terms.is_some() {
+            let lease = *registration.lease();
+            fate(registration, context, terms, &mut patience).await;
+            if *registration.lease() != lease {
+                context.report_again();
+            }
+        }
+        let Some(report) = context.take_report(limit) else {
+            return;
+        };
+        let lease = *registration.lease();
+        let written = write(&mut patience, &lease, LAST_REPORT, true, || {
+            node.store.report(&lease, report.clone())
+        });
+        match written.await {
+            Ok(()) => return,
+            Err(error) if error.is_lease_lost() && !is_asked => is_asked = true,
+            Err(error) => {
+                tracing::warn!(%error, job = ?lease.id, "{LAST_REPORT} was not stored");
+                return;
+            }
+        }
+    }
 }
 
 /// A release that takes place even if it is dropped before.

@@ -35,6 +35,8 @@ pub(crate) type Recording = Pin<Box<dyn Future<Output = Result<Recorded, Unrecor
 /// A response that is ready to be stored. Chunks of its body are stored already.
 pub(crate) struct Recorded {
     pub(crate) outcome: Outcome,
+    /// The lease that the chunks belong to.
+    pub(crate) lease: Lease,
     pub(crate) kept: Kept,
 }
 
@@ -235,6 +237,7 @@ where
                     len: so_far as u64,
                 },
             },
+            lease: room.lease,
             kept: Kept {
                 _room: room.held,
                 _place: place,

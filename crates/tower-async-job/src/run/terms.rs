@@ -43,6 +43,7 @@ pub(crate) struct Held {
 
 impl Terms {
     /// Returns the terms of a job that is now sent to the store.
+    #[inline(always)]
     pub(crate) fn of(job: &NewJob, node: &Node) -> Self {
         let since = Instant::now();
         let deadline = after(since, job.deadline);

@@ -1,6 +1,14 @@
 //! Claimed jobs that their handlers release.
 
-use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{pending, poll_fn},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -55,6 +63,21 @@ async fn record(node: &Node, id: &JobId) -> JobRecord {
     record.expect("there")
 }
 
+fn terms(claim: &Claim, replayable: bool) -> Terms {
+    Terms {
+        route: claim.route.clone(),
+        label: None,
+        principal: None,
+        target: None,
+        since: Instant::now(),
+        deadline: later(claim.remaining),
+        result_limit: None,
+        restorable: None,
+        replayable,
+        held: Held::default(),
+    }
+}
+
 /// Runs a claimed job to its end, and returns its fate. Its handler reports half of the work, and answers
 /// with this extension.
 async fn run(
@@ -75,20 +98,10 @@ async fn run(
         async { Ok::<_, Infallible>(response) }
     });
     let request = Request::new(JobBody::new(Full::default()));
-    let terms = Terms {
-        route: claim.route.clone(),
-        label: None,
-        principal: None,
-        target: None,
-        since: Instant::now(),
-        deadline: later(claim.remaining),
-        result_limit: None,
-        restorable: None,
-        replayable,
-        held: Held::default(),
-    };
     let work = put_off(service, request, None);
-    let mut run = Run::new(node.clone(), claim.lease, work, context, terms);
+    let terms = terms(claim, replayable);
+    let now = Instant::now();
+    let mut run = Run::new(node.clone(), claim.lease, work, context, terms, now);
     run.announced();
     let end = poll_fn(|cx| run.poll(cx)).await;
     run.complete(end).await
@@ -164,4 +177,41 @@ async fn answer_is_the_answer_where_the_job_cannot_be_run_again() {
     let claimed = claimed(&node).await;
     run(&node, &claimed, Some(Release::default()), false).await;
     assert!(is_the_answer(&record(&node, &claimed.lease.id).await));
+}
+
+/// Notes whether a job is still entered when this is dropped.
+struct Noting(Arc<Node>, Arc<AtomicUsize>);
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        let entered = self.0.registry.pending();
+        self.1.fetch_add(entered, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_is_dropped_releases_its_job_after_its_handler() {
+    let node = node();
+    let claim = claimed(&node).await;
+    let entered = Arc::new(AtomicUsize::new(0));
+    let noting = Noting(node.clone(), entered.clone());
+    let service = service_fn(move |_: Request<JobBody<Full<Bytes>>>| {
+        let _noting = &noting;
+        pending::<Result<Response<Full<Bytes>>, Infallible>>()
+    });
+    let request = Request::new(JobBody::new(Full::default()));
+    let work = put_off(service, request, None);
+    let context = HandlerContext::new(claim.attempt);
+    let terms = terms(&claim, true);
+    let now = Instant::now();
+    drop(Run::new(
+        node.clone(),
+        claim.lease,
+        work,
+        context,
+        terms,
+        now,
+    ));
+    assert_eq!(entered.load(Ordering::SeqCst), 1);
+    assert_eq!(node.registry.pending(), 0);
 }

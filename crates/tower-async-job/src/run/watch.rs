@@ -92,6 +92,19 @@ enum Write {
     Restore(Instant),
 }
 
+impl Write {
+    /// Returns the warning that it failed.
+    fn failure(self) -> &'static str {
+        match self {
+            Self::Start => "the start of a job was not stored",
+            Self::Report => "a job's report was not stored",
+            Self::Renew => "the lease of a job was not renewed",
+            Self::Look => "a job that may have ended was not read",
+            Self::Restore(_) => "a job that the store had lost was not stored again",
+        }
+    }
+}
+
 impl Watch {
     /// Creates the watch of a run. `ended` is the end of its job, if another node may cause it.
     pub(crate) fn new(queued: bool, ended: Option<Subscription>) -> Self {
@@ -174,7 +187,7 @@ impl Watch {
                         context.report_again();
                     }
                     (Ok(Some((_, Renewal::Cancelled))), _) => {
-                        context.cancel(CancelReason::Requested);
+                        job.node().registry.cancel(&job.lease().id);
                     }
                     (Ok(Some(_)), _) => context.cancel(CancelReason::LeaseLost),
                     (Ok(None), _) => {}
@@ -273,7 +286,7 @@ impl Watch {
         let is_refused = error.is_lease_lost();
         if !is_refused {
             let id = job.lease().id;
-            tracing::warn!(%error, job = ?id, "a job's report was not stored");
+            tracing::warn!(%error, job = ?id, "{}", kind.failure());
             if !error.is_unavailable() && !matches!(kind, Write::Restore(_)) {
                 return;
             }

@@ -114,7 +114,8 @@ where
     terms.deadline = after(called, claim.remaining);
     terms.held.place = Some(place);
     let work = work(service.clone(), restored, claim.attempt, admission);
-    let mut run = Run::new(node.clone(), claim.lease, work, context, terms);
+    let now = Instant::now();
+    let mut run = Run::new(node.clone(), claim.lease, work, context, terms, now);
     // Announced long ago, so it is never discarded.
     run.announced();
     tracing::debug!(job = ?claim.lease.id, attempt = claim.attempt, "job claimed");

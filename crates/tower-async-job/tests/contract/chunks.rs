@@ -23,7 +23,7 @@ use tower_async_job::{
     AsyncJobLayer, Builder, StoredBody,
     store::{
         CHUNKS_LINGER, Detail, JobRecord, JobStore, Lease, Outcome, Outside, Release, Retention,
-        StoredResponse,
+        StoredResponse, SweepQuery,
     },
 };
 
@@ -237,7 +237,7 @@ async fn s50_retention_or_removal_during_a_download_in_chunks_does_not_break_it(
         while read.len() < 4 * CHUNK {
             sleep(CHUNKS_LINGER / 3).await;
             assert_eq!(ask(&layer, get(&job)).await.status, StatusCode::NOT_FOUND);
-            store.sweep().await.expect("memory");
+            store.sweep(&SweepQuery::default()).await.expect("memory");
             read.extend(next(&mut body).await);
         }
         assert_eq!(read, bytes(4 * CHUNK), "removed: {removed}");
@@ -253,9 +253,9 @@ async fn s50_download_that_comes_too_late_for_a_chunk_ends_with_an_error() {
     next(&mut body).await;
     next(&mut body).await;
     ask(&layer, request(Method::DELETE, &job)).await;
-    store.sweep().await.expect("memory");
+    store.sweep(&SweepQuery::default()).await.expect("memory");
     sleep(2 * CHUNKS_LINGER).await;
-    store.sweep().await.expect("memory");
+    store.sweep(&SweepQuery::default()).await.expect("memory");
     let error = body.frame().await.expect("more").expect_err("cut off");
     assert!(error.is_corrupt(), "{error}");
     assert!(body.frame().await.is_none());

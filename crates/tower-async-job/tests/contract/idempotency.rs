@@ -1,6 +1,7 @@
 //! Submissions with an Idempotency-Key.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,12 +9,14 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Body, Handler, eager, get, handler, post, request, send, slow, with, wrap};
+use crate::support::{
+    Answer, Body, Handler, eager, get, handler, post, request, send, slow, with, wrap,
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
-use tower_async_job::{AsyncJobLayer, store::Principal};
+use tower_async_job::{AsyncJobLayer, PendingStatus, store::Principal};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -251,4 +254,28 @@ async fn pending_answer_to_a_keyed_post_varies_by_nothing() {
     let keyed = with(post("/report"), "idempotency-key", "one");
     let accepted = send(&service, keyed).await.pending();
     assert_eq!(accepted.header("vary"), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pending_answers_to_a_submission_and_its_repeats_have_one_form() {
+    for is_browser in [false, true] {
+        let builder = AsyncJobLayer::builder().pending_status(PendingStatus::Accepted);
+        let service = wrap(&eager(builder), slow(10 * SECOND, "done"));
+        let submission = || {
+            let mut request = keyed("k", "a");
+            if is_browser {
+                request = with(request, "accept", "text/html");
+                request = with(request, "sec-fetch-mode", "navigate");
+            }
+            request
+        };
+        let first = send(&service, submission()).await.pending();
+        let repeat = send(&service, submission()).await.pending();
+        assert_eq!(first.status, repeat.status, "browser: {is_browser}");
+        let names = |answer: &Answer| {
+            let names = answer.headers.keys().cloned();
+            names.collect::<HashSet<_>>()
+        };
+        assert_eq!(names(&first), names(&repeat), "browser: {is_browser}");
+    }
 }

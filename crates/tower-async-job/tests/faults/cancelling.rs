@@ -9,14 +9,14 @@ use crate::{
     assert_problem, builder, faulty, store, submit,
     support::{
         Body, SECOND, ask, eager,
-        faulty::{Fault, Op},
-        get, handler, path_of, request, settle, slow, watched,
+        faulty::{Fault, FaultyStore, Op},
+        get, handler, id_of, path_of, request, settle, slow, watched,
     },
 };
 use http::{Method, Response, StatusCode};
 use http_polling::JobState;
 use tokio::time::{Instant, sleep};
-use tower_async_job::{CancelReason, JobContext};
+use tower_async_job::{CancelReason, JobContext, store::JobStore};
 
 #[tokio::test(start_paused = true)]
 async fn s11_cancellation_beats_an_end_that_comes_after_it() {
@@ -168,5 +168,39 @@ async fn shutdown_leaves_a_cancelled_job_cancelled() {
         let context = context.lock().expect("unpoisoned").take().expect("called");
         assert_eq!(context.cancel_reason(), Some(CancelReason::Requested));
         assert_eq!(store.calls(Op::Release), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_run_has_its_whole_grace_though_its_lease_would_be_over() {
+    // By this node, and by another.
+    for is_local in [true, false] {
+        let store = Arc::new(FaultyStore::shared(30 * SECOND));
+        let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
+        let reason = Arc::new(std::sync::Mutex::new(None));
+        let noted = reason.clone();
+        let handler = handler(move |request| {
+            let noted = noted.clone();
+            async move {
+                let job = JobContext::of(&request);
+                job.cancelled().await;
+                sleep(45 * SECOND).await;
+                *noted.lock().expect("unpoisoned") = job.cancel_reason();
+                Response::new(Body::default())
+            }
+        });
+        let location = submit(&layer, handler).await;
+        if is_local {
+            ask(&layer, request(Method::DELETE, &location)).await;
+        } else {
+            let id = id_of(&location);
+            store.inner.cancel(&id).await.expect("memory");
+        }
+        sleep(15 * SECOND).await;
+        let renewals = store.calls(Op::Renew);
+        sleep(45 * SECOND).await;
+        let reason = reason.lock().expect("unpoisoned").take();
+        assert_eq!(reason, Some(CancelReason::Requested), "local: {is_local}");
+        assert_eq!(store.calls(Op::Renew), renewals, "nothing to renew");
     }
 }

@@ -10,11 +10,16 @@ use crate::{
         get, handler, memory, slow,
     },
 };
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::sleep;
 use tower::ServiceExt;
-use tower_async_job::{AsyncJobLayer, store::JobStore};
+use tower_async_job::{
+    AsyncJobLayer,
+    store::{JobStore, Lease, StoreFuture, SweepQuery},
+};
+use tower_async_job_testkit::{Interpose, Interposed};
 
 const CHUNK: usize = 64 << 10;
 
@@ -113,5 +118,44 @@ async fn download_that_is_given_up_leaves_no_read_behind() {
     drop(body);
     support::settle().await;
     assert_eq!(store.lent.load(std::sync::atomic::Ordering::SeqCst), 0);
-    store.sweep().await.expect("memory");
+    store.sweep(&SweepQuery::default()).await.expect("memory");
+}
+
+/// A store that acknowledges the last chunk of five after 3 s.
+#[derive(Debug)]
+struct LateAnswer(Arc<FaultyStore>);
+
+impl Interpose for LateAnswer {
+    fn inner(&self) -> &dyn JobStore {
+        &*self.0
+    }
+
+    fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.0.write_chunk(lease, index, data).await?;
+            if index == 4 {
+                sleep(3 * SECOND).await;
+            }
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_that_are_lost_with_their_record_are_no_result_of_the_next() {
+    let memory = memory().lease_duration(30 * SECOND).chunk_size(CHUNK);
+    let store = Arc::new(FaultyStore::shared_over(memory.build()));
+    let late = Interposed::new(LateAnswer(store.clone()));
+    let layer = eager(AsyncJobLayer::builder().store(late));
+    // Its last chunk is written after 8 s and acknowledged after 11 s; leases are renewed after 10 s.
+    let large = handler(|_| async {
+        sleep(8 * SECOND).await;
+        Response::new(Body::from(vec![b'x'; 5 * CHUNK]))
+    });
+    let location = crate::submit(&layer, large).await;
+    sleep(9 * SECOND).await;
+    store.fail_over();
+    sleep(10 * SECOND).await;
+    let answer = ask(&layer, get(&location)).await;
+    assert_eq!(answer.header("job-status"), "lost");
 }

@@ -19,7 +19,7 @@ use crate::{
 use tokio::time::{Instant, sleep};
 use tower_async_job::{
     AsyncJobLayer,
-    store::{JobId, JobStore, NewJob},
+    store::{JobId, JobStore, NewJob, Renewal},
 };
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -84,6 +84,24 @@ async fn s15_jump_of_the_store_s_clock_lets_a_node_reap_nothing_for_a_lease() {
         assert_eq!(lost, 1, "{words}");
         node.layer.shutdown(SECOND).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s15_jump_of_the_store_s_clock_ends_no_lease_of_another_node() {
+    let node = Node::begin().await;
+    let job = NewJob::new(JobId::random());
+    let lease = job.first_lease();
+    node.store.now().create(job).await.expect("room");
+    node.set(30_000);
+    // The round at 30 s sees the jump, and the later ones come after renewals.
+    assert_eq!(node.sweeps_in(6 * SECOND).await, 1);
+    for _ in 0..6 {
+        let renewed = node.store.now().renew(&[lease]).await;
+        assert_eq!(renewed.expect("memory"), [Renewal::Held]);
+        sleep(LEASE / 3).await;
+    }
+    assert!(node.sweeps_in(LEASE / 3).await >= 1);
+    node.layer.shutdown(SECOND).await;
 }
 
 #[tokio::test(start_paused = true)]

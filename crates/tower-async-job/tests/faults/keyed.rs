@@ -12,9 +12,10 @@ use std::{
 use crate::support::{
     Body, Handler, Stream, eager,
     faulty::{Fault, FaultyStore, Op},
-    get, handler, memory, path_of, post, send, settle, slow, stream, upload, with, wrap,
+    get, handler, memory, path_of, post, request, send, settle, slow, stream, upload, with, wrap,
 };
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use http_polling::JobState;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, ServiceExt};
 use tower_async_job::{AsyncJobLayer, Builder, JobBody};
@@ -121,9 +122,8 @@ async fn s18_keyed_call_whose_client_leaves_while_the_store_is_away_holds_no_pla
         assert!(gone.is_err());
         settle().await;
         assert_eq!(store.calls(Op::Create), 3);
-        assert_eq!((store.calls(Op::Discard), store.jobs().await), (1, 0));
         send(&service, post("/other")).await.pending();
-        sleep(2 * SECOND).await;
+        sleep(SECOND).await;
         send(&service, keyed("k")).await.pending();
         sleep(2 * SECOND).await;
         assert_eq!(send(&service, keyed("k")).await.body, "2");
@@ -146,6 +146,64 @@ async fn s18_keyed_record_whose_creation_was_not_acknowledged_is_dropped() {
     assert_eq!(send(&service, get(again.location())).await.body, "1");
 }
 
+/// Returns a shared store that stores a job without saying so, and cannot be reached for a while after.
+fn unacknowledged(times: usize) -> FaultyStore {
+    FaultyStore::shared(30 * SECOND)
+        .then(Op::Create, Fault::Unacknowledged)
+        .times(Op::Create, Fault::Unavailable, times)
+        .times(Op::Discard, Fault::Unavailable, 2)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s18_job_that_a_repeat_has_found_runs_though_its_creation_was_not_acknowledged() {
+    // The first client leaves after half a second, or waits until it is refused.
+    for (patience, unreachable) in [(SECOND / 2, 2), (60 * SECOND, 6)] {
+        let (_, layer) = on(unacknowledged(unreachable));
+        let (handler, runs) = counting(SECOND);
+        let service = wrap(&eager(layer.limits(1, 0)), handler);
+        if let Ok(refused) = timeout(patience, send(&service, keyed("k"))).await {
+            assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(refused.header("retry-after"), "5");
+        }
+        let found = send(&service, keyed("k")).await.pending();
+        sleep(3 * SECOND).await;
+        assert_eq!(send(&service, get(found.location())).await.body, "1");
+        assert_eq!(send(&service, keyed("k")).await.body, "1");
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s18_keyed_job_whose_creation_stays_unknown_ends_as_lost() {
+    let (store, layer) = on(unacknowledged(1000));
+    let (handler, runs) = counting(SECOND);
+    let service = wrap(&eager(layer.limits(1, 0)), handler);
+    let refused = send(&service, keyed("k")).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(store.jobs_in(JobState::Running).await, 1);
+    sleep(15 * SECOND).await;
+    assert_eq!(store.jobs_in(JobState::Lost).await, 1);
+    assert_eq!(store.calls(Op::Discard), 0, "another client may know it");
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s18_repeat_whose_job_is_gone_is_asked_to_repeat() {
+    let store = FaultyStore::new(memory().build())
+        .then(Op::Create, Fault::Unacknowledged)
+        .then(Op::Discard, Fault::Late(SECOND));
+    let (_, layer) = on(store);
+    let (handler, _) = counting(SECOND);
+    let layer = layer.inline_wait(5 * SECOND).build().expect("valid");
+    let service = wrap(&layer, handler);
+    for _ in 0..2 {
+        let refused = send(&service, keyed("k")).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.header("retry-after"), "5");
+    }
+    assert_eq!(send(&service, keyed("k")).await.body, "1");
+}
+
 #[tokio::test(start_paused = true)]
 async fn wait_that_a_keyed_submission_asked_for_is_acknowledged() {
     let service = wrap(&AsyncJobLayer::new(), slow(SECOND, "done"));
@@ -164,4 +222,32 @@ async fn repeat_beyond_the_limit_of_held_polls_is_answered_at_once() {
     let repeat = send(&service, repeat).await.pending();
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert_eq!(repeat.header("preference-applied"), "", "it was not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_client_of_a_key_learns_of_a_cancellation_at_once() {
+    let layer = AsyncJobLayer::builder().inline_wait(5 * SECOND);
+    let layer = layer
+        .cancellation_grace(60 * SECOND)
+        .build()
+        .expect("valid");
+    let service = wrap(&layer, slow(100 * SECOND, "done"));
+    let begun = Instant::now();
+    let first = tokio::spawn({
+        let service = service.clone();
+        async move { send(&service, keyed("k")).await }
+    });
+    sleep(SECOND).await;
+    let repeat = send(&service, with(keyed("k"), "prefer", "wait=0"))
+        .await
+        .pending();
+    let cancelled = send(
+        &service,
+        request(Method::DELETE, path_of(repeat.location())),
+    )
+    .await;
+    assert_eq!(cancelled.status, StatusCode::ACCEPTED);
+    let first = first.await.expect("no panic");
+    assert_eq!(first.header("job-status"), "cancelled");
+    assert_eq!(begun.elapsed(), SECOND);
 }

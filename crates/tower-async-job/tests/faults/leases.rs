@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,7 +18,10 @@ use crate::{
 };
 use http::Response;
 use tokio::time::{Instant, sleep, sleep_until};
-use tower_async_job::{JobContext, store::JobStore};
+use tower_async_job::{
+    JobContext,
+    store::{Interpose, Interposed, JobId, JobStore, Lease, MemoryStore, Renewal, StoreFuture},
+};
 
 #[tokio::test(start_paused = true)]
 async fn leases_are_renewed_for_as_long_as_the_job_runs() {
@@ -180,6 +183,51 @@ async fn s16_lease_counts_from_before_a_slow_renewal() {
 async fn s16_hung_sweep_delays_no_renewal() {
     let store = FaultyStore::shared(30 * SECOND).times(Op::Sweep, Fault::Hangs, 1000);
     assert_eq!(alive_at(store, [300, 599]).await, [true, true]);
+}
+
+/// A store that panics when a certain lease is renewed.
+#[derive(Debug)]
+struct Trapped {
+    inner: MemoryStore,
+    trap: OnceLock<JobId>,
+}
+
+impl Interpose for Trapped {
+    fn inner(&self) -> &dyn JobStore {
+        &self.inner
+    }
+
+    fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+        let is_trapped = |lease: &Lease| Some(&lease.id) == self.trap.get();
+        assert!(!leases.iter().any(is_trapped), "it is trapped");
+        self.inner.renew(leases)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s16_batch_whose_renewal_panics_starves_no_other() {
+    let store = Arc::new(Interposed::new(Trapped {
+        inner: memory().lease_duration(30 * SECOND).build(),
+        trap: OnceLock::new(),
+    }));
+    let layer = eager(crate::builder().store(store.clone()));
+    let (token, lifeline) = support::Lifeline::new();
+    let handler = handler(move |_| {
+        let token = token.clone();
+        async move {
+            sleep(600 * SECOND).await;
+            drop(token);
+            Response::new(support::Body::default())
+        }
+    });
+    let mut ids = Vec::new();
+    for _ in 0..1_200 {
+        ids.push(id_of(&submit(&layer, handler.clone()).await));
+    }
+    let first = ids.into_iter().min().expect("some");
+    store.get_ref().trap.set(first).expect("once");
+    sleep(60 * SECOND).await;
+    assert_eq!(lifeline.holders() - 1, 200, "the second batch is renewed");
 }
 
 #[tokio::test(start_paused = true)]

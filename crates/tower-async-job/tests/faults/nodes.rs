@@ -1,7 +1,10 @@
 //! Nodes that share a store.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,8 +22,9 @@ use http_polling::JobState;
 use tokio::time::{Instant, sleep};
 use tower_async_job::{
     AsyncJobLayer, CancelReason, JobContext, OnStoreFailure,
-    store::{Detail, JobId, JobStore, NewJob, ReplayedRequest, StoredRequest},
+    store::{Detail, JobId, JobStore, NewJob, ReplayedRequest, StoredRequest, Subscription},
 };
+use tower_async_job_testkit::{Interpose, Interposed};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -319,5 +323,46 @@ async fn handler_learns_why_it_is_cancelled() {
     assert_eq!(
         reason(&layer(), cut_off).await,
         Some(CancelReason::LeaseLost)
+    );
+}
+
+/// A store whose subscriptions resolve early, up to a limit.
+#[derive(Debug)]
+struct Hasty(Arc<FaultyStore>, AtomicUsize);
+
+impl Hasty {
+    const LIMIT: usize = 10_000;
+}
+
+impl Interpose for Hasty {
+    fn inner(&self) -> &dyn JobStore {
+        &*self.0
+    }
+
+    fn subscribe(&self, id: &JobId) -> Subscription {
+        match self.1.fetch_add(1, Ordering::Relaxed) {
+            Self::LIMIT.. => self.0.subscribe(id),
+            _ => Subscription::ready(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_poll_lets_others_run_though_its_subscriptions_resolve_early() {
+    let hasty = Arc::new(Interposed::new(Hasty(shared(), AtomicUsize::default())));
+    let layer = eager(AsyncJobLayer::builder().store(hasty.clone()));
+    let location = submit(&layer, slow(100 * SECOND, "late")).await;
+    let poll = with(get(&location), "prefer", "wait=5");
+    let poll = tokio::spawn({
+        let layer = layer.clone();
+        async move { ask(&layer, poll).await }
+    });
+    settle().await;
+    assert!(hasty.get_ref().1.load(Ordering::Relaxed) < Hasty::LIMIT);
+    let cancelled = ask(&layer, request(Method::DELETE, &location)).await;
+    assert_eq!(cancelled.status, StatusCode::ACCEPTED);
+    assert_eq!(
+        poll.await.expect("no panic").header("job-status"),
+        "cancelled"
     );
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     builder,
-    support::{SECOND, eager, get, memory, path_of, post, send, settle, watched, with, wrap},
+    support::{SECOND, eager, get, memory, path_of, post, send, settle, slow, watched, with, wrap},
 };
 use http::{HeaderMap, StatusCode};
 use tokio::time::sleep;
@@ -74,4 +74,17 @@ async fn client_of_a_key_whose_job_is_offered_waits_as_for_a_repeat() {
     run_elsewhere(&*store).await;
     assert_eq!(answer.await.expect("no panic").body, "from elsewhere");
     assert_eq!(ended.load(Ordering::SeqCst), 0);
+}
+
+/// The acceptance and the end of the wait race.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn offered_job_of_a_key_is_never_announced_as_running() {
+    let service = wrap(&eager(builder().store(store())), slow(60 * SECOND, "late"));
+    for n in 0..4000 {
+        let mut request = post("/report");
+        let key = format!("k{n}").parse().expect("valid");
+        request.headers_mut().insert("idempotency-key", key);
+        let accepted = send(&service, request).await.pending();
+        assert_eq!(accepted.header("job-status"), "queued");
+    }
 }

@@ -1,9 +1,15 @@
 //! Jobs whose records the store has lost, stored again by the node that runs them.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use crate::{
-    faulty, submit,
+    builder, faulty, submit,
     support::{
         Body, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
@@ -14,8 +20,11 @@ use http::Response;
 use http_polling::JobState;
 use tokio::time::sleep;
 use tower_async_job::{
-    AsyncJobLayer, CancelReason, JobContext,
-    store::{Detail, JobStore},
+    AsyncJobLayer, CancelReason, JobContext, Release,
+    store::{
+        Created, Detail, End, Interpose, Interposed, JobStore, Lease, MemoryStore, NewJob, Outside,
+        StoreError, StoreFuture,
+    },
 };
 
 /// Runs a job of 5 s on a shared store that loses its record after a second, and has these faults
@@ -71,7 +80,7 @@ async fn job_that_was_stored_again_unnoticed_keeps_its_result() {
 #[tokio::test(start_paused = true)]
 async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     let store = Arc::new(FaultyStore::shared(30 * SECOND));
-    let layer = eager(faulty(&store).cancellation_grace(SECOND));
+    let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
     let reason = Arc::new(std::sync::Mutex::new(None));
     let noted = reason.clone();
     let handler = handler(move |request| {
@@ -79,6 +88,8 @@ async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
         async move {
             let job = JobContext::of(&request);
             job.cancelled().await;
+            // Beyond the end of its lease.
+            sleep(30 * SECOND).await;
             *noted.lock().expect("unpoisoned") = job.cancel_reason();
             Response::new(Body::default())
         }
@@ -89,6 +100,8 @@ async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     sleep(10 * SECOND + SECOND / 2).await;
     store.now().cancel(&id_of(&location)).await.expect("memory");
     sleep(2 * SECOND).await;
+    store.plan(Op::Renew, Fault::Unavailable, 1000);
+    sleep(30 * SECOND).await;
     let reason = reason.lock().expect("unpoisoned").take();
     assert_eq!(reason, Some(CancelReason::Requested));
 }
@@ -156,6 +169,135 @@ async fn queued_job_that_is_stored_again_has_begun_no_run() {
     assert_eq!((record.state, record.attempt), (JobState::Queued, 0));
     sleep(50 * SECOND).await;
     assert_eq!(ask(&layer, get(&queued)).await.body, "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_outlive_the_record_that_is_lost_before_the_end() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store));
+    let handler = handler(|request| async move {
+        let job = JobContext::of(&request);
+        job.metadata("rows", 7);
+        job.progress(0.5);
+        sleep(5 * SECOND).await;
+        Response::new(Body::from("done"))
+    });
+    let location = submit(&layer, handler).await;
+    sleep(SECOND).await;
+    store.fail_over();
+    sleep(5 * SECOND).await;
+    let status = format!("{}/status", path_of(&location));
+    let document = ask(&layer, get(&status)).await.json();
+    assert_eq!(document["state"], "done");
+    assert_eq!(document["metadata"]["rows"], 7, "{document}");
+    assert_eq!(document["progress"]["fraction"], 0.5);
+}
+
+/// Runs a job that is left to a party outside after a time, with a last report, while its store fails
+/// over. Returns the part of its progress that is stored then.
+async fn left_after(time: Duration, last: Option<f64>, store: Arc<FaultyStore>) -> Option<f64> {
+    let layer = eager(faulty(&store));
+    let outside = Outside::new("token", 600 * SECOND);
+    let handler = handler(move |request| async move {
+        let job = JobContext::of(&request);
+        job.progress(0.25);
+        sleep(time).await;
+        if let Some(last) = last {
+            job.progress(last);
+        }
+        let mut response = Response::new(Body::default());
+        let release = Release::default().with_outside(outside);
+        response.extensions_mut().insert(release);
+        response
+    });
+    let location = submit(&layer, handler).await;
+    sleep(SECOND).await;
+    store.fail_over();
+    sleep(time + SECOND).await;
+    let id = id_of(&location);
+    let resumed = store.now().resume(&id, &outside.token).await;
+    assert!(resumed.expect("memory").is_some(), "it is with the party");
+    let read = store.now().read(&id, Detail::Status).await;
+    let record = read.expect("memory").expect("there");
+    record.progress.and_then(|progress| progress.fraction)
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_whose_record_is_lost_is_released_nevertheless() {
+    for last in [None, Some(0.75)] {
+        let store = Arc::new(FaultyStore::shared(30 * SECOND));
+        let stored = left_after(5 * SECOND, last, store).await;
+        assert_eq!(stored, last.or(Some(0.25)), "learned by the release");
+        // The renewal finds the record missing; it is stored again only by the release.
+        let store = FaultyStore::shared(30 * SECOND).then(Op::Create, Fault::None);
+        let store = Arc::new(store.then(Op::Create, Fault::Unavailable));
+        let stored = left_after(10 * SECOND + SECOND / 2, last, store).await;
+        assert_eq!(stored, last.or(Some(0.25)), "learned before");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_report_before_a_release_is_tried_again() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store));
+    let outside = Outside::new("token", 600 * SECOND);
+    let handler = handler(move |request| async move {
+        sleep(SECOND).await;
+        JobContext::of(&request).progress(0.5);
+        let mut response = Response::new(Body::default());
+        let release = Release::default().with_outside(outside);
+        response.extensions_mut().insert(release);
+        response
+    });
+    store.plan(Op::Report, Fault::Unavailable, 2);
+    let location = submit(&layer, handler).await;
+    sleep(3 * SECOND).await;
+    let status = format!("{}/status", path_of(&location));
+    let document = ask(&layer, get(&status)).await.json();
+    assert_eq!(document["state"], "running");
+    assert_eq!(document["progress"]["fraction"], 0.5);
+}
+
+/// A store that stores what it does not find afterwards.
+#[derive(Debug)]
+struct Split {
+    memory: MemoryStore,
+    ends: AtomicUsize,
+}
+
+impl Interpose for Split {
+    fn inner(&self) -> &dyn JobStore {
+        &self.memory
+    }
+
+    fn create(&self, job: NewJob) -> StoreFuture<'_, Created> {
+        let (lease, created) = (job.first_lease(), SystemTime::UNIX_EPOCH);
+        Box::pin(async move { Ok(Created::New { lease, created }) })
+    }
+
+    fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
+        Err(job)
+    }
+
+    fn finish<'a>(&'a self, lease: &'a Lease, end: End) -> StoreFuture<'a, ()> {
+        self.ends.fetch_add(1, Ordering::SeqCst);
+        self.memory.finish(lease, end)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_lost_whenever_it_is_stored_again_is_given_up_with_the_lease() {
+    let store = Arc::new(Interposed::new(Split {
+        memory: memory().lease_duration(30 * SECOND).build(),
+        ends: AtomicUsize::new(0),
+    }));
+    let layer = eager(builder().store(store.clone()));
+    submit(&layer, slow(SECOND, "done")).await;
+    sleep(40 * SECOND).await;
+    let ends = store.get_ref().ends.load(Ordering::SeqCst);
+    assert!((2..20).contains(&ends), "{ends} attempts");
+    sleep(60 * SECOND).await;
+    assert_eq!(store.get_ref().ends.load(Ordering::SeqCst), ends);
 }
 
 const CHUNK: usize = 1000;

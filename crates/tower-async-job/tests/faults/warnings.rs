@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::support::{Body, SECOND, eager, handler, logged, memory, post, send, wrap};
+use crate::{
+    faulty, submit,
+    support::{
+        Body, SECOND, eager,
+        faulty::{Fault, FaultyStore, Op},
+        handler, logged, memory, post, send, slow, wrap,
+    },
+};
 use http::Response;
 use serde_json::json;
 use tokio::time::sleep;
@@ -54,6 +61,20 @@ async fn s69_report_and_principal_beyond_their_limits_are_warnings() {
         log.contains("`principal_limit`") && log.contains("size=8"),
         "{log}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_that_failed_is_named_in_its_warning() {
+    logged::begin();
+    let store = FaultyStore::new(memory().build()).then(Op::Start, Fault::Unavailable);
+    let layer = eager(faulty(&Arc::new(store)).limits(1, 1));
+    for _ in 0..2 {
+        submit(&layer, slow(SECOND, "done")).await;
+    }
+    sleep(SECOND + SECOND / 2).await;
+    let log = logged::text();
+    assert!(log.contains("the start of a job was not stored"), "{log}");
+    assert!(!log.contains("report"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use tower_async_job::store::{
     Detail, Interpose, Interposed, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease,
-    MemoryStore, RecordedOutcome, ResultRef, StoreFuture, StoreProperties, StoredResponse, Upkeep,
-    forward_job_store,
+    MemoryStore, RecordedOutcome, ResultRef, StoreFuture, StoreProperties, StoredResponse,
+    SweepQuery, Upkeep, forward_job_store,
 };
 use tower_async_job_testkit as testkit;
 
@@ -227,9 +227,9 @@ impl Interpose for Memory {
         })
     }
 
-    fn sweep<'a>(&'a self) -> StoreFuture<'a, Upkeep> {
-        Box::pin(async {
-            let mut upkeep = self.now().sweep().await?;
+    fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
+        Box::pin(async move {
+            let mut upkeep = self.now().sweep(query).await?;
             upkeep.nodes = self.nodes.load(Ordering::SeqCst);
             Ok(upkeep)
         })

@@ -167,15 +167,32 @@ async fn s13_cancel_whose_wake_up_is_lost_reaches_its_worker_with_the_next_renew
     assert_eq!(reasons, [CancelReason::Requested]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn s15_worker_claims_nothing_for_a_lease_after_a_jump_of_the_store_s_clock() {
+/// Returns a store, and the seconds by which its clock is ahead.
+fn with_clock() -> (Arc<FaultyStore>, Arc<AtomicUsize>) {
     let ahead = Arc::new(AtomicUsize::new(0));
     let (clock, origin) = (ahead.clone(), Instant::now());
     let store = memory().lease_duration(LEASE).clock(move || {
         let ahead = clock.load(Ordering::SeqCst) as u32 * SECOND;
         (origin + ahead + origin.elapsed()).into_std()
     });
-    let store = Arc::new(FaultyStore::shared_over(store.build()));
+    (Arc::new(FaultyStore::shared_over(store.build())), ahead)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s15_worker_takes_no_job_of_another_node_when_the_store_s_clock_jumps() {
+    let (store, ahead) = with_clock();
+    let [node, other] = [(); 2].map(|()| Node::new(&store, |builder| builder));
+    other.work(&App::slow(SECOND));
+    let job = node.submit(&App::slow(20 * SECOND)).await;
+    sleep(5 * SECOND).await;
+    ahead.store(40, Ordering::SeqCst);
+    sleep(20 * SECOND).await;
+    assert_eq!(ask(&node.layer, get(&job)).await.body, "attempt 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s15_worker_claims_nothing_for_a_lease_after_a_jump_of_the_store_s_clock() {
+    let (store, ahead) = with_clock();
     let node = Node::new(&store, |builder| builder);
     node.work(&App::slow(SECOND));
     sleep(5 * SECOND).await;

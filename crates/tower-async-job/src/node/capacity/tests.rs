@@ -174,3 +174,36 @@ fn s70_place_aside_runs_at_once_when_it_stands_in_and_one_is_free() {
     assert!(state.tenants.is_empty());
     assert_eq!((state.running, state.queued), (0, 0));
 }
+
+#[test]
+fn s18_place_that_is_handed_back_is_for_others_until_it_stands_in() {
+    let capacity = capacity((1, 1), (9, 9));
+    let mut back = capacity.admit(of("a")).expect("a place");
+    back.hand_back();
+    assert!(back.is_queued());
+    let mut other = capacity.admit(of("b")).expect("a place");
+    assert!(runs(&mut other) && !runs(&mut back));
+    assert!(capacity.admit(of("c")).is_err(), "it waits for its place");
+    back.stand_in();
+    assert!(!runs(&mut back));
+    drop(other);
+    assert!(runs(&mut back));
+    drop(back);
+    let state = capacity.state();
+    assert!(state.tenants.is_empty());
+    assert_eq!((state.running, state.queued), (0, 0));
+}
+
+#[test]
+fn s18_no_more_places_are_handed_back_than_there_are() {
+    let capacity = capacity((1, 0), (9, 9));
+    let mut first = capacity.admit(None).expect("a place");
+    first.hand_back();
+    let mut second = capacity.admit(None).expect("a place");
+    second.hand_back();
+    assert!(!runs(&mut first) && runs(&mut second));
+    drop((first, second));
+    let state = capacity.state();
+    assert!(state.tenants.is_empty());
+    assert_eq!((state.running, state.queued), (0, 0));
+}

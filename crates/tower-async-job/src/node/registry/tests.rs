@@ -227,3 +227,34 @@ async fn s16_a_run_is_stopped_when_a_tenth_of_its_lease_is_left() {
     at(36);
     assert!(run.is_lost());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_found_again_is_no_longer_missing() {
+    let registry = Registry::new(Some(30 * SECOND));
+    let now = Instant::now();
+    let run = Running::new(&registry, 1, now);
+    registry.renewed(&run.lease, Renewal::Missing, now);
+    assert!(run.context.is_missing());
+    registry.renewed(&run.lease, Renewal::Held, now);
+    assert!(!run.context.is_missing() && !run.context.is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_has_no_lease_to_renew_or_to_lose() {
+    for is_local in [true, false] {
+        let registry = Registry::new(Some(30 * SECOND));
+        let now = Instant::now();
+        let run = Running::new(&registry, 1, now);
+        if is_local {
+            registry.cancel(&run.lease.id);
+        } else {
+            registry.renewed(&run.lease, Renewal::Cancelled, now);
+        }
+        assert_eq!(run.context.cancel_reason(), Some(CancelReason::Requested));
+        assert!(!registry.has_leases());
+        registry.wake_due(now + 60 * SECOND);
+        assert!(!run.is_lost());
+        registry.remove(&run.lease, run.deadline);
+        assert_eq!(registry.pending(), 0);
+    }
+}

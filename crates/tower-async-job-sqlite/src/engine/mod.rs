@@ -1,0 +1,242 @@
+//! The threads of an open store, and the calls to them.
+
+mod checkpointer;
+mod deadlines;
+mod queue;
+mod reader;
+mod reads;
+mod shared;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod watcher;
+mod writer;
+mod writes;
+
+use std::{
+    fmt, io,
+    sync::{Arc, atomic::Ordering},
+    thread::{self, JoinHandle},
+};
+
+use rusqlite::Connection;
+use tower_async_job_core::{Detail, JobId, JobRecord, StoreError, Waiters};
+
+use self::{
+    queue::Refused,
+    reader::Reader,
+    shared::Shared,
+    slot::{Reply, slot},
+    writer::Writer,
+    writes::{Note, Write},
+};
+pub(crate) use self::{shared::WORK, writes::Kind};
+use crate::{
+    connection::{open_checkpointer, open_reader, open_writer},
+    error::{OpenError, store_error},
+    notes::Notes,
+    settings::Settings,
+    time::StoreClock,
+    transaction::{Failure, Snapshot, Step, Transaction},
+};
+
+/// An open store. Dropping it lets its threads end, without waiting for them.
+pub(crate) struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// The connections of a store that is being opened.
+struct Connections {
+    writer: Connection,
+    readers: Vec<Connection>,
+    checkpointer: Connection,
+    watcher: Connection,
+}
+
+impl Engine {
+    /// Opens a store.
+    pub(crate) async fn open(settings: Settings) -> Result<Self, OpenError> {
+        let path = settings.path.clone();
+        let (reply, answer) = slot();
+        let open = move || {
+            let opened = open(settings);
+            let (opened, writer) = match opened {
+                // If nothing waits for it any more, it is dropped, which closes the store.
+                Ok((shared, writer)) => (Ok(Self { shared }), Some(writer)),
+                Err(error) => (Err(error), None),
+            };
+            reply.send(Ok(opened));
+            if let Some(writer) = writer {
+                writer.run();
+            }
+        };
+        spawn("writer", open).map_err(|error| OpenError::other(&path, error))?;
+        match answer.await {
+            Ok(opened) => opened,
+            Err(error) => Err(OpenError::other(&path, error)),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    pub(crate) fn clock(&self) -> &StoreClock {
+        &self.shared.clock
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.shared.waiters
+    }
+
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.shared.notes
+    }
+
+    /// Ignores the commits of other processes from now on, for tests.
+    pub(crate) fn be_deaf(&self) {
+        self.shared.is_deaf.store(true, Ordering::Relaxed);
+    }
+
+    /// Performs an operation that adds this number of bytes, and waits for its commit.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        bytes: usize,
+        act: impl FnMut(&Transaction<'_>) -> Step<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = slot();
+        self.limit(&reply);
+        let operation = Write {
+            kind,
+            act,
+            answer: None,
+            reply,
+        };
+        let queued = self.shared.writes.push(Box::new(operation), bytes);
+        queued.map_err(refused)?;
+        answer.await
+    }
+
+    /// Performs an operation for which nothing waits.
+    pub(crate) fn note(&self, act: impl FnMut(&Transaction<'_>) -> Step<()> + Send + 'static) {
+        // A note may be lost.
+        let _ = self.shared.writes.push(Box::new(Note(act)), 0);
+    }
+
+    /// Reads from a snapshot that is not older than the call.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Snapshot<'_>) -> Step<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = slot();
+        self.limit(&reply);
+        let path = self.shared.settings.path.clone();
+        let query = move |snapshot: &Snapshot<'_>| {
+            if !reply.is_abandoned() {
+                let found = read(snapshot).map_err(|failure| match failure {
+                    Failure::Refused(error) => error,
+                    Failure::Sql(error) => store_error(&path, error),
+                });
+                reply.send(found);
+            }
+        };
+        let queued = self.shared.reads.push_query(Box::new(query));
+        queued.map_err(refused)?;
+        answer.await
+    }
+
+    /// Reads a job.
+    pub(crate) async fn record(
+        &self,
+        id: JobId,
+        detail: Detail,
+    ) -> Result<Option<JobRecord>, StoreError> {
+        let (reply, answer) = slot();
+        self.limit(&reply);
+        let queued = self.shared.reads.push_record((id, detail), reply);
+        queued.map_err(refused)?;
+        answer.await
+    }
+
+    fn limit<T: Send + 'static>(&self, reply: &Reply<T>) {
+        let timeout = self.shared.settings.operation_timeout;
+        self.shared.deadlines.add(reply.call(), timeout);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("path", &self.shared.settings.path)
+            .finish_non_exhaustive()
+    }
+}
+
+fn refused(reason: Refused) -> StoreError {
+    StoreError::unavailable(match reason {
+        Refused::Full => "too many operations wait for the store",
+        Refused::Closed => "the store is closed",
+    })
+}
+
+/// Opens the file, and starts all threads except for that of the writer.
+fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
+    let path = settings.path.clone();
+    let connections = Connections {
+        writer: open_writer(&settings)?,
+        readers: (0..settings.readers.max(1))
+            .map(|_| open_reader(&settings))
+            .collect::<Result<_, _>>()?,
+        checkpointer: open_checkpointer(&settings)?,
+        watcher: open_reader(&settings)?,
+    };
+    let failed = |error| OpenError::of_sql(&path, error);
+    let mark = connections
+        .writer
+        .query_row("SELECT mark FROM store", [], |row| row.get(0))
+        .map_err(failed)?;
+    let clock = StoreClock::start(Arc::clone(&settings.clock), mark);
+    let shared = Arc::new(Shared::new(settings, clock));
+    start(&shared, connections, &path)
+        .inspect_err(|_| shared.close())
+        .map(|writer| (shared, writer))
+}
+
+fn start(
+    shared: &Arc<Shared>,
+    connections: Connections,
+    path: &std::path::Path,
+) -> Result<Writer, OpenError> {
+    let failed = |error: io::Error| OpenError::other(path, error);
+    for connection in connections.readers {
+        let reader = Reader::new(Arc::clone(shared), connection);
+        spawn("reader", move || reader.run()).map_err(failed)?;
+    }
+    let deadlines = Arc::clone(shared);
+    spawn("deadlines", move || deadlines.deadlines.run()).map_err(failed)?;
+    let watching = (Arc::clone(shared), connections.watcher);
+    let watcher = spawn("watcher", move || watcher::run(&watching.0, &watching.1));
+    shared.add_parked(watcher.map_err(failed)?.thread().clone());
+    let copying = (Arc::clone(shared), connections.checkpointer);
+    let checkpointer = spawn("checkpointer", move || {
+        checkpointer::run(&copying.0, &copying.1);
+    });
+    let checkpointer = checkpointer.map_err(failed)?.thread().clone();
+    shared.add_parked(checkpointer.clone());
+    Writer::new(Arc::clone(shared), connections.writer, checkpointer)
+        .map_err(|error| OpenError::of_sql(path, error))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    // Linux shows 15 characters.
+    thread::Builder::new()
+        .name(format!("jobs-{name}"))
+        .spawn(run)
+}

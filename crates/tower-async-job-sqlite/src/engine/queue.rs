@@ -1,0 +1,99 @@
+//! A bounded queue between threads.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// The capacity of a queue, or of one take from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) items: usize,
+    /// The maximum bytes, though one item is always allowed.
+    pub(crate) bytes: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    inner: Mutex<Inner<T>>,
+    arrival: Condvar,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    items: VecDeque<(T, usize)>,
+    bytes: usize,
+    is_closed: bool,
+}
+
+/// The reason why an item was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Full,
+    Closed,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                items: VecDeque::new(),
+                bytes: 0,
+                is_closed: false,
+            }),
+            arrival: Condvar::new(),
+            limits,
+        }
+    }
+
+    pub(crate) fn push(&self, item: T, bytes: usize) -> Result<(), Refused> {
+        let mut inner = self.lock();
+        if inner.is_closed {
+            return Err(Refused::Closed);
+        }
+        let is_full = inner.items.len() >= self.limits.items
+            || inner.bytes.saturating_add(bytes) > self.limits.bytes && !inner.items.is_empty();
+        if is_full {
+            return Err(Refused::Full);
+        }
+        inner.items.push_back((item, bytes));
+        inner.bytes += bytes;
+        drop(inner);
+        self.arrival.notify_one();
+        Ok(())
+    }
+
+    /// Waits for items, and takes some. Takes none once the queue is closed and empty.
+    pub(crate) fn take(&self, limits: Limits) -> Vec<T> {
+        let mut inner = self.lock();
+        while inner.items.is_empty() && !inner.is_closed {
+            inner = self
+                .arrival
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut taken = Vec::new();
+        let mut sum = 0;
+        while let Some((_, bytes)) = inner.items.front()
+            && taken.len() < limits.items
+            && (sum + bytes <= limits.bytes || taken.is_empty())
+            && let Some((item, bytes)) = inner.items.pop_front()
+        {
+            sum += bytes;
+            inner.bytes -= bytes;
+            taken.push(item);
+        }
+        taken
+    }
+
+    /// Closes the queue: what is in it can still be taken.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+        self.arrival.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,99 @@
+//! The parts of an open store that its threads share.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::Thread,
+};
+
+use tower_async_job_core::{JobId, Waiters};
+
+use super::{
+    deadlines::Deadlines,
+    queue::{Limits, Queue},
+    reads::Reads,
+    writes::Operation,
+};
+use crate::{notes::Notes, settings::Settings, time::StoreClock, transaction::Effects};
+
+/// The capacity of the queue of the writer.
+const WAITING_WRITES: Limits = Limits {
+    items: 16_384,
+    bytes: 64 << 20,
+};
+
+/// The id by which the subscriptions to claimable work are kept among those to jobs.
+pub(crate) const WORK: JobId = JobId::from_bits(0);
+
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) clock: StoreClock,
+    pub(crate) writes: Queue<Box<dyn Operation>>,
+    pub(crate) reads: Reads,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) waiters: Waiters,
+    pub(crate) notes: Notes,
+    /// The number of commits of this process.
+    pub(crate) commits: AtomicU64,
+    /// True if the commits of other processes are not looked for, for tests.
+    pub(crate) is_deaf: AtomicBool,
+    is_closed: AtomicBool,
+    /// The threads that wait for something else than a queue.
+    parked: Mutex<Vec<Thread>>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, clock: StoreClock) -> Self {
+        Self {
+            settings,
+            clock,
+            writes: Queue::new(WAITING_WRITES),
+            reads: Reads::default(),
+            deadlines: Deadlines::default(),
+            waiters: Waiters::default(),
+            notes: Notes::default(),
+            commits: AtomicU64::new(0),
+            is_deaf: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            parked: Mutex::default(),
+        }
+    }
+
+    /// Notifies of the effects of a commit.
+    pub(crate) fn notify(&self, effects: &Effects) {
+        let work = (effects.claimable > 0).then_some(&WORK);
+        for id in effects.ended.iter().chain(work) {
+            // A runtime that panics must not end the thread that notifies others too.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.waiters.notify(id)));
+        }
+    }
+
+    /// Adds a thread to unpark when the store is closed.
+    pub(crate) fn add_parked(&self, thread: Thread) {
+        self.parked().push(thread);
+    }
+
+    /// Lets all threads end once the queues are empty.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.writes.close();
+        self.reads.close();
+        self.deadlines.close();
+        self.parked().drain(..).for_each(|thread| thread.unpark());
+        // Reads then fail, since the store is closed.
+        self.waiters.notify_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn parked(&self) -> std::sync::MutexGuard<'_, Vec<Thread>> {
+        self.parked
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

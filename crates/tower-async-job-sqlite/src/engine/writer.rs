@@ -1,0 +1,321 @@
+//! The thread that writes.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::Thread,
+    time::Instant,
+};
+
+use rusqlite::{Connection, Params, hooks::Wal, wal::CheckpointMode};
+use tower_async_job_core::{StoreError, StoreLimit};
+
+use super::{
+    queue::Limits,
+    shared::Shared,
+    writes::{Kind, Note, Operation},
+};
+use crate::{
+    connection::{limit_pages, page_size, set_lazy},
+    error::{is_busy, store_error},
+    operation::{deliver, make_room},
+    time::micros,
+    transaction::{Effects, Failure, Transaction},
+};
+
+/// The maximum of one commit.
+const BATCH: Limits = Limits {
+    items: 256,
+    bytes: 4 << 20,
+};
+
+/// The maximum number of times at which room is made for one operation.
+const ROUNDS_OF_ROOM: usize = 16;
+
+/// The pages in the log from which a checkpoint is worth its cost.
+const WORTH_CHECKPOINT: u64 = 1000;
+
+/// The thread that owns the connection that writes, and commits operations in batches.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    connection: Connection,
+    checkpointer: Thread,
+    is_lazy: bool,
+    page_size: u64,
+    /// The number of pages in the log after the latest commit.
+    log_pages: Arc<AtomicU64>,
+    /// The number of pages in the log at the latest checkpoint.
+    checkpointed: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        mut connection: Connection,
+        checkpointer: Thread,
+    ) -> rusqlite::Result<Self> {
+        let log_pages = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&log_pages);
+        connection.wal_hook(Some(move |_: &mut Wal, pages: i32| {
+            counter.store(pages.unsigned_abs().into(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let writer = Self {
+            page_size: page_size(&connection)?,
+            shared,
+            connection,
+            checkpointer,
+            is_lazy: false,
+            log_pages,
+            checkpointed: 0,
+        };
+        limit_pages(&writer.connection, writer.max_pages())?;
+        Ok(writer)
+    }
+
+    /// Writes until the store is closed and the queue is empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            let batch = self.shared.writes.take(BATCH);
+            if batch.is_empty() {
+                // The rest of the notes. An error loses them, which only keeps results longer.
+                let _ = self.transact(&mut []);
+                return;
+            }
+            self.write(batch);
+            self.bound_log();
+        }
+    }
+
+    /// Writes a batch in one transaction, or if the file is full, each operation in its own.
+    fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
+        let written = self.transact(&mut batch);
+        if written.as_ref().is_err_and(StoreError::is_full) {
+            // On a full disk, the beginning of the log is the only room.
+            self.restart_log();
+        }
+        for mut operation in batch {
+            let written = match &written {
+                Err(error) if error.is_full() => self.write_alone(&mut operation),
+                written => written.clone(),
+            };
+            match written {
+                Err(error) if error.is_full() && operation.kind() == Kind::Small => {
+                    operation.refuse(StoreError::unavailable(error));
+                }
+                Err(error) => operation.refuse(error),
+                Ok(()) => {}
+            }
+            operation.answer();
+        }
+    }
+
+    /// Writes an operation although the file is full: makes room for it, or lifts the limit for a
+    /// small one.
+    fn write_alone(&mut self, operation: &mut Box<dyn Operation>) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS_OF_ROOM {
+            match self.transact(slice::from_mut(operation)) {
+                Err(error) if error.is_full() => {
+                    if operation.kind() == Kind::Small || !self.make_room()? {
+                        break;
+                    }
+                }
+                written => return written,
+            }
+        }
+        if operation.kind() == Kind::Small {
+            self.without_limit(|writer| writer.transact(slice::from_mut(operation)))
+        } else {
+            self.transact(slice::from_mut(operation))
+        }
+    }
+
+    /// Makes room in a full file; returns whether it made any.
+    fn make_room(&mut self) -> Result<bool, StoreError> {
+        let is_made = Arc::new(AtomicBool::new(false));
+        let made = Arc::clone(&is_made);
+        let mut operation: Box<dyn Operation> =
+            Box::new(Note(move |transaction: &Transaction<'_>| {
+                made.store(make_room(transaction)?, Ordering::Relaxed);
+                Ok(())
+            }));
+        self.without_limit(|writer| writer.transact(slice::from_mut(&mut operation)))?;
+        Ok(is_made.load(Ordering::Relaxed))
+    }
+
+    /// Lifts the limit of pages for small changes.
+    fn without_limit<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.limit(None)?;
+        let result = act(self);
+        self.limit(self.max_pages())?;
+        result
+    }
+
+    fn limit(&self, pages: Option<u32>) -> Result<(), StoreError> {
+        limit_pages(&self.connection, pages).map_err(|error| self.failed(error))
+    }
+
+    /// Performs operations in one transaction, and notifies of its effects. On an error, none is
+    /// performed.
+    fn transact(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StoreError> {
+        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(batch)));
+        let panicked = "an operation of the same commit panicked";
+        match committed.unwrap_or_else(|_| Err(StoreError::unavailable(panicked))) {
+            Ok(effects) => {
+                self.shared.notify(&effects);
+                Ok(())
+            }
+            Err(error) => {
+                self.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<Effects, StoreError> {
+        let is_lazy = batch.iter().all(|operation| operation.kind() == Kind::Lazy);
+        if self.is_lazy != is_lazy {
+            set_lazy(&self.connection, is_lazy).map_err(|error| self.failed(error))?;
+            self.is_lazy = is_lazy;
+        }
+        self.begin().map_err(|error| self.failed(error))?;
+        let before = self.connection.total_changes();
+        let now = self.time().map_err(|error| self.failed(error))?;
+        let transaction = Transaction::new(
+            &self.connection,
+            now,
+            self.shared.clock.day(),
+            micros(self.shared.settings.lease),
+        );
+        let notes = self.shared.notes.all();
+        for (id, delivery) in &notes {
+            let deliver = |transaction: &Transaction<'_>| deliver(transaction, id, delivery);
+            self.perform(&transaction, &mut Note(deliver))?;
+        }
+        for operation in batch {
+            if !operation.is_abandoned() {
+                self.perform(&transaction, &mut **operation)?;
+            }
+        }
+        if self.connection.total_changes() == before {
+            self.roll_back();
+        } else {
+            self.execute("UPDATE store SET mark = ?, commits = commits + 1", [now])?;
+            self.execute("COMMIT", [])?;
+            self.shared.commits.fetch_add(1, Ordering::Release);
+        }
+        self.shared.notes.forget(&notes);
+        Ok(transaction.into_effects())
+    }
+
+    /// Begins a transaction, and waits for another process that writes.
+    fn begin(&self) -> rusqlite::Result<()> {
+        let deadline = Instant::now() + self.shared.settings.operation_timeout;
+        loop {
+            match self
+                .connection
+                .prepare_cached("BEGIN IMMEDIATE")?
+                .execute([])
+            {
+                Ok(_) => return Ok(()),
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns the time, which is not before that of any other process.
+    fn time(&self) -> rusqlite::Result<i64> {
+        let mut statement = self.connection.prepare_cached("SELECT mark FROM store")?;
+        let mark = statement.query_row([], |row| row.get(0))?;
+        Ok(self.shared.clock.reach(mark))
+    }
+
+    /// Performs an operation, or leaves the transaction as it was before. Fails if the whole
+    /// transaction is lost, as SQLite may do in a full file.
+    fn perform(
+        &self,
+        transaction: &Transaction<'_>,
+        operation: &mut dyn Operation,
+    ) -> Result<(), StoreError> {
+        self.execute("SAVEPOINT operation", [])?;
+        let performed = transaction.attempt(|transaction| operation.perform(transaction));
+        if let Err(failure) = performed {
+            let error = match failure {
+                Failure::Refused(error) => error,
+                Failure::Sql(error) => self.failed(error),
+            };
+            if error.is_full() || self.connection.is_autocommit() {
+                return Err(error);
+            }
+            operation.refuse(error);
+            self.execute("ROLLBACK TO operation", [])?;
+        }
+        self.execute("RELEASE operation", [])
+    }
+
+    fn execute(&self, sql: &str, parameters: impl Params) -> Result<(), StoreError> {
+        let execute = || self.connection.prepare_cached(sql)?.execute(parameters);
+        execute().map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Converts an error, with the limit that was reached.
+    fn failed(&self, error: rusqlite::Error) -> StoreError {
+        let error = store_error(&self.shared.settings.path, error);
+        match self.shared.settings.max_bytes {
+            Some(bytes) => error.with_limit(StoreLimit::new("max_bytes", bytes)),
+            None => error,
+        }
+    }
+
+    fn max_pages(&self) -> Option<u32> {
+        let bytes = self.shared.settings.max_bytes?;
+        Some(
+            u32::try_from(bytes / self.page_size)
+                .unwrap_or(u32::MAX - 1)
+                .max(1),
+        )
+    }
+
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit() {
+            // An error: SQLite has rolled back by itself.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// Keeps the log within its bound: checkpoints are made beside the writer, and by it if they do
+    /// not keep up.
+    fn bound_log(&mut self) {
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        if pages < self.checkpointed {
+            // The log began again.
+            self.checkpointed = 0;
+        }
+        if pages < self.checkpointed + WORTH_CHECKPOINT {
+            return;
+        }
+        self.checkpointed = pages;
+        // The rest of the bound is room for one batch, with the pages of its indexes.
+        if pages * self.page_size < self.shared.settings.max_log_bytes / 2 {
+            self.checkpointer.unpark();
+        } else {
+            self.restart_log();
+        }
+    }
+
+    /// Copies the log into the file, and lets the next commit begin it again.
+    fn restart_log(&self) {
+        // An error: a reader takes long, and it is tried again when the log has grown.
+        let _ = self
+            .connection
+            .wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
+    }
+}

@@ -1,0 +1,210 @@
+//! The harness of the store, and its parts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tower_async_job_core::{Clock, JobId, JobStore};
+use tower_async_job_sqlite::{SqliteStore, SqliteStoreBuilder};
+use tower_async_job_testkit::{Harness, Hook, Limits, NotRun};
+
+/// The size of the chunks of the stores.
+const CHUNK: usize = 1000;
+
+/// The size of a page of a store with little room, the smallest that SQLite allows.
+const SMALL_PAGE: u64 = 512;
+
+/// A clock that stands still unless moved. The time of day can also be set back.
+#[derive(Clone)]
+pub(crate) struct TestClock {
+    start: Instant,
+    start_of_day: SystemTime,
+    /// The microseconds that have passed.
+    passed: Arc<AtomicU64>,
+    /// The microseconds by which the time of day was set back.
+    set_back: Arc<AtomicU64>,
+}
+
+impl TestClock {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            start_of_day: SystemTime::now(),
+            passed: Arc::default(),
+            set_back: Arc::default(),
+        }
+    }
+
+    pub(crate) fn advance(&self, span: Duration) {
+        self.passed
+            .fetch_add(span.as_micros() as u64, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_back(&self, span: Duration) {
+        self.set_back
+            .fetch_add(span.as_micros() as u64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Instant {
+        self.start + Duration::from_micros(self.passed.load(Ordering::SeqCst))
+    }
+
+    fn system_time(&self) -> SystemTime {
+        self.start_of_day + Duration::from_micros(self.passed.load(Ordering::SeqCst))
+            - Duration::from_micros(self.set_back.load(Ordering::SeqCst))
+    }
+}
+
+/// The harness of a store in a file of its own.
+pub(crate) struct SqliteHarness {
+    directory: TempDir,
+    path: Mutex<PathBuf>,
+    clock: TestClock,
+    store: Arc<SqliteStore>,
+    handles: Mutex<Vec<Arc<SqliteStore>>>,
+}
+
+impl SqliteHarness {
+    pub(crate) async fn new() -> Self {
+        Self::build(|builder, _| builder).await
+    }
+
+    async fn build(limit: impl FnOnce(SqliteStoreBuilder, &Path) -> SqliteStoreBuilder) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("jobs.db");
+        let clock = TestClock::new();
+        let builder = limit(builder(&clock), &path);
+        let store = Arc::new(builder.open(&path).await.unwrap());
+        Self {
+            directory,
+            path: Mutex::new(path),
+            clock,
+            handles: Mutex::new(vec![Arc::clone(&store)]),
+            store,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.path.lock().unwrap().clone()
+    }
+
+    async fn open(&self) -> Arc<dyn JobStore> {
+        let store = builder(&self.clock).open(self.path()).await.unwrap();
+        let store = Arc::new(store);
+        self.handles.lock().unwrap().push(Arc::clone(&store));
+        store
+    }
+
+    /// Changes the row of a job behind the store's back.
+    fn tamper(&self, id: JobId, change: &str) {
+        let connection = Connection::open(self.path()).unwrap();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        let sql = format!("UPDATE jobs SET {change} WHERE id = ?");
+        let changed = connection.execute(&sql, [id.to_bits().to_be_bytes()]);
+        assert_eq!(changed.unwrap(), 1);
+    }
+}
+
+fn builder(clock: &TestClock) -> SqliteStoreBuilder {
+    SqliteStore::builder()
+        .chunk_size(CHUNK)
+        .clock(clock.clone())
+        // Tests run many stores at once.
+        .readers(2)
+        .operation_timeout(Duration::from_secs(30))
+}
+
+/// Copies the files of an open store as they are, like a process that is killed leaves them.
+pub(crate) fn copy_files(from: &Path, to: &Path) {
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| format!("{}{suffix}", path.display());
+        fs::copy(name(from), name(to)).unwrap();
+    }
+}
+
+impl Harness for SqliteHarness {
+    fn store(&self) -> Arc<dyn JobStore> {
+        Arc::clone(&self.store) as _
+    }
+
+    fn second(&self) -> Hook<'_, Arc<dyn JobStore>> {
+        Box::pin(async { Ok(self.open().await) })
+    }
+
+    fn advance(&self, span: Duration) -> Hook<'_, ()> {
+        Box::pin(async move {
+            self.clock.advance(span);
+            Ok(())
+        })
+    }
+
+    fn jump_back(&self, span: Duration) -> Hook<'_, ()> {
+        Box::pin(async move {
+            self.clock.set_back(span);
+            Ok(())
+        })
+    }
+
+    fn crash(&self) -> Hook<'_, Arc<dyn JobStore>> {
+        Box::pin(async {
+            let copy = self.directory.path().join("after-crash.db");
+            copy_files(&self.path(), &copy);
+            *self.path.lock().unwrap() = copy;
+            Ok(self.open().await)
+        })
+    }
+
+    fn limited(&self, limits: Limits) -> Hook<'_, Box<dyn Harness>> {
+        Box::pin(async move {
+            let (None, Some(bytes)) = (limits.jobs, limits.bytes) else {
+                return Err(NotRun::because(
+                    "the store does not limit the number of jobs",
+                ));
+            };
+            // An empty file has some pages, and each job takes parts of several.
+            let more = (bytes as u64 / 200).saturating_sub(5) * SMALL_PAGE;
+            let empty = Self::build(|builder, _| builder.page_size(SMALL_PAGE as u32)).await;
+            let connection = Connection::open(empty.path()).unwrap();
+            let pages = connection
+                .pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))
+                .unwrap();
+            let max = pages as u64 * SMALL_PAGE + more;
+            let limited =
+                Self::build(|builder, _| builder.page_size(SMALL_PAGE as u32).max_bytes(max));
+            Ok(Box::new(limited.await) as Box<dyn Harness>)
+        })
+    }
+
+    fn corrupt(&self, id: JobId) -> Hook<'_, ()> {
+        Box::pin(async move {
+            self.tamper(id, "owner = 7");
+            Ok(())
+        })
+    }
+
+    fn give_newer_format(&self, id: JobId) -> Hook<'_, ()> {
+        Box::pin(async move {
+            self.tamper(id, "format = format + 1");
+            Ok(())
+        })
+    }
+
+    fn lose_notifications(&self) -> Hook<'_, ()> {
+        Box::pin(async {
+            for store in &*self.handles.lock().unwrap() {
+                store.lose_notifications();
+            }
+            Ok(())
+        })
+    }
+}

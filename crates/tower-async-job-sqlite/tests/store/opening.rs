@@ -1,0 +1,135 @@
+//! Files that cannot be opened.
+
+use std::{fs, path::Path, time::Duration};
+
+use rusqlite::Connection;
+use tower_async_job_sqlite::{OpenError, SqliteStore};
+
+/// Opens a file, which must fail with a text that has the path and these words.
+async fn refused(path: &Path, words: &str) -> OpenError {
+    let builder = SqliteStore::builder().operation_timeout(Duration::from_millis(500));
+    let error = builder.open(path).await.expect_err("it cannot be opened");
+    let text = error.to_string();
+    assert!(text.contains(words), "{text}");
+    assert!(
+        text.contains(path.file_name().unwrap().to_str().unwrap()),
+        "{text}"
+    );
+    error
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.txt");
+    let text = "These are notes, and no database, whatever is opened.\n".repeat(100);
+    fs::write(&path, &text).unwrap();
+    let error = refused(&path, "is not a SQLite database").await;
+    assert!(error.is_not_a_database());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let error = refused(directory.path(), "is not a SQLite database").await;
+    assert!(error.is_not_a_database());
+}
+
+#[tokio::test]
+async fn a_database_of_another_application_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.db");
+    for sql in [
+        "CREATE TABLE other (a)",
+        "PRAGMA user_version = 1; CREATE TABLE b (a)",
+    ] {
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        let before = fs::read(&path).unwrap();
+        assert!(refused(&path, "another application").await.is_foreign());
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn s41_a_file_of_a_newer_release_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    drop(SqliteStore::open(&path).await.unwrap());
+    let connection = Connection::open(&path).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    let error = refused(&path, "has version 99 of the schema").await;
+    assert!(error.is_newer());
+    let version = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let version = connection.pragma_query_value(None, "user_version", version);
+    assert_eq!(version, Ok(99));
+}
+
+#[tokio::test]
+async fn a_file_that_another_program_locks_is_not_waited_for_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert!(
+        refused(&path, "is locked by another program")
+            .await
+            .is_locked()
+    );
+    connection.execute_batch("COMMIT").unwrap();
+    drop(connection);
+    SqliteStore::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_not_created() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing/jobs.db");
+    assert!(
+        refused(&path, "does not exist")
+            .await
+            .is_directory_missing()
+    );
+    assert!(!directory.path().join("missing").exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_without_permission_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    drop(SqliteStore::open(&path).await.unwrap());
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&path, 0o400);
+    if fs::OpenOptions::new().write(true).open(&path).is_ok() {
+        // The administrator may write it nevertheless.
+        return;
+    }
+    assert!(
+        refused(&path, "allow the process to write")
+            .await
+            .is_permission_denied()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stores_that_open_a_new_file_at_once_create_it_once() {
+    for _ in 0..15 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("jobs.db");
+        let mut opening = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            opening.spawn(SqliteStore::open(path.clone()));
+        }
+        for store in opening.join_all().await {
+            store.unwrap();
+        }
+        let names = fs::read_dir(directory.path()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        let is_known = |name: &std::ffi::OsString| {
+            ["jobs.db", "jobs.db-wal", "jobs.db-shm"].contains(&name.to_str().unwrap())
+        };
+        assert!(names.iter().all(is_known), "{names:?}");
+    }
+}

@@ -1,0 +1,137 @@
+//! The time of the store.
+
+use std::path::Path;
+
+use http_polling::JobState;
+use tower_async_job_core::{Detail, JobStore, SweepQuery};
+use tower_async_job_sqlite::SqliteStore;
+
+use crate::{add, clock::TestClock, done, job, state};
+
+const HOUR: i64 = 3600;
+
+/// The duration of a lease, in seconds.
+const LEASE: i64 = 30;
+
+async fn open(path: &Path, clock: &TestClock) -> SqliteStore {
+    let builder = SqliteStore::builder().clock(clock.clone());
+    builder.open(path).await.unwrap()
+}
+
+#[tokio::test]
+async fn s15_time_goes_on_after_a_restart_though_the_day_was_set_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    clock.advance(HOUR);
+    let (running, ended) = (add(&store, job()).await, add(&store, job()).await);
+    store.finish(&ended, done(4).into()).await.unwrap();
+    drop(store);
+
+    clock.set(-2 * HOUR);
+    let store = open(&path, &clock).await;
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    let record = store.read(&ended.id, Detail::Full).await.unwrap().unwrap();
+    assert_eq!((record.state, record.age.as_secs()), (JobState::Done, 0));
+    clock.advance(LEASE - 1);
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    assert_eq!(state(&store, &running.id).await, Some(JobState::Running));
+    clock.advance(1);
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    assert_eq!(state(&store, &running.id).await, Some(JobState::Lost));
+    clock.advance(HOUR - LEASE);
+    assert_eq!(state(&store, &ended.id).await, Some(JobState::Expired));
+}
+
+#[tokio::test]
+async fn deliveries_are_written_when_the_store_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    let lease = add(&store, job()).await;
+    store.finish(&lease, done(4).into()).await.unwrap();
+    store.note_delivery(&lease.id, Some(std::time::Duration::from_secs(5)));
+    clock.advance(7);
+    // Before it is written.
+    assert_eq!(state(&store, &lease.id).await, Some(JobState::Expired));
+    drop(store);
+    let log = directory.path().join("jobs.db-wal");
+    while log.exists() {
+        // Its last thread ends in the background.
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let store = open(&path, &clock).await;
+    assert_eq!(state(&store, &lease.id).await, Some(JobState::Expired));
+}
+
+#[tokio::test]
+async fn the_time_for_which_the_store_is_closed_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    let lease = add(&store, job()).await;
+    store.finish(&lease, done(4).into()).await.unwrap();
+    drop(store);
+    clock.advance(HOUR);
+    let store = open(&path, &clock).await;
+    assert_eq!(state(&store, &lease.id).await, Some(JobState::Expired));
+    assert_eq!(
+        store
+            .read(&lease.id, Detail::Status)
+            .await
+            .unwrap()
+            .unwrap()
+            .age
+            .as_secs(),
+        3600
+    );
+}
+
+#[tokio::test]
+async fn s14_a_day_that_is_set_while_the_store_is_open_has_no_effect() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    let lease = add(&store, job()).await;
+    let before = store.sweep(&SweepQuery::default()).await.unwrap().now;
+    for set in [5 * HOUR, -9 * HOUR] {
+        clock.set(set);
+        assert_eq!(
+            store.sweep(&SweepQuery::default()).await.unwrap().now,
+            before
+        );
+        assert_eq!(state(&store, &lease.id).await, Some(JobState::Running));
+    }
+}
+
+#[tokio::test]
+async fn s14_processes_whose_days_differ_agree_on_the_later_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    let lease = add(&store, job()).await;
+    // Whose day is behind takes the time from the file.
+    let behind = open(&path, &clock.another(-HOUR)).await;
+    let now = store.sweep(&SweepQuery::default()).await.unwrap().now;
+    assert_eq!(behind.sweep(&SweepQuery::default()).await.unwrap().now, now);
+    clock.advance(LEASE - 1);
+    behind.sweep(&SweepQuery::default()).await.unwrap();
+    assert_eq!(state(&behind, &lease.id).await, Some(JobState::Running));
+
+    // The time of one that is ahead becomes that of all with its first commit.
+    let ahead = open(&path, &clock.another(HOUR)).await;
+    add(&ahead, job()).await;
+    let now = ahead.sweep(&SweepQuery::default()).await.unwrap().now;
+    for store in [&store, &behind] {
+        assert_eq!(store.sweep(&SweepQuery::default()).await.unwrap().now, now);
+    }
+    clock.advance(1);
+    let later = ahead.sweep(&SweepQuery::default()).await.unwrap().now;
+    assert!(later > now);
+    for store in [&store, &behind] {
+        assert_eq!(
+            store.sweep(&SweepQuery::default()).await.unwrap().now,
+            later
+        );
+    }
+}
