@@ -1,10 +1,14 @@
 //! Nodes with roles.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
-    App, Node, shared, state,
-    support::{SECOND, ask, faulty::Op, get, path_of, post, send, settle, watched, with, wrap},
+    App, LEASE, Node, shared, state,
+    support::{
+        SECOND, ask,
+        faulty::{Fault, FaultyStore, Op},
+        get, path_of, post, send, settle, watched, with, wrap,
+    },
 };
 use http::StatusCode;
 use http_polling::JobState;
@@ -110,4 +114,22 @@ async fn job_of_a_front_is_cancelled_if_its_client_leaves_before_the_answer() {
         settle().await;
         assert_eq!(store.jobs_in(state).await, 1, "{keyed} {detach}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s18_offered_job_whose_creation_stays_unknown_is_run_all_the_same() {
+    let store = FaultyStore::shared(LEASE).times(Op::Create, Fault::Unacknowledged, 1000);
+    let store = Arc::new(store);
+    let front = Node::new(&store, |builder| builder.role(Role::Front));
+    let app = App::slow(SECOND);
+    let keyed = with(post("/report"), "idempotency-key", "k");
+    let refused = send(&front.service(&app), keyed).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    sleep(LEASE).await;
+    assert_eq!(store.jobs_in(JobState::Queued).await, 1);
+    let worker = Node::new(&store, |builder| builder.role(Role::Worker));
+    worker.work(&app);
+    sleep(3 * SECOND).await;
+    assert_eq!(store.jobs_in(JobState::Done).await, 1);
+    assert_eq!(store.calls(Op::Discard), 0, "another client may know it");
 }
