@@ -80,13 +80,15 @@ impl Reading {
     fn jump_to(&self, later: &Self) -> Option<Jump> {
         let least = later.called.saturating_duration_since(self.answered);
         let most = later.answered.saturating_duration_since(self.called);
+        // Of two calls at the same time, the one that is answered later may have read it earlier.
+        let overlap = self.answered.saturating_duration_since(later.called);
         // Set back, it may show less than no time at all.
         let (passed, set_back) = match later.store.duration_since(self.store) {
             Ok(passed) => (passed, Duration::ZERO),
             Err(error) => (Duration::ZERO, error.duration()),
         };
         let forward = passed.saturating_sub(most);
-        let back = least.saturating_sub(passed) + set_back;
+        let back = least.saturating_sub(passed) + set_back.saturating_sub(overlap);
         if forward > TOLERANCE {
             Some(Jump::Forward(forward))
         } else if back > TOLERANCE {
@@ -109,5 +111,27 @@ impl fmt::Display for Jump {
             Self::Forward(by) => write!(f, "forward by {by:?}"),
             Self::Back(by) => write!(f, "back by {by:?}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn s15_answers_that_overtake_each_other_are_no_jump() {
+        let (clocks, lease) = (Clocks::default(), 30 * SECOND);
+        let (day, begun) = (SystemTime::UNIX_EPOCH + 1000 * lease, Instant::now());
+        advance(4 * SECOND).await;
+        clocks.note(day + 4 * SECOND, begun + 4 * SECOND, lease);
+        // A claim that read the clock when it was called.
+        clocks.note(day, begun, lease);
+        assert_eq!(clocks.pause(), None);
+        clocks.note(day - 6 * SECOND, begun + SECOND, lease);
+        assert_eq!(clocks.pause(), Some(lease));
     }
 }
