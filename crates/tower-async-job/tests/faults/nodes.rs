@@ -53,6 +53,12 @@ async fn states<const N: usize>(store: &FaultyStore, ids: [JobId; N]) -> [JobSta
     states
 }
 
+/// Asserts that orphans are queued and lost once their leases are over and swept.
+async fn assert_swept(store: &FaultyStore, ids: [JobId; 2]) {
+    sleep(LEASE + LEASE / 3 + SECOND).await;
+    assert_eq!(states(store, ids).await, [JobState::Queued, JobState::Lost]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn s80_orphans_are_queued_or_lost_though_only_polls_come() {
     let store = shared();
@@ -60,21 +66,13 @@ async fn s80_orphans_are_queued_or_lost_though_only_polls_come() {
     let layer = eager(faulty(&store));
     let url = format!("/work/{}", ids[1].encode());
     ask(&layer, get(&url)).await.pending();
-    sleep(LEASE + LEASE / 3 + SECOND).await;
-    assert_eq!(
-        states(&store, ids).await,
-        [JobState::Queued, JobState::Lost]
-    );
+    assert_swept(&store, ids).await;
     let lost = ask(&layer, get(&url)).await;
     assert_problem(&lost, StatusCode::INTERNAL_SERVER_ERROR, "lost", "job-lost");
     // Others are created later.
     sleep(3600 * SECOND).await;
     let ids = orphans(&store).await;
-    sleep(LEASE + LEASE / 3 + SECOND).await;
-    assert_eq!(
-        states(&store, ids).await,
-        [JobState::Queued, JobState::Lost]
-    );
+    assert_swept(&store, ids).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,11 +82,7 @@ async fn s80_orphans_are_queued_or_lost_though_nothing_comes() {
     let layer = eager(faulty(&store));
     let running = layer.clone();
     let running = tokio::spawn(async move { running.run().await });
-    sleep(LEASE + LEASE / 3 + SECOND).await;
-    assert_eq!(
-        states(&store, ids).await,
-        [JobState::Queued, JobState::Lost]
-    );
+    assert_swept(&store, ids).await;
     assert!(!running.is_finished());
     layer.shutdown(SECOND).await;
     running.await.expect("no panic");
@@ -107,11 +101,7 @@ async fn s80_orphans_of_an_earlier_process_are_queued_or_lost_though_only_polls_
     let layer = eager(faulty(&store));
     let url = format!("/work/{}", ids[1].encode());
     ask(&layer, get(&url)).await.pending();
-    sleep(LEASE + LEASE / 3 + SECOND).await;
-    assert_eq!(
-        states(&store, ids).await,
-        [JobState::Queued, JobState::Lost]
-    );
+    assert_swept(&store, ids).await;
     let lost = ask(&layer, get(&url)).await;
     assert_problem(&lost, StatusCode::INTERNAL_SERVER_ERROR, "lost", "job-lost");
     // Once nothing is left, no task is.
@@ -129,11 +119,7 @@ async fn s80_housekeeping_survives_a_store_that_panics() {
     let ids = orphans(&store).await;
     let layer = eager(faulty(&store));
     tokio::spawn(async move { layer.run().await });
-    sleep(LEASE + LEASE / 3 + SECOND).await;
-    assert_eq!(
-        states(&store, ids).await,
-        [JobState::Queued, JobState::Lost]
-    );
+    assert_swept(&store, ids).await;
 }
 
 #[tokio::test(start_paused = true)]
