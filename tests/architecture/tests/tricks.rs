@@ -1,7 +1,6 @@
 //! Small crates in which each way to hide an import is found.
 //!
-//! Each has the rows `door`, `room` and `yard`, and `floor`, unless it says
-//! otherwise.
+//! Each has the rows `door`, `room` and `yard`, and `floor`, unless it says otherwise.
 
 use architecture::{Sources, check};
 

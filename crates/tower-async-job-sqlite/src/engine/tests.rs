@@ -191,7 +191,7 @@ async fn a_waker_that_panics_costs_no_other_call_anything() {
     let context = &mut Context::from_waker(&waker);
     let id = JobId::random();
     let mut write = pin!(store.mark(id));
-    // Whether it waits depends on the thread that answers.
+    // It may wait or not, depending on the thread that answers.
     let _ = write.as_mut().poll(context);
     store.mark(JobId::random()).await.unwrap();
     assert!(store.has(id).await);

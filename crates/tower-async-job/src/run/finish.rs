@@ -91,7 +91,7 @@ pub(crate) async fn refused(
     let (stop, reason) = match fate(registration, context, terms, patience).await {
         Some(Renewal::Cancelled) => (Stop::Cancelled, CancelReason::Requested),
         Some(Renewal::Lost) => (Stop::LeaseLost, CancelReason::LeaseLost),
-        // What is held is released, and what is not known may be.
+        // A lease that is held is released, and so is one whose fate is not known.
         _ => return Stop::Abandoned,
     };
     context.cancel(reason);

@@ -127,7 +127,7 @@ async fn s13_cancel_wakes_its_worker_at_once() {
     let store = shared();
     let [front, worker] = [(), ()].map(|()| Node::new(&store, |builder| builder));
     let (app, reasons) = waiting();
-    // Where it was accepted, and where a worker runs it again.
+    // By the node that accepted it, and by a worker that runs it again.
     for runs_again in [false, true] {
         let job = front.submit(&app).await;
         let asked = if runs_again {
