@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_polling::JobState;
 
 use crate::{
+    error::StoreError,
     id::JobHandle,
     job::{PendingStatus, Protocol},
     lease::Lease,
@@ -141,6 +142,8 @@ pub struct Claims {
     /// The jobs that this call ended as failed because the store could not read them: log them as
     /// errors.
     pub unreadable: Vec<JobHandle>,
+    /// The jobs that this call left to other nodes, and why: log them as warnings.
+    pub left: Vec<(JobHandle, StoreError)>,
     /// The time after which there will be more to claim, if the store knows. Zero: there is more
     /// now.
     pub next: Option<Duration>,
@@ -154,6 +157,7 @@ impl Claims {
         Self {
             jobs: Vec::new(),
             unreadable: Vec::new(),
+            left: Vec::new(),
             next: None,
             now,
         }

@@ -26,6 +26,7 @@ enum Kind {
     Unavailable,
     Corrupt,
     UnsupportedVersion(u32),
+    UnknownKey(Box<str>),
     Conflict,
 }
 
@@ -119,6 +120,20 @@ impl StoreError {
         Self::of(Kind::UnsupportedVersion(version))
     }
 
+    /// Creates the error of a stored job that is sealed with a key that this node does not have. It
+    /// was left unchanged.
+    ///
+    /// ```
+    /// use tower_async_job_core::StoreError;
+    ///
+    /// let error = StoreError::unknown_key("2026");
+    /// let text = "the stored job is sealed with the key \"2026\", which this node does not have";
+    /// assert_eq!(error.to_string(), text);
+    /// ```
+    pub fn unknown_key(id: &str) -> Self {
+        Self::of(Kind::UnknownKey(id.into()))
+    }
+
     /// Creates the error of a create whose job id is taken. Nothing was changed.
     pub fn conflict() -> Self {
         Self::of(Kind::Conflict)
@@ -166,6 +181,11 @@ impl StoreError {
         matches!(self.kind, Kind::UnsupportedVersion(_))
     }
 
+    /// Returns whether the stored data is sealed with a key that this node does not have.
+    pub fn is_unknown_key(&self) -> bool {
+        matches!(self.kind, Kind::UnknownKey(_))
+    }
+
     /// Returns whether another job has the id of a create.
     pub fn is_conflict(&self) -> bool {
         self.kind == Kind::Conflict
@@ -198,6 +218,10 @@ impl fmt::Display for StoreError {
             Kind::UnsupportedVersion(version) => {
                 write!(f, "the stored job has the unknown format version {version}")
             }
+            Kind::UnknownKey(id) => write!(
+                f,
+                "the stored job is sealed with the key {id:?}, which this node does not have"
+            ),
             Kind::Conflict => f.write_str("the job id is taken"),
         }
     }

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod claim;
 mod codec;
@@ -48,6 +49,8 @@ pub use properties::{PendingJobs, StoreProperties, SweepQuery, Upkeep, Usage};
 pub use query::{JobCursor, JobPage, JobQuery, ParseJobCursorError};
 pub use read_batch::ReadBatch;
 pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};
+#[cfg(feature = "encryption")]
+pub use seal::keys::{EncryptionKeys, InvalidEncryptionKeys};
 pub use seal::{Seal, SealContext, SealedPart};
 pub use sealed::Sealed;
 pub use store::{CHUNKS_LINGER, DELIVERED_KEPT, JobStore, StoreFuture};

@@ -1,3 +1,6 @@
+#[cfg(feature = "encryption")]
+pub(crate) mod keys;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -45,8 +48,8 @@ pub trait Seal: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Fails with [`is_corrupt`](StoreError::is_corrupt) if the bytes are not those sealed, and
-    /// with [`is_unsupported_version`](StoreError::is_unsupported_version) if this node does not
-    /// have their key: the job is then left to other nodes.
+    /// with [`is_unknown_key`](StoreError::is_unknown_key) if this node does not have their key:
+    /// the job is then left to other nodes. On any other error too.
     fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError>;
 }
 
@@ -62,8 +65,15 @@ pub trait Seal: fmt::Debug + Send + Sync + 'static {
 pub enum SealedPart {
     /// The request.
     Request,
-    /// The response, or its head if the body is stored in chunks.
+    /// The response with its body.
     Response,
+    /// The head of a response whose body is stored in chunks.
+    Head {
+        /// The epoch of the lease of the run that wrote the chunks.
+        epoch: u64,
+        /// The number of chunks.
+        chunks: u32,
+    },
     /// A chunk of the body, written by a run.
     Chunk {
         /// The epoch of the run's lease.
@@ -114,6 +124,7 @@ impl SealContext {
             SealedPart::Metadata => (4, 0, 0),
             SealedPart::Checkpoint => (5, 0, 0),
             SealedPart::Notify => (6, 0, 0),
+            SealedPart::Head { epoch, chunks } => (7, epoch, chunks),
         };
         let mut bytes = [0; 29];
         bytes[..16].copy_from_slice(&self.id.to_bits().to_be_bytes());

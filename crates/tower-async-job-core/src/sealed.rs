@@ -29,7 +29,9 @@ use self::parts::Sealing;
 /// length of messages.
 ///
 /// A claimed job that cannot be opened ends as failed, like one that cannot be read. If this node
-/// does not have its key, it is released for other nodes.
+/// does not have its key, it is released for other nodes, and listed in [`Claims::left`].
+///
+/// With the feature `encryption`, `EncryptionKeys` is a ready seal.
 ///
 /// ```
 /// # use tower_async_job_core::{SealContext, StoreError};
@@ -110,7 +112,7 @@ impl<S: JobStore> Interpose for Sealing<S> {
 
     fn finish<'a>(&'a self, lease: &'a Lease, mut end: End) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            self.seal_end(lease.id, &mut end)?;
+            self.seal_end(lease, &mut end)?;
             self.inner.finish(lease, end).await
         })
     }
@@ -175,11 +177,10 @@ impl<S: JobStore> Interpose for Sealing<S> {
                 match self.open_claim(&mut claim) {
                     Ok(()) => opened.push(claim),
                     // On an error, the job can be claimed again after its lease.
-                    Err(error) => {
-                        if let Ok(true) = self.give_up(&claim, &error).await {
-                            claims.unreadable.push(claim.handle);
-                        }
-                    }
+                    Err(error) => match self.give_up(&claim, &error).await {
+                        Ok(true) => claims.unreadable.push(claim.handle),
+                        _ => claims.left.push((claim.handle, error)),
+                    },
                 }
             }
             claims.jobs = opened;

@@ -7,12 +7,13 @@ use http_polling::{Problem, ProblemType};
 
 use crate::{
     claim::{Claim, Task},
+    codec::corrupt,
     end::{End, Outcome, Report},
     error::StoreError,
     id::JobId,
     job::NewJob,
     json::Json,
-    lease::Release,
+    lease::{Lease, Release},
     message::{CLEAR, StoredRequest, StoredResponse},
     properties::StoreProperties,
     record::{Created, JobRecord, RecordedOutcome},
@@ -94,14 +95,21 @@ impl<S: JobStore> Sealing<S> {
         Ok(())
     }
 
-    pub(super) fn seal_end(&self, id: JobId, end: &mut End) -> Result<(), StoreError> {
-        if let Outcome::Done(response) | Outcome::Streamed { head: response, .. } = &mut end.outcome
-        {
-            let sealed = self.seal(id, SealedPart::Response, response.as_bytes(), CLEAR)?;
+    pub(super) fn seal_end(&self, lease: &Lease, end: &mut End) -> Result<(), StoreError> {
+        let response = match &mut end.outcome {
+            Outcome::Done(response) => Some((response, SealedPart::Response)),
+            Outcome::Streamed { head, chunks, .. } => {
+                let (epoch, chunks) = (lease.epoch, *chunks);
+                Some((head, SealedPart::Head { epoch, chunks }))
+            }
+            _ => None,
+        };
+        if let Some((response, part)) = response {
+            let sealed = self.seal(lease.id, part, response.as_bytes(), CLEAR)?;
             *response = StoredResponse::from_bytes(sealed);
         }
         match &mut end.report {
-            Some(report) => self.seal_report(id, report),
+            Some(report) => self.seal_report(lease.id, report),
             None => Ok(()),
         }
     }
@@ -116,11 +124,19 @@ impl<S: JobStore> Sealing<S> {
                 *json = Json::from_bytes(self.open(record.id, part, json.as_bytes(), 0)?);
             }
         }
-        if let Some(RecordedOutcome::Response(response) | RecordedOutcome::Head(response)) =
-            &mut record.outcome
-        {
-            let bytes = response.as_bytes();
-            let plain = self.open(record.id, SealedPart::Response, bytes, CLEAR)?;
+        let response = match &mut record.outcome {
+            Some(RecordedOutcome::Response(response)) => Some((response, SealedPart::Response)),
+            Some(RecordedOutcome::Head(head)) => {
+                let result = record
+                    .result
+                    .ok_or_else(|| corrupt("its body is missing"))?;
+                let (epoch, chunks) = (result.lease.epoch, result.chunks.unwrap_or_default());
+                Some((head, SealedPart::Head { epoch, chunks }))
+            }
+            _ => None,
+        };
+        if let Some((response, part)) = response {
+            let plain = self.open(record.id, part, response.as_bytes(), CLEAR)?;
             *response = StoredResponse::from_bytes(plain);
         }
         Ok(record)

@@ -1,6 +1,8 @@
 //! A sealed store keeps the contract, and the inner store sees no plain data.
 
 mod common;
+#[cfg(feature = "encryption")]
+mod encrypted;
 
 use std::sync::{
     Arc,

@@ -152,6 +152,9 @@ impl<S> Claimer<S> {
         for handle in claims.unreadable {
             tracing::error!(%handle, "a job has failed, since its request cannot be read");
         }
+        for (handle, error) in claims.left {
+            tracing::warn!(%handle, %error, "a job is left to other nodes");
+        }
         let mut found = Found {
             jobs: claims.jobs.len(),
             unplaced: false,
