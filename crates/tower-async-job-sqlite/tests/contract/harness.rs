@@ -65,8 +65,12 @@ impl Clock for TestClock {
     }
 }
 
+/// The store as tests see it.
+type Wrap = fn(Arc<SqliteStore>) -> Arc<dyn JobStore>;
+
 /// The harness of a store in a file of its own.
 pub(crate) struct SqliteHarness {
+    wrap: Wrap,
     directory: TempDir,
     path: Mutex<PathBuf>,
     clock: TestClock,
@@ -76,16 +80,25 @@ pub(crate) struct SqliteHarness {
 
 impl SqliteHarness {
     pub(crate) async fn new() -> Self {
-        Self::build(|builder, _| builder).await
+        Self::wrapping(|store| store).await
     }
 
-    async fn build(limit: impl FnOnce(SqliteStoreBuilder, &Path) -> SqliteStoreBuilder) -> Self {
+    /// Creates a harness of a store that wraps the one of SQLite.
+    pub(crate) async fn wrapping(wrap: Wrap) -> Self {
+        Self::build(wrap, |builder| builder).await
+    }
+
+    async fn build(
+        wrap: Wrap,
+        limit: impl FnOnce(SqliteStoreBuilder) -> SqliteStoreBuilder,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("jobs.db");
         let clock = TestClock::new();
-        let builder = limit(builder(&clock), &path);
+        let builder = limit(builder(&clock));
         let store = Arc::new(builder.open(&path).await.unwrap());
         Self {
+            wrap,
             directory,
             path: Mutex::new(path),
             clock,
@@ -102,7 +115,7 @@ impl SqliteHarness {
         let store = builder(&self.clock).open(self.path()).await.unwrap();
         let store = Arc::new(store);
         self.handles.lock().unwrap().push(Arc::clone(&store));
-        store
+        (self.wrap)(store)
     }
 
     /// Changes the row of a job behind the store's back.
@@ -134,7 +147,7 @@ pub(crate) fn copy_files(from: &Path, to: &Path) {
 
 impl Harness for SqliteHarness {
     fn store(&self) -> Arc<dyn JobStore> {
-        Arc::clone(&self.store) as _
+        (self.wrap)(Arc::clone(&self.store))
     }
 
     fn second(&self) -> Hook<'_, Arc<dyn JobStore>> {
@@ -173,14 +186,16 @@ impl Harness for SqliteHarness {
             };
             // An empty file has some pages, and each job takes parts of several.
             let more = (bytes as u64 / 200).saturating_sub(5) * SMALL_PAGE;
-            let empty = Self::build(|builder, _| builder.page_size(SMALL_PAGE as u32)).await;
+            let empty =
+                Self::build(self.wrap, |builder| builder.page_size(SMALL_PAGE as u32)).await;
             let connection = Connection::open(empty.path()).unwrap();
             let pages = connection
                 .pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))
                 .unwrap();
             let max = pages as u64 * SMALL_PAGE + more;
-            let limited =
-                Self::build(|builder, _| builder.page_size(SMALL_PAGE as u32).max_bytes(max));
+            let limited = Self::build(self.wrap, |builder| {
+                builder.page_size(SMALL_PAGE as u32).max_bytes(max)
+            });
             Ok(Box::new(limited.await) as Box<dyn Harness>)
         })
     }

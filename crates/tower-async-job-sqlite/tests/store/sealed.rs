@@ -1,34 +1,16 @@
 //! Data of clients that is sealed before it is stored.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tower_async_job_core::{
-    Detail, End, JobId, JobStore, Lease, NewJob, Outcome, RecordedOutcome, ReplayedRequest, Report,
-    Seal, SealContext, Sealed, StoreError, StoredRequest, StoredResponse,
+    Detail, EncryptionKeys, End, JobId, JobStore, Lease, NewJob, Outcome, RecordedOutcome,
+    ReplayedRequest, Report, Sealed, StoredRequest, StoredResponse,
 };
 use tower_async_job_sqlite::SqliteStore;
 
 const SECRET: &str = "what only the client may know";
-
-/// Inverts all bits, which protects from a search only.
-#[derive(Debug)]
-struct Inverted;
-
-impl Seal for Inverted {
-    fn overhead(&self) -> usize {
-        0
-    }
-
-    fn seal(&self, _: &SealContext, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(plain.iter().map(|byte| !byte).collect())
-    }
-
-    fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.seal(context, sealed)
-    }
-}
 
 /// Stores jobs with the secret in every part that clients determine.
 async fn fill(store: &dyn JobStore) -> JobId {
@@ -56,9 +38,9 @@ async fn fill(store: &dyn JobStore) -> JobId {
     lease.id
 }
 
-/// Returns whether the secret is in the file or its log.
+/// Returns whether the secret is in the file, its log or its shared memory.
 fn is_found(path: &Path) -> bool {
-    ["", "-wal"].iter().any(|suffix| {
+    ["", "-wal", "-shm"].iter().any(|suffix| {
         let data = fs::read(format!("{}{suffix}", path.display())).unwrap();
         let mut windows = data.windows(SECRET.len());
         windows.any(|window| window == SECRET.as_bytes())
@@ -66,20 +48,18 @@ fn is_found(path: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn sealed_data_is_nowhere_in_the_files() {
+async fn encrypted_data_is_nowhere_in_the_files() {
     let directory = tempfile::tempdir().unwrap();
-    let open = async |name| {
-        SqliteStore::open(directory.path().join(name))
-            .await
-            .unwrap()
-    };
+    let path = |name| directory.path().join(name);
+    let open = async |name| SqliteStore::open(path(name)).await.unwrap();
     let plain = open("plain.db").await;
     fill(&plain).await;
-    assert!(is_found(&directory.path().join("plain.db")));
+    assert!(is_found(&path("plain.db")));
 
-    let sealed: Arc<dyn JobStore> = Arc::new(Sealed::new(open("sealed.db").await, Inverted));
-    let id = fill(&*sealed).await;
-    assert!(!is_found(&directory.path().join("sealed.db")));
+    let keys = EncryptionKeys::new("2026", [7; 32]).unwrap();
+    let sealed = Sealed::new(open("sealed.db").await, keys);
+    let id = fill(&sealed).await;
+    assert!(!is_found(&path("sealed.db")));
     let record = sealed.read(&id, Detail::Full).await.unwrap().unwrap();
     let Some(RecordedOutcome::Response(response)) = record.outcome else {
         panic!("{record:?}");

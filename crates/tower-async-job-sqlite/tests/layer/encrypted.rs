@@ -1,0 +1,122 @@
+//! An application whose jobs are encrypted.
+
+use std::{fs, path::Path, time::Duration};
+
+use axum::{Router, body::Body, routing::post};
+use http::{HeaderMap, Request, StatusCode, header};
+use tower::ServiceExt;
+use tower_async_job::{
+    AsyncJobLayer, JobContext, Role,
+    store::{EncryptionKeys, JobStore, Sealed},
+};
+use tower_async_job_sqlite::SqliteStore;
+
+use super::{LENGTH, ended, get, text};
+
+/// The text that clients send and handlers answer.
+const SECRET: &str = "known to one client alone";
+
+/// Returns whether any file in the directory contains the secret.
+fn is_found(directory: &Path) -> bool {
+    let files = fs::read_dir(directory).unwrap();
+    let contents = files.map(|file| fs::read(file.unwrap().path()).unwrap());
+    let is_in = |data: Vec<u8>| {
+        let mut windows = data.windows(SECRET.len());
+        windows.any(|window| window == SECRET.as_bytes())
+    };
+    contents.map(is_in).fold(false, |any, one| any | one)
+}
+
+/// Answers with the secret, if the request has it; under `/long` in chunks.
+fn routes() -> Router {
+    let handler = |job: JobContext, headers: HeaderMap, uri: http::Uri, body: String| async move {
+        let sent = [
+            headers["authorization"].to_str().unwrap(),
+            &body,
+            uri.query().unwrap(),
+        ];
+        assert!(sent.iter().all(|part| part.contains(&SECRET[..5])));
+        job.partial(SECRET);
+        job.metadata("secret", SECRET);
+        // Time for a poll to see the report.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        match uri.path() {
+            "/long" => SECRET.repeat(LENGTH / SECRET.len()),
+            _ => SECRET.to_owned(),
+        }
+    };
+    Router::new()
+        .route("/short", post(handler))
+        .route("/long", post(handler))
+}
+
+fn layer(store: impl JobStore, role: Role) -> AsyncJobLayer {
+    AsyncJobLayer::builder()
+        .store(store)
+        .inline_wait(Duration::ZERO)
+        .replay_when(|_| true)
+        .keep_header(header::AUTHORIZATION)
+        .role(role)
+        .build()
+        .unwrap()
+}
+
+/// Lets a front offer two jobs and a worker run them, and reads their results.
+async fn run(front: impl JobStore, worker: impl JobStore) {
+    let front = layer(front, Role::Front);
+    let application = routes()
+        .layer(front.clone())
+        .nest_service("/work", front.resource());
+    let mut locations = Vec::new();
+    for path in ["/short", "/long"] {
+        let request = Request::post(format!("{path}?{}", SECRET.replace(' ', "+")))
+            .header("authorization", SECRET)
+            .body(Body::from(SECRET));
+        let accepted = application.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
+        let location = &accepted.headers()[header::LOCATION];
+        locations.push(location.to_str().unwrap().to_owned());
+    }
+    tokio::spawn(layer(worker, Role::Worker).worker(routes()).run());
+    for location in &locations {
+        let reported = async {
+            loop {
+                let answer = get(&application, location).await;
+                let status = text(answer).await;
+                if status
+                    .windows(SECRET.len())
+                    .any(|part| part == SECRET.as_bytes())
+                {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, reported)
+            .await
+            .expect("the report is shown");
+        let answer = tokio::time::timeout(patience, ended(&application, location));
+        let answer = answer.await.expect("the worker runs it");
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(text(answer).await.starts_with(SECRET.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn encrypted_jobs_leave_no_plain_text_in_the_files() {
+    let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [plain, encrypted] = directories.each_ref().map(|directory| directory.path());
+    let open = async |directory: &Path| SqliteStore::open(directory.join("jobs.db")).await.unwrap();
+    run(open(plain).await, open(plain).await).await;
+    assert!(is_found(plain), "the search finds what is there");
+
+    let keys: EncryptionKeys = "2026:qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo="
+        .parse()
+        .unwrap();
+    let sealed = async || Sealed::new(open(encrypted).await, keys.clone());
+    run(sealed().await, sealed().await).await;
+    let files = fs::read_dir(encrypted).unwrap().count();
+    assert_eq!(files, 3, "the database, its log and its shared memory");
+    assert!(!is_found(encrypted));
+}
