@@ -42,7 +42,7 @@ impl Server {
             .unwrap();
         let result = |extract::Path(length): extract::Path<u64>| async move {
             // Otherwise it is ready before its job is stored, and answered inline.
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
             Body::new(Content::new(length))
         };
         let application = Router::new()
