@@ -11,8 +11,7 @@ pub(crate) fn run(shared: &Arc<Shared>, connection: &Connection) {
     while !shared.is_closed() {
         thread::park();
         if !shared.is_closed() {
-            // An error: another process makes one, or the writer reports the same error.
-            let _ = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE);
+            shared.checkpoint(connection, CheckpointMode::PASSIVE);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
     thread::Thread,
 };
 
+use rusqlite::{Connection, wal::CheckpointMode};
 use tower_async_job_core::{JobId, Waiters};
 
 use super::{
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     /// True if the commits of other processes are not looked for, for tests.
     pub(crate) is_deaf: AtomicBool,
     is_closed: AtomicBool,
+    /// Held during a checkpoint, since SQLite refuses a second one instead of waiting.
+    checkpoint: Mutex<()>,
     /// The threads that wait for something else than a queue.
     parked: Mutex<Vec<Thread>>,
 }
@@ -58,8 +61,18 @@ impl Shared {
             commits: AtomicU64::new(0),
             is_deaf: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            checkpoint: Mutex::default(),
             parked: Mutex::default(),
         }
+    }
+
+    /// Makes a checkpoint, after one that another thread of this process makes.
+    pub(crate) fn checkpoint(&self, connection: &Connection, mode: CheckpointMode) {
+        let checkpoint = self.checkpoint.lock();
+        // An error: a reader takes long, or another process makes one. It is made again when the
+        // log has grown.
+        let _ = connection.wal_checkpoint_v2(None::<&str>, mode);
+        drop(checkpoint);
     }
 
     /// Notifies of the effects of a commit.

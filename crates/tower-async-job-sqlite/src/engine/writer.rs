@@ -313,9 +313,7 @@ impl Writer {
 
     /// Copies the log into the file, and lets the next commit begin it again.
     fn restart_log(&self) {
-        // An error: a reader takes long, and it is tried again when the log has grown.
-        let _ = self
-            .connection
-            .wal_checkpoint_v2(None::<&str>, CheckpointMode::RESTART);
+        self.shared
+            .checkpoint(&self.connection, CheckpointMode::RESTART);
     }
 }
