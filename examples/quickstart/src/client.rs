@@ -6,7 +6,9 @@ use anyhow::ensure;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
+use http_polling::IDEMPOTENCY_KEY;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use sha2::{Digest, Sha256};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_poll::PollLayer;
 
@@ -37,7 +39,14 @@ pub(crate) async fn compress(url: &str, input: Bytes) -> anyhow::Result<(Bytes, 
         .layer(watch)
         .service(Client::builder(TokioExecutor::new()).build_http());
 
-    let request = Request::post(url).body(Full::new(input))?;
+    // A repeat of the request gets the job of the first one, even if another process sends it.
+    let key: String = Sha256::digest(&input)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let request = Request::post(url)
+        .header(IDEMPOTENCY_KEY, format!("\"{key}\""))
+        .body(Full::new(input))?;
     let response = client.oneshot(request).await;
     display.finish();
     let response = response?;

@@ -27,7 +27,7 @@ impl ProgressDisplay {
         let Some(document) = &exchange.document else {
             return;
         };
-        let mut message = document.state.to_string();
+        let mut message = state(exchange);
         if let Some(progress) = &document.progress {
             message = format!("{message}, {progress}");
             self.bar
@@ -75,13 +75,12 @@ fn row(exchange: &Exchange) -> [String; 7] {
         .uri
         .path_and_query()
         .map_or("/", |path| path.as_str());
-    let state = exchange.job.map_or("", |state| state.as_str());
     [
         format!("{:.3} s", exchange.sent.as_secs_f64()),
         exchange.method.to_string(),
         shorten(path),
         exchange.status.as_str().to_owned(),
-        state.to_owned(),
+        state(exchange),
         retry_after(exchange),
         exchange
             .location
@@ -89,6 +88,15 @@ fn row(exchange: &Exchange) -> [String; 7] {
             .map(shorten)
             .unwrap_or_default(),
     ]
+}
+
+/// Formats the state of a job, with the attempt if the job is run again.
+fn state(exchange: &Exchange) -> String {
+    let state = exchange.job.map_or("", |state| state.as_str());
+    match exchange.later_attempt() {
+        Some(attempt) => format!("{state}, attempt {attempt}"),
+        None => state.to_owned(),
+    }
 }
 
 /// Formats the delay in an answer. `retry-after-ms` is more precise than `Retry-After`, which is in

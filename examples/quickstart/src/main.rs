@@ -8,6 +8,9 @@
 //! with the URL of a job. The client posts the file and receives the compressed one. Neither contains
 //! code for polling, which is in one layer on each side.
 //!
+//! With `--store jobs.db`, the server keeps its jobs in that file, and a run that is killed is
+//! continued by the next one.
+//!
 //! - [`server`] is an axum handler beneath `AsyncJobLayer`,
 //! - [`client`] is hyper-util's client beneath `PollLayer`,
 //! - [`watch`] is a layer between `PollLayer` and the client that observes each exchange, for the
@@ -19,7 +22,12 @@ mod files;
 mod server;
 mod watch;
 
-use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::ensure;
 use clap::Parser;
@@ -39,6 +47,10 @@ struct Args {
     /// directory; without a FILE, in the directory for temporary files.
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// The file in which the server keeps its jobs, so that they outlive the process: if it is
+    /// killed, the same command goes on with its job. Default: they are kept in memory.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -53,6 +65,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
+    let began = SystemTime::now();
     let files = Files::choose(args.file, args.output)?;
     let input = files.read()?;
     println!("{}: {} bytes", files.input.display(), input.len());
@@ -66,7 +79,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}/compress", listener.local_addr()?);
-    let app = server::app(input.len(), inline_wait)?;
+    let app = server::app(input.len(), inline_wait, args.store).await?;
     tokio::spawn(axum::serve(listener, app).into_future());
 
     let (compressed, exchanges) = client::compress(&url, input.clone()).await?;
@@ -82,6 +95,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
         "what was saved does not decompress to the input"
     );
     println!("decompressed and compared: the same as the input\n");
+    if exchanges
+        .iter()
+        .any(|exchange| exchange.is_of_job_before(began))
+    {
+        println!("found again: the job of an earlier run, by its Idempotency-Key");
+    }
     display::print_timeline(&exchanges);
     Ok(())
 }

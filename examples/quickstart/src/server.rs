@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::Arc,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -13,35 +13,59 @@ use liblzma::{
     stream::{Check, PRESET_EXTREME, Stream},
     write::XzEncoder,
 };
-use tower_async_job::{AsyncJobLayer, ConfigError, HalfElapsed, JobContext, store::MemoryStore};
+use tower_async_job::{
+    AsyncJobLayer, HalfElapsed, JobContext,
+    store::{MemoryStore, Retention},
+};
+use tower_async_job_sqlite::SqliteStore;
 
 /// The number of input bytes between two progress reports.
 const CHUNK: usize = 64 << 10;
 
+/// The time after which a run that was killed is missed, and its job is run again. Default 30 s.
+const LEASE: Duration = Duration::from_secs(3);
+
 /// Creates a server for uploads of up to `size` bytes.
 ///
-/// It answers inline within `inline_wait`, and otherwise with a job.
-pub(crate) fn app(size: usize, inline_wait: Duration) -> Result<Router, ConfigError> {
+/// It answers inline within `inline_wait`, and otherwise with a job, which is kept in the file
+/// `store` or in memory.
+pub(crate) async fn app(
+    size: usize,
+    inline_wait: Duration,
+    store: Option<PathBuf>,
+) -> anyhow::Result<Router> {
     // Incompressible input becomes slightly larger.
     let result = size + size / 1024 + 1024;
-    let store = MemoryStore::builder()
-        .max_bytes(2 * result + (1 << 20))
-        .build();
     let jobs = AsyncJobLayer::builder()
         .inline_wait(inline_wait)
         .request_spool(size)
         .result_limit(result)
-        .store(Arc::new(store))
         // The progress bar needs a poll per second. The default delay is up to a minute.
         .estimator(HalfElapsed::between(
             Duration::from_millis(200),
             Duration::from_secs(1),
-        ))
-        .build()?;
-    Ok(Router::new()
+        ));
+    let routes = Router::new()
         .route("/compress", post(compress))
-        .layer(DefaultBodyLimit::disable())
-        .layer(jobs))
+        .layer(DefaultBodyLimit::disable());
+
+    let Some(file) = store else {
+        let store = MemoryStore::builder()
+            .max_bytes(2 * result + (1 << 20))
+            .build();
+        return Ok(routes.layer(jobs.store(store).build()?));
+    };
+    let store = SqliteStore::builder().lease_duration(LEASE).open(file);
+    let jobs = jobs
+        .store(store.await?)
+        // Requests are stored with their jobs, and the worker runs them again.
+        .replay_when(|_| true)
+        .max_attempts(1000)
+        // A result that has expired is forgotten, so that its file can be sent again.
+        .retention(Retention::new(Duration::from_secs(3600), Duration::ZERO))
+        .build()?;
+    tokio::spawn(jobs.worker(routes.clone()).run());
+    Ok(routes.layer(jobs))
 }
 
 async fn compress(job: JobContext, input: Bytes) -> Result<Vec<u8>, (StatusCode, String)> {

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -38,6 +38,21 @@ pub(crate) struct Exchange {
     pub(crate) retry_after_ms: Option<String>,
     /// The body of a pending answer.
     pub(crate) document: Option<StatusDocument>,
+}
+
+impl Exchange {
+    /// Returns whether its job was accepted before this time.
+    pub(crate) fn is_of_job_before(&self, time: SystemTime) -> bool {
+        let created = self.document.as_ref().and_then(|document| document.created);
+        // A document has the time in whole milliseconds.
+        created.is_some_and(|created| created + Duration::from_millis(1) <= time)
+    }
+
+    /// Returns the number of the attempt at the job, if it is not the first.
+    pub(crate) fn later_attempt(&self) -> Option<u32> {
+        let attempt = self.document.as_ref()?.attempt;
+        (attempt > 1).then_some(attempt)
+    }
 }
 
 type Tell = Arc<dyn Fn(Exchange) + Send + Sync>;
