@@ -11,7 +11,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tower::BoxError;
 
-use self::sink::Sink;
+use self::sink::{Access, Sink};
 use crate::{exit::Failure, trace::final_head};
 
 /// The output that `-o`, `-i` and `-D` describe.
@@ -36,7 +36,17 @@ impl Output {
     /// Writes a text and a line feed. Text of servers in it must have been
     /// filtered.
     pub(crate) async fn text(&self, text: &str) -> Result<(), Failure> {
-        let mut sink = Sink::open(self.file.as_deref())?;
+        self.line(text, Access::Usual).await
+    }
+
+    /// Writes a text like [`text`](Self::text), to a file that only its owner
+    /// may read.
+    pub(crate) async fn secret(&self, text: &str) -> Result<(), Failure> {
+        self.line(text, Access::Owner).await
+    }
+
+    async fn line(&self, text: &str, access: Access) -> Result<(), Failure> {
+        let mut sink = Sink::open(self.file.as_deref(), access)?;
         sink.put(format!("{text}\n").as_bytes()).await?;
         sink.finish().await
     }
@@ -60,7 +70,7 @@ impl Output {
         self.dump(&response).await?;
         let head = self.with_head.then(|| final_head(&response));
         let mut body = response.into_body();
-        let mut sink = Sink::open(self.file.as_deref())?;
+        let mut sink = Sink::open(self.file.as_deref(), Access::Usual)?;
         if let Some(head) = head {
             sink.put(head.as_bytes()).await?;
         }
@@ -78,7 +88,7 @@ impl Output {
     pub(crate) async fn write_head<R>(&self, response: &Response<R>) -> Result<(), Failure> {
         self.dump(response).await?;
         if self.with_head {
-            let mut sink = Sink::open(self.file.as_deref())?;
+            let mut sink = Sink::open(self.file.as_deref(), Access::Usual)?;
             sink.put(final_head(response).as_bytes()).await?;
             sink.finish().await?;
         }
@@ -88,7 +98,7 @@ impl Output {
     async fn dump<R>(&self, response: &Response<R>) -> Result<(), Failure> {
         if let Some(file) = &self.head_file {
             let file = (file.as_os_str() != "-").then_some(&**file);
-            let mut sink = Sink::open(file)?;
+            let mut sink = Sink::open(file, Access::Usual)?;
             sink.put(final_head(response).as_bytes()).await?;
             sink.finish().await?;
         }

@@ -180,7 +180,7 @@ where
 
 /// Writes the handle of an accepted job.
 async fn hand_over(job: &PendingJob, output: &Output, session: &Session) -> Result<(), Failure> {
-    let written = output.text(&to_json(job)).await;
+    let written = output.secret(&to_json(job)).await;
     if written.is_err() {
         session.screen.clear();
         session.screen.lines(&offer(job));

@@ -14,6 +14,15 @@ use tokio::{
 
 use crate::exit::Failure;
 
+/// The permissions of a file on Unix.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Those of the file that is replaced, or of other new files.
+    Usual,
+    /// Its owner may read and write it, also if it replaces a file with other permissions.
+    Owner,
+}
+
 pub(super) struct Sink {
     writer: Box<dyn AsyncWrite + Unpin>,
     name: String,
@@ -23,7 +32,7 @@ pub(super) struct Sink {
 
 impl Sink {
     /// Opens a file, or standard output if `file` is `None`.
-    pub(super) fn open(file: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn open(file: Option<&Path>, access: Access) -> Result<Self, Failure> {
         match file {
             None => Ok(Self {
                 writer: Box::new(stdout()),
@@ -31,12 +40,12 @@ impl Sink {
                 replaces: None,
             }),
             Some(path) => {
-                Self::file(path).map_err(|error| Failure::of_output(error, path.display()))
+                Self::file(path, access).map_err(|error| Failure::of_output(error, path.display()))
             }
         }
     }
 
-    fn file(path: &Path) -> io::Result<Self> {
+    fn file(path: &Path, access: Access) -> io::Result<Self> {
         let name = path.display().to_string();
         // The target of a link is replaced, and not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -57,8 +66,8 @@ impl Sink {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let temporary = temporary_in(directory)?;
-        if let Some(existing) = existing {
+        let temporary = temporary_in(directory, access)?;
+        if let Some(existing) = existing.filter(|_| access == Access::Usual) {
             temporary
                 .as_file()
                 .set_permissions(existing.permissions())?;
@@ -93,14 +102,18 @@ impl Sink {
     }
 }
 
-/// Gives a temporary file the permissions of other new files.
-fn temporary_in(directory: &Path) -> io::Result<NamedTempFile> {
+/// Creates a temporary file with the permissions of the file that it becomes.
+fn temporary_in(directory: &Path, access: Access) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".poll-");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        let mode = match access {
+            Access::Usual => 0o666,
+            Access::Owner => 0o600,
+        };
+        builder.permissions(fs::Permissions::from_mode(mode));
     }
     builder.tempfile_in(directory)
 }

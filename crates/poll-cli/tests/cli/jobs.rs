@@ -54,6 +54,36 @@ async fn handle_is_read_from_a_file_and_from_standard_input() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn file_of_a_handle_is_for_its_owner_alone() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    for option in ["--job-file", "-o"] {
+        let server = two_polls().await;
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        let written = async |to: &std::path::Path| {
+            let to = to.to_str().unwrap();
+            let ran = run(&["--no-wait", option, to, "-d", "x", &server.url("/")]).await;
+            assert_eq!(ran.exits_with(0).stdout, "");
+            let metadata = fs::metadata(&file).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{option}");
+            assert!(fs::read_to_string(&file).unwrap().starts_with('{'));
+            metadata.ino()
+        };
+        written(&file).await;
+        // A reader that has an earlier file open does not see the new handle.
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let old = fs::metadata(&file).unwrap().ino();
+        symlink(&file, &link).unwrap();
+        assert_ne!(written(&link).await, old);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+}
+
 #[tokio::test]
 async fn resumed_job_has_the_headers_that_are_given_again() {
     let server = two_polls().await;
