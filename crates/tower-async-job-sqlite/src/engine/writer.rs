@@ -165,7 +165,7 @@ impl Writer {
     /// Performs operations in one transaction, and notifies of its effects. On an error, none is
     /// performed.
     fn transact(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StoreError> {
-        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(batch)));
+        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(batch, false)));
         let panicked = "an operation of the same commit panicked";
         match committed.unwrap_or_else(|_| Err(StoreError::unavailable(panicked))) {
             Ok(effects) => {
@@ -179,7 +179,13 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<Effects, StoreError> {
+    /// Performs operations and commits them. A savepoint for each costs a copy of each page that it
+    /// changes, so they are tried without, and again with savepoints if one fails half way.
+    fn commit(
+        &mut self,
+        batch: &mut [Box<dyn Operation>],
+        with_savepoints: bool,
+    ) -> Result<Effects, StoreError> {
         let is_lazy = batch.iter().all(|operation| operation.kind() == Kind::Lazy);
         if self.is_lazy != is_lazy {
             set_lazy(&self.connection, is_lazy).map_err(|error| self.failed(error))?;
@@ -195,14 +201,19 @@ impl Writer {
             micros(self.shared.settings.lease),
         );
         let notes = self.shared.notes.all();
+        let mut is_whole = true;
         for (id, delivery) in &notes {
             let deliver = |transaction: &Transaction<'_>| deliver(transaction, id, delivery);
-            self.perform(&transaction, &mut Note(deliver))?;
+            is_whole &= self.perform(&transaction, &mut Note(deliver), with_savepoints)?;
         }
-        for operation in batch {
-            if !operation.is_abandoned() {
-                self.perform(&transaction, &mut **operation)?;
+        for operation in &mut *batch {
+            if is_whole && !operation.is_abandoned() {
+                is_whole = self.perform(&transaction, &mut **operation, with_savepoints)?;
             }
+        }
+        if !is_whole {
+            self.roll_back();
+            return self.commit(batch, true);
         }
         if self.connection.total_changes() == before {
             self.roll_back();
@@ -238,27 +249,41 @@ impl Writer {
         Ok(self.shared.clock.reach(mark))
     }
 
-    /// Performs an operation, or leaves the transaction as it was before. Fails if the whole
-    /// transaction is lost, as SQLite may do in a full file.
+    /// Performs an operation, or leaves the transaction as it was before; returns `false` if neither
+    /// was possible without a savepoint. Fails if the whole transaction is lost, as SQLite may do in
+    /// a full file.
     fn perform(
         &self,
         transaction: &Transaction<'_>,
         operation: &mut dyn Operation,
-    ) -> Result<(), StoreError> {
-        self.execute("SAVEPOINT operation", [])?;
-        let performed = transaction.attempt(|transaction| operation.perform(transaction));
-        if let Err(failure) = performed {
-            let error = match failure {
-                Failure::Refused(error) => error,
-                Failure::Sql(error) => self.failed(error),
-            };
-            if error.is_full() || self.connection.is_autocommit() {
-                return Err(error);
-            }
-            operation.refuse(error);
-            self.execute("ROLLBACK TO operation", [])?;
+        with_savepoint: bool,
+    ) -> Result<bool, StoreError> {
+        if with_savepoint {
+            self.execute("SAVEPOINT operation", [])?;
         }
-        self.execute("RELEASE operation", [])
+        let before = self.connection.total_changes();
+        let performed = transaction.attempt(|transaction| operation.perform(transaction));
+        let is_whole = match performed {
+            Ok(()) => true,
+            Err(failure) => {
+                let error = match failure {
+                    Failure::Refused(error) => error,
+                    Failure::Sql(error) => self.failed(error),
+                };
+                if error.is_full() || self.connection.is_autocommit() {
+                    return Err(error);
+                }
+                operation.refuse(error);
+                if with_savepoint {
+                    self.execute("ROLLBACK TO operation", [])?;
+                }
+                with_savepoint || self.connection.total_changes() == before
+            }
+        };
+        if with_savepoint {
+            self.execute("RELEASE operation", [])?;
+        }
+        Ok(is_whole)
     }
 
     fn execute(&self, sql: &str, parameters: impl Params) -> Result<(), StoreError> {
