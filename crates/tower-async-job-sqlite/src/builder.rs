@@ -9,7 +9,12 @@ use std::{
 
 use tower_async_job_core::{Clock, StoreProperties, SystemClock};
 
-use crate::{engine::Engine, error::OpenError, settings::Settings, store::SqliteStore};
+use crate::{
+    engine::Engine,
+    error::OpenError,
+    settings::{Settings, Synchronous},
+    store::SqliteStore,
+};
 
 /// The size of a chunk, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -60,6 +65,7 @@ pub struct SqliteStoreBuilder {
     max_log_bytes: u64,
     readers: Option<usize>,
     page_size: Option<u32>,
+    synchronous: Synchronous,
     clock: Arc<dyn Clock>,
 }
 
@@ -73,6 +79,7 @@ impl Default for SqliteStoreBuilder {
             max_log_bytes: 64 << 20,
             readers: None,
             page_size: None,
+            synchronous: Synchronous::Full,
             clock: Arc::new(SystemClock),
         }
     }
@@ -131,6 +138,17 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// Lets no commit wait for the disk, nor checkpoints unless they `sync`, for tests of what a
+    /// power cut then loses.
+    #[doc(hidden)]
+    pub fn not_durable(mut self, checkpoints_sync: bool) -> Self {
+        self.synchronous = match checkpoints_sync {
+            true => Synchronous::Normal,
+            false => Synchronous::Off,
+        };
+        self
+    }
+
     /// Sets the clock, for tests.
     #[doc(hidden)]
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -158,6 +176,7 @@ impl SqliteStoreBuilder {
             max_log_bytes: self.max_log_bytes,
             readers: self.readers.unwrap_or_else(|| processors().clamp(2, 4)),
             page_size: self.page_size,
+            synchronous: self.synchronous,
             clock: self.clock,
         };
         let properties = StoreProperties::default()

@@ -14,7 +14,7 @@ use tower_async_job_core::JobHandle;
 use crate::{
     error::{OpenError, is_busy},
     schema,
-    settings::Settings,
+    settings::{Settings, Synchronous},
 };
 
 /// The first version of SQLite in which two connections that reset the log cannot damage the file.
@@ -112,7 +112,7 @@ fn use_log(connection: &Connection, settings: &Settings) -> Result<(), OpenError
 }
 
 fn prepare_writer(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
-    make_durable(connection)?;
+    make_durable(connection, settings.synchronous)?;
     // Checkpoints are made beside the writer.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let limit = i64::try_from(settings.max_log_bytes).unwrap_or(i64::MAX);
@@ -124,15 +124,19 @@ fn prepare_writer(connection: &Connection, settings: &Settings) -> rusqlite::Res
 }
 
 /// Lets commits and checkpoints wait for the disk, on macOS also for its own cache.
-fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
+fn make_durable(connection: &Connection, level: Synchronous) -> rusqlite::Result<()> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    set_lazy(connection, false)
+    set_synchronous(connection, level)
 }
 
-/// Sets whether commits wait for the disk. Those that do not are durable with the next that does.
-pub(crate) fn set_lazy(connection: &Connection, lazy: bool) -> rusqlite::Result<()> {
-    let level = if lazy { "normal" } else { "full" };
+/// Sets whether commits wait for the disk.
+pub(crate) fn set_synchronous(connection: &Connection, level: Synchronous) -> rusqlite::Result<()> {
+    let level = match level {
+        Synchronous::Off => "off",
+        Synchronous::Normal => "normal",
+        Synchronous::Full => "full",
+    };
     connection.pragma_update(None, "synchronous", level)
 }
 
@@ -162,6 +166,6 @@ pub(crate) fn open_reader(settings: &Settings) -> Result<Connection, OpenError> 
 pub(crate) fn open_checkpointer(settings: &Settings) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::of_sql(&*settings.path, error);
     let connection = connect(&settings.path).map_err(failed)?;
-    make_durable(&connection).map_err(failed)?;
+    make_durable(&connection, settings.synchronous).map_err(failed)?;
     Ok(connection)
 }

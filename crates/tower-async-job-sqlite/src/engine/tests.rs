@@ -11,7 +11,7 @@ use tower_async_job_core::{JobId, StoreError, SystemClock};
 use super::{Engine, Kind};
 use crate::{
     job::Job,
-    settings::Settings,
+    settings::{Settings, Synchronous},
     time::NEVER,
     transaction::{Snapshot, Step, Transaction},
 };
@@ -32,6 +32,7 @@ async fn open(timeout: Duration) -> Open {
         max_log_bytes: 64 << 20,
         readers: 1,
         page_size: None,
+        synchronous: Synchronous::Full,
         clock: Arc::new(SystemClock),
     };
     Open {

@@ -20,9 +20,10 @@ use super::{
     writes::{Kind, Note, Operation},
 };
 use crate::{
-    connection::{limit_pages, page_size, set_lazy},
+    connection::{limit_pages, page_size, set_synchronous},
     error::{is_busy, store_error},
     operation::{deliver, make_room},
+    settings::Synchronous,
     time::micros,
     transaction::{Effects, Failure, Transaction},
 };
@@ -188,7 +189,11 @@ impl Writer {
     ) -> Result<Effects, StoreError> {
         let is_lazy = batch.iter().all(|operation| operation.kind() == Kind::Lazy);
         if self.is_lazy != is_lazy {
-            set_lazy(&self.connection, is_lazy).map_err(|error| self.failed(error))?;
+            let level = match (is_lazy, self.shared.settings.synchronous) {
+                (true, level) => level.min(Synchronous::Normal),
+                (false, level) => level,
+            };
+            set_synchronous(&self.connection, level).map_err(|error| self.failed(error))?;
             self.is_lazy = is_lazy;
         }
         self.begin().map_err(|error| self.failed(error))?;
