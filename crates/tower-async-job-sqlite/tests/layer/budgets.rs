@@ -5,7 +5,7 @@ mod counted;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, routing::post};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, StatusCode};
 use tokio::sync::Notify;
 use tower::ServiceExt;
 use tower_async_job::AsyncJobLayer;
@@ -14,6 +14,7 @@ use tower_async_job_core::{
 };
 
 use self::counted::{Cost, Counted};
+use crate::Answer;
 
 /// An application whose handler ends when it is told to.
 struct Server {
@@ -47,17 +48,15 @@ impl Server {
         }
     }
 
-    async fn send(&self, request: http::request::Builder) -> Response<Body> {
+    async fn send(&self, request: http::request::Builder) -> Answer {
         let request = request.body(Body::empty()).unwrap();
-        self.application.clone().oneshot(request).await.unwrap()
+        crate::send(&self.application, request).await
     }
 
     /// Submits a job; returns its path.
     async fn submit(&self) -> String {
         let accepted = self.send(Request::post("/report")).await;
-        assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
-        let location = accepted.headers()[header::LOCATION].to_str().unwrap();
-        location.split('?').next().unwrap().to_owned()
+        accepted.location().to_owned()
     }
 
     /// Lets the handler end, and waits until the end is stored.
@@ -95,12 +94,12 @@ async fn submission_and_end_are_one_commit_each_and_a_poll_is_one_read() {
     let job = server.submit().await;
     assert_eq!(server.store.cost(), COMMIT);
     let pending = server.send(get(&job)).await;
-    assert_eq!(pending.status(), StatusCode::SEE_OTHER);
+    assert_eq!(pending.status, StatusCode::SEE_OTHER);
     assert_eq!(server.store.cost(), READ);
     server.end().await;
     assert_eq!(server.store.cost(), COMMIT);
     let done = server.send(get(&job)).await;
-    assert_eq!(crate::text(done).await, "done");
+    assert_eq!(done.body, "done");
     assert_eq!(server.store.cost(), READ);
     server.send(get(&format!("{job}/status"))).await;
     assert_eq!(server.store.cost(), READ);
@@ -112,7 +111,7 @@ async fn held_poll_is_two_reads() {
     let job = server.submit().await;
     server.store.cost();
     let pending = server.send(held(&job, 1)).await;
-    assert_eq!(pending.status(), StatusCode::SEE_OTHER);
+    assert_eq!(pending.status, StatusCode::SEE_OTHER);
     let two = Cost {
         commits: 0,
         reads: 2,
@@ -123,7 +122,7 @@ async fn held_poll_is_two_reads() {
         server.end().await;
     };
     let (done, ()) = tokio::join!(server.send(held(&job, 60)), ended);
-    assert_eq!(crate::text(done).await, "done");
+    assert_eq!(done.body, "done");
     assert_eq!(server.store.cost(), two + COMMIT);
 }
 
@@ -136,7 +135,7 @@ async fn cancelling_and_removing_are_a_read_and_a_commit() {
     server.store.cost();
     for status in [StatusCode::ACCEPTED, StatusCode::NO_CONTENT] {
         let deleted = server.send(delete(&path)).await;
-        assert_eq!(deleted.status(), status);
+        assert_eq!(deleted.status, status);
         assert_eq!(server.store.cost(), READ + COMMIT);
     }
 }
@@ -147,7 +146,7 @@ async fn run_that_is_cancelled_may_read_its_job() {
     let job = server.submit().await;
     server.store.cost();
     let cancelled = server.send(delete(&job)).await;
-    assert_eq!(cancelled.status(), StatusCode::ACCEPTED);
+    assert_eq!(cancelled.status, StatusCode::ACCEPTED);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let cost = server.store.cost();
     assert!((1..=2).contains(&cost.reads), "{cost:?}");
@@ -160,12 +159,12 @@ async fn result_of_a_key_is_handed_over_once_it_is_committed() {
     server.end.notify_one();
     let keyed = || Request::post("/report").header("idempotency-key", "k");
     let done = server.send(keyed()).await;
-    assert_eq!(crate::text(done).await, "done");
+    assert_eq!(done.body, "done");
     assert_eq!(server.store.cost(), COMMIT + COMMIT);
     // A repeat finds the key and the job by one transaction that changes nothing, and the result
     // by a read.
     let again = server.send(keyed()).await;
-    assert_eq!(crate::text(again).await, "done");
+    assert_eq!(again.body, "done");
     assert_eq!(server.store.cost(), READ);
 }
 

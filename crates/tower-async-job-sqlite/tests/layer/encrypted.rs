@@ -3,28 +3,34 @@
 use std::{fs, path::Path, time::Duration};
 
 use axum::{Router, body::Body, routing::post};
-use http::{HeaderMap, Request, StatusCode, header};
-use tower::ServiceExt;
+use http::{HeaderMap, Method, Request, StatusCode, header::AUTHORIZATION};
+use tokio::time::{sleep, timeout};
 use tower_async_job::{
     AsyncJobLayer, JobContext, Role,
     store::{EncryptionKeys, JobStore, Sealed},
 };
 use tower_async_job_sqlite::SqliteStore;
 
-use super::{LENGTH, ended, get, text};
+use super::{request, send};
+
+/// The length of the long result, which is stored in chunks.
+const LENGTH: usize = 1_000_000;
 
 /// The text that clients send and handlers answer.
 const SECRET: &str = "known to one client alone";
 
+fn contains(data: &[u8]) -> bool {
+    data.windows(SECRET.len())
+        .any(|part| part == SECRET.as_bytes())
+}
+
 /// Returns whether any file in the directory contains the secret.
 fn is_found(directory: &Path) -> bool {
     let files = fs::read_dir(directory).unwrap();
-    let contents = files.map(|file| fs::read(file.unwrap().path()).unwrap());
-    let is_in = |data: Vec<u8>| {
-        let mut windows = data.windows(SECRET.len());
-        windows.any(|window| window == SECRET.as_bytes())
-    };
-    contents.map(is_in).fold(false, |any, one| any | one)
+    // All of them are read.
+    files.fold(false, |any, file| {
+        contains(&fs::read(file.unwrap().path()).unwrap()) | any
+    })
 }
 
 /// Answers with the secret, if the request has it; under `/long` in chunks.
@@ -39,7 +45,7 @@ fn routes() -> Router {
         job.partial(SECRET);
         job.metadata("secret", SECRET);
         // Time for a poll to see the report.
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        sleep(Duration::from_millis(600)).await;
         match uri.path() {
             "/long" => SECRET.repeat(LENGTH / SECRET.len()),
             _ => SECRET.to_owned(),
@@ -55,7 +61,7 @@ fn layer(store: impl JobStore, role: Role) -> AsyncJobLayer {
         .store(store)
         .inline_wait(Duration::ZERO)
         .replay_when(|_| true)
-        .keep_header(header::AUTHORIZATION)
+        .keep_header(AUTHORIZATION)
         .role(role)
         .build()
         .unwrap()
@@ -70,36 +76,27 @@ async fn run(front: impl JobStore, worker: impl JobStore) {
     let mut locations = Vec::new();
     for path in ["/short", "/long"] {
         let request = Request::post(format!("{path}?{}", SECRET.replace(' ', "+")))
-            .header("authorization", SECRET)
+            .header(AUTHORIZATION, SECRET)
             .body(Body::from(SECRET));
-        let accepted = application.clone().oneshot(request.unwrap()).await.unwrap();
-        assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
-        let location = &accepted.headers()[header::LOCATION];
-        locations.push(location.to_str().unwrap().to_owned());
+        let accepted = send(&application, request.unwrap()).await;
+        locations.push(accepted.location().to_owned());
     }
     tokio::spawn(layer(worker, Role::Worker).worker(routes()).run());
     for location in &locations {
-        let reported = async {
+        let ended = async {
+            let mut is_reported = false;
             loop {
-                let answer = get(&application, location).await;
-                let status = text(answer).await;
-                if status
-                    .windows(SECRET.len())
-                    .any(|part| part == SECRET.as_bytes())
-                {
-                    return;
+                let answer = send(&application, request(Method::GET, location)).await;
+                if answer.status == StatusCode::OK {
+                    assert!(answer.body.starts_with(SECRET.as_bytes()));
+                    return is_reported;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                is_reported |= contains(&answer.body);
+                sleep(Duration::from_millis(20)).await;
             }
         };
-        let patience = Duration::from_secs(20);
-        tokio::time::timeout(patience, reported)
-            .await
-            .expect("the report is shown");
-        let answer = tokio::time::timeout(patience, ended(&application, location));
-        let answer = answer.await.expect("the worker runs it");
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert!(text(answer).await.starts_with(SECRET.as_bytes()));
+        let ended = timeout(Duration::from_secs(20), ended).await;
+        assert!(ended.expect("the worker runs it"), "the report is shown");
     }
 }
 

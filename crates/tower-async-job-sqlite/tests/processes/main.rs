@@ -1,7 +1,10 @@
 //! Processes that share a file, and processes that are killed.
 
+#[path = "../support/child.rs"]
 mod child;
+
 mod killed;
+mod roles;
 mod sharing;
 
 use std::path::Path;

@@ -1,81 +1,12 @@
-//! Other processes, which are this test binary.
+//! The roles of other processes.
 
-use std::{
-    env,
-    io::{BufRead, BufReader, Lines, Write},
-    path::{Path, PathBuf},
-    process::{self, ChildStdout, Command, Stdio},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use tower_async_job_core::{Created, IdempotencyKey, JobId, JobStore, NewJob};
 
-use crate::{CHUNK, CHUNKS, add, claim, done, offer, open, replayable, streamed};
-
-/// The environment variable with the role of a child, and the path of the file.
-const ROLE: &str = "TOWER_ASYNC_JOB_SQLITE_ROLE";
-const FILE: &str = "TOWER_ASYNC_JOB_SQLITE_FILE";
-
-/// Another process. Dropping it kills it.
-pub(crate) struct Child {
-    process: process::Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Child {
-    /// Starts a process with a role, and the words that it reads.
-    pub(crate) fn start(role: &str, file: &Path) -> Self {
-        let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "child::role", "--nocapture", "--quiet"])
-            .env(ROLE, role)
-            .env(FILE, file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, lines }
-    }
-
-    /// Sends a line to its standard input.
-    pub(crate) fn send(&mut self, line: &str) {
-        writeln!(self.process.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Returns the next word that it says.
-    pub(crate) fn next(&mut self) -> Option<String> {
-        // The test runner has lines of its own.
-        let said = |line: String| line.split_once("say ").map(|(_, word)| word.to_owned());
-        self.lines.by_ref().map_while(Result::ok).find_map(said)
-    }
-
-    /// Returns all words that it says until it ends.
-    pub(crate) fn rest(mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.next()).collect()
-    }
-
-    /// Kills it, as by `SIGKILL`, and returns all words that it has said.
-    pub(crate) fn kill(mut self) -> Vec<String> {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        std::iter::from_fn(|| self.next()).collect()
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        // An error: it has ended.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn say(word: impl std::fmt::Display) {
-    // At once, since the process may be killed.
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "say {word}").unwrap();
-    out.flush().unwrap();
-}
+use crate::{
+    CHUNK, CHUNKS, add, child, child::say, claim, done, offer, open, replayable, streamed,
+};
 
 fn id(text: &str) -> JobId {
     text.trim().parse().unwrap()
@@ -84,20 +15,12 @@ fn id(text: &str) -> JobId {
 /// Plays the role of a child; without one, it is a test that passes.
 #[test]
 fn role() {
-    let (Ok(role), Some(file)) = (env::var(ROLE), env::var_os(FILE)) else {
-        return;
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(play(&role, PathBuf::from(file)));
+    child::play(play);
 }
 
-async fn play(role: &str, file: PathBuf) {
+async fn play(role: String, file: PathBuf) {
     let store = open(&file).await;
-    match role {
+    match role.as_str() {
         "open" => say("opened"),
         // Claims and finishes jobs until there are none.
         "claim" => loop {
