@@ -61,6 +61,8 @@ pub(crate) async fn app(
         // Requests are stored with their jobs, and the worker runs them again.
         .replay_when(|_| true)
         .max_attempts(1000)
+        // The files of earlier runs may be larger.
+        .result_limit(1 << 30)
         // A result that has expired is forgotten, so that its file can be sent again.
         .retention(Retention::new(Duration::from_secs(3600), Duration::ZERO))
         .build()?;

@@ -1,5 +1,7 @@
-//! Documents against the sources of the workspace: every test that one names exists and runs.
+//! Documents against the workspace: every test that one names exists and runs, as does every query, and
+//! every error of opening a store is explained.
 
 mod faults;
 mod protocol;
 mod sources;
+mod stores;

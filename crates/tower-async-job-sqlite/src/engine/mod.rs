@@ -19,7 +19,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use tower_async_job_core::{Detail, JobId, JobRecord, StoreError, Waiters};
 
 use self::{
@@ -34,9 +34,10 @@ pub(crate) use self::{shared::WORK, writes::Kind};
 use crate::{
     connection::{open_checkpointer, open_reader, open_writer},
     error::{OpenError, store_error},
+    job::FORMAT,
     notes::Notes,
     settings::Settings,
-    time::StoreClock,
+    time::{Micros, StoreClock, micros},
     transaction::{Failure, Snapshot, Step, Transaction},
 };
 
@@ -189,7 +190,7 @@ fn refused(reason: Refused) -> StoreError {
 /// Opens the file, and starts all threads except for that of the writer.
 fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
     let path = settings.path.clone();
-    let connections = Connections {
+    let mut connections = Connections {
         writer: open_writer(&settings)?,
         readers: (0..settings.readers.max(1))
             .map(|_| open_reader(&settings))
@@ -198,15 +199,44 @@ fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
         watcher: open_reader(&settings)?,
     };
     let failed = |error| OpenError::of_sql(&path, error);
-    let mark = connections
-        .writer
-        .query_row("SELECT mark FROM store", [], |row| row.get(0))
-        .map_err(failed)?;
-    let clock = StoreClock::start(Arc::clone(&settings.clock), mark);
+    let clock = start_clock(&mut connections.writer, &settings).map_err(failed)?;
     let shared = Arc::new(Shared::new(settings, clock));
     start(&shared, connections, &path)
         .inspect_err(|_| shared.close())
         .map(|writer| (shared, writer))
+}
+
+/// Starts the clock of the store.
+///
+/// A process that is alive commits at least every third of a lease. If nothing was committed for
+/// longer, either none was, or this clock is ahead of theirs, since the machine slept or its day
+/// was set. Leases therefore go on from the latest commit, for at most a lease from now, in which
+/// their holders can renew them.
+fn start_clock(connection: &mut Connection, settings: &Settings) -> rusqlite::Result<StoreClock> {
+    let mark = |connection: &Connection| {
+        connection.query_row("SELECT mark FROM store", [], |row| row.get(0))
+    };
+    let clock = StoreClock::start(Arc::clone(&settings.clock), mark(connection)?);
+    let lease = micros(settings.lease);
+    let passed = |mark: Micros| clock.now().saturating_sub(mark);
+    if passed(mark(connection)?) <= lease / 3 {
+        return Ok(clock);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been first.
+    let passed = passed(mark(&transaction)?);
+    let now = clock.now();
+    if passed > lease / 3 {
+        let sql = "UPDATE jobs SET due = min(due + ?1, ?2) \
+                   WHERE state < 2 AND held = 1 AND due < ?2 AND format <= ?3";
+        let prolonged = transaction.execute(sql, [passed, now.saturating_add(lease), FORMAT])?;
+        if prolonged > 0 {
+            let sql = "UPDATE store SET mark = ?, commits = commits + 1";
+            transaction.execute(sql, [now])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(clock)
 }
 
 fn start(

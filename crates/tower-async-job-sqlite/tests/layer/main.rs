@@ -1,4 +1,5 @@
 //! Applications with the store: nodes of one process, and processes that are killed.
+#![cfg(unix)]
 
 #[path = "../support/child.rs"]
 mod child;
@@ -93,12 +94,14 @@ impl Node {
         send(&self.app, request).await
     }
 
-    /// Submits a request, and returns the job's URL.
+    /// Submits a request, and returns the job's URL. The request has a key, so that its job is
+    /// stored before the handler runs, which is answered inline otherwise if it ends first.
     async fn submit(&self, path: &str) -> String {
-        self.send(request(Method::POST, path))
-            .await
-            .location()
-            .to_owned()
+        let mut request = request(Method::POST, path);
+        let key = JobId::random().encode().to_string();
+        let key = key.parse().unwrap();
+        request.headers_mut().insert("idempotency-key", key);
+        self.send(request).await.location().to_owned()
     }
 
     async fn get(&self, url: &str) -> Answer {

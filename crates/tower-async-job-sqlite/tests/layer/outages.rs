@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use axum::body::Body;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use rusqlite::Connection;
 use tokio::time::{Instant, sleep};
 use tower_async_job::{OnStoreFailure, store::Retention};
@@ -126,8 +126,9 @@ async fn s20_a_full_file_refuses_submissions_and_serves_the_results_that_it_has(
             .retention(Retention::new(hour, hour))
     };
     let full = |store: SqliteStoreBuilder| store.max_bytes(1 << 20);
-    let long = routes(async || {
-        sleep(SHORT / 2).await;
+    let long = routes(async |uri: Uri| {
+        // A handler that ends before its job is stored would be answered inline.
+        sleep(if uri.path() == "/once" { SHORT } else { LEASE }).await;
         "x".repeat(100_000)
     });
     let node = Node::with(&path, long, layer, full).await;

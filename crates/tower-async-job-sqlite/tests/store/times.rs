@@ -105,6 +105,30 @@ async fn s14_a_day_that_is_set_while_the_store_is_open_has_no_effect() {
 }
 
 #[tokio::test]
+async fn s14_a_process_that_opens_the_file_at_a_later_day_ends_no_lease_that_is_renewed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    let [renewed, abandoned] = [add(&store, job()).await, add(&store, job()).await];
+    clock.advance(LEASE / 3);
+    store.renew(&[renewed, abandoned]).await.unwrap();
+
+    // The machine slept, or its day was set.
+    let ahead = open(&path, &clock.another(HOUR / 2)).await;
+    let sweep = async || ahead.sweep(&SweepQuery::default()).await.unwrap();
+    clock.advance(LEASE - 1);
+    sweep().await;
+    for lease in [renewed, abandoned] {
+        assert_eq!(state(&ahead, &lease.id).await, Some(JobState::Running));
+    }
+    assert!(store.renew(&[renewed]).await.unwrap()[0].is_held());
+    clock.advance(1);
+    sweep().await;
+    assert_eq!(state(&ahead, &renewed.id).await, Some(JobState::Running));
+    assert_eq!(state(&ahead, &abandoned.id).await, Some(JobState::Lost));
+}
+
+#[tokio::test]
 async fn s14_processes_whose_days_differ_agree_on_the_later_time() {
     let directory = tempfile::tempdir().unwrap();
     let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
