@@ -132,7 +132,7 @@ impl Job {
         if self.course() != Course::EndsInChunks {
             return Vec::new();
         }
-        let length = CHUNK * 2 + self.random(3).usize(1..=CHUNK * 3);
+        let length = CHUNK * 2 + self.random(3).usize(1..=CHUNK * 8);
         let body = self.exact(4, length);
         let chunks = body.chunks(CHUNK);
         chunks.map(Bytes::copy_from_slice).collect()
@@ -142,7 +142,7 @@ impl Job {
     pub(crate) fn response(self) -> StoredResponse {
         let body = match self.course() {
             Course::EndsInChunks => Bytes::new(),
-            _ => self.data(5, 8000),
+            _ => self.data(5, 20_000),
         };
         let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), body.len());
         // It has room for the whole body.

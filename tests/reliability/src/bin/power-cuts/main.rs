@@ -32,7 +32,7 @@ use self::{
     jobs::Jobs,
     load::Durability,
     record::Load,
-    run::{Failure, Figures, Points},
+    run::{Failure, Figures, PREFIX, Points},
 };
 
 /// The exit status if power cuts cannot be tried on this machine.
@@ -138,7 +138,7 @@ fn record(
     seed: u64,
     figures: &mut Figures,
 ) -> Result<TempDir> {
-    let folder = tempfile::tempdir()?;
+    let folder = TempDir::with_prefix(PREFIX)?;
     let jobs = Jobs { seed };
     let load = Load {
         jobs,
