@@ -31,7 +31,7 @@ pub(crate) const PREFIX: &str = "power-cuts-";
 pub(crate) struct Points {
     /// The number of random ones.
     pub(crate) random: usize,
-    /// Whether there are others before and after each sync.
+    /// True if there are others before and after each sync.
     pub(crate) at_syncs: bool,
     /// The only one of them that is checked.
     pub(crate) only: Option<usize>,
