@@ -21,7 +21,7 @@ use tower_async_job_sqlite::SqliteStore;
 
 use crate::{
     acknowledged::{Journal, Step},
-    jobs::{CHUNK, Course, Job, Jobs},
+    jobs::{CHUNK, Course, Job, Jobs, LONG},
 };
 
 /// The name of the file of the store.
@@ -46,7 +46,7 @@ pub(crate) enum Durability {
 /// Pages are small in every other load, so that the store makes more checkpoints.
 async fn open(folder: &Path, jobs: Jobs, durability: Durability) -> Result<SqliteStore> {
     let builder = SqliteStore::builder()
-        .lease_duration(Duration::from_secs(3600))
+        .lease_duration(LONG)
         .operation_timeout(Duration::from_secs(60))
         .chunk_size(CHUNK)
         .page_size(if jobs.seed % 2 == 1 { 512 } else { 4096 })
