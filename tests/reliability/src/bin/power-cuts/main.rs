@@ -41,6 +41,9 @@ const NOT_RUN: u8 = 77;
 /// The maximum number of random points of one load.
 const POINTS_OF_LOAD: usize = 500;
 
+/// The maximum number of losses that a failure describes.
+const SHOWN_LOSSES: usize = 10;
+
 /// Cuts the power of stores in SQLite, and checks what is left of their jobs.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -174,9 +177,11 @@ fn report(failure: Failure, log: &Path, random: usize, seed: u64) -> String {
         losses,
         folder,
     } = failure;
-    let losses: Vec<_> = losses.iter().map(|loss| format!("\n  {loss}")).collect();
+    let count = losses.len();
+    let some = losses.iter().take(SHOWN_LOSSES);
+    let losses: Vec<_> = some.map(|loss| format!("\n  {loss}")).collect();
     format!(
-        "a power cut after {moment} changes has lost:{}\n\
+        "a power cut after {moment} changes has {count} losses, such as:{}\n\
          The files are kept in `{}`. To repeat it:\n  \
          power-cuts --seed {seed} --points {random} --only {point} --log {}",
         losses.concat(),
