@@ -105,6 +105,7 @@ fn cut(points: usize, seed: u64) -> Result<()> {
             let log = folder.keep().join(record::LOG);
             bail!(report(failure, &log, points.random, seed));
         }
+        eprintln!("{} power cuts without a loss", full.points);
         left -= points.random;
         if left == 0 {
             break;
