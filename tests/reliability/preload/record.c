@@ -65,6 +65,9 @@ __attribute__((constructor)) static void begin(void) {
     if (log_file < 0) fail("the log cannot be opened");
 }
 
+/* Lets no thread change a file without its record when the process ends. */
+__attribute__((destructor)) static void end(void) { pthread_mutex_lock(&lock); }
+
 /* Returns the name of a file in the folder, "" for the folder, and NULL for others. */
 static const char *name_of(int directory, const char *path) {
     if (log_file < 0 || !path) return NULL;

@@ -48,7 +48,7 @@ enum NameChange {
     Rename(String, String),
 }
 
-/// What is left of the folder after a power cut.
+/// The folder after a power cut.
 #[derive(Debug, Default)]
 pub(crate) struct Remains {
     pub(crate) files: Files,

@@ -1,5 +1,7 @@
 //! The jobs of a load. All of a job follows from its number and the seed.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fastrand::Rng;
 use http::{HeaderMap, StatusCode};
@@ -11,6 +13,9 @@ use tower_async_job_core::{
 
 /// The size of a chunk of a result, in bytes.
 pub(crate) const CHUNK: usize = 16 << 10;
+
+/// Ten years, so that nothing is over by itself before a log is checked, which may be repeated later.
+pub(crate) const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The course of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +115,14 @@ impl Job {
     pub(crate) fn submission(self) -> NewJob {
         let mut job = NewJob::new(self.id())
             .with_principal(self.principal())
-            .with_route("/load");
+            .with_route("/load")
+            .with_deadline(LONG)
+            .with_retention(Retention::new(LONG, LONG));
         if self.course() == Course::Offered {
             job = job.with_start(Start::Offered).with_max_attempts(9);
         }
         if self.course() == Course::Brief {
-            let moment = std::time::Duration::from_millis(50);
+            let moment = Duration::from_millis(50);
             job = job.with_retention(Retention::new(moment, moment));
         }
         if self.course() == Course::Offered || self.number.is_multiple_of(2) {
@@ -132,7 +139,7 @@ impl Job {
         if self.course() != Course::EndsInChunks {
             return Vec::new();
         }
-        let length = CHUNK * 2 + self.random(3).usize(1..=CHUNK * 3);
+        let length = CHUNK * 2 + self.random(3).usize(1..=CHUNK * 8);
         let body = self.exact(4, length);
         let chunks = body.chunks(CHUNK);
         chunks.map(Bytes::copy_from_slice).collect()
@@ -142,7 +149,7 @@ impl Job {
     pub(crate) fn response(self) -> StoredResponse {
         let body = match self.course() {
             Course::EndsInChunks => Bytes::new(),
-            _ => self.data(5, 8000),
+            _ => self.data(5, 20_000),
         };
         let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), body.len());
         // It has room for the whole body.

@@ -1,19 +1,19 @@
 //! The load: a process that uses a store by all of its calls that change jobs.
 
 use std::{
-    path::Path,
+    ops::Range,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use rusqlite::Connection;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tower_async_job_core::{
     ClaimQuery, Created, JobStore, Lease, Release, Released, SweepQuery, Task,
 };
@@ -21,7 +21,7 @@ use tower_async_job_sqlite::SqliteStore;
 
 use crate::{
     acknowledged::{Journal, Step},
-    jobs::{CHUNK, Course, Job, Jobs},
+    jobs::{CHUNK, Course, Job, Jobs, LONG},
 };
 
 /// The name of the file of the store.
@@ -42,11 +42,14 @@ pub(crate) enum Durability {
 }
 
 /// Opens a store, without leases that end during the load.
-async fn open(folder: &Path, durability: Durability) -> Result<SqliteStore> {
+///
+/// Pages are small in every other load, so that the store makes more checkpoints.
+async fn open(folder: &Path, jobs: Jobs, durability: Durability) -> Result<SqliteStore> {
     let builder = SqliteStore::builder()
-        .lease_duration(Duration::from_secs(3600))
+        .lease_duration(LONG)
         .operation_timeout(Duration::from_secs(60))
         .chunk_size(CHUNK)
+        .page_size(if jobs.seed % 2 == 1 { 512 } else { 4096 })
         .readers(1);
     let builder = match durability {
         Durability::Full => builder,
@@ -56,7 +59,7 @@ async fn open(folder: &Path, durability: Durability) -> Result<SqliteStore> {
     Ok(builder.open(folder.join(FILE)).await?)
 }
 
-/// Runs this number of jobs. The store is closed and opened again halfway, and not closed at the end.
+/// Runs this number of jobs. The store is closed and opened again meanwhile, and left open at the end.
 pub(crate) async fn run(
     folder: &Path,
     jobs: Jobs,
@@ -64,78 +67,60 @@ pub(crate) async fn run(
     durability: Durability,
 ) -> Result<()> {
     let journal = Arc::new(Journal::create(folder)?);
-    let next = Arc::new(AtomicU32::new(0));
-    for end in [count / 2, count] {
+    let part = count / 3;
+    for numbers in [0..part, part..count] {
+        let is_first = numbers.start == 0;
         let load = Load {
-            store: Arc::new(open(folder, durability).await?),
+            store: Arc::new(open(folder, jobs, durability).await?),
             journal: Arc::clone(&journal),
             jobs,
         };
-        let upkeep = tokio::spawn(upkeep(
-            Arc::clone(&load.store),
-            folder.join(FILE),
-            durability,
-        ));
-        let mut clients = JoinSet::new();
-        for _ in 0..CLIENTS {
-            let (load, next) = (load.clone(), Arc::clone(&next));
-            clients.spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= end {
-                        return anyhow::Ok(());
-                    }
-                    load.play(jobs.job(number)).await?;
-                }
-            });
+        let mut upkeep = JoinSet::new();
+        upkeep.spawn(sweep(Arc::clone(&load.store)));
+        if is_first {
+            // Later, there are only those of the store.
+            upkeep.spawn(checkpoint(folder.join(FILE), durability));
         }
-        while let Some(client) = clients.join_next().await {
-            client??;
+        load.play_all(numbers).await?;
+        if let Some(failed) = upkeep.try_join_next() {
+            failed??;
         }
-        load.work().await?;
-        ensure!(
-            !upkeep.is_finished(),
-            "the upkeep failed: {:?}",
-            upkeep.await
-        );
-        if end == count {
-            // The process ends without closing the store.
-            return Ok(());
+        if is_first {
+            upkeep.shutdown().await;
+            drop(load);
+            // The file is closed in the background.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        } else {
+            std::mem::forget(load);
         }
-        next.store(end, Ordering::Relaxed);
-        upkeep.abort();
-        let _ = upkeep.await;
-        drop(load);
-        // The file is closed in the background.
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())
 }
 
-/// Sweeps, and makes checkpoints beside those of the store, which a short load would not need.
-async fn upkeep(
-    store: Arc<SqliteStore>,
-    file: std::path::PathBuf,
-    durability: Durability,
-) -> Result<()> {
+/// Makes checkpoints of all kinds, as another program, or as the store does in the midst of chunks:
+/// only they wait for the disk, and no commits.
+async fn checkpoint(file: PathBuf, durability: Durability) -> Result<()> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(Duration::from_secs(5))?;
-    if durability == Durability::Nothing {
-        connection.pragma_update(None, "synchronous", "off")?;
-    }
-    let connection = Arc::new(std::sync::Mutex::new(connection));
+    let level = match durability {
+        Durability::Nothing => "off",
+        Durability::Full | Durability::Checkpoints => "normal",
+    };
+    connection.pragma_update(None, "synchronous", level)?;
     for mode in ["passive", "restart", "passive", "truncate"].iter().cycle() {
-        store.sweep(&SweepQuery::default()).await?;
-        let connection = Arc::clone(&connection);
-        spawn_blocking(move || {
-            thread::sleep(Duration::from_millis(20));
-            let connection = connection.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
-            connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?;
-            anyhow::Ok(())
-        })
-        .await??;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        connection.query_row(&sql, [], |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// Sweeps.
+async fn sweep(store: Arc<SqliteStore>) -> Result<()> {
+    loop {
+        store.sweep(&SweepQuery::default()).await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[derive(Clone)]
@@ -146,6 +131,28 @@ struct Load {
 }
 
 impl Load {
+    /// Runs these jobs, some at once.
+    async fn play_all(&self, numbers: Range<u32>) -> Result<()> {
+        let next = Arc::new(AtomicU32::new(numbers.start));
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            let (load, next, end) = (self.clone(), Arc::clone(&next), numbers.end);
+            clients.spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= end {
+                        return anyhow::Ok(());
+                    }
+                    load.play(load.jobs.job(number)).await?;
+                }
+            });
+        }
+        while let Some(client) = clients.join_next().await {
+            client??;
+        }
+        self.work().await
+    }
+
     /// Makes a change, between two lines of the journal.
     async fn step<T>(
         &self,

@@ -32,7 +32,7 @@ use self::{
     jobs::Jobs,
     load::Durability,
     record::Load,
-    run::{Failure, Figures, Points},
+    run::{Failure, Figures, PREFIX, Points},
 };
 
 /// The exit status if power cuts cannot be tried on this machine.
@@ -40,6 +40,9 @@ const NOT_RUN: u8 = 77;
 
 /// The maximum number of random points of one load.
 const POINTS_OF_LOAD: usize = 500;
+
+/// The maximum number of losses that a failure describes.
+const SHOWN_LOSSES: usize = 10;
 
 /// Cuts the power of stores in SQLite, and checks what is left of their jobs.
 #[derive(Debug, Parser)]
@@ -102,6 +105,7 @@ fn cut(points: usize, seed: u64) -> Result<()> {
             let log = folder.keep().join(record::LOG);
             bail!(report(failure, &log, points.random, seed));
         }
+        eprintln!("{} power cuts without a loss", full.points);
         left -= points.random;
         if left == 0 {
             break;
@@ -138,7 +142,7 @@ fn record(
     seed: u64,
     figures: &mut Figures,
 ) -> Result<TempDir> {
-    let folder = tempfile::tempdir()?;
+    let folder = TempDir::with_prefix(PREFIX)?;
     let jobs = Jobs { seed };
     let load = Load {
         jobs,
@@ -174,9 +178,11 @@ fn report(failure: Failure, log: &Path, random: usize, seed: u64) -> String {
         losses,
         folder,
     } = failure;
-    let losses: Vec<_> = losses.iter().map(|loss| format!("\n  {loss}")).collect();
+    let count = losses.len();
+    let some = losses.iter().take(SHOWN_LOSSES);
+    let losses: Vec<_> = some.map(|loss| format!("\n  {loss}")).collect();
     format!(
-        "a power cut after {moment} changes has lost:{}\n\
+        "a power cut after {moment} changes has {count} losses, such as:{}\n\
          The files are kept in `{}`. To repeat it:\n  \
          power-cuts --seed {seed} --points {random} --only {point} --log {}",
         losses.concat(),

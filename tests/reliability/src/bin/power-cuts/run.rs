@@ -23,12 +23,15 @@ use crate::{
     replay::{Replay, moments, syncs},
 };
 
+/// The beginning of the names of folders.
+pub(crate) const PREFIX: &str = "power-cuts-";
+
 /// The moments at which the power is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Points {
     /// The number of random ones.
     pub(crate) random: usize,
-    /// Whether there are others before and after each sync.
+    /// True if there are others before and after each sync.
     pub(crate) at_syncs: bool,
     /// The only one of them that is checked.
     pub(crate) only: Option<usize>,
@@ -151,8 +154,8 @@ impl Figures {
 
 /// Creates a folder in memory if possible, since what is rebuilt needs no disk.
 fn folder() -> Result<TempDir> {
-    let in_memory = tempfile::tempdir_in("/dev/shm");
-    Ok(in_memory.or_else(|_| tempfile::tempdir())?)
+    let in_memory = TempDir::with_prefix_in(PREFIX, "/dev/shm");
+    Ok(in_memory.or_else(|_| TempDir::with_prefix(PREFIX))?)
 }
 
 /// Checks stores until no more are rebuilt.
