@@ -15,13 +15,14 @@ use rusqlite::{Connection, Params, hooks::Wal, wal::CheckpointMode};
 use tower_async_job_core::{StoreError, StoreLimit};
 
 use super::{
+    files::Files,
     queue::Limits,
     shared::Shared,
     writes::{Kind, Note, Operation},
 };
 use crate::{
     connection::{limit_pages, page_size, set_lazy},
-    error::{is_busy, store_error},
+    error::{is_busy, is_full, store_error},
     operation::{deliver, make_room},
     time::micros,
     transaction::{Effects, Failure, Transaction},
@@ -42,6 +43,7 @@ const WORTH_CHECKPOINT: u64 = 1000;
 /// The thread that owns the connection that writes, and commits operations in batches.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    files: Files,
     connection: Connection,
     checkpointer: Thread,
     is_lazy: bool,
@@ -55,6 +57,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        files: Files,
         mut connection: Connection,
         checkpointer: Thread,
     ) -> rusqlite::Result<Self> {
@@ -67,6 +70,7 @@ impl Writer {
         let writer = Self {
             page_size: page_size(&connection)?,
             shared,
+            files,
             connection,
             checkpointer,
             is_lazy: false,
@@ -186,6 +190,7 @@ impl Writer {
             self.is_lazy = is_lazy;
         }
         self.begin().map_err(|error| self.failed(error))?;
+        self.files.check().map_err(StoreError::unavailable)?;
         let before = self.connection.total_changes();
         let now = self.time().map_err(|error| self.failed(error))?;
         let transaction = Transaction::new(
@@ -248,11 +253,15 @@ impl Writer {
         self.execute("SAVEPOINT operation", [])?;
         let performed = transaction.attempt(|transaction| operation.perform(transaction));
         if let Err(failure) = performed {
-            let error = match failure {
-                Failure::Refused(error) => error,
-                Failure::Sql(error) => self.failed(error),
+            // A limit that the operation itself finds reached says nothing of the file.
+            let (error, is_full) = match failure {
+                Failure::Refused(error) => (error, false),
+                Failure::Sql(error) => {
+                    let is_full = is_full(&error);
+                    (self.failed(error), is_full)
+                }
             };
-            if error.is_full() || self.connection.is_autocommit() {
+            if is_full || self.connection.is_autocommit() {
                 return Err(error);
             }
             operation.refuse(error);

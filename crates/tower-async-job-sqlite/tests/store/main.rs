@@ -2,6 +2,8 @@
 
 mod clock;
 mod cut;
+#[cfg(unix)]
+mod deleted;
 #[cfg(target_os = "linux")]
 mod disk;
 mod fairness;
