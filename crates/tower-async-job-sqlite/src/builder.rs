@@ -14,6 +14,8 @@ use crate::{engine::Engine, error::OpenError, settings::Settings, store::SqliteS
 /// The size of a chunk, in bytes.
 const CHUNK: usize = 256 << 10;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 impl SqliteStore {
     /// Opens the store in this file with the default settings, and creates the file if it does not
     /// exist.
@@ -88,9 +90,9 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Sets the time after which a call fails as unavailable; 5 s by default.
+    /// Sets the time after which a call fails as unavailable; 5 s by default, and at most a day.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
-        self.operation_timeout = timeout;
+        self.operation_timeout = timeout.min(DAY);
         self
     }
 
