@@ -19,6 +19,8 @@ use crate::{
 /// The size of a chunk, in bytes.
 const CHUNK: usize = 256 << 10;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 impl SqliteStore {
     /// Opens the store in this file with the default settings, and creates the file if it does not
     /// exist.
@@ -95,9 +97,9 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Sets the time after which a call fails as unavailable; 5 s by default.
+    /// Sets the time after which a call fails as unavailable; 5 s by default, and at most a day.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
-        self.operation_timeout = timeout;
+        self.operation_timeout = timeout.min(DAY);
         self
     }
 

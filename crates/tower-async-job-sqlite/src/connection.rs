@@ -35,6 +35,9 @@ pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> 
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::outdated(path));
     }
+    if fs::symlink_metadata(path).is_ok() && fs::metadata(path).is_err_and(is_missing) {
+        return Err(OpenError::broken_link(path));
+    }
     create(path).map_err(|error| OpenError::of_io(path, error))?;
     let failed = |error| OpenError::of_sql(path, error);
     let mut connection = connect(path).map_err(failed)?;
@@ -48,6 +51,10 @@ pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> 
     schema::migrate(&mut connection, path)?;
     prepare_writer(&connection, settings).map_err(failed)?;
     Ok(connection)
+}
+
+fn is_missing(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Creates the file if it does not exist, for its owner alone; SQLite gives the log the same mode.

@@ -30,6 +30,7 @@ enum Kind {
     Newer { found: i64, known: i64 },
     Locked,
     DirectoryMissing,
+    BrokenLink,
     Permission,
     Full,
     NoSharedMemory,
@@ -57,6 +58,10 @@ impl OpenError {
 
     pub(crate) fn newer(path: impl Into<PathBuf>, found: i64, known: i64) -> Self {
         Self::new(Kind::Newer { found, known }, path)
+    }
+
+    pub(crate) fn broken_link(path: impl Into<PathBuf>) -> Self {
+        Self::new(Kind::BrokenLink, path)
     }
 
     pub(crate) fn no_shared_memory(path: impl Into<PathBuf>) -> Self {
@@ -171,6 +176,11 @@ impl fmt::Display for OpenError {
             Kind::DirectoryMissing => write!(
                 f,
                 "the directory of `{path}` does not exist: create it, or choose another path"
+            ),
+            Kind::BrokenLink => write!(
+                f,
+                "`{path}` is a link to a file that does not exist: remove the link, or create the \
+                 file empty"
             ),
             Kind::Permission => write!(
                 f,

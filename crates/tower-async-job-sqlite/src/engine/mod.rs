@@ -2,6 +2,7 @@
 
 mod checkpointer;
 mod deadlines;
+mod files;
 mod queue;
 mod reader;
 mod reads;
@@ -23,6 +24,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tower_async_job_core::{Detail, JobId, JobRecord, StoreError, Waiters};
 
 use self::{
+    files::Files,
     queue::Refused,
     reader::Reader,
     shared::Shared,
@@ -260,7 +262,8 @@ fn start(
     });
     let checkpointer = checkpointer.map_err(failed)?.thread().clone();
     shared.add_parked(checkpointer.clone());
-    Writer::new(Arc::clone(shared), connections.writer, checkpointer)
+    let files = Files::of(path).map_err(failed)?;
+    Writer::new(Arc::clone(shared), files, connections.writer, checkpointer)
         .map_err(|error| OpenError::of_sql(path, error))
 }
 

@@ -119,6 +119,25 @@ async fn an_operation_that_fails_undoes_itself_alone() {
 }
 
 #[tokio::test]
+async fn an_operation_that_finds_a_limit_reached_is_performed_once_and_alone_refused() {
+    let store = open(LONG).await;
+    let mut performed = 0;
+    let (ids, others, refused) = store
+        .among_others(move |transaction| {
+            performed += 1;
+            Job::insert_void(transaction, &JobId::from_bits(performed), NEVER)?;
+            // Not the file is full, so room is not made.
+            assert_eq!(performed, 1);
+            Err::<(), _>(StoreError::full().into())
+        })
+        .await;
+    assert!(refused.unwrap_err().is_full());
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    assert!(store.has(ids[0]).await && store.has(ids[1]).await);
+    assert!(!store.has(JobId::from_bits(1)).await);
+}
+
+#[tokio::test]
 async fn a_commit_that_fails_fails_all_of_its_operations() {
     let store = open(LONG).await;
     // SQLite refuses the last statement of the transaction, and then forgets the trigger.

@@ -15,13 +15,14 @@ use rusqlite::{Connection, Params, hooks::Wal, wal::CheckpointMode};
 use tower_async_job_core::{StoreError, StoreLimit};
 
 use super::{
+    files::Files,
     queue::Limits,
     shared::Shared,
     writes::{Kind, Note, Operation},
 };
 use crate::{
     connection::{limit_pages, page_size, set_synchronous},
-    error::{is_busy, store_error},
+    error::{is_busy, is_full, store_error},
     operation::{deliver, make_room},
     settings::Synchronous,
     time::micros,
@@ -43,6 +44,7 @@ const WORTH_CHECKPOINT: u64 = 1000;
 /// The thread that owns the connection that writes, and commits operations in batches.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    files: Files,
     connection: Connection,
     checkpointer: Thread,
     is_lazy: bool,
@@ -56,6 +58,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        files: Files,
         mut connection: Connection,
         checkpointer: Thread,
     ) -> rusqlite::Result<Self> {
@@ -68,6 +71,7 @@ impl Writer {
         let writer = Self {
             page_size: page_size(&connection)?,
             shared,
+            files,
             connection,
             checkpointer,
             is_lazy: false,
@@ -197,6 +201,7 @@ impl Writer {
             self.is_lazy = is_lazy;
         }
         self.begin().map_err(|error| self.failed(error))?;
+        self.files.check().map_err(StoreError::unavailable)?;
         let before = self.connection.total_changes();
         let now = self.time().map_err(|error| self.failed(error))?;
         let transaction = Transaction::new(
@@ -271,11 +276,15 @@ impl Writer {
         let is_whole = match performed {
             Ok(()) => true,
             Err(failure) => {
-                let error = match failure {
-                    Failure::Refused(error) => error,
-                    Failure::Sql(error) => self.failed(error),
+                // A limit that the operation itself finds reached says nothing of the file.
+                let (error, is_full) = match failure {
+                    Failure::Refused(error) => (error, false),
+                    Failure::Sql(error) => {
+                        let is_full = is_full(&error);
+                        (self.failed(error), is_full)
+                    }
                 };
-                if error.is_full() || self.connection.is_autocommit() {
+                if is_full || self.connection.is_autocommit() {
                     return Err(error);
                 }
                 operation.refuse(error);

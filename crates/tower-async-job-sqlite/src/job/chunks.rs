@@ -32,14 +32,14 @@ impl Job {
         transaction.execute(sql, (key, epoch, number, data))?;
         Ok(())
     }
+}
 
-    /// Leaves the chunks of the latest run without a job.
-    pub(super) fn leave_chunks(&self, transaction: &Transaction<'_>) -> Step<()> {
-        let until = transaction.now.saturating_add(micros(CHUNKS_LINGER));
-        let sql = "UPDATE bodies SET linger = ? WHERE job = ? AND linger IS NULL";
-        transaction.execute(sql, [until, self.key])?;
-        Ok(())
-    }
+/// Leaves the chunks of the latest run of the job in this row without a job.
+pub(crate) fn leave_chunks(transaction: &Transaction<'_>, key: i64) -> Step<()> {
+    let until = transaction.now.saturating_add(micros(CHUNKS_LINGER));
+    let sql = "UPDATE bodies SET linger = ? WHERE job = ? AND linger IS NULL";
+    transaction.execute(sql, [until, key])?;
+    Ok(())
 }
 
 /// A chunk, and whether its read has to be [noted](note_read).

@@ -63,6 +63,11 @@ impl State {
             Self::Void => return None,
         })
     }
+
+    /// Returns whether clients may see the job in this state, now or once time has passed.
+    pub(crate) fn may_show(self, state: JobState) -> bool {
+        self.shown() == Some(state) || state == JobState::Expired && !self.is_pending()
+    }
 }
 
 impl ToSql for State {

@@ -229,22 +229,24 @@ fn due_notifications(
     query: &ClaimQuery,
     limit: usize,
 ) -> Step<Vec<i64>> {
-    const DUE: &str = "SELECT notify_due, key, route FROM jobs \
-                       WHERE notify_due <= ? AND format <= ? ORDER BY notify_due, key LIMIT ?";
+    const DUE: &str = "SELECT key, route FROM jobs WHERE notify_due <= ? AND format <= ? \
+                       ORDER BY notify_due, key";
     let is_for = |route: &str| {
         let routes = query.routes.as_ref();
         routes.is_none_or(|routes| routes.iter().any(|wanted| **wanted == *route))
     };
-    let limit = if query.routes.is_some() {
-        i64::MAX
-    } else {
-        limit as i64
-    };
-    let found = transaction.rows(DUE, (transaction.now, FORMAT, limit), |row| {
-        Ok((row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
-    })?;
-    let matching = found.into_iter().filter(|(_, route)| is_for(route));
-    Ok(matching.map(|(key, _)| key).collect())
+    let mut statement = transaction.connection.prepare_cached(DUE)?;
+    let mut rows = statement.query((transaction.now, FORMAT))?;
+    let mut keys = Vec::new();
+    while keys.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let route = row.get_ref(1)?.as_str().unwrap_or_default();
+        if is_for(route) {
+            keys.push(row.get(0)?);
+        }
+    }
+    Ok(keys)
 }
 
 fn places(snapshot: &Snapshot<'_>, sql: &str, parameters: impl Params) -> Step<Vec<(i64, i64)>> {

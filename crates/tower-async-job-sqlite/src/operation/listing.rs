@@ -6,7 +6,7 @@ use tower_async_job_core::{
 };
 
 use crate::{
-    job::{COLUMNS, Job, handle_number, handle_of, owner_hash},
+    job::{COLUMNS, Job, State, handle_number, handle_of, owner_hash, route_hash},
     time::{of_day, to_day},
     transaction::{Snapshot, Step},
 };
@@ -33,6 +33,8 @@ pub(crate) fn find(snapshot: &Snapshot<'_>, handle: JobHandle) -> Step<Option<Jo
 #[derive(Debug)]
 pub(crate) struct Page {
     query: JobQuery,
+    /// The hash of the route of the query.
+    route: Option<i64>,
     /// The position from which the scan continues.
     after: Option<JobCursor>,
     jobs: Vec<JobRecord>,
@@ -45,6 +47,7 @@ impl Page {
     pub(crate) fn new(query: JobQuery) -> Self {
         Self {
             after: query.after,
+            route: query.route.as_deref().map(route_hash),
             query,
             jobs: Vec::new(),
             unreadable: 0,
@@ -73,6 +76,14 @@ impl Page {
             page.unreadable += self.unreadable_later;
         }
         page
+    }
+
+    /// Returns whether a job in this state and of this route may match the query. A state that this
+    /// build does not know may.
+    fn may_have(&self, state: Option<State>, route: i64) -> bool {
+        let wanted = self.query.state.zip(state);
+        wanted.is_none_or(|(wanted, state)| state.may_show(wanted))
+            && self.route.is_none_or(|wanted| wanted == route)
     }
 
     /// Returns the job as a record, if it matches the query.
@@ -110,20 +121,28 @@ pub(crate) fn list(snapshot: &Snapshot<'_>, page: &mut Page) -> Step<Option<JobP
         values.push(&owner);
     }
     values.push(&SCANNED_AT_ONCE);
+    // Only rows that may match are read as a whole.
     let sql = format!(
-        "SELECT {} FROM jobs WHERE (created_day, handle) < (?, ?) {filter} \
-         ORDER BY created_day DESC, handle DESC LIMIT ?",
-        *COLUMNS
+        "SELECT key, created_day, handle, state, route_hash FROM jobs \
+         WHERE (created_day, handle) < (?, ?) {filter} \
+         ORDER BY created_day DESC, handle DESC LIMIT ?"
     );
     let mut statement = snapshot.connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut scanned = 0;
     while let Some(row) = rows.next()? {
         scanned += 1;
-        let place = (row.get("created_day")?, row.get("handle")?);
+        let place = (row.get(1)?, row.get(2)?);
         page.after = Some(JobCursor::new(to_day(place.0), handle_of(place.1)));
-        let read = Job::of_row(snapshot, row);
-        match read.and_then(|job| page.record(snapshot, &job)) {
+        if !page.may_have(row.get(3).ok(), row.get(4)?) {
+            continue;
+        }
+        let read = Job::find_by_key(snapshot, row.get(0)?);
+        let read = read.and_then(|job| match job {
+            Some(job) => page.record(snapshot, &job),
+            None => Ok(None),
+        });
+        match read {
             Ok(record) => page.jobs.extend(record),
             Err(failure) if failure.is_corrupt() || failure.is_unsupported() => {
                 page.add_unreadable();

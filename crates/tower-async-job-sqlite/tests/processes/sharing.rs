@@ -25,6 +25,22 @@ async fn processes_that_open_a_new_file_at_once_create_it_once() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn files_are_for_their_owner_alone_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let mut child = Child::start_open("offer", &path);
+    child.send("");
+    assert!(child.next().is_some() && child.next().is_some());
+    let files = std::fs::read_dir(directory.path()).unwrap();
+    let modes = files.map(|file| file.unwrap().metadata().unwrap().permissions().mode());
+    let modes: Vec<_> = modes.map(|mode| mode & 0o777).collect();
+    assert_eq!(modes, [0o600; 3]);
+}
+
 #[tokio::test]
 async fn s03_claims_of_two_processes_are_one_each() {
     let directory = tempfile::tempdir().unwrap();

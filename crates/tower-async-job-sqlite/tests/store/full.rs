@@ -1,13 +1,16 @@
 //! A file that has reached its limit.
 
+use std::path::Path;
+
 use http_polling::{JobState, Problem, ProblemType};
 use rusqlite::Connection;
 use tower_async_job_core::{
-    Detail, JobStore, Lease, Outcome, Report, Retention, StoreError, StoreLimit,
+    Created, Detail, End, IdempotencyKey, JobStore, Lease, Outcome, Report, Retention, StoreError,
+    StoreLimit,
 };
 use tower_async_job_sqlite::SqliteStore;
 
-use crate::{add, claim, clock::TestClock, done, job, offer, replayable, state};
+use crate::{add, claim, clock::TestClock, done, job, offer, replayable, response, state};
 
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -108,6 +111,98 @@ async fn s20_what_ends_a_job_or_removes_one_is_possible_in_a_full_file() {
         assert!(store.remove(&lease.id).await.unwrap());
     }
     offer(&store, replayable(5000)).await;
+}
+
+#[tokio::test]
+async fn s20_a_full_file_answers_known_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let builder = SqliteStore::builder().max_bytes(MAX_BYTES);
+    let store = builder.open(&path).await.unwrap();
+    let keyed = || job().with_idempotency(IdempotencyKey::new("key", [1; 32]).unwrap());
+    let first = add(&store, keyed()).await;
+    while store.create(replayable(10_000)).await.is_ok() {}
+    assert_full(&store.create(replayable(10_000)).await.unwrap_err());
+    match store.create(keyed()).await.unwrap() {
+        Created::Existing(found) => assert_eq!(found.id, first.id),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Performs one call of each kind, and returns the places of those that find no room.
+async fn live(store: &SqliteStore) -> Vec<usize> {
+    let key = IdempotencyKey::new("key", [1; 32]).unwrap();
+    let new = replayable(700).with_notify("an end").with_idempotency(key);
+    let (first, second) = (new.first_lease(), job());
+    let other = second.first_lease();
+    let partial = || Report::default().with_partial(serde_json::json!("x".repeat(600)));
+    let streamed = Outcome::Streamed {
+        head: response(0),
+        chunks: 1,
+        len: 900,
+    };
+    let results = [
+        store.create(new).await.map(drop),
+        store.report(&first, partial()).await,
+        store.write_chunk(&first, 0, vec![7; 900].into()).await,
+        store
+            .finish(&first, End::from(streamed).with_report(partial()))
+            .await,
+        store.create(second).await.map(drop),
+        store.finish(&other, done(800).into()).await,
+        store.cancel(&other.id).await.map(drop),
+        store.remove(&first.id).await.map(drop),
+        store.sweep(&Default::default()).await.map(drop),
+    ];
+    let mut full = Vec::new();
+    for (place, result) in results.iter().enumerate() {
+        match result {
+            Err(error) if error.is_full() => full.push(place),
+            Err(error) => assert!(error.is_lease_lost(), "{error:?}"),
+            Ok(()) => {}
+        }
+    }
+    full
+}
+
+#[tokio::test]
+async fn s20_wherever_the_room_ends_each_call_is_whole_or_undone() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = || SqliteStore::builder().page_size(512).readers(1);
+    let path = directory.path().join("empty.db");
+    drop(builder().open(&path).await.unwrap());
+    let number = |path: &Path, sql: &str| {
+        let connection = Connection::open(path).unwrap();
+        connection
+            .query_row(sql, [], |row| row.get::<_, u32>(0))
+            .unwrap()
+    };
+    let empty = number(&path, "SELECT page_count FROM pragma_page_count");
+    let mut refused = Vec::new();
+    for pages in 0..24 {
+        let path = directory.path().join(format!("{pages}.db"));
+        let limited = builder().max_bytes(u64::from(empty + pages) * 512);
+        refused.push(live(&limited.open(&path).await.unwrap()).await);
+        for orphans in [
+            "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+            "SELECT count(*) FROM keys WHERE job NOT IN (SELECT key FROM jobs)",
+            "SELECT count(*) FROM parts JOIN jobs ON job = key WHERE parts.id NOT IN (\
+             ifnull(request, 0), ifnull(response, 0), ifnull(partial, 0), ifnull(notify, 0))",
+            "SELECT count(*) FROM parts WHERE job NOT IN (SELECT key FROM jobs)",
+            "SELECT count(*) FROM chunks WHERE job NOT IN (SELECT job FROM bodies)",
+        ] {
+            assert_eq!(number(&path, orphans), 0, "{pages}: {orphans}");
+        }
+    }
+    assert!(
+        refused[0].contains(&0) && refused[23].is_empty(),
+        "{refused:?}"
+    );
+    refused.dedup();
+    assert!(
+        refused.len() > 3,
+        "the room ends in different calls: {refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 mod clock;
 mod cut;
+#[cfg(unix)]
+mod deleted;
 #[cfg(target_os = "linux")]
 mod disk;
 mod fairness;
@@ -55,8 +57,12 @@ async fn state(store: &SqliteStore, id: &JobId) -> Option<JobState> {
     record.map(|record| record.state)
 }
 
-fn done(bytes: usize) -> Outcome {
+fn response(bytes: usize) -> StoredResponse {
     let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), bytes);
     recorder.push(&vec![7; bytes]).unwrap();
-    Outcome::Done(recorder.finish(None))
+    recorder.finish(None)
+}
+
+fn done(bytes: usize) -> Outcome {
+    Outcome::Done(response(bytes))
 }

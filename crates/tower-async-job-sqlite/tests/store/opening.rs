@@ -3,6 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use rusqlite::Connection;
+use tower_async_job_core::{JobStore, SweepQuery};
 use tower_async_job_sqlite::{OpenError, SqliteStore};
 
 /// Opens a file, which must fail with a text that has the path and these words.
@@ -132,4 +133,29 @@ async fn stores_that_open_a_new_file_at_once_create_it_once() {
         };
         assert!(names.iter().all(is_known), "{names:?}");
     }
+}
+
+#[tokio::test]
+async fn no_duration_is_too_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = SqliteStore::builder()
+        .operation_timeout(Duration::MAX)
+        .lease_duration(Duration::MAX);
+    let path = directory.path().join("jobs.db");
+    let store = builder.open(path).await.unwrap();
+    let lease = crate::add(&store, crate::job()).await;
+    let ended = store.finish(&lease, crate::done(4).into());
+    ended.await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn link_to_a_file_that_is_missing_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("jobs.db");
+    std::os::unix::fs::symlink(directory.path().join("gone.db"), &link).unwrap();
+    let error = refused(&link, "is a link to a file that does not exist").await;
+    assert!(!error.is_permission_denied());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }

@@ -90,7 +90,10 @@ async fn s42_unreadable_jobs_do_not_stop_sweeps_and_are_gone_in_the_end() {
     let running = add(&store, replayable(10)).await;
     let ended = add(&store, job()).await;
     store.finish(&ended, done(4).into()).await.unwrap();
-    for id in [&running.id, &ended.id] {
+    let streamed = add(&store, job()).await;
+    let chunk = bytes::Bytes::from_static(b"a part of the result");
+    store.write_chunk(&streamed, 0, chunk).await.unwrap();
+    for id in [&running.id, &ended.id, &streamed.id] {
         tamper(&path, DAMAGE, id);
     }
     let sound = add(&store, job()).await;
@@ -102,7 +105,7 @@ async fn s42_unreadable_jobs_do_not_stop_sweeps_and_are_gone_in_the_end() {
         store.sweep(&SweepQuery::default()).await.unwrap();
     }
     let connection = Connection::open(&path).unwrap();
-    for table in ["jobs", "parts"] {
+    for table in ["jobs", "parts", "chunks", "bodies"] {
         let sql = format!("SELECT count(*) FROM {table}");
         let count: i64 = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(count, 0, "{table}");

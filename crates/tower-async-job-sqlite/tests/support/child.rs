@@ -22,7 +22,19 @@ pub(crate) struct Child {
 impl Child {
     /// Starts a process with a role, and the words that it reads.
     pub(crate) fn start(role: &str, file: &Path) -> Self {
-        let mut process = Command::new(env::current_exe().unwrap())
+        Self::spawn(&mut Command::new(env::current_exe().unwrap()), role, file)
+    }
+
+    /// Starts a process like [`start`](Self::start), whose new files everyone may read and write.
+    #[cfg(unix)]
+    pub(crate) fn start_open(role: &str, file: &Path) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"umask 0; exec "$0" "$@""#]);
+        Self::spawn(shell.arg(env::current_exe().unwrap()), role, file)
+    }
+
+    fn spawn(command: &mut Command, role: &str, file: &Path) -> Self {
+        let mut process = command
             .args(["--exact", "roles::role", "--nocapture", "--quiet"])
             .env(ROLE, role)
             .env(FILE, file)

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tower_async_job::{
     Builder, JobContext, Policy,
-    store::{JobId, JobStore, NewJob, Principal, Start, StoredRequest},
+    store::{JobId, JobStore, NewJob, Principal, ReplayedRequest, Start, StoredRequest},
 };
 
 /// Returns a handler that notes its requests and answers after 5 s.
@@ -194,6 +194,38 @@ async fn s42_damaged_request_fails_its_job_once_and_is_logged() {
         let log = logged::text();
         assert_eq!(log.matches(words).count(), 1, "{log}");
     }
+}
+
+#[cfg(feature = "encryption")]
+#[tokio::test(start_paused = true)]
+async fn s41_job_of_a_missing_key_waits_for_it_and_is_logged() {
+    use tower_async_job::store::{EncryptionKeys, Sealed};
+
+    logged::begin();
+    let store = shared();
+    let keys = |id| EncryptionKeys::new(id, [7; 32]).expect("a valid id");
+    let sealed = |keys| Sealed::new(store.clone(), keys);
+    let request = StoredRequest::encode(&ReplayedRequest::default());
+    let job = NewJob::new(JobId::random()).with_request(request);
+    let url = format!("/work/{}", job.id.encode());
+    let job = job.with_start(Start::Offered);
+    sealed(keys("2025")).create(job).await.expect("room");
+    let run = async |keys| {
+        let node = Node::new(&store, |builder| builder.store(sealed(keys)));
+        let (app, seen) = noting();
+        node.work(&app);
+        sleep(100 * SECOND).await;
+        seen.lock().expect("unpoisoned").len()
+    };
+    assert_eq!(run(keys("2026")).await, 0);
+    assert_eq!(state(&store, &url).await, JobState::Queued);
+    assert!(
+        logged::text().contains("the key \"2025\""),
+        "{}",
+        logged::text()
+    );
+    let both = keys("2026").with_older("2025", [7; 32]);
+    assert_eq!(run(both.expect("two ids")).await, 1);
 }
 
 #[derive(Clone, Serialize, Deserialize)]
