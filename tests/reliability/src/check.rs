@@ -123,6 +123,7 @@ impl<'a> Traces<'a> {
                 | Event::Stopped(process)
                 | Event::Terminated(process)
                 | Event::Shifted(process)
+                | Event::LeaseLost(process)
                 | Event::Ended { process, .. } => faults.push(Fault {
                     at: *at,
                     process: *process,

@@ -51,6 +51,8 @@ pub(crate) struct Sums {
     pub(crate) lost: u64,
     /// Jobs whose handler was called more than once.
     pub(crate) run_twice: u64,
+    /// Runs that were stopped, since their process was stopped or too slow to renew their lease.
+    pub(crate) leases_lost: u64,
     /// Jobs that used their attempts up.
     pub(crate) failed: u64,
     /// Jobs that kill their process, which ended as failed.
@@ -85,6 +87,7 @@ impl Sums {
                     sums.count_kill(*scenario);
                     killed.insert(*process, *at);
                 }
+                Event::LeaseLost(_) => sums.leases_lost += 1,
                 Event::Stopped(_) => sums.count_other(Scenario::Pause),
                 Event::Terminated(_) => sums.count_other(Scenario::Terminate),
                 Event::Ended {
@@ -138,6 +141,7 @@ impl Sums {
         self.lost_not_replayable += other.lost_not_replayable;
         self.lost += other.lost;
         self.run_twice += other.run_twice;
+        self.leases_lost += other.leases_lost;
         self.failed += other.failed;
         self.poisoned += other.poisoned;
         add_counts(&mut self.kills_by_scenario, &other.kills_by_scenario);
@@ -234,6 +238,7 @@ impl Figures {
                 sums.lost_not_replayable.to_string(),
             ),
             ("jobs run more than once", sums.run_twice.to_string()),
+            ("runs that lost their lease", sums.leases_lost.to_string()),
             ("jobs failed after their attempts", sums.failed.to_string()),
             (
                 "jobs that kill their process, failed",

@@ -103,7 +103,7 @@ pub(crate) async fn run(round: &mut Round, disk: &Disk) -> anyhow::Result<()> {
         Event::Answered(answer) if is_refusal(answer) => Some(()),
         _ => None,
     };
-    for made in 0..CALLS {
+    for _ in 0..CALLS {
         if fleet.history.find(0, refused).is_some() {
             break;
         }
@@ -120,9 +120,7 @@ pub(crate) async fn run(round: &mut Round, disk: &Disk) -> anyhow::Result<()> {
             (call.is_async, call.is_keyed) = (true, true);
             call
         });
-        if made % AT_ONCE == 0 {
-            sleep(Duration::from_millis(50)).await;
-        }
+        round.under_way_at_most(AT_ONCE).await;
     }
     if fleet.history.find(0, refused).is_none() {
         round.broken(Promise::Documented, "no request was refused by a full disk");

@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Stopped(ProcessId),
     /// SIGTERM.
     Terminated(ProcessId),
+    /// A run was stopped, since its process was too slow to renew its lease.
+    LeaseLost(ProcessId),
     /// The clock of a process is shifted.
     Shifted(ProcessId),
     Ended {

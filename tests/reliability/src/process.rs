@@ -202,6 +202,7 @@ async fn listen(
                     handle: handle.to_owned(),
                 }));
             }
+            ["lease-lost"] => history.push(Event::LeaseLost(id)),
             ["returned", number] => {
                 if let Ok(number) = number.parse() {
                     history.push(Event::Returned {

@@ -14,7 +14,10 @@ use std::{
 use fastrand::Rng;
 use futures_util::{StreamExt, stream};
 use http_polling::JobState;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     calls::{Call, Work},
@@ -224,6 +227,16 @@ impl Round {
         self.under_way
             .spawn(async move { clients.call(call).await });
         call
+    }
+
+    /// Waits until at most so many calls are under way, for a while.
+    pub(crate) async fn under_way_at_most(&mut self, calls: usize) {
+        while self.under_way.len() > calls {
+            let ended = timeout(Duration::from_secs(1), self.under_way.join_next());
+            if ended.await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn fault(&mut self, scenario: Scenario) -> anyhow::Result<()> {

@@ -26,7 +26,7 @@ use futures_util::stream;
 use http::HeaderValue;
 use tokio::{net::TcpListener, time::sleep};
 use tower_async_job::{
-    AsyncJobLayer, HalfElapsed, JobContext, Policy,
+    AsyncJobLayer, CancelReason, HalfElapsed, JobContext, Policy,
     store::{Clock, Retention},
 };
 use tower_async_job_sqlite::SqliteStore;
@@ -179,6 +179,15 @@ async fn observe(job: JobContext, mut request: Request, next: Next) -> Response 
     let nonce = format!("{:016x}", fastrand::u64(..));
     let (attempt, handle) = (job.attempt(), job.handle());
     say(format_args!("run {number} {attempt} {nonce} {handle}"));
+    tokio::spawn({
+        let job = job.clone();
+        async move {
+            job.cancelled().await;
+            if job.cancel_reason() == Some(CancelReason::LeaseLost) {
+                say(format_args!("lease-lost"));
+            }
+        }
+    });
     request.extensions_mut().insert(Nonce(nonce.clone()));
     let mut response = next.run(request).await;
     say(format_args!("returned {number}"));
