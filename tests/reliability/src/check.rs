@@ -121,7 +121,7 @@ impl<'a> Traces<'a> {
                 }
                 Event::Killed(process, _)
                 | Event::Stopped(process)
-                | Event::Terminated(process)
+                | Event::Terminated(process, _)
                 | Event::Shifted(process)
                 | Event::LeaseLost(process)
                 | Event::Ended { process, .. } => faults.push(Fault {
@@ -178,7 +178,7 @@ fn processes(
     let mut violations = Vec::new();
     for (_, event) in events {
         match event {
-            Event::Killed(process, _) | Event::Terminated(process) => {
+            Event::Killed(process, _) | Event::Terminated(process, _) => {
                 doomed.insert(*process);
             }
             Event::Run(run) if is_poison(&run.number) => {

@@ -89,7 +89,7 @@ impl Sums {
                 }
                 Event::LeaseLost(_) => sums.leases_lost += 1,
                 Event::Stopped(_) => sums.count_other(Scenario::Pause),
-                Event::Terminated(_) => sums.count_other(Scenario::Terminate),
+                Event::Terminated(_, Some(scenario)) => sums.count_other(*scenario),
                 Event::Ended {
                     process,
                     is_clean: false,

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     history::History,
     process::{Process, Settings},
+    scenario::Scenario,
 };
 
 /// The time that a process may take beyond its grace.
@@ -137,9 +138,13 @@ impl Fleet {
     }
 
     /// Terminates a process. Fails if it takes longer than its grace.
-    pub(crate) async fn terminate(&self, process: &Process) -> anyhow::Result<()> {
+    pub(crate) async fn terminate(
+        &self,
+        process: &Process,
+        scenario: Option<Scenario>,
+    ) -> anyhow::Result<()> {
         let begun = Instant::now();
-        process.terminate();
+        process.terminate(scenario);
         let is_ended = process.ended_within(self.settings.grace + SLOW).await;
         ensure!(
             is_ended,
@@ -156,9 +161,9 @@ impl Fleet {
         process: &Process,
         between: Duration,
     ) -> anyhow::Result<()> {
-        process.terminate();
+        process.terminate(None);
         sleep(between).await;
-        process.terminate();
+        process.terminate(Some(Scenario::TerminateTwice));
         ensure!(
             process.ended_within(SLOW).await,
             "process {} has not ended after the second SIGTERM",
@@ -176,7 +181,7 @@ impl Fleet {
             if let Some(process) = process {
                 // It may be starting.
                 let _ = timeout(SLOW, process.listening()).await;
-                closed = closed.and(self.terminate(&process).await);
+                closed = closed.and(self.terminate(&process, None).await);
             }
         }
         closed

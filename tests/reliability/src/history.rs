@@ -21,8 +21,8 @@ pub(crate) enum Event {
     Killed(ProcessId, Scenario),
     /// SIGSTOP.
     Stopped(ProcessId),
-    /// SIGTERM.
-    Terminated(ProcessId),
+    /// SIGTERM, also at the end of the round, where it is no fault.
+    Terminated(ProcessId, Option<Scenario>),
     /// A run was stopped, since its process was too slow to renew its lease.
     LeaseLost(ProcessId),
     /// The clock of a process is shifted.

@@ -155,8 +155,8 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    pub(crate) fn terminate(&self) {
-        self.history.push(Event::Terminated(self.id));
+    pub(crate) fn terminate(&self, scenario: Option<Scenario>) {
+        self.history.push(Event::Terminated(self.id, scenario));
         self.signal(Signal::TERM);
     }
 

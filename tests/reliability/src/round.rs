@@ -281,7 +281,7 @@ impl Round {
             }
             Scenario::Terminate => {
                 let process = fleet.listening(slot).await;
-                fleet.terminate(&process).await?;
+                fleet.terminate(&process, Some(scenario)).await?;
             }
             Scenario::TerminateTwice => {
                 let between = Duration::from_millis(self.rng.u64(0..300));

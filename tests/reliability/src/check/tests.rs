@@ -125,7 +125,6 @@ fn result_of_no_run_is_found() {
 #[test]
 fn result_that_is_cut_is_found() {
     let story = Story::of(Work::Large).run(1, 1).accepted().result(1);
-    let story = story.answered(|answer| answer.is_whole = false);
     assert_eq!(
         story.broken(),
         [Promise::Documented, Promise::WholeResult]
@@ -190,7 +189,7 @@ fn attempt_that_is_made_twice_is_found_unless_it_was_given_back() {
     let story = Story::of(Work::Run).accepted().run(1, 1).run(2, 1);
     assert_eq!(story.result(2).broken(), [Promise::BoundedRuns]);
     let story = Story::of(Work::Run).accepted().run(1, 1);
-    let story = story.then(Event::Terminated(1)).run(2, 1);
+    let story = story.then(Event::Terminated(1, None)).run(2, 1);
     assert_eq!(story.result(2).broken(), []);
 }
 
