@@ -28,7 +28,6 @@ pub(crate) struct Figures {
     pub(crate) first_seed: u64,
     pub(crate) rounds_begun: u64,
     pub(crate) seconds: u64,
-    #[serde(flatten)]
     pub(crate) sums: Sums,
     pub(crate) failures: Vec<Failure>,
 }

@@ -64,9 +64,9 @@ fn figures_of_a_stopped_run_are_read_back() {
     let figures_text = std::fs::read_to_string(&figures).unwrap_or_default();
     assert_eq!(figures_text, "", "nothing was run");
     let seven = r#"{"store":"sqlite","lease_millis":2000,"first_seed":5,"rounds_begun":3,
-        "seconds":60,"rounds":3,"kills":7,"kills_by_scenario":{"any":7},"other_faults":{},
-        "calls":9,"jobs":9,"lost_not_replayable":1,"lost":0,"run_twice":2,"leases_lost":0,
-        "failed":0,"poisoned":0,"recoveries":{"1500":1,"2500":1},
+        "seconds":60,"sums":{"rounds":3,"kills":7,"kills_by_scenario":{"any":7},
+        "other_faults":{},"calls":9,"jobs":9,"lost_not_replayable":1,"lost":0,"run_twice":2,
+        "leases_lost":0,"failed":0,"poisoned":0,"recoveries":{"1500":1,"2500":1}},
         "failures":[{"seed":6,"promises":["one-result"]}]}"#;
     std::fs::write(&figures, seven).unwrap();
     let printed = run("7");
