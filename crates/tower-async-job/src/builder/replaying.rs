@@ -25,7 +25,11 @@ impl Builder {
     /// from the store may still run it when a worker begins. Only one result is ever visible.
     /// Effects outside of the layer, such as charges and mails, must therefore be repeatable: use
     /// the job's [handle](crate::JobContext::handle) as a key, which is the same in all runs.
-    /// [`attempt`](crate::JobContext::attempt) tells the handler that earlier runs have begun.
+    /// [`attempt`](crate::JobContext::attempt) tells the handler that earlier runs have begun: above
+    /// 1, it can look for what they left, such as a file under the handle. An attempt that is given
+    /// back, as at a shutdown, has the same number again. An `Idempotency-Key` makes one job of all
+    /// repeats of a request, and so one handle, but not one run.
+    ///
     /// Later runs skip the layers outside of the worker's routes, such as authentication: what
     /// these leave in the request must be kept as extensions.
     ///

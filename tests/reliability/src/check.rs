@@ -1,0 +1,347 @@
+//! The promises, checked against the history of a round.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    time::Duration,
+};
+
+use http_polling::JobState;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calls::{Call, Work},
+    history::{Answer, Event, ProcessId, Run},
+};
+
+/// A promise that can be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Promise {
+    /// A job has one visible result.
+    OneResult,
+    /// A result is that of a run, and whole.
+    WholeResult,
+    /// An accepted job is never unknown.
+    Known,
+    /// A job is lost only if it is not replayable, and its process died or was stopped.
+    LostOnlyWithItsProcess,
+    /// A job begins no more runs than its maximum.
+    BoundedRuns,
+    /// A job fails only once its attempts are used up.
+    FailedOnlyWhenUsedUp,
+    /// A job that is not replayable runs once.
+    LocalRunsOnce,
+    /// A call is one job.
+    OneJob,
+    /// An accepted job ends.
+    Ends,
+    /// Answers have one of the documented forms.
+    Documented,
+    /// Processes end as they are told to, and only then.
+    CleanEnd,
+    /// After the retention, nothing is left in the file, and it is sound.
+    CleanFile,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) promise: Promise,
+    pub(crate) text: String,
+}
+
+impl Violation {
+    pub(crate) fn new(promise: Promise, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { promise, text }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.promise, self.text)
+    }
+}
+
+/// The part of a history that concerns one call.
+#[derive(Default)]
+pub(crate) struct Trace<'a> {
+    pub(crate) runs: Vec<(Duration, &'a Run)>,
+    pub(crate) answers: Vec<(Duration, &'a Answer)>,
+}
+
+impl Trace<'_> {
+    /// Returns the time of the acceptance.
+    pub(crate) fn accepted(&self) -> Option<Duration> {
+        let mut accepted = self
+            .answers
+            .iter()
+            .filter(|(_, answer)| answer.job.is_some());
+        accepted.next().map(|(at, _)| *at)
+    }
+
+    /// Returns the last state that an answer had.
+    pub(crate) fn state(&self) -> Option<JobState> {
+        self.answers
+            .iter()
+            .rev()
+            .find_map(|(_, answer)| answer.state)
+    }
+}
+
+/// A time at which a process was hurt.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    at: Duration,
+    process: ProcessId,
+}
+
+/// The history of a round, by calls.
+pub(crate) struct Traces<'a> {
+    pub(crate) by_call: BTreeMap<u64, Trace<'a>>,
+    faults: Vec<Fault>,
+    /// The disk was full, so that jobs could not end.
+    was_full: bool,
+}
+
+impl<'a> Traces<'a> {
+    pub(crate) fn of(events: &'a [(Duration, Event)], was_full: bool) -> Self {
+        let mut by_call = BTreeMap::<_, Trace<'a>>::new();
+        let mut faults = Vec::new();
+        for (at, event) in events {
+            match event {
+                Event::Run(run) => by_call.entry(run.number).or_default().runs.push((*at, run)),
+                Event::Answered(answer) => {
+                    let trace = by_call.entry(answer.number).or_default();
+                    trace.answers.push((*at, answer));
+                }
+                Event::Killed(process, _)
+                | Event::Stopped(process)
+                | Event::Terminated(process, _)
+                | Event::Shifted(process)
+                | Event::LeaseLost(process)
+                | Event::Ended { process, .. } => faults.push(Fault {
+                    at: *at,
+                    process: *process,
+                }),
+                Event::Started(_) | Event::Returned { .. } | Event::Settled { .. } => {}
+            }
+        }
+        Self {
+            by_call,
+            faults,
+            was_full,
+        }
+    }
+}
+
+/// Returns the promises that were broken in a round with these calls.
+pub(crate) fn check(
+    events: &[(Duration, Event)],
+    calls: &HashMap<u64, Call>,
+    was_full: bool,
+) -> Vec<Violation> {
+    let traces = Traces::of(events, was_full);
+    let mut violations = processes(events, calls, was_full);
+    for (number, trace) in &traces.by_call {
+        let Some(call) = calls.get(number) else {
+            continue;
+        };
+        let checks = [
+            results(trace),
+            known(trace),
+            ends(trace, call, &traces),
+            runs(trace, call, &traces),
+            documented(trace),
+        ];
+        for mut violation in checks.into_iter().flatten() {
+            violation.text = format!("call {number} ({:?}): {}", call.work, violation.text);
+            violations.push(violation);
+        }
+    }
+    violations
+}
+
+/// Checks that processes end only if they are told to, or by a job that kills them.
+fn processes(
+    events: &[(Duration, Event)],
+    calls: &HashMap<u64, Call>,
+    was_full: bool,
+) -> Vec<Violation> {
+    let is_poison = |number| calls.get(number).map(|call| call.work) == Some(Work::Poison);
+    let mut doomed = HashSet::new();
+    let mut poisoned = HashSet::new();
+    let mut violations = Vec::new();
+    for (_, event) in events {
+        match event {
+            Event::Killed(process, _) | Event::Terminated(process, _) => {
+                doomed.insert(*process);
+            }
+            Event::Run(run) if is_poison(&run.number) => {
+                poisoned.insert(run.process);
+            }
+            Event::Ended { process, is_clean } => {
+                let was_told = *is_clean && doomed.contains(process);
+                // On a full disk, it may refuse to start.
+                if !was_told && !poisoned.contains(process) && !was_full {
+                    let text = format!("process {process} has ended by itself, or badly");
+                    violations.push(Violation::new(Promise::CleanEnd, text));
+                }
+            }
+            _ => {}
+        }
+    }
+    violations
+}
+
+/// Checks that there is one result, whole, of one of the runs.
+fn results(trace: &Trace<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let answers = trace.answers.iter().map(|(_, answer)| answer);
+    let nonces: BTreeSet<_> = answers.clone().filter_map(|a| a.nonce.as_ref()).collect();
+    if nonces.len() > 1 {
+        let text = format!("results of several runs: {nonces:?}");
+        violations.push(Violation::new(Promise::OneResult, text));
+    }
+    let states = answers.clone().filter_map(|answer| answer.state);
+    let ends: HashSet<_> = states.filter(|state| state.is_final()).collect();
+    if ends.len() > 1 {
+        let text = format!("several ends: {ends:?}");
+        violations.push(Violation::new(Promise::OneResult, text));
+    }
+    for nonce in nonces {
+        if !trace.runs.iter().any(|(_, run)| run.nonce == *nonce) {
+            let text = format!("a result of no run: {nonce}");
+            violations.push(Violation::new(Promise::WholeResult, text));
+        }
+    }
+    if answers.clone().any(|answer| !answer.is_whole) {
+        let text = "a result was cut, or mixed with another";
+        violations.push(Violation::new(Promise::WholeResult, text));
+    }
+    violations
+}
+
+/// Checks that the job is never unknown once it is accepted.
+fn known(trace: &Trace<'_>) -> Vec<Violation> {
+    let Some(accepted) = trace.accepted() else {
+        return Vec::new();
+    };
+    let is_unknown = |answer: &Answer| {
+        matches!(answer.status, 404 | 410)
+            || matches!(answer.state, Some(JobState::Unknown | JobState::Expired))
+    };
+    let later = trace.answers.iter().filter(|(at, _)| *at >= accepted);
+    let unknown = later.filter(|(_, answer)| answer.is_poll && is_unknown(answer));
+    unknown
+        .map(|(at, answer)| {
+            let text = format!("{} at {at:?}, after its acceptance", answer.status);
+            Violation::new(Promise::Known, text)
+        })
+        .collect()
+}
+
+/// Checks that the job ends, and in a state that its runs explain.
+fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let state = trace.state();
+    let has_result = trace
+        .answers
+        .iter()
+        .any(|(_, answer)| answer.nonce.is_some());
+    let is_accepted = trace.accepted().is_some();
+    let must_end = is_accepted || (call.is_keyed && !traces.was_full);
+    let has_ended = has_result || state.is_some_and(JobState::is_final);
+    if must_end && !has_ended {
+        let text = format!("it has not ended: {state:?}");
+        violations.push(Violation::new(Promise::Ends, text));
+    }
+    let hurt_since = |begun: Duration, process: Option<ProcessId>| {
+        let faults = traces.faults.iter().filter(move |fault| fault.at >= begun);
+        faults.filter(move |fault| process.is_none_or(|process| process == fault.process))
+    };
+    match state {
+        Some(JobState::Lost) => {
+            let is_hurt =
+                |(at, run): &(Duration, &Run)| hurt_since(*at, Some(run.process)).next().is_some();
+            if call.work.is_replayable() {
+                let text = "lost, though it is replayable";
+                violations.push(Violation::new(Promise::LostOnlyWithItsProcess, text));
+            } else if !traces.was_full && !trace.runs.is_empty() && !trace.runs.iter().any(is_hurt)
+            {
+                let text = "lost, though its process lives";
+                violations.push(Violation::new(Promise::LostOnlyWithItsProcess, text));
+            }
+        }
+        Some(JobState::Failed) => {
+            let begun = trace.runs.first().map_or(Duration::ZERO, |(at, _)| *at);
+            let hurt = hurt_since(begun, None).count();
+            if hurt < call.work.most_attempts() as usize && !traces.was_full {
+                let text = format!("failed after {hurt} faults");
+                violations.push(Violation::new(Promise::FailedOnlyWhenUsedUp, text));
+            }
+        }
+        Some(JobState::TimedOut | JobState::Cancelled) => {
+            let text = format!("ended as {state:?}");
+            violations.push(Violation::new(Promise::Documented, text));
+        }
+        _ => {}
+    }
+    violations
+}
+
+/// Checks the number of runs, and that all are of one job.
+fn runs(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let handles: BTreeSet<_> = trace.runs.iter().map(|(_, run)| &run.handle).collect();
+    let answers = trace.answers.iter();
+    let jobs: BTreeSet<_> = answers
+        .filter_map(|(_, answer)| answer.job.as_ref())
+        .collect();
+    if handles.len() > 1 || jobs.len() > 1 {
+        let text = format!("{} jobs, {} locations", handles.len(), jobs.len());
+        violations.push(Violation::new(Promise::OneJob, text));
+    }
+    if !call.work.is_replayable() && trace.runs.len() > 1 {
+        let text = format!("{} runs", trace.runs.len());
+        violations.push(Violation::new(Promise::LocalRunsOnce, text));
+    }
+    let most = call.work.most_attempts();
+    let mut last: BTreeMap<u32, &Run> = BTreeMap::new();
+    for (at, run) in &trace.runs {
+        if run.attempt > most {
+            let text = format!("attempt {} of {most}", run.attempt);
+            violations.push(Violation::new(Promise::BoundedRuns, text));
+        }
+        // A process that shuts down gives the attempt back.
+        if let Some(earlier) = last.insert(run.attempt, run) {
+            let mut ends = traces.faults.iter().filter(|fault| fault.at <= *at);
+            if !ends.any(|fault| fault.process == earlier.process) {
+                let text = format!("attempt {} was made twice", run.attempt);
+                violations.push(Violation::new(Promise::BoundedRuns, text));
+            }
+        }
+    }
+    violations
+}
+
+/// Checks that answers have one of the documented forms.
+fn documented(trace: &Trace<'_>) -> Vec<Violation> {
+    let is_documented = |answer: &Answer| match answer.status {
+        200 => answer.nonce.is_some(),
+        429 | 503 | 507 => true,
+        _ => answer.state.is_some(),
+    };
+    let answers = trace.answers.iter().map(|(_, answer)| answer);
+    let others = answers.filter(|answer| !is_documented(answer));
+    others
+        .map(|answer| {
+            let text = format!("an answer with {}", answer.status);
+            Violation::new(Promise::Documented, text)
+        })
+        .collect()
+}

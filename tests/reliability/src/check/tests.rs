@@ -1,0 +1,270 @@
+//! The checker fails for each promise that a history breaks.
+
+use super::*;
+use crate::{calls::Task, scenario::Scenario};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A history of one call, with an event each second.
+struct Story {
+    call: Call,
+    events: Vec<(Duration, Event)>,
+}
+
+impl Story {
+    fn of(work: Work) -> Self {
+        Self {
+            call: Call {
+                number: 7,
+                work,
+                task: Task {
+                    millis: 10,
+                    size: 16,
+                },
+                is_keyed: true,
+                is_async: true,
+                padding: 0,
+            },
+            events: Vec::new(),
+        }
+    }
+
+    fn then(mut self, event: Event) -> Self {
+        let at = SECOND * self.events.len() as u32;
+        self.events.push((at, event));
+        self
+    }
+
+    fn run(self, process: ProcessId, attempt: u32) -> Self {
+        self.run_of(process, attempt, "handle")
+    }
+
+    fn run_of(self, process: ProcessId, attempt: u32, handle: &str) -> Self {
+        self.then(Event::Run(Run {
+            process,
+            number: 7,
+            attempt,
+            nonce: format!("nonce of {process}"),
+            handle: handle.to_owned(),
+        }))
+    }
+
+    fn accepted(self) -> Self {
+        self.answered(|answer| {
+            answer.is_poll = false;
+            answer.status = 303;
+            answer.state = Some(JobState::Running);
+        })
+    }
+
+    fn polled(self, state: JobState) -> Self {
+        self.answered(|answer| {
+            answer.status = 503;
+            answer.state = Some(state);
+        })
+    }
+
+    /// Adds the result of the run in this process.
+    fn result(self, process: ProcessId) -> Self {
+        self.answered(|answer| answer.nonce = Some(format!("nonce of {process}")))
+    }
+
+    fn answered(self, change: impl FnOnce(&mut Answer)) -> Self {
+        let mut answer = Answer {
+            number: 7,
+            is_poll: true,
+            status: 200,
+            job: Some("job".to_owned()),
+            state: Some(JobState::Done),
+            nonce: None,
+            is_whole: true,
+        };
+        change(&mut answer);
+        self.then(Event::Answered(answer))
+    }
+
+    fn killed(self, process: ProcessId) -> Self {
+        self.then(Event::Killed(process, Scenario::Any))
+            .then(Event::Ended {
+                process,
+                is_clean: true,
+            })
+    }
+
+    /// Returns the promises that are broken.
+    fn broken(self) -> Vec<Promise> {
+        let calls = HashMap::from([(self.call.number, self.call)]);
+        let violations = check(&self.events, &calls, false);
+        violations.iter().map(|broken| broken.promise).collect()
+    }
+}
+
+#[test]
+fn run_that_is_killed_and_repeated_breaks_no_promise() {
+    let story = Story::of(Work::Run).run(1, 1).accepted().killed(1);
+    let story = story.polled(JobState::Queued).run(2, 2);
+    assert_eq!(story.result(2).result(2).broken(), []);
+}
+
+#[test]
+fn results_of_two_runs_are_found() {
+    let story = Story::of(Work::Run)
+        .run(1, 1)
+        .accepted()
+        .killed(1)
+        .run(2, 2);
+    assert_eq!(story.result(2).result(1).broken(), [Promise::OneResult]);
+}
+
+#[test]
+fn result_of_no_run_is_found() {
+    let story = Story::of(Work::Run).run(1, 1).accepted();
+    assert_eq!(story.result(3).broken(), [Promise::WholeResult]);
+}
+
+#[test]
+fn result_that_is_cut_is_found() {
+    let story = Story::of(Work::Large).run(1, 1).accepted().result(1);
+    assert_eq!(
+        story.broken(),
+        [Promise::Documented, Promise::WholeResult]
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn two_ends_are_found() {
+    let story = Story::of(Work::Local).run(1, 1).accepted().killed(1);
+    let story = story.polled(JobState::Lost).result(1);
+    assert_eq!(story.broken(), [Promise::OneResult]);
+}
+
+#[test]
+fn job_that_is_unknown_after_its_acceptance_is_found() {
+    for state in [None, Some(JobState::Unknown), Some(JobState::Expired)] {
+        let story = Story::of(Work::Run).run(1, 1).accepted();
+        let story = story.answered(|answer| {
+            answer.status = 404;
+            answer.state = state;
+        });
+        let broken = story.result(1).broken();
+        assert!(broken.contains(&Promise::Known), "{state:?}: {broken:?}");
+    }
+}
+
+#[test]
+fn job_that_is_lost_though_it_is_replayable_is_found() {
+    let story = Story::of(Work::Run).run(1, 1).accepted().killed(1);
+    let broken = story.polled(JobState::Lost).broken();
+    assert_eq!(broken, [Promise::LostOnlyWithItsProcess]);
+}
+
+#[test]
+fn job_that_is_lost_though_its_process_lives_is_found() {
+    let story = Story::of(Work::Local).run(1, 1).accepted().killed(2);
+    let broken = story.polled(JobState::Lost).broken();
+    assert_eq!(broken, [Promise::LostOnlyWithItsProcess]);
+    let story = Story::of(Work::Local).run(1, 1).accepted().killed(1);
+    assert_eq!(story.polled(JobState::Lost).broken(), []);
+}
+
+#[test]
+fn too_many_runs_are_found() {
+    let most = Work::Poison.most_attempts();
+    let story = (1..=most).fold(Story::of(Work::Poison).accepted(), |story, attempt| {
+        story.run(attempt, attempt).killed(attempt)
+    });
+    let failed = |story: Story| story.polled(JobState::Failed).broken();
+    assert_eq!(failed(story), []);
+    let story = (1..=most + 1).fold(Story::of(Work::Poison).accepted(), |story, attempt| {
+        story.run(attempt, attempt).killed(attempt)
+    });
+    assert_eq!(failed(story), [Promise::BoundedRuns]);
+}
+
+#[test]
+fn attempt_that_is_made_twice_is_found_unless_it_was_given_back() {
+    let story = Story::of(Work::Run).accepted().run(1, 1).run(2, 1);
+    assert_eq!(story.result(2).broken(), [Promise::BoundedRuns]);
+    let story = Story::of(Work::Run).accepted().run(1, 1);
+    let story = story.then(Event::Terminated(1, None)).run(2, 1);
+    assert_eq!(story.result(2).broken(), []);
+}
+
+#[test]
+fn job_that_fails_before_its_attempts_are_used_up_is_found() {
+    let story = Story::of(Work::Run).accepted().run(1, 1).killed(1);
+    let broken = story.polled(JobState::Failed).broken();
+    assert_eq!(broken, [Promise::FailedOnlyWhenUsedUp]);
+}
+
+#[test]
+fn second_run_of_what_is_not_replayable_is_found() {
+    let story = Story::of(Work::Local)
+        .accepted()
+        .run(1, 1)
+        .killed(1)
+        .run(2, 2);
+    assert_eq!(story.result(2).broken(), [Promise::LocalRunsOnce]);
+}
+
+#[test]
+fn two_jobs_of_one_call_are_found() {
+    let story = Story::of(Work::Run).accepted().run(1, 1).killed(1);
+    let story = story.run_of(2, 1, "another handle").result(2);
+    assert_eq!(story.broken(), [Promise::OneJob]);
+    let story = Story::of(Work::Run).accepted().run(1, 1);
+    let story = story.answered(|answer| {
+        answer.job = Some("another job".to_owned());
+        answer.nonce = Some("nonce of 1".to_owned());
+    });
+    assert_eq!(story.broken(), [Promise::OneJob]);
+}
+
+#[test]
+fn job_that_does_not_end_is_found() {
+    let story = Story::of(Work::Run).accepted().run(1, 1);
+    assert_eq!(story.polled(JobState::Running).broken(), [Promise::Ends]);
+}
+
+#[test]
+fn call_with_a_key_that_is_never_accepted_is_found() {
+    let story = Story::of(Work::Run).answered(|answer| {
+        answer.status = 503;
+        answer.state = None;
+        answer.job = None;
+    });
+    assert_eq!(story.broken(), [Promise::Ends]);
+}
+
+#[test]
+fn answers_in_another_form_are_found() {
+    let story = Story::of(Work::Run).run(1, 1).accepted().result(1);
+    let story = story.answered(|answer| {
+        answer.status = 500;
+        answer.state = None;
+        answer.job = None;
+    });
+    assert_eq!(story.broken(), [Promise::Documented]);
+}
+
+#[test]
+fn process_that_ends_by_itself_is_found() {
+    let ended = |is_clean| Event::Ended {
+        process: 1,
+        is_clean,
+    };
+    for is_clean in [true, false] {
+        let story = Story::of(Work::Run).then(Event::Started(1));
+        let story = story.then(ended(is_clean)).accepted().run(2, 1).result(2);
+        assert_eq!(story.broken(), [Promise::CleanEnd]);
+    }
+    let story = Story::of(Work::Poison)
+        .run(1, 1)
+        .accepted()
+        .then(ended(false));
+    let story = story.run(2, 2).killed(2).run(3, 3).killed(3);
+    assert_eq!(story.polled(JobState::Failed).broken(), []);
+}

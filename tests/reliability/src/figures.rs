@@ -1,0 +1,285 @@
+//! The figures of all rounds, which a later run adds to.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    fs, io,
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use http_polling::JobState;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    calls::{Call, Work},
+    check::{Promise, Traces},
+    history::{Event, ProcessId, Run},
+    scenario::Scenario,
+};
+
+/// The figures of all rounds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Figures {
+    pub(crate) store: String,
+    pub(crate) lease_millis: u64,
+    /// The seed of the first round. Each further round has the next one.
+    pub(crate) first_seed: u64,
+    pub(crate) rounds_begun: u64,
+    pub(crate) seconds: u64,
+    pub(crate) sums: Sums,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// What is added up.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sums {
+    pub(crate) rounds: u64,
+    /// Processes that were killed, by a signal or by a job.
+    pub(crate) kills: u64,
+    pub(crate) kills_by_scenario: BTreeMap<Scenario, u64>,
+    /// Faults that are no kills: processes that were stopped or terminated.
+    pub(crate) other_faults: BTreeMap<Scenario, u64>,
+    pub(crate) calls: u64,
+    /// Calls that became jobs, as their clients or a second run show.
+    pub(crate) jobs: u64,
+    /// Jobs that cannot be replayed, and were lost with their process.
+    pub(crate) lost_not_replayable: u64,
+    /// Jobs that can be replayed, and were lost, or unknown.
+    pub(crate) lost: u64,
+    /// Jobs whose handler was called more than once.
+    pub(crate) run_twice: u64,
+    /// Runs that were stopped, since their process was stopped or too slow to renew their lease.
+    pub(crate) leases_lost: u64,
+    /// Jobs that used their attempts up.
+    pub(crate) failed: u64,
+    /// Jobs that kill their process, which ended as failed.
+    pub(crate) poisoned: u64,
+    /// The times from a kill to the next run of a job, in milliseconds, with their numbers.
+    pub(crate) recoveries: BTreeMap<u64, u64>,
+}
+
+/// A round in which a promise was broken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) seed: u64,
+    pub(crate) promises: Vec<Promise>,
+}
+
+impl Sums {
+    /// Returns the figures of a round. Recoveries on a full disk are left out: they wait for room.
+    pub(crate) fn of(
+        events: &[(Duration, Event)],
+        calls: &HashMap<u64, Call>,
+        was_full: bool,
+    ) -> Self {
+        let mut sums = Self {
+            rounds: 1,
+            calls: calls.len() as u64,
+            ..Self::default()
+        };
+        let mut killed = HashMap::new();
+        for (at, event) in events {
+            match event {
+                Event::Killed(process, scenario) => {
+                    sums.count_kill(*scenario);
+                    killed.insert(*process, *at);
+                }
+                Event::LeaseLost(_) => sums.leases_lost += 1,
+                Event::Stopped(_) => sums.count_other(Scenario::Pause),
+                Event::Terminated(_, Some(scenario)) => sums.count_other(*scenario),
+                Event::Ended {
+                    process,
+                    is_clean: false,
+                } => {
+                    sums.count_kill(Scenario::Poison);
+                    killed.insert(*process, *at);
+                }
+                _ => {}
+            }
+        }
+        for (number, trace) in &Traces::of(events, was_full).by_call {
+            let Some(call) = calls.get(number) else {
+                continue;
+            };
+            let is_run_again = trace.runs.len() > 1;
+            sums.jobs += u64::from(trace.accepted().is_some() || is_run_again);
+            sums.run_twice += u64::from(is_run_again);
+            match trace.state() {
+                Some(JobState::Lost) if !call.work.is_replayable() => sums.lost_not_replayable += 1,
+                Some(JobState::Lost | JobState::Unknown | JobState::Expired) => sums.lost += 1,
+                Some(JobState::Failed) if call.work == Work::Poison => sums.poisoned += 1,
+                Some(JobState::Failed) => sums.failed += 1,
+                _ => {}
+            }
+            for runs in trace.runs.windows(2).filter(|_| !was_full) {
+                if let Some(time) = recovery(&runs[0], &runs[1], &killed) {
+                    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                    *sums.recoveries.entry(millis).or_default() += 1;
+                }
+            }
+        }
+        sums
+    }
+
+    fn count_kill(&mut self, scenario: Scenario) {
+        self.kills += 1;
+        *self.kills_by_scenario.entry(scenario).or_default() += 1;
+    }
+
+    fn count_other(&mut self, scenario: Scenario) {
+        *self.other_faults.entry(scenario).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.rounds += other.rounds;
+        self.kills += other.kills;
+        self.calls += other.calls;
+        self.jobs += other.jobs;
+        self.lost_not_replayable += other.lost_not_replayable;
+        self.lost += other.lost;
+        self.run_twice += other.run_twice;
+        self.leases_lost += other.leases_lost;
+        self.failed += other.failed;
+        self.poisoned += other.poisoned;
+        add_counts(&mut self.kills_by_scenario, &other.kills_by_scenario);
+        add_counts(&mut self.other_faults, &other.other_faults);
+        add_counts(&mut self.recoveries, &other.recoveries);
+    }
+
+    /// Returns the recovery, in milliseconds, that this share of all does not exceed.
+    pub(crate) fn recovery(&self, share: f64) -> Option<u64> {
+        let count: u64 = self.recoveries.values().sum();
+        let rank = (count as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        let mut recoveries = self.recoveries.iter();
+        recoveries
+            .find(|(_, number)| {
+                seen += **number;
+                seen >= rank
+            })
+            .map(|(millis, _)| *millis)
+    }
+}
+
+fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
+    for (key, count) in counts {
+        *sums.entry(*key).or_default() += count;
+    }
+}
+
+/// Returns the time from the kill of a run's process to the next run. `None` if the process was not
+/// killed, or if another process was killed with the job before its handler was called.
+fn recovery(
+    (began, run): &(Duration, &Run),
+    (again, next): &(Duration, &Run),
+    killed: &HashMap<ProcessId, Duration>,
+) -> Option<Duration> {
+    let at = killed.get(&run.process)?;
+    let is_next = next.attempt == run.attempt + 1 && (began..again).contains(&at);
+    is_next.then(|| *again - *at)
+}
+
+impl Figures {
+    pub(crate) fn new(store: &str, lease: Duration, first_seed: u64) -> Self {
+        Self {
+            store: store.to_owned(),
+            lease_millis: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
+            first_seed,
+            rounds_begun: 0,
+            seconds: 0,
+            sums: Sums::default(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Reads the figures of earlier runs, or returns new ones.
+    pub(crate) fn read_or(path: &Path, new: Self) -> anyhow::Result<Self> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(new),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        let old: Self = serde_json::from_slice(&text)
+            .with_context(|| format!("{} has no figures", path.display()))?;
+        ensure!(
+            (&old.store, old.lease_millis) == (&new.store, new.lease_millis),
+            "{} has the figures of other settings",
+            path.display()
+        );
+        Ok(old)
+    }
+
+    /// Replaces the file in one step.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let new = path.with_extension("new");
+        fs::write(&new, serde_json::to_vec_pretty(self)?)?;
+        fs::rename(&new, path)?;
+        Ok(())
+    }
+
+    /// Returns the figures as tables in Markdown.
+    pub(crate) fn tables(&self) -> String {
+        let sums = &self.sums;
+        let millis = |share| match sums.recovery(share) {
+            Some(millis) => format!("{:.2} s", millis as f64 / 1000.0),
+            None => "none".to_owned(),
+        };
+        let rows = [
+            ("rounds (files)", sums.rounds.to_string()),
+            ("kills", sums.kills.to_string()),
+            ("calls", sums.calls.to_string()),
+            ("jobs", sums.jobs.to_string()),
+            ("replayable jobs lost or unknown", sums.lost.to_string()),
+            (
+                "other jobs lost with their process",
+                sums.lost_not_replayable.to_string(),
+            ),
+            ("jobs run more than once", sums.run_twice.to_string()),
+            ("runs that lost their lease", sums.leases_lost.to_string()),
+            ("jobs failed after their attempts", sums.failed.to_string()),
+            (
+                "jobs that kill their process, failed",
+                sums.poisoned.to_string(),
+            ),
+            (
+                "rounds with a broken promise",
+                self.failures.len().to_string(),
+            ),
+            (
+                "recoveries",
+                sums.recoveries.values().sum::<u64>().to_string(),
+            ),
+            ("recovery, p50", millis(0.5)),
+            ("recovery, p99", millis(0.99)),
+            ("recovery, longest", millis(1.0)),
+            (
+                "lease",
+                format!("{:.2} s", self.lease_millis as f64 / 1000.0),
+            ),
+            ("time", format!("{} min", self.seconds.div_ceil(60))),
+            (
+                "seeds",
+                format!(
+                    "{} to {}",
+                    self.first_seed,
+                    self.first_seed + self.rounds_begun.saturating_sub(1)
+                ),
+            ),
+        ];
+        let mut text = String::from("| figure | value |\n|---|---:|\n");
+        for (name, value) in rows {
+            let _ = writeln!(text, "| {name} | {value} |");
+        }
+        text.push_str("\n| scenario | kills | other faults |\n|---|---:|---:|\n");
+        for scenario in Scenario::ALL {
+            let kills = sums.kills_by_scenario.get(&scenario).unwrap_or(&0);
+            let others = sums.other_faults.get(&scenario).unwrap_or(&0);
+            if kills + others > 0 {
+                let _ = writeln!(text, "| {scenario} | {kills} | {others} |");
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,195 @@
+//! The processes of a round, which share a file and are started again when they end.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    history::History,
+    process::{Process, Settings},
+    scenario::Scenario,
+};
+
+/// The time that a process may take beyond its grace.
+const SLOW: Duration = Duration::from_secs(8);
+
+/// The longest time before a process is started again, in milliseconds.
+const PAUSE: u64 = 300;
+
+/// The processes of a round.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) store: PathBuf,
+    pub(crate) history: Arc<History>,
+    pub(crate) settings: Settings,
+    log: PathBuf,
+    slots: Vec<Mutex<Slot>>,
+    next: AtomicU32,
+    is_closing: AtomicBool,
+}
+
+/// A process, or the next one in its place.
+#[derive(Debug, Default)]
+struct Slot {
+    process: Option<Arc<Process>>,
+    /// It is stopped, so that a load balancer would leave it out.
+    is_stopped: bool,
+    /// The seconds by which the clock of the next one is ahead.
+    offset: i64,
+}
+
+impl Fleet {
+    pub(crate) fn new(store: &Path, log: &Path, settings: Settings, processes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.to_owned(),
+            history: Arc::new(History::new()),
+            settings,
+            log: log.to_owned(),
+            slots: (0..processes).map(|_| Mutex::default()).collect(),
+            next: AtomicU32::new(0),
+            is_closing: AtomicBool::new(false),
+        })
+    }
+
+    /// Starts one process that is not started again.
+    pub(crate) fn start_one(&self, offset: i64) -> anyhow::Result<Process> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (store, log) = (&self.store, &self.log);
+        Process::start(id, store, log, &self.settings, offset, &self.history)
+    }
+
+    /// Keeps all processes running until the fleet is closed.
+    pub(crate) fn start(self: &Arc<Self>) {
+        for slot in 0..self.slots.len() {
+            tokio::spawn(self.clone().keep(slot));
+        }
+    }
+
+    async fn keep(self: Arc<Self>, slot: usize) {
+        while !self.is_closing.load(Ordering::Relaxed) {
+            let offset = self.slot(slot).offset;
+            match self.start_one(offset) {
+                Ok(process) => {
+                    let process = Arc::new(process);
+                    self.slot(slot).process = Some(process.clone());
+                    process.ended().await;
+                    let mut slot = self.slot(slot);
+                    slot.process = None;
+                    slot.is_stopped = false;
+                }
+                Err(error) => eprintln!("error: {error:#}"),
+            }
+            sleep(Duration::from_millis(fastrand::u64(0..PAUSE))).await;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Returns the addresses of the processes that answer.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let slots = (0..self.slots.len()).map(|slot| self.slot(slot));
+        let living = slots.filter(|slot| !slot.is_stopped);
+        living
+            .filter_map(|slot| slot.process.as_ref()?.address())
+            .collect()
+    }
+
+    /// Returns the process in a slot, also one that does not listen yet.
+    pub(crate) async fn process(&self, slot: usize) -> Arc<Process> {
+        loop {
+            if let Some(process) = self.slot(slot).process.clone() {
+                return process;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Returns a process in a slot that listens.
+    pub(crate) async fn listening(&self, slot: usize) -> Arc<Process> {
+        loop {
+            let process = self.process(slot).await;
+            if process.listening().await && !process.has_ended() {
+                return process;
+            }
+            process.ended().await;
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Sets whether the process in a slot is stopped.
+    pub(crate) fn note_stopped(&self, slot: usize, is_stopped: bool) {
+        self.slot(slot).is_stopped = is_stopped;
+    }
+
+    /// Sets the seconds by which the clock of the next process in a slot is ahead.
+    pub(crate) fn set_offset(&self, slot: usize, seconds: i64) {
+        self.slot(slot).offset = seconds;
+    }
+
+    /// Terminates a process. Fails if it takes longer than its grace.
+    pub(crate) async fn terminate(
+        &self,
+        process: &Process,
+        scenario: Option<Scenario>,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        process.terminate(scenario);
+        let is_ended = process.ended_within(self.settings.grace + SLOW).await;
+        ensure!(
+            is_ended,
+            "process {} has not ended {:?} after SIGTERM",
+            process.id,
+            begun.elapsed()
+        );
+        Ok(())
+    }
+
+    /// Terminates a process twice, with this time in between. Fails if it takes long.
+    pub(crate) async fn terminate_twice(
+        &self,
+        process: &Process,
+        between: Duration,
+    ) -> anyhow::Result<()> {
+        process.terminate(None);
+        sleep(between).await;
+        process.terminate(Some(Scenario::TerminateTwice));
+        ensure!(
+            process.ended_within(SLOW).await,
+            "process {} has not ended after the second SIGTERM",
+            process.id
+        );
+        Ok(())
+    }
+
+    /// Terminates all processes, and starts no more. Fails if some take longer than their grace.
+    pub(crate) async fn close(&self) -> anyhow::Result<()> {
+        self.is_closing.store(true, Ordering::Relaxed);
+        let mut closed = Ok(());
+        for slot in 0..self.slots.len() {
+            let process = self.slot(slot).process.clone();
+            if let Some(process) = process {
+                // It may be starting.
+                let _ = timeout(SLOW, process.listening()).await;
+                closed = closed.and(self.terminate(&process, None).await);
+            }
+        }
+        closed
+    }
+
+    fn slot(&self, slot: usize) -> MutexGuard<'_, Slot> {
+        self.slots[slot]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

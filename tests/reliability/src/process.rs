@@ -1,0 +1,224 @@
+//! A process under test.
+
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::watch,
+    time::timeout,
+};
+
+use crate::{
+    history::{Event, History, ProcessId, Run},
+    scenario::Scenario,
+};
+
+/// The settings of processes under test.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) lease: Duration,
+    pub(crate) grace: Duration,
+    /// The maximum size of the file; 0 is none.
+    pub(crate) max_bytes: Arc<AtomicU64>,
+}
+
+/// A process under test. It is killed when the last clone of it is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) id: ProcessId,
+    pid: Pid,
+    input: tokio::sync::Mutex<ChildStdin>,
+    address: watch::Receiver<Option<SocketAddr>>,
+    ended: watch::Receiver<bool>,
+    history: Arc<History>,
+}
+
+impl Process {
+    /// Starts a process with a clock that is so many seconds ahead. Its log is put beside the file.
+    pub(crate) fn start(
+        id: ProcessId,
+        store: &Path,
+        log: &Path,
+        settings: &Settings,
+        offset: i64,
+        history: &Arc<History>,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .arg("serve")
+            .arg("--store")
+            .arg(store)
+            .args(["--lease", &settings.lease.as_millis().to_string()])
+            .args(["--grace", &settings.grace.as_millis().to_string()])
+            .args(["--offset", &offset.to_string()]);
+        let max_bytes = settings.max_bytes.load(Ordering::Relaxed);
+        if max_bytes > 0 {
+            command.args(["--max-bytes", &max_bytes.to_string()]);
+        }
+        let log = File::options().create(true).append(true).open(log)?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            // Ctrl-C is for the harness.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start a process")?;
+        let pid = child
+            .id()
+            .and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        let input = child.stdin.take().expect("piped");
+        let output = child.stdout.take().expect("piped");
+        let (address, addresses) = watch::channel(None);
+        let (end, ended) = watch::channel(false);
+        history.push(Event::Started(id));
+        tokio::spawn({
+            let history = history.clone();
+            async move {
+                listen(id, output, &address, &history).await;
+                let is_clean = is_clean(child).await;
+                history.push(Event::Ended {
+                    process: id,
+                    is_clean,
+                });
+                let _ = end.send(true);
+            }
+        });
+        Ok(Self {
+            id,
+            pid: pid.context("the process has a number")?,
+            input: tokio::sync::Mutex::new(input),
+            address: addresses,
+            ended,
+            history: history.clone(),
+        })
+    }
+
+    /// Returns the address, once the process listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        *self.address.borrow()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
+    /// Waits until the process listens. Returns whether it does.
+    pub(crate) async fn listening(&self) -> bool {
+        let mut address = self.address.clone();
+        let listens = address.wait_for(Option::is_some).await;
+        listens.is_ok()
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(&self) {
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+
+    /// Waits for the end of the process, which is killed if it takes longer than that.
+    pub(crate) async fn ended_within(&self, time: Duration) -> bool {
+        if timeout(time, self.ended()).await.is_ok() {
+            return true;
+        }
+        self.signal(Signal::KILL);
+        self.ended().await;
+        false
+    }
+
+    pub(crate) fn kill(&self, scenario: Scenario) {
+        if !self.has_ended() {
+            self.history.push(Event::Killed(self.id, scenario));
+            self.signal(Signal::KILL);
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.history.push(Event::Stopped(self.id));
+        self.signal(Signal::STOP);
+    }
+
+    pub(crate) fn proceed(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    pub(crate) fn terminate(&self, scenario: Option<Scenario>) {
+        self.history.push(Event::Terminated(self.id, scenario));
+        self.signal(Signal::TERM);
+    }
+
+    /// Shifts the time of day of the process.
+    pub(crate) async fn shift(&self, seconds: i64) {
+        self.history.push(Event::Shifted(self.id));
+        let line = format!("clock {seconds}\n");
+        // An error: it has ended.
+        let _ = self.input.lock().await.write_all(line.as_bytes()).await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        if !self.has_ended() {
+            // An error: it has ended.
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+}
+
+/// Notes what the process says, until it ends.
+async fn listen(
+    id: ProcessId,
+    output: ChildStdout,
+    address: &watch::Sender<Option<SocketAddr>>,
+    history: &History,
+) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[..] {
+            ["listening", at] => {
+                let _ = address.send(at.parse().ok());
+            }
+            ["run", number, attempt, nonce, handle] => {
+                let (Ok(number), Ok(attempt)) = (number.parse(), attempt.parse()) else {
+                    continue;
+                };
+                history.push(Event::Run(Run {
+                    process: id,
+                    number,
+                    attempt,
+                    nonce: nonce.to_owned(),
+                    handle: handle.to_owned(),
+                }));
+            }
+            ["lease-lost"] => history.push(Event::LeaseLost(id)),
+            ["returned", number] => {
+                if let Ok(number) = number.parse() {
+                    history.push(Event::Returned {
+                        process: id,
+                        number,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn is_clean(mut child: Child) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    let status = child.wait().await;
+    let expected = [Signal::KILL, Signal::TERM].map(|signal| Some(signal.as_raw()));
+    status.is_ok_and(|status| status.success() || expected.contains(&status.signal()))
+}

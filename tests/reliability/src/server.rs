@@ -1,0 +1,229 @@
+//! The process under test: the example `durable`, with short leases and further routes.
+
+use std::{
+    convert::Infallible,
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use axum::{
+    Extension, Json, Router,
+    body::Body,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::post,
+};
+use bytes::Bytes;
+use clap::Args;
+use durable::{Archive, routes, serve};
+use futures_util::stream;
+use http::HeaderValue;
+use tokio::{net::TcpListener, time::sleep};
+use tower_async_job::{
+    AsyncJobLayer, CancelReason, HalfElapsed, JobContext, Policy,
+    store::{Clock, Retention},
+};
+use tower_async_job_sqlite::SqliteStore;
+
+use crate::calls::{MOST_ATTEMPTS, MOST_POISONED, NONCE, NUMBER, Task, Work};
+
+/// The bytes of a part of a long body, and the time between two.
+const PART: usize = 64 << 10;
+const BETWEEN: Duration = Duration::from_millis(20);
+
+/// The time after which jobs and their results are gone. It exceeds all shifts of the clock.
+pub(crate) const KEPT: Duration = Duration::from_secs(10 * 3600);
+
+/// Runs a process under test. It ends when its standard input does.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    #[arg(long)]
+    store: PathBuf,
+    #[arg(long)]
+    lease: u64,
+    #[arg(long)]
+    grace: u64,
+    #[arg(long)]
+    max_bytes: Option<u64>,
+    /// The seconds by which its clock is ahead.
+    #[arg(long, allow_negative_numbers = true)]
+    offset: i64,
+}
+
+/// A clock whose time of day and monotonic time are shifted.
+#[derive(Clone, Debug)]
+pub(crate) struct ShiftedClock {
+    /// The seconds by which the time of day is ahead.
+    day: Arc<AtomicI64>,
+}
+
+impl ShiftedClock {
+    pub(crate) fn ahead(seconds: i64) -> Self {
+        let day = Arc::new(AtomicI64::new(seconds));
+        Self { day }
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn system_time(&self) -> SystemTime {
+        let seconds = self.day.load(Ordering::Relaxed);
+        let shift = Duration::from_secs(seconds.unsigned_abs());
+        match seconds < 0 {
+            true => SystemTime::now() - shift,
+            false => SystemTime::now() + shift,
+        }
+    }
+}
+
+/// The nonce of a run.
+#[derive(Clone)]
+struct Nonce(String);
+
+/// Serves until SIGTERM, or until standard input ends.
+pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
+    let clock = ShiftedClock::ahead(options.offset);
+    let mut store = SqliteStore::builder()
+        .lease_duration(Duration::from_millis(options.lease))
+        .clock(clock.clone());
+    if let Some(bytes) = options.max_bytes {
+        store = store.max_bytes(bytes).page_size(512);
+    }
+    let store = store.open(&options.store).await?;
+    let routes = routes(Archive::default())
+        .merge(further_routes())
+        .layer(from_fn(observe));
+
+    let jobs = AsyncJobLayer::builder()
+        .store(store)
+        .policy(policies())
+        .estimator(HalfElapsed::between(
+            Duration::from_millis(100),
+            Duration::from_millis(500),
+        ))
+        .build()?;
+    tokio::spawn(jobs.worker(routes.clone()).run());
+    let app = routes.layer(jobs.clone());
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    say(format_args!("listening {}", listener.local_addr()?));
+    let grace = Duration::from_millis(options.grace);
+    std::thread::spawn(move || obey(&clock));
+    Ok(serve(listener, app, jobs, grace).await?)
+}
+
+/// Obeys the lines of standard input, until it ends with the harness, and the process with it.
+///
+/// It has a thread that nothing waits for, unlike one of the runtime.
+fn obey(clock: &ShiftedClock) {
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        if let Some(seconds) = line.strip_prefix("clock ") {
+            let seconds = seconds.parse().expect("a number of seconds");
+            clock.day.store(seconds, Ordering::Relaxed);
+        }
+    }
+    std::process::exit(0);
+}
+
+/// Says a line to the harness, in one piece.
+fn say(line: std::fmt::Arguments<'_>) {
+    // An error: the harness is gone.
+    let _ = std::io::stdout()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes());
+}
+
+fn policies() -> impl Fn(http_polling::RequestHead<'_>) -> Arc<Policy> + Send + Sync + 'static {
+    let mut usual = Policy::default();
+    usual.inline_wait = Duration::from_millis(100);
+    usual.retention = Retention::new(KEPT, KEPT);
+    usual.job_deadline = Some(KEPT);
+    usual.replay = true;
+    usual.max_attempts = MOST_ATTEMPTS;
+    usual.kept_headers = vec![NUMBER];
+    let mut local = usual.clone();
+    local.replay = false;
+    let mut poison = usual.clone();
+    poison.max_attempts = MOST_POISONED;
+    let [usual, local, poison] = [usual, local, poison].map(Arc::new);
+    move |request| match request.uri.path() {
+        path if path == Work::Local.path() => local.clone(),
+        path if path == Work::Poison.path() => poison.clone(),
+        _ => usual.clone(),
+    }
+}
+
+fn further_routes() -> Router {
+    Router::new()
+        .route(Work::Run.path(), post(work))
+        .route(Work::Local.path(), post(work))
+        .route(Work::Large.path(), post(large))
+        .route(Work::Poison.path(), post(poison))
+}
+
+/// Gives each run a nonce, and tells the harness of its begin and its end.
+async fn observe(job: JobContext, mut request: Request, next: Next) -> Response {
+    let number = request.headers().get(&NUMBER).cloned();
+    let Some(number) = number.as_ref().and_then(|number| number.to_str().ok()) else {
+        return next.run(request).await;
+    };
+    let nonce = format!("{:016x}", fastrand::u64(..));
+    let (attempt, handle) = (job.attempt(), job.handle());
+    say(format_args!("run {number} {attempt} {nonce} {handle}"));
+    tokio::spawn({
+        let job = job.clone();
+        async move {
+            job.cancelled().await;
+            if job.cancel_reason() == Some(CancelReason::LeaseLost) {
+                say(format_args!("lease-lost"));
+            }
+        }
+    });
+    request.extensions_mut().insert(Nonce(nonce.clone()));
+    let mut response = next.run(request).await;
+    say(format_args!("returned {number}"));
+    let nonce = HeaderValue::try_from(nonce).expect("digits");
+    response.headers_mut().insert(NONCE, nonce);
+    response
+}
+
+async fn take_time(task: Task, job: &JobContext) {
+    const STEPS: u32 = 5;
+    for step in 1..=STEPS {
+        sleep(Duration::from_millis(task.millis) / STEPS).await;
+        job.progress_of(step.into(), STEPS.into());
+    }
+}
+
+async fn work(Extension(nonce): Extension<Nonce>, job: JobContext, task: Json<Task>) -> String {
+    take_time(task.0, &job).await;
+    nonce.0.repeat(task.size / 16)
+}
+
+async fn large(Extension(nonce): Extension<Nonce>, job: JobContext, task: Json<Task>) -> Body {
+    take_time(task.0, &job).await;
+    let whole = Bytes::from(nonce.0.repeat(task.size / 16));
+    Body::from_stream(stream::unfold(whole, |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        sleep(BETWEEN).await;
+        let part = rest.split_to(rest.len().min(PART));
+        Some((Ok::<_, Infallible>(part), rest))
+    }))
+}
+
+/// Kills the process, once its job is accepted.
+async fn poison() {
+    sleep(Duration::from_millis(300)).await;
+    std::process::abort();
+}

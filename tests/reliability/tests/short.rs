@@ -1,0 +1,78 @@
+//! A short run of the harness, with every scenario once.
+
+use std::process::Command;
+
+#[test]
+fn every_scenario_once_breaks_no_promise() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_reliability"))
+        .args(["--short", "--directory"])
+        .arg(directory.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    if !output.status.success() {
+        // For a look at the files.
+        let kept = directory.keep();
+        panic!("{printed}\nfiles: {}", kept.display());
+    }
+    let kills = figure(&printed, "kills");
+    assert!(kills >= 10, "{printed}");
+    assert_eq!(figure(&printed, "replayable jobs lost or unknown"), 0);
+    assert!(figure(&printed, "recoveries") > 0, "{printed}");
+    for scenario in [
+        "kill at any moment",
+        "kill during acceptance",
+        "kill during the end of a job",
+        "kill while a long result is stored",
+        "kill during start-up",
+        "kill while the file is created",
+        "kill of all processes at once",
+        "stopped beyond the lease, continued",
+        "SIGTERM once",
+        "SIGTERM twice",
+        "clock shifted by an hour",
+        "job that kills its process",
+        "kill while the disk is full",
+    ] {
+        let row = format!("\n| {scenario} | ");
+        assert!(printed.contains(&row), "{scenario}: {printed}");
+    }
+}
+
+/// Returns a figure of the table.
+fn figure(printed: &str, name: &str) -> u64 {
+    let row = printed.split(&format!("| {name} | ")).nth(1);
+    let value = row.and_then(|row| row.split(' ').next());
+    value.and_then(|value| value.parse().ok()).expect(name)
+}
+
+#[test]
+fn figures_of_a_stopped_run_are_read_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |kills: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reliability"));
+        command.args(["--files", "1", "--kills", kills, "--directory"]);
+        let output = command.arg(directory.path()).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{printed}");
+        printed
+    };
+    // No kills are wanted yet, and none are made.
+    assert_eq!(figure(&run("0"), "kills"), 0);
+    let figures = directory.path().join("figures.json");
+    let figures_text = std::fs::read_to_string(&figures).unwrap_or_default();
+    assert_eq!(figures_text, "", "nothing was run");
+    let seven = r#"{"store":"sqlite","lease_millis":2000,"first_seed":5,"rounds_begun":3,
+        "seconds":60,"sums":{"rounds":3,"kills":7,"kills_by_scenario":{"any":7},
+        "other_faults":{},"calls":9,"jobs":9,"lost_not_replayable":1,"lost":0,"run_twice":2,
+        "leases_lost":0,"failed":0,"poisoned":0,"recoveries":{"1500":1,"2500":1}},
+        "failures":[{"seed":6,"promises":["one-result"]}]}"#;
+    std::fs::write(&figures, seven).unwrap();
+    let printed = run("7");
+    assert_eq!(figure(&printed, "kills"), 7);
+    assert_eq!(figure(&printed, "rounds with a broken promise"), 1);
+    assert!(printed.contains("| recovery, p50 | 1.50 s |"), "{printed}");
+    assert!(printed.contains("| recovery, p99 | 2.50 s |"), "{printed}");
+    assert!(printed.contains("| seeds | 5 to 7 |"), "{printed}");
+}
