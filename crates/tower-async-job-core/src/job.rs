@@ -10,6 +10,7 @@ use crate::{
     lease::Lease,
     message::StoredRequest,
     owner::{IdempotencyKey, Principal},
+    queue_limit::QueueLimit,
 };
 
 /// The protocol of a job's answers.
@@ -159,6 +160,13 @@ pub struct NewJob {
     /// The bytes of room that are reserved for a result when the job is stored; see
     /// [`JobStore::reserve`](crate::JobStore::reserve). 0 by default.
     pub result_room: usize,
+    /// The limits of the jobs that wait for a run, beyond which this one is not stored if it would
+    /// wait too: if it is not [running](Start::Running). None by default.
+    ///
+    /// All jobs wait that are shown as `queued`: those that are offered, those that wait for a place
+    /// at their node, and those that wait for a re-run, also while that is delayed. Those of other
+    /// nodes, and those that were created without limits, count too.
+    pub queue_limit: QueueLimit,
     /// The notification that becomes due with every end of the job, in the same step. Its format is
     /// the notifier's own; it is [claimed](crate::ClaimKind::Notify) like work. `None` by default.
     pub notify: Option<Bytes>,
@@ -185,6 +193,7 @@ impl NewJob {
             max_attempts: 3,
             retention: Retention::default(),
             result_room: 0,
+            queue_limit: QueueLimit::NONE,
             notify: None,
         }
     }
@@ -305,6 +314,13 @@ impl NewJob {
     #[must_use]
     pub fn with_result_room(mut self, bytes: usize) -> Self {
         self.result_room = bytes;
+        self
+    }
+
+    /// Sets the limits of the jobs that wait for a run.
+    #[must_use]
+    pub fn with_queue_limit(mut self, limit: QueueLimit) -> Self {
+        self.queue_limit = limit;
         self
     }
 

@@ -14,6 +14,7 @@ mod message;
 mod owner;
 mod properties;
 mod query;
+mod queue_limit;
 mod read_batch;
 mod record;
 mod seal;
@@ -46,6 +47,7 @@ pub use message::{
 pub use owner::{IdempotencyKey, InvalidIdempotencyKey, Owner, Principal};
 pub use properties::{PendingJobs, StoreProperties, SweepQuery, Upkeep, Usage};
 pub use query::{JobCursor, JobPage, JobQuery, ParseJobCursorError};
+pub use queue_limit::QueueLimit;
 pub use read_batch::ReadBatch;
 pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};
 pub use seal::{Seal, SealContext, SealedPart};

@@ -76,9 +76,16 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`is_full`](StoreError::is_full) if there is no room, and
-    /// [`is_conflict`](StoreError::is_conflict) if another job has the id, or one that was
-    /// discarded or removed. Nothing is stored then.
+    /// [`is_full`](StoreError::is_full) if there is no room,
+    /// [`is_quota_exceeded`](StoreError::is_quota_exceeded) or
+    /// [`is_queue_full`](StoreError::is_queue_full) if more jobs wait than its
+    /// [limits](NewJob::queue_limit) allow, and [`is_conflict`](StoreError::is_conflict) if another
+    /// job has the id, or one that was discarded or removed. Nothing is stored then, and no key is
+    /// taken.
+    ///
+    /// The limits of waiting jobs are checked in the same step, after the id and the key. A store
+    /// that cannot count in one step may exceed them, at most by the number of creates in flight
+    /// on its nodes; it documents that.
     fn create(&self, job: NewJob) -> StoreFuture<'_, Created>;
 
     /// Stores a new job immediately, if the store can do that without waiting: the submission is

@@ -156,6 +156,14 @@ macro_rules! __tests {
                 a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late
                 s33_a_run_outside_ends_at_its_deadline
             }
+            queueing {
+                s38_a_create_beyond_the_queue_limit_stores_nothing
+                s38_a_principal_beyond_its_quota_leaves_others_alone
+                s38_jobs_count_as_waiting_exactly_while_they_are_queued
+                s38_a_job_that_runs_at_once_is_stored_though_the_queue_is_full
+                s38_repeats_are_answered_though_the_queue_is_full
+                s38_creates_at_once_exceed_the_queue_limit_by_those_in_flight_at_most
+            }
             reading {
                 a_report_changes_only_the_fields_that_it_has
                 a_report_is_read_on_another_node

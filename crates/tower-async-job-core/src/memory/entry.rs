@@ -148,6 +148,11 @@ impl Entry {
         matches!(self.phase, Phase::Pending(_))
     }
 
+    /// Returns whether it waits for a run.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Pending(Pending { running: false, .. }))
+    }
+
     /// Returns whether the lease holds the job.
     pub(super) fn is_held_by(&self, lease: &Lease) -> bool {
         let is_held = |pending: &Pending| matches!(pending.hold, Hold::Held { .. });

@@ -10,7 +10,7 @@ use axum::{
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_async_job::{AsyncJobLayer, Role};
+use tower_async_job::{AsyncJobLayer, Role, store::Principal};
 use tower_async_job_sqlite::SqliteStore;
 
 /// The length of the result, which is stored in chunks.
@@ -106,4 +106,51 @@ async fn a_job_that_a_front_offers_is_run_by_the_worker_of_another_store() {
     let answer = answer.await.expect("the worker runs it");
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(text(answer).await, "report on figures");
+}
+
+#[tokio::test]
+async fn s38_fronts_on_one_file_keep_to_their_queue_limit_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let mut applications = Vec::new();
+    for _ in 0..2 {
+        let front = AsyncJobLayer::builder()
+            .store(SqliteStore::open(&path).await.unwrap())
+            .inline_wait(Duration::ZERO)
+            .replay_when(|_| true)
+            .principal(|request| {
+                let user = request.headers.get("user")?.to_str().ok()?;
+                Some(Principal::new(user))
+            })
+            .role(Role::Front)
+            .queue_limit(5, 3)
+            .build()
+            .unwrap();
+        let unused = || async { "run by the front" };
+        applications.push(Router::new().route("/report", post(unused)).layer(front));
+    }
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let application = applications[number % 2].clone();
+        let request = Request::post("/report").header("user", if number < 10 { "a" } else { "b" });
+        let request = request.body(Body::empty()).unwrap();
+        clients.spawn(async move { application.oneshot(request).await.unwrap() });
+    }
+    let answers = clients.join_all().await;
+    let with = |status| {
+        let is = |answer: &&Response<Body>| answer.status() == status;
+        answers.iter().filter(is).count()
+    };
+    assert_eq!(with(StatusCode::SEE_OTHER), 5, "{answers:?}");
+    let (own, all) = (
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    );
+    assert_eq!(with(own) + with(all), 15, "{answers:?}");
+    for refused in answers
+        .iter()
+        .filter(|answer| answer.status() != StatusCode::SEE_OTHER)
+    {
+        assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
+    }
 }

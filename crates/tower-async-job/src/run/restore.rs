@@ -5,7 +5,7 @@
 use std::time::SystemTime;
 
 use tokio::time::Instant;
-use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
+use tower_async_job_core::{Created, Lease, NewJob, QueueLimit, Renewal, Start, StoreError};
 
 use crate::{
     context::job::JobContext,
@@ -37,6 +37,8 @@ impl Restorable {
         // The record has changed at most twice for each epoch, and once for each report.
         let version = 2 * lost.epoch + 1 + context.reports();
         let job = self.0.clone().with_start(start).with_attempt(begun);
+        // It was accepted long ago, so it is never refused.
+        let job = job.with_queue_limit(QueueLimit::NONE);
         job.with_epoch(lost.epoch + 1).with_version(version)
     }
 }

@@ -6,6 +6,7 @@ mod support;
 mod fronts;
 mod kills;
 mod places;
+mod queues;
 mod replaying;
 mod routes;
 
