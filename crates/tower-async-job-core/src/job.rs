@@ -143,6 +143,8 @@ pub struct NewJob {
     /// The number of runs that have begun. 0 by default, which is 1 if it is running; higher if it
     /// is stored again.
     pub attempt: u32,
+    /// The time since its run began. Zero by default; longer if it is stored again by a run.
+    pub running_for: Duration,
     /// The time of its creation, from which its age and its deadline count. `None`, the default:
     /// the store's time now. A job that is stored again keeps the time that the store gave it.
     pub created: Option<SystemTime>,
@@ -187,6 +189,7 @@ impl NewJob {
             start: Start::default(),
             epoch: 1,
             attempt: 0,
+            running_for: Duration::ZERO,
             created: None,
             version: 0,
             deadline: Duration::from_secs(3600),
@@ -272,6 +275,13 @@ impl NewJob {
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
+        self
+    }
+
+    /// Sets the time since its run began.
+    #[must_use]
+    pub fn with_running_for(mut self, time: Duration) -> Self {
+        self.running_for = time;
         self
     }
 

@@ -39,7 +39,7 @@ pub use id::{
 pub use interpose::{Call, Interpose, Interposed};
 pub use job::{NewJob, PendingStatus, Protocol, Retention, Start};
 pub use json::Json;
-pub use lease::{Lease, Outside, Release, Released, Renewal};
+pub use lease::{Lease, Outside, Release, Released, Renewal, pause_after_loss};
 pub use memory::{Clock, MemoryStore, MemoryStoreBuilder, SystemClock};
 pub use message::{
     ReplayedRequest, ReplayedResponse, ResponseRecorder, StoredRequest, StoredResponse, TooLarge,

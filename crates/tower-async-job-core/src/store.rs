@@ -360,7 +360,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [`Claims::next`].
     fn work(&self) -> Subscription;
 
-    /// Performs due changes: jobs whose lease has expired are queued again or end as lost, results
+    /// Performs due changes: jobs whose lease has expired are queued again, after a
+    /// [pause](crate::pause_after_loss) that begins with the end of the lease, or end as lost; results
     /// beyond their retention become expired, and expired jobs are forgotten. The id of a job that
     /// is forgotten within a lease duration of its end is void for one, as if it was
     /// [removed](Self::remove). It may run on any number of nodes concurrently.

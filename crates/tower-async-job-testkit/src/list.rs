@@ -8,6 +8,7 @@ macro_rules! __tests {
             attempts {
                 s32_a_job_that_never_comes_to_an_end_fails_after_its_attempts
                 s32_a_waiting_job_uses_no_attempts
+                s32_a_job_whose_lease_is_lost_again_waits_before_its_next_run
                 s33_an_unclaimed_job_ends_at_its_deadline
             }
             checkpoints {
@@ -112,6 +113,8 @@ macro_rules! __tests {
                 a_renewal_never_revives_an_ended_job
                 a_run_whose_record_is_missing_stores_its_job_again
                 a_job_that_is_stored_again_does_not_start_over
+                a_job_that_is_stored_again_has_run_as_long
+                a_claim_has_what_storing_its_job_again_needs
                 a_repeat_of_storing_a_job_again_is_the_same_create
                 a_thousand_leases_are_renewed_by_one_call
             }
@@ -177,6 +180,7 @@ macro_rules! __tests {
                 s32_three_crashes_between_deploys_end_a_job
                 a_release_that_counts_ends_the_last_attempt
                 a_released_job_is_not_claimed_before_its_delay_is_over
+                a_release_says_its_own_delay
                 leases_released_together_have_separate_results
             }
             repeating {

@@ -21,7 +21,6 @@ use crate::{
     claim::ClaimKind,
     id::{JobHandle, JobId},
     job::NewJob,
-    lease::Release,
     store::DELIVERED_KEPT,
     sync::Arc,
     wake::Wake,
@@ -242,8 +241,7 @@ impl Shard {
     fn expire_at(&mut self, slot: Slot, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         let (wake, key) = self.edit_at(slot, budget, Room::default(), |entry| {
             if entry.is_pending() {
-                let (_, wake) = entry.lapse(now, &Release::default());
-                return (wake, None);
+                return (entry.lapse_late(now), None);
             }
             let key = entry.expire(now);
             (None, key.map(|key| (key.scope, entry.id)))

@@ -157,6 +157,28 @@ async fn job_that_is_stored_again_does_not_start_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn job_that_is_stored_again_has_run_as_long() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store).limits(1, 1));
+    let ran = async |url: &str| {
+        let read = store.now().read(&id_of(url), Detail::Status).await;
+        read.expect("memory").expect("there").running_for
+    };
+    let first = submit(&layer, slow(15 * SECOND, "done")).await;
+    let second = submit(&layer, slow(60 * SECOND, "done")).await;
+    sleep(5 * SECOND).await;
+    store.fail_over();
+    sleep(6 * SECOND).await;
+    assert_eq!(ran(&first).await, Some(11 * SECOND));
+    assert_eq!(ran(&second).await, None);
+    sleep(10 * SECOND).await;
+    store.fail_over();
+    sleep(11 * SECOND).await;
+    // It has begun after the first.
+    assert_eq!(ran(&second).await, Some(17 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
 async fn queued_job_that_is_stored_again_has_begun_no_run() {
     let store = Arc::new(FaultyStore::shared(30 * SECOND));
     let layer = eager(faulty(&store).limits(1, 1));

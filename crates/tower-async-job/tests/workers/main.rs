@@ -8,6 +8,7 @@ mod kills;
 mod places;
 mod queues;
 mod replaying;
+mod restoring;
 mod routes;
 
 use std::{
