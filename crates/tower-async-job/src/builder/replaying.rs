@@ -79,6 +79,10 @@ impl Builder {
     /// requests that can be [replayed](Self::replay_when). It is stored as JSON under this name. A
     /// job whose extensions cannot be restored ends as failed.
     ///
+    /// A type of another crate that cannot be serialised, such as axum's `ConnectInfo`, needs one of
+    /// your own: a middleware outside of the layer sets it, and one within the worker's routes sets
+    /// the other's from it.
+    ///
     /// ```
     /// use tower_async_job::AsyncJobLayer;
     ///

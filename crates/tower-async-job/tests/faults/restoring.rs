@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    builder, faulty, submit,
+    builder, cancelled_for, faulty, submit,
     support::{
         Body, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
@@ -81,19 +81,8 @@ async fn job_that_was_stored_again_unnoticed_keeps_its_result() {
 async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     let store = Arc::new(FaultyStore::shared(30 * SECOND));
     let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
-    let reason = Arc::new(std::sync::Mutex::new(None));
-    let noted = reason.clone();
-    let handler = handler(move |request| {
-        let noted = noted.clone();
-        async move {
-            let job = JobContext::of(&request);
-            job.cancelled().await;
-            // Beyond the end of its lease.
-            sleep(30 * SECOND).await;
-            *noted.lock().expect("unpoisoned") = job.cancel_reason();
-            Response::new(Body::default())
-        }
-    });
+    // Beyond the end of its lease.
+    let (handler, reason) = cancelled_for(30 * SECOND);
     let location = submit(&layer, handler).await;
     store.fail_over();
     store.plan(Op::Create, Fault::Unacknowledged, 1);
