@@ -9,7 +9,7 @@ use http_polling::JobState;
 use crate::{
     error::StoreError,
     id::JobHandle,
-    job::{PendingStatus, Protocol},
+    job::{PendingStatus, Protocol, Retention},
     lease::Lease,
     message::StoredRequest,
     owner::Principal,
@@ -228,6 +228,16 @@ pub struct Claim {
     pub remaining: Duration,
     /// The [checkpoint](crate::Report::checkpoint) of an earlier run; empty if there is none.
     pub checkpoint: Bytes,
+    /// The fingerprint of its [idempotency key](crate::NewJob::idempotency). Stores keep a digest
+    /// of the key itself, which is in the request. As those below, it lets a run store its job
+    /// [again](crate::Renewal::Missing).
+    pub fingerprint: Option<[u8; 32]>,
+    /// The times for which it can be read after its end.
+    pub retention: Retention,
+    /// The notification that becomes due with its end. `None` in a claim of that itself.
+    pub notify: Option<Bytes>,
+    /// The [version](crate::JobRecord::version) of its record since this claim.
+    pub version: u64,
 }
 
 impl Claim {
@@ -247,6 +257,10 @@ impl Claim {
             age: Duration::ZERO,
             remaining: Duration::from_secs(3600),
             checkpoint: Bytes::new(),
+            fingerprint: None,
+            retention: Retention::default(),
+            notify: None,
+            version: 0,
         }
     }
 }

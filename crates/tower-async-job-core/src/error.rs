@@ -23,6 +23,8 @@ pub struct StoreError {
 enum Kind {
     LeaseLost,
     Full(Box<Full>),
+    QueueFull(Box<Full>),
+    QuotaExceeded(Box<Full>),
     Unavailable,
     Corrupt,
     UnsupportedVersion(u32),
@@ -36,7 +38,7 @@ struct Full {
     retry_after: Option<Duration>,
 }
 
-/// The limit that a full store has reached.
+/// The limit that a store has reached.
 ///
 /// ```
 /// use tower_async_job_core::{StoreError, StoreLimit};
@@ -75,17 +77,30 @@ impl StoreError {
         Self::of(Kind::Full(Box::default()))
     }
 
-    /// Adds the limit that was reached. No effect on errors other than [`full`](Self::full).
+    /// Creates the error of a create beyond the [limit](crate::NewJob::queue_limit) of waiting jobs.
+    /// Nothing was changed.
+    pub fn queue_full() -> Self {
+        Self::of(Kind::QueueFull(Box::default()))
+    }
+
+    /// Creates the error of a create beyond the [limit](crate::NewJob::queue_limit) of its
+    /// principal's waiting jobs. Nothing was changed.
+    pub fn quota_exceeded() -> Self {
+        Self::of(Kind::QuotaExceeded(Box::default()))
+    }
+
+    /// Adds the limit that was reached. No effect on errors other than [`full`](Self::full),
+    /// [`queue_full`](Self::queue_full) and [`quota_exceeded`](Self::quota_exceeded).
     #[must_use]
     pub fn with_limit(mut self, limit: StoreLimit) -> Self {
-        if let Kind::Full(full) = &mut self.kind {
+        if let Some(full) = self.full_details_mut() {
             full.limit = Some(limit);
         }
         self
     }
 
     /// Adds the time after which there will be room, if the store can know it. No effect on errors
-    /// other than [`full`](Self::full).
+    /// that have no [limit](Self::with_limit).
     ///
     /// ```
     /// use std::time::Duration;
@@ -97,7 +112,7 @@ impl StoreError {
     /// ```
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
-        if let Kind::Full(full) = &mut self.kind {
+        if let Some(full) = self.full_details_mut() {
             full.retry_after = Some(delay);
         }
         self
@@ -153,7 +168,17 @@ impl StoreError {
 
     /// Returns whether the store is full.
     pub fn is_full(&self) -> bool {
-        self.full_details().is_some()
+        matches!(self.kind, Kind::Full(_))
+    }
+
+    /// Returns whether the number of waiting jobs has reached its limit.
+    pub fn is_queue_full(&self) -> bool {
+        matches!(self.kind, Kind::QueueFull(_))
+    }
+
+    /// Returns whether the number of the principal's waiting jobs has reached its limit.
+    pub fn is_quota_exceeded(&self) -> bool {
+        matches!(self.kind, Kind::QuotaExceeded(_))
     }
 
     /// Returns the limit that was reached, if the store reports it.
@@ -197,7 +222,14 @@ impl StoreError {
 
     fn full_details(&self) -> Option<&Full> {
         match &self.kind {
-            Kind::Full(full) => Some(full),
+            Kind::Full(full) | Kind::QueueFull(full) | Kind::QuotaExceeded(full) => Some(full),
+            _ => None,
+        }
+    }
+
+    fn full_details_mut(&mut self) -> Option<&mut Full> {
+        match &mut self.kind {
+            Kind::Full(full) | Kind::QueueFull(full) | Kind::QuotaExceeded(full) => Some(full),
             _ => None,
         }
     }
@@ -207,12 +239,9 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::LeaseLost => f.write_str("the lease on the job is lost"),
-            Kind::Full(full) => match full.limit {
-                Some(StoreLimit { setting, value }) => {
-                    write!(f, "the job store is full: `{setting}` is {value}")
-                }
-                None => f.write_str("the job store is full"),
-            },
+            Kind::Full(_) => f.write_str("the job store is full"),
+            Kind::QueueFull(_) => f.write_str("too many jobs wait for a run"),
+            Kind::QuotaExceeded(_) => f.write_str("too many jobs of the principal wait for a run"),
             Kind::Unavailable => f.write_str("the job store cannot be reached"),
             Kind::Corrupt => f.write_str("the stored job cannot be read"),
             Kind::UnsupportedVersion(version) => {
@@ -223,6 +252,10 @@ impl fmt::Display for StoreError {
                 "the stored job is sealed with the key {id:?}, which this node does not have"
             ),
             Kind::Conflict => f.write_str("the job id is taken"),
+        }?;
+        match self.limit() {
+            Some(StoreLimit { setting, value }) => write!(f, ": `{setting}` is {value}"),
+            None => Ok(()),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     lease::Lease,
     message::StoredRequest,
     owner::{IdempotencyKey, Principal},
+    queue_limit::QueueLimit,
 };
 
 /// The protocol of a job's answers.
@@ -142,6 +143,8 @@ pub struct NewJob {
     /// The number of runs that have begun. 0 by default, which is 1 if it is running; higher if it
     /// is stored again.
     pub attempt: u32,
+    /// The time since its run began. Zero by default; longer if it is stored again by a run.
+    pub running_for: Duration,
     /// The time of its creation, from which its age and its deadline count. `None`, the default:
     /// the store's time now. A job that is stored again keeps the time that the store gave it.
     pub created: Option<SystemTime>,
@@ -159,6 +162,13 @@ pub struct NewJob {
     /// The bytes of room that are reserved for a result when the job is stored; see
     /// [`JobStore::reserve`](crate::JobStore::reserve). 0 by default.
     pub result_room: usize,
+    /// The limits of the jobs that wait for a run, beyond which this one is not stored if it would
+    /// wait too: if it is not [running](Start::Running). None by default.
+    ///
+    /// All jobs wait that are shown as `queued`: those that are offered, those that wait for a place
+    /// at their node, and those that wait for a re-run, also while that is delayed. Those of other
+    /// nodes, and those that were created without limits, count too.
+    pub queue_limit: QueueLimit,
     /// The notification that becomes due with every end of the job, in the same step. Its format is
     /// the notifier's own; it is [claimed](crate::ClaimKind::Notify) like work. `None` by default.
     pub notify: Option<Bytes>,
@@ -179,12 +189,14 @@ impl NewJob {
             start: Start::default(),
             epoch: 1,
             attempt: 0,
+            running_for: Duration::ZERO,
             created: None,
             version: 0,
             deadline: Duration::from_secs(3600),
             max_attempts: 3,
             retention: Retention::default(),
             result_room: 0,
+            queue_limit: QueueLimit::NONE,
             notify: None,
         }
     }
@@ -266,6 +278,13 @@ impl NewJob {
         self
     }
 
+    /// Sets the time since its run began.
+    #[must_use]
+    pub fn with_running_for(mut self, time: Duration) -> Self {
+        self.running_for = time;
+        self
+    }
+
     /// Sets the time of its creation.
     #[must_use]
     pub fn with_created(mut self, created: SystemTime) -> Self {
@@ -305,6 +324,13 @@ impl NewJob {
     #[must_use]
     pub fn with_result_room(mut self, bytes: usize) -> Self {
         self.result_room = bytes;
+        self
+    }
+
+    /// Sets the limits of the jobs that wait for a run.
+    #[must_use]
+    pub fn with_queue_limit(mut self, limit: QueueLimit) -> Self {
+        self.queue_limit = limit;
         self
     }
 

@@ -119,6 +119,31 @@ impl Release {
     }
 }
 
+/// Returns the time from the end of a lost lease until its job may be claimed, if so many of its runs
+/// have begun: a node may have crashed because of the job.
+///
+/// The first re-run need not wait. Each later one waits for 1 s, then 2 s, 4 s, at most a minute; up
+/// to half of it is left out at random, so that jobs of one node are not all claimed together.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_async_job_core::pause_after_loss;
+///
+/// assert_eq!(pause_after_loss(1), Duration::ZERO);
+/// let pause = pause_after_loss(3);
+/// assert!(pause >= Duration::from_secs(1) && pause <= Duration::from_secs(2));
+/// ```
+pub fn pause_after_loss(attempts: u32) -> Duration {
+    const FIRST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(60);
+    let Some(doublings) = attempts.checked_sub(2) else {
+        return Duration::ZERO;
+    };
+    let longest = (FIRST * (1 << doublings.min(6))).min(LONGEST);
+    let share = f64::from(JobId::random().to_bits() as u8) / f64::from(u8::MAX);
+    longest.mul_f64(0.5 + share / 2.0)
+}
+
 /// A party outside of all nodes that continues a run, such as a service that delivers its result
 /// later. It shows a token to any node, which acts for it.
 ///
@@ -172,4 +197,22 @@ pub enum Released {
     Ended(JobState),
     /// The lease was lost already.
     Lost,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_after_lost_leases_double_up_to_a_minute() {
+        assert_eq!([0, 1].map(pause_after_loss), [Duration::ZERO; 2]);
+        for (attempts, seconds) in [(2, 1), (3, 2), (5, 8), (8, 60), (u32::MAX, 60)] {
+            let longest = Duration::from_secs(seconds);
+            let pause = pause_after_loss(attempts);
+            assert!(
+                (longest / 2..=longest).contains(&pause),
+                "{attempts}: {pause:?}"
+            );
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod message;
 mod owner;
 mod properties;
 mod query;
+mod queue_limit;
 mod read_batch;
 mod record;
 mod seal;
@@ -39,7 +40,7 @@ pub use id::{
 pub use interpose::{Call, Interpose, Interposed};
 pub use job::{NewJob, PendingStatus, Protocol, Retention, Start};
 pub use json::Json;
-pub use lease::{Lease, Outside, Release, Released, Renewal};
+pub use lease::{Lease, Outside, Release, Released, Renewal, pause_after_loss};
 pub use memory::{Clock, MemoryStore, MemoryStoreBuilder, SystemClock};
 pub use message::{
     ReplayedRequest, ReplayedResponse, ResponseRecorder, StoredRequest, StoredResponse, TooLarge,
@@ -47,6 +48,7 @@ pub use message::{
 pub use owner::{IdempotencyKey, InvalidIdempotencyKey, Owner, Principal};
 pub use properties::{PendingJobs, StoreProperties, SweepQuery, Upkeep, Usage};
 pub use query::{JobCursor, JobPage, JobQuery, ParseJobCursorError};
+pub use queue_limit::QueueLimit;
 pub use read_batch::ReadBatch;
 pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};
 #[cfg(feature = "encryption")]

@@ -76,9 +76,16 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`is_full`](StoreError::is_full) if there is no room, and
-    /// [`is_conflict`](StoreError::is_conflict) if another job has the id, or one that was
-    /// discarded or removed. Nothing is stored then.
+    /// [`is_full`](StoreError::is_full) if there is no room,
+    /// [`is_quota_exceeded`](StoreError::is_quota_exceeded) or
+    /// [`is_queue_full`](StoreError::is_queue_full) if more jobs wait than its
+    /// [limits](NewJob::queue_limit) allow, and [`is_conflict`](StoreError::is_conflict) if another
+    /// job has the id, or one that was discarded or removed. Nothing is stored then, and no key is
+    /// taken.
+    ///
+    /// The limits of waiting jobs are checked in the same step, after the id and the key. A store
+    /// that cannot count in one step may exceed them, at most by the number of creates in flight
+    /// on its nodes; it documents that.
     fn create(&self, job: NewJob) -> StoreFuture<'_, Created>;
 
     /// Stores a new job immediately, if the store can do that without waiting: the submission is
@@ -353,7 +360,8 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// [`Claims::next`].
     fn work(&self) -> Subscription;
 
-    /// Performs due changes: jobs whose lease has expired are queued again or end as lost, results
+    /// Performs due changes: jobs whose lease has expired are queued again, after a
+    /// [pause](crate::pause_after_loss) that begins with the end of the lease, or end as lost; results
     /// beyond their retention become expired, and expired jobs are forgotten. The id of a job that
     /// is forgotten within a lease duration of its end is void for one, as if it was
     /// [removed](Self::remove). It may run on any number of nodes concurrently.

@@ -8,6 +8,7 @@ macro_rules! __tests {
             attempts {
                 s32_a_job_that_never_comes_to_an_end_fails_after_its_attempts
                 s32_a_waiting_job_uses_no_attempts
+                s32_a_job_whose_lease_is_lost_again_waits_before_its_next_run
                 s33_an_unclaimed_job_ends_at_its_deadline
             }
             checkpoints {
@@ -112,6 +113,8 @@ macro_rules! __tests {
                 a_renewal_never_revives_an_ended_job
                 a_run_whose_record_is_missing_stores_its_job_again
                 a_job_that_is_stored_again_does_not_start_over
+                a_job_that_is_stored_again_has_run_as_long
+                a_claim_has_what_storing_its_job_again_needs
                 a_repeat_of_storing_a_job_again_is_the_same_create
                 a_thousand_leases_are_renewed_by_one_call
             }
@@ -156,6 +159,14 @@ macro_rules! __tests {
                 a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late
                 s33_a_run_outside_ends_at_its_deadline
             }
+            queueing {
+                s38_a_create_beyond_the_queue_limit_stores_nothing
+                s38_a_principal_beyond_its_quota_leaves_others_alone
+                s38_jobs_count_as_waiting_exactly_while_they_are_queued
+                s38_a_job_that_runs_at_once_is_stored_though_the_queue_is_full
+                s38_repeats_are_answered_though_the_queue_is_full
+                s38_creates_at_once_exceed_the_queue_limit_by_those_in_flight_at_most
+            }
             reading {
                 a_report_changes_only_the_fields_that_it_has
                 a_report_is_read_on_another_node
@@ -169,6 +180,7 @@ macro_rules! __tests {
                 s32_three_crashes_between_deploys_end_a_job
                 a_release_that_counts_ends_the_last_attempt
                 a_released_job_is_not_claimed_before_its_delay_is_over
+                a_release_says_its_own_delay
                 leases_released_together_have_separate_results
             }
             repeating {

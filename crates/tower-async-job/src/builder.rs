@@ -5,7 +5,7 @@ use std::{
 };
 
 use http_polling::RequestHead;
-use tower_async_job_core::{JobStore, MemoryStore, Principal};
+use tower_async_job_core::{JobStore, MemoryStore, Principal, QueueLimit};
 
 use crate::{
     config::{
@@ -112,6 +112,7 @@ impl Builder {
                 limits: None,
                 limits_per_principal: None,
                 max_hold: Duration::from_secs(25),
+                queue_limit: QueueLimit::NONE,
                 hold_limits: HoldLimits {
                     overall: 10_000,
                     per_principal: 100,

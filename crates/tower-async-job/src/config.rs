@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use http_polling::RequestHead;
-use tower_async_job_core::Principal;
+use tower_async_job_core::{Principal, QueueLimit};
 
 use crate::estimate::Estimator;
 
@@ -138,6 +138,7 @@ pub(crate) struct Config {
     pub(crate) principal_limit: usize,
     pub(crate) limits: Option<Limits>,
     pub(crate) limits_per_principal: Option<Limits>,
+    pub(crate) queue_limit: QueueLimit,
     pub(crate) max_hold: Duration,
     pub(crate) hold_limits: HoldLimits,
     /// `None` never closes connections.

@@ -1,3 +1,4 @@
+use super::queue::Queue;
 use crate::{
     error::StoreLimit,
     properties::Usage,
@@ -12,6 +13,7 @@ pub(super) struct Budget {
     jobs: Counter,
     bytes: Counter,
     tombstones: Counter,
+    pub(super) queue: Queue,
 }
 
 impl Budget {
@@ -20,6 +22,7 @@ impl Budget {
             jobs: Counter::new(max_jobs),
             bytes: Counter::new(max_bytes),
             tombstones: Counter::new(max_tombstones),
+            queue: Queue::default(),
         }
     }
 

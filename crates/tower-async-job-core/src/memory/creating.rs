@@ -60,10 +60,11 @@ impl Jobs {
     fn answer_without_room(&self, job: &NewJob) -> Option<Result<Created, StoreError>> {
         let now = self.now();
         let answer = answer(&self.shard(&job.id), job, now);
-        answer.or_else(|| {
+        let answer = answer.or_else(|| {
             let key = job.idempotency.as_ref()?;
             self.look_up(job.principal.as_ref(), key).map(Ok)
-        })
+        });
+        answer.or_else(|| self.budget.queue.check(job).err().map(Err))
     }
 
     pub(super) fn look_up(
@@ -101,7 +102,9 @@ impl Jobs {
         if let Some(answer) = answer(&shard, &job, now) {
             return answer.map(|created| (created, false));
         }
-        let reserved = room?.spend();
+        let room = room?;
+        self.budget.queue.join(&job)?;
+        let reserved = room.spend();
         let until = now.saturating_add(self.lease_span());
         let (start, lease) = (job.start, job.first_lease());
         let created = shard.insert(job, now, wall, until, &self.budget, reserved);

@@ -8,7 +8,7 @@ mod size;
 mod terms;
 mod view;
 
-use std::sync::Arc as StdArc;
+use std::{sync::Arc as StdArc, time::Duration};
 
 use http_polling::{JobState, Problem, ProblemType};
 
@@ -26,7 +26,7 @@ use crate::{
     end::{End, Report},
     id::{JobHandle, JobId},
     job::{NewJob, Start},
-    lease::{Lease, Release, Released},
+    lease::{Lease, Release, Released, pause_after_loss},
     message::StoredRequest,
     owner::Principal,
     sync::Arc,
@@ -124,7 +124,10 @@ impl Entry {
             handle: job.handle,
             created,
             created_wall,
-            started: if running { now } else { NEVER },
+            started: match running {
+                true => now.saturating_sub(micros(job.running_for)),
+                false => NEVER,
+            },
             epoch: narrow(job.epoch),
             attempt: attempt.max(running.into()),
             terms,
@@ -146,6 +149,11 @@ impl Entry {
 
     pub(super) fn is_pending(&self) -> bool {
         matches!(self.phase, Phase::Pending(_))
+    }
+
+    /// Returns whether it waits for a run.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Pending(Pending { running: false, .. }))
     }
 
     /// Returns whether the lease holds the job.
@@ -289,6 +297,20 @@ impl Entry {
             self.raise_epoch();
         }
         (Released::Queued, None)
+    }
+
+    /// Takes a pending job from a holder whose lease has expired, or ends it at its deadline.
+    pub(super) fn lapse_late(&mut self, now: Micros) -> Option<Arc<Wake>> {
+        let Phase::Pending(pending) = &self.phase else {
+            return None;
+        };
+        let ended = match pending.hold {
+            Hold::Held { until } => until,
+            Hold::Free { .. } => now,
+        };
+        let since = ended.saturating_add(micros(pause_after_loss(self.attempt.into())));
+        let after = Duration::from_micros(since.saturating_sub(now));
+        self.lapse(now, &Release::default().with_after(after)).1
     }
 
     fn forget_run(&mut self) {

@@ -12,6 +12,7 @@ mod jobs;
 mod keys;
 mod listing;
 mod pace;
+mod queue;
 mod room;
 mod shard;
 mod table;

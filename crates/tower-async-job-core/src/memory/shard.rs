@@ -21,7 +21,6 @@ use crate::{
     claim::ClaimKind,
     id::{JobHandle, JobId},
     job::NewJob,
-    lease::Release,
     store::DELIVERED_KEPT,
     sync::Arc,
     wake::Wake,
@@ -106,7 +105,7 @@ impl Shard {
         self.entries[slot].wake()
     }
 
-    /// Adds a job with its room taken, created now and leased until then; returns the time of day
+    /// Adds a job with its room taken and its waiting counted, created now and leased until then; returns the time of day
     /// of its creation. Its id must be new.
     pub(super) fn insert(
         &mut self,
@@ -150,6 +149,7 @@ impl Shard {
     ) -> R {
         let entry = &mut self.entries[slot];
         let (places, room, pending) = (entry.places(), entry.room(), entry.is_pending());
+        let waited = entry.is_waiting();
         let result = change(entry);
         let (new_places, new_room) = (entry.places(), entry.room());
         // A job that has ended is never pending again.
@@ -159,6 +159,7 @@ impl Shard {
             bytes: room.bytes + reserved.bytes,
         };
         budget.settle(before, new_room);
+        (budget.queue).change(entry.principal.as_ref(), waited, entry.is_waiting());
         if new_places.forgotten != NEVER && places.forgotten == NEVER {
             budget.add_tombstone();
         }
@@ -189,6 +190,7 @@ impl Shard {
             self.voids.add(entry.id, now.saturating_add(self.lease));
         }
         budget.settle(entry.room(), Room::default());
+        (budget.queue).change(entry.principal.as_ref(), entry.is_waiting(), false);
         if entry.places().forgotten != NEVER {
             budget.remove_tombstone();
         }
@@ -239,8 +241,7 @@ impl Shard {
     fn expire_at(&mut self, slot: Slot, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         let (wake, key) = self.edit_at(slot, budget, Room::default(), |entry| {
             if entry.is_pending() {
-                let (_, wake) = entry.lapse(now, &Release::default());
-                return (wake, None);
+                return (entry.lapse_late(now), None);
             }
             let key = entry.expire(now);
             (None, key.map(|key| (key.scope, entry.id)))

@@ -161,6 +161,9 @@ impl<S: JobStore> Sealing<S> {
             }
             Task::Record => {}
         }
+        if let Some(notify) = &mut claim.notify {
+            *notify = self.open(id, SealedPart::Notify, notify, 0)?;
+        }
         if !claim.checkpoint.is_empty() {
             claim.checkpoint = self.open(id, SealedPart::Checkpoint, &claim.checkpoint, 0)?;
         }

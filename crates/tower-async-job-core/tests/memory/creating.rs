@@ -1,6 +1,8 @@
 //! Immediate creates.
 
-use tower_async_job_core::{Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob};
+use tower_async_job_core::{
+    Created, IdempotencyKey, JobStore, Lease, MemoryStore, NewJob, QueueLimit, Start,
+};
 
 use crate::common::*;
 
@@ -34,4 +36,24 @@ async fn an_immediate_create_answers_as_create_does() {
     // Room may have to be made, which is left to the future.
     assert!(store.create_now(job()).is_err());
     assert!(store.create(job()).await.unwrap_err().is_full());
+}
+
+#[test]
+fn s38_creates_of_many_threads_keep_to_the_queue_limit_exactly() {
+    let store = MemoryStore::new();
+    let stored = std::thread::scope(|scope| {
+        let creators: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let offered = || job().with_start(Start::Offered);
+                    let limited = || offered().with_queue_limit(QueueLimit::new(100, 100));
+                    let stored = |_: &usize| store.create_now(limited()).is_ok_and(|it| it.is_ok());
+                    (0..100).filter(stored).count()
+                })
+            })
+            .collect();
+        let counts = creators.into_iter().map(|creator| creator.join().unwrap());
+        counts.sum::<usize>()
+    });
+    assert_eq!(stored, 100);
 }

@@ -1,8 +1,8 @@
 //! Jobs that change hands: claims, notifications, outside parties.
 
 use bytes::Bytes;
-use http_polling::{Problem, ProblemType};
-use tower_async_job_core::{Claim, Lease, Outside, Report, StoredRequest, Task};
+use http_polling::{JobState, Problem, ProblemType};
+use tower_async_job_core::{Claim, Lease, Outside, Report, Retention, StoredRequest, Task};
 
 use super::{
     columns::Job,
@@ -71,6 +71,15 @@ impl Job {
         if let Some(part) = self.checkpoint {
             claim.checkpoint = Bytes::from(transaction.part(self.key, part)?);
         }
+        if let Some(digest) = &self.digest {
+            let sql = "SELECT fingerprint FROM keys WHERE digest = ? AND job = ?";
+            claim.fingerprint = transaction.one(sql, (digest, self.key))?;
+        }
+        if let Some(part) = self.notify {
+            claim.notify = Some(transaction.part(self.key, part)?.into());
+        }
+        claim.retention = Retention::new(span(0, self.keep), span(0, self.tombstone));
+        claim.version = self.version(JobState::Running);
         Ok(claim)
     }
 

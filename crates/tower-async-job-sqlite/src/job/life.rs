@@ -1,7 +1,9 @@
 //! The life of a job: its start, its runs, its end.
 
 use http_polling::{JobState, Problem, ProblemType};
-use tower_async_job_core::{End, NewJob, Outcome, Release, Released, Report, Start, StoreError};
+use tower_async_job_core::{
+    End, NewJob, Outcome, Release, Released, Report, Start, StoreError, pause_after_loss,
+};
 
 use super::{
     columns::{FORMAT, Job, key_of},
@@ -11,7 +13,7 @@ use super::{
     state::State,
 };
 use crate::{
-    time::{NEVER, micros, of_day},
+    time::{NEVER, micros, of_day, span},
     transaction::{Step, Transaction},
 };
 
@@ -48,7 +50,7 @@ impl Job {
             deadline: created.saturating_add(micros(new.deadline)),
             created,
             created_day,
-            started: running.then_some(now),
+            started: running.then(|| now.saturating_sub(micros(new.running_for))),
             ended: None,
             keep: micros(new.retention.result),
             tombstone: micros(new.retention.tombstone),
@@ -212,6 +214,14 @@ impl Job {
             transaction.now.saturating_add(micros(how.after)),
         )?;
         Ok(Released::Queued)
+    }
+
+    /// Takes a pending job from a holder whose lease has expired, or ends it at its deadline.
+    pub(crate) fn lapse_late(&mut self, transaction: &Transaction<'_>) -> Step<()> {
+        let attempts = u32::try_from(self.attempt).unwrap_or(u32::MAX);
+        let since = self.due.saturating_add(micros(pause_after_loss(attempts)));
+        let how = Release::default().with_after(span(transaction.now, since));
+        self.lapse(transaction, &how).map(drop)
     }
 
     /// Ends a pending job that no worker may re-run; returns its state if so.

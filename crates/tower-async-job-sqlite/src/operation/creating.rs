@@ -1,13 +1,13 @@
 //! Jobs that are created, or discarded.
 
 use tower_async_job_core::{
-    Created, Detail, IdempotencyKey, Lease, NewJob, Principal, Start, StoreError,
+    Created, Detail, IdempotencyKey, Lease, NewJob, Principal, QueueLimit, Start, StoreError,
 };
 
 use crate::{
-    job::{Job, State, key_digest, key_of},
+    job::{Job, State, key_digest, key_of, owner_hash},
     time::to_day,
-    transaction::{Snapshot, Step, Transaction},
+    transaction::{Failure, Snapshot, Step, Transaction},
 };
 
 /// Stores a new job, unless its id or its key is taken.
@@ -27,12 +27,28 @@ pub(crate) fn create(transaction: &Transaction<'_>, new: &NewJob) -> Step<Create
     {
         return Ok(found);
     }
+    check_queue(transaction, new)?;
     let job = Job::create(transaction, new)?;
     if let Some((key, digest)) = &digest {
         let sql = "INSERT OR REPLACE INTO keys (digest, job, fingerprint) VALUES (?, ?, ?)";
         transaction.execute(sql, (digest, job.key, key.fingerprint()))?;
     }
     Ok(answer(new, &job))
+}
+
+/// Checks that a new job may wait for its run, if it does.
+fn check_queue(snapshot: &Snapshot<'_>, new: &NewJob) -> Step<()> {
+    if new.start == Start::Running || new.queue_limit == QueueLimit::NONE {
+        return Ok(());
+    }
+    let waiting: Option<u32> = snapshot.one("SELECT waiting FROM store WHERE one = 1", [])?;
+    let own = new.principal.as_ref().map(|principal| {
+        let sql = "SELECT jobs FROM waiting WHERE owner_hash = ?";
+        let own: Option<u32> = snapshot.one(sql, [owner_hash(Some(principal))])?;
+        Ok::<_, Failure>(own.unwrap_or(0) as usize)
+    });
+    (new.queue_limit).check(waiting.unwrap_or(0) as usize, own.transpose()?)?;
+    Ok(())
 }
 
 fn answer(new: &NewJob, job: &Job) -> Created {

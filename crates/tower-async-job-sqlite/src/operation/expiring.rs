@@ -1,6 +1,6 @@
 //! Changes that become due by the passing of time.
 
-use tower_async_job_core::{DELIVERED_KEPT, JobId, Release};
+use tower_async_job_core::{DELIVERED_KEPT, JobId};
 
 use crate::{
     job::{FORMAT, Job, State, collect, leave_chunks},
@@ -55,9 +55,7 @@ fn expire_one(transaction: &Transaction<'_>, key: i64) -> Step<()> {
             let since = transaction.now;
             job.edit(transaction, |job| job.free(transaction, since))
         }
-        State::Queued | State::Running => job.edit(transaction, |job| {
-            job.lapse(transaction, &Release::default()).map(drop)
-        }),
+        State::Queued | State::Running => job.edit(transaction, |job| job.lapse_late(transaction)),
         _ => job.edit(transaction, |job| job.expire(transaction)),
     }
 }

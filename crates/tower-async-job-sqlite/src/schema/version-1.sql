@@ -1,13 +1,14 @@
--- The time at which a process has committed last, the number of commits, and the latest turn that
--- was claimed.
+-- The time at which a process has committed last, the number of commits, the latest turn that was
+-- claimed, and the number of jobs that wait for a run.
 CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     mark INTEGER NOT NULL,
     commits INTEGER NOT NULL,
-    turn INTEGER NOT NULL
+    turn INTEGER NOT NULL,
+    waiting INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO store VALUES (1, 0, 0, 0);
+INSERT INTO store VALUES (1, 0, 0, 0, 0);
 
 -- One row per job. Times and durations are in microseconds. Contents are in `parts`.
 CREATE TABLE jobs (
@@ -67,6 +68,38 @@ CREATE INDEX jobs_delivered ON jobs (delivered) WHERE delivered IS NOT NULL;
 CREATE INDEX jobs_handle ON jobs (handle);
 CREATE INDEX jobs_created ON jobs (created_day, handle);
 CREATE INDEX jobs_owner ON jobs (owner_hash, created_day, handle) WHERE owner_hash <> 0;
+
+-- The numbers of jobs that wait for a run, by owner, without those of no owner.
+CREATE TABLE waiting (
+    owner_hash INTEGER PRIMARY KEY,
+    jobs INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER jobs_waits_first AFTER INSERT ON jobs WHEN NEW.state = 0 BEGIN
+    UPDATE store SET waiting = waiting + 1 WHERE one = 1;
+    INSERT INTO waiting SELECT NEW.owner_hash, 1 WHERE NEW.owner_hash <> 0
+        ON CONFLICT DO UPDATE SET jobs = jobs + 1;
+END;
+
+CREATE TRIGGER jobs_waits_again AFTER UPDATE OF state ON jobs
+WHEN NEW.state = 0 AND OLD.state <> 0 BEGIN
+    UPDATE store SET waiting = waiting + 1 WHERE one = 1;
+    INSERT INTO waiting SELECT NEW.owner_hash, 1 WHERE NEW.owner_hash <> 0
+        ON CONFLICT DO UPDATE SET jobs = jobs + 1;
+END;
+
+CREATE TRIGGER jobs_waited AFTER UPDATE OF state ON jobs
+WHEN OLD.state = 0 AND NEW.state <> 0 BEGIN
+    UPDATE store SET waiting = waiting - 1 WHERE one = 1;
+    UPDATE waiting SET jobs = jobs - 1 WHERE owner_hash = OLD.owner_hash;
+    DELETE FROM waiting WHERE owner_hash = OLD.owner_hash AND jobs = 0;
+END;
+
+CREATE TRIGGER jobs_waited_last AFTER DELETE ON jobs WHEN OLD.state = 0 BEGIN
+    UPDATE store SET waiting = waiting - 1 WHERE one = 1;
+    UPDATE waiting SET jobs = jobs - 1 WHERE owner_hash = OLD.owner_hash;
+    DELETE FROM waiting WHERE owner_hash = OLD.owner_hash AND jobs = 0;
+END;
 
 -- Contents of jobs. New ones are appended; each belongs to one column of one job.
 CREATE TABLE parts (

@@ -9,6 +9,7 @@ mod delivery;
 mod encrypted;
 mod keys;
 mod killed;
+mod limits;
 mod nodes;
 mod outages;
 mod records;

@@ -19,7 +19,7 @@ pub(crate) async fn a_checkpoint_is_given_to_the_next_claim(harness: &dyn Harnes
     node.release_one(&claim.lease, Release::default()).await;
     let claim = node.claim_one().await;
     assert_eq!(claim.checkpoint, "second");
-    harness.advance(node.lease()?).await?;
+    harness.advance(node.lease()? + 2 * SECOND).await?;
     node.sweep_all().await;
     let claim = node.claim_one().await;
     assert_eq!(claim.checkpoint, "second");

@@ -281,7 +281,7 @@ pub(crate) async fn s32_a_claim_whose_answer_is_lost_counts_as_an_attempt(
         let record = node.known(&id).await;
         assert_eq!((record.state, record.attempt), (JobState::Running, attempt));
         epochs.push(record.epoch);
-        harness.advance(node.lease()?).await?;
+        harness.advance(node.lease()? + SECOND).await?;
     }
     assert!(epochs.is_sorted_by(|one, next| one < next), "{epochs:?}");
     node.claim_none().await;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http_polling::{JobState, Progress};
-use tower_async_job_core::{Call, Release, Released, Renewal, Report, SweepQuery};
+use tower_async_job_core::{
+    Call, Principal, Release, Released, Renewal, Report, Retention, Start, SweepQuery,
+};
 
 use crate::{
     faulty::{Fault, FaultyStore},
@@ -93,7 +95,7 @@ pub(crate) async fn s08_the_epoch_rises_with_each_claim(harness: &dyn Harness) -
     let first = node.add(node.replayable()).await;
     harness.advance(until).await?;
     let second = node.claim_one().await.lease;
-    harness.advance(until).await?;
+    harness.advance(until + SECOND).await?;
     let third = node.claim_one().await.lease;
     assert!(first.epoch < second.epoch && second.epoch < third.epoch);
     node.end_is_fenced(&second, done(b"")).await;
@@ -281,14 +283,59 @@ pub(crate) async fn a_job_that_is_stored_again_does_not_start_over(harness: &dyn
     assert_eq!((record.attempt, record.created), (2, lost.created));
     assert_eq!((lost.attempt, record.age), (2, lost.age));
     assert!(record.version > lost.version, "{}", record.version);
-    harness.advance(until).await?;
+    harness.advance(until + SECOND).await?;
     let claim = node.claim_one().await;
     assert_eq!((claim.attempt, claim.created), (3, lost.created));
-    let age = lost.age + until;
+    let age = lost.age + until + SECOND;
     assert_eq!((claim.age, claim.remaining), (age, HOUR - age));
     harness.advance(until).await?;
     node.claim_none().await;
     assert_eq!(node.state(&id).await, Some(JobState::Failed));
+    Ok(())
+}
+
+pub(crate) async fn a_job_that_is_stored_again_has_run_as_long(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let job = node.replayable().with_epoch(2).with_running_for(5 * SECOND);
+    let lease = node.add(job.clone()).await;
+    let record = node.known(&lease.id).await;
+    assert_eq!(record.running_for, Some(5 * SECOND));
+    let queued = node.job().with_start(Start::Queued);
+    let lease = node.add(queued.with_running_for(5 * SECOND)).await;
+    assert_eq!(node.known(&lease.id).await.running_for, None);
+    Ok(())
+}
+
+pub(crate) async fn a_claim_has_what_storing_its_job_again_needs(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let job = node
+        .replayable()
+        .with_principal(Principal::new("owner"))
+        .with_retention(Retention::new(7 * SECOND, HOUR))
+        .with_notify("notify")
+        .with_max_attempts(5);
+    let job = node.with_key(job, key("key", 7));
+    let lease = node.add(job.clone()).await;
+    for _ in 0..20 {
+        let report = Report::default().with_progress(Progress::of(1, 2));
+        node.say(&lease, report).await;
+    }
+    node.release_one(&lease, Release::default()).await;
+    let claim = node.claim_one().await;
+    assert_eq!(claim.fingerprint, Some([7; 32]));
+    assert_eq!(claim.principal, job.principal);
+    assert_eq!(claim.retention, job.retention);
+    assert_eq!(claim.notify, job.notify);
+    assert_eq!((claim.attempt, claim.max_attempts), (2, 5));
+    assert_eq!(claim.version, node.known(&lease.id).await.version);
+    node.release_one(&claim.lease, Release::default()).await;
+    let other = node.claim_one().await;
+    assert!(other.version > claim.version, "{other:?}");
+    let plain = node.offer(node.replayable()).await;
+    let claim = node.claim_one().await;
+    assert_eq!(claim.lease.id, plain);
+    assert_eq!((claim.fingerprint, claim.notify), (None, None));
+    assert_eq!(claim.retention, Retention::default());
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod listing;
 mod notifying;
 mod offering;
 mod outside;
+mod queueing;
 mod reading;
 mod releasing;
 mod repeating;

@@ -58,12 +58,12 @@ pub(crate) async fn s32_three_crashes_between_deploys_end_a_job(harness: &dyn Ha
     for attempt in 2..=3 {
         node.release_one(&lease, deploy()).await;
         node.claim_one().await;
-        harness.advance(until).await?;
+        harness.advance(until + SECOND).await?;
         let claim = node.claim_one().await;
         assert_eq!(claim.attempt, attempt);
         lease = claim.lease;
     }
-    harness.advance(until).await?;
+    harness.advance(until + SECOND).await?;
     node.claim_none().await;
     assert_eq!(node.state(&lease.id).await, Some(JobState::Failed));
     Ok(())
@@ -120,5 +120,17 @@ pub(crate) async fn leases_released_together_have_separate_results(harness: &dyn
     assert_eq!(released, expected);
     assert_eq!(node.state(&ended.id).await, Some(JobState::Done));
     assert!(node.release(&[], deploy()).await.unwrap().is_empty());
+    Ok(())
+}
+
+pub(crate) async fn a_release_says_its_own_delay(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let lease = node.add(node.replayable().with_max_attempts(99)).await;
+    node.release_one(&lease, Release::default()).await;
+    for attempt in 2..9 {
+        let claim = node.claim_one().await;
+        assert_eq!(claim.attempt, attempt);
+        node.release_one(&claim.lease, Release::default()).await;
+    }
     Ok(())
 }

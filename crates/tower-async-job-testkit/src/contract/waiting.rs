@@ -177,7 +177,7 @@ pub(crate) async fn workers_are_woken_when_there_is_work(harness: &dyn Harness) 
     node.release_one(&claim.lease, Release::default()).await;
     wakes(released, "a released job").await;
     other.claim_one().await;
-    harness.advance(node.lease()?).await?;
+    harness.advance(node.lease()? + SECOND).await?;
     let lapsed = other.work();
     node.sweep_all().await;
     wakes(lapsed, "a lease that ran out").await;

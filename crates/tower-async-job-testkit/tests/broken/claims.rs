@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tower_async_job_core::{
     Claim, ClaimKind, ClaimQuery, Claims, Created, JobId, JobStore, Lease, NewJob, Release,
-    Released, Report, Start, StoreFuture, StoredRequest,
+    Released, Report, Retention, Start, StoreFuture, StoredRequest,
 };
 
 use crate::{fails, flaw, lock};
@@ -119,16 +119,43 @@ flaw! {
     }
 }
 
-flaw! {
-    CheckpointForgotten(()) {
-        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
-            Box::pin(async move {
-                let mut claims = self.inner.claim(query).await?;
-                for claim in &mut claims.jobs {
-                    claim.checkpoint = Bytes::new();
+/// Generates a store that changes its claims.
+macro_rules! claims {
+    ($($name:ident: $change:expr;)*) => {
+        $(flaw! {
+            $name(()) {
+                fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+                    let change: fn(&mut Claim) = $change;
+                    Box::pin(async move {
+                        let mut claims = self.inner.claim(query).await?;
+                        claims.jobs.iter_mut().for_each(change);
+                        Ok(claims)
+                    })
                 }
-                Ok(claims)
-            })
+            }
+        })*
+    };
+}
+
+claims! {
+    CheckpointForgotten: |claim| claim.checkpoint = Bytes::new();
+    ClaimWithoutFingerprint: |claim| claim.fingerprint = None;
+    ClaimWithoutRetention: |claim| claim.retention = Retention::default();
+    ClaimWithoutNotification: |claim| claim.notify = None;
+    ClaimOfFirstVersion: |claim| claim.version = 3;
+}
+
+flaw! {
+    /// Makes releases that count wait like lost leases.
+    ReleaseThatWaits(()) {
+        fn release<'a>(
+            &'a self,
+            leases: &'a [Lease],
+            how: Release,
+        ) -> StoreFuture<'a, Vec<Released>> {
+            let pause = tower_async_job_core::pause_after_loss(2);
+            let after = if how.counts { how.after + pause } else { how.after };
+            self.inner.release(leases, how.with_after(after))
         }
     }
 }
@@ -236,6 +263,14 @@ fails! {
         a_claim_with_limit_zero_takes_nothing_and_is_never_due_at_once;
     poison_handed_out: PoisonHandedOut fails s42_a_corrupt_request_ends_its_job_once;
     checkpoint_forgotten: CheckpointForgotten fails a_checkpoint_is_given_to_the_next_claim;
+    claim_without_fingerprint: ClaimWithoutFingerprint fails
+        a_claim_has_what_storing_its_job_again_needs;
+    claim_without_retention: ClaimWithoutRetention fails
+        a_claim_has_what_storing_its_job_again_needs;
+    claim_without_notification: ClaimWithoutNotification fails
+        a_claim_has_what_storing_its_job_again_needs;
+    claim_of_first_version: ClaimOfFirstVersion fails a_claim_has_what_storing_its_job_again_needs;
+    release_that_waits: ReleaseThatWaits fails a_release_says_its_own_delay;
     offered_with_lease: OfferedWithLease fails
         an_offered_job_can_be_claimed_at_once_on_any_node, the_creator_of_an_offered_job_has_no_lease;
     deploy_that_counts: DeployThatCounts fails s39_ten_rolling_deploys_use_no_attempt_up;

@@ -36,6 +36,31 @@ flaw! {
 }
 
 flaw! {
+    /// Queues the jobs of lost leases without a pause.
+    LossWithoutPause(Vec<Lease>) {
+        fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+            Box::pin(async move {
+                let leases = lock(&self.memory).clone();
+                for lease in leases {
+                    let record = self.inner.read(&lease.id, Detail::Status).await?;
+                    let age = record.and_then(|record| record.running_for);
+                    if age >= self.inner.properties().lease {
+                        self.inner.release(&[lease], Release::default()).await?;
+                    }
+                }
+                let claims = self.inner.claim(query).await?;
+                lock(&self.memory).extend(claims.jobs.iter().map(|claim| claim.lease));
+                Ok(claims)
+            })
+        }
+
+        fn sweep<'a>(&'a self, _: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
+            Box::pin(async { Ok(Upkeep::new(SystemTime::UNIX_EPOCH)) })
+        }
+    }
+}
+
+flaw! {
     /// Expires jobs, including running ones, by the time since their creation.
     TtlOnRunning(HashMap<JobId, Duration>) {
         fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
@@ -191,7 +216,20 @@ flaw! {
     }
 }
 
+flaw! {
+    /// Begins the time of a run that is stored again anew.
+    RunningForForgotten(()) {
+        fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
+            self.inner.create(job.with_running_for(Duration::ZERO))
+        }
+    }
+}
+
 fails! {
+    loss_without_pause: LossWithoutPause fails
+        s32_a_job_whose_lease_is_lost_again_waits_before_its_next_run;
+    running_for_forgotten: RunningForForgotten fails
+        a_job_that_is_stored_again_has_run_as_long;
     stale_reaper: StaleReaper fails a_renewed_lease_lasts_from_its_renewal;
     ttl_on_running: TtlOnRunning fails a_pending_job_never_expires;
     renewal_that_revives: RenewalThatRevives fails

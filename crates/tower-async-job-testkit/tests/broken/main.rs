@@ -5,6 +5,7 @@ mod ends;
 mod fences;
 mod keys;
 mod leases;
+mod queues;
 mod reads;
 
 use std::{

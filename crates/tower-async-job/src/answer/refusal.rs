@@ -64,15 +64,24 @@ pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<Sto
     if error.is_corrupt() {
         return unreadable(error, None);
     }
-    let kind = if error.is_full() {
+    let kind = if error.is_quota_exceeded() {
+        ProblemType::QuotaExceeded
+    } else if error.is_full() || error.is_queue_full() {
         ProblemType::CapacityExhausted
     } else {
         ProblemType::StoreUnavailable
     };
-    let mut response = refusal(kind, protocol);
-    if let Some(delay) = error.retry_after() {
-        set_retry_after(response.headers_mut(), delay);
+    let mut problem = Problem::new(kind);
+    // The limits of a store are its operator's concern only.
+    if let Some(limit) = error.limit().filter(|_| !error.is_full()) {
+        problem = problem
+            .with_detail(error.to_string())
+            .with_extension("limit", limit.value)
+            .with_extension("setting", limit.setting);
     }
+    let mut response = refusal_for(problem, kind, protocol);
+    let delay = error.retry_after().unwrap_or(BUSY_RETRY_AFTER);
+    set_retry_after(response.headers_mut(), delay);
     response
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tower_async_job_core::QueueLimit;
+
 use super::Builder;
 use crate::config::limits::{HoldLimits, Limits};
 
@@ -9,6 +11,8 @@ impl Builder {
     /// Limits the requests that run at once, and those that may wait to run (deferrable ones wait
     /// as `queued` jobs). Beyond both, requests are refused with 503 and Retry-After before their
     /// handler is called. Default: no limit.
+    ///
+    /// They are the node's own; see [`queue_limit`](Self::queue_limit) for that of all nodes.
     ///
     /// Requests that are never deferred count too. An inline answer keeps its place until its head
     /// is sent; websockets and event streams then have a [limit of their own](Self::streams).
@@ -28,6 +32,34 @@ impl Builder {
             running: max_running,
             queued: max_queued,
         });
+        self
+    }
+
+    /// Limits the jobs of all nodes that wait for a run, overall and of each
+    /// [principal](Self::principal). Default: no limit.
+    ///
+    /// The store counts the jobs that are `queued`: those that [fronts](crate::Role::Front) offer,
+    /// those that wait for a place at their node, and those that wait for a re-run. A submission
+    /// that would wait too is refused beyond the limit before its handler is called: with 503, or
+    /// with 429 if it is the principal's, and with Retry-After. Other principals are unaffected,
+    /// and repeats with an idempotency key are answered as ever. Jobs that run at once are not
+    /// concerned, and a job that waits for a re-run is never refused.
+    ///
+    /// The memory store and that in SQLite keep to it exactly. Others may exceed it by the
+    /// submissions that are stored at the same moment; their documentation tells.
+    ///
+    /// ```
+    /// use tower_async_job::{AsyncJobLayer, Role};
+    ///
+    /// let front = AsyncJobLayer::builder()
+    ///     .replay_when(|request| request.uri.path() == "/report")
+    ///     .role(Role::Front)
+    ///     .queue_limit(100_000, 1_000)
+    ///     .build()?;
+    /// # Ok::<(), tower_async_job::ConfigError>(())
+    /// ```
+    pub fn queue_limit(mut self, overall: usize, per_principal: usize) -> Self {
+        self.config.queue_limit = QueueLimit::new(overall, per_principal);
         self
     }
 

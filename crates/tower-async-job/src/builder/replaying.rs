@@ -34,8 +34,9 @@ impl Builder {
     /// these leave in the request must be kept as extensions.
     ///
     /// Only a run that ended with its node is repeated. An answer of the handler is the result, also
-    /// one with status 500, as is its panic. Each attempt but the first waits for 1 s before it
-    /// begins, then 2 s, 4 s, at most a minute, a part of which is random. After
+    /// one with status 500, as is its panic. The second attempt begins as soon as the lease of the
+    /// first has ended. Each later one waits for 1 s first, then 2 s, 4 s, at most a minute, a part
+    /// of which is random; meanwhile the job is `queued`, and takes no place of a worker. After
     /// [`max_attempts`](Self::max_attempts) the job ends as failed.
     ///
     /// ```
@@ -81,6 +82,10 @@ impl Builder {
     /// Stores an extension, such as the user that an authentication layer has found, with the
     /// requests that can be [replayed](Self::replay_when). It is stored as JSON under this name. A
     /// job whose extensions cannot be restored ends as failed.
+    ///
+    /// A type of another crate that cannot be serialised, such as axum's `ConnectInfo`, needs one of
+    /// your own: a middleware outside of the layer sets it, and one within the worker's routes sets
+    /// the other's from it.
     ///
     /// ```
     /// use tower_async_job::AsyncJobLayer;

@@ -16,7 +16,7 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 use tower::BoxError;
-use tower_async_job_core::Principal;
+use tower_async_job_core::{Principal, StoreError};
 
 use crate::{
     answer::{self, AcceptedJob},
@@ -126,7 +126,8 @@ where
                 return accepted.announced();
             }
             Event::Stored(Err(Unaccepted::Failed(error)))
-                if front.config.on_store_failure == OnStoreFailure::Refuse =>
+                if front.config.on_store_failure == OnStoreFailure::Refuse
+                    || self.is_refused(&error) =>
             {
                 let _ = early.send(Early::Answered(answer::not_stored(&error, protocol)));
                 return None;
@@ -141,6 +142,11 @@ where
         };
         self.leave(event, early);
         None
+    }
+
+    /// Returns whether the call has not begun, and too many jobs wait for it to be another.
+    fn is_refused(&self, error: &StoreError) -> bool {
+        (error.is_queue_full() || error.is_quota_exceeded()) && self.work.is_queued()
     }
 
     /// Ends the call without a job: with the handler's answer if there is one. Otherwise the

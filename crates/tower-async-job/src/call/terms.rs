@@ -35,6 +35,7 @@ pub(crate) fn new_job(
     } else if queued {
         job.start = Start::Queued;
     }
+    job.queue_limit = front.config.queue_limit;
     job.deadline = submission.deadline(&front.config);
     job.retention = policy.retention;
     if submission.policy.is_some() {

@@ -1,16 +1,24 @@
 //! The places of running and queued requests, and their order.
 
+mod admission;
+mod no_place;
+mod ticket;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    task::Waker,
     time::Duration,
 };
 
 use http_polling::ProblemType;
-use tokio::time::Instant;
 use tower_async_job_core::Principal;
 
+pub(crate) use self::{
+    admission::Admission,
+    no_place::{BUSY_RETRY_AFTER, NoPlace},
+};
+use self::{admission::Place, ticket::Ticket};
 use crate::config::limits::Limits;
 
 /// The places of running and waiting requests, in total and by principal.
@@ -52,47 +60,6 @@ struct Tenant {
 impl Tenant {
     fn queued(&self) -> usize {
         self.queue.len() + self.aside
-    }
-}
-
-struct Ticket {
-    number: u64,
-    state: Mutex<Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    granted: bool,
-    waker: Option<Waker>,
-}
-
-/// The Retry-After of a node that is full or whose store is unreachable.
-pub(crate) const BUSY_RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// The reason why there is no place, and the time to retry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoPlace {
-    pub(crate) problem: ProblemType,
-    pub(crate) retry_after: Duration,
-    /// The node shuts down, and the connection is no longer useful.
-    pub(crate) is_stopping: bool,
-}
-
-impl NoPlace {
-    /// The node shuts down: the client should try another.
-    pub(crate) const STOPPING: Self = Self {
-        problem: ProblemType::CapacityExhausted,
-        retry_after: Duration::from_secs(5),
-        is_stopping: true,
-    };
-
-    /// Returns that there is no place for now.
-    pub(crate) fn yet(problem: ProblemType, retry_after: Duration) -> Self {
-        Self {
-            problem,
-            retry_after,
-            is_stopping: false,
-        }
     }
 }
 
@@ -295,119 +262,6 @@ impl State {
         let turns = (queued as f64 + 1.0) / running.max(1) as f64;
         let seconds = self.mean.unwrap_or(5.0) * turns;
         Duration::from_secs_f64(seconds.clamp(1.0, 60.0))
-    }
-}
-
-impl Ticket {
-    fn new(number: u64) -> Self {
-        Self {
-            number,
-            state: Mutex::default(),
-        }
-    }
-
-    fn grant(&self) -> Option<Waker> {
-        let mut waiting = self.waiting();
-        waiting.granted = true;
-        waiting.waker.take()
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting();
-        if waiting.granted {
-            return Poll::Ready(());
-        }
-        waiting.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request's place among the running or waiting; released when dropped.
-pub(crate) struct Admission {
-    capacity: Arc<Capacity>,
-    principal: Option<Principal>,
-    place: Place,
-}
-
-enum Place {
-    Queued(Arc<Ticket>),
-    /// In the queue, and overtaken by others.
-    Aside(Arc<Ticket>),
-    /// A place to run that is not used yet.
-    Granted,
-    /// Running since then.
-    Running(Instant),
-}
-
-impl Admission {
-    /// Resolves once the work may run.
-    pub(crate) fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.place {
-            Place::Running(_) => return Poll::Ready(()),
-            Place::Queued(ticket) => ready!(ticket.poll(cx)),
-            Place::Aside(_) => return Poll::Pending,
-            Place::Granted => {}
-        }
-        self.place = Place::Running(Instant::now());
-        Poll::Ready(())
-    }
-
-    pub(crate) fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
-    }
-
-    pub(crate) fn is_queued(&self) -> bool {
-        matches!(self.place, Place::Queued(_) | Place::Aside(_))
-    }
-
-    /// Lets others overtake until it [stands in](Self::stand_in) again: its request has not arrived
-    /// completely, and must not occupy a place to run meanwhile.
-    pub(crate) fn stand_aside(&mut self) {
-        if let Place::Queued(ticket) = &self.place
-            && self.capacity.stand_aside(&self.principal, ticket)
-        {
-            self.place = Place::Aside(ticket.clone());
-        }
-    }
-
-    /// Hands back a place that is not used yet, and stands aside. The places that others may wait in
-    /// become fewer by that; beyond as many as there are places, it keeps its own.
-    pub(crate) fn hand_back(&mut self) {
-        self.stand_aside();
-        if !matches!(self.place, Place::Aside(_) | Place::Running(_))
-            && let Some(ticket) = self.capacity.hand_back(&self.principal)
-        {
-            self.place = Place::Aside(ticket);
-        }
-    }
-
-    /// Stops being overtaken.
-    pub(crate) fn stand_in(&mut self) {
-        if let Place::Aside(ticket) = &self.place {
-            self.capacity.stand_in(&self.principal, ticket);
-            let is_granted = ticket.waiting().granted;
-            self.place = if is_granted {
-                Place::Granted
-            } else {
-                Place::Queued(ticket.clone())
-            };
-        }
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let took = match &self.place {
-            Place::Queued(ticket) if self.capacity.leave(&self.principal, ticket) => return,
-            Place::Aside(_) => return self.capacity.leave_aside(&self.principal),
-            Place::Queued(_) | Place::Granted => None,
-            Place::Running(since) => Some(since.elapsed()),
-        };
-        self.capacity.release(&self.principal, took);
     }
 }
 

@@ -57,13 +57,19 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Jobs {
-    contexts: BTreeMap<JobId, JobContext>,
+    runs: BTreeMap<JobId, Entered>,
     /// The deadlines of jobs, and the times at which leases are checked.
     deadlines: Deadlines,
     leases: Leases,
     watched: bool,
     /// The deadline until which it sleeps.
     next: Option<Deadline>,
+}
+
+/// The run of a job that has its entry.
+struct Entered {
+    epoch: u64,
+    context: JobContext,
 }
 
 /// The time of the next check of deadlines.
@@ -79,8 +85,8 @@ pub(crate) enum NextDeadline {
 impl Jobs {
     /// Returns a job that can have the deadlines watched again, if there are any without a watch.
     fn next_without_watch(&self) -> Option<JobContext> {
-        let mut contexts = self.contexts.values();
-        contexts.next().filter(|_| !self.watched).cloned()
+        let first = self.runs.values().next().filter(|_| !self.watched);
+        first.map(|run| run.context.clone())
     }
 
     /// Notes that the job has ended in the store: no lease of its run is renewed or can be lost.
@@ -88,10 +94,14 @@ impl Jobs {
         self.leases.remove(id, &mut self.deadlines);
     }
 
-    /// Returns whether this is the lease of the run that is entered, if leases end.
-    fn is_entered(&self, lease: &Lease) -> bool {
-        let epoch = self.leases.epoch(&lease.id);
-        epoch.is_none_or(|epoch| epoch == lease.epoch)
+    /// Returns the entry of the run with this lease, unless another run has it.
+    fn entered(&mut self, lease: &Lease) -> Option<&mut Entered> {
+        let run = self.runs.get_mut(&lease.id);
+        run.filter(|run| run.epoch == lease.epoch)
+    }
+
+    fn context(&self, id: &JobId) -> Option<JobContext> {
+        self.runs.get(id).map(|run| run.context.clone())
     }
 }
 
@@ -122,15 +132,17 @@ impl Registry {
         since: Instant,
     ) -> (Deadline, bool) {
         let mut jobs = self.jobs();
-        let superseded = if jobs.leases.epoch(&lease.id) > Some(lease.epoch) {
+        let later = jobs.runs.get(&lease.id);
+        let superseded = if later.is_some_and(|run| run.epoch > lease.epoch) {
             Some(context)
         } else {
-            let superseded = jobs.contexts.insert(lease.id, context);
+            let epoch = lease.epoch;
+            let superseded = jobs.runs.insert(lease.id, Entered { epoch, context });
             if superseded.is_none() {
                 self.pending.fetch_add(1, Ordering::Relaxed);
             }
             self.hold(&mut jobs, lease, since);
-            superseded
+            superseded.map(|run| run.context)
         };
         let added = self.add_deadline(&mut jobs, &lease.id, deadline);
         drop(jobs);
@@ -144,9 +156,9 @@ impl Registry {
         let mut jobs = self.jobs();
         let id = &lease.id;
         jobs.deadlines.remove(id, deadline);
-        let mut context = None;
-        if jobs.is_entered(lease) {
-            context = jobs.contexts.remove(id);
+        let mut entered = None;
+        if jobs.entered(lease).is_some() {
+            entered = jobs.runs.remove(id);
             jobs.has_ended(id);
         }
         if jobs.watched && jobs.deadlines.is_empty() {
@@ -159,11 +171,11 @@ impl Registry {
         if let Some(context) = waiting {
             context.set_due();
         }
-        if context.is_some() {
+        if entered.is_some() {
             self.pending.fetch_sub(1, Ordering::Relaxed);
         }
         // The last clone may run foreign code when dropped, which must not happen under the lock.
-        drop(context);
+        drop(entered);
     }
 
     /// Changes a job's deadline; returns the same as [`insert`](Self::insert).
@@ -246,7 +258,7 @@ impl Registry {
                 Some(deadline) => {
                     looks += 1;
                     let Jobs {
-                        contexts,
+                        runs,
                         deadlines,
                         leases,
                         ..
@@ -256,9 +268,11 @@ impl Registry {
                     };
                     match leases.look(deadline, ids.clone(), passed, deadlines) {
                         Passed::Renewed => {}
-                        Passed::Over(id) => lost.extend(contexts.get(&id).cloned()),
+                        Passed::Over(id) => {
+                            lost.extend(runs.get(&id).map(|run| run.context.clone()));
+                        }
                         Passed::OfJob => {
-                            due.extend(contexts.range(ids).map(|(_, context)| context.clone()));
+                            due.extend(runs.range(ids).map(|(_, run)| run.context.clone()));
                         }
                     }
                 }
@@ -305,24 +319,24 @@ impl Registry {
     /// old one.
     pub(crate) fn replace(&self, old: &Lease, new: Lease, since: Instant) {
         let mut jobs = self.jobs();
-        if !jobs.is_entered(old) {
+        let Some(run) = jobs.entered(old) else {
             return;
-        }
+        };
+        run.epoch = new.epoch;
+        let context = run.context.clone();
         self.hold(&mut jobs, new, since);
-        let context = jobs.contexts.get(&new.id).cloned();
         drop(jobs);
-        if let Some(context) = context {
-            context.set_missing(false);
-        }
+        context.set_missing(false);
     }
 
     /// Applies the answer to a renewal that was sent at a time: puts off the end of the run, or stops
     /// it.
     pub(crate) fn renewed(&self, lease: &Lease, renewal: Renewal, sent: Instant) {
         let mut jobs = self.jobs();
-        if !jobs.is_entered(lease) {
+        let Some(run) = jobs.entered(lease) else {
             return;
-        }
+        };
+        let context = run.context.clone();
         if renewal.is_held()
             && let Some(kept) = self.lease_kept
         {
@@ -332,11 +346,7 @@ impl Registry {
         if renewal == Renewal::Cancelled {
             jobs.has_ended(&lease.id);
         }
-        let context = jobs.contexts.get(&lease.id).cloned();
         drop(jobs);
-        let Some(context) = context else {
-            return;
-        };
         match renewal {
             // It has been found again.
             Renewal::Held if context.is_missing() => context.set_missing(false),
@@ -353,7 +363,7 @@ impl Registry {
     pub(crate) fn cancel(&self, id: &JobId) {
         let mut jobs = self.jobs();
         jobs.has_ended(id);
-        let context = jobs.contexts.get(id).cloned();
+        let context = jobs.context(id);
         drop(jobs);
         if let Some(context) = context {
             context.cancel(CancelReason::Requested);
@@ -365,9 +375,9 @@ impl Registry {
     pub(crate) fn abandon_after(&self, id: Option<JobId>) -> Option<JobId> {
         let running: Vec<(JobId, JobContext)> = {
             let jobs = self.jobs();
-            let running = jobs.contexts.range(behind(id)).take(SLICE);
+            let running = jobs.runs.range(behind(id)).take(SLICE);
             running
-                .map(|(id, context)| (*id, context.clone()))
+                .map(|(id, run)| (*id, run.context.clone()))
                 .collect()
         };
         for (_, context) in &running {

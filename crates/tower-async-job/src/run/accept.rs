@@ -142,7 +142,11 @@ impl Sent {
             Ok(Created::Existing(record)) => Err(Unaccepted::Existing(record)),
             Ok(_) => Err(Unaccepted::KeyReused),
             Err(error) => {
-                tracing::warn!(%error, job = ?unrun.lease.id, "a job could not be stored");
+                if error.is_queue_full() || error.is_quota_exceeded() {
+                    tracing::debug!(%error, "a job is refused");
+                } else {
+                    tracing::warn!(%error, job = ?unrun.lease.id, "a job could not be stored");
+                }
                 Err(Unaccepted::Failed(error))
             }
         };

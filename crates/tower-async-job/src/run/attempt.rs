@@ -108,6 +108,10 @@ where
             || terms.result_limit.is_some()
             || terms.restorable.is_some()
             || terms.replayable;
+        let mut restorable = terms.restorable;
+        if let Some(restorable) = restorable.as_mut().filter(|_| !queued) {
+            restorable.begun(now);
+        }
         let registered = Registered {
             principal: terms.principal.as_ref(),
             label: terms.label.as_ref(),
@@ -124,7 +128,7 @@ where
                     target: terms.target,
                     waiting: None,
                     result_limit: terms.result_limit,
-                    restorable: terms.restorable,
+                    restorable,
                     replayable: terms.replayable,
                     _held: terms.held,
                 })
@@ -163,8 +167,12 @@ where
         }
         let is_queued = self.stage.is_queued();
         if self.started.is_none() && !is_queued {
-            self.started = Some(Instant::now());
+            let now = Instant::now();
+            self.started = Some(now);
             self.registration.started();
+            if let Some(restorable) = self.rare.as_mut().and_then(|rare| rare.restorable.as_mut()) {
+                restorable.begun(now);
+            }
         }
         let rare = self.rare.as_deref();
         let terms = rare.and_then(|rare| rare.restorable.as_deref());

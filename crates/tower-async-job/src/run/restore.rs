@@ -2,10 +2,10 @@
 //! without the latest writes: the run stores its job again, with the next epoch. Only jobs whose
 //! node crashed too are lost.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use tower_async_job_core::{Created, Lease, NewJob, Renewal, Start, StoreError};
+use tower_async_job_core::{Created, Lease, NewJob, QueueLimit, Renewal, Start, StoreError};
 
 use crate::{
     context::job::JobContext,
@@ -13,21 +13,32 @@ use crate::{
 };
 
 /// A job that can be stored again.
-pub(crate) struct Restorable(NewJob);
+pub(crate) struct Restorable {
+    /// The job as it was first sent to the store. If it was claimed, with the epoch and the version
+    /// of the claim.
+    job: NewJob,
+    /// The time at which its run began.
+    begun: Option<Instant>,
+}
 
 impl Restorable {
     pub(crate) fn new(job: NewJob) -> Self {
-        Self(job)
+        Self { job, begun: None }
     }
 
     /// Notes the time that the store gave to the creation.
     pub(crate) fn created(&mut self, at: SystemTime) {
-        self.0.created = Some(at);
+        self.job.created = Some(at);
+    }
+
+    /// Notes the time at which the run began.
+    pub(crate) fn begun(&mut self, at: Instant) {
+        self.begun = Some(at);
     }
 
     /// Returns the job as it was first sent to the store.
     pub(crate) fn job(&self) -> &NewJob {
-        &self.0
+        &self.job
     }
 
     /// Returns the job as it is to be stored now, with the epoch after that of the lost lease.
@@ -35,8 +46,13 @@ impl Restorable {
         let waiting = u32::from(start == Start::Queued);
         let begun = context.attempt().saturating_sub(waiting);
         // The record has changed at most twice for each epoch, and once for each report.
-        let version = 2 * lost.epoch + 1 + context.reports();
-        let job = self.0.clone().with_start(start).with_attempt(begun);
+        let first = self.job.version.max(2 * self.job.epoch + 1);
+        let version = first + 2 * (lost.epoch - self.job.epoch) + context.reports();
+        let running_for = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        let job = self.job.clone().with_start(start).with_attempt(begun);
+        let job = job.with_running_for(running_for);
+        // It was accepted long ago, so it is never refused.
+        let job = job.with_queue_limit(QueueLimit::NONE);
         job.with_epoch(lost.epoch + 1).with_version(version)
     }
 }

@@ -1,19 +1,18 @@
 //! The run of a claimed job.
 
 use std::{
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http_polling::RequestHead;
-use tokio::time::{Instant, Sleep, sleep};
+use http_polling::{RequestHead, idempotency_key};
+use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
-use tower_async_job_core::{Claim, JobId, NewJob, Release, StoredRequest, Task};
+use tower_async_job_core::{Claim, IdempotencyKey, JobId, NewJob, Release, StoredRequest, Task};
 use tracing::Span;
 
 use crate::{
@@ -31,12 +30,6 @@ use crate::{
     },
     time::after,
 };
-
-/// The time before the second attempt. It doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
-/// The longest time before an attempt.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The time after which a job without a place to run may be claimed again.
 const NO_PLACE: Duration = Duration::from_secs(1);
@@ -113,7 +106,7 @@ where
     terms.since = called;
     terms.deadline = after(called, claim.remaining);
     terms.held.place = Some(place);
-    let work = work(service.clone(), restored, claim.attempt, admission);
+    let work = work(service.clone(), restored, admission);
     let now = Instant::now();
     let mut run = Run::new(node.clone(), claim.lease, work, context, terms, now);
     // Announced long ago, so it is never discarded.
@@ -140,8 +133,14 @@ fn terms<B>(
         .with_created(claim.created)
         .with_deadline(claim.age.saturating_add(claim.remaining))
         .with_max_attempts(claim.max_attempts)
-        .with_retention(config.policy(chosen.as_ref()).retention);
+        .with_retention(claim.retention)
+        .with_epoch(claim.lease.epoch)
+        .with_version(claim.version);
     job.principal.clone_from(&claim.principal);
+    job.notify.clone_from(&claim.notify);
+    let key = request.and_then(|request| idempotency_key(request.headers()));
+    let key = key.zip(claim.fingerprint);
+    job.idempotency = key.and_then(|(key, print)| IdempotencyKey::new(key, print).ok());
     let mut terms = Terms::of(&job, &front.node);
     terms.label = config.route.as_ref().map(|_| claim.route.clone());
     terms.target = request.map(|request| request.uri().path().into());
@@ -153,7 +152,6 @@ fn terms<B>(
 fn work<S, R>(
     service: S,
     restored: Result<Request<JobBody<StoredBody>>, BoxError>,
-    attempt: u32,
     admission: Option<Box<Admission>>,
 ) -> BoxWork<R, BoxError>
 where
@@ -169,16 +167,8 @@ where
     let attempt = Attempt {
         service: service.map_err(S::Error::into),
         failed,
-        pause: pause_before(attempt).map(|pause| Box::pin(sleep(pause))),
     };
     put_off(attempt, request, admission)
-}
-
-/// Returns the time before an attempt, if it is not the first: the node of the one before it has
-/// crashed, maybe because of the job.
-fn pause_before(attempt: u32) -> Option<Duration> {
-    let doublings = attempt.checked_sub(2)?.min(6);
-    Some(spread((FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE)))
 }
 
 /// Returns a random time between half of this and all of it, so that workers do not claim together.
@@ -187,11 +177,10 @@ pub(super) fn spread(time: Duration) -> Duration {
     time.mul_f64(0.5 + share / 2.0)
 }
 
-/// A service that is ready after a pause. It fails if its request could not be restored.
+/// A service that fails if its request could not be restored.
 struct Attempt<S> {
     service: S,
     failed: Option<BoxError>,
-    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S, T> Service<T> for Attempt<S>
@@ -206,32 +195,10 @@ where
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Err(error));
         }
-        if let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(cx));
-            self.pause = None;
-        }
         self.service.poll_ready(cx)
     }
 
     fn call(&mut self, request: T) -> S::Future {
         self.service.call(request)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_minute() {
-        assert_eq!(pause_before(1), None);
-        for (attempt, seconds) in [(2, 1), (3, 2), (5, 8), (8, 60), (u32::MAX, 60)] {
-            let longest = Duration::from_secs(seconds);
-            let pause = pause_before(attempt).expect("not the first");
-            assert!(
-                (longest / 2..=longest).contains(&pause),
-                "{attempt}: {pause:?}"
-            );
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    assert_problem, builder, faulty, store, submit,
+    assert_problem, builder, cancelled_for, faulty, store, submit,
     support::{
         Body, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
@@ -177,18 +177,7 @@ async fn cancelled_run_has_its_whole_grace_though_its_lease_would_be_over() {
     for is_local in [true, false] {
         let store = Arc::new(FaultyStore::shared(30 * SECOND));
         let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
-        let reason = Arc::new(std::sync::Mutex::new(None));
-        let noted = reason.clone();
-        let handler = handler(move |request| {
-            let noted = noted.clone();
-            async move {
-                let job = JobContext::of(&request);
-                job.cancelled().await;
-                sleep(45 * SECOND).await;
-                *noted.lock().expect("unpoisoned") = job.cancel_reason();
-                Response::new(Body::default())
-            }
-        });
+        let (handler, reason) = cancelled_for(45 * SECOND);
         let location = submit(&layer, handler).await;
         if is_local {
             ask(&layer, request(Method::DELETE, &location)).await;

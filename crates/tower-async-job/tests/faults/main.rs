@@ -31,11 +31,17 @@ mod streaming;
 mod submitter;
 mod warnings;
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use crate::support::{Answer, Handler, faulty::FaultyStore, memory, post, send, wrap};
-use http::StatusCode;
-use tower_async_job::{AsyncJobLayer, Builder};
+use crate::support::{
+    Answer, Body, Handler, faulty::FaultyStore, handler, memory, post, send, wrap,
+};
+use http::{Response, StatusCode};
+use tokio::time::sleep;
+use tower_async_job::{AsyncJobLayer, Builder, CancelReason, JobContext};
 
 fn builder() -> Builder {
     AsyncJobLayer::builder()
@@ -53,6 +59,23 @@ fn store() -> FaultyStore {
 async fn submit(layer: &AsyncJobLayer, handler: Handler) -> String {
     let accepted = send(&wrap(layer, handler), post("/report")).await.pending();
     accepted.location().to_owned()
+}
+
+/// Returns a handler that goes on for a time after its cancellation, and the reason that it then has.
+fn cancelled_for(time: Duration) -> (Handler, Arc<Mutex<Option<CancelReason>>>) {
+    let reason = Arc::<Mutex<_>>::default();
+    let noted = reason.clone();
+    let handler = handler(move |request| {
+        let noted = noted.clone();
+        async move {
+            let job = JobContext::of(&request);
+            job.cancelled().await;
+            sleep(time).await;
+            *noted.lock().expect("unpoisoned") = job.cancel_reason();
+            Response::new(Body::default())
+        }
+    });
+    (handler, reason)
 }
 
 #[track_caller]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    builder, faulty, submit,
+    builder, cancelled_for, faulty, submit,
     support::{
         Body, SECOND, ask, eager,
         faulty::{Fault, FaultyStore, Op},
@@ -81,19 +81,8 @@ async fn job_that_was_stored_again_unnoticed_keeps_its_result() {
 async fn job_that_was_stored_again_unnoticed_may_be_cancelled() {
     let store = Arc::new(FaultyStore::shared(30 * SECOND));
     let layer = eager(faulty(&store).cancellation_grace(60 * SECOND));
-    let reason = Arc::new(std::sync::Mutex::new(None));
-    let noted = reason.clone();
-    let handler = handler(move |request| {
-        let noted = noted.clone();
-        async move {
-            let job = JobContext::of(&request);
-            job.cancelled().await;
-            // Beyond the end of its lease.
-            sleep(30 * SECOND).await;
-            *noted.lock().expect("unpoisoned") = job.cancel_reason();
-            Response::new(Body::default())
-        }
-    });
+    // Beyond the end of its lease.
+    let (handler, reason) = cancelled_for(30 * SECOND);
     let location = submit(&layer, handler).await;
     store.fail_over();
     store.plan(Op::Create, Fault::Unacknowledged, 1);
@@ -154,6 +143,28 @@ async fn job_that_is_stored_again_does_not_start_over() {
         assert!(shown_before.is_string());
         assert_eq!(shown().await, shown_before);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_is_stored_again_has_run_as_long() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let layer = eager(faulty(&store).limits(1, 1));
+    let ran = async |url: &str| {
+        let read = store.now().read(&id_of(url), Detail::Status).await;
+        read.expect("memory").expect("there").running_for
+    };
+    let first = submit(&layer, slow(15 * SECOND, "done")).await;
+    let second = submit(&layer, slow(60 * SECOND, "done")).await;
+    sleep(5 * SECOND).await;
+    store.fail_over();
+    sleep(6 * SECOND).await;
+    assert_eq!(ran(&first).await, Some(11 * SECOND));
+    assert_eq!(ran(&second).await, None);
+    sleep(10 * SECOND).await;
+    store.fail_over();
+    sleep(11 * SECOND).await;
+    // It has begun after the first.
+    assert_eq!(ran(&second).await, Some(17 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,9 @@ mod support;
 mod fronts;
 mod kills;
 mod places;
+mod queues;
 mod replaying;
+mod restoring;
 mod routes;
 
 use std::{

@@ -1,14 +1,17 @@
 //! The jobs that a worker takes, and how many.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 use crate::{
     App, Node, attempted, shared,
     support::{
-        Answer, SECOND, ask,
+        Answer, Body, SECOND, ask,
         faulty::{Fault, FaultyStore, Op},
         get, path_of, post, send, settle, with,
     },
@@ -151,4 +154,41 @@ async fn panic_of_a_worker_s_service_fails_one_job() {
     let owner = with(get(path_of(jobs[0].location())), "x-user", "ada");
     let failed = ask(&Node::new(&store, |builder| builder).layer, owner).await;
     assert_eq!(failed.header("job-status"), "unknown", "no principal here");
+}
+
+/// A service that is never ready.
+#[derive(Clone)]
+struct Unready;
+
+impl<T> tower::Service<T> for Unready {
+    type Response = http::Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: T) -> Self::Future {
+        unreachable!("it is not ready")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn worker_whose_service_is_never_ready_ends_its_jobs_at_their_deadline() {
+    let store = shared();
+    let front = Node::new(&store, |builder| {
+        builder.role(Role::Front).job_deadline(20 * SECOND)
+    });
+    for _ in 0..2 {
+        front.submit(&App::slow(SECOND)).await;
+    }
+    let worker = front.layer.worker(Unready).concurrency(1);
+    tokio::spawn(worker.run());
+    sleep(10 * SECOND).await;
+    for state in [JobState::Running, JobState::Queued] {
+        assert_eq!(store.jobs_in(state).await, 1);
+    }
+    sleep(15 * SECOND).await;
+    assert_eq!(store.jobs_in(JobState::TimedOut).await, 2);
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    App, Node, RECOVERY, attempted, shared, state,
+    App, Node, RECOVERY, attempted, record, shared, state,
     support::{
         Answer, Body, SECOND, ask, call, faulty::Op, get, logged, path_of, post, send, trailed,
         with,
@@ -24,7 +24,7 @@ use http_polling::JobState;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tower_async_job::{
-    Builder, JobContext, Policy,
+    Builder, JobContext, Policy, Role,
     store::{JobId, JobStore, NewJob, Principal, ReplayedRequest, Start, StoredRequest},
 };
 
@@ -348,24 +348,35 @@ async fn key_of_a_job_that_is_run_again_gets_its_result() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn later_attempt_waits_before_it_begins() {
+async fn s32_job_that_waits_after_two_crashes_is_queued_and_takes_no_place() {
     let store = shared();
     let [one, other] = [(), ()].map(|()| Node::new(&store, |builder| builder));
-    let (app, seen) = noting();
-    one.submit(&app).await;
-    one.kill();
-    other.work(&app);
-    let claimed = async {
-        while store.calls(Op::Claim) == 0 || store.jobs_in(JobState::Running).await == 0 {
-            sleep(SECOND / 100).await;
+    let app = App::new(|request| async move {
+        if request.uri() == "/report" {
+            sleep(600 * SECOND).await;
         }
-    };
-    sleep(30 * SECOND).await;
-    claimed.await;
-    let runs = || seen.lock().expect("unpoisoned").len();
-    let before = runs();
-    sleep(SECOND / 2 - SECOND / 50).await;
-    assert_eq!((before, runs()), (1, 1), "it begins at once");
+        attempted(&request)
+    });
+    let job = one.submit(&app).await;
+    one.kill();
+    let dying = Node::new(&store, |builder| builder);
+    dying.work(&app);
+    sleep(RECOVERY).await;
+    assert_eq!(record(&store, &job).await.attempt, 2, "without a pause");
+    dying.kill();
+    let worker = other.layer.worker(app.clone()).concurrency(1).run();
+    tokio::spawn(worker);
+    let waits = async || record(&store, &job).await.state == JobState::Queued;
+    while !waits().await {
+        sleep(SECOND / 50).await;
+    }
+    let front = Node::new(&store, |builder| builder.role(Role::Front));
+    let other_job = send(&front.service(&app), post("/other")).await.pending();
+    sleep(SECOND / 4).await;
+    assert!(waits().await, "it begins at once");
+    let answer = ask(&front.layer, get(path_of(other_job.location()))).await;
+    assert_eq!(answer.body, "attempt 1");
     sleep(3 * SECOND).await;
-    assert_eq!(runs(), 2);
+    let record = record(&store, &job).await;
+    assert_eq!((record.state, record.attempt), (JobState::Running, 3));
 }

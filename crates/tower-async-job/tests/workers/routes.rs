@@ -2,6 +2,8 @@
 
 use std::{
     convert::Infallible,
+    future::ready,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -17,12 +19,13 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::{MatchedPath, Path, Request, State},
-    middleware::{Next, from_fn},
+    extract::{ConnectInfo, MatchedPath, Path, Request, State},
+    middleware::{Next, from_fn, map_request},
     routing,
 };
 use http_body_util::{BodyExt, Full};
 use http_polling::JobState;
+use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt};
 use tower_async_job::{AsyncJobLayer, JobContext, Role};
@@ -101,6 +104,42 @@ async fn layer_within_the_routes_passes_what_a_worker_runs_through() {
     sleep(6 * SECOND).await;
     assert_eq!(ask(&jobs, get(&job)).await.body, format!("{RESULT} 1"));
     assert_eq!(store.jobs().await, 1);
+}
+
+/// The address of a client in a form that can be stored, which that of axum cannot.
+#[derive(Clone, Serialize, Deserialize)]
+struct Peer(SocketAddr);
+
+#[tokio::test(start_paused = true)]
+async fn address_of_the_client_is_kept_for_the_extractor_of_axum() {
+    let jobs = AsyncJobLayer::builder()
+        .store(shared())
+        .replay_when(|_| true)
+        .keep_extension::<Peer>("peer")
+        .role(Role::Front)
+        .build()
+        .expect("valid configuration");
+    let handler = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
+    let restore = |mut request: Request| {
+        if let Some(Peer(peer)) = request.extensions().get::<Peer>().cloned() {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        ready(request)
+    };
+    let routes = Router::new()
+        .route("/report", routing::post(handler))
+        .layer(map_request(restore));
+    let keep = |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
+        request.extensions_mut().insert(Peer(peer));
+        ready(request)
+    };
+    let app = routes.clone().layer(jobs.clone()).layer(map_request(keep));
+    tokio::spawn(jobs.worker(routes).run());
+    let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
+    let mut request = post("/report");
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let answer = app.oneshot(request).await.expect("infallible");
+    assert_eq!(Answer::of(answer).await.body, peer.to_string());
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     claim::{Claim, Task},
     end::Report,
+    job::Retention,
     lease::{Lease, Outside},
     memory::clock::{Micros, NEVER, micros},
     message::StoredRequest,
@@ -70,6 +71,10 @@ impl Entry {
         if let Some(rare) = self.extra.as_ref().and_then(|extra| extra.rare.as_ref()) {
             claim.checkpoint = rare.checkpoint.clone();
         }
+        claim.fingerprint = self.key.as_ref().map(|key| key.fingerprint);
+        claim.retention = Retention::new(span(0, self.terms.result), span(0, self.terms.tombstone));
+        claim.notify = self.notice().map(|notice| notice.message.clone());
+        claim.version = self.version(JobState::Running);
         claim
     }
 

@@ -84,7 +84,7 @@ impl Entry {
 
     /// Returns a number that rises with each change: of the lease, of the first run, of a report,
     /// and above all of these with the end and with the expiry.
-    fn version(&self, state: JobState) -> u64 {
+    pub(super) fn version(&self, state: JobState) -> u64 {
         let rank = match state {
             JobState::Queued | JobState::Running => 0,
             // An expired job keeps no more data, and cannot change.

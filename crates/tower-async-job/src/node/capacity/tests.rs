@@ -1,3 +1,5 @@
+use std::task::Context;
+
 use super::*;
 
 fn capacity(overall: (usize, usize), each: (usize, usize)) -> Arc<Capacity> {

@@ -36,11 +36,6 @@ pub(super) enum Passed {
 }
 
 impl Leases {
-    /// Returns the epoch of the job's lease.
-    pub(super) fn epoch(&self, id: &JobId) -> Option<u64> {
-        self.0.get(id).map(|held| held.epoch)
-    }
-
     /// Adds a lease, in place of another one of the same job. Returns its time among the deadlines.
     pub(super) fn insert(
         &mut self,

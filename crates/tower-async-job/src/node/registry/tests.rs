@@ -258,3 +258,25 @@ async fn a_cancelled_run_has_no_lease_to_renew_or_to_lose() {
         assert_eq!(registry.pending(), 0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn s08_end_of_an_earlier_run_leaves_a_later_one_that_is_cancelled() {
+    for lease in [Some(30 * SECOND), None] {
+        let registry = Registry::new(lease);
+        let now = Instant::now();
+        let [first, second] = [1, 2].map(|epoch| Lease::new(JobId::from_bits(1), epoch));
+        let enter = |lease, context: &JobContext| {
+            registry
+                .insert(lease, context.clone(), now + 60 * SECOND, now)
+                .0
+        };
+        let later = JobContext::new(2);
+        let [ended, cancelled] = [enter(first, &JobContext::new(1)), enter(second, &later)];
+        registry.cancel(&second.id);
+        registry.remove(&first, ended);
+        assert_eq!(registry.pending(), 1, "the later run is still here");
+        assert_eq!(registry.abandon_after(None), Some(second.id));
+        registry.remove(&second, cancelled);
+        assert_eq!(registry.pending(), 0);
+    }
+}
