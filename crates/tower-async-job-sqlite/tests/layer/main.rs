@@ -1,5 +1,7 @@
 //! An application with the store.
 
+mod downloads;
+
 use std::{path::Path, time::Duration};
 
 use axum::{
