@@ -36,6 +36,11 @@ fn main() {
             |_| insisting_on_post(),
         ),
         trial(
+            "curl_continues_a_download_that_broke_off".to_owned(),
+            Program::Curl,
+            |_| continuing(),
+        ),
+        trial(
             "s76_wget_that_accepts_html_gets_the_result".to_owned(),
             Program::Wget,
             |_| accepting_html(),
@@ -141,5 +146,39 @@ async fn insisting_on_post() -> Result<()> {
         requests == ["POST /report", "POST /work/{id}"],
         "{requests:?}"
     );
+    Ok(())
+}
+
+async fn continuing() -> Result<()> {
+    let site = Site::breaking().await?;
+    let quietly = ["-q", "-s", "-o"];
+    let url = site.url();
+    let submission = [
+        "-X",
+        "POST",
+        "-H",
+        "Prefer: respond-async",
+        "-w",
+        "%{redirect_url}",
+    ];
+    let job = run(
+        "curl",
+        &[&quietly[..], &["/dev/null"], &submission, &[&url]].concat(),
+    )
+    .await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("report");
+    let path = file.to_str().context("not text")?;
+    let download = [&quietly[..], &[path, "-C", "-", "-w", "%{http_code}", &job]].concat();
+    ensure!(run("curl", &download).await.is_err());
+    let begun = std::fs::metadata(&file)?.len();
+    ensure!(begun > 0 && begun < site::LENGTH as u64, "{begun}");
+    let status = run("curl", &download).await?;
+    ensure!(status == "206", "{status}");
+    ensure!(std::fs::read(&file)? == site::large());
+    // A whole file is left as it is.
+    run("curl", &download).await?;
+    ensure!(std::fs::read(&file)? == site::large());
     Ok(())
 }

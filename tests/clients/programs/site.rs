@@ -12,6 +12,7 @@ use std::{
 use anyhow::Result;
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     http::{
         StatusCode,
@@ -19,8 +20,9 @@ use axum::{
     },
     middleware::{Next, from_fn_with_state},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
+use http_body_util::Limited;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower_async_job::{AsyncJobLayer, Estimator, Learned, ObservedJob};
 
@@ -64,6 +66,16 @@ impl Site {
             .route("/report", get(report).post(report))
             .layer(layer);
         Self::serve(router).await
+    }
+
+    /// Starts a server with a long result, whose first download breaks off.
+    pub(crate) async fn breaking() -> Result<Self> {
+        let layer = AsyncJobLayer::new();
+        let router = Router::new()
+            .route("/report", post(async || large()))
+            .layer(layer);
+        let downloads = Arc::new(AtomicUsize::new(0));
+        Self::serve(router.layer(from_fn_with_state(downloads, break_first))).await
     }
 
     /// Starts a server that answers every request with a redirect and `Retry-After: 60`, to the same URL
@@ -125,6 +137,27 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// The length of the long result.
+pub(crate) const LENGTH: usize = 1_000_000;
+
+/// Returns the long result.
+pub(crate) fn large() -> Vec<u8> {
+    (0..LENGTH).map(|at| (at % 251) as u8).collect()
+}
+
+async fn break_first(
+    State(downloads): State<Arc<AtomicUsize>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    let is_result = response.status() == StatusCode::OK;
+    if !is_result || downloads.fetch_add(1, Ordering::Relaxed) > 0 {
+        return response;
+    }
+    response.map(|body| Body::new(Limited::new(body, LENGTH / 3)))
 }
 
 async fn observe(State(requests): State<Requests>, request: Request, next: Next) -> Response {

@@ -16,6 +16,8 @@ mod records;
 mod roles;
 mod stopped;
 
+mod downloads;
+
 use std::{path::Path, time::Duration};
 
 use axum::{

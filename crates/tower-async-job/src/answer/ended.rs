@@ -10,14 +10,16 @@ use tower_async_job_core::{
 
 use crate::{
     answer::{
-        grpc,
+        file, grpc,
         refusal::{problem_response, unavailable},
+        validators,
     },
     body::StoredBody,
     headers::{set_no_store, set_state},
+    request::conditions::Conditions,
 };
 
-/// Returns the answer of an ended job: the handler's response, or the job's problem.
+/// Returns the answer of an ended job to its submission: the handler's response, or the job's problem.
 ///
 /// `trailers` is whether the connection can carry them.
 pub(crate) fn ended(
@@ -25,15 +27,50 @@ pub(crate) fn ended(
     record: &JobRecord,
     trailers: bool,
 ) -> Response<StoredBody> {
+    match read(store, record) {
+        Ok((replayed, body)) => replay(replayed, body, trailers),
+        Err(failure) => failure,
+    }
+}
+
+/// Returns the answer of an ended job at its URL, where its result is a file, and whether reading the
+/// answer delivers the result.
+pub(crate) fn result(
+    store: &Arc<dyn JobStore>,
+    record: &JobRecord,
+    trailers: bool,
+    conditions: Option<Conditions<'_>>,
+) -> (Response<StoredBody>, bool) {
+    match read(store, record) {
+        Ok((replayed, body)) => {
+            let is_file = file::is_file(&replayed, record.protocol);
+            let mut response = replay(replayed, body, trailers);
+            if !is_file {
+                return (response, true);
+            }
+            validators::add(response.headers_mut(), record);
+            match conditions {
+                Some(conditions) => file::select(response, conditions),
+                None => (response, true),
+            }
+        }
+        Err(failure) => (failure, true),
+    }
+}
+
+/// Reads the handler's response. Without one, the error is the answer of the job.
+#[inline(always)]
+fn read(
+    store: &Arc<dyn JobStore>,
+    record: &JobRecord,
+) -> Result<(ReplayedResponse, StoredBody), Response<StoredBody>> {
     let problem = match &record.outcome {
         Some(RecordedOutcome::Response(response)) => {
-            return match response.decode() {
-                Ok(mut replayed) => {
-                    let body = mem::take(&mut replayed.body);
-                    replay(replayed, StoredBody::from(body), trailers)
-                }
-                Err(error) => unreadable(record, &error),
-            };
+            let mut replayed = response
+                .decode()
+                .map_err(|error| unreadable(record, &error))?;
+            let body = mem::take(&mut replayed.body);
+            return Ok((replayed, StoredBody::from(body)));
         }
         Some(RecordedOutcome::Head(head)) => {
             let result = record
@@ -41,10 +78,9 @@ pub(crate) fn ended(
                 .ok_or_else(|| StoreError::corrupt("it has no body"));
             return match result.and_then(|result| Ok((head.decode()?, result))) {
                 Ok((replayed, result)) => {
-                    let body = StoredBody::in_chunks(store.clone(), result);
-                    replay(replayed, body, trailers)
+                    Ok((replayed, StoredBody::in_chunks(store.clone(), result)))
                 }
-                Err(error) => unreadable(record, &error),
+                Err(error) => Err(unreadable(record, &error)),
             };
         }
         Some(RecordedOutcome::Problem(problem)) => Cow::Borrowed(&**problem),
@@ -53,7 +89,7 @@ pub(crate) fn ended(
             Cow::Owned(Problem::new(kind))
         }
     };
-    failure(&problem, record.state, record.protocol)
+    Err(failure(&problem, record.state, record.protocol))
 }
 
 #[inline(always)]

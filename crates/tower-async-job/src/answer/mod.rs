@@ -2,19 +2,21 @@
 
 mod document;
 mod ended;
+mod file;
 mod grpc;
 mod pending;
 mod preferences;
 mod refusal;
 mod response;
 mod status;
+mod validators;
 
 use std::pin::Pin;
 
 use http::Response;
 
 pub(crate) use self::{
-    ended::ended,
+    ended::{ended, result},
     pending::{AcceptedJob, accepted, accepted_before, known, pending, too_early},
     preferences::apply_wait,
     refusal::{

@@ -176,6 +176,15 @@ impl StoredBody {
         self
     }
 
+    /// Keeps only the bytes from one position to another, both of which it has.
+    pub(crate) fn keep(&mut self, first: u64, last: u64) {
+        match &mut self.data {
+            // Bytes in memory have positions of this size.
+            Data::Whole(data) => *data = data.slice(first as usize..=last as usize),
+            Data::InChunks(chunks) => chunks.keep(first, last),
+        }
+    }
+
     /// Sets the delivery that is completed when the body has been read to its end.
     #[inline]
     pub(crate) fn deliver(&mut self, delivery: Delivery) {

@@ -56,6 +56,26 @@ pub(super) fn vary() -> Field {
     field("Vary", schemas::text(), description)
 }
 
+pub(super) fn etag() -> Field {
+    let description = "The strong validator of a result, for If-Range and other conditions.";
+    field("ETag", schemas::text(), description)
+}
+
+pub(super) fn last_modified() -> Field {
+    let description = "The end of the job.";
+    field("Last-Modified", schemas::text(), description)
+}
+
+pub(super) fn accept_ranges() -> Field {
+    let description = "`bytes` if parts of the result can be read by Range.";
+    field("Accept-Ranges", schemas::text(), description)
+}
+
+pub(super) fn content_range() -> Field {
+    let description = "The part that a 206 has; after 416, the length of the result.";
+    field("Content-Range", schemas::text(), description)
+}
+
 /// Returns the fields that only the page for browsers has.
 pub(super) fn of_page() -> [Field; 4] {
     let seconds = ObjectBuilder::new()

@@ -196,11 +196,16 @@ fn page() -> Described {
 fn result() -> Described {
     let description = "The response of the handler: its own status, fields, body and trailers. It \
                        may have any status, also one that is described here for the job itself; \
-                       `Job-Status: done` tells it apart.";
+                       `Job-Status: done` tells it apart. A conditional request for a 200 may be \
+                       answered with 304 or 412, and one for a range with 206 or 416.";
     let fields = [
         headers::job_status(&[JobState::Done]),
         headers::no_store(),
         headers::preference_applied(),
+        headers::etag(),
+        headers::last_modified(),
+        headers::accept_ranges(),
+        headers::content_range(),
     ];
     let anything = ContentBuilder::new().schema(Some(schemas::anything()));
     described("default", "JobResult", description, fields).with("*/*", anything.build())

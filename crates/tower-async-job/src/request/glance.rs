@@ -10,6 +10,8 @@ use crate::request::closing;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Glance {
     pub(crate) cancel_after: bool,
+    /// The request has a precondition or a range.
+    pub(crate) conditional: bool,
     /// The client accepts an event stream.
     pub(crate) event_stream: bool,
     /// The Content-Type begins like that of gRPC.
@@ -19,7 +21,6 @@ pub(crate) struct Glance {
     pub(crate) prefer: bool,
     /// A proxy has added its headers.
     pub(crate) proxied: bool,
-    pub(crate) range: bool,
     pub(crate) te: bool,
     pub(crate) upgrade: bool,
 }
@@ -35,7 +36,11 @@ impl Glance {
                 "grpc-timeout" => glance.grpc_timeout = true,
                 "idempotency-key" => glance.idempotency_key = true,
                 "prefer" => glance.prefer = true,
-                "range" => glance.range = true,
+                "if-match"
+                | "if-modified-since"
+                | "if-none-match"
+                | "if-unmodified-since"
+                | "range" => glance.conditional = true,
                 "te" => glance.te = true,
                 "upgrade" => glance.upgrade = true,
                 name => glance.proxied |= closing::is_of_proxy(name),

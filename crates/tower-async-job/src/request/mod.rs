@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod closing;
+pub(crate) mod conditions;
 pub(crate) mod fingerprint;
 pub(crate) mod glance;
 pub(crate) mod kept;

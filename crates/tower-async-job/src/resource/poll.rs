@@ -10,6 +10,7 @@ use crate::{
     answer::{self, Answer},
     body::{StoredBody, delivery::Delivery},
     node::{front::Front, held::Place, wait::record_until},
+    request::conditions::Conditions,
     resource::{
         page,
         request::{Asked, Part, ResourceRequest},
@@ -72,7 +73,11 @@ fn begin(
         front.node.links.link(id);
     }
     let pending = record.filter(|record| record.state.is_pending());
-    let at_once = || Begun::Answered(polled(front, id, request.asked(pending), record, false));
+    let at_once = || {
+        let conditions = record.and_then(|record| request.conditions(record));
+        let asked = request.asked(pending);
+        Begun::Answered(polled(front, id, asked, conditions, record, false))
+    };
     let hold = pending.and_then(|pending| request.hold(front, pending));
     let (Some(pending), Some(time)) = (pending, hold) else {
         return at_once();
@@ -117,7 +122,8 @@ impl Held {
     }
 
     fn answered(&self, record: Option<&JobRecord>) -> Response<StoredBody> {
-        let mut response = polled(self.place.front(), &self.id, self.asked, record, true);
+        // It came while the job was pending, so its conditions are not for the result.
+        let mut response = polled(self.place.front(), &self.id, self.asked, None, record, true);
         if self.waits {
             // The request to wait was honoured, under the cap (RFC 7240, section 3).
             let applied = PreferenceApplied::new().with_wait(self.time);
@@ -133,6 +139,7 @@ fn polled(
     front: &Arc<Front>,
     id: &JobId,
     asked: Asked,
+    conditions: Option<Conditions<'_>>,
     record: Option<&JobRecord>,
     held: bool,
 ) -> Response<StoredBody> {
@@ -149,8 +156,9 @@ fn polled(
             }
         }
         Some(record) => {
-            let mut response = answer::ended(&front.node.store, record, asked.trailers);
-            if !asked.delivers {
+            let (mut response, delivers) =
+                answer::result(&front.node.store, record, asked.trailers, conditions);
+            if !(asked.delivers && delivers) {
                 return response;
             }
             front.node.undelivered.delivered(id, polls);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use http_polling::{Prefer, RequestHead};
 use tower_async_job_core::{JobId, JobRecord, PendingStatus, Principal};
 
@@ -8,7 +8,9 @@ use crate::{
     config::Config,
     node::front::Front,
     panics::Panicked,
-    request::{accept, closing, glance::Glance, trailers::carries_trailers},
+    request::{
+        accept, closing, conditions::Conditions, glance::Glance, trailers::carries_trailers,
+    },
 };
 
 /// Returns the part of a path below the base.
@@ -45,8 +47,8 @@ pub(crate) struct ResourceRequest {
     pub(super) principal: Option<Principal>,
     /// The connection can carry trailers (RFC 9110, section 6.5.1).
     trailers: bool,
-    /// The request is for a range of the result, and is answered with the whole.
-    is_for_part: bool,
+    /// The headers, if one of them is a precondition or a range.
+    conditional: Option<Box<HeaderMap>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,7 @@ impl ResourceRequest {
                 .principal_of(RequestHead::of(request))?
                 .filter(|principal| !config.is_too_long(principal)),
             trailers: carries_trailers(request, glance),
-            is_for_part: glance.range,
+            conditional: glance.conditional.then(|| Conditions::among(headers)),
         })
     }
 
@@ -152,8 +154,20 @@ impl ResourceRequest {
             page: self.page,
             trailers: self.trailers,
             may_close: self.may_close && record.is_some_and(waits),
-            delivers: self.method == Method::GET && !self.is_for_part,
+            delivers: self.method == Method::GET,
         }
+    }
+
+    /// Returns the conditions under which an ended job is read. A client that is early has followed
+    /// a redirect, with the preconditions of its submission, which are not meant for the result.
+    #[inline]
+    pub(super) fn conditions(&self, record: &JobRecord) -> Option<Conditions<'_>> {
+        let headers = self.conditional.as_deref()?;
+        Some(Conditions {
+            headers,
+            ranges: self.method == Method::GET,
+            preconditions: self.due_in(record).is_none(),
+        })
     }
 
     pub(super) fn is_for_status(&self) -> bool {
@@ -171,7 +185,7 @@ pub(super) struct Asked {
     pub(super) page: bool,
     pub(super) trailers: bool,
     pub(super) may_close: bool,
-    /// The answer delivers a whole result, unlike answers to HEAD and range requests.
+    /// The answer may deliver a result, unlike an answer to HEAD.
     pub(super) delivers: bool,
 }
 

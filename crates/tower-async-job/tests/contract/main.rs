@@ -10,6 +10,7 @@ mod contexts;
 mod deadline;
 mod delivery;
 mod exchange;
+mod files;
 mod handles;
 mod holding;
 mod idempotency;

@@ -59,7 +59,14 @@ async fn s53_headers_of_one_connection_or_one_moment_are_not_replayed() {
     names.sort_unstable();
     assert_eq!(
         names,
-        ["cache-control", "etag", "job-status", "x-end-to-end"]
+        [
+            "accept-ranges",
+            "cache-control",
+            "etag",
+            "job-status",
+            "last-modified",
+            "x-end-to-end"
+        ]
     );
     assert_eq!(answer.header("job-status"), "done");
     assert_eq!(answer.body, "12345");

@@ -198,7 +198,7 @@ async fn s51_options_tells_what_is_allowed_and_others_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s52_conditional_and_range_requests_are_answered_in_full() {
+async fn s52_conditions_and_ranges_count_only_once_the_job_has_ended() {
     for (status, expected) in [
         (PendingStatus::SeeOther, StatusCode::SEE_OTHER),
         (PendingStatus::Accepted, StatusCode::ACCEPTED),
@@ -226,7 +226,17 @@ async fn s52_conditional_and_range_requests_are_answered_in_full() {
         assert_eq!(pending.status, expected);
         sleep(2 * SECOND).await;
         let done = ask(&layer, conditional()).await;
-        assert_eq!((done.status, &*done.body), (StatusCode::OK, &b"whole"[..]));
+        assert_eq!(done.status, StatusCode::NOT_MODIFIED);
+        let part = with(
+            with(get(&location), "if-range", "\"v1\""),
+            "range",
+            "bytes=0-1",
+        );
+        let part = ask(&layer, part).await;
+        assert_eq!(
+            (part.status, &*part.body),
+            (StatusCode::PARTIAL_CONTENT, &b"wh"[..])
+        );
     }
 }
 

@@ -77,6 +77,36 @@ async fn c01_same_origin_gets_credentials_too_and_never_body_headers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn conditions_and_ranges_of_a_submission_are_not_those_of_its_polls() {
+    let conditions = [
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "if-range",
+        "range",
+    ];
+    for method in ["GET", "HEAD", "PUT"] {
+        let script = Script::new(|number, _| match number {
+            0 => see_other("/work/1"),
+            _ => answer(200, &[]),
+        });
+        let mut request = post(HERE);
+        *request.method_mut() = method.parse().unwrap();
+        for name in conditions {
+            let mut value = HeaderValue::from_static("\"v1\"");
+            // All headers of some clients are marked so.
+            value.set_sensitive(true);
+            request.headers_mut().insert(name, value);
+        }
+        send(exact_layer(), &script, request).await.unwrap();
+        let seen = script.seen();
+        assert_eq!(seen[0].headers.len(), conditions.len(), "{method}");
+        assert_eq!(names(&seen[1].headers), [""; 0], "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn c02_https_to_http_is_an_error() {
     let script = Script::new(|_, _| see_other("http://here.example/work/1"));
     let error = send(exact_layer(), &script, post(HERE)).await.unwrap_err();

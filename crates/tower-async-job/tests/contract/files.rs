@@ -1,0 +1,519 @@
+//! Results as files: validators, conditional requests and ranges (RFC 9110, sections 8.8, 13 and 14).
+
+use std::{convert::Infallible, sync::Arc};
+
+use crate::support::{
+    Answer, Body, Handler, SECOND, ask, call, eager,
+    faulty::{FaultyStore, Op},
+    get, grpc, handler, id_of, memory, path_of, post, request, send, trailed, with, wrap,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use tokio::time::sleep;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_async_job::{
+    AsyncJobLayer, Builder, ObservedJob,
+    store::{Detail, Interpose, Interposed, JobStore, StoreProperties},
+};
+
+const CHUNK: usize = 1000;
+
+/// A length whose last chunk is shorter than the others.
+const LENGTH: usize = 4 * CHUNK + 17;
+
+fn bytes(length: usize) -> Bytes {
+    (0..length).map(|at| (at % 251) as u8).collect()
+}
+
+/// Returns a handler that answers with this number of bytes, and with these headers.
+fn answering(length: usize, headers: &'static [(&'static str, &'static str)]) -> Handler {
+    handler(move |_| async move {
+        sleep(SECOND).await;
+        let mut response = Response::new(Body::from(bytes(length)));
+        for (name, value) in headers {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().append(*name, value);
+        }
+        response
+    })
+}
+
+/// Returns the URL of a job that has ended with the handler's answer.
+async fn ended(layer: &AsyncJobLayer, handler: Handler) -> String {
+    let accepted = send(&wrap(layer, handler), post("/report")).await.pending();
+    sleep(2 * SECOND).await;
+    path_of(accepted.location()).to_owned()
+}
+
+/// Returns one store that keeps results whole, and one that keeps them in chunks.
+fn stores() -> [Arc<FaultyStore>; 2] {
+    [memory(), memory().chunk_size(CHUNK)].map(|store| Arc::new(FaultyStore::new(store.build())))
+}
+
+fn over(store: &Arc<FaultyStore>) -> Builder {
+    AsyncJobLayer::builder().store(store.clone())
+}
+
+fn asking_for(job: &str, fields: &[(&'static str, &str)]) -> Request<Body> {
+    let mut request = get(job);
+    for (name, value) in fields {
+        let value = HeaderValue::from_str(value).expect("valid");
+        request
+            .headers_mut()
+            .append(HeaderName::from_static(name), value);
+    }
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_has_validators_that_are_the_same_on_every_node() {
+    for store in stores() {
+        let layer = eager(over(&store));
+        let job = ended(&layer, answering(LENGTH, &[])).await;
+        let first = ask(&layer, get(&job)).await;
+        assert_eq!(first.header("accept-ranges"), "bytes");
+        assert_eq!(first.header("cache-control"), "no-store");
+        let tag = first.header("etag");
+        assert!(tag.starts_with('"') && tag.ends_with("-1\""), "{tag}");
+        assert!(!tag.contains(&job[job.len() - 8..]), "the id is a secret");
+        let record = store.read(&id_of(&job), Detail::Full).await;
+        let end = record.expect("memory").expect("a job").ended.expect("done");
+        let date = httpdate::fmt_http_date(end);
+        assert_eq!(first.header("last-modified"), date);
+        sleep(100 * SECOND).await;
+        let mut others = vec![ask(&eager(over(&store)), get(&job)).await];
+        for fields in [
+            &[][..],
+            &[("range", "bytes=0-9")],
+            &[("if-none-match", "\"x\"")],
+        ] {
+            let mut head = asking_for(&job, fields);
+            *head.method_mut() = Method::HEAD;
+            let mut head = ask(&layer, head).await;
+            assert_eq!(
+                head.headers.remove("content-length").expect("known"),
+                LENGTH.to_string()
+            );
+            assert!(head.body.is_empty());
+            others.push(head);
+        }
+        for other in others {
+            assert_eq!(
+                (other.status, &other.headers),
+                (StatusCode::OK, &first.headers)
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_submissions_have_no_validators_of_the_layer() {
+    let layer = eager(AsyncJobLayer::builder());
+    let service = wrap(&layer, answering(10, &[]));
+    let keyed = || {
+        with(
+            with(post("/report"), "idempotency-key", "\"k\""),
+            "range",
+            "bytes=0-1",
+        )
+    };
+    send(&service, keyed()).await.pending();
+    sleep(2 * SECOND).await;
+    let repeat = send(&service, with(keyed(), "if-none-match", "*")).await;
+    assert_eq!((repeat.status, &repeat.body), (StatusCode::OK, &bytes(10)));
+    for name in ["etag", "last-modified", "accept-ranges"] {
+        assert_eq!(repeat.header(name), "", "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ranges_are_parts_of_the_stored_bytes() {
+    for store in stores() {
+        let layer = eager(over(&store));
+        let job = ended(&layer, answering(LENGTH, &[("content-type", "text/csv")])).await;
+        let tag = ask(&layer, get(&job)).await.header("etag").to_owned();
+        let positions = [
+            0,
+            1,
+            CHUNK - 1,
+            CHUNK,
+            CHUNK + 1,
+            4 * CHUNK - 1,
+            4 * CHUNK,
+            LENGTH - 1,
+        ];
+        for first in positions {
+            for last in positions.into_iter().filter(|last| *last >= first) {
+                let range = format!("bytes={first}-{last}");
+                let fields = [("range", &*range), ("if-range", &*tag)];
+                let part = ask(&layer, asking_for(&job, &fields)).await;
+                assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{range}");
+                let described = format!("bytes {first}-{last}/{LENGTH}");
+                assert_eq!(part.header("content-range"), described);
+                assert_eq!(part.body, bytes(LENGTH)[first..=last], "{range}");
+                assert_eq!(part.header("etag"), tag);
+                assert_eq!(part.header("job-status"), "done");
+                assert_eq!(part.header("cache-control"), "no-store");
+                assert_eq!(part.header("content-type"), "text/csv");
+            }
+        }
+        for (range, first) in [("bytes=-18", LENGTH - 18), ("bytes=4000-9999", 4000)] {
+            let part = ask(&layer, asking_for(&job, &[("range", range)])).await;
+            assert_eq!(part.body, bytes(LENGTH)[first..]);
+            let described = format!("bytes {first}-{}/{LENGTH}", LENGTH - 1);
+            assert_eq!(part.header("content-range"), described);
+        }
+        for beyond in [format!("bytes={LENGTH}-"), "bytes=-0".to_owned()] {
+            let refused = ask(&layer, asking_for(&job, &[("range", &beyond)])).await;
+            assert_eq!(refused.status, StatusCode::RANGE_NOT_SATISFIABLE);
+            assert_eq!(refused.header("content-range"), format!("bytes */{LENGTH}"));
+            assert_eq!(refused.header("job-status"), "done");
+            assert_eq!(refused.header("cache-control"), "no-store");
+            assert_eq!(refused.json()["status"], 416);
+        }
+        // Several ranges are answered with the whole, and so is one of another result.
+        let whole = [
+            &[("range", "bytes=0-1,3-4")][..],
+            &[("range", "bytes=0-1"), ("if-range", "\"0-1\"")],
+        ];
+        for fields in whole {
+            let answer = ask(&layer, asking_for(&job, fields)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{fields:?}");
+            assert_eq!(answer.body, bytes(LENGTH));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn range_reads_only_the_chunks_that_have_it() {
+    let [_, store] = stores();
+    let layer = eager(over(&store));
+    let job = ended(&layer, answering(LENGTH, &[])).await;
+    for (range, chunks) in [
+        ("bytes=4016-", 1),
+        ("bytes=3000-3999", 1),
+        ("bytes=2999-3000", 2),
+        ("bytes=0-0", 1),
+    ] {
+        let before = store.calls(Op::ReadChunk);
+        let part = ask(&layer, asking_for(&job, &[("range", range)])).await;
+        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
+        assert_eq!(store.calls(Op::ReadChunk) - before, chunks, "{range}");
+    }
+}
+
+/// A store that now writes chunks of another size.
+#[derive(Debug)]
+struct Resized(Arc<FaultyStore>, StoreProperties);
+
+impl Interpose for Resized {
+    fn inner(&self) -> &dyn JobStore {
+        &*self.0
+    }
+
+    fn properties(&self) -> &StoreProperties {
+        &self.1
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn range_is_found_in_chunks_that_were_of_another_size() {
+    let [_, store] = stores();
+    let job = ended(&eager(over(&store)), answering(LENGTH, &[])).await;
+    for size in [1, 700, CHUNK - 1, CHUNK + 1, 3 * CHUNK, LENGTH, usize::MAX] {
+        let properties = store.properties().clone().with_chunk(size);
+        let resized = Interposed::new(Resized(store.clone(), properties));
+        let layer = eager(AsyncJobLayer::builder().store(resized));
+        for first in [
+            1,
+            CHUNK - 1,
+            CHUNK,
+            2 * CHUNK + 500,
+            4 * CHUNK - 1,
+            4 * CHUNK,
+            LENGTH - 1,
+        ] {
+            let before = store.calls(Op::ReadChunk);
+            let last = (first + 9).min(LENGTH - 1);
+            let range = format!("bytes={first}-{last}");
+            let part = ask(&layer, asking_for(&job, &[("range", &range)])).await;
+            assert_eq!(part.body, bytes(LENGTH)[first..=last], "{range} by {size}");
+            let reads = store.calls(Op::ReadChunk) - before;
+            assert!(reads <= 3, "{range} by {size}: {reads} reads");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn conditions_are_those_of_the_result() {
+    for store in stores() {
+        let layer = eager(over(&store));
+        let own = &[
+            ("vary", "accept"),
+            ("content-type", "text/csv"),
+            ("x-own", "1"),
+        ];
+        let job = ended(&layer, answering(LENGTH, own)).await;
+        let known = ask(&layer, get(&job)).await;
+        let (tag, date) = (known.header("etag"), known.header("last-modified"));
+        for method in [Method::GET, Method::HEAD] {
+            for (fields, status) in [
+                (&[("if-none-match", tag)][..], StatusCode::NOT_MODIFIED),
+                (&[("if-modified-since", date)], StatusCode::NOT_MODIFIED),
+                (
+                    &[("if-none-match", tag), ("range", "bytes=0-1")],
+                    StatusCode::NOT_MODIFIED,
+                ),
+                (&[("if-match", "\"x\"")], StatusCode::PRECONDITION_FAILED),
+                (
+                    &[("if-match", "\"x\""), ("range", "bytes=9999-")],
+                    StatusCode::PRECONDITION_FAILED,
+                ),
+                (
+                    &[("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT")],
+                    StatusCode::PRECONDITION_FAILED,
+                ),
+                (
+                    &[("if-match", tag), ("if-none-match", "\"x\"")],
+                    StatusCode::OK,
+                ),
+            ] {
+                let mut request = asking_for(&job, fields);
+                *request.method_mut() = method.clone();
+                let answer = ask(&layer, request).await;
+                assert_eq!(answer.status, status, "{method} {fields:?}");
+                assert_eq!(answer.header("job-status"), "done");
+                assert_eq!(answer.header("cache-control"), "no-store");
+                if status == StatusCode::NOT_MODIFIED {
+                    assert!(answer.body.is_empty());
+                    let mut names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
+                    names.sort_unstable();
+                    assert_eq!(names, ["cache-control", "etag", "job-status", "vary"]);
+                }
+            }
+        }
+        let both = [("if-match", tag), ("range", "bytes=1-2")];
+        let part = ask(&layer, asking_for(&job, &both)).await;
+        assert_eq!((part.status.as_u16(), part.body.len()), (206, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn validators_and_ranges_of_the_handler_take_precedence() {
+    let layer = eager(AsyncJobLayer::builder());
+    let own: &[_] = &[
+        ("etag", "\"v1\""),
+        ("last-modified", "Thu, 26 Nov 2020 12:00:00 GMT"),
+    ];
+    let job = ended(&layer, answering(10, own)).await;
+    let answer = ask(&layer, get(&job)).await;
+    for (name, value) in own {
+        assert_eq!(
+            answer.headers.get_all(*name).iter().collect::<Vec<_>>(),
+            [value]
+        );
+    }
+    for validator in ["\"v1\"", "Thu, 26 Nov 2020 12:00:00 GMT"] {
+        let fields = [("range", "bytes=0-1"), ("if-range", validator)];
+        let part = ask(&layer, asking_for(&job, &fields)).await;
+        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{validator}");
+    }
+    let known = asking_for(&job, &[("if-none-match", "\"v1\"")]);
+    assert_eq!(ask(&layer, known).await.status, StatusCode::NOT_MODIFIED);
+
+    let weak = ended(&layer, answering(10, &[("etag", "W/\"v1\"")])).await;
+    let fields = [("range", "bytes=0-1"), ("if-range", "W/\"v1\"")];
+    assert_eq!(
+        ask(&layer, asking_for(&weak, &fields)).await.status,
+        StatusCode::OK
+    );
+
+    for (units, status) in [("none", 200), ("lines", 200), ("lines, Bytes", 206)] {
+        let own: &'static [_] = vec![("accept-ranges", units)].leak();
+        let job = ended(&layer, answering(10, own)).await;
+        for range in ["bytes=0-1", "bytes=10-"] {
+            let answer = ask(&layer, asking_for(&job, &[("range", range)])).await;
+            let expected = if status == 206 && range == "bytes=10-" {
+                416
+            } else {
+                status
+            };
+            assert_eq!(answer.status.as_u16(), expected, "{units}, {range}");
+        }
+        assert_eq!(ask(&layer, get(&job)).await.header("accept-ranges"), units);
+    }
+}
+
+/// Asserts that a job is answered alike under all conditions, without validators of the layer.
+async fn assert_unchanged(layer: &AsyncJobLayer, job: &str, body: &Bytes) {
+    let whole = ask(layer, get(job)).await;
+    assert_eq!(whole.body, body);
+    for name in ["etag", "last-modified", "accept-ranges"] {
+        assert_eq!(whole.header(name), "", "{name}");
+    }
+    for field in [
+        ("range", "bytes=0-0"),
+        ("range", "bytes=999-"),
+        ("if-match", "\"x\""),
+        ("if-none-match", "*"),
+    ] {
+        let answer = ask(layer, asking_for(job, &[field])).await;
+        assert_eq!(answer.status, whole.status, "{field:?}");
+        assert_eq!(
+            (&answer.body, &answer.headers),
+            (body, &whole.headers),
+            "{field:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_that_are_no_files_are_replayed_as_they_are() {
+    let layer = eager(AsyncJobLayer::builder());
+    for (status, field) in [
+        (206, ("content-range", "bytes 0-3/9")),
+        (200, ("content-range", "bytes 0-3/9")),
+        (201, ("x-own", "1")),
+        (304, ("x-own", "1")),
+        (404, ("x-own", "1")),
+        (416, ("content-range", "bytes */9")),
+    ] {
+        let body = if status == 304 {
+            Bytes::new()
+        } else {
+            bytes(4)
+        };
+        let given = body.clone();
+        let inner = handler(move |_| {
+            let mut response = Response::new(Body::from(given.clone()));
+            *response.status_mut() = StatusCode::from_u16(status).expect("valid");
+            response
+                .headers_mut()
+                .insert(field.0, HeaderValue::from_static(field.1));
+            async move {
+                sleep(SECOND).await;
+                response
+            }
+        });
+        let job = ended(&layer, inner).await;
+        assert_unchanged(&layer, &job, &body).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_with_trailers_and_of_grpc_are_replayed_as_they_are() {
+    let layer = eager(AsyncJobLayer::builder());
+    let service = layer.layer(service_fn(|_| async {
+        sleep(SECOND).await;
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", HeaderValue::from_static("7"));
+        Ok::<_, Infallible>(Response::new(trailed("data", trailers)))
+    }));
+    let accepted = Answer::of(call(&service, post("/report")).await).await;
+    sleep(2 * SECOND).await;
+    let job = path_of(accepted.location());
+    assert_unchanged(&layer, job, &Bytes::from("data")).await;
+
+    let service = wrap(
+        &layer,
+        answering(4, &[("content-type", "application/grpc")]),
+    );
+    let accepted = send(&service, grpc("/report")).await.pending();
+    sleep(2 * SECOND).await;
+    assert_unchanged(&layer, path_of(accepted.location()), &bytes(4)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s52_poll_that_was_held_is_answered_in_full() {
+    for field in [
+        ("range", "bytes=0-1"),
+        ("range", "bytes=10-"),
+        ("if-none-match", "*"),
+        ("if-match", "\"x\""),
+    ] {
+        let layer = eager(AsyncJobLayer::builder());
+        let service = wrap(&layer, answering(10, &[]));
+        let accepted = send(&service, post("/report")).await.pending();
+        let held = with(
+            asking_for(accepted.location(), &[field]),
+            "prefer",
+            "wait=60",
+        );
+        let answer = ask(&layer, held).await;
+        assert_eq!(answer.header("job-status"), "done");
+        assert_eq!(
+            (answer.status.as_u16(), answer.body.len()),
+            (200, 10),
+            "{field:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s52_preconditions_of_a_submission_do_not_reach_the_result_by_a_redirect() {
+    let layer = eager(AsyncJobLayer::builder().estimator(|_: &ObservedJob<'_>| 60 * SECOND));
+    let accepted = send(&wrap(&layer, answering(10, &[])), post("/report"))
+        .await
+        .pending();
+    let followed = accepted.location().to_owned();
+    sleep(2 * SECOND).await;
+    // The client follows at once, with the headers of its submission, though it is due in a minute.
+    for field in [("if-match", "\"v7\""), ("if-none-match", "*")] {
+        let answer = ask(&layer, asking_for(&followed, &[field])).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body.len()),
+            (200, 10),
+            "{field:?}"
+        );
+    }
+    let continued = ask(&layer, asking_for(&followed, &[("range", "bytes=4-")])).await;
+    assert_eq!(continued.status, StatusCode::PARTIAL_CONTENT);
+    sleep(60 * SECOND).await;
+    let due = ask(&layer, asking_for(&followed, &[("if-none-match", "*")])).await;
+    assert_eq!(due.status, StatusCode::NOT_MODIFIED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_range_to_the_end_of_unknown_length_delivers_a_result() {
+    for store in stores() {
+        let layer = eager(over(&store).retention_after_delivery(SECOND));
+        let job = ended(&layer, answering(LENGTH, &[])).await;
+        let tag = ask(&layer, request(Method::HEAD, &job))
+            .await
+            .header("etag")
+            .to_owned();
+        let state = async || {
+            sleep(5 * SECOND).await;
+            let head = ask(&layer, request(Method::HEAD, &job)).await;
+            head.header("job-status").to_owned()
+        };
+        for field in [
+            ("range", "bytes=0-9"),
+            ("range", "bytes=0-9999"),
+            ("range", "bytes=-1"),
+            ("range", "bytes=9999-"),
+            ("if-none-match", &*tag),
+            ("if-match", "\"x\""),
+        ] {
+            ask(&layer, asking_for(&job, &[field])).await;
+            assert_eq!(state().await, "done", "{field:?}");
+        }
+        // The rest is cut off, and then read to its end.
+        let rest = || {
+            layer
+                .resource()
+                .oneshot(asking_for(&job, &[("range", "bytes=9-")]))
+        };
+        drop(rest().await.expect("infallible"));
+        assert_eq!(state().await, "done");
+        let rest = rest()
+            .await
+            .expect("infallible")
+            .into_body()
+            .collect()
+            .await;
+        assert_eq!(rest.expect("whole").to_bytes(), bytes(LENGTH)[9..]);
+        assert_eq!(state().await, "expired");
+    }
+}
