@@ -29,8 +29,19 @@ const WRITER_CACHE: i64 = 16 << 10;
 /// The number of times at which a lock that another connection has is tried again, 1 ms apart.
 pub(crate) const BUSY_TRIES: i32 = 250;
 
-/// Opens the connection of the writer, and creates the file and its tables if necessary.
+/// Opens the connection of the writer, and creates the file and its tables if necessary. Waits for
+/// others that do the same.
 pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> {
+    let deadline = Instant::now() + settings.operation_timeout;
+    loop {
+        match try_open_writer(settings) {
+            Err(error) if error.is_locked() && Instant::now() < deadline => {}
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open_writer(settings: &Settings) -> Result<Connection, OpenError> {
     let path = &*settings.path;
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::outdated(path));

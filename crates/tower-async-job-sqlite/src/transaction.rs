@@ -5,9 +5,12 @@ use std::{cell::RefCell, fmt, ops::Deref};
 use rusqlite::{
     Connection, OptionalExtension, Params, Row, Statement, StatementStatus, types::FromSql,
 };
-use tower_async_job_core::{JobId, StoreError};
+use tower_async_job_core::{CHUNKS_LINGER, JobId, StoreError};
 
-use crate::{notes::Notes, time::Micros};
+use crate::{
+    notes::Notes,
+    time::{Micros, micros},
+};
 
 /// The reason why an operation was not performed.
 #[derive(Debug)]
@@ -158,6 +161,14 @@ impl<'a> Transaction<'a> {
         let sql = "INSERT INTO parts (job, data) VALUES (?, ?)";
         self.execute(sql, (job, data))?;
         Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Leaves the chunks of a job's latest run without a job.
+    pub(crate) fn leave_chunks(&self, job: i64) -> Step<()> {
+        let until = self.now.saturating_add(micros(CHUNKS_LINGER));
+        let sql = "UPDATE bodies SET linger = ? WHERE job = ? AND linger IS NULL";
+        self.execute(sql, [until, job])?;
+        Ok(())
     }
 
     /// Notes that a job is no longer pending.

@@ -34,14 +34,6 @@ impl Job {
     }
 }
 
-/// Leaves the chunks of the latest run of the job in this row without a job.
-pub(crate) fn leave_chunks(transaction: &Transaction<'_>, key: i64) -> Step<()> {
-    let until = transaction.now.saturating_add(micros(CHUNKS_LINGER));
-    let sql = "UPDATE bodies SET linger = ? WHERE job = ? AND linger IS NULL";
-    transaction.execute(sql, [until, key])?;
-    Ok(())
-}
-
 /// A chunk, and whether its read has to be [noted](note_read).
 pub(crate) type ReadChunk = (Option<Vec<u8>>, bool);
 

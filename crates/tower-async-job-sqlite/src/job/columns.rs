@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use rusqlite::{Row, ToSql, params_from_iter, types::FromSql};
 use tower_async_job_core::{JobHandle, JobId, Lease, StoreError};
 
-use super::{chunks::leave_chunks, numbers::handle_of, owner::StoredOwner, state::State};
+use super::{numbers::handle_of, owner::StoredOwner, state::State};
 use crate::{
     time::Micros,
     transaction::{Failure, Snapshot, Step, Transaction},
@@ -200,7 +200,7 @@ impl Job {
     fn save(&mut self, transaction: &Transaction<'_>, before: &Self) -> Step<()> {
         if before.chunked && !self.keeps_chunks_of(before.epoch) {
             self.chunked = false;
-            leave_chunks(transaction, self.key)?;
+            transaction.leave_chunks(self.key)?;
         }
         let changed = self.is_changed(before);
         let changed = || changed.iter().enumerate().filter(|(_, changed)| **changed);
@@ -243,7 +243,7 @@ impl Job {
         }
         self.forget_key(transaction)?;
         if self.chunked {
-            leave_chunks(transaction, self.key)?;
+            transaction.leave_chunks(self.key)?;
         }
         if self.is_pending() {
             transaction.note_end(self.id());

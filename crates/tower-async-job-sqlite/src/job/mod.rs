@@ -12,7 +12,7 @@ mod state;
 mod view;
 
 pub(crate) use self::{
-    chunks::{collect, leave_chunks, note_read, read_chunk},
+    chunks::{collect, note_read, read_chunk},
     claiming::Claimed,
     columns::{COLUMNS, FORMAT, Job, is_pending, key_of},
     digest::{key_digest, owner_hash, route_hash},

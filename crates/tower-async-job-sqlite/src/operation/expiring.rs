@@ -3,7 +3,7 @@
 use tower_async_job_core::{DELIVERED_KEPT, JobId};
 
 use crate::{
-    job::{FORMAT, Job, State, collect, leave_chunks},
+    job::{FORMAT, Job, State, collect},
     time::{SECOND, micros},
     transaction::{Failure, Step, Transaction},
 };
@@ -84,7 +84,7 @@ pub(super) fn end_unreadable(transaction: &Transaction<'_>, key: i64) -> Step<()
                    AND digest = (SELECT digest FROM jobs WHERE key = ?1)";
         transaction.execute(sql, [key])?;
         transaction.execute("DELETE FROM jobs WHERE key = ?", [key])?;
-        leave_chunks(transaction, key)?;
+        transaction.leave_chunks(key)?;
     }
     if let Some(id) = id {
         transaction.note_end(JobId::from_bits(u128::from_be_bytes(id)));

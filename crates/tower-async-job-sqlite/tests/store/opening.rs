@@ -159,3 +159,24 @@ async fn link_to_a_file_that_is_missing_is_named() {
     assert!(!error.is_permission_denied());
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
+
+#[tokio::test]
+async fn a_file_that_is_soon_unlocked_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    drop(SqliteStore::open(&path).await.unwrap());
+    let locking = Connection::open(&path).unwrap();
+    locking.busy_timeout(Duration::from_secs(5)).unwrap();
+    // An older schema, which is migrated.
+    let older = "BEGIN IMMEDIATE; PRAGMA user_version = 0; DROP VIEW overview; DROP TABLE store; \
+                 DROP TABLE jobs; DROP TABLE parts; DROP TABLE keys; DROP TABLE chunks; \
+                 DROP TABLE bodies; DROP TABLE nodes; COMMIT; BEGIN IMMEDIATE";
+    locking.execute_batch(older).unwrap();
+    let unlock = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_millis(600));
+        locking.execute_batch("COMMIT").unwrap();
+    });
+    let store = SqliteStore::open(&path).await.unwrap();
+    crate::add(&store, crate::job()).await;
+    unlock.await.unwrap();
+}
