@@ -164,7 +164,6 @@ fn turn_of_raw(runtime: &Runtime) -> Outcome<Turn> {
     let (_directory, path) = file()?;
     // It creates the tables.
     drop(runtime.block_on(store::open(&path))?);
-    wait_until_closed(&path);
     let raw = std::sync::Arc::new(raw::Raw::open(&path)?);
     let begun = processor_time();
     let jobs = runtime.block_on(async {
@@ -205,7 +204,7 @@ fn log(path: &Path) -> u64 {
 
 /// Returns the figures of a turn, once its file is closed.
 fn finished(path: &Path, [jobs, polls]: [usize; 2], cpu: Duration, log: u64) -> Outcome<Turn> {
-    wait_until_closed(path);
+    copy_log(path)?;
     let seconds = TURN.as_secs_f64();
     let jobs = jobs.max(1) as f64;
     Ok(Turn {
@@ -217,11 +216,14 @@ fn finished(path: &Path, [jobs, polls]: [usize; 2], cpu: Duration, log: u64) -> 
     })
 }
 
-/// Waits for the last connection, which deletes the log.
-fn wait_until_closed(path: &Path) {
-    while path.with_extension("db-wal").exists() {
+/// Copies the log into the file as a whole. Its connections, which close concurrently, may leave that out.
+fn copy_log(path: &Path) -> rusqlite::Result<()> {
+    let connection = rusqlite::Connection::open(path)?;
+    let copy = "PRAGMA wal_checkpoint(TRUNCATE)";
+    while connection.query_row(copy, [], |row| row.get::<_, i64>(0))? != 0 {
         std::thread::sleep(Duration::from_millis(1));
     }
+    Ok(())
 }
 
 fn processor_time() -> Duration {
