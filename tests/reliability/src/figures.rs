@@ -16,6 +16,7 @@ use crate::{
     calls::{Call, Work},
     check::{Promise, Traces},
     history::{Event, ProcessId, Run},
+    round::LEASE,
     scenario::Scenario,
 };
 
@@ -68,7 +69,8 @@ pub(crate) struct Failure {
 }
 
 impl Sums {
-    /// Returns the figures of a round. Recoveries on a full disk are left out: they wait for room.
+    /// Returns the figures of a round. Recoveries on a full disk are left out, since they wait for
+    /// room, and those near a shift of the clock, after which nodes claim nothing for a lease.
     pub(crate) fn of(
         events: &[(Duration, Event)],
         calls: &HashMap<u64, Call>,
@@ -80,8 +82,10 @@ impl Sums {
             ..Self::default()
         };
         let mut killed = HashMap::new();
+        let mut shifts = Vec::new();
         for (at, event) in events {
             match event {
+                Event::Shifted(_) => shifts.push(*at),
                 Event::Killed(process, scenario) => {
                     sums.count_kill(*scenario);
                     killed.insert(*process, *at);
@@ -92,7 +96,7 @@ impl Sums {
                 Event::Ended {
                     process,
                     is_clean: false,
-                } => {
+                } if !was_full => {
                     sums.count_kill(Scenario::Poison);
                     killed.insert(*process, *at);
                 }
@@ -114,7 +118,11 @@ impl Sums {
                 _ => {}
             }
             for runs in trace.runs.windows(2).filter(|_| !was_full) {
-                if let Some(time) = recovery(&runs[0], &runs[1], &killed) {
+                let Some((killed, time)) = recovery(&runs[0], &runs[1], &killed) else {
+                    continue;
+                };
+                let near = killed.saturating_sub(2 * LEASE)..killed + time;
+                if !shifts.iter().any(|shift| near.contains(shift)) {
                     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                     *sums.recoveries.entry(millis).or_default() += 1;
                 }
@@ -169,16 +177,16 @@ fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u
     }
 }
 
-/// Returns the time from the kill of a run's process to the next run. `None` if the process was not
-/// killed, or if another process was killed with the job before its handler was called.
+/// Returns the time of the kill of a run's process, and the time from there to the next run. `None` if
+/// the process was not killed, or if another one was killed with the job before its handler was called.
 fn recovery(
     (began, run): &(Duration, &Run),
     (again, next): &(Duration, &Run),
     killed: &HashMap<ProcessId, Duration>,
-) -> Option<Duration> {
+) -> Option<(Duration, Duration)> {
     let at = killed.get(&run.process)?;
     let is_next = next.attempt == run.attempt + 1 && (began..again).contains(&at);
-    is_next.then(|| *again - *at)
+    is_next.then(|| (*at, *again - *at))
 }
 
 impl Figures {
