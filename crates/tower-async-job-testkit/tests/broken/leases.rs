@@ -217,7 +217,7 @@ flaw! {
 }
 
 flaw! {
-    /// Begins the time of a run that is stored again anew.
+    /// Counts the time of a run from the latest create.
     RunningForForgotten(()) {
         fn create<'a>(&'a self, job: NewJob) -> StoreFuture<'a, Created> {
             self.inner.create(job.with_running_for(Duration::ZERO))

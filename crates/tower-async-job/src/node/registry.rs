@@ -72,6 +72,12 @@ struct Entered {
     context: JobContext,
 }
 
+impl Entered {
+    fn context(&self) -> JobContext {
+        self.context.clone()
+    }
+}
+
 /// The time of the next check of deadlines.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextDeadline {
@@ -86,7 +92,7 @@ impl Jobs {
     /// Returns a job that can have the deadlines watched again, if there are any without a watch.
     fn next_without_watch(&self) -> Option<JobContext> {
         let first = self.runs.values().next().filter(|_| !self.watched);
-        first.map(|run| run.context.clone())
+        first.map(Entered::context)
     }
 
     /// Notes that the job has ended in the store: no lease of its run is renewed or can be lost.
@@ -98,10 +104,6 @@ impl Jobs {
     fn entered(&mut self, lease: &Lease) -> Option<&mut Entered> {
         let run = self.runs.get_mut(&lease.id);
         run.filter(|run| run.epoch == lease.epoch)
-    }
-
-    fn context(&self, id: &JobId) -> Option<JobContext> {
-        self.runs.get(id).map(|run| run.context.clone())
     }
 }
 
@@ -268,11 +270,9 @@ impl Registry {
                     };
                     match leases.look(deadline, ids.clone(), passed, deadlines) {
                         Passed::Renewed => {}
-                        Passed::Over(id) => {
-                            lost.extend(runs.get(&id).map(|run| run.context.clone()));
-                        }
+                        Passed::Over(id) => lost.extend(runs.get(&id).map(Entered::context)),
                         Passed::OfJob => {
-                            due.extend(runs.range(ids).map(|(_, run)| run.context.clone()));
+                            due.extend(runs.range(ids).map(|(_, run)| run.context()));
                         }
                     }
                 }
@@ -323,7 +323,7 @@ impl Registry {
             return;
         };
         run.epoch = new.epoch;
-        let context = run.context.clone();
+        let context = run.context();
         self.hold(&mut jobs, new, since);
         drop(jobs);
         context.set_missing(false);
@@ -336,7 +336,7 @@ impl Registry {
         let Some(run) = jobs.entered(lease) else {
             return;
         };
-        let context = run.context.clone();
+        let context = run.context();
         if renewal.is_held()
             && let Some(kept) = self.lease_kept
         {
@@ -363,7 +363,7 @@ impl Registry {
     pub(crate) fn cancel(&self, id: &JobId) {
         let mut jobs = self.jobs();
         jobs.has_ended(id);
-        let context = jobs.context(id);
+        let context = jobs.runs.get(id).map(Entered::context);
         drop(jobs);
         if let Some(context) = context {
             context.cancel(CancelReason::Requested);
@@ -376,9 +376,7 @@ impl Registry {
         let running: Vec<(JobId, JobContext)> = {
             let jobs = self.jobs();
             let running = jobs.runs.range(behind(id)).take(SLICE);
-            running
-                .map(|(id, run)| (*id, run.context.clone()))
-                .collect()
+            running.map(|(id, run)| (*id, run.context())).collect()
         };
         for (_, context) in &running {
             context.cancel(CancelReason::Shutdown);
