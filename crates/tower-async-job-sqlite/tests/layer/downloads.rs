@@ -1,5 +1,7 @@
 //! Downloads of results that are stored in chunks.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -7,6 +9,7 @@ use axum::{
 };
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use tokio::sync::Notify;
 use tower::ServiceExt;
 use tower_async_job::Role;
 
@@ -22,10 +25,16 @@ fn result() -> Bytes {
 async fn download_that_breaks_off_is_continued_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jobs.db");
+    let gate = Arc::new(Notify::new());
     let application = async || {
         let jobs = jobs(&path, Role::Both).await;
+        let gate = gate.clone();
+        let report = || async move {
+            gate.notified().await;
+            result()
+        };
         Router::new()
-            .route("/report", post(async || result()))
+            .route("/report", post(report))
             .layer(jobs.clone())
             .nest_service("/work", jobs.resource())
     };
@@ -34,6 +43,7 @@ async fn download_that_breaks_off_is_continued_after_a_restart() {
     let submission = submission.body(Body::empty()).unwrap();
     let accepted = first.clone().oneshot(submission).await.unwrap();
     let location = accepted.headers()[header::LOCATION].to_str().unwrap();
+    gate.notify_one();
     let mut answer = ended(&first, location).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let tag = answer.headers()[header::ETAG].clone();

@@ -32,7 +32,7 @@ async fn jobs(path: &Path, role: Role) -> AsyncJobLayer {
 async fn application(path: &Path) -> Router {
     let jobs = jobs(path, Role::Both).await;
     let handler = || async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         "x".repeat(LENGTH)
     };
     Router::new()
