@@ -16,7 +16,7 @@ pub(crate) const VERSION: u8 = 1;
 const OLDEST: u8 = 1;
 
 /// The capacity for headers added to a replayed response, so that its map does not grow.
-const MORE_HEADERS: usize = 4;
+const MORE_HEADERS: usize = 7;
 
 pub(crate) fn put_length(buffer: &mut Vec<u8>, length: usize) {
     let mut rest = length;

@@ -70,10 +70,13 @@ impl Site {
 
     /// Starts a server with a long result, whose first download breaks off.
     pub(crate) async fn breaking() -> Result<Self> {
-        let layer = AsyncJobLayer::new();
+        let report = async || {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            large()
+        };
         let router = Router::new()
-            .route("/report", post(async || large()))
-            .layer(layer);
+            .route("/report", post(report))
+            .layer(AsyncJobLayer::new());
         let downloads = Arc::new(AtomicUsize::new(0));
         Self::serve(router.layer(from_fn_with_state(downloads, break_first))).await
     }

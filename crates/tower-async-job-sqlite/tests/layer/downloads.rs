@@ -1,16 +1,11 @@
 //! Downloads of results that are stored in chunks.
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    routing::post,
-};
-use http::{Request, StatusCode, header};
+use axum::body::{Body, Bytes};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_async_job::Role;
 
-use super::{ended, jobs, text};
+use super::{Node, directory, request, routes};
 
 const LENGTH: usize = 1_000_000;
 
@@ -20,22 +15,12 @@ fn result() -> Bytes {
 
 #[tokio::test]
 async fn download_that_breaks_off_is_continued_after_a_restart() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("jobs.db");
-    let application = async || {
-        let jobs = jobs(&path, Role::Both).await;
-        Router::new()
-            .route("/report", post(async || result()))
-            .layer(jobs.clone())
-            .nest_service("/work", jobs.resource())
-    };
-    let first = application().await;
-    let submission = Request::post("/report").header("prefer", "respond-async");
-    let submission = submission.body(Body::empty()).unwrap();
-    let accepted = first.clone().oneshot(submission).await.unwrap();
-    let location = accepted.headers()[header::LOCATION].to_str().unwrap();
-    let mut answer = ended(&first, location).await;
-    assert_eq!(answer.status(), StatusCode::OK);
+    let (_directory, path) = directory();
+    let first = Node::new(&path, routes(async || result())).await;
+    let url = first.submit("/once").await;
+    assert_eq!(first.ended(&url).await.status, StatusCode::OK);
+    let answer = first.app.clone().oneshot(request(Method::GET, &url)).await;
+    let mut answer = answer.unwrap();
     let tag = answer.headers()[header::ETAG].clone();
     let mut read = Vec::new();
     while read.len() < LENGTH / 3 {
@@ -44,16 +29,15 @@ async fn download_that_breaks_off_is_continued_after_a_restart() {
     }
     drop((answer, first));
 
-    let second = application().await;
-    let rest = Request::get(location)
+    let second = Node::new(&path, routes(async || result())).await;
+    let rest = Request::get(&url)
         .header(header::RANGE, format!("bytes={}-", read.len()))
         .header(header::IF_RANGE, &tag);
-    let answer = second.oneshot(rest.body(Body::empty()).unwrap()).await;
-    let answer = answer.unwrap();
-    assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
-    assert_eq!(answer.headers()[header::ETAG], tag);
+    let answer = second.send(rest.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(answer.headers[header::ETAG], tag);
     let range = format!("bytes {}-{}/{LENGTH}", read.len(), LENGTH - 1);
-    assert_eq!(answer.headers()[header::CONTENT_RANGE], range);
-    read.extend(text(answer).await);
+    assert_eq!(answer.headers[header::CONTENT_RANGE], range);
+    read.extend(answer.body);
     assert_eq!(read, result());
 }

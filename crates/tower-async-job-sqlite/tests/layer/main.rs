@@ -6,6 +6,7 @@ mod child;
 
 mod budgets;
 mod delivery;
+mod downloads;
 mod encrypted;
 mod keys;
 mod killed;

@@ -3,9 +3,8 @@
 use std::{convert::Infallible, sync::Arc};
 
 use crate::support::{
-    Answer, Body, Handler, SECOND, ask, call, eager,
-    faulty::{FaultyStore, Op},
-    get, grpc, handler, id_of, memory, path_of, post, request, send, trailed, with, wrap,
+    Answer, Body, Handler, SECOND, ask, call, eager, faulty::FaultyStore, get, grpc, handler,
+    id_of, memory, path_of, post, request, send, trailed, with, wrap,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -14,20 +13,23 @@ use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_async_job::{
     AsyncJobLayer, Builder, ObservedJob,
-    store::{Detail, Interpose, Interposed, JobStore, StoreProperties},
+    store::{Detail, JobStore},
 };
 
-const CHUNK: usize = 1000;
+pub(super) const CHUNK: usize = 1000;
 
 /// A length whose last chunk is shorter than the others.
-const LENGTH: usize = 4 * CHUNK + 17;
+pub(super) const LENGTH: usize = 4 * CHUNK + 17;
 
-fn bytes(length: usize) -> Bytes {
+pub(super) fn bytes(length: usize) -> Bytes {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 
 /// Returns a handler that answers with this number of bytes, and with these headers.
-fn answering(length: usize, headers: &'static [(&'static str, &'static str)]) -> Handler {
+pub(super) fn answering(
+    length: usize,
+    headers: &'static [(&'static str, &'static str)],
+) -> Handler {
     handler(move |_| async move {
         sleep(SECOND).await;
         let mut response = Response::new(Body::from(bytes(length)));
@@ -40,22 +42,22 @@ fn answering(length: usize, headers: &'static [(&'static str, &'static str)]) ->
 }
 
 /// Returns the URL of a job that has ended with the handler's answer.
-async fn ended(layer: &AsyncJobLayer, handler: Handler) -> String {
+pub(super) async fn ended(layer: &AsyncJobLayer, handler: Handler) -> String {
     let accepted = send(&wrap(layer, handler), post("/report")).await.pending();
     sleep(2 * SECOND).await;
     path_of(accepted.location()).to_owned()
 }
 
 /// Returns one store that keeps results whole, and one that keeps them in chunks.
-fn stores() -> [Arc<FaultyStore>; 2] {
+pub(super) fn stores() -> [Arc<FaultyStore>; 2] {
     [memory(), memory().chunk_size(CHUNK)].map(|store| Arc::new(FaultyStore::new(store.build())))
 }
 
-fn over(store: &Arc<FaultyStore>) -> Builder {
+pub(super) fn over(store: &Arc<FaultyStore>) -> Builder {
     AsyncJobLayer::builder().store(store.clone())
 }
 
-fn asking_for(job: &str, fields: &[(&'static str, &str)]) -> Request<Body> {
+pub(super) fn asking_for(job: &str, fields: &[(&'static str, &str)]) -> Request<Body> {
     let mut request = get(job);
     for (name, value) in fields {
         let value = HeaderValue::from_str(value).expect("valid");
@@ -124,124 +126,6 @@ async fn answers_to_submissions_have_no_validators_of_the_layer() {
     assert_eq!((repeat.status, &repeat.body), (StatusCode::OK, &bytes(10)));
     for name in ["etag", "last-modified", "accept-ranges"] {
         assert_eq!(repeat.header(name), "", "{name}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn ranges_are_parts_of_the_stored_bytes() {
-    for store in stores() {
-        let layer = eager(over(&store));
-        let job = ended(&layer, answering(LENGTH, &[("content-type", "text/csv")])).await;
-        let tag = ask(&layer, get(&job)).await.header("etag").to_owned();
-        let positions = [
-            0,
-            1,
-            CHUNK - 1,
-            CHUNK,
-            CHUNK + 1,
-            4 * CHUNK - 1,
-            4 * CHUNK,
-            LENGTH - 1,
-        ];
-        for first in positions {
-            for last in positions.into_iter().filter(|last| *last >= first) {
-                let range = format!("bytes={first}-{last}");
-                let fields = [("range", &*range), ("if-range", &*tag)];
-                let part = ask(&layer, asking_for(&job, &fields)).await;
-                assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{range}");
-                let described = format!("bytes {first}-{last}/{LENGTH}");
-                assert_eq!(part.header("content-range"), described);
-                assert_eq!(part.body, bytes(LENGTH)[first..=last], "{range}");
-                assert_eq!(part.header("etag"), tag);
-                assert_eq!(part.header("job-status"), "done");
-                assert_eq!(part.header("cache-control"), "no-store");
-                assert_eq!(part.header("content-type"), "text/csv");
-            }
-        }
-        for (range, first) in [("bytes=-18", LENGTH - 18), ("bytes=4000-9999", 4000)] {
-            let part = ask(&layer, asking_for(&job, &[("range", range)])).await;
-            assert_eq!(part.body, bytes(LENGTH)[first..]);
-            let described = format!("bytes {first}-{}/{LENGTH}", LENGTH - 1);
-            assert_eq!(part.header("content-range"), described);
-        }
-        for beyond in [format!("bytes={LENGTH}-"), "bytes=-0".to_owned()] {
-            let refused = ask(&layer, asking_for(&job, &[("range", &beyond)])).await;
-            assert_eq!(refused.status, StatusCode::RANGE_NOT_SATISFIABLE);
-            assert_eq!(refused.header("content-range"), format!("bytes */{LENGTH}"));
-            assert_eq!(refused.header("job-status"), "done");
-            assert_eq!(refused.header("cache-control"), "no-store");
-            assert_eq!(refused.json()["status"], 416);
-        }
-        // Several ranges are answered with the whole, and so is one of another result.
-        let whole = [
-            &[("range", "bytes=0-1,3-4")][..],
-            &[("range", "bytes=0-1"), ("if-range", "\"0-1\"")],
-        ];
-        for fields in whole {
-            let answer = ask(&layer, asking_for(&job, fields)).await;
-            assert_eq!(answer.status, StatusCode::OK, "{fields:?}");
-            assert_eq!(answer.body, bytes(LENGTH));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn range_reads_only_the_chunks_that_have_it() {
-    let [_, store] = stores();
-    let layer = eager(over(&store));
-    let job = ended(&layer, answering(LENGTH, &[])).await;
-    for (range, chunks) in [
-        ("bytes=4016-", 1),
-        ("bytes=3000-3999", 1),
-        ("bytes=2999-3000", 2),
-        ("bytes=0-0", 1),
-    ] {
-        let before = store.calls(Op::ReadChunk);
-        let part = ask(&layer, asking_for(&job, &[("range", range)])).await;
-        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
-        assert_eq!(store.calls(Op::ReadChunk) - before, chunks, "{range}");
-    }
-}
-
-/// A store that now writes chunks of another size.
-#[derive(Debug)]
-struct Resized(Arc<FaultyStore>, StoreProperties);
-
-impl Interpose for Resized {
-    fn inner(&self) -> &dyn JobStore {
-        &*self.0
-    }
-
-    fn properties(&self) -> &StoreProperties {
-        &self.1
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn range_is_found_in_chunks_that_were_of_another_size() {
-    let [_, store] = stores();
-    let job = ended(&eager(over(&store)), answering(LENGTH, &[])).await;
-    for size in [1, 700, CHUNK - 1, CHUNK + 1, 3 * CHUNK, LENGTH, usize::MAX] {
-        let properties = store.properties().clone().with_chunk(size);
-        let resized = Interposed::new(Resized(store.clone(), properties));
-        let layer = eager(AsyncJobLayer::builder().store(resized));
-        for first in [
-            1,
-            CHUNK - 1,
-            CHUNK,
-            2 * CHUNK + 500,
-            4 * CHUNK - 1,
-            4 * CHUNK,
-            LENGTH - 1,
-        ] {
-            let before = store.calls(Op::ReadChunk);
-            let last = (first + 9).min(LENGTH - 1);
-            let range = format!("bytes={first}-{last}");
-            let part = ask(&layer, asking_for(&job, &[("range", &range)])).await;
-            assert_eq!(part.body, bytes(LENGTH)[first..=last], "{range} by {size}");
-            let reads = store.calls(Op::ReadChunk) - before;
-            assert!(reads <= 3, "{range} by {size}: {reads} reads");
-        }
     }
 }
 

@@ -18,6 +18,7 @@ mod kept;
 mod ownership;
 mod policies;
 mod preferences;
+mod ranges;
 mod releases;
 mod retry_after;
 mod shared_store;
