@@ -17,8 +17,6 @@ mod records;
 mod roles;
 mod stopped;
 
-mod downloads;
-
 use std::{path::Path, time::Duration};
 
 use axum::{
