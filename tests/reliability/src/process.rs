@@ -139,11 +139,14 @@ impl Process {
         false
     }
 
-    pub(crate) fn kill(&self, scenario: Scenario) {
-        if !self.has_ended() {
+    /// Kills the process. Returns false if it has ended already.
+    pub(crate) fn kill(&self, scenario: Scenario) -> bool {
+        let is_alive = !self.has_ended();
+        if is_alive {
             self.history.push(Event::Killed(self.id, scenario));
             self.signal(Signal::KILL);
         }
+        is_alive
     }
 
     pub(crate) fn stop(&self) {
