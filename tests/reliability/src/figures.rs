@@ -33,7 +33,7 @@ pub(crate) struct Figures {
     pub(crate) failures: Vec<Failure>,
 }
 
-/// What is added up.
+/// The figures that are added up.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sums {
     pub(crate) rounds: u64,

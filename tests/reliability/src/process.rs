@@ -47,7 +47,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a process with a clock that is so many seconds ahead. Its log is put beside the file.
+    /// Starts a process whose clock is ahead by `offset` seconds, and appends its log to a file.
     pub(crate) fn start(
         id: ProcessId,
         store: &Path,

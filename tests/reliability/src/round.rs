@@ -232,7 +232,7 @@ impl Round {
         call
     }
 
-    /// Waits until at most so many calls are under way, for a while.
+    /// Waits, for a while, until at most this number of calls is under way.
     pub(crate) async fn under_way_at_most(&mut self, calls: usize) {
         while self.under_way.len() > calls {
             let ended = timeout(Duration::from_secs(1), self.under_way.join_next());
