@@ -33,7 +33,7 @@ pub(crate) struct Figures {
     pub(crate) failures: Vec<Failure>,
 }
 
-/// What is added up.
+/// The figures that are added up.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sums {
     pub(crate) rounds: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Sums {
     pub(crate) failed: u64,
     /// Jobs that kill their process, which ended as failed.
     pub(crate) poisoned: u64,
-    /// The times from a kill to the next run of a job, in milliseconds, with their numbers.
+    /// The times from a kill to the second run of a job, in milliseconds, with their numbers.
     pub(crate) recoveries: BTreeMap<u64, u64>,
 }
 
@@ -177,7 +177,7 @@ fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u
     }
 }
 
-/// Returns the time of the kill of a run's process, and the time from there to the next run. `None` if
+/// Returns the time of the kill of a run's process, and the time from there to the second run. `None` if
 /// the process was not killed, or if another one was killed with the job before its handler was called.
 fn recovery(
     (began, run): &(Duration, &Run),
@@ -185,7 +185,8 @@ fn recovery(
     killed: &HashMap<ProcessId, Duration>,
 ) -> Option<(Duration, Duration)> {
     let at = killed.get(&run.process)?;
-    let is_next = next.attempt == run.attempt + 1 && (began..again).contains(&at);
+    // Later attempts wait for longer, on purpose.
+    let is_next = next.attempt == 2 && run.attempt == 1 && (began..again).contains(&at);
     is_next.then(|| (*at, *again - *at))
 }
 

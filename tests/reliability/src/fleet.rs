@@ -14,7 +14,7 @@ use anyhow::ensure;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    history::History,
+    history::{History, ProcessId},
     process::{Process, Settings},
     scenario::Scenario,
 };
@@ -103,6 +103,12 @@ impl Fleet {
         living
             .filter_map(|slot| slot.process.as_ref()?.address())
             .collect()
+    }
+
+    /// Returns the process with this number, if it is in its place.
+    pub(crate) fn find(&self, id: ProcessId) -> Option<Arc<Process>> {
+        let mut slots = (0..self.slots.len()).map(|slot| self.slot(slot).process.clone());
+        slots.find_map(|process| process.filter(|process| process.id == id))
     }
 
     /// Returns the process in a slot, also one that does not listen yet.

@@ -47,7 +47,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a process with a clock that is so many seconds ahead. Its log is put beside the file.
+    /// Starts a process whose clock is ahead by `offset` seconds, and appends its log to a file.
     pub(crate) fn start(
         id: ProcessId,
         store: &Path,
@@ -139,11 +139,14 @@ impl Process {
         false
     }
 
-    pub(crate) fn kill(&self, scenario: Scenario) {
-        if !self.has_ended() {
+    /// Kills the process. Returns false if it has ended already.
+    pub(crate) fn kill(&self, scenario: Scenario) -> bool {
+        let is_alive = !self.has_ended();
+        if is_alive {
             self.history.push(Event::Killed(self.id, scenario));
             self.signal(Signal::KILL);
         }
+        is_alive
     }
 
     pub(crate) fn stop(&self) {

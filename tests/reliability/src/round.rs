@@ -50,6 +50,9 @@ const FAULTS: usize = 12;
 /// The time that jobs may take to end once the faults are over.
 const SETTLING: Duration = Duration::from_secs(60);
 
+/// The number of tries to kill a process at a certain moment.
+const TRIES: usize = 5;
+
 /// The number of keys that are repeated at the end.
 const REPEATED: usize = 20;
 
@@ -229,7 +232,7 @@ impl Round {
         call
     }
 
-    /// Waits until at most so many calls are under way, for a while.
+    /// Waits, for a while, until at most this number of calls is under way.
     pub(crate) async fn under_way_at_most(&mut self, calls: usize) {
         while self.under_way.len() > calls {
             let ended = timeout(Duration::from_secs(1), self.under_way.join_next());
@@ -313,29 +316,28 @@ impl Round {
     }
 
     /// Makes a call, and kills its process within this time after its run begins or its handler
-    /// returns.
+    /// returns. If the process has died before, it tries again.
     async fn kill_at(&mut self, scenario: Scenario, work: Work, returned: bool, millis: u64) {
-        let from = self.fleet.history.len();
-        let call = self.start_call(|number, rng| {
-            let mut call = Call::random(number, work, rng);
-            call.task.millis = 100;
-            call.is_async = true;
-            call
-        });
-        let process = self.event(from, |event| match event {
-            Event::Run(run) if !returned && run.number == call.number => Some(run.process),
-            Event::Returned { process, number } if returned && *number == call.number => {
-                Some(*process)
-            }
-            _ => None,
-        });
-        if let Some(id) = process.await {
-            self.pause(millis).await;
-            for slot in 0..self.fleet.len() {
-                let process = self.fleet.process(slot).await;
-                if process.id == id {
-                    process.kill(scenario);
+        for _ in 0..TRIES {
+            let from = self.fleet.history.len();
+            let call = self.start_call(|number, rng| {
+                let mut call = Call::random(number, work, rng);
+                call.task.millis = 100;
+                call.is_async = true;
+                call
+            });
+            let process = self.event(from, |event| match event {
+                Event::Run(run) if !returned && run.number == call.number => Some(run.process),
+                Event::Returned { process, number } if returned && *number == call.number => {
+                    Some(*process)
                 }
+                _ => None,
+            });
+            let Some(id) = process.await else { continue };
+            self.pause(millis).await;
+            let process = self.fleet.find(id);
+            if process.is_some_and(|process| process.kill(scenario)) {
+                return;
             }
         }
     }
