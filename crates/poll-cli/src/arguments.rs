@@ -152,7 +152,7 @@ pub(crate) struct Send {
     #[arg(short = 'G', long)]
     pub(crate) get: bool,
     /// Sends HEAD, and writes the head of the final response
-    #[arg(short = 'I', long)]
+    #[arg(short = 'I', long, conflicts_with = "continues")]
     pub(crate) head: bool,
     /// Adds to the query: TEXT, NAME=TEXT or NAME@FILE, which are encoded, or
     /// +TEXT, which is not
@@ -180,7 +180,7 @@ pub(crate) struct Send {
     ///
     /// If the first answer is final, it is written as usual, and the exit code
     /// of a success is 20.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "continues")]
     pub(crate) no_wait: bool,
     /// Writes the job's handle to this file instead of standard output, as
     /// soon as the job is accepted

@@ -2,6 +2,7 @@
 
 mod advice;
 mod cancel;
+mod download;
 mod end;
 mod follow;
 mod generate;

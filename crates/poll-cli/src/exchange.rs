@@ -19,6 +19,8 @@ pub(crate) struct Exchange {
     pub(crate) polls: u32,
     /// The URL of the first request, if there was one.
     pub(crate) first_url: Option<Uri>,
+    /// The submission's method and URL, if there was one.
+    pub(crate) submission: Option<String>,
     pub(crate) method: Method,
     pub(crate) url: Uri,
     pub(crate) answer: Option<Head>,
@@ -39,6 +41,8 @@ impl LastExchange {
         self.change(|exchange| {
             if request.extensions().get::<Submission>().is_none() {
                 exchange.polls += 1;
+            } else {
+                exchange.submission = Some(name(request.method(), request.uri()));
             }
             exchange
                 .first_url
@@ -86,6 +90,11 @@ impl Exchange {
             None => format!("{peer} has not answered"),
         })
     }
+}
+
+/// Returns a name of a submission.
+pub(crate) fn name(method: &Method, url: &Uri) -> String {
+    format!("{method} {url}")
 }
 
 /// Returns host and port of a URL.

@@ -1,6 +1,7 @@
 //! The output of the final answer: standard output, or a file that is replaced
 //! only by a complete answer.
 
+mod partial;
 mod sink;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tower::BoxError;
 
+pub(crate) use self::partial::{Partial, State};
 use self::sink::{Access, Sink};
 use crate::{exit::Failure, trace::final_head};
 
@@ -95,7 +97,7 @@ impl Output {
         Ok(())
     }
 
-    async fn dump<R>(&self, response: &Response<R>) -> Result<(), Failure> {
+    pub(crate) async fn dump<R>(&self, response: &Response<R>) -> Result<(), Failure> {
         if let Some(file) = &self.head_file {
             let file = (file.as_os_str() != "-").then_some(&**file);
             let mut sink = Sink::open(file, Access::Usual)?;

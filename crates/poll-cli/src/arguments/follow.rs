@@ -61,6 +61,14 @@ pub(crate) struct Follow {
     /// is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Goes on with a download of -o that broke off, now or in an earlier call
+    ///
+    /// The bytes so far are in FILE.part, and FILE.part.json names the job, so
+    /// that the same command goes on later without sending the request again.
+    /// The file is never mixed from two results: if the result has changed, the
+    /// download starts over.
+    #[arg(long = "continue", requires = "output", conflicts_with = "include")]
+    pub(crate) continues: bool,
     /// Writes the head of the final response before its body
     #[arg(short, long, visible_alias = "show-headers")]
     pub(crate) include: bool,

@@ -27,6 +27,9 @@ pub(crate) const EXAMPLES: &str = r#"
     poll resume job.json -o result.csv
     poll cancel job.json
 
+  Fetch a large result, and go on where the download broke off:
+    poll --continue -d year=2031 -o film.mp4 https://example.com/film
+
   Create an Azure resource:
     poll -X PUT -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
         -d @vm.json "https://management.azure.com/…?api-version=2024-07-01"

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tower::BoxError;
 use tower_poll::{Error, Job, PendingJob, Update};
 
-use super::{glance::Glance, session::Session};
+use super::{download, glance::Glance, session::Session};
 use crate::{
     arguments::Follow,
     client::Pace,
@@ -55,6 +55,10 @@ pub(super) async fn write(
     session: &Session,
     follow: &Follow,
 ) -> Result<Code, Failure> {
+    let response = match download::start(response, session, follow).await? {
+        Ok(code) => return Ok(code),
+        Err(response) => response,
+    };
     session.screen.clear();
     let status = response.status();
     let code = Code::of(status);

@@ -10,11 +10,15 @@ use http_polling::IDEMPOTENCY_KEY;
 use tower::{BoxError, Layer};
 use tower_poll::{PendingJob, PreferAsync, Submitted};
 
-use super::{follow, session::Session};
+use super::{
+    download::{self, Subject},
+    follow,
+    session::Session,
+};
 use crate::{
     arguments::Send as Arguments,
     client::following,
-    exchange::Submission,
+    exchange::{Submission, name},
     exit::{Code, Failure},
     job::{offer, to_json},
     output::Output,
@@ -38,6 +42,10 @@ pub(super) async fn run(arguments: &Arguments, session: &Session) -> Result<Code
 async fn send(arguments: &Arguments, target: &Target, session: &Session) -> Result<Code, Failure> {
     let data = if arguments.get { &*arguments.data } else { &[] };
     let target = with_query(target, &arguments.url_query, data).await?;
+    let subject = Subject::Submission(name(&method(arguments), &target.uri), &target.uri);
+    if let Some(code) = download::go_on(subject, session, &arguments.follow).await? {
+        return Ok(code);
+    }
     let (parts, content_type) = content(arguments).await?;
     let user = session.connection.user.as_ref().or(target.user.as_ref());
     let headers = headers(
@@ -121,16 +129,8 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn request<B>(self, body: B) -> Request<B> {
-        let Arguments {
-            method, head, get, ..
-        } = self.arguments;
         let mut request = Request::new(body);
-        *request.method_mut() = match method {
-            Some(method) => method.clone(),
-            None if *head => Method::HEAD,
-            None if self.arguments.has_body() && !get => Method::POST,
-            None => Method::GET,
-        };
+        *request.method_mut() = method(self.arguments);
         *request.uri_mut() = self.target.uri.clone();
         *request.headers_mut() = self.headers;
         request.extensions_mut().insert(Submission);
@@ -138,6 +138,15 @@ impl Head<'_> {
             request.extensions_mut().insert(PreferAsync);
         }
         request
+    }
+}
+
+fn method(arguments: &Arguments) -> Method {
+    match &arguments.method {
+        Some(method) => method.clone(),
+        None if arguments.head => Method::HEAD,
+        None if arguments.has_body() && !arguments.get => Method::POST,
+        None => Method::GET,
     }
 }
 

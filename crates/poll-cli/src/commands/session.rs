@@ -89,9 +89,19 @@ impl Session {
         job: &PendingJob,
         layer: PollLayer<Pace>,
     ) -> Result<ResumedJob, Failure> {
+        self.resume_with(job, layer, &self.headers)
+    }
+
+    /// Resumes a job whose polls have these headers.
+    pub(super) fn resume_with(
+        &self,
+        job: &PendingJob,
+        layer: PollLayer<Pace>,
+        headers: &HeaderMap,
+    ) -> Result<ResumedJob, Failure> {
         layer
             .layer(self.client(job.origin())?)
-            .resume(job, &self.headers)
+            .resume(job, headers)
             .map_err(|error| self.failure(error))
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Code {
     Write = 23,
     Read = 26,
     Deadline = 28,
+    /// The rest of a file cannot be fetched.
+    Range = 33,
     TlsHandshake = 35,
     TooManyPolls = 47,
     NoAnswer = 52,
@@ -62,6 +64,7 @@ pub(crate) const EXIT_CODES: &str = "
    23  the output cannot be written
    26  the body to send cannot be read
    28  the deadline passed, or no connection came about in time
+   33  with --continue: the server answered with another part than was asked for
    35  the TLS handshake failed
    47  the maximum of polls is reached
    52  the server closed the connection without an answer

@@ -101,6 +101,7 @@ impl Failure {
                     | Code::Partial
                     | Code::HttpError
                     | Code::Deadline
+                    | Code::Range
                     | Code::TooManyPolls
             )
     }

@@ -85,6 +85,7 @@ fn every_code_is_documented() {
         Write,
         Read,
         Deadline,
+        Range,
         TlsHandshake,
         TooManyPolls,
         NoAnswer,

@@ -19,6 +19,7 @@ fn fill_with(format: &str, code: Code, error: Option<&str>) -> (String, String) 
     let exchange = Exchange {
         polls: 2,
         first_url: Some(Uri::from_static("http://a.example/")),
+        submission: None,
         method: Method::GET,
         url: Uri::from_static("http://a.example/c/d"),
         answer: Some(Head {

@@ -2,6 +2,7 @@
 
 mod curl;
 mod dialects;
+mod downloads;
 mod exits;
 mod faults;
 mod headers;

@@ -19,7 +19,8 @@ use crate::{
     request::conditions::Conditions,
 };
 
-/// Returns the answer of an ended job to its submission: the handler's response, or the job's problem.
+/// Returns the answer of an ended job to its submission: the handler's response, or the job's
+/// problem.
 ///
 /// `trailers` is whether the connection can carry them.
 pub(crate) fn ended(
@@ -29,7 +30,7 @@ pub(crate) fn ended(
 ) -> Response<StoredBody> {
     match read(store, record) {
         Ok((replayed, body)) => replay(replayed, body, trailers),
-        Err(failure) => failure,
+        Err(failure) => *failure,
     }
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn result(
                 None => (response, true),
             }
         }
-        Err(failure) => (failure, true),
+        Err(failure) => (*failure, true),
     }
 }
 
@@ -63,12 +64,12 @@ pub(crate) fn result(
 fn read(
     store: &Arc<dyn JobStore>,
     record: &JobRecord,
-) -> Result<(ReplayedResponse, StoredBody), Response<StoredBody>> {
+) -> Result<(ReplayedResponse, StoredBody), Box<Response<StoredBody>>> {
     let problem = match &record.outcome {
         Some(RecordedOutcome::Response(response)) => {
             let mut replayed = response
                 .decode()
-                .map_err(|error| unreadable(record, &error))?;
+                .map_err(|error| Box::new(unreadable(record, &error)))?;
             let body = mem::take(&mut replayed.body);
             return Ok((replayed, StoredBody::from(body)));
         }
@@ -80,7 +81,7 @@ fn read(
                 Ok((replayed, result)) => {
                     Ok((replayed, StoredBody::in_chunks(store.clone(), result)))
                 }
-                Err(error) => Err(unreadable(record, &error)),
+                Err(error) => Err(Box::new(unreadable(record, &error))),
             };
         }
         Some(RecordedOutcome::Problem(problem)) => Cow::Borrowed(&**problem),
@@ -89,7 +90,7 @@ fn read(
             Cow::Owned(Problem::new(kind))
         }
     };
-    Err(failure(&problem, record.state, record.protocol))
+    Err(Box::new(failure(&problem, record.state, record.protocol)))
 }
 
 #[inline(always)]
