@@ -31,7 +31,7 @@ pub(super) enum Subject<'a> {
     /// The job of this submission, which goes to this URL.
     Submission(String, &'a Uri),
     /// A job that is resumed.
-    Job(PendingJob),
+    Job(Box<PendingJob>),
 }
 
 /// Goes on with the download of an earlier call, if there is one.
@@ -64,7 +64,7 @@ pub(super) async fn go_on(
     state.job = match subject {
         // Credentials go nowhere else, whatever the file says.
         Subject::Submission(_, url) => state.job.with_origin(url.clone()),
-        Subject::Job(job) => job,
+        Subject::Job(job) => *job,
     };
     session.slot.set(Some(state.job.clone()));
     let (name, length) = (partial.name(), partial.length);

@@ -16,7 +16,7 @@ pub(super) async fn run(resume: &Resume, session: &Session) -> Result<Code, Fail
     let layer = following(&session.connection, &resume.follow, &session.screen);
     let work = async {
         let job = session.resume_given(&resume.given, layer)?;
-        let subject = Subject::Job(job.pending());
+        let subject = Subject::Job(Box::new(job.pending()));
         if let Some(code) = download::go_on(subject, session, &resume.follow).await? {
             return Ok(code);
         }
