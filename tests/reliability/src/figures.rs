@@ -16,7 +16,7 @@ use crate::{
     calls::{Call, Work},
     check::{Promise, Traces},
     history::{Event, ProcessId, Run},
-    round::LEASE,
+    process::LEASE,
     scenario::Scenario,
 };
 

@@ -8,6 +8,7 @@
 //! random moments, while clients make calls. Then its history is checked against the
 //! [promises](check::Promise). `docs/reliability.md` says more.
 
+mod args;
 mod calls;
 mod check;
 mod client;
@@ -16,55 +17,18 @@ mod file;
 mod fleet;
 mod full;
 mod history;
+mod plan;
 mod process;
 mod round;
 mod run;
 mod scenario;
 mod server;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::Parser;
 
-/// Kills processes while their clients wait, and checks that nothing that was accepted is lost.
-#[derive(Parser)]
-#[command(args_conflicts_with_subcommands = true)]
-struct Args {
-    /// The store under test.
-    #[arg(long, value_enum, default_value = "sqlite")]
-    store: Store,
-    /// The number of kills, those of earlier runs included, after which no further round begins.
-    #[arg(long, default_value = "1000", conflicts_with_all = ["seed", "short"])]
-    kills: u64,
-    /// The number of rounds at once, each with a file of its own.
-    #[arg(long, default_value = "3")]
-    files: usize,
-    /// Repeats the round of this seed, and adds nothing to the figures.
-    #[arg(long, conflicts_with = "short")]
-    seed: Option<u64>,
-    /// Runs every scenario once, and adds nothing to the figures.
-    #[arg(long)]
-    short: bool,
-    /// Keeps the files of all rounds, instead of those in which a promise was broken.
-    #[arg(long)]
-    keep: bool,
-    /// The directory for the figures, and for the files of rounds in which a promise was broken.
-    #[arg(long, default_value = "target/reliability")]
-    directory: PathBuf,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Store {
-    Sqlite,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    #[command(hide = true)]
-    Serve(server::Serve),
-}
+use self::args::{Args, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -26,6 +26,9 @@ use crate::{
     scenario::Scenario,
 };
 
+/// The lease of all stores.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+
 /// The settings of processes under test.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

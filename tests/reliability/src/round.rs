@@ -4,12 +4,8 @@ mod faults;
 
 use std::{
     collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -26,16 +22,10 @@ use crate::{
     check::{Promise, Traces, Violation, check},
     client::Clients,
     figures::Sums,
-    file,
     fleet::Fleet,
-    full,
     history::Event,
-    process::Settings,
-    scenario::Scenario,
+    process::{LEASE, Settings},
 };
-
-/// The lease of all stores.
-pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// The time that running jobs have after SIGTERM. Some do not end within it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -43,33 +33,11 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The number of processes on a file.
 const PROCESSES: usize = 3;
 
-/// The number of faults in a round of the long run.
-const FAULTS: usize = 12;
-
 /// The time that jobs may take to end once the faults are over.
 const SETTLING: Duration = Duration::from_secs(60);
 
 /// The number of keys that are repeated at the end.
 const REPEATED: usize = 20;
-
-/// The choices of a round, which its seed determines.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) seed: u64,
-    pub(crate) scenarios: Vec<Scenario>,
-}
-
-impl Plan {
-    /// Returns the plan of the round with this seed. Each fifth round fills the disk.
-    pub(crate) fn of(seed: u64) -> Self {
-        let mut rng = Rng::with_seed(seed);
-        let scenarios = match seed % 5 {
-            4 => vec![Scenario::Full],
-            _ => (0..FAULTS).map(|_| Scenario::random(&mut rng)).collect(),
-        };
-        Self { seed, scenarios }
-    }
-}
 
 /// The outcome of a round.
 #[derive(Debug)]
@@ -90,58 +58,8 @@ pub(crate) struct Round {
     under_way: JoinSet<()>,
 }
 
-/// Runs a round in an empty directory. The directory is removed unless a promise was broken, or the
-/// files are to be kept.
-pub(crate) async fn run(
-    plan: Plan,
-    directory: PathBuf,
-    keep: bool,
-    stop: Arc<AtomicBool>,
-) -> anyhow::Result<Outcome> {
-    fs::create_dir_all(&directory)?;
-    let was_full = plan.scenarios.contains(&Scenario::Full);
-    let disk = was_full.then(|| full::Disk::new(&directory)).transpose()?;
-    let store = match &disk {
-        Some(disk) => disk.path().join("jobs.db"),
-        None => directory.join("jobs.db"),
-    };
-    let mut round = Round::new(plan.seed, &store, &directory);
-    match &disk {
-        Some(disk) => full::run(&mut round, disk).await?,
-        None => round.faults(&plan.scenarios, &stop).await?,
-    }
-    round.settle().await;
-    round.audit().await;
-    if let Err(error) = round.fleet.close().await {
-        round.broken(Promise::CleanEnd, error.to_string());
-    }
-    round.violations.extend(file::check(&store).await?);
-    let outcome = round.outcome(was_full);
-    if outcome.violations.is_empty() && !keep {
-        drop(disk);
-        fs::remove_dir_all(&directory)?;
-    } else {
-        let violations = outcome
-            .violations
-            .iter()
-            .map(|broken| format!("{broken}\n"));
-        fs::write(
-            directory.join("violations.txt"),
-            violations.collect::<String>(),
-        )?;
-        fs::write(
-            directory.join("history.txt"),
-            round.fleet.history.to_string(),
-        )?;
-        if let Some(disk) = disk {
-            disk.keep(&directory)?;
-        }
-    }
-    Ok(outcome)
-}
-
 impl Round {
-    fn new(seed: u64, store: &Path, directory: &Path) -> Self {
+    pub(crate) fn new(seed: u64, store: &Path, directory: &Path) -> Self {
         let settings = Settings {
             lease: LEASE,
             grace: GRACE,
@@ -208,12 +126,12 @@ impl Round {
     }
 
     /// Waits until all calls have ended.
-    async fn settle(&mut self) {
+    pub(crate) async fn settle(&mut self) {
         while self.under_way.join_next().await.is_some() {}
     }
 
     /// Polls each job until it has ended, and repeats some keys.
-    async fn audit(&mut self) {
+    pub(crate) async fn audit(&mut self) {
         self.all_listening().await;
         let jobs = self.jobs();
         let clients = self.clients.clone();
@@ -239,7 +157,7 @@ impl Round {
         jobs.collect()
     }
 
-    fn outcome(&mut self, was_full: bool) -> Outcome {
+    pub(crate) fn outcome(&mut self, was_full: bool) -> Outcome {
         let events = self.fleet.history.events();
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let mut violations = std::mem::take(&mut self.violations);

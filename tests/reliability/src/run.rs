@@ -13,10 +13,12 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::{
-    Args, Store,
+    args::{Args, Store},
     figures::{Failure, Figures},
     full::Disk,
-    round::{self, LEASE, Outcome, Plan},
+    plan::Plan,
+    process::LEASE,
+    round::Outcome,
     scenario::Scenario,
 };
 
@@ -69,7 +71,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
             let Some(plan) = plan else { break };
             figures.rounds_begun += 1;
             let directory = rounds.join(plan.seed.to_string());
-            under_way.spawn(round::run(plan, directory, args.keep, stop.clone()));
+            under_way.spawn(plan.run(directory, args.keep, stop.clone()));
         }
         let Some(ended) = under_way.join_next().await else {
             break;

@@ -10,11 +10,12 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{LEASE, Round, noted};
+use super::{Round, noted};
 use crate::{
     calls::{Call, Work},
     check::Promise,
     history::Event,
+    process::LEASE,
     scenario::Scenario,
 };
 
@@ -26,7 +27,7 @@ const TRIES: usize = 5;
 
 impl Round {
     /// Makes the faults, while clients make calls.
-    pub(super) async fn faults(
+    pub(crate) async fn faults(
         &mut self,
         scenarios: &[Scenario],
         stop: &AtomicBool,
