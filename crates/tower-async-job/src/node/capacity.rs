@@ -11,14 +11,13 @@ use std::{
     time::Duration,
 };
 
-use http_polling::ProblemType;
 use tower_async_job_core::Principal;
 
+use self::ticket::Ticket;
 pub(crate) use self::{
     admission::Admission,
     no_place::{BUSY_RETRY_AFTER, NoPlace},
 };
-use self::{admission::Place, ticket::Ticket};
 use crate::config::limits::Limits;
 
 /// The places of running and waiting requests, in total and by principal.
@@ -70,43 +69,6 @@ impl Capacity {
             each,
             state: Mutex::default(),
         }
-    }
-
-    /// Takes a place to run, or else a place to wait.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        principal: Option<Principal>,
-    ) -> Result<Admission, NoPlace> {
-        let mut state = self.state();
-        let tenant = state.tenants.get(&principal);
-        let (own_running, own_queued) =
-            tenant.map_or((0, 0), |tenant| (tenant.running, tenant.queued()));
-        if principal.is_some() && own_running.saturating_add(own_queued) >= self.each.all() {
-            let retry_after =
-                state.wait_of(own_queued, self.each.running.min(self.overall.running));
-            return Err(NoPlace::yet(ProblemType::QuotaExceeded, retry_after));
-        }
-        let may_run = principal.is_none() || own_running < self.each.running;
-        let place = if may_run && state.running < self.overall.running {
-            state.running += 1;
-            state.tenant(&principal).running += 1;
-            Place::Granted
-        } else if state.queued < self.overall.queued {
-            state.queued += 1;
-            let ticket = Arc::new(Ticket::new(state.number()));
-            let tenant = state.tenant(&principal);
-            tenant.queue.insert(ticket.number, ticket.clone());
-            self.line_up(&mut state, &principal);
-            Place::Queued(ticket)
-        } else {
-            let retry_after = state.wait_of(state.queued, self.overall.running);
-            return Err(NoPlace::yet(ProblemType::CapacityExhausted, retry_after));
-        };
-        Ok(Admission {
-            capacity: self.clone(),
-            principal,
-            place,
-        })
     }
 
     /// Returns the number of free places to run.

@@ -1,5 +1,7 @@
 use std::task::Context;
 
+use http_polling::ProblemType;
+
 use super::*;
 
 fn capacity(overall: (usize, usize), each: (usize, usize)) -> Arc<Capacity> {
