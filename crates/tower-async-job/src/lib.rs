@@ -20,6 +20,7 @@ mod node;
 mod request;
 
 mod body;
+mod bounds;
 
 mod config;
 mod context;

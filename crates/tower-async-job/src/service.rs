@@ -14,6 +14,7 @@ use tower_async_job_core::{Principal, Protocol};
 use crate::{
     answer,
     body::{JobBody, ResponseBody},
+    bounds::{HandlerBody, HandlerService, RequestBody},
     call::{inline::Inline, kept, keyed},
     config::{Config, Role, policy::Policy},
     context::{handler::HandlerContext, job::JobContext},
@@ -199,14 +200,9 @@ impl<S> AsyncJob<S> {
         keyed: bool,
     ) -> ResponseFuture<S, B, R>
     where
-        S: Service<Request<JobBody<B>>, Response = Response<R>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError> + Send + 'static,
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Send,
-        R: Body<Data = Bytes> + Send + 'static,
-        R::Error: Into<BoxError>,
+        S: HandlerService<B, R> + Clone,
+        B: RequestBody,
+        R: HandlerBody,
     {
         let config = &self.front.config;
         mark(config, &mut request);

@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::Response;
-use http_body::Body;
 use tokio::{
     sync::oneshot,
     time::{Sleep, sleep_until},
@@ -21,6 +19,7 @@ use tower_async_job_core::{Principal, StoreError};
 use crate::{
     answer::{self, AcceptedJob},
     body::StoredBody,
+    bounds::HandlerBody,
     call::terms::new_job,
     config::{OnDisconnect, OnStoreFailure},
     context::handler::HandlerContext,
@@ -59,8 +58,7 @@ pub(crate) struct Deferral<R, E> {
 
 impl<R, E> Deferral<R, E>
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     /// Makes a job of the work. If the store does not answer at once, a tracked task continues and

@@ -2,13 +2,10 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use http::{Request, Response};
-use http_body::Body;
 use tokio::{runtime::Handle, time::timeout_at};
-use tower::Service;
 
 use crate::{
-    body::JobBody,
+    bounds::{HandlerService, RequestBody},
     call::progress::Progress,
     context::handler::HandlerContext,
     node::front::Front,
@@ -21,12 +18,8 @@ use crate::{
 /// runtime. Runs in a destructor, so code that may panic is left to the task.
 pub(super) fn detach<S, B, R>(front: &Arc<Front>, asked: Asked, left: Progress<S, B, R>)
 where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
+    S: HandlerService<B, R>,
+    B: RequestBody,
     R: Send + 'static,
 {
     let config = &front.config;

@@ -9,18 +9,18 @@ use std::{
     thread,
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use http_polling::ProblemType;
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot::error::RecvError;
-use tower::{BoxError, Service};
+use tower::Service;
 use tower_async_job_core::Principal;
 
 use crate::{
     answer,
     body::{JobBody, ResponseBody, Spooled},
+    bounds::{HandlerBody, HandlerService, RequestBody},
     call::{
         deferral::{Early, HandedOver},
         detached::detach,
@@ -80,12 +80,8 @@ pin_project! {
 
 impl<S, B, R> Inline<S, B, R>
 where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
+    S: HandlerService<B, R>,
+    B: RequestBody,
     R: Send + 'static,
 {
     pub(crate) fn new(
@@ -133,14 +129,9 @@ where
 
 impl<S, B, R> Future for Inline<S, B, R>
 where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    S: HandlerService<B, R>,
+    B: RequestBody,
+    R: HandlerBody,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 

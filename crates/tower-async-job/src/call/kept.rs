@@ -2,14 +2,12 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
-use tower::{BoxError, Service};
 
 use crate::{
     answer,
-    body::{JobBody, StoredBody},
+    body::StoredBody,
+    bounds::{HandlerBody, HandlerService, RequestBody},
     call::{inline::Inline, whole},
     context::handler::HandlerContext,
     node::front::Front,
@@ -30,14 +28,9 @@ pub(crate) fn read<S, B, R>(
     context: Option<HandlerContext>,
 ) -> Reading<S, B, R>
 where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    S: HandlerService<B, R>,
+    B: RequestBody,
+    R: HandlerBody,
 {
     Box::pin(async move {
         let (protocol, version) = (submission.asked.protocol, request.version());

@@ -5,17 +5,14 @@
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
-use bytes::Bytes;
-use http::{Request, Response, header::UPGRADE};
-use http_body::Body;
+use http::{Request, header::UPGRADE};
 use http_polling::{JobState, ProblemType};
 use tokio::time::{Instant, timeout_at};
-use tower::{BoxError, Service};
 use tower_async_job_core::{Created, Detail, JobId, JobRecord, Principal, StoreError};
 
 use crate::{
     answer::{self, Answer},
-    body::JobBody,
+    bounds::{HandlerBody, HandlerService, RequestBody},
     call::{
         reservation::{Reservation, Unanswered},
         terms::new_job,
@@ -42,14 +39,9 @@ pub(crate) fn submit<S, B, R>(
     keyed: bool,
 ) -> Answer
 where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    S: HandlerService<B, R>,
+    B: RequestBody,
+    R: HandlerBody,
 {
     let begun = Instant::now();
     // A stored answer cannot switch protocols; an upgrade may be ignored (RFC 9110, section 7.8).

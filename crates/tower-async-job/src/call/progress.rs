@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::sync::oneshot;
@@ -16,6 +15,7 @@ use tower_async_job_core::Principal;
 use crate::{
     answer,
     body::{JobBody, ResponseBody, Spool, Spooled},
+    bounds::{HandlerBody, HandlerService, RequestBody},
     call::{
         deferral::{Deferral, Early, HandedOver},
         timer::{Over, Timer},
@@ -85,12 +85,8 @@ pub(super) enum Stage<R, E> {
 
 impl<S, B, R> Progress<S, B, R>
 where
-    S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
+    S: HandlerService<B, R>,
+    B: RequestBody,
 {
     #[inline]
     pub(super) fn begin(
@@ -155,8 +151,7 @@ where
 impl<B, R, E> Begun<B, R, E>
 where
     B: Body,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     #[inline(always)]

@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use bytes::Bytes;
-use http_body::Body;
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tower::BoxError;
 use tower_async_job_core::{
@@ -12,6 +10,7 @@ use tower_async_job_core::{
 
 use crate::{
     answer::AcceptedJob,
+    bounds::HandlerBody,
     config::OnDisconnect,
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{front::Front, state::Node},
@@ -43,8 +42,7 @@ pub(super) type Taken = Result<(First, oneshot::Receiver<Box<Ended>>), Unaccepte
 
 impl<R, E> Reservation<R, E>
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     /// Takes the key in the job's own task, so that a disconnect leaves no job behind that does not

@@ -8,13 +8,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use http_body::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 use tower_async_job_core::{Created, JobId, JobRecord, Lease, NewJob, StoreError};
 
 use crate::{
+    bounds::HandlerBody,
     context::{handler::HandlerContext, job::JobContext},
     node::{
         housekeeping::keep_house, patience::Patience, registration::discard_later, state::Node,
@@ -217,8 +216,7 @@ impl Stored {
         context: Option<HandlerContext>,
     ) -> Accepted<R, E>
     where
-        R: Body<Data = Bytes> + Send + 'static,
-        R::Error: Into<BoxError>,
+        R: HandlerBody,
         E: Into<BoxError> + Send + 'static,
     {
         if self.is_offered {

@@ -6,14 +6,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body::Body;
 use http_polling::{Problem, ProblemType};
 use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome, Release};
 
 use crate::{
+    bounds::HandlerBody,
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{
         registration::{Registered, Registration},
@@ -90,8 +89,7 @@ impl<R, E> Run<R, E> {
 
 impl<R, E> Run<R, E>
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     /// Registers a job that is stored since `now`.
@@ -262,8 +260,7 @@ where
 
 impl<R, E> Stage<R, E>
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     fn poll(

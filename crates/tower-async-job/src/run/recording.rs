@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, Uri,
     header::{
@@ -15,12 +14,12 @@ use http::{
         TE, TRANSFER_ENCODING, UPGRADE,
     },
 };
-use http_body::Body;
 use http_polling::JOB_STATUS;
 use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome, ResponseRecorder, StoreError, StoredResponse};
 
 use crate::{
+    bounds::HandlerBody,
     node::{
         capacity::Admission,
         recording_room::Held,
@@ -154,8 +153,7 @@ pub(crate) fn record<R>(
     place: Option<Box<Admission>>,
 ) -> Recording
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
 {
     let place = streams::place_of_recorded(&response, node, place);
     let (mut parts, body) = response.into_parts();

@@ -6,11 +6,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
-use http_body::Body;
 use tower::BoxError;
 use tracing::{Level, Span};
 
+use crate::bounds::HandlerBody;
 use crate::run::{
     attempt::Run,
     task::{Job, Step},
@@ -76,8 +75,7 @@ fn span_of<R, E>(run: &Run<R, E>, submission: &Span) -> Option<Span> {
 
 impl<R, E> Future for Traced<R, E>
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     type Output = ();

@@ -1,10 +1,9 @@
 //! The start of a job's task.
 
-use bytes::Bytes;
-use http_body::Body;
 use tower::BoxError;
 
 use crate::{
+    bounds::HandlerBody,
     node::state::Node,
     panics,
     run::{
@@ -16,8 +15,7 @@ use crate::{
 /// Runs a job in a tracked task, within the current span.
 pub(crate) fn spawn<R, E>(node: &Node, job: Job<R, E>)
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     match &node.config.wrap {

@@ -6,11 +6,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
-use http_body::Body;
 use tower::BoxError;
 
 use crate::{
+    bounds::HandlerBody,
     panics::{self, Panicked, drop_quietly},
     run::attempt::Run,
 };
@@ -35,8 +34,7 @@ pub(crate) enum Step {
 
 impl<R, E> Job<R, E>
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     /// Drives the job to the end of its stage. A panic, such as one of the store, ends the task.
@@ -76,8 +74,7 @@ where
 
 impl<R, E> Future for Job<R, E>
 where
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    R: HandlerBody,
     E: Into<BoxError> + Send + 'static,
 {
     type Output = ();

@@ -14,6 +14,7 @@ use tower_async_job_core::Principal;
 
 use crate::{
     body::{JobBody, Spool, SpoolRoom},
+    bounds::RequestBody,
     node::capacity::Admission,
     panics::{self, Payload, drop_quietly},
 };
@@ -95,9 +96,7 @@ where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
     S::Error: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
+    B: RequestBody,
 {
     /// Begins the call. If the service is ready, this takes one allocation, for the service's
     /// future. Without room, its body is neither spooled nor watched.
@@ -148,9 +147,7 @@ where
     S: Service<Request<JobBody<B>>, Response = Response<R>> + Send + 'static,
     S::Future: Send,
     S::Error: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Send,
+    B: RequestBody,
 {
     BoxWork::new(Admitted {
         admission,

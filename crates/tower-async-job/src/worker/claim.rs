@@ -8,15 +8,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
 use tokio::time::{Instant, sleep, timeout};
-use tower::{BoxError, Service};
 use tower_async_job_core::ClaimQuery;
 
 use crate::{
-    body::{JobBody, StoredBody},
+    body::StoredBody,
+    bounds::{HandlerBody, HandlerService},
     node::{front::Front, places::Places},
     panics::{self, Panicked},
     worker::replay::{self, spread},
@@ -50,11 +47,8 @@ struct Found {
 /// Claims the jobs of a query for ever, and runs at most `concurrency` of them at once.
 pub(super) async fn all<S, R>(front: Arc<Front>, service: S, query: ClaimQuery, concurrency: usize)
 where
-    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    S: HandlerService<StoredBody, R> + Clone,
+    R: HandlerBody,
 {
     let claimer = Claimer {
         front,
@@ -72,11 +66,8 @@ where
 
 async fn claim_in_rounds<S, R>(claimer: Claimer<S>)
 where
-    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    S: HandlerService<StoredBody, R> + Clone,
+    R: HandlerBody,
 {
     let (front, places) = (claimer.front.clone(), claimer.places.clone());
     let node = &front.node;
@@ -119,11 +110,8 @@ impl<S> Claimer<S> {
     /// Claims at most this number of jobs, and starts them.
     async fn claim<R>(mut self, free: usize) -> Found
     where
-        S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<BoxError> + Send + 'static,
-        R: Body<Data = Bytes> + Send + 'static,
-        R::Error: Into<BoxError>,
+        S: HandlerService<StoredBody, R> + Clone,
+        R: HandlerBody,
     {
         let node = self.front.node.clone();
         self.query.limit = free;

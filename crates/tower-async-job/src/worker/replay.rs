@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
+use http::Request;
 use http_polling::{RequestHead, idempotency_key};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
@@ -17,6 +15,7 @@ use tracing::Span;
 
 use crate::{
     body::{JobBody, StoredBody},
+    bounds::{HandlerBody, HandlerService},
     context::handler::HandlerContext,
     node::{capacity::Admission, front::Front, places::Place},
     observe::links::span_of_rerun,
@@ -43,11 +42,8 @@ pub(super) fn start<S, R>(
     place: Place,
 ) -> bool
 where
-    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    S: HandlerService<StoredBody, R> + Clone,
+    R: HandlerBody,
 {
     let (node, lease) = (&front.node, claim.lease);
     let started = panics::catching("the service of a worker, or a hook", || {
@@ -74,11 +70,8 @@ fn begin<S, R>(
     place: Place,
 ) -> Result<(Run<R, BoxError>, Span), Release>
 where
-    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
+    S: HandlerService<StoredBody, R> + Clone,
+    R: HandlerBody,
 {
     let node = &front.node;
     let unrun = Release::default().with_counts(false);
@@ -155,9 +148,7 @@ fn work<S, R>(
     admission: Option<Box<Admission>>,
 ) -> BoxWork<R, BoxError>
 where
-    S: Service<Request<JobBody<StoredBody>>, Response = Response<R>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send + 'static,
+    S: HandlerService<StoredBody, R>,
     R: Send + 'static,
 {
     let (request, failed) = match restored {
