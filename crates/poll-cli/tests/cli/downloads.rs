@@ -90,14 +90,19 @@ async fn breaking(then: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static)
     .await
 }
 
+/// Starts a server that breaks off after some bytes of the first result.
+async fn cut_first(bytes: usize, then: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Server {
+    breaking(move |number, seen| match number {
+        1 => cut(bytes),
+        _ => then(seen),
+    })
+    .await
+}
+
 #[tokio::test]
 async fn download_that_breaks_off_goes_on_by_itself_wherever_it_broke() {
     for bytes in [0, 1, 5, 9] {
-        let server = breaking(move |number, seen| match number {
-            1 => cut(bytes),
-            _ => part(seen),
-        });
-        let server = server.await;
+        let server = cut_first(bytes, part).await;
         let place = Place::new();
         let ran = place
             .run(&server, &["-H", "X-Api-Key: k"])
@@ -120,11 +125,7 @@ async fn download_that_breaks_off_goes_on_by_itself_wherever_it_broke() {
 #[tokio::test]
 async fn later_call_goes_on_without_a_submission() {
     for bytes in [0, 1, 5, 9] {
-        let server = breaking(move |number, seen| match number {
-            1 => cut(bytes),
-            _ => part(seen),
-        });
-        let server = server.await;
+        let server = cut_first(bytes, part).await;
         let place = Place::new();
         fs::write(&place.file, "old").unwrap();
         let ran = place.run(&server, &["--poll-retries", "0"]).await;
@@ -158,15 +159,6 @@ async fn interrupted(place: &Place, server: &Server, bytes: &str) {
     fs::write(part, bytes).unwrap();
 }
 
-/// Starts a server that fails until it is told of an earlier part.
-async fn failing_first(then: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Server {
-    breaking(move |number, seen| match number {
-        1 => cut(0),
-        _ => then(seen),
-    })
-    .await
-}
-
 #[tokio::test]
 async fn part_of_an_earlier_call_is_completed_whatever_its_length() {
     for (bytes, requests) in [
@@ -176,7 +168,7 @@ async fn part_of_an_earlier_call_is_completed_whatever_its_length() {
         (RESULT, 3),
         ("0123456789ab", 4),
     ] {
-        let server = failing_first(part).await;
+        let server = cut_first(0, part).await;
         let place = Place::new();
         interrupted(&place, &server, bytes).await;
         place.run(&server, &[]).await.exits_with(0);
@@ -188,14 +180,14 @@ async fn part_of_an_earlier_call_is_completed_whatever_its_length() {
 #[tokio::test]
 async fn result_that_has_changed_starts_over() {
     // The server takes the validator into account, or ranges are ignored altogether.
-    let whole = failing_first(|_| with(200, &[("etag", "\"b\"")], "abc")).await;
+    let whole = cut_first(0, |_| with(200, &[("etag", "\"b\"")], "abc")).await;
     let place = Place::new();
     interrupted(&place, &whole, "0123").await;
     let ran = place.run(&whole, &[]).await.exits_with(0);
     assert!(ran.stderr.contains("starts over"), "{ran:?}");
     place.has("abc");
     // The server ignores the validator.
-    let mixed = failing_first(|seen| match seen.headers.contains_key("range") {
+    let mixed = cut_first(0, |seen| match seen.headers.contains_key("range") {
         true => with(
             206,
             &[("etag", "\"b\""), ("content-range", "bytes 4-5/6")],
@@ -213,7 +205,7 @@ async fn result_that_has_changed_starts_over() {
 #[tokio::test]
 async fn another_part_than_was_asked_for_is_33_and_the_part_is_kept() {
     for range in ["bytes 0-9/10", "bytes 5-9/10", "bytes 4-9/11", "nonsense"] {
-        let server = failing_first(move |_| with(206, &[("content-range", range)], "456789"));
+        let server = cut_first(0, move |_| with(206, &[("content-range", range)], "456789"));
         let server = server.await;
         let place = Place::new();
         interrupted(&place, &server, "0123").await;
@@ -226,7 +218,9 @@ async fn another_part_than_was_asked_for_is_33_and_the_part_is_kept() {
 
 #[tokio::test]
 async fn more_bytes_than_the_result_has_are_no_result() {
-    let server = failing_first(|_| with(206, &[("content-range", "bytes 4-9/10")], "456789ab"));
+    let server = cut_first(0, |_| {
+        with(206, &[("content-range", "bytes 4-9/10")], "456789ab")
+    });
     let server = server.await;
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
@@ -236,7 +230,7 @@ async fn more_bytes_than_the_result_has_are_no_result() {
 
 #[tokio::test]
 async fn parts_that_the_server_limits_are_put_together() {
-    let server = failing_first(|seen| match seen.headers["range"].to_str().unwrap() {
+    let server = cut_first(0, |seen| match seen.headers["range"].to_str().unwrap() {
         "bytes=4-" => with(206, &[("content-range", "bytes 4-6/10")], "456"),
         range => {
             assert_eq!(range, "bytes=7-");
@@ -257,7 +251,7 @@ async fn job_that_has_expired_meanwhile_is_said_and_the_part_is_kept() {
         ("content-type", "application/problem+json"),
     ];
     let problem = r#"{"title":"The result has expired"}"#;
-    let server = failing_first(move |_| with(410, &expired, problem)).await;
+    let server = cut_first(0, move |_| with(410, &expired, problem)).await;
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
     let ran = place.run(&server, &[]).await.exits_with(22);
@@ -315,7 +309,7 @@ async fn whole_that_breaks_off_again_and_again_ends() {
 
 #[tokio::test]
 async fn job_is_resumed_with_the_part_of_its_own_result_only() {
-    let server = failing_first(part).await;
+    let server = cut_first(0, part).await;
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
     let resume = async |job: &str, code| {
@@ -388,7 +382,7 @@ async fn bytes_that_nothing_describes_are_not_continued() {
 async fn description_of_a_part_is_its_owner_s_alone() {
     use std::os::unix::fs::PermissionsExt;
 
-    let server = failing_first(part).await;
+    let server = cut_first(0, part).await;
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
     let description = place.directory.path().join("answer.part.json");
@@ -409,7 +403,7 @@ fn forge(path: &Path, url: &str) {
 
 #[tokio::test]
 async fn credentials_do_not_go_where_a_description_says() {
-    let server = failing_first(part).await;
+    let server = cut_first(0, part).await;
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
     let other = Raw::start(|_, _| String::new()).await;
