@@ -1,13 +1,15 @@
-//! The throughput of the store in a SQLite file, beside raw SQLite with group commit on the same schema.
+//! The throughput of the store in a SQLite file, beside raw SQLite with group commit on the same
+//! schema.
 //!
 //! ```text
 //! cargo bench -p benches --bench durable
 //! ```
 //!
-//! 64 clients let jobs live one after another: each is created running with a request of 1 KiB, and finished
-//! with a result of 1 KiB, which are two operations, each answered once it is committed. Store and peer take
-//! turns of a second on new files. A small library that is loaded before that of C sets the duration of a
-//! flush, so that the disk has no part in the ratio. A run takes half a minute and needs a C compiler.
+//! 64 clients let jobs live one after another: each is created running with a request of 1 KiB, and
+//! finished with a result of 1 KiB, which are two operations, each answered once it is committed.
+//! Store and peer take turns of a second on new files. A small library that is loaded before that
+//! of C sets the duration of a flush, so that the disk has no part in the ratio. A run takes half a
+//! minute and needs a C compiler.
 
 mod raw;
 mod store;
@@ -216,7 +218,8 @@ fn finished(path: &Path, [jobs, polls]: [usize; 2], cpu: Duration, log: u64) -> 
     })
 }
 
-/// Copies the log into the file as a whole. Its connections, which close concurrently, may leave that out.
+/// Copies the log into the file as a whole. Its connections, which close concurrently, may leave
+/// that out.
 fn copy_log(path: &Path) -> rusqlite::Result<()> {
     let connection = rusqlite::Connection::open(path)?;
     let copy = "PRAGMA wal_checkpoint(TRUNCATE)";

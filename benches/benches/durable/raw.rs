@@ -1,7 +1,8 @@
 //! The peer: raw SQLite with group commit, on the same schema.
 //!
-//! Its statements are those that the life of a job needs at least. Unlike the store, it reads nothing
-//! before it writes, undoes no operation alone, and has no clock, deadlines, leases or subscriptions.
+//! Its statements are those that the life of a job needs at least. Unlike the store, it reads
+//! nothing before it writes, undoes no operation alone, and has no clock, deadlines, leases or
+//! subscriptions.
 
 use std::{
     path::Path,

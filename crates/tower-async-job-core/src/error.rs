@@ -77,8 +77,8 @@ impl StoreError {
         Self::of(Kind::Full(Box::default()))
     }
 
-    /// Creates the error of a create beyond the [limit](crate::NewJob::queue_limit) of waiting jobs.
-    /// Nothing was changed.
+    /// Creates the error of a create beyond the [limit](crate::NewJob::queue_limit) of waiting
+    /// jobs. Nothing was changed.
     pub fn queue_full() -> Self {
         Self::of(Kind::QueueFull(Box::default()))
     }

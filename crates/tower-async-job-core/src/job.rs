@@ -165,9 +165,9 @@ pub struct NewJob {
     /// The limits of the jobs that wait for a run, beyond which this one is not stored if it would
     /// wait too: if it is not [running](Start::Running). None by default.
     ///
-    /// All jobs wait that are shown as `queued`: those that are offered, those that wait for a place
-    /// at their node, and those that wait for a re-run, also while that is delayed. Those of other
-    /// nodes, and those that were created without limits, count too.
+    /// All jobs wait that are shown as `queued`: those that are offered, those that wait for a
+    /// place at their node, and those that wait for a re-run, also while that is delayed. Those of
+    /// other nodes, and those that were created without limits, count too.
     pub queue_limit: QueueLimit,
     /// The notification that becomes due with every end of the job, in the same step. Its format is
     /// the notifier's own; it is [claimed](crate::ClaimKind::Notify) like work. `None` by default.

@@ -119,11 +119,11 @@ impl Release {
     }
 }
 
-/// Returns the time from the end of a lost lease until its job may be claimed, by the number of runs
-/// that have begun: a node may have crashed because of the job.
+/// Returns the time from the end of a lost lease until its job may be claimed, by the number of
+/// runs that have begun: a node may have crashed because of the job.
 ///
-/// The first re-run need not wait. Each later one waits for 1 s, then 2 s, 4 s, at most a minute; up
-/// to half of it is left out at random, so that jobs of one node are not all claimed together.
+/// The first re-run need not wait. Each later one waits for 1 s, then 2 s, 4 s, at most a minute;
+/// up to half of it is left out at random, so that jobs of one node are not all claimed together.
 ///
 /// ```
 /// use std::time::Duration;

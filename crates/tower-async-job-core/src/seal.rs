@@ -49,7 +49,7 @@ pub trait Seal: fmt::Debug + Send + Sync + 'static {
     ///
     /// Fails with [`is_corrupt`](StoreError::is_corrupt) if the bytes are not those sealed, and
     /// with [`is_unknown_key`](StoreError::is_unknown_key) if this node does not have their key:
-    /// the job is then left to other nodes. On any other error too.
+    /// the job is then left to other nodes, as on every other error.
     fn open(&self, context: &SealContext, sealed: &[u8]) -> Result<Vec<u8>, StoreError>;
 }
 

@@ -361,9 +361,9 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     fn work(&self) -> Subscription;
 
     /// Performs due changes: jobs whose lease has expired are queued again, after a
-    /// [pause](crate::pause_after_loss) that begins with the end of the lease, or end as lost; results
-    /// beyond their retention become expired, and expired jobs are forgotten. The id of a job that
-    /// is forgotten within a lease duration of its end is void for one, as if it was
+    /// [pause](crate::pause_after_loss) that begins with the end of the lease, or end as lost;
+    /// results beyond their retention become expired, and expired jobs are forgotten. The id of a
+    /// job that is forgotten within a lease duration of its end is void for one, as if it was
     /// [removed](Self::remove). It may run on any number of nodes concurrently.
     ///
     /// Changes nothing if the store's clock is later than the query [expects](SweepQuery::not_after).

@@ -30,8 +30,8 @@ struct Args {
     /// The address and port to listen on; port 0 selects a free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// The time for which running jobs may continue after SIGTERM, in seconds. A second SIGTERM ends
-    /// it.
+    /// The time for which running jobs may continue after SIGTERM, in seconds. A second SIGTERM
+    /// ends it.
     #[arg(long, value_name = "SECONDS", default_value = "25")]
     grace: u64,
 }

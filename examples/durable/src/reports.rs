@@ -53,8 +53,8 @@ struct Report {
 
 /// Writes a report, page by page.
 ///
-/// It may run more than once, so that it has no effect but its answer. If it sent a mail, the mail's
-/// id would be [`JobContext::handle`], which is the same in all runs.
+/// It may run more than once, so that it has no effect but its answer. If it sent a mail, the
+/// mail's id would be [`JobContext::handle`], which is the same in all runs.
 async fn report(
     State(archive): State<Archive>,
     Path(year): Path<u16>,

@@ -1,5 +1,5 @@
-//! Documents against the workspace: every test that one names exists and runs, as does every query, and
-//! every error of opening a store is explained.
+//! Documents against the workspace: every test that one names exists and runs, as does every query,
+//! and every error of opening a store is explained.
 
 mod faults;
 mod protocol;

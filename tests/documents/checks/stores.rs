@@ -1,4 +1,5 @@
-//! Holds `docs/stores.md` to the SQLite store: its queries run, and it explains all errors of opening.
+//! Holds `docs/stores.md` to the SQLite store: its queries run, and it explains all errors of
+//! opening.
 
 use http::{HeaderMap, StatusCode};
 use rusqlite::{Connection, OpenFlags};

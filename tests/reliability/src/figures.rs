@@ -177,8 +177,9 @@ fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u
     }
 }
 
-/// Returns the time of the kill of a run's process, and the time from there to the second run. `None` if
-/// the process was not killed, or if another one was killed with the job before its handler was called.
+/// Returns the time of the kill of a run's process, and the time from there to the second run.
+/// `None` if the process was not killed, or if another one was killed with the job before its
+/// handler was called.
 fn recovery(
     (began, run): &(Duration, &Run),
     (again, next): &(Duration, &Run),

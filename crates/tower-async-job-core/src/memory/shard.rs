@@ -105,8 +105,8 @@ impl Shard {
         self.entries[slot].wake()
     }
 
-    /// Adds a job with its room taken and its waiting counted, created now and leased until then; returns the time of day
-    /// of its creation. Its id must be new.
+    /// Adds a job with its room taken and its waiting counted, created now and leased until then;
+    /// returns the time of day of its creation. Its id must be new.
     pub(super) fn insert(
         &mut self,
         job: NewJob,

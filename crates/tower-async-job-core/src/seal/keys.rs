@@ -37,10 +37,10 @@ const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
 /// sealed bytes is detected, as is moving them to another job, part, run or index. Putting back an
 /// older version of the same part is not.
 ///
-/// Keys are parsed from a list of `ID:KEY`, separated by commas or white space, so that the list can
-/// be the value of an environment variable or the contents of a file. `ID` is a name with up to 32
-/// of the characters `A`–`Z`, `a`–`z`, `0`–`9`, `.`, `_` and `-`, which is stored in the clear. `KEY`
-/// is base64 of 32 random bytes, for example from `openssl rand -base64 32`.
+/// Keys are parsed from a list of `ID:KEY`, separated by commas or white space, so that the list
+/// can be the value of an environment variable or the contents of a file. `ID` is a name with up to
+/// 32 of the characters `A`–`Z`, `a`–`z`, `0`–`9`, `.`, `_` and `-`, which is stored in the clear.
+/// `KEY` is base64 of 32 random bytes, for example from `openssl rand -base64 32`.
 ///
 /// ```
 /// use tower_async_job_core::{EncryptionKeys, MemoryStore, Sealed};
@@ -55,7 +55,8 @@ const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
 ///
 /// # Rotation
 ///
-/// Several nodes can use one store, and jobs outlive a restart, so a key is replaced in three steps:
+/// Several nodes can use one store, and jobs outlive a restart, so a key is replaced in three
+/// steps:
 ///
 /// 1. Append the new key to the list of every node, and restart them: `old:…,new:…`. All still seal
 ///    with the old key.
@@ -64,8 +65,8 @@ const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
 ///    stored job is sealed with it any more.
 ///
 /// If a key is missing, jobs sealed with it are left as they are: reads fail with
-/// [`is_unknown_key`](StoreError::is_unknown_key), and claims leave the jobs to other nodes. Once the
-/// key is back, all of them can be read.
+/// [`is_unknown_key`](StoreError::is_unknown_key), and claims leave the jobs to other nodes. Once
+/// the key is back, all of them can be read.
 #[derive(Clone)]
 pub struct EncryptionKeys(Vec<Key>);
 

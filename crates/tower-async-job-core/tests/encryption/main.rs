@@ -4,8 +4,8 @@ mod parsing;
 
 use tower_async_job_core::{EncryptionKeys, JobId, Seal, SealContext, SealedPart};
 
-/// A chunk that was sealed by an independent implementation of the cipher: with the bytes 0 to 31 as
-/// the key `2026`, and the bytes 0x40 to 0x57 as the nonce.
+/// A chunk that was sealed by an independent implementation of the cipher: with the bytes 0 to 31
+/// as the key `2026`, and the bytes 0x40 to 0x57 as the nonce.
 const GOLDEN: &[u8] = include_bytes!("golden/sealed-1.bin");
 
 const PLAIN: &[u8] = b"a part of a job";

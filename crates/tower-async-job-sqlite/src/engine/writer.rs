@@ -259,9 +259,9 @@ impl Writer {
         Ok(self.shared.clock.reach(mark))
     }
 
-    /// Performs an operation, or leaves the transaction as it was before; returns `false` if neither
-    /// was possible without a savepoint. Fails if the whole transaction is lost, as SQLite may do in
-    /// a full file.
+    /// Performs an operation, or leaves the transaction as it was before; returns `false` if
+    /// neither was possible without a savepoint. Fails if the whole transaction is lost, as SQLite
+    /// may do in a full file.
     fn perform(
         &self,
         transaction: &Transaction<'_>,

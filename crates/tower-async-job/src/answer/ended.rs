@@ -34,8 +34,8 @@ pub(crate) fn ended(
     }
 }
 
-/// Returns the answer of an ended job at its URL, where its result is a file, and whether reading the
-/// answer delivers the result.
+/// Returns the answer of an ended job at its URL, where its result is a file, and whether reading
+/// the answer delivers the result.
 pub(crate) fn result(
     store: &Arc<dyn JobStore>,
     record: &JobRecord,

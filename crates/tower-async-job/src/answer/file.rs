@@ -25,8 +25,8 @@ pub(super) fn is_file(replayed: &ReplayedResponse, protocol: Protocol) -> bool {
         && !replayed.headers.contains_key(CONTENT_RANGE)
 }
 
-/// Returns the answer to a request with conditions, and whether reading it delivers the result: it is
-/// the whole, or the rest of it.
+/// Returns the answer to a request with conditions, and whether reading it delivers the result: it
+/// is the whole, or the rest of it.
 #[cold]
 pub(super) fn select(
     mut response: Response<StoredBody>,
@@ -73,7 +73,8 @@ fn accepts_ranges(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Returns the answer to a client that has the result, with the headers of RFC 9110, section 15.4.5.
+/// Returns the answer to a client that has the result, with the headers of RFC 9110, section
+/// 15.4.5.
 fn not_modified(headers: &HeaderMap) -> Response<StoredBody> {
     let mut response = Response::new(StoredBody::default());
     *response.status_mut() = StatusCode::NOT_MODIFIED;

@@ -11,13 +11,13 @@ use http::{
 };
 use tower_async_job_core::JobRecord;
 
-/// Adds the validators of a result to its headers, and that ranges are accepted. Those of the handler
-/// take precedence.
+/// Adds the validators of a result to its headers, and that ranges are accepted. Those of the
+/// handler take precedence.
 ///
 /// The entity-tag consists of the run's epoch, which no other result of the job has, and the second
-/// of its end, which differs if a store has lost a result that clients have seen. It is scoped to the
-/// URL of the job, so it need not contain the id, and other readers of the tag learn nothing of it.
-/// Both validators are strong, since a stored result never changes.
+/// of its end, which differs if a store has lost a result that clients have seen. It is scoped to
+/// the URL of the job, so it need not contain the id, and other readers of the tag learn nothing of
+/// it. Both validators are strong, since a stored result never changes.
 pub(super) fn add(headers: &mut HeaderMap, record: &JobRecord) {
     if let Some(ended) = record.ended {
         let (tag, modified) = validators(ended, record.epoch);
@@ -28,7 +28,7 @@ pub(super) fn add(headers: &mut HeaderMap, record: &JobRecord) {
     headers.entry(ACCEPT_RANGES).or_insert(bytes);
 }
 
-/// The validators of all first runs that ended within one second.
+/// The validators of all runs with one epoch that ended within one second.
 struct Validators {
     second: u64,
     epoch: u64,

@@ -29,8 +29,8 @@ pub(super) struct Chunks {
     reading: Mutex<Option<Reading>>,
 }
 
-/// The search for the chunk that contains a position. Its index is computed from the size of chunks,
-/// which may have been another when the result was stored; the first chunk read shows it.
+/// The search for the chunk that contains a position. Its index is computed from the size of
+/// chunks, which may have been another when the result was stored; the first chunk read shows it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
     /// The next chunk begins at the position.

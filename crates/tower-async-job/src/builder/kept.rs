@@ -59,9 +59,9 @@ impl Builder {
     /// Sets the bytes of a deferred response's body that are stored; a longer one ends the job as
     /// failed, with a problem that names this setting. Default 16 MiB.
     ///
-    /// A body that its store takes [in chunks](crate::store::StoreProperties::chunk) has at most two
-    /// of them in memory, while it is stored and while it is read. There, a higher limit needs room
-    /// in the store, but no memory. The store has its own limit for all results together.
+    /// A body that its store takes [in chunks](crate::store::StoreProperties::chunk) has at most
+    /// two of them in memory, while it is stored and while it is read. There, a higher limit needs
+    /// room in the store, but no memory. The store has its own limit for all results together.
     pub fn result_limit(mut self, bytes: usize) -> Self {
         self.config.policy.result_limit = bytes;
         self

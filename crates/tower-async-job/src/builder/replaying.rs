@@ -25,10 +25,10 @@ impl Builder {
     /// from the store may still run it when a worker begins. Only one result is ever visible.
     /// Effects outside of the layer, such as charges and mails, must therefore be repeatable: use
     /// the job's [handle](crate::JobContext::handle) as a key, which is the same in all runs.
-    /// [`attempt`](crate::JobContext::attempt) tells the handler that earlier runs have begun: above
-    /// 1, it can look for what they left, such as a file under the handle. An attempt that is given
-    /// back, as at a shutdown, has the same number again. An `Idempotency-Key` makes one job of all
-    /// repeats of a request, and so one handle, but not one run.
+    /// [`attempt`](crate::JobContext::attempt) tells the handler that earlier runs have begun:
+    /// above 1, it can look for what they left, such as a file under the handle. An attempt that is
+    /// given back, as at a shutdown, has the same number again. An `Idempotency-Key` makes one job
+    /// of all repeats of a request, and so one handle, but not one run.
     ///
     /// Later runs skip the layers outside of the worker's routes, such as authentication: what
     /// these leave in the request must be kept as extensions.
@@ -83,9 +83,9 @@ impl Builder {
     /// requests that can be [replayed](Self::replay_when). It is stored as JSON under this name. A
     /// job whose extensions cannot be restored ends as failed.
     ///
-    /// A type of another crate that cannot be serialised, such as axum's `ConnectInfo`, needs one of
-    /// your own: a middleware outside of the layer sets it, and one within the worker's routes sets
-    /// the other's from it.
+    /// A type of another crate that cannot be serialised, such as axum's `ConnectInfo`, needs one
+    /// of your own: a middleware outside of the layer sets it, and one within the worker's routes
+    /// sets the other's from it.
     ///
     /// ```
     /// use tower_async_job::AsyncJobLayer;

@@ -142,7 +142,7 @@ where
         None
     }
 
-    /// Returns whether the call has not begun, and too many jobs wait for it to be another.
+    /// Returns whether the call has not begun, and is beyond the limit of waiting jobs.
     fn is_refused(&self, error: &StoreError) -> bool {
         (error.is_queue_full() || error.is_quota_exceeded()) && self.work.is_queued()
     }

@@ -114,8 +114,9 @@ impl<'a> Conditions<'a> {
         })
     }
 
-    /// Returns the part of a representation of this length that the request asks for. Several ranges
-    /// in one request are ignored (RFC 9110, section 14.2), as are those that cannot be read.
+    /// Returns the part of a representation of this length that the request asks for. Several
+    /// ranges in one request are ignored (RFC 9110, section 14.2), as are those that cannot be
+    /// read.
     pub(crate) fn selected(&self, current: &HeaderMap, length: u64) -> Selected {
         let range = single(self.headers, RANGE).filter(|_| self.ranges && self.if_range(current));
         match range.and_then(|range| Range::parse(range.as_bytes())) {
@@ -137,8 +138,8 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// Returns whether the range counts (RFC 9110, section 13.1.5). A date is a strong validator here,
-    /// since a stored result does not change within a second, or ever (section 8.8.2.2).
+    /// Returns whether the range counts (RFC 9110, section 13.1.5). A date is a strong validator
+    /// here, since a stored result does not change within a second, or ever (section 8.8.2.2).
     fn if_range(&self, current: &HeaderMap) -> bool {
         if !self.headers.contains_key(IF_RANGE) {
             return true;

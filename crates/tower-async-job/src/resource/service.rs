@@ -37,8 +37,8 @@ use crate::{
 /// | OPTIONS | 204 with `Allow` |
 /// | others | 405 with `Allow` |
 ///
-/// A stored response with status 200 has validators, and answers conditional requests and ranges (RFC
-/// 9110, sections 13 and 14): 206, 304, 412 or 416.
+/// A stored response with status 200 has validators, and answers conditional requests and ranges
+/// (RFC 9110, sections 13 and 14): 206, 304, 412 or 416.
 ///
 /// An unknown or malformed id is answered with 404, an unreachable store with 503 and Retry-After,
 /// and a damaged record with 500. The request's body is not read.

@@ -1,4 +1,5 @@
-//! Results as files: validators, conditional requests and ranges (RFC 9110, sections 8.8, 13 and 14).
+//! Results as files: validators, conditional requests and ranges (RFC 9110, sections 8.8, 13 and
+//! 14).
 
 use std::{convert::Infallible, sync::Arc};
 

@@ -61,7 +61,8 @@ async fn submit(layer: &AsyncJobLayer, handler: Handler) -> String {
     accepted.location().to_owned()
 }
 
-/// Returns a handler that goes on for a time after its cancellation, and the reason that it then has.
+/// Returns a handler that goes on for a time after its cancellation, and the reason that it then
+/// has.
 fn cancelled_for(time: Duration) -> (Handler, Arc<Mutex<Option<CancelReason>>>) {
     let reason = Arc::<Mutex<_>>::default();
     let noted = reason.clone();

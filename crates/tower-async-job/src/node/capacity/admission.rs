@@ -98,8 +98,8 @@ impl Admission {
         }
     }
 
-    /// Hands back a place that is not used yet, and stands aside. The places that others may wait in
-    /// become fewer by that; beyond as many as there are places, it keeps its own.
+    /// Hands back a place that is not used yet, and stands aside. The places that others may wait
+    /// in become fewer by that; beyond as many as there are places, it keeps its own.
     pub(crate) fn hand_back(&mut self) {
         self.stand_aside();
         if !matches!(self.place, Place::Aside(_) | Place::Running(_))

@@ -14,7 +14,8 @@ use tower_async_job_core::{
 /// The size of a chunk of a result, in bytes.
 pub(crate) const CHUNK: usize = 16 << 10;
 
-/// Ten years, so that nothing is over by itself before a log is checked, which may be repeated later.
+/// Ten years, so that nothing is over by itself before a log is checked, which may be repeated
+/// later.
 pub(crate) const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The course of a job.

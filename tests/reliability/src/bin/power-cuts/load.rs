@@ -59,7 +59,8 @@ async fn open(folder: &Path, jobs: Jobs, durability: Durability) -> Result<Sqlit
     Ok(builder.open(folder.join(FILE)).await?)
 }
 
-/// Runs this number of jobs. The store is closed and opened again meanwhile, and left open at the end.
+/// Runs this number of jobs. The store is closed and opened again meanwhile, and left open at the
+/// end.
 pub(crate) async fn run(
     folder: &Path,
     jobs: Jobs,
