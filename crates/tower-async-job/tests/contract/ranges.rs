@@ -73,6 +73,26 @@ async fn ranges_are_parts_of_the_stored_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn part_has_no_digest_of_the_whole_content() {
+    const DIGESTS: [(&str, &str); 3] = [
+        ("content-digest", "sha-256=:aaaa:"),
+        ("content-md5", "bbbb"),
+        ("repr-digest", "sha-256=:cccc:"),
+    ];
+    let layer = eager(AsyncJobLayer::builder());
+    let job = ended(&layer, answering(LENGTH, &DIGESTS)).await;
+    let whole = ask(&layer, get(&job)).await;
+    let part = ask(&layer, asking_for(&job, &[("range", "bytes=1-")])).await;
+    for (name, value) in DIGESTS {
+        assert_eq!(whole.header(name), value);
+    }
+    assert_eq!(part.header("repr-digest"), "sha-256=:cccc:");
+    for name in ["content-digest", "content-md5"] {
+        assert!(!part.headers.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn range_reads_only_the_chunks_that_have_it() {
     let [_, store] = stores();
     let layer = eager(over(&store));
