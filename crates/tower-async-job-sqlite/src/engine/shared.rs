@@ -68,11 +68,10 @@ impl Shared {
 
     /// Makes a checkpoint, after one that another thread of this process makes.
     pub(crate) fn checkpoint(&self, connection: &Connection, mode: CheckpointMode) {
-        let checkpoint = self.checkpoint.lock();
+        let _one = self.checkpoint.lock();
         // An error: a reader takes long, or another process makes one. It is made again when the
         // log has grown.
         let _ = connection.wal_checkpoint_v2(None::<&str>, mode);
-        drop(checkpoint);
     }
 
     /// Notifies of the effects of a commit.

@@ -193,10 +193,10 @@ impl Writer {
     ) -> Result<Effects, StoreError> {
         let is_lazy = batch.iter().all(|operation| operation.kind() == Kind::Lazy);
         if self.is_lazy != is_lazy {
-            let level = match (is_lazy, self.shared.settings.synchronous) {
-                (true, level) => level.min(Synchronous::Normal),
-                (false, level) => level,
-            };
+            let mut level = self.shared.settings.synchronous;
+            if is_lazy {
+                level = level.min(Synchronous::Normal);
+            }
             set_synchronous(&self.connection, level).map_err(|error| self.failed(error))?;
             self.is_lazy = is_lazy;
         }
