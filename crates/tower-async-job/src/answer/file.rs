@@ -15,6 +15,9 @@ use crate::{
     request::conditions::{Conditions, Selected, Verdict},
 };
 
+/// The headers with digests of the content, which are not those of a part of it (RFC 9530, section 2).
+const DIGESTS: [&str; 2] = ["content-digest", "content-md5"];
+
 /// Returns whether a result can be read conditionally and in parts. Other results are replayed
 /// unchanged.
 #[inline]
@@ -51,6 +54,9 @@ pub(super) fn select(
             is_rest,
         } => {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            for digest in DIGESTS {
+                response.headers_mut().remove(digest);
+            }
             response.body_mut().keep(first, last);
             (format!("bytes {first}-{last}/{length}"), is_rest)
         }

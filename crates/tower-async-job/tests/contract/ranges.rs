@@ -131,3 +131,24 @@ async fn range_is_found_in_chunks_that_were_of_another_size() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn digests_of_the_whole_do_not_describe_a_part() {
+    let digests: &[_] = &[
+        ("content-digest", "sha-256=:AAAA:"),
+        ("content-md5", "AAAA"),
+        ("repr-digest", "sha-256=:BBBB:"),
+    ];
+    let layer = eager(AsyncJobLayer::builder());
+    let job = ended(&layer, answering(10, digests)).await;
+    let whole = ask(&layer, get(&job)).await;
+    let part = ask(&layer, asking_for(&job, &[("range", "bytes=1-2")])).await;
+    assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
+    for (name, value) in digests {
+        assert_eq!(whole.header(name), *value);
+    }
+    assert_eq!(part.header("content-digest"), "");
+    assert_eq!(part.header("content-md5"), "");
+    // This one is of the whole in any case (RFC 9530, section 3).
+    assert_eq!(part.header("repr-digest"), "sha-256=:BBBB:");
+}
