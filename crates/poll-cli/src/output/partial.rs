@@ -153,7 +153,8 @@ impl Partial {
             file,
             length: 0,
         };
-        partial.describe(state)?;
+        // Bytes without a description would stand in the way of the next call.
+        (partial.describe(state)).inspect_err(|_| drop(fs::remove_file(&part)))?;
         Ok(partial)
     }
 

@@ -449,6 +449,15 @@ async fn bytes_that_nothing_describes_are_not_continued() {
     }
 }
 
+#[tokio::test]
+async fn part_that_cannot_be_described_is_not_left() {
+    let server = breaking(|_, _| with(200, &WHOLE, RESULT)).await;
+    let place = Place::new();
+    fs::create_dir(place.description()).unwrap();
+    place.run(&server, &[]).await.exits_with(23);
+    assert_eq!(place.part(), None);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn description_of_a_part_is_its_owner_s_alone() {
