@@ -73,6 +73,8 @@ pub enum SealedPart {
         epoch: u64,
         /// The number of chunks.
         chunks: u32,
+        /// The length of the body, in bytes.
+        len: u64,
     },
     /// A chunk of the body, written by a run.
     Chunk {
@@ -115,7 +117,7 @@ impl SealContext {
     }
 
     /// Returns the context as bytes, suitable as associated data of an authenticated cipher.
-    pub fn to_bytes(&self) -> [u8; 29] {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let (kind, epoch, index) = match self.part {
             SealedPart::Request => (0, 0, 0),
             SealedPart::Response => (1, 0, 0),
@@ -124,13 +126,16 @@ impl SealContext {
             SealedPart::Metadata => (4, 0, 0),
             SealedPart::Checkpoint => (5, 0, 0),
             SealedPart::Notify => (6, 0, 0),
-            SealedPart::Head { epoch, chunks } => (7, epoch, chunks),
+            SealedPart::Head { epoch, chunks, .. } => (7, epoch, chunks),
         };
-        let mut bytes = [0; 29];
-        bytes[..16].copy_from_slice(&self.id.to_bits().to_be_bytes());
-        bytes[16] = kind;
-        bytes[17..25].copy_from_slice(&epoch.to_be_bytes());
-        bytes[25..].copy_from_slice(&index.to_be_bytes());
+        let mut bytes = Vec::with_capacity(37);
+        bytes.extend(self.id.to_bits().to_be_bytes());
+        bytes.push(kind);
+        bytes.extend(u64::to_be_bytes(epoch));
+        bytes.extend(u32::to_be_bytes(index));
+        if let SealedPart::Head { len, .. } = self.part {
+            bytes.extend(len.to_be_bytes());
+        }
         bytes
     }
 }

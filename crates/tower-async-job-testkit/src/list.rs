@@ -166,6 +166,7 @@ macro_rules! __tests {
                 s38_a_job_that_runs_at_once_is_stored_though_the_queue_is_full
                 s38_repeats_are_answered_though_the_queue_is_full
                 s38_creates_at_once_exceed_the_queue_limit_by_those_in_flight_at_most
+                s38_the_numbers_of_waiting_jobs_are_right_after_any_history
             }
             reading {
                 a_report_changes_only_the_fields_that_it_has

@@ -201,6 +201,8 @@ impl<'a> Download<'a> {
 
     /// Writes an answer. Returns the reason if the file is not complete then.
     async fn take(&mut self, answer: Answer) -> Result<Option<Failure>, Failure> {
+        // A part without the length of the whole need not be the last one.
+        let mut is_whole = true;
         let response = match answer {
             Answer::Complete => return Ok(None),
             Answer::Changed => {
@@ -215,6 +217,7 @@ impl<'a> Download<'a> {
             }
             Answer::Rest(response, length) => {
                 self.state.length = self.state.length.or(length);
+                is_whole = self.state.length.is_some();
                 response
             }
         };
@@ -244,6 +247,10 @@ impl<'a> Download<'a> {
             }
             None if self.partial.length < length => {
                 let text = "the final body is too short";
+                Ok(Some(Failure::new(Code::Partial, text)))
+            }
+            None if !is_whole => {
+                let text = "the length of the result is unknown";
                 Ok(Some(Failure::new(Code::Partial, text)))
             }
             ended => Ok(ended),

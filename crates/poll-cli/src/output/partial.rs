@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsString,
-    fs,
+    fs::{self, TryLockError},
     io::{self, Seek, Write},
     path::{Path, PathBuf},
 };
@@ -85,8 +85,8 @@ impl Partial {
     ///
     /// # Errors
     ///
-    /// Fails if there are bytes without a description, or if they cannot be
-    /// opened.
+    /// Fails if there are bytes without a description, if they cannot be
+    /// opened, or if another command writes them.
     pub(crate) fn find(target: &Path) -> Result<Option<(Self, State)>, Failure> {
         let (part, description) = (beside(target, ".part"), beside(target, ".part.json"));
         let failed = |error| Failure::of_output(error, part.display());
@@ -95,6 +95,20 @@ impl Partial {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let text = format!(
+                "another command writes to {}",
+                words::line(&part.display().to_string())
+            );
+            return Err(Failure::new(Code::Usage, text));
+        }
+        // Once it is locked, since the other command may just have finished.
+        match fs::symlink_metadata(&part) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(failed(io::Error::other("it is not a regular file"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        }
         let text = fs::read_to_string(&description).ok();
         let Some(state) = text.and_then(|text| State::of_json(&text)) else {
             let text = format!(
@@ -116,11 +130,18 @@ impl Partial {
         )))
     }
 
-    /// Creates an empty file with this description.
+    /// Creates an empty file with this description, which no other command
+    /// writes to.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is a file, or a link, by now.
     pub(crate) fn create(target: &Path, state: &State) -> Result<Self, Failure> {
         let part = beside(target, ".part");
         let create = || -> io::Result<fs::File> {
-            let file = fs::File::create(&part)?;
+            let file = fs::File::create_new(&part)?;
+            // Not all file systems have locks.
+            let _ = file.try_lock();
             if let Ok(existing) = fs::metadata(target) {
                 file.set_permissions(existing.permissions())?;
             }
@@ -132,7 +153,8 @@ impl Partial {
             file,
             length: 0,
         };
-        partial.describe(state)?;
+        // Bytes without a description would stand in the way of the next call.
+        (partial.describe(state)).inspect_err(|_| drop(fs::remove_file(&part)))?;
         Ok(partial)
     }
 

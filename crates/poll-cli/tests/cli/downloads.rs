@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::Method;
+use serde_json::Value;
 
 use crate::{
     poll::{Ran, poll, run},
@@ -37,6 +38,10 @@ impl Place {
 
     fn part(&self) -> Option<String> {
         fs::read_to_string(self.directory.path().join("answer.part")).ok()
+    }
+
+    fn description(&self) -> PathBuf {
+        self.directory.path().join("answer.part.json")
     }
 
     /// Asserts that the file is complete, and alone.
@@ -245,6 +250,67 @@ async fn parts_that_the_server_limits_are_put_together() {
 }
 
 #[tokio::test]
+async fn part_without_the_length_of_the_whole_is_not_taken_for_its_end() {
+    let server = failing_first(|seen| match seen.headers["range"].to_str().unwrap() {
+        "bytes=4-" => with(206, &[("content-range", "bytes 4-6/*")], "456"),
+        "bytes=7-" => with(206, &[("content-range", "bytes 7-9/*")], "789"),
+        range => {
+            assert_eq!(range, "bytes=10-");
+            with(416, &[("content-range", "bytes */10")], "")
+        }
+    });
+    let server = server.await;
+    let place = Place::new();
+    interrupted(&place, &server, "0123").await;
+    edit(&place.description(), |state| state["length"] = ().into());
+    place.run(&server, &[]).await.exits_with(0);
+    place.has(RESULT);
+}
+
+#[tokio::test]
+async fn part_that_another_command_writes_is_left_to_it() {
+    let server = failing_first(part).await;
+    let place = Place::new();
+    interrupted(&place, &server, "0123").await;
+    let other = fs::File::open(place.directory.path().join("answer.part")).unwrap();
+    other.lock().unwrap();
+    let ran = place.run(&server, &[]).await.exits_with(2);
+    assert!(ran.stderr.contains("another command writes"), "{ran:?}");
+    assert_eq!(server.lines().len(), 2, "nothing was sent");
+    drop(other);
+    place.run(&server, &[]).await.exits_with(0);
+    place.has(RESULT);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn file_behind_a_link_at_the_part_is_not_written() {
+    use std::os::unix::fs::symlink;
+
+    let victim = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&victim, "0123").unwrap();
+    let place = Place::new();
+    let (link, target) = (
+        place.directory.path().join("answer.part"),
+        victim.path().to_owned(),
+    );
+    // It is there from the beginning, or since the submission.
+    let server = failing_first(part).await;
+    interrupted(&place, &server, "0123").await;
+    fs::remove_file(&link).unwrap();
+    symlink(&target, &link).unwrap();
+    place.run(&server, &[]).await.exits_with(23);
+    fs::remove_file(&link).unwrap();
+    let planted = link.clone();
+    let server = breaking(move |_, _| {
+        symlink(&target, &planted).unwrap();
+        with(200, &WHOLE, "abc")
+    });
+    place.run(&server.await, &[]).await.exits_with(23);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "0123");
+}
+
+#[tokio::test]
 async fn job_that_has_expired_meanwhile_is_said_and_the_part_is_kept() {
     let expired = [
         ("job-status", "expired"),
@@ -377,6 +443,15 @@ async fn bytes_that_nothing_describes_are_not_continued() {
     }
 }
 
+#[tokio::test]
+async fn part_that_cannot_be_described_is_not_left() {
+    let server = breaking(|_, _| with(200, &WHOLE, RESULT)).await;
+    let place = Place::new();
+    fs::create_dir(place.description()).unwrap();
+    place.run(&server, &[]).await.exits_with(23);
+    assert_eq!(place.part(), None);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn description_of_a_part_is_its_owner_s_alone() {
@@ -385,19 +460,18 @@ async fn description_of_a_part_is_its_owner_s_alone() {
     let server = cut_first(0, part).await;
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
-    let description = place.directory.path().join("answer.part.json");
+    let description = place.description();
     let mode = fs::metadata(&description).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let text = fs::read_to_string(&description).unwrap();
     assert!(text.contains("/work/1"), "{text}");
 }
 
-/// Returns the description of a part, with another job in it.
-fn forge(path: &Path, url: &str) {
+/// Changes the description of a part.
+fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     let text = fs::read_to_string(path).unwrap();
-    let mut state: serde_json::Value = serde_json::from_str(&text).unwrap();
-    state["job"]["url"] = url.into();
-    state["job"]["origin"] = url.into();
+    let mut state: Value = serde_json::from_str(&text).unwrap();
+    change(&mut state);
     fs::write(path, state.to_string()).unwrap();
 }
 
@@ -407,10 +481,10 @@ async fn credentials_do_not_go_where_a_description_says() {
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
     let other = Raw::start(|_, _| String::new()).await;
-    forge(
-        &place.directory.path().join("answer.part.json"),
-        &other.url("/work/1"),
-    );
+    edit(&place.description(), |state| {
+        state["job"]["url"] = other.url("/work/1").into();
+        state["job"]["origin"] = other.url("/work/1").into();
+    });
     let ran = place.run(&server, &["-u", "me:secret"]).await;
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(other.heads().is_empty(), "{ran:?}");

@@ -98,9 +98,9 @@ impl<S: JobStore> Sealing<S> {
     pub(super) fn seal_end(&self, lease: &Lease, end: &mut End) -> Result<(), StoreError> {
         let response = match &mut end.outcome {
             Outcome::Done(response) => Some((response, SealedPart::Response)),
-            Outcome::Streamed { head, chunks, .. } => {
-                let (epoch, chunks) = (lease.epoch, *chunks);
-                Some((head, SealedPart::Head { epoch, chunks }))
+            Outcome::Streamed { head, chunks, len } => {
+                let (epoch, chunks, len) = (lease.epoch, *chunks, *len);
+                Some((head, SealedPart::Head { epoch, chunks, len }))
             }
             _ => None,
         };
@@ -130,8 +130,9 @@ impl<S: JobStore> Sealing<S> {
                 let result = record
                     .result
                     .ok_or_else(|| corrupt("its body is missing"))?;
-                let (epoch, chunks) = (result.lease.epoch, result.chunks.unwrap_or_default());
-                Some((head, SealedPart::Head { epoch, chunks }))
+                let (epoch, len) = (result.lease.epoch, result.len);
+                let chunks = result.chunks.unwrap_or_default();
+                Some((head, SealedPart::Head { epoch, chunks, len }))
             }
             _ => None,
         };

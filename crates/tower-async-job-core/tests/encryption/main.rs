@@ -90,6 +90,12 @@ fn sealed_bytes_open_in_their_context_only() {
             SealedPart::Head {
                 epoch,
                 chunks: index,
+                len: 0,
+            },
+            SealedPart::Head {
+                epoch,
+                chunks: index,
+                len: 1,
             },
             SealedPart::Chunk { epoch: 3, index },
             SealedPart::Chunk { epoch, index: 2 },

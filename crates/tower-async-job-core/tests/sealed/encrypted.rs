@@ -64,8 +64,8 @@ async fn job_that_was_stored_unsealed_waits_for_a_store_without_a_seal() {
     assert_eq!(claim(&beneath).await.unwrap().lease.id, id);
 }
 
-/// Stores a result with this head and number of chunks.
-async fn stream(store: &Store, id: JobId, head: StoredResponse, chunks: u32) {
+/// Stores a result with this head, number of chunks and length.
+async fn stream(store: &Store, id: JobId, head: StoredResponse, chunks: u32, len: u64) {
     let mut new = job();
     new.id = id;
     let lease = create(store, new).await;
@@ -73,17 +73,16 @@ async fn stream(store: &Store, id: JobId, head: StoredResponse, chunks: u32) {
         let chunk = Bytes::from_static(b"4444");
         store.write_chunk(&lease, index, chunk).await.unwrap();
     }
-    let len = u64::from(chunks) * 4;
     let end = Outcome::Streamed { head, chunks, len };
     store.finish(&lease, end.into()).await.unwrap();
 }
 
 #[tokio::test]
-async fn result_without_its_last_chunk_is_corrupt() {
+async fn result_without_its_last_chunk_or_of_another_length_is_corrupt() {
     let (beneath, _) = memory();
     let sealed = Arc::new(Sealed::new(Arc::clone(&beneath), keys())) as Store;
     let id = JobId::random();
-    stream(&sealed, id, response(b""), 2).await;
+    stream(&sealed, id, response(b""), 2, 8).await;
     let record = read(&sealed, &id).await.unwrap();
     assert_eq!(record.outcome, Some(RecordedOutcome::Head(response(b""))));
 
@@ -91,9 +90,10 @@ async fn result_without_its_last_chunk_is_corrupt() {
     let Some(RecordedOutcome::Head(head)) = record.outcome else {
         panic!("{record:?}");
     };
-    for (chunks, is_readable) in [(2, true), (1, false)] {
+    for (chunks, len) in [(2, 8), (1, 4), (2, 4), (2, 0), (2, 9)] {
+        let is_readable = (chunks, len) == (2, 8);
         let (beneath, _) = memory();
-        stream(&beneath, id, head.clone(), chunks).await;
+        stream(&beneath, id, head.clone(), chunks, len).await;
         let read = Sealed::new(beneath, keys()).read(&id, Detail::Full).await;
         assert_eq!(read.is_ok(), is_readable);
         assert!(read.is_ok() || read.unwrap_err().is_corrupt());

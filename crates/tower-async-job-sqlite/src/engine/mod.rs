@@ -213,7 +213,8 @@ fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
 /// A process that is alive commits at least every third of a lease. If nothing was committed for
 /// longer, either none was, or this clock is ahead of theirs, since the machine slept or its day
 /// was set. Leases therefore go on from the latest commit, for at most a lease from now, in which
-/// their holders can renew them.
+/// their holders can renew them. Those that were not renewed since an earlier opening did the same
+/// have no holder, so a process that starts again and again does not keep them for ever.
 fn start_clock(connection: &mut Connection, settings: &Settings) -> rusqlite::Result<StoreClock> {
     let mark = |connection: &Connection| {
         connection.query_row("SELECT mark FROM store", [], |row| row.get(0))
@@ -229,12 +230,14 @@ fn start_clock(connection: &mut Connection, settings: &Settings) -> rusqlite::Re
     let passed = passed(mark(&transaction)?);
     let now = clock.now();
     if passed > lease / 3 {
+        let until = now.saturating_add(lease);
         let sql = "UPDATE jobs SET due = min(due + ?1, ?2) \
-                   WHERE state < 2 AND held = 1 AND due < ?2 AND format <= ?3";
-        let prolonged = transaction.execute(sql, [passed, now.saturating_add(lease), FORMAT])?;
+                   WHERE state < 2 AND held = 1 AND format <= ?3 \
+                   AND due > (SELECT prolonged FROM store) AND due < ?2";
+        let prolonged = transaction.execute(sql, [passed, until, FORMAT])?;
         if prolonged > 0 {
-            let sql = "UPDATE store SET mark = ?, commits = commits + 1";
-            transaction.execute(sql, [now])?;
+            let sql = "UPDATE store SET mark = ?, commits = commits + 1, prolonged = ?";
+            transaction.execute(sql, [now, until])?;
         }
     }
     transaction.commit()?;

@@ -1,14 +1,16 @@
 -- The time at which a process has committed last, the number of commits, the latest turn that was
--- claimed, and the number of jobs that wait for a run.
+-- claimed, the number of jobs that wait for a run, and the time until which a process has prolonged
+-- leases when it opened the file.
 CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     mark INTEGER NOT NULL,
     commits INTEGER NOT NULL,
     turn INTEGER NOT NULL,
-    waiting INTEGER NOT NULL
+    waiting INTEGER NOT NULL,
+    prolonged INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO store VALUES (1, 0, 0, 0, 0);
+INSERT INTO store VALUES (1, 0, 0, 0, 0, 0);
 
 -- One row per job. Times and durations are in microseconds. Contents are in `parts`.
 CREATE TABLE jobs (

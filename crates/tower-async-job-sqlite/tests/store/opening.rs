@@ -170,7 +170,7 @@ async fn a_file_that_is_soon_unlocked_is_waited_for() {
     // An older schema, which is migrated.
     let older = "BEGIN IMMEDIATE; PRAGMA user_version = 0; DROP VIEW overview; DROP TABLE store; \
                  DROP TABLE jobs; DROP TABLE parts; DROP TABLE keys; DROP TABLE chunks; \
-                 DROP TABLE bodies; DROP TABLE nodes; COMMIT; BEGIN IMMEDIATE";
+                 DROP TABLE bodies; DROP TABLE nodes; DROP TABLE waiting; COMMIT; BEGIN IMMEDIATE";
     locking.execute_batch(older).unwrap();
     let unlock = tokio::task::spawn_blocking(move || {
         std::thread::sleep(Duration::from_millis(600));

@@ -129,6 +129,34 @@ async fn s14_a_process_that_opens_the_file_at_a_later_day_ends_no_lease_that_is_
 }
 
 #[tokio::test]
+async fn s14_leases_of_a_dead_process_go_on_only_once_however_often_the_file_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let store = open(&path, &clock).await;
+    let [abandoned, renewed] = [add(&store, job()).await, add(&store, job()).await];
+    drop(store);
+
+    // A process that ends before a lease does, and is started again some time later.
+    clock.advance(HOUR);
+    let first = open(&path, &clock).await;
+    clock.advance(LEASE - 1);
+    assert_eq!(state(&first, &abandoned.id).await, Some(JobState::Running));
+    assert!(first.renew(&[renewed]).await.unwrap()[0].is_held());
+    drop(first);
+    clock.advance(HOUR);
+    let second = open(&path, &clock).await;
+    second.sweep(&SweepQuery::default()).await.unwrap();
+    assert_eq!(state(&second, &abandoned.id).await, Some(JobState::Lost));
+    // The holder of this lease was alive after the first opening.
+    assert_eq!(state(&second, &renewed.id).await, Some(JobState::Running));
+    drop(second);
+    clock.advance(HOUR);
+    let third = open(&path, &clock).await;
+    third.sweep(&SweepQuery::default()).await.unwrap();
+    assert_eq!(state(&third, &renewed.id).await, Some(JobState::Lost));
+}
+
+#[tokio::test]
 async fn s14_processes_whose_days_differ_agree_on_the_later_time() {
     let directory = tempfile::tempdir().unwrap();
     let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());

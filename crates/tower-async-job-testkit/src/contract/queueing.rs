@@ -1,7 +1,9 @@
 //! Limits of the jobs that wait for a run.
 
+use http_polling::JobState;
 use tower_async_job_core::{
-    ClaimQuery, Created, NewJob, Principal, QueueLimit, Release, Start, StoreError,
+    ClaimQuery, Created, JobQuery, Lease, NewJob, Principal, QueueLimit, Release, Retention, Start,
+    StoreError,
 };
 
 use crate::{harness::Harness, node::*};
@@ -178,4 +180,77 @@ pub(crate) async fn s38_creates_at_once_exceed_the_queue_limit_by_those_in_fligh
     let stored: usize = creators.join_all().await.into_iter().sum();
     assert!((LIMIT..LIMIT + CREATORS).contains(&stored), "{stored}");
     Ok(())
+}
+
+pub(crate) async fn s38_the_numbers_of_waiting_jobs_are_right_after_any_history(
+    harness: &dyn Harness,
+) -> Ran {
+    const HISTORIES: u64 = 12;
+    const CALLS: usize = 60;
+    let nodes = [Node::of(harness), Node::second(harness).await?];
+    let lease = nodes[0].lease()?;
+    let owners = ["one", "other"].map(Principal::new);
+    for seed in 0..HISTORIES {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut leases = Vec::new();
+        for _ in 0..CALLS {
+            let node = &nodes[rng.usize(..nodes.len())];
+            let held = rng.choice(&leases).copied();
+            match (rng.u8(..12), held) {
+                (0..4, _) | (_, None) => leases.push(create(node, &owners, &mut rng).await),
+                // Most answers are refusals, since leases are stale.
+                (4, Some(held)) => drop(node.start(&held).await),
+                (5, Some(held)) => drop(node.end(&held, failed()).await),
+                (6, Some(held)) => {
+                    let after = Release::default().with_after(lease * rng.u32(..3));
+                    drop(node.release(&[held], after).await);
+                }
+                (7, Some(held)) => drop(node.cancel(&held.id).await),
+                (8, Some(held)) => drop(node.remove(&held.id).await),
+                (9, Some(held)) => drop(node.discard(&held).await),
+                (10, _) => {
+                    let claims = node.claim_some(rng.usize(1..4)).await;
+                    leases.extend(claims.iter().map(|claim| claim.lease));
+                }
+                _ => harness.advance(lease / 2).await?,
+            }
+        }
+        nodes[0].sweep_all().await;
+        let queued = JobQuery::default()
+            .with_state(JobState::Queued)
+            .with_limit(1000);
+        let all = nodes[0].list(&queued).await.unwrap().jobs;
+        for owner in &owners {
+            let own = all
+                .iter()
+                .filter(|job| job.is_visible_to(Some(owner)) && !job.is_visible_to(None));
+            assert_waiting(&nodes[1], all.len(), owner, own.count()).await;
+        }
+    }
+    Ok(())
+}
+
+/// Creates a random job, and returns its first lease.
+async fn create(node: &Node, owners: &[Principal], rng: &mut fastrand::Rng) -> Lease {
+    let starts = [Start::Running, Start::Queued, Start::Offered];
+    let mut job = node
+        .replayable()
+        .with_start(*rng.choice(&starts).expect("some"));
+    job = job.with_max_attempts(rng.u32(1..4));
+    if rng.bool() {
+        job.principal = rng.choice(owners).cloned();
+    }
+    if rng.bool() {
+        job = job.with_deadline(SECOND * rng.u32(..100));
+    }
+    if rng.bool() {
+        job = job.with_retention(Retention::new(SECOND * rng.u32(..9), SECOND * rng.u32(..9)));
+    }
+    if rng.bool() {
+        let key = key(&rng.u8(..4).to_string(), 1);
+        job = node.with_key(job, key);
+    }
+    let lease = job.first_lease();
+    drop(node.create(job).await);
+    lease
 }

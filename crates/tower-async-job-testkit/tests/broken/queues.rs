@@ -112,6 +112,7 @@ fails! {
     quota_of_all: QuotaOfAll fails s38_a_principal_beyond_its_quota_leaves_others_alone;
     queue_never_left: QueueNeverLeft fails
         s38_jobs_count_as_waiting_exactly_while_they_are_queued,
+        s38_the_numbers_of_waiting_jobs_are_right_after_any_history,
         s38_a_create_beyond_the_queue_limit_stores_nothing;
     queue_of_running_jobs: QueueOfRunningJobs fails
         s38_a_job_that_runs_at_once_is_stored_though_the_queue_is_full;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, mem, sync::Arc};
 
-use http::{Response, header::TRAILER};
+use http::{Response, StatusCode, header::TRAILER};
 use http_polling::{JobState, Problem, ProblemType};
 use tower_async_job_core::{
     JobRecord, JobStore, Protocol, RecordedOutcome, ReplayedResponse, StoreError,
@@ -57,6 +57,20 @@ pub(crate) fn result(
         }
         Err(failure) => (*failure, true),
     }
+}
+
+/// Returns the refusal to drop a result that is a file, if the preconditions do not allow it.
+#[cold]
+pub(crate) fn kept(
+    store: &Arc<dyn JobStore>,
+    record: &JobRecord,
+    conditions: Conditions<'_>,
+) -> Option<Response<StoredBody>> {
+    let (mut replayed, _) = read(store, record).ok()?;
+    validators::add(&mut replayed.headers, record);
+    let is_kept =
+        file::is_file(&replayed, record.protocol) && !conditions.allow_change(&replayed.headers);
+    is_kept.then(|| file::refused(StatusCode::PRECONDITION_FAILED))
 }
 
 /// Reads the handler's response. Without one, the error is the answer of the job.

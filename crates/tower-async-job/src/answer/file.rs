@@ -92,7 +92,8 @@ fn not_modified(headers: &HeaderMap) -> Response<StoredBody> {
     response
 }
 
-fn refused(status: StatusCode) -> Response<StoredBody> {
+/// Returns the answer to a request whose preconditions or range cannot be met.
+pub(super) fn refused(status: StatusCode) -> Response<StoredBody> {
     let mut response = problem_response(&problem_of(status));
     set_state(response.headers_mut(), JobState::Done);
     response

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use http::Response;
 
 pub(crate) use self::{
-    ended::{ended, result},
+    ended::{ended, kept, result},
     pending::{AcceptedJob, accepted, accepted_before, known, pending, too_early},
     preferences::apply_wait,
     refusal::{

@@ -105,6 +105,16 @@ impl<'a> Conditions<'a> {
         }
     }
 
+    /// Returns whether the preconditions allow to change the representation. If-Modified-Since is
+    /// none for that.
+    pub(crate) fn allow_change(&self, current: &HeaderMap) -> bool {
+        match self.verdict(current) {
+            Verdict::Met => true,
+            Verdict::NotModified => !self.headers.contains_key(IF_NONE_MATCH),
+            Verdict::Failed => false,
+        }
+    }
+
     /// Returns whether a list of entity-tags has one that matches, or is `*`.
     fn matches(&self, name: HeaderName, is_match: impl Fn(Tag<'_>) -> bool) -> bool {
         let mut values = self.headers.get_all(name).iter();

@@ -158,16 +158,22 @@ impl ResourceRequest {
         }
     }
 
-    /// Returns the conditions under which an ended job is read. A client that is early has followed
-    /// a redirect, with the preconditions of its submission, which are not meant for the result.
+    /// Returns the conditions under which an ended job is read or dropped. A client that reads early
+    /// has followed a redirect, with the preconditions of its submission, which are not meant for the
+    /// result.
     #[inline]
     pub(super) fn conditions(&self, record: &JobRecord) -> Option<Conditions<'_>> {
         let headers = self.conditional.as_deref()?;
         Some(Conditions {
             headers,
             ranges: self.method == Method::GET,
-            preconditions: self.due_in(record).is_none(),
+            preconditions: self.method == Method::DELETE || self.due_in(record).is_none(),
         })
+    }
+
+    /// Returns whether the request has a precondition or a range.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.conditional.is_some()
     }
 
     pub(super) fn is_for_status(&self) -> bool {

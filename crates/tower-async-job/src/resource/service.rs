@@ -38,7 +38,8 @@ use crate::{
 /// | others | 405 with `Allow` |
 ///
 /// A stored response with status 200 has validators, and answers conditional requests and ranges
-/// (RFC 9110, sections 13 and 14): 206, 304, 412 or 416.
+/// (RFC 9110, sections 13 and 14): 206, 304, 412 or 416. A DELETE whose preconditions fail is answered
+/// with 412.
 ///
 /// An unknown or malformed id is answered with 404, an unreachable store with 503 and Retry-After,
 /// and a damaged record with 500. The request's body is not read.
@@ -216,8 +217,19 @@ async fn delete(front: &Front, request: &ResourceRequest) -> Response<StoredBody
     let Some((id, _)) = &request.target else {
         return answer::unknown();
     };
-    let deleted = match find(front, request, id, Detail::Status).await {
-        Ok(Some(record)) => cancel(front, record).await,
+    let detail = match request.is_conditional() {
+        true => Detail::Head,
+        false => Detail::Status,
+    };
+    let kept = |record: &JobRecord| {
+        let conditions = request.conditions(record)?;
+        answer::kept(&front.node.store, record, conditions)
+    };
+    let deleted = match find(front, request, id, detail).await {
+        Ok(Some(record)) => match kept(&record) {
+            Some(refusal) => Ok(refusal),
+            None => cancel(front, record).await,
+        },
         Ok(None) => Ok(answer::unknown()),
         Err(error) => Err(error),
     };

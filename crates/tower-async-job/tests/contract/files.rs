@@ -185,6 +185,40 @@ async fn conditions_are_those_of_the_result() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn result_is_dropped_only_if_the_preconditions_hold() {
+    for store in stores() {
+        let layer = eager(over(&store));
+        let job = ended(&layer, answering(LENGTH, &[])).await;
+        let known = ask(&layer, get(&job)).await;
+        let (tag, date) = (known.header("etag"), known.header("last-modified"));
+        let drop_if = async |fields: &[(&'static str, &str)]| {
+            let mut request = asking_for(&job, fields);
+            *request.method_mut() = Method::DELETE;
+            ask(&layer, request).await
+        };
+        for field in [
+            ("if-match", "\"x\""),
+            ("if-none-match", "*"),
+            ("if-none-match", tag),
+            ("if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ] {
+            let refused = drop_if(&[field]).await;
+            assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED, "{field:?}");
+            assert_eq!(refused.header("job-status"), "done");
+            assert_eq!(ask(&layer, get(&job)).await.body, bytes(LENGTH));
+        }
+        // The others are defined for GET only.
+        let fields = [
+            ("if-match", tag),
+            ("if-modified-since", date),
+            ("range", "bytes=9999-"),
+        ];
+        assert_eq!(drop_if(&fields).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(ask(&layer, get(&job)).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn validators_and_ranges_of_the_handler_take_precedence() {
     let layer = eager(AsyncJobLayer::builder());
     let own: &[_] = &[
