@@ -158,7 +158,7 @@ async fn interrupted(place: &Place, server: &Server, bytes: &str) {
     fs::write(part, bytes).unwrap();
 }
 
-/// Starts a server that fails until it is told of an earlier part.
+/// Starts a server that fails until a request names an earlier part.
 async fn failing_first(then: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Server {
     breaking(move |number, seen| match number {
         1 => cut(0),

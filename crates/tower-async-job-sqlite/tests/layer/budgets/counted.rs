@@ -170,7 +170,7 @@ impl Counted {
         }
     }
 
-    /// Waits until so many reads of jobs were called, and so many answered.
+    /// Waits until `begun` reads of jobs were called, and `ended` were answered.
     pub(crate) async fn wait_for_calls(&self, begun: u64, ended: u64) {
         let calls = |count: &AtomicU64| count.load(Ordering::SeqCst);
         while calls(&self.calls.begun) < begun || calls(&self.calls.ended) < ended {
