@@ -1,15 +1,18 @@
 //! An ordinary axum application whose jobs outlive its process.
 //!
 //! ```text
-//! $ cargo run -p durable -- --store jobs.db &
+//! $ cargo run -p durable -- --store jobs.db &    # wait until it listens
 //! $ curl -i --json '{"pages": 300}' http://127.0.0.1:3000/reports/2026      # Location: /work/…
 //! $ kill -9 "$(pidof durable)"; cargo run -p durable -- --store jobs.db &
 //! $ curl -L 'http://127.0.0.1:3000/work/…'                                  # "attempt":2
 //! ```
 //!
+//! The job runs again once the lease of the killed process has ended, up to 30 s later. Its client
+//! waits meanwhile.
+//!
 //! The application and its server are in the library. The three lines below that are marked make it
 //! durable: accepted jobs are in the file, and run again if the process dies. Several processes may
-//! share the file, each with an address of its own.
+//! share the file, each with an address of its own (`--listen`).
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 

@@ -41,6 +41,17 @@ impl Files {
             "{} is there already, name another by --output",
             output.display()
         );
+        let directory = output.parent().unwrap_or(&output);
+        ensure!(
+            directory.as_os_str().is_empty() || directory.is_dir(),
+            "cannot write {}: its directory does not exist",
+            output.display()
+        );
+        ensure!(
+            !output.is_dir(),
+            "cannot write {}: it is a directory",
+            output.display()
+        );
         Ok(Self {
             input,
             output,

@@ -84,3 +84,21 @@ fn a_missing_file_is_named() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("cannot read no/such/file"), "{error}");
 }
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_the_work() {
+    for (output, reason) in [
+        ("nowhere/out.xz", "its directory does not exist"),
+        ("", "it is a directory"),
+    ] {
+        let ended = quickstart()
+            .arg("--output")
+            .arg(path(output))
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success(), "{errors}");
+        assert!(errors.contains(reason), "{errors}");
+        assert!(!errors.contains("running"), "{errors}");
+    }
+}

@@ -73,12 +73,13 @@ async fn backups_by_the_documented_statement_have_the_jobs_of_an_open_store() {
     let store = SqliteStore::open(&path).await.expect("a store");
     fill(&store).await;
     let (_, statement) = document
-        .split_once("sqlite3 jobs.db \"VACUUM")
+        .split_once("sqlite3 -readonly jobs.db \"VACUUM")
         .expect("the command");
     let statement = statement.split('"').next().expect("never empty");
     let backup = directory.path().join("backup.db");
     let statement = statement.replace("backup.db", backup.to_str().expect("text"));
-    let file = Connection::open(&path).expect("the file");
+    let file = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let file = file.expect("the file");
     file.execute_batch(&format!("VACUUM {statement}"))
         .expect("a backup");
     drop(store);

@@ -36,12 +36,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
         }
     }
     let path = args.directory.join("figures.json");
-    let new = Figures::new("sqlite", LEASE, u64::from(fastrand::u32(..)));
     let plans = match (args.short, args.seed) {
         (true, _) => Some(short()),
         (false, Some(seed)) => Some(vec![Plan::of(seed)]),
         (false, None) => None,
     };
+    let first_seed = match &plans {
+        Some(plans) => plans[0].seed,
+        None => u64::from(fastrand::u32(..)),
+    };
+    let new = Figures::new("sqlite", LEASE, first_seed);
     let is_long = plans.is_none();
     let mut figures = match is_long {
         true => Figures::read_or(&path, new)?,

@@ -251,7 +251,7 @@ async fn parts_that_the_server_limits_are_put_together() {
 
 #[tokio::test]
 async fn part_without_the_length_of_the_whole_is_not_taken_for_its_end() {
-    let server = failing_first(|seen| match seen.headers["range"].to_str().unwrap() {
+    let server = cut_first(0, |seen| match seen.headers["range"].to_str().unwrap() {
         "bytes=4-" => with(206, &[("content-range", "bytes 4-6/*")], "456"),
         "bytes=7-" => with(206, &[("content-range", "bytes 7-9/*")], "789"),
         range => {
@@ -269,7 +269,7 @@ async fn part_without_the_length_of_the_whole_is_not_taken_for_its_end() {
 
 #[tokio::test]
 async fn part_that_another_command_writes_is_left_to_it() {
-    let server = failing_first(part).await;
+    let server = cut_first(0, part).await;
     let place = Place::new();
     interrupted(&place, &server, "0123").await;
     let other = fs::File::open(place.directory.path().join("answer.part")).unwrap();
@@ -295,7 +295,7 @@ async fn file_behind_a_link_at_the_part_is_not_written() {
         victim.path().to_owned(),
     );
     // It is there from the beginning, or since the submission.
-    let server = failing_first(part).await;
+    let server = cut_first(0, part).await;
     interrupted(&place, &server, "0123").await;
     fs::remove_file(&link).unwrap();
     symlink(&target, &link).unwrap();

@@ -104,12 +104,14 @@ pub(crate) fn unknown() -> Response<StoredBody> {
 /// Returns the answer for a job whose record is damaged or temporarily unknown.
 pub(crate) fn unreadable(error: &StoreError, job: Option<&JobId>) -> Response<StoredBody> {
     let job = job.map(tracing::field::debug);
-    if error.is_corrupt() {
-        let error: &(dyn Error + 'static) = error;
+    let is_corrupt = error.is_corrupt();
+    // With its sources.
+    let error: &(dyn Error + 'static) = error;
+    if is_corrupt {
         tracing::error!(error, job, "the record of a job is damaged");
         return problem(ProblemType::RecordUnreadable, Some(JobState::Failed));
     }
-    tracing::warn!(%error, job, "the job store could not be read");
+    tracing::warn!(error, job, "the job store could not be read");
     unavailable()
 }
 

@@ -1,6 +1,7 @@
 //! The claims of a worker.
 
 use std::{
+    error::Error,
     future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
@@ -122,7 +123,8 @@ impl<S> Claimer<S> {
         let claims = match panics::logged("the job store", claims).await {
             Ok(Ok(claims)) => claims,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "no jobs could be claimed");
+                let error: &(dyn Error + 'static) = &error;
+                tracing::warn!(error, "no jobs could be claimed");
                 return Found::default();
             }
             Err(Panicked) => return Found::default(),
@@ -141,7 +143,8 @@ impl<S> Claimer<S> {
             tracing::error!(%handle, "a job has failed, since its request cannot be read");
         }
         for (handle, error) in claims.left {
-            tracing::warn!(%handle, %error, "a job is left to other nodes");
+            let error: &(dyn Error + 'static) = &error;
+            tracing::warn!(%handle, error, "a job is left to other nodes");
         }
         let mut found = Found {
             jobs: claims.jobs.len(),
