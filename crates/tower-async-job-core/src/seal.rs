@@ -140,7 +140,11 @@ impl SealContext {
     }
 }
 
-/// Seals bytes except for the first `clear`, which stores read.
+/// The bit of a format number that says that the message is sealed, so that nodes without a seal leave
+/// it to others, like a message of a later format.
+pub(crate) const SEALED: u8 = 1 << 7;
+
+/// Seals bytes except for the first `clear`, which stores read. The first of these is a format.
 pub(crate) fn seal(
     seal: &dyn Seal,
     context: SealContext,
@@ -151,7 +155,12 @@ pub(crate) fn seal(
         .get(..clear)
         .ok_or_else(|| corrupt("it is too short"))?;
     let sealed = seal.seal(&context, plain)?;
-    Ok([head, &sealed].concat().into())
+    let mut stored = [head, &sealed].concat();
+    // No message has the format 0, so that the store ends its job as unreadable.
+    if let Some(format @ 1..) = stored[..clear].first_mut() {
+        *format |= SEALED;
+    }
+    Ok(stored.into())
 }
 
 /// Opens bytes except for the first `clear`, which are not sealed.
@@ -164,8 +173,16 @@ pub(crate) fn open(
     let (head, sealed) = stored
         .split_at_checked(clear)
         .ok_or_else(|| corrupt("it is too short"))?;
+    if let Some(format) = head.first().filter(|format| **format & SEALED == 0) {
+        let error = StoreError::unsupported_version((*format).into());
+        return Err(error.with_source("it is not sealed"));
+    }
     let plain = seal.open(&context, sealed)?;
-    if !plain.starts_with(head) {
+    let is_same = |(at, byte): (usize, &u8)| match at {
+        0 => plain.first().is_some_and(|format| format | SEALED == *byte),
+        _ => plain.get(at) == Some(byte),
+    };
+    if !head.iter().enumerate().all(is_same) {
         return Err(corrupt("its beginning was changed"));
     }
     Ok(plain.into())

@@ -15,7 +15,7 @@ use crate::{
     properties::StoreProperties,
     query::{JobPage, JobQuery},
     record::{Created, Detail, JobRecord, ResultRef},
-    seal::{Seal, SealedPart},
+    seal::{SEALED, Seal, SealedPart},
     store::{JobStore, StoreFuture},
 };
 
@@ -171,7 +171,9 @@ impl<S: JobStore> Interpose for Sealing<S> {
 
     fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
         Box::pin(async move {
-            let mut claims = self.inner.claim(query).await?;
+            let mut sealed = query.clone();
+            sealed.newest_format |= SEALED;
+            let mut claims = self.inner.claim(&sealed).await?;
             let mut opened = Vec::with_capacity(claims.jobs.len());
             for mut claim in claims.jobs {
                 match self.open_claim(&mut claim) {

@@ -53,6 +53,24 @@ async fn s41_job_of_a_missing_key_waits_for_it() {
 }
 
 #[tokio::test]
+async fn s41_sealed_job_waits_for_a_node_with_a_seal() {
+    let (beneath, _) = memory();
+    let sealed = Arc::new(Sealed::new(Arc::clone(&beneath), keys())) as Store;
+    let id = offer(&sealed, offered()).await;
+    let ended = create(&sealed, job()).await;
+    sealed.finish(&ended, done(b"kept")).await.unwrap();
+
+    let claims = beneath.claim(&ClaimQuery::new(9)).await.unwrap();
+    assert!(claims.jobs.is_empty() && claims.unreadable.is_empty());
+    let record = read(&beneath, &ended.id).await.unwrap();
+    let Some(RecordedOutcome::Response(response)) = record.outcome else {
+        panic!("{record:?}");
+    };
+    assert!(response.decode().unwrap_err().is_unsupported_version());
+    assert_eq!(claim(&sealed).await.unwrap().lease.id, id);
+}
+
+#[tokio::test]
 async fn job_that_was_stored_unsealed_waits_for_a_store_without_a_seal() {
     let (beneath, pass) = memory();
     let sealed = Arc::new(Sealed::new(Arc::clone(&beneath), keys())) as Store;

@@ -88,13 +88,15 @@ async fn nothing_plain_reaches_the_store_beneath() {
                 .any(|part| part == SECRET.as_bytes())
         );
     };
-    // The inner store can read the format, so it filters claims.
-    let raw = claim(&beneath).await.unwrap();
+    // The inner store can read the format, so it filters claims: a node without a seal gets none.
+    assert!(claim(&beneath).await.is_none());
+    let query = ClaimQuery::new(1).with_newest_format(u8::MAX);
+    let raw = beneath.claim(&query).await.unwrap().jobs.remove(0);
     let Task::Run(stored) = &raw.task else {
         panic!()
     };
     hidden(stored.as_bytes());
-    assert_eq!(stored.format(), request.format());
+    assert_eq!(stored.format(), request.format().map(|format| format | 128));
     release(&beneath, &raw.lease, Release::default()).await;
 
     let lease = claim(&store).await.unwrap().lease;
@@ -176,7 +178,7 @@ async fn s42_job_that_cannot_be_opened_ends_as_failed_once() {
     assert!(claims.jobs.is_empty() && claims.unreadable.is_empty());
     assert_eq!(state(&store, &id).await, Some(JobState::Queued));
 
-    let forged = StoredRequest::from_bytes(Bytes::from_static(&[1, 90, 0, 1]));
+    let forged = StoredRequest::from_bytes(Bytes::from_static(&[129, 90, 0, 1]));
     let job = offered().with_request(forged).with_handle(handle);
     let id = offer(&beneath, job).await;
     let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
