@@ -7,8 +7,8 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::Thread,
-    time::Instant,
+    thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, Params, hooks::Wal, wal::CheckpointMode};
@@ -246,7 +246,10 @@ impl Writer {
                 .execute([])
             {
                 Ok(_) => return Ok(()),
-                Err(error) if is_busy(&error) && Instant::now() < deadline => {}
+                // It has waited, unless SQLite saw that waiting would not help.
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(1));
+                }
                 Err(error) => return Err(error),
             }
         }

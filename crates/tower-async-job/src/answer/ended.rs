@@ -1,6 +1,6 @@
 //! The answers of jobs that have ended.
 
-use std::{borrow::Cow, error::Error, mem, sync::Arc};
+use std::{borrow::Cow, mem, sync::Arc};
 
 use http::{Response, StatusCode, header::TRAILER};
 use http_polling::{JobState, Problem, ProblemType};
@@ -16,6 +16,7 @@ use crate::{
     },
     body::StoredBody,
     headers::{set_no_store, set_state},
+    observe::with_sources,
     request::conditions::Conditions,
 };
 
@@ -124,8 +125,7 @@ fn replay(replayed: ReplayedResponse, body: StoredBody, trailers: bool) -> Respo
 }
 
 fn unreadable(record: &JobRecord, error: &StoreError) -> Response<StoredBody> {
-    let with_sources: &(dyn Error + 'static) = error;
-    tracing::error!(error = with_sources, job = ?record.id, "a stored response cannot be read");
+    tracing::error!(error = with_sources(error), job = ?record.id, "a stored response cannot be read");
     if error.is_unsupported_version() {
         return unavailable();
     }

@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tower_async_job_core::{JobStore, ResultRef, StoreError, StoreFuture};
 
-use crate::panics;
+use crate::{observe::with_sources, panics};
 
 /// A body that is read from its store chunk by chunk, each once the previous one is sent. The store
 /// holds nothing between two reads.
@@ -84,7 +84,12 @@ impl Chunks {
             });
             if let Err(error) = taken {
                 let (job, chunk) = (self.result.lease.id, self.next);
-                tracing::warn!(%error, ?job, chunk, "the download of a result is cut off");
+                tracing::warn!(
+                    error = with_sources(&error),
+                    ?job,
+                    chunk,
+                    "the download of a result is cut off"
+                );
                 return Poll::Ready(Err(error));
             }
         }

@@ -20,6 +20,7 @@ use crate::{
     },
     context::handler::HandlerContext,
     node::{front::Front, held::Place, wait::record_until},
+    observe::with_sources,
     request::{glance::Glance, submission::Submission, trailers::carries_trailers},
     run::{accept::Unaccepted, work},
     time::after,
@@ -98,7 +99,10 @@ where
                         Ok(Some(Created::Existing(record))) => Err(Unaccepted::Existing(record)),
                         Ok(Some(_)) => Err(Unaccepted::KeyReused),
                         Err(error) => {
-                            tracing::warn!(%error, "a key could not be looked up");
+                            tracing::warn!(
+                                error = with_sources(&error),
+                                "a key could not be looked up"
+                            );
                             Err(Unaccepted::Failed(error))
                         }
                     }

@@ -14,6 +14,7 @@ use crate::{
     config::OnDisconnect,
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
     node::{front::Front, state::Node},
+    observe::with_sources,
     panics,
     run::{
         accept::{Acceptance, Unaccepted},
@@ -152,7 +153,7 @@ impl Drop for Unanswered {
             let cancelling = Box::pin(async move {
                 node.registry.cancel(&id);
                 if let Err(error) = node.store.cancel(&id).await {
-                    tracing::warn!(%error, job = ?id, "a job without a client was not cancelled");
+                    tracing::warn!(error = with_sources(&error), job = ?id, "a job without a client was not cancelled");
                 }
             });
             let cancelling = panics::logged("the job store", cancelling);

@@ -12,7 +12,7 @@ use crate::{
         deadlines::watch_deadlines, housekeeping::keep_house, owners::Owned, patience::Patience,
         registry::Deadline, renewal::keep_leases, state::Node,
     },
-    observe::metrics::PendingJob,
+    observe::{metrics::PendingJob, with_sources},
     panics,
 };
 
@@ -202,7 +202,7 @@ async fn discard(node: &Node, lease: &Lease, found: bool) {
         false => node.store.discard(lease).await,
     };
     while let Err(error) = call().await {
-        tracing::warn!(%error, job = ?lease.id, "an unused job record could not be dropped");
+        tracing::warn!(error = with_sources(&error), job = ?lease.id, "an unused job record could not be dropped");
         if !error.is_unavailable() || !patience.lasts() {
             return;
         }

@@ -15,7 +15,7 @@ use tower_async_job_core::{JobStore, Lease, Release, Released, StoreError};
 
 use crate::{
     node::{patience::Patience, shutdown::Shutdown},
-    observe::metrics,
+    observe::{metrics, with_sources},
     panics,
 };
 
@@ -114,7 +114,10 @@ impl Releases {
         loop {
             match self.store.release(&leases, how.clone()).await {
                 Err(error) if error.is_unavailable() && patience.lasts() => {
-                    tracing::warn!(%error, "abandoned jobs could not be released yet");
+                    tracing::warn!(
+                        error = with_sources(&error),
+                        "abandoned jobs could not be released yet"
+                    );
                     patience.pause().await;
                     is_repeated = true;
                 }

@@ -18,7 +18,7 @@ use crate::{
     node::{
         housekeeping::keep_house, patience::Patience, registration::discard_later, state::Node,
     },
-    observe::metrics,
+    observe::{metrics, with_sources},
     run::{attempt::Run, terms::Terms, work::BoxWork},
 };
 
@@ -144,7 +144,7 @@ impl Sent {
                 if error.is_queue_full() || error.is_quota_exceeded() {
                     tracing::debug!(%error, "a job is refused");
                 } else {
-                    tracing::warn!(%error, job = ?unrun.lease.id, "a job could not be stored");
+                    tracing::warn!(error = with_sources(&error), job = ?unrun.lease.id, "a job could not be stored");
                 }
                 Err(Unaccepted::Failed(error))
             }
@@ -178,7 +178,7 @@ async fn repeat(
         && patience.lasts()
     {
         let job = job();
-        tracing::warn!(%error, job = ?job.id, "a job could not be stored yet");
+        tracing::warn!(error = with_sources(error), job = ?job.id, "a job could not be stored yet");
         let mut again = pin!(async {
             patience.pause().await;
             node.store.create(job).await

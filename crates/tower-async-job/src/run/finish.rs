@@ -9,7 +9,7 @@ use tower_async_job_core::{End, Outcome, Release, Released, Renewal};
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{patience::Patience, registration::Registration},
-    observe::metrics,
+    observe::{metrics, with_sources},
     run::{
         recording::Size,
         restore::{Restorable, fate},
@@ -166,7 +166,7 @@ async fn report_last(
             Ok(()) => return,
             Err(error) if error.is_lease_lost() && !is_asked => is_asked = true,
             Err(error) => {
-                tracing::warn!(%error, job = ?lease.id, "{LAST_REPORT} was not stored");
+                tracing::warn!(error = with_sources(&error), job = ?lease.id, "{LAST_REPORT} was not stored");
                 return;
             }
         }

@@ -10,6 +10,7 @@ use tower_async_job_core::{Created, Lease, NewJob, QueueLimit, Renewal, Start, S
 use crate::{
     context::job::JobContext,
     node::{patience::Patience, registration::Registration, state::Node},
+    observe::with_sources,
 };
 
 /// A job that can be stored again.
@@ -108,7 +109,7 @@ pub(crate) async fn fate(
             }
             Ok((_, renewal)) => known = Some(renewal),
             Err(error) if patience.lasts() => {
-                tracing::warn!(%error, job = ?lease.id, "the fate of a lease is not known yet");
+                tracing::warn!(error = with_sources(&error), job = ?lease.id, "the fate of a lease is not known yet");
                 patience.pause().await;
             }
             Err(_) => return None,

@@ -16,6 +16,7 @@ use tower_async_job_core::{
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{registration::Registration, renewal::renew, state::Node},
+    observe::with_sources,
     run::{
         recording::Kept,
         restore::{Restorable, restore},
@@ -286,7 +287,7 @@ impl Watch {
         let is_refused = error.is_lease_lost();
         if !is_refused {
             let id = job.lease().id;
-            tracing::warn!(%error, job = ?id, "{}", kind.failure());
+            tracing::warn!(error = with_sources(error), job = ?id, "{}", kind.failure());
             if !error.is_unavailable() && !matches!(kind, Write::Restore(_)) {
                 return;
             }

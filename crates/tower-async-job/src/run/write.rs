@@ -2,7 +2,10 @@
 
 use tower_async_job_core::{Lease, StoreError, StoreFuture};
 
-use crate::node::{patience::Patience, state::Node};
+use crate::{
+    node::{patience::Patience, state::Node},
+    observe::with_sources,
+};
 
 /// Returns the patience of a write.
 pub(crate) fn patience(node: &Node) -> Patience<'_> {
@@ -26,7 +29,7 @@ pub(crate) async fn write<'a, T>(
         if error.is_lease_lost() || full_ends && error.is_full() {
             return Err(error);
         }
-        tracing::warn!(%error, job = ?lease.id, "{what} could not be stored");
+        tracing::warn!(error = with_sources(&error), job = ?lease.id, "{what} could not be stored");
         if !patience.lasts() {
             tracing::error!(job = ?lease.id, "{what} is given up");
             return Err(error);

@@ -1,7 +1,6 @@
 //! The claims of a worker.
 
 use std::{
-    error::Error,
     future::poll_fn,
     pin::{Pin, pin},
     sync::Arc,
@@ -16,6 +15,7 @@ use crate::{
     body::StoredBody,
     bounds::{HandlerBody, HandlerService},
     node::{front::Front, places::Places},
+    observe::with_sources,
     panics::{self, Panicked},
     worker::replay::{self, spread},
 };
@@ -123,8 +123,7 @@ impl<S> Claimer<S> {
         let claims = match panics::logged("the job store", claims).await {
             Ok(Ok(claims)) => claims,
             Ok(Err(error)) => {
-                let error: &(dyn Error + 'static) = &error;
-                tracing::warn!(error, "no jobs could be claimed");
+                tracing::warn!(error = with_sources(&error), "no jobs could be claimed");
                 return Found::default();
             }
             Err(Panicked) => return Found::default(),
@@ -143,8 +142,7 @@ impl<S> Claimer<S> {
             tracing::error!(%handle, "a job has failed, since its request cannot be read");
         }
         for (handle, error) in claims.left {
-            let error: &(dyn Error + 'static) = &error;
-            tracing::warn!(%handle, error, "a job is left to other nodes");
+            tracing::warn!(%handle, error = with_sources(&error), "a job is left to other nodes");
         }
         let mut found = Found {
             jobs: claims.jobs.len(),
