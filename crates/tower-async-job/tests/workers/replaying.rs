@@ -215,6 +215,8 @@ async fn s41_job_of_a_missing_key_waits_for_it_and_is_logged() {
         let (app, seen) = noting();
         node.work(&app);
         sleep(100 * SECOND).await;
+        // It takes the job from no later node.
+        node.layer.shutdown(SECOND).await;
         seen.lock().expect("unpoisoned").len()
     };
     assert_eq!(run(keys("2026")).await, 0);
