@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use tower_async_job_core::JobHandle;
 
 use crate::{
-    error::{OpenError, is_busy},
+    error::OpenError,
     schema,
     settings::{Settings, Synchronous},
 };
@@ -35,7 +35,9 @@ pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> 
     let deadline = Instant::now() + settings.operation_timeout;
     loop {
         match try_open_writer(settings) {
-            Err(error) if error.is_locked() && Instant::now() < deadline => {}
+            Err(error) if error.is_locked() && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5));
+            }
             opened => return opened,
         }
     }
@@ -58,7 +60,7 @@ fn try_open_writer(settings: &Settings) -> Result<Connection, OpenError> {
             .pragma_update(None, "page_size", size)
             .map_err(failed)?;
     }
-    use_log(&connection, settings)?;
+    use_log(&connection, path)?;
     schema::migrate(&mut connection, path)?;
     prepare_writer(&connection, settings).map_err(failed)?;
     Ok(connection)
@@ -112,20 +114,13 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Switches the file to a write-ahead log. SQLite does not wait for other processes that do the
 /// same.
-fn use_log(connection: &Connection, settings: &Settings) -> Result<(), OpenError> {
-    let path = &*settings.path;
-    let deadline = Instant::now() + settings.operation_timeout;
-    loop {
-        let mode = connection
-            .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0));
-        match mode {
-            Ok(mode) if mode == "wal" => return Ok(()),
-            Ok(_) => return Err(OpenError::no_shared_memory(path)),
-            Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(5));
-            }
-            Err(error) => return Err(OpenError::of_sql(path, error)),
-        }
+fn use_log(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let mode = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))
+        .map_err(|error| OpenError::of_sql(path, error))?;
+    match mode == "wal" {
+        true => Ok(()),
+        false => Err(OpenError::no_shared_memory(path)),
     }
 }
 

@@ -219,10 +219,11 @@ fn start_clock(connection: &mut Connection, settings: &Settings) -> rusqlite::Re
     let mark = |connection: &Connection| {
         connection.query_row("SELECT mark FROM store", [], |row| row.get(0))
     };
-    let clock = StoreClock::start(Arc::clone(&settings.clock), mark(connection)?);
+    let latest = mark(connection)?;
+    let clock = StoreClock::start(Arc::clone(&settings.clock), latest);
     let lease = micros(settings.lease);
     let passed = |mark: Micros| clock.now().saturating_sub(mark);
-    if passed(mark(connection)?) <= lease / 3 {
+    if passed(latest) <= lease / 3 {
         return Ok(clock);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
