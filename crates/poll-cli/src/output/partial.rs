@@ -11,6 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tower_poll::PendingJob;
 
+use super::sink::{Access, replaced, temporary_beside};
 use crate::{
     exit::{Code, Failure},
     words,
@@ -73,8 +74,7 @@ impl Partial {
     /// Returns the file to continue at `path`, or `None` if a download to it
     /// cannot be continued, as to a pipe or a device.
     pub(crate) fn target(path: &Path) -> Option<PathBuf> {
-        // The target of a link is replaced, and not the link.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = replaced(path);
         let existing = fs::metadata(&path).ok();
         existing
             .is_none_or(|existing| existing.is_file())
@@ -172,9 +172,7 @@ impl Partial {
     fn describe(&self, state: &State) -> Result<(), Failure> {
         let path = beside(&self.target, ".part.json");
         let write = || -> io::Result<()> {
-            let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
-            let directory = directory.unwrap_or(Path::new("."));
-            let mut file = tempfile::NamedTempFile::new_in(directory)?;
+            let mut file = temporary_beside(&path, Access::Owner)?;
             file.write_all(state.to_json().as_bytes())?;
             file.persist(&path)?;
             Ok(())

@@ -47,8 +47,7 @@ impl Sink {
 
     fn file(path: &Path, access: Access) -> io::Result<Self> {
         let name = path.display().to_string();
-        // The target of a link is replaced, and not the link.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = replaced(path);
         let existing = fs::metadata(&path).ok();
         if existing
             .as_ref()
@@ -62,11 +61,7 @@ impl Sink {
                 replaces: None,
             });
         }
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let temporary = temporary_in(directory, access)?;
+        let temporary = temporary_beside(&path, access)?;
         if let Some(existing) = existing.filter(|_| access == Access::Usual) {
             temporary
                 .as_file()
@@ -102,8 +97,15 @@ impl Sink {
     }
 }
 
-/// Creates a temporary file with the permissions of the file that it becomes.
-fn temporary_in(directory: &Path, access: Access) -> io::Result<NamedTempFile> {
+/// Returns the file that is replaced: the target of a link, and not the link.
+pub(super) fn replaced(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Creates a temporary file beside the file that it becomes, with the permissions of that.
+pub(super) fn temporary_beside(path: &Path, access: Access) -> io::Result<NamedTempFile> {
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".poll-");
     #[cfg(unix)]
