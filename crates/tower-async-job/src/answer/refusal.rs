@@ -1,7 +1,5 @@
 //! Refusals of submissions, and of polls that have no other answer.
 
-use std::error::Error;
-
 use http::{Response, StatusCode, Version};
 use http_polling::{JobState, PROBLEM_JSON, Problem, ProblemType, set_retry_after};
 use tower_async_job_core::{JobId, Protocol, StoreError};
@@ -11,7 +9,7 @@ use crate::{
     body::StoredBody,
     headers::{set_no_store, set_state},
     node::capacity::{BUSY_RETRY_AFTER, NoPlace},
-    observe::metrics,
+    observe::{metrics, with_sources},
     request::closing,
 };
 
@@ -104,14 +102,19 @@ pub(crate) fn unknown() -> Response<StoredBody> {
 /// Returns the answer for a job whose record is damaged or temporarily unknown.
 pub(crate) fn unreadable(error: &StoreError, job: Option<&JobId>) -> Response<StoredBody> {
     let job = job.map(tracing::field::debug);
-    let is_corrupt = error.is_corrupt();
-    // With its sources.
-    let error: &(dyn Error + 'static) = error;
-    if is_corrupt {
-        tracing::error!(error, job, "the record of a job is damaged");
+    if error.is_corrupt() {
+        tracing::error!(
+            error = with_sources(error),
+            job,
+            "the record of a job is damaged"
+        );
         return problem(ProblemType::RecordUnreadable, Some(JobState::Failed));
     }
-    tracing::warn!(error, job, "the job store could not be read");
+    tracing::warn!(
+        error = with_sources(error),
+        job,
+        "the job store could not be read"
+    );
     unavailable()
 }
 

@@ -9,10 +9,12 @@ use std::{
 use tower::BoxError;
 use tracing::{Level, Span};
 
-use crate::bounds::HandlerBody;
-use crate::run::{
-    attempt::Run,
-    task::{Job, Step},
+use crate::{
+    bounds::HandlerBody,
+    run::{
+        attempt::Run,
+        task::{Job, Step},
+    },
 };
 
 /// A job in its span: that of the submission until it is accepted, then a child span of its own.

@@ -10,7 +10,7 @@ use http::Request;
 use http_polling::{RequestHead, idempotency_key};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceExt};
-use tower_async_job_core::{Claim, IdempotencyKey, JobId, NewJob, Release, StoredRequest, Task};
+use tower_async_job_core::{Claim, IdempotencyKey, NewJob, Release, StoredRequest, Task};
 use tracing::Span;
 
 use crate::{
@@ -160,12 +160,6 @@ where
         failed,
     };
     put_off(attempt, request, admission)
-}
-
-/// Returns a random time between half of this and all of it, so that workers do not claim together.
-pub(super) fn spread(time: Duration) -> Duration {
-    let share = f64::from(JobId::random().to_bits() as u8) / f64::from(u8::MAX);
-    time.mul_f64(0.5 + share / 2.0)
 }
 
 /// A service that fails if its request could not be restored.
