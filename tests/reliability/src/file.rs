@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The tables that are empty when all jobs are gone.
-const TABLES: [&str; 5] = ["jobs", "parts", "keys", "chunks", "bodies"];
+const TABLES: [&str; 6] = ["jobs", "parts", "keys", "chunks", "bodies", "waiting"];
 
 /// Checks that the file is sound, and that nothing is left in it after the retention.
 pub(crate) async fn check(path: &Path) -> anyhow::Result<Vec<Violation>> {

@@ -133,7 +133,7 @@ pub(crate) async fn run(round: &mut Round, disk: &Disk) -> anyhow::Result<()> {
             };
             let mut call = Call::random(number, work, rng);
             call.task.millis /= 20;
-            call.task.size += 100_000 / 16 * 16;
+            call.task.size += 100_000;
             call.padding = 100_000;
             (call.is_async, call.is_keyed) = (true, true);
             call

@@ -107,7 +107,7 @@ async fn s06_of_a_process_killed_in_the_midst_of_a_result_nothing_is_served_and_
     other.work();
     let answer = other.ended(&url).await;
     assert_eq!(answer.body, "y".repeat(RESULT));
-    // What was written before is collected once no reader can need it.
+    // The chunks of the first run are collected once no reader can need them.
     assert_eq!(chunks(&path), [(1, 3), (3, RESULT / CHUNK)]);
     let later = SqliteStore::builder().clock(Later).open(&path).await;
     later.unwrap().sweep(&SweepQuery::default()).await.unwrap();

@@ -6,10 +6,22 @@ use std::{
 
 use tower_async_job_core::{
     ClaimQuery, Claims, Created, Detail, JobId, JobRecord, JobStore, Lease, NewJob, Release,
-    Renewal, StoreFuture, Subscription, SweepQuery, Upkeep,
+    Renewal, StoreError, StoreFuture, Subscription, SweepQuery, Upkeep,
 };
 
 use crate::{fails, flaw, lock};
+
+/// Releases the leases of runs that are older than a lease.
+async fn release_old(store: &dyn JobStore, leases: &[Lease]) -> Result<(), StoreError> {
+    for lease in leases {
+        let record = store.read(&lease.id, Detail::Status).await?;
+        let age = record.and_then(|record| record.running_for);
+        if age >= store.properties().lease {
+            store.release(&[*lease], Release::default()).await?;
+        }
+    }
+    Ok(())
+}
 
 flaw! {
     /// Expires runs by the lease before its renewal.
@@ -22,13 +34,7 @@ flaw! {
         fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
             Box::pin(async move {
                 let leases = lock(&self.memory).clone();
-                for lease in leases {
-                    let record = self.inner.read(&lease.id, Detail::Status).await?;
-                    let age = record.and_then(|record| record.running_for);
-                    if age >= self.inner.properties().lease {
-                        self.inner.release(&[lease], Release::default()).await?;
-                    }
-                }
+                release_old(&self.inner, &leases).await?;
                 self.inner.sweep(query).await
             })
         }
@@ -41,13 +47,7 @@ flaw! {
         fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
             Box::pin(async move {
                 let leases = lock(&self.memory).clone();
-                for lease in leases {
-                    let record = self.inner.read(&lease.id, Detail::Status).await?;
-                    let age = record.and_then(|record| record.running_for);
-                    if age >= self.inner.properties().lease {
-                        self.inner.release(&[lease], Release::default()).await?;
-                    }
-                }
+                release_old(&self.inner, &leases).await?;
                 let claims = self.inner.claim(query).await?;
                 lock(&self.memory).extend(claims.jobs.iter().map(|claim| claim.lease));
                 Ok(claims)

@@ -16,22 +16,21 @@ fn current() -> HeaderMap {
     map(&[("etag", "\"a,b\""), ("last-modified", MODIFIED)])
 }
 
-fn verdict(fields: &[(&'static str, &str)], current: &HeaderMap) -> Verdict {
-    let conditions = Conditions {
+/// Asks the conditions of a request with these fields.
+fn asked<T>(fields: &[(&'static str, &str)], ask: impl FnOnce(Conditions<'_>) -> T) -> T {
+    ask(Conditions {
         headers: &Conditions::among(&map(fields)),
         ranges: true,
         preconditions: true,
-    };
-    conditions.verdict(current)
+    })
+}
+
+fn verdict(fields: &[(&'static str, &str)], current: &HeaderMap) -> Verdict {
+    asked(fields, |conditions| conditions.verdict(current))
 }
 
 fn selected(fields: &[(&'static str, &str)], current: &HeaderMap, length: u64) -> Selected {
-    let conditions = Conditions {
-        headers: &Conditions::among(&map(fields)),
-        ranges: true,
-        preconditions: true,
-    };
-    conditions.selected(current, length)
+    asked(fields, |conditions| conditions.selected(current, length))
 }
 
 #[test]
