@@ -148,6 +148,11 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Sets the time for the operations that follow, which have arrived since.
+    pub(crate) fn advance(&mut self, now: Micros) {
+        self.snapshot.now = self.snapshot.now.max(now);
+    }
+
     /// Executes a statement, and returns the number of changed rows.
     pub(crate) fn execute(&self, sql: &str, parameters: impl Params) -> Step<usize> {
         let mut statement = self.connection.prepare_cached(sql)?;

@@ -27,6 +27,38 @@ struct Inner<T> {
     is_closed: bool,
 }
 
+/// Items that were taken from a queue, up to limits.
+#[derive(Debug)]
+pub(crate) struct Batch<T> {
+    pub(crate) items: Vec<T>,
+    bytes: usize,
+    limits: Limits,
+}
+
+impl<T> Batch<T> {
+    fn new(limits: Limits) -> Self {
+        Self {
+            items: Vec::new(),
+            bytes: 0,
+            limits,
+        }
+    }
+
+    /// Creates a batch of these items, to which a queue adds none.
+    pub(crate) fn closed(items: Vec<T>) -> Self {
+        let limits = Limits { items: 0, bytes: 0 };
+        Self {
+            items,
+            ..Self::new(limits)
+        }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        let Limits { items, bytes: most } = self.limits;
+        self.items.len() < items && (self.items.is_empty() || self.bytes + bytes <= most)
+    }
+}
+
 /// The reason why an item was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -65,7 +97,7 @@ impl<T> Queue<T> {
     }
 
     /// Waits for items, and takes some. Takes none once the queue is closed and empty.
-    pub(crate) fn take(&self, limits: Limits) -> Vec<T> {
+    pub(crate) fn take(&self, limits: Limits) -> Batch<T> {
         let mut inner = self.lock();
         while inner.items.is_empty() && !inner.is_closed {
             inner = self
@@ -73,18 +105,14 @@ impl<T> Queue<T> {
                 .wait(inner)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let mut taken = Vec::new();
-        let mut sum = 0;
-        while let Some((_, bytes)) = inner.items.front()
-            && taken.len() < limits.items
-            && (sum + bytes <= limits.bytes || taken.is_empty())
-            && let Some((item, bytes)) = inner.items.pop_front()
-        {
-            sum += bytes;
-            inner.bytes -= bytes;
-            taken.push(item);
-        }
-        taken
+        let mut batch = Batch::new(limits);
+        inner.move_to(&mut batch);
+        batch
+    }
+
+    /// Adds items that have arrived to a batch that has room for them.
+    pub(crate) fn take_more(&self, batch: &mut Batch<T>) {
+        self.lock().move_to(batch);
     }
 
     /// Closes the queue: what is in it can still be taken.
@@ -95,5 +123,18 @@ impl<T> Queue<T> {
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Inner<T> {
+    fn move_to(&mut self, batch: &mut Batch<T>) {
+        while let Some((_, bytes)) = self.items.front()
+            && batch.has_room(*bytes)
+            && let Some((item, bytes)) = self.items.pop_front()
+        {
+            self.bytes -= bytes;
+            batch.bytes += bytes;
+            batch.items.push(item);
+        }
     }
 }

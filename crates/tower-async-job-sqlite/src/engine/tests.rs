@@ -68,7 +68,8 @@ impl Open {
             let _ = released.recv();
             Ok(())
         };
-        let operation = self.engine.write(Kind::Small, 0, wait);
+        // No operation joins a commit of this kind.
+        let operation = self.engine.write(Kind::Lazy, 0, wait);
         let mut operation = Box::pin(operation);
         let context = &mut Context::from_waker(Waker::noop());
         assert!(operation.as_mut().poll(context).is_pending());
@@ -352,6 +353,53 @@ async fn operations_that_wait_are_committed_together() {
             operation.await.unwrap();
         }
         assert_eq!(commits() - before, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_operation_joins_the_commit_of_one_that_is_performed_as_it_arrives() {
+    let store = open(LONG).await;
+    let commits = || store.engine.shared.commits.load(Ordering::SeqCst);
+    // The second time, one that joins fails half way, so that all are performed again.
+    for fails in [false, true] {
+        let before = commits();
+        let (release, released) = mpsc::channel::<()>();
+        let (begun, began) = mpsc::channel();
+        let ids: [_; 3] = std::array::from_fn(|_| JobId::random());
+        let first = move |transaction: &Transaction<'_>| {
+            Job::insert_void(transaction, &ids[0], NEVER)?;
+            let _ = begun.send(transaction.now);
+            let _ = released.recv();
+            Ok(transaction.now)
+        };
+        let second = move |transaction: &Transaction<'_>| {
+            Job::insert_void(transaction, &ids[1], NEVER)?;
+            if fails {
+                Job::insert_void(transaction, &ids[1], NEVER)?;
+            }
+            Ok(transaction.now)
+        };
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut first = pin!(store.engine.write(Kind::Small, 0, first));
+        assert!(first.as_mut().poll(context).is_pending());
+        let time = began.recv().unwrap();
+        let mut second = pin!(store.engine.write(Kind::Growing, 0, second));
+        let mut third = pin!(store.mark(ids[2]));
+        assert!(second.as_mut().poll(context).is_pending());
+        assert!(third.as_mut().poll(context).is_pending());
+        drop(release);
+        let (first, second, third) = tokio::join!(first, second, third);
+        assert!(first.unwrap() >= time);
+        // An operation never sees a time before it was asked for.
+        assert_eq!(
+            second.map(|later| later > time).ok(),
+            (!fails).then_some(true)
+        );
+        third.unwrap();
+        for (id, is_there) in ids.into_iter().zip([true, !fails, true]) {
+            assert_eq!(store.has(id).await, is_there);
+        }
+        assert_eq!(commits() - before, 1);
     }
 }
 

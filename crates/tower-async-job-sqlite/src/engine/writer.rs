@@ -2,7 +2,6 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    slice,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,7 +15,7 @@ use tower_async_job_core::{StoreError, StoreLimit};
 
 use super::{
     files::Files,
-    queue::Limits,
+    queue::{Batch, Limits},
     shared::Shared,
     writes::{Kind, Note, Operation},
 };
@@ -40,6 +39,8 @@ const ROUNDS_OF_ROOM: usize = 16;
 
 /// The pages in the log from which a checkpoint is worth its cost.
 const WORTH_CHECKPOINT: u64 = 1000;
+
+type Operations = Batch<Box<dyn Operation>>;
 
 /// The thread that owns the connection that writes, and commits operations in batches.
 pub(crate) struct Writer {
@@ -86,9 +87,9 @@ impl Writer {
     pub(crate) fn run(mut self) {
         loop {
             let batch = self.shared.writes.take(BATCH);
-            if batch.is_empty() {
+            if batch.items.is_empty() {
                 // The rest of the notes. An error loses them, which only keeps results longer.
-                let _ = self.transact(&mut []);
+                let _ = self.transact(&mut Batch::closed(Vec::new()));
                 return;
             }
             self.write(batch);
@@ -97,45 +98,42 @@ impl Writer {
     }
 
     /// Writes a batch in one transaction, or if the file is full, each operation in its own.
-    fn write(&mut self, mut batch: Vec<Box<dyn Operation>>) {
-        let written = self.transact(&mut batch);
-        if written.as_ref().is_err_and(StoreError::is_full) {
-            // On a full disk, the beginning of the log is the only room.
-            self.restart_log();
-        }
-        for mut operation in batch {
-            let written = match &written {
-                Err(error) if error.is_full() => self.write_alone(&mut operation),
-                written => written.clone(),
-            };
-            match written {
-                Err(error) if error.is_full() && operation.kind() == Kind::Small => {
-                    operation.refuse(StoreError::unavailable(error));
+    fn write(&mut self, mut batch: Operations) {
+        match self.transact(&mut batch) {
+            Err(error) if error.is_full() => {
+                // On a full disk, the beginning of the log is the only room.
+                self.restart_log();
+                for operation in batch.items {
+                    let is_small = operation.kind() == Kind::Small;
+                    let mut alone = Batch::closed(vec![operation]);
+                    let written = self.write_alone(&mut alone, is_small);
+                    answer(alone, written);
                 }
-                Err(error) => operation.refuse(error),
-                Ok(()) => {}
             }
-            operation.answer();
+            written => answer(batch, written),
         }
     }
 
     /// Writes an operation although the file is full: makes room for it, or lifts the limit for a
     /// small one.
-    fn write_alone(&mut self, operation: &mut Box<dyn Operation>) -> Result<(), StoreError> {
+    fn write_alone(&mut self, alone: &mut Operations, is_small: bool) -> Result<(), StoreError> {
         for _ in 0..ROUNDS_OF_ROOM {
-            match self.transact(slice::from_mut(operation)) {
+            match self.transact(alone) {
                 Err(error) if error.is_full() => {
-                    if operation.kind() == Kind::Small || !self.make_room()? {
+                    if is_small || !self.make_room()? {
                         break;
                     }
                 }
                 written => return written,
             }
         }
-        if operation.kind() == Kind::Small {
-            self.without_limit(|writer| writer.transact(slice::from_mut(operation)))
-        } else {
-            self.transact(slice::from_mut(operation))
+        if !is_small {
+            return self.transact(alone);
+        }
+        match self.without_limit(|writer| writer.transact(alone)) {
+            // The limit of the file says nothing of a change that is allowed beyond it.
+            Err(error) if error.is_full() => Err(StoreError::unavailable(error)),
+            written => written,
         }
     }
 
@@ -143,12 +141,12 @@ impl Writer {
     fn make_room(&mut self) -> Result<bool, StoreError> {
         let is_made = Arc::new(AtomicBool::new(false));
         let made = Arc::clone(&is_made);
-        let mut operation: Box<dyn Operation> =
-            Box::new(Note(move |transaction: &Transaction<'_>| {
-                made.store(make_room(transaction)?, Ordering::Relaxed);
-                Ok(())
-            }));
-        self.without_limit(|writer| writer.transact(slice::from_mut(&mut operation)))?;
+        let operation = Note(move |transaction: &Transaction<'_>| {
+            made.store(make_room(transaction)?, Ordering::Relaxed);
+            Ok(())
+        });
+        let mut alone = Batch::closed(vec![Box::new(operation) as _]);
+        self.without_limit(|writer| writer.transact(&mut alone))?;
         Ok(is_made.load(Ordering::Relaxed))
     }
 
@@ -169,7 +167,7 @@ impl Writer {
 
     /// Performs operations in one transaction, and notifies of its effects. On an error, none is
     /// performed.
-    fn transact(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StoreError> {
+    fn transact(&mut self, batch: &mut Operations) -> Result<(), StoreError> {
         let committed = catch_unwind(AssertUnwindSafe(|| self.commit(batch, false)));
         let panicked = "an operation of the same commit panicked";
         match committed.unwrap_or_else(|_| Err(StoreError::unavailable(panicked))) {
@@ -184,14 +182,18 @@ impl Writer {
         }
     }
 
-    /// Performs operations and commits them. A savepoint for each costs a copy of each page that it
-    /// changes, so they are tried without, and again with savepoints if one fails half way.
+    /// Performs operations and commits them, with those that arrive meanwhile. A savepoint for each
+    /// costs a copy of each page that it changes, so they are tried without, and again with
+    /// savepoints if one fails half way.
     fn commit(
         &mut self,
-        batch: &mut [Box<dyn Operation>],
+        batch: &mut Operations,
         with_savepoints: bool,
     ) -> Result<Effects, StoreError> {
-        let is_lazy = batch.iter().all(|operation| operation.kind() == Kind::Lazy);
+        let is_lazy = batch
+            .items
+            .iter()
+            .all(|operation| operation.kind() == Kind::Lazy);
         if self.is_lazy != is_lazy {
             let mut level = self.shared.settings.synchronous;
             if is_lazy {
@@ -204,7 +206,7 @@ impl Writer {
         self.files.check().map_err(StoreError::unavailable)?;
         let before = self.connection.total_changes();
         let now = self.time().map_err(|error| self.failed(error))?;
-        let transaction = Transaction::new(
+        let mut transaction = Transaction::new(
             &self.connection,
             now,
             self.shared.clock.day(),
@@ -216,9 +218,16 @@ impl Writer {
             let deliver = |transaction: &Transaction<'_>| deliver(transaction, id, delivery);
             is_whole &= self.perform(&transaction, &mut Note(deliver), with_savepoints)?;
         }
-        for operation in &mut *batch {
-            if is_whole && !operation.is_abandoned() {
+        let mut next = 0;
+        while is_whole && let Some(operation) = batch.items.get_mut(next) {
+            if !operation.is_abandoned() {
                 is_whole = self.perform(&transaction, &mut **operation, with_savepoints)?;
+            }
+            next += 1;
+            // The level of synchronization cannot change within a transaction.
+            if next == batch.items.len() && !is_lazy {
+                self.shared.writes.take_more(batch);
+                transaction.advance(self.shared.clock.now());
             }
         }
         if !is_whole {
@@ -228,7 +237,10 @@ impl Writer {
         if self.connection.total_changes() == before {
             self.roll_back();
         } else {
-            self.execute("UPDATE store SET mark = ?, commits = commits + 1", [now])?;
+            self.execute(
+                "UPDATE store SET mark = ?, commits = commits + 1",
+                [transaction.now],
+            )?;
             self.execute("COMMIT", [])?;
             self.shared.commits.fetch_add(1, Ordering::Release);
         }
@@ -357,5 +369,15 @@ impl Writer {
     fn restart_log(&self) {
         self.shared
             .checkpoint(&self.connection, CheckpointMode::RESTART);
+    }
+}
+
+/// Answers operations that are committed, or all failed.
+fn answer(batch: Operations, written: Result<(), StoreError>) {
+    for mut operation in batch.items {
+        if let Err(error) = &written {
+            operation.refuse(error.clone());
+        }
+        operation.answer();
     }
 }
