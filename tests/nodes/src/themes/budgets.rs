@@ -1,31 +1,33 @@
-//! The commits and the reads of the file that each kind of exchange takes.
-
-mod counted;
+//! The commits and the reads of a store that each kind of exchange takes.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, routing::post};
 use http::{Method, Request, StatusCode};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tower::ServiceExt;
 use tower_async_job::AsyncJobLayer;
-use tower_async_job_core::{
-    ClaimQuery, Created, JobId, JobStore, NewJob, ReplayedRequest, Start, StoredRequest,
-};
+use tower_async_job_core::ClaimQuery;
+use tower_async_job_testkit::NotRun;
 
-use self::counted::{Cost, Counted};
-use crate::Answer;
+use crate::{
+    counting::Counting,
+    jobs::{add, job, offer},
+    node::{self, Answer},
+    nodes::{Cost, Nodes},
+    run::Ran,
+};
 
 /// An application whose handler ends when it is told to.
 struct Server {
-    store: Counted,
+    store: Counting,
     application: Router,
     end: Arc<Notify>,
 }
 
 impl Server {
-    async fn start(inline_wait: Duration) -> Self {
-        let store = Counted::open().await;
+    async fn start(data: &impl Nodes, inline_wait: Duration) -> Result<Self, NotRun> {
+        let store = Counting::open(data).await?;
         let jobs = AsyncJobLayer::builder()
             .store(store.quiet())
             .inline_wait(inline_wait)
@@ -41,16 +43,16 @@ impl Server {
             .route("/report", post(handler))
             .layer(jobs.clone())
             .nest_service("/work", jobs.resource());
-        Self {
+        Ok(Self {
             store,
             application,
             end,
-        }
+        })
     }
 
     async fn send(&self, request: http::request::Builder) -> Answer {
         let request = request.body(Body::empty()).unwrap();
-        crate::send(&self.application, request).await
+        node::send(&self.application, request).await
     }
 
     /// Submits a job; returns its path.
@@ -88,9 +90,10 @@ const READ: Cost = Cost {
     reads: 1,
 };
 
-#[tokio::test]
-async fn submission_and_end_are_one_commit_each_and_a_poll_is_one_read() {
-    let server = Server::start(Duration::ZERO).await;
+pub(crate) async fn submission_and_end_are_one_commit_each_and_a_poll_is_one_read(
+    data: &impl Nodes,
+) -> Ran {
+    let server = Server::start(data, Duration::ZERO).await?;
     let job = server.submit().await;
     assert_eq!(server.store.cost(), COMMIT);
     let pending = server.send(get(&job)).await;
@@ -103,11 +106,11 @@ async fn submission_and_end_are_one_commit_each_and_a_poll_is_one_read() {
     assert_eq!(server.store.cost(), READ);
     server.send(get(&format!("{job}/status"))).await;
     assert_eq!(server.store.cost(), READ);
+    Ok(())
 }
 
-#[tokio::test]
-async fn held_poll_is_two_reads() {
-    let server = Server::start(Duration::ZERO).await;
+pub(crate) async fn held_poll_is_two_reads(data: &impl Nodes) -> Ran {
+    let server = Server::start(data, Duration::ZERO).await?;
     let job = server.submit().await;
     server.store.cost();
     let pending = server.send(held(&job, 1)).await;
@@ -124,12 +127,12 @@ async fn held_poll_is_two_reads() {
     let (done, ()) = tokio::join!(server.send(held(&job, 60)), ended);
     assert_eq!(done.body, "done");
     assert_eq!(server.store.cost(), two + COMMIT);
+    Ok(())
 }
 
-#[tokio::test]
-async fn cancelling_and_removing_are_a_read_and_a_commit() {
-    let server = Server::start(Duration::ZERO).await;
-    let elsewhere = NewJob::new(JobId::random());
+pub(crate) async fn cancelling_and_removing_are_a_read_and_a_commit(data: &impl Nodes) -> Ran {
+    let server = Server::start(data, Duration::ZERO).await?;
+    let elsewhere = job(&*server.store.store);
     let path = format!("/work/{}", elsewhere.id.encode());
     server.store.store.create(elsewhere).await.unwrap();
     server.store.cost();
@@ -138,24 +141,24 @@ async fn cancelling_and_removing_are_a_read_and_a_commit() {
         assert_eq!(deleted.status, status);
         assert_eq!(server.store.cost(), READ + COMMIT);
     }
+    Ok(())
 }
 
-#[tokio::test]
-async fn run_that_is_cancelled_may_read_its_job() {
-    let server = Server::start(Duration::ZERO).await;
+pub(crate) async fn run_that_is_cancelled_may_read_its_job(data: &impl Nodes) -> Ran {
+    let server = Server::start(data, Duration::ZERO).await?;
     let job = server.submit().await;
     server.store.cost();
     let cancelled = server.send(delete(&job)).await;
     assert_eq!(cancelled.status, StatusCode::ACCEPTED);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    sleep(Duration::from_millis(50)).await;
     let cost = server.store.cost();
     assert!((1..=2).contains(&cost.reads), "{cost:?}");
     assert_eq!(cost.commits, 1);
+    Ok(())
 }
 
-#[tokio::test]
-async fn result_of_a_key_is_handed_over_once_it_is_committed() {
-    let server = Server::start(Duration::from_secs(60)).await;
+pub(crate) async fn result_of_a_key_is_handed_over_once_it_is_committed(data: &impl Nodes) -> Ran {
+    let server = Server::start(data, Duration::from_secs(60)).await?;
     server.end.notify_one();
     let keyed = || Request::post("/report").header("idempotency-key", "k");
     let done = server.send(keyed()).await;
@@ -166,37 +169,28 @@ async fn result_of_a_key_is_handed_over_once_it_is_committed() {
     let again = server.send(keyed()).await;
     assert_eq!(again.body, "done");
     assert_eq!(server.store.cost(), READ);
+    Ok(())
 }
 
-#[tokio::test]
-async fn offers_and_claims_of_many_jobs_are_one_commit() {
-    let counted = Counted::open().await;
-    let store = &counted.store;
+pub(crate) async fn offers_and_claims_of_many_jobs_are_one_commit(data: &impl Nodes) -> Ran {
+    let counted = Counting::open(data).await?;
+    let store = &*counted.store;
     for _ in 0..20 {
-        let request = StoredRequest::encode(&ReplayedRequest::default());
-        let offered = NewJob::new(JobId::random())
-            .with_request(request)
-            .with_start(Start::Offered);
-        store.create(offered).await.unwrap();
+        offer(store).await;
         assert_eq!(counted.cost(), COMMIT);
     }
     let claims = store.claim(&ClaimQuery::new(20)).await.unwrap();
     assert_eq!(claims.jobs.len(), 20);
     assert_eq!(counted.cost(), COMMIT);
+    Ok(())
 }
 
-#[tokio::test]
-async fn renewals_of_a_thousand_leases_are_one_commit() {
-    let counted = Counted::open().await;
-    let mut creates = tokio::task::JoinSet::new();
+pub(crate) async fn renewals_of_a_thousand_leases_are_one_commit(data: &impl Nodes) -> Ran {
+    let counted = Counting::open(data).await?;
+    let mut creates = JoinSet::new();
     for _ in 0..2001 {
         let store = counted.store.clone();
-        creates.spawn(async move {
-            match store.create(NewJob::new(JobId::random())).await {
-                Ok(Created::New { lease, .. }) => lease,
-                other => panic!("{other:?}"),
-            }
-        });
+        creates.spawn(async move { add(&*store, job(&*store)).await });
     }
     let leases = creates.join_all().await;
     counted.cost();
@@ -205,17 +199,17 @@ async fn renewals_of_a_thousand_leases_are_one_commit() {
     assert_eq!(counted.cost(), COMMIT);
     counted.store.renew(&leases).await.unwrap();
     assert_eq!(counted.cost(), COMMIT + COMMIT + COMMIT);
+    Ok(())
 }
 
-#[tokio::test]
-async fn s27_ten_thousand_waiters_on_one_job_take_two_reads() {
+pub(crate) async fn s27_ten_thousand_waiters_on_one_job_take_two_reads(data: &impl Nodes) -> Ran {
     const WAITERS: u64 = 10_000;
-    let server = Server::start(Duration::ZERO).await;
+    let server = Server::start(data, Duration::ZERO).await?;
     let job = server.submit().await;
     server.store.cost();
     // All arrive, and all are woken, while another read is under way.
     let busy = server.store.busy().await;
-    let mut polls = tokio::task::JoinSet::new();
+    let mut polls = JoinSet::new();
     for _ in 0..WAITERS {
         let poll = held(&job, 60).body(Body::empty()).unwrap();
         polls.spawn(server.application.clone().oneshot(poll));
@@ -233,4 +227,5 @@ async fn s27_ten_thousand_waiters_on_one_job_take_two_reads() {
     }
     let others = READ + READ;
     assert_eq!(server.store.cost(), READ + READ + COMMIT + others);
+    Ok(())
 }

@@ -5,7 +5,12 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use super::{Node, directory, request, routes};
+use crate::{
+    node::{Node, request},
+    nodes::Nodes,
+    routes::routes,
+    run::Ran,
+};
 
 const LENGTH: usize = 1_000_000;
 
@@ -13,10 +18,10 @@ fn result() -> Bytes {
     (0..LENGTH).map(|at| (at % 251) as u8).collect()
 }
 
-#[tokio::test]
-async fn download_that_breaks_off_is_continued_after_a_restart() {
-    let (_directory, path) = directory();
-    let first = Node::new(&path, routes(async || result())).await;
+pub(crate) async fn download_that_breaks_off_is_continued_after_a_restart(
+    data: &impl Nodes,
+) -> Ran {
+    let first = Node::new(data, routes(async || result())).await?;
     let url = first.submit("/once").await;
     assert_eq!(first.ended(&url).await.status, StatusCode::OK);
     let answer = first.app.clone().oneshot(request(Method::GET, &url)).await;
@@ -29,7 +34,7 @@ async fn download_that_breaks_off_is_continued_after_a_restart() {
     }
     drop((answer, first));
 
-    let second = Node::new(&path, routes(async || result())).await;
+    let second = Node::new(data, routes(async || result())).await?;
     let rest = Request::get(&url)
         .header(header::RANGE, format!("bytes={}-", read.len()))
         .header(header::IF_RANGE, &tag);
@@ -40,4 +45,5 @@ async fn download_that_breaks_off_is_continued_after_a_restart() {
     assert_eq!(answer.headers[header::CONTENT_RANGE], range);
     read.extend(answer.body);
     assert_eq!(read, result());
+    Ok(())
 }

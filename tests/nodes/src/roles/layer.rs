@@ -1,21 +1,21 @@
-//! The roles of other processes.
+//! Processes with the layer.
 
-use std::{
-    future::pending,
-    path::{Path, PathBuf},
-    process,
-    time::Duration,
-};
+use std::{future::pending, process, time::Duration};
 
+use http::Uri;
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     time::sleep,
 };
 use tower_async_job::JobContext;
-use tower_async_job_sqlite::SqliteStoreBuilder;
 use tower_async_job_testkit::{Call, Fault};
 
-use crate::{Node, child, child::say, endless, routes, slow, until};
+use crate::{
+    child::say,
+    node::{Node, until},
+    nodes::{Nodes, Settings},
+    routes::{endless, routes, slow},
+};
 
 /// The time for which the short job of a process runs.
 const SHORT: Duration = Duration::from_millis(300);
@@ -24,27 +24,9 @@ const SHORT: Duration = Duration::from_millis(300);
 pub(crate) const RESULT: usize = 100_000;
 pub(crate) const CHUNK: usize = 10_000;
 
-/// Plays the role of a child; without one, it is a test that passes.
-#[test]
-fn role() {
-    child::play(play);
-}
-
-async fn play(role: String, file: PathBuf) {
-    match role.as_str() {
-        "run" => run(&file).await,
-        "watch" => watch(&file).await,
-        "end" => end(&file).await,
-        "record" => record(&file).await,
-        "die" => die(&file).await,
-        "stop" => stop(&file).await,
-        other => panic!("no role is called {other}"),
-    }
-}
-
 /// Submits a job that may run again and one that may not, which never end.
-async fn run(file: &Path) {
-    let node = Node::new(file, endless()).await;
+pub(crate) async fn run(data: &impl Nodes) {
+    let node = Node::new(data, endless()).await.unwrap();
     for path in ["/again", "/once"] {
         say(node.submit(path).await);
     }
@@ -52,7 +34,7 @@ async fn run(file: &Path) {
 }
 
 /// Submits a job that never ends, and says when its handler is dropped.
-async fn watch(file: &Path) {
+pub(crate) async fn watch(data: &impl Nodes) {
     struct Guard;
     impl Drop for Guard {
         fn drop(&mut self) {
@@ -63,14 +45,14 @@ async fn watch(file: &Path) {
         let _guard = Guard;
         pending::<String>().await
     };
-    let node = Node::new(file, routes(handler)).await;
+    let node = Node::new(data, routes(handler)).await.unwrap();
     say(node.submit("/again").await);
     pending().await
 }
 
 /// Submits jobs whose handlers end, but whose ends never reach the store.
-async fn end(file: &Path) {
-    let node = Node::new(file, slow(SHORT)).await;
+pub(crate) async fn end(data: &impl Nodes) {
+    let node = Node::new(data, slow(SHORT)).await.unwrap();
     let _gates = [(); 2].map(|()| node.faults.hold(Call::Finish));
     for path in ["/again", "/once"] {
         say(node.submit(path).await);
@@ -81,13 +63,18 @@ async fn end(file: &Path) {
 }
 
 /// Submits a job whose result never reaches the store as a whole.
-async fn record(file: &Path) {
+pub(crate) async fn record(data: &impl Nodes) {
     let handler = async || {
         sleep(SHORT).await;
         "x".repeat(RESULT)
     };
-    let chunks = |store: SqliteStoreBuilder| store.chunk_size(CHUNK);
-    let node = Node::with(file, routes(handler), |layer| layer, chunks).await;
+    let chunks = Settings {
+        chunk_size: Some(CHUNK),
+        ..Settings::default()
+    };
+    let node = Node::with(data, routes(handler), |layer| layer, chunks)
+        .await
+        .unwrap();
     node.faults.plan(Call::WriteChunk, Fault::None, 3);
     let _gate = node.faults.hold(Call::WriteChunk);
     say(node.submit("/again").await);
@@ -97,29 +84,29 @@ async fn record(file: &Path) {
 }
 
 /// Works, and dies of each job.
-async fn die(file: &Path) {
+pub(crate) async fn die(data: &impl Nodes) {
     let handler = async |job: JobContext| -> String {
         say(job.attempt());
         // Without any farewell.
         process::exit(1)
     };
-    let node = Node::new(file, routes(handler)).await;
+    let node = Node::new(data, routes(handler)).await.unwrap();
     node.work();
     pending().await
 }
 
 /// Submits a short job and two long ones, and shuts down at the first signal, with a grace. It ends
 /// at once at the second.
-async fn stop(file: &Path) {
-    let mut terminated: Signal = signal(SignalKind::terminate()).unwrap();
-    let handler = async |job: JobContext, uri: http::Uri| {
+pub(crate) async fn stop(data: &impl Nodes) {
+    let mut terminated = signal(SignalKind::terminate()).unwrap();
+    let handler = async |job: JobContext, uri: Uri| {
         match uri.query() {
             Some("short") => sleep(SHORT).await,
             _ => pending().await,
         }
         format!("attempt {} before the end", job.attempt())
     };
-    let node = Node::new(file, routes(handler)).await;
+    let node = Node::new(data, routes(handler)).await.unwrap();
     for path in ["/again?short", "/again", "/once"] {
         say(node.submit(path).await);
     }

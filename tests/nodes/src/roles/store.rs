@@ -1,30 +1,26 @@
-//! The roles of other processes.
+//! Processes with a store alone.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::stdin, time::Duration};
 
-use tower_async_job_core::{Created, IdempotencyKey, JobId, JobStore, NewJob};
+use tower_async_job_core::{Created, JobId};
 
 use crate::{
-    CHUNK, CHUNKS, add, child, child::say, claim, done, offer, open, replayable, streamed,
+    child::say,
+    jobs::{CHUNK, CHUNKS, add, claim, done, job, keyed, offer, open, replayable, streamed},
+    nodes::{LEASE, Nodes},
 };
 
 fn id(text: &str) -> JobId {
     text.trim().parse().unwrap()
 }
 
-/// Plays the role of a child; without one, it is a test that passes.
-#[test]
-fn role() {
-    child::play(play);
-}
-
-async fn play(role: String, file: PathBuf) {
-    let store = open(&file).await;
-    match role.as_str() {
+pub(crate) async fn play(role: &str, data: &impl Nodes) {
+    let store = &*open(data).await.unwrap();
+    match role {
         "open" => say("opened"),
         // Claims and finishes jobs until there are none.
         "claim" => loop {
-            let claims = claim(&store, 3).await;
+            let claims = claim(store, 3).await;
             if claims.is_empty() {
                 return;
             }
@@ -35,7 +31,7 @@ async fn play(role: String, file: PathBuf) {
         },
         // The same, for ever.
         "work" => loop {
-            for claim in claim(&store, 3).await {
+            for claim in claim(store, 3).await {
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 // Its lease may have ended.
                 if store.finish(&claim.lease, done().into()).await.is_ok() {
@@ -47,7 +43,7 @@ async fn play(role: String, file: PathBuf) {
         // Cancels the jobs whose ids it reads.
         "cancel" => {
             say("ready");
-            for line in std::io::stdin().lines() {
+            for line in stdin().lines() {
                 store.cancel(&id(&line.unwrap())).await.unwrap();
                 say("cancelled");
             }
@@ -55,15 +51,14 @@ async fn play(role: String, file: PathBuf) {
         // Offers a job for each line that it reads.
         "offer" => {
             say("ready");
-            for _ in std::io::stdin().lines() {
-                say(offer(&store).await.encode());
+            for _ in stdin().lines() {
+                say(offer(store).await.encode());
             }
         }
         // Creates jobs with one key each, for ever.
         "create" => {
             for number in 0.. {
-                let key = IdempotencyKey::new(number.to_string(), [1; 32]).unwrap();
-                let job = NewJob::new(JobId::random()).with_idempotency(key);
+                let job = keyed(store, number);
                 let id = job.id;
                 let created = store.create(job).await.unwrap();
                 assert!(matches!(created, Created::New { .. }));
@@ -72,7 +67,7 @@ async fn play(role: String, file: PathBuf) {
         }
         // Runs jobs with a result in chunks, for ever.
         "finish" => loop {
-            let lease = add(&store, replayable()).await;
+            let lease = add(store, replayable(store, "/again")).await;
             say(lease.id.encode());
             for index in 0..CHUNKS {
                 let data = vec![7; CHUNK].into();
@@ -81,13 +76,13 @@ async fn play(role: String, file: PathBuf) {
             store.finish(&lease, streamed().into()).await.unwrap();
         },
         // Runs a job, and one that may be run again, for ever.
-        "run" => {
-            let lost = add(&store, NewJob::new(JobId::random())).await;
-            let again = add(&store, replayable()).await;
+        "renew" => {
+            let lost = add(store, job(store)).await;
+            let again = add(store, replayable(store, "/again")).await;
             say(lost.id.encode());
             say(again.id.encode());
             loop {
-                tokio::time::sleep(crate::LEASE / 3).await;
+                tokio::time::sleep(LEASE / 3).await;
                 store.renew(&[lost, again]).await.unwrap();
             }
         }

@@ -1,43 +1,38 @@
-//! Other processes, which are the test binary itself.
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::{
+    any::type_name,
     env,
-    future::Future,
     io::{BufRead, BufReader, Lines, Write},
-    path::{Path, PathBuf},
     process::{self, ChildStdout, Command, Stdio},
 };
 
-/// The environment variable with the role of a child, and the path of the file.
-const ROLE: &str = "TOWER_ASYNC_JOB_SQLITE_ROLE";
-const FILE: &str = "TOWER_ASYNC_JOB_SQLITE_FILE";
+use crate::{nodes::Nodes, roles};
 
-/// Another process. Dropping it kills it.
-pub(crate) struct Child {
+/// The environment variables with the role of a child, and with the type and the address of the
+/// data.
+const ROLE: &str = "TEST_NODES_ROLE";
+const TYPE: &str = "TEST_NODES_TYPE";
+const ADDRESS: &str = "TEST_NODES_ADDRESS";
+
+/// Another process, which is the test binary itself. Dropping it kills it.
+#[derive(Debug)]
+pub struct Child {
     process: process::Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Child {
-    /// Starts a process with a role, and the words that it reads.
-    pub(crate) fn start(role: &str, file: &Path) -> Self {
-        Self::spawn(&mut Command::new(env::current_exe().unwrap()), role, file)
+    /// Starts a process that plays a role on the data.
+    pub fn start<N: Nodes>(role: &str, data: &N) -> Self {
+        Self::start_by(&mut Command::new(env::current_exe().unwrap()), role, data)
     }
 
-    /// Starts a process like [`start`](Self::start), whose new files everyone may read and write.
-    #[cfg(unix)]
-    pub(crate) fn start_open(role: &str, file: &Path) -> Self {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", r#"umask 0; exec "$0" "$@""#]);
-        Self::spawn(shell.arg(env::current_exe().unwrap()), role, file)
-    }
-
-    fn spawn(command: &mut Command, role: &str, file: &Path) -> Self {
+    /// Starts a process by a command that runs the test binary with its further arguments.
+    pub fn start_by<N: Nodes>(command: &mut Command, role: &str, data: &N) -> Self {
         let mut process = command
-            .args(["--exact", "roles::role", "--nocapture", "--quiet"])
+            .args(["plays_a_role", "--nocapture", "--quiet"])
             .env(ROLE, role)
-            .env(FILE, file)
+            .env(TYPE, type_name::<N>())
+            .env(ADDRESS, data.address())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -47,34 +42,34 @@ impl Child {
     }
 
     /// Sends a line to its standard input.
-    pub(crate) fn send(&mut self, line: &str) {
+    pub fn send(&mut self, line: &str) {
         writeln!(self.process.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Returns the next word that it says.
-    pub(crate) fn next(&mut self) -> Option<String> {
+    pub fn word(&mut self) -> Option<String> {
         // The test runner has lines of its own.
         let said = |line: String| line.split_once("say ").map(|(_, word)| word.to_owned());
         self.lines.by_ref().map_while(Result::ok).find_map(said)
     }
 
     /// Returns all words that it says until it ends.
-    pub(crate) fn rest(mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.next()).collect()
+    pub fn rest(mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.word()).collect()
     }
 
     /// Sends it a signal, such as `TERM`.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Kills it, as by `SIGKILL`, and returns all words that it has said.
-    pub(crate) fn kill(mut self) -> Vec<String> {
+    pub fn kill(mut self) -> Vec<String> {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        std::iter::from_fn(|| self.next()).collect()
+        std::iter::from_fn(|| self.word()).collect()
     }
 }
 
@@ -93,15 +88,17 @@ pub(crate) fn say(word: impl std::fmt::Display) {
     out.flush().unwrap();
 }
 
-/// Plays the role of a child; without one, does nothing.
-pub(crate) fn play<F: Future<Output = ()>>(play: impl FnOnce(String, PathBuf) -> F) {
-    let (Ok(role), Some(file)) = (env::var(ROLE), env::var_os(FILE)) else {
-        return;
+/// Plays the role of a child of a test on these stores, and returns whether there is one.
+pub fn play<N: Nodes>() -> bool {
+    let of_type = env::var(TYPE).is_ok_and(|name| name == type_name::<N>());
+    let (true, Ok(role), Ok(address)) = (of_type, env::var(ROLE), env::var(ADDRESS)) else {
+        return false;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(play(role, PathBuf::from(file)));
+    runtime.block_on(roles::play(&role, &N::at(&address)));
+    true
 }
