@@ -2,6 +2,8 @@
 
 use std::{
     env,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -39,6 +41,35 @@ pub(crate) fn cached(name: &str) -> Result<PathBuf, Missing> {
     }
     let reason = format!("{} is missing; .ci/services fetches it", folder.display());
     Err(Missing::new(name, reason))
+}
+
+/// Copies a folder of the cache, which `make` creates at the place of the first copy.
+pub(crate) fn copy_once(
+    name: &str,
+    copy: &Path,
+    make: impl FnOnce() -> Result<String, String>,
+) -> Result<(), String> {
+    let original = cache().join(name);
+    let copy_all = |from: &Path, to: &Path| run(Command::new("cp").arg("-a").args([from, to]));
+    if !original.is_dir() {
+        let _locked = lock(name).map_err(|error| error.to_string())?;
+        if !original.is_dir() {
+            make()?;
+            let partial = original.with_extension("partial");
+            let _ = fs::remove_dir_all(&partial);
+            copy_all(copy, &partial)?;
+            return fs::rename(&partial, &original).map_err(|error| error.to_string());
+        }
+    }
+    copy_all(&original, copy).map(drop)
+}
+
+/// Keeps other processes of tests from changing this part of the cache.
+fn lock(name: &str) -> io::Result<File> {
+    fs::create_dir_all(cache())?;
+    let file = File::create(cache().join(name).with_extension("lock"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// The folder `target/tmp` of the workspace.
