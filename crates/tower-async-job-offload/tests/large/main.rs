@@ -95,7 +95,7 @@ impl Server {
         kib.parse::<u64>().unwrap() >> 10
     }
 
-    async fn send(&self, method: Method, path: &str) -> Response<Incoming> {
+    async fn send(&self, method: Method, path: &str) -> Result<Response<Incoming>, hyper::Error> {
         let io = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
         let (mut client, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
         tokio::spawn(connection);
@@ -104,17 +104,20 @@ impl Server {
             .uri(path)
             .header(header::HOST, "x")
             .body(Empty::<Bytes>::new());
-        client.send_request(request.unwrap()).await.unwrap()
+        client.send_request(request.unwrap()).await
     }
 
     /// Lets a result go in, and returns the path of its job.
     async fn ended(&self, mib: u64) -> String {
-        let accepted = self.send(Method::POST, &format!("/results/{mib}")).await;
+        let accepted = self
+            .send(Method::POST, &format!("/results/{mib}"))
+            .await
+            .unwrap();
         assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
         let location = accepted.headers()[header::LOCATION].to_str().unwrap();
         let job = location.split('?').next().unwrap().to_owned();
         loop {
-            let head = self.send(Method::HEAD, &job).await;
+            let head = self.send(Method::HEAD, &job).await.unwrap();
             if head.status() != StatusCode::SEE_OTHER {
                 assert_eq!(head.status(), StatusCode::OK);
                 return job;
@@ -125,7 +128,7 @@ impl Server {
 
     /// Reads a result, and returns its length; an error if it breaks off.
     async fn read(&self, job: &str) -> Result<u64, hyper::Error> {
-        let mut body = self.send(Method::GET, job).await.into_body();
+        let mut body = self.send(Method::GET, job).await?.into_body();
         let mut read = 0;
         while let Some(part) = body.frame().await {
             for byte in part?.into_data().unwrap() {

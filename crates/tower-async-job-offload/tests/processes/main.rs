@@ -145,9 +145,8 @@ async fn s06_of_a_process_killed_at_any_stage_no_object_stays_and_no_job_is_lost
         let files = objects(directory.path());
         assert_eq!(names(&files).await.len(), left, "{stage}");
 
-        let store = Offloaded::builder().clock(Ahead);
-        let store = store.build(open(directory.path()).await, objects(directory.path()));
-        let store = store.unwrap();
+        let store = open(directory.path()).await;
+        let store = Offloaded::new(store, objects(directory.path())).unwrap();
         tokio::time::sleep(LEASE * 3 / 2).await;
         store.sweep(&SweepQuery::default()).await.unwrap();
         if stage != "sweep" {
