@@ -103,24 +103,14 @@ impl<S: JobStore> Shared<S> {
         let Some(upload) = self.uploads.get(lease) else {
             return self.finish_again(lease, end).await;
         };
-        match upload.finish().await {
-            Ok(Written::Inside(data)) => {
-                for (index, data) in data {
-                    let written = self.inner.write_chunk(lease, index, data).await;
-                    self.unless_lost(lease, written)?;
-                }
-            }
-            Ok(Written::Outside(reference)) if reference.layout.is_complete(chunks) => {
-                let written = self.inner.write_chunk(lease, chunks, reference.encode());
-                self.unless_lost(lease, written.await)?;
-                if let Outcome::Streamed { head, .. } = &mut end.outcome {
-                    *head = reference::mark(head);
-                }
-            }
-            unfinished => {
+        match self.write_body(lease, &mut end, chunks, &upload).await {
+            Ok(()) => {}
+            // An earlier end may have had an effect, but no answer.
+            Err(error) if error.is_lease_lost() => {
                 self.uploads.give_up(lease);
-                return Err(unfinished.err().unwrap_or_else(given_up));
+                return self.finish_again(lease, end).await;
             }
+            Err(error) => return Err(error),
         }
         // If the answer is lost, the job may have ended with it.
         let was_kept = upload.keep(true);
@@ -133,6 +123,36 @@ impl<S: JobStore> Shared<S> {
             Err(_) => {}
         }
         self.unless_lost(lease, finished)
+    }
+
+    /// Writes the body of a result, or the reference to it, into the job store.
+    async fn write_body(
+        &self,
+        lease: &Lease,
+        end: &mut End,
+        chunks: u32,
+        upload: &Upload,
+    ) -> Result<(), StoreError> {
+        match upload.finish().await {
+            Ok(Written::Inside(data)) => {
+                for (index, data) in data {
+                    self.inner.write_chunk(lease, index, data).await?;
+                }
+                Ok(())
+            }
+            Ok(Written::Outside(reference)) if reference.layout.is_complete(chunks) => {
+                if let Outcome::Streamed { head, .. } = &mut end.outcome {
+                    *head = reference::mark(head);
+                }
+                let reference = reference.encode();
+                self.inner.write_chunk(lease, chunks, reference).await
+            }
+            Ok(Written::Outside(_)) => Err(given_up()),
+            Err(error) => {
+                self.uploads.give_up(lease);
+                Err(error)
+            }
+        }
     }
 
     /// Repeats an end, unless its chunks were given up before.

@@ -48,7 +48,7 @@ async fn end(way: Way, store: Store, setup: &Setup, lease: &Lease) -> Option<Sto
         }
         Way::LosesItsLease | Way::LosesItsLeaseSilently | Way::WritesTooLate => {
             tokio::time::sleep(LEASE).await;
-            assert_eq!(claim(&other).await.epoch, 2);
+            assert!(claim(&other).await.epoch > lease.epoch);
             match way {
                 Way::LosesItsLease => assert!(!store.renew(&[*lease]).await.unwrap()[0].is_held()),
                 Way::WritesTooLate => {
@@ -149,7 +149,7 @@ async fn s07_the_object_of_a_stale_run_never_becomes_visible() {
         assert_eq!(result(store, &new.id).await, body(2));
     }
     let name = setup.objects.only().await.to_string();
-    assert!(name.ends_with("-2"), "{name}");
+    assert!(name.ends_with(&format!("-{}", new.epoch)), "{name}");
 }
 
 #[tokio::test(start_paused = true)]
