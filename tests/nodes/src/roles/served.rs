@@ -66,6 +66,11 @@ impl Served {
         parts.try_into().expect("an answer")
     }
 
+    /// Kills it, as by `SIGKILL`.
+    pub(crate) fn kill(self) {
+        self.0.kill();
+    }
+
     /// Submits a request, and returns the job's URL.
     pub(crate) fn submit(&mut self, request: &str) -> String {
         self.ask(request);
