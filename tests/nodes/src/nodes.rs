@@ -112,7 +112,7 @@ pub trait Nodes: Send + Sync + Sized + 'static {
         not_run("the data of the store cannot be searched")
     }
 
-    /// Opens a handle whose costs are counted. It has an operation timeout of at least a minute.
+    /// Opens a handle whose costs are counted. It has an operation timeout of two minutes.
     fn counted(&self) -> Hook<'_, Box<dyn Counted>> {
         not_run("the costs of the store cannot be counted")
     }
