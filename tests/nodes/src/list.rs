@@ -46,6 +46,8 @@ macro_rules! __tests {
                 s43_one_key_in_two_processes_at_once_makes_one_job
             }
             killed {
+                s01_a_retry_of_what_a_killed_process_had_not_stored_makes_one_job
+                s02_a_retry_of_what_a_killed_process_had_stored_gets_its_job
                 s03_s04_jobs_of_a_killed_process_are_run_again_or_lost_and_never_unknown
                 s05_a_process_killed_between_the_end_of_a_handler_and_its_record_leaves_no_half_result
                 s06_of_a_process_killed_in_the_midst_of_a_result_nothing_is_served_and_nothing_stays
@@ -99,6 +101,7 @@ macro_rules! __tests {
                 a_report_of_a_handler_is_in_the_polls_of_another_process_at_once
                 a_held_poll_is_answered_at_once_when_its_job_ends_in_another_process
                 s25_a_held_poll_whose_notification_is_lost_is_answered_within_the_fallback
+                s25_a_held_poll_whose_connection_is_cut_is_answered_and_the_next_one_at_once
             }
         }
     };

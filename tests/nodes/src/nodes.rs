@@ -48,6 +48,9 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// True if jobs can be read during an [`outage`](Self::outage).
     const READS_DURING_OUTAGES: bool = false;
 
+    /// True if handles are notified of what others change.
+    const NOTIFIES: bool = true;
+
     /// The name of the setting of [`Settings::max_bytes`].
     const ROOM: &str = "max_bytes";
 
@@ -71,6 +74,12 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// Keeps all handles from changing anything, until the outage is dropped.
     fn outage(&self) -> Hook<'_, Outage> {
         not_run("the store is never out of reach")
+    }
+
+    /// Cuts all connections of all handles, and of those of other processes. New ones can be made at
+    /// once.
+    fn cut(&self) -> Hook<'_, ()> {
+        not_run("the store has no connections")
     }
 
     /// Lets this time pass for the store, and sweeps it.
@@ -103,7 +112,7 @@ pub trait Nodes: Send + Sync + Sized + 'static {
         not_run("the data of the store cannot be searched")
     }
 
-    /// Opens a handle whose costs are counted. It has an operation timeout of at least a minute.
+    /// Opens a handle whose costs are counted. It has an operation timeout of two minutes.
     fn counted(&self) -> Hook<'_, Box<dyn Counted>> {
         not_run("the costs of the store cannot be counted")
     }
@@ -142,6 +151,12 @@ impl Add for Cost {
             reads: self.reads + other.reads,
         }
     }
+}
+
+/// Ends a test that needs notifications on stores without.
+pub(crate) fn needs_notifications<N: Nodes>(_: &N) -> Result<(), NotRun> {
+    let silent = NotRun::because("the store notifies no other handle");
+    N::NOTIFIES.then_some(()).ok_or(silent)
 }
 
 /// Returns the result of a missing hook.

@@ -6,6 +6,7 @@ use axum::{Router, body::Body};
 use http::Request;
 use tokio::{sync::broadcast, time::sleep};
 use tower_async_job::{Builder, JobContext, Role, store::Principal};
+use tower_async_job_core::JobId;
 
 use crate::{
     child::{Child, say},
@@ -66,9 +67,16 @@ impl Served {
         parts.try_into().expect("an answer")
     }
 
-    /// Submits a request, and returns the job's URL.
+    /// Kills it, as by `SIGKILL`.
+    pub(crate) fn kill(self) {
+        self.0.kill();
+    }
+
+    /// Submits a request, and returns the job's URL. The request has a key, so that its job is
+    /// stored before the handler runs.
     pub(crate) fn submit(&mut self, request: &str) -> String {
-        self.ask(request);
+        let key = JobId::random().encode();
+        self.ask(&format!("{request} idempotency-key:{key}"));
         let [status, _, url] = self.answer();
         assert_eq!(status, "303");
         url

@@ -11,7 +11,7 @@ use tower_async_job_testkit::{Call, Fault};
 
 use crate::{
     jobs::open,
-    node::{Node, request, until},
+    node::{Node, request, until, until_async},
     nodes::{LEASE, Nodes, Settings},
     routes::{endless, routes, slow, watched},
     run::Ran,
@@ -73,13 +73,22 @@ pub(crate) async fn s16_a_node_that_cannot_write_aborts_its_jobs_before_their_le
 }
 
 pub(crate) async fn s17_a_poll_that_cannot_read_is_told_to_come_again(data: &impl Nodes) -> Ran {
-    let node = Node::new(data, endless()).await?;
+    let node = Node::with(data, endless(), |layer| layer, impatient()).await?;
     let url = node.submit("/once").await;
     node.faults.next(Call::Read, Fault::Unavailable);
     let answer = node.get(&url).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_ne!(answer.header("retry-after"), "");
     assert_eq!(node.get(&url).await.state(), "running");
+    let outage = data.outage().await?;
+    poll_meanwhile(data, &node, &url).await;
+    drop(outage);
+    let found = async || {
+        let answer = node.get(&url).await;
+        assert_ne!(answer.status, StatusCode::NOT_FOUND);
+        answer.state() == "running"
+    };
+    until_async("it is found again", found).await;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use tower_async_job::Builder;
 
 use crate::{
     node::{Node, RECOVERY, request},
-    nodes::{LEASE, Nodes, Settings},
+    nodes::{LEASE, Nodes, Settings, needs_notifications},
     roles::served::Served,
     routes::endless,
     run::Ran,
@@ -34,6 +34,7 @@ const SHORT: Duration = Duration::from_millis(100);
 pub(crate) async fn s13_a_cancel_in_another_process_reaches_the_handler_at_once(
     data: &impl Nodes,
 ) -> Ran {
+    needs_notifications(data)?;
     let mut process = Served::start(data, "long-lease");
     let node = Node::new(data, endless()).await?;
     let mut taken = Duration::ZERO;
@@ -117,16 +118,22 @@ async fn hold(node: &Node, process: &mut Served) -> Duration {
     ended.elapsed()
 }
 
+/// Holds polls that are answered at once.
+async fn hold_for_rounds(node: &Node, process: &mut Served) {
+    let mut taken = Duration::ZERO;
+    for _ in 0..ROUNDS {
+        taken += hold(node, process).await;
+    }
+    assert!(taken < ROUNDS * AT_ONCE, "{taken:?}");
+}
+
 pub(crate) async fn a_held_poll_is_answered_at_once_when_its_job_ends_in_another_process(
     data: &impl Nodes,
 ) -> Ran {
+    needs_notifications(data)?;
     let mut process = Served::start(data, "");
     let node = Node::new(data, endless()).await?;
-    let mut taken = Duration::ZERO;
-    for _ in 0..ROUNDS {
-        taken += hold(&node, &mut process).await;
-    }
-    assert!(taken < ROUNDS * AT_ONCE, "{taken:?}");
+    hold_for_rounds(&node, &mut process).await;
     Ok(())
 }
 
@@ -143,5 +150,30 @@ pub(crate) async fn s25_a_held_poll_whose_notification_is_lost_is_answered_withi
         let taken = hold(&node, &mut process).await;
         assert!(taken < FALLBACK, "{taken:?}");
     }
+    Ok(())
+}
+
+pub(crate) async fn s25_a_held_poll_whose_connection_is_cut_is_answered_and_the_next_one_at_once(
+    data: &impl Nodes,
+) -> Ran {
+    needs_notifications(data)?;
+    let mut process = Served::start(data, "");
+    let node = Node::new(data, endless()).await?;
+    let url = process.submit("POST /once");
+    let poll = Request::get(&url).header("prefer", "wait=9");
+    let poll = async { Ok(node.send(poll.body(Body::empty()).unwrap()).await) };
+    let ended = async {
+        sleep(SHORT).await;
+        data.cut().await?;
+        process.tell("end");
+        Ok(Instant::now())
+    };
+    let (answer, ended) = tokio::try_join!(poll, ended)?;
+    let taken = ended.elapsed();
+    assert_eq!(answer.body, "attempt 1");
+    assert!(taken < FALLBACK, "{taken:?}");
+    // The connections are there again.
+    sleep(FALLBACK).await;
+    hold_for_rounds(&node, &mut process).await;
     Ok(())
 }
