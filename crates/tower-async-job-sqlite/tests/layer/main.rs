@@ -16,6 +16,7 @@ mod outages;
 mod records;
 mod roles;
 mod stopped;
+mod traces;
 
 use std::{path::Path, time::Duration};
 
