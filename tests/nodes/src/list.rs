@@ -95,6 +95,9 @@ macro_rules! __tests {
                 s39_a_process_that_is_terminated_ends_what_it_can_and_hands_back_the_rest
                 s40_a_process_that_is_terminated_twice_ends_at_once_and_its_jobs_as_if_it_were_killed
             }
+            traces {
+                one_trace_leads_from_the_submission_over_a_later_run_elsewhere_to_the_polls
+            }
             waking {
                 s13_a_cancel_in_another_process_reaches_the_handler_at_once
                 s13_s25_a_cancel_whose_notification_is_lost_reaches_the_handler_by_its_renewal

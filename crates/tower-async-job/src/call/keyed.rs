@@ -56,6 +56,9 @@ where
             let version = request.version();
             let trailers = carries_trailers(&request, Glance::at(request.headers()));
             let refuse = |problem| answer::refusal(&front.node.meter, problem, asked.protocol);
+            if let Err(error) = front.check_store() {
+                return answer::not_stored(&front.node.meter, &error, asked.protocol);
+            }
             let principal = submission.principal.clone();
             let whole = match whole::read(&front, request, &submission, keyed).await {
                 Ok(whole) => whole,

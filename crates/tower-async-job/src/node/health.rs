@@ -11,6 +11,10 @@ use tower_async_job_core::StoreError;
 /// The time of a state, in milliseconds since the creation of the node and one more; 0 is never.
 type Millis = AtomicU64;
 
+/// The shortest time between two probes, and between two requests that find out whether the store is
+/// available again.
+const INTERVAL: Duration = Duration::from_secs(1);
+
 /// The latest answers and failures of a store.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -21,6 +25,8 @@ pub(crate) struct Health {
     failing: Millis,
     /// The latest answer or failure, or the latest beginning of a probe.
     tried: Millis,
+    /// The latest request that was let through although the store was known to be unavailable.
+    requested: Millis,
     /// The latest sweep counted other nodes.
     has_others: AtomicBool,
 }
@@ -34,6 +40,7 @@ impl Health {
             answered: Millis::new(is_within.into()),
             failing: Millis::new(0),
             tried: Millis::new(0),
+            requested: Millis::new(0),
             has_others: AtomicBool::new(false),
         }
     }
@@ -73,21 +80,37 @@ impl Health {
         self.is_reached() && self.failing.load(Ordering::Relaxed) == 0
     }
 
-    /// Returns whether all calls have failed for this time, while other nodes may exist.
-    pub(crate) fn is_cut_off(&self, time: Duration) -> bool {
+    /// Returns whether all calls have failed for this time.
+    pub(crate) fn has_failed_for(&self, time: Duration) -> bool {
         let failing = self.failing.load(Ordering::Relaxed);
-        failing != 0
-            && self.has_others.load(Ordering::Relaxed)
-            && self.millis(Instant::now()).saturating_sub(failing) >= as_millis(time)
+        failing != 0 && self.millis(Instant::now()).saturating_sub(failing) >= as_millis(time)
     }
 
-    /// Returns whether a probe may begin, which no other does within this time.
-    pub(crate) fn may_probe(&self, interval: Duration) -> bool {
+    /// Returns whether all calls have failed for this time, while other nodes may exist.
+    pub(crate) fn is_cut_off(&self, time: Duration) -> bool {
+        self.has_others.load(Ordering::Relaxed) && self.has_failed_for(time)
+    }
+
+    /// Returns whether a probe may begin, since the store was not called within the interval, nor
+    /// another probe begun.
+    pub(crate) fn may_probe(&self) -> bool {
+        self.is_over(&self.tried)
+    }
+
+    /// Returns whether a request may find out whether the store is still unavailable, since none has
+    /// within the interval.
+    pub(crate) fn may_try(&self) -> bool {
+        self.is_over(&self.requested)
+    }
+
+    /// Returns whether the interval since then is over, and begins the next.
+    fn is_over(&self, latest: &Millis) -> bool {
         let now = self.millis(Instant::now());
-        let tried = self.tried.load(Ordering::Relaxed);
-        (tried == 0 || now.saturating_sub(tried) >= as_millis(interval))
-            && (self.tried)
-                .compare_exchange(tried, now, Ordering::Relaxed, Ordering::Relaxed)
+        let since = latest.load(Ordering::Relaxed);
+        let is_over = since == 0 || now.saturating_sub(since) >= as_millis(INTERVAL);
+        is_over
+            && latest
+                .compare_exchange(since, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 

@@ -21,9 +21,6 @@ use crate::{
     resource::service::ResourceFuture,
 };
 
-/// The shortest time between two calls to the store by probes.
-const INTERVAL: Duration = Duration::from_secs(1);
-
 /// The longest time for which an answer waits for the store. Probes often give up after a second.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -94,9 +91,9 @@ fn asks_strictly(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "strict")
 }
 
-/// Reads a job that does not exist, unless the store was called within the interval.
+/// Reads a job that does not exist, unless the store was called within the last second.
 async fn probe(node: &Arc<Node>) {
-    if !node.health.may_probe(INTERVAL) {
+    if !node.health.may_probe() {
         return;
     }
     let read = {

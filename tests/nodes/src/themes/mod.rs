@@ -14,4 +14,5 @@ pub(crate) mod records;
 pub(crate) mod shared;
 pub(crate) mod sharing;
 pub(crate) mod stopped;
+pub(crate) mod traces;
 pub(crate) mod waking;
