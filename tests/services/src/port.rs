@@ -1,9 +1,7 @@
 //! Ports of servers.
 
 use std::{
-    env,
-    fs::{self, File},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     ops::Range,
     process,
 };
@@ -13,37 +11,31 @@ use crate::Missing;
 /// Ports that the system gives neither to outgoing connections nor to listeners without a port.
 const RANGE: Range<u16> = 20_000..32_000;
 
-/// A free port, reserved among all processes of tests until it is dropped.
+/// A free TCP port, reserved among all processes of tests until it is dropped.
 ///
-/// A server keeps its port while it is restarted.
+/// A server keeps its port while it is restarted. The UDP port of the same number is held meanwhile.
 #[derive(Debug)]
 pub(crate) struct Port {
     number: u16,
-    _reserved: File,
+    _reserved: UdpSocket,
 }
 
 impl Port {
     pub(crate) fn reserve() -> Result<Self, Missing> {
-        let directory = env::temp_dir().join("http-polling-ports");
-        fs::create_dir_all(&directory).map_err(|error| Missing::new("a port", error))?;
-        let length = u32::from(RANGE.end - RANGE.start);
+        let length = usize::from(RANGE.end - RANGE.start);
         // Processes begin at different ports.
-        let offset = process::id().wrapping_mul(37) % length;
-        let ports = RANGE.cycle().skip(offset as usize).take(length as usize);
-        for number in ports {
-            let file = directory.join(number.to_string());
-            let Ok(file) = File::create(file) else {
-                // Another user's.
-                continue;
-            };
-            if file.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Ok(Self {
-                    number,
-                    _reserved: file,
-                });
-            }
-        }
-        Err(Missing::new("a port", "all are taken"))
+        let offset = process::id() as usize * 37 % length;
+        let mut ports = RANGE.cycle().skip(offset).take(length);
+        let reserve = |number| {
+            let reserved = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+            Some(Self {
+                number,
+                _reserved: reserved,
+            })
+        };
+        let none = || Missing::new("a port", "all are taken");
+        ports.find_map(reserve).ok_or_else(none)
     }
 
     pub(crate) fn number(&self) -> u16 {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -11,9 +12,10 @@ use rcgen::CertifiedKey;
 
 use crate::{
     Missing,
+    folder::{Folder, Storage},
     port::Port,
-    process::{Folder, Server},
-    program::{cached, installed, run},
+    process::Server,
+    program::{cached, copy_once, installed, run},
 };
 
 /// The versions of Debian's servers.
@@ -29,6 +31,15 @@ max_wal_size = 128MB
 dynamic_shared_memory_type = mmap
 jit = off
 ";
+
+/// The arguments of `initdb`.
+const INITIALIZATION: [&str; 5] = [
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
+];
 
 /// A private PostgreSQL server, whose superuser is `postgres`.
 #[derive(Debug)]
@@ -46,6 +57,7 @@ pub struct PostgresBuilder {
     version: Option<u32>,
     password: Option<String>,
     encrypted: bool,
+    storage: Storage,
 }
 
 impl Postgres {
@@ -219,6 +231,12 @@ impl PostgresBuilder {
         self
     }
 
+    /// Keeps data on the disk of temporary files, whose flushes take their time, instead of in memory.
+    pub fn on_disk(mut self) -> Self {
+        self.storage = Storage::Disk;
+        self
+    }
+
     /// Encrypts all connections, and accepts no others.
     pub fn encrypted(mut self) -> Self {
         self.encrypted = true;
@@ -232,9 +250,9 @@ impl PostgresBuilder {
     /// Fails if there is no such server or it does not start.
     pub fn start(self) -> Result<Postgres, Missing> {
         installed("psql")?;
-        let programs = programs(self.version)?;
-        let folder = Folder::unprivileged()?;
-        let data = initialize(&folder, &programs)?;
+        let (version, programs) = programs(self.version)?;
+        let folder = Folder::unprivileged(self.storage)?;
+        let data = initialize(&folder, version, &programs)?;
         let port = Port::reserve()?;
         let settings = format!("{SETTINGS}port = {}\n", port.number());
         append(&data.join("postgresql.conf"), &settings)?;
@@ -249,7 +267,9 @@ impl PostgresBuilder {
             certificate,
         };
         postgres.server.start()?;
-        self.restrict(&mut postgres)?;
+        if self.encrypted || self.password.is_some() {
+            self.restrict(&mut postgres)?;
+        }
         Ok(postgres)
     }
 
@@ -268,16 +288,19 @@ impl PostgresBuilder {
     }
 }
 
-/// Finds the folder of the programs of a server.
-fn programs(version: Option<u32>) -> Result<PathBuf, Missing> {
+/// Finds a version and the folder of its programs.
+fn programs(version: Option<u32>) -> Result<(u32, PathBuf), Missing> {
     let installed = fs::read_dir(PROGRAMS).into_iter().flatten().flatten();
     let installed = installed
         .filter_map(|folder| folder.file_name().to_str()?.parse::<u32>().ok())
         .filter(|found| version.is_none_or(|version| version == *found))
         .max();
     match (installed, version) {
-        (Some(version), _) => Ok(format!("{PROGRAMS}/{version}/bin").into()),
-        (None, Some(version)) => Ok(cached(&format!("postgres-{version}"))?.join("bin")),
+        (Some(version), _) => Ok((version, format!("{PROGRAMS}/{version}/bin").into())),
+        (None, Some(version)) => {
+            let folder = cached(&format!("postgres-{version}"))?;
+            Ok((version, folder.join("bin")))
+        }
         (None, None) => Err(Missing::new(
             "PostgreSQL",
             format!("{PROGRAMS} has no version; .ci/services installs one"),
@@ -285,14 +308,17 @@ fn programs(version: Option<u32>) -> Result<PathBuf, Missing> {
     }
 }
 
-fn initialize(folder: &Folder, programs: &Path) -> Result<PathBuf, Missing> {
+/// Copies the data of a new server, which is made once and kept in the cache.
+fn initialize(folder: &Folder, version: u32, programs: &Path) -> Result<PathBuf, Missing> {
+    let mut hasher = DefaultHasher::new();
+    (INITIALIZATION, folder.user()).hash(&mut hasher);
+    let name = format!("postgres-{version}-data-{:x}", hasher.finish());
     let data = folder.path().join("data");
-    let mut command = folder.command(&programs.join("initdb"));
-    command
-        .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
-        .args(["--locale=C", "--no-sync", "--pgdata"])
-        .arg(&data);
-    run(&mut command).map_err(|error| Missing::new("PostgreSQL", error))?;
+    let copied = copy_once(&name, &data, || {
+        let mut command = folder.command(&programs.join("initdb"));
+        run(command.args(INITIALIZATION).arg("--pgdata").arg(&data))
+    });
+    copied.map_err(|error| Missing::new("PostgreSQL", error))?;
     Ok(data)
 }
 

@@ -7,18 +7,14 @@
 use std::{
     fmt, fs,
     io::{self, BufRead, BufReader, Write},
-    os::unix::{
-        fs::{MetadataExt, PermissionsExt, chown},
-        process::CommandExt,
-    },
-    path::{Path, PathBuf},
+    os::unix::process::CommandExt,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::Missing;
+use crate::{Missing, folder::Folder};
 
 /// The time limit of starting a server on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,113 +26,31 @@ const PAUSE: Duration = Duration::from_millis(5);
 const WATCHDOG: &str = r#"
 folder=$1 last=$2 pid=
 shift 2
+end() {
+    if [ "$pid" ]; then
+        kill -s "$1" "$pid"
+        wait "$pid"
+    fi
+    pid=
+}
 while read -r order signal; do
     case $order in
     start)
+        end "$last"
         rm -f "$folder/log"
         "$@" </dev/null >"$folder/log" 2>&1 &
         pid=$!
         echo "$pid"
         ;;
     stop)
-        if [ "$pid" ]; then
-            kill -s "$signal" "$pid"
-            wait "$pid"
-        fi
-        pid=
+        end "$signal"
         echo stopped
         ;;
     esac
 done
-if [ "$pid" ]; then
-    kill -s "$last" "$pid"
-    wait "$pid"
-fi
+end "$last"
 rm -rf "$folder"
 "#;
-
-/// A private folder of a service, which belongs to the user that runs the server.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    path: PathBuf,
-    user: Option<(u32, u32)>,
-}
-
-impl Folder {
-    /// Creates a folder for a server that runs as root if the tests do.
-    pub(crate) fn new() -> Result<Self, Missing> {
-        let folder = tempfile::Builder::new()
-            .prefix("http-polling-")
-            .tempdir()
-            .map_err(|error| Missing::new("a temporary folder", error))?;
-        let path = folder.keep();
-        Ok(Self { path, user: None })
-    }
-
-    /// Creates a folder for a server that refuses to run as root.
-    pub(crate) fn unprivileged() -> Result<Self, Missing> {
-        let mut folder = Self::new()?;
-        folder.user = unprivileged_user()?;
-        folder.give(&folder.path)?;
-        Ok(folder)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes a file that only the server can read.
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Missing> {
-        let path = self.path.join(name);
-        fs::write(&path, text)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
-            .map_err(|error| Missing::new(name, error))?;
-        self.give(&path)?;
-        Ok(path)
-    }
-
-    /// Returns a command that runs as the user of the folder.
-    pub(crate) fn command(&self, program: &Path) -> Command {
-        let Some((user, group)) = self.user else {
-            return Command::new(program);
-        };
-        let mut command = Command::new("setpriv");
-        command
-            .arg(format!("--reuid={user}"))
-            .arg(format!("--regid={group}"))
-            .args(["--clear-groups", "--"])
-            .arg(program);
-        command
-    }
-
-    fn give(&self, path: &Path) -> Result<(), Missing> {
-        let Some((user, group)) = self.user else {
-            return Ok(());
-        };
-        chown(path, Some(user), Some(group)).map_err(|error| Missing::new("chown", error))
-    }
-}
-
-/// Finds the user for servers that refuse to run as root, or none if the tests do not run as root.
-fn unprivileged_user() -> Result<Option<(u32, u32)>, Missing> {
-    let missing = |error| Missing::new("the user of the process", error);
-    if fs::metadata("/proc/self").map_err(missing)?.uid() != 0 {
-        return Ok(None);
-    }
-    let users = fs::read_to_string("/etc/passwd").map_err(missing)?;
-    let find = |name: &str| {
-        let mut fields = users
-            .lines()
-            .map(|line| line.split(':'))
-            .find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?
-            .skip(1);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    match find("postgres").or_else(|| find("nobody")) {
-        Some(user) => Ok(Some(user)),
-        None => Err(Missing::new("a user other than root", "there is no nobody")),
-    }
-}
 
 /// A server, which is ended and whose folder is removed when this is dropped.
 pub(crate) struct Server {
@@ -269,7 +183,9 @@ impl Shell {
             writeln!(orders, "{order}")?;
         }
         let mut reply = String::new();
-        self.replies.read_line(&mut reply)?;
+        if self.replies.read_line(&mut reply)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(reply.trim_end().to_owned())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{
     env,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -41,13 +43,40 @@ pub(crate) fn cached(name: &str) -> Result<PathBuf, Missing> {
     Err(Missing::new(name, reason))
 }
 
-/// The folder `target/tmp` of the workspace.
-pub(crate) fn cache() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    );
-    target.join("tmp")
+/// Copies a folder of the cache, which `make` creates at the place of the first copy.
+pub(crate) fn copy_once(
+    name: &str,
+    copy: &Path,
+    make: impl FnOnce() -> Result<String, String>,
+) -> Result<(), String> {
+    let original = cache().join(name);
+    let copy_all = |from: &Path, to: &Path| run(Command::new("cp").arg("-a").args([from, to]));
+    if !original.is_dir() {
+        let _locked = lock(name).map_err(|error| error.to_string())?;
+        if !original.is_dir() {
+            make()?;
+            let partial = original.with_extension("partial");
+            let _ = fs::remove_dir_all(&partial);
+            copy_all(copy, &partial)?;
+            return fs::rename(&partial, &original).map_err(|error| error.to_string());
+        }
+    }
+    copy_all(&original, copy).map(drop)
+}
+
+/// Keeps other processes of tests from changing this part of the cache.
+fn lock(name: &str) -> io::Result<File> {
+    fs::create_dir_all(cache())?;
+    let file = File::create(cache().join(name).with_extension("lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Returns the folder `target/tmp` of the workspace.
+fn cache() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+    workspace.join(target).join("tmp")
 }
 
 /// Runs a command to its end, and returns its output without the last end of line.

@@ -4,8 +4,9 @@ use std::{net::SocketAddr, path::PathBuf, process::Command};
 
 use crate::{
     Missing,
+    folder::{Folder, Storage},
     port::Port,
-    process::{Folder, Server},
+    process::Server,
     program::{cached, installed, run},
 };
 
@@ -31,6 +32,7 @@ pub struct Redis {
 #[must_use]
 pub struct RedisBuilder {
     valkey: bool,
+    storage: Storage,
     settings: Vec<(String, String)>,
 }
 
@@ -58,6 +60,7 @@ impl Redis {
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         RedisBuilder {
             valkey: false,
+            storage: Storage::Memory,
             settings: settings.into(),
         }
     }
@@ -90,6 +93,10 @@ impl Redis {
         let port = self.port().to_string();
         command.args(["-h", "127.0.0.1", "-p", &port, "-e"]);
         run(command.args(arguments)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Restarts the server, after all data was written.
@@ -126,6 +133,12 @@ impl RedisBuilder {
         self
     }
 
+    /// Keeps data on the disk of temporary files, whose flushes take their time, instead of in memory.
+    pub fn on_disk(mut self) -> Self {
+        self.storage = Storage::Disk;
+        self
+    }
+
     /// Changes a setting. The last value of each is used.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -138,9 +151,16 @@ impl RedisBuilder {
     ///
     /// Fails if there is no such server or it does not start.
     pub fn start(self) -> Result<Redis, Missing> {
+        let redis = self.prepare()?;
+        redis.server.start()?;
+        Ok(redis)
+    }
+
+    /// Prepares the server without starting it.
+    pub(crate) fn prepare(self) -> Result<Redis, Missing> {
         installed("redis-cli")?;
         let program = self.program()?;
-        let folder = Folder::new()?;
+        let folder = Folder::new(self.storage)?;
         let port = Port::reserve()?;
         let mut command = folder.command(&program);
         command
@@ -151,7 +171,6 @@ impl RedisBuilder {
             command.args([&format!("--{name}"), value]);
         }
         let server = Server::new(folder, &command, "Ready to accept connections", "KILL")?;
-        server.start()?;
         Ok(Redis { server, port })
     }
 
