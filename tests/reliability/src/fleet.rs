@@ -1,6 +1,7 @@
 //! The processes of a round, which share a store and are started again when they end.
 
 use std::{
+    mem,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
@@ -13,6 +14,7 @@ use std::{
 use anyhow::ensure;
 use tokio::{
     sync::{OwnedRwLockWriteGuard, RwLock},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -41,6 +43,7 @@ pub(crate) struct Fleet {
     roles: Vec<Role>,
     links: Vec<Links>,
     slots: Vec<Mutex<Slot>>,
+    keepers: Mutex<JoinSet<()>>,
     /// Held while a process is started.
     gate: Arc<RwLock<()>>,
     next: AtomicU32,
@@ -87,6 +90,7 @@ impl Fleet {
             roles: roles.to_owned(),
             links,
             slots: roles.iter().map(slot).collect(),
+            keepers: Mutex::default(),
             gate: Arc::default(),
             next: AtomicU32::new(0),
             is_closing: AtomicBool::new(false),
@@ -103,8 +107,9 @@ impl Fleet {
 
     /// Keeps all processes running until the fleet is closed.
     pub(crate) fn start(self: &Arc<Self>) {
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in 0..self.slots.len() {
-            tokio::spawn(self.clone().keep(slot));
+            keepers.spawn(self.clone().keep(slot));
         }
     }
 
@@ -255,6 +260,8 @@ impl Fleet {
                 closed = closed.and(self.terminate(&process, None).await);
             }
         }
+        let keepers = mem::take(&mut *self.keepers.lock().unwrap_or_else(PoisonError::into_inner));
+        keepers.join_all().await;
         closed
     }
 

@@ -54,7 +54,10 @@ pub(crate) async fn run(round: &mut Round) -> anyhow::Result<()> {
         round.under_way_at_most(AT_ONCE).await;
     }
     if fleet.history.find(from, refused).is_none() {
-        round.broken(Promise::Documented, "no request was refused by a full store");
+        round.broken(
+            Promise::Documented,
+            "no request was refused by a full store",
+        );
     }
     readable(round).await;
     for slot in 0..fleet.len() {

@@ -1,13 +1,6 @@
 //! A process under test.
 
-use std::{
-    fs::File,
-    net::SocketAddr,
-    path::Path,
-    process::Stdio,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};

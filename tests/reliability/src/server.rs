@@ -132,7 +132,7 @@ async fn open(place: &Place, how: Opening) -> anyhow::Result<Arc<dyn JobStore>> 
     loop {
         match place.open(how.clone()).await {
             Err(error) if place.store.has_servers() => {
-                tracing::warn!("the store cannot be opened: {error:#}");
+                eprintln!("the store cannot be opened: {error:#}");
                 sleep(Duration::from_millis(100)).await;
             }
             opened => return opened,

@@ -23,13 +23,15 @@ impl Round {
             false => Some(fleet.suspend(Scenario::Restore).await),
         };
         if has_servers {
-            self.server(|backend| backend.begin(Scenario::Restore)).await?;
+            self.server(|backend| backend.begin(Scenario::Restore))
+                .await?;
         }
         fleet.history.push(Event::Restored);
         sleep(LEASE * 5 / 4).await;
         self.server(|backend| backend.restore()).await?;
         if has_servers {
-            self.server(|backend| backend.end(Scenario::Restore)).await?;
+            self.server(|backend| backend.end(Scenario::Restore))
+                .await?;
         }
         drop(suspended);
         fleet.history.push(Event::Healed(None));

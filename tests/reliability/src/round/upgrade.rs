@@ -38,7 +38,10 @@ impl Round {
         self.change(0..self.fleet.len(), true).await?;
         let state = self.end_at(call, &job, STAYS).await?;
         if state != Some(JobState::Done) {
-            let text = format!("after the upgrade, the job of call {} is {state:?}", call.number);
+            let text = format!(
+                "after the upgrade, the job of call {} is {state:?}",
+                call.number
+            );
             self.broken(Promise::LeftAlone, text);
         }
         Ok(())

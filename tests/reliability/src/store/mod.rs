@@ -4,15 +4,7 @@ mod disk;
 mod newer;
 mod sqlite;
 
-use std::{
-    ffi::OsString,
-    fmt,
-    fmt::Debug,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsString, fmt, fmt::Debug, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
