@@ -53,6 +53,8 @@ enum On {
     Linked,
     /// Those with a link for notifications.
     Notified,
+    /// Those whose time can be shifted.
+    Shifted,
     /// A single server.
     Single,
     PgBouncer,
@@ -81,7 +83,7 @@ scenarios! {
     /// SIGTERM twice.
     TerminateTwice: 1, "SIGTERM twice", All;
     /// The time of day of one process is shifted, and another process starts with a shifted one.
-    Clock: 2, "clock shifted by an hour", All;
+    Clock: 2, "clock shifted by an hour", Shifted;
     /// A job that kills its process each time.
     Poison: 1, "job that kills its process", All;
     /// SIGKILL while the store is full.
@@ -121,6 +123,7 @@ impl Scenario {
             On::All => true,
             On::Linked => store.has_links(),
             On::Notified => store.has_notification_link(),
+            On::Shifted => store.has_shifts(),
             On::Single => store.has_servers() && !store.is_cluster(),
             On::PgBouncer => store.is_pooled(),
             On::Cluster => store.is_cluster(),

@@ -121,6 +121,9 @@ impl Round {
             Scenario::Clock => {
                 let mut hour = || if self.rng.bool() { 3600 } else { -3600 };
                 let (first, second) = (hour(), hour());
+                if fleet.backend.kind().has_servers() {
+                    return self.shift(first).await;
+                }
                 fleet.listening(slot).await.shift(first).await;
                 let other = self.slot();
                 fleet.set_offset(other, second);

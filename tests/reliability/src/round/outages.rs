@@ -64,6 +64,15 @@ impl Round {
         blocking(move || what(&*backend)).await
     }
 
+    /// Shifts the time of the servers, which all processes go by.
+    pub(super) async fn shift(&self, seconds: i64) -> anyhow::Result<()> {
+        self.note_disturbed(None, Scenario::Clock);
+        self.server(move |backend| backend.shift(seconds)).await?;
+        sleep(2 * LEASE).await;
+        self.fleet.history.push(Event::Healed(None));
+        Ok(())
+    }
+
     /// Cuts links, for a moment or some time.
     async fn cut(&mut self, slots: &[usize], scenario: Scenario) {
         let process = self.disturbed(slots);

@@ -2,6 +2,7 @@
 
 mod disk;
 mod newer;
+mod redis;
 mod sqlite;
 
 use std::{ffi::OsString, fmt, fmt::Debug, net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -24,12 +25,16 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Sqlite,
+    Redis,
+    Valkey,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sqlite => "sqlite",
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
         })
     }
 }
@@ -48,6 +53,11 @@ impl Kind {
     /// Returns whether there is a link for notifications alone.
     pub(crate) fn has_notification_link(self) -> bool {
         false
+    }
+
+    /// Returns whether the time of the store can be shifted.
+    pub(crate) fn has_shifts(self) -> bool {
+        !matches!(self, Self::Redis | Self::Valkey)
     }
 
     pub(crate) fn is_pooled(self) -> bool {
@@ -94,6 +104,7 @@ impl Place {
         let is_newer = how.is_newer;
         let store = match self.store {
             Kind::Sqlite => sqlite::open(self, how).await?,
+            Kind::Redis | Kind::Valkey => redis::open(self, &how).await?,
         };
         Ok(match is_newer {
             true => newer::wrap(store),
@@ -145,6 +156,11 @@ pub(crate) trait Backend: Debug + Send + Sync {
         bail!("there is no server for {fault:?}");
     }
 
+    /// Shifts the time of the store by some seconds from that of the day.
+    fn shift(&self, seconds: i64) -> anyhow::Result<()> {
+        bail!("the time of the servers cannot be shifted by {seconds} s");
+    }
+
     /// Checks that the store is sound. Returns a description of damage.
     fn damage(&self) -> anyhow::Result<Option<String>> {
         Ok(None)
@@ -168,9 +184,11 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Arc<dyn Backend>> {
     let directory = directory.to_owned();
     blocking(move || {
-        Ok(match kind {
-            Kind::Sqlite => Arc::new(sqlite::File::new(&directory, is_small)?) as _,
-        })
+        let store: Arc<dyn Backend> = match kind {
+            Kind::Sqlite => Arc::new(sqlite::File::new(&directory, is_small)?),
+            Kind::Redis | Kind::Valkey => Arc::new(redis::Server::new(kind, &directory, is_small)?),
+        };
+        Ok(store)
     })
     .await
 }
