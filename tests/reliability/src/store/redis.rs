@@ -155,7 +155,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn builder(
+pub(super) fn builder(
     place: &Place,
     how: &Opening,
 ) -> anyhow::Result<tower_async_job_redis::RedisStoreBuilder> {
