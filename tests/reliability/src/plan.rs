@@ -83,7 +83,7 @@ impl Plan {
         let mut rng = Rng::with_seed(seed);
         let roles = ROLES[rng.usize(0..ROLES.len())];
         let scenarios = match seed % 5 {
-            4 => vec![Scenario::Full],
+            4 if Scenario::Full.is_on(store) => vec![Scenario::Full],
             _ => random(store, &mut rng),
         };
         Self {

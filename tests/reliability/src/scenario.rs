@@ -49,6 +49,8 @@ macro_rules! scenarios {
 /// The stores on which a scenario is tried.
 enum On {
     All,
+    /// Those in one place, which can be filled, and copied as a whole.
+    Whole,
     /// Those that processes reach by links of their own.
     Linked,
     /// Those with a link for notifications.
@@ -87,9 +89,9 @@ scenarios! {
     /// A job that kills its process each time.
     Poison: 1, "job that kills its process", All;
     /// SIGKILL while the store is full.
-    Full: 0, "kill while the store is full", All;
+    Full: 0, "kill while the store is full", Whole;
     /// The store returns to a backup.
-    Restore: 1, "restored from a backup", All;
+    Restore: 1, "restored from a backup", Whole;
     /// Processes of the next version run beside those of this one, which then come back.
     Upgrade: 1, "upgraded and rolled back", All;
     /// The links of a process are reset.
@@ -121,6 +123,7 @@ impl Scenario {
     pub(crate) fn is_on(self, store: Kind) -> bool {
         match self.on() {
             On::All => true,
+            On::Whole => !store.is_cluster(),
             On::Linked => store.has_links(),
             On::Notified => store.has_notification_link(),
             On::Shifted => store.has_shifts(),

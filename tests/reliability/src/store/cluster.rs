@@ -44,7 +44,10 @@ impl Cluster {
     fn move_slot(&self) -> anyhow::Result<()> {
         let key = format!("{{jobs:{}}}", fastrand::usize(0..PARTS));
         let master = self.cluster.master(0);
-        let slot: u16 = master.command(&["CLUSTER", "KEYSLOT", &key]).trim().parse()?;
+        let slot: u16 = master
+            .command(&["CLUSTER", "KEYSLOT", &key])
+            .trim()
+            .parse()?;
         let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         let from = moved.get(&slot).copied();
         let from = from.unwrap_or((usize::from(slot) * MASTERS + MASTERS - 1) / SLOTS);

@@ -1,7 +1,9 @@
 //! The stores under test.
 
+mod cluster;
 mod disk;
 mod newer;
+mod postgres;
 mod redis;
 mod sqlite;
 
@@ -25,16 +27,23 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Sqlite,
+    Postgres,
+    /// PostgreSQL behind PgBouncer in transaction mode.
+    Pgbouncer,
     Redis,
     Valkey,
+    RedisCluster,
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Pgbouncer => "pgbouncer",
             Self::Redis => "redis",
             Self::Valkey => "valkey",
+            Self::RedisCluster => "redis-cluster",
         })
     }
 }
@@ -52,20 +61,20 @@ impl Kind {
 
     /// Returns whether there is a link for notifications alone.
     pub(crate) fn has_notification_link(self) -> bool {
-        false
+        matches!(self, Self::Postgres | Self::Pgbouncer)
     }
 
     /// Returns whether the time of the store can be shifted.
     pub(crate) fn has_shifts(self) -> bool {
-        !matches!(self, Self::Redis | Self::Valkey)
+        !matches!(self, Self::Redis | Self::Valkey | Self::RedisCluster)
     }
 
     pub(crate) fn is_pooled(self) -> bool {
-        false
+        self == Self::Pgbouncer
     }
 
     pub(crate) fn is_cluster(self) -> bool {
-        false
+        self == Self::RedisCluster
     }
 }
 
@@ -104,7 +113,9 @@ impl Place {
         let is_newer = how.is_newer;
         let store = match self.store {
             Kind::Sqlite => sqlite::open(self, how).await?,
+            Kind::Postgres | Kind::Pgbouncer => postgres::open(self, &how).await?,
             Kind::Redis | Kind::Valkey => redis::open(self, &how).await?,
+            Kind::RedisCluster => cluster::open(self, &how).await?,
         };
         Ok(match is_newer {
             true => newer::wrap(store),
@@ -135,16 +146,24 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn place(&self, links: &[SocketAddr]) -> Place;
 
     /// Returns whether a small store has little room left: less than the longest answer takes.
-    fn is_nearly_full(&self) -> anyhow::Result<bool>;
+    fn is_nearly_full(&self) -> anyhow::Result<bool> {
+        bail!("the store cannot be filled");
+    }
 
     /// Makes room in a small store. Returns whether processes must start again to use it.
-    fn enlarge(&self) -> anyhow::Result<bool>;
+    fn enlarge(&self) -> anyhow::Result<bool> {
+        bail!("the store cannot be filled");
+    }
 
     /// Takes a backup.
-    fn back_up(&self) -> anyhow::Result<()>;
+    fn back_up(&self) -> anyhow::Result<()> {
+        bail!("there is no backup");
+    }
 
     /// Puts the backup in the place of the store, which is down.
-    fn restore(&self) -> anyhow::Result<()>;
+    fn restore(&self) -> anyhow::Result<()> {
+        bail!("there is no backup");
+    }
 
     /// Begins a fault of the servers.
     fn begin(&self, fault: Scenario) -> anyhow::Result<()> {
@@ -186,6 +205,10 @@ pub(crate) async fn start(
     blocking(move || {
         let store: Arc<dyn Backend> = match kind {
             Kind::Sqlite => Arc::new(sqlite::File::new(&directory, is_small)?),
+            Kind::RedisCluster => Arc::new(cluster::Cluster::new()?),
+            Kind::Postgres | Kind::Pgbouncer => {
+                Arc::new(postgres::Server::new(kind, &directory, is_small)?)
+            }
             Kind::Redis | Kind::Valkey => Arc::new(redis::Server::new(kind, &directory, is_small)?),
         };
         Ok(store)

@@ -138,7 +138,11 @@ impl Backend for Server {
         let copied = command.arg("-a").arg(&self.backup).arg(&data).status()?;
         ensure!(copied.success(), "the backup cannot be copied");
         let owner = format!("{}:{}", owner.uid(), owner.gid());
-        let given = Command::new("chown").arg("-R").arg(owner).arg(&data).status()?;
+        let given = Command::new("chown")
+            .arg("-R")
+            .arg(owner)
+            .arg(&data)
+            .status()?;
         ensure!(given.success(), "the backup cannot be given to the server");
         Ok(())
     }
