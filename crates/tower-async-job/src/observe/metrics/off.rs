@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http_polling::{JobState, ProblemType};
 use tower_async_job_core::{Call, JobId, JobStore, Renewal, StoreError, Upkeep};
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Meter;
 
 impl Meter {
