@@ -88,6 +88,13 @@ impl Trace<'_> {
         accepted.next().map(|(at, _)| *at)
     }
 
+    /// Returns the time at which the call was first seen.
+    fn begun(&self) -> Option<Duration> {
+        let run = self.runs.first().map(|(at, _)| *at);
+        let answer = self.answers.first().map(|(at, _)| *at);
+        run.into_iter().chain(answer).min()
+    }
+
     /// Returns the last state that an answer had.
     pub(crate) fn state(&self) -> Option<JobState> {
         self.answers
@@ -161,10 +168,11 @@ impl<'a> Traces<'a> {
         self.undone.iter().any(|times| times.contains(&at))
     }
 
-    /// Returns whether the acceptance of a call was undone: its job may be unknown, and the call
+    /// Returns whether the creation of a call's job was undone: it may be unknown, and the call
     /// another job.
     pub(crate) fn is_forgotten(&self, trace: &Trace<'_>) -> bool {
-        trace.accepted().is_some_and(|at| self.is_undone(at))
+        let times = [trace.accepted(), trace.begun()];
+        times.iter().flatten().any(|at| self.is_undone(*at))
     }
 
     /// Divides what was seen of a call where the store returned to a backup, if that has undone some

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use http::StatusCode;
 use http_polling::JobState;
 use tokio::time::sleep;
@@ -17,6 +17,9 @@ use crate::{
 /// The slot of a process that is upgraded first, and of one that stays.
 const FIRST: usize = 1;
 const STAYS: usize = 0;
+
+/// The tries to submit a job to a busy process.
+const TRIES: usize = 5;
 
 /// The polls of a job until it has ended.
 const POLLS: usize = 40;
@@ -65,17 +68,20 @@ impl Round {
 
     /// Lets a process of the next version accept a job, and waits for its end.
     async fn newer_job(&mut self) -> anyhow::Result<(Call, String)> {
-        let rng = &mut self.rng;
-        let call = noted(&self.calls, |number| {
-            let mut call = Call::random(number, Work::Run, rng);
-            (call.is_async, call.is_keyed) = (true, false);
-            call
-        });
         let address = self.address(FIRST).await?;
-        let job = self.clients.submit(call, address).await;
-        let job = job.context("the next version accepts no job")?;
-        self.end_at(call, &job, FIRST).await?;
-        Ok((call, job))
+        for _ in 0..TRIES {
+            let rng = &mut self.rng;
+            let call = noted(&self.calls, |number| {
+                let mut call = Call::random(number, Work::Run, rng);
+                (call.is_async, call.is_keyed) = (true, false);
+                call
+            });
+            if let Some(job) = self.clients.submit(call, address).await {
+                self.end_at(call, &job, FIRST).await?;
+                return Ok((call, job));
+            }
+        }
+        bail!("the next version accepts no job");
     }
 
     /// Waits for the end of a job, as a process sees it.
