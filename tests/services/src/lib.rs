@@ -2,39 +2,28 @@
 //!
 //! A test whose program is missing is reported as ignored, with the reason, and fails if
 //! `HTTP_POLLING_REQUIRE_SERVICES=1` is set. It never passes.
+//!
+//! Services are started privately: on free ports of the loopback interface, with their data in
+//! temporary folders, in memory unless they are told otherwise. They end when they are dropped or the process of the tests ends, in any way, so
+//! that the tests of a process can share one in a `static`. Their methods block the thread.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
+mod cluster;
+mod folder;
+mod missing;
+mod pgbouncer;
+mod port;
+mod postgres;
+mod process;
+mod program;
+mod proxy;
+mod redis;
+
+pub use self::{
+    cluster::RedisCluster,
+    missing::{Missing, available, not_run},
+    pgbouncer::PgBouncer,
+    postgres::{Postgres, PostgresBuilder},
+    program::program,
+    proxy::Proxy,
+    redis::{Redis, RedisBuilder},
 };
-
-use libtest_mimic::{Completion, Failed};
-
-/// Ends a test that cannot run for this reason.
-///
-/// # Errors
-///
-/// Fails if no program may be missing.
-pub fn not_run(reason: &str) -> Result<Completion, Failed> {
-    let reason = format!("not run: {reason}");
-    if env::var("HTTP_POLLING_REQUIRE_SERVICES").is_ok_and(|value| value == "1") {
-        return Err(Failed::from(reason));
-    }
-    Ok(Completion::ignored_with(reason))
-}
-
-/// Finds the first of these programs that is on the path.
-///
-/// # Errors
-///
-/// Fails if none is, with a message about the first one.
-pub fn program(names: &[&str]) -> Result<PathBuf, String> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .flat_map(|directory| names.iter().map(move |name| directory.join(name)))
-        .find(|candidate| Path::is_file(candidate))
-        .ok_or_else(|| {
-            let name = names.first().unwrap_or(&"a program");
-            format!("{name} is not on the path")
-        })
-}

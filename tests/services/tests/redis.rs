@@ -1,0 +1,43 @@
+//! Private Redis and Valkey servers.
+
+use test_services::{Missing, Redis, available};
+
+/// Starts both servers, if they are available.
+fn servers() -> impl Iterator<Item = Redis> {
+    let servers: [Result<Redis, Missing>; 2] = [Redis::start(), Redis::valkey()];
+    servers.into_iter().filter_map(available)
+}
+
+#[test]
+fn restarts_and_kills_keep_what_was_answered() {
+    for server in servers() {
+        assert_eq!(server.command(&["SET", "a", "1"]), "OK");
+        server.kill();
+        server.start_again();
+        assert_eq!(server.command(&["INCR", "a"]), "2");
+        server.restart();
+        assert_eq!(server.command(&["GET", "a"]), "2");
+    }
+}
+
+#[test]
+fn settings_are_those_that_stores_demand() {
+    for server in servers() {
+        assert_eq!(
+            server.command(&["CONFIG", "GET", "appendfsync"]),
+            "appendfsync\nalways"
+        );
+        assert_eq!(
+            server.command(&["CONFIG", "GET", "maxmemory-policy"]),
+            "maxmemory-policy\nnoeviction"
+        );
+    }
+    let other = Redis::builder().setting("appendfsync", "everysec").start();
+    let Some(other) = available(other) else {
+        return;
+    };
+    assert_eq!(
+        other.command(&["CONFIG", "GET", "appendfsync"]),
+        "appendfsync\neverysec"
+    );
+}
