@@ -1,0 +1,59 @@
+//! The databases of the tests.
+
+use test_services::{Missing, Postgres, Redis};
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+    Redis,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Sqlite, Self::Postgres, Self::Redis];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// The database of one test.
+pub(crate) enum Data {
+    /// A file, which the processes create.
+    File,
+    Postgres(Postgres),
+    Redis(Redis),
+}
+
+impl Data {
+    pub(crate) fn start(kind: Kind) -> Result<Self, Missing> {
+        Ok(match kind {
+            Kind::Sqlite => Self::File,
+            Kind::Postgres => Self::Postgres(Postgres::start()?),
+            Kind::Redis => Self::Redis(Redis::start()?),
+        })
+    }
+
+    /// Returns the address, unless it is that of a new file.
+    pub(crate) fn url(&self) -> Option<String> {
+        match self {
+            Self::File => None,
+            Self::Postgres(server) => Some(server.url()),
+            Self::Redis(server) => Some(server.url()),
+        }
+    }
+
+    /// Stops the server at once, as a crash does. It blocks the thread.
+    pub(crate) fn crash(&self) {
+        match self {
+            Self::File => {}
+            Self::Postgres(server) => server.crash(),
+            Self::Redis(server) => server.kill(),
+        }
+    }
+}
