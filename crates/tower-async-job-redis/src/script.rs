@@ -35,7 +35,10 @@ static PROBLEMS: LazyLock<String> = LazyLock::new(|| {
          local PROBLEM_ATTEMPTS = [==[{}]==]\n\
          local PROBLEM_REQUEST = [==[{}]==]\n",
         problem(ProblemType::JobTimedOut, ""),
-        problem(ProblemType::JobFailed, "none of its % attempts came to an end"),
+        problem(
+            ProblemType::JobFailed,
+            "none of its % attempts came to an end"
+        ),
         problem(ProblemType::JobFailed, "the stored request cannot be read"),
     )
 });

@@ -33,14 +33,19 @@ pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()
             let engine = Arc::clone(engine);
             tasks.spawn(async move {
                 let reads = engine.reads(group);
-                reads.run(async |wanted| Ok(operation::read_all(&engine, wanted).await)).await;
+                reads
+                    .run(async |wanted| Ok(operation::read_all(&engine, wanted).await))
+                    .await;
             });
         }
     }
     for _ in 0..READERS {
         let engine = Arc::clone(engine);
         tasks.spawn(async move {
-            engine.waiting.run(async |owners| operation::waiting(&engine, owners).await).await;
+            engine
+                .waiting
+                .run(async |owners| operation::waiting(&engine, owners).await)
+                .await;
         });
     }
     let durability = engine.settings.durability;
@@ -51,7 +56,9 @@ pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()
             let (engine, flush, shard) = (Arc::clone(engine), Arc::clone(&flush), shards.start);
             tasks.spawn(async move {
                 let waits = engine.flush(group);
-                waits.run(&flush, &engine.keys, shard, durability, timeout).await;
+                waits
+                    .run(&flush, &engine.keys, shard, durability, timeout)
+                    .await;
             });
         }
     }
@@ -94,10 +101,15 @@ async fn over(engine: &Engine, ids: Vec<JobId>) -> Result<Vec<JobId>, StoreError
                 over.push(WORK);
             }
         } else {
-            by_group.entry(engine.group_of_job(&id)).or_default().push(id);
+            by_group
+                .entry(engine.group_of_job(&id))
+                .or_default()
+                .push(id);
         }
     }
-    let parts = by_group.values().flat_map(|ids| ids.chunks(CHECKED_AT_ONCE));
+    let parts = by_group
+        .values()
+        .flat_map(|ids| ids.chunks(CHECKED_AT_ONCE));
     let checks = parts.map(|ids| async move {
         let keys = ids.iter().map(|id| engine.keys.job(id)).collect();
         let states = list(engine.link.run(&engine.call(&PENDING, keys)).await?)?;

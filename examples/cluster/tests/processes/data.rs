@@ -48,12 +48,32 @@ impl Data {
         }
     }
 
-    /// Stops the server at once, as a crash does. It blocks the thread.
-    pub(crate) fn crash(&self) {
+    /// Stops the server. It blocks the thread.
+    pub(crate) fn stop(&self) {
         match self {
             Self::File => {}
-            Self::Postgres(server) => server.crash(),
+            Self::Postgres(server) => server.stop(),
             Self::Redis(server) => server.kill(),
+        }
+    }
+
+    /// Starts the server again. It blocks the thread.
+    pub(crate) fn start_again(&self) {
+        match self {
+            Self::File => {}
+            Self::Postgres(server) => server.start_again(),
+            Self::Redis(server) => server.start_again(),
+        }
+    }
+
+    /// Restarts the server after a crash. It blocks the thread.
+    pub(crate) fn crash(&self) {
+        match self {
+            Self::Postgres(server) => server.crash(),
+            other => {
+                other.stop();
+                other.start_again();
+            }
         }
     }
 }
