@@ -32,25 +32,28 @@ pub(crate) async fn check(
     limit: Duration,
 ) -> Result<Findings, ConnectError> {
     let late = |_| Err(ConnectError::unreachable());
-    timeout(limit, examine(target, wish, limit)).await.unwrap_or_else(late)
+    timeout(limit, examine(target, wish, limit))
+        .await
+        .unwrap_or_else(late)
 }
 
-async fn examine(
-    target: &Target,
-    wish: &Wish,
-    limit: Duration,
-) -> Result<Findings, ConnectError> {
+async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findings, ConnectError> {
     let mut connection = target.connect(limit).await.map_err(ConnectError::of)?;
     ask::<()>(&mut connection, redis::cmd("PING"))
         .await
         .map_err(ConnectError::of)?;
     let info = Info::read(&mut connection).await;
-    let is_cluster = wish.is_cluster.unwrap_or(info.get("cluster_enabled") == Some("1"));
+    let is_cluster = wish
+        .is_cluster
+        .unwrap_or(info.get("cluster_enabled") == Some("1"));
     let version = info.version();
     if let Some(version) = version
         && version < (7, 0)
     {
-        return Err(ConnectError::outdated(format!("{}.{}", version.0, version.1)));
+        return Err(ConnectError::outdated(format!(
+            "{}.{}",
+            version.0, version.1
+        )));
     }
     // Commands are routed to the masters of a cluster.
     if !is_cluster && info.get("role") == Some("slave") {
@@ -79,7 +82,9 @@ async fn examine(
             // The server then tells when it has flushed.
             Some("everysec") if version >= Some((7, 2)) => has_to_ask = true,
             Some(other) => {
-                return Err(ConnectError::not_durable(format!("`appendfsync` is `{other}`")));
+                return Err(ConnectError::not_durable(format!(
+                    "`appendfsync` is `{other}`"
+                )));
             }
             None => {}
         }
@@ -113,7 +118,11 @@ impl Info {
         let text: Result<String, _> = ask(connection, redis::cmd("INFO")).await;
         let text = text.unwrap_or_default();
         let pairs = text.lines().filter_map(|line| line.split_once(':'));
-        Self(pairs.map(|(name, value)| (name.into(), value.trim().into())).collect())
+        Self(
+            pairs
+                .map(|(name, value)| (name.into(), value.trim().into()))
+                .collect(),
+        )
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -138,7 +147,10 @@ async fn setting(connection: &mut Connection, info: &Info, name: &'static str) -
     settings.into_values().next()
 }
 
-async fn ask<T: FromRedisValue>(connection: &mut Connection, command: Cmd) -> Result<T, RedisError> {
+async fn ask<T: FromRedisValue>(
+    connection: &mut Connection,
+    command: Cmd,
+) -> Result<T, RedisError> {
     let answer = connection.send(&command).await?;
     Ok(T::from_redis_value(answer)?)
 }

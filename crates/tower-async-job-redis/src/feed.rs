@@ -80,9 +80,16 @@ impl Feed {
                 if ids.is_empty() {
                     break;
                 }
-                let data: Vec<u8> = ids.iter().flat_map(|id| id.to_bits().to_be_bytes()).collect();
+                let data: Vec<u8> = ids
+                    .iter()
+                    .flat_map(|id| id.to_bits().to_be_bytes())
+                    .collect();
                 let mut command = redis::cmd("XADD");
-                command.arg(engine.keys.events()).arg("MAXLEN").arg("~").arg(KEPT);
+                command
+                    .arg(engine.keys.events())
+                    .arg("MAXLEN")
+                    .arg("~")
+                    .arg(KEPT);
                 command.arg("1-*").arg(node).arg(data);
                 if let Err(error) = engine.link.send(&command).await {
                     tracing::debug!(%error, "events could not be sent; other nodes find them later");
@@ -127,7 +134,11 @@ impl Reader<'_> {
             return Ok(());
         };
         let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(100).arg("BLOCK").arg(BLOCK.as_millis() as u64);
+        command
+            .arg("COUNT")
+            .arg(100)
+            .arg("BLOCK")
+            .arg(BLOCK.as_millis() as u64);
         command.arg("STREAMS").arg(key).arg(format!("1-{latest}"));
         // The link ends a read that does not return, and replaces the connection.
         match self.link.send(&command).await? {
@@ -145,7 +156,12 @@ impl Reader<'_> {
     /// Returns the number of the latest entry of the stream.
     async fn tail(&self) -> Result<u64, StoreError> {
         let mut command = redis::cmd("XREVRANGE");
-        command.arg(self.engine.keys.events()).arg("+").arg("-").arg("COUNT").arg(1);
+        command
+            .arg(self.engine.keys.events())
+            .arg("+")
+            .arg("-")
+            .arg("COUNT")
+            .arg(1);
         let entry = list(self.link.send(&command).await?)?.into_iter().next();
         entry.map_or(Ok(0), |entry| Ok(Entry::read(entry)?.number))
     }
@@ -165,7 +181,11 @@ impl Reader<'_> {
                 }
                 latest = entry.number;
                 if entry.node != self.node {
-                    for id in entry.data.chunks_exact(16).filter_map(|id| id.try_into().ok()) {
+                    for id in entry
+                        .data
+                        .chunks_exact(16)
+                        .filter_map(|id| id.try_into().ok())
+                    {
                         let id = JobId::from_bits(u128::from_be_bytes(id));
                         self.engine.waiters.notify(&id);
                     }
@@ -192,7 +212,9 @@ impl Entry {
         let id = text(next())?;
         let mut fields = list(next())?.into_iter();
         let mut next = || fields.next().unwrap_or(Value::Nil);
-        let number = id.split_once('-').and_then(|(_, number)| number.parse().ok());
+        let number = id
+            .split_once('-')
+            .and_then(|(_, number)| number.parse().ok());
         Ok(Self {
             number: number.ok_or_else(|| StoreError::unavailable("an event has no number"))?,
             node: text(next())?,

@@ -23,7 +23,14 @@ impl Flush {
     }
 
     /// Asks for confirmations.
-    pub(crate) async fn run(&self, link: &Link, keys: &Keys, shard: usize, how: Durability, timeout: u64) {
+    pub(crate) async fn run(
+        &self,
+        link: &Link,
+        keys: &Keys,
+        shard: usize,
+        how: Durability,
+        timeout: u64,
+    ) {
         self.0
             .run(async |_| confirm(link, keys, shard, how, timeout).await)
             .await;
@@ -41,7 +48,11 @@ async fn confirm(
     // The server confirms the writes of this connection, and all that were made before.
     commands.cmd("SET").arg(keys.mark(shard)).arg("");
     if how.flush {
-        commands.cmd("WAITAOF").arg(1).arg(how.replicas).arg(timeout);
+        commands
+            .cmd("WAITAOF")
+            .arg(1)
+            .arg(how.replicas)
+            .arg(timeout);
     } else {
         commands.cmd("WAIT").arg(how.replicas).arg(timeout);
     }

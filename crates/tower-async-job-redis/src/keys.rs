@@ -107,7 +107,10 @@ impl Keys {
     /// Returns the keys of a script that changes one job.
     pub(crate) fn of_job(&self, id: &JobId) -> Vec<String> {
         let sets = self.shards[shard_of(id)].sets.iter().cloned();
-        [self.job(id), self.parts(id)].into_iter().chain(sets).collect()
+        [self.job(id), self.parts(id)]
+            .into_iter()
+            .chain(sets)
+            .collect()
     }
 }
 

@@ -129,7 +129,13 @@ impl JobStore for RedisStore {
 
     fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
         let chunk = self.properties.chunk.unwrap_or_default();
-        self.bounded(operation::write_chunk(&self.engine, lease, index, data, chunk))
+        self.bounded(operation::write_chunk(
+            &self.engine,
+            lease,
+            index,
+            data,
+            chunk,
+        ))
     }
 
     fn finish<'a>(&'a self, lease: &'a Lease, mut end: End) -> StoreFuture<'a, ()> {
@@ -157,9 +163,9 @@ impl JobStore for RedisStore {
         outside: Outside,
         report: Report,
     ) -> StoreFuture<'a, Renewal> {
-        self.bounded(async move {
-            operation::renew_outside(&self.engine, id, &outside, &report).await
-        })
+        self.bounded(
+            async move { operation::renew_outside(&self.engine, id, &outside, &report).await },
+        )
     }
 
     fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
@@ -236,7 +242,11 @@ impl JobStore for RedisStore {
             upkeep.pending = pending?;
             let rest = self.engine.settings.lease / 3;
             let next = swept.next.map_or(rest, |next| span(swept.now, next));
-            upkeep.next = Some(if swept.is_cut { Duration::ZERO } else { next.min(rest) });
+            upkeep.next = Some(if swept.is_cut {
+                Duration::ZERO
+            } else {
+                next.min(rest)
+            });
             Ok(upkeep)
         })
     }

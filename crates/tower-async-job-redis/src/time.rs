@@ -56,7 +56,9 @@ impl StoreClock {
 
     /// Returns a time of this process, by which the time that passes is measured.
     pub(crate) fn instant(&self) -> Instant {
-        self.0.as_ref().map_or_else(Instant::now, |clock| clock.now())
+        self.0
+            .as_ref()
+            .map_or_else(Instant::now, |clock| clock.now())
     }
 }
 

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use http_polling::{JobState, Problem};
 use redis::Value;
-use tower_async_job_core::{JobRecord, Json, RecordedOutcome, ResultRef, StoreError, StoredResponse};
+use tower_async_job_core::{
+    JobRecord, Json, RecordedOutcome, ResultRef, StoreError, StoredResponse,
+};
 
 use super::row::{Row, State};
 use crate::{

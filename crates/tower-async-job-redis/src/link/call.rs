@@ -52,7 +52,11 @@ impl Call {
     /// Returns the command that runs the script by its hash, or by its text.
     pub(super) fn command(&self, by_hash: bool) -> Cmd {
         let mut command = redis::cmd(if by_hash { "EVALSHA" } else { "EVAL" });
-        command.arg(if by_hash { &self.script.hash } else { &self.script.source });
+        command.arg(if by_hash {
+            &self.script.hash
+        } else {
+            &self.script.source
+        });
         command.arg(self.keys.len()).arg(&self.keys);
         for argument in &self.arguments {
             command.arg(&argument[..]);

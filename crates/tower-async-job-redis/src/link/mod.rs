@@ -174,7 +174,10 @@ impl Link {
 
     fn current(&self) -> Option<(u64, Connection)> {
         let current = self.lock();
-        current.connection.clone().map(|connection| (current.number, connection))
+        current
+            .connection
+            .clone()
+            .map(|connection| (current.number, connection))
     }
 
     /// Lets the next call connect anew, unless another one did.

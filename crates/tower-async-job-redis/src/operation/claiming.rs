@@ -29,7 +29,9 @@ pub(crate) async fn release(
     leases: &[Lease],
     how: &Release,
 ) -> Result<Vec<Released>, StoreError> {
-    let token = how.outside.map_or_else(String::new, |outside| hex(&outside.token));
+    let token = how
+        .outside
+        .map_or_else(String::new, |outside| hex(&outside.token));
     let until = how.outside.map_or(0, |outside| micros(outside.until));
     let releases = leases.iter().map(|lease| {
         let call = engine
@@ -188,7 +190,10 @@ async fn look(engine: &Engine, query: &ClaimQuery, limit: usize) -> Result<Found
     let call = |shards: Range<usize>| {
         let (script, sets): (_, &[Set]) = match query.kind {
             ClaimKind::Notify => (&NOTICES, &[Set::Notify]),
-            _ => (&READY, &[Set::Leases, Set::Pending, Set::Ready, Set::Routes]),
+            _ => (
+                &READY,
+                &[Set::Leases, Set::Pending, Set::Ready, Set::Routes],
+            ),
         };
         let mut call = engine
             .call(script, engine.keys.sets(shards, sets))
@@ -198,7 +203,11 @@ async fn look(engine: &Engine, query: &ClaimQuery, limit: usize) -> Result<Found
             call = call.number(query.newest_format);
         }
         // No route has this name.
-        let none = query.routes.as_ref().is_some_and(Vec::is_empty).then_some("-");
+        let none = query
+            .routes
+            .as_ref()
+            .is_some_and(Vec::is_empty)
+            .then_some("-");
         let routes = query.routes.iter().flatten().map(|route| route_hash(route));
         let routes = routes.chain(none.map(str::to_owned));
         routes.fold(call, |call, route| call.arg(route))
@@ -253,7 +262,12 @@ impl Candidate {
 }
 
 /// Returns the tasks to claim, in the order of their turns, and whether there are no others.
-fn choose(found: &mut Found, query: &ClaimQuery, looked: usize, limit: usize) -> (Vec<Candidate>, bool) {
+fn choose(
+    found: &mut Found,
+    query: &ClaimQuery,
+    looked: usize,
+    limit: usize,
+) -> (Vec<Candidate>, bool) {
     let mut candidates = Vec::new();
     // Beyond this turn, a shard may have tasks that were not looked at.
     let mut horizon = i64::MAX;
@@ -319,7 +333,9 @@ pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims,
     for (reply, candidate) in join_all(runs).await.into_iter().zip(&candidates) {
         match reply.and_then(|reply| take(&mut claims, query, candidate, reply)) {
             Ok(()) if query.kind != ClaimKind::Notify => {
-                engine.turns.claimed(&candidate.member[..16], candidate.turn);
+                engine
+                    .turns
+                    .claimed(&candidate.member[..16], candidate.turn);
             }
             Ok(()) => {}
             Err(error) => failed = Some(error),

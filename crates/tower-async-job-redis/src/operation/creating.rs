@@ -49,7 +49,11 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
         .optional(first)
         .optional(latest)
         .mark(refusal.is_some())
-        .arg(request.map(|request| request.as_bytes().clone()).unwrap_or_default())
+        .arg(
+            request
+                .map(|request| request.as_bytes().clone())
+                .unwrap_or_default(),
+        )
         .arg(new.notify.clone().unwrap_or_default())
         .field("h", new.handle.to_string())
         .field("ep", new.epoch.to_string())
@@ -68,11 +72,15 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
     }
     if let Some(principal) = principal {
         let digest = hex(&principal.digest());
-        call = call.field("ow", principal.as_str().as_bytes().to_vec()).field("od", digest);
+        call = call
+            .field("ow", principal.as_str().as_bytes().to_vec())
+            .field("od", digest);
     }
     if let Some(request) = request {
         let format = request.format().unwrap_or(0).to_string();
-        call = call.field("qf", format).field("ql", request.len().to_string());
+        call = call
+            .field("qf", format)
+            .field("ql", request.len().to_string());
     }
     if let Some(notify) = &new.notify {
         call = call.field("nl", notify.len().to_string());
@@ -115,7 +123,9 @@ async fn found(engine: &Engine, mut reply: Reply) -> Result<Option<Created>, Sto
         "existing" => {
             let id: JobId = text(reply.next())?.parse().map_err(StoreError::corrupt)?;
             let seen = engine.read((id, Detail::Status)).await?;
-            Ok(seen.record.map(|record| Created::Existing(Box::new(record))))
+            Ok(seen
+                .record
+                .map(|record| Created::Existing(Box::new(record))))
         }
         _ => Err(reply.error()),
     }

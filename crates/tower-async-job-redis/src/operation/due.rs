@@ -81,7 +81,9 @@ async fn look(
 ) -> Result<(Swept, Vec<Due>), StoreError> {
     let answers = engine
         .for_groups(|shards| {
-            let keys = engine.keys.sets(shards, &[Set::Leases, Set::Pending, Set::Due]);
+            let keys = engine
+                .keys
+                .sets(shards, &[Set::Leases, Set::Pending, Set::Due]);
             engine
                 .call(&DUE, keys)
                 .number(engine.lease())
@@ -148,7 +150,10 @@ pub(super) async fn tick_all(
     not_after: Option<SystemTime>,
 ) -> Result<(), StoreError> {
     let ticks = ids.iter().map(|id| tick(engine, id, not_after));
-    join_all(ticks).await.into_iter().try_for_each(|made| made.map(drop))
+    join_all(ticks)
+        .await
+        .into_iter()
+        .try_for_each(|made| made.map(drop))
 }
 
 /// Notes that a node sweeps, and returns the number of those that have done so recently.
@@ -166,7 +171,9 @@ pub(crate) async fn pending(engine: &Engine) -> Result<PendingJobs, StoreError> 
     let answers = engine
         .for_groups(|shards| {
             let keys = engine.keys.sets(shards, &[Set::Counts]);
-            engine.call(&COUNTS, keys).number(PendingJobs::MAX_PRINCIPALS)
+            engine
+                .call(&COUNTS, keys)
+                .number(PendingJobs::MAX_PRINCIPALS)
         })
         .await?;
     let mut pending = PendingJobs::default();
@@ -186,6 +193,8 @@ pub(crate) async fn pending(engine: &Engine) -> Result<PendingJobs, StoreError> 
     owners.sort_unstable_by_key(|(count, _)| Reverse(*count));
     owners.truncate(PendingJobs::MAX_PRINCIPALS);
     let owners = owners.into_iter();
-    pending.principals = owners.map(|(count, name)| (Principal::new(name), count)).collect();
+    pending.principals = owners
+        .map(|(count, name)| (Principal::new(name), count))
+        .collect();
     Ok(pending)
 }

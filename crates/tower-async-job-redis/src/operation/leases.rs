@@ -4,9 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use futures_util::future::join_all;
 use http_polling::JobState;
-use tower_async_job_core::{
-    Cancellation, End, JobId, Lease, Outcome, Renewal, Report, StoreError,
-};
+use tower_async_job_core::{Cancellation, End, JobId, Lease, Outcome, Renewal, Report, StoreError};
 
 use super::report::add_report;
 use crate::{
@@ -73,10 +71,7 @@ pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<
 }
 
 /// Prolongs leases, by one script for each shard.
-pub(crate) async fn renew(
-    engine: &Engine,
-    leases: &[Lease],
-) -> Result<Vec<Renewal>, StoreError> {
+pub(crate) async fn renew(engine: &Engine, leases: &[Lease]) -> Result<Vec<Renewal>, StoreError> {
     let mut by_shard: HashMap<usize, Vec<usize>> = HashMap::new();
     for (place, lease) in leases.iter().enumerate() {
         by_shard.entry(shard_of(&lease.id)).or_default().push(place);
@@ -87,8 +82,15 @@ pub(crate) async fn renew(
     });
     let renewals = parts.map(|(shard, places)| async move {
         let mut keys = vec![engine.keys.set(shard, Set::Leases).to_owned()];
-        keys.extend(places.iter().map(|place| engine.keys.job(&leases[*place].id)));
-        let mut call = engine.call(&RENEW, keys).number(engine.lease()).number(FORMAT);
+        keys.extend(
+            places
+                .iter()
+                .map(|place| engine.keys.job(&leases[*place].id)),
+        );
+        let mut call = engine
+            .call(&RENEW, keys)
+            .number(engine.lease())
+            .number(FORMAT);
         for place in places {
             let Lease { id, epoch } = leases[*place];
             call = call.text(id.encode().as_str()).number(epoch);
@@ -166,7 +168,11 @@ pub(crate) async fn deliver(
     id: &JobId,
     delivery: &Delivery,
 ) -> Result<(), StoreError> {
-    let since = engine.settings.clock.instant().saturating_duration_since(delivery.at);
+    let since = engine
+        .settings
+        .clock
+        .instant()
+        .saturating_duration_since(delivery.at);
     let call = engine
         .job_call(&DELIVER, id)
         .number(micros(since))

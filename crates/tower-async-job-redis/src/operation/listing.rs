@@ -90,7 +90,12 @@ pub(crate) async fn list_jobs(engine: &Engine, query: &JobQuery) -> Result<JobPa
         from = last.clone();
         let reads = places.iter().map(|(_, member)| async move {
             let id = member.get(16..).and_then(|id| id.parse().ok())?;
-            Some(engine.read((id, Detail::Status)).await.map(|seen| seen.record))
+            Some(
+                engine
+                    .read((id, Detail::Status))
+                    .await
+                    .map(|seen| seen.record),
+            )
         });
         for read in join_all(reads).await.into_iter().flatten() {
             if jobs.len() > limit {

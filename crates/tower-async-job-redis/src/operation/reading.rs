@@ -45,9 +45,9 @@ pub(crate) async fn read_all(
     engine: &Engine,
     wanted: Vec<Wanted>,
 ) -> HashMap<Wanted, Result<Seen, StoreError>> {
-    let reads = wanted.into_iter().map(|wanted| async move {
-        (wanted, read_one(engine, wanted).await)
-    });
+    let reads = wanted
+        .into_iter()
+        .map(|wanted| async move { (wanted, read_one(engine, wanted).await) });
     join_all(reads).await.into_iter().collect()
 }
 
@@ -76,7 +76,9 @@ pub(crate) async fn write_chunk(
     data: Bytes,
     chunk: usize,
 ) -> Result<(), StoreError> {
-    let end = (index as usize).saturating_mul(chunk).saturating_add(data.len());
+    let end = (index as usize)
+        .saturating_mul(chunk)
+        .saturating_add(data.len());
     if end > LARGEST_RESULT {
         let limit = StoreLimit::new("result", LARGEST_RESULT as u64);
         return Err(StoreError::full().with_limit(limit).with_source(

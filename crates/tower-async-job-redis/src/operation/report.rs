@@ -15,7 +15,9 @@ pub(super) fn add_report(call: Call, report: Option<&Report>) -> Result<Call, St
         report.metadata.as_ref().map(|json| json.as_bytes().clone()),
         report.checkpoint.clone(),
     ];
-    let marks = fields.each_ref().map(|field| if field.is_some() { '1' } else { '0' });
+    let marks = fields
+        .each_ref()
+        .map(|field| if field.is_some() { '1' } else { '0' });
     let call = call.arg(String::from_iter(marks));
     Ok(fields.into_iter().flatten().fold(call, Call::arg))
 }
