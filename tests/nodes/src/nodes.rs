@@ -1,4 +1,4 @@
-use std::{any::Any, ops::Add, sync::Arc, time::Duration};
+use std::{ops::Add, sync::Arc, time::Duration};
 
 use tower_async_job_core::{JobId, JobStore};
 use tower_async_job_testkit::{Hook, NotRun};
@@ -10,7 +10,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// run.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The lease of jobs.
+    /// The lease of jobs, the same for all handles that are open at one time.
     pub lease: Duration,
     /// The timeout of an operation, otherwise the store's own.
     pub operation_timeout: Option<Duration>,
@@ -71,7 +71,8 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// Opens a handle, like another node.
     fn open(&self, settings: Settings) -> Hook<'_, Arc<dyn JobStore>>;
 
-    /// Keeps all handles from changing anything, until the outage is dropped.
+    /// Keeps all handles from changing anything, until the outage is awaited or dropped. If it is
+    /// awaited, the store can be opened afterwards.
     fn outage(&self) -> Hook<'_, Outage> {
         not_run("the store is never out of reach")
     }
@@ -118,8 +119,8 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     }
 }
 
-/// An outage, which lasts until it is dropped.
-pub type Outage = Box<dyn Any + Send>;
+/// The end of an outage.
+pub type Outage = Hook<'static, ()>;
 
 /// A handle whose costs are counted.
 pub trait Counted: Send + Sync {

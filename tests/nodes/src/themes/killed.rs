@@ -57,7 +57,7 @@ pub(crate) async fn s01_a_retry_of_what_a_killed_process_had_not_stored_makes_on
     process.ask("POST /again idempotency-key:k");
     sleep(SHORT).await;
     process.kill();
-    drop(outage);
+    outage.await?;
     assert_eq!(jobs_of(data).await?, []);
     let node = Node::new(data, endless()).await?;
     let first = node.send(keyed()).await;

@@ -67,7 +67,7 @@ pub(crate) async fn s16_a_node_that_cannot_write_aborts_its_jobs_before_their_le
     until("it is dropped", || running.strong_count() == 0).await;
     assert!(begun.elapsed() < LEASE, "{:?}", begun.elapsed());
     poll_meanwhile(data, &other, &url).await;
-    drop(outage);
+    outage.await?;
     assert_eq!(other.ended(&url).await.state(), "lost");
     Ok(())
 }
@@ -82,7 +82,7 @@ pub(crate) async fn s17_a_poll_that_cannot_read_is_told_to_come_again(data: &imp
     assert_eq!(node.get(&url).await.state(), "running");
     let outage = data.outage().await?;
     poll_meanwhile(data, &node, &url).await;
-    drop(outage);
+    outage.await?;
     let found = async || {
         let answer = node.get(&url).await;
         assert_ne!(answer.status, StatusCode::NOT_FOUND);
@@ -106,7 +106,7 @@ pub(crate) async fn s18_a_submission_that_cannot_be_stored_stays_inline_or_is_re
         let answer = node.send(request(Method::POST, "/once")).await;
         assert_eq!(answer.status, status, "{answer:?}");
         assert!(!answer.headers.contains_key("location"));
-        drop(outage);
+        outage.await?;
         sleep(SHORT).await;
         let jobs = store.list(&JobQuery::default()).await.unwrap().jobs;
         assert!(jobs.is_empty(), "{jobs:?}");
@@ -124,7 +124,7 @@ pub(crate) async fn s19_an_end_that_cannot_be_stored_is_repeated_until_the_lease
         let outage = data.outage().await?;
         sleep(time).await;
         poll_meanwhile(data, &other, &url).await;
-        drop(outage);
+        outage.await?;
         other.work();
         assert_eq!(other.ended(&url).await.body, body);
     }

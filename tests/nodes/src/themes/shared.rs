@@ -134,7 +134,8 @@ pub(crate) async fn s26_s27_all_of_ten_thousand_polls_held_elsewhere_are_answere
         ..Settings::default()
     };
     let one = Node::with(data, slow(time), |layer| layer, lease).await?;
-    let other = Arc::new(Node::new(data, endless()).await?);
+    let other = Node::with(data, endless(), |layer| layer, lease).await?;
+    let other = Arc::new(other);
     let url = one.submit("/once").await;
     let mut polls = JoinSet::new();
     for _ in 0..10_000 {

@@ -36,7 +36,11 @@ pub(crate) async fn s13_a_cancel_in_another_process_reaches_the_handler_at_once(
 ) -> Ran {
     needs_notifications(data)?;
     let mut process = Served::start(data, "long-lease");
-    let node = Node::new(data, endless()).await?;
+    let long = Settings {
+        lease: RECOVERY,
+        ..Settings::default()
+    };
+    let node = Node::with(data, endless(), |layer| layer, long).await?;
     let mut taken = Duration::ZERO;
     for _ in 0..ROUNDS {
         let url = process.submit("POST /once");
