@@ -1,4 +1,10 @@
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::task::AbortHandle;
@@ -99,9 +105,13 @@ impl PostgresStore {
         spawn(tokio::spawn(Arc::clone(&notes).run(Arc::clone(&database))));
         for _ in 0..READERS {
             let (reads, database) = (Arc::clone(&reads), Arc::clone(&database));
-            spawn(tokio::spawn(async move {
-                match reads.run(|wanted| read(&database, wanted)).await {}
-            }));
+            let mut reader =
+                Box::pin(async move { match reads.run(|wanted| read(&database, wanted)).await {} });
+            // Reads fail while there is no reader, and it is one once it was polled.
+            let _ = reader
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            spawn(tokio::spawn(reader));
         }
         Self {
             properties,

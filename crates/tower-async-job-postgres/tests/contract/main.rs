@@ -56,3 +56,29 @@ mod pgbouncer {
 
     tower_async_job_testkit::__tests! { crate::instantiate, [place(), |store| store] }
 }
+
+/// Creates the tests of the contract on a server of this major version.
+macro_rules! on_version {
+    ($module:ident, $version:literal) => {
+        mod $module {
+            use std::sync::LazyLock;
+
+            use test_services::{Postgres, available};
+
+            use crate::support::Place;
+
+            static SERVER: LazyLock<Option<Postgres>> =
+                LazyLock::new(|| available(Postgres::builder().version($version).start()));
+
+            fn place() -> Option<Place> {
+                let url = SERVER.as_ref()?.url();
+                Some(Place::new(url.clone(), url))
+            }
+
+            tower_async_job_testkit::__tests! { crate::instantiate, [place(), |store| store] }
+        }
+    };
+}
+
+on_version!(version_13, 13);
+on_version!(version_18, 18);

@@ -13,6 +13,7 @@ DECLARE
     before smallint;
     seen integer := 0;
 BEGIN
+    e.more := false;
     e.work := false;
     e.ended := '{}';
     -- Leases are looked at no later than at their ends. Those that were renewed get a later look,
@@ -83,8 +84,10 @@ BEGIN
             e.work := e.work OR j.has_notify;
         END IF;
         e.work := e.work OR j.turn IS NOT NULL;
+        -- Without retention, the next change is due at once.
+        e.more := e.more OR j.due <= p_now;
     END LOOP;
-    e.more := seen >= p_limit;
+    e.more := e.more OR seen >= p_limit;
     RETURN e;
 END
 $$;
@@ -135,11 +138,11 @@ BEGIN
         OPEN ready FOR
             SELECT r.* FROM unnest(p_routes, p_route_hashes) AS q (route, hash)
             CROSS JOIN LATERAL (
-                SELECT * FROM {schema}.jobs AS j
-                WHERE j.route_hash = q.hash AND j.turn IS NOT NULL AND j.route = q.route
-                    AND j.format <= 1
-                    AND (j.request_format IS NULL OR j.request_format <= p_newest)
-                ORDER BY j.turn LIMIT p_limit + 1 FOR NO KEY UPDATE SKIP LOCKED
+                SELECT * FROM {schema}.jobs
+                WHERE route_hash = q.hash AND turn IS NOT NULL AND route = q.route
+                    AND format <= 1
+                    AND (request_format IS NULL OR request_format <= p_newest)
+                ORDER BY turn LIMIT p_limit + 1 FOR NO KEY UPDATE SKIP LOCKED
             ) AS r
             ORDER BY r.turn LIMIT p_limit + 1;
     END IF;
