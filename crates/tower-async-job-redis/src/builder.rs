@@ -192,7 +192,7 @@ impl RedisStoreBuilder {
         let flush = Link::new(target.clone(), timeout);
         let link = Link::new(target, timeout);
         let engine = Arc::new(Engine::new(link, Keys::new(&self.prefix), settings));
-        let tasks = watch::spawn(&engine, feed, flush);
+        let tasks = watch::spawn(&engine, feed, flush).await;
         Ok(RedisStore::new(engine, properties, tasks))
     }
 }

@@ -7,16 +7,15 @@ use http_polling::{Problem, ProblemType};
 /// A script, which the server knows by its hash once it has run it.
 #[derive(Debug)]
 pub(crate) struct Script {
-    pub(crate) name: &'static str,
     pub(crate) source: String,
     pub(crate) hash: String,
 }
 
 impl Script {
-    fn new(name: &'static str, parts: &[&str]) -> Self {
+    fn new(parts: &[&str]) -> Self {
         let source = parts.concat();
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { name, source, hash }
+        Self { source, hash }
     }
 }
 
@@ -52,11 +51,11 @@ macro_rules! scripts {
     (job { $($job:ident = $job_name:literal,)* } other { $($other:ident = $other_name:literal,)* }) => {
         $(pub(crate) static $job: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $job_name, ".lua"));
-            Script::new($job_name, &[&PROBLEMS, CLOCK, ROW, LIFE, own])
+            Script::new(&[&PROBLEMS, CLOCK, ROW, LIFE, own])
         });)*
         $(pub(crate) static $other: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $other_name, ".lua"));
-            Script::new($other_name, &[CLOCK, own])
+            Script::new(&[CLOCK, own])
         });)*
     };
 }

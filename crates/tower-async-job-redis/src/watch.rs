@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::future::{join_all, select};
-use tokio::{task::JoinSet, time::sleep};
+use futures_util::future::{join, join_all, select};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 use tower_async_job_core::{JobHandle, JobId, StoreError};
 
 use crate::{
@@ -24,28 +24,29 @@ const READERS: usize = 4;
 /// The number of jobs that one script checks.
 const CHECKED_AT_ONCE: usize = 500;
 
-/// Spawns the tasks, which end when the set is dropped.
-pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()> {
+/// Spawns the tasks, which end when the set is dropped. Returns once calls may use them.
+pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
+    // Closed once each task has been polled, and so takes work.
+    let (starting, mut started) = mpsc::channel::<()>(1);
     let node = JobHandle::random().to_string();
     for group in 0..engine.groups().len() {
         for _ in 0..READERS {
-            let engine = Arc::clone(engine);
+            let (engine, starting) = (Arc::clone(engine), starting.clone());
             tasks.spawn(async move {
                 let reads = engine.reads(group);
-                reads
-                    .run(async |wanted| Ok(operation::read_all(&engine, wanted).await))
-                    .await;
+                let run = reads.run(async |wanted| Ok(operation::read_all(&engine, wanted).await));
+                join(run, async { drop(starting) }).await;
             });
         }
     }
     for _ in 0..READERS {
-        let engine = Arc::clone(engine);
+        let (engine, starting) = (Arc::clone(engine), starting.clone());
         tasks.spawn(async move {
-            engine
+            let run = engine
                 .waiting
-                .run(async |owners| operation::waiting(&engine, owners).await)
-                .await;
+                .run(async |owners| operation::waiting(&engine, owners).await);
+            join(run, async { drop(starting) }).await;
         });
     }
     let durability = engine.settings.durability;
@@ -54,11 +55,11 @@ pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()
         let timeout = engine.settings.operation_timeout.as_millis() as u64;
         for (group, shards) in engine.groups().iter().enumerate() {
             let (engine, flush, shard) = (Arc::clone(engine), Arc::clone(&flush), shards.start);
+            let starting = starting.clone();
             tasks.spawn(async move {
                 let waits = engine.flush(group);
-                waits
-                    .run(&flush, &engine.keys, shard, durability, timeout)
-                    .await;
+                let run = waits.run(&flush, &engine.keys, shard, durability, timeout);
+                join(run, async { drop(starting) }).await;
             });
         }
     }
@@ -79,6 +80,8 @@ pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()
             }
         }
     });
+    drop(starting);
+    started.recv().await;
     tasks
 }
 

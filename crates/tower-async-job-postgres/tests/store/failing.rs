@@ -35,7 +35,6 @@ async fn s23_a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     }
     tokio::time::sleep(Duration::from_millis(150)).await;
     server.crash();
-    server.start_again();
     let acknowledged: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
     assert!(acknowledged.len() > 100, "{}", acknowledged.len());
     for (id, is_done) in acknowledged {

@@ -85,10 +85,6 @@ impl State {
         Self::ALL.get(number).copied()
     }
 
-    pub(crate) const fn is_pending(self) -> bool {
-        matches!(self, Self::Queued | Self::Running)
-    }
-
     /// Returns the number of the state in which a job ends with this one.
     pub(crate) const fn number_of(state: JobState) -> u8 {
         match state {
