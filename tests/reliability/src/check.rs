@@ -148,7 +148,10 @@ impl<'a> Traces<'a> {
                 | Event::Ended { process, .. } => hurt(Some(*process)),
                 Event::Disturbed(process, _) | Event::Healed(process) => hurt(*process),
                 Event::BackedUp => backed_up = *at,
-                Event::Restored => undone.push(backed_up..*at),
+                Event::Restored => {
+                    undone.push(backed_up..*at);
+                    hurt(None);
+                }
                 Event::Started(_)
                 | Event::Returned { .. }
                 | Event::Woken { .. }

@@ -30,8 +30,12 @@ mod times;
 use std::process::ExitCode;
 
 use clap::Parser;
+use test_services::Missing;
 
 use self::args::{Args, Command};
+
+/// The exit status if the servers cannot be had on this machine.
+const NOT_RUN: u8 = 77;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -49,9 +53,15 @@ async fn main() -> ExitCode {
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<Missing>() {
+            Some(missing) => {
+                eprintln!("{missing}");
+                ExitCode::from(NOT_RUN)
+            }
+            None => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }

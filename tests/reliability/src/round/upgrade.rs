@@ -18,6 +18,9 @@ use crate::{
 const FIRST: usize = 1;
 const STAYS: usize = 0;
 
+/// The next format of records.
+const NEXT: u8 = 2;
+
 /// The tries to submit a job to a busy process.
 const TRIES: usize = 5;
 
@@ -31,13 +34,17 @@ impl Round {
     /// them. These jobs end on processes of the next version.
     pub(super) async fn upgrade(&mut self) -> anyhow::Result<()> {
         let some = (FIRST..self.fleet.len()).step_by(2);
+        self.server(|store| store.migrate()).await?;
         self.change(some.clone(), true).await?;
         let (call, job) = self.newer_job().await?;
+        self.is_left_alone(call, &job).await;
+        self.set_format(&job, NEXT).await?;
         self.is_left_alone(call, &job).await;
         self.pause(1500).await;
         self.change(some, false).await?;
         self.is_left_alone(call, &job).await;
         self.pause(1500).await;
+        self.set_format(&job, NEXT - 1).await?;
         self.change(0..self.fleet.len(), true).await?;
         let state = self.end_at(call, &job, STAYS).await?;
         if state != Some(JobState::Done) {
@@ -48,6 +55,13 @@ impl Round {
             self.broken(Promise::LeftAlone, text);
         }
         Ok(())
+    }
+
+    /// Sets the format of a job's record: this build reads no other one than its own.
+    async fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()> {
+        let job = job.to_owned();
+        self.server(move |store| store.set_format(&job, format))
+            .await
     }
 
     /// Replaces processes by those of a version, one after the other.

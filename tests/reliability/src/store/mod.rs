@@ -175,6 +175,14 @@ pub(crate) trait Backend: Debug + Send + Sync {
         bail!("there is no server for {fault:?}");
     }
 
+    /// Brings the schema to the next version, which this one still uses, if the store has one.
+    fn migrate(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Sets the format of a job's record.
+    fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()>;
+
     /// Shifts the time of the store by some seconds from that of the day.
     fn shift(&self, seconds: i64) -> anyhow::Result<()> {
         bail!("the time of the servers cannot be shifted by {seconds} s");

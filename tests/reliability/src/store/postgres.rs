@@ -164,6 +164,26 @@ impl Backend for Server {
         Ok(())
     }
 
+    /// Adds a column to the jobs, as another release may.
+    fn migrate(&self) -> anyhow::Result<()> {
+        self.postgres.query(&format!(
+            "ALTER TABLE {SCHEMA}.jobs ADD COLUMN later integer NOT NULL DEFAULT 0; \
+             UPDATE {SCHEMA}.store SET version = version + 1"
+        ));
+        Ok(())
+    }
+
+    fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()> {
+        let changed = self.postgres.query(&format!(
+            "UPDATE {SCHEMA}.jobs SET format = {format} WHERE id = '{job}' RETURNING format"
+        ));
+        ensure!(
+            changed.trim() == format.to_string(),
+            "no job has the id {job}"
+        );
+        Ok(())
+    }
+
     fn shift(&self, seconds: i64) -> anyhow::Result<()> {
         shift(&self.postgres, seconds);
         Ok(())
