@@ -88,15 +88,11 @@ impl Call {
         Self { progress, answer }
     }
 
-    /// Waits until the job is accepted, and returns its path.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the call ends before.
-    pub async fn accepted(&mut self) -> anyhow::Result<String> {
-        let update = self.progress.0.wait_for(Option::is_some).await?;
-        let update = update.as_ref().context("it is some")?;
-        Ok(update.url().path().to_owned())
+    /// Waits until a job is accepted, and returns its path, or none if there is an answer or an error
+    /// without a job.
+    pub async fn job(&mut self) -> Option<String> {
+        let update = self.progress.0.wait_for(Option::is_some).await.ok()?;
+        Some(update.as_ref()?.url().path().to_owned())
     }
 
     /// Returns its progress from now on.

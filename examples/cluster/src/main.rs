@@ -55,8 +55,8 @@ struct NodeArgs {
     /// The part of the work that the node does.
     #[arg(long, default_value = "both")]
     role: NodeRole,
-    /// The store that all nodes share: sqlite:FILE. A command line can be read by others on the
-    /// machine: give an address with a password by the environment.
+    /// The store that all nodes share: sqlite:FILE, postgres://… or redis://…. Every user of the
+    /// machine can read command lines, so give an address with a password by the environment.
     #[arg(long, value_name = "URL", env = "STORE", hide_env_values = true)]
     store: String,
     /// The address and port to listen on; port 0 selects a free port.

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::bail;
 use tower_async_job_core::JobStore;
+use tower_async_job_postgres::PostgresStore;
 use tower_async_job_redis::RedisStore;
 use tower_async_job_sqlite::SqliteStore;
 
-/// Opens the store at an address: `sqlite:FILE`, `redis://…` or `rediss://…`.
+/// Opens the store at an address: `sqlite:FILE`, `postgres://…`, `redis://…`, or `rediss://…` with TLS.
 ///
 /// # Errors
 ///
@@ -19,11 +20,15 @@ pub async fn open(address: &str, lease: Duration) -> anyhow::Result<Arc<dyn JobS
             let builder = SqliteStore::builder().lease_duration(lease);
             Arc::new(builder.open(rest).await?)
         }
+        "postgres" | "postgresql" => {
+            let builder = PostgresStore::builder(address).lease_duration(lease);
+            Arc::new(builder.connect().await?)
+        }
         "redis" | "rediss" => {
             let builder = RedisStore::builder([address]).lease_duration(lease);
             Arc::new(builder.connect().await?)
         }
         // Not the whole address, which may contain a password.
-        _ => bail!("a store is sqlite:FILE or redis://…, not {kind}:…"),
+        _ => bail!("a store is sqlite:FILE, postgres://… or redis://…, not {kind}:…"),
     })
 }

@@ -64,23 +64,13 @@ impl Nodes {
         })
     }
 
-    /// Starts as many calls as the workers run at once. Those without a key are accepted, since
-    /// their submission could not be repeated.
+    /// Starts as many calls as the workers run at once, half of them with a key, and waits until both
+    /// fronts see the progress of each.
     async fn calls(&self) -> Result<Vec<Call>> {
-        let mut calls: Vec<_> = (0..4)
-            .map(|number| Call::start(&self.balancer, PAGES, number % 2 == 0))
-            .collect();
-        for call in calls.iter_mut().skip(1).step_by(2) {
-            call.accepted().await?;
-        }
-        Ok(calls)
-    }
-
-    /// Starts calls, and waits until both fronts see the progress of those that are accepted.
-    async fn progressing(&self) -> Result<Vec<Call>> {
-        let mut calls = self.calls().await?;
-        for call in calls.iter_mut().skip(1).step_by(2) {
-            let job = call.accepted().await?;
+        let call = |number| Call::start(&self.balancer, PAGES, number % 2 == 0);
+        let mut calls: Vec<_> = (0..4).map(call).collect();
+        for call in &mut calls {
+            let job = call.job().await.context("no job")?;
             for front in &self.fronts {
                 while !has_progress(&request(Method::GET, front.address(), &job).await?)? {
                     sleep(SECOND / 20).await;
@@ -101,7 +91,11 @@ impl Nodes {
                 answer.status == StatusCode::OK && answer.report.pages == PAGES,
                 "{answer:?}"
             );
-            let job = call.accepted().await?;
+            answers.push(answer.clone());
+            // A repeat of a submission may be answered with the end of its job.
+            let Some(job) = call.job().await else {
+                continue;
+            };
             for front in &self.fronts {
                 let again = request(Method::GET, front.address(), &job).await?;
                 ensure!(
@@ -111,7 +105,6 @@ impl Nodes {
                 let report: Report = serde_json::from_slice(again.body())?;
                 ensure!(report == answer.report, "{report:?}, {answer:?}");
             }
-            answers.push(answer);
         }
         Ok(answers)
     }
@@ -142,12 +135,13 @@ pub(crate) async fn request(
 pub(crate) async fn kills(data: Data) -> Result<()> {
     let mut nodes = Nodes::start(data, &SHORT).await?;
     for number in 0..4 {
-        let calls = nodes.progressing().await?;
+        let mut calls = nodes.calls().await?;
         let is_front = number < 2;
         let node = match is_front {
             true => &mut nodes.fronts[number],
             false => &mut nodes.workers[number - 2],
         };
+        calls.push(Call::start(&nodes.balancer, PAGES, true));
         node.kill().await?;
         sleep(SECOND / 2).await;
         node.start_again().await?;
@@ -162,7 +156,7 @@ pub(crate) async fn deploy(data: Data) -> Result<()> {
     // Leases that end too late for the test, so that jobs are handed over.
     let mut nodes = Nodes::start(data, &[]).await?;
     for number in 0..4 {
-        let calls = nodes.progressing().await?;
+        let calls = nodes.calls().await?;
         let node = match number {
             0 | 1 => &mut nodes.workers[number],
             _ => &mut nodes.fronts[number - 2],
@@ -185,7 +179,7 @@ pub(crate) async fn cancel(data: Data) -> Result<()> {
     nodes.workers[1].kill().await?;
     let [first, second] = &nodes.fronts;
     let mut call = Call::start(&Balancer::new([first.address()], 0), 10_000, false);
-    let job = call.accepted().await?;
+    let job = call.job().await.context("no job")?;
     while call.progress().ratio().is_none() {
         sleep(SECOND / 20).await;
     }
@@ -207,11 +201,11 @@ pub(crate) async fn cancel(data: Data) -> Result<()> {
 
 pub(crate) async fn restart(data: Data) -> Result<()> {
     let nodes = Nodes::start(data, &SHORT).await?;
-    let calls = nodes.progressing().await?;
+    let calls = nodes.calls().await?;
     block_in_place(|| nodes.data.crash());
     nodes.answers(calls).await?;
 
-    let mut calls = nodes.progressing().await?;
+    let mut calls = nodes.calls().await?;
     block_in_place(|| nodes.data.stop());
     calls.push(Call::start(&nodes.balancer, PAGES, true));
     sleep(SECOND).await;

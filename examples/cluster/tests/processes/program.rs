@@ -46,7 +46,7 @@ pub(crate) async fn probes() -> Result<()> {
     }
     let mut node = cluster.start("node", &[]).await?;
     let mut call = Call::start(&Balancer::new([node.address()], 0), 20, false);
-    call.accepted().await?;
+    call.job().await;
     let address = node.address();
     let (ended, answer, ()) = tokio::try_join!(node.terminate(), call.answer(), async {
         until(address, "/readyz", StatusCode::SERVICE_UNAVAILABLE).await?;
