@@ -131,6 +131,9 @@ async fn launch(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
     let mut child = command.stderr(errors).spawn()?;
     let output = child.stdout.take().context("the output is piped")?;
     let line = BufReader::new(output).lines().next_line().await?;
-    line.with_context(|| fs::read_to_string(log).unwrap_or_default())?;
+    line.with_context(|| {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        format!("a process ended:\n{}", text.trim_end())
+    })?;
     Ok(child)
 }
