@@ -9,10 +9,10 @@ mod operation;
 
 mod batch;
 mod job;
-mod schema;
 
 mod database;
 mod error;
+mod schema;
 mod settings;
 mod time;
 

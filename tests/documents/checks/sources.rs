@@ -43,6 +43,26 @@ pub(crate) fn tests() -> Vec<Test> {
     tests
 }
 
+/// Returns the stores that run the tests of nodes, by the last part of the names of their packages.
+pub(crate) fn stores_of_nodes() -> Vec<String> {
+    let mut stores = Vec::new();
+    for package in fs::read_dir(root().join("crates")).expect("packages") {
+        let path = package.expect("a package").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let mut runs = false;
+        let mut search = |source: &str| {
+            runs |= ["test_nodes::layer_tests!", "test_nodes::tests::<"]
+                .iter()
+                .any(|call| source.contains(call));
+        };
+        visit(&path, &mut search).expect("readable sources");
+        if runs && let Some(store) = name.strip_prefix("tower-async-job-") {
+            stores.push(store.to_owned());
+        }
+    }
+    stores
+}
+
 /// Reads all sources below a directory.
 fn visit(path: &Path, add: &mut impl FnMut(&str)) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
@@ -68,18 +88,24 @@ fn names(source: &str) -> Vec<&str> {
 
 /// Returns the functions of a source, each with the reason if it is no test that runs.
 ///
-/// A function of a harness is a test of the testkit: the compiler complains of those that do not run.
+/// A function of a harness is a test of the testkit, one of data alone is a test of nodes: the
+/// compiler complains of those that do not run.
 fn functions(source: &str) -> Vec<(&str, Result<(), &'static str>)> {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let functions = lines.iter().enumerate().filter_map(|(at, line)| {
         let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
         let line = line.strip_prefix("async ").unwrap_or(line);
         let (name, parameters) = line.strip_prefix("fn ")?.split_once('(')?;
-        let of_kit = |parameters: &str| parameters.starts_with("harness: &dyn Harness");
-        let is_of_kit = of_kit(parameters) || parameters.is_empty() && of_kit(lines.get(at + 1)?);
+        let is_of_library = |parameters: &str| {
+            parameters.starts_with("harness: &dyn Harness")
+                || parameters.trim_end_matches([',', ' ', '{']) == "data: &impl Nodes) -> Ran"
+        };
+        let next = || lines[at + 1..].iter().take(2).copied().collect::<Vec<_>>();
+        let is_of_library = is_of_library(parameters)
+            || parameters.is_empty() && is_of_library(&next().join(" ").replace(", )", ")"));
         Some((
             name,
-            if is_of_kit {
+            if is_of_library {
                 Ok(())
             } else {
                 runs(&lines[..at])
@@ -124,5 +150,8 @@ fn functions_that_are_no_tests_are_noticed() {
     assert_eq!(names(source), ["a"]);
     let kit = "pub(crate) async fn a(harness: &dyn Harness) {}\nfn b(\n    harness: &dyn Harness,\n) {}\n";
     assert_eq!(names(kit), ["a", "b"]);
+    let nodes = "fn a(data: &impl Nodes) -> Ran {\n}\nfn b(\n    data: &impl Nodes,\n) -> Ran {\n}\n\
+        fn c(data: &impl Nodes, other: u32) -> Ran {\n}\nfn d(data: &impl Nodes) -> Node {\n}\n";
+    assert_eq!(names(nodes), ["a", "b"]);
     assert_eq!(names("Trial::test(\"b\", || c(\"\"))"), ["b", ""]);
 }
