@@ -286,7 +286,7 @@ fn choose(
             horizon = horizon.min(latest.unwrap_or(i64::MAX));
         }
     }
-    candidates.sort_by(|one, other| (one.turn, one.id).cmp(&(other.turn, other.id)));
+    candidates.sort_by_key(|candidate| (candidate.turn, candidate.id));
     candidates.dedup_by_key(|candidate| candidate.id);
     let all = candidates.len();
     candidates.retain(|candidate| candidate.turn <= horizon);
