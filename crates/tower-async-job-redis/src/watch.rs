@@ -8,11 +8,13 @@ use tower_async_job_core::{JobHandle, JobId, StoreError};
 
 use crate::{
     engine::{Engine, WORK},
+    events,
     keys::Set,
-    link::{Link, list, number},
+    link::Link,
     operation,
     script::{PENDING, WORK as IS_WORK},
     settings::Durability,
+    value::{list, number},
 };
 
 /// The interval between two checks of all that is watched, whatever was noticed.
@@ -60,9 +62,9 @@ pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> Join
         }
     }
     let (sender, name) = (Arc::clone(engine), node.clone());
-    tasks.spawn(async move { sender.feed.send(&sender, &name).await });
+    tasks.spawn(async move { events::send(&sender, &name).await });
     let receiver = Arc::clone(engine);
-    tasks.spawn(async move { receiver.feed.receive(&receiver, &feed, &node).await });
+    tasks.spawn(async move { events::receive(&receiver, &feed, &node).await });
     let watcher = Arc::clone(engine);
     tasks.spawn(async move { recheck(&watcher).await });
     let writer = Arc::clone(engine);

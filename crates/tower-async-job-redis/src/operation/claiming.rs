@@ -15,9 +15,10 @@ use crate::{
     engine::Engine,
     job::{Row, State, hex, route_hash, unhex},
     keys::Set,
-    link::{Call, Reply, bytes, list, number, text},
+    link::{Call, Reply},
     script::{CLAIM, CLAIM_NOTICE, NOTICES, NOTIFIED, READY, RELEASE, RENEW_OUTSIDE, RESUME},
     time::{Micros, micros, of_day, span, to_day},
+    value::{bytes, list, number, text},
 };
 
 /// The maximum number of jobs claimed by one call.

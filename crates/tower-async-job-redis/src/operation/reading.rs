@@ -13,9 +13,10 @@ use crate::{
     engine::{Engine, Seen, Wanted},
     job::{FORMAT, Parts, Row, State, record},
     keys::{Set, shard_of},
-    link::{Reply, bytes},
+    link::Reply,
     script::{READ, READ_CHUNK, WRITE_CHUNK},
     time::micros,
+    value::bytes,
 };
 
 /// The maximum length of a result, in bytes.

@@ -69,7 +69,7 @@ async fn s25_events_that_are_trimmed_only_delay_a_wait() {
     let other = builder(&server).connect().await.unwrap();
     let lease = add(&other, job(&other)).await;
     let ended = store.subscribe(&lease.id);
-    // The numbers of entries begin anew.
+    // The numbers of entries begin at 1 again.
     server.command(&["DEL", "{jobs:events}"]);
     other.cancel(&lease.id).await.unwrap();
     let waited = tokio::time::timeout(Duration::from_secs(3), ended).await;

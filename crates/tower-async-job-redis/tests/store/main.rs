@@ -2,6 +2,7 @@
 
 mod checks;
 mod cluster;
+mod encrypted;
 mod events;
 mod losses;
 mod servers;
