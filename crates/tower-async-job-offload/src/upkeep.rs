@@ -1,4 +1,4 @@
-//! The removal of what nobody needs: uploads whose run has ended, and objects without a job.
+//! The removal of leftovers: uploads whose run has ended, and objects without a job.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
