@@ -12,7 +12,7 @@ use tower_async_job_core::{Detail, JobRecord, JobStore, Lease, ResultRef};
 
 use crate::{
     object::{Day, Object},
-    store::Shared,
+    shared::Shared,
 };
 
 /// The time between two comparisons of objects with the job store, by one of the nodes.
