@@ -51,6 +51,9 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// True if handles are notified of what others change.
     const NOTIFIES: bool = true;
 
+    /// The number of reads of one handle that may be under way at the same time.
+    const READERS: u64 = 1;
+
     /// The name of the setting of [`Settings::max_bytes`].
     const ROOM: &str = "max_bytes";
 
