@@ -254,7 +254,8 @@ impl JobStore for PostgresStore {
                     }
                     Made::Stored(created) => return Ok(Created::New { lease, created }),
                     Made::KeyReused => return Ok(Created::KeyReused),
-                    Made::Existing(holder) => {
+                    Made::Existing(_, Some(record)) => return Ok(Created::Existing(record)),
+                    Made::Existing(holder, None) => {
                         // If it is gone by now, its key is free.
                         if let Some(record) = self.record(holder, Detail::Status).await? {
                             return Ok(Created::Existing(Box::new(record)));

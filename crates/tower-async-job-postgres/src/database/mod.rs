@@ -91,13 +91,38 @@ impl Database {
         parameters: &[Parameter<'_>],
         retry: Retry,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut sql = format!("SELECT * FROM {}.{function}(", self.schema);
-        for number in 1..=parameters.len() {
-            let separator = if number > 1 { "," } else { "" };
-            sql.push_str(&format!("{separator}${number}"));
-        }
-        sql.push(')');
+        let sql = format!(
+            "SELECT * FROM {}",
+            self.function(function, parameters.len())
+        );
         self.query(function, &sql, parameters, retry).await
+    }
+
+    /// Calls a function that returns a `holder` in some rows, and reads these jobs with it, unless
+    /// they are newer than the statement.
+    pub(crate) async fn call_reading(
+        &self,
+        function: &'static str,
+        parameters: &[Parameter<'_>],
+        retry: Retry,
+    ) -> Result<Vec<Row>, StoreError> {
+        // The offset keeps rows without a holder from reading.
+        let sql = format!(
+            "SELECT * FROM {} AS made LEFT JOIN LATERAL (\
+             SELECT * FROM {}.read_jobs(ARRAY[holder], ARRAY[false]) \
+             WHERE holder IS NOT NULL OFFSET 0) AS found ON true",
+            self.function(function, parameters.len()),
+            self.schema,
+        );
+        self.query(function, &sql, parameters, retry).await
+    }
+
+    /// Returns the call of a function of the schema.
+    fn function(&self, name: &str, parameters: usize) -> String {
+        let places: Vec<_> = (1..=parameters)
+            .map(|number| format!("${number}"))
+            .collect();
+        format!("{}.{name}({})", self.schema, places.join(","))
     }
 
     /// Calls a function that returns one row.

@@ -10,8 +10,8 @@ use tower_async_job_postgres::PostgresStore;
 
 use crate::support::Place;
 
-/// Statements that belong to no exchange, and the look for a key, which changes nothing.
-const NEITHER: [&str; 4] = ["ended_jobs", "has_work", "notify", "look_up"];
+/// Statements that belong to no exchange.
+const BACKGROUND: [&str; 3] = ["ended_jobs", "has_work", "notify"];
 
 pub(crate) struct CountedStore {
     store: Arc<PostgresStore>,
@@ -44,7 +44,7 @@ impl Counted for CountedStore {
         for (function, count) in self.store.statements() {
             match function {
                 "read_jobs" => cost.reads += count,
-                function if NEITHER.contains(&function) => {}
+                function if BACKGROUND.contains(&function) => {}
                 _ => cost.commits += count,
             }
         }

@@ -59,6 +59,7 @@ impl<const POOLED: bool> PostgresNodes<POOLED> {
 impl<const POOLED: bool> Nodes for PostgresNodes<POOLED> {
     const NOTIFIES: bool = !POOLED;
     const READERS: u64 = 2;
+    const COUNTS_ROUND_TRIPS: bool = true;
 
     fn create() -> Hook<'static, Self> {
         Box::pin(async {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use test_services::Proxy;
 use tokio::time::timeout;
 use tower_async_job_core::{Detail, JobStore};
 
@@ -65,6 +66,34 @@ async fn s25_a_listener_that_is_closed_listens_again_and_wakes_all_waiters() {
     place.execute(&sql).await;
     // What happened in the meantime was not heard, so all waiters look.
     timeout(Duration::from_secs(10), ended).await.unwrap();
+    hears(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s25_a_listener_whose_connection_is_half_open_is_given_up_and_listens_again() {
+    let (Some(place), Some(server)) = (Place::of_system(), &*SYSTEM) else {
+        return;
+    };
+    let proxy = Proxy::start(server.address()).await;
+    let url = format!("postgres://postgres@{}/postgres", proxy.address());
+    let builder = place.builder().listen_url(&url);
+    let builder = builder.operation_timeout(Duration::from_secs(1));
+    let store = Arc::new(builder.connect().await.unwrap());
+    let other = place.builder().connect().await.unwrap();
+    hears(&store).await;
+    proxy.half_open();
+    let lease = crate::add(&other).await;
+    let ended = store.subscribe(&lease.id);
+    other.finish(&lease, crate::done(1).into()).await.unwrap();
+    // Nothing is heard, and the fallback finds it.
+    timeout(Duration::from_secs(5), ended).await.unwrap();
+    let given_up = async {
+        while store.is_listening() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), given_up).await.unwrap();
+    proxy.heal().await;
     hears(&store).await;
 }
 

@@ -139,6 +139,10 @@ BEGIN
                 PERFORM {schema}.forget(j, moment);
             END IF;
             IF w.digest IS NOT NULL THEN
+                -- A repeat changes nothing.
+                SELECT f.verdict, f.holder, f.holder_format INTO verdict, holder, number
+                FROM {schema}.find_key(w.digest, w.fingerprint, moment) AS f;
+                CONTINUE WHEN verdict <> 0;
                 -- Creates with the same key wait here for each other.
                 INSERT INTO {schema}.keys VALUES (w.digest, w.id, w.fingerprint)
                 ON CONFLICT (digest) DO NOTHING;
