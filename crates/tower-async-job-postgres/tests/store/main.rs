@@ -4,9 +4,13 @@
 mod support;
 
 mod connecting;
+mod costs;
+mod disk;
 mod failing;
+mod limits;
 mod listening;
 mod migrating;
+mod rows;
 
 use std::{sync::Arc, time::Duration};
 
