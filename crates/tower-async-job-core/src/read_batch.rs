@@ -2,6 +2,7 @@ use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
     fmt,
+    future::ready,
     hash::Hash,
 };
 
@@ -10,6 +11,12 @@ use crate::{
     sync::{Arc, Mutex, lock},
     wake::{Place, Wake},
 };
+
+/// The maximum number of passes during which a batch waits for further reads.
+const MOST_PASSES: usize = 1000;
+
+/// The number of keys with which a batch does not wait.
+const MANY_KEYS: usize = 256;
 
 /// Reads that share round trips to a store: those that arrive while a batch is in flight form the
 /// next one, and equal keys are read once.
@@ -50,6 +57,8 @@ struct Queue<K, V> {
 
 struct Next<K, V> {
     keys: HashSet<K>,
+    /// The number of reads in it.
+    reads: usize,
     round: Arc<Round<K, V>>,
 }
 
@@ -76,9 +85,11 @@ impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
             }
             let next = queue.next.get_or_insert_with(|| Next {
                 keys: HashSet::new(),
+                reads: 0,
                 round: Arc::default(),
             });
             next.keys.insert(key.clone());
+            next.reads += 1;
             (Arc::clone(&next.round), queue.arrival.take())
         };
         if let Some(arrival) = arrival {
@@ -96,13 +107,31 @@ impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
     ///
     /// The store spawns this future once for each batch that may be in flight at the same time.
     /// All reads fail once the last one is dropped.
-    pub async fn run<F>(&self, mut fetch: impl FnMut(Vec<K>) -> F) -> Infallible
+    pub async fn run<F>(&self, fetch: impl FnMut(Vec<K>) -> F) -> Infallible
     where
         F: Future<Output = Result<HashMap<K, V>, StoreError>>,
     {
+        self.run_gathering(|| ready(()), fetch).await
+    }
+
+    /// Runs batches like [`run`](Self::run), each of which begins once no further read has arrived
+    /// during a `pass`. So the many waiters that one event wakes read once.
+    ///
+    /// A pass lets the other tasks of the runtime proceed, such as `tokio::task::yield_now`, and
+    /// takes no time if there are none. A batch does not wait for more than a thousand passes, or
+    /// once it has 256 keys.
+    pub async fn run_gathering<F, P>(
+        &self,
+        mut pass: impl FnMut() -> P,
+        mut fetch: impl FnMut(Vec<K>) -> F,
+    ) -> Infallible
+    where
+        F: Future<Output = Result<HashMap<K, V>, StoreError>>,
+        P: Future<Output = ()>,
+    {
         let driver = Driver::new(&self.queue);
         loop {
-            let Next { keys, round } = driver.next().await;
+            let Next { keys, round, .. } = driver.next(&mut pass).await;
             let round = Running(round);
             let found = fetch(keys.into_iter().collect()).await;
             *lock(&round.0.found) = Some(found);
@@ -132,8 +161,9 @@ impl<'a, K, V> Driver<'a, K, V> {
     }
 
     /// Waits for the next batch.
-    async fn next(&self) -> Next<K, V> {
+    async fn next<P: Future<Output = ()>>(&self, pass: &mut impl FnMut() -> P) -> Next<K, V> {
         loop {
+            self.gather(pass).await;
             let arrival = {
                 let mut queue = lock(self.0);
                 if let Some(next) = queue.next.take() {
@@ -142,6 +172,23 @@ impl<'a, K, V> Driver<'a, K, V> {
                 Arc::clone(queue.arrival.get_or_insert_default())
             };
             Place::at(arrival).await;
+        }
+    }
+
+    /// Waits while reads join the next batch. Other drivers may do so too, of which one takes it.
+    async fn gather<P: Future<Output = ()>>(&self, pass: &mut impl FnMut() -> P) {
+        let mut known = 0;
+        for _ in 0..MOST_PASSES {
+            let (reads, keys) = {
+                let queue = lock(self.0);
+                let next = queue.next.as_ref();
+                next.map_or((0, 0), |next| (next.reads, next.keys.len()))
+            };
+            if reads == known || keys >= MANY_KEYS {
+                return;
+            }
+            known = reads;
+            pass().await;
         }
     }
 }

@@ -58,6 +58,76 @@ async fn s27_ten_thousand_reads_of_one_job_take_few_round_trips() {
     driver.abort();
 }
 
+/// Runs batches that gather reads, and counts them and the passes.
+fn gather(batch: &Arc<ReadBatch<u32, u32>>, rounds: &Arc<Rounds>, passes: &Arc<AtomicUsize>) {
+    let (batch, rounds, passes) = (Arc::clone(batch), Arc::clone(rounds), Arc::clone(passes));
+    tokio::spawn(async move {
+        let pass = || {
+            passes.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now()
+        };
+        let fetch = async |keys: Vec<u32>| {
+            rounds.count.fetch_add(1, Ordering::Relaxed);
+            Ok(keys.into_iter().map(|key| (key, key + 1)).collect())
+        };
+        match batch.run_gathering(pass, fetch).await {}
+    });
+}
+
+#[tokio::test]
+async fn s27_reads_that_arrive_one_after_another_are_one_round_trip() {
+    let (batch, rounds) = (Arc::new(ReadBatch::default()), Arc::new(Rounds::default()));
+    let passes = Arc::default();
+    gather(&batch, &rounds, &passes);
+    gather(&batch, &rounds, &passes);
+    let mut reads = JoinSet::new();
+    for number in 0..10_000 {
+        let batch = Arc::clone(&batch);
+        reads.spawn(async move {
+            for _ in 0..number / 100 {
+                tokio::task::yield_now().await;
+            }
+            batch.read(7).await.unwrap()
+        });
+    }
+    assert_eq!(reads.join_all().await, [Some(8); 10_000]);
+    assert_eq!(rounds.count.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn single_read_waits_for_one_pass() {
+    let (batch, rounds) = (Arc::new(ReadBatch::default()), Arc::new(Rounds::default()));
+    let passes = Arc::default();
+    gather(&batch, &rounds, &passes);
+    for number in 1..=3 {
+        assert_eq!(batch.read(7).await.unwrap(), Some(8));
+        assert_eq!(passes.load(Ordering::Relaxed), number);
+    }
+}
+
+#[tokio::test]
+async fn reads_that_never_cease_to_arrive_hold_off_no_batch() {
+    let (batch, rounds) = (Arc::new(ReadBatch::default()), Arc::new(Rounds::default()));
+    gather(&batch, &rounds, &Arc::default());
+    for is_one_key in [true, false] {
+        let more = tokio::spawn({
+            let batch = Arc::clone(&batch);
+            async move {
+                for key in 0.. {
+                    let read = batch.read(if is_one_key { 7 } else { key });
+                    let mut read = Box::pin(read);
+                    // It joins the batch, and is given up.
+                    let _ = read.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        assert_eq!(batch.read(7).await.unwrap(), Some(8));
+        more.abort();
+    }
+    assert!(rounds.count.load(Ordering::Relaxed) >= 2);
+}
+
 #[tokio::test]
 async fn read_joins_the_next_batch_and_never_the_current_one() {
     let (batch, rounds) = (Arc::new(ReadBatch::default()), Arc::new(Rounds::default()));
