@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{
         Arc,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio_postgres::types::Type;
 use tower_async_job_core::{
     Cancellation, Claim, ClaimKind, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey,
@@ -110,8 +110,10 @@ impl PostgresStore {
         spawn(tokio::spawn(Arc::clone(&notes).run(Arc::clone(&database))));
         for _ in 0..READERS {
             let (reads, database) = (Arc::clone(&reads), Arc::clone(&database));
-            let mut reader =
-                Box::pin(async move { match reads.run(|wanted| read(&database, wanted)).await {} });
+            let mut reader = Box::pin(async move {
+                let read = |wanted| read(&database, wanted);
+                match reads.run_gathering(yield_now, read).await {}
+            });
             // Reads fail while there is no reader, and it is one once it was polled.
             let _ = reader
                 .as_mut()
@@ -153,10 +155,10 @@ impl PostgresStore {
         self.notes.settle(None).await;
     }
 
-    /// Returns the number of statements that were sent, without those of the listening connection,
-    /// for tests of budgets.
+    /// Returns the number of statements that were sent, by the functions in the schema that they
+    /// call, without those of the listening connection, for tests of budgets.
     #[doc(hidden)]
-    pub fn statements(&self) -> u64 {
+    pub fn statements(&self) -> BTreeMap<&'static str, u64> {
         self.database.statements()
     }
 
@@ -186,21 +188,6 @@ impl PostgresStore {
             self.feed.work();
         }
         Ok(())
-    }
-
-    async fn existing(
-        &self,
-        verdict: i32,
-        holder: Option<Id>,
-    ) -> Result<Option<Created>, StoreError> {
-        match (verdict, holder) {
-            (3, _) => Ok(Some(Created::KeyReused)),
-            (2, Some(holder)) => {
-                let record = self.record(holder.0, Detail::Status).await?;
-                Ok(record.map(|record| Created::Existing(Box::new(record))))
-            }
-            _ => Ok(None),
-        }
     }
 }
 
@@ -267,10 +254,11 @@ impl JobStore for PostgresStore {
                     }
                     Made::Stored(created) => return Ok(Created::New { lease, created }),
                     Made::KeyReused => return Ok(Created::KeyReused),
-                    Made::Existing(holder) => {
+                    Made::Existing(_, Some(record)) => return Ok(Created::Existing(record)),
+                    Made::Existing(holder, None) => {
                         // If it is gone by now, its key is free.
-                        if let Some(created) = self.existing(2, Some(Id(holder))).await? {
-                            return Ok(created);
+                        if let Some(record) = self.record(holder, Detail::Status).await? {
+                            return Ok(Created::Existing(Box::new(record)));
                         }
                     }
                 }
@@ -294,9 +282,13 @@ impl JobStore for PostgresStore {
                 .database
                 .call_one("look_up", &parameters, Retry::Always)
                 .await?;
-            match column(&row, "verdict")? {
-                -1 => Err(refused(column(&row, "holder_format")?)),
-                verdict => self.existing(verdict, column(&row, "holder")?).await,
+            match column(&row, "place")? {
+                0 => Ok(None),
+                3 => Ok(Some(Created::KeyReused)),
+                _ => {
+                    let record = record_of(&row, Detail::Status)?;
+                    Ok(record.map(|record| Created::Existing(Box::new(record))))
+                }
             }
         })
     }

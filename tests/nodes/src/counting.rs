@@ -23,11 +23,12 @@ pub(crate) struct Counting {
     known: Mutex<Cost>,
 }
 
-/// The reads of jobs that were called, and those that were answered.
+/// The reads of jobs that were called, and those that were answered, and the ends that were stored.
 #[derive(Debug, Default)]
 struct Calls {
     begun: AtomicU64,
     ended: AtomicU64,
+    stored: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,11 @@ impl Interpose for Quiet {
                 self.calls.begun.fetch_add(1, Ordering::SeqCst);
                 let answer = answer.await;
                 self.calls.ended.fetch_add(1, Ordering::SeqCst);
+                answer
+            }),
+            Call::Finish => Box::pin(async {
+                let answer = answer.await;
+                self.calls.stored.fetch_add(1, Ordering::SeqCst);
                 answer
             }),
             _ => answer,
@@ -108,6 +114,13 @@ impl Counting {
     pub(crate) async fn wait_for_calls(&self, begun: u64, ended: u64) {
         let calls = |count: &AtomicU64| count.load(Ordering::SeqCst);
         while calls(&self.calls.begun) < begun || calls(&self.calls.ended) < ended {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Waits until the end of a job is stored.
+    pub(crate) async fn wait_for_an_end(&self) {
+        while self.calls.stored.load(Ordering::SeqCst) == 0 {
             sleep(Duration::from_millis(1)).await;
         }
     }

@@ -51,6 +51,12 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// True if handles are notified of what others change.
     const NOTIFIES: bool = true;
 
+    /// The number of reads of one handle that may be under way at the same time.
+    const READERS: u64 = 1;
+
+    /// True if a transaction that changes nothing counts as a commit, since round trips are counted.
+    const COUNTS_ROUND_TRIPS: bool = false;
+
     /// The name of the setting of [`Settings::max_bytes`].
     const ROOM: &str = "max_bytes";
 

@@ -39,6 +39,7 @@ impl PgBouncer {
              auth_file = {}\n\
              admin_users = postgres\n\
              pool_mode = transaction\n\
+             max_client_conn = 1000\n\
              default_pool_size = 10\n",
             postgres.port(),
             port.number(),

@@ -5,8 +5,9 @@ mod check;
 mod tls;
 
 use std::{
+    collections::BTreeMap,
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -49,8 +50,8 @@ pub(crate) struct Database {
     /// The schema in quotes.
     schema: String,
     timeout: Duration,
-    /// The number of statements that were sent, for tests of budgets.
-    statements: AtomicU64,
+    /// The numbers of statements that were sent, for tests of budgets.
+    statements: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Database {
@@ -70,7 +71,7 @@ impl Database {
             tls,
             schema: quoted(&settings.schema),
             timeout: settings.operation_timeout,
-            statements: AtomicU64::new(0),
+            statements: Mutex::default(),
         }
     }
 
@@ -78,30 +79,56 @@ impl Database {
         self.timeout
     }
 
-    pub(crate) fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+    pub(crate) fn statements(&self) -> BTreeMap<&'static str, u64> {
+        let statements = self.statements.lock();
+        statements.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Calls a function of the schema, and returns its rows.
     pub(crate) async fn call(
         &self,
-        function: &str,
+        function: &'static str,
         parameters: &[Parameter<'_>],
         retry: Retry,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut sql = format!("SELECT * FROM {}.{function}(", self.schema);
-        for number in 1..=parameters.len() {
-            let separator = if number > 1 { "," } else { "" };
-            sql.push_str(&format!("{separator}${number}"));
-        }
-        sql.push(')');
-        self.query(&sql, parameters, retry).await
+        let sql = format!(
+            "SELECT * FROM {}",
+            self.function(function, parameters.len())
+        );
+        self.query(function, &sql, parameters, retry).await
+    }
+
+    /// Calls a function that returns a `holder` in some rows, and reads these jobs with it, unless
+    /// they are newer than the statement.
+    pub(crate) async fn call_reading(
+        &self,
+        function: &'static str,
+        parameters: &[Parameter<'_>],
+        retry: Retry,
+    ) -> Result<Vec<Row>, StoreError> {
+        // The offset keeps rows without a holder from reading.
+        let sql = format!(
+            "SELECT * FROM {} AS made LEFT JOIN LATERAL (\
+             SELECT * FROM {}.read_jobs(ARRAY[holder], ARRAY[false]) \
+             WHERE holder IS NOT NULL OFFSET 0) AS found ON true",
+            self.function(function, parameters.len()),
+            self.schema,
+        );
+        self.query(function, &sql, parameters, retry).await
+    }
+
+    /// Returns the call of a function of the schema.
+    fn function(&self, name: &str, parameters: usize) -> String {
+        let places: Vec<_> = (1..=parameters)
+            .map(|number| format!("${number}"))
+            .collect();
+        format!("{}.{name}({})", self.schema, places.join(","))
     }
 
     /// Calls a function that returns one row.
     pub(crate) async fn call_one(
         &self,
-        function: &str,
+        function: &'static str,
         parameters: &[Parameter<'_>],
         retry: Retry,
     ) -> Result<Row, StoreError> {
@@ -110,9 +137,10 @@ impl Database {
             .ok_or_else(|| StoreError::unavailable("a function of the schema returned nothing"))
     }
 
-    /// Executes a statement, and returns its rows.
+    /// Executes a statement, and returns its rows. It is counted by a name.
     pub(crate) async fn query(
         &self,
+        name: &'static str,
         sql: &str,
         parameters: &[Parameter<'_>],
         retry: Retry,
@@ -120,7 +148,7 @@ impl Database {
         let attempts = async {
             let mut attempt = 0;
             loop {
-                let failure = match self.attempt(sql, parameters).await {
+                let failure = match self.attempt(name, sql, parameters).await {
                     Ok(rows) => return Ok(rows),
                     Err(failure) => failure,
                 };
@@ -138,7 +166,12 @@ impl Database {
         result.unwrap_or_else(|_| Err(late()))
     }
 
-    async fn attempt(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+    async fn attempt(
+        &self,
+        name: &'static str,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Failure> {
         let object = loop {
             match self.pool.get().await {
                 Ok(object) => break object,
@@ -147,7 +180,12 @@ impl Database {
                 Err(_) => sleep(PAUSE).await,
             }
         };
-        self.statements.fetch_add(1, Ordering::Relaxed);
+        *self
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name)
+            .or_default() += 1;
         let mut connection = Connection {
             object: Some(object),
             tls: &self.tls,

@@ -48,7 +48,9 @@ impl Feed {
                 return Some(());
             }
         }
-        let sent = database.query(NOTIFY, &parameters, Retry::Always).await;
+        let sent = database
+            .query("notify", NOTIFY, &parameters, Retry::Always)
+            .await;
         sent.ok().map(drop)
     }
 
@@ -59,7 +61,9 @@ impl Feed {
             (&self.channel, Type::TEXT),
             (&&payloads[..], Type::TEXT_ARRAY),
         ];
-        let sent = database.query(NOTIFY, &parameters, Retry::Always).await;
+        let sent = database
+            .query("notify", NOTIFY, &parameters, Retry::Always)
+            .await;
         sent.is_ok()
     }
 }

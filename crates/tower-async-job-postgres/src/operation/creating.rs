@@ -3,14 +3,16 @@
 use std::time::SystemTime;
 
 use tokio_postgres::types::Type;
-use tower_async_job_core::{JobId, NewJob, QueueLimit, Start, StoreError, StoreLimit};
+use tower_async_job_core::{
+    Detail, JobId, JobRecord, NewJob, QueueLimit, Start, StoreError, StoreLimit,
+};
 
 use crate::{
     batch::Operation,
     database::{Database, Retry, column},
     job::{
         Id, handle_number, ids, key_digest, narrow, owner_hash, pending_status_number,
-        protocol_number, refused, route_hash, version,
+        protocol_number, record_of, refused, route_hash, version,
     },
     operation::in_order,
     time::{Micros, micros, of_day, to_day},
@@ -28,12 +30,12 @@ pub(crate) struct Create {
 }
 
 /// The answer to a create.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Made {
     /// It is stored, at this time.
     Stored(SystemTime),
-    /// The same submission has created this job.
-    Existing(JobId),
+    /// The same submission has created this job. Without a record, it may have done so meanwhile.
+    Existing(JobId, Option<Box<JobRecord>>),
     KeyReused,
 }
 
@@ -181,7 +183,7 @@ impl Operation for Create {
             (&owner_limit as _, Type::INT8_ARRAY),
         ];
         let rows = database
-            .call("create_jobs", &parameters, Retry::Always)
+            .call_reading("create_jobs", &parameters, Retry::Always)
             .await?;
         in_order(batch.len(), &rows, |row| {
             let number: Option<i64> = column(row, "number")?;
@@ -190,7 +192,10 @@ impl Operation for Create {
             let limit_of = |limit: usize| StoreLimit::new("queue_limit", limit as u64);
             match column::<i32>(row, "verdict")? {
                 1 => Ok(Made::Stored(to_day(number.unwrap_or(0)))),
-                2 => Ok(Made::Existing(column::<Id>(row, "holder")?.0)),
+                2 => {
+                    let record = record_of(row, Detail::Status)?.map(Box::new);
+                    Ok(Made::Existing(column::<Id>(row, "holder")?.0, record))
+                }
                 3 => Ok(Made::KeyReused),
                 4 => Err(StoreError::conflict()),
                 5 => Err(StoreError::queue_full().with_limit(limit_of(limit.overall))),

@@ -1,4 +1,4 @@
--- Jobs that are created, found by their keys, or discarded.
+-- Jobs that are created or discarded.
 
 -- Looks for the job of a key: 0 if the key is free or no longer counts, 2 if the same submission
 -- has it, 3 if another one has, or -1 if its job cannot be read, with its newer format in `holder_format`.
@@ -26,16 +26,6 @@ BEGIN
         verdict := CASE WHEN k.fingerprint = p_fingerprint THEN 2 ELSE 3 END;
         holder := j.id;
     END IF;
-END
-$$;
-
-CREATE FUNCTION {schema}.look_up(
-    p_digest bytea, p_fingerprint bytea,
-    OUT verdict integer, OUT holder uuid, OUT holder_format integer
-) LANGUAGE plpgsql VOLATILE {settings} AS $$
-BEGIN
-    SELECT f.* INTO verdict, holder, holder_format
-    FROM {schema}.find_key(p_digest, p_fingerprint, {schema}.job_now()) AS f;
 END
 $$;
 
@@ -149,6 +139,10 @@ BEGIN
                 PERFORM {schema}.forget(j, moment);
             END IF;
             IF w.digest IS NOT NULL THEN
+                -- A repeat changes nothing.
+                SELECT f.verdict, f.holder, f.holder_format INTO verdict, holder, number
+                FROM {schema}.find_key(w.digest, w.fingerprint, moment) AS f;
+                CONTINUE WHEN verdict <> 0;
                 -- Creates with the same key wait here for each other.
                 INSERT INTO {schema}.keys VALUES (w.digest, w.id, w.fingerprint)
                 ON CONFLICT (digest) DO NOTHING;

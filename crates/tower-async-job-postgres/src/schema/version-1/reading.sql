@@ -29,6 +29,26 @@ BEGIN
 END
 $$;
 
+-- Reads the job of a key. Its `place` is the verdict of `find_key`.
+CREATE FUNCTION {schema}.look_up(p_digest bytea, p_fingerprint bytea)
+RETURNS SETOF {schema}.record LANGUAGE plpgsql STABLE {settings} AS $$
+DECLARE
+    r {schema}.record;
+    verdict integer;
+    holder uuid;
+    newer integer;
+BEGIN
+    SELECT f.verdict, f.holder, f.holder_format INTO verdict, holder, newer
+    FROM {schema}.find_key(p_digest, p_fingerprint, {schema}.job_now()) AS f;
+    IF verdict = 2 THEN
+        SELECT * INTO r FROM {schema}.read_jobs(ARRAY[holder], ARRAY[false]);
+    END IF;
+    r.place := verdict;
+    r.refusal := coalesce(newer, r.refusal);
+    RETURN NEXT r;
+END
+$$;
+
 -- Returns those of the jobs that are not pending.
 CREATE FUNCTION {schema}.ended_jobs(p_id uuid[]) RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE {settings} AS $$
