@@ -66,6 +66,18 @@ async fn roles_and_databases_that_may_only_read_or_do_not_exist_are_refused() {
 }
 
 #[tokio::test]
+async fn a_wrong_password_is_refused() {
+    let Some(server) = available(Postgres::builder().password("secret").start()) else {
+        return;
+    };
+    let url = server.url();
+    crate::add(&PostgresStore::connect(&url).await.unwrap()).await;
+    let error = refused(&url.replace("secret", "guessed")).await;
+    assert!(error.is_authentication(), "{error}");
+    assert!(!format!("{error} {error:?}").contains("guessed"));
+}
+
+#[tokio::test]
 async fn an_encoding_other_than_utf8_is_refused() {
     let Some(place) = Place::of_system() else {
         return;
@@ -128,6 +140,12 @@ async fn connections_are_encrypted_and_certificates_verified_as_the_url_demands(
          WHERE application_name = 'tower-async-job' AND NOT ssl",
     );
     assert_eq!(encrypted.trim(), "0");
+    // The certificate is for another name, which matters only to the last mode.
+    let named = url.replace("127.0.0.1", "jobs.example");
+    let of_mode = |mode| format!("{named}?hostaddr=127.0.0.1&sslmode={mode}&sslrootcert={roots}");
+    PostgresStore::connect(of_mode("verify-ca")).await.unwrap();
+    let error = refused(&of_mode("verify-full")).await;
+    assert!(error.is_tls(), "{error}: {error:?}");
     // The roots of the system do not have it.
     let error = refused(&format!("{url}?sslmode=verify-full")).await;
     assert!(

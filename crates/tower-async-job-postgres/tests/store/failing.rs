@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use http_polling::JobState;
-use test_services::{Postgres, available};
+use test_services::{PgBouncer, Postgres, available};
 use tokio::task::JoinSet;
 use tower_async_job_core::{Detail, JobStore, NewJob, SweepQuery};
 use tower_async_job_postgres::PostgresStore;
 
-use crate::support::Place;
+use crate::support::{Place, SYSTEM};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s23_a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
@@ -128,4 +128,85 @@ async fn s23_a_deadlock_is_tried_again() {
         renewed.iter().all(|renewal| renewal.is_held()),
         "{renewed:?}"
     );
+    assert_eq!(store.statements()["renew"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_a_failure_to_serialize_is_tried_again() {
+    let Some(mut place) = Place::of_system() else {
+        return;
+    };
+    let sql = "CREATE ROLE strict SUPERUSER LOGIN; \
+               ALTER ROLE strict SET default_transaction_isolation = 'serializable'";
+    SYSTEM.as_ref().unwrap().query(sql);
+    place.url = place.url.replace("postgres@", "strict@");
+    let store = Arc::new(place.builder().connect().await.unwrap());
+    let lease = crate::add(&store).await;
+    let client = place.client().await;
+    let id = lease.id.encode();
+    let change = format!("BEGIN; UPDATE jobs SET started = started WHERE id = '{id}'");
+    client.batch_execute(&change).await.unwrap();
+    let renewing = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.renew(&[lease]).await })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    client.batch_execute("COMMIT").await.unwrap();
+    assert!(renewing.await.unwrap().unwrap()[0].is_held());
+    assert_eq!(store.statements()["renew"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_connections_that_are_terminated_fail_no_call() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().connect().await.unwrap();
+    let kill = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
+        place.application()
+    );
+    for _ in 0..10 {
+        let lease = crate::add(&store).await;
+        place.execute(&kill).await;
+        store.finish(&lease, crate::done(1).into()).await.unwrap();
+        place.execute(&kill).await;
+        let record = store.read(&lease.id, Detail::Full).await.unwrap().unwrap();
+        assert_eq!(record.state, JobState::Done);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_a_restart_of_pgbouncer_fails_no_call() {
+    let Some(server) = &*SYSTEM else { return };
+    let Some(bouncer) = available(PgBouncer::start(server)) else {
+        return;
+    };
+    let place = Place::new(bouncer.url(), server.url());
+    let store = place.builder().connect().await.unwrap();
+    let lease = crate::add(&store).await;
+    bouncer.restart();
+    store.finish(&lease, crate::done(1).into()).await.unwrap();
+    bouncer.restart();
+    let record = store.read(&lease.id, Detail::Full).await.unwrap().unwrap();
+    assert_eq!(record.state, JobState::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_a_server_that_only_reads_for_a_while_refuses_changes_until_then() {
+    let Some(server) = available(Postgres::start()) else {
+        return;
+    };
+    let store = PostgresStore::connect(server.url()).await.unwrap();
+    let lease = crate::add(&store).await;
+    server.setting("default_transaction_read_only", "on");
+    let error = store
+        .finish(&lease, crate::done(1).into())
+        .await
+        .unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    let record = store.read(&lease.id, Detail::Status).await.unwrap();
+    assert_eq!(record.unwrap().state, JobState::Running);
+    server.setting("default_transaction_read_only", "off");
+    store.finish(&lease, crate::done(1).into()).await.unwrap();
 }

@@ -4,11 +4,13 @@
 mod support;
 
 mod connecting;
+mod costs;
+mod disk;
 mod failing;
+mod limits;
 mod listening;
 mod migrating;
-
-use std::{sync::Arc, time::Duration};
+mod rows;
 
 use http::{HeaderMap, StatusCode};
 use tower_async_job_core::{
@@ -31,15 +33,4 @@ fn done(bytes: usize) -> Outcome {
     let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), bytes);
     recorder.push(&vec![b'x'; bytes]).unwrap();
     Outcome::Done(recorder.finish(None))
-}
-
-/// Waits until the store hears other nodes.
-async fn hears(store: &Arc<PostgresStore>) {
-    for _ in 0..1000 {
-        if store.is_listening() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the store does not listen");
 }

@@ -1,0 +1,145 @@
+//! The statements that calls take, and changes in the midst of which snapshots are held.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use tower_async_job_core::{
+    ClaimQuery, Detail, IdempotencyKey, JobQuery, JobStore, NewJob, Release, ReplayedRequest,
+    Report, ResultRef, Start, StoredRequest, SweepQuery,
+};
+use tower_async_job_postgres::PostgresStore;
+
+use crate::support::Place;
+
+/// The statements of a store in a moment, without those of the background.
+fn statements(store: &PostgresStore) -> BTreeMap<&'static str, u64> {
+    let mut statements = store.statements();
+    for name in ["ended_jobs", "has_work", "notify"] {
+        statements.remove(name);
+    }
+    statements
+}
+
+#[tokio::test]
+async fn each_call_is_one_statement() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().connect().await.unwrap();
+    let mut known = statements(&store);
+    let mut costs = |name: &'static str| {
+        let now = statements(&store);
+        *known.entry(name).or_default() += 1;
+        assert_eq!(known, now, "{name}");
+    };
+    let key = IdempotencyKey::new("key", [1; 32]).unwrap();
+    let job = NewJob::new(store.new_id(Some(&key), None)).with_idempotency(key.clone());
+    let keyed = job.first_lease();
+    store.create(job.clone()).await.unwrap();
+    costs("create_jobs");
+    store
+        .create(NewJob::new(store.new_id(None, None)).with_idempotency(key.clone()))
+        .await
+        .unwrap();
+    costs("create_jobs");
+    store.look_up(None, &key).await.unwrap();
+    costs("look_up");
+    store
+        .report(&keyed, Report::default().with_checkpoint("x"))
+        .await
+        .unwrap();
+    costs("report_jobs");
+    store.write_chunk(&keyed, 0, vec![1].into()).await.unwrap();
+    costs("write_chunk");
+    store
+        .read_chunk(&ResultRef::new(keyed, 1).with_chunks(1), 0)
+        .await
+        .unwrap();
+    costs("read_chunk");
+    store.renew(&[keyed; 1000]).await.unwrap();
+    costs("renew");
+    store.finish(&keyed, crate::done(9).into()).await.unwrap();
+    costs("finish_jobs");
+    store.read(&keyed.id, Detail::Full).await.unwrap();
+    costs("read_jobs");
+    store
+        .extend(&keyed.id, Duration::from_secs(1))
+        .await
+        .unwrap();
+    costs("extend");
+    store.find(job.handle).await.unwrap();
+    costs("find");
+    store.list(&JobQuery::default()).await.unwrap();
+    costs("list");
+    store.remove(&keyed.id).await.unwrap();
+    costs("remove");
+    let lease = crate::add(&store).await;
+    costs("create_jobs");
+    store.release(&[lease], Release::default()).await.unwrap();
+    costs("release_jobs");
+    store.claim(&ClaimQuery::new(9)).await.unwrap();
+    costs("claim");
+    store.cancel(&lease.id).await.unwrap();
+    costs("cancel");
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    costs("sweep");
+    let lease = crate::add(&store).await;
+    costs("create_jobs");
+    store.discard(&lease).await.unwrap();
+    costs("discard");
+}
+
+/// Returns the shortest time of some claims of one job.
+async fn claims(store: &PostgresStore) -> Duration {
+    let mut shortest = Duration::MAX;
+    for _ in 0..20 {
+        let begun = Instant::now();
+        let claims = store.claim(&ClaimQuery::new(1)).await.unwrap();
+        shortest = shortest.min(begun.elapsed());
+        assert_eq!(claims.jobs.len(), 1);
+    }
+    shortest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_under_a_held_snapshot_stay_in_their_pages_and_slow_no_claim() {
+    const LEASES: usize = 500;
+    const ROUNDS: usize = 40;
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().connect().await.unwrap();
+    let mut leases = Vec::new();
+    for _ in 0..LEASES {
+        leases.push(crate::add(&store).await);
+    }
+    let request = StoredRequest::encode(&ReplayedRequest::default());
+    for _ in 0..100 {
+        let job = NewJob::new(store.new_id(None, None)).with_start(Start::Offered);
+        store
+            .create(job.with_request(request.clone()))
+            .await
+            .unwrap();
+    }
+    let before = claims(&store).await;
+    let holder = place.client().await;
+    let hold = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM jobs";
+    holder.batch_execute(hold).await.unwrap();
+    let sizes = "SELECT sum(pg_relation_size(indexrelid))::bigint FROM pg_index \
+                 WHERE indrelid = 'jobs'::regclass";
+    let client = place.client().await;
+    let size = async || client.query_one(sizes, &[]).await.unwrap().get::<_, i64>(0);
+    let indexes = size().await;
+    for _ in 0..ROUNDS {
+        let renewed = store.renew(&leases).await.unwrap();
+        assert!(renewed.iter().all(|renewal| renewal.is_held()));
+    }
+    let after = claims(&store).await;
+    assert!(after < before * 3, "{before:?} became {after:?}");
+    // A change outside of its page needs a new entry in each index, of some hundred bytes together.
+    let grown = size().await - indexes;
+    assert!(grown < 50 * (LEASES * ROUNDS) as i64, "{grown}");
+    holder.batch_execute("COMMIT").await.unwrap();
+}
