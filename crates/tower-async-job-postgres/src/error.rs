@@ -142,6 +142,8 @@ impl ConnectError {
             Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 Kind::Privileges(format!("schema {schema:?}"))
             }
+            // The server has ended the connection, or one that PgBouncer had.
+            Some(code) if matches!(&code.code()[..2], "08" | "57") => Kind::Unreachable,
             Some(_) => Kind::Other,
             None => Kind::Unreachable,
         };

@@ -9,7 +9,7 @@ use tower_async_job_core::{JobId, JobStore};
 use tower_async_job_postgres::{PostgresStore, PostgresStoreBuilder};
 use tower_async_job_testkit::{Harness, Hook};
 
-use crate::support::Place;
+use crate::support::{Place, hears};
 
 /// The size of the chunks of the stores.
 const CHUNK: usize = 1000;
@@ -36,7 +36,7 @@ impl PostgresHarness {
                      AS $$ SELECT moment FROM ";
         let clock = format!("{clock}{}.clock $$", place.schema);
         place.execute(&clock).await;
-        let store = Arc::new(builder(&place).connect().await.unwrap());
+        let store = connect(&place).await;
         Self {
             wrap,
             place,
@@ -46,7 +46,7 @@ impl PostgresHarness {
     }
 
     async fn open(&self) -> Arc<dyn JobStore> {
-        let store = Arc::new(builder(&self.place).connect().await.unwrap());
+        let store = connect(&self.place).await;
         self.handles.lock().unwrap().push(Arc::clone(&store));
         (self.wrap)(store)
     }
@@ -75,6 +75,18 @@ fn builder(place: &Place) -> PostgresStoreBuilder {
         .builder()
         .chunk_size(CHUNK)
         .operation_timeout(Duration::from_secs(30))
+}
+
+/// Opens a store that hears others. After a crash, PgBouncer still has connections that have ended.
+async fn connect(place: &Place) -> Arc<PostgresStore> {
+    let store = loop {
+        match builder(place).connect().await {
+            Ok(store) => break store,
+            Err(error) => assert!(error.is_unreachable(), "{error:?}"),
+        }
+    };
+    hears(&store).await;
+    Arc::new(store)
 }
 
 impl Harness for PostgresHarness {

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use tower_async_job_core::JobStore;
 use tower_async_job_postgres::PostgresStore;
 
-use crate::support::Place;
+use crate::support::{Place, hears};
 
 /// Statements that belong to no exchange.
 const BACKGROUND: [&str; 3] = ["ended_jobs", "has_work", "notify"];
@@ -27,6 +27,7 @@ impl CountedStore {
             .connect()
             .await
             .unwrap();
+        hears(&store).await;
         Self {
             store: Arc::new(store),
             holder: place.client().await,

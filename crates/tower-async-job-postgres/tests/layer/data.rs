@@ -11,13 +11,7 @@ use crate::{
     support::{BOUNCER, Place, SYSTEM},
 };
 
-/// Nodes that connect to the server itself.
-pub(crate) type Direct = PostgresNodes<false>;
-
-/// Nodes that connect to PgBouncer alone.
-pub(crate) type Pooled = PostgresNodes<true>;
-
-/// A schema that nodes share.
+/// A schema that nodes share, which connect to the server itself or to PgBouncer alone.
 pub(crate) struct PostgresNodes<const POOLED: bool> {
     place: Place,
     /// The proxy before the server or PgBouncer, in the process that has created the schema.

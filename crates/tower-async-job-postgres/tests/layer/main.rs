@@ -7,10 +7,4 @@ mod support;
 mod counted;
 mod data;
 
-mod direct {
-    test_nodes::layer_tests!(crate::data::Direct);
-}
-
-mod pgbouncer {
-    test_nodes::layer_tests!(crate::data::Pooled);
-}
+test_nodes::layer_tests!(crate::data::PostgresNodes<false>);

@@ -6,10 +6,7 @@ use test_services::Proxy;
 use tokio::time::timeout;
 use tower_async_job_core::{Detail, JobStore};
 
-use crate::{
-    hears,
-    support::{BOUNCER, Place, SYSTEM},
-};
+use crate::support::{BOUNCER, Place, SYSTEM, hears};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s27_ten_thousand_waiters_share_one_connection_and_their_reads() {

@@ -12,8 +12,6 @@ mod listening;
 mod migrating;
 mod rows;
 
-use std::{sync::Arc, time::Duration};
-
 use http::{HeaderMap, StatusCode};
 use tower_async_job_core::{
     Created, JobStore, Lease, NewJob, Outcome, ReplayedRequest, StoredRequest, StoredResponse,
@@ -35,15 +33,4 @@ fn done(bytes: usize) -> Outcome {
     let mut recorder = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), bytes);
     recorder.push(&vec![b'x'; bytes]).unwrap();
     Outcome::Done(recorder.finish(None))
-}
-
-/// Waits until the store hears other nodes.
-async fn hears(store: &Arc<PostgresStore>) {
-    for _ in 0..1000 {
-        if store.is_listening() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the store does not listen");
 }

@@ -1,8 +1,11 @@
 //! Servers that the tests of a process share, and schemas of their own.
 
-use std::sync::{
-    LazyLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use test_services::{PgBouncer, Postgres, available};
@@ -21,6 +24,18 @@ pub(crate) static SYSTEM: LazyLock<Option<Postgres>> = LazyLock::new(|| {
 /// PgBouncer in transaction mode, before the server of the system.
 pub(crate) static BOUNCER: LazyLock<Option<PgBouncer>> =
     LazyLock::new(|| available(PgBouncer::start(SYSTEM.as_ref()?)));
+
+/// Waits until a store hears other nodes, at which it wakes all that wait.
+#[allow(dead_code, reason = "not all tests need it")]
+pub(crate) async fn hears(store: &PostgresStore) {
+    for _ in 0..1000 {
+        if store.is_listening() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the store does not listen");
+}
 
 /// A schema that no other test uses.
 #[derive(Clone, Debug)]
