@@ -3,7 +3,7 @@
 use std::{
     fmt,
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     pub(crate) turns: Turns,
     pub(crate) notes: Notes,
     pub(crate) accepted: Accepted,
+    /// The number of jobs that this handle has ended for their lost leases since its latest sweep.
+    pub(crate) lost: AtomicU64,
 }
 
 impl Engine {
@@ -90,6 +92,7 @@ impl Engine {
             turns: Turns::default(),
             notes: Notes::default(),
             accepted: Accepted::default(),
+            lost: AtomicU64::new(0),
         }
     }
 
