@@ -4,18 +4,25 @@ use std::{
     collections::BTreeMap,
     fs,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant, SystemTime},
 };
 
 use tempfile::TempDir;
 use test_nodes::{Hook, Nodes, NotRun, Outage, Settings};
 use test_services::{Proxy, Redis, available};
+use tokio::runtime::{self, Runtime};
 use tower_async_job_core::{Clock, JobId, JobStore, SweepQuery};
 use tower_async_job_redis::RedisStore;
 
 /// The prefix of the keys.
 const PREFIX: &str = "nodes";
+
+/// The runtime of the proxies, which no crowd of polls slows down.
+static PROXIES: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+});
 
 /// A server that nodes share.
 pub(crate) struct RedisNodes {
@@ -70,7 +77,8 @@ impl Nodes for RedisNodes {
         Box::pin(async {
             let missing = NotRun::because("the server is missing");
             let server = available(Redis::start()).ok_or(missing)?;
-            let proxy = Arc::new(Proxy::start(server.address()).await);
+            let proxy = PROXIES.spawn(Proxy::start(server.address()));
+            let proxy = Arc::new(proxy.await.unwrap());
             let directory = tempfile::tempdir().unwrap();
             Ok(Self {
                 url: format!("redis://{}", proxy.address()),
@@ -126,9 +134,11 @@ impl Nodes for RedisNodes {
     fn outage(&self) -> Hook<'_, Outage> {
         Box::pin(async {
             let proxy = self.own.as_ref().unwrap().proxy.clone();
-            proxy.cut().await;
+            let cut = proxy.clone();
+            PROXIES.spawn(async move { cut.cut().await }).await.unwrap();
             let end = async move {
-                proxy.heal().await;
+                let healed = PROXIES.spawn(async move { proxy.heal().await });
+                healed.await.unwrap();
                 Ok(())
             };
             Ok(Box::pin(end) as _)
