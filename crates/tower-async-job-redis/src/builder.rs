@@ -187,12 +187,13 @@ impl RedisStoreBuilder {
         let properties = StoreProperties::default()
             .with_lease(self.lease)
             .with_chunk(self.chunk)
-            .with_shared(true);
+            .with_shared(true)
+            .with_name("redis");
         let feed = Link::new(target.clone().with_patience(BLOCK), timeout + BLOCK);
         let flush = Link::new(target.clone(), timeout);
         let link = Link::new(target, timeout);
         let engine = Arc::new(Engine::new(link, Keys::new(&self.prefix), settings));
-        let tasks = watch::spawn(&engine, feed, flush).await;
+        let tasks = watch::spawn(&engine, feed, flush);
         Ok(RedisStore::new(engine, properties, tasks))
     }
 }

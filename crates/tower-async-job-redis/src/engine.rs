@@ -3,13 +3,16 @@
 use std::{
     fmt,
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use futures_util::future::join_all;
 use redis::Value;
-use tokio::{task::yield_now, time::sleep};
+use tokio::{
+    task::yield_now,
+    time::{sleep, timeout},
+};
 use tower_async_job_core::{Detail, JobId, JobRecord, ReadBatch, StoreError, Waiters};
 
 use crate::{
@@ -30,9 +33,6 @@ pub(crate) const WORK: JobId = JobId::from_bits(0);
 
 /// The number of reads within a millisecond that are many.
 const CROWD: usize = 32;
-
-/// The maximum number of milliseconds for which a read waits for others.
-const CROWD_PATIENCE: usize = 200;
 
 /// The number of milliseconds without many reads after which there is no crowd any more.
 const CALM: usize = 4;
@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     pub(crate) turns: Turns,
     pub(crate) notes: Notes,
     pub(crate) accepted: Accepted,
+    /// The number of jobs that this handle has ended for their lost leases since its latest sweep.
+    pub(crate) lost: AtomicU64,
 }
 
 impl Engine {
@@ -90,6 +92,7 @@ impl Engine {
             turns: Turns::default(),
             notes: Notes::default(),
             accepted: Accepted::default(),
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -120,21 +123,25 @@ impl Engine {
     /// Waits while many reads arrive, as after the end of a job for which many polls have waited, so
     /// that they share one.
     pub(crate) async fn settle_reads(&self) {
-        let mut before = self.arrivals.load(Ordering::Relaxed);
-        yield_now().await;
-        let mut calm = CALM;
-        for _ in 0..CROWD_PATIENCE {
-            let arrived = self.arrivals.load(Ordering::Relaxed);
-            match arrived.wrapping_sub(before) {
-                CROWD.. => calm = 0,
-                _ => calm += 1,
+        let settle = async {
+            let mut before = self.arrivals.load(Ordering::Relaxed);
+            yield_now().await;
+            let mut calm = CALM;
+            loop {
+                let arrived = self.arrivals.load(Ordering::Relaxed);
+                match arrived.wrapping_sub(before) {
+                    CROWD.. => calm = 0,
+                    _ => calm += 1,
+                }
+                if calm >= CALM {
+                    return;
+                }
+                before = arrived;
+                sleep(Duration::from_millis(1)).await;
             }
-            if calm >= CALM {
-                return;
-            }
-            before = arrived;
-            sleep(Duration::from_millis(1)).await;
-        }
+        };
+        // A machine under load must not let the first of them time out.
+        let _ = timeout(self.settings.operation_timeout / 4, settle).await;
     }
 
     /// Reads a job, together with others.

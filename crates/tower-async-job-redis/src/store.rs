@@ -1,4 +1,8 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{task::JoinSet, time::timeout};
@@ -238,8 +242,13 @@ impl JobStore for RedisStore {
                 operation::pending(&self.engine),
             )
             .await;
+            let (pending, head) = pending?;
             upkeep.nodes = nodes?;
-            upkeep.pending = pending?;
+            upkeep.pending = pending;
+            if let Some(id) = head {
+                upkeep.oldest_due = operation::age(&self.engine, &id).await?;
+            }
+            upkeep.lost = self.engine.lost.swap(0, Ordering::Relaxed);
             let rest = self.engine.settings.lease / 3;
             let next = swept.next.map_or(rest, |next| span(swept.now, next));
             upkeep.next = Some(if swept.is_cut {

@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::future::{join, join_all, select};
-use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+use futures_util::future::{join_all, select};
+use tokio::{task::JoinSet, time::sleep};
 use tower_async_job_core::{JobHandle, JobId, StoreError};
 
 use crate::{
@@ -23,29 +23,25 @@ const FALLBACK: Duration = Duration::from_secs(1);
 /// The number of jobs that one script checks.
 const CHECKED_AT_ONCE: usize = 500;
 
-/// Spawns the tasks, which end when the set is dropped. Returns once calls may use them.
-pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()> {
+/// Spawns the tasks, which end when the set is dropped.
+pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    // Closed once each task has been polled, and so takes work.
-    let (starting, mut started) = mpsc::channel::<()>(1);
     let node = JobHandle::random().to_string();
     for group in 0..engine.groups().len() {
-        let (engine, starting) = (Arc::clone(engine), starting.clone());
+        let engine = Arc::clone(engine);
         tasks.spawn(async move {
             let reads = engine.reads(group);
             let run = reads.run(async |wanted| {
                 engine.settle_reads().await;
                 Ok(operation::read_all(&engine, wanted).await)
             });
-            join(run, async { drop(starting) }).await;
+            match run.await {}
         });
     }
-    let (counter, counting) = (Arc::clone(engine), starting.clone());
+    let counter = Arc::clone(engine);
     tasks.spawn(async move {
-        let run = counter
-            .waiting
-            .run(async |owners| operation::waiting(&counter, owners).await);
-        join(run, async { drop(counting) }).await;
+        let count = async |owners| operation::waiting(&counter, owners).await;
+        match counter.waiting.run(count).await {}
     });
     let durability = engine.settings.durability;
     if durability != Durability::default() {
@@ -53,11 +49,11 @@ pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> Join
         let timeout = engine.settings.operation_timeout.as_millis() as u64;
         for (group, shards) in engine.groups().iter().enumerate() {
             let (engine, flush, shard) = (Arc::clone(engine), Arc::clone(&flush), shards.start);
-            let starting = starting.clone();
             tasks.spawn(async move {
                 let waits = engine.flush(group);
-                let run = waits.run(&flush, &engine.keys, shard, durability, timeout);
-                join(run, async { drop(starting) }).await;
+                waits
+                    .run(&flush, &engine.keys, shard, durability, timeout)
+                    .await;
             });
         }
     }
@@ -78,8 +74,6 @@ pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> Join
             }
         }
     });
-    drop(starting);
-    started.recv().await;
     tasks
 }
 

@@ -1,7 +1,14 @@
--- The number of pending jobs of these shards, then the owners with the most, at most as many as
--- argument 2 says: each its hash, number and name.
+-- The number of pending jobs of these shards, the member of the one to be claimed next, then the
+-- owners with the most, at most as many as argument 2 says: each its hash, number and name. The keys
+-- are the counts and the claimable jobs of each shard.
 local total, sums, owners = 0, {}, {}
-for place, key in ipairs(KEYS) do
+local head, least = '', NEVER
+for place = 1, #KEYS, 2 do
+  local key, ready = KEYS[place], KEYS[place + 1]
+  local first = call('ZRANGE', ready, '0', '0', 'WITHSCORES')
+  if first[1] and tonumber(first[2]) < least then
+    head, least = first[1], tonumber(first[2])
+  end
   local fields = call('HGETALL', key)
   for field = 1, #fields, 2 do
     local name, value = fields[field], tonumber(fields[field + 1])
@@ -22,9 +29,9 @@ end
 table.sort(owners, function(one, other)
   return one[2] > other[2]
 end)
-local answer = { text(total) }
+local answer = { text(total), head }
 for place = 1, min(#owners, tonumber(ARGV[2])) do
   local owner, sum, key = unpack(owners[place])
-  answer[place + 1] = { owner, text(sum), call('HGET', key, 'o:' .. owner) or '' }
+  answer[place + 2] = { owner, text(sum), call('HGET', key, 'o:' .. owner) or '' }
 end
 return answer

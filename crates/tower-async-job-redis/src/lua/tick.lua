@@ -34,8 +34,9 @@ elseif job.st == QUEUED and job.hl == 0 and not job.tu and now < job.dl then
   save()
 elseif is_pending(job) then
   local pause = tonumber(ARGV[4 + min(max(job.at, 1), #ARGV - 4)])
-  lapse(max(job.du + pause - now, 0), true, '', 0)
+  local _, state = lapse(max(job.du + pause - now, 0), true, '', 0)
   save()
+  return answer('ok', text(state or 0))
 else
   expire()
   save()

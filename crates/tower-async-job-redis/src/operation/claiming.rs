@@ -235,16 +235,16 @@ async fn look(engine: &Engine, query: &ClaimQuery, limit: usize) -> Result<Found
 }
 
 /// A task that may be claimed: its id, its turn and the length of its data.
-struct Candidate {
-    id: JobId,
-    turn: i64,
+pub(super) struct Candidate {
+    pub(super) id: JobId,
+    pub(super) turn: i64,
     len: usize,
     member: String,
 }
 
 impl Candidate {
     /// Reads a member of a set; see `row.lua`.
-    fn read(member: String, kind: ClaimKind) -> Option<Self> {
+    pub(super) fn read(member: String, kind: ClaimKind) -> Option<Self> {
         let (turn, len, id) = match kind {
             ClaimKind::Notify => (0, member.get(16..24)?, member.get(24..)?),
             _ => (

@@ -1,15 +1,18 @@
 //! Changes that become due by the passing of time.
 
-use std::{cmp::Reverse, collections::HashMap, time::SystemTime};
+use std::{cmp::Reverse, collections::HashMap, sync::atomic::Ordering, time::SystemTime};
 
 use futures_util::future::join_all;
+use http_polling::JobState;
 use redis::Value;
 use tower_async_job_core::{
-    JobId, PendingJobs, Principal, StoreError, SweepQuery, pause_after_loss,
+    ClaimKind, JobId, PendingJobs, Principal, StoreError, SweepQuery, pause_after_loss,
 };
 
+use super::claiming::Candidate;
 use crate::{
     engine::Engine,
+    job::State,
     keys::{Set, shard_of},
     script::{COLLECT, COUNTS, DUE, NODES, TICK},
     time::{Micros, micros, of_day},
@@ -140,7 +143,12 @@ async fn tick(
     let call = (1..=PAUSES).fold(call, |call, attempts| {
         call.number(micros(pause_after_loss(attempts)))
     });
-    Ok(engine.change(id, call).await?.status == "ok")
+    let mut reply = engine.change(id, call).await?;
+    let state = number(reply.next()).ok().and_then(State::shown_by_number);
+    if let Some(JobState::Lost | JobState::Failed) = state {
+        engine.lost.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(reply.status == "ok")
 }
 
 /// Makes the changes of these jobs that are due.
@@ -166,11 +174,11 @@ pub(crate) async fn nodes(engine: &Engine, node: &str) -> Result<u32, StoreError
     Ok(u32::try_from(nodes).unwrap_or(1).max(1))
 }
 
-/// Counts the pending jobs.
-pub(crate) async fn pending(engine: &Engine) -> Result<PendingJobs, StoreError> {
+/// Counts the pending jobs, and finds the one to be claimed next.
+pub(crate) async fn pending(engine: &Engine) -> Result<(PendingJobs, Option<JobId>), StoreError> {
     let answers = engine
         .for_groups(|shards| {
-            let keys = engine.keys.sets(shards, &[Set::Counts]);
+            let keys = engine.keys.sets(shards, &[Set::Counts, Set::Ready]);
             engine
                 .call(&COUNTS, keys)
                 .number(PendingJobs::MAX_PRINCIPALS)
@@ -178,9 +186,12 @@ pub(crate) async fn pending(engine: &Engine) -> Result<PendingJobs, StoreError> 
         .await?;
     let mut pending = PendingJobs::default();
     let mut owners: HashMap<String, (u64, String)> = HashMap::new();
+    let mut heads = Vec::new();
     for answer in answers {
         let mut parts = list(answer)?.into_iter();
-        pending.total += number(parts.next().unwrap_or(Value::Nil))?.unsigned_abs();
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        pending.total += number(next())?.unsigned_abs();
+        heads.extend(Candidate::read(text(next())?, ClaimKind::Work));
         for owner in parts {
             let mut fields = list(owner)?.into_iter();
             let mut next = || fields.next().unwrap_or(Value::Nil);
@@ -196,5 +207,6 @@ pub(crate) async fn pending(engine: &Engine) -> Result<PendingJobs, StoreError> 
     pending.principals = owners
         .map(|(count, name)| (Principal::new(name), count))
         .collect();
-    Ok(pending)
+    let head = heads.iter().min_by_key(|head| head.turn);
+    Ok((pending, head.map(|head| head.id)))
 }

@@ -1,6 +1,6 @@
 //! Reads, and the chunks of results.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -15,7 +15,7 @@ use crate::{
     keys::{Set, shard_of},
     link::Reply,
     script::{READ, READ_CHUNK, WRITE_CHUNK},
-    time::micros,
+    time::{micros, of_day, span},
     value::bytes,
 };
 
@@ -39,6 +39,18 @@ pub(crate) async fn read(
         None => return Ok(engine.accepted.missing(id, seen.now, engine.lease())),
     }
     Ok(seen.record)
+}
+
+/// Returns the time since the creation of a job, or `None` if it cannot be read.
+pub(crate) async fn age(engine: &Engine, id: &JobId) -> Result<Option<Duration>, StoreError> {
+    match engine.read((*id, Detail::Status)).await {
+        Ok(seen) => {
+            let created = seen.record.map(|record| of_day(record.created));
+            Ok(created.map(|created| span(created, seen.now)))
+        }
+        Err(error) if error.is_corrupt() || error.is_unsupported_version() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads jobs at once.
