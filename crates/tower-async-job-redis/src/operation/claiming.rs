@@ -10,7 +10,7 @@ use tower_async_job_core::{
     Renewal, Report, Retention, StoreError, StoredRequest, Task,
 };
 
-use super::{due::tick_all, leases::renewal, report::add_report};
+use super::{candidate::Candidate, due::tick_all, leases::renewal, report::add_report};
 use crate::{
     engine::Engine,
     job::{Row, State, hex, route_hash, unhex},
@@ -232,34 +232,6 @@ async fn look(engine: &Engine, query: &ClaimQuery, limit: usize) -> Result<Found
         }
     }
     Ok(found)
-}
-
-/// A task that may be claimed: its id, its turn and the length of its data.
-pub(super) struct Candidate {
-    pub(super) id: JobId,
-    pub(super) turn: i64,
-    len: usize,
-    member: String,
-}
-
-impl Candidate {
-    /// Reads a member of a set; see `row.lua`.
-    pub(super) fn read(member: String, kind: ClaimKind) -> Option<Self> {
-        let (turn, len, id) = match kind {
-            ClaimKind::Notify => (0, member.get(16..24)?, member.get(24..)?),
-            _ => (
-                member.get(16..32)?.parse().ok()?,
-                member.get(34..42)?,
-                member.get(42..)?,
-            ),
-        };
-        Some(Self {
-            id: id.parse().ok()?,
-            turn,
-            len: usize::from_str_radix(len, 16).ok()?,
-            member,
-        })
-    }
 }
 
 /// Returns the tasks to claim, in the order of their turns, and whether there are no others.

@@ -9,7 +9,7 @@ use tower_async_job_core::{
     ClaimKind, JobId, PendingJobs, Principal, StoreError, SweepQuery, pause_after_loss,
 };
 
-use super::claiming::Candidate;
+use super::candidate::Candidate;
 use crate::{
     engine::Engine,
     job::State,

@@ -1,5 +1,6 @@
 //! The operations of a store.
 
+mod candidate;
 mod claiming;
 mod creating;
 mod due;
