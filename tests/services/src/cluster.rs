@@ -105,7 +105,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// Panics if there is none.
+    /// Panics if there is none, as after [`kill_master`](Self::kill_master).
     #[must_use]
     pub fn master(&self, shard: usize) -> &Redis {
         self.redis(self.master_index(shard))
@@ -221,10 +221,12 @@ impl RedisCluster {
     }
 
     fn master_index(&self, shard: usize) -> usize {
-        let owners = self.living().into_iter().map(|index| self.owners(index));
-        let masters = owners.flat_map(BTreeMap::into_keys);
-        let mut masters = masters.filter(|master| master % SHARDS == shard);
-        masters.next().expect("the shard has a master")
+        let living = self.living();
+        let owners = living.iter().map(|index| self.owners(*index));
+        let mut masters = owners.flat_map(BTreeMap::into_keys);
+        // Nodes notice late that a master was killed.
+        let master = masters.find(|master| master % SHARDS == shard && living.contains(master));
+        master.expect("the shard has a master")
     }
 
     /// Returns the masters that have slots and have not failed, with their slots, as a node knows them.
@@ -292,6 +294,7 @@ fn contains(slots: &str, slot: u16) -> bool {
     })
 }
 
+/// Waits for a condition, but not forever.
 fn wait(condition: impl Fn() -> bool) -> Result<(), Missing> {
     let begun = Instant::now();
     while !condition() {

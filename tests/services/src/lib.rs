@@ -1,7 +1,9 @@
 //! Programs and services that tests need and that may be missing.
 //!
-//! A test whose program is missing is reported as ignored, with the reason, and fails if
-//! `HTTP_POLLING_REQUIRE_SERVICES=1` is set. It never passes.
+//! A test whose program is missing is reported as ignored, with the reason, by [`not_run`]. One of the
+//! standard harness, which cannot ignore itself, prints the reason by [`available`]. Both fail if
+//! `HTTP_POLLING_REQUIRE_SERVICES=1` is set. The script `.ci/services` provides what can be had; tests
+//! themselves fetch nothing.
 //!
 //! Services are started privately: on free ports of the loopback interface, with their data in
 //! temporary folders, in memory unless they are told otherwise. They end when they are dropped or the process of the tests ends, in any way, so

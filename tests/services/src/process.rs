@@ -26,28 +26,29 @@ const PAUSE: Duration = Duration::from_millis(5);
 const WATCHDOG: &str = r#"
 folder=$1 last=$2 pid=
 shift 2
+end() {
+    if [ "$pid" ]; then
+        kill -s "$1" "$pid"
+        wait "$pid"
+    fi
+    pid=
+}
 while read -r order signal; do
     case $order in
     start)
+        end "$last"
         rm -f "$folder/log"
         "$@" </dev/null >"$folder/log" 2>&1 &
         pid=$!
         echo "$pid"
         ;;
     stop)
-        if [ "$pid" ]; then
-            kill -s "$signal" "$pid"
-            wait "$pid"
-        fi
-        pid=
+        end "$signal"
         echo stopped
         ;;
     esac
 done
-if [ "$pid" ]; then
-    kill -s "$last" "$pid"
-    wait "$pid"
-fi
+end "$last"
 rm -rf "$folder"
 "#;
 
@@ -182,7 +183,9 @@ impl Shell {
             writeln!(orders, "{order}")?;
         }
         let mut reply = String::new();
-        self.replies.read_line(&mut reply)?;
+        if self.replies.read_line(&mut reply)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(reply.trim_end().to_owned())
     }
 }

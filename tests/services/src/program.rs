@@ -72,13 +72,11 @@ fn lock(name: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// The folder `target/tmp` of the workspace.
-pub(crate) fn cache() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    );
-    target.join("tmp")
+/// Returns the folder `target/tmp` of the workspace.
+fn cache() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+    workspace.join(target).join("tmp")
 }
 
 /// Runs a command to its end, and returns its output without the last end of line.

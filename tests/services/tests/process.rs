@@ -161,3 +161,15 @@ fn killed_servers_leave_nothing_either() {
     drop(redis);
     assert!(!server.exists());
 }
+
+#[test]
+fn servers_that_are_started_twice_leave_nothing() {
+    let Some(redis) = available(Redis::start()) else {
+        return;
+    };
+    let server = Server::redis(&redis);
+    redis.start_again();
+    assert!(server.runs());
+    drop(redis);
+    assert!(!server.exists());
+}
