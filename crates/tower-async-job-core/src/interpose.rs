@@ -165,6 +165,19 @@ macro_rules! interpose {
             )*
         }
 
+        impl Call {
+            /// Returns the name of the method.
+            ///
+            /// ```
+            /// assert_eq!(tower_async_job_core::Call::LookUp.name(), "look_up");
+            /// ```
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$call => stringify!($io),)*
+                }
+            }
+        }
+
         /// The changes to a wrapped store. By default, every method forwards to that store, except
         /// that the immediate calls leave their work to those that do I/O.
         ///

@@ -10,10 +10,14 @@ use crate::owner::Principal;
 ///
 /// let properties = StoreProperties::default().with_lease(Duration::from_secs(30));
 /// assert_eq!((properties.chunk, properties.shared), (None, false));
+/// assert_eq!(properties.name, "store");
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreProperties {
+    /// The short name of its kind, such as `memory`: the label `store` of metrics. `store` by
+    /// default.
+    pub name: &'static str,
     /// The time that a lease lasts without renewal. `None`, the default: as long as the process,
     /// without renewals.
     pub lease: Option<Duration>,
@@ -25,7 +29,25 @@ pub struct StoreProperties {
     pub shared: bool,
 }
 
+impl Default for StoreProperties {
+    fn default() -> Self {
+        Self {
+            name: "store",
+            lease: None,
+            chunk: None,
+            shared: false,
+        }
+    }
+}
+
 impl StoreProperties {
+    /// Sets the short name of its kind.
+    #[must_use]
+    pub const fn with_name(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
     /// Sets the time that a lease lasts.
     #[must_use]
     pub const fn with_lease(mut self, lease: Duration) -> Self {
@@ -125,6 +147,14 @@ pub struct Upkeep {
     /// The number of nodes that share the jobs now, the caller's included: those that have swept the
     /// store recently. 1 by default.
     pub nodes: u32,
+    /// The time for which the next job to be claimed has been claimable, for workers of any route.
+    /// A store that does not note that may return the time since its creation. `None`, the default,
+    /// if no job is claimable.
+    pub oldest_due: Option<Duration>,
+    /// The number of jobs that calls of this handle have ended since its latest sweep because a
+    /// lease lapsed: as lost, or as failed after their last attempt. 0 by default. Those that a
+    /// [release](crate::JobStore::release) ended are not among them, since its caller learns of them.
+    pub lost: u64,
     /// The store's time at which the sweep was made, by the clock that measures leases. Two of them
     /// tell a node the speed of that clock; it need not be the time of day. If the query does not
     /// [expect](SweepQuery::expects) it, nothing was swept, and the other fields mean nothing.
@@ -141,6 +171,8 @@ impl Upkeep {
                 principals: Vec::new(),
             },
             nodes: 1,
+            oldest_due: None,
+            lost: 0,
             now,
         }
     }

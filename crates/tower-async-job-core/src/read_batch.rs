@@ -31,8 +31,6 @@ use crate::{
 ///         })
 ///         .await
 /// });
-/// // Until the driver runs, the store cannot be read.
-/// tokio::task::yield_now().await;
 /// assert_eq!(batch.read("four").await.unwrap(), Some(4));
 /// driver.abort();
 /// # }
@@ -46,7 +44,8 @@ struct Queue<K, V> {
     next: Option<Next<K, V>>,
     /// The wake of drivers that wait for a batch; created by the first of them.
     arrival: Option<Arc<Wake>>,
-    drivers: usize,
+    /// `None` before the first.
+    drivers: Option<usize>,
 }
 
 struct Next<K, V> {
@@ -62,16 +61,17 @@ struct Round<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
-    /// Reads one value as part of a batch. Returns `None` if there is none.
+    /// Reads one value as part of a batch. Returns `None` if there is none. A read before anything
+    /// [runs](Self::run) batches waits for that.
     ///
     /// # Errors
     ///
     /// Fails as its batch does, or with [`is_unavailable`](StoreError::is_unavailable) if nothing
-    /// [runs](Self::run) batches.
+    /// runs batches any more.
     pub async fn read(&self, key: K) -> Result<Option<V>, StoreError> {
         let (round, arrival) = {
             let mut queue = lock(&self.queue);
-            if queue.drivers == 0 {
+            if queue.drivers == Some(0) {
                 return Err(stopped());
             }
             let next = queue.next.get_or_insert_with(|| Next {
@@ -127,7 +127,7 @@ struct Driver<'a, K, V>(&'a Mutex<Queue<K, V>>);
 
 impl<'a, K, V> Driver<'a, K, V> {
     fn new(queue: &'a Mutex<Queue<K, V>>) -> Self {
-        lock(queue).drivers += 1;
+        *lock(queue).drivers.get_or_insert_default() += 1;
         Self(queue)
     }
 
@@ -150,9 +150,10 @@ impl<K, V> Drop for Driver<'_, K, V> {
     fn drop(&mut self) {
         let abandoned = {
             let mut queue = lock(self.0);
-            queue.drivers -= 1;
+            let left = queue.drivers.map_or(0, |drivers| drivers - 1);
+            queue.drivers = Some(left);
             // Another driver may have been woken in vain, or may be about to be.
-            match queue.drivers {
+            match left {
                 0 => queue.next.take(),
                 _ => None,
             }
@@ -169,7 +170,7 @@ impl<K, V> Default for ReadBatch<K, V> {
             queue: Mutex::new(Queue {
                 next: None,
                 arrival: None,
-                drivers: 0,
+                drivers: None,
             }),
         }
     }

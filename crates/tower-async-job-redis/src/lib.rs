@@ -1,1 +1,31 @@
 #![doc = include_str!("../README.md")]
+
+mod builder;
+mod store;
+
+mod watch;
+
+mod operation;
+
+mod engine;
+
+mod accepted;
+mod feed;
+mod flush;
+mod notes;
+mod turns;
+
+mod check;
+mod link;
+
+mod job;
+mod keys;
+mod script;
+
+mod error;
+mod settings;
+mod time;
+
+pub use builder::RedisStoreBuilder;
+pub use error::ConnectError;
+pub use store::RedisStore;

@@ -182,6 +182,7 @@ impl SqliteStoreBuilder {
             clock: self.clock,
         };
         let properties = StoreProperties::default()
+            .with_name("sqlite")
             .with_lease(self.lease)
             .with_chunk(self.chunk)
             .with_shared(true);

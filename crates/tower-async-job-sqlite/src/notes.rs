@@ -20,6 +20,9 @@ pub(crate) struct Delivery {
 /// The maximum number of notes. More are lost, so that their results are kept longer.
 const MOST: usize = 100_000;
 
+/// The maximum number of notes that one transaction writes.
+const AT_ONCE: usize = 1000;
+
 /// The latest delivery of each job, until it is written. Reads of this process see it before.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
@@ -41,19 +44,31 @@ impl Notes {
 
     /// Returns the note of a job.
     pub(crate) fn of(&self, id: &JobId) -> Option<Delivery> {
-        if self.len.load(Ordering::Acquire) == 0 {
+        if !self.are_any() {
             return None;
         }
         self.lock().get(id).copied()
     }
 
-    /// Returns all notes, which stay until they are [written](Self::forget).
-    pub(crate) fn all(&self) -> Vec<(JobId, Delivery)> {
-        if self.len.load(Ordering::Acquire) == 0 {
+    /// Returns whether there are notes.
+    pub(crate) fn are_any(&self) -> bool {
+        self.len.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns whether there are more notes than one transaction writes.
+    pub(crate) fn are_many(&self) -> bool {
+        self.len.load(Ordering::Acquire) > AT_ONCE
+    }
+
+    /// Returns the notes that one transaction writes, which stay until they are
+    /// [written](Self::forget).
+    pub(crate) fn some(&self) -> Vec<(JobId, Delivery)> {
+        if !self.are_any() {
             return Vec::new();
         }
         let deliveries = self.lock();
-        deliveries.iter().map(|(id, note)| (*id, *note)).collect()
+        let some = deliveries.iter().take(AT_ONCE);
+        some.map(|(id, note)| (*id, *note)).collect()
     }
 
     /// Forgets notes that are written, unless there are later ones.
@@ -74,5 +89,27 @@ impl Notes {
         self.deliveries
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_writes_a_part_of_many_notes() {
+        let notes = Notes::default();
+        for at in 0..=AT_ONCE as i64 {
+            notes.add(JobId::random(), Delivery { at, until: None });
+        }
+        assert!(notes.are_many());
+        let some = notes.some();
+        assert_eq!(some.len(), AT_ONCE);
+        notes.forget(&some);
+        assert!(!notes.are_many());
+        let [(id, delivery)] = notes.some()[..] else {
+            panic!("one is left");
+        };
+        assert_eq!(notes.of(&id), Some(delivery));
     }
 }

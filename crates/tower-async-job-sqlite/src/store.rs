@@ -275,7 +275,8 @@ impl JobStore for SqliteStore {
             if swept.is_refused {
                 return Ok(upkeep);
             }
-            upkeep.pending = self.engine.read(operation::pending).await?;
+            (upkeep.pending, upkeep.oldest_due) = self.engine.read(operation::count).await?;
+            upkeep.lost = self.engine.take_lost();
             upkeep.nodes = swept.nodes;
             let rest = self.engine.settings().lease / 3;
             let next = swept.next.map_or(rest, |next| span(swept.now, next));

@@ -132,6 +132,8 @@ pub(crate) struct Effects {
     pub(crate) ended: Vec<JobId>,
     /// The number of tasks that have become claimable.
     pub(crate) claimable: usize,
+    /// The number of jobs that have ended because a lease lapsed.
+    pub(crate) lost: u64,
 }
 
 impl<'a> Transaction<'a> {
@@ -186,17 +188,23 @@ impl<'a> Transaction<'a> {
         self.effects.borrow_mut().claimable += 1;
     }
 
+    /// Notes that a job has ended because a lease lapsed.
+    pub(crate) fn note_lost(&self) {
+        self.effects.borrow_mut().lost += 1;
+    }
+
     /// Performs a part of the transaction, without effects if it fails.
     pub(crate) fn attempt<T>(&self, act: impl FnOnce(&Self) -> Step<T>) -> Step<T> {
-        let (ended, claimable) = {
+        let (ended, claimable, lost) = {
             let effects = self.effects.borrow();
-            (effects.ended.len(), effects.claimable)
+            (effects.ended.len(), effects.claimable, effects.lost)
         };
         let result = act(self);
         if result.is_err() {
             let mut effects = self.effects.borrow_mut();
             effects.ended.truncate(ended);
             effects.claimable = claimable;
+            effects.lost = lost;
         }
         result
     }

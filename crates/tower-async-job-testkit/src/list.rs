@@ -207,6 +207,8 @@ macro_rules! __tests {
             upkeep {
                 a_sweep_reports_when_the_next_is_due
                 a_sweep_counts_pending_jobs_by_principal
+                a_sweep_reports_how_long_the_next_job_has_been_claimable
+                a_sweep_counts_the_jobs_that_ended_for_their_lost_leases
                 sweeps_and_claims_show_the_time_of_the_store
                 s15_sweeps_and_claims_at_a_later_time_than_expected_change_nothing
                 s09_sweeps_on_many_nodes_lose_nothing

@@ -184,8 +184,11 @@ impl Node {
 
     /// Sweeps until no change is due.
     pub(crate) async fn sweep_all(&self) -> Upkeep {
+        let mut lost = 0;
         loop {
-            let upkeep = self.sweep(&SweepQuery::default()).await.unwrap();
+            let mut upkeep = self.sweep(&SweepQuery::default()).await.unwrap();
+            lost += upkeep.lost;
+            upkeep.lost = lost;
             if upkeep.next != Some(Duration::ZERO) {
                 return upkeep;
             }

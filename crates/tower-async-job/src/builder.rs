@@ -22,6 +22,7 @@ mod deferring;
 mod error;
 mod kept;
 mod limits;
+mod operating;
 mod replaying;
 mod uploads;
 
@@ -123,6 +124,8 @@ impl Builder {
                 route: None,
             },
             node: NodeConfig {
+                name: None,
+                unready_after: None,
                 has_principals: false,
                 result_limit: 0,
                 recording_room: 256 << 20,

@@ -162,6 +162,9 @@ impl Config {
 
 /// The settings of the part that runs jobs.
 pub(crate) struct NodeConfig {
+    pub(crate) name: Option<Arc<str>>,
+    /// The time after which a node that is cut off from its store is not ready. `None` is never.
+    pub(crate) unready_after: Option<Duration>,
     pub(crate) has_principals: bool,
     /// The default limit of a result.
     pub(crate) result_limit: usize,

@@ -263,11 +263,23 @@ impl AsyncJobLayer {
     }
 
     /// Returns a service for the readiness probe of a load balancer: 200 while this node accepts
-    /// work, and 503 once it shuts down.
+    /// work, and 503 once it shuts down, until the store has answered for the first time, or while
+    /// this node alone is [cut off](crate::Builder::unready_after) from it, if that is set.
+    ///
+    /// Otherwise a node stays ready while its store is unavailable: clients then get 503 with
+    /// Retry-After from it, and no answer from a load balancer without nodes. With the parameter
+    /// `strict`, as in `/readyz?strict`, the answer is 503 with a problem document while the store
+    /// is unavailable, for monitoring.
+    ///
+    /// It tells what the node's own calls have found. If the latest is older than a second, and the
+    /// answer depends on it, a probe reads an unknown job, and waits for that at most half a second;
+    /// so the store is called at most once per second, however often the probe is.
+    ///
+    /// Do not use it for liveness: a restart helps against none of these.
     ///
     /// ```
     /// let jobs = tower_async_job::AsyncJobLayer::new();
-    /// let app: axum::Router = axum::Router::new().route_service("/ready", jobs.readiness());
+    /// let app: axum::Router = axum::Router::new().route_service("/readyz", jobs.readiness());
     /// ```
     pub fn readiness(&self) -> Readiness {
         Readiness::new(self.front.node.clone())

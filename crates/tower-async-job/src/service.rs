@@ -116,7 +116,9 @@ where
         let policy = front.config.policy(chosen.as_ref());
         let mut asked = front.config.asked(&request, glance, defers, policy);
         let protocol = asked.protocol;
-        let refused = |problem| ResponseFuture::refused(answer::refusal(problem, protocol));
+        let refused = |problem| {
+            ResponseFuture::refused(answer::refusal(&front.node.meter, problem, protocol))
+        };
         match cancel_at(request.headers(), protocol, glance) {
             Ok(cancel_at) => {
                 asked.cancel_at = cancel_at;
@@ -157,7 +159,11 @@ where
         if asked.deferrable
             && let Err(error) = front.check_room(route)
         {
-            return ResponseFuture::refused(answer::not_stored(&error, protocol));
+            return ResponseFuture::refused(answer::not_stored(
+                &front.node.meter,
+                &error,
+                protocol,
+            ));
         }
         let admission = if asked.deferrable {
             front.admit(principal.as_ref())
@@ -168,6 +174,7 @@ where
             Ok(admission) => admission,
             Err(no_place) => {
                 return ResponseFuture::refused(answer::no_place(
+                    &front.node.meter,
                     no_place,
                     protocol,
                     request.version(),

@@ -160,8 +160,13 @@ pub(crate) fn request(method: Method, uri: &str) -> Request<Body> {
 
 /// Waits until a condition holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    until_async(what, async || holds()).await;
+}
+
+/// Waits until a condition holds that is found out.
+pub(crate) async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
-    while !holds() {
+    while !holds().await {
         assert!(begun.elapsed() < RECOVERY, "{what}");
         sleep(Duration::from_millis(10)).await;
     }

@@ -1,4 +1,4 @@
-use std::{any::Any, ops::Add, sync::Arc, time::Duration};
+use std::{ops::Add, sync::Arc, time::Duration};
 
 use tower_async_job_core::{JobId, JobStore};
 use tower_async_job_testkit::{Hook, NotRun};
@@ -10,7 +10,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// run.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The lease of jobs.
+    /// The lease of jobs, the same for all handles that are open at one time.
     pub lease: Duration,
     /// The timeout of an operation, otherwise the store's own.
     pub operation_timeout: Option<Duration>,
@@ -48,6 +48,9 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// True if jobs can be read during an [`outage`](Self::outage).
     const READS_DURING_OUTAGES: bool = false;
 
+    /// True if handles are notified of what others change.
+    const NOTIFIES: bool = true;
+
     /// The name of the setting of [`Settings::max_bytes`].
     const ROOM: &str = "max_bytes";
 
@@ -68,9 +71,16 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// Opens a handle, like another node.
     fn open(&self, settings: Settings) -> Hook<'_, Arc<dyn JobStore>>;
 
-    /// Keeps all handles from changing anything, until the outage is dropped.
+    /// Keeps all handles from changing anything, until the outage is awaited or dropped. If it is
+    /// awaited, the store can be opened afterwards.
     fn outage(&self) -> Hook<'_, Outage> {
         not_run("the store is never out of reach")
+    }
+
+    /// Cuts all connections of all handles, and of those of other processes. New ones can be made at
+    /// once.
+    fn cut(&self) -> Hook<'_, ()> {
+        not_run("the store has no connections")
     }
 
     /// Lets this time pass for the store, and sweeps it.
@@ -103,14 +113,14 @@ pub trait Nodes: Send + Sync + Sized + 'static {
         not_run("the data of the store cannot be searched")
     }
 
-    /// Opens a handle whose costs are counted. It has an operation timeout of at least a minute.
+    /// Opens a handle whose costs are counted. It has an operation timeout of two minutes.
     fn counted(&self) -> Hook<'_, Box<dyn Counted>> {
         not_run("the costs of the store cannot be counted")
     }
 }
 
-/// An outage, which lasts until it is dropped.
-pub type Outage = Box<dyn Any + Send>;
+/// The end of an outage.
+pub type Outage = Hook<'static, ()>;
 
 /// A handle whose costs are counted.
 pub trait Counted: Send + Sync {
@@ -142,6 +152,12 @@ impl Add for Cost {
             reads: self.reads + other.reads,
         }
     }
+}
+
+/// Ends a test that needs notifications on stores without.
+pub(crate) fn needs_notifications<N: Nodes>(_: &N) -> Result<(), NotRun> {
+    let silent = NotRun::because("the store notifies no other handle");
+    N::NOTIFIES.then_some(()).ok_or(silent)
 }
 
 /// Returns the result of a missing hook.

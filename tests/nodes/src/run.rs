@@ -5,7 +5,7 @@ use tower_async_job_testkit::NotRun;
 use crate::{list::tests, nodes::Nodes};
 
 /// The timeout of a test.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// The result of a test, which fails by panicking.
 pub(crate) type Ran = Result<(), NotRun>;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use crate::server;
+use crate::{server, store::Kind};
 
 /// Kills processes while their clients wait, and checks that nothing that was accepted is lost.
 #[derive(Parser)]
@@ -12,13 +12,13 @@ use crate::server;
 pub(crate) struct Args {
     /// The store under test.
     #[arg(long, value_enum, default_value = "sqlite")]
-    pub(crate) store: Store,
+    pub(crate) store: Kind,
     /// The number of kills, those of earlier runs included, after which no further round begins.
     #[arg(long, default_value = "1000", conflicts_with_all = ["seed", "short"])]
     pub(crate) kills: u64,
-    /// The number of rounds at once, each with a file of its own.
+    /// The number of rounds at once, each with a store of its own.
     #[arg(long, default_value = "3")]
-    pub(crate) files: usize,
+    pub(crate) at_once: usize,
     /// Repeats the round of this seed, and adds nothing to the figures.
     #[arg(long, conflicts_with = "short")]
     pub(crate) seed: Option<u64>,
@@ -29,15 +29,18 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) keep: bool,
     /// The directory for the figures, and for the files of rounds in which a promise was broken.
-    #[arg(long, default_value = "target/reliability")]
-    pub(crate) directory: PathBuf,
+    /// Default: target/reliability/STORE.
+    #[arg(long)]
+    directory: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Store {
-    Sqlite,
+impl Args {
+    pub(crate) fn directory(&self) -> PathBuf {
+        let default = || PathBuf::from("target/reliability").join(self.store.to_string());
+        self.directory.clone().unwrap_or_else(default)
+    }
 }
 
 #[derive(Subcommand)]

@@ -6,6 +6,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
+    ops::Range,
     time::Duration,
 };
 
@@ -43,8 +44,11 @@ pub(crate) enum Promise {
     Documented,
     /// Processes end as they are told to, and only then.
     CleanEnd,
-    /// After the retention, nothing is left in the file, and it is sound.
-    CleanFile,
+    /// A process does not touch what a newer one has written, and a newer one ends it.
+    LeftAlone,
+    /// After the retention, nothing is left in the store, and it is sound.
+    #[serde(alias = "clean-file")]
+    CleanStore,
 }
 
 /// A promise that was broken.
@@ -84,6 +88,13 @@ impl Trace<'_> {
         accepted.next().map(|(at, _)| *at)
     }
 
+    /// Returns the time at which the call was first seen.
+    fn begun(&self) -> Option<Duration> {
+        let run = self.runs.first().map(|(at, _)| *at);
+        let answer = self.answers.first().map(|(at, _)| *at);
+        run.into_iter().chain(answer).min()
+    }
+
     /// Returns the last state that an answer had.
     pub(crate) fn state(&self) -> Option<JobState> {
         self.answers
@@ -93,18 +104,26 @@ impl Trace<'_> {
     }
 }
 
-/// A time at which a process was hurt.
+/// A time at which a process was hurt, or all were.
 #[derive(Clone, Copy, Debug)]
 struct Fault {
     at: Duration,
-    process: ProcessId,
+    process: Option<ProcessId>,
+}
+
+impl Fault {
+    fn concerns(&self, process: ProcessId) -> bool {
+        self.process.is_none_or(|hurt| hurt == process)
+    }
 }
 
 /// The history of a round, by calls.
 pub(crate) struct Traces<'a> {
     pub(crate) by_call: BTreeMap<u64, Trace<'a>>,
     faults: Vec<Fault>,
-    /// The disk was full, so that jobs could not end.
+    /// The times that a return to a backup has undone.
+    undone: Vec<Range<Duration>>,
+    /// The store was full, so that jobs could not end.
     was_full: bool,
 }
 
@@ -112,7 +131,9 @@ impl<'a> Traces<'a> {
     pub(crate) fn of(events: &'a [(Duration, Event)], was_full: bool) -> Self {
         let mut by_call = BTreeMap::<_, Trace<'a>>::new();
         let mut faults = Vec::new();
+        let (mut undone, mut backed_up) = (Vec::new(), Duration::ZERO);
         for (at, event) in events {
+            let mut hurt = |process| faults.push(Fault { at: *at, process });
             match event {
                 Event::Run(run) => by_call.entry(run.number).or_default().runs.push((*at, run)),
                 Event::Answered(answer) => {
@@ -124,18 +145,57 @@ impl<'a> Traces<'a> {
                 | Event::Terminated(process, _)
                 | Event::Shifted(process)
                 | Event::LeaseLost(process)
-                | Event::Ended { process, .. } => faults.push(Fault {
-                    at: *at,
-                    process: *process,
-                }),
-                Event::Started(_) | Event::Returned { .. } | Event::Settled { .. } => {}
+                | Event::Ended { process, .. } => hurt(Some(*process)),
+                Event::Disturbed(process, _) | Event::Healed(process) => hurt(*process),
+                Event::BackedUp => backed_up = *at,
+                Event::Restored => {
+                    undone.push(backed_up..*at);
+                    hurt(None);
+                }
+                Event::Started(_)
+                | Event::Returned { .. }
+                | Event::Woken { .. }
+                | Event::Settled { .. } => {}
             }
         }
         Self {
             by_call,
             faults,
+            undone,
             was_full,
         }
+    }
+
+    /// Returns whether something at that time was undone.
+    pub(crate) fn is_undone(&self, at: Duration) -> bool {
+        self.undone.iter().any(|times| times.contains(&at))
+    }
+
+    /// Returns whether the creation of a call's job was undone: it may be unknown, and the call
+    /// another job.
+    pub(crate) fn is_forgotten(&self, trace: &Trace<'_>) -> bool {
+        let times = [trace.accepted(), trace.begun()];
+        times.iter().flatten().any(|at| self.is_undone(*at))
+    }
+
+    /// Divides what was seen of a call where the store returned to a backup, if that has undone some
+    /// of it.
+    fn parts<'b, T>(
+        &self,
+        trace: &Trace<'_>,
+        seen: &'b [(Duration, T)],
+    ) -> impl Iterator<Item = &'b [(Duration, T)]> {
+        let runs = trace.runs.iter().map(|(at, _)| *at);
+        let mut times = runs.chain(trace.answers.iter().map(|(at, _)| *at));
+        let is_whole = !times.any(|at| self.is_undone(at));
+        let part = move |at| match is_whole {
+            true => 0,
+            false => self.undone.iter().filter(|times| times.end <= at).count(),
+        };
+        let parts: Vec<_> = seen
+            .chunk_by(|(one, _), (other, _)| part(*one) == part(*other))
+            .collect();
+        parts.into_iter()
     }
 }
 
@@ -152,8 +212,8 @@ pub(crate) fn check(
             continue;
         };
         let checks = [
-            results(trace),
-            known(trace),
+            results(trace, &traces),
+            known(trace, &traces),
             ends(trace, call, &traces),
             runs(trace, call, &traces),
             documented(trace),
@@ -186,7 +246,7 @@ fn processes(
             }
             Event::Ended { process, is_clean } => {
                 let was_told = *is_clean && doomed.contains(process);
-                // On a full disk, it may refuse to start.
+                // On a full store, it may refuse to start.
                 if !was_told && !poisoned.contains(process) && !was_full {
                     let text = format!("process {process} has ended by itself, or badly");
                     violations.push(Violation::new(Promise::CleanEnd, text));
@@ -199,27 +259,30 @@ fn processes(
 }
 
 /// Checks that there is one result, whole, of one of the runs.
-fn results(trace: &Trace<'_>) -> Vec<Violation> {
+fn results(trace: &Trace<'_>, traces: &Traces<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let answers = trace.answers.iter().map(|(_, answer)| answer);
-    let nonces: BTreeSet<_> = answers.clone().filter_map(|a| a.nonce.as_ref()).collect();
-    if nonces.len() > 1 {
-        let text = format!("results of several runs: {nonces:?}");
-        violations.push(Violation::new(Promise::OneResult, text));
-    }
-    let states = answers.clone().filter_map(|answer| answer.state);
-    let ends: HashSet<_> = states.filter(|state| state.is_final()).collect();
-    if ends.len() > 1 {
-        let text = format!("several ends: {ends:?}");
-        violations.push(Violation::new(Promise::OneResult, text));
-    }
-    for nonce in nonces {
-        if !trace.runs.iter().any(|(_, run)| run.nonce == *nonce) {
-            let text = format!("a result of no run: {nonce}");
-            violations.push(Violation::new(Promise::WholeResult, text));
+    for answers in traces.parts(trace, &trace.answers) {
+        let answers = answers.iter().map(|(_, answer)| answer);
+        let nonces: BTreeSet<_> = answers.clone().filter_map(|a| a.nonce.as_ref()).collect();
+        if nonces.len() > 1 {
+            let text = format!("results of several runs: {nonces:?}");
+            violations.push(Violation::new(Promise::OneResult, text));
+        }
+        let states = answers.filter_map(|answer| answer.state);
+        let ends: HashSet<_> = states.filter(|state| state.is_final()).collect();
+        // A forgotten job is unknown, until its run or its call stores it again.
+        if ends.len() > 1 && !traces.is_forgotten(trace) {
+            let text = format!("several ends: {ends:?}");
+            violations.push(Violation::new(Promise::OneResult, text));
+        }
+        for nonce in nonces {
+            if !trace.runs.iter().any(|(_, run)| run.nonce == *nonce) {
+                let text = format!("a result of no run: {nonce}");
+                violations.push(Violation::new(Promise::WholeResult, text));
+            }
         }
     }
-    if answers.clone().any(|answer| !answer.is_whole) {
+    if trace.answers.iter().any(|(_, answer)| !answer.is_whole) {
         let text = "a result was cut, or mixed with another";
         violations.push(Violation::new(Promise::WholeResult, text));
     }
@@ -227,10 +290,13 @@ fn results(trace: &Trace<'_>) -> Vec<Violation> {
 }
 
 /// Checks that the job is never unknown once it is accepted.
-fn known(trace: &Trace<'_>) -> Vec<Violation> {
+fn known(trace: &Trace<'_>, traces: &Traces<'_>) -> Vec<Violation> {
     let Some(accepted) = trace.accepted() else {
         return Vec::new();
     };
+    if traces.is_forgotten(trace) {
+        return Vec::new();
+    }
     let is_unknown = |answer: &Answer| {
         matches!(answer.status, 404 | 410)
             || matches!(answer.state, Some(JobState::Unknown | JobState::Expired))
@@ -262,13 +328,15 @@ fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
     }
     let hurt_since = |begun: Duration, process: Option<ProcessId>| {
         let faults = traces.faults.iter().filter(move |fault| fault.at >= begun);
-        faults.filter(move |fault| process.is_none_or(|process| process == fault.process))
+        faults.filter(move |fault| process.is_none_or(|process| fault.concerns(process)))
     };
     match state {
         Some(JobState::Lost) => {
             let is_hurt =
                 |(at, run): &(Duration, &Run)| hurt_since(*at, Some(run.process)).next().is_some();
-            if call.work.is_replayable() {
+            if traces.is_forgotten(trace) {
+                // Its process tells that it is gone.
+            } else if call.work.is_replayable() {
                 let text = "lost, though it is replayable";
                 violations.push(Violation::new(Promise::LostOnlyWithItsProcess, text));
             } else if !traces.was_full && !trace.runs.is_empty() && !trace.runs.iter().any(is_hurt)
@@ -297,16 +365,20 @@ fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
 /// Checks the number of runs, and that all are of one job.
 fn runs(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
+    let most_jobs = match traces.is_forgotten(trace) {
+        true => 1 + traces.undone.len(),
+        false => 1,
+    };
     let handles: BTreeSet<_> = trace.runs.iter().map(|(_, run)| &run.handle).collect();
     let answers = trace.answers.iter();
     let jobs: BTreeSet<_> = answers
         .filter_map(|(_, answer)| answer.job.as_ref())
         .collect();
-    if handles.len() > 1 || jobs.len() > 1 {
+    if handles.len() > most_jobs || jobs.len() > most_jobs {
         let text = format!("{} jobs, {} locations", handles.len(), jobs.len());
         violations.push(Violation::new(Promise::OneJob, text));
     }
-    if !call.work.is_replayable() && trace.runs.len() > 1 {
+    if !call.work.is_replayable() && trace.runs.len() > most_jobs {
         let text = format!("{} runs", trace.runs.len());
         violations.push(Violation::new(Promise::LocalRunsOnce, text));
     }
@@ -320,7 +392,7 @@ fn runs(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
         // A process that shuts down gives the attempt back.
         if let Some(earlier) = last.insert(run.attempt, run) {
             let mut ends = traces.faults.iter().filter(|fault| fault.at <= *at);
-            if !ends.any(|fault| fault.process == earlier.process) {
+            if !ends.any(|fault| fault.concerns(earlier.process)) {
                 let text = format!("attempt {} was made twice", run.attempt);
                 violations.push(Violation::new(Promise::BoundedRuns, text));
             }

@@ -1,6 +1,7 @@
 //! The clients: `PollLayer` over a transport that reaches any process that answers.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -41,6 +42,8 @@ struct Transport {
     fleet: Arc<Fleet>,
     client: Client<HttpConnector, Full<Bytes>>,
     call: Call,
+    /// The only process that requests are sent to.
+    to: Option<SocketAddr>,
 }
 
 impl Service<Request<Full<Bytes>>> for Transport {
@@ -55,7 +58,8 @@ impl Service<Request<Full<Bytes>>> for Transport {
     fn call(&mut self, mut request: Request<Full<Bytes>>) -> Self::Future {
         let transport = self.clone();
         Box::pin(async move {
-            let address = fastrand::choice(transport.fleet.addresses());
+            let any = || fastrand::choice(transport.fleet.addresses());
+            let address = transport.to.or_else(any);
             let address = address.ok_or("no process listens")?;
             let mut parts = request.uri().clone().into_parts();
             parts.scheme = Some(Scheme::HTTP);
@@ -131,6 +135,7 @@ impl Clients {
             fleet: self.fleet.clone(),
             client: self.client.clone(),
             call,
+            to: None,
         }
     }
 
@@ -189,14 +194,60 @@ impl Clients {
         }
     }
 
-    /// Polls a job once, without `PollLayer`. Returns its state.
-    pub(crate) async fn look(&self, call: Call, job: &str) -> Option<JobState> {
+    /// Submits a request to a process, and returns the id of its job.
+    pub(crate) async fn submit(&self, call: Call, to: SocketAddr) -> Option<String> {
+        let mut transport = self.transport(call);
+        transport.to = Some(to);
+        let response = transport.oneshot(call.request(self.seed)).await.ok()?;
+        let location = response.headers().get(LOCATION)?;
+        job_of(location.to_str().ok()?)
+    }
+
+    /// Polls a job once, without `PollLayer`, at a process or at any. Returns the status and its
+    /// state.
+    pub(crate) async fn look_at(
+        &self,
+        call: Call,
+        job: &str,
+        to: Option<SocketAddr>,
+        prefer: &'static str,
+    ) -> Option<(StatusCode, Option<JobState>)> {
+        let mut transport = self.transport(call);
+        transport.to = to;
         let request = Request::get(format!("http://cluster/work/{job}"))
             .header(NUMBER, call.number)
+            .header("prefer", prefer)
             .body(Full::default())
             .expect("a valid request");
-        let response = self.transport(call).oneshot(request).await.ok()?;
-        JobState::from_headers(response.headers())
+        let response = transport.oneshot(request).await.ok()?;
+        let state = JobState::from_headers(response.headers());
+        Some((response.status(), state))
+    }
+
+    /// Polls a job once at any process. Returns its state.
+    pub(crate) async fn look(&self, call: Call, job: &str) -> Option<JobState> {
+        self.look_at(call, job, None, "wait=0").await?.1
+    }
+
+    /// Submits a request to a process, and polls its job at another one, which holds the poll until
+    /// the job has ended.
+    pub(crate) async fn held(&self, call: Call, is_notified: bool) {
+        let mut addresses = self.fleet.addresses();
+        fastrand::shuffle(&mut addresses);
+        let [first, .., last] = addresses[..] else {
+            return;
+        };
+        let Some(job) = self.submit(call, first).await else {
+            return;
+        };
+        let answer = self.look_at(call, &job, Some(last), "wait=4").await;
+        if answer == Some((StatusCode::OK, Some(JobState::Done))) {
+            let number = call.number;
+            self.fleet.history.push(Event::Woken {
+                number,
+                is_notified,
+            });
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     history::{Event, ProcessId, Run},
     process::LEASE,
     scenario::Scenario,
+    times::{Times, add_counts},
 };
 
 /// The figures of all rounds.
@@ -35,6 +36,7 @@ pub(crate) struct Figures {
 
 /// The figures that are added up.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Sums {
     pub(crate) rounds: u64,
     /// Processes that were killed, by a signal or by a job.
@@ -49,6 +51,8 @@ pub(crate) struct Sums {
     pub(crate) lost_not_replayable: u64,
     /// Jobs that can be replayed, and were lost, or unknown.
     pub(crate) lost: u64,
+    /// Jobs that were accepted after a backup to which the store returned, and then unknown or lost.
+    pub(crate) forgotten: u64,
     /// Jobs whose handler was called more than once.
     pub(crate) run_twice: u64,
     /// Runs that were stopped, since their process was stopped or too slow to renew their lease.
@@ -58,7 +62,11 @@ pub(crate) struct Sums {
     /// Jobs that kill their process, which ended as failed.
     pub(crate) poisoned: u64,
     /// The times from a kill to the second run of a job, in milliseconds, with their numbers.
-    pub(crate) recoveries: BTreeMap<u64, u64>,
+    pub(crate) recoveries: Times,
+    /// The times from the end of a handler to the answer of a poll that another process holds.
+    pub(crate) wakes: Times,
+    /// The same while there are no notifications.
+    pub(crate) late_wakes: Times,
 }
 
 /// A round in which a promise was broken.
@@ -70,7 +78,8 @@ pub(crate) struct Failure {
 
 impl Sums {
     /// Returns the figures of a round. Recoveries on a full disk are left out, since they wait for
-    /// room, and those near a shift of the clock, after which nodes claim nothing for a lease.
+    /// room, and those near a shift of the clock or a fault of the
+    /// links or servers, after which nodes may claim nothing for a lease.
     pub(crate) fn of(
         events: &[(Duration, Event)],
         calls: &HashMap<u64, Call>,
@@ -82,10 +91,30 @@ impl Sums {
             ..Self::default()
         };
         let mut killed = HashMap::new();
+        let mut returned = HashMap::new();
         let mut shifts = Vec::new();
         for (at, event) in events {
             match event {
-                Event::Shifted(_) => shifts.push(*at),
+                Event::Shifted(_) | Event::Healed(_) => shifts.push(*at),
+                Event::Disturbed(_, scenario) => {
+                    shifts.push(*at);
+                    sums.count_other(*scenario);
+                }
+                Event::Returned { number, .. } => {
+                    returned.insert(*number, *at);
+                }
+                Event::Woken {
+                    number,
+                    is_notified,
+                } => {
+                    let times = match is_notified {
+                        true => &mut sums.wakes,
+                        false => &mut sums.late_wakes,
+                    };
+                    if let Some(end) = returned.get(number) {
+                        times.add_one(*at - *end);
+                    }
+                }
                 Event::Killed(process, scenario) => {
                     sums.count_kill(*scenario);
                     killed.insert(*process, *at);
@@ -103,7 +132,8 @@ impl Sums {
                 _ => {}
             }
         }
-        for (number, trace) in &Traces::of(events, was_full).by_call {
+        let traces = Traces::of(events, was_full);
+        for (number, trace) in &traces.by_call {
             let Some(call) = calls.get(number) else {
                 continue;
             };
@@ -112,6 +142,10 @@ impl Sums {
             sums.run_twice += u64::from(is_run_again);
             match trace.state() {
                 Some(JobState::Lost) if !call.work.is_replayable() => sums.lost_not_replayable += 1,
+                Some(state) if traces.is_forgotten(trace) => {
+                    use JobState::{Expired, Lost, Unknown};
+                    sums.forgotten += u64::from(matches!(state, Expired | Lost | Unknown));
+                }
                 Some(JobState::Lost | JobState::Unknown | JobState::Expired) => sums.lost += 1,
                 Some(JobState::Failed) if call.work == Work::Poison => sums.poisoned += 1,
                 Some(JobState::Failed) => sums.failed += 1,
@@ -123,8 +157,7 @@ impl Sums {
                 };
                 let near = killed.saturating_sub(2 * LEASE)..killed + time;
                 if !shifts.iter().any(|shift| near.contains(shift)) {
-                    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                    *sums.recoveries.entry(millis).or_default() += 1;
+                    sums.recoveries.add_one(time);
                 }
             }
         }
@@ -147,33 +180,16 @@ impl Sums {
         self.jobs += other.jobs;
         self.lost_not_replayable += other.lost_not_replayable;
         self.lost += other.lost;
+        self.forgotten += other.forgotten;
         self.run_twice += other.run_twice;
         self.leases_lost += other.leases_lost;
         self.failed += other.failed;
         self.poisoned += other.poisoned;
         add_counts(&mut self.kills_by_scenario, &other.kills_by_scenario);
         add_counts(&mut self.other_faults, &other.other_faults);
-        add_counts(&mut self.recoveries, &other.recoveries);
-    }
-
-    /// Returns the recovery, in milliseconds, that this share of all does not exceed.
-    pub(crate) fn recovery(&self, share: f64) -> Option<u64> {
-        let count: u64 = self.recoveries.values().sum();
-        let rank = (count as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        let mut recoveries = self.recoveries.iter();
-        recoveries
-            .find(|(_, number)| {
-                seen += **number;
-                seen >= rank
-            })
-            .map(|(millis, _)| *millis)
-    }
-}
-
-fn add_counts<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
-    for (key, count) in counts {
-        *sums.entry(*key).or_default() += count;
+        self.recoveries.add(&other.recoveries);
+        self.wakes.add(&other.wakes);
+        self.late_wakes.add(&other.late_wakes);
     }
 }
 
@@ -232,12 +248,8 @@ impl Figures {
     /// Returns the figures as tables in Markdown.
     pub(crate) fn tables(&self) -> String {
         let sums = &self.sums;
-        let millis = |share| match sums.recovery(share) {
-            Some(millis) => format!("{:.2} s", millis as f64 / 1000.0),
-            None => "none".to_owned(),
-        };
         let rows = [
-            ("rounds (files)", sums.rounds.to_string()),
+            ("rounds (stores)", sums.rounds.to_string()),
             ("kills", sums.kills.to_string()),
             ("calls", sums.calls.to_string()),
             ("jobs", sums.jobs.to_string()),
@@ -245,6 +257,10 @@ impl Figures {
             (
                 "other jobs lost with their process",
                 sums.lost_not_replayable.to_string(),
+            ),
+            (
+                "jobs forgotten by a return to a backup",
+                sums.forgotten.to_string(),
             ),
             ("jobs run more than once", sums.run_twice.to_string()),
             ("runs that lost their lease", sums.leases_lost.to_string()),
@@ -257,13 +273,19 @@ impl Figures {
                 "rounds with a broken promise",
                 self.failures.len().to_string(),
             ),
+            ("recoveries", sums.recoveries.count().to_string()),
+            ("recovery, p50", sums.recoveries.at_most(0.5)),
+            ("recovery, p99", sums.recoveries.at_most(0.99)),
+            ("recovery, longest", sums.recoveries.at_most(1.0)),
+            ("wakes on other processes", sums.wakes.count().to_string()),
+            ("wake, p50", sums.wakes.at_most(0.5)),
+            ("wake, p99", sums.wakes.at_most(0.99)),
             (
-                "recoveries",
-                sums.recoveries.values().sum::<u64>().to_string(),
+                "wakes without notifications",
+                sums.late_wakes.count().to_string(),
             ),
-            ("recovery, p50", millis(0.5)),
-            ("recovery, p99", millis(0.99)),
-            ("recovery, longest", millis(1.0)),
+            ("without notifications, p50", sums.late_wakes.at_most(0.5)),
+            ("without notifications, p99", sums.late_wakes.at_most(0.99)),
             (
                 "lease",
                 format!("{:.2} s", self.lease_millis as f64 / 1000.0),
@@ -284,8 +306,8 @@ impl Figures {
         }
         text.push_str("\n| scenario | kills | other faults |\n|---|---:|---:|\n");
         for scenario in Scenario::ALL {
-            let kills = sums.kills_by_scenario.get(&scenario).unwrap_or(&0);
-            let others = sums.other_faults.get(&scenario).unwrap_or(&0);
+            let kills = sums.kills_by_scenario.get(scenario).unwrap_or(&0);
+            let others = sums.other_faults.get(scenario).unwrap_or(&0);
             if kills + others > 0 {
                 let _ = writeln!(text, "| {scenario} | {kills} | {others} |");
             }

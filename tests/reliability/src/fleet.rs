@@ -1,6 +1,7 @@
-//! The processes of a round, which share a file and are started again when they end.
+//! The processes of a round, which share a store and are started again when they end.
 
 use std::{
+    mem,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
@@ -11,12 +12,19 @@ use std::{
 };
 
 use anyhow::ensure;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::{OwnedRwLockWriteGuard, RwLock},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     history::{History, ProcessId},
-    process::{Process, Settings},
+    links::Links,
+    process::{Kind, Process, Settings},
     scenario::Scenario,
+    server::Role,
+    store::Backend,
 };
 
 /// The time that a process may take beyond its grace.
@@ -28,59 +36,91 @@ const PAUSE: u64 = 300;
 /// The processes of a round.
 #[derive(Debug)]
 pub(crate) struct Fleet {
-    pub(crate) store: PathBuf,
+    pub(crate) backend: Arc<dyn Backend>,
     pub(crate) history: Arc<History>,
     pub(crate) settings: Settings,
     log: PathBuf,
+    roles: Vec<Role>,
+    links: Vec<Links>,
     slots: Vec<Mutex<Slot>>,
+    keepers: Mutex<JoinSet<()>>,
+    /// Held while a process is started.
+    gate: Arc<RwLock<()>>,
     next: AtomicU32,
     is_closing: AtomicBool,
 }
 
 /// A process, or the next one in its place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     process: Option<Arc<Process>>,
     /// It is stopped, so that a load balancer would leave it out.
     is_stopped: bool,
-    /// The seconds by which the clock of the next one is ahead.
-    offset: i64,
+    /// The kind of the next one.
+    kind: Kind,
 }
 
 impl Fleet {
-    pub(crate) fn new(store: &Path, log: &Path, settings: Settings, processes: usize) -> Arc<Self> {
+    pub(crate) async fn new(
+        backend: Arc<dyn Backend>,
+        log: &Path,
+        settings: Settings,
+        roles: &[Role],
+    ) -> Arc<Self> {
+        let mut links = Vec::new();
+        for _ in roles {
+            links.push(Links::new(&backend.servers()).await);
+        }
+        let slot = |role: &Role| {
+            Mutex::new(Slot {
+                process: None,
+                is_stopped: false,
+                kind: Kind {
+                    role: *role,
+                    offset: 0,
+                    is_newer: false,
+                },
+            })
+        };
         Arc::new(Self {
-            store: store.to_owned(),
+            backend,
             history: Arc::new(History::new()),
             settings,
             log: log.to_owned(),
-            slots: (0..processes).map(|_| Mutex::default()).collect(),
+            roles: roles.to_owned(),
+            links,
+            slots: roles.iter().map(slot).collect(),
+            keepers: Mutex::default(),
+            gate: Arc::default(),
             next: AtomicU32::new(0),
             is_closing: AtomicBool::new(false),
         })
     }
 
     /// Starts one process that is not started again.
-    pub(crate) fn start_one(&self, offset: i64) -> anyhow::Result<Process> {
+    pub(crate) fn start_one(&self, slot: usize) -> anyhow::Result<Process> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (store, log) = (&self.store, &self.log);
-        Process::start(id, store, log, &self.settings, offset, &self.history)
+        let kind = self.slot(slot).kind;
+        let place = self.backend.place(&self.links[slot].addresses());
+        Process::start(id, &place, &self.log, &self.settings, kind, &self.history)
     }
 
     /// Keeps all processes running until the fleet is closed.
     pub(crate) fn start(self: &Arc<Self>) {
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in 0..self.slots.len() {
-            tokio::spawn(self.clone().keep(slot));
+            keepers.spawn(self.clone().keep(slot));
         }
     }
 
     async fn keep(self: Arc<Self>, slot: usize) {
         while !self.is_closing.load(Ordering::Relaxed) {
-            let offset = self.slot(slot).offset;
-            match self.start_one(offset) {
+            let gate = self.gate.read().await;
+            match self.start_one(slot) {
                 Ok(process) => {
                     let process = Arc::new(process);
                     self.slot(slot).process = Some(process.clone());
+                    drop(gate);
                     process.ended().await;
                     let mut slot = self.slot(slot);
                     slot.process = None;
@@ -92,17 +132,42 @@ impl Fleet {
         }
     }
 
+    /// Kills all processes, and starts no others until the guard is dropped.
+    pub(crate) async fn suspend(&self, scenario: Scenario) -> OwnedRwLockWriteGuard<()> {
+        let guard = self.gate.clone().write_owned().await;
+        for slot in 0..self.len() {
+            let process = self.slot(slot).process.clone();
+            if let Some(process) = process {
+                process.kill(scenario);
+                process.ended().await;
+            }
+        }
+        guard
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Returns the addresses of the processes that answer.
+    /// Returns the links of the process in a slot, and of those that follow it.
+    pub(crate) fn links(&self, slot: usize) -> &Links {
+        &self.links[slot]
+    }
+
+    /// Returns the addresses of the processes that answer clients.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let slots = (0..self.slots.len()).map(|slot| self.slot(slot));
-        let living = slots.filter(|slot| !slot.is_stopped);
+        let slots = (0..self.slots.len()).filter(|slot| self.roles[*slot].has_clients());
+        let living = slots
+            .map(|slot| self.slot(slot))
+            .filter(|slot| !slot.is_stopped);
         living
             .filter_map(|slot| slot.process.as_ref()?.address())
             .collect()
+    }
+
+    /// Returns the number of the process in a slot.
+    pub(crate) fn id(&self, slot: usize) -> Option<ProcessId> {
+        Some(self.slot(slot).process.as_ref()?.id)
     }
 
     /// Returns the process with this number, if it is in its place.
@@ -140,7 +205,12 @@ impl Fleet {
 
     /// Sets the seconds by which the clock of the next process in a slot is ahead.
     pub(crate) fn set_offset(&self, slot: usize, seconds: i64) {
-        self.slot(slot).offset = seconds;
+        self.slot(slot).kind.offset = seconds;
+    }
+
+    /// Sets whether the next process in a slot is of the next version.
+    pub(crate) fn set_newer(&self, slot: usize, is_newer: bool) {
+        self.slot(slot).kind.is_newer = is_newer;
     }
 
     /// Terminates a process. Fails if it takes longer than its grace.
@@ -190,6 +260,8 @@ impl Fleet {
                 closed = closed.and(self.terminate(&process, None).await);
             }
         }
+        let keepers = mem::take(&mut *self.keepers.lock().unwrap_or_else(PoisonError::into_inner));
+        keepers.join_all().await;
         closed
     }
 

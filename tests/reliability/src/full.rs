@@ -1,12 +1,6 @@
-//! A disk that is full.
+//! A store that is full.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::atomic::Ordering,
-    time::Duration,
-};
+use std::time::Duration;
 
 use http_polling::JobState;
 use tokio::time::sleep;
@@ -19,12 +13,6 @@ use crate::{
     scenario::Scenario,
 };
 
-/// The size of the disk, or else of the file.
-const SIZE: u64 = 16 << 20;
-
-/// The room that may be left on a full disk: less than the longest answer takes.
-const NEARLY: u64 = 2 << 20;
-
 /// The most calls that are made to fill it.
 const CALLS: usize = 2000;
 
@@ -34,84 +22,9 @@ const AT_ONCE: usize = 8;
 /// The tries to read a result.
 const TRIES: usize = 5;
 
-/// A small disk: a file system in memory where the user may mount one. Otherwise, the size of the
-/// file is limited.
-#[derive(Debug)]
-pub(crate) struct Disk {
-    path: PathBuf,
-    is_mounted: bool,
-}
-
-impl Disk {
-    pub(crate) fn new(directory: &Path) -> anyhow::Result<Self> {
-        let path = directory.join("disk");
-        fs::create_dir_all(&path)?;
-        let size = format!("size={SIZE}");
-        let is_mounted = does(
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]),
-            &path,
-        );
-        Ok(Self { path, is_mounted })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns whether the files take nearly all room.
-    fn is_full(&self) -> anyhow::Result<bool> {
-        let mut taken = 0;
-        for file in fs::read_dir(&self.path)? {
-            taken += file?.metadata()?.len();
-        }
-        Ok(taken + NEARLY > SIZE)
-    }
-
-    /// Makes room.
-    fn enlarge(&self) -> bool {
-        let size = format!("remount,size={}", 32 * SIZE);
-        self.is_mounted && does(Command::new("mount").args(["-o", &size]), &self.path)
-    }
-
-    /// Copies its files to a directory.
-    pub(crate) fn keep(&self, directory: &Path) -> anyhow::Result<()> {
-        for file in fs::read_dir(&self.path)? {
-            let file = file?;
-            fs::copy(file.path(), directory.join(file.file_name()))?;
-        }
-        Ok(())
-    }
-
-    /// Unmounts a disk that a harness has left which was killed.
-    pub(crate) fn forget(directory: &Path) {
-        let path = directory.join("disk");
-        if path.exists() {
-            does(&mut Command::new("umount"), &path);
-        }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if self.is_mounted {
-            does(&mut Command::new("umount"), &self.path);
-        }
-    }
-}
-
-/// Returns whether the command succeeds with this path.
-fn does(command: &mut Command, path: &Path) -> bool {
-    let output = command.arg(path).output();
-    output.is_ok_and(|output| output.status.success())
-}
-
-/// Fills the disk with jobs, kills processes on it, and makes room.
-pub(crate) async fn run(round: &mut Round, disk: &Disk) -> anyhow::Result<()> {
+/// Fills the store with jobs, kills processes on it, and makes room.
+pub(crate) async fn run(round: &mut Round) -> anyhow::Result<()> {
     let fleet = round.fleet.clone();
-    let max_bytes = fleet.settings.max_bytes.clone();
-    if !disk.is_mounted {
-        max_bytes.store(SIZE, Ordering::Relaxed);
-    }
     fleet.start();
     round.all_listening().await;
     let refused = |event: &Event| match event {
@@ -120,7 +33,7 @@ pub(crate) async fn run(round: &mut Round, disk: &Disk) -> anyhow::Result<()> {
     };
     let mut from = 0;
     for _ in 0..CALLS {
-        if !disk.is_full()? {
+        if !round.server(|store| store.is_nearly_full()).await? {
             from = fleet.history.len();
         } else if fleet.history.find(from, refused).is_some() {
             break;
@@ -141,7 +54,10 @@ pub(crate) async fn run(round: &mut Round, disk: &Disk) -> anyhow::Result<()> {
         round.under_way_at_most(AT_ONCE).await;
     }
     if fleet.history.find(from, refused).is_none() {
-        round.broken(Promise::Documented, "no request was refused by a full disk");
+        round.broken(
+            Promise::Documented,
+            "no request was refused by a full store",
+        );
     }
     readable(round).await;
     for slot in 0..fleet.len() {
@@ -149,8 +65,7 @@ pub(crate) async fn run(round: &mut Round, disk: &Disk) -> anyhow::Result<()> {
         fleet.process(slot).await.kill(Scenario::Full);
     }
     sleep(Duration::from_millis(round.rng.u64(0..2000))).await;
-    if !disk.enlarge() {
-        max_bytes.store(32 * SIZE, Ordering::Relaxed);
+    if round.server(|store| store.enlarge()).await? {
         for slot in 0..fleet.len() {
             fleet.process(slot).await.kill(Scenario::Full);
         }
@@ -163,7 +78,7 @@ fn is_refusal(answer: &Answer) -> bool {
     !answer.is_poll && matches!(answer.status, 503 | 507) && answer.state.is_none()
 }
 
-/// Checks that results are readable while the disk is full.
+/// Checks that results are readable while the store is full.
 async fn readable(round: &mut Round) {
     let events = round.fleet.history.events();
     let done = |job: &str| {

@@ -27,6 +27,14 @@ pub(crate) enum Event {
     LeaseLost(ProcessId),
     /// The clock of a process is shifted.
     Shifted(ProcessId),
+    /// A fault of the links of a process, or of the servers of all, begins.
+    Disturbed(Option<ProcessId>, Scenario),
+    /// The fault is over.
+    Healed(Option<ProcessId>),
+    /// A backup of the store begins.
+    BackedUp,
+    /// The store, which is down, returns to the backup.
+    Restored,
     Ended {
         process: ProcessId,
         /// It has ended successfully, or by SIGKILL or SIGTERM.
@@ -41,6 +49,12 @@ pub(crate) enum Event {
     },
     /// A client has received an answer.
     Answered(Answer),
+    /// A poll that another process held was answered with the result of a call.
+    Woken {
+        number: u64,
+        /// There were notifications.
+        is_notified: bool,
+    },
     /// A client is done with a call.
     Settled {
         number: u64,

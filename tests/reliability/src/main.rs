@@ -4,31 +4,38 @@
 //! cargo run --release -p reliability -- --store sqlite --kills 1000
 //! ```
 //!
-//! Each round has a file of its own, and processes on it that are killed, stopped and terminated at
-//! random moments, while clients make calls. Then its history is checked against the
-//! [promises](check::Promise). `docs/reliability.md` says more.
+//! Each round has a store of its own, and processes on it that are killed, stopped and terminated at
+//! random moments, and cut off from its servers, while clients make calls. Then its history is
+//! checked against the [promises](check::Promise). `docs/reliability.md` says more.
 
 mod args;
 mod calls;
 mod check;
 mod client;
+mod clock;
 mod figures;
-mod file;
 mod fleet;
 mod full;
 mod history;
+mod links;
 mod plan;
 mod process;
 mod round;
 mod run;
 mod scenario;
 mod server;
+mod store;
+mod times;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use test_services::Missing;
 
 use self::args::{Args, Command};
+
+/// The exit status if the servers cannot be had on this machine.
+const NOT_RUN: u8 = 77;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,9 +53,15 @@ async fn main() -> ExitCode {
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<Missing>() {
+            Some(missing) => {
+                eprintln!("{missing}");
+                ExitCode::from(NOT_RUN)
+            }
+            None => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }

@@ -10,30 +10,104 @@ use fastrand::Rng;
 
 use crate::{
     check::Promise,
-    file, full,
+    full,
     round::{Outcome, Round},
     scenario::Scenario,
+    server::Role,
+    store::{self, Kind},
 };
 
 /// The number of faults in a round of the long run.
 const FAULTS: usize = 12;
 
+/// The roles of the processes of a round.
+const ROLES: [&[Role]; 3] = [
+    &[Role::Both, Role::Both, Role::Both],
+    &[Role::Front, Role::Both, Role::Worker],
+    &[Role::Front, Role::Front, Role::Worker, Role::Worker],
+];
+
+/// The scenarios of the short run, by rounds.
+const SHORT: [&[Scenario]; 6] = [
+    &[
+        Scenario::Poison,
+        Scenario::Acceptance,
+        Scenario::Finish,
+        Scenario::Pause,
+        Scenario::Any,
+    ],
+    &[
+        Scenario::Chunks,
+        Scenario::StartUp,
+        Scenario::Terminate,
+        Scenario::TerminateTwice,
+        Scenario::Clock,
+        Scenario::Everyone,
+    ],
+    &[Scenario::Full],
+    &[Scenario::Upgrade, Scenario::Restore],
+    &[
+        Scenario::Cut,
+        Scenario::HalfOpen,
+        Scenario::CutAll,
+        Scenario::HalfOpenAll,
+        Scenario::Deaf,
+    ],
+    &[
+        Scenario::Crash,
+        Scenario::Restart,
+        Scenario::Bouncer,
+        Scenario::MasterKilled,
+        Scenario::Failover,
+        Scenario::SlotMoved,
+    ],
+];
+
 /// The choices of a round, which its seed determines.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    store: Kind,
     pub(crate) seed: u64,
-    pub(crate) scenarios: Vec<Scenario>,
+    roles: &'static [Role],
+    scenarios: Vec<Scenario>,
 }
 
 impl Plan {
-    /// Returns the plan of the round with this seed. Each fifth round fills the disk.
-    pub(crate) fn of(seed: u64) -> Self {
+    /// Returns the plan of the round with this seed. The first seeds are those of the short run. Of
+    /// the others, each fifth round fills the store.
+    pub(crate) fn of(store: Kind, seed: u64) -> Self {
+        let short = Self::short(store).into_iter();
+        if let Some(plan) = short.into_iter().find(|plan| plan.seed == seed) {
+            return plan;
+        }
         let mut rng = Rng::with_seed(seed);
+        let roles = ROLES[rng.usize(0..ROLES.len())];
         let scenarios = match seed % 5 {
-            4 => vec![Scenario::Full],
-            _ => (0..FAULTS).map(|_| Scenario::random(&mut rng)).collect(),
+            4 if Scenario::Full.is_on(store) => vec![Scenario::Full],
+            _ => random(store, &mut rng),
         };
-        Self { seed, scenarios }
+        Self {
+            store,
+            seed,
+            roles,
+            scenarios,
+        }
+    }
+
+    /// Returns rounds that have every scenario of the store once.
+    pub(crate) fn short(store: Kind) -> Vec<Self> {
+        let plan = |scenarios: &[Scenario], seed| Self {
+            store,
+            seed,
+            roles: ROLES[seed as usize % ROLES.len()],
+            scenarios: {
+                let tried = scenarios.iter().filter(|scenario| scenario.is_on(store));
+                tried.copied().collect()
+            },
+        };
+        let plans = SHORT.iter().zip(1..);
+        let plans = plans.map(|(scenarios, seed)| plan(scenarios, seed));
+        plans.filter(|plan| !plan.scenarios.is_empty()).collect()
     }
 
     /// Runs the round in an empty directory, which is removed unless a promise was broken, or the
@@ -46,25 +120,21 @@ impl Plan {
     ) -> anyhow::Result<Outcome> {
         fs::create_dir_all(&directory)?;
         let was_full = self.scenarios.contains(&Scenario::Full);
-        let disk = was_full.then(|| full::Disk::new(&directory)).transpose()?;
-        let store = match &disk {
-            Some(disk) => disk.path().join("jobs.db"),
-            None => directory.join("jobs.db"),
-        };
-        let mut round = Round::new(self.seed, &store, &directory);
-        match &disk {
-            Some(disk) => full::run(&mut round, disk).await?,
-            None => round.faults(&self.scenarios, &stop).await?,
+        let backend = store::start(self.store, &directory, was_full).await?;
+        let mut round = Round::new(self.seed, &backend, self.roles, &directory).await;
+        match was_full {
+            true => full::run(&mut round).await?,
+            false => round.faults(&self.scenarios, &stop).await?,
         }
         round.settle().await;
         round.audit().await;
         if let Err(error) = round.fleet.close().await {
             round.broken(Promise::CleanEnd, error.to_string());
         }
-        round.violations.extend(file::check(&store).await?);
+        round.violations.extend(store::check(&backend).await?);
         let outcome = round.outcome(was_full);
         if outcome.violations.is_empty() && !keep {
-            drop(disk);
+            drop((round, backend));
             fs::remove_dir_all(&directory)?;
         } else {
             let violations = outcome
@@ -79,10 +149,16 @@ impl Plan {
                 directory.join("history.txt"),
                 round.fleet.history.to_string(),
             )?;
-            if let Some(disk) = disk {
-                disk.keep(&directory)?;
-            }
+            backend.keep(&directory)?;
         }
         Ok(outcome)
     }
+}
+
+/// Chooses the scenarios of a round, of which one at most returns to a backup.
+fn random(store: Kind, rng: &mut Rng) -> Vec<Scenario> {
+    let mut scenarios: Vec<_> = (0..FAULTS).map(|_| Scenario::random(store, rng)).collect();
+    let mut is_first = true;
+    scenarios.retain(|scenario| *scenario != Scenario::Restore || std::mem::take(&mut is_first));
+    scenarios
 }

@@ -1,16 +1,6 @@
 //! A process under test.
 
-use std::{
-    fs::File,
-    net::SocketAddr,
-    path::Path,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fs::File, net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +14,8 @@ use tokio::{
 use crate::{
     history::{Event, History, ProcessId, Run},
     scenario::Scenario,
+    server::Role,
+    store::Place,
 };
 
 /// The lease of all stores.
@@ -34,8 +26,16 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 pub(crate) struct Settings {
     pub(crate) lease: Duration,
     pub(crate) grace: Duration,
-    /// The maximum size of the file; 0 is none.
-    pub(crate) max_bytes: Arc<AtomicU64>,
+}
+
+/// The differences between processes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub(crate) role: Role,
+    /// The seconds by which its clock is ahead.
+    pub(crate) offset: i64,
+    /// It is of the next version.
+    pub(crate) is_newer: bool,
 }
 
 /// A process under test. It is killed when the last clone of it is dropped.
@@ -50,26 +50,25 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a process whose clock is ahead by `offset` seconds, and appends its log to a file.
+    /// Starts a process, and appends its log to a file.
     pub(crate) fn start(
         id: ProcessId,
-        store: &Path,
+        place: &Place,
         log: &Path,
         settings: &Settings,
-        offset: i64,
+        kind: Kind,
         history: &Arc<History>,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("serve")
-            .arg("--store")
-            .arg(store)
+            .args(place.arguments())
+            .args(["--role", kind.role.name()])
             .args(["--lease", &settings.lease.as_millis().to_string()])
             .args(["--grace", &settings.grace.as_millis().to_string()])
-            .args(["--offset", &offset.to_string()]);
-        let max_bytes = settings.max_bytes.load(Ordering::Relaxed);
-        if max_bytes > 0 {
-            command.args(["--max-bytes", &max_bytes.to_string()]);
+            .args(["--offset", &kind.offset.to_string()]);
+        if kind.is_newer {
+            command.arg("--newer");
         }
         let log = File::options().create(true).append(true).open(log)?;
         let mut child = command

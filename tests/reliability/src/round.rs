@@ -1,11 +1,14 @@
-//! A round: processes on a new file, clients, and faults.
+//! A round: processes on a new store, clients, and faults.
 
 mod faults;
+mod outages;
+mod restore;
+mod upgrade;
 
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,13 +28,12 @@ use crate::{
     fleet::Fleet,
     history::Event,
     process::{LEASE, Settings},
+    server::Role,
+    store::Backend,
 };
 
 /// The time that running jobs have after SIGTERM. Some do not end within it.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// The number of processes on a file.
-const PROCESSES: usize = 3;
 
 /// The time that jobs may take to end once the faults are over.
 const SETTLING: Duration = Duration::from_secs(60);
@@ -59,14 +61,18 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    pub(crate) fn new(seed: u64, store: &Path, directory: &Path) -> Self {
+    pub(crate) async fn new(
+        seed: u64,
+        backend: &Arc<dyn Backend>,
+        roles: &[Role],
+        directory: &Path,
+    ) -> Self {
         let settings = Settings {
             lease: LEASE,
             grace: GRACE,
-            max_bytes: Arc::new(AtomicU64::new(0)),
         };
         let log = directory.join("processes.log");
-        let fleet = Fleet::new(store, &log, settings, PROCESSES);
+        let fleet = Fleet::new(backend.clone(), &log, settings, roles).await;
         Self {
             seed,
             clients: Clients::new(&fleet, seed),

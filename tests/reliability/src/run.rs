@@ -13,19 +13,18 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::{
-    args::{Args, Store},
+    args::Args,
     figures::{Failure, Figures},
-    full::Disk,
     plan::Plan,
     process::LEASE,
     round::Outcome,
-    scenario::Scenario,
+    store::{Disk, Kind},
 };
 
 /// Runs what the arguments ask for. Returns whether all promises were kept.
 pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
-    let Store::Sqlite = args.store;
-    let rounds = args.directory.join("rounds");
+    let (store, directory) = (args.store, args.directory());
+    let rounds = directory.join("rounds");
     fs::create_dir_all(&rounds)?;
     // Of a harness that was killed.
     for left in fs::read_dir(&rounds)? {
@@ -35,17 +34,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
             fs::remove_dir_all(left)?;
         }
     }
-    let path = args.directory.join("figures.json");
+    let path = directory.join("figures.json");
     let plans = match (args.short, args.seed) {
-        (true, _) => Some(short()),
-        (false, Some(seed)) => Some(vec![Plan::of(seed)]),
+        (true, _) => Some(Plan::short(store)),
+        (false, Some(seed)) => Some(vec![Plan::of(store, seed)]),
         (false, None) => None,
     };
     let first_seed = match &plans {
         Some(plans) => plans[0].seed,
-        None => u64::from(fastrand::u32(..)),
+        // The first ones are those of the short run.
+        None => u64::from(fastrand::u32(1000..)),
     };
-    let new = Figures::new("sqlite", LEASE, first_seed);
+    let new = Figures::new(&store.to_string(), LEASE, first_seed);
     let is_long = plans.is_none();
     let mut figures = match is_long {
         true => Figures::read_or(&path, new)?,
@@ -67,10 +67,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
     let mut is_good = true;
     loop {
         let is_done = figures.sums.kills >= args.kills && is_long;
-        while under_way.len() < args.files && !is_done && !stop.load(Ordering::Relaxed) {
+        while under_way.len() < args.at_once && !is_done && !stop.load(Ordering::Relaxed) {
             let plan = match &mut plans {
                 Some(plans) => plans.next(),
-                None => Some(Plan::of(figures.first_seed + figures.rounds_begun)),
+                None => Some(Plan::of(store, figures.first_seed + figures.rounds_begun)),
             };
             let Some(plan) = plan else { break };
             figures.rounds_begun += 1;
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
         figures.seconds += seconds;
         begun += std::time::Duration::from_secs(seconds);
         is_good &= outcome.violations.is_empty();
-        note(&mut figures, &outcome, &rounds);
+        note(&mut figures, &outcome, store, &rounds);
         if is_long {
             figures.write(&path)?;
         }
@@ -94,7 +94,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
     Ok(is_good)
 }
 
-fn note(figures: &mut Figures, outcome: &Outcome, rounds: &Path) {
+fn note(figures: &mut Figures, outcome: &Outcome, store: Kind, rounds: &Path) {
     let sums = &outcome.sums;
     figures.sums.add(sums);
     println!(
@@ -108,7 +108,7 @@ fn note(figures: &mut Figures, outcome: &Outcome, rounds: &Path) {
         println!("  {violation}");
     }
     println!(
-        "  files: {}; repeat: cargo run --release -p reliability -- --seed {}",
+        "  files: {}; repeat: cargo run --release -p reliability -- --store {store} --seed {}",
         rounds.join(outcome.seed.to_string()).display(),
         outcome.seed
     );
@@ -119,30 +119,4 @@ fn note(figures: &mut Figures, outcome: &Outcome, rounds: &Path) {
         seed: outcome.seed,
         promises,
     });
-}
-
-/// Returns rounds that have every scenario once.
-fn short() -> Vec<Plan> {
-    let plans = [
-        vec![
-            Scenario::Poison,
-            Scenario::Acceptance,
-            Scenario::Finish,
-            Scenario::Pause,
-            Scenario::Any,
-        ],
-        vec![
-            Scenario::Chunks,
-            Scenario::StartUp,
-            Scenario::Terminate,
-            Scenario::TerminateTwice,
-            Scenario::Clock,
-            Scenario::All,
-        ],
-        vec![Scenario::Full],
-    ];
-    let plans = plans.into_iter().zip(1..);
-    plans
-        .map(|(scenarios, seed)| Plan { seed, scenarios })
-        .collect()
 }

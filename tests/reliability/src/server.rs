@@ -1,15 +1,6 @@
 //! The process under test: the example `durable`, with short leases and further routes.
 
-use std::{
-    convert::Infallible,
-    io::Write,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
-};
+use std::{convert::Infallible, io::Write, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -20,18 +11,21 @@ use axum::{
     routing::post,
 };
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use durable::{Archive, routes, serve};
 use futures_util::stream;
 use http::HeaderValue;
 use tokio::{net::TcpListener, time::sleep};
 use tower_async_job::{
     AsyncJobLayer, CancelReason, HalfElapsed, JobContext, Policy,
-    store::{Clock, Retention},
+    store::{JobStore, Retention},
 };
-use tower_async_job_sqlite::SqliteStore;
 
-use crate::calls::{MOST_ATTEMPTS, MOST_POISONED, NONCE, NUMBER, Task, Work};
+use crate::{
+    calls::{MOST_ATTEMPTS, MOST_POISONED, NONCE, NUMBER, Task, Work},
+    clock::ShiftedClock,
+    store::{Opening, Place},
+};
 
 /// The bytes of a part of a long body, and the time between two.
 const PART: usize = 64 << 10;
@@ -43,44 +37,51 @@ pub(crate) const KEPT: Duration = Duration::from_secs(10 * 3600);
 /// Runs a process under test. It ends when its standard input does.
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
+    #[command(flatten)]
+    place: Place,
     #[arg(long)]
-    store: PathBuf,
+    role: Role,
     #[arg(long)]
     lease: u64,
     #[arg(long)]
     grace: u64,
-    #[arg(long)]
-    max_bytes: Option<u64>,
     /// The seconds by which its clock is ahead.
     #[arg(long, allow_negative_numbers = true)]
     offset: i64,
+    /// It is of the next version.
+    #[arg(long)]
+    newer: bool,
 }
 
-/// A clock whose time of day and monotonic time are shifted.
-#[derive(Clone, Debug)]
-pub(crate) struct ShiftedClock {
-    /// The seconds by which the time of day is ahead.
-    day: Arc<AtomicI64>,
+/// The role of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    Both,
+    Front,
+    Worker,
 }
 
-impl ShiftedClock {
-    pub(crate) fn ahead(seconds: i64) -> Self {
-        let day = Arc::new(AtomicI64::new(seconds));
-        Self { day }
+impl Role {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Front => "front",
+            Self::Worker => "worker",
+        }
+    }
+
+    /// Returns whether clients reach such processes.
+    pub(crate) fn has_clients(self) -> bool {
+        self != Self::Worker
     }
 }
 
-impl Clock for ShiftedClock {
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn system_time(&self) -> SystemTime {
-        let seconds = self.day.load(Ordering::Relaxed);
-        let shift = Duration::from_secs(seconds.unsigned_abs());
-        match seconds < 0 {
-            true => SystemTime::now() - shift,
-            false => SystemTime::now() + shift,
+impl From<Role> for tower_async_job::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Both => Self::Both,
+            Role::Front => Self::Front,
+            Role::Worker => Self::Worker,
         }
     }
 }
@@ -92,33 +93,51 @@ struct Nonce(String);
 /// Serves until SIGTERM, or until standard input ends.
 pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     let clock = ShiftedClock::ahead(options.offset);
-    let mut store = SqliteStore::builder()
-        .lease_duration(Duration::from_millis(options.lease))
-        .clock(clock.clone());
-    if let Some(bytes) = options.max_bytes {
-        store = store.max_bytes(bytes).page_size(512);
-    }
-    let store = store.open(&options.store).await?;
+    std::thread::spawn({
+        let clock = clock.clone();
+        move || obey(&clock)
+    });
+    let opening = Opening {
+        lease: Duration::from_millis(options.lease),
+        clock,
+        is_newer: options.newer,
+    };
+    let store = open(&options.place, opening).await?;
     let routes = routes(Archive::default())
         .merge(further_routes())
         .layer(from_fn(observe));
 
     let jobs = AsyncJobLayer::builder()
         .store(store)
+        .role(options.role.into())
         .policy(policies())
         .estimator(HalfElapsed::between(
             Duration::from_millis(100),
             Duration::from_millis(500),
         ))
         .build()?;
-    tokio::spawn(jobs.worker(routes.clone()).run());
+    if options.role != Role::Front {
+        tokio::spawn(jobs.worker(routes.clone()).run());
+    }
     let app = routes.layer(jobs.clone());
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     say(format_args!("listening {}", listener.local_addr()?));
     let grace = Duration::from_millis(options.grace);
-    std::thread::spawn(move || obey(&clock));
     Ok(serve(listener, app, jobs, grace).await?)
+}
+
+/// Opens the store. Servers may be away at first.
+async fn open(place: &Place, how: Opening) -> anyhow::Result<Arc<dyn JobStore>> {
+    loop {
+        match place.open(how.clone()).await {
+            Err(error) if place.store.has_servers() => {
+                eprintln!("the store cannot be opened: {error:#}");
+                sleep(Duration::from_millis(100)).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Obeys the lines of standard input, until it ends with the harness, and the process with it.
@@ -128,7 +147,7 @@ fn obey(clock: &ShiftedClock) {
     for line in std::io::stdin().lines().map_while(Result::ok) {
         if let Some(seconds) = line.strip_prefix("clock ") {
             let seconds = seconds.parse().expect("a number of seconds");
-            clock.day.store(seconds, Ordering::Relaxed);
+            clock.set(seconds);
         }
     }
     std::process::exit(0);

@@ -1,6 +1,10 @@
 //! A short run of the harness, with every scenario once.
 
+mod printed;
+
 use std::process::Command;
+
+use printed::{check_short_run, figure};
 
 #[test]
 fn every_scenario_once_breaks_no_promise() {
@@ -16,35 +20,26 @@ fn every_scenario_once_breaks_no_promise() {
         let kept = directory.keep();
         panic!("{printed}\nfiles: {}", kept.display());
     }
-    let kills = figure(&printed, "kills");
-    assert!(kills >= 10, "{printed}");
-    assert_eq!(figure(&printed, "replayable jobs lost or unknown"), 0);
-    assert!(figure(&printed, "recoveries") > 0, "{printed}");
-    for scenario in [
-        "kill at any moment",
-        "kill during acceptance",
-        "kill during the end of a job",
-        "kill while a long result is stored",
-        "kill during start-up",
-        "kill while the file is created",
-        "kill of all processes at once",
-        "stopped beyond the lease, continued",
-        "SIGTERM once",
-        "SIGTERM twice",
-        "clock shifted by an hour",
-        "job that kills its process",
-        "kill while the disk is full",
-    ] {
-        let row = format!("\n| {scenario} | ");
-        assert!(printed.contains(&row), "{scenario}: {printed}");
-    }
-}
-
-/// Returns a figure of the table.
-fn figure(printed: &str, name: &str) -> u64 {
-    let row = printed.split(&format!("| {name} | ")).nth(1);
-    let value = row.and_then(|row| row.split(' ').next());
-    value.and_then(|value| value.parse().ok()).expect(name)
+    check_short_run(
+        &printed,
+        &[
+            "kill at any moment",
+            "kill during acceptance",
+            "kill during the end of a job",
+            "kill while a long result is stored",
+            "kill during start-up",
+            "kill while the store is created",
+            "kill of all processes at once",
+            "stopped beyond the lease, continued",
+            "SIGTERM once",
+            "SIGTERM twice",
+            "clock shifted by an hour",
+            "job that kills its process",
+            "kill while the store is full",
+            "restored from a backup",
+            "upgraded and rolled back",
+        ],
+    );
 }
 
 #[test]
@@ -52,7 +47,7 @@ fn figures_of_a_stopped_run_are_read_back() {
     let directory = tempfile::tempdir().unwrap();
     let run = |kills: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reliability"));
-        command.args(["--files", "1", "--kills", kills, "--directory"]);
+        command.args(["--at-once", "1", "--kills", kills, "--directory"]);
         let output = command.arg(directory.path()).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{printed}");
@@ -72,7 +67,30 @@ fn figures_of_a_stopped_run_are_read_back() {
     let printed = run("7");
     assert_eq!(figure(&printed, "kills"), 7);
     assert_eq!(figure(&printed, "rounds with a broken promise"), 1);
-    assert!(printed.contains("| recovery, p50 | 1.50 s |"), "{printed}");
-    assert!(printed.contains("| recovery, p99 | 2.50 s |"), "{printed}");
+    assert!(printed.contains("| recovery, p50 | 1.500 s |"), "{printed}");
+    assert!(printed.contains("| recovery, p99 | 2.500 s |"), "{printed}");
     assert!(printed.contains("| seeds | 5 to 7 |"), "{printed}");
+}
+
+#[test]
+fn seeds_of_the_short_run_repeat_its_rounds() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_reliability"))
+        .args(["--seed", "3", "--directory"])
+        .arg(directory.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}");
+    let rows: Vec<_> = printed
+        .split("| scenario |")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .collect();
+    assert_eq!(
+        rows[2..],
+        ["| kill while the store is full | 3 | 0 |"],
+        "{printed}"
+    );
 }

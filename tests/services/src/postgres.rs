@@ -191,8 +191,13 @@ impl Postgres {
     ///
     /// Panics if the server does not start.
     pub fn crash(&self) {
-        self.server.stop("QUIT");
+        self.kill();
         self.start_again();
+    }
+
+    /// Stops the server at once, as a crash would.
+    pub fn kill(&self) {
+        self.server.stop("QUIT");
     }
 
     /// Stops the server, after transactions were rolled back and all data was written.

@@ -105,8 +105,19 @@ impl Redis {
     ///
     /// Panics if the server does not start.
     pub fn restart(&self) {
-        self.server.stop("TERM");
+        self.stop();
         self.start_again();
+    }
+
+    /// Stops the server, after all data was written.
+    pub fn stop(&self) {
+        self.server.stop("TERM");
+    }
+
+    /// Returns the folder of the data, for backups.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.server.folder().path().join("appendonlydir")
     }
 
     /// Kills the server.

@@ -57,7 +57,7 @@ impl Default for MemoryStoreBuilder {
             max_jobs: 100_000,
             max_bytes: 256 << 20,
             max_tombstones: 100_000,
-            properties: StoreProperties::default(),
+            properties: StoreProperties::default().with_name("memory"),
             shards: None,
             clock: Arc::new(SystemClock),
             #[cfg(http_polling_loom)]

@@ -300,9 +300,9 @@ impl Entry {
     }
 
     /// Takes a pending job from a holder whose lease has expired, or ends it at its deadline.
-    pub(super) fn lapse_late(&mut self, now: Micros) -> Option<Arc<Wake>> {
+    pub(super) fn lapse_late(&mut self, now: Micros) -> (Released, Option<Arc<Wake>>) {
         let Phase::Pending(pending) = &self.phase else {
-            return None;
+            return (Released::Lost, None);
         };
         let ended = match pending.hold {
             Hold::Held { until } => until,
@@ -310,7 +310,7 @@ impl Entry {
         };
         let since = ended.saturating_add(micros(pause_after_loss(self.attempt.into())));
         let after = Duration::from_micros(since.saturating_sub(now));
-        self.lapse(now, &Release::default().with_after(after)).1
+        self.lapse(now, &Release::default().with_after(after))
     }
 
     fn forget_run(&mut self) {

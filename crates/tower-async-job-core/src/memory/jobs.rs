@@ -58,6 +58,8 @@ pub(super) struct Census {
     /// The time at which the principals were counted.
     pub(super) counted: Option<Micros>,
     pub(super) principals: Vec<(Principal, u64)>,
+    /// The number of jobs that have ended since because a lease lapsed.
+    pub(super) lost: u64,
 }
 
 /// The time for which an id is void, or a notification claimed, if leases have no duration.
@@ -270,6 +272,9 @@ impl Jobs {
             self.wake(Some(wake));
         }
         self.announce(aftermath.claimable);
+        if aftermath.lost > 0 {
+            lock(&self.census).lost += aftermath.lost;
+        }
     }
 
     fn wake(&self, wake: Option<Arc<Wake>>) {

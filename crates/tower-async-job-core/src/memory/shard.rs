@@ -21,6 +21,7 @@ use crate::{
     claim::ClaimKind,
     id::{JobHandle, JobId},
     job::NewJob,
+    lease::Released,
     store::DELIVERED_KEPT,
     sync::Arc,
     wake::Wake,
@@ -51,6 +52,8 @@ pub(super) struct Aftermath {
     /// True if a task has become claimable.
     pub(super) claimable: bool,
     pub(super) keys: Vec<(Scope, JobId)>,
+    /// The number of jobs that have ended because a lease lapsed.
+    pub(super) lost: u64,
 }
 
 impl Shard {
@@ -241,7 +244,11 @@ impl Shard {
     fn expire_at(&mut self, slot: Slot, now: Micros, budget: &Budget, aftermath: &mut Aftermath) {
         let (wake, key) = self.edit_at(slot, budget, Room::default(), |entry| {
             if entry.is_pending() {
-                return (entry.lapse_late(now), None);
+                let (released, wake) = entry.lapse_late(now);
+                let is_lost =
+                    matches!(released, Released::Ended(JobState::Lost | JobState::Failed));
+                aftermath.lost += u64::from(is_lost);
+                return (wake, None);
             }
             let key = entry.expire(now);
             (None, key.map(|key| (key.scope, entry.id)))
@@ -304,6 +311,12 @@ impl Shard {
             ClaimKind::Work => &self.indexes.free,
             ClaimKind::Notify => &self.indexes.notify,
         }
+    }
+
+    /// Returns the time from which the job is claimable that has been so longest.
+    pub(super) fn oldest_due(&self, now: Micros) -> Option<Micros> {
+        let first = self.indexes.free.first();
+        first.map(|(since, _)| since).filter(|since| *since <= now)
     }
 
     /// Returns whether the job is claimable by now.

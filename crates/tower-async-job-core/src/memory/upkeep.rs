@@ -46,6 +46,8 @@ impl Jobs {
                 upkeep.next = Some(upkeep.next.unwrap_or(LONGEST_REST));
             }
             upkeep.pending = self.pending().await;
+            upkeep.oldest_due = self.oldest_due();
+            upkeep.lost = std::mem::take(&mut lock(&self.census).lost);
         }
         upkeep
     }
@@ -141,6 +143,17 @@ impl Jobs {
                 .clone_from(&lock(&self.census).principals);
         }
         pending
+    }
+
+    /// Returns the time for which the job that has been claimable longest has been so.
+    fn oldest_due(&self) -> Option<Duration> {
+        let now = self.now();
+        let first = |shard: &Mutex<Shard>| {
+            let shard = lock(shard);
+            shard.oldest_due(now)
+        };
+        let since = self.shards.iter().filter_map(first).min()?;
+        Some(Duration::from_micros(now.saturating_sub(since)))
     }
 
     async fn count_principals(&self, pace: &mut Pace) -> Vec<(Principal, u64)> {

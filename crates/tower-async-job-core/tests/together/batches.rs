@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -70,7 +70,7 @@ async fn read_joins_the_next_batch_and_never_the_current_one() {
     while rounds.count.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
-    let mut late = std::pin::pin!(batch.read(1));
+    let mut late = pin!(batch.read(1));
     let mut context = Context::from_waker(Waker::noop());
     assert!(late.as_mut().poll(&mut context).is_pending());
     rounds.go.notify_one();
@@ -83,9 +83,20 @@ async fn read_joins_the_next_batch_and_never_the_current_one() {
 }
 
 #[tokio::test]
-async fn reads_fail_when_nothing_runs_batches() {
+async fn read_before_the_first_batches_are_run_waits_for_them() {
     let (batch, rounds) = (Arc::new(ReadBatch::default()), Arc::new(Rounds::default()));
-    assert!(batch.read(1).await.unwrap_err().is_unavailable());
+    let mut early = pin!(batch.read(1));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(early.as_mut().poll(&mut context).is_pending());
+    let driver = run(&batch, &rounds);
+    rounds.go.notify_one();
+    assert_eq!(early.await.unwrap(), Some(2));
+    driver.abort();
+}
+
+#[tokio::test]
+async fn reads_fail_when_nothing_runs_batches_any_more() {
+    let (batch, rounds) = (Arc::new(ReadBatch::default()), Arc::new(Rounds::default()));
     let driver = run(&batch, &rounds);
     tokio::task::yield_now().await;
     let mut reads: Vec<_> = (0..2).map(|key| Box::pin(batch.read(key))).collect();
@@ -98,6 +109,7 @@ async fn reads_fail_when_nothing_runs_batches() {
     for read in reads {
         assert!(read.await.unwrap_err().is_unavailable());
     }
+    assert!(batch.read(1).await.unwrap_err().is_unavailable());
 }
 
 #[tokio::test]

@@ -96,6 +96,11 @@ impl Engine {
         &self.shared.notes
     }
 
+    /// Returns the number of jobs that have ended since the call before because a lease lapsed.
+    pub(crate) fn take_lost(&self) -> u64 {
+        self.shared.lost.swap(0, Ordering::Relaxed)
+    }
+
     /// Ignores the commits of other processes from now on, for tests.
     pub(crate) fn be_deaf(&self) {
         self.shared.is_deaf.store(true, Ordering::Relaxed);

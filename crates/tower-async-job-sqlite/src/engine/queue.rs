@@ -110,6 +110,11 @@ impl<T> Queue<T> {
         batch
     }
 
+    /// Returns whether no items wait.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().items.is_empty()
+    }
+
     /// Adds items that have arrived to a batch that has room for them.
     pub(crate) fn take_more(&self, batch: &mut Batch<T>) {
         self.lock().move_to(batch);

@@ -39,6 +39,9 @@ pub(crate) struct Shared {
     pub(crate) notes: Notes,
     /// The number of commits of this process.
     pub(crate) commits: AtomicU64,
+    /// The number of jobs that commits of this process have ended since the latest sweep because a
+    /// lease lapsed.
+    pub(crate) lost: AtomicU64,
     /// True if the commits of other processes are not looked for, for tests.
     pub(crate) is_deaf: AtomicBool,
     is_closed: AtomicBool,
@@ -59,6 +62,7 @@ impl Shared {
             waiters: Waiters::default(),
             notes: Notes::default(),
             commits: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             is_deaf: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             checkpoint: Mutex::default(),
@@ -76,6 +80,7 @@ impl Shared {
 
     /// Notifies of the effects of a commit.
     pub(crate) fn notify(&self, effects: &Effects) {
+        self.lost.fetch_add(effects.lost, Ordering::Relaxed);
         let work = (effects.claimable > 0).then_some(&WORK);
         for id in effects.ended.iter().chain(work) {
             // A runtime that panics must not end the thread that notifies others too.

@@ -89,12 +89,23 @@ impl Writer {
             let batch = self.shared.writes.take(BATCH);
             if batch.items.is_empty() {
                 // The rest of the notes. An error loses them, which only keeps results longer.
-                let _ = self.transact(&mut Batch::closed(Vec::new()));
+                while self.write_notes() && self.shared.notes.are_any() {}
                 return;
             }
             self.write(batch);
             self.bound_log();
+            while self.shared.notes.are_many()
+                && self.shared.writes.is_empty()
+                && self.write_notes()
+            {
+                self.bound_log();
+            }
         }
+    }
+
+    /// Writes some notes in a transaction of their own; returns whether it succeeded.
+    fn write_notes(&mut self) -> bool {
+        self.transact(&mut Batch::closed(Vec::new())).is_ok()
     }
 
     /// Writes a batch in one transaction, or if the file is full, each operation in its own.
@@ -212,7 +223,7 @@ impl Writer {
             self.shared.clock.day(),
             micros(self.shared.settings.lease),
         );
-        let notes = self.shared.notes.all();
+        let notes = self.shared.notes.some();
         let mut is_whole = true;
         for (id, delivery) in &notes {
             let deliver = |transaction: &Transaction<'_>| deliver(transaction, id, delivery);

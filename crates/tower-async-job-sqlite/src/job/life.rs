@@ -221,7 +221,10 @@ impl Job {
         let attempts = u32::try_from(self.attempt).unwrap_or(u32::MAX);
         let since = self.due.saturating_add(micros(pause_after_loss(attempts)));
         let how = Release::default().with_after(span(transaction.now, since));
-        self.lapse(transaction, &how).map(drop)
+        if let Released::Ended(JobState::Lost | JobState::Failed) = self.lapse(transaction, &how)? {
+            transaction.note_lost();
+        }
+        Ok(())
     }
 
     /// Ends a pending job that no worker may re-run; returns its state if so.

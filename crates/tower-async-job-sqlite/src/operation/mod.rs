@@ -13,5 +13,5 @@ pub(crate) use self::{
     expiring::make_room,
     leases::{cancel, deliver, extend, finish, remove, renew, report, start, write_chunk},
     listing::{Page, find, list},
-    upkeep::{pending, sweep},
+    upkeep::{count, sweep},
 };

@@ -1,13 +1,13 @@
 //! Sweeps.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use tower_async_job_core::{PendingJobs, Principal, SweepQuery};
 
 use super::expiring::expire;
 use crate::{
     job::collect,
-    time::{Micros, to_day},
+    time::{Micros, span, to_day},
     transaction::{Snapshot, Step, Transaction},
 };
 
@@ -68,8 +68,16 @@ fn register(transaction: &Transaction<'_>, node: i64) -> Step<u32> {
     Ok(nodes.unwrap_or(1).max(1))
 }
 
+/// Counts the pending jobs, and returns the time since the creation of the next to be claimed.
+pub(crate) fn count(snapshot: &Snapshot<'_>) -> Step<(PendingJobs, Option<Duration>)> {
+    let sql = "SELECT created FROM jobs WHERE turn IS NOT NULL ORDER BY turn LIMIT 1";
+    let oldest: Option<Micros> = snapshot.one(sql, [])?;
+    let due = oldest.map(|created| span(created, snapshot.now));
+    Ok((pending(snapshot)?, due))
+}
+
 /// Counts the pending jobs.
-pub(crate) fn pending(snapshot: &Snapshot<'_>) -> Step<PendingJobs> {
+fn pending(snapshot: &Snapshot<'_>) -> Step<PendingJobs> {
     let sql = "SELECT owner_hash, count(*) FROM jobs WHERE state < 2 GROUP BY owner_hash";
     let mut counts: Vec<(i64, i64)> =
         snapshot.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -48,7 +48,7 @@ impl CountedStore {
         let clock = snapshots.clone();
         let store = SqliteStore::builder()
             .readers(1)
-            .operation_timeout(Duration::from_secs(60))
+            .operation_timeout(Duration::from_secs(120))
             .clock(move || {
                 clock.note();
                 Instant::now()

@@ -106,7 +106,11 @@ impl Nodes for SqliteNodes {
         Box::pin(async {
             let connection = self.connect();
             connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-            Ok(Box::new(connection) as _)
+            let end = async move {
+                drop(connection);
+                Ok(())
+            };
+            Ok(Box::pin(end) as _)
         })
     }
 

@@ -1,7 +1,9 @@
 //! Sweeps: when they are due again, and what they count.
 
 use http_polling::JobState;
-use tower_async_job_core::{ClaimKind, ClaimQuery, Principal, Retention, Start, SweepQuery};
+use tower_async_job_core::{
+    ClaimKind, ClaimQuery, Principal, Release, Retention, Start, SweepQuery,
+};
 
 use crate::{harness::Harness, node::*};
 
@@ -52,6 +54,50 @@ pub(crate) async fn a_sweep_counts_pending_jobs_by_principal(harness: &dyn Harne
 
     node.cancel(&ended.unwrap().id).await.unwrap();
     assert_eq!(other.sweep_all().await.pending.total, 4);
+    Ok(())
+}
+
+pub(crate) async fn a_sweep_reports_how_long_the_next_job_has_been_claimable(
+    harness: &dyn Harness,
+) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    node.add(node.job()).await;
+    assert_eq!(other.sweep_all().await.oldest_due, None);
+    node.offer(node.replayable()).await;
+    harness.advance(5 * SECOND).await?;
+    node.offer(node.replayable()).await;
+    harness.advance(SECOND).await?;
+    assert_eq!(other.sweep_all().await.oldest_due, Some(6 * SECOND));
+    assert_eq!(node.claim_some(1).await.len(), 1);
+    assert_eq!(other.sweep_all().await.oldest_due, Some(SECOND));
+    node.claim_one().await;
+    assert_eq!(other.sweep_all().await.oldest_due, None);
+    Ok(())
+}
+
+pub(crate) async fn a_sweep_counts_the_jobs_that_ended_for_their_lost_leases(
+    harness: &dyn Harness,
+) -> Ran {
+    let nodes = [Node::of(harness), Node::second(harness).await?];
+    let until = nodes[0].lease()?;
+    let sweep = async || {
+        let mut lost = 0;
+        for node in &nodes {
+            lost += node.sweep_all().await.lost;
+        }
+        lost
+    };
+    let released = nodes[0].add(nodes[0].job()).await;
+    nodes[0].release_one(&released, Release::default()).await;
+    assert_eq!(sweep().await, 0);
+    nodes[0].add(nodes[0].job()).await;
+    let once = nodes[0].replayable().with_max_attempts(1);
+    nodes[0].add(once).await;
+    nodes[0].add(nodes[0].replayable()).await;
+    harness.advance(until).await?;
+    nodes[1].claim_some(9).await;
+    assert_eq!(sweep().await, 2);
+    assert_eq!(sweep().await, 0);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::{
     },
     body::StoredBody,
     headers::{set_no_store, set_state},
-    observe::with_sources,
+    observe::{links::link_to_run, with_sources},
     request::conditions::Conditions,
 };
 
@@ -112,6 +112,7 @@ fn read(
 fn replay(replayed: ReplayedResponse, body: StoredBody, trailers: bool) -> Response<StoredBody> {
     let mut body_trailers = replayed.trailers;
     let mut headers = replayed.headers;
+    link_to_run(&mut headers);
     if !trailers {
         body_trailers = None;
         headers.remove(TRAILER);

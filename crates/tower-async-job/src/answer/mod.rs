@@ -20,8 +20,8 @@ pub(crate) use self::{
     pending::{AcceptedJob, accepted, accepted_before, known, pending, too_early},
     preferences::apply_wait,
     refusal::{
-        no_place, not_stored, panicked, problem, problem_of, problem_response, refusal, unknown,
-        unreadable,
+        no_place, not_stored, panicked, problem, problem_of, problem_response, refusal,
+        unavailable, unknown, unreadable,
     },
     response::{json, no_content, without_body},
     status::status,

@@ -9,21 +9,26 @@ use crate::{
     body::StoredBody,
     headers::{set_no_store, set_state},
     node::capacity::{BUSY_RETRY_AFTER, NoPlace},
-    observe::{metrics, with_sources},
+    observe::{metrics::Meter, with_sources},
     request::closing,
 };
 
 /// Returns the refusal of a submission that does not become a job.
-pub(crate) fn refusal(kind: ProblemType, protocol: Protocol) -> Response<StoredBody> {
-    refusal_for(Problem::new(kind), kind, protocol)
+pub(crate) fn refusal(
+    meter: &Meter,
+    kind: ProblemType,
+    protocol: Protocol,
+) -> Response<StoredBody> {
+    refusal_for(meter, Problem::new(kind), kind, protocol)
 }
 
-pub(crate) fn refusal_for(
+fn refusal_for(
+    meter: &Meter,
     problem: Problem,
     kind: ProblemType,
     protocol: Protocol,
 ) -> Response<StoredBody> {
-    metrics::refused(kind);
+    meter.refused(kind);
     let mut response = match protocol {
         Protocol::Grpc => {
             let message = problem.detail.as_deref().unwrap_or(kind.title());
@@ -40,6 +45,7 @@ pub(crate) fn refusal_for(
 
 /// Returns the refusal of a submission for which there is no place.
 pub(crate) fn no_place(
+    meter: &Meter,
     no_place: NoPlace,
     protocol: Protocol,
     version: Version,
@@ -48,7 +54,7 @@ pub(crate) fn no_place(
     if no_place.is_stopping {
         problem = problem.with_detail("the server is shutting down");
     }
-    let mut response = refusal_for(problem, no_place.problem, protocol);
+    let mut response = refusal_for(meter, problem, no_place.problem, protocol);
     let headers = response.headers_mut();
     set_retry_after(headers, no_place.retry_after);
     if no_place.is_stopping {
@@ -58,7 +64,11 @@ pub(crate) fn no_place(
 }
 
 /// Returns the refusal of a submission that the store does not accept.
-pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<StoredBody> {
+pub(crate) fn not_stored(
+    meter: &Meter,
+    error: &StoreError,
+    protocol: Protocol,
+) -> Response<StoredBody> {
     if error.is_corrupt() {
         return unreadable(error, None);
     }
@@ -77,7 +87,7 @@ pub(crate) fn not_stored(error: &StoreError, protocol: Protocol) -> Response<Sto
             .with_extension("limit", limit.value)
             .with_extension("setting", limit.setting);
     }
-    let mut response = refusal_for(problem, kind, protocol);
+    let mut response = refusal_for(meter, problem, kind, protocol);
     let delay = error.retry_after().unwrap_or(BUSY_RETRY_AFTER);
     set_retry_after(response.headers_mut(), delay);
     response

@@ -127,7 +127,11 @@ where
                 if front.config.on_store_failure == OnStoreFailure::Refuse
                     || self.is_refused(&error) =>
             {
-                let _ = early.send(Early::Answered(answer::not_stored(&error, protocol)));
+                let _ = early.send(Early::Answered(answer::not_stored(
+                    &front.node.meter,
+                    &error,
+                    protocol,
+                )));
                 return None;
             }
             Event::Stored(Err(_)) => self.next(&mut early, deadline, None).await,

@@ -30,7 +30,7 @@ use crate::{
     config::{OnDisconnect, policy::Policy},
     context::handler::HandlerContext,
     node::{capacity::Admission, front::Front, holds::Holds, streams},
-    observe::metrics,
+    observe::metrics::Meter,
     panics::drop_quietly,
     request::submission::{Asked, Submission},
     run::work::{BoxWork, NewCall},
@@ -154,7 +154,7 @@ where
                     return Poll::Ready(heard(front, asked, early));
                 }
                 ready!(begun.poll_time(cx, &front.config));
-                return Poll::Ready(Ok(refused(asked, ProblemType::JobTimedOut)));
+                return Poll::Ready(Ok(refused(front, asked, ProblemType::JobTimedOut)));
             }
             // Work before timers: a response that is ready is the answer.
             if let Poll::Ready(result) = begun.poll_work(cx) {
@@ -173,7 +173,7 @@ where
                 let over = ready!(begun.poll_wait(cx, &front.config));
                 // A node that shuts down creates no jobs, which it would only release.
                 begun.stage = match over {
-                    Over::Upload => return Poll::Ready(Ok(begun.give_up(asked, over))),
+                    Over::Upload => return Poll::Ready(Ok(begun.give_up(front, asked, over))),
                     Over::Stage if front.node.shutdown.begun.is_set() => Stage::Staying,
                     Over::Stage => {
                         // While reading, it holds no place to run.
@@ -199,7 +199,7 @@ where
                 continue;
             }
             let over = ready!(begun.poll_time(cx, &front.config));
-            return Poll::Ready(Ok(begun.give_up(asked, over)));
+            return Poll::Ready(Ok(begun.give_up(front, asked, over)));
         }
     }
 }
@@ -217,7 +217,7 @@ fn heard<R, E>(
         Ok(Early::Answered(response)) => Ok(response.map(ResponseBody::from)),
         Ok(Early::Panicked(payload)) => resume_unwind(payload),
         // The task is gone: the runtime shuts down, or the store panicked.
-        Err(_) => Ok(refused(asked, ProblemType::CapacityExhausted)),
+        Err(_) => Ok(refused(front, asked, ProblemType::CapacityExhausted)),
     }
 }
 
@@ -230,12 +230,20 @@ fn answered<R, E>(
     context: Option<HandlerContext>,
     result: Result<Response<R>, E>,
 ) -> Result<Response<ResponseBody<R>>, E> {
-    metrics::inline();
+    front.node.meter.inline();
     if let Some(streams) = &front.node.streams
         && streams::is_stream(asked, &result)
     {
         let place = place.take().unwrap_or_default();
-        return streamed(streams, asked, principal, place, context, result);
+        return streamed(
+            &front.node.meter,
+            streams,
+            asked,
+            principal,
+            place,
+            context,
+            result,
+        );
     }
     Ok(result?.map(|body| ResponseBody::of_handler(body, context, None)))
 }
@@ -243,6 +251,7 @@ fn answered<R, E>(
 /// Returns the answer of an open-ended stream, which takes a place if these are limited.
 #[cold]
 fn streamed<R, E>(
+    meter: &Meter,
     streams: &Arc<Holds>,
     asked: &Asked,
     principal: Option<&Principal>,
@@ -252,14 +261,14 @@ fn streamed<R, E>(
 ) -> Result<Response<ResponseBody<R>>, E> {
     let response = result?;
     if let Err(no_place) = streams::take(streams, principal).map(|taken| place.keep(taken)) {
-        let refusal = answer::no_place(no_place, asked.protocol, response.version());
+        let refusal = answer::no_place(meter, no_place, asked.protocol, response.version());
         return Ok(refusal.map(ResponseBody::from));
     }
     Ok(response.map(|body| ResponseBody::of_handler(body, context, Some(place))))
 }
 
-fn refused<R>(asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> {
-    answer::refusal(problem, asked.protocol).map(ResponseBody::from)
+fn refused<R>(front: &Front, asked: &Asked, problem: ProblemType) -> Response<ResponseBody<R>> {
+    answer::refusal(&front.node.meter, problem, asked.protocol).map(ResponseBody::from)
 }
 
 fn panicked<R>(asked: &Asked) -> Response<ResponseBody<R>> {

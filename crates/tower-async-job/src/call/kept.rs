@@ -36,14 +36,14 @@ where
         let (protocol, version) = (submission.asked.protocol, request.version());
         let whole = match whole::read(&front, request, &submission, false).await {
             Ok(whole) => whole,
-            Err(problem) => return Err(answer::refusal(problem, protocol)),
+            Err(problem) => return Err(answer::refusal(&front.node.meter, problem, protocol)),
         };
         if let Err(error) = front.check_room(|| submission.route(&front.route_names)) {
-            return Err(answer::not_stored(&error, protocol));
+            return Err(answer::not_stored(&front.node.meter, &error, protocol));
         }
         let admission = front.admit(submission.principal.as_ref());
-        let admission =
-            admission.map_err(|no_place| answer::no_place(no_place, protocol, version))?;
+        let admission = admission
+            .map_err(|no_place| answer::no_place(&front.node.meter, no_place, protocol, version))?;
         submission.kept = whole.kept;
         let work = work::put_off(service, whole.request, admission);
         Ok(Inline::begun(front, work, submission, context))

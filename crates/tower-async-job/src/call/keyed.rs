@@ -55,7 +55,10 @@ where
             let until = after(begun, inline_wait);
             let version = request.version();
             let trailers = carries_trailers(&request, Glance::at(request.headers()));
-            let refuse = |problem| answer::refusal(problem, asked.protocol);
+            let refuse = |problem| answer::refusal(&front.node.meter, problem, asked.protocol);
+            if let Err(error) = front.check_store() {
+                return answer::not_stored(&front.node.meter, &error, asked.protocol);
+            }
             let principal = submission.principal.clone();
             let whole = match whole::read(&front, request, &submission, keyed).await {
                 Ok(whole) => whole,
@@ -95,7 +98,14 @@ where
                         None => Ok(None),
                     };
                     match known {
-                        Ok(None) => return answer::no_place(no_place, asked.protocol, version),
+                        Ok(None) => {
+                            return answer::no_place(
+                                &front.node.meter,
+                                no_place,
+                                asked.protocol,
+                                version,
+                            );
+                        }
                         Ok(Some(Created::Existing(record))) => Err(Unaccepted::Existing(record)),
                         Ok(Some(_)) => Err(Unaccepted::KeyReused),
                         Err(error) => {
@@ -147,7 +157,7 @@ where
                 }
                 Err(Unaccepted::KeyReused) => return refuse(ProblemType::IdempotencyKeyReused),
                 Err(Unaccepted::Failed(error)) => {
-                    return answer::not_stored(&error, asked.protocol);
+                    return answer::not_stored(&front.node.meter, &error, asked.protocol);
                 }
             };
             let mut response = match record {

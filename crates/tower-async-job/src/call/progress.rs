@@ -209,10 +209,15 @@ where
     }
 
     /// Drops the work whose time is over.
-    pub(super) fn give_up(&mut self, asked: &Asked, over: Over) -> Response<ResponseBody<R>> {
+    pub(super) fn give_up(
+        &mut self,
+        front: &Front,
+        asked: &Asked,
+        over: Over,
+    ) -> Response<ResponseBody<R>> {
         self.work = None;
         self.context = None;
-        answer::refusal(over.into(), asked.protocol).map(ResponseBody::from)
+        answer::refusal(&front.node.meter, over.into(), asked.protocol).map(ResponseBody::from)
     }
 
     pub(super) fn submission(&self) -> &Submission {

@@ -1,6 +1,6 @@
 //! The part of a process that answers requests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tower_async_job_core::{JobStore, Principal, StoreError};
 
@@ -16,6 +16,9 @@ use crate::{
     panics,
     request::route_names::RouteNames,
 };
+
+/// The time of failures after which a store is known to be unavailable.
+const KNOWN_AFTER: Duration = Duration::from_secs(5);
 
 /// The state with which a process answers submissions and polls. Shared by all services of a layer.
 pub(crate) struct Front {
@@ -63,6 +66,18 @@ impl Front {
             }
         });
         checked.unwrap_or(Ok(()))
+    }
+
+    /// Returns an error if the store is known to be unavailable, so that no request is read in vain.
+    /// One request per second finds out whether it still is.
+    pub(crate) fn check_store(&self) -> Result<(), StoreError> {
+        let health = &self.node.health;
+        if health.has_failed_for(KNOWN_AFTER) && !health.may_try() {
+            return Err(StoreError::unavailable(
+                "all of the latest calls to it have failed",
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn is_limited(&self) -> bool {

@@ -21,7 +21,7 @@ impl Place {
         Some(Self {
             front: front.clone(),
             principal: principal.cloned(),
-            _counted: HeldPoll::new(),
+            _counted: HeldPoll::new(&front.node.meter),
         })
     }
 

@@ -17,7 +17,7 @@ use tokio::{
 
 use tower_async_job_core::SweepQuery;
 
-use crate::{node::state::Node, observe::metrics, panics};
+use crate::{node::state::Node, panics};
 
 /// The shortest rest: changes that are due sooner are made together.
 const SHORTEST_REST: Duration = Duration::from_millis(10);
@@ -83,7 +83,7 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
             Some(longest)
         }
     };
-    metrics::stored(&*node.store);
+    node.meter.stored(&*node.store);
     if !node.is_shared {
         next?;
     }

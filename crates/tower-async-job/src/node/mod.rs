@@ -6,6 +6,7 @@ mod clocks;
 mod deadlines;
 mod expected;
 pub(crate) mod front;
+pub(crate) mod health;
 pub(crate) mod held;
 pub(crate) mod holds;
 pub(crate) mod housekeeping;

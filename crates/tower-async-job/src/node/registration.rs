@@ -68,13 +68,14 @@ impl Registration {
         }
         let owners = node.owners.as_ref();
         let owned = owners.map(|owners| Box::new(owners.own(job.principal.cloned())));
+        let counted = PendingJob::new(&node.meter, job.label, job.queued);
         Self {
             node,
             lease,
             deadline,
             announced: false,
             ended: false,
-            counted: PendingJob::new(job.label, job.queued),
+            counted,
             _owned: owned,
         }
     }

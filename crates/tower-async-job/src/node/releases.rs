@@ -9,13 +9,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use http_polling::JobState;
 use tokio::{runtime::Handle, sync::oneshot, task::yield_now, time::Instant};
 use tokio_util::task::TaskTracker;
 use tower_async_job_core::{JobStore, Lease, Release, Released, StoreError};
 
 use crate::{
     node::{patience::Patience, shutdown::Shutdown},
-    observe::{metrics, with_sources},
+    observe::{metrics::Meter, with_sources},
     panics,
 };
 
@@ -27,6 +28,7 @@ pub(crate) struct Releases {
     store: Arc<dyn JobStore>,
     tasks: TaskTracker,
     shutdown: Arc<Shutdown>,
+    meter: Meter,
     waiting: Mutex<Waiting>,
 }
 
@@ -51,11 +53,13 @@ impl Releases {
         store: Arc<dyn JobStore>,
         tasks: TaskTracker,
         shutdown: Arc<Shutdown>,
+        meter: Meter,
     ) -> Self {
         Self {
             store,
             tasks,
             shutdown,
+            meter,
             waiting: Mutex::default(),
         }
     }
@@ -167,7 +171,7 @@ impl Attendant {
             match panics::logged("the job store", sent).await {
                 Ok(Ok(fates)) => {
                     for (given, fate) in zip(batch, fates) {
-                        count(fate);
+                        count(&self.releases.meter, fate);
                         if let Some(released) = fate {
                             tracing::debug!(?released, job = ?given.lease.id, "job released");
                             let _ = given.sender.send(released);
@@ -177,7 +181,8 @@ impl Attendant {
                 failed => {
                     let jobs = batch.len();
                     tracing::warn!(?failed, jobs, "abandoned jobs could not be released");
-                    batch.iter().for_each(|_| count(None));
+                    let meter = &self.releases.meter;
+                    batch.iter().for_each(|_| count(meter, None));
                 }
             }
         }
@@ -186,11 +191,15 @@ impl Attendant {
 }
 
 /// Counts a run that was stopped by a release, whose fate may be unknown.
-fn count(released: Option<Released>) {
+fn count(meter: &Meter, released: Option<Released>) {
     match released {
-        Some(Released::Ended(state)) => metrics::ended(state),
-        Some(Released::Queued | Released::Outside) | None => metrics::stopped("released"),
-        Some(_) => metrics::stopped("lease-lost"),
+        Some(Released::Ended(state)) => {
+            meter.ended(state);
+            let is_lost = matches!(state, JobState::Lost | JobState::Failed);
+            meter.lost(is_lost.into());
+        }
+        Some(Released::Queued | Released::Outside) | None => meter.stopped("released"),
+        Some(_) => meter.stopped("lease-lost"),
     }
 }
 
@@ -203,7 +212,9 @@ mod tests {
     #[tokio::test]
     async fn attendant_that_is_over_leaves_its_successor_alone() {
         let store = Arc::new(MemoryStore::new());
-        let releases = Arc::new(Releases::new(store, TaskTracker::new(), Arc::default()));
+        let meter = Meter::new(None, "memory");
+        let releases = Releases::new(store, TaskTracker::new(), Arc::default(), meter);
+        let releases = Arc::new(releases);
         let mut first = Attendant::new(releases.clone());
         first.release_all().await;
         let lease = Lease::new(JobId::random(), 1);

@@ -32,6 +32,7 @@ pub(crate) fn keep_leases(node: &Arc<Node>) {
 pub(crate) async fn renew(node: &Node, leases: &[Lease]) -> Result<(), StoreError> {
     let sent = Instant::now();
     let renewals = node.store.renew(leases).await?;
+    node.meter.renewed(&renewals);
     for (lease, renewal) in leases.iter().zip(renewals) {
         node.registry.renewed(lease, renewal, sent);
     }

@@ -18,13 +18,13 @@ use crate::{
     config::NodeConfig,
     estimate::{ObservedJob, Sizes},
     node::{
-        census::Census, clocks::Clocks, expected::Expected, holds::Holds, owners::Owners,
-        recording_room::RecordingRoom, registry::Registry, releases::Releases, shutdown::Shutdown,
-        timed,
+        census::Census, clocks::Clocks, expected::Expected, health::Health, holds::Holds,
+        owners::Owners, recording_room::RecordingRoom, registry::Registry, releases::Releases,
+        shutdown::Shutdown, timed,
     },
     observe::{
         links::Links,
-        metrics::{self, Undelivered},
+        metrics::{Meter, Undelivered},
         recent::Recent,
     },
     panics,
@@ -44,6 +44,8 @@ pub(crate) struct Node {
     /// The websockets and event streams, if they are limited.
     pub(crate) streams: Option<Arc<Holds>>,
     pub(crate) links: Links,
+    pub(crate) meter: Meter,
+    pub(crate) health: Arc<Health>,
     pub(crate) undelivered: Undelivered,
     pub(crate) expected: Expected,
     pub(crate) deliveries: Arc<Deliveries>,
@@ -77,8 +79,10 @@ struct Others {
 
 impl Node {
     pub(crate) fn new(config: NodeConfig, store: Arc<dyn JobStore>) -> Self {
-        metrics::describe();
-        let store = timed::bounded(store);
+        let properties = store.properties();
+        let meter = Meter::new(config.name.as_ref(), properties.name);
+        let health = Arc::new(Health::new(!timed::outlives_process(properties)));
+        let store = timed::bounded(store, &health, &meter);
         let tasks = TaskTracker::new();
         let alarm = Arc::new(Alarm::default());
         let shutdown = Arc::<Shutdown>::default();
@@ -88,7 +92,7 @@ impl Node {
             others: store.properties().shared.then(Others::default),
             streams: config.streams.map(Holds::new).map(Arc::new),
             links: Links::default(),
-            undelivered: Undelivered::default(),
+            undelivered: Undelivered::new(&meter),
             expected: Expected::new(),
             deliveries: Arc::new(Deliveries::new(store.clone(), keep, alarm.clone())),
             sizes: Sizes::default(),
@@ -97,7 +101,10 @@ impl Node {
                 store.clone(),
                 tasks.clone(),
                 shutdown.clone(),
+                meter.clone(),
             )),
+            meter,
+            health,
             shutdown,
             registry: Registry::new(store.properties().lease),
             is_shared: store.properties().shared,
@@ -170,6 +177,8 @@ impl Node {
     }
 
     pub(crate) fn swept(&self, upkeep: Upkeep) {
+        self.meter.swept(&upkeep);
+        self.health.note_nodes(upkeep.nodes);
         if let Some(others) = &self.others {
             others.census.note(upkeep, self.registry.pending());
         }

@@ -1,20 +1,30 @@
-//! The time limit of calls to stores that are shared or have leases.
+//! The time limit of calls to stores that are shared or have leases, and their results.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower_async_job_core::{
     Call, Created, Detail, Interpose, Interposed, JobId, JobRecord, JobStore, NewJob, StoreError,
     StoreFuture, StoreProperties,
 };
 
+use crate::{node::health::Health, observe::metrics::Meter};
+
 /// The time limit of a call.
 const CALL: Duration = Duration::from_secs(5);
 
-/// Limits the time of calls to a store, unless only this process uses it.
-pub(super) fn bounded(store: Arc<dyn JobStore>) -> Arc<dyn JobStore> {
+/// Limits and records the calls to a store, unless only this process uses it.
+pub(super) fn bounded(
+    store: Arc<dyn JobStore>,
+    health: &Arc<Health>,
+    meter: &Meter,
+) -> Arc<dyn JobStore> {
     if outlives_process(store.properties()) {
-        return Arc::new(Interposed::new(Timed { store }));
+        return Arc::new(Interposed::new(Timed {
+            store,
+            health: health.clone(),
+            meter: meter.clone(),
+        }));
     }
     store
 }
@@ -27,6 +37,8 @@ pub(super) fn outlives_process(properties: &StoreProperties) -> bool {
 /// A store whose calls fail as unavailable after the time limit.
 struct Timed {
     store: Arc<dyn JobStore>,
+    health: Arc<Health>,
+    meter: Meter,
 }
 
 impl fmt::Debug for Timed {
@@ -42,12 +54,19 @@ impl Interpose for Timed {
 
     fn around<'a, T: Send + 'a>(
         &'a self,
-        _: Call,
+        call: Call,
         answer: StoreFuture<'a, T>,
     ) -> StoreFuture<'a, T> {
         Box::pin(async move {
+            let began = Instant::now();
             let ended = timeout(CALL, answer).await;
-            ended.unwrap_or_else(|late| Err(StoreError::unavailable(late)))
+            let ended = ended.unwrap_or_else(|late| Err(StoreError::unavailable(late)));
+            let error = ended.as_ref().err();
+            if let Some(is_up) = self.health.note(began, error) {
+                self.meter.is_up(is_up);
+            }
+            self.meter.called(call, began.elapsed(), error);
+            ended
         })
     }
 
@@ -72,10 +91,12 @@ mod tests {
 
     #[test]
     fn a_store_of_this_process_alone_is_called_directly() {
+        let (health, meter) = (Arc::new(Health::new(true)), Meter::new(None, "memory"));
+        let bounded = |store: &Arc<dyn JobStore>| bounded(store.clone(), &health, &meter);
         let store: Arc<dyn JobStore> = Arc::new(MemoryStore::new());
-        assert!(Arc::ptr_eq(&bounded(store.clone()), &store));
+        assert!(Arc::ptr_eq(&bounded(&store), &store));
         let leasing = MemoryStore::builder().lease_duration(Duration::from_secs(30));
         let store: Arc<dyn JobStore> = Arc::new(leasing.build());
-        assert!(!Arc::ptr_eq(&bounded(store.clone()), &store));
+        assert!(!Arc::ptr_eq(&bounded(&store), &store));
     }
 }

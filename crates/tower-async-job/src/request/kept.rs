@@ -11,6 +11,7 @@ use tower_async_job_core::{Principal, ReplayedRequest, StoredRequest};
 use crate::{
     body::{JobBody, RoomOfCopy, StoredBody},
     config::{Config, policy::Policy},
+    observe::links::keep_submission,
     panics,
 };
 
@@ -62,6 +63,7 @@ impl Config {
                 kept.headers.append(name, value.clone());
             }
         }
+        keep_submission(&mut kept.headers);
         kept.body = body.into();
         kept.trailers = trailers;
         let stored = panics::catching("an extension", || {

@@ -69,7 +69,8 @@ fn begin(
     ended: impl FnOnce() -> Option<Subscription>,
 ) -> Begun {
     let record = record.filter(|record| request.may_see(record));
-    if record.is_some() {
+    // A result names its run itself.
+    if record.is_some_and(|record| record.state != JobState::Done) {
         front.node.links.link(id);
     }
     let pending = record.filter(|record| record.state.is_pending());

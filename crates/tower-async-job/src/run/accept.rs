@@ -18,7 +18,7 @@ use crate::{
     node::{
         housekeeping::keep_house, patience::Patience, registration::discard_later, state::Node,
     },
-    observe::{metrics, with_sources},
+    observe::with_sources,
     run::{attempt::Run, terms::Terms, work::BoxWork},
 };
 
@@ -271,7 +271,6 @@ impl<R, E> Accepted<R, E> {
     /// Notes that the acceptance is sent, so that a poll is expected. Returns the run.
     #[inline(always)]
     pub(crate) fn announced(mut self) -> Option<Run<R, E>> {
-        metrics::accepted();
         tracing::debug!(job = ?self.id(), route = self.route(), "job accepted");
         let node = match &mut self {
             Self::Running(run) => {
@@ -283,6 +282,7 @@ impl<R, E> Accepted<R, E> {
                 &stored.unrun.node
             }
         };
+        node.meter.accepted();
         keep_house(node);
         match self {
             Self::Running(run) => Some(run),

@@ -18,7 +18,6 @@ use crate::{
         registration::{Registered, Registration},
         state::Node,
     },
-    observe::metrics,
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
         finish::{finish, refused, release, stop},
@@ -245,7 +244,7 @@ where
             waiting.hand_over(Ended { lease, outcome });
         }
         drop(kept);
-        metrics::stored(&*node.store);
+        node.meter.stored(&*node.store);
         if let Some(size) = size {
             node.sizes.record(&route, size);
             if polled_for {

@@ -9,7 +9,7 @@ use tower_async_job_core::{End, Outcome, Release, Released, Renewal};
 use crate::{
     context::{job::JobContext, reason::CancelReason},
     node::{patience::Patience, registration::Registration},
-    observe::{metrics, with_sources},
+    observe::with_sources,
     run::{
         recording::Size,
         restore::{Restorable, fate},
@@ -102,15 +102,17 @@ pub(crate) async fn refused(
 pub(crate) async fn stop(registration: Registration, stop: Stop) -> Option<&'static str> {
     match stop {
         Stop::Cancelled => {
+            let meter = registration.node().meter.clone();
             registration.end();
-            metrics::stopped(JobState::Cancelled.as_str());
+            meter.stopped(JobState::Cancelled.as_str());
             Some(JobState::Cancelled.as_str())
         }
         Stop::LeaseLost => {
             let job = registration.lease().id;
             tracing::warn!(?job, "a run was stopped, since its lease is lost");
+            let meter = registration.node().meter.clone();
             registration.end();
-            metrics::stopped(LEASE_LOST);
+            meter.stopped(LEASE_LOST);
             Some(LEASE_LOST)
         }
         Stop::Abandoned => {

@@ -26,6 +26,7 @@ use crate::{
         state::Node,
         streams::{self, RecordingPlace},
     },
+    observe::links::name_run,
     run::write::{patience, write},
 };
 
@@ -159,6 +160,7 @@ where
     let (mut parts, body) = response.into_parts();
     keep_end_to_end(&mut parts.headers);
     resolve_references(&mut parts.headers, target);
+    name_run(&mut parts.headers);
     let expected = body.size_hint();
     let size = move |so_far: usize| match expected.exact() {
         Some(size) => Size::Exactly(size),

@@ -104,6 +104,7 @@ where
     let mut run = Run::new(node.clone(), claim.lease, work, context, terms, now);
     // Announced long ago, so it is never discarded.
     run.announced();
+    node.meter.claimed(claim.attempt);
     tracing::debug!(job = ?claim.lease.id, attempt = claim.attempt, "job claimed");
     Ok((run, span))
 }

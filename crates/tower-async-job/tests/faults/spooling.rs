@@ -14,15 +14,16 @@ use std::{
 use crate::{
     assert_trailers_only, builder, faulty, store,
     support::{
-        Answer, Body, SECOND, Stream, ask, call, eager, get, grpc, handler, post, send, stream,
-        upload, with, wrap,
+        Answer, Body, SECOND, Stream, ask, call, eager,
+        faulty::{Fault, FaultyStore, Op},
+        get, grpc, handler, post, send, stream, upload, with, wrap,
     },
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, Service, service_fn};
 use tower_async_job::JobBody;
 
@@ -241,4 +242,34 @@ async fn upload_that_the_handler_ignores_is_read_but_not_kept() {
     Answer::of(call(&service, upload("/report", body)).await)
         .await
         .pending();
+}
+
+#[tokio::test(start_paused = true)]
+async fn s17_request_is_not_read_while_the_store_is_known_to_be_unavailable() {
+    let faults = 1000;
+    let store = FaultyStore::shared(30 * SECOND);
+    let store = store.times(Op::Create, Fault::Unavailable, faults);
+    let store = Arc::new(store.times(Op::Sweep, Fault::Unavailable, faults));
+    let service = eager(faulty(&store)).layer(late_echo(SECOND));
+    let keyed = |body| with(upload("/report", body), "idempotency-key", "\"a\"");
+    let (sender, body) = stream();
+    drop(sender);
+    let refused = Answer::of(call(&service, keyed(body)).await).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    sleep(60 * SECOND).await;
+    let mut unread = Vec::new();
+    let mut refused = 0;
+    // The first finds out whether the store is still unavailable.
+    for _ in 0..3 {
+        let (sender, body) = stream();
+        unread.push(sender);
+        let answer = timeout(SECOND / 10, call(&service, keyed(body))).await;
+        if let Ok(answer) = answer {
+            let answer = Answer::of(answer).await;
+            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(answer.header("retry-after"), "5");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 2);
 }

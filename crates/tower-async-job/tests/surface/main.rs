@@ -11,5 +11,6 @@ mod mounting;
 mod openapi;
 mod operator;
 mod page;
+mod probes;
 mod readiness;
 mod stacks;

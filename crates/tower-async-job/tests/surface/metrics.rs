@@ -1,6 +1,10 @@
 //! Each metric, in a scenario that records it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::support::{
     Body, Handler, SECOND, ask, eager,
@@ -13,8 +17,10 @@ use metrics::LocalRecorderGuard;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::time::sleep;
 use tower_async_job::{
-    AsyncJobLayer, JobContext, Release,
-    store::{JobId, JobStore, Lease, Outside, Released},
+    AsyncJobLayer, JobBody, JobContext, Release, StoredBody,
+    store::{
+        JobId, JobStore, Lease, NewJob, Outside, Released, ReplayedRequest, Start, StoredRequest,
+    },
 };
 
 type Values = BTreeMap<String, Vec<f64>>;
@@ -48,6 +54,8 @@ impl Seen {
             let value = match value {
                 DebugValue::Counter(0) => continue,
                 DebugValue::Counter(count) => vec![count as f64],
+                // Those of the store are set, and the others go up and down.
+                DebugValue::Gauge(level) if name.starts_with("async_job_store_") => vec![level.0],
                 DebugValue::Gauge(level) => {
                     // A snapshot resets everything, including gauges.
                     let total = self.gauges.entry(name.clone()).or_default();
@@ -132,7 +140,8 @@ async fn bytes_of_the_store_are_gauged() {
     sleep(2 * SECOND).await;
     let bytes = store.usage().expect("memory knows").bytes;
     assert!(bytes > "done".len());
-    assert_seen(&seen.since(), "async_job_store_bytes", &[bytes as f64]);
+    let name = "async_job_store_bytes store=memory";
+    assert_seen(&seen.since(), name, &[bytes as f64]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,6 +325,123 @@ async fn runs_whose_end_is_refused_are_counted_by_reason() {
     });
     let values = lost.await;
     assert_seen(&values, "async_job_stopped_total reason=lease-lost", &[1.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_to_the_store_are_timed_and_their_errors_counted() {
+    let mut seen = Seen::install();
+    let store = FaultyStore::shared(30 * SECOND).then(Op::Read, Fault::Late(SECOND));
+    let store = store.then(Op::Read, Fault::Corrupt);
+    let store = store.then(Op::Read, Fault::Unsupported);
+    let store = Arc::new(store.then(Op::Read, Fault::Hangs));
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let job = format!("/work/{}", JobId::random().encode());
+    for _ in 0..3 {
+        ask(&layer, get(&job)).await;
+    }
+    let values = seen.since();
+    let name = "async_job_store_call_seconds method=read store=memory";
+    assert_seen(&values, name, &[1.0, 0.0, 0.0]);
+    assert_seen(&values, "async_job_store_up store=memory", &[1.0]);
+    for kind in ["corrupt", "unsupported"] {
+        let name = format!("async_job_store_errors_total method=read kind={kind} store=memory");
+        assert_seen(&values, &name, &[1.0]);
+    }
+    ask(&layer, get(&job)).await;
+    let values = seen.since();
+    assert_seen(&values, name, &[5.0]);
+    assert_seen(&values, "async_job_store_up store=memory", &[0.0]);
+    let name = "async_job_store_errors_total method=read kind=unavailable store=memory";
+    assert_seen(&values, name, &[1.0]);
+    ask(&layer, get(&job)).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_store_up store=memory", &[1.0]);
+    assert_seen(&values, name, &[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sweeps_record_the_jobs_and_nodes_of_the_store() {
+    let mut seen = Seen::install();
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    store.nodes.store(3, Ordering::Relaxed);
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let request = StoredRequest::encode(&ReplayedRequest::default());
+    let offered = NewJob::new(JobId::random()).with_request(request);
+    store
+        .create(offered.with_start(Start::Offered))
+        .await
+        .expect("memory");
+    // The run of a node that has died.
+    store
+        .create(NewJob::new(JobId::random()))
+        .await
+        .expect("memory");
+    sleep(5 * SECOND).await;
+    ask(&layer, get("/work/unknown")).await;
+    settle().await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_store_pending store=memory", &[2.0]);
+    let oldest = "async_job_store_oldest_due_seconds store=memory";
+    assert_seen(&values, oldest, &[5.0]);
+    assert_seen(&values, "async_job_store_nodes store=memory", &[3.0]);
+    assert_seen(&values, "async_job_lost_total", &[]);
+    sleep(60 * SECOND).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_store_pending store=memory", &[1.0]);
+    assert_seen(&values, "async_job_lost_total", &[1.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn later_runs_and_lost_leases_are_counted() {
+    let store = Arc::new(FaultyStore::shared(30 * SECOND));
+    let request = StoredRequest::encode(&ReplayedRequest::default());
+    for attempts in [1, 2] {
+        let job = NewJob::new(JobId::random()).with_request(request.clone());
+        let lease = job.first_lease();
+        let job = job.with_start(if attempts == 1 {
+            Start::Offered
+        } else {
+            Start::Running
+        });
+        store.create(job).await.expect("memory");
+        if attempts == 2 {
+            let released = store.release(&[lease], Release::default()).await;
+            assert_eq!(released.expect("memory"), [Released::Queued]);
+        }
+    }
+    let mut seen = Seen::install();
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let worker = tower::service_fn(|_: Request<JobBody<StoredBody>>| async {
+        sleep(40 * SECOND).await;
+        Ok::<_, std::convert::Infallible>(Response::new(Body::default()))
+    });
+    tokio::spawn(layer.worker(worker).run());
+    sleep(5 * SECOND).await;
+    let values = seen.since();
+    assert_seen(&values, "async_job_running", &[2.0]);
+    assert_seen(&values, "async_job_rerun_total", &[1.0]);
+    store.fail_over();
+    sleep(20 * SECOND).await;
+    let values = seen.since();
+    let name = "async_job_renewals_lost_total result=missing";
+    assert_seen(&values, name, &[2.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_of_a_named_node_have_its_name() {
+    let mut seen = Seen::install();
+    let layer = eager(in_memory().node_name("a").limits(1, 0));
+    let service = wrap(&layer, slow(2 * SECOND, "done"));
+    let accepted = send(&service, post("/report")).await.pending();
+    let poll = waiting(path_of(accepted.location()));
+    send(&service, post("/report")).await;
+    assert_eq!(send(&service, poll).await.body, "done");
+    settle().await;
+    let values = seen.since();
+    assert!(values.len() > 10, "{values:#?}");
+    for name in values.keys() {
+        assert!(name.contains(" node=a"), "{name}");
+    }
 }
 
 /// Returns a handler that leaves its job to an outside party.

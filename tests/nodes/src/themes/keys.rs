@@ -5,23 +5,20 @@ use std::{collections::HashSet, sync::Arc};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use tokio::task::JoinSet;
-use tower_async_job::{Builder, store::Principal};
 use tower_async_job_testkit::NotRun;
 
-use crate::{node::Node, nodes::Nodes, routes::endless, run::Ran};
-
-/// Finds the principal of a request in a header.
-fn of_users(layer: Builder) -> Builder {
-    layer.principal(|request| {
-        let name = request.headers.get("x-user")?.to_str().ok()?;
-        Some(Principal::new(name))
-    })
-}
+use crate::{
+    node::Node,
+    nodes::Nodes,
+    roles::served::{Served, of_users},
+    routes::endless,
+    run::Ran,
+};
 
 fn keyed(user: &str, body: &'static str) -> Request<Body> {
     Request::post("/once")
         .header("idempotency-key", "\"k\"")
-        .header("x-user", user)
+        .header("user", user)
         .body(Body::from(body))
         .unwrap()
 }
@@ -63,5 +60,34 @@ pub(crate) async fn s45_a_key_of_another_principal_is_another_job(data: &impl No
     let first = one.send(keyed("one", "figures")).await;
     let second = other.send(keyed("other", "others")).await;
     assert_ne!(first.location(), second.location());
+    Ok(())
+}
+
+pub(crate) async fn s43_one_key_in_two_processes_at_once_makes_one_job(data: &impl Nodes) -> Ran {
+    const REPEATS: usize = 30;
+    let mut process = Served::start(data, "");
+    let node = Arc::new(Node::configured(data, endless(), of_users).await?);
+    for key in 0..5 {
+        let mut repeats = JoinSet::new();
+        for _ in 0..REPEATS {
+            process.ask(&format!("POST /once idempotency-key:{key} user:one"));
+            let repeat = Request::post("/once")
+                .header("idempotency-key", key)
+                .header("user", "one");
+            let (node, repeat) = (node.clone(), repeat.body(Body::empty()).unwrap());
+            repeats.spawn(async move { node.send(repeat).await });
+        }
+        let answers = repeats.join_all().await;
+        let mut urls: HashSet<_> = answers
+            .iter()
+            .map(|answer| answer.location().to_owned())
+            .collect();
+        for _ in 0..REPEATS {
+            let [status, _, url] = process.answer();
+            assert_eq!(status, "303");
+            urls.insert(url);
+        }
+        assert_eq!(urls.len(), 1, "{urls:?}");
+    }
     Ok(())
 }

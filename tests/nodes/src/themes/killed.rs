@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
 use http_polling::JobState;
 use tokio::time::{Instant, sleep};
 use tower_async_job::{Builder, JobContext, Role};
-use tower_async_job_core::JobQuery;
+use tower_async_job_core::{JobQuery, JobRecord};
 use tower_async_job_testkit::NotRun;
 
 use crate::{
     child::Child,
-    node::{Answer, Node, RECOVERY},
+    jobs::open,
+    node::{Answer, Node, RECOVERY, id_of, until_async},
     nodes::{LEASE, Nodes, Settings},
-    roles::layer::{CHUNK, RESULT},
+    roles::{
+        layer::{CHUNK, RESULT},
+        served::Served,
+    },
     routes::{attempt, endless, routes, slow},
     run::Ran,
 };
@@ -32,6 +37,53 @@ fn assert_lost(answer: &Answer) {
     assert_eq!(answer.state(), "lost");
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.problem(), "job-lost");
+}
+
+fn keyed() -> Request<Body> {
+    let keyed = Request::post("/again").header("idempotency-key", "k");
+    keyed.body(Body::empty()).unwrap()
+}
+
+async fn jobs_of(data: &impl Nodes) -> Result<Vec<JobRecord>, NotRun> {
+    let page = open(data).await?.list(&JobQuery::default()).await;
+    Ok(page.unwrap().jobs)
+}
+
+pub(crate) async fn s01_a_retry_of_what_a_killed_process_had_not_stored_makes_one_job(
+    data: &impl Nodes,
+) -> Ran {
+    let mut process = Served::start(data, "");
+    let outage = data.outage().await?;
+    process.ask("POST /again idempotency-key:k");
+    sleep(SHORT).await;
+    process.kill();
+    outage.await?;
+    assert_eq!(jobs_of(data).await?, []);
+    let node = Node::new(data, endless()).await?;
+    let first = node.send(keyed()).await;
+    let second = node.send(keyed()).await;
+    assert_eq!(first.location(), second.location());
+    assert_eq!(jobs_of(data).await?.len(), 1);
+    Ok(())
+}
+
+pub(crate) async fn s02_a_retry_of_what_a_killed_process_had_stored_gets_its_job(
+    data: &impl Nodes,
+) -> Ran {
+    let mut process = Served::start(data, "");
+    process.ask("POST /again idempotency-key:k");
+    let stored = async || !jobs_of(data).await.unwrap().is_empty();
+    until_async("it is stored", stored).await;
+    process.kill();
+    let [job] = &jobs_of(data).await?[..] else {
+        panic!("one job was stored")
+    };
+    let node = Node::new(data, slow(SHORT)).await?;
+    let retried = node.send(keyed()).await;
+    assert_eq!(id_of(retried.location()), job.id);
+    node.work();
+    assert_eq!(node.ended(retried.location()).await.body, "attempt 2");
+    Ok(())
 }
 
 pub(crate) async fn s03_s04_jobs_of_a_killed_process_are_run_again_or_lost_and_never_unknown(
@@ -129,10 +181,9 @@ async fn orphans(data: &impl Nodes) -> Result<(Node, [String; 2]), NotRun> {
 
 /// Waits until two jobs are in these states, for which no node is asked.
 async fn until_states_are(data: &impl Nodes, expected: [JobState; 2]) -> Ran {
-    let store = data.open(Settings::default()).await?;
     let begun = Instant::now();
     loop {
-        let jobs = store.list(&JobQuery::default()).await.unwrap().jobs;
+        let jobs = jobs_of(data).await?;
         let states: Vec<_> = jobs.iter().map(|job| job.state).collect();
         if states.len() == 2 && expected.iter().all(|state| states.contains(state)) {
             return Ok(());

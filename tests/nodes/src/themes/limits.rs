@@ -5,11 +5,13 @@ use std::time::Duration;
 use axum::{Router, body::Body, routing::post};
 use http::{Request, StatusCode};
 use tokio::task::JoinSet;
-use tower_async_job::{AsyncJobLayer, Role, store::Principal};
+use tower_async_job::{AsyncJobLayer, Builder, Role, store::Principal};
 
 use crate::{
-    node::send,
+    node::{Node, send},
     nodes::{Nodes, Settings},
+    roles::served::{Served, limited},
+    routes::endless,
     run::Ran,
 };
 
@@ -63,5 +65,28 @@ pub(crate) async fn s38_fronts_keep_to_their_queue_limit_together(data: &impl No
         assert!(of_limits.contains(&answer.status), "{answer:?}");
         assert_eq!(answer.header("retry-after"), "5");
     }
+    Ok(())
+}
+
+pub(crate) async fn s38_a_principal_beyond_its_quota_in_two_processes_leaves_others_alone(
+    data: &impl Nodes,
+) -> Ran {
+    let front = |layer: Builder| limited(layer).role(Role::Front);
+    let front = Node::configured(data, endless(), front).await?;
+    let mut process = Served::start(data, "limited");
+    let mut send = async |user: &str| {
+        let submission = Request::post("/again").header("user", user);
+        let here = front.send(submission.body(Body::empty()).unwrap()).await;
+        process.ask(&format!("POST /again user:{user}"));
+        let [there, _, _] = process.answer();
+        [here.status.as_u16(), there.parse().unwrap()]
+    };
+    assert_eq!(send("a").await, [303, 303]);
+    assert_eq!(send("a").await, [303, 429]);
+    assert_eq!(send("a").await, [429, 429]);
+    assert_eq!(send("b").await, [303, 303]);
+    // The queue is full, for the user who has room too.
+    assert_eq!(send("b").await, [503, 503]);
+    assert_eq!(send("c").await, [503, 503]);
     Ok(())
 }

@@ -11,7 +11,7 @@ use tower_async_job_testkit::{Call, Fault};
 
 use crate::{
     jobs::open,
-    node::{Node, request, until},
+    node::{Node, request, until, until_async},
     nodes::{LEASE, Nodes, Settings},
     routes::{endless, routes, slow, watched},
     run::Ran,
@@ -67,19 +67,28 @@ pub(crate) async fn s16_a_node_that_cannot_write_aborts_its_jobs_before_their_le
     until("it is dropped", || running.strong_count() == 0).await;
     assert!(begun.elapsed() < LEASE, "{:?}", begun.elapsed());
     poll_meanwhile(data, &other, &url).await;
-    drop(outage);
+    outage.await?;
     assert_eq!(other.ended(&url).await.state(), "lost");
     Ok(())
 }
 
 pub(crate) async fn s17_a_poll_that_cannot_read_is_told_to_come_again(data: &impl Nodes) -> Ran {
-    let node = Node::new(data, endless()).await?;
+    let node = Node::with(data, endless(), |layer| layer, impatient()).await?;
     let url = node.submit("/once").await;
     node.faults.next(Call::Read, Fault::Unavailable);
     let answer = node.get(&url).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_ne!(answer.header("retry-after"), "");
     assert_eq!(node.get(&url).await.state(), "running");
+    let outage = data.outage().await?;
+    poll_meanwhile(data, &node, &url).await;
+    outage.await?;
+    let found = async || {
+        let answer = node.get(&url).await;
+        assert_ne!(answer.status, StatusCode::NOT_FOUND);
+        answer.state() == "running"
+    };
+    until_async("it is found again", found).await;
     Ok(())
 }
 
@@ -97,7 +106,7 @@ pub(crate) async fn s18_a_submission_that_cannot_be_stored_stays_inline_or_is_re
         let answer = node.send(request(Method::POST, "/once")).await;
         assert_eq!(answer.status, status, "{answer:?}");
         assert!(!answer.headers.contains_key("location"));
-        drop(outage);
+        outage.await?;
         sleep(SHORT).await;
         let jobs = store.list(&JobQuery::default()).await.unwrap().jobs;
         assert!(jobs.is_empty(), "{jobs:?}");
@@ -115,7 +124,7 @@ pub(crate) async fn s19_an_end_that_cannot_be_stored_is_repeated_until_the_lease
         let outage = data.outage().await?;
         sleep(time).await;
         poll_meanwhile(data, &other, &url).await;
-        drop(outage);
+        outage.await?;
         other.work();
         assert_eq!(other.ended(&url).await.body, body);
     }

@@ -14,12 +14,12 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use tower_async_job::{Builder, JobContext, Role};
+use tower_async_job::{Builder, JobContext};
 use tower_async_job_core::{Lease, Release, Released};
 
 use crate::{
     jobs::{add, open, replayable},
-    node::{Answer, Node, RECOVERY, id_of, request, until},
+    node::{Node, RECOVERY, id_of, request, until},
     nodes::{LEASE, Nodes, Settings},
     routes::{attempt, endless, routes, slow, watched},
     run::Ran,
@@ -134,7 +134,8 @@ pub(crate) async fn s26_s27_all_of_ten_thousand_polls_held_elsewhere_are_answere
         ..Settings::default()
     };
     let one = Node::with(data, slow(time), |layer| layer, lease).await?;
-    let other = Arc::new(Node::new(data, endless()).await?);
+    let other = Node::with(data, endless(), |layer| layer, lease).await?;
+    let other = Arc::new(other);
     let url = one.submit("/once").await;
     let mut polls = JoinSet::new();
     for _ in 0..10_000 {
@@ -145,28 +146,6 @@ pub(crate) async fn s26_s27_all_of_ten_thousand_polls_held_elsewhere_are_answere
     for answer in polls.join_all().await {
         assert_eq!(answer.body, "attempt 1");
     }
-    Ok(())
-}
-
-pub(crate) async fn a_front_learns_from_the_jobs_that_workers_run(data: &impl Nodes) -> Ran {
-    let time = Duration::from_millis(600);
-    let front = Node::configured(data, endless(), |layer| layer.role(Role::Front)).await?;
-    let worker = Node::configured(data, slow(time), |layer| layer.role(Role::Worker)).await?;
-    worker.work();
-    let submission = || request(Method::POST, "/again");
-    let delay = |answer: &Answer| {
-        let delay = answer.header("retry-after-ms").parse().unwrap();
-        Duration::from_millis(delay)
-    };
-    let before = delay(&front.send(submission()).await);
-    let jobs: Vec<_> = (0..20).map(|_| front.submit("/again")).collect();
-    for url in jobs {
-        let url = url.await;
-        assert_eq!(front.ended(&url).await.body, "attempt 1");
-    }
-    let after = delay(&front.send(submission()).await);
-    assert!(after >= time && after < 2 * time, "{after:?}");
-    assert_ne!(before, after);
     Ok(())
 }
 

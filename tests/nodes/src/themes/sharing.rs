@@ -11,7 +11,7 @@ use tower_async_job_core::JobId;
 use crate::{
     child::Child,
     jobs::{add, claim, done, job, offer, open, state},
-    nodes::Nodes,
+    nodes::{Nodes, needs_notifications},
     run::Ran,
 };
 
@@ -62,6 +62,7 @@ pub(crate) async fn s03_claims_of_two_processes_are_one_each(data: &impl Nodes) 
 pub(crate) async fn s13_a_cancel_by_another_process_is_seen_at_once_and_wakes(
     data: &impl Nodes,
 ) -> Ran {
+    needs_notifications(data)?;
     const ROUNDS: u32 = 10;
     let store = open(data).await?;
     let mut child = Child::start("cancel", data);

@@ -266,3 +266,61 @@ fn process_that_ends_by_itself_is_found() {
     let story = story.run(2, 2).killed(2).run(3, 3).killed(3);
     assert_eq!(story.polled(JobState::Failed).broken(), []);
 }
+
+/// A job that is accepted, and then a return to a backup of before or after that.
+fn restored(is_before: bool) -> Story {
+    let mut story = Story::of(Work::Run);
+    if is_before {
+        story = story.then(Event::BackedUp);
+    }
+    story = story.run(1, 1).accepted();
+    if !is_before {
+        story = story.then(Event::BackedUp);
+    }
+    story.result(1).then(Event::Restored)
+}
+
+#[test]
+fn job_accepted_after_the_backup_may_be_unknown_or_another_one_later() {
+    let unknown = |story: Story| {
+        story.answered(|answer| {
+            answer.status = 404;
+            answer.state = Some(JobState::Unknown);
+        })
+    };
+    assert_eq!(unknown(restored(true)).broken(), []);
+    assert_eq!(restored(true).polled(JobState::Lost).broken(), []);
+    let again = restored(true).run_of(2, 1, "another handle");
+    assert_eq!(again.result(2).broken(), []);
+    let broken = unknown(restored(false)).broken();
+    assert_eq!(broken, [Promise::Known]);
+}
+
+#[test]
+fn result_after_the_backup_may_be_that_of_another_run_but_only_one() {
+    let again = || restored(false).run(2, 2).result(2);
+    assert_eq!(again().broken(), []);
+    assert_eq!(again().result(1).broken(), [Promise::OneResult]);
+    let foreign = restored(true).result(9);
+    assert_eq!(foreign.broken(), [Promise::WholeResult]);
+}
+
+#[test]
+fn job_of_before_the_backup_is_not_lost_or_made_twice() {
+    let lost = restored(false).run(2, 2).polled(JobState::Lost);
+    assert_eq!(lost.broken(), [Promise::LostOnlyWithItsProcess]);
+    let twice = restored(false).run_of(2, 1, "another handle").result(2);
+    assert_eq!(twice.broken(), [Promise::OneJob]);
+}
+
+#[test]
+fn links_that_fail_explain_what_their_process_loses_and_no_more() {
+    let lost = |process| {
+        let story = Story::of(Work::Local).run(1, 1).accepted();
+        let story = story.then(Event::Disturbed(process, Scenario::HalfOpen));
+        story.polled(JobState::Lost).broken()
+    };
+    assert_eq!(lost(Some(1)), []);
+    assert_eq!(lost(None), []);
+    assert_eq!(lost(Some(2)), [Promise::LostOnlyWithItsProcess]);
+}

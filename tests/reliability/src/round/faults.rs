@@ -38,6 +38,7 @@ impl Round {
         first.ended().await;
         self.fleet.start();
         self.all_listening().await;
+        self.wakes(true).await;
         let is_over = Arc::new(AtomicBool::new(false));
         for _ in 0..CLIENTS {
             self.start_client(is_over.clone());
@@ -95,7 +96,7 @@ impl Round {
                 self.pause(60).await;
                 new.kill(scenario);
             }
-            Scenario::All => {
+            Scenario::Everyone => {
                 for slot in 0..fleet.len() {
                     fleet.process(slot).await.kill(scenario);
                 }
@@ -120,6 +121,9 @@ impl Round {
             Scenario::Clock => {
                 let mut hour = || if self.rng.bool() { 3600 } else { -3600 };
                 let (first, second) = (hour(), hour());
+                if fleet.backend.kind().has_servers() {
+                    return self.shift(first).await;
+                }
                 fleet.listening(slot).await.shift(first).await;
                 let other = self.slot();
                 fleet.set_offset(other, second);
@@ -137,6 +141,9 @@ impl Round {
                 })
                 .await;
             }
+            Scenario::Restore => self.restore().await?,
+            Scenario::Upgrade => self.upgrade().await?,
+            _ => self.disturb(scenario).await?,
         }
         Ok(())
     }
@@ -169,11 +176,11 @@ impl Round {
     }
 
     /// Waits for a random time up to this one.
-    async fn pause(&mut self, millis: u64) {
+    pub(super) async fn pause(&mut self, millis: u64) {
         sleep(Duration::from_millis(self.rng.u64(0..=millis))).await;
     }
 
-    fn slot(&mut self) -> usize {
+    pub(super) fn slot(&mut self) -> usize {
         self.rng.usize(0..self.fleet.len())
     }
 }

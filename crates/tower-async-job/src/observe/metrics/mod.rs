@@ -12,8 +12,20 @@
 //! | `async_job_duration_seconds` | histogram | seconds | `state`, `route` | from the acceptance to the end, of jobs that ended with an outcome: `done`, `failed`, `timed-out` |
 //! | `async_job_polls` | histogram | polls | | the number of polls until a result, by the hint in the polled URL; 0 without the hint |
 //! | `async_job_held_polls` | gauge | polls | | polls that are held |
-//! | `async_job_store_bytes` | gauge | bytes | | the stored and reserved bytes of the store, if it reports them immediately |
+//! | `async_job_lost_total` | counter | jobs | | jobs that ended because their runs did, on a node that has died or gave them up: `lost`, or `failed` after the last attempt; counted once, by the node that ended them |
+//! | `async_job_rerun_total` | counter | runs | | runs by workers of this process of jobs that have run before |
+//! | `async_job_renewals_lost_total` | counter | leases | `result` | leases of runs in this process that the store did not renew: `lost` (held by another node, or the job has ended), `missing` (the store has lost the record) |
+//! | `async_job_store_up` | gauge | | `store` | 1 while the store answers the calls of this process, else 0 |
+//! | `async_job_store_call_seconds` | histogram | seconds | `store`, `method` | calls to a store that other processes may use |
+//! | `async_job_store_errors_total` | counter | calls | `store`, `method`, `kind` | those of these calls that failed: `unavailable`, `full`, `corrupt`, `unsupported` (a newer format, or an unknown key) |
+//! | `async_job_store_pending` | gauge | jobs | `store` | jobs that are pending on all nodes, as of the latest sweep |
+//! | `async_job_store_oldest_due_seconds` | gauge | seconds | `store` | the time for which the next job has waited to be claimed, as of the latest sweep; 0 if none waits. A store that does not note it tells the time since its creation |
+//! | `async_job_store_nodes` | gauge | nodes | `store` | the nodes that share the store, as of the latest sweep |
+//! | `async_job_store_bytes` | gauge | bytes | `store` | the stored and reserved bytes of the store, if it reports them immediately |
 //! | `async_job_delivery_delay_seconds` | histogram | seconds | | from the end of a handler to the first answer with its result |
+//!
+//! The label `store` is the [name](tower_async_job_core::StoreProperties::name) of the store's kind.
+//! With [`Builder::node_name`](crate::Builder::node_name), every metric has the label `node` too.
 //!
 //! The label `route` needs a function for routes ([`Builder::route`](crate::Builder::route)) with
 //! few different values: the default, method and path, has as many as there are paths.
@@ -46,7 +58,7 @@ mod tests {
         let documented = rows(include_str!("mod.rs"), "//! ");
         let readme = rows(include_str!("../../../README.md"), "");
         assert_eq!(documented, readme);
-        assert_eq!(documented.len(), 12);
+        assert_eq!(documented.len(), 21);
     }
 
     #[test]

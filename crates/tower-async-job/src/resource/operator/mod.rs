@@ -51,8 +51,9 @@ const SLICE: usize = 16;
 ///
 /// # The list
 ///
-/// Each parameter may occur once. `state` and `route` select the jobs of that state and route,
-/// `limit` is the length of a page (1 to 1000, by default 50), and `cursor` its beginning. The
+/// Each parameter may occur once. `state`, `route` and `principal` select the jobs of that state,
+/// route and principal, `older_than` those that were created more than this number of seconds ago, by
+/// the time of day of this node. `limit` is the length of a page (1 to 1000, by default 50), and `cursor` its beginning. The
 /// `next` member, and the `Link` field with `rel="next"` (RFC 8288), refer to the next page,
 /// relative to the request's URL, until the end is reached. The list is no snapshot: jobs that are
 /// created meanwhile come before the first page, and none is shown twice. A store may scan every

@@ -1,9 +1,13 @@
 //! The selection of jobs by a request.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use http_polling::JobState;
-use tower_async_job_core::{JobCursor, JobQuery};
+use tower_async_job_core::{JobCursor, JobHandle, JobQuery, Principal};
 
 /// The parameters of a request for the list.
 #[derive(Debug, Default)]
@@ -17,6 +21,7 @@ impl Selection {
     pub(super) fn parse(query: &str) -> Result<Self, Invalid> {
         let mut selection = JobQuery::default();
         let mut seen: Vec<Cow<'_, str>> = Vec::new();
+        let mut latest = None;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if seen.contains(&name) {
                 return Err(Invalid::Parameter);
@@ -24,12 +29,19 @@ impl Selection {
             selection = match &*name {
                 "state" => selection.with_state(state(&value)?),
                 "route" => selection.with_route(&*value),
+                "principal" => selection.with_principal(Principal::new(&*value)),
+                "older_than" => {
+                    latest = Some(created_before(&value)?);
+                    selection
+                }
                 "limit" => selection.with_limit(limit(&value)?),
                 "cursor" => selection.with_after(value.parse().map_err(|_| Invalid::Cursor)?),
                 _ => return Err(Invalid::Parameter),
             };
             seen.push(name);
         }
+        // The list goes on from the later of both, newest first.
+        selection.after = selection.after.into_iter().chain(latest).min();
         Ok(Self { query: selection })
     }
 
@@ -46,6 +58,9 @@ impl Selection {
         if let Some(route) = &self.query.route {
             query.append_pair("route", route);
         }
+        if let Some(principal) = &self.query.principal {
+            query.append_pair("principal", principal.as_str());
+        }
         query.append_pair("limit", &self.query.limit().to_string());
         query.append_pair("cursor", &cursor.to_string());
         query.finish()
@@ -60,6 +75,14 @@ fn state(text: &str) -> Result<JobState, Invalid> {
     }
 }
 
+/// Returns the position of the jobs that are older than this number of seconds.
+fn created_before(text: &str) -> Result<JobCursor, Invalid> {
+    let seconds = text.parse().map_err(|_| Invalid::Age)?;
+    let created = SystemTime::now().checked_sub(Duration::from_secs(seconds));
+    let created = created.ok_or(Invalid::Age)?;
+    Ok(JobCursor::new(created, JobHandle::from_bits(0)))
+}
+
 fn limit(text: &str) -> Result<usize, Invalid> {
     text.parse()
         .ok()
@@ -72,6 +95,7 @@ fn limit(text: &str) -> Result<usize, Invalid> {
 pub(super) enum Invalid {
     Parameter,
     State,
+    Age,
     Limit,
     Cursor,
 }
@@ -79,12 +103,14 @@ pub(super) enum Invalid {
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Parameter => {
-                f.write_str("the parameters are state, route, limit and cursor, each at most once")
-            }
+            Self::Parameter => f.write_str(
+                "the parameters are state, route, principal, older_than, limit and cursor, \
+                     each at most once",
+            ),
             Self::State => f.write_str(
                 "state is queued, running, done, failed, timed-out, lost, cancelled or expired",
             ),
+            Self::Age => f.write_str("older_than is a number of seconds"),
             Self::Limit => write!(f, "limit is a number from 1 to {}", JobQuery::MAX_LIMIT),
             Self::Cursor => f.write_str("cursor is what the next link of another page has"),
         }

@@ -218,6 +218,40 @@ async fn jobs_are_filtered_by_state_and_route() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jobs_are_filtered_by_principal_and_age() {
+    let store = Arc::new(MemoryStore::new());
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let now = SystemTime::now();
+    let mut made = Vec::new();
+    for (owner, hours) in [("a", 1), ("a", 3), ("b", 4), ("a", 5)] {
+        let job = NewJob::new(JobId::random())
+            .with_principal(Principal::new(owner))
+            .with_created(now - 3600 * hours * SECOND);
+        made.push(job.handle.to_string());
+        store.create(job).await.expect("memory");
+    }
+    let [first, second, third, last] = &made[..] else {
+        panic!("four are made");
+    };
+    let listed = async |query| handles(&list(&layer, query).await);
+    assert_eq!(
+        listed("/?principal=a").await,
+        [first, second, last].map(String::as_str)
+    );
+    assert_eq!(listed("/?principal=c").await, [""; 0]);
+    assert_eq!(
+        listed("/?older_than=7200").await,
+        [second, third, last].map(String::as_str)
+    );
+    let page = list(&layer, "/?older_than=7200&principal=a&limit=1").await;
+    assert_eq!(handles(&page), [second.as_str()]);
+    let next = format!("/{}", page.json()["next"].as_str().expect("one more"));
+    assert_eq!(listed(&next).await, [last.as_str()]);
+    let again = format!("{next}&older_than=16200");
+    assert_eq!(listed(&again).await, [last.as_str()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn bad_parameters_are_told_and_the_store_is_not_asked() {
     let store = Arc::new(FaultyStore::new(memory().build()));
     let layer = eager(AsyncJobLayer::builder().store(store.clone()));
@@ -232,6 +266,8 @@ async fn bad_parameters_are_told_and_the_store_is_not_asked() {
         ("?limit=-1", "limit"),
         ("?limit=99999999999999999999", "limit"),
         ("?limit=x", "limit"),
+        ("?older_than=1h", "older_than"),
+        ("?older_than=-1", "older_than"),
         ("?cursor=yesterday", "cursor"),
         ("?cursor=1-2", "cursor"),
         ("?stat=running", "parameters"),

@@ -1,0 +1,205 @@
+//! Connections to the database, and statements on them.
+
+mod address;
+mod check;
+mod tls;
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{
+    Row,
+    types::{FromSql, ToSql, Type},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tower_async_job_core::StoreError;
+
+pub(crate) use self::{address::Address, check::check};
+use crate::{error::Failure, schema::quoted, settings::Settings};
+
+/// The number of times that a statement is repeated.
+const RETRIES: u32 = 3;
+
+/// The pause before the first repetition; each later one is longer.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A parameter of a statement, with its type.
+pub(crate) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The conditions on which a statement is repeated after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Repeating it returns the same answer.
+    Always,
+    /// Only if it is known to have had no effect.
+    RolledBack,
+}
+
+/// The connections of a store.
+pub(crate) struct Database {
+    pool: Pool,
+    tls: MakeRustlsConnect,
+    /// The schema in quotes.
+    schema: String,
+    timeout: Duration,
+    /// The number of statements that were sent, for tests of budgets.
+    statements: AtomicU64,
+}
+
+impl Database {
+    pub(crate) fn new(address: &Address, settings: &Settings) -> Self {
+        let config = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let tls = address.tls.clone();
+        let manager = Manager::from_config(address.config.clone(), tls.clone(), config);
+        let pool = Pool::builder(manager)
+            .max_size(settings.connections)
+            .runtime(Runtime::Tokio1)
+            .build();
+        Self {
+            // It only fails for timeouts without a runtime.
+            pool: pool.unwrap_or_else(|error| unreachable!("{error}")),
+            tls,
+            schema: quoted(&settings.schema),
+            timeout: settings.operation_timeout,
+            statements: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Calls a function of the schema, and returns its rows.
+    pub(crate) async fn call(
+        &self,
+        function: &str,
+        parameters: &[Parameter<'_>],
+        retry: Retry,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut sql = format!("SELECT * FROM {}.{function}(", self.schema);
+        for number in 1..=parameters.len() {
+            let separator = if number > 1 { "," } else { "" };
+            sql.push_str(&format!("{separator}${number}"));
+        }
+        sql.push(')');
+        self.query(&sql, parameters, retry).await
+    }
+
+    /// Calls a function that returns one row.
+    pub(crate) async fn call_one(
+        &self,
+        function: &str,
+        parameters: &[Parameter<'_>],
+        retry: Retry,
+    ) -> Result<Row, StoreError> {
+        let mut rows = self.call(function, parameters, retry).await?;
+        rows.pop()
+            .ok_or_else(|| StoreError::unavailable("a function of the schema returned nothing"))
+    }
+
+    /// Executes a statement, and returns its rows.
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        retry: Retry,
+    ) -> Result<Vec<Row>, StoreError> {
+        let attempts = async {
+            let mut attempt = 0;
+            loop {
+                let failure = match self.attempt(sql, parameters).await {
+                    Ok(rows) => return Ok(rows),
+                    Err(failure) => failure,
+                };
+                let may_repeat =
+                    failure.is_rolled_back() || retry == Retry::Always && failure.is_lost();
+                if attempt == RETRIES || !may_repeat {
+                    return Err(failure.into_store_error());
+                }
+                attempt += 1;
+                sleep(PAUSE * 4_u32.pow(attempt - 1)).await;
+            }
+        };
+        let late = || StoreError::unavailable("PostgreSQL did not answer in time");
+        let result = timeout(self.timeout, attempts).await;
+        result.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn attempt(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Failure> {
+        let object = loop {
+            match self.pool.get().await {
+                Ok(object) => break object,
+                Err(PoolError::Backend(error)) => return Err(Failure::unsent(error)),
+                // There are no timeouts and hooks of the pool, and it is never closed.
+                Err(_) => sleep(PAUSE).await,
+            }
+        };
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let mut connection = Connection {
+            object: Some(object),
+            tls: &self.tls,
+            is_idle: false,
+        };
+        let result = match &connection.object {
+            Some(object) => object.query_typed(sql, parameters).await,
+            None => Ok(Vec::new()),
+        };
+        let result = result.map_err(Failure::sent);
+        connection.is_idle = !matches!(&result, Err(failure) if failure.is_lost());
+        result
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection in use. If it is dropped in the middle of a statement, the statement is cancelled,
+/// and the connection closed, so that no other call waits for its answer.
+struct Connection<'a> {
+    object: Option<Object>,
+    tls: &'a MakeRustlsConnect,
+    is_idle: bool,
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take().filter(|_| !self.is_idle) else {
+            return;
+        };
+        let client = Object::take(object);
+        if client.is_closed() {
+            return;
+        }
+        let (cancel, tls) = (client.cancel_token(), self.tls.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // Without an answer, the server notices that the connection is closed.
+                let _ = timeout(Duration::from_secs(5), cancel.cancel_query(tls)).await;
+                drop(client);
+            });
+        }
+    }
+}
+
+/// Returns a column of a row.
+pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, StoreError> {
+    row.try_get(name).map_err(StoreError::corrupt)
+}

@@ -1,0 +1,372 @@
+use std::{error::Error, fmt};
+
+use tokio_postgres::error::SqlState;
+use tower_async_job_core::StoreError;
+
+/// The error of connecting a [`PostgresStore`](crate::PostgresStore).
+///
+/// Its text says what is wrong and what to do. The kind is private; check it with the `is_…`
+/// methods.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use tower_async_job_postgres::PostgresStore;
+///
+/// let error = PostgresStore::connect("postgres://127.0.0.1:1/jobs").await.unwrap_err();
+/// assert!(error.is_unreachable());
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ConnectError {
+    kind: Kind,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Url(String),
+    Certificates(String),
+    Unreachable,
+    Tls,
+    Password,
+    Database,
+    Version(i32),
+    Encoding(String),
+    NotDurable {
+        setting: &'static str,
+    },
+    ReadOnly,
+    Foreign(String),
+    Newer {
+        schema: String,
+        found: i32,
+        known: i32,
+    },
+    Outdated {
+        schema: String,
+        found: i32,
+        known: i32,
+    },
+    Privileges(String),
+    Other,
+}
+
+impl ConnectError {
+    fn new(kind: Kind) -> Self {
+        Self { kind, source: None }
+    }
+
+    fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn url(reason: impl Into<String>) -> Self {
+        Self::new(Kind::Url(reason.into()))
+    }
+
+    pub(crate) fn certificates(reason: impl Into<String>) -> Self {
+        Self::new(Kind::Certificates(reason.into()))
+    }
+
+    pub(crate) fn version(number: i32) -> Self {
+        Self::new(Kind::Version(number / 10_000))
+    }
+
+    pub(crate) fn encoding(encoding: impl Into<String>) -> Self {
+        Self::new(Kind::Encoding(encoding.into()))
+    }
+
+    pub(crate) fn not_durable(setting: &'static str) -> Self {
+        Self::new(Kind::NotDurable { setting })
+    }
+
+    pub(crate) fn read_only() -> Self {
+        Self::new(Kind::ReadOnly)
+    }
+
+    pub(crate) fn foreign(schema: &str) -> Self {
+        Self::new(Kind::Foreign(schema.to_owned()))
+    }
+
+    pub(crate) fn newer(schema: &str, found: i32, known: i32) -> Self {
+        let schema = schema.to_owned();
+        Self::new(Kind::Newer {
+            schema,
+            found,
+            known,
+        })
+    }
+
+    pub(crate) fn outdated(schema: &str, found: i32, known: i32) -> Self {
+        let schema = schema.to_owned();
+        Self::new(Kind::Outdated {
+            schema,
+            found,
+            known,
+        })
+    }
+
+    pub(crate) fn privileges(object: impl Into<String>) -> Self {
+        Self::new(Kind::Privileges(object.into()))
+    }
+
+    pub(crate) fn timed_out() -> Self {
+        Self::new(Kind::Unreachable).with_source("no answer within the operation timeout")
+    }
+
+    /// Creates the error of a first connection.
+    pub(crate) fn of_connect(error: tokio_postgres::Error) -> Self {
+        let text = full_text(&error);
+        let kind = match error.code() {
+            Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+                Kind::Password
+            }
+            Some(&SqlState::INVALID_CATALOG_NAME) => Kind::Database,
+            Some(
+                &SqlState::CANNOT_CONNECT_NOW
+                | &SqlState::TOO_MANY_CONNECTIONS
+                | &SqlState::ADMIN_SHUTDOWN,
+            ) => Kind::Unreachable,
+            Some(_) => Kind::Other,
+            None if text.contains("TLS") || text.contains("certificate") => Kind::Tls,
+            None if text.contains("password") || text.contains("authentication") => Kind::Password,
+            None => Kind::Unreachable,
+        };
+        Self::new(kind).with_source(error)
+    }
+
+    /// Creates the error of a check after the first connection.
+    pub(crate) fn of_start(schema: &str, error: tokio_postgres::Error) -> Self {
+        let kind = match error.code() {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                Kind::Privileges(format!("schema {schema:?}"))
+            }
+            Some(_) => Kind::Other,
+            None => Kind::Unreachable,
+        };
+        Self::new(kind).with_source(error)
+    }
+
+    pub(crate) fn of_migration(schema: &str, error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::read_only().with_source(error),
+            Some(&SqlState::DUPLICATE_TABLE) => Self::foreign(schema).with_source(error),
+            _ => Self::of_start(schema, error),
+        }
+    }
+
+    /// Returns whether the URL is malformed, or has an unknown parameter.
+    pub fn is_url_malformed(&self) -> bool {
+        matches!(self.kind, Kind::Url(_) | Kind::Certificates(_))
+    }
+
+    /// Returns whether the server cannot be reached.
+    pub fn is_unreachable(&self) -> bool {
+        self.kind == Kind::Unreachable
+    }
+
+    /// Returns whether the connection cannot be encrypted as demanded.
+    pub fn is_tls(&self) -> bool {
+        self.kind == Kind::Tls
+    }
+
+    /// Returns whether the server refuses the role or its password.
+    pub fn is_authentication(&self) -> bool {
+        self.kind == Kind::Password
+    }
+
+    /// Returns whether the database does not exist.
+    pub fn is_database_missing(&self) -> bool {
+        self.kind == Kind::Database
+    }
+
+    /// Returns whether the server or its encoding is unsupported.
+    pub fn is_unsupported_server(&self) -> bool {
+        matches!(self.kind, Kind::Version(_) | Kind::Encoding(_))
+    }
+
+    /// Returns whether the server is configured to lose commits that it has acknowledged.
+    pub fn is_not_durable(&self) -> bool {
+        matches!(self.kind, Kind::NotDurable { .. })
+    }
+
+    /// Returns whether the server is a standby, or the role may only read.
+    pub fn is_read_only(&self) -> bool {
+        self.kind == Kind::ReadOnly
+    }
+
+    /// Returns whether the schema belongs to another application.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.kind, Kind::Foreign(_))
+    }
+
+    /// Returns whether a newer release has migrated the schema beyond what this one can use.
+    pub fn is_newer(&self) -> bool {
+        matches!(self.kind, Kind::Newer { .. })
+    }
+
+    /// Returns whether the schema has to be migrated, which was not allowed.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self.kind, Kind::Outdated { .. })
+    }
+
+    /// Returns whether the role lacks privileges.
+    pub fn is_permission_denied(&self) -> bool {
+        matches!(self.kind, Kind::Privileges(_))
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Url(reason) => write!(f, "the URL of PostgreSQL is malformed: {reason}"),
+            Kind::Certificates(reason) => {
+                write!(f, "the root certificates cannot be used: {reason}: check `sslrootcert`")
+            }
+            Kind::Unreachable => f.write_str(
+                "PostgreSQL cannot be reached: check host and port, and that the server runs",
+            ),
+            Kind::Tls => f.write_str(
+                "the connection to PostgreSQL cannot be encrypted: enable `ssl` in the server, or \
+                 check `sslmode` and `sslrootcert` in the URL",
+            ),
+            Kind::Password => f.write_str(
+                "PostgreSQL refuses the role: check user and password in the URL, and `pg_hba.conf`",
+            ),
+            Kind::Database => f.write_str(
+                "the database does not exist: create it, or check its name in the URL",
+            ),
+            Kind::Version(version) => write!(
+                f,
+                "the server is PostgreSQL {version}, and the store needs 13 or later: upgrade it"
+            ),
+            Kind::Encoding(encoding) => write!(
+                f,
+                "the database has the encoding {encoding}, and the store needs UTF8: create one \
+                 with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+            ),
+            Kind::NotDurable { setting } => write!(
+                f,
+                "the server may lose commits that it has acknowledged, since `{setting}` is off: \
+                 set it to on for the server, the database and the role"
+            ),
+            Kind::ReadOnly => f.write_str(
+                "the server is a standby, or its transactions are read-only: connect to the \
+                 primary, for example with `target_session_attrs=read-write` in the URL",
+            ),
+            Kind::Foreign(schema) => write!(
+                f,
+                "the schema {schema:?} belongs to another application: choose another one"
+            ),
+            Kind::Newer { schema, found, known } => write!(
+                f,
+                "the schema {schema:?} has version {found}, and this build knows up to version \
+                 {known}: run the newer release that migrated it"
+            ),
+            Kind::Outdated { schema, found, known } => write!(
+                f,
+                "the schema {schema:?} has version {found}, and this build needs version {known}: \
+                 apply the missing migrations, or allow the store to do so"
+            ),
+            Kind::Privileges(object) => write!(
+                f,
+                "the role lacks privileges on {object}: grant them as in the documentation of the \
+                 crate"
+            ),
+            Kind::Other => f.write_str("the store in PostgreSQL cannot be used"),
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}
+
+/// Returns the texts of an error and its sources.
+fn full_text(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// The failure of one attempt of a statement.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    source: tokio_postgres::Error,
+    /// True if the statement was not sent.
+    is_unsent: bool,
+}
+
+impl Failure {
+    pub(crate) fn unsent(source: tokio_postgres::Error) -> Self {
+        Self {
+            source,
+            is_unsent: true,
+        }
+    }
+
+    pub(crate) fn sent(source: tokio_postgres::Error) -> Self {
+        Self {
+            source,
+            is_unsent: false,
+        }
+    }
+
+    /// Returns whether the connection is of no more use.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self.source.code() {
+            Some(code) => {
+                let class = &code.code()[..2];
+                // The server ends, starts, or has become a standby.
+                matches!(class, "08" | "57" | "58") || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+            }
+            None => true,
+        }
+    }
+
+    /// Returns whether the statement is known to have had no effect, and may succeed if repeated.
+    pub(crate) fn is_rolled_back(&self) -> bool {
+        let is_conflict = matches!(
+            self.source.code(),
+            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE)
+        );
+        let is_standby = self.source.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+        is_conflict || is_standby || self.is_unsent && self.is_lost()
+    }
+
+    pub(crate) fn into_store_error(self) -> StoreError {
+        let is_full = self.source.code() == Some(&SqlState::DISK_FULL);
+        let failure = PostgresFailure(self.source);
+        match is_full {
+            true => StoreError::full().with_source(failure),
+            false => StoreError::unavailable(failure),
+        }
+    }
+}
+
+/// The failure of PostgreSQL in an open store.
+#[derive(Debug)]
+struct PostgresFailure(tokio_postgres::Error);
+
+impl fmt::Display for PostgresFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgreSQL failed")
+    }
+}
+
+impl Error for PostgresFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}

@@ -1,0 +1,123 @@
+//! Tasks that are claimed.
+
+use bytes::Bytes;
+use http_polling::JobState;
+use tokio_postgres::Row;
+use tower_async_job_core::{
+    Claim, ClaimKind, Claims, JobId, Lease, Owner, Retention, StoreError, StoredRequest, Task,
+};
+
+use crate::{
+    database::column,
+    job::{
+        Id, handle_of, owner_of, pending_status_of, protocol_of, refused, state_of, text_of,
+        version,
+    },
+    time::{span, to_day},
+};
+
+/// The kind of a claim that is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Run,
+    Notify,
+    Record,
+}
+
+/// The result of a claim, with its effects.
+pub(crate) struct Taken {
+    pub(crate) claims: Claims,
+    /// The jobs that are no longer pending.
+    pub(crate) ended: Vec<JobId>,
+    /// Others may have something to claim.
+    pub(crate) work: bool,
+}
+
+/// Returns the claims in rows of the type `task`.
+pub(crate) fn taken_of(rows: &[Row], kind: ClaimKind) -> Result<Taken, StoreError> {
+    let last = rows
+        .last()
+        .ok_or_else(|| StoreError::unavailable("a claim has no end"))?;
+    let now: i64 = column(last, "moment")?;
+    let mut claims = Claims::new(to_day(now));
+    let mut ended = Vec::new();
+    let expected = match kind {
+        ClaimKind::Notify => Expected::Notify,
+        _ => Expected::Run,
+    };
+    for row in rows {
+        match column::<i32>(row, "kind")? {
+            0 => match claim_of(row, expected) {
+                Ok(claim) => claims.jobs.push(claim),
+                Err(error) => {
+                    claims.left.push((handle_of(column(row, "handle")?), error));
+                }
+            },
+            1 => {
+                claims.unreadable.push(handle_of(column(row, "handle")?));
+                ended.push(column::<Id>(row, "id")?.0);
+            }
+            2 => ended.push(column::<Id>(row, "id")?.0),
+            _ => {
+                let next: Option<i64> = column(row, "epoch")?;
+                claims.next = next.map(|next| span(now, next));
+            }
+        }
+    }
+    let work = column::<i32>(last, "attempt")? > 0;
+    Ok(Taken {
+        claims,
+        ended,
+        work,
+    })
+}
+
+/// Returns the claim of a resumed job, in a row of the type `task`.
+pub(crate) fn resumed_of(row: &Row) -> Result<Claim, StoreError> {
+    match column::<i32>(row, "kind")? {
+        0 => claim_of(row, Expected::Record),
+        kind => Err(refused(-1 - kind)),
+    }
+}
+
+fn claim_of(row: &Row, expected: Expected) -> Result<Claim, StoreError> {
+    let now: i64 = column(row, "moment")?;
+    let id = column::<Id>(row, "id")?.0;
+    let epoch: i64 = column(row, "epoch")?;
+    let created: i64 = column(row, "created")?;
+    let data = || -> Result<Bytes, StoreError> {
+        Ok(Bytes::copy_from_slice(column::<&[u8]>(row, "data")?))
+    };
+    let task = match expected {
+        Expected::Run => Task::Run(StoredRequest::from_bytes(data()?)),
+        Expected::Record => Task::Record,
+        Expected::Notify => Task::Notify {
+            notify: data()?,
+            state: state_of(column(row, "state")?).unwrap_or(JobState::Failed),
+            ended: to_day(column::<i64>(row, "ended")?.max(created)),
+        },
+    };
+    let lease = Lease::new(id, epoch.unsigned_abs());
+    let mut claim = Claim::new(lease, handle_of(column(row, "handle")?), task);
+    claim.attempt = column::<i32>(row, "attempt")?.unsigned_abs();
+    claim.max_attempts = column::<i32>(row, "max_attempts")?.unsigned_abs();
+    claim.route = text_of(column(row, "route")?)?;
+    claim.protocol = protocol_of(column(row, "protocol")?);
+    claim.pending_status = pending_status_of(column(row, "pending_status")?);
+    let owner = owner_of(column(row, "owner_kind")?, column(row, "owner")?)?;
+    claim.principal = owner.as_ref().and_then(Owner::principal).cloned();
+    claim.created = to_day(created);
+    claim.age = span(created, now);
+    if expected == Expected::Notify {
+        return Ok(claim);
+    }
+    claim.remaining = span(now, column(row, "deadline")?);
+    let bytes = |name| column::<Option<&[u8]>>(row, name);
+    claim.checkpoint = bytes("checkpoint")?.map_or_else(Bytes::new, Bytes::copy_from_slice);
+    claim.fingerprint = bytes("fingerprint")?.and_then(|digest| digest.try_into().ok());
+    claim.notify = bytes("notify")?.map(Bytes::copy_from_slice);
+    let (keep, tombstone) = (column(row, "keep")?, column(row, "tombstone")?);
+    claim.retention = Retention::new(span(0, keep), span(0, tombstone));
+    claim.version = version(JobState::Running, epoch, true, column(row, "reports")?);
+    Ok(claim)
+}

@@ -1,0 +1,61 @@
+//! The operations on jobs, each by one call of a function in the database.
+
+mod claims;
+mod creating;
+mod ending;
+mod running;
+
+pub(crate) use self::{
+    claims::{resumed_of, taken_of},
+    creating::{Create, Made},
+    ending::Finish,
+    running::{Send, Start, StoredReport},
+};
+
+use tokio_postgres::Row;
+use tower_async_job_core::StoreError;
+
+use crate::{database::column, job::refused};
+
+/// The verdict of a function on a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There is no such job, or the lease is lost.
+    No,
+    /// The change is made, in the way that this number says.
+    Done(i32),
+}
+
+/// Returns the verdict in a row.
+pub(crate) fn verdict_of(row: &Row) -> Result<Verdict, StoreError> {
+    match column(row, "verdict")? {
+        -1 => Err(refused(column::<Option<i32>>(row, "newer")?.unwrap_or(0))),
+        0 => Ok(Verdict::No),
+        done => Ok(Verdict::Done(done)),
+    }
+}
+
+/// Returns an error if a row says that a lease is lost.
+pub(crate) fn held(row: &Row) -> Result<(), StoreError> {
+    match verdict_of(row)? {
+        Verdict::No => Err(StoreError::lease_lost()),
+        Verdict::Done(_) => Ok(()),
+    }
+}
+
+/// Returns the answers of rows with places in a batch, in the order of the batch.
+pub(crate) fn in_order<T>(
+    len: usize,
+    rows: &[Row],
+    answer: impl Fn(&Row) -> Result<T, StoreError>,
+) -> Result<Vec<Result<T, StoreError>>, StoreError> {
+    let missing = || Err(StoreError::unavailable("a function returned no answer"));
+    let mut answers: Vec<_> = std::iter::repeat_with(missing).take(len).collect();
+    for row in rows {
+        let place: i32 = column(row, "place")?;
+        if let Some(slot) = answers.get_mut(place.unsigned_abs() as usize) {
+            *slot = answer(row);
+        }
+    }
+    Ok(answers)
+}

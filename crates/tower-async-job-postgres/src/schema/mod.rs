@@ -1,0 +1,189 @@
+//! The schema of the store, and the migrations to it.
+
+use tokio_postgres::{Client, Error, types::Type};
+
+use crate::error::ConnectError;
+
+/// A step to a version of the schema. Released steps never change, and only add: tables, columns
+/// with defaults, and functions with new names, so that the previous release continues to run.
+struct Step {
+    sql: &'static [&'static str],
+    /// The oldest version that may still use the schema.
+    oldest: i32,
+}
+
+const STEPS: &[Step] = &[Step {
+    sql: &[
+        include_str!("version-1/tables.sql"),
+        include_str!("version-1/life.sql"),
+        include_str!("version-1/creating.sql"),
+        include_str!("version-1/running.sql"),
+        include_str!("version-1/changing.sql"),
+        include_str!("version-1/claiming.sql"),
+        include_str!("version-1/reading.sql"),
+    ],
+    oldest: 1,
+}];
+
+/// The settings of all functions that nodes call. Plans are made once per connection, and before
+/// there are statistics, so they must not depend on the number of rows.
+const FUNCTION_SETTINGS: &str = "SET jit = off SET enable_seqscan = off SET enable_hashjoin = off \
+     SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan";
+
+/// The version of the schema that this release knows.
+const LATEST: i32 = STEPS.len() as i32;
+
+/// The SQL that brings a schema to a version from the previous one.
+///
+/// ```
+/// use tower_async_job_postgres::PostgresStore;
+///
+/// let migrations = PostgresStore::builder("postgres://localhost").schema("jobs").migrations();
+/// assert_eq!(migrations[0].version(), 1);
+/// assert!(migrations[0].sql().starts_with("CREATE SCHEMA IF NOT EXISTS \"jobs\";"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    version: u32,
+    sql: String,
+}
+
+impl Migration {
+    /// Returns the version of the schema after it.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Returns its commands. Run them in one transaction, as the owner of the schema.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+}
+
+/// Returns an identifier in quotes.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Returns all steps to the latest version.
+pub(crate) fn migrations(schema: &str) -> Vec<Migration> {
+    let name = quoted(schema);
+    let step = |(index, step): (usize, &Step)| {
+        let version = index + 1;
+        let oldest = step.oldest;
+        let commands = step.sql.concat();
+        let commands = commands.replace("{settings}", FUNCTION_SETTINGS);
+        // Also within literals, for which a quote needs a second one.
+        let commands = commands
+            .replace("'{schema}.", &format!("'{}.", name.replace('\'', "''")))
+            .replace("{schema}", &name);
+        let (begin, end) = match version {
+            1 => (
+                format!("CREATE SCHEMA IF NOT EXISTS {name};\n"),
+                format!("INSERT INTO {name}.store VALUES (true, {version}, {oldest});\n"),
+            ),
+            _ => (
+                String::new(),
+                format!("UPDATE {name}.store SET version = {version}, oldest = {oldest};\n"),
+            ),
+        };
+        Migration {
+            version: version as u32,
+            sql: [begin, commands, end].concat(),
+        }
+    };
+    STEPS.iter().enumerate().map(step).collect()
+}
+
+/// The state of a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// It does not exist, or has nothing in it.
+    Nothing,
+    /// It has tables, but not those of a store.
+    Foreign,
+    Version {
+        version: i32,
+        oldest: i32,
+    },
+}
+
+impl Found {
+    /// Returns the number of steps that were applied.
+    fn version(self, schema: &str) -> Result<i32, ConnectError> {
+        match self {
+            Self::Nothing => Ok(0),
+            Self::Foreign => Err(ConnectError::foreign(schema)),
+            Self::Version { version, oldest } if oldest > LATEST => {
+                Err(ConnectError::newer(schema, version, LATEST))
+            }
+            Self::Version { version, .. } => Ok(version),
+        }
+    }
+}
+
+/// Brings the schema to the latest version, in one transaction, or only checks it. Nodes that do so
+/// at once do it once.
+pub(crate) async fn migrate(
+    client: &mut Client,
+    schema: &str,
+    is_allowed: bool,
+) -> Result<(), ConnectError> {
+    let version = found(client, schema).await?.version(schema)?;
+    if version >= LATEST {
+        return Ok(());
+    }
+    if !is_allowed {
+        return Err(ConnectError::outdated(schema, version, LATEST));
+    }
+    let applied = apply(client, schema).await;
+    if !matches!(applied, Ok(Ok(()))) {
+        // The error itself is the one to return.
+        let _ = client.batch_execute("ROLLBACK").await;
+    }
+    applied.map_err(|error| ConnectError::of_migration(schema, error))?
+}
+
+async fn apply(client: &mut Client, schema: &str) -> Result<Result<(), ConnectError>, Error> {
+    client.batch_execute("BEGIN").await?;
+    let key: &(dyn tokio_postgres::types::ToSql + Sync) = &schema;
+    let lock = "SELECT pg_advisory_xact_lock(hashtext($1), 1953263202)::text";
+    client.query_typed(lock, &[(key, Type::TEXT)]).await?;
+    // Another node may have been first.
+    let version = match found(client, schema)
+        .await
+        .and_then(|found| found.version(schema))
+    {
+        Ok(version) => version,
+        Err(error) => return Ok(Err(error)),
+    };
+    for migration in migrations(schema) {
+        if migration.version as i32 > version {
+            client.batch_execute(&migration.sql).await?;
+        }
+    }
+    client.batch_execute("COMMIT").await?;
+    Ok(Ok(()))
+}
+
+async fn found(client: &Client, schema: &str) -> Result<Found, ConnectError> {
+    let failed = |error| ConnectError::of_start(schema, error);
+    let tables = "SELECT count(*) FILTER (WHERE c.relname = 'store') > 0, \
+                  count(*) FILTER (WHERE c.relname = 'jobs') > 0 \
+                  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+                  WHERE n.nspname = $1 AND c.relkind IN ('r', 'v', 'p')";
+    let key: &(dyn tokio_postgres::types::ToSql + Sync) = &schema;
+    let row = client.query_typed_one(tables, &[(key, Type::TEXT)]).await;
+    let row = row.map_err(failed)?;
+    match (row.get(0), row.get(1)) {
+        (true, true) => {}
+        (false, false) => return Ok(Found::Nothing),
+        _ => return Ok(Found::Foreign),
+    }
+    let sql = format!("SELECT version, oldest FROM {}.store", quoted(schema));
+    let row = client.query_typed_one(&sql, &[]).await.map_err(failed)?;
+    Ok(Found::Version {
+        version: row.get(0),
+        oldest: row.get(1),
+    })
+}

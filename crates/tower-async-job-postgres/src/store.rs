@@ -1,0 +1,773 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+use tokio_postgres::types::Type;
+use tower_async_job_core::{
+    Cancellation, Claim, ClaimKind, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey,
+    JobCursor, JobHandle, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outside,
+    Principal, ReadBatch, Release, Released, Renewal, Report, ResultRef, Start, StoreError,
+    StoreFuture, StoreProperties, Subscription, SweepQuery, Upkeep,
+};
+
+use crate::{
+    batch::Batcher,
+    database::{Address, Database, Retry, column},
+    feed::Feed,
+    job::{
+        Found, Id, handle_number, ids, key_digest, narrow, owner_hash, record_of, refused,
+        route_hash, state_of,
+    },
+    notes::Notes,
+    operation::{self, Create, Finish, Made, Send, StoredReport, Verdict, held, verdict_of},
+    settings::Settings,
+    time::{micros, of_day, span, to_day},
+};
+
+/// The number of reads that may be under way at the same time.
+const READERS: usize = 2;
+
+/// The maximum number of jobs that one statement reads.
+const READ_AT_ONCE: usize = 256;
+
+/// The maximum number of leases that one statement renews or releases.
+const LEASES_AT_ONCE: usize = 1000;
+
+/// The maximum number of jobs claimed by one call.
+const CLAIM_QUOTA: usize = 256;
+
+/// The maximum number of statements that make changes in one sweep.
+const SWEEP_QUOTA: usize = 16;
+
+/// The number of rows that one statement of a list scans.
+const SCANNED_AT_ONCE: i32 = 5000;
+
+/// A store of jobs in PostgreSQL, shared by any number of nodes; see the [crate](crate).
+///
+/// Dropping it ends its tasks and closes its connections: operations that were polled are still
+/// performed, but nothing waits for them.
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_async_job_core::{Detail, JobStore, NewJob};
+/// use tower_async_job_postgres::PostgresStore;
+///
+/// let url = "postgres://app:secret@localhost/app";
+/// let (one, other) = (PostgresStore::connect(url).await?, PostgresStore::connect(url).await?);
+/// let job = NewJob::new(one.new_id(None, None));
+/// let id = job.id;
+/// one.create(job).await?;
+/// assert!(other.read(&id, Detail::Status).await?.is_some());
+/// # Ok(()) }
+/// ```
+pub struct PostgresStore {
+    properties: StoreProperties,
+    settings: Settings,
+    database: Arc<Database>,
+    feed: Arc<Feed>,
+    notes: Arc<Notes>,
+    reads: Arc<ReadBatch<(JobId, Detail), Found>>,
+    creates: Batcher<Create>,
+    starts: Batcher<operation::Start>,
+    reports: Batcher<Send>,
+    ends: Batcher<Finish>,
+    tasks: Vec<AbortHandle>,
+    /// The number by which sweeps count this handle.
+    node: i64,
+}
+
+impl PostgresStore {
+    pub(crate) fn new(
+        address: &Address,
+        listening: Address,
+        settings: Settings,
+        properties: StoreProperties,
+    ) -> Self {
+        let database = Arc::new(Database::new(address, &settings));
+        let feed = Feed::new(&settings.schema);
+        let notes = Arc::new(Notes::default());
+        let reads = Arc::new(ReadBatch::default());
+        let mut tasks = Vec::new();
+        let mut spawn = |task: tokio::task::JoinHandle<()>| tasks.push(task.abort_handle());
+        spawn(tokio::spawn(
+            Arc::clone(&feed).listen(listening, Arc::clone(&database)),
+        ));
+        spawn(tokio::spawn(Arc::clone(&feed).send(Arc::clone(&database))));
+        spawn(tokio::spawn(
+            Arc::clone(&feed).recheck(Arc::clone(&database)),
+        ));
+        spawn(tokio::spawn(Arc::clone(&notes).run(Arc::clone(&database))));
+        for _ in 0..READERS {
+            let (reads, database) = (Arc::clone(&reads), Arc::clone(&database));
+            let mut reader =
+                Box::pin(async move { match reads.run(|wanted| read(&database, wanted)).await {} });
+            // Reads fail while there is no reader, and it is one once it was polled.
+            let _ = reader
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            spawn(tokio::spawn(reader));
+        }
+        Self {
+            properties,
+            creates: Batcher::new(&database),
+            starts: Batcher::new(&database),
+            reports: Batcher::new(&database),
+            ends: Batcher::new(&database),
+            settings,
+            database,
+            feed,
+            notes,
+            reads,
+            tasks,
+            node: (JobHandle::random().to_bits() >> 1) as i64,
+        }
+    }
+
+    /// Returns whether notifications of other nodes arrive. Otherwise their changes are noticed up
+    /// to a second later.
+    pub fn is_listening(&self) -> bool {
+        self.feed.is_listening()
+    }
+
+    /// Ignores notifications of other nodes from now on, so that only the fallback is left.
+    #[doc(hidden)]
+    pub fn lose_notifications(&self) {
+        self.feed.be_deaf();
+    }
+
+    /// Waits until all deliveries are written, for tests.
+    #[doc(hidden)]
+    pub async fn settle(&self) {
+        self.notes.settle(None).await;
+    }
+
+    /// Returns the number of statements that were sent, without those of the listening connection,
+    /// for tests of budgets.
+    #[doc(hidden)]
+    pub fn statements(&self) -> u64 {
+        self.database.statements()
+    }
+
+    fn lease(&self) -> i64 {
+        micros(self.settings.lease)
+    }
+
+    async fn record(&self, id: JobId, detail: Detail) -> Found {
+        let reading = async {
+            self.notes.settle(Some(&id)).await;
+            self.reads.read((id, detail)).await
+        };
+        let late = || StoreError::unavailable("PostgreSQL did not answer in time");
+        let read = tokio::time::timeout(self.database.timeout(), reading).await;
+        read.unwrap_or_else(|_| Err(late()))?.unwrap_or(Ok(None))
+    }
+
+    async fn end(&self, lease: Lease, end: End) -> Result<(), StoreError> {
+        let ended = self.ends.perform(Finish::new(lease, end)?).await?;
+        self.feed.ended([lease.id]);
+        if ended.is_due {
+            self.feed.work();
+        }
+        Ok(())
+    }
+
+    async fn existing(
+        &self,
+        verdict: i32,
+        holder: Option<Id>,
+    ) -> Result<Option<Created>, StoreError> {
+        match (verdict, holder) {
+            (3, _) => Ok(Some(Created::KeyReused)),
+            (2, Some(holder)) => {
+                let record = self.record(holder.0, Detail::Status).await?;
+                Ok(record.map(|record| Created::Existing(Box::new(record))))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Reads jobs by one statement.
+async fn read(
+    database: &Database,
+    wanted: Vec<(JobId, Detail)>,
+) -> Result<HashMap<(JobId, Detail), Found>, StoreError> {
+    let mut found = HashMap::with_capacity(wanted.len());
+    for part in wanted.chunks(READ_AT_ONCE) {
+        let jobs = ids(part.iter().map(|(id, _)| *id));
+        let with_result = part.iter().map(|(_, detail)| *detail != Detail::Status);
+        let with_result: Vec<_> = with_result.collect();
+        let parameters = [
+            (&jobs as _, Type::UUID_ARRAY),
+            (&with_result as _, Type::BOOL_ARRAY),
+        ];
+        for row in database
+            .call("read_jobs", &parameters, Retry::Always)
+            .await?
+        {
+            let place: i32 = column(&row, "place")?;
+            if let Some(wanted) = part.get(place.unsigned_abs() as usize) {
+                found.insert(*wanted, record_of(&row, wanted.1));
+            }
+        }
+    }
+    Ok(found)
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        // Reads then fail, since the store is closed.
+        self.feed.notify_all();
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("settings", &self.settings)
+            .field("properties", &self.properties)
+            .finish_non_exhaustive()
+    }
+}
+
+impl JobStore for PostgresStore {
+    fn properties(&self) -> &StoreProperties {
+        &self.properties
+    }
+
+    fn create(&self, job: NewJob) -> StoreFuture<'_, Created> {
+        Box::pin(async move {
+            let (start, lease) = (job.start, job.first_lease());
+            loop {
+                let create = Create::new(job.clone(), self.lease());
+                match self.creates.perform(create).await? {
+                    Made::Stored(created) if start == Start::Offered => {
+                        self.feed.work();
+                        return Ok(Created::Offered { created });
+                    }
+                    Made::Stored(created) => return Ok(Created::New { lease, created }),
+                    Made::KeyReused => return Ok(Created::KeyReused),
+                    Made::Existing(holder) => {
+                        // If it is gone by now, its key is free.
+                        if let Some(created) = self.existing(2, Some(Id(holder))).await? {
+                            return Ok(created);
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        principal: Option<&'a Principal>,
+        key: &'a IdempotencyKey,
+    ) -> StoreFuture<'a, Option<Created>> {
+        Box::pin(async move {
+            let digest = key_digest(principal, key);
+            let (digest, fingerprint) = (&digest[..], &key.fingerprint()[..]);
+            let parameters = [
+                (&digest as _, Type::BYTEA),
+                (&fingerprint as _, Type::BYTEA),
+            ];
+            let row = self
+                .database
+                .call_one("look_up", &parameters, Retry::Always)
+                .await?;
+            match column(&row, "verdict")? {
+                -1 => Err(refused(column(&row, "holder_format")?)),
+                verdict => self.existing(verdict, column(&row, "holder")?).await,
+            }
+        })
+    }
+
+    fn start<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
+        Box::pin(self.starts.perform(operation::Start(*lease)))
+    }
+
+    fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+        Box::pin(async move {
+            let mut renewals = Vec::with_capacity(leases.len());
+            for part in leases.chunks(LEASES_AT_ONCE) {
+                let (jobs, epochs) = columns_of(part);
+                let parameters = [
+                    (&self.lease() as _, Type::INT8),
+                    (&jobs as _, Type::UUID_ARRAY),
+                    (&epochs as _, Type::INT8_ARRAY),
+                ];
+                let rows = self
+                    .database
+                    .call("renew", &parameters, Retry::Always)
+                    .await?;
+                let answers = operation::in_order(part.len(), &rows, |row| {
+                    Ok(renewal_of(column(row, "verdict")?))
+                })?;
+                renewals.extend(answers.into_iter().collect::<Result<Vec<_>, _>>()?);
+            }
+            Ok(renewals)
+        })
+    }
+
+    fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let report = StoredReport::of(report)?;
+            let lease = *lease;
+            self.reports.perform(Send { lease, report }).await
+        })
+    }
+
+    fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let number = i32::try_from(index)
+                .map_err(|_| StoreError::unavailable("a result has too many chunks"))?;
+            let parameters = [
+                (&Id(lease.id) as _, Type::UUID),
+                (&narrow(lease.epoch) as _, Type::INT8),
+                (&number as _, Type::INT4),
+                (&&data[..] as _, Type::BYTEA),
+            ];
+            let row = self
+                .database
+                .call_one("write_chunk", &parameters, Retry::Always);
+            held(&row.await?)
+        })
+    }
+
+    fn finish<'a>(&'a self, lease: &'a Lease, mut end: End) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let result = self.end(*lease, end.clone()).await;
+            match result {
+                Err(error) if error.is_full() && end.report.take().is_some() => {
+                    self.end(*lease, end).await
+                }
+                result => result,
+            }
+        })
+    }
+
+    fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>> {
+        Box::pin(async move {
+            let party = how.outside.as_ref().map(|outside| &outside.token[..]);
+            let until = how.outside.as_ref().map(|outside| micros(outside.until));
+            let mut results = Vec::with_capacity(leases.len());
+            for part in leases.chunks(LEASES_AT_ONCE) {
+                let (jobs, epochs) = columns_of(part);
+                let parameters = [
+                    (&jobs as _, Type::UUID_ARRAY),
+                    (&epochs as _, Type::INT8_ARRAY),
+                    (&micros(how.after) as _, Type::INT8),
+                    (&how.counts as _, Type::BOOL),
+                    (&party as _, Type::BYTEA),
+                    (&until as _, Type::INT8),
+                ];
+                let rows = self
+                    .database
+                    .call("release_jobs", &parameters, Retry::RolledBack);
+                let answers = operation::in_order(part.len(), &rows.await?, |row| {
+                    let released = released_of(column(row, "verdict")?);
+                    Ok((released, column::<bool>(row, "is_due")?))
+                })?;
+                for (lease, answer) in part.iter().zip(answers) {
+                    let (released, is_due) = answer?;
+                    if matches!(released, Released::Ended(_)) {
+                        self.feed.ended([lease.id]);
+                    }
+                    if is_due {
+                        self.feed.work();
+                    }
+                    results.push(released);
+                }
+            }
+            Ok(results)
+        })
+    }
+
+    fn resume<'a>(&'a self, id: &'a JobId, token: &'a [u8; 32]) -> StoreFuture<'a, Option<Claim>> {
+        Box::pin(async move {
+            let parameters = [
+                (&self.lease() as _, Type::INT8),
+                (&Id(*id) as _, Type::UUID),
+                (&&token[..] as _, Type::BYTEA),
+            ];
+            let rows = self
+                .database
+                .call("resume", &parameters, Retry::Always)
+                .await?;
+            rows.first().map(operation::resumed_of).transpose()
+        })
+    }
+
+    fn renew_outside<'a>(
+        &'a self,
+        id: &'a JobId,
+        outside: Outside,
+        report: Report,
+    ) -> StoreFuture<'a, Renewal> {
+        Box::pin(async move {
+            let report = StoredReport::of(report)?;
+            let [progress, partial, metadata, checkpoint] = report.fields();
+            let parameters = [
+                (&Id(*id) as _, Type::UUID),
+                (&&outside.token[..] as _, Type::BYTEA),
+                (&micros(outside.until) as _, Type::INT8),
+                (&progress as _, Type::BYTEA),
+                (&partial as _, Type::BYTEA),
+                (&metadata as _, Type::BYTEA),
+                (&checkpoint as _, Type::BYTEA),
+            ];
+            let row = self
+                .database
+                .call_one("renew_outside", &parameters, Retry::Always)
+                .await?;
+            Ok(match verdict_of(&row)? {
+                Verdict::No => Renewal::Lost,
+                Verdict::Done(number) => renewal_of(number),
+            })
+        })
+    }
+
+    fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let parameters = [
+                (&self.lease() as _, Type::INT8),
+                (&Id(lease.id) as _, Type::UUID),
+                (&narrow(lease.epoch) as _, Type::INT8),
+            ];
+            let row = self
+                .database
+                .call_one("discard", &parameters, Retry::Always)
+                .await?;
+            held(&row)?;
+            self.feed.ended([lease.id]);
+            Ok(())
+        })
+    }
+
+    fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
+        Box::pin(self.record(*id, detail))
+    }
+
+    fn read_chunk<'a>(
+        &'a self,
+        result: &'a ResultRef,
+        index: u32,
+    ) -> StoreFuture<'a, Option<Bytes>> {
+        Box::pin(async move {
+            let Ok(number) = i32::try_from(index) else {
+                return Ok(None);
+            };
+            let parameters = [
+                (&Id(result.lease.id) as _, Type::UUID),
+                (&narrow(result.lease.epoch) as _, Type::INT8),
+                (&number as _, Type::INT4),
+            ];
+            let row = self
+                .database
+                .call_one("read_chunk", &parameters, Retry::Always)
+                .await?;
+            let data: Option<&[u8]> = row.try_get(0).map_err(StoreError::corrupt)?;
+            Ok(data.map(Bytes::copy_from_slice))
+        })
+    }
+
+    fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
+        // There is no room to make, so only a shorter retention counts.
+        if let Some(keep) = keep {
+            self.notes.add(*id, keep);
+        }
+    }
+
+    fn subscribe(&self, id: &JobId) -> Subscription {
+        self.feed.subscribe(id)
+    }
+
+    fn cancel<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, Cancellation> {
+        Box::pin(async move {
+            let parameters = [(&Id(*id) as _, Type::UUID)];
+            let row = self
+                .database
+                .call_one("cancel", &parameters, Retry::RolledBack)
+                .await?;
+            if let Verdict::Done(_) = verdict_of(&row)? {
+                self.feed.ended([*id]);
+                if column(&row, "is_due")? {
+                    self.feed.work();
+                }
+                let ended = to_day(column(&row, "ended")?);
+                return Ok(Cancellation::Cancelled { ended });
+            }
+            let state: Option<i16> = column(&row, "state")?;
+            let ended = state.and_then(state_of).map(Cancellation::Ended);
+            Ok(ended.unwrap_or(Cancellation::Unknown))
+        })
+    }
+
+    fn remove<'a>(&'a self, id: &'a JobId) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let parameters = [
+                (&self.lease() as _, Type::INT8),
+                (&Id(*id) as _, Type::UUID),
+            ];
+            let row = self
+                .database
+                .call_one("remove", &parameters, Retry::RolledBack);
+            Ok(verdict_of(&row.await?)? != Verdict::No)
+        })
+    }
+
+    fn extend<'a>(&'a self, id: &'a JobId, keep: Duration) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let parameters = [
+                (&Id(*id) as _, Type::UUID),
+                (&micros(keep) as _, Type::INT8),
+            ];
+            let row = self.database.call_one("extend", &parameters, Retry::Always);
+            Ok(verdict_of(&row.await?)? != Verdict::No)
+        })
+    }
+
+    fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
+        Box::pin(async move {
+            let mut routes = query.routes.clone();
+            if let Some(routes) = &mut routes {
+                routes.sort_unstable();
+                routes.dedup();
+            }
+            let hashes: Option<Vec<_>> = routes
+                .as_ref()
+                .map(|routes| routes.iter().map(|route| route_hash(route)).collect());
+            let routes: Option<Vec<&[u8]>> = routes
+                .as_ref()
+                .map(|routes| routes.iter().map(|route| route.as_bytes()).collect());
+            let limit = query.limit.min(CLAIM_QUOTA) as i32;
+            let parameters = [
+                (&self.lease() as _, Type::INT8),
+                (&(query.kind == ClaimKind::Notify) as _, Type::BOOL),
+                (&limit as _, Type::INT4),
+                (&narrow(query.max_bytes as u64) as _, Type::INT8),
+                (&routes as _, Type::BYTEA_ARRAY),
+                (&hashes as _, Type::INT8_ARRAY),
+                (&i16::from(query.newest_format) as _, Type::INT2),
+                (&query.not_after.map(of_day) as _, Type::INT8),
+            ];
+            let rows = self
+                .database
+                .call("claim", &parameters, Retry::RolledBack)
+                .await?;
+            let taken = operation::taken_of(&rows, query.kind)?;
+            self.feed.ended(taken.ended);
+            if taken.work {
+                self.feed.work();
+            }
+            Ok(taken.claims)
+        })
+    }
+
+    fn notified<'a>(&'a self, lease: &'a Lease, again: Option<Duration>) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let parameters = [
+                (&Id(lease.id) as _, Type::UUID),
+                (&narrow(lease.epoch) as _, Type::INT8),
+                (&again.map(micros) as _, Type::INT8),
+            ];
+            // A repeat of the last one finds no notification.
+            let retry = again.map_or(Retry::RolledBack, |_| Retry::Always);
+            let row = self
+                .database
+                .call_one("notified", &parameters, retry)
+                .await?;
+            held(&row)?;
+            if again.is_some_and(|again| again.is_zero()) {
+                self.feed.work();
+            }
+            Ok(())
+        })
+    }
+
+    fn work(&self) -> Subscription {
+        self.feed.subscribe_work()
+    }
+
+    fn sweep<'a>(&'a self, query: &'a SweepQuery) -> StoreFuture<'a, Upkeep> {
+        Box::pin(async move {
+            let parameters = [
+                (&self.lease() as _, Type::INT8),
+                (&self.node as _, Type::INT8),
+                (&query.not_after.map(of_day) as _, Type::INT8),
+            ];
+            let mut row = None;
+            for _ in 0..SWEEP_QUOTA {
+                let swept = self
+                    .database
+                    .call_one("sweep", &parameters, Retry::Always)
+                    .await?;
+                let ended: Option<Vec<Id>> = column(&swept, "ended")?;
+                self.feed.ended(ended.into_iter().flatten().map(|id| id.0));
+                if column::<Option<bool>>(&swept, "work")? == Some(true) {
+                    self.feed.work();
+                }
+                let more: Option<bool> = column(&swept, "more")?;
+                row = Some(swept);
+                if more != Some(true) {
+                    break;
+                }
+            }
+            let row = row.ok_or_else(|| StoreError::unavailable("nothing was swept"))?;
+            upkeep_of(&row, self.settings.lease / 3)
+        })
+    }
+
+    fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {
+        Box::pin(async move {
+            let parameters = [(&handle_number(handle) as _, Type::INT8)];
+            let rows = self
+                .database
+                .call("find", &parameters, Retry::Always)
+                .await?;
+            let Some(row) = rows.first() else {
+                return Ok(None);
+            };
+            match column::<Option<i32>>(row, "refusal")? {
+                Some(format) => Err(refused(format)),
+                None => Ok(Some(column::<Id>(row, "id")?.0)),
+            }
+        })
+    }
+
+    fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
+        Box::pin(self.page(query))
+    }
+}
+
+impl PostgresStore {
+    /// Scans all jobs from a position on until a page is full, by several statements.
+    async fn page(&self, query: &JobQuery) -> Result<JobPage, StoreError> {
+        let limit = query.limit();
+        let state = query.state.map(state_number);
+        let route = query.route.as_ref().map(|route| route.as_bytes());
+        let owner = query.principal.as_ref();
+        let owner_name = owner.map(|owner| owner.as_str().as_bytes());
+        let mut after = query.after.map_or((i64::MAX, i64::MAX), |after| {
+            (of_day(after.created()), handle_number(after.handle()))
+        });
+        let mut jobs: Vec<JobRecord> = Vec::new();
+        // Unreadable ones after the last job of the page are on the next one, if there is one.
+        let (mut unreadable, mut later) = (0, 0);
+        loop {
+            // One more than the page has room for shows that there is another page.
+            let wanted = (limit + 1).saturating_sub(jobs.len());
+            let parameters = [
+                (&after.0 as _, Type::INT8),
+                (&after.1 as _, Type::INT8),
+                (&state as _, Type::INT2),
+                (&route as _, Type::BYTEA),
+                (&owner_hash(owner) as _, Type::INT8),
+                (&owner_name as _, Type::BYTEA),
+                (&SCANNED_AT_ONCE as _, Type::INT4),
+                (&(wanted as i32) as _, Type::INT4),
+            ];
+            let mut more = false;
+            for row in self
+                .database
+                .call("list", &parameters, Retry::Always)
+                .await?
+            {
+                if column::<Option<Id>>(&row, "id")?.is_none() {
+                    after = (column(&row, "created")?, column(&row, "handle")?);
+                    more = true;
+                    continue;
+                }
+                match record_of(&row, Detail::Status) {
+                    Ok(record) => jobs.extend(record),
+                    Err(_) if jobs.len() < limit => unreadable += 1,
+                    Err(_) => later += 1,
+                }
+            }
+            if jobs.len() > limit || !more {
+                break;
+            }
+        }
+        let is_last = jobs.len() <= limit;
+        jobs.truncate(limit);
+        let place = |job: &JobRecord| JobCursor::new(job.created, job.handle);
+        let next = jobs.last().map(place).filter(|_| !is_last);
+        let mut page = JobPage::new(jobs, next);
+        page.unreadable = if is_last {
+            unreadable + later
+        } else {
+            unreadable
+        };
+        Ok(page)
+    }
+}
+
+fn columns_of(leases: &[Lease]) -> (Vec<Id>, Vec<i64>) {
+    let epochs = leases.iter().map(|lease| narrow(lease.epoch)).collect();
+    (ids(leases.iter().map(|lease| lease.id)), epochs)
+}
+
+fn renewal_of(verdict: i32) -> Renewal {
+    match verdict {
+        1 => Renewal::Held,
+        2 => Renewal::Cancelled,
+        3 => Renewal::Missing,
+        _ => Renewal::Lost,
+    }
+}
+
+fn released_of(verdict: i32) -> Released {
+    match verdict {
+        1 => Released::Queued,
+        2 => Released::Outside,
+        ended => {
+            let state = i16::try_from(ended - 10).ok().and_then(state_of);
+            state
+                .filter(|state| state.is_final())
+                .map_or(Released::Lost, Released::Ended)
+        }
+    }
+}
+
+fn state_number(state: http_polling::JobState) -> i16 {
+    let known = (0..=8).find(|number| state_of(*number) == Some(state));
+    // Jobs whose result was dropped are shown as expired.
+    known.map_or(i16::MAX, |number| if number == 7 { 8 } else { number })
+}
+
+fn upkeep_of(row: &tokio_postgres::Row, rest: Duration) -> Result<Upkeep, StoreError> {
+    let now: i64 = column(row, "moment")?;
+    let mut upkeep = Upkeep::new(to_day(now));
+    if column(row, "is_refused")? {
+        return Ok(upkeep);
+    }
+    upkeep.nodes = column::<i32>(row, "live")?.unsigned_abs().max(1);
+    let next = match column(row, "more")? {
+        true => Some(now),
+        false => column::<Option<i64>>(row, "next")?,
+    };
+    upkeep.next = Some(next.map_or(rest, |next| span(now, next)).min(rest));
+    let total: Option<i64> = column(row, "total")?;
+    upkeep.pending.total = total.unwrap_or(0).unsigned_abs();
+    let owners: Option<Vec<&[u8]>> = column(row, "owners")?;
+    let counts: Option<Vec<i64>> = column(row, "counts")?;
+    let counted = owners
+        .into_iter()
+        .flatten()
+        .zip(counts.into_iter().flatten());
+    for (owner, count) in counted {
+        if let Ok(name) = str::from_utf8(owner) {
+            let principal = (Principal::new(name), count.unsigned_abs());
+            upkeep.pending.principals.push(principal);
+        }
+    }
+    Ok(upkeep)
+}

@@ -1,0 +1,137 @@
+//! Servers that the store refuses, and encrypted connections.
+
+use test_services::{Postgres, available};
+use tower_async_job_postgres::{ConnectError, PostgresStore};
+
+use crate::support::Place;
+
+async fn refused(url: &str) -> ConnectError {
+    PostgresStore::connect(url)
+        .await
+        .expect_err("the server must be refused")
+}
+
+/// Returns the URL of another database.
+fn in_database(place: &Place, name: &str) -> String {
+    let (server, _) = place.url.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
+#[tokio::test]
+async fn settings_that_lose_commits_are_refused() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let client = place.client().await;
+    let sql = "CREATE ROLE lax SUPERUSER LOGIN; ALTER ROLE lax SET synchronous_commit = off";
+    client.batch_execute(sql).await.unwrap();
+    let error = refused(&place.url.replace("postgres@", "lax@")).await;
+    assert!(error.is_not_durable(), "{error}");
+    assert!(error.to_string().contains("synchronous_commit"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_fsync_is_refused() {
+    let Some(server) = available(Postgres::start()) else {
+        return;
+    };
+    server.setting("fsync", "off");
+    server.restart();
+    let error = refused(&server.url()).await;
+    assert!(
+        error.is_not_durable() && error.to_string().contains("fsync"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn roles_and_databases_that_may_only_read_or_do_not_exist_are_refused() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let client = place.client().await;
+    let sql = "CREATE ROLE reader SUPERUSER LOGIN; \
+               ALTER ROLE reader SET default_transaction_read_only = on";
+    client.batch_execute(sql).await.unwrap();
+    let error = refused(&place.url.replace("postgres@", "reader@")).await;
+    assert!(error.is_read_only(), "{error}");
+    let error = refused(&in_database(&place, "missing")).await;
+    assert!(error.is_database_missing(), "{error}");
+    let error = refused(&place.url.replace("postgres@", "nobody_known@")).await;
+    assert!(error.is_authentication(), "{error}");
+    let error = refused("postgres://127.0.0.1:1/x").await;
+    assert!(error.is_unreachable(), "{error}");
+    let error = refused(&format!("{}?sslmode=sometimes", place.url)).await;
+    assert!(error.is_url_malformed(), "{error}");
+}
+
+#[tokio::test]
+async fn an_encoding_other_than_utf8_is_refused() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let client = place.client().await;
+    let sql = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
+    client.batch_execute(sql).await.unwrap();
+    let error = refused(&in_database(&place, "latin")).await;
+    assert!(error.is_unsupported_server(), "{error}");
+}
+
+#[tokio::test]
+async fn minimal_grants_suffice_and_without_them_the_error_says_so() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    drop(place.builder().connect().await.unwrap());
+    let client = place.client().await;
+    let schema = &place.schema;
+    client
+        .batch_execute("CREATE ROLE modest LOGIN")
+        .await
+        .unwrap();
+    let mut modest = place.clone();
+    modest.url = place.url.replace("postgres@", "modest@");
+    modest.direct = modest.url.clone();
+    let error = modest.builder().migrate(false).connect().await.unwrap_err();
+    assert!(error.is_permission_denied(), "{error}");
+    let grants = format!(
+        "GRANT USAGE ON SCHEMA {schema} TO modest; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO modest; \
+         GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO modest"
+    );
+    client.batch_execute(&grants).await.unwrap();
+    let store = modest.builder().migrate(false).connect().await.unwrap();
+    crate::add(&store).await;
+}
+
+#[tokio::test]
+async fn connections_are_encrypted_and_certificates_verified_as_the_url_demands() {
+    let Some(server) = available(Postgres::builder().encrypted().start()) else {
+        return;
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), server.certificate().unwrap()).unwrap();
+    let roots = file.path().display();
+    let url = server.url();
+    for mode in [
+        "sslmode=prefer".to_owned(),
+        "sslmode=require".to_owned(),
+        format!("sslmode=verify-ca&sslrootcert={roots}"),
+        format!("sslmode=verify-full&sslrootcert={roots}"),
+    ] {
+        let store = PostgresStore::connect(format!("{url}?{mode}")).await;
+        let store = store.unwrap_or_else(|error| panic!("{mode}: {error}: {error:?}"));
+        crate::add(&store).await;
+    }
+    let encrypted = server.query(
+        "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+         WHERE application_name = 'tower-async-job' AND NOT ssl",
+    );
+    assert_eq!(encrypted.trim(), "0");
+    // The roots of the system do not have it.
+    let error = refused(&format!("{url}?sslmode=verify-full")).await;
+    assert!(
+        error.is_tls() || error.is_url_malformed(),
+        "{error}: {error:?}"
+    );
+}

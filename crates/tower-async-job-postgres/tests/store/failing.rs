@@ -1,0 +1,131 @@
+//! Servers that crash, and rows that are locked.
+
+use std::{sync::Arc, time::Duration};
+
+use http_polling::JobState;
+use test_services::{Postgres, available};
+use tokio::task::JoinSet;
+use tower_async_job_core::{Detail, JobStore, NewJob, SweepQuery};
+use tower_async_job_postgres::PostgresStore;
+
+use crate::support::Place;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
+    let Some(server) = available(Postgres::start()) else {
+        return;
+    };
+    let store = Arc::new(PostgresStore::connect(server.url()).await.unwrap());
+    let mut callers = JoinSet::new();
+    for _ in 0..16 {
+        let store = Arc::clone(&store);
+        callers.spawn(async move {
+            let mut acknowledged = Vec::new();
+            for _ in 0..60 {
+                let job = NewJob::new(store.new_id(None, None));
+                let lease = job.first_lease();
+                if store.create(job).await.is_ok() {
+                    let is_done = store.finish(&lease, crate::done(100).into()).await.is_ok();
+                    acknowledged.push((lease.id, is_done));
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            acknowledged
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    server.crash();
+    let acknowledged: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
+    assert!(acknowledged.len() > 100, "{}", acknowledged.len());
+    for (id, is_done) in acknowledged {
+        let record = store.read(&id, Detail::Full).await.unwrap().unwrap();
+        assert!(!is_done || record.state == JobState::Done);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s09_a_sweep_repeats_its_condition_on_the_locked_row() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().lease_duration(Duration::from_millis(300));
+    let store = Arc::new(store.connect().await.unwrap());
+    let lease = crate::add(&store).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    // A finish that is not committed yet has the row.
+    let client = place.client().await;
+    let id = lease.id.encode();
+    let finish = format!(
+        "BEGIN; UPDATE jobs SET state = 2, leased = false, ended = job_now(), \
+         due = job_now() + 3600000000 WHERE id = '{id}'; \
+         INSERT INTO results VALUES ('{id}', '\\x01')"
+    );
+    client.batch_execute(&finish).await.unwrap();
+    let sweeping = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.sweep(&SweepQuery::default()).await.unwrap() })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.batch_execute("COMMIT").await.unwrap();
+    sweeping.await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    let record = store
+        .read(&lease.id, Detail::Status)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((record.state, record.epoch), (JobState::Done, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_stays_locked_fails_its_call_in_time() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place
+        .builder()
+        .operation_timeout(Duration::from_millis(300));
+    let store = store.connect().await.unwrap();
+    let lease = crate::add(&store).await;
+    let client = place.client().await;
+    client
+        .batch_execute("BEGIN; LOCK TABLE jobs")
+        .await
+        .unwrap();
+    let error = store
+        .finish(&lease, crate::done(1).into())
+        .await
+        .unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    client.batch_execute("COMMIT").await.unwrap();
+    store.finish(&lease, crate::done(1).into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_a_deadlock_is_tried_again() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = Arc::new(place.builder().connect().await.unwrap());
+    let (first, second) = (crate::add(&store).await, crate::add(&store).await);
+    let (low, high) = (first.id.min(second.id), first.id.max(second.id));
+    let client = place.client().await;
+    let lock = |id: tower_async_job_core::JobId| {
+        format!("SELECT 1 FROM jobs WHERE id = '{}' FOR UPDATE", id.encode())
+    };
+    // Another program locks in the opposite order, and is in no hurry to see the deadlock.
+    let begin = format!("BEGIN; SET LOCAL deadlock_timeout = '20s'; {}", lock(high));
+    client.batch_execute(&begin).await.unwrap();
+    let renewing = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.renew(&[first, second]).await })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    client.batch_execute(&lock(low)).await.unwrap();
+    client.batch_execute("COMMIT").await.unwrap();
+    let renewed = renewing.await.unwrap().unwrap();
+    assert!(
+        renewed.iter().all(|renewal| renewal.is_held()),
+        "{renewed:?}"
+    );
+}

@@ -1,0 +1,90 @@
+//! Notifications between nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+use tower_async_job_core::{Detail, JobStore};
+
+use crate::{
+    hears,
+    support::{BOUNCER, Place, SYSTEM},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s27_ten_thousand_waiters_share_one_connection_and_their_reads() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = Arc::new(place.builder().connect().await.unwrap());
+    let other = place.builder().connect().await.unwrap();
+    hears(&store).await;
+    let lease = crate::add(&other).await;
+    let before = store.statements();
+    let mut waiters = tokio::task::JoinSet::new();
+    for _ in 0..10_000 {
+        let (store, ended) = (Arc::clone(&store), store.subscribe(&lease.id));
+        waiters.spawn(async move {
+            ended.await;
+            store
+                .read(&lease.id, Detail::Status)
+                .await
+                .unwrap()
+                .unwrap()
+        });
+    }
+    other.finish(&lease, crate::done(1).into()).await.unwrap();
+    let woken = timeout(Duration::from_secs(20), waiters.join_all())
+        .await
+        .unwrap();
+    assert!(woken.iter().all(|record| record.state.is_final()));
+    // Waiters that are woken while a read is under way share the next one.
+    let reads = store.statements() - before;
+    assert!(reads <= 200, "{reads}");
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}' AND query LIKE 'LISTEN%'",
+        place.application()
+    );
+    let client = place.client().await;
+    let listening: i64 = client.query_one(&sql, &[]).await.unwrap().get(0);
+    assert!(listening <= 2, "{listening}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s25_a_listener_that_is_closed_listens_again_and_wakes_all_waiters() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = Arc::new(place.builder().connect().await.unwrap());
+    hears(&store).await;
+    let lease = crate::add(&store).await;
+    let ended = store.subscribe(&lease.id);
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
+        place.application()
+    );
+    place.execute(&sql).await;
+    // What happened in the meantime was not heard, so all waiters look.
+    timeout(Duration::from_secs(10), ended).await.unwrap();
+    hears(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s24_behind_pgbouncer_alone_changes_are_noticed_by_the_fallback() {
+    let (Some(bouncer), Some(server)) = (&*BOUNCER, &*SYSTEM) else {
+        return;
+    };
+    let place = Place::new(bouncer.url(), server.url());
+    let builder = || place.builder().listen_url(&place.url);
+    let store = builder().connect().await.unwrap();
+    let other = builder().connect().await.unwrap();
+    let lease = crate::add(&store).await;
+    let ended = store.subscribe(&lease.id);
+    other.finish(&lease, crate::done(1).into()).await.unwrap();
+    timeout(Duration::from_secs(5), ended).await.unwrap();
+    let record = store
+        .read(&lease.id, Detail::Status)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(record.state.is_final());
+}

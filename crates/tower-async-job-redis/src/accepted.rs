@@ -1,0 +1,135 @@
+//! The latest jobs that this node has accepted, so that those that a failover loses are seen as
+//! lost instead of unknown.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http_polling::JobState;
+use tower_async_job_core::{
+    JobHandle, JobId, JobIdMap, JobRecord, NewJob, Owner, PendingStatus, Protocol,
+};
+
+use crate::{
+    job::lost_version,
+    time::{Micros, micros, of_day, span, to_day},
+};
+
+/// The number of jobs that are remembered.
+const MOST: usize = 100_000;
+
+/// The jobs that this node has accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Accepted(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    jobs: JobIdMap<Job>,
+    /// The ids in the order of their acceptance, with those that were forgotten.
+    order: VecDeque<JobId>,
+}
+
+#[derive(Debug)]
+struct Job {
+    handle: JobHandle,
+    route: Arc<str>,
+    protocol: Protocol,
+    pending_status: PendingStatus,
+    owner: Option<Box<[u8; 32]>>,
+    created: Micros,
+    epoch: u64,
+    version: u64,
+    state: JobState,
+    /// The latest time at which it was pending for all that is known, or its end.
+    seen: Micros,
+    /// The time from then for which the store knows the job, whatever becomes of it.
+    known_for: Micros,
+    /// The time since which the record is missing.
+    missing: Option<Micros>,
+}
+
+impl Accepted {
+    /// Notes a job that was stored.
+    pub(crate) fn add(&self, new: &NewJob, created: Micros, now: Micros, lease: Micros) {
+        let job = Job {
+            handle: new.handle,
+            route: Arc::clone(&new.route),
+            protocol: new.protocol,
+            pending_status: new.pending_status,
+            owner: new.principal.as_ref().map(|owner| Box::new(owner.digest())),
+            created,
+            epoch: new.epoch,
+            version: 2 * new.epoch + 1,
+            state: JobState::Queued,
+            seen: now,
+            known_for: micros(new.retention.tombstone).max(lease),
+            missing: None,
+        };
+        let mut table = self.lock();
+        if table.jobs.insert(new.id, job).is_none() {
+            table.order.push_back(new.id);
+        }
+        if table.order.len() > MOST
+            && let Some(oldest) = table.order.pop_front()
+        {
+            table.jobs.remove(&oldest);
+        }
+    }
+
+    /// Notes that a job was removed.
+    pub(crate) fn forget(&self, id: &JobId) {
+        self.lock().jobs.remove(id);
+    }
+
+    /// Notes the record of a job.
+    pub(crate) fn saw(&self, record: &JobRecord, now: Micros) {
+        if let Some(job) = self.lock().jobs.get_mut(&record.id) {
+            job.seen = match record.ended {
+                Some(ended) => of_day(ended),
+                None => now,
+            };
+            job.epoch = record.epoch;
+            job.version = record.version;
+            job.state = record.state;
+            job.missing = None;
+        }
+    }
+
+    /// Returns the record of a job that the store has lost. `None` if it need not know the job.
+    ///
+    /// For a time, it is shown as it was: its run may be alive, and then stores it again.
+    pub(crate) fn missing(&self, id: &JobId, now: Micros, lease: Micros) -> Option<JobRecord> {
+        let mut table = self.lock();
+        let job = table.jobs.get_mut(id)?;
+        if job.missing.is_none() && now >= job.seen.saturating_add(job.known_for) {
+            table.jobs.remove(id);
+            return None;
+        }
+        let since = *job.missing.get_or_insert(now);
+        let is_over = now.saturating_sub(since) >= lease + lease / 3;
+        let state = match job.state {
+            _ if is_over => JobState::Lost,
+            JobState::Queued | JobState::Running => job.state,
+            _ => JobState::Running,
+        };
+        let mut record = JobRecord::new(*id, job.handle, state);
+        record.version = job.version;
+        record.epoch = job.epoch;
+        record.route = Arc::clone(&job.route);
+        record.protocol = job.protocol;
+        record.pending_status = job.pending_status;
+        record.owner = job.owner.clone().map(Owner::Digest);
+        record.created = to_day(job.created);
+        record.age = span(job.created, now);
+        if is_over {
+            record.version = lost_version(job.version);
+            record.ended = Some(to_day(since));
+        }
+        Some(record)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,162 @@
+//! The parts of an open store.
+
+use std::{fmt, ops::Range};
+
+use futures_util::future::join_all;
+use redis::Value;
+use tower_async_job_core::{Detail, JobId, JobRecord, ReadBatch, StoreError, Waiters};
+
+use crate::{
+    accepted::Accepted,
+    feed::Feed,
+    flush::Flush,
+    keys::{Keys, SHARDS, shard_of},
+    link::{Call, Link, Reply},
+    notes::Notes,
+    script::Script,
+    settings::Settings,
+    time::Micros,
+    turns::Turns,
+};
+
+/// The id by which the subscriptions to claimable work are kept among those to jobs.
+pub(crate) const WORK: JobId = JobId::from_bits(0);
+
+/// A job as it was read, at this time.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) now: Micros,
+    pub(crate) record: Option<JobRecord>,
+    /// True if the store knows that there is no such job.
+    pub(crate) is_void: bool,
+}
+
+/// A job and the part of it that is read.
+pub(crate) type Wanted = (JobId, Detail);
+
+/// An open store.
+pub(crate) struct Engine {
+    pub(crate) link: Link,
+    pub(crate) keys: Keys,
+    pub(crate) settings: Settings,
+    /// The shards that one script may use: all, or one in a cluster.
+    groups: Vec<Range<usize>>,
+    pub(crate) waiters: Waiters,
+    pub(crate) feed: Feed,
+    /// Reads that share round trips, by group.
+    reads: Vec<ReadBatch<Wanted, Result<Seen, StoreError>>>,
+    /// The numbers of waiting jobs, in total or of an owner.
+    pub(crate) waiting: ReadBatch<Option<String>, usize>,
+    flushes: Vec<Flush>,
+    pub(crate) turns: Turns,
+    pub(crate) notes: Notes,
+    pub(crate) accepted: Accepted,
+}
+
+impl Engine {
+    pub(crate) fn new(link: Link, keys: Keys, settings: Settings) -> Self {
+        let groups: Vec<_> = match link.target().is_cluster {
+            true => (0..SHARDS).map(|shard| shard..shard + 1).collect(),
+            false => std::iter::once(0..SHARDS).collect(),
+        };
+        Self {
+            reads: groups.iter().map(|_| ReadBatch::default()).collect(),
+            flushes: groups.iter().map(|_| Flush::default()).collect(),
+            groups,
+            link,
+            keys,
+            settings,
+            waiters: Waiters::default(),
+            feed: Feed::default(),
+            waiting: ReadBatch::default(),
+            turns: Turns::default(),
+            notes: Notes::default(),
+            accepted: Accepted::default(),
+        }
+    }
+
+    pub(crate) fn lease(&self) -> Micros {
+        self.settings.lease_micros()
+    }
+
+    pub(crate) fn groups(&self) -> &[Range<usize>] {
+        &self.groups
+    }
+
+    pub(crate) fn group_of_job(&self, id: &JobId) -> usize {
+        self.group_of(shard_of(id))
+    }
+
+    fn group_of(&self, shard: usize) -> usize {
+        shard * self.groups.len() / SHARDS
+    }
+
+    pub(crate) fn reads(&self, group: usize) -> &ReadBatch<Wanted, Result<Seen, StoreError>> {
+        &self.reads[group]
+    }
+
+    pub(crate) fn flush(&self, group: usize) -> &Flush {
+        &self.flushes[group]
+    }
+
+    /// Reads a job, together with others.
+    pub(crate) async fn read(&self, wanted: Wanted) -> Result<Seen, StoreError> {
+        let group = self.group_of(shard_of(&wanted.0));
+        let read = self.reads[group].read(wanted).await?;
+        read.unwrap_or_else(|| Err(StoreError::unavailable("the read has no answer")))
+    }
+
+    /// Creates a call of a script with these keys.
+    pub(crate) fn call(&self, script: &'static Script, keys: Vec<String>) -> Call {
+        Call::new(script, keys, self.settings.clock.argument())
+    }
+
+    /// Creates a call of a script that changes one job.
+    pub(crate) fn job_call(&self, script: &'static Script, id: &JobId) -> Call {
+        self.call(script, self.keys.of_job(id))
+            .text(id.encode().as_str())
+            .number(self.lease())
+    }
+
+    /// Changes a job, and notifies of the effects.
+    pub(crate) async fn change(&self, id: &JobId, call: Call) -> Result<Reply, StoreError> {
+        let reply = Reply::new(self.link.run(&call).await?)?;
+        self.make_durable(shard_of(id)).await?;
+        let work = reply.claimable.then_some(WORK);
+        let ended = reply.ended.then_some(*id);
+        for id in ended.into_iter().chain(work) {
+            self.waiters.notify(&id);
+            self.feed.publish(id);
+        }
+        Ok(reply)
+    }
+
+    /// Waits until the changes of a shard are durable, if the answer of the server does not say so.
+    pub(crate) async fn make_durable(&self, shard: usize) -> Result<(), StoreError> {
+        if self.settings.durability == crate::settings::Durability::default() {
+            return Ok(());
+        }
+        self.flushes[self.group_of(shard)].wait().await
+    }
+
+    /// Runs a script for each group of shards.
+    pub(crate) async fn for_groups(
+        &self,
+        call: impl Fn(Range<usize>) -> Call,
+    ) -> Result<Vec<Value>, StoreError> {
+        let runs = self.groups.iter().map(|group| {
+            let call = call(group.clone());
+            async move { self.link.run(&call).await }
+        });
+        join_all(runs).await.into_iter().collect()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("link", &self.link)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

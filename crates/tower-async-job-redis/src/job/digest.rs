@@ -1,0 +1,39 @@
+//! Digests, by which long texts are indexed.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+use tower_async_job_core::{IdempotencyKey, Principal};
+
+/// Returns bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string never fails.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Returns half of the bytes of the digest of a route, as sixteen digits.
+pub(crate) fn route_hash(route: &str) -> String {
+    hex(&Sha256::digest(route.as_bytes())[..8])
+}
+
+/// Returns sixteen digits for a principal, or none if there is none.
+pub(crate) fn owner_hash(principal: Option<&Principal>) -> String {
+    principal.map_or_else(String::new, |principal| hex(&principal.digest()[..8]))
+}
+
+/// Returns the digest of an idempotency key within its principal.
+pub(crate) fn key_digest(principal: Option<&Principal>, key: &IdempotencyKey) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    // No key begins with a control character, so a key without a principal equals none with one.
+    if let Some(principal) = principal {
+        digest.update([0]);
+        digest.update((principal.as_str().len() as u64).to_le_bytes());
+        digest.update(principal.as_str());
+    }
+    digest.update(key.as_str());
+    digest.finalize().into()
+}

@@ -1,0 +1,11 @@
+//! Jobs, as callers see them.
+
+mod digest;
+mod row;
+mod view;
+
+pub(crate) use self::{
+    digest::{hex, key_digest, owner_hash, route_hash},
+    row::{FORMAT, Row, State, unhex},
+    view::{Parts, lost_version, record},
+};

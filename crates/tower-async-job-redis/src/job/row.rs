@@ -1,0 +1,213 @@
+//! The row of a job: a hash, whose fields are numbers unless their comments say otherwise.
+
+use std::{collections::HashMap, str::FromStr};
+
+use bytes::Bytes;
+use http_polling::JobState;
+use redis::Value;
+use tower_async_job_core::{
+    JobHandle, JobId, Lease, Owner, PendingStatus, Principal, Protocol, StoreError,
+};
+
+use crate::{
+    link::{bytes, list},
+    time::Micros,
+};
+
+/// The format of rows that this build writes, and the newest that it reads; also in `row.lua`.
+pub(crate) const FORMAT: u32 = 1;
+
+/// A job, as its row has it. Scripts name the fields as in [`Row::read`].
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: JobId,
+    pub(crate) handle: JobHandle,
+    pub(crate) state: State,
+    pub(crate) epoch: u64,
+    pub(crate) attempt: u32,
+    pub(crate) max_attempts: u32,
+    pub(crate) reports: u64,
+    /// The end of the lease or of the time of an outside party; the time from which it may be
+    /// claimed, or its deadline; the end of the retention, of the tombstone, or of the void.
+    pub(crate) due: Micros,
+    pub(crate) deadline: Micros,
+    pub(crate) created: Micros,
+    pub(crate) started: Option<Micros>,
+    pub(crate) ended: Option<Micros>,
+    pub(crate) keep: Micros,
+    pub(crate) tombstone: Micros,
+    pub(crate) protocol: Protocol,
+    pub(crate) pending_status: PendingStatus,
+    pub(crate) route: String,
+    /// The name, while it is kept.
+    pub(crate) principal: Option<Principal>,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) body_len: Option<u64>,
+    pub(crate) chunks: Option<u32>,
+    pub(crate) notify_attempts: u32,
+    pub(crate) notify_state: Option<State>,
+}
+
+/// The state of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Queued,
+    Running,
+    Done,
+    Failed,
+    TimedOut,
+    Lost,
+    Cancelled,
+    /// Its result was dropped before its retention was over. Until then its key counts, or its
+    /// notification may be claimed.
+    Dropped,
+    /// Past its retention; only its existence and its owner are known.
+    Expired,
+    /// No job: no create stores one with this id.
+    Void,
+}
+
+impl State {
+    const ALL: [Self; 10] = [
+        Self::Queued,
+        Self::Running,
+        Self::Done,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Lost,
+        Self::Cancelled,
+        Self::Dropped,
+        Self::Expired,
+        Self::Void,
+    ];
+
+    fn of(number: usize) -> Option<Self> {
+        Self::ALL.get(number).copied()
+    }
+
+    /// Returns the number of the state in which a job ends with this one.
+    pub(crate) const fn number_of(state: JobState) -> u8 {
+        match state {
+            JobState::Done => Self::Done as u8,
+            JobState::TimedOut => Self::TimedOut as u8,
+            _ => Self::Failed as u8,
+        }
+    }
+
+    /// Returns the state as clients see it, unless time has changed it; `None` if there is no job.
+    pub(crate) const fn shown(self) -> Option<JobState> {
+        Some(match self {
+            Self::Queued => JobState::Queued,
+            Self::Running => JobState::Running,
+            Self::Done => JobState::Done,
+            Self::Failed => JobState::Failed,
+            Self::TimedOut => JobState::TimedOut,
+            Self::Lost => JobState::Lost,
+            Self::Cancelled => JobState::Cancelled,
+            Self::Dropped | Self::Expired => JobState::Expired,
+            Self::Void => return None,
+        })
+    }
+
+    /// Returns the state as clients see it, by the number of it in a script's answer.
+    pub(crate) fn shown_by_number(number: i64) -> Option<JobState> {
+        Self::of(usize::try_from(number).ok()?)?.shown()
+    }
+}
+
+/// The fields of a row, by name.
+struct Fields(HashMap<Bytes, Bytes>);
+
+impl Fields {
+    fn text(&self, name: &'static str) -> Result<Option<&str>, StoreError> {
+        let value = self.0.get(name.as_bytes());
+        let text = value.map(|value| str::from_utf8(value)).transpose();
+        text.map_err(|_| malformed(name))
+    }
+
+    fn optional<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
+        let value = self.text(name)?.map(str::parse).transpose();
+        value.map_err(|_| malformed(name))
+    }
+
+    fn required<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
+        self.optional(name)?.ok_or_else(|| malformed(name))
+    }
+}
+
+fn malformed(name: &str) -> StoreError {
+    StoreError::corrupt(format!("the field `{name}` of its row is malformed"))
+}
+
+impl Row {
+    /// Reads a row, which a script returned as names and values in turn.
+    pub(crate) fn read(id: JobId, value: Value) -> Result<Self, StoreError> {
+        let mut values = list(value)?.into_iter();
+        let mut fields = Fields(HashMap::new());
+        while let (Some(name), Some(value)) = (values.next(), values.next()) {
+            let pair = bytes(name).zip(bytes(value));
+            fields.0.extend(pair);
+        }
+        let format: u32 = fields.required("f")?;
+        if format > FORMAT {
+            return Err(StoreError::unsupported_version(format));
+        }
+        let state = |number| State::of(number).ok_or_else(|| malformed("st"));
+        let handle = fields.optional("h")?;
+        let principal = fields.text("ow")?.map(Principal::new);
+        Ok(Self {
+            id,
+            // A void has none.
+            handle: handle.unwrap_or_else(|| JobHandle::from_bits(0)),
+            state: state(fields.required("st")?)?,
+            epoch: fields.required("ep")?,
+            attempt: fields.required("at")?,
+            max_attempts: fields.required("ma")?,
+            reports: fields.required("rp")?,
+            due: fields.required("du")?,
+            deadline: fields.required("dl")?,
+            created: fields.required("cr")?,
+            started: fields.optional("sd")?,
+            ended: fields.optional("en")?,
+            keep: fields.required("kp")?,
+            tombstone: fields.required("tm")?,
+            protocol: match fields.text("pr")? {
+                Some("1") => Protocol::Grpc,
+                _ => Protocol::Http,
+            },
+            pending_status: match fields.text("ps")? {
+                Some("1") => PendingStatus::Accepted,
+                _ => PendingStatus::SeeOther,
+            },
+            route: fields.text("ro")?.unwrap_or_default().to_owned(),
+            owner: match (&principal, fields.text("od")?) {
+                (Some(principal), _) => Some(Owner::Named(principal.clone())),
+                (None, Some(digest)) => Some(Owner::Digest(Box::new(unhex(digest)?))),
+                (None, None) => None,
+            },
+            principal,
+            body_len: fields.optional("bl")?,
+            chunks: fields.optional("ch")?,
+            notify_attempts: fields.optional("na")?.unwrap_or(0),
+            notify_state: fields.optional("ns")?.map(state).transpose()?,
+        })
+    }
+
+    pub(crate) fn lease(&self) -> Lease {
+        Lease::new(self.id, self.epoch)
+    }
+}
+
+/// Converts 64 hexadecimal digits.
+pub(crate) fn unhex(digits: &str) -> Result<[u8; 32], StoreError> {
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return Err(malformed("od"));
+    }
+    for (byte, place) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        let digits = digits.get(place..place + 2);
+        let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        *byte = value.ok_or_else(|| malformed("od"))?;
+    }
+    Ok(bytes)
+}

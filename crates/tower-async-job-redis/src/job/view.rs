@@ -1,0 +1,139 @@
+//! A job as callers see it.
+
+use bytes::Bytes;
+use http_polling::{JobState, Problem};
+use redis::Value;
+use tower_async_job_core::{
+    JobRecord, Json, RecordedOutcome, ResultRef, StoreError, StoredResponse,
+};
+
+use super::row::{Row, State};
+use crate::{
+    link::{bytes, list},
+    time::{Micros, span, to_day},
+};
+
+/// The bit of a version from which it counts the end and the expiry of a job.
+const RANK: u32 = 48;
+
+/// The contents of a job that a record shows.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    progress: Option<Bytes>,
+    partial: Option<Bytes>,
+    metadata: Option<Bytes>,
+    outcome: Option<Bytes>,
+}
+
+impl Parts {
+    /// Reads the contents, the last of which is left out if it was not wanted.
+    pub(crate) fn read(value: Value) -> Result<Self, StoreError> {
+        let mut values = list(value)?.into_iter();
+        let mut next = || values.next().and_then(bytes);
+        Ok(Self {
+            progress: next(),
+            partial: next(),
+            metadata: next(),
+            outcome: next(),
+        })
+    }
+}
+
+impl Row {
+    /// Returns the state at this time, before or after a sweep. `None` if there is no job, or it is
+    /// to be forgotten.
+    pub(crate) fn state_at(&self, now: Micros) -> Option<JobState> {
+        let is_known = match self.state {
+            State::Queued | State::Running => true,
+            State::Expired | State::Void => now < self.due,
+            State::Dropped => now < self.due.saturating_add(self.tombstone),
+            _ if now < self.due => true,
+            _ => {
+                let ended = self.ended.unwrap_or(self.created);
+                let dropped_until = ended.saturating_add(self.keep).max(self.due);
+                let known = now < dropped_until.saturating_add(self.tombstone);
+                return known.then_some(JobState::Expired);
+            }
+        };
+        self.state.shown().filter(|_| is_known)
+    }
+
+    fn result(&self) -> Option<ResultRef> {
+        let result = ResultRef::new(self.lease(), self.body_len?);
+        Some(match self.chunks {
+            Some(chunks) => result.with_chunks(chunks),
+            None => result,
+        })
+    }
+
+    fn outcome(&self, parts: &Parts) -> Result<Option<RecordedOutcome>, StoreError> {
+        let Some(data) = parts.outcome.clone() else {
+            return Ok(None);
+        };
+        Ok(Some(match (self.state, self.chunks) {
+            (State::Done, None) => RecordedOutcome::Response(StoredResponse::from_bytes(data)),
+            (State::Done, Some(_)) => RecordedOutcome::Head(StoredResponse::from_bytes(data)),
+            _ => {
+                let problem = Problem::from_json(&data).map_err(StoreError::corrupt)?;
+                RecordedOutcome::Problem(Box::new(problem))
+            }
+        }))
+    }
+
+    /// Returns a number that rises with each change: of the lease, of the first run, of a report,
+    /// and above all of these with the end and with the expiry.
+    pub(crate) fn version(&self, state: JobState) -> u64 {
+        let rank = match state {
+            JobState::Queued | JobState::Running => 0,
+            // An expired job keeps no more data, and cannot change.
+            JobState::Expired => return 2 << RANK,
+            _ => 1,
+        };
+        let running = u64::from(self.state == State::Running);
+        let changes = 2 * self.epoch + running + self.reports;
+        (rank << RANK) + changes.min((1 << RANK) - 1)
+    }
+}
+
+/// Returns the version of a job that was lost, by its latest version that may have been read.
+pub(crate) fn lost_version(latest: u64) -> u64 {
+    (1 << RANK) + (latest & ((1 << RANK) - 1))
+}
+
+/// Returns the job at this time. `None` if there is none, or it is to be forgotten.
+pub(crate) fn record(
+    row: &Row,
+    parts: &Parts,
+    now: Micros,
+) -> Result<Option<JobRecord>, StoreError> {
+    let Some(state) = row.state_at(now) else {
+        return Ok(None);
+    };
+    let mut record = JobRecord::new(row.id, row.handle, state);
+    record.version = row.version(state);
+    record.epoch = row.epoch;
+    record.attempt = row.attempt;
+    record.route = row.route.as_str().into();
+    record.protocol = row.protocol;
+    record.pending_status = row.pending_status;
+    record.owner = row.owner.clone();
+    record.created = to_day(row.created);
+    record.started = row.started.map(to_day);
+    record.ended = row.ended.map(to_day);
+    record.age = span(row.created, now);
+    let until = row.ended.unwrap_or(now);
+    record.running_for = row.started.map(|started| span(started, until));
+    if state == JobState::Expired {
+        return Ok(Some(record));
+    }
+    if let Some(progress) = &parts.progress {
+        record.progress = Some(serde_json::from_slice(progress).map_err(StoreError::corrupt)?);
+    }
+    record.partial = parts.partial.clone().map(Json::from_bytes);
+    record.metadata = parts.metadata.clone().map(Json::from_bytes);
+    if state.is_final() {
+        record.result = row.result();
+        record.outcome = row.outcome(parts)?;
+    }
+    Ok(Some(record))
+}

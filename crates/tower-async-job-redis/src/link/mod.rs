@@ -1,0 +1,204 @@
+//! The connection to the server or the cluster.
+
+mod call;
+mod failure;
+mod reply;
+mod target;
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{
+    Cmd, Pipeline, RedisError, RedisResult, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cluster_async::ClusterConnection,
+};
+use tokio::time::{sleep, timeout};
+use tower_async_job_core::StoreError;
+
+use self::failure::Fate;
+pub(crate) use self::{
+    call::Call,
+    failure::store_error,
+    reply::{Reply, bytes, list, number, text},
+    target::Target,
+};
+
+/// The time between two attempts at a server that cannot answer yet.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A connection that many calls share.
+#[derive(Clone)]
+pub(crate) enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    pub(crate) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        let answer = match self {
+            Self::Single(connection) => connection.req_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        };
+        answer?.extract_error()
+    }
+
+    async fn perform(&mut self, work: Work<'_>) -> RedisResult<Value> {
+        let commands = match work {
+            Work::Script(call) => {
+                return match self.send(&call.command(true)).await {
+                    Err(error) if failure::is_unknown_script(&error) => {
+                        self.send(&call.command(false)).await
+                    }
+                    answer => answer,
+                };
+            }
+            Work::Command(command) => return self.send(command).await,
+            Work::Commands(commands) => commands,
+        };
+        match self {
+            Self::Single(connection) => commands.query_async(connection).await,
+            Self::Cluster(connection) => commands.query_async(connection).await,
+        }
+    }
+}
+
+/// The work of one attempt.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    Script(&'a Call),
+    Command(&'a Cmd),
+    /// Commands for one server, one after another.
+    Commands(&'a Pipeline),
+}
+
+/// The connection to the server, which is replaced when it breaks.
+pub(crate) struct Link {
+    target: Target,
+    /// The time within which every call ends.
+    timeout: Duration,
+    current: Mutex<Current>,
+    connecting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Current {
+    number: u64,
+    connection: Option<Connection>,
+}
+
+impl Link {
+    pub(crate) fn new(target: Target, timeout: Duration) -> Self {
+        Self {
+            target,
+            timeout,
+            current: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Runs a script. It is repeated if the server could not run it, and if the connection broke,
+    /// since no repeat of a script does any harm.
+    pub(crate) async fn run(&self, call: &Call) -> Result<Value, StoreError> {
+        self.attempt(Work::Script(call)).await
+    }
+
+    /// Sends a command, which may be repeated.
+    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
+        self.attempt(Work::Command(command)).await
+    }
+
+    /// Sends commands one after another to the server of their first key. They may be repeated.
+    pub(crate) async fn send_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        list(self.attempt(Work::Commands(commands)).await?)
+    }
+
+    async fn attempt(&self, work: Work<'_>) -> Result<Value, StoreError> {
+        let (mut used, mut latest) = (0, None::<RedisError>);
+        let attempts = async {
+            loop {
+                let error = match self.connection().await {
+                    Ok((number, mut connection)) => {
+                        used = number;
+                        match connection.perform(work).await {
+                            Ok(answer) => return Ok(answer),
+                            Err(error) => error,
+                        }
+                    }
+                    Err(error) => error,
+                };
+                match failure::fate(&error) {
+                    Fate::Final => return Err(store_error(error)),
+                    Fate::Reconnect => self.replace(used),
+                    Fate::Repeat => {}
+                }
+                latest = Some(error);
+                sleep(PAUSE).await;
+            }
+        };
+        match timeout(self.timeout, attempts).await {
+            Ok(result) => result,
+            Err(_) => {
+                // It may be half open.
+                self.replace(used);
+                Err(latest.map_or_else(
+                    || StoreError::unavailable("the server did not answer in time"),
+                    StoreError::unavailable,
+                ))
+            }
+        }
+    }
+
+    /// Returns the connection and its number, and connects if there is none.
+    pub(crate) async fn connection(&self) -> RedisResult<(u64, Connection)> {
+        if let Some(current) = self.current() {
+            return Ok(current);
+        }
+        let _one = self.connecting.lock().await;
+        if let Some(current) = self.current() {
+            return Ok(current);
+        }
+        let connection = self.target.connect(self.timeout).await?;
+        let mut current = self.lock();
+        current.number += 1;
+        current.connection = Some(connection.clone());
+        Ok((current.number, connection))
+    }
+
+    fn current(&self) -> Option<(u64, Connection)> {
+        let current = self.lock();
+        current
+            .connection
+            .clone()
+            .map(|connection| (current.number, connection))
+    }
+
+    /// Lets the next call connect anew, unless another one did.
+    pub(crate) fn replace(&self, number: u64) {
+        let mut current = self.lock();
+        let broken = (current.number == number)
+            .then(|| current.connection.take())
+            .flatten();
+        drop(current);
+        drop(broken);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}

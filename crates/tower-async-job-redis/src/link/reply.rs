@@ -1,0 +1,87 @@
+//! Answers of scripts.
+
+use std::vec::IntoIter;
+
+use bytes::Bytes;
+use redis::Value;
+use tower_async_job_core::StoreError;
+
+use crate::time::Micros;
+
+/// The answer of a script that concerns one job.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) now: Micros,
+    /// True if the job is no longer pending.
+    pub(crate) ended: bool,
+    /// True if there is something new to claim.
+    pub(crate) claimable: bool,
+    pub(crate) status: String,
+    rest: IntoIter<Value>,
+}
+
+impl Reply {
+    pub(crate) fn new(value: Value) -> Result<Self, StoreError> {
+        let mut rest = list(value)?.into_iter();
+        let mut next = || rest.next().unwrap_or(Value::Nil);
+        let (now, effects, status) = (number(next())?, number(next())?, text(next())?);
+        Ok(Self {
+            now,
+            ended: effects & 1 != 0,
+            claimable: effects & 2 != 0,
+            status,
+            rest,
+        })
+    }
+
+    /// Returns the next part of the answer.
+    pub(crate) fn next(&mut self) -> Value {
+        self.rest.next().unwrap_or(Value::Nil)
+    }
+
+    /// Returns the error of a status that is no success.
+    pub(crate) fn error(&self) -> StoreError {
+        match &*self.status {
+            "lost" => StoreError::lease_lost(),
+            "conflict" => StoreError::conflict(),
+            "corrupt" => StoreError::corrupt("a field of its row is malformed"),
+            // The number itself is not known here.
+            "newer" => StoreError::unsupported_version(crate::job::FORMAT + 1),
+            _ => unexpected(),
+        }
+    }
+}
+
+fn unexpected() -> StoreError {
+    StoreError::unavailable("the answer of the server is malformed")
+}
+
+pub(crate) fn list(value: Value) -> Result<Vec<Value>, StoreError> {
+    match value {
+        Value::Array(values) => Ok(values),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Returns the bytes of a value; `None` if there is none.
+pub(crate) fn bytes(value: Value) -> Option<Bytes> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes.into()),
+        _ => None,
+    }
+}
+
+pub(crate) fn text(value: Value) -> Result<String, StoreError> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| unexpected()),
+        Value::SimpleString(text) => Ok(text),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(crate) fn number(value: Value) -> Result<i64, StoreError> {
+    match value {
+        Value::Int(number) => Ok(number),
+        value => text(value)?.parse().map_err(|_| unexpected()),
+    }
+}

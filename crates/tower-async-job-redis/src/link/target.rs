@@ -1,0 +1,108 @@
+use std::{fmt, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisResult,
+    TlsCertificates, cluster::ClusterClient, io::tcp::TcpSettings,
+};
+
+use super::Connection;
+
+/// The servers to connect to.
+#[derive(Clone)]
+pub(crate) struct Target {
+    servers: Vec<ConnectionInfo>,
+    certificates: Option<TlsCertificates>,
+    pub(crate) is_cluster: bool,
+    /// The time that one answer may take.
+    response_timeout: Duration,
+}
+
+impl Target {
+    pub(crate) fn new(
+        urls: &[String],
+        root_certificate: Option<Vec<u8>>,
+        response_timeout: Duration,
+    ) -> RedisResult<Self> {
+        let server = |url: &String| {
+            let server = url.as_str().into_connection_info()?;
+            Ok(server.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+        };
+        Ok(Self {
+            servers: urls.iter().map(server).collect::<RedisResult<_>>()?,
+            certificates: root_certificate.map(|root| TlsCertificates {
+                client_tls: None,
+                root_cert: Some(root),
+            }),
+            is_cluster: false,
+            response_timeout,
+        })
+    }
+
+    /// Allows answers to take that much longer, for commands that wait.
+    pub(crate) fn with_patience(mut self, more: Duration) -> Self {
+        self.response_timeout += more;
+        self
+    }
+
+    pub(crate) async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
+        if self.is_cluster {
+            return self.connect_cluster(timeout).await;
+        }
+        let mut failed = None;
+        for server in &self.servers {
+            match self.connect_to(server, timeout).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| {
+            (redis::ErrorKind::InvalidClientConfig, "no server is given").into()
+        }))
+    }
+
+    async fn connect_to(
+        &self,
+        server: &ConnectionInfo,
+        timeout: Duration,
+    ) -> RedisResult<Connection> {
+        let client = match &self.certificates {
+            Some(certificates) => Client::build_with_tls(server.clone(), certificates.clone())?,
+            None => Client::open(server.clone())?,
+        };
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(Some(self.response_timeout));
+        let connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        Ok(Connection::Single(connection))
+    }
+
+    async fn connect_cluster(&self, timeout: Duration) -> RedisResult<Connection> {
+        let mut builder = ClusterClient::builder(self.servers.clone())
+            .connection_timeout(timeout)
+            .response_timeout(self.response_timeout)
+            .overall_response_timeout(Some(self.response_timeout))
+            .tcp_settings(TcpSettings::default().set_nodelay(true));
+        if let Some(certificates) = &self.certificates {
+            builder = builder.certs(certificates.clone());
+        }
+        let connection = builder.build()?.get_async_connection().await?;
+        Ok(Connection::Cluster(connection))
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without user names and passwords.
+        let servers: Vec<_> = self
+            .servers
+            .iter()
+            .map(|server| server.addr().to_string())
+            .collect();
+        f.debug_struct("Target")
+            .field("servers", &servers)
+            .field("is_cluster", &self.is_cluster)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+-- 4 start, 5 digest of the key, 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 version
+-- of the lost record, 11 first turn, 12 latest turn of the owner, 13 whether the queue is full,
+-- 14 request, 15 notification, 16 fields of the row
+local start, digest, print = ARGV[4], ARGV[5], ARGV[6]
+local new = {}
+for place = 16, #ARGV, 2 do
+  new[ARGV[place]] = ARGV[place + 1]
+end
+
+-- Returns whether this create repeats the one of the job, and its answer still holds.
+local function repeats()
+  if start ~= 'offered' and not is_held_by(tonumber(new.ep)) then
+    return false
+  end
+  if job.st == VOID or job.h ~= new.h or job.od ~= new.od or (job.dg or '') ~= digest then
+    return false
+  end
+  local held = digest ~= '' and call('HGET', KEYS_OF, digest)
+  return digest == '' or held and held:sub(1, 96) == id .. print
+end
+
+load()
+if failure then
+  return answer(failure)
+end
+if job then
+  if job.st ~= VOID or job.du > now then
+    if repeats() then
+      return answer('created', text(job.cr))
+    end
+    return answer('conflict')
+  end
+  delete()
+end
+local held = digest ~= '' and call('HGET', KEYS_OF, digest)
+if held and now < tonumber(held:sub(97)) then
+  if held:sub(33, 96) == print then
+    return answer('existing', held:sub(1, 32))
+  end
+  return answer('reused')
+end
+if ARGV[13] ~= '' then
+  return answer('full')
+end
+local numbers = { 'ep', 'at', 'ma', 'kp', 'tm', 'pr', 'ps', 'qf', 'ql', 'nl' }
+job = new
+for _, name in ipairs(numbers) do
+  job[name] = job[name] and tonumber(job[name])
+end
+job.f, job.rp, job.hl, job.du = FORMAT, 0, WORKER, add(now, lease)
+job.cr = ARGV[7] ~= '' and tonumber(ARGV[7]) or now
+job.dl = add(job.cr, tonumber(ARGV[9]))
+job.st = QUEUED
+if start == 'running' then
+  job.st, job.sd, job.at = RUNNING, now - tonumber(ARGV[8]), max(job.at, 1)
+end
+local less = tonumber(ARGV[10]) - 2 * job.ep - job.st
+if less >= 0 then
+  job.rp = less + 1
+end
+if digest ~= '' then
+  job.dg = digest
+end
+-- The first write is one that a full server refuses.
+local parts = { PARTS }
+if job.qf then
+  parts[2], parts[3] = 'q', ARGV[14]
+end
+if job.nl then
+  parts[#parts + 1], parts[#parts + 2] = 'no', ARGV[15]
+end
+if #parts > 1 then
+  call('HSET', unpack(parts))
+end
+local turn = ''
+if start == 'offered' then
+  free(now, tonumber(ARGV[11]), tonumber(ARGV[12]))
+  turn = text(job.tu)
+end
+local set = { JOB }
+for name, value in pairs(job) do
+  set[#set + 1] = name
+  set[#set + 1] = text(value)
+end
+call('HSET', unpack(set))
+call('ZADD', LIST, text(job.cr), job.h .. id)
+call('HSET', HANDLES, job.h, id)
+if digest ~= '' then
+  call('HSET', KEYS_OF, digest, id .. print .. text(NEVER))
+end
+index(nil, job)
+return answer('created', text(job.cr), turn)

@@ -1,0 +1,395 @@
+//! Jobs that change hands.
+
+use std::{ops::Range, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use redis::Value;
+use tower_async_job_core::{
+    Claim, ClaimKind, ClaimQuery, Claims, JobHandle, JobId, Lease, Outside, Release, Released,
+    Renewal, Report, Retention, StoreError, StoredRequest, Task,
+};
+
+use super::{due::tick_all, leases::renewal, report::add_report};
+use crate::{
+    engine::Engine,
+    job::{Row, State, hex, route_hash, unhex},
+    keys::Set,
+    link::{Call, Reply, bytes, list, number, text},
+    script::{CLAIM, CLAIM_NOTICE, NOTICES, NOTIFIED, READY, RELEASE, RENEW_OUTSIDE, RESUME},
+    time::{Micros, micros, of_day, span, to_day},
+};
+
+/// The maximum number of jobs claimed by one call.
+const CLAIM_QUOTA: usize = 256;
+
+/// Releases leases, each by a script of its own. One whose job cannot be read is lost.
+pub(crate) async fn release(
+    engine: &Engine,
+    leases: &[Lease],
+    how: &Release,
+) -> Result<Vec<Released>, StoreError> {
+    let token = how
+        .outside
+        .map_or_else(String::new, |outside| hex(&outside.token));
+    let until = how.outside.map_or(0, |outside| micros(outside.until));
+    let releases = leases.iter().map(|lease| {
+        let call = engine
+            .job_call(&RELEASE, &lease.id)
+            .number(lease.epoch)
+            .number(micros(how.after))
+            .mark(how.counts)
+            .text(&token)
+            .number(until);
+        async move {
+            let mut reply = engine.change(&lease.id, call).await?;
+            Ok(match &*reply.status {
+                "queued" => Released::Queued,
+                "outside" => Released::Outside,
+                "ended" => {
+                    let state = State::shown_by_number(number(reply.next())?);
+                    state.map_or(Released::Lost, Released::Ended)
+                }
+                _ => Released::Lost,
+            })
+        }
+    });
+    // In the order of the leases, since one may occur twice.
+    join_all(releases).await.into_iter().collect()
+}
+
+pub(crate) async fn resume(
+    engine: &Engine,
+    id: &JobId,
+    token: &[u8; 32],
+) -> Result<Option<Claim>, StoreError> {
+    let call = engine.job_call(&RESUME, id).arg(hex(token));
+    let reply = engine.change(id, call).await?;
+    match &*reply.status {
+        "none" => Ok(None),
+        "claimed" => Claimed::read(*id, reply)?.run(Task::Record).map(Some),
+        _ => Err(reply.error()),
+    }
+}
+
+pub(crate) async fn renew_outside(
+    engine: &Engine,
+    id: &JobId,
+    outside: &Outside,
+    report: &Report,
+) -> Result<Renewal, StoreError> {
+    let call = engine
+        .job_call(&RENEW_OUTSIDE, id)
+        .arg(hex(&outside.token))
+        .number(micros(outside.until));
+    let reply = engine.change(id, add_report(call, Some(report))?).await?;
+    match &*reply.status {
+        "corrupt" | "newer" => Err(reply.error()),
+        fate => Ok(renewal(fate)),
+    }
+}
+
+pub(crate) async fn notified(
+    engine: &Engine,
+    lease: &Lease,
+    again: Option<Duration>,
+) -> Result<(), StoreError> {
+    let call = engine
+        .job_call(&NOTIFIED, &lease.id)
+        .number(lease.epoch)
+        .optional(again.map(micros));
+    let reply = engine.change(&lease.id, call).await?;
+    match &*reply.status {
+        "ok" => Ok(()),
+        _ => Err(reply.error()),
+    }
+}
+
+/// The answer of a script that gives a job to a holder.
+struct Claimed {
+    row: Row,
+    now: Micros,
+    parts: std::vec::IntoIter<Value>,
+    fingerprint: Option<[u8; 32]>,
+}
+
+impl Claimed {
+    fn read(id: JobId, mut reply: Reply) -> Result<Self, StoreError> {
+        let row = Row::read(id, reply.next())?;
+        let parts = list(reply.next())?.into_iter();
+        let print = text(reply.next())?;
+        Ok(Self {
+            row,
+            now: reply.now,
+            parts,
+            fingerprint: (!print.is_empty()).then(|| unhex(&print)).transpose()?,
+        })
+    }
+
+    fn part(&mut self) -> Option<Bytes> {
+        self.parts.next().and_then(bytes)
+    }
+
+    fn claim(&self, lease: Lease, task: Task) -> Claim {
+        let Self { row, now, .. } = self;
+        let mut claim = Claim::new(lease, row.handle, task);
+        claim.attempt = row.attempt;
+        claim.max_attempts = row.max_attempts;
+        claim.route = row.route.as_str().into();
+        claim.protocol = row.protocol;
+        claim.pending_status = row.pending_status;
+        claim.principal = row.principal.clone();
+        claim.created = to_day(row.created);
+        claim.age = span(row.created, *now);
+        claim
+    }
+
+    /// Returns the claim of a run.
+    fn run(mut self, task: Task) -> Result<Claim, StoreError> {
+        let mut claim = self.claim(self.row.lease(), task);
+        claim.remaining = span(self.now, self.row.deadline);
+        claim.checkpoint = self.part().unwrap_or_default();
+        claim.notify = self.part();
+        claim.fingerprint = self.fingerprint;
+        claim.retention = Retention::new(span(0, self.row.keep), span(0, self.row.tombstone));
+        claim.version = self.row.version(http_polling::JobState::Running);
+        if let Some(request) = self.part() {
+            claim.task = Task::Run(StoredRequest::from_bytes(request));
+        }
+        Ok(claim)
+    }
+
+    /// Returns the claim of a notification.
+    fn notice(mut self) -> Option<Claim> {
+        let _checkpoint = self.part();
+        let task = Task::Notify {
+            notify: self.part()?,
+            state: self.row.notify_state?.shown()?,
+            ended: to_day(self.row.ended?),
+        };
+        let attempt = self.row.notify_attempts;
+        let mut claim = self.claim(Lease::new(self.row.id, attempt.into()), task);
+        claim.attempt = attempt;
+        Some(claim)
+    }
+}
+
+/// The tasks that were found.
+#[derive(Default)]
+struct Found {
+    now: Micros,
+    is_refused: bool,
+    next: Option<Micros>,
+    /// The jobs with a change that is due.
+    due: Vec<JobId>,
+    /// The members of each shard, in order.
+    tasks: Vec<Vec<String>>,
+}
+
+async fn look(engine: &Engine, query: &ClaimQuery, limit: usize) -> Result<Found, StoreError> {
+    let call = |shards: Range<usize>| {
+        let (script, sets): (_, &[Set]) = match query.kind {
+            ClaimKind::Notify => (&NOTICES, &[Set::Notify]),
+            _ => (
+                &READY,
+                &[Set::Leases, Set::Pending, Set::Ready, Set::Routes],
+            ),
+        };
+        let mut call = engine
+            .call(script, engine.keys.sets(shards, sets))
+            .optional(query.not_after.map(of_day))
+            .number(limit);
+        if query.kind != ClaimKind::Notify {
+            call = call.number(query.newest_format);
+        }
+        // No route has this name.
+        let none = query
+            .routes
+            .as_ref()
+            .is_some_and(Vec::is_empty)
+            .then_some("-");
+        let routes = query.routes.iter().flatten().map(|route| route_hash(route));
+        let routes = routes.chain(none.map(str::to_owned));
+        routes.fold(call, |call, route| call.arg(route))
+    };
+    let mut found = Found::default();
+    for answer in engine.for_groups(call).await? {
+        let mut parts = list(answer)?.into_iter();
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        found.now = found.now.max(number(next())?);
+        found.is_refused |= number(next())? != 0;
+        let later = number(next()).ok();
+        found.next = found.next.into_iter().chain(later).min();
+        for members in list(next())? {
+            for member in list(members)? {
+                found.due.extend(text(member)?.parse::<JobId>());
+            }
+        }
+        for members in list(next())? {
+            let members = list(members)?.into_iter().map(text);
+            found.tasks.push(members.collect::<Result<_, _>>()?);
+        }
+    }
+    Ok(found)
+}
+
+/// A task that may be claimed: its id, its turn and the length of its data.
+struct Candidate {
+    id: JobId,
+    turn: i64,
+    len: usize,
+    member: String,
+}
+
+impl Candidate {
+    /// Reads a member of a set; see `row.lua`.
+    fn read(member: String, kind: ClaimKind) -> Option<Self> {
+        let (turn, len, id) = match kind {
+            ClaimKind::Notify => (0, member.get(16..24)?, member.get(24..)?),
+            _ => (
+                member.get(16..32)?.parse().ok()?,
+                member.get(34..42)?,
+                member.get(42..)?,
+            ),
+        };
+        Some(Self {
+            id: id.parse().ok()?,
+            turn,
+            len: usize::from_str_radix(len, 16).ok()?,
+            member,
+        })
+    }
+}
+
+/// Returns the tasks to claim, in the order of their turns, and whether there are no others.
+fn choose(
+    found: &mut Found,
+    query: &ClaimQuery,
+    looked: usize,
+    limit: usize,
+) -> (Vec<Candidate>, bool) {
+    let mut candidates = Vec::new();
+    // Beyond this turn, a shard may have tasks that were not looked at.
+    let mut horizon = i64::MAX;
+    let mut is_whole = true;
+    for members in std::mem::take(&mut found.tasks) {
+        let is_cut = members.len() >= looked;
+        let mut latest = None;
+        for member in members {
+            if let Some(candidate) = Candidate::read(member, query.kind) {
+                latest = latest.max(Some(candidate.turn));
+                candidates.push(candidate);
+            }
+        }
+        if is_cut {
+            is_whole = false;
+            horizon = horizon.min(latest.unwrap_or(i64::MAX));
+        }
+    }
+    candidates.sort_by(|one, other| (one.turn, one.id).cmp(&(other.turn, other.id)));
+    candidates.dedup_by_key(|candidate| candidate.id);
+    let all = candidates.len();
+    candidates.retain(|candidate| candidate.turn <= horizon);
+    candidates.truncate(limit);
+    let mut bytes = 0usize;
+    let mut taken = 0;
+    for candidate in &candidates {
+        bytes = bytes.saturating_add(candidate.len);
+        if bytes > query.max_bytes && taken > 0 {
+            break;
+        }
+        taken += 1;
+    }
+    candidates.truncate(taken);
+    let is_whole = is_whole && candidates.len() == all;
+    (candidates, is_whole)
+}
+
+/// Claims tasks that match the query, after the changes that are due.
+pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims, StoreError> {
+    let limit = query.limit.min(CLAIM_QUOTA);
+    // Turns are spread evenly over the shards.
+    let looked = match limit {
+        0 => 0,
+        limit => (limit / 8).max(4) + 1,
+    };
+    let mut found = look(engine, query, looked).await?;
+    if !found.is_refused && !found.due.is_empty() {
+        tick_all(engine, std::mem::take(&mut found.due), query.not_after).await?;
+        found = look(engine, query, looked).await?;
+    }
+    let mut claims = Claims::new(to_day(found.now));
+    if found.is_refused {
+        return Ok(claims);
+    }
+    let (candidates, mut is_whole) = choose(&mut found, query, looked, limit);
+    // A job that becomes due meanwhile is found by the next call.
+    is_whole &= found.due.is_empty();
+    let runs = candidates.iter().map(|candidate| async move {
+        let call = act(engine, query, candidate);
+        engine.change(&candidate.id, call).await
+    });
+    let mut failed = None;
+    for (reply, candidate) in join_all(runs).await.into_iter().zip(&candidates) {
+        match reply.and_then(|reply| take(&mut claims, query, candidate, reply)) {
+            Ok(()) if query.kind != ClaimKind::Notify => {
+                engine
+                    .turns
+                    .claimed(&candidate.member[..16], candidate.turn);
+            }
+            Ok(()) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed
+        && claims.jobs.is_empty()
+    {
+        return Err(error);
+    }
+    // A worker that takes nothing need not know of tasks that wait already.
+    claims.next = if is_whole || limit == 0 {
+        found.next.map(|next| span(found.now, next))
+    } else {
+        Some(Duration::ZERO)
+    };
+    if limit == 0 {
+        claims.next = claims.next.map(|next| next.max(Duration::from_micros(1)));
+    }
+    Ok(claims)
+}
+
+fn act(engine: &Engine, query: &ClaimQuery, candidate: &Candidate) -> Call {
+    let script = match query.kind {
+        ClaimKind::Notify => &CLAIM_NOTICE,
+        _ => &CLAIM,
+    };
+    engine
+        .job_call(script, &candidate.id)
+        .text(&candidate.member)
+        .optional(query.not_after.map(of_day))
+}
+
+/// Adds what became of a candidate to the claims.
+fn take(
+    claims: &mut Claims,
+    query: &ClaimQuery,
+    candidate: &Candidate,
+    mut reply: Reply,
+) -> Result<(), StoreError> {
+    match &*reply.status {
+        "claimed" => {
+            let claimed = Claimed::read(candidate.id, reply)?;
+            match query.kind {
+                ClaimKind::Notify => claims.jobs.extend(claimed.notice()),
+                _ => claims.jobs.push(claimed.run(Task::Record)?),
+            }
+        }
+        "unreadable" => {
+            let handle = text(reply.next()).ok();
+            let handle = handle.and_then(|handle| handle.parse::<JobHandle>().ok());
+            claims.unreadable.extend(handle);
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Reads, and the chunks of results.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tower_async_job_core::{
+    CHUNKS_LINGER, Detail, JobId, JobRecord, Lease, ResultRef, StoreError, StoreLimit,
+};
+
+use super::leases::deliver;
+use crate::{
+    engine::{Engine, Seen, Wanted},
+    job::{FORMAT, Parts, Row, State, record},
+    keys::{Set, shard_of},
+    link::{Reply, bytes},
+    script::{READ, READ_CHUNK, WRITE_CHUNK},
+    time::micros,
+};
+
+/// The maximum length of a result, in bytes.
+const LARGEST_RESULT: usize = 16 << 20;
+
+/// Reads a job. One that this node has accepted and the store has lost is not unknown.
+pub(crate) async fn read(
+    engine: &Engine,
+    id: &JobId,
+    detail: Detail,
+) -> Result<Option<JobRecord>, StoreError> {
+    if let Some(delivery) = engine.notes.of(id) {
+        deliver(engine, id, &delivery).await?;
+        engine.notes.forget(id, &delivery);
+    }
+    let seen = engine.read((*id, detail)).await?;
+    match &seen.record {
+        Some(record) => engine.accepted.saw(record, seen.now),
+        None if seen.is_void => engine.accepted.forget(id),
+        None => return Ok(engine.accepted.missing(id, seen.now, engine.lease())),
+    }
+    Ok(seen.record)
+}
+
+/// Reads jobs at once.
+pub(crate) async fn read_all(
+    engine: &Engine,
+    wanted: Vec<Wanted>,
+) -> HashMap<Wanted, Result<Seen, StoreError>> {
+    let reads = wanted
+        .into_iter()
+        .map(|wanted| async move { (wanted, read_one(engine, wanted).await) });
+    join_all(reads).await.into_iter().collect()
+}
+
+async fn read_one(engine: &Engine, (id, detail): Wanted) -> Result<Seen, StoreError> {
+    let keys = vec![engine.keys.job(&id), engine.keys.parts(&id)];
+    let call = engine.call(&READ, keys).mark(detail != Detail::Status);
+    let mut reply = Reply::new(engine.link.run(&call).await?)?;
+    let mut seen = Seen {
+        now: reply.now,
+        record: None,
+        is_void: false,
+    };
+    if reply.status != "none" {
+        let row = Row::read(id, reply.next())?;
+        let parts = Parts::read(reply.next())?;
+        seen.record = record(&row, &parts, reply.now)?;
+        seen.is_void = row.state == State::Void || seen.record.is_none();
+    }
+    Ok(seen)
+}
+
+pub(crate) async fn write_chunk(
+    engine: &Engine,
+    lease: &Lease,
+    index: u32,
+    data: Bytes,
+    chunk: usize,
+) -> Result<(), StoreError> {
+    let end = (index as usize)
+        .saturating_mul(chunk)
+        .saturating_add(data.len());
+    if end > LARGEST_RESULT {
+        let limit = StoreLimit::new("result", LARGEST_RESULT as u64);
+        return Err(StoreError::full().with_limit(limit).with_source(
+            "larger results have to be kept in an object store, see `tower-async-job-offload`",
+        ));
+    }
+    let keys = vec![
+        engine.keys.job(&lease.id),
+        engine.keys.chunks(&lease.id, lease.epoch),
+    ];
+    let call = engine
+        .call(&WRITE_CHUNK, keys)
+        .number(lease.epoch)
+        .number(FORMAT)
+        .number(index)
+        .arg(data);
+    // The end of the run makes it durable.
+    let reply = Reply::new(engine.link.run(&call).await?)?;
+    match &*reply.status {
+        "ok" => Ok(()),
+        _ => Err(reply.error()),
+    }
+}
+
+pub(crate) async fn read_chunk(
+    engine: &Engine,
+    result: &ResultRef,
+    index: u32,
+) -> Result<Option<Bytes>, StoreError> {
+    let Lease { id, epoch } = result.lease;
+    let keys = vec![
+        engine.keys.chunks(&id, epoch),
+        engine.keys.set(shard_of(&id), Set::Due).to_owned(),
+    ];
+    let call = engine
+        .call(&READ_CHUNK, keys)
+        .arg(format!("c:{}:{epoch}", id.encode()))
+        .number(micros(CHUNKS_LINGER))
+        .number(index);
+    let mut reply = Reply::new(engine.link.run(&call).await?)?;
+    Ok(bytes(reply.next()))
+}

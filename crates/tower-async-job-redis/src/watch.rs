@@ -1,0 +1,146 @@
+//! The tasks of an open store.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures_util::future::{join, join_all, select};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+use tower_async_job_core::{JobHandle, JobId, StoreError};
+
+use crate::{
+    engine::{Engine, WORK},
+    keys::Set,
+    link::{Link, list, number},
+    operation,
+    script::{PENDING, WORK as IS_WORK},
+    settings::Durability,
+};
+
+/// The interval between two checks of all that is watched, whatever was noticed.
+const FALLBACK: Duration = Duration::from_secs(1);
+
+/// The number of reads of one group of shards that may be in flight.
+const READERS: usize = 4;
+
+/// The number of jobs that one script checks.
+const CHECKED_AT_ONCE: usize = 500;
+
+/// Spawns the tasks, which end when the set is dropped. Returns once calls may use them.
+pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    // Closed once each task has been polled, and so takes work.
+    let (starting, mut started) = mpsc::channel::<()>(1);
+    let node = JobHandle::random().to_string();
+    for group in 0..engine.groups().len() {
+        for _ in 0..READERS {
+            let (engine, starting) = (Arc::clone(engine), starting.clone());
+            tasks.spawn(async move {
+                let reads = engine.reads(group);
+                let run = reads.run(async |wanted| Ok(operation::read_all(&engine, wanted).await));
+                join(run, async { drop(starting) }).await;
+            });
+        }
+    }
+    for _ in 0..READERS {
+        let (engine, starting) = (Arc::clone(engine), starting.clone());
+        tasks.spawn(async move {
+            let run = engine
+                .waiting
+                .run(async |owners| operation::waiting(&engine, owners).await);
+            join(run, async { drop(starting) }).await;
+        });
+    }
+    let durability = engine.settings.durability;
+    if durability != Durability::default() {
+        let flush = Arc::new(flush);
+        let timeout = engine.settings.operation_timeout.as_millis() as u64;
+        for (group, shards) in engine.groups().iter().enumerate() {
+            let (engine, flush, shard) = (Arc::clone(engine), Arc::clone(&flush), shards.start);
+            let starting = starting.clone();
+            tasks.spawn(async move {
+                let waits = engine.flush(group);
+                let run = waits.run(&flush, &engine.keys, shard, durability, timeout);
+                join(run, async { drop(starting) }).await;
+            });
+        }
+    }
+    let (sender, name) = (Arc::clone(engine), node.clone());
+    tasks.spawn(async move { sender.feed.send(&sender, &name).await });
+    let receiver = Arc::clone(engine);
+    tasks.spawn(async move { receiver.feed.receive(&receiver, &feed, &node).await });
+    let watcher = Arc::clone(engine);
+    tasks.spawn(async move { recheck(&watcher).await });
+    let writer = Arc::clone(engine);
+    tasks.spawn(async move {
+        loop {
+            for (id, delivery) in writer.notes.arrived().await {
+                if let Err(error) = operation::deliver(&writer, &id, &delivery).await {
+                    tracing::debug!(%error, "a delivery could not be noted");
+                }
+                writer.notes.forget(&id, &delivery);
+            }
+        }
+    });
+    drop(starting);
+    started.recv().await;
+    tasks
+}
+
+/// Checks the subscriptions once per second, and when events are missing.
+async fn recheck(engine: &Engine) {
+    let pause = || async {
+        let (asked, due) = (Box::pin(engine.feed.recheck()), Box::pin(sleep(FALLBACK)));
+        select(asked, due).await;
+    };
+    engine.waiters.recheck(pause, |ids| over(engine, ids)).await;
+}
+
+/// Returns those of the watched jobs that are no longer pending.
+async fn over(engine: &Engine, ids: Vec<JobId>) -> Result<Vec<JobId>, StoreError> {
+    let mut by_group: HashMap<usize, Vec<JobId>> = HashMap::new();
+    let mut over = Vec::new();
+    for id in ids {
+        if id == WORK {
+            if is_work(engine).await? {
+                over.push(WORK);
+            }
+        } else {
+            by_group
+                .entry(engine.group_of_job(&id))
+                .or_default()
+                .push(id);
+        }
+    }
+    let parts = by_group
+        .values()
+        .flat_map(|ids| ids.chunks(CHECKED_AT_ONCE));
+    let checks = parts.map(|ids| async move {
+        let keys = ids.iter().map(|id| engine.keys.job(id)).collect();
+        let states = list(engine.link.run(&engine.call(&PENDING, keys)).await?)?;
+        let mut over = Vec::new();
+        for (id, state) in ids.iter().zip(states) {
+            if number(state)? == 0 {
+                over.push(*id);
+            }
+        }
+        Ok::<_, StoreError>(over)
+    });
+    for part in join_all(checks).await {
+        over.extend(part?);
+    }
+    Ok(over)
+}
+
+async fn is_work(engine: &Engine) -> Result<bool, StoreError> {
+    let answers = engine
+        .for_groups(|shards| {
+            let keys = engine.keys.sets(shards, &[Set::Ready, Set::Notify]);
+            engine.call(&IS_WORK, keys)
+        })
+        .await?;
+    for answer in answers {
+        if number(answer)? != 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

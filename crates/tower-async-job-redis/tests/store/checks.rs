@@ -1,0 +1,80 @@
+//! Settings of servers that lose jobs.
+
+use test_services::{Redis, available};
+use tower_async_job_redis::RedisStore;
+
+use crate::{builder, shared};
+
+async fn refused(setting: &str, value: &str) -> Option<tower_async_job_redis::ConnectError> {
+    let server = available(Redis::builder().setting(setting, value).start())?;
+    Some(builder(&server).connect().await.unwrap_err())
+}
+
+#[tokio::test]
+async fn s21_an_evicting_server_is_refused_with_the_remedy() {
+    let Some(error) = refused("maxmemory-policy", "allkeys-lru").await else {
+        return;
+    };
+    assert!(error.is_evicting());
+    let text = error.to_string();
+    assert!(
+        text.contains("allkeys-lru") && text.contains("noeviction"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_flush_is_refused_unless_loss_is_accepted() {
+    for (setting, value) in [("appendonly", "no"), ("appendfsync", "everysec")] {
+        let Some(error) = refused(setting, value).await else {
+            return;
+        };
+        assert!(error.is_not_durable(), "{error}");
+        assert!(error.to_string().contains(setting), "{error}");
+        let server = Redis::builder().setting(setting, value).start().unwrap();
+        builder(&server).accept_loss(true).connect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_replica_is_refused() {
+    let Some(master) = shared() else {
+        return;
+    };
+    let replica = Redis::start().unwrap();
+    let port = master.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let error = builder(&replica).connect().await.unwrap_err();
+    assert!(error.is_read_only(), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_hides_its_settings_is_used() {
+    let Some(server) = shared() else {
+        return;
+    };
+    server.command(&[
+        "ACL",
+        "SETUSER",
+        "managed",
+        "on",
+        ">secret",
+        "~{managed:*",
+        "+@all",
+        "-config",
+        "-info",
+    ]);
+    let url = server.url().replace("redis://", "redis://managed:secret@");
+    let store = RedisStore::builder([url.clone()]).prefix("managed");
+    store.connect().await.unwrap();
+    let wrong = url.replace("secret", "wrong");
+    let error = RedisStore::connect(wrong).await.unwrap_err();
+    assert!(error.is_permission_denied(), "{error}");
+    assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_malformed_address_is_refused() {
+    let error = RedisStore::connect("jobs").await.unwrap_err();
+    assert!(error.is_invalid_address(), "{error}");
+}

@@ -1,0 +1,151 @@
+//! Servers that are killed, restarted, full, or hang.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_polling::{JobState, Problem, ProblemType};
+use test_services::Proxy;
+use tower_async_job_core::{
+    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, Retention, Start, SweepQuery,
+};
+use tower_async_job_redis::RedisStore;
+
+use crate::{add, builder, is_known, job, own, replayable, shared};
+
+fn failed() -> Outcome {
+    Outcome::Failed(Problem::new(ProblemType::JobFailed))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s02_a_killed_server_loses_nothing_acknowledged() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let mut leases = Vec::new();
+    for _ in 0..50 {
+        leases.push(add(&store, replayable(&store)).await);
+    }
+    server.kill();
+    server.start_again();
+    for lease in &leases {
+        assert!(is_known(&store, &lease.id).await);
+    }
+    assert_eq!(store.renew(&leases).await.unwrap(), vec![Renewal::Held; 50]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s22_scripts_that_are_lost_are_loaded_again() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let lease = add(&store, job(&store)).await;
+    server.command(&["SCRIPT", "FLUSH"]);
+    store.start(&lease).await.unwrap();
+    store.finish(&lease, failed().into()).await.unwrap();
+    server.restart();
+    assert!(is_known(&store, &lease.id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s20_a_server_without_memory_keeps_jobs_and_lets_them_end() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let lease = add(&store, replayable(&store)).await;
+    let waiting = add(&store, replayable(&store).with_start(Start::Queued)).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let full = store.create(job(&store)).await.unwrap_err();
+    assert!(full.is_full(), "{full:?}");
+    let chunk = store.write_chunk(&lease, 0, Bytes::from_static(b"data"));
+    assert!(chunk.await.unwrap_err().is_full());
+    assert!(is_known(&store, &lease.id).await);
+    assert!(store.renew(&[lease]).await.unwrap()[0].is_held());
+    let released = store.release(&[waiting], Release::default()).await;
+    assert_eq!(released.unwrap().len(), 1);
+    store.finish(&lease, failed().into()).await.unwrap();
+    let claimed = store.claim(&ClaimQuery::new(1)).await.unwrap();
+    assert_eq!(claimed.jobs.len(), 1);
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    add(&store, job(&store)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_hangs_ends_calls_in_time_and_is_replaced() {
+    let Some(server) = shared() else { return };
+    let proxy = Proxy::start(server.address()).await;
+    let store = RedisStore::builder([format!("redis://{}", proxy.address())])
+        .prefix("hung")
+        .operation_timeout(Duration::from_millis(500));
+    let store = store.connect().await.unwrap();
+    let lease = add(&store, job(&store)).await;
+    proxy.half_open();
+    let since = Instant::now();
+    let read = store.read(&lease.id, Detail::Status).await;
+    assert!(read.unwrap_err().is_unavailable());
+    assert!(
+        since.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        since.elapsed()
+    );
+    proxy.heal().await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.read(&lease.id, Detail::Status).await.is_err() {
+        assert!(Instant::now() < deadline, "the connection is not replaced");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_left_after_retention() {
+    let Some(server) = own() else { return };
+    let store = builder(&server)
+        .lease_duration(Duration::from_millis(200))
+        .connect()
+        .await
+        .unwrap();
+    let short = Retention::new(Duration::from_millis(50), Duration::from_millis(50));
+    for end in 0..4 {
+        let new = replayable(&store).with_retention(short).with_route("/r");
+        let lease = add(&store, new).await;
+        match end {
+            0 => store.finish(&lease, failed().into()).await.unwrap(),
+            1 => assert!(matches!(
+                store.cancel(&lease.id).await,
+                Ok(Cancellation::Cancelled { .. })
+            )),
+            2 => store.discard(&lease).await.unwrap(),
+            _ => {
+                store.release(&[lease], Release::default()).await.unwrap();
+                store.cancel(&lease.id).await.unwrap();
+            }
+        }
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        store.sweep(&SweepQuery::default()).await.unwrap();
+        let keys = server.command(&["KEYS", "*"]);
+        let left: Vec<_> = keys
+            .lines()
+            .filter(|key| !key.is_empty() && !key.ends_with("nodes}") && !key.ends_with("events}"))
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{left:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn larger_results_are_refused() {
+    let Some(server) = shared() else { return };
+    let store = builder(server).prefix("large").connect().await.unwrap();
+    let lease = add(&store, job(&store)).await;
+    let chunk = Bytes::from(vec![7; 256 << 10]);
+    store.write_chunk(&lease, 63, chunk.clone()).await.unwrap();
+    let refused = store.write_chunk(&lease, 64, chunk).await.unwrap_err();
+    assert!(refused.is_full());
+    assert_eq!(refused.limit().unwrap().value, 16 << 20);
+    let record = store
+        .read(&lease.id, Detail::Status)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(record.state, JobState::Running);
+}

@@ -1,0 +1,21 @@
+//! The tables that the harness prints.
+
+/// Returns a figure of the table.
+pub(crate) fn figure(printed: &str, name: &str) -> u64 {
+    let row = printed.split(&format!("| {name} | ")).nth(1);
+    let value = row.and_then(|row| row.split(' ').next());
+    value.and_then(|value| value.parse().ok()).expect(name)
+}
+
+/// Fails unless each scenario has a row, and no job was lost.
+pub(crate) fn check_short_run(printed: &str, scenarios: &[&str]) {
+    let kills = figure(printed, "kills");
+    assert!(kills >= 10, "{printed}");
+    assert_eq!(figure(printed, "replayable jobs lost or unknown"), 0);
+    assert!(figure(printed, "recoveries") > 0, "{printed}");
+    assert!(figure(printed, "wakes on other processes") > 0, "{printed}");
+    for scenario in scenarios {
+        let row = format!("\n| {scenario} | ");
+        assert!(printed.contains(&row), "{scenario}: {printed}");
+    }
+}
