@@ -4,10 +4,7 @@ use object_store::ObjectStore;
 use tokio::sync::Semaphore;
 use tower_async_job_core::{Clock, JobStore, Retention, SystemClock};
 
-use crate::{
-    object::Objects,
-    store::{Offloaded, Settings},
-};
+use crate::{object::Objects, shared::Settings, store::Offloaded};
 
 const MIB: usize = 1 << 20;
 

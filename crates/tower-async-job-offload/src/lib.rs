@@ -6,6 +6,8 @@ mod store;
 
 mod upkeep;
 
+mod shared;
+
 mod upload;
 
 mod object;

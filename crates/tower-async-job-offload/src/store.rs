@@ -1,16 +1,17 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use tokio::{runtime::Handle, time::timeout};
 use tower_async_job_core::{
-    Call, Cancellation, Clock, Created, Detail, End, Interpose, Interposed, JobId, JobRecord,
-    JobStore, Lease, NewJob, Outcome, RecordedOutcome, Release, Released, Renewal, ResultRef,
-    StoreError, StoreFuture, SweepQuery, Upkeep, forward_job_store,
+    Call, Cancellation, Created, Detail, End, Interpose, Interposed, JobId, JobRecord, JobStore,
+    Lease, NewJob, Outcome, RecordedOutcome, Release, Released, Renewal, ResultRef, StoreError,
+    StoreFuture, SweepQuery, Upkeep, forward_job_store,
 };
 
 use crate::{
     object::{Day, Object, Objects},
     reference::{self, Reference},
+    shared::{Settings, Shared},
     upkeep::Housekeeper,
     upload::{Upload, Uploads, Written, given_up},
 };
@@ -58,26 +59,10 @@ impl<S: fmt::Debug> fmt::Debug for Offloaded<S> {
 
 forward_job_store! { { impl<S: JobStore> JobStore for Offloaded<S> } this => this.0 }
 
-/// The settings of the store.
-pub(crate) struct Settings {
-    pub(crate) threshold: u64,
-    pub(crate) retention: Duration,
-    pub(crate) timeout: Duration,
-    pub(crate) clock: Arc<dyn Clock>,
-}
-
 /// The store, and its housekeeper, which ends with it.
 struct Offloading<S> {
     shared: Arc<Shared<S>>,
     housekeeper: Housekeeper,
-}
-
-/// The parts of the store that its tasks share.
-pub(crate) struct Shared<S> {
-    pub(crate) inner: S,
-    pub(crate) objects: Arc<Objects>,
-    pub(crate) uploads: Uploads,
-    pub(crate) settings: Settings,
 }
 
 impl<S: JobStore> Shared<S> {
@@ -252,7 +237,6 @@ impl<S: JobStore> Interpose for Offloading<S> {
         })
     }
 
-    #[expect(clippy::result_large_err, reason = "the job is given back as it came")]
     fn create_now(&self, job: NewJob) -> Result<Result<Created, StoreError>, NewJob> {
         self.shared.inner.create_now(job)
     }

@@ -1,4 +1,4 @@
-//! The removal of what nobody needs: uploads whose run has ended, and objects without a job.
+//! The removal of leftovers: uploads whose run has ended, and objects without a job.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,7 +12,7 @@ use tower_async_job_core::{Detail, JobRecord, JobStore, Lease, ResultRef};
 
 use crate::{
     object::{Day, Object},
-    store::Shared,
+    shared::Shared,
 };
 
 /// The time between two comparisons of objects with the job store, by one of the nodes.

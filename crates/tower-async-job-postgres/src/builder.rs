@@ -151,6 +151,7 @@ impl PostgresStoreBuilder {
         };
         check(&address, &self.schema, self.migrates, limit).await?;
         let properties = StoreProperties::default()
+            .with_name("postgres")
             .with_lease(self.lease)
             .with_chunk(self.chunk)
             .with_shared(true);

@@ -1,7 +1,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Waker},
     time::Duration,
 };
@@ -80,6 +83,8 @@ pub struct PostgresStore {
     tasks: Vec<AbortHandle>,
     /// The number by which sweeps count this handle.
     node: i64,
+    /// The number of jobs that ended since their leases lapsed, until a sweep reports it.
+    lost: AtomicU64,
 }
 
 impl PostgresStore {
@@ -126,6 +131,7 @@ impl PostgresStore {
             reads,
             tasks,
             node: (JobHandle::random().to_bits() >> 1) as i64,
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -156,6 +162,11 @@ impl PostgresStore {
 
     fn lease(&self) -> i64 {
         micros(self.settings.lease)
+    }
+
+    fn note_lost(&self, jobs: i32) {
+        let jobs = jobs.unsigned_abs().into();
+        self.lost.fetch_add(jobs, Ordering::Relaxed);
     }
 
     async fn record(&self, id: JobId, detail: Detail) -> Found {
@@ -564,6 +575,7 @@ impl JobStore for PostgresStore {
                 .call("claim", &parameters, Retry::RolledBack)
                 .await?;
             let taken = operation::taken_of(&rows, query.kind)?;
+            self.note_lost(taken.lost);
             self.feed.ended(taken.ended);
             if taken.work {
                 self.feed.work();
@@ -610,6 +622,7 @@ impl JobStore for PostgresStore {
                     .database
                     .call_one("sweep", &parameters, Retry::Always)
                     .await?;
+                self.note_lost(column::<Option<i32>>(&swept, "lost")?.unwrap_or(0));
                 let ended: Option<Vec<Id>> = column(&swept, "ended")?;
                 self.feed.ended(ended.into_iter().flatten().map(|id| id.0));
                 if column::<Option<bool>>(&swept, "work")? == Some(true) {
@@ -622,7 +635,11 @@ impl JobStore for PostgresStore {
                 }
             }
             let row = row.ok_or_else(|| StoreError::unavailable("nothing was swept"))?;
-            upkeep_of(&row, self.settings.lease / 3)
+            let mut upkeep = upkeep_of(&row, self.settings.lease / 3)?;
+            if !column::<bool>(&row, "is_refused")? {
+                upkeep.lost = self.lost.swap(0, Ordering::Relaxed);
+            }
+            Ok(upkeep)
         })
     }
 
@@ -757,6 +774,8 @@ fn upkeep_of(row: &tokio_postgres::Row, rest: Duration) -> Result<Upkeep, StoreE
     upkeep.next = Some(next.map_or(rest, |next| span(now, next)).min(rest));
     let total: Option<i64> = column(row, "total")?;
     upkeep.pending.total = total.unwrap_or(0).unsigned_abs();
+    let oldest: Option<i64> = column(row, "oldest")?;
+    upkeep.oldest_due = oldest.map(|created| span(created, now));
     let owners: Option<Vec<&[u8]>> = column(row, "owners")?;
     let counts: Option<Vec<i64>> = column(row, "counts")?;
     let counted = owners

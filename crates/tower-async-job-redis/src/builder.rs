@@ -6,7 +6,7 @@ use crate::{
     check::{self, Wish},
     engine::Engine,
     error::ConnectError,
-    feed::BLOCK,
+    events::BLOCK,
     keys::Keys,
     link::{Link, Target},
     settings::{Durability, Settings},

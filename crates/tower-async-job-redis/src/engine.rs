@@ -1,9 +1,15 @@
 //! The parts of an open store.
 
-use std::{fmt, ops::Range};
+use std::{
+    fmt,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use redis::Value;
+use tokio::{task::yield_now, time::sleep};
 use tower_async_job_core::{Detail, JobId, JobRecord, ReadBatch, StoreError, Waiters};
 
 use crate::{
@@ -21,6 +27,15 @@ use crate::{
 
 /// The id by which the subscriptions to claimable work are kept among those to jobs.
 pub(crate) const WORK: JobId = JobId::from_bits(0);
+
+/// The number of reads within a millisecond that are many.
+const CROWD: usize = 32;
+
+/// The maximum number of milliseconds for which a read waits for others.
+const CROWD_PATIENCE: usize = 200;
+
+/// The number of milliseconds without many reads after which there is no crowd any more.
+const CALM: usize = 4;
 
 /// A job as it was read, at this time.
 #[derive(Clone, Debug)]
@@ -43,6 +58,8 @@ pub(crate) struct Engine {
     groups: Vec<Range<usize>>,
     pub(crate) waiters: Waiters,
     pub(crate) feed: Feed,
+    /// The number of reads that were asked for.
+    arrivals: AtomicUsize,
     /// Reads that share round trips, by group.
     reads: Vec<ReadBatch<Wanted, Result<Seen, StoreError>>>,
     /// The numbers of waiting jobs, in total or of an owner.
@@ -62,6 +79,7 @@ impl Engine {
         Self {
             reads: groups.iter().map(|_| ReadBatch::default()).collect(),
             flushes: groups.iter().map(|_| Flush::default()).collect(),
+            arrivals: AtomicUsize::new(0),
             groups,
             link,
             keys,
@@ -99,8 +117,29 @@ impl Engine {
         &self.flushes[group]
     }
 
+    /// Waits while many reads arrive, as after the end of a job for which many polls have waited, so
+    /// that they share one.
+    pub(crate) async fn settle_reads(&self) {
+        let mut before = self.arrivals.load(Ordering::Relaxed);
+        yield_now().await;
+        let mut calm = CALM;
+        for _ in 0..CROWD_PATIENCE {
+            let arrived = self.arrivals.load(Ordering::Relaxed);
+            match arrived.wrapping_sub(before) {
+                CROWD.. => calm = 0,
+                _ => calm += 1,
+            }
+            if calm >= CALM {
+                return;
+            }
+            before = arrived;
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Reads a job, together with others.
     pub(crate) async fn read(&self, wanted: Wanted) -> Result<Seen, StoreError> {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
         let group = self.group_of(shard_of(&wanted.0));
         let read = self.reads[group].read(wanted).await?;
         read.unwrap_or_else(|| Err(StoreError::unavailable("the read has no answer")))

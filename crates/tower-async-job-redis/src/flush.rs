@@ -7,8 +7,9 @@ use tower_async_job_core::{ReadBatch, StoreError};
 
 use crate::{
     keys::Keys,
-    link::{Link, list, number},
+    link::Link,
     settings::Durability,
+    value::{list, number},
 };
 
 /// The confirmations of the servers, one batch for all changes that wait, on a connection of its

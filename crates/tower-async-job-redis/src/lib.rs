@@ -5,6 +5,7 @@ mod store;
 
 mod watch;
 
+mod events;
 mod operation;
 
 mod engine;
@@ -25,6 +26,7 @@ mod script;
 mod error;
 mod settings;
 mod time;
+mod value;
 
 pub use builder::RedisStoreBuilder;
 pub use error::ConnectError;

@@ -8,18 +8,17 @@ use tower_async_job_core::{JobHandle, JobId, StoreError};
 
 use crate::{
     engine::{Engine, WORK},
+    events,
     keys::Set,
-    link::{Link, list, number},
+    link::Link,
     operation,
     script::{PENDING, WORK as IS_WORK},
     settings::Durability,
+    value::{list, number},
 };
 
 /// The interval between two checks of all that is watched, whatever was noticed.
 const FALLBACK: Duration = Duration::from_secs(1);
-
-/// The number of reads of one group of shards that may be in flight.
-const READERS: usize = 4;
 
 /// The number of jobs that one script checks.
 const CHECKED_AT_ONCE: usize = 500;
@@ -31,24 +30,23 @@ pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> Join
     let (starting, mut started) = mpsc::channel::<()>(1);
     let node = JobHandle::random().to_string();
     for group in 0..engine.groups().len() {
-        for _ in 0..READERS {
-            let (engine, starting) = (Arc::clone(engine), starting.clone());
-            tasks.spawn(async move {
-                let reads = engine.reads(group);
-                let run = reads.run(async |wanted| Ok(operation::read_all(&engine, wanted).await));
-                join(run, async { drop(starting) }).await;
-            });
-        }
-    }
-    for _ in 0..READERS {
         let (engine, starting) = (Arc::clone(engine), starting.clone());
         tasks.spawn(async move {
-            let run = engine
-                .waiting
-                .run(async |owners| operation::waiting(&engine, owners).await);
+            let reads = engine.reads(group);
+            let run = reads.run(async |wanted| {
+                engine.settle_reads().await;
+                Ok(operation::read_all(&engine, wanted).await)
+            });
             join(run, async { drop(starting) }).await;
         });
     }
+    let (counter, counting) = (Arc::clone(engine), starting.clone());
+    tasks.spawn(async move {
+        let run = counter
+            .waiting
+            .run(async |owners| operation::waiting(&counter, owners).await);
+        join(run, async { drop(counting) }).await;
+    });
     let durability = engine.settings.durability;
     if durability != Durability::default() {
         let flush = Arc::new(flush);
@@ -64,9 +62,9 @@ pub(crate) async fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> Join
         }
     }
     let (sender, name) = (Arc::clone(engine), node.clone());
-    tasks.spawn(async move { sender.feed.send(&sender, &name).await });
+    tasks.spawn(async move { events::send(&sender, &name).await });
     let receiver = Arc::clone(engine);
-    tasks.spawn(async move { receiver.feed.receive(&receiver, &feed, &node).await });
+    tasks.spawn(async move { events::receive(&receiver, &feed, &node).await });
     let watcher = Arc::clone(engine);
     tasks.spawn(async move { recheck(&watcher).await });
     let writer = Arc::clone(engine);

@@ -1,6 +1,7 @@
 //! A load balancer in the client's process.
 
 use std::{
+    fmt,
     net::SocketAddr,
     pin::Pin,
     sync::{
@@ -45,12 +46,20 @@ struct Front {
 }
 
 /// The requests of a [`Balancer`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Tally {
     /// The number of answers of each front.
     pub answers: Vec<usize>,
     /// The number of requests whose connection broke before the answer.
     pub broken: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answers: Vec<_> = self.answers.iter().map(usize::to_string).collect();
+        let (answers, broken) = (answers.join(" + "), self.broken);
+        write!(f, "answers of the fronts: {answers}, broken: {broken}")
+    }
 }
 
 impl Balancer {

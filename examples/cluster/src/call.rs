@@ -24,7 +24,7 @@ pub struct Report {
 }
 
 /// All that a caller gets: one ordinary response.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -59,10 +59,10 @@ impl Call {
     /// With a key, the submission is repeated if its connection breaks.
     pub fn start(balancer: &Balancer, pages: u32, has_key: bool) -> Self {
         let client = ServiceBuilder::new()
-            // Without holding the connection first, whose end could not be told from that of a front.
             .layer(
                 PollLayer::new()
                     .idempotency_keys(has_key)
+                    // Answered as soon as the job is stored, instead of after the inline wait.
                     .prefer_async(|_| true),
             )
             .layer(RetryLayer::new(Resubmit::new().retries(10)))

@@ -1,7 +1,7 @@
 //! The demonstration: clients wait for reports while each process is killed.
 
 use std::{
-    fmt::{self, Display},
+    fmt::Display,
     path::Path,
     time::{Duration, Instant},
 };
@@ -10,8 +10,8 @@ use anyhow::{Context, ensure};
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    balancer::{Balancer, Tally},
-    call::{Answer, Call, Progress},
+    balancer::Balancer,
+    call::{Call, Progress},
     process::{Cluster, Process},
 };
 
@@ -56,8 +56,13 @@ pub async fn demo(program: &Path, store: Option<String>) -> anyhow::Result<()> {
         clients.spawn(async move {
             let answer = call.answer().await;
             let answer = answer.with_context(|| format!("client {number}"))?;
-            time.print(format_args!("{}", Seen(number, &answer, balancer.tally())));
-            Ok::<_, anyhow::Error>(answer.report)
+            let (status, node, report) = (answer.status, answer.node, answer.report);
+            time.print(format_args!(
+                "client {number}: {status}, written by {node} in attempt {}; {}",
+                report.attempt,
+                balancer.tally(),
+            ));
+            Ok::<_, anyhow::Error>(report)
         });
     }
     time.print(format_args!(
@@ -79,28 +84,6 @@ pub async fn demo(program: &Path, store: Option<String>) -> anyhow::Result<()> {
         "each client has its one report; {again} of them were begun more than once"
     ));
     Ok(())
-}
-
-/// A client, its answer and its requests.
-struct Seen<'a>(usize, &'a Answer, Tally);
-
-impl Display for Seen<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(number, answer, tally) = self;
-        let (status, node, attempt) = (answer.status, &answer.node, answer.report.attempt);
-        let [first, second] = tally.answers[..] else {
-            return Err(fmt::Error);
-        };
-        let broken = tally.broken;
-        write!(
-            f,
-            "client {number}: {status}, written by {node} in attempt {attempt}; "
-        )?;
-        write!(
-            f,
-            "{first} answers by front-1, {second} by front-2, {broken} broken"
-        )
-    }
 }
 
 /// The time since the start.

@@ -35,7 +35,7 @@ use http::HeaderValue;
 use tokio::net::TcpListener;
 use tower_async_job::{AsyncJobLayer, Role};
 
-/// Jobs that any node accepts, any worker runs, and any node answers for.
+/// Nodes that share their jobs by a store.
 #[derive(Parser)]
 enum Command {
     /// Runs a node until SIGTERM. It serves POST /reports/YEAR, with the JSON {"pages": N}. A report
@@ -50,7 +50,6 @@ enum Command {
 }
 
 #[derive(Args)]
-#[command(args_override_self = true)]
 struct NodeArgs {
     /// The part of the work that the node does.
     #[arg(long, default_value = "both")]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
+    net::TcpSocket,
     process::{Child, Command},
 };
 
@@ -27,6 +28,8 @@ pub struct Cluster {
 #[derive(Debug)]
 pub struct Process {
     address: SocketAddr,
+    /// Keeps the address from others while the process is down.
+    _reserved: TcpSocket,
     command: Command,
     log: PathBuf,
     child: Child,
@@ -60,22 +63,25 @@ impl Cluster {
     ///
     /// Fails with its log if it does not listen.
     pub async fn start(&self, name: &str, options: &[&str]) -> anyhow::Result<Process> {
+        // Bound without listening, so that the process can listen.
+        let reserved = TcpSocket::new_v4()?;
+        reserved.set_reuseaddr(true)?;
+        reserved.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = reserved.local_addr()?;
         let mut command = Command::new(&self.program);
         command
-            .args(["node", "--name", name, "--listen", "127.0.0.1:0"])
+            .args(["node", "--name", name, "--listen", &address.to_string()])
             .args(options)
             .env("STORE", &self.store)
             .stdout(Stdio::piped())
             .kill_on_drop(true);
         let log = self.folder.path().join(format!("{name}.log"));
-        let (child, address) = launch(&mut command, &log).await?;
-        // The last one counts.
-        command.args(["--listen", &address.to_string()]);
         Ok(Process {
             address,
+            _reserved: reserved,
+            child: launch(&mut command, &log).await?,
             command,
             log,
-            child,
         })
     }
 }
@@ -114,18 +120,20 @@ impl Process {
     ///
     /// Fails with its log if it does not listen.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
-        (self.child, _) = launch(&mut self.command, &self.log).await?;
+        self.child = launch(&mut self.command, &self.log).await?;
         Ok(())
     }
 }
 
-/// Starts a process, and waits until it says where it listens.
-async fn launch(command: &mut Command, log: &Path) -> anyhow::Result<(Child, SocketAddr)> {
+/// Starts a process, and waits until it says that it listens.
+async fn launch(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
     let errors = File::options().create(true).append(true).open(log)?;
     let mut child = command.stderr(errors).spawn()?;
     let output = child.stdout.take().context("the output is piped")?;
     let line = BufReader::new(output).lines().next_line().await?;
-    let line = line.with_context(|| fs::read_to_string(log).unwrap_or_default())?;
-    let address = line.strip_prefix("listening on http://");
-    Ok((child, address.context(line.clone())?.parse()?))
+    line.with_context(|| {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        format!("a process ended:\n{}", text.trim_end())
+    })?;
+    Ok(child)
 }

@@ -1,6 +1,7 @@
 //! Documents against the workspace: every test that one names exists and runs, as does every query,
 //! and every error of opening a store is explained.
 
+mod cluster;
 mod faults;
 mod protocol;
 mod sources;

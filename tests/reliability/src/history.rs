@@ -33,7 +33,7 @@ pub(crate) enum Event {
     Healed(Option<ProcessId>),
     /// A backup of the store begins.
     BackedUp,
-    /// The store, which is down, returns to the backup.
+    /// The store, which is down, returns to the backup, and starts on it.
     Restored,
     Ended {
         process: ProcessId,

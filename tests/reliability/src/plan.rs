@@ -20,6 +20,9 @@ use crate::{
 /// The number of faults in a round of the long run.
 const FAULTS: usize = 12;
 
+/// The scenarios that a round has once at most.
+const ONCE: [Scenario; 2] = [Scenario::Restore, Scenario::Upgrade];
+
 /// The roles of the processes of a round.
 const ROLES: [&[Role]; 3] = [
     &[Role::Both, Role::Both, Role::Both],
@@ -155,10 +158,14 @@ impl Plan {
     }
 }
 
-/// Chooses the scenarios of a round, of which one at most returns to a backup.
+/// Chooses the scenarios of a round. It returns to a backup once at most, and is upgraded once, since
+/// its processes are of the next version then.
 fn random(store: Kind, rng: &mut Rng) -> Vec<Scenario> {
     let mut scenarios: Vec<_> = (0..FAULTS).map(|_| Scenario::random(store, rng)).collect();
-    let mut is_first = true;
-    scenarios.retain(|scenario| *scenario != Scenario::Restore || std::mem::take(&mut is_first));
+    let mut left = ONCE.to_vec();
+    scenarios.retain(|scenario| {
+        let place = left.iter().position(|left| left == scenario);
+        place.map(|place| left.remove(place)).is_some() || !ONCE.contains(scenario)
+    });
     scenarios
 }

@@ -20,13 +20,17 @@ use tokio::{
     },
     sync::{Mutex, mpsc, watch},
     task::JoinHandle,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::port::Port;
 
 /// The largest number of pieces on their way in one direction of a connection.
 const QUEUE: usize = 64;
+
+/// The time for which listening is tried again, and the time between two tries.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A TCP proxy in the process of a test, whose link can be cut, half open or slow.
 ///
@@ -111,9 +115,21 @@ impl Proxy {
         self.change(|condition| condition.carries = true);
         let mut task = self.task.lock().await;
         if task.is_none() {
-            let listener = TcpListener::bind(self.address()).await;
-            let listener = listener.expect("the port is reserved");
-            *task = Some(tokio::spawn(self.link.clone().serve(listener)));
+            *task = Some(tokio::spawn(self.link.clone().serve(self.listener().await)));
+        }
+    }
+
+    /// Listens at the address, which a process that is just being started may have inherited.
+    async fn listener(&self) -> TcpListener {
+        let begun = Instant::now();
+        loop {
+            match TcpListener::bind(self.address()).await {
+                Err(error) if begun.elapsed() < PATIENCE => {
+                    assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
+                    sleep(PAUSE).await;
+                }
+                listener => return listener.expect("the port is reserved"),
+            }
         }
     }
 

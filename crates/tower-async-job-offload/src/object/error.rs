@@ -5,7 +5,7 @@ use std::error::Error as _;
 use object_store::Error;
 use tower_async_job_core::{Lease, StoreError};
 
-use super::Object;
+use super::name::Object;
 
 /// Returns the reason of an error, with those beneath it.
 pub(super) fn reason(run: &Lease, error: &Error) -> String {

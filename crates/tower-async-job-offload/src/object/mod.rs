@@ -2,54 +2,20 @@
 
 mod day;
 mod error;
+mod name;
 
-use std::{fmt, ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, UploadPart, path::Path};
 use tokio::{sync::Semaphore, time::timeout};
 use tower_async_job_core::{Lease, StoreError};
 
-pub(crate) use self::day::Day;
+pub(crate) use self::{day::Day, name::Object};
 
 /// The longest time of a call that begins, ends or removes an object. Object stores have timeouts and
 /// repeats of their own, which are shorter.
 const LONGEST: Duration = Duration::from_secs(600);
-
-/// The object of a run.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) struct Object {
-    pub(crate) day: Day,
-    pub(crate) lease: Lease,
-}
-
-impl Object {
-    /// Returns its name: the day, the id and the epoch.
-    pub(crate) fn path(&self) -> Path {
-        let Lease { id, epoch } = self.lease;
-        Path::from_iter([self.day.to_string(), format!("{}-{epoch}", id.encode())])
-    }
-
-    /// Returns the run whose object has this name; `None` if it is another's.
-    pub(crate) fn run_of(path: &Path) -> Option<Lease> {
-        let (id, epoch) = path.filename()?.split_once('-')?;
-        Some(Lease::new(id.parse().ok()?, epoch.parse().ok()?))
-    }
-}
-
-/// Its name, without most of the id, which is a secret.
-impl fmt::Display for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.lease.id.encode();
-        write!(
-            f,
-            "{}/{}…-{}",
-            self.day,
-            &id.as_str()[..8],
-            self.lease.epoch
-        )
-    }
-}
 
 /// The object store, and the limits of its use.
 #[derive(Debug)]

@@ -59,7 +59,7 @@ pub(super) struct Task {
     pub(super) is_kept: Arc<AtomicBool>,
 }
 
-/// Whether a result stays in the job store.
+/// The length of a result, which decides if it stays in the job store.
 enum Length {
     Short,
     Long,

@@ -31,6 +31,8 @@ pub(crate) struct Taken {
     pub(crate) ended: Vec<JobId>,
     /// Others may have something to claim.
     pub(crate) work: bool,
+    /// The number of jobs that ended since their leases lapsed.
+    pub(crate) lost: i32,
 }
 
 /// Returns the claims in rows of the type `task`.
@@ -69,6 +71,7 @@ pub(crate) fn taken_of(rows: &[Row], kind: ClaimKind) -> Result<Taken, StoreErro
         claims,
         ended,
         work,
+        lost: column::<Option<i32>>(last, "max_attempts")?.unwrap_or(0),
     })
 }
 

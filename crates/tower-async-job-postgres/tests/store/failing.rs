@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http_polling::JobState;
 use test_services::{Postgres, available};
 use tokio::task::JoinSet;
-use tower_async_job_core::{Detail, JobStore, NewJob, SweepQuery};
+use tower_async_job_core::{Detail, End, JobStore, NewJob, Outcome, SweepQuery};
 use tower_async_job_postgres::PostgresStore;
 
 use crate::support::Place;
@@ -40,6 +40,39 @@ async fn s23_a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     for (id, is_done) in acknowledged {
         let record = store.read(&id, Detail::Full).await.unwrap().unwrap();
         assert!(!is_done || record.state == JobState::Done);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s06_chunks_that_were_acknowledged_outlive_a_crash_of_the_server() {
+    let Some(server) = available(Postgres::start()) else {
+        return;
+    };
+    let store = PostgresStore::builder(server.url())
+        .chunk_size(1000)
+        .connect()
+        .await
+        .unwrap();
+    let lease = crate::add(&store).await;
+    for index in 0..2 {
+        let chunk = vec![b'x'; 1000].into();
+        store.write_chunk(&lease, index, chunk).await.unwrap();
+    }
+    server.crash();
+    let Outcome::Done(head) = crate::done(0) else {
+        unreachable!("it is done");
+    };
+    let (chunks, len) = (2, 2000);
+    let end: End = Outcome::Streamed { head, chunks, len }.into();
+    // The run lives on, and ends as soon as there is a connection.
+    while let Err(error) = store.finish(&lease, end.clone()).await {
+        assert!(error.is_unavailable(), "{error}");
+    }
+    let record = store.read(&lease.id, Detail::Full).await.unwrap().unwrap();
+    let result = record.result.unwrap();
+    for index in 0..2 {
+        let chunk = store.read_chunk(&result, index).await.unwrap();
+        assert_eq!(chunk.map(|chunk| chunk.len()), Some(1000), "{index}");
     }
 }
 

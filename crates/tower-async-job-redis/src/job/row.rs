@@ -10,8 +10,8 @@ use tower_async_job_core::{
 };
 
 use crate::{
-    link::{bytes, list},
     time::Micros,
+    value::{bytes, list},
 };
 
 /// The format of rows that this build writes, and the newest that it reads; also in `row.lua`.

@@ -9,8 +9,8 @@ use tower_async_job_core::{
 
 use super::row::{Row, State};
 use crate::{
-    link::{bytes, list},
     time::{Micros, span, to_day},
+    value::{bytes, list},
 };
 
 /// The bit of a version from which it counts the end and the expiry of a job.

@@ -1,6 +1,7 @@
 //! The connection to the server or the cluster.
 
 mod call;
+mod connection;
 mod failure;
 mod reply;
 mod target;
@@ -11,69 +12,18 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    Cmd, Pipeline, RedisError, RedisResult, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-    cluster_async::ClusterConnection,
-};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::time::{sleep, timeout};
 use tower_async_job_core::StoreError;
 
-use self::failure::Fate;
 pub(crate) use self::{
-    call::Call,
-    failure::store_error,
-    reply::{Reply, bytes, list, number, text},
-    target::Target,
+    call::Call, connection::Connection, failure::store_error, reply::Reply, target::Target,
 };
+use self::{connection::Work, failure::Fate};
+use crate::value::list;
 
 /// The time between two attempts at a server that cannot answer yet.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// A connection that many calls share.
-#[derive(Clone)]
-pub(crate) enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl Connection {
-    pub(crate) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
-        let answer = match self {
-            Self::Single(connection) => connection.req_packed_command(command).await,
-            Self::Cluster(connection) => connection.req_packed_command(command).await,
-        };
-        answer?.extract_error()
-    }
-
-    async fn perform(&mut self, work: Work<'_>) -> RedisResult<Value> {
-        let commands = match work {
-            Work::Script(call) => {
-                return match self.send(&call.command(true)).await {
-                    Err(error) if failure::is_unknown_script(&error) => {
-                        self.send(&call.command(false)).await
-                    }
-                    answer => answer,
-                };
-            }
-            Work::Command(command) => return self.send(command).await,
-            Work::Commands(commands) => commands,
-        };
-        match self {
-            Self::Single(connection) => commands.query_async(connection).await,
-            Self::Cluster(connection) => commands.query_async(connection).await,
-        }
-    }
-}
-
-/// The work of one attempt.
-#[derive(Clone, Copy)]
-enum Work<'a> {
-    Script(&'a Call),
-    Command(&'a Cmd),
-    /// Commands for one server, one after another.
-    Commands(&'a Pipeline),
-}
 
 /// The connection to the server, which is replaced when it breaks.
 pub(crate) struct Link {
@@ -180,7 +130,7 @@ impl Link {
             .map(|connection| (current.number, connection))
     }
 
-    /// Lets the next call connect anew, unless another one did.
+    /// Lets the next call connect again, unless another one did.
     pub(crate) fn replace(&self, number: u64) {
         let mut current = self.lock();
         let broken = (current.number == number)

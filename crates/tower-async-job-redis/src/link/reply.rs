@@ -2,11 +2,13 @@
 
 use std::vec::IntoIter;
 
-use bytes::Bytes;
 use redis::Value;
 use tower_async_job_core::StoreError;
 
-use crate::time::Micros;
+use crate::{
+    time::Micros,
+    value::{list, number, text, unexpected},
+};
 
 /// The answer of a script that concerns one job.
 #[derive(Debug)]
@@ -49,39 +51,5 @@ impl Reply {
             "newer" => StoreError::unsupported_version(crate::job::FORMAT + 1),
             _ => unexpected(),
         }
-    }
-}
-
-fn unexpected() -> StoreError {
-    StoreError::unavailable("the answer of the server is malformed")
-}
-
-pub(crate) fn list(value: Value) -> Result<Vec<Value>, StoreError> {
-    match value {
-        Value::Array(values) => Ok(values),
-        _ => Err(unexpected()),
-    }
-}
-
-/// Returns the bytes of a value; `None` if there is none.
-pub(crate) fn bytes(value: Value) -> Option<Bytes> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes.into()),
-        _ => None,
-    }
-}
-
-pub(crate) fn text(value: Value) -> Result<String, StoreError> {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| unexpected()),
-        Value::SimpleString(text) => Ok(text),
-        _ => Err(unexpected()),
-    }
-}
-
-pub(crate) fn number(value: Value) -> Result<i64, StoreError> {
-    match value {
-        Value::Int(number) => Ok(number),
-        value => text(value)?.parse().map_err(|_| unexpected()),
     }
 }

@@ -1,11 +1,11 @@
 use std::{fmt, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisResult,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult,
     TlsCertificates, cluster::ClusterClient, io::tcp::TcpSettings,
 };
 
-use super::Connection;
+use super::connection::Connection;
 
 /// The servers to connect to.
 #[derive(Clone)]
@@ -25,6 +25,9 @@ impl Target {
     ) -> RedisResult<Self> {
         let server = |url: &String| {
             let server = url.as_str().into_connection_info()?;
+            if matches!(server.addr(), ConnectionAddr::TcpTls { .. }) {
+                provide_cryptography();
+            }
             Ok(server.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
         };
         Ok(Self {
@@ -104,5 +107,13 @@ impl fmt::Debug for Target {
             .field("servers", &servers)
             .field("is_cluster", &self.is_cluster)
             .finish_non_exhaustive()
+    }
+}
+
+/// Lets connections be encrypted by ring, unless the application has chosen another library.
+fn provide_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

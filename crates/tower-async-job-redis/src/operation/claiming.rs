@@ -15,9 +15,10 @@ use crate::{
     engine::Engine,
     job::{Row, State, hex, route_hash, unhex},
     keys::Set,
-    link::{Call, Reply, bytes, list, number, text},
+    link::{Call, Reply},
     script::{CLAIM, CLAIM_NOTICE, NOTICES, NOTIFIED, READY, RELEASE, RENEW_OUTSIDE, RESUME},
     time::{Micros, micros, of_day, span, to_day},
+    value::{bytes, list, number, text},
 };
 
 /// The maximum number of jobs claimed by one call.
@@ -286,7 +287,7 @@ fn choose(
             horizon = horizon.min(latest.unwrap_or(i64::MAX));
         }
     }
-    candidates.sort_by(|one, other| (one.turn, one.id).cmp(&(other.turn, other.id)));
+    candidates.sort_by_key(|candidate| (candidate.turn, candidate.id));
     candidates.dedup_by_key(|candidate| candidate.id);
     let all = candidates.len();
     candidates.retain(|candidate| candidate.turn <= horizon);

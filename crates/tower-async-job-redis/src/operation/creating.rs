@@ -11,9 +11,10 @@ use crate::{
     engine::Engine,
     job::{hex, key_digest, owner_hash, route_hash},
     keys::{Set, shard_of, shard_of_digest},
-    link::{Reply, list, number, text},
+    link::Reply,
     script::{CREATE, DISCARD, LOOK_UP, WAITING},
     time::{micros, of_day, to_day},
+    value::{list, number, text},
 };
 
 /// The largest version of a lost record that is exceeded, half of the versions of a pending job.

@@ -11,9 +11,9 @@ use tower_async_job_core::{
 use crate::{
     engine::Engine,
     keys::{Set, shard_of},
-    link::{list, number, text},
     script::{COLLECT, COUNTS, DUE, NODES, TICK},
     time::{Micros, micros, of_day},
+    value::{list, number, text},
 };
 
 /// The number of changes that one look finds in each set.

@@ -11,10 +11,11 @@ use crate::{
     engine::Engine,
     job::{FORMAT, State},
     keys::{Set, shard_of},
-    link::{Call, list, number, text},
+    link::Call,
     notes::Delivery,
     script::{CANCEL, DELIVER, EXTEND, FINISH, REMOVE, RENEW, REPORT, START},
     time::{micros, to_day},
+    value::{list, number, text},
 };
 
 /// The number of leases that one script renews.

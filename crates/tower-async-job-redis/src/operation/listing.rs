@@ -8,9 +8,9 @@ use tower_async_job_core::{
 use crate::{
     engine::Engine,
     keys::Set,
-    link::{list, text},
     script::{FIND, LIST},
     time::{NEVER, of_day},
+    value::{list, text},
 };
 
 /// The number of jobs that are looked at together.

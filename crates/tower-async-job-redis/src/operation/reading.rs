@@ -13,9 +13,10 @@ use crate::{
     engine::{Engine, Seen, Wanted},
     job::{FORMAT, Parts, Row, State, record},
     keys::{Set, shard_of},
-    link::{Reply, bytes},
+    link::Reply,
     script::{READ, READ_CHUNK, WRITE_CHUNK},
     time::micros,
+    value::bytes,
 };
 
 /// The maximum length of a result, in bytes.
@@ -95,8 +96,9 @@ pub(crate) async fn write_chunk(
         .number(FORMAT)
         .number(index)
         .arg(data);
-    // The end of the run makes it durable.
     let reply = Reply::new(engine.link.run(&call).await?)?;
+    // A run may outlive a failover, and end its job after it.
+    engine.make_durable(shard_of(&lease.id)).await?;
     match &*reply.status {
         "ok" => Ok(()),
         _ => Err(reply.error()),

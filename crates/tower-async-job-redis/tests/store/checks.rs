@@ -1,9 +1,10 @@
 //! Settings of servers that lose jobs.
 
 use test_services::{Redis, available};
+use tower_async_job_core::{ClaimQuery, JobQuery, JobStore, Release, Start, SweepQuery};
 use tower_async_job_redis::RedisStore;
 
-use crate::{builder, shared};
+use crate::{builder, replayable, shared};
 
 async fn refused(setting: &str, value: &str) -> Option<tower_async_job_redis::ConnectError> {
     let server = available(Redis::builder().setting(setting, value).start())?;
@@ -77,4 +78,39 @@ async fn a_server_that_hides_its_settings_is_used() {
 async fn a_malformed_address_is_refused() {
     let error = RedisStore::connect("jobs").await.unwrap_err();
     assert!(error.is_invalid_address(), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_permissions_are_enough() {
+    let Some(server) = available(Redis::start()) else {
+        return;
+    };
+    let readme = include_str!("../../README.md");
+    let line = readme.lines().find(|line| line.starts_with("ACL SETUSER"));
+    let words: Vec<_> = line.unwrap().split_whitespace().collect();
+    // Commands that only later versions have.
+    let known = words.into_iter().filter(|word| *word != "+waitaof");
+    server.command(&known.collect::<Vec<_>>());
+    let url = server.url().replace("redis://", "redis://jobs:PASSWORD@");
+    let store = RedisStore::builder([url])
+        .replicas(0)
+        .connect()
+        .await
+        .unwrap();
+    let other = replayable(&store).with_start(Start::Offered);
+    let id = other.id;
+    store.create(other).await.unwrap();
+    let ended = store.subscribe(&id);
+    let claims = store.claim(&ClaimQuery::new(1)).await.unwrap();
+    let lease = claims.jobs[0].lease;
+    assert!(store.renew(&[lease]).await.unwrap()[0].is_held());
+    store.write_chunk(&lease, 0, "chunk".into()).await.unwrap();
+    store.release(&[lease], Release::default()).await.unwrap();
+    store.cancel(&id).await.unwrap();
+    ended.await;
+    store.remove(&id).await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    store.list(&JobQuery::default()).await.unwrap();
+    let log = server.command(&["ACL", "LOG"]);
+    assert_eq!(log.trim(), "", "commands were refused");
 }

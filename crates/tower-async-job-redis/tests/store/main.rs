@@ -1,6 +1,9 @@
 //! The store beyond the contract: settings of servers, restarts, lost scripts, full memory.
 
 mod checks;
+mod cluster;
+mod encrypted;
+mod events;
 mod losses;
 mod servers;
 

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::Proxy;
 use tower_async_job_core::{
-    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, Retention, Start, SweepQuery,
+    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, Retention, Start,
+    SweepQuery,
 };
 use tower_async_job_redis::RedisStore;
 

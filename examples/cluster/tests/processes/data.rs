@@ -1,6 +1,6 @@
 //! The databases of the tests.
 
-use test_services::{Missing, Postgres, Redis};
+use test_services::{Missing, Postgres, Redis, RedisCluster};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -8,16 +8,23 @@ pub(crate) enum Kind {
     Sqlite,
     Postgres,
     Redis,
+    RedisCluster,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Sqlite, Self::Postgres, Self::Redis];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Sqlite,
+        Self::Postgres,
+        Self::Redis,
+        Self::RedisCluster,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
+            Self::RedisCluster => "redis-cluster",
         }
     }
 }
@@ -28,6 +35,7 @@ pub(crate) enum Data {
     File,
     Postgres(Postgres),
     Redis(Redis),
+    RedisCluster(RedisCluster),
 }
 
 impl Data {
@@ -36,6 +44,7 @@ impl Data {
             Kind::Sqlite => Self::File,
             Kind::Postgres => Self::Postgres(Postgres::start()?),
             Kind::Redis => Self::Redis(Redis::start()?),
+            Kind::RedisCluster => Self::RedisCluster(RedisCluster::start()?),
         })
     }
 
@@ -45,28 +54,29 @@ impl Data {
             Self::File => None,
             Self::Postgres(server) => Some(server.url()),
             Self::Redis(server) => Some(server.url()),
+            Self::RedisCluster(servers) => servers.urls().pop(),
         }
     }
 
-    /// Stops the server. It blocks the thread.
+    /// Stops the server, if it is a single one. It blocks the thread.
     pub(crate) fn stop(&self) {
         match self {
-            Self::File => {}
+            Self::File | Self::RedisCluster(_) => {}
             Self::Postgres(server) => server.stop(),
             Self::Redis(server) => server.kill(),
         }
     }
 
-    /// Starts the server again. It blocks the thread.
+    /// Starts that server again. It blocks the thread.
     pub(crate) fn start_again(&self) {
         match self {
-            Self::File => {}
+            Self::File | Self::RedisCluster(_) => {}
             Self::Postgres(server) => server.start_again(),
             Self::Redis(server) => server.start_again(),
         }
     }
 
-    /// Restarts the server after a crash. It blocks the thread.
+    /// Restarts that server after a crash. It blocks the thread.
     pub(crate) fn crash(&self) {
         match self {
             Self::Postgres(server) => server.crash(),

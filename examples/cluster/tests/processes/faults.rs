@@ -25,7 +25,7 @@ const CALL: Duration = Duration::from_secs(60);
 const PAGES: u32 = 25;
 
 /// Leases that end soon.
-const SHORT: [&str; 2] = ["--lease", "2"];
+const SHORT: [&str; 4] = ["--lease", "2", "--concurrency", "2"];
 
 /// Two fronts and two workers.
 struct Nodes {
@@ -40,10 +40,7 @@ impl Nodes {
     async fn start(data: Data, options: &[&str]) -> Result<Self> {
         let cluster = Cluster::new(Path::new(env!("CARGO_BIN_EXE_cluster")), data.url())?;
         let start = async |role, name| {
-            let options = [
-                &["--role", role, "--grace", "1", "--concurrency", "2"],
-                options,
-            ];
+            let options = [&["--role", role, "--grace", "1"], options];
             cluster.start(name, &options.concat()).await
         };
         let fronts = [
@@ -154,7 +151,7 @@ pub(crate) async fn kills(data: Data) -> Result<()> {
 
 pub(crate) async fn deploy(data: Data) -> Result<()> {
     // Leases that end too late for the test, so that jobs are handed over.
-    let mut nodes = Nodes::start(data, &[]).await?;
+    let mut nodes = Nodes::start(data, &["--concurrency", "2"]).await?;
     for number in 0..4 {
         let calls = nodes.calls().await?;
         let node = match number {

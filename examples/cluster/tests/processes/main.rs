@@ -37,7 +37,7 @@ fn main() {
                 faults::cancel,
             ),
         ]);
-        if kind != Kind::Sqlite {
+        if matches!(kind, Kind::Postgres | Kind::Redis) {
             trials.push(on(
                 kind,
                 "s17_s19_database_is_restarted_while_clients_get_one_answer",

@@ -26,8 +26,9 @@ impl Round {
             self.server(|backend| backend.begin(Scenario::Restore))
                 .await?;
         }
-        fleet.history.push(Event::Restored);
         sleep(LEASE * 5 / 4).await;
+        // What is seen until now was so before: answers are on their way to clients.
+        fleet.history.push(Event::Restored);
         self.server(|backend| backend.restore()).await?;
         if has_servers {
             self.server(|backend| backend.end(Scenario::Restore))

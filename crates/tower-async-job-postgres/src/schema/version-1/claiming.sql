@@ -1,7 +1,8 @@
 -- Changes that become due by the passing of time, and claims.
 
--- The events that the caller notifies of after the commit.
-CREATE TYPE {schema}.events AS (more boolean, work boolean, ended uuid[]);
+-- The events that the caller notifies of after the commit, and the number of jobs that ended since
+-- their leases lapsed.
+CREATE TYPE {schema}.events AS (more boolean, work boolean, ended uuid[], lost integer);
 
 -- Performs at most `p_limit` changes that are due. It repeats the condition of each on the locked
 -- row, so that none is made from an older state.
@@ -16,6 +17,7 @@ BEGIN
     e.more := false;
     e.work := false;
     e.ended := '{}';
+    e.lost := 0;
     -- Leases are looked at no later than at their ends. Those that were renewed get a later look,
     -- and after a clock was set back, none lasts for longer than a lease from now.
     FOR j IN
@@ -45,6 +47,7 @@ BEGIN
         END IF;
         j := {schema}.lapse_late(j, p_now);
         PERFORM {schema}.save(j);
+        e.lost := e.lost + (j.state IN (3, 5))::integer;
         e.work := e.work OR j.turn IS NOT NULL OR j.state > 1 AND j.has_notify;
         IF j.state > 1 THEN
             e.ended := array_append(e.ended, j.id);
@@ -71,6 +74,7 @@ BEGIN
             j := {schema}.free(j, p_now, p_now);
         ELSIF j.state < 2 THEN
             j := {schema}.lapse_late(j, p_now);
+            e.lost := e.lost + (j.state IN (3, 5))::integer;
         ELSE
             IF p_now >= {schema}.wanted_until(j)
                 OR j.digest IS NULL AND j.notify_due IS NULL THEN
@@ -94,7 +98,8 @@ $$;
 
 -- Claims tasks. The kinds of rows: 0 is a claim, 1 a job that was ended since it cannot be read, 2
 -- a job that has ended otherwise, 3 the last row: its `epoch` is the time of the next task, or 0
--- if there is more to claim now, and its `attempt` is 1 if other workers have something to do.
+-- if there is more to claim now, its `attempt` is 1 if other workers have something to do, and its
+-- `max_attempts` is the number of jobs that ended since their leases lapsed.
 CREATE FUNCTION {schema}.claim(
     p_lease bigint, p_notify boolean, p_limit integer, p_max_bytes bigint, p_routes bytea[],
     p_route_hashes bigint[], p_newest smallint, p_not_after bigint
@@ -115,6 +120,7 @@ BEGIN
     t.kind := 3;
     t.moment := moment;
     t.attempt := 0;
+    t.max_attempts := 0;
     IF moment > p_not_after THEN
         RETURN NEXT t;
         RETURN;
@@ -221,6 +227,7 @@ BEGIN
     t.kind := 3;
     t.id := NULL;
     t.attempt := (e.work OR has_work)::integer;
+    t.max_attempts := e.lost;
     IF NOT is_whole AND p_limit > 0 THEN
         t.epoch := 0;
     ELSIF p_notify THEN
@@ -259,12 +266,12 @@ END
 $$;
 
 -- Performs some changes that are due, in the name of a node, and counts nodes and, unless there
--- are more changes to make, pending jobs.
+-- are more changes to make, pending jobs; `oldest` is the creation of the next to be claimed.
 CREATE FUNCTION {schema}.sweep(
     p_lease bigint, p_node bigint, p_not_after bigint,
     OUT moment bigint, OUT is_refused boolean, OUT more boolean, OUT work boolean,
-    OUT ended uuid[], OUT next bigint, OUT live integer, OUT total bigint,
-    OUT owners bytea[], OUT counts bigint[]
+    OUT ended uuid[], OUT lost integer, OUT next bigint, OUT live integer, OUT total bigint,
+    OUT oldest bigint, OUT owners bytea[], OUT counts bigint[]
 ) LANGUAGE plpgsql VOLATILE {settings} AS $$
 #variable_conflict use_column
 DECLARE
@@ -286,6 +293,7 @@ BEGIN
     more := e.more OR {schema}.collect(moment);
     work := e.work;
     ended := e.ended;
+    lost := e.lost;
     IF more THEN
         RETURN;
     END IF;
@@ -293,6 +301,7 @@ BEGIN
         (SELECT min(due) FROM {schema}.jobs WHERE leased AND due > moment),
         (SELECT min(due) FROM {schema}.jobs WHERE NOT leased AND due > moment),
         (SELECT min(linger) FROM {schema}.bodies WHERE linger > moment));
+    SELECT created INTO oldest FROM {schema}.jobs WHERE turn IS NOT NULL ORDER BY turn LIMIT 1;
     WITH pending AS (
         SELECT owner_hash FROM {schema}.jobs WHERE leased
         UNION ALL

@@ -181,7 +181,7 @@ BEGIN
 END
 $$;
 
--- Writes a chunk. It need not be durable before the end of its job, whose commit comes later.
+-- Writes a chunk. It is durable, since a run may outlive a crash of the server, and end its job after it.
 CREATE FUNCTION {schema}.write_chunk(
     p_id uuid, p_epoch bigint, p_number integer, p_data bytea,
     OUT verdict integer, OUT newer integer
@@ -196,7 +196,6 @@ BEGIN
         verdict := -1;
     ELSIF j.leased AND j.epoch = p_epoch THEN
         verdict := 1;
-        PERFORM set_config('synchronous_commit', 'off', true);
         IF NOT j.chunked THEN
             INSERT INTO {schema}.bodies (job, epoch) VALUES (p_id, p_epoch) ON CONFLICT DO NOTHING;
             UPDATE {schema}.jobs SET chunked = true WHERE id = p_id;

@@ -1,0 +1,52 @@
+use redis::{
+    Cmd, Pipeline, RedisResult, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cluster_async::ClusterConnection,
+};
+
+use super::{call::Call, failure::is_unknown_script};
+
+/// A connection that many calls share.
+#[derive(Clone)]
+pub(crate) enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    pub(crate) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        let answer = match self {
+            Self::Single(connection) => connection.req_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        };
+        answer?.extract_error()
+    }
+
+    pub(super) async fn perform(&mut self, work: Work<'_>) -> RedisResult<Value> {
+        let commands = match work {
+            Work::Script(call) => {
+                return match self.send(&call.command(true)).await {
+                    Err(error) if is_unknown_script(&error) => {
+                        self.send(&call.command(false)).await
+                    }
+                    answer => answer,
+                };
+            }
+            Work::Command(command) => return self.send(command).await,
+            Work::Commands(commands) => commands,
+        };
+        match self {
+            Self::Single(connection) => commands.query_async(connection).await,
+            Self::Cluster(connection) => commands.query_async(connection).await,
+        }
+    }
+}
+
+/// The work of one attempt.
+#[derive(Clone, Copy)]
+pub(super) enum Work<'a> {
+    Script(&'a Call),
+    Command(&'a Cmd),
+    /// Commands for one server, one after another.
+    Commands(&'a Pipeline),
+}
