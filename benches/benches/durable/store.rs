@@ -1,23 +1,17 @@
-//! The clients of the store.
+//! The clients of a store.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tower_async_job::store::{
-    Detail, JobId, JobStore, NewJob, Outcome as JobOutcome, ReplayedRequest, StoredRequest,
-    StoredResponse,
+    Detail, JobId, JobStore, NewJob, Outcome, ReplayedRequest, StoredRequest, StoredResponse,
 };
-use tower_async_job_sqlite::SqliteStore;
 
-use crate::{Outcome, PAYLOAD};
-
-pub(crate) async fn open(path: &Path) -> Outcome<Arc<SqliteStore>> {
-    Ok(Arc::new(SqliteStore::open(path).await?))
-}
+use crate::PAYLOAD;
 
 /// Lets jobs live one after another; returns their number.
-pub(crate) async fn live(store: Arc<SqliteStore>, until: Instant) -> usize {
+pub(crate) async fn live(store: Arc<dyn JobStore>, until: Instant) -> usize {
     let request = request();
     let result = result();
     let mut jobs = 0;
@@ -27,7 +21,7 @@ pub(crate) async fn live(store: Arc<SqliteStore>, until: Instant) -> usize {
             .with_request(request.clone());
         let lease = job.first_lease();
         store.create(job).await.expect("there is room");
-        let outcome = JobOutcome::Done(result.clone());
+        let outcome = Outcome::Done(result.clone());
         store.finish(&lease, outcome.into()).await.expect("held");
         jobs += 1;
     }
@@ -35,7 +29,7 @@ pub(crate) async fn live(store: Arc<SqliteStore>, until: Instant) -> usize {
 }
 
 /// Reads a job again and again; returns the number of reads.
-pub(crate) async fn poll(store: Arc<SqliteStore>, until: Instant) -> usize {
+pub(crate) async fn poll(store: Arc<dyn JobStore>, until: Instant) -> usize {
     let job = NewJob::new(JobId::random());
     let id = job.id;
     store.create(job).await.expect("there is room");

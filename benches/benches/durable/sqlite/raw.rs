@@ -17,7 +17,10 @@ use std::{
 use rusqlite::{Connection, hooks::Wal, params, wal::CheckpointMode};
 use tokio::sync::oneshot;
 
-use crate::{Outcome, PAYLOAD};
+use crate::{
+    Outcome, PAYLOAD,
+    place::{Peer, Pending},
+};
 
 /// The maximum number of operations of a commit, as the store has it.
 const BATCH: usize = 256;
@@ -26,7 +29,7 @@ const BATCH: usize = 256;
 const CHECKPOINT: i32 = 1000;
 
 /// An operation, which is answered once it is committed.
-pub(crate) enum Operation {
+enum Operation {
     Create { key: i64 },
     Finish { key: i64, request: i64 },
 }
@@ -34,14 +37,14 @@ pub(crate) enum Operation {
 type Queued = (Operation, oneshot::Sender<i64>);
 
 /// An open file. Dropping it closes the file.
-pub(crate) struct Raw {
+pub(super) struct Raw {
     operations: Option<mpsc::Sender<Queued>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Raw {
     /// Opens a file with the schema.
-    pub(crate) fn open(path: &Path) -> Outcome<Self> {
+    pub(super) fn open(path: &Path) -> Outcome<Self> {
         let mut connection = Connection::open(path)?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -83,11 +86,22 @@ impl Raw {
     }
 
     /// Performs an operation; returns its number.
-    pub(crate) async fn perform(&self, operation: Operation) -> i64 {
+    async fn perform(&self, operation: Operation) -> i64 {
         let (sender, answer) = oneshot::channel();
         let operations = self.operations.as_ref().expect("it is open");
         operations.send((operation, sender)).expect("it is open");
         answer.await.expect("it is committed")
+    }
+}
+
+impl Peer for Raw {
+    fn live(&self) -> Pending<'_, ()> {
+        Box::pin(async {
+            // Keys are random, as those of jobs are.
+            let key = (rand::random::<u64>() >> 1) as i64;
+            let request = self.perform(Operation::Create { key }).await;
+            self.perform(Operation::Finish { key, request }).await;
+        })
     }
 }
 
