@@ -25,12 +25,13 @@ const BATCH: usize = 256;
 /// The connections, each with a statement under way. More were slower.
 const CONNECTIONS: usize = 2;
 
-type Ids = mpsc::Sender<(String, oneshot::Sender<()>)>;
+/// The id of a job, and the call that waits for its operation.
+type Operation = (String, oneshot::Sender<()>);
 
 /// Connections. Dropping it closes them.
 pub(super) struct Raw {
-    creates: Ids,
-    finishes: Ids,
+    creates: mpsc::Sender<Operation>,
+    finishes: mpsc::Sender<Operation>,
 }
 
 impl Raw {
@@ -78,7 +79,7 @@ impl Raw {
 async fn send(
     client: Client,
     statement: Statement,
-    queue: Arc<tokio::sync::Mutex<mpsc::Receiver<(String, oneshot::Sender<()>)>>>,
+    queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Operation>>>,
 ) {
     let mut batch = Vec::new();
     loop {
