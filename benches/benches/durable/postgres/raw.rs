@@ -2,7 +2,7 @@
 //!
 //! Its statements are those that the life of a job needs at least, prepared, each for all operations
 //! that have gathered while those before them were under way. Unlike the store, it reads nothing
-//! before it writes, notifies nobody, and sends prepared statements, which a pool in transaction
+//! before it writes, sends no notification, and sends prepared statements, which a pool in transaction
 //! mode may not know.
 
 use std::sync::Arc;

@@ -30,7 +30,7 @@ pub(crate) struct RedisNodes {
     url: String,
     /// The file by which all nodes move their clocks.
     clock: PathBuf,
-    /// What belongs to the process that has created the data.
+    /// The parts that belong to the process that has created the data.
     own: Option<Own>,
 }
 
