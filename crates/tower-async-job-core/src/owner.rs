@@ -128,6 +128,30 @@ impl IdempotencyKey {
     pub const fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
     }
+
+    /// Returns the SHA-256 of the key within its principal, for stores to index, since a key and a
+    /// name may be long. It is the same in all releases, and does not depend on the fingerprint.
+    ///
+    /// ```
+    /// use tower_async_job_core::{IdempotencyKey, Principal};
+    ///
+    /// let key = IdempotencyKey::new("8e03978e-40d5", [7; 32])?;
+    /// let repeated = IdempotencyKey::new("8e03978e-40d5", [8; 32])?;
+    /// assert_eq!(key.digest(None), repeated.digest(None));
+    /// assert_ne!(key.digest(None), key.digest(Some(&Principal::new("tenant-7"))));
+    /// # Ok::<(), tower_async_job_core::InvalidIdempotencyKey>(())
+    /// ```
+    pub fn digest(&self, principal: Option<&Principal>) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        // No key begins with a control character, so a key without a principal equals none with one.
+        if let Some(Principal(name)) = principal {
+            digest.update([0]);
+            digest.update((name.len() as u64).to_le_bytes());
+            digest.update(name.as_bytes());
+        }
+        digest.update(self.key.as_bytes());
+        digest.finalize().into()
+    }
 }
 
 impl fmt::Debug for IdempotencyKey {

@@ -24,8 +24,7 @@ use crate::{
     database::{Address, Database, Retry, column},
     feed::Feed,
     job::{
-        Found, Id, handle_number, ids, key_digest, narrow, owner_hash, record_of, refused,
-        route_hash, state_of,
+        Found, Id, handle_number, ids, narrow, owner_hash, record_of, refused, route_hash, state_of,
     },
     notes::Notes,
     operation::{self, Create, Finish, Made, Send, StoredReport, Verdict, held, verdict_of},
@@ -272,7 +271,7 @@ impl JobStore for PostgresStore {
         key: &'a IdempotencyKey,
     ) -> StoreFuture<'a, Option<Created>> {
         Box::pin(async move {
-            let digest = key_digest(principal, key);
+            let digest = key.digest(principal);
             let (digest, fingerprint) = (&digest[..], &key.fingerprint()[..]);
             let parameters = [
                 (&digest as _, Type::BYTEA),

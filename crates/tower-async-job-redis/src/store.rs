@@ -15,7 +15,6 @@ use tower_async_job_core::{
 
 use crate::{
     engine::{Engine, WORK},
-    job::key_digest,
     keys::{id_of_shard, shard_of_digest},
     notes::Delivery,
     operation,
@@ -102,7 +101,7 @@ impl JobStore for RedisStore {
 
     fn new_id(&self, key: Option<&IdempotencyKey>, principal: Option<&Principal>) -> JobId {
         match key {
-            Some(key) => id_of_shard(shard_of_digest(&key_digest(principal, key))),
+            Some(key) => id_of_shard(shard_of_digest(&key.digest(principal))),
             None => JobId::random(),
         }
     }

@@ -1,7 +1,7 @@
 //! Digests, by which long texts are indexed.
 
 use sha2::{Digest, Sha256};
-use tower_async_job_core::{IdempotencyKey, JobId, Principal};
+use tower_async_job_core::{JobId, Principal};
 
 fn first_bits(digest: [u8; 32]) -> u64 {
     digest.first_chunk().copied().map_or(0, u64::from_be_bytes)
@@ -25,17 +25,4 @@ pub(crate) fn owner_hash(principal: Option<&Principal>) -> i64 {
 /// Returns the hash by which nodes are notified of a job, which does not reveal its id. Never 0.
 pub(crate) fn event_hash(id: &JobId) -> u64 {
     first_bits(Sha256::digest(id.to_bits().to_be_bytes()).into()).max(1)
-}
-
-/// Returns the digest of an idempotency key within its principal.
-pub(crate) fn key_digest(principal: Option<&Principal>, key: &IdempotencyKey) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    // No key begins with a control character, so a key without a principal equals none with one.
-    if let Some(principal) = principal {
-        digest.update([0]);
-        digest.update((principal.as_str().len() as u64).to_le_bytes());
-        digest.update(principal.as_str());
-    }
-    digest.update(key.as_str());
-    digest.finalize().into()
 }

@@ -7,7 +7,7 @@ mod record;
 mod state;
 
 pub(crate) use self::{
-    digest::{event_hash, key_digest, owner_hash, route_hash},
+    digest::{event_hash, owner_hash, route_hash},
     numbers::{
         Id, handle_number, handle_of, ids, narrow, owner_of, pending_status_number,
         pending_status_of, protocol_number, protocol_of, text_of,

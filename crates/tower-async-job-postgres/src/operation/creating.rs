@@ -11,8 +11,8 @@ use crate::{
     batch::Operation,
     database::{Database, Retry, column},
     job::{
-        Id, handle_number, ids, key_digest, narrow, owner_hash, pending_status_number,
-        protocol_number, record_of, refused, route_hash, version,
+        Id, handle_number, ids, narrow, owner_hash, pending_status_number, protocol_number,
+        record_of, refused, route_hash, version,
     },
     operation::in_order,
     time::{Micros, micros, of_day, to_day},
@@ -43,7 +43,7 @@ impl Create {
     pub(crate) fn new(job: NewJob, lease: Micros) -> Self {
         let key = job.idempotency.as_ref();
         Self {
-            digest: key.map(|key| key_digest(job.principal.as_ref(), key)),
+            digest: key.map(|key| key.digest(job.principal.as_ref())),
             job,
             lease,
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
-use tower_async_job_core::{IdempotencyKey, Principal};
+use tower_async_job_core::Principal;
 
 /// Returns bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -23,17 +23,4 @@ pub(crate) fn route_hash(route: &str) -> String {
 /// Returns sixteen digits for a principal, or none if there is none.
 pub(crate) fn owner_hash(principal: Option<&Principal>) -> String {
     principal.map_or_else(String::new, |principal| hex(&principal.digest()[..8]))
-}
-
-/// Returns the digest of an idempotency key within its principal.
-pub(crate) fn key_digest(principal: Option<&Principal>, key: &IdempotencyKey) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    // No key begins with a control character, so a key without a principal equals none with one.
-    if let Some(principal) = principal {
-        digest.update([0]);
-        digest.update((principal.as_str().len() as u64).to_le_bytes());
-        digest.update(principal.as_str());
-    }
-    digest.update(key.as_str());
-    digest.finalize().into()
 }

@@ -5,7 +5,7 @@ mod row;
 mod view;
 
 pub(crate) use self::{
-    digest::{hex, key_digest, owner_hash, route_hash},
+    digest::{hex, owner_hash, route_hash},
     row::{FORMAT, Row, State, unhex},
     view::{Parts, lost_version, record},
 };

@@ -1,7 +1,7 @@
 //! Digests, by which long texts are indexed.
 
 use sha2::{Digest, Sha256};
-use tower_async_job_core::{IdempotencyKey, Principal};
+use tower_async_job_core::Principal;
 
 /// Returns 63 bits of the SHA-256 of a text, never 0.
 fn hash(text: &str) -> i64 {
@@ -17,17 +17,4 @@ pub(crate) fn route_hash(route: &str) -> i64 {
 /// Returns the hash of a principal, or 0 if there is none.
 pub(crate) fn owner_hash(principal: Option<&Principal>) -> i64 {
     principal.map_or(0, |principal| hash(principal.as_str()))
-}
-
-/// Returns the digest of an idempotency key within its principal.
-pub(crate) fn key_digest(principal: Option<&Principal>, key: &IdempotencyKey) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    // No key begins with a control character, so a key without a principal equals none with one.
-    if let Some(principal) = principal {
-        digest.update([0]);
-        digest.update((principal.as_str().len() as u64).to_le_bytes());
-        digest.update(principal.as_str());
-    }
-    digest.update(key.as_str());
-    digest.finalize().into()
 }

@@ -7,7 +7,7 @@ use tower_async_job_core::{
 
 use super::{
     columns::{FORMAT, Job, key_of},
-    digest::{key_digest, owner_hash, route_hash},
+    digest::{owner_hash, route_hash},
     numbers::{handle_number, pending_status_number, protocol_number},
     owner::StoredOwner,
     state::State,
@@ -60,7 +60,7 @@ impl Job {
             route_hash: route_hash(&new.route),
             owner: StoredOwner::of(principal),
             owner_hash: owner_hash(principal),
-            digest: key.map(|key| key_digest(principal, key)),
+            digest: key.map(|key| key.digest(principal)),
             request: None,
             request_format: None,
             response: None,

@@ -15,7 +15,7 @@ pub(crate) use self::{
     chunks::{collect, note_read, read_chunk},
     claiming::Claimed,
     columns::{COLUMNS, FORMAT, Job, is_pending, key_of},
-    digest::{key_digest, owner_hash, route_hash},
+    digest::{owner_hash, route_hash},
     numbers::{handle_number, handle_of},
     state::State,
 };

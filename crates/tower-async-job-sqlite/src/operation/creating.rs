@@ -5,7 +5,7 @@ use tower_async_job_core::{
 };
 
 use crate::{
-    job::{Job, State, key_digest, key_of, owner_hash},
+    job::{Job, State, key_of, owner_hash},
     time::to_day,
     transaction::{Failure, Snapshot, Step, Transaction},
 };
@@ -21,7 +21,7 @@ pub(crate) fn create(transaction: &Transaction<'_>, new: &NewJob) -> Step<Create
         job.delete(transaction)?;
     }
     let key = new.idempotency.as_ref();
-    let digest = key.map(|key| (key, key_digest(new.principal.as_ref(), key)));
+    let digest = key.map(|key| (key, key.digest(new.principal.as_ref())));
     if let Some((key, digest)) = &digest
         && let Some(found) = of_key(transaction, digest, key)?
     {
@@ -67,7 +67,7 @@ fn repeats(snapshot: &Snapshot<'_>, job: &Job, new: &NewJob) -> Step<bool> {
     let holds = new.start == Start::Offered || job.is_held_by(&new.first_lease());
     let principal = new.principal.as_ref();
     let key = new.idempotency.as_ref();
-    let digest = key.map(|key| key_digest(principal, key));
+    let digest = key.map(|key| key.digest(principal));
     let is_of_same = job.owner.principal() == principal || !job.is_pending();
     if !holds || job.handle() != new.handle || job.digest != digest || !is_of_same {
         return Ok(false);
@@ -86,7 +86,7 @@ pub(crate) fn look_up(
     principal: Option<&Principal>,
     key: &IdempotencyKey,
 ) -> Step<Option<Created>> {
-    of_key(snapshot, &key_digest(principal, key), key)
+    of_key(snapshot, &key.digest(principal), key)
 }
 
 fn of_key(
