@@ -5,7 +5,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Waker},
     time::Duration,
 };
 
@@ -109,15 +108,10 @@ impl PostgresStore {
         spawn(tokio::spawn(Arc::clone(&notes).run(Arc::clone(&database))));
         for _ in 0..READERS {
             let (reads, database) = (Arc::clone(&reads), Arc::clone(&database));
-            let mut reader = Box::pin(async move {
+            spawn(tokio::spawn(async move {
                 let read = |wanted| read(&database, wanted);
                 match reads.run_gathering(yield_now, read).await {}
-            });
-            // Reads fail while there is no reader, and it is one once it was polled.
-            let _ = reader
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()));
-            spawn(tokio::spawn(reader));
+            }));
         }
         Self {
             properties,

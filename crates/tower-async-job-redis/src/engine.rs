@@ -1,18 +1,9 @@
 //! The parts of an open store.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::{fmt, ops::Range, sync::atomic::AtomicU64};
 
 use futures_util::future::join_all;
 use redis::Value;
-use tokio::{
-    task::yield_now,
-    time::{sleep, timeout},
-};
 use tower_async_job_core::{Detail, JobId, JobRecord, ReadBatch, StoreError, Waiters};
 
 use crate::{
@@ -30,12 +21,6 @@ use crate::{
 
 /// The id by which the subscriptions to claimable work are kept among those to jobs.
 pub(crate) const WORK: JobId = JobId::from_bits(0);
-
-/// The number of reads within a millisecond that are many.
-const CROWD: usize = 32;
-
-/// The number of milliseconds without many reads after which there is no crowd any more.
-const CALM: usize = 4;
 
 /// A job as it was read, at this time.
 #[derive(Clone, Debug)]
@@ -58,8 +43,6 @@ pub(crate) struct Engine {
     groups: Vec<Range<usize>>,
     pub(crate) waiters: Waiters,
     pub(crate) feed: Feed,
-    /// The number of reads that were asked for.
-    arrivals: AtomicUsize,
     /// Reads that share round trips, by group.
     reads: Vec<ReadBatch<Wanted, Result<Seen, StoreError>>>,
     /// The numbers of waiting jobs, in total or of an owner.
@@ -81,7 +64,6 @@ impl Engine {
         Self {
             reads: groups.iter().map(|_| ReadBatch::default()).collect(),
             flushes: groups.iter().map(|_| Flush::default()).collect(),
-            arrivals: AtomicUsize::new(0),
             groups,
             link,
             keys,
@@ -120,33 +102,8 @@ impl Engine {
         &self.flushes[group]
     }
 
-    /// Waits while many reads arrive, as after the end of a job for which many polls have waited, so
-    /// that they share one.
-    pub(crate) async fn settle_reads(&self) {
-        let settle = async {
-            let mut before = self.arrivals.load(Ordering::Relaxed);
-            yield_now().await;
-            let mut calm = CALM;
-            loop {
-                let arrived = self.arrivals.load(Ordering::Relaxed);
-                match arrived.wrapping_sub(before) {
-                    CROWD.. => calm = 0,
-                    _ => calm += 1,
-                }
-                if calm >= CALM {
-                    return;
-                }
-                before = arrived;
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        // A machine under load must not let the first of them time out.
-        let _ = timeout(self.settings.operation_timeout / 4, settle).await;
-    }
-
     /// Reads a job, together with others.
     pub(crate) async fn read(&self, wanted: Wanted) -> Result<Seen, StoreError> {
-        self.arrivals.fetch_add(1, Ordering::Relaxed);
         let group = self.group_of(shard_of(&wanted.0));
         let read = self.reads[group].read(wanted).await?;
         read.unwrap_or_else(|| Err(StoreError::unavailable("the read has no answer")))

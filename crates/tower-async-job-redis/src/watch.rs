@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::{join_all, select};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::sleep,
+};
 use tower_async_job_core::{JobHandle, JobId, StoreError};
 
 use crate::{
@@ -31,11 +34,8 @@ pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()
         let engine = Arc::clone(engine);
         tasks.spawn(async move {
             let reads = engine.reads(group);
-            let run = reads.run(async |wanted| {
-                engine.settle_reads().await;
-                Ok(operation::read_all(&engine, wanted).await)
-            });
-            match run.await {}
+            let read = async |wanted| Ok(operation::read_all(&engine, wanted).await);
+            match reads.run_gathering(yield_now, read).await {}
         });
     }
     let counter = Arc::clone(engine);
