@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod clock;
 mod contract;
 mod faulty;
 mod harness;
@@ -10,6 +11,7 @@ mod node;
 mod run;
 mod test;
 
+pub use clock::TestClock;
 pub use faulty::{Fault, FaultyStore, Gate};
 pub use harness::{Harness, Hook, Limits, NotRun};
 pub use memory::MemoryHarness;

@@ -1,54 +1,17 @@
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
+use std::{fmt, sync::Arc, time::Duration};
+
+use tower_async_job_core::{JobStore, MemoryStore, MemoryStoreBuilder};
+
+use crate::{
+    clock::TestClock,
+    harness::{Harness, Hook, Limits},
 };
-
-use tower_async_job_core::{Clock, JobStore, MemoryStore, MemoryStoreBuilder};
-
-use crate::harness::{Harness, Hook, Limits};
 
 /// The lease of the stores of a [`MemoryHarness`].
 const LEASE: Duration = Duration::from_secs(30);
 
 /// The size of their chunks, in bytes.
 const CHUNK: usize = 1000;
-
-/// A clock that stands still unless moved.
-#[derive(Clone)]
-struct TestClock {
-    start: Instant,
-    start_of_day: SystemTime,
-    micros: Arc<AtomicU64>,
-}
-
-impl TestClock {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            start_of_day: SystemTime::now(),
-            // An hour after the origin, so that the clock can be set back.
-            micros: Arc::new(AtomicU64::new(3_600_000_000)),
-        }
-    }
-
-    fn passed(&self) -> Duration {
-        Duration::from_micros(self.micros.load(Ordering::SeqCst))
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Instant {
-        self.start + self.passed()
-    }
-
-    fn system_time(&self) -> SystemTime {
-        self.start_of_day + self.passed()
-    }
-}
 
 type Wrap = Arc<dyn Fn(MemoryStore) -> Arc<dyn JobStore> + Send + Sync>;
 
@@ -128,16 +91,14 @@ impl Harness for MemoryHarness {
 
     fn advance(&self, span: Duration) -> Hook<'_, ()> {
         Box::pin(async move {
-            let micros = span.as_micros() as u64;
-            self.clock.micros.fetch_add(micros, Ordering::SeqCst);
+            self.clock.advance(span);
             Ok(())
         })
     }
 
     fn jump_back(&self, span: Duration) -> Hook<'_, ()> {
         Box::pin(async move {
-            let micros = span.as_micros() as u64;
-            self.clock.micros.fetch_sub(micros, Ordering::SeqCst);
+            self.clock.go_back(span);
             Ok(())
         })
     }

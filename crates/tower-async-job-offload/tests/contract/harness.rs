@@ -3,43 +3,17 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tempfile::TempDir;
-use tower_async_job_core::{Clock, JobStore};
+use tower_async_job_core::JobStore;
 use tower_async_job_sqlite::SqliteStore;
-use tower_async_job_testkit::{Harness, Hook};
+use tower_async_job_testkit::{Harness, Hook, TestClock};
 
 /// The size of the chunks of the stores.
 const CHUNK: usize = 1000;
-
-/// A clock that stands still unless moved.
-#[derive(Clone)]
-struct TestClock {
-    start: (Instant, SystemTime),
-    micros: Arc<AtomicU64>,
-}
-
-impl TestClock {
-    fn passed(&self) -> Duration {
-        Duration::from_micros(self.micros.load(Ordering::SeqCst))
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Instant {
-        self.start.0 + self.passed()
-    }
-
-    fn system_time(&self) -> SystemTime {
-        self.start.1 + self.passed()
-    }
-}
 
 type Wrap = Box<dyn Fn(SqliteStore) -> Arc<dyn JobStore> + Send + Sync>;
 
@@ -57,10 +31,7 @@ impl SqliteHarness {
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("jobs.db");
-        let clock = TestClock {
-            start: (Instant::now(), SystemTime::now()),
-            micros: Arc::default(),
-        };
+        let clock = TestClock::new();
         let store = open(&path, &clock).await;
         Self {
             store: wrap(store),
@@ -98,8 +69,7 @@ impl Harness for SqliteHarness {
 
     fn advance(&self, span: Duration) -> Hook<'_, ()> {
         Box::pin(async move {
-            let micros = span.as_micros() as u64;
-            self.clock.micros.fetch_add(micros, Ordering::SeqCst);
+            self.clock.advance(span);
             Ok(())
         })
     }

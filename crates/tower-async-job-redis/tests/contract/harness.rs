@@ -11,9 +11,7 @@ use std::{
 use test_services::Redis;
 use tower_async_job_core::{EncryptionKeys, JobId, JobStore, Sealed};
 use tower_async_job_redis::{RedisStore, RedisStoreBuilder};
-use tower_async_job_testkit::{Harness, Hook, NotRun};
-
-use crate::clock::TestClock;
+use tower_async_job_testkit::{Harness, Hook, NotRun, TestClock};
 
 /// The size of the chunks of the stores.
 const CHUNK: usize = 1000;

@@ -1,7 +1,5 @@
 //! The contract of job stores, on all kinds of servers, in the clear and sealed.
 
-#[path = "../support/clock.rs"]
-mod clock;
 mod harness;
 
 use std::{
