@@ -101,7 +101,7 @@ impl Proxy {
 
     /// Keeps connections open and accepts new ones, but carries nothing, not even their ends.
     ///
-    /// What is sent is carried after [`heal`](Self::heal).
+    /// Bytes that are sent meanwhile are carried after [`heal`](Self::heal).
     pub fn half_open(&self) {
         self.change(|condition| condition.carries = false);
     }

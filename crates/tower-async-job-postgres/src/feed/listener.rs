@@ -87,7 +87,7 @@ impl Feed {
                             answer_due = None;
                             if self.own.borrow().is_none() {
                                 self.own.send_replace(Some(Arc::clone(&client)));
-                                // What happened in the meantime was not heard.
+                                // Changes of the meantime were not heard.
                                 self.notify_all();
                             }
                         }

@@ -61,7 +61,7 @@ async fn s25_a_listener_that_is_closed_listens_again_and_wakes_all_waiters() {
         place.application()
     );
     place.execute(&sql).await;
-    // What happened in the meantime was not heard, so all waiters look.
+    // Changes of the meantime were not heard, so all waiters look.
     timeout(Duration::from_secs(10), ended).await.unwrap();
     hears(&store).await;
 }

@@ -129,7 +129,7 @@ async fn s14_nodes_whose_day_is_an_hour_off_go_by_the_time_of_the_store() {
         };
         let (store, other) = (place.builder().connect().await.unwrap(), place.builder());
         let other = other.connect().await.unwrap();
-        // What is an hour for the store is an hour for the nodes the other way round.
+        // An hour ahead for the store is an hour behind for the nodes.
         let sql = format!(
             "ALTER FUNCTION job_now() RENAME TO node_now; \
              CREATE FUNCTION job_now() RETURNS bigint LANGUAGE sql VOLATILE AS \

@@ -27,7 +27,7 @@ impl Round {
                 .await?;
         }
         sleep(LEASE * 5 / 4).await;
-        // What is seen until now was so before: answers are on their way to clients.
+        // Answers that are still on their way to clients belong to the time before.
         fleet.history.push(Event::Restored);
         self.server(|backend| backend.restore()).await?;
         if has_servers {
