@@ -11,6 +11,7 @@ use crate::{
     message::StoredRequest,
     owner::{IdempotencyKey, Principal},
     queue_limit::QueueLimit,
+    version,
 };
 
 /// The protocol of a job's answers.
@@ -206,6 +207,23 @@ impl NewJob {
     /// [offered](Start::Offered) job always does.
     pub const fn first_lease(&self) -> Lease {
         Lease::new(self.id, self.epoch)
+    }
+
+    /// Returns the number of reports that its record begins with, so that its version exceeds
+    /// [`version`](Self::version): 0 unless it is stored again.
+    ///
+    /// ```
+    /// use http_polling::JobState;
+    /// use tower_async_job_core::{JobId, JobRecord, NewJob};
+    ///
+    /// let mut job = NewJob::new(JobId::random());
+    /// assert_eq!(job.first_reports(), 0);
+    /// job.version = 100;
+    /// let reports = job.first_reports();
+    /// assert_eq!(JobRecord::version_of(JobState::Running, job.epoch, true, reports), 101);
+    /// ```
+    pub fn first_reports(&self) -> u64 {
+        version::reports_above(self.version, self.epoch, self.start == Start::Running)
     }
 
     /// Sets the name in operators' lists.

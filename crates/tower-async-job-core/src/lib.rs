@@ -23,6 +23,7 @@ mod sealed;
 mod store;
 mod subscription;
 mod sync;
+mod version;
 mod waiters;
 mod wake;
 

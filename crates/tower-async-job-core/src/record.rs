@@ -12,6 +12,7 @@ use crate::{
     lease::Lease,
     message::StoredResponse,
     owner::{Owner, Principal},
+    version,
 };
 
 /// The parts of a job to read.
@@ -174,6 +175,40 @@ impl JobRecord {
             result: None,
             outcome: None,
         }
+    }
+
+    /// Returns the [version](Self::version) of a job in this state, by the epoch of its latest lease,
+    /// whether its first run has begun, and the number of its reports.
+    ///
+    /// It rises with each of these, and above all of them with the end and with the expiry.
+    ///
+    /// ```
+    /// use http_polling::JobState;
+    /// use tower_async_job_core::JobRecord;
+    ///
+    /// let queued = JobRecord::version_of(JobState::Queued, 1, false, 0);
+    /// let running = JobRecord::version_of(JobState::Running, 1, true, 0);
+    /// let reported = JobRecord::version_of(JobState::Running, 1, true, 1);
+    /// let done = JobRecord::version_of(JobState::Done, 1, false, 1);
+    /// let expired = JobRecord::version_of(JobState::Expired, 1, false, 0);
+    /// assert!([queued, running, reported, done, expired].is_sorted_by(|a, b| a < b));
+    /// ```
+    pub fn version_of(state: JobState, epoch: u64, is_running: bool, reports: u64) -> u64 {
+        version::version_of(state, epoch, is_running, reports)
+    }
+
+    /// Returns the version of a job that a store no longer has and shows as [`JobState::Lost`], by
+    /// the latest version of its pending record that may have been read.
+    ///
+    /// ```
+    /// use http_polling::JobState;
+    /// use tower_async_job_core::JobRecord;
+    ///
+    /// let latest = JobRecord::version_of(JobState::Running, 3, true, 100);
+    /// assert!(JobRecord::version_of_lost(latest) > latest);
+    /// ```
+    pub fn version_of_lost(latest: u64) -> u64 {
+        version::version_of_lost(latest)
     }
 
     /// Returns whether this principal may see the job.

@@ -11,10 +11,7 @@ use tower_async_job_core::{
     JobHandle, JobId, JobIdMap, JobRecord, NewJob, Owner, PendingStatus, Protocol,
 };
 
-use crate::{
-    job::lost_version,
-    time::{Micros, micros, of_day, span, to_day},
-};
+use crate::time::{Micros, micros, of_day, span, to_day};
 
 /// The number of jobs that are remembered.
 const MOST: usize = 100_000;
@@ -123,7 +120,7 @@ impl Accepted {
         record.created = to_day(job.created);
         record.age = span(job.created, now);
         if is_over {
-            record.version = lost_version(job.version);
+            record.version = JobRecord::version_of_lost(job.version);
             record.ended = Some(to_day(since));
         }
         Some(record)

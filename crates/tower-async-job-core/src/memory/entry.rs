@@ -119,6 +119,7 @@ impl Entry {
         let created_wall = job.created.map_or(wall, wall_micros);
         let created = now.saturating_sub(wall.saturating_sub(created_wall));
         let attempt = u16::try_from(job.attempt).unwrap_or(u16::MAX);
+        let reports = job.first_reports();
         let mut entry = Self {
             id: job.id,
             handle: job.handle,
@@ -143,7 +144,9 @@ impl Entry {
                 wake: None,
             }),
         };
-        entry.exceed(job.version);
+        if reports > 0 {
+            entry.extra.get_or_insert_default().reports = reports;
+        }
         entry
     }
 

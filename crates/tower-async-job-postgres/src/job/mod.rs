@@ -12,6 +12,6 @@ pub(crate) use self::{
         Id, handle_number, handle_of, ids, narrow, owner_of, pending_status_number,
         pending_status_of, protocol_number, protocol_of, text_of,
     },
-    record::{Found, record_of, refused, version},
+    record::{Found, record_of, refused},
     state::state_of,
 };

@@ -17,9 +17,6 @@ use crate::{
     time::{span, to_day},
 };
 
-/// The bit of a version from which it counts the end and the expiry of a job.
-const RANK: u32 = 48;
-
 /// The result of reading a job: `None` if there is none, or it is to be forgotten.
 pub(crate) type Found = Result<Option<JobRecord>, StoreError>;
 
@@ -29,21 +26,6 @@ pub(crate) fn refused(format: i32) -> StoreError {
         Ok(format) if format > 0 => StoreError::unsupported_version(format),
         _ => StoreError::corrupt("a column of its record is malformed"),
     }
-}
-
-/// Returns a number that rises with each change: of the lease, of the first run, of a report, and
-/// above all of these with the end and with the expiry.
-pub(crate) fn version(state: JobState, epoch: i64, is_running: bool, reports: i64) -> u64 {
-    let rank = match state {
-        JobState::Queued | JobState::Running => 0,
-        // An expired job keeps no more data, and cannot change.
-        JobState::Expired => return 2 << RANK,
-        _ => 1,
-    };
-    let changes = (2 * epoch.unsigned_abs())
-        .saturating_add(is_running.into())
-        .saturating_add(reports.unsigned_abs());
-    (rank << RANK) + changes.min((1 << RANK) - 1)
 }
 
 /// Returns the job in a row of the type `record`.
@@ -64,7 +46,8 @@ pub(crate) fn record_of(row: &Row, detail: Detail) -> Found {
     let id = column::<Id>(row, "id")?.0;
     let mut record = JobRecord::new(id, handle_of(column(row, "handle")?), state);
     let is_running = column::<i16>(row, "row_state")? == 1;
-    record.version = version(state, epoch, is_running, column(row, "reports")?);
+    let reports = column::<i64>(row, "reports")?.unsigned_abs();
+    record.version = JobRecord::version_of(state, epoch.unsigned_abs(), is_running, reports);
     record.epoch = epoch.unsigned_abs();
     record.attempt = column::<i32>(row, "attempt")?.unsigned_abs();
     record.route = text_of(column(row, "route")?)?;

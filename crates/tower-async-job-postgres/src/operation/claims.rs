@@ -4,15 +4,13 @@ use bytes::Bytes;
 use http_polling::JobState;
 use tokio_postgres::Row;
 use tower_async_job_core::{
-    Claim, ClaimKind, Claims, JobId, Lease, Owner, Retention, StoreError, StoredRequest, Task,
+    Claim, ClaimKind, Claims, JobId, JobRecord, Lease, Owner, Retention, StoreError, StoredRequest,
+    Task,
 };
 
 use crate::{
     database::column,
-    job::{
-        Id, handle_of, owner_of, pending_status_of, protocol_of, refused, state_of, text_of,
-        version,
-    },
+    job::{Id, handle_of, owner_of, pending_status_of, protocol_of, refused, state_of, text_of},
     time::{span, to_day},
 };
 
@@ -121,6 +119,7 @@ fn claim_of(row: &Row, expected: Expected) -> Result<Claim, StoreError> {
     claim.notify = bytes("notify")?.map(Bytes::copy_from_slice);
     let (keep, tombstone) = (column(row, "keep")?, column(row, "tombstone")?);
     claim.retention = Retention::new(span(0, keep), span(0, tombstone));
-    claim.version = version(JobState::Running, epoch, true, column(row, "reports")?);
+    let reports = column::<i64>(row, "reports")?.unsigned_abs();
+    claim.version = JobRecord::version_of(JobState::Running, lease.epoch, true, reports);
     Ok(claim)
 }

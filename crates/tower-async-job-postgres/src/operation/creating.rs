@@ -12,14 +12,11 @@ use crate::{
     database::{Database, Retry, column},
     job::{
         Id, handle_number, ids, narrow, owner_hash, pending_status_number, protocol_number,
-        record_of, refused, route_hash, version,
+        record_of, refused, route_hash,
     },
     operation::in_order,
     time::{Micros, micros, of_day, to_day},
 };
-
-/// The largest version of a lost record that is exceeded, half of the versions of a pending job.
-const LARGEST_LOST: u64 = 1 << 47;
 
 /// A job that is created.
 #[derive(Debug)]
@@ -51,14 +48,6 @@ impl Create {
 
     fn is_running(&self) -> bool {
         self.job.start == Start::Running
-    }
-
-    /// Returns the number of reports with which the version exceeds that of a lost record.
-    fn reports(&self) -> i64 {
-        let lost = self.job.version.min(LARGEST_LOST);
-        let epoch = narrow(self.job.epoch);
-        let first = version(http_polling::JobState::Queued, epoch, self.is_running(), 0);
-        lost.checked_sub(first).map_or(0, |less| narrow(less + 1))
     }
 
     fn attempt(&self) -> i32 {
@@ -110,7 +99,7 @@ impl Operation for Create {
         let offered = column_of!(batch, |c| c.job.start == Start::Offered);
         let epoch = column_of!(batch, |c| narrow(c.job.epoch));
         let attempt = column_of!(batch, |c| c.attempt());
-        let reports = column_of!(batch, |c| c.reports());
+        let reports = column_of!(batch, |c| narrow(c.job.first_reports()));
         let running_for = column_of!(batch, |c| micros(c.job.running_for));
         let created = column_of!(batch, |c| c.job.created.map(of_day));
         let deadline = column_of!(batch, |c| micros(c.job.deadline));

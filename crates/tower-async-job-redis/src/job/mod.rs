@@ -7,5 +7,5 @@ mod view;
 pub(crate) use self::{
     digest::{hex, owner_hash, route_hash},
     row::{FORMAT, Row, State, unhex},
-    view::{Parts, lost_version, record},
+    view::{Parts, record},
 };

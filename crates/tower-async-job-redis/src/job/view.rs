@@ -13,9 +13,6 @@ use crate::{
     value::{bytes, list},
 };
 
-/// The bit of a version from which it counts the end and the expiry of a job.
-const RANK: u32 = 48;
-
 /// The contents of a job that a record shows.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
@@ -80,24 +77,10 @@ impl Row {
         }))
     }
 
-    /// Returns a number that rises with each change: of the lease, of the first run, of a report,
-    /// and above all of these with the end and with the expiry.
     pub(crate) fn version(&self, state: JobState) -> u64 {
-        let rank = match state {
-            JobState::Queued | JobState::Running => 0,
-            // An expired job keeps no more data, and cannot change.
-            JobState::Expired => return 2 << RANK,
-            _ => 1,
-        };
-        let running = u64::from(self.state == State::Running);
-        let changes = 2 * self.epoch + running + self.reports;
-        (rank << RANK) + changes.min((1 << RANK) - 1)
+        let is_running = self.state == State::Running;
+        JobRecord::version_of(state, self.epoch, is_running, self.reports)
     }
-}
-
-/// Returns the version of a job that was lost, by its latest version that may have been read.
-pub(crate) fn lost_version(latest: u64) -> u64 {
-    (1 << RANK) + (latest & ((1 << RANK) - 1))
 }
 
 /// Returns the job at this time. `None` if there is none, or it is to be forgotten.

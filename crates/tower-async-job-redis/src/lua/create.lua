@@ -1,5 +1,5 @@
--- 4 start, 5 digest of the key, 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 version
--- of the lost record, 11 first turn, 12 latest turn of the owner, 13 whether the queue is full,
+-- 4 start, 5 digest of the key, 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 number
+-- of reports, 11 first turn, 12 latest turn of the owner, 13 whether the queue is full,
 -- 14 request, 15 notification, 16 fields of the row
 local start, digest, print = ARGV[4], ARGV[5], ARGV[6]
 local new = {}
@@ -47,16 +47,12 @@ job = new
 for _, name in ipairs(numbers) do
   job[name] = job[name] and tonumber(job[name])
 end
-job.f, job.rp, job.hl, job.du = FORMAT, 0, WORKER, add(now, lease)
+job.f, job.rp, job.hl, job.du = FORMAT, tonumber(ARGV[10]), WORKER, add(now, lease)
 job.cr = ARGV[7] ~= '' and tonumber(ARGV[7]) or now
 job.dl = add(job.cr, tonumber(ARGV[9]))
 job.st = QUEUED
 if start == 'running' then
   job.st, job.sd, job.at = RUNNING, now - tonumber(ARGV[8]), max(job.at, 1)
-end
-local less = tonumber(ARGV[10]) - 2 * job.ep - job.st
-if less >= 0 then
-  job.rp = less + 1
 end
 if digest ~= '' then
   job.dg = digest

@@ -17,9 +17,6 @@ use crate::{
     value::{list, number, text},
 };
 
-/// The largest version of a lost record that is exceeded, half of the versions of a pending job.
-const LARGEST_LOST: u64 = 1 << 47;
-
 /// Stores a new job, unless its id or its key is taken.
 pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, StoreError> {
     let key = new.idempotency.as_ref();
@@ -46,7 +43,7 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
         .optional(new.created.map(of_day))
         .number(micros(new.running_for))
         .number(micros(new.deadline))
-        .number(new.version.min(LARGEST_LOST))
+        .number(new.first_reports())
         .optional(first)
         .optional(latest)
         .mark(refusal.is_some())

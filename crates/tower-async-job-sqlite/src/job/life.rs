@@ -17,9 +17,6 @@ use crate::{
     transaction::{Step, Transaction},
 };
 
-/// The largest version of a lost record that is exceeded, half of the versions of a pending job.
-const LARGEST_LOST: u64 = 1 << 47;
-
 impl Job {
     /// Stores a new job.
     pub(crate) fn create(transaction: &Transaction<'_>, new: &NewJob) -> Step<Self> {
@@ -44,7 +41,7 @@ impl Job {
             epoch: narrow(new.epoch),
             attempt: i64::from(new.attempt).max(running.into()),
             max_attempts: i64::from(new.max_attempts).max(1),
-            reports: 0,
+            reports: narrow(new.first_reports()),
             due: now.saturating_add(transaction.lease),
             turn: None,
             deadline: created.saturating_add(micros(new.deadline)),
@@ -80,10 +77,6 @@ impl Job {
             resumed: false,
             delivered: None,
         };
-        let lost = new.version.min(LARGEST_LOST);
-        if let Some(less) = lost.checked_sub(job.version(JobState::Queued)) {
-            job.reports = narrow(less + 1);
-        }
         if let Some(request) = &new.request {
             job.request = Some(transaction.add_part(job.key, request.as_bytes())?);
             job.request_format = Some(request.format().unwrap_or(0).into());

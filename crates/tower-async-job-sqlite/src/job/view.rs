@@ -14,9 +14,6 @@ use crate::{
     transaction::{Failure, Snapshot, Step},
 };
 
-/// The bit of a version from which it counts the end and the expiry of a job.
-const RANK: u32 = 48;
-
 impl Job {
     /// Returns the state at this time, before or after a sweep. `None` if there is no job, or it is
     /// to be forgotten.
@@ -101,18 +98,10 @@ impl Job {
         }))
     }
 
-    /// Returns a number that rises with each change: of the lease, of the first run, of a report,
-    /// and above all of these with the end and with the expiry.
     pub(super) fn version(&self, state: JobState) -> u64 {
-        let rank = match state {
-            JobState::Queued | JobState::Running => 0,
-            // An expired job keeps no more data, and cannot change.
-            JobState::Expired => return 2 << RANK,
-            _ => 1,
-        };
-        let running = u64::from(self.state == State::Running);
-        let changes = 2 * self.epoch.unsigned_abs() + running + self.reports.unsigned_abs();
-        (rank << RANK) + changes.min((1 << RANK) - 1)
+        let is_running = self.state == State::Running;
+        let (epoch, reports) = (self.epoch.unsigned_abs(), self.reports.unsigned_abs());
+        JobRecord::version_of(state, epoch, is_running, reports)
     }
 
     /// Converts a time of the store to a time of day, relative to that of the creation, so that

@@ -15,9 +15,6 @@ use crate::{
     record::{Detail, JobRecord},
 };
 
-/// The bit of a version from which it counts the end and the expiry of a job.
-const RANK: u32 = 48;
-
 impl Entry {
     /// Returns the job's state at this time, before or after a sweep. `None` if it is to be
     /// forgotten.
@@ -82,28 +79,10 @@ impl Entry {
         Some(record)
     }
 
-    /// Returns a number that rises with each change: of the lease, of the first run, of a report,
-    /// and above all of these with the end and with the expiry.
     pub(super) fn version(&self, state: JobState) -> u64 {
-        let rank = match state {
-            JobState::Queued | JobState::Running => 0,
-            // An expired job keeps no more data, and cannot change.
-            JobState::Expired => return 2 << RANK,
-            _ => 1,
-        };
         let running = matches!(self.phase, Phase::Pending(Pending { running: true, .. }));
         let reports = self.extra.as_ref().map_or(0, |extra| extra.reports);
-        (rank << RANK) + 2 * u64::from(self.epoch) + u64::from(running) + reports
-    }
-
-    /// Raises the version of a pending job above that of its lost record.
-    pub(super) fn exceed(&mut self, lost: u64) {
-        let state = JobState::Queued;
-        // One of another kind of store may be beyond all versions of a pending job here.
-        let lost = lost.min(1 << (RANK - 1));
-        if let Some(less) = lost.checked_sub(self.version(state)) {
-            self.extra.get_or_insert_default().reports += less + 1;
-        }
+        JobRecord::version_of(state, self.epoch.into(), running, reports)
     }
 
     /// Returns whether the chunks written by this lease are, or may become, its result.
