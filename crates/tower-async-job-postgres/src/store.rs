@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -12,42 +12,28 @@ use bytes::Bytes;
 use tokio::task::{AbortHandle, yield_now};
 use tokio_postgres::types::Type;
 use tower_async_job_core::{
-    Cancellation, Claim, ClaimKind, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey,
-    JobCursor, JobHandle, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outside,
-    Principal, ReadBatch, Release, Released, Renewal, Report, ResultRef, Start, StoreError,
-    StoreFuture, StoreProperties, Subscription, SweepQuery, Upkeep,
+    Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
+    JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outside, Principal, ReadBatch,
+    Release, Released, Renewal, Report, ResultRef, Start, StoreError, StoreFuture, StoreProperties,
+    Subscription, SweepQuery, Upkeep,
 };
 
 use crate::{
     batch::Batcher,
     database::{Address, Database, Retry, column},
     feed::Feed,
-    job::{
-        Found, Id, handle_number, ids, narrow, owner_hash, record_of, refused, route_hash, state_of,
-    },
+    job::{Found, Id, narrow, state_of},
     notes::Notes,
     operation::{self, Create, Finish, Made, Send, StoredReport, Verdict, held, verdict_of},
     settings::Settings,
-    time::{micros, of_day, span, to_day},
+    time::{micros, of_day, to_day},
 };
 
 /// The number of reads that may be under way at the same time.
 const READERS: usize = 2;
 
-/// The maximum number of jobs that one statement reads.
-const READ_AT_ONCE: usize = 256;
-
-/// The maximum number of leases that one statement renews or releases.
-const LEASES_AT_ONCE: usize = 1000;
-
-/// The maximum number of jobs claimed by one call.
-const CLAIM_QUOTA: usize = 256;
-
 /// The maximum number of statements that make changes in one sweep.
 const SWEEP_QUOTA: usize = 16;
-
-/// The number of rows that one statement of a list scans.
-const SCANNED_AT_ONCE: i32 = 5000;
 
 /// A store of jobs in PostgreSQL, shared by any number of nodes; see the [crate](crate).
 ///
@@ -109,7 +95,7 @@ impl PostgresStore {
         for _ in 0..READERS {
             let (reads, database) = (Arc::clone(&reads), Arc::clone(&database));
             spawn(tokio::spawn(async move {
-                let read = |wanted| read(&database, wanted);
+                let read = |wanted| operation::read(&database, wanted);
                 match reads.run_gathering(yield_now, read).await {}
             }));
         }
@@ -184,33 +170,6 @@ impl PostgresStore {
     }
 }
 
-/// Reads jobs by one statement.
-async fn read(
-    database: &Database,
-    wanted: Vec<(JobId, Detail)>,
-) -> Result<HashMap<(JobId, Detail), Found>, StoreError> {
-    let mut found = HashMap::with_capacity(wanted.len());
-    for part in wanted.chunks(READ_AT_ONCE) {
-        let jobs = ids(part.iter().map(|(id, _)| *id));
-        let with_result = part.iter().map(|(_, detail)| *detail != Detail::Status);
-        let with_result: Vec<_> = with_result.collect();
-        let parameters = [
-            (&jobs as _, Type::UUID_ARRAY),
-            (&with_result as _, Type::BOOL_ARRAY),
-        ];
-        for row in database
-            .call("read_jobs", &parameters, Retry::Always)
-            .await?
-        {
-            let place: i32 = column(&row, "place")?;
-            if let Some(wanted) = part.get(place.unsigned_abs() as usize) {
-                found.insert(*wanted, record_of(&row, wanted.1));
-            }
-        }
-    }
-    Ok(found)
-}
-
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         for task in &self.tasks {
@@ -264,26 +223,7 @@ impl JobStore for PostgresStore {
         principal: Option<&'a Principal>,
         key: &'a IdempotencyKey,
     ) -> StoreFuture<'a, Option<Created>> {
-        Box::pin(async move {
-            let digest = key.digest(principal);
-            let (digest, fingerprint) = (&digest[..], &key.fingerprint()[..]);
-            let parameters = [
-                (&digest as _, Type::BYTEA),
-                (&fingerprint as _, Type::BYTEA),
-            ];
-            let row = self
-                .database
-                .call_one("look_up", &parameters, Retry::Always)
-                .await?;
-            match column(&row, "place")? {
-                0 => Ok(None),
-                3 => Ok(Some(Created::KeyReused)),
-                _ => {
-                    let record = record_of(&row, Detail::Status)?;
-                    Ok(record.map(|record| Created::Existing(Box::new(record))))
-                }
-            }
-        })
+        Box::pin(operation::look_up(&self.database, principal, key))
     }
 
     fn start<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
@@ -291,26 +231,7 @@ impl JobStore for PostgresStore {
     }
 
     fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
-        Box::pin(async move {
-            let mut renewals = Vec::with_capacity(leases.len());
-            for part in leases.chunks(LEASES_AT_ONCE) {
-                let (jobs, epochs) = columns_of(part);
-                let parameters = [
-                    (&self.lease() as _, Type::INT8),
-                    (&jobs as _, Type::UUID_ARRAY),
-                    (&epochs as _, Type::INT8_ARRAY),
-                ];
-                let rows = self
-                    .database
-                    .call("renew", &parameters, Retry::Always)
-                    .await?;
-                let answers = operation::in_order(part.len(), &rows, |row| {
-                    Ok(renewal_of(column(row, "verdict")?))
-                })?;
-                renewals.extend(answers.into_iter().collect::<Result<Vec<_>, _>>()?);
-            }
-            Ok(renewals)
-        })
+        Box::pin(operation::renew(&self.database, self.lease(), leases))
     }
 
     fn report<'a>(&'a self, lease: &'a Lease, report: Report) -> StoreFuture<'a, ()> {
@@ -322,20 +243,7 @@ impl JobStore for PostgresStore {
     }
 
     fn write_chunk<'a>(&'a self, lease: &'a Lease, index: u32, data: Bytes) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let number = i32::try_from(index)
-                .map_err(|_| StoreError::unavailable("a result has too many chunks"))?;
-            let parameters = [
-                (&Id(lease.id) as _, Type::UUID),
-                (&narrow(lease.epoch) as _, Type::INT8),
-                (&number as _, Type::INT4),
-                (&&data[..] as _, Type::BYTEA),
-            ];
-            let row = self
-                .database
-                .call_one("write_chunk", &parameters, Retry::Always);
-            held(&row.await?)
-        })
+        Box::pin(operation::write_chunk(&self.database, lease, index, data))
     }
 
     fn finish<'a>(&'a self, lease: &'a Lease, mut end: End) -> StoreFuture<'a, ()> {
@@ -352,26 +260,9 @@ impl JobStore for PostgresStore {
 
     fn release<'a>(&'a self, leases: &'a [Lease], how: Release) -> StoreFuture<'a, Vec<Released>> {
         Box::pin(async move {
-            let party = how.outside.as_ref().map(|outside| &outside.token[..]);
-            let until = how.outside.as_ref().map(|outside| micros(outside.until));
             let mut results = Vec::with_capacity(leases.len());
-            for part in leases.chunks(LEASES_AT_ONCE) {
-                let (jobs, epochs) = columns_of(part);
-                let parameters = [
-                    (&jobs as _, Type::UUID_ARRAY),
-                    (&epochs as _, Type::INT8_ARRAY),
-                    (&micros(how.after) as _, Type::INT8),
-                    (&how.counts as _, Type::BOOL),
-                    (&party as _, Type::BYTEA),
-                    (&until as _, Type::INT8),
-                ];
-                let rows = self
-                    .database
-                    .call("release_jobs", &parameters, Retry::RolledBack);
-                let answers = operation::in_order(part.len(), &rows.await?, |row| {
-                    let released = released_of(column(row, "verdict")?);
-                    Ok((released, column::<bool>(row, "is_due")?))
-                })?;
+            for part in leases.chunks(operation::LEASES_AT_ONCE) {
+                let answers = operation::release(&self.database, part, &how).await?;
                 for (lease, answer) in part.iter().zip(answers) {
                     let (released, is_due) = answer?;
                     if matches!(released, Released::Ended(_)) {
@@ -408,27 +299,12 @@ impl JobStore for PostgresStore {
         outside: Outside,
         report: Report,
     ) -> StoreFuture<'a, Renewal> {
-        Box::pin(async move {
-            let report = StoredReport::of(report)?;
-            let [progress, partial, metadata, checkpoint] = report.fields();
-            let parameters = [
-                (&Id(*id) as _, Type::UUID),
-                (&&outside.token[..] as _, Type::BYTEA),
-                (&micros(outside.until) as _, Type::INT8),
-                (&progress as _, Type::BYTEA),
-                (&partial as _, Type::BYTEA),
-                (&metadata as _, Type::BYTEA),
-                (&checkpoint as _, Type::BYTEA),
-            ];
-            let row = self
-                .database
-                .call_one("renew_outside", &parameters, Retry::Always)
-                .await?;
-            Ok(match verdict_of(&row)? {
-                Verdict::No => Renewal::Lost,
-                Verdict::Done(number) => renewal_of(number),
-            })
-        })
+        Box::pin(operation::renew_outside(
+            &self.database,
+            id,
+            outside,
+            report,
+        ))
     }
 
     fn discard<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
@@ -457,22 +333,7 @@ impl JobStore for PostgresStore {
         result: &'a ResultRef,
         index: u32,
     ) -> StoreFuture<'a, Option<Bytes>> {
-        Box::pin(async move {
-            let Ok(number) = i32::try_from(index) else {
-                return Ok(None);
-            };
-            let parameters = [
-                (&Id(result.lease.id) as _, Type::UUID),
-                (&narrow(result.lease.epoch) as _, Type::INT8),
-                (&number as _, Type::INT4),
-            ];
-            let row = self
-                .database
-                .call_one("read_chunk", &parameters, Retry::Always)
-                .await?;
-            let data: Option<&[u8]> = row.try_get(0).map_err(StoreError::corrupt)?;
-            Ok(data.map(Bytes::copy_from_slice))
-        })
+        Box::pin(operation::read_chunk(&self.database, result, index))
     }
 
     fn note_delivery(&self, id: &JobId, keep: Option<Duration>) {
@@ -533,33 +394,7 @@ impl JobStore for PostgresStore {
 
     fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
         Box::pin(async move {
-            let mut routes = query.routes.clone();
-            if let Some(routes) = &mut routes {
-                routes.sort_unstable();
-                routes.dedup();
-            }
-            let hashes: Option<Vec<_>> = routes
-                .as_ref()
-                .map(|routes| routes.iter().map(|route| route_hash(route)).collect());
-            let routes: Option<Vec<&[u8]>> = routes
-                .as_ref()
-                .map(|routes| routes.iter().map(|route| route.as_bytes()).collect());
-            let limit = query.limit.min(CLAIM_QUOTA) as i32;
-            let parameters = [
-                (&self.lease() as _, Type::INT8),
-                (&(query.kind == ClaimKind::Notify) as _, Type::BOOL),
-                (&limit as _, Type::INT4),
-                (&narrow(query.max_bytes as u64) as _, Type::INT8),
-                (&routes as _, Type::BYTEA_ARRAY),
-                (&hashes as _, Type::INT8_ARRAY),
-                (&i16::from(query.newest_format) as _, Type::INT2),
-                (&query.not_after.map(of_day) as _, Type::INT8),
-            ];
-            let rows = self
-                .database
-                .call("claim", &parameters, Retry::RolledBack)
-                .await?;
-            let taken = operation::taken_of(&rows, query.kind)?;
+            let taken = operation::claim(&self.database, self.lease(), query).await?;
             self.note_lost(taken.lost);
             self.feed.ended(taken.ended);
             if taken.work {
@@ -620,7 +455,7 @@ impl JobStore for PostgresStore {
                 }
             }
             let row = row.ok_or_else(|| StoreError::unavailable("nothing was swept"))?;
-            let mut upkeep = upkeep_of(&row, self.settings.lease / 3)?;
+            let mut upkeep = operation::upkeep_of(&row, self.settings.lease / 3)?;
             if !column::<bool>(&row, "is_refused")? {
                 upkeep.lost = self.lost.swap(0, Ordering::Relaxed);
             }
@@ -629,149 +464,10 @@ impl JobStore for PostgresStore {
     }
 
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>> {
-        Box::pin(async move {
-            let parameters = [(&handle_number(handle) as _, Type::INT8)];
-            let rows = self
-                .database
-                .call("find", &parameters, Retry::Always)
-                .await?;
-            let Some(row) = rows.first() else {
-                return Ok(None);
-            };
-            match column::<Option<i32>>(row, "refusal")? {
-                Some(format) => Err(refused(format)),
-                None => Ok(Some(column::<Id>(row, "id")?.0)),
-            }
-        })
+        Box::pin(operation::find(&self.database, handle))
     }
 
     fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage> {
-        Box::pin(self.page(query))
+        Box::pin(operation::page(&self.database, query))
     }
-}
-
-impl PostgresStore {
-    /// Scans all jobs from a position on until a page is full, by several statements.
-    async fn page(&self, query: &JobQuery) -> Result<JobPage, StoreError> {
-        let limit = query.limit();
-        let state = query.state.map(state_number);
-        let route = query.route.as_ref().map(|route| route.as_bytes());
-        let owner = query.principal.as_ref();
-        let owner_name = owner.map(|owner| owner.as_str().as_bytes());
-        let mut after = query.after.map_or((i64::MAX, i64::MAX), |after| {
-            (of_day(after.created()), handle_number(after.handle()))
-        });
-        let mut jobs: Vec<JobRecord> = Vec::new();
-        // Unreadable ones after the last job of the page are on the next one, if there is one.
-        let (mut unreadable, mut later) = (0, 0);
-        loop {
-            // One more than the page has room for shows that there is another page.
-            let wanted = (limit + 1).saturating_sub(jobs.len());
-            let parameters = [
-                (&after.0 as _, Type::INT8),
-                (&after.1 as _, Type::INT8),
-                (&state as _, Type::INT2),
-                (&route as _, Type::BYTEA),
-                (&owner_hash(owner) as _, Type::INT8),
-                (&owner_name as _, Type::BYTEA),
-                (&SCANNED_AT_ONCE as _, Type::INT4),
-                (&(wanted as i32) as _, Type::INT4),
-            ];
-            let mut more = false;
-            for row in self
-                .database
-                .call("list", &parameters, Retry::Always)
-                .await?
-            {
-                if column::<Option<Id>>(&row, "id")?.is_none() {
-                    after = (column(&row, "created")?, column(&row, "handle")?);
-                    more = true;
-                    continue;
-                }
-                match record_of(&row, Detail::Status) {
-                    Ok(record) => jobs.extend(record),
-                    Err(_) if jobs.len() < limit => unreadable += 1,
-                    Err(_) => later += 1,
-                }
-            }
-            if jobs.len() > limit || !more {
-                break;
-            }
-        }
-        let is_last = jobs.len() <= limit;
-        jobs.truncate(limit);
-        let place = |job: &JobRecord| JobCursor::new(job.created, job.handle);
-        let next = jobs.last().map(place).filter(|_| !is_last);
-        let mut page = JobPage::new(jobs, next);
-        page.unreadable = if is_last {
-            unreadable + later
-        } else {
-            unreadable
-        };
-        Ok(page)
-    }
-}
-
-fn columns_of(leases: &[Lease]) -> (Vec<Id>, Vec<i64>) {
-    let epochs = leases.iter().map(|lease| narrow(lease.epoch)).collect();
-    (ids(leases.iter().map(|lease| lease.id)), epochs)
-}
-
-fn renewal_of(verdict: i32) -> Renewal {
-    match verdict {
-        1 => Renewal::Held,
-        2 => Renewal::Cancelled,
-        3 => Renewal::Missing,
-        _ => Renewal::Lost,
-    }
-}
-
-fn released_of(verdict: i32) -> Released {
-    match verdict {
-        1 => Released::Queued,
-        2 => Released::Outside,
-        ended => {
-            let state = i16::try_from(ended - 10).ok().and_then(state_of);
-            state
-                .filter(|state| state.is_final())
-                .map_or(Released::Lost, Released::Ended)
-        }
-    }
-}
-
-fn state_number(state: http_polling::JobState) -> i16 {
-    let known = (0..=8).find(|number| state_of(*number) == Some(state));
-    // Jobs whose result was dropped are shown as expired.
-    known.map_or(i16::MAX, |number| if number == 7 { 8 } else { number })
-}
-
-fn upkeep_of(row: &tokio_postgres::Row, rest: Duration) -> Result<Upkeep, StoreError> {
-    let now: i64 = column(row, "moment")?;
-    let mut upkeep = Upkeep::new(to_day(now));
-    if column(row, "is_refused")? {
-        return Ok(upkeep);
-    }
-    upkeep.nodes = column::<i32>(row, "live")?.unsigned_abs().max(1);
-    let next = match column(row, "more")? {
-        true => Some(now),
-        false => column::<Option<i64>>(row, "next")?,
-    };
-    upkeep.next = Some(next.map_or(rest, |next| span(now, next)).min(rest));
-    let total: Option<i64> = column(row, "total")?;
-    upkeep.pending.total = total.unwrap_or(0).unsigned_abs();
-    let oldest: Option<i64> = column(row, "oldest")?;
-    upkeep.oldest_due = oldest.map(|created| span(created, now));
-    let owners: Option<Vec<&[u8]>> = column(row, "owners")?;
-    let counts: Option<Vec<i64>> = column(row, "counts")?;
-    let counted = owners
-        .into_iter()
-        .flatten()
-        .zip(counts.into_iter().flatten());
-    for (owner, count) in counted {
-        if let Ok(name) = str::from_utf8(owner) {
-            let principal = (Principal::new(name), count.unsigned_abs());
-            upkeep.pending.principals.push(principal);
-        }
-    }
-    Ok(upkeep)
 }

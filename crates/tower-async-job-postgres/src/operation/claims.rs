@@ -2,17 +2,23 @@
 
 use bytes::Bytes;
 use http_polling::JobState;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::Type};
 use tower_async_job_core::{
-    Claim, ClaimKind, Claims, JobId, JobRecord, Lease, Owner, Retention, StoreError, StoredRequest,
-    Task,
+    Claim, ClaimKind, ClaimQuery, Claims, JobId, JobRecord, Lease, Owner, Retention, StoreError,
+    StoredRequest, Task,
 };
 
 use crate::{
-    database::column,
-    job::{Id, handle_of, owner_of, pending_status_of, protocol_of, refused, state_of, text_of},
-    time::{span, to_day},
+    database::{Database, Retry, column},
+    job::{
+        Id, handle_of, narrow, owner_of, pending_status_of, protocol_of, refused, route_hash,
+        state_of, text_of,
+    },
+    time::{Micros, of_day, span, to_day},
 };
+
+/// The maximum number of jobs claimed by one call.
+const CLAIM_QUOTA: usize = 256;
 
 /// The kind of a claim that is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +39,42 @@ pub(crate) struct Taken {
     pub(crate) lost: i32,
 }
 
+/// Claims tasks by one statement.
+pub(crate) async fn claim(
+    database: &Database,
+    lease: Micros,
+    query: &ClaimQuery,
+) -> Result<Taken, StoreError> {
+    let mut routes = query.routes.clone();
+    if let Some(routes) = &mut routes {
+        routes.sort_unstable();
+        routes.dedup();
+    }
+    let hashes: Option<Vec<_>> = routes
+        .as_ref()
+        .map(|routes| routes.iter().map(|route| route_hash(route)).collect());
+    let routes: Option<Vec<&[u8]>> = routes
+        .as_ref()
+        .map(|routes| routes.iter().map(|route| route.as_bytes()).collect());
+    let limit = query.limit.min(CLAIM_QUOTA) as i32;
+    let parameters = [
+        (&lease as _, Type::INT8),
+        (&(query.kind == ClaimKind::Notify) as _, Type::BOOL),
+        (&limit as _, Type::INT4),
+        (&narrow(query.max_bytes as u64) as _, Type::INT8),
+        (&routes as _, Type::BYTEA_ARRAY),
+        (&hashes as _, Type::INT8_ARRAY),
+        (&i16::from(query.newest_format) as _, Type::INT2),
+        (&query.not_after.map(of_day) as _, Type::INT8),
+    ];
+    let rows = database
+        .call("claim", &parameters, Retry::RolledBack)
+        .await?;
+    taken_of(&rows, query.kind)
+}
+
 /// Returns the claims in rows of the type `task`.
-pub(crate) fn taken_of(rows: &[Row], kind: ClaimKind) -> Result<Taken, StoreError> {
+fn taken_of(rows: &[Row], kind: ClaimKind) -> Result<Taken, StoreError> {
     let last = rows
         .last()
         .ok_or_else(|| StoreError::unavailable("a claim has no end"))?;

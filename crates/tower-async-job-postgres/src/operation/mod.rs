@@ -3,13 +3,21 @@
 mod claims;
 mod creating;
 mod ending;
+mod leases;
+mod listing;
+mod reading;
 mod running;
+mod upkeep;
 
 pub(crate) use self::{
-    claims::{resumed_of, taken_of},
+    claims::{claim, resumed_of},
     creating::{Create, Made},
     ending::Finish,
-    running::{Send, Start, StoredReport},
+    leases::{LEASES_AT_ONCE, release, renew, renew_outside},
+    listing::page,
+    reading::{find, look_up, read, read_chunk},
+    running::{Send, Start, StoredReport, write_chunk},
+    upkeep::upkeep_of,
 };
 
 use tokio_postgres::Row;

@@ -8,7 +8,7 @@ use super::{held, in_order};
 use crate::{
     batch::Operation,
     database::{Database, Retry},
-    job::{ids, narrow},
+    job::{Id, ids, narrow},
 };
 
 /// The begin of a first run.
@@ -127,4 +127,23 @@ impl Operation for Send {
             .await?;
         in_order(batch.len(), &rows, held)
     }
+}
+
+/// Writes a chunk of a result.
+pub(crate) async fn write_chunk(
+    database: &Database,
+    lease: &Lease,
+    index: u32,
+    data: Bytes,
+) -> Result<(), StoreError> {
+    let number = i32::try_from(index)
+        .map_err(|_| StoreError::unavailable("a result has too many chunks"))?;
+    let parameters = [
+        (&Id(lease.id) as _, Type::UUID),
+        (&narrow(lease.epoch) as _, Type::INT8),
+        (&number as _, Type::INT4),
+        (&&data[..] as _, Type::BYTEA),
+    ];
+    let row = database.call_one("write_chunk", &parameters, Retry::Always);
+    held(&row.await?)
 }
