@@ -9,23 +9,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 /// The exit status if the servers cannot be had on this machine.
 const NOT_RUN: i32 = 77;
 
-/// The scenarios on all stores.
-const ALL: [&str; 12] = [
-    "kill at any moment",
-    "kill during acceptance",
-    "kill during the end of a job",
-    "kill while a long result is stored",
-    "kill during start-up",
-    "kill while the store is created",
-    "kill of all processes at once",
-    "stopped beyond the lease, continued",
-    "SIGTERM once",
-    "SIGTERM twice",
-    "job that kills its process",
-    "upgraded and rolled back",
-];
-
-/// Those on a single server.
+/// The further scenarios on a single server.
 const SERVER: [&str; 8] = [
     "kill while the store is full",
     "restored from a backup",
@@ -84,6 +68,6 @@ fn run(store: &str, scenarios: &[&[&str]]) -> Result<Completion, Failed> {
         let kept = directory.keep();
         return Err(format!("{printed}\nfiles: {}", kept.display()).into());
     }
-    printed::check_short_run(&printed, &[&[&ALL[..]], scenarios].concat().concat());
+    printed::check_short_run(&printed, &scenarios.concat());
     Ok(Completion::Completed)
 }
