@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::Proxy;
 use tower_async_job_core::{
-    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, Retention, Start,
-    SweepQuery,
+    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, ResultRef, Retention,
+    Start, SweepQuery,
 };
 use tower_async_job_redis::RedisStore;
 
@@ -65,6 +65,29 @@ async fn s20_a_server_without_memory_keeps_jobs_and_lets_them_end() {
     assert_eq!(claimed.jobs.len(), 1);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     add(&store, job(&store)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s20_s50_a_server_without_memory_lets_downloads_of_removed_jobs_go_on() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let lease = add(&store, job(&store)).await;
+    let data = Bytes::from_static(b"data");
+    store.write_chunk(&lease, 0, data.clone()).await.unwrap();
+    store.cancel(&lease.id).await.unwrap();
+    store.remove(&lease.id).await.unwrap();
+    // The time for which the chunk is kept is prolonged by a read, at most once per second.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let kept_until = || {
+        let shard = lease.id.to_bits() >> 122;
+        let run = format!("c:{}:{}", lease.id.encode(), lease.epoch);
+        server.command(&["ZSCORE", &format!("{{jobs:{shard}}}:due"), &run])
+    };
+    let before = kept_until();
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let result = ResultRef::new(lease, 4).with_chunks(1);
+    assert_eq!(store.read_chunk(&result, 0).await.unwrap(), Some(data));
+    assert_ne!(kept_until(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
