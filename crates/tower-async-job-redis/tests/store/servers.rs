@@ -91,6 +91,35 @@ async fn s20_s50_a_server_without_memory_lets_downloads_of_removed_jobs_go_on() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s20_a_replicated_server_without_memory_lets_jobs_end() {
+    let (Some(server), Some(replica)) = (own(), own()) else {
+        return;
+    };
+    replica.command(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
+    let store = builder(&server).replicas(1).connect().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let cancelled = loop {
+        // The replica copies all data first.
+        let new = replayable(&store);
+        let lease = new.first_lease();
+        match store.create(new).await {
+            Ok(_) => break lease,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
+    };
+    let ended = add(&store, replayable(&store)).await;
+    let released = add(&store, replayable(&store)).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    assert!(store.create(job(&store)).await.unwrap_err().is_full());
+    store.cancel(&cancelled.id).await.unwrap();
+    store.finish(&ended, failed().into()).await.unwrap();
+    let how = Release::default();
+    store.release(&[released], how).await.unwrap();
+    let claimed = store.claim(&ClaimQuery::new(1)).await.unwrap();
+    assert_eq!(claimed.jobs.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_hangs_ends_calls_in_time_and_is_replaced() {
     let Some(server) = shared() else { return };
     let proxy = Proxy::start(server.address()).await;
