@@ -344,7 +344,9 @@ impl Failure {
             Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE)
         );
         let is_standby = self.source.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
-        is_conflict || is_standby || self.is_unsent && self.is_lost()
+        // Another call may be done with its connection soon.
+        let is_crowded = self.source.code() == Some(&SqlState::TOO_MANY_CONNECTIONS);
+        is_conflict || is_standby || self.is_unsent && (self.is_lost() || is_crowded)
     }
 
     pub(crate) fn into_store_error(self) -> StoreError {

@@ -175,6 +175,8 @@ impl RedisStoreBuilder {
         };
         let findings = check::check(&target, &wish, timeout).await?;
         target.is_cluster = findings.is_cluster;
+        let keys = Keys::new(&self.prefix);
+        check::check_permissions(&target, &keys, timeout).await?;
         let settings = Settings {
             lease: self.lease,
             operation_timeout: timeout,
@@ -192,7 +194,7 @@ impl RedisStoreBuilder {
         let feed = Link::new(target.clone().with_patience(BLOCK), timeout + BLOCK);
         let flush = Link::new(target.clone(), timeout);
         let link = Link::new(target, timeout);
-        let engine = Arc::new(Engine::new(link, Keys::new(&self.prefix), settings));
+        let engine = Arc::new(Engine::new(link, keys, settings));
         let tasks = watch::spawn(&engine, feed, flush);
         Ok(RedisStore::new(engine, properties, tasks))
     }

@@ -2,13 +2,17 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use redis::{Cmd, FromRedisValue, RedisError};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError};
 use tokio::time::timeout;
 
 use crate::{
     error::ConnectError,
+    keys::Keys,
     link::{Connection, Target},
 };
+
+/// A script that finds a necessary command that the user may not run.
+const PERMISSIONS: &str = include_str!("lua/permissions.lua");
 
 /// The expectations of the builder.
 #[derive(Debug)]
@@ -108,6 +112,33 @@ async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findin
         is_cluster,
         has_to_ask,
     })
+}
+
+/// Checks that the user may run the necessary commands on the keys of the store.
+pub(crate) async fn check_permissions(
+    target: &Target,
+    keys: &Keys,
+    limit: Duration,
+) -> Result<(), ConnectError> {
+    let asking = async {
+        let mut connection = target.connect(limit).await?;
+        let mut command = redis::cmd("EVAL");
+        command.arg(PERMISSIONS).arg(1).arg(keys.events());
+        ask::<String>(&mut connection, command).await
+    };
+    let error = match timeout(limit, asking).await {
+        Ok(Ok(denied)) if !denied.is_empty() => {
+            let reason = "the user may not run a command";
+            (ErrorKind::AuthenticationFailed, reason, denied).into()
+        }
+        Ok(Err(error)) => error,
+        _ => return Ok(()),
+    };
+    // A server that cannot tell is used.
+    match ConnectError::of(error) {
+        error if error.is_permission_denied() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The answer to `INFO`, empty if it is refused.

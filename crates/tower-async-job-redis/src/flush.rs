@@ -12,6 +12,9 @@ use crate::{
     value::{list, number},
 };
 
+/// A script that writes a key. A full server refuses only the first write of a script, and no deletion.
+const MARK: &str = "redis.call('UNLINK', KEYS[1]) redis.call('SET', KEYS[1], '')";
+
 /// The confirmations of the servers, one batch for all changes that wait, on a connection of its
 /// own, since the server answers nothing else on it meanwhile.
 #[derive(Debug, Default)]
@@ -47,7 +50,7 @@ async fn confirm(
 ) -> Result<HashMap<(), ()>, StoreError> {
     let mut commands = redis::pipe();
     // The server confirms the writes of this connection, and all that were made before.
-    commands.cmd("SET").arg(keys.mark(shard)).arg("");
+    commands.cmd("EVAL").arg(MARK).arg(1).arg(keys.mark(shard));
     if how.flush {
         commands
             .cmd("WAITAOF")

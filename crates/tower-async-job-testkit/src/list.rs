@@ -83,6 +83,10 @@ macro_rules! __tests {
                 s13_a_queued_job_is_cancelled_too
                 s13_a_cancel_is_seen_on_another_node_before_it_returns
             }
+            extremes {
+                names_of_any_characters_are_told_apart
+                times_and_numbers_out_of_range_are_as_good_as_the_greatest
+            }
             histories {
                 random_histories_break_no_promise
             }

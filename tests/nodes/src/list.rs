@@ -44,6 +44,7 @@ macro_rules! __tests {
                 s44_a_key_with_another_body_is_refused_on_another_node
                 s45_a_key_of_another_principal_is_another_job
                 s43_one_key_in_two_processes_at_once_makes_one_job
+                s44_of_different_bodies_with_one_key_at_once_one_is_accepted
             }
             killed {
                 s01_a_retry_of_what_a_killed_process_had_not_stored_makes_one_job

@@ -31,7 +31,9 @@ impl Address {
             .parse()
             .map_err(|error| ConnectError::url(reason(&error)))?;
         let (encryption, verification) = match mode.as_deref() {
-            None | Some("prefer") => (SslMode::Prefer, Verification::None),
+            // Without a query, the address may be in the form `host=… sslmode=…`.
+            None => (config.get_ssl_mode(), Verification::None),
+            Some("prefer") => (SslMode::Prefer, Verification::None),
             Some("disable") => (SslMode::Disable, Verification::None),
             // As in libpq, roots that are given are used.
             Some("require") if roots.is_some() => (SslMode::Require, Verification::Chain),

@@ -65,6 +65,30 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Returns a delimiter of the bodies of functions that does not occur in this name.
+fn delimiter_beside(name: &str) -> String {
+    let mut delimiter = "$$".to_owned();
+    while name.contains(&delimiter) {
+        delimiter.insert(1, 'b');
+    }
+    delimiter
+}
+
+/// Inserts the name of a schema into commands.
+fn with_name(commands: &str, name: &str) -> String {
+    let mut parts = commands.split("{schema}");
+    let mut sql = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match sql.ends_with('\'') {
+            // In a literal, a quote needs a second one.
+            true => sql.push_str(&name.replace('\'', "''")),
+            false => sql.push_str(name),
+        }
+        sql.push_str(part);
+    }
+    sql
+}
+
 /// Returns all steps to the latest version.
 pub(crate) fn migrations(schema: &str) -> Vec<Migration> {
     let name = quoted(schema);
@@ -73,10 +97,8 @@ pub(crate) fn migrations(schema: &str) -> Vec<Migration> {
         let oldest = step.oldest;
         let commands = step.sql.concat();
         let commands = commands.replace("{settings}", FUNCTION_SETTINGS);
-        // Also within literals, for which a quote needs a second one.
-        let commands = commands
-            .replace("'{schema}.", &format!("'{}.", name.replace('\'', "''")))
-            .replace("{schema}", &name);
+        let commands = commands.replace("$$", &delimiter_beside(&name));
+        let commands = with_name(&commands, &name);
         let (begin, end) = match version {
             1 => (
                 format!("CREATE SCHEMA IF NOT EXISTS {name};\n"),

@@ -3,7 +3,7 @@
 use test_services::{Postgres, available};
 use tower_async_job_postgres::{ConnectError, PostgresStore};
 
-use crate::support::Place;
+use crate::support::{Place, SYSTEM};
 
 async fn refused(url: &str) -> ConnectError {
     PostgresStore::connect(url)
@@ -152,4 +152,18 @@ async fn connections_are_encrypted_and_certificates_verified_as_the_url_demands(
         error.is_tls() || error.is_url_malformed(),
         "{error}: {error:?}"
     );
+}
+
+#[tokio::test]
+async fn an_address_without_a_scheme_is_as_strict_as_it_says() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let port = SYSTEM.as_ref().unwrap().address().port();
+    let address = format!("host=127.0.0.1 port={port} user=postgres sslmode=require");
+    let error = refused(&address).await;
+    assert!(error.is_tls(), "{error}");
+    let address = address.replace("require", "disable");
+    let store = PostgresStore::builder(address).schema(&place.schema);
+    crate::add(&store.connect().await.unwrap()).await;
 }

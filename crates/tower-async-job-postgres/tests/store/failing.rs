@@ -243,3 +243,23 @@ async fn s23_a_server_that_only_reads_for_a_while_refuses_changes_until_then() {
     server.setting("default_transaction_read_only", "off");
     store.finish(&lease, crate::done(1).into()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_share_the_connections_that_a_role_may_have() {
+    let Some(server) = available(Postgres::start()) else {
+        return;
+    };
+    server.query("CREATE ROLE few LOGIN CONNECTION LIMIT 4");
+    server.query("GRANT CREATE ON DATABASE postgres TO few");
+    let url = server.url().replace("postgres@", "few@");
+    let store = Arc::new(PostgresStore::connect(url).await.unwrap());
+    let lease = crate::add(&store).await;
+    let mut calls = JoinSet::new();
+    for _ in 0..24 {
+        let store = Arc::clone(&store);
+        calls.spawn(async move { store.renew(&[lease]).await });
+    }
+    for renewed in calls.join_all().await {
+        assert!(renewed.unwrap()[0].is_held());
+    }
+}

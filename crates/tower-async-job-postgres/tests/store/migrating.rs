@@ -1,6 +1,7 @@
 //! Migrations of the schema.
 
 use tokio::task::JoinSet;
+use tower_async_job_core::{ClaimQuery, JobStore, Release};
 
 use crate::support::Place;
 
@@ -59,4 +60,33 @@ async fn the_schema_of_another_application_is_refused() {
     place.execute(&sql).await;
     let error = place.builder().connect().await.unwrap_err();
     assert!(error.is_foreign(), "{error}");
+}
+
+#[tokio::test]
+async fn schemas_of_any_name_are_used() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let longest = "x".repeat(63);
+    for name in [
+        "it's \"quoted\".twice",
+        "{schema}",
+        "{settings}",
+        "$$; SELECT 1",
+        "$body$ $1 \\ %I",
+        "select",
+        "ä",
+        &longest,
+    ] {
+        let store = place.builder().schema(name).connect().await;
+        let store = store.unwrap_or_else(|error| panic!("{name}: {error}: {error:?}"));
+        let lease = crate::add(&store).await;
+        store.release(&[lease], Release::default()).await.unwrap();
+        let claims = store.claim(&ClaimQuery::new(1)).await.unwrap();
+        assert_eq!(claims.jobs.len(), 1, "{name}");
+    }
+    for name in ["", "a\0b", &format!("{longest}x")] {
+        let error = place.builder().schema(name).connect().await.unwrap_err();
+        assert!(error.is_url_malformed(), "{error}");
+    }
 }

@@ -114,3 +114,26 @@ async fn the_documented_permissions_are_enough() {
     let log = server.command(&["ACL", "LOG"]);
     assert_eq!(log.trim(), "", "commands were refused");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_a_necessary_permission_is_refused() {
+    let Some(server) = available(Redis::start()) else {
+        return;
+    };
+    for (user, rules) in [
+        ("scripts", ["~{jobs:*", "+@all", "-@scripting"]),
+        ("keys", ["~other:*", "+@all", "+info"]),
+        ("hashes", ["~{jobs:*", "+@all", "-@hash"]),
+        ("sets", ["~{jobs:*", "+@all", "-@sortedset"]),
+        ("streams", ["~{jobs:*", "+@all", "-xadd"]),
+        ("deletions", ["~{jobs:*", "+@all", "-unlink"]),
+        ("times", ["~{jobs:*", "+@all", "-time"]),
+        ("writes", ["%R~{jobs:*", "+@all", "+info"]),
+    ] {
+        let command = ["ACL", "SETUSER", user, "on", ">secret"];
+        server.command(&[&command[..], &rules].concat());
+        let url = format!("redis://{user}:secret@{}", server.address());
+        let error = RedisStore::connect(url).await.unwrap_err();
+        assert!(error.is_permission_denied(), "{user}: {error}");
+    }
+}

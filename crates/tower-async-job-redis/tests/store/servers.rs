@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::Proxy;
 use tower_async_job_core::{
-    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, Retention, Start,
-    SweepQuery,
+    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, ResultRef, Retention,
+    Start, SweepQuery,
 };
 use tower_async_job_redis::RedisStore;
 
@@ -65,6 +65,58 @@ async fn s20_a_server_without_memory_keeps_jobs_and_lets_them_end() {
     assert_eq!(claimed.jobs.len(), 1);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     add(&store, job(&store)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s20_s50_a_server_without_memory_lets_downloads_of_removed_jobs_go_on() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let lease = add(&store, job(&store)).await;
+    let data = Bytes::from_static(b"data");
+    store.write_chunk(&lease, 0, data.clone()).await.unwrap();
+    store.cancel(&lease.id).await.unwrap();
+    store.remove(&lease.id).await.unwrap();
+    // The time for which the chunk is kept is prolonged by a read, at most once per second.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let kept_until = || {
+        let shard = lease.id.to_bits() >> 122;
+        let run = format!("c:{}:{}", lease.id.encode(), lease.epoch);
+        server.command(&["ZSCORE", &format!("{{jobs:{shard}}}:due"), &run])
+    };
+    let before = kept_until();
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let result = ResultRef::new(lease, 4).with_chunks(1);
+    assert_eq!(store.read_chunk(&result, 0).await.unwrap(), Some(data));
+    assert_ne!(kept_until(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s20_a_replicated_server_without_memory_lets_jobs_end() {
+    let (Some(server), Some(replica)) = (own(), own()) else {
+        return;
+    };
+    replica.command(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
+    let store = builder(&server).replicas(1).connect().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let cancelled = loop {
+        // The replica copies all data first.
+        let new = replayable(&store);
+        let lease = new.first_lease();
+        match store.create(new).await {
+            Ok(_) => break lease,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
+    };
+    let ended = add(&store, replayable(&store)).await;
+    let released = add(&store, replayable(&store)).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    assert!(store.create(job(&store)).await.unwrap_err().is_full());
+    store.cancel(&cancelled.id).await.unwrap();
+    store.finish(&ended, failed().into()).await.unwrap();
+    let how = Release::default();
+    store.release(&[released], how).await.unwrap();
+    let claimed = store.claim(&ClaimQuery::new(1)).await.unwrap();
+    assert_eq!(claimed.jobs.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

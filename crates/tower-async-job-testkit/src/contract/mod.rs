@@ -8,6 +8,7 @@ mod crashes;
 mod creating;
 mod discarding;
 mod ending;
+mod extremes;
 mod histories;
 mod keys;
 mod leases;

@@ -17,7 +17,7 @@ use crate::{
     node::{front::Front, places::Places},
     observe::with_sources,
     panics::{self, Panicked},
-    worker::replay,
+    worker::{aside::Aside, replay},
 };
 
 /// The longest time between two claims.
@@ -33,6 +33,7 @@ struct Claimer<S> {
     service: S,
     query: ClaimQuery,
     places: Arc<Places>,
+    aside: Arc<Aside>,
 }
 
 /// The result of a claim.
@@ -51,11 +52,13 @@ where
     S: HandlerService<StoredBody, R> + Clone,
     R: HandlerBody,
 {
+    let limit = (front.config.limits_per_principal).map_or(usize::MAX, |limits| limits.running);
     let claimer = Claimer {
         front,
         service,
         query,
         places: Arc::new(Places::new(concurrency)),
+        aside: Arc::new(Aside::new(limit, SHORTEST_REST)),
     };
     loop {
         // A panic of the store or the service ends a round, and not the worker.
@@ -151,7 +154,8 @@ impl<S> Claimer<S> {
         };
         for claim in claims.jobs {
             let place = self.places.take();
-            found.unplaced |= !replay::start(&self.front, &self.service, claim, called, place);
+            let (front, aside) = (&self.front, &self.aside);
+            found.unplaced |= !replay::start(front, &self.service, claim, called, place, aside);
         }
         found
     }

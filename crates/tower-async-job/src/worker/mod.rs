@@ -1,5 +1,6 @@
 //! Workers: they run jobs again whose nodes have crashed, and those that fronts offer.
 
+mod aside;
 mod claim;
 mod replay;
 

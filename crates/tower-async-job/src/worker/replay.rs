@@ -28,10 +28,11 @@ use crate::{
         work::{BoxWork, put_off},
     },
     time::after,
+    worker::aside::Aside,
 };
 
-/// The time after which a job without a place to run may be claimed again.
-const NO_PLACE: Duration = Duration::from_secs(1);
+/// The time after which a job whose run could not begin may be claimed again.
+const FAILED: Duration = Duration::from_secs(1);
 
 /// Runs a job that was claimed by a call at that time, or releases it. Returns whether it runs.
 pub(super) fn start<S, R>(
@@ -40,6 +41,7 @@ pub(super) fn start<S, R>(
     claim: Claim,
     called: Instant,
     place: Place,
+    aside: &Aside,
 ) -> bool
 where
     S: HandlerService<StoredBody, R> + Clone,
@@ -47,7 +49,7 @@ where
 {
     let (node, lease) = (&front.node, claim.lease);
     let started = panics::catching("the service of a worker, or a hook", || {
-        let (run, span) = begin(front, service, claim, called, place)?;
+        let (run, span) = begin(front, service, claim, called, place, aside)?;
         span.in_scope(|| spawn(node, Job::Running(run)));
         Ok(())
     });
@@ -55,7 +57,7 @@ where
         Ok(Ok(())) => return true,
         Ok(Err(how)) => how,
         // It may panic in each attempt.
-        Err(Panicked) => Release::default().with_after(NO_PLACE),
+        Err(Panicked) => Release::default().with_after(FAILED),
     };
     let _ = node.releases.release(lease, how);
     false
@@ -68,6 +70,7 @@ fn begin<S, R>(
     claim: Claim,
     called: Instant,
     place: Place,
+    aside: &Aside,
 ) -> Result<(Run<R, BoxError>, Span), Release>
 where
     S: HandlerService<StoredBody, R> + Clone,
@@ -78,14 +81,13 @@ where
     if node.shutdown.begun.is_set() {
         return Err(unrun);
     }
-    let unrun = unrun.with_after(NO_PLACE);
     let Task::Run(stored) = &claim.task else {
-        return Err(unrun);
+        return Err(unrun.with_after(FAILED));
     };
-    let admission = match front.place(claim.principal.as_ref()) {
-        Ok(Some(admission)) if admission.is_queued() => return Err(unrun),
-        Ok(admission) => admission,
-        Err(_) => return Err(unrun),
+    let principal = claim.principal.as_ref();
+    let admission = match front.place(principal) {
+        Ok(admission) if !admission.as_ref().is_some_and(|it| it.is_queued()) => admission,
+        _ => return Err(unrun.with_after(aside.pause(principal))),
     };
     let context = HandlerContext::new(claim.attempt);
     let mut restored = front.config.restore(stored, claim.principal.as_ref());

@@ -103,6 +103,35 @@ async fn principal_over_its_limit_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s38_backlog_of_a_principal_over_its_limit_is_claimed_seldom() {
+    const JOBS: usize = 500;
+    let store = shared();
+    let jobs = offer(&store, JOBS).await;
+    let jobs: Vec<_> = jobs.iter().map(|job| path_of(job.location())).collect();
+    let node = Node::new(&store, |builder| builder.limits_per_principal(1, 10));
+    let (app, running) = counted(20);
+    node.work(&app);
+    sleep(15 * SECOND).await;
+    assert_eq!(running.load(Ordering::SeqCst), 2, "one of each");
+    // A claim and a release are an epoch each.
+    let epochs = async || {
+        let mut epochs = 0;
+        for job in &jobs {
+            epochs += crate::record(&store, job).await.epoch;
+        }
+        epochs
+    };
+    let before = epochs().await;
+    sleep(4 * SECOND).await;
+    let claims = (epochs().await - before) / 2;
+    assert!((20..=120).contains(&claims), "{claims}");
+    // The next ones run soon.
+    sleep(3 * SECOND).await;
+    assert_eq!(running.load(Ordering::SeqCst), 2);
+    assert_eq!(store.jobs_in(JobState::Done).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn worker_of_some_routes_leaves_the_others() {
     let store = shared();
     let jobs = offer(&store, 2).await;

@@ -91,3 +91,34 @@ pub(crate) async fn s43_one_key_in_two_processes_at_once_makes_one_job(data: &im
     }
     Ok(())
 }
+
+pub(crate) async fn s44_of_different_bodies_with_one_key_at_once_one_is_accepted(
+    data: &impl Nodes,
+) -> Ran {
+    const BODIES: [&str; 4] = ["figures", "others", "", "{}"];
+    let nodes = nodes(data).await?;
+    for key in 0..10 {
+        let mut repeats = JoinSet::new();
+        for number in 0..40 {
+            let node = nodes[number % 2].clone();
+            let body = BODIES[number / 2 % 4];
+            let request = Request::post("/again")
+                .header("idempotency-key", key)
+                .header("user", "one")
+                .body(Body::from(body))
+                .unwrap();
+            repeats.spawn(async move { (body, node.send(request).await) });
+        }
+        let answers = repeats.join_all().await;
+        let (refused, accepted): (Vec<_>, Vec<_>) = answers
+            .iter()
+            .partition(|(_, answer)| answer.status == StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!((refused.len(), accepted.len()), (30, 10));
+        let accepted: HashSet<_> = accepted
+            .iter()
+            .map(|(body, answer)| (body, answer.location()))
+            .collect();
+        assert_eq!(accepted.len(), 1, "{accepted:?}");
+    }
+    Ok(())
+}
