@@ -40,7 +40,7 @@ const LATEST: i32 = STEPS.len() as i32;
 ///
 /// let migrations = PostgresStore::builder("postgres://localhost").schema("jobs").migrations();
 /// assert_eq!(migrations[0].version(), 1);
-/// assert!(migrations[0].sql().starts_with("CREATE SCHEMA IF NOT EXISTS \"jobs\";"));
+/// assert!(migrations[0].sql().contains("CREATE SCHEMA \"jobs\";"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
@@ -74,12 +74,17 @@ pub(crate) fn migrations(schema: &str) -> Vec<Migration> {
         let commands = step.sql.concat();
         let commands = commands.replace("{settings}", FUNCTION_SETTINGS);
         // Also within literals, for which a quote needs a second one.
+        let literal = name.replace('\'', "''");
         let commands = commands
-            .replace("'{schema}.", &format!("'{}.", name.replace('\'', "''")))
+            .replace("'{schema}.", &format!("'{literal}."))
             .replace("{schema}", &name);
         let (begin, end) = match version {
             1 => (
-                format!("CREATE SCHEMA IF NOT EXISTS {name};\n"),
+                // `IF NOT EXISTS` would demand the privilege to create one even if it exists.
+                format!(
+                    "DO $create$ BEGIN IF to_regnamespace('{literal}') IS NULL THEN \
+                     CREATE SCHEMA {name}; END IF; END $create$;\n"
+                ),
                 format!("INSERT INTO {name}.store VALUES (true, {version}, {oldest});\n"),
             ),
             _ => (
