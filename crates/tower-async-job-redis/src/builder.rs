@@ -173,7 +173,9 @@ impl RedisStoreBuilder {
             is_cluster: self.cluster,
             accepts_loss: self.accept_loss,
         };
-        let findings = check::check(&target, &wish, timeout).await?;
+        let keys = Keys::new(&self.prefix);
+        let checked = check::check(&target, &keys, &wish, timeout).await;
+        let findings = checked.map_err(|error| error.at(&target))?;
         target.is_cluster = findings.is_cluster;
         let settings = Settings {
             lease: self.lease,
@@ -192,7 +194,7 @@ impl RedisStoreBuilder {
         let feed = Link::new(target.clone().with_patience(BLOCK), timeout + BLOCK);
         let flush = Link::new(target.clone(), timeout);
         let link = Link::new(target, timeout);
-        let engine = Arc::new(Engine::new(link, Keys::new(&self.prefix), settings));
+        let engine = Arc::new(Engine::new(link, keys, settings));
         let tasks = watch::spawn(&engine, feed, flush);
         Ok(RedisStore::new(engine, properties, tasks))
     }

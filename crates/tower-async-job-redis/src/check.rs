@@ -7,8 +7,12 @@ use tokio::time::timeout;
 
 use crate::{
     error::ConnectError,
+    keys::Keys,
     link::{Connection, Target},
 };
+
+/// Names a command that the user may not run, if the server knows.
+const ALLOWED: &str = include_str!("lua/allowed.lua");
 
 /// The expectations of the builder.
 #[derive(Debug)]
@@ -25,19 +29,25 @@ pub(crate) struct Findings {
     pub(crate) has_to_ask: bool,
 }
 
-/// Checks that a server keeps what it acknowledges.
+/// Checks that a server keeps what it acknowledges, and allows the commands of the store.
 pub(crate) async fn check(
     target: &Target,
+    keys: &Keys,
     wish: &Wish,
     limit: Duration,
 ) -> Result<Findings, ConnectError> {
     let late = |_| Err(ConnectError::unreachable());
-    timeout(limit, examine(target, wish, limit))
+    timeout(limit, examine(target, keys, wish, limit))
         .await
         .unwrap_or_else(late)
 }
 
-async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findings, ConnectError> {
+async fn examine(
+    target: &Target,
+    keys: &Keys,
+    wish: &Wish,
+    limit: Duration,
+) -> Result<Findings, ConnectError> {
     let mut connection = target.connect(limit).await.map_err(ConnectError::of)?;
     ask::<()>(&mut connection, redis::cmd("PING"))
         .await
@@ -103,6 +113,18 @@ async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findin
             "settings of the Redis server could not be checked, since it refuses `CONFIG GET`: make \
              sure that `maxmemory-policy` is `noeviction`, and that it keeps what it acknowledges"
         );
+    }
+    let mut command = redis::cmd("EVAL");
+    command
+        .arg(ALLOWED)
+        .arg(0)
+        .arg(keys.events())
+        .arg(keys.mark(0));
+    match ask::<Option<String>>(&mut connection, command).await {
+        Ok(Some(command)) => return Err(ConnectError::denied(command, &keys.events())),
+        Err(error) if error.code() == Some("NOPERM") => return Err(ConnectError::of(error)),
+        // Servers that only resemble Redis may not know the function.
+        Ok(None) | Err(_) => {}
     }
     Ok(Findings {
         is_cluster,
