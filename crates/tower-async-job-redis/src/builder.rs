@@ -173,10 +173,10 @@ impl RedisStoreBuilder {
             is_cluster: self.cluster,
             accepts_loss: self.accept_loss,
         };
-        let findings = check::check(&target, &wish, timeout).await?;
-        target.is_cluster = findings.is_cluster;
         let keys = Keys::new(&self.prefix);
-        check::check_permissions(&target, &keys, timeout).await?;
+        let checked = check::check(&target, &keys, &wish, timeout).await;
+        let findings = checked.map_err(|error| error.at(&target))?;
+        target.is_cluster = findings.is_cluster;
         let settings = Settings {
             lease: self.lease,
             operation_timeout: timeout,

@@ -40,7 +40,7 @@ const LATEST: i32 = STEPS.len() as i32;
 ///
 /// let migrations = PostgresStore::builder("postgres://localhost").schema("jobs").migrations();
 /// assert_eq!(migrations[0].version(), 1);
-/// assert!(migrations[0].sql().starts_with("CREATE SCHEMA IF NOT EXISTS \"jobs\";"));
+/// assert!(migrations[0].sql().contains("CREATE SCHEMA \"jobs\";"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
@@ -97,11 +97,19 @@ pub(crate) fn migrations(schema: &str) -> Vec<Migration> {
         let oldest = step.oldest;
         let commands = step.sql.concat();
         let commands = commands.replace("{settings}", FUNCTION_SETTINGS);
-        let commands = commands.replace("$$", &delimiter_beside(&name));
+        let delimiter = delimiter_beside(&name);
+        let commands = commands.replace("$$", &delimiter);
         let commands = with_name(&commands, &name);
         let (begin, end) = match version {
             1 => (
-                format!("CREATE SCHEMA IF NOT EXISTS {name};\n"),
+                // `IF NOT EXISTS` would demand the privilege to create one even if it exists.
+                with_name(
+                    &format!(
+                        "DO {delimiter} BEGIN IF to_regnamespace('{{schema}}') IS NULL THEN \
+                         CREATE SCHEMA {{schema}}; END IF; END {delimiter};\n"
+                    ),
+                    &name,
+                ),
                 format!("INSERT INTO {name}.store VALUES (true, {version}, {oldest});\n"),
             ),
             _ => (
