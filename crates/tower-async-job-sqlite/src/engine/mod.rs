@@ -36,7 +36,7 @@ pub(crate) use self::{shared::WORK, writes::Kind};
 use crate::{
     connection::{open_checkpointer, open_reader, open_writer},
     error::{OpenError, store_error},
-    job::FORMAT,
+    job::newest_format,
     notes::Notes,
     schema,
     settings::Settings,
@@ -246,7 +246,7 @@ fn start_clock(connection: &mut Connection, settings: &Settings) -> Result<Store
                    WHERE state < 2 AND held = 1 AND format <= ?3 \
                    AND due > (SELECT prolonged FROM store) AND due < ?2";
         let prolonged = transaction
-            .execute(sql, [passed, until, FORMAT])
+            .execute(sql, [passed, until, newest_format()])
             .map_err(failed)?;
         if prolonged > 0 {
             let sql = "UPDATE store SET mark = ?, commits = commits + 1, prolonged = ?";
