@@ -24,6 +24,9 @@ pub struct StoreProperties {
     /// The size of a chunk, in bytes: longer bodies are [written](crate::JobStore::write_chunk)
     /// in chunks of this size. `None`, the default: every result is stored as one piece.
     pub chunk: Option<usize>,
+    /// The maximum number of bytes that it holds in memory of one result while that is written in
+    /// chunks, beside the chunk of the call. 0 by default.
+    pub recording: usize,
     /// True if other processes may change its jobs; housekeeping then never stops. `false` by
     /// default.
     pub shared: bool,
@@ -35,6 +38,7 @@ impl Default for StoreProperties {
             name: "store",
             lease: None,
             chunk: None,
+            recording: 0,
             shared: false,
         }
     }
@@ -59,6 +63,13 @@ impl StoreProperties {
     #[must_use]
     pub const fn with_chunk(mut self, bytes: usize) -> Self {
         self.chunk = Some(bytes);
+        self
+    }
+
+    /// Sets the maximum number of bytes that it holds of a result that is written in chunks.
+    #[must_use]
+    pub const fn with_recording(mut self, bytes: usize) -> Self {
+        self.recording = bytes;
         self
     }
 

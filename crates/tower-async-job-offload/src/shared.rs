@@ -14,6 +14,16 @@ pub(crate) struct Settings {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+impl Settings {
+    /// Returns the bytes of one result that are in memory at most, beside the chunk that is written:
+    /// the threshold or two parts, one chunk beyond them, and one that waits.
+    pub(crate) fn held(&self, part: usize, chunk: usize) -> usize {
+        let threshold = usize::try_from(self.threshold).unwrap_or(usize::MAX);
+        let gathered = threshold.max(part.saturating_mul(2));
+        gathered.saturating_add(chunk.saturating_mul(2))
+    }
+}
+
 /// The parts of the store that its tasks share.
 pub(crate) struct Shared<S> {
     pub(crate) inner: S,

@@ -5,7 +5,7 @@ use tokio::{runtime::Handle, time::timeout};
 use tower_async_job_core::{
     Call, Cancellation, Created, Detail, End, Interpose, Interposed, JobId, JobRecord, JobStore,
     Lease, NewJob, Outcome, RecordedOutcome, Release, Released, Renewal, ResultRef, StoreError,
-    StoreFuture, SweepQuery, Upkeep, forward_job_store,
+    StoreFuture, StoreProperties, SweepQuery, Upkeep, forward_job_store,
 };
 
 use crate::{
@@ -24,13 +24,16 @@ use crate::{
 ///
 /// let store = MemoryStore::builder().chunk_size(256 << 10).build();
 /// let store = Offloaded::new(store, InMemory::new())?;
-/// assert_eq!(store.properties(), store.get_ref().properties());
+/// assert_eq!(store.properties().chunk, store.get_ref().properties().chunk);
 /// # Ok::<(), tower_async_job_offload::InvalidStore>(())
 /// ```
 pub struct Offloaded<S>(Interposed<Offloading<S>>);
 
 impl<S: JobStore> Offloaded<S> {
     pub(crate) fn of(store: S, objects: Objects, settings: Settings) -> Self {
+        let chunk = store.properties().chunk.unwrap_or(0);
+        let properties = store.properties().clone();
+        let properties = properties.with_recording(settings.held(objects.part, chunk));
         let shared = Shared {
             inner: store,
             objects: Arc::new(objects),
@@ -39,6 +42,7 @@ impl<S: JobStore> Offloaded<S> {
         };
         Self(Interposed::new(Offloading {
             shared: Arc::new(shared),
+            properties,
             housekeeper: Housekeeper::default(),
         }))
     }
@@ -62,6 +66,7 @@ forward_job_store! { { impl<S: JobStore> JobStore for Offloaded<S> } this => thi
 /// The store, and its housekeeper, which ends with it.
 struct Offloading<S> {
     shared: Arc<Shared<S>>,
+    properties: StoreProperties,
     housekeeper: Housekeeper,
 }
 
@@ -217,6 +222,10 @@ fn unmarked(mut record: JobRecord) -> JobRecord {
 impl<S: JobStore> Interpose for Offloading<S> {
     fn inner(&self) -> &dyn JobStore {
         &self.shared.inner
+    }
+
+    fn properties(&self) -> &StoreProperties {
+        &self.properties
     }
 
     fn around<'a, T: Send + 'a>(

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use http_polling::{Problem, ProblemType};
 
+use crate::job::FORMAT;
+
 /// A script, which the server knows by its hash once it has run it.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -13,7 +15,8 @@ pub(crate) struct Script {
 
 impl Script {
     fn new(parts: &[&str]) -> Self {
-        let source = parts.concat();
+        let format = format!("local FORMAT = {}\n", FORMAT.newest());
+        let source = parts.concat().replace("local FORMAT = 1\n", &format);
         let hash = redis::Script::new(&source).get_hash().to_owned();
         Self { source, hash }
     }

@@ -65,6 +65,13 @@ impl RedisStore {
         }
     }
 
+    /// Makes this process one of the next release, whose rows have a newer format, for tests of
+    /// upgrades. It precedes the first store.
+    #[doc(hidden)]
+    pub fn use_next_format() {
+        crate::job::FORMAT.raise();
+    }
+
     /// Ignores notifications of other nodes from now on, so that only the fallback is left.
     #[doc(hidden)]
     pub fn lose_notifications(&self) {

@@ -64,6 +64,13 @@ impl SqliteStore {
         }
     }
 
+    /// Makes this process one of the next release, whose rows have a newer format, for tests of
+    /// upgrades. It precedes the first store.
+    #[doc(hidden)]
+    pub fn use_next_format() {
+        crate::job::use_next_format();
+    }
+
     /// Ignores notifications of other processes from now on, so that only the fallback is left.
     #[doc(hidden)]
     pub fn lose_notifications(&self) {

@@ -18,11 +18,13 @@ use crate::{
     plan::Plan,
     process::LEASE,
     round::Outcome,
-    store::{Disk, Kind},
+    store::{Disk, Kind, begin_newer},
 };
 
 /// Runs what the arguments ask for. Returns whether all promises were kept.
 pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
+    // At the end of a round, it looks at records of both versions.
+    begin_newer();
     let (store, directory) = (args.store, args.directory());
     let rounds = directory.join("rounds");
     fs::create_dir_all(&rounds)?;

@@ -24,7 +24,7 @@ use tower_async_job::{
 use crate::{
     calls::{MOST_ATTEMPTS, MOST_POISONED, NONCE, NUMBER, Task, Work},
     clock::ShiftedClock,
-    store::{Opening, Place},
+    store::{Opening, Place, begin_newer},
 };
 
 /// The bytes of a part of a long body, and the time between two.
@@ -92,6 +92,9 @@ struct Nonce(String);
 
 /// Serves until SIGTERM, or until standard input ends.
 pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
+    if options.newer {
+        begin_newer();
+    }
     let clock = ShiftedClock::ahead(options.offset);
     std::thread::spawn({
         let clock = clock.clone();

@@ -37,8 +37,30 @@ fn texts(error: &StoreError) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_call_that_fails_aborts_its_upload_and_the_job_can_be_repeated() {
-    for fault in [Fault::Fails, Fault::FailsLate, Fault::Panics] {
+async fn s81_every_call_that_fails_aborts_its_upload_and_the_job_can_be_repeated() {
+    for (fault, reason, remedy) in [
+        (
+            Fault::Fails,
+            "out of reach",
+            "check that the object store is reachable",
+        ),
+        (
+            Fault::FailsLate,
+            "out of reach",
+            "check that the object store is reachable",
+        ),
+        (
+            Fault::Gone,
+            "NoSuchUpload",
+            "check that the object store is reachable",
+        ),
+        (
+            Fault::Denied,
+            "AccessDenied",
+            "check the credentials of the object store",
+        ),
+        (Fault::Panics, "the object store panicked", ""),
+    ] {
         for (step, number) in [
             (Step::Begin, 1),
             (Step::Part, 1),
@@ -52,20 +74,13 @@ async fn every_call_that_fails_aborts_its_upload_and_the_job_can_be_repeated() {
             setup.objects.fail(step, number, fault);
             let (lease, error) = fail(&store, &setup).await;
             assert!(error.is_unavailable(), "{case}: {error}");
+            let (text, id) = (texts(&error), lease.id.encode());
+            assert!(text.contains(reason) && text.contains(remedy), "{text}");
             if fault != Fault::Panics {
-                let text = texts(&error);
-                let id = lease.id.encode();
                 let name = format!("the object 1970-01-01/{}…-1 cannot be", &id.as_str()[..8]);
-                assert!(
-                    text.contains(&name) && text.contains("out of reach"),
-                    "{text}"
-                );
-                assert!(
-                    text.contains("check that the object store is reachable"),
-                    "{text}"
-                );
-                assert!(!text.contains(id.as_str()), "{text}");
+                assert!(text.contains(&name), "{text}");
             }
+            assert!(!text.contains(id.as_str()), "{text}");
             let begun = usize::from(step != Step::Begin);
             assert_eq!(setup.objects.calls(Step::Abort), begun, "{case}");
             assert!(setup.objects.names().await.is_empty(), "{case}");
@@ -87,7 +102,7 @@ async fn every_call_that_fails_aborts_its_upload_and_the_job_can_be_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_end_in_time_while_a_part_hangs() {
+async fn s81_calls_end_in_time_while_a_part_hangs() {
     let setup = Setup::new();
     let store = setup.node();
     setup.objects.fail(Step::Part, 1, Fault::Hangs);
@@ -108,7 +123,7 @@ async fn calls_end_in_time_while_a_part_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_never_completes_is_aborted() {
+async fn s81_an_upload_that_never_completes_is_aborted() {
     let setup = Setup::new();
     let store = setup.node();
     setup.objects.fail(Step::Complete, 1, Fault::Hangs);
@@ -125,7 +140,7 @@ async fn an_upload_that_never_completes_is_aborted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_cannot_be_aborted_costs_no_other() {
+async fn s81_an_upload_that_cannot_be_aborted_costs_no_other() {
     let setup = Setup::new();
     let store = setup.node();
     for fault in [Fault::Fails, Fault::Hangs, Fault::Panics] {
@@ -143,7 +158,7 @@ async fn an_upload_that_cannot_be_aborted_costs_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_of_unknown_outcome_is_repeated_with_the_same_object() {
+async fn s10_an_end_of_unknown_outcome_is_repeated_with_the_same_object() {
     for fault in [StoreFault::Unavailable, StoreFault::Unacknowledged] {
         for call in [Call::WriteChunk, Call::Finish] {
             let setup = Setup::new();

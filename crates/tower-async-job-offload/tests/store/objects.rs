@@ -29,6 +29,10 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
     Fails,
+    /// It is refused for lack of permission.
+    Denied,
+    /// Its object or upload is not there, such as one that a rule has aborted.
+    Gone,
     /// It fails after its effect.
     FailsLate,
     Hangs,
@@ -94,6 +98,14 @@ impl Objects {
         match self.next(step) {
             None => call.await,
             Some(Fault::Fails) => Err(failed()),
+            Some(Fault::Denied) => Err(Error::PermissionDenied {
+                path: "x".into(),
+                source: "AccessDenied".into(),
+            }),
+            Some(Fault::Gone) => Err(Error::NotFound {
+                path: "x".into(),
+                source: "NoSuchUpload".into(),
+            }),
             Some(Fault::FailsLate) => {
                 call.await?;
                 Err(failed())

@@ -68,7 +68,7 @@ async fn results_up_to_the_threshold_stay_in_the_job_store() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_cannot_forge_a_reference() {
+async fn s83_a_handler_cannot_forge_a_reference() {
     let setup = Setup::new();
     let store = setup.node();
     let (victim, _) = ended(&store).await;
@@ -135,7 +135,7 @@ async fn s41_a_node_without_object_store_leaves_long_results_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_missing_or_cut_is_an_error() {
+async fn s82_an_object_that_is_missing_or_cut_is_an_error() {
     let setup = Setup::new();
     let store = setup.node();
     let (lease, result) = ended(&store).await;
@@ -166,7 +166,7 @@ async fn an_object_that_is_missing_or_cut_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_fails_or_hangs_is_unavailable_and_the_next_one_works() {
+async fn s82_a_read_that_fails_or_hangs_is_unavailable_and_the_next_one_works() {
     let setup = Setup::new();
     let store = setup.node();
     let (_, result) = ended(&store).await;

@@ -91,7 +91,7 @@ pub(crate) async fn renew(engine: &Engine, leases: &[Lease]) -> Result<Vec<Renew
         let mut call = engine
             .call(&RENEW, keys)
             .number(engine.lease())
-            .number(FORMAT);
+            .number(FORMAT.newest());
         for place in places {
             let Lease { id, epoch } = leases[*place];
             call = call.text(id.encode().as_str()).number(epoch);

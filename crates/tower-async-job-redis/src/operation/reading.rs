@@ -105,7 +105,7 @@ pub(crate) async fn write_chunk(
     let call = engine
         .call(&WRITE_CHUNK, keys)
         .number(lease.epoch)
-        .number(FORMAT)
+        .number(FORMAT.newest())
         .number(index)
         .arg(data);
     let reply = Reply::new(engine.link.run(&call).await?)?;

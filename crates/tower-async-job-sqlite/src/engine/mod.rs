@@ -36,8 +36,9 @@ pub(crate) use self::{shared::WORK, writes::Kind};
 use crate::{
     connection::{open_checkpointer, open_reader, open_writer},
     error::{OpenError, store_error},
-    job::FORMAT,
+    job::newest_format,
     notes::Notes,
+    schema,
     settings::Settings,
     time::{Micros, StoreClock, micros},
     transaction::{Failure, Snapshot, Step, Transaction},
@@ -205,8 +206,7 @@ fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
         checkpointer: open_checkpointer(&settings)?,
         watcher: open_reader(&settings)?,
     };
-    let failed = |error| OpenError::of_sql(&path, error);
-    let clock = start_clock(&mut connections.writer, &settings).map_err(failed)?;
+    let clock = start_clock(&mut connections.writer, &settings)?;
     let shared = Arc::new(Shared::new(settings, clock));
     start(&shared, connections, &path)
         .inspect_err(|_| shared.close())
@@ -220,9 +220,11 @@ fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
 /// was set. Leases therefore go on from the latest commit, for at most a lease from now, in which
 /// their holders can renew them. Those that were not renewed since an earlier opening did the same
 /// have no holder, so a process that starts again and again does not keep them for ever.
-fn start_clock(connection: &mut Connection, settings: &Settings) -> rusqlite::Result<StoreClock> {
+fn start_clock(connection: &mut Connection, settings: &Settings) -> Result<StoreClock, OpenError> {
+    let failed = |error| OpenError::of_sql(&*settings.path, error);
     let mark = |connection: &Connection| {
-        connection.query_row("SELECT mark FROM store", [], |row| row.get(0))
+        let mark = connection.query_row("SELECT mark FROM store", [], |row| row.get(0));
+        mark.map_err(failed)
     };
     let latest = mark(connection)?;
     let clock = StoreClock::start(Arc::clone(&settings.clock), latest);
@@ -231,8 +233,11 @@ fn start_clock(connection: &mut Connection, settings: &Settings) -> rusqlite::Re
     if passed(latest) <= lease / 3 {
         return Ok(clock);
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been first.
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    // Another process may have been first, or have migrated the file.
+    schema::version(&transaction, &settings.path)?;
     let passed = passed(mark(&transaction)?);
     let now = clock.now();
     if passed > lease / 3 {
@@ -240,13 +245,15 @@ fn start_clock(connection: &mut Connection, settings: &Settings) -> rusqlite::Re
         let sql = "UPDATE jobs SET due = min(due + ?1, ?2) \
                    WHERE state < 2 AND held = 1 AND format <= ?3 \
                    AND due > (SELECT prolonged FROM store) AND due < ?2";
-        let prolonged = transaction.execute(sql, [passed, until, FORMAT])?;
+        let prolonged = transaction
+            .execute(sql, [passed, until, newest_format()])
+            .map_err(failed)?;
         if prolonged > 0 {
             let sql = "UPDATE store SET mark = ?, commits = commits + 1, prolonged = ?";
-            transaction.execute(sql, [now, until])?;
+            transaction.execute(sql, [now, until]).map_err(failed)?;
         }
     }
-    transaction.commit()?;
+    transaction.commit().map_err(failed)?;
     Ok(clock)
 }
 

@@ -23,6 +23,7 @@ use crate::{
     connection::{limit_pages, page_size, set_synchronous},
     error::{is_busy, is_full, store_error},
     operation::{deliver, make_room},
+    schema,
     settings::Synchronous,
     time::micros,
     transaction::{Effects, Failure, Transaction},
@@ -215,6 +216,7 @@ impl Writer {
         }
         self.begin().map_err(|error| self.failed(error))?;
         self.files.check().map_err(StoreError::unavailable)?;
+        schema::check_again(&self.connection, &self.shared.settings.path)?;
         let before = self.connection.total_changes();
         let now = self.time().map_err(|error| self.failed(error))?;
         let mut transaction = Transaction::new(

@@ -1,6 +1,9 @@
 //! The row of a job.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicI64, Ordering},
+};
 
 use rusqlite::{Row, ToSql, params_from_iter, types::FromSql};
 use tower_async_job_core::{JobHandle, JobId, Lease, StoreError};
@@ -11,8 +14,16 @@ use crate::{
     transaction::{Failure, Snapshot, Step, Transaction},
 };
 
-/// The format of rows that this build writes, and the newest that it reads.
-pub(crate) const FORMAT: i64 = 1;
+static FORMAT: AtomicI64 = AtomicI64::new(1);
+
+/// Returns the format of rows that this build writes, and the newest that it reads.
+pub(crate) fn newest_format() -> i64 {
+    FORMAT.load(Ordering::Relaxed)
+}
+
+pub(crate) fn use_next_format() {
+    FORMAT.store(2, Ordering::Relaxed);
+}
 
 /// Generates the struct of a row from its columns, which have the same names in the file.
 macro_rules! columns {
@@ -147,7 +158,7 @@ impl Job {
     /// Reads a row of [`COLUMNS`].
     pub(crate) fn of_row(snapshot: &Snapshot<'_>, row: &Row<'_>) -> Step<Self> {
         let format: i64 = row.get("format").map_err(Failure::corrupt)?;
-        if format > FORMAT {
+        if format > newest_format() {
             let format = u32::try_from(format).unwrap_or(u32::MAX);
             return Err(StoreError::unsupported_version(format).into());
         }
@@ -179,7 +190,13 @@ impl Job {
         let sql = "UPDATE jobs SET due = ? WHERE key = ? AND id = ? AND epoch = ? \
                    AND state < 2 AND held = 1 AND format <= ?";
         let id = lease.id.to_bits().to_be_bytes();
-        let parameters = (until, key_of(&lease.id), id, lease.epoch as i64, FORMAT);
+        let parameters = (
+            until,
+            key_of(&lease.id),
+            id,
+            lease.epoch as i64,
+            newest_format(),
+        );
         Ok(transaction.execute(sql, parameters)? == 1)
     }
 

@@ -6,7 +6,7 @@ use tower_async_job_core::{
 };
 
 use super::{
-    columns::{FORMAT, Job, key_of},
+    columns::{Job, key_of, newest_format},
     digest::{owner_hash, route_hash},
     numbers::{handle_number, pending_status_number, protocol_number},
     owner::StoredOwner,
@@ -29,7 +29,7 @@ impl Job {
         let key = new.idempotency.as_ref();
         let mut job = Self {
             key: key_of(&new.id),
-            format: FORMAT,
+            format: newest_format(),
             id: new.id.to_bits().to_be_bytes(),
             handle: handle_number(new.handle),
             state: if running {

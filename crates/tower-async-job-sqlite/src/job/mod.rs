@@ -14,7 +14,7 @@ mod view;
 pub(crate) use self::{
     chunks::{collect, note_read, read_chunk},
     claiming::Claimed,
-    columns::{COLUMNS, FORMAT, Job, is_pending, key_of},
+    columns::{COLUMNS, Job, is_pending, key_of, newest_format, use_next_format},
     digest::{owner_hash, route_hash},
     numbers::{handle_number, handle_of},
     state::State,

@@ -3,7 +3,7 @@
 use tower_async_job_core::JobId;
 
 use super::{
-    columns::{FORMAT, Job, key_of},
+    columns::{Job, key_of, newest_format},
     owner::StoredOwner,
     state::State,
 };
@@ -127,7 +127,10 @@ impl Job {
                    notify_attempts, resumed) \
                    VALUES (?, ?, ?, 0, ?, 0, 1, 0, 1, 0, ?, 0, 0, 0, 0, 0, 0, 0, '', 1, 0, 0, 0, 0)";
         let bytes = id.to_bits().to_be_bytes();
-        transaction.execute(sql, (key_of(id), FORMAT, bytes, State::Void, until))?;
+        transaction.execute(
+            sql,
+            (key_of(id), newest_format(), bytes, State::Void, until),
+        )?;
         Ok(())
     }
 }

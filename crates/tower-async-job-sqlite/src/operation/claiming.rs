@@ -13,7 +13,7 @@ use super::{
     leases::not_held,
 };
 use crate::{
-    job::{Claimed, FORMAT, Job, handle_of, route_hash},
+    job::{Claimed, Job, handle_of, newest_format, route_hash},
     time::{micros, span, to_day},
     transaction::{Failure, Snapshot, Step, Transaction},
 };
@@ -210,13 +210,19 @@ fn ready_jobs(transaction: &Transaction<'_>, query: &ClaimQuery, limit: usize) -
     let newest = i64::from(query.newest_format);
     let Some(routes) = &query.routes else {
         let sql = format!("{READY} ORDER BY turn, key LIMIT ?");
-        let found = places(transaction, &sql, (FORMAT, newest, limit as i64))?;
+        let found = places(transaction, &sql, (newest_format(), newest, limit as i64))?;
         return Ok(found.into_iter().map(|(_, key)| key).collect());
     };
     let sql = format!("{READY} AND route_hash = ? AND route = ? ORDER BY turn, key LIMIT ?");
     let mut found = Vec::new();
     for route in routes {
-        let parameters = (FORMAT, newest, route_hash(route), &**route, limit as i64);
+        let parameters = (
+            newest_format(),
+            newest,
+            route_hash(route),
+            &**route,
+            limit as i64,
+        );
         found.extend(places(transaction, &sql, parameters)?);
     }
     found.sort_unstable();
@@ -236,7 +242,7 @@ fn due_notifications(
         routes.is_none_or(|routes| routes.iter().any(|wanted| **wanted == *route))
     };
     let mut statement = transaction.connection.prepare_cached(DUE)?;
-    let mut rows = statement.query((transaction.now, FORMAT))?;
+    let mut rows = statement.query((transaction.now, newest_format()))?;
     let mut keys = Vec::new();
     while keys.len() < limit
         && let Some(row) = rows.next()?

@@ -3,7 +3,7 @@
 use tower_async_job_core::{DELIVERED_KEPT, JobId};
 
 use crate::{
-    job::{FORMAT, Job, State, collect},
+    job::{Job, State, collect, newest_format},
     time::{SECOND, micros},
     transaction::{Failure, Step, Transaction},
 };
@@ -23,7 +23,7 @@ pub(super) fn expire(transaction: &Transaction<'_>) -> Step<bool> {
     while left > 0 {
         // A job of a newer format is left to newer builds.
         let sql = "SELECT key FROM jobs WHERE due <= ? AND format <= ? ORDER BY due LIMIT ?";
-        let parameters = [transaction.now, FORMAT, left as i64];
+        let parameters = [transaction.now, newest_format(), left as i64];
         let keys: Vec<i64> = transaction.rows(sql, parameters, |row| row.get(0))?;
         if keys.is_empty() {
             return Ok(false);
@@ -105,7 +105,7 @@ pub(crate) fn make_room(transaction: &Transaction<'_>) -> Step<bool> {
                    ORDER BY delivered LIMIT ?";
         let parameters = [
             transaction.now.saturating_sub(kept),
-            FORMAT,
+            newest_format(),
             DROPPED_AT_ONCE,
         ];
         let keys: Vec<i64> = transaction.rows(sql, parameters, |row| row.get(0))?;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tower_async_job_core::StoreError;
 
-use crate::error::OpenError;
+use crate::error::{OpenError, store_error};
 
 /// The number by which the file is recognised.
 const APPLICATION_ID: i64 = 0x746a_6f62;
@@ -45,8 +46,25 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<usize, OpenE
     version(&snapshot, path)
 }
 
+/// Fails if a newer release has migrated the file since it was opened, within a transaction.
+pub(crate) fn check_again(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let version = || {
+        let mut statement = connection.prepare_cached("PRAGMA user_version")?;
+        statement.query_row([], |row| row.get(0))
+    };
+    let version: i64 = version().map_err(|error| store_error(path, error))?;
+    if version > STEPS.len() as i64 {
+        return Err(StoreError::unavailable(newer(path, version)));
+    }
+    Ok(())
+}
+
+fn newer(path: &Path, version: i64) -> OpenError {
+    OpenError::newer(path, version, STEPS.len() as i64)
+}
+
 /// Returns the version of the schema, within a transaction.
-fn version(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
+pub(crate) fn version(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
     let failed = |error| OpenError::of_sql(path, error);
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let application = number("application_id").map_err(failed)?;
@@ -57,7 +75,7 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
         .map_err(failed)?;
     match (application, usize::try_from(version)) {
         (APPLICATION_ID, Ok(version)) if version <= STEPS.len() => Ok(version),
-        (APPLICATION_ID, _) => Err(OpenError::newer(path, version, STEPS.len() as i64)),
+        (APPLICATION_ID, _) => Err(newer(path, version)),
         (0, Ok(0)) if tables == 0 => Ok(0),
         _ => Err(OpenError::foreign(path)),
     }

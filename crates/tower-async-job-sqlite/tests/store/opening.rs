@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use http_polling::JobState;
 use rusqlite::Connection;
-use tower_async_job_core::{JobStore, SweepQuery};
+use tower_async_job_core::{ClaimQuery, JobStore, SweepQuery};
 use tower_async_job_sqlite::{OpenError, SqliteStore};
 
 /// Opens a file, which must fail with a text that has the path and these words.
@@ -62,6 +63,48 @@ async fn s41_a_file_of_a_newer_release_is_left_alone() {
     let version = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let version = connection.pragma_query_value(None, "user_version", version);
     assert_eq!(version, Ok(99));
+}
+
+#[tokio::test]
+async fn s41_an_open_store_writes_nothing_to_a_file_that_a_newer_release_has_migrated() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let lease = crate::add(&store, crate::job()).await;
+    let connection = Connection::open(&path).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    let commits = || {
+        let sql = "SELECT commits FROM store";
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0))
+    };
+    let before = commits();
+    connection.pragma_update(None, "user_version", 2).unwrap();
+    let leases = [lease];
+    store.note_delivery(&lease.id, Some(Duration::ZERO));
+    for error in [
+        store.create(crate::job()).await.unwrap_err(),
+        store.renew(&leases).await.unwrap_err(),
+        store.claim(&ClaimQuery::new(1)).await.unwrap_err(),
+        store.sweep(&SweepQuery::default()).await.unwrap_err(),
+        store.cancel(&lease.id).await.unwrap_err(),
+        store
+            .finish(&lease, crate::done(4).into())
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(error.is_unavailable(), "{error}");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("has version 2 of the schema"), "{source}");
+    }
+    assert_eq!(commits(), before);
+    assert_eq!(
+        crate::state(&store, &lease.id).await,
+        Some(JobState::Running)
+    );
+    // The upgrade is taken back.
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    let ended = store.finish(&lease, crate::done(4).into());
+    ended.await.unwrap();
 }
 
 #[tokio::test]

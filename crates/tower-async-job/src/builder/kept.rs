@@ -10,6 +10,9 @@ impl Builder {
     /// Sets the bytes that all results being recorded in this process may take together, whatever
     /// the store. Beyond it, all recordings but one wait. Default 256 MiB.
     ///
+    /// A store may hold parts of results in memory too, such as one that uploads them: as many bytes
+    /// [of all of them](crate::store::StoreProperties::recording) may be there besides.
+    ///
     /// A job keeps its place among the [running](Self::limits) until its result is stored.
     pub fn recording_room(mut self, bytes: usize) -> Self {
         self.node.recording_room = bytes;

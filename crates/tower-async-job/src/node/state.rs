@@ -51,6 +51,9 @@ pub(crate) struct Node {
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
+    /// The room for what the store holds in memory of results in chunks. It is separate, so that
+    /// short results do not wait for long ones.
+    pub(crate) chunks_room: Arc<RecordingRoom>,
     pub(crate) shutdown: Arc<Shutdown>,
     pub(crate) releases: Arc<Releases>,
     /// True if other processes may change the store's jobs.
@@ -97,6 +100,7 @@ impl Node {
             deliveries: Arc::new(Deliveries::new(store.clone(), keep, alarm.clone())),
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),
+            chunks_room: Arc::new(RecordingRoom::new(config.recording_room)),
             releases: Arc::new(Releases::new(
                 store.clone(),
                 tasks.clone(),

@@ -43,6 +43,7 @@ pub(crate) struct Recorded {
 /// The place and the room of a recording, held until its response is stored.
 pub(crate) struct Kept {
     _room: Held,
+    _chunks: Option<Box<Held>>,
     /// A place among the running requests, or the streams.
     _place: RecordingPlace,
 }
@@ -89,6 +90,8 @@ struct Room {
     /// The maximum that it may need.
     most: usize,
     held: Held,
+    /// The room for the bytes that the store holds in memory of its chunks, if it holds any.
+    chunks: Option<Box<Held>>,
 }
 
 impl Room {
@@ -99,6 +102,7 @@ impl Room {
             lease,
             bytes: FREE,
             most,
+            chunks: None,
         }
     }
 
@@ -130,6 +134,12 @@ impl Room {
     ) -> Result<(), StoreError> {
         // Two copies exist until it is written.
         self.held.grow(2 * recorder.len()).await;
+        let most = self.node.store.properties().recording;
+        if most > 0 {
+            let node = &self.node;
+            let held = || Box::new(Held::new(node.chunks_room.clone()));
+            self.chunks.get_or_insert_with(held).grow(most).await;
+        }
         let (chunk, node, lease) = (recorder.take_body(), &*self.node, &self.lease);
         let call = || node.store.write_chunk(lease, index, chunk.clone());
         write(
@@ -240,6 +250,7 @@ where
             lease: room.lease,
             kept: Kept {
                 _room: room.held,
+                _chunks: room.chunks,
                 _place: place,
             },
         })

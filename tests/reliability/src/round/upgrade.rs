@@ -18,9 +18,6 @@ use crate::{
 const FIRST: usize = 1;
 const STAYS: usize = 0;
 
-/// The next format of records.
-const NEXT: u8 = 2;
-
 /// The tries to submit a job to a busy process.
 const TRIES: usize = 5;
 
@@ -30,21 +27,21 @@ const POLLS: usize = 40;
 impl Round {
     /// Upgrades each second process, rolls them back, and upgrades all.
     ///
-    /// Processes of this version leave the jobs of the next one alone, whose polls get 503 from
-    /// them. These jobs end on processes of the next version.
+    /// Processes of this version leave the jobs of the next one alone, whose records and messages
+    /// have newer formats: their polls get 503. These jobs end on processes of the next version.
     pub(super) async fn upgrade(&mut self) -> anyhow::Result<()> {
         let some = (FIRST..self.fleet.len()).step_by(2);
         self.server(|store| store.migrate()).await?;
         self.change(some.clone(), true).await?;
         let (call, job) = self.newer_job().await?;
+        // While it is pending, and once it has ended.
         self.is_left_alone(call, &job).await;
-        self.set_format(&job, NEXT).await?;
+        self.end_at(call, &job, FIRST).await?;
         self.is_left_alone(call, &job).await;
         self.pause(1500).await;
         self.change(some, false).await?;
         self.is_left_alone(call, &job).await;
         self.pause(1500).await;
-        self.set_format(&job, NEXT - 1).await?;
         self.change(0..self.fleet.len(), true).await?;
         let state = self.end_at(call, &job, STAYS).await?;
         if state != Some(JobState::Done) {
@@ -55,13 +52,6 @@ impl Round {
             self.broken(Promise::LeftAlone, text);
         }
         Ok(())
-    }
-
-    /// Sets the format of a job's record: this build reads no other one than its own.
-    async fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()> {
-        let job = job.to_owned();
-        self.server(move |store| store.set_format(&job, format))
-            .await
     }
 
     /// Replaces processes by those of a version, one after the other.
@@ -80,7 +70,7 @@ impl Round {
         Ok(())
     }
 
-    /// Lets a process of the next version accept a job, and waits for its end.
+    /// Lets a process of the next version accept a job.
     async fn newer_job(&mut self) -> anyhow::Result<(Call, String)> {
         let address = self.address(FIRST).await?;
         for _ in 0..TRIES {
@@ -91,7 +81,6 @@ impl Round {
                 call
             });
             if let Some(job) = self.clients.submit(call, address).await {
-                self.end_at(call, &job, FIRST).await?;
                 return Ok((call, job));
             }
         }
@@ -111,7 +100,7 @@ impl Round {
         Ok(None)
     }
 
-    /// Checks that a process of this version serves no result of the next one.
+    /// Checks that a process of this version serves no job of the next one.
     async fn is_left_alone(&mut self, call: Call, job: &str) {
         let Ok(address) = self.address(STAYS).await else {
             return;

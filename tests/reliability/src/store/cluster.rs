@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use futures_util::future::BoxFuture;
 use test_services::RedisCluster;
 use tower_async_job::store::JobStore;
@@ -70,13 +70,6 @@ impl Backend for Cluster {
             listen_at: None,
             max_bytes: None,
         }
-    }
-
-    fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()> {
-        let mut masters = (0..MASTERS).map(|shard| self.cluster.master(shard));
-        let is_set = masters.any(|master| redis::set_format(master, job, format).is_ok());
-        ensure!(is_set, "no job has the id {job}");
-        Ok(())
     }
 
     fn begin(&self, fault: Scenario) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use futures_util::future::BoxFuture;
 use tower_async_job::store::{JobStore, SweepQuery};
 
-pub(crate) use self::disk::Disk;
+pub(crate) use self::{disk::Disk, newer::begin as begin_newer};
 use crate::{
     check::{Promise, Violation},
     clock::ShiftedClock,
@@ -179,9 +179,6 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn migrate(&self) -> anyhow::Result<()> {
         Ok(())
     }
-
-    /// Sets the format of a job's record.
-    fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()>;
 
     /// Shifts the time of the store by some seconds from that of the day.
     fn shift(&self, seconds: i64) -> anyhow::Result<()> {

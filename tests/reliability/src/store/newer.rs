@@ -1,4 +1,4 @@
-//! The next version of a store, whose messages have a newer format.
+//! The next version of a store, whose records and messages have newer formats.
 
 use std::sync::Arc;
 
@@ -8,10 +8,19 @@ use tower_async_job::store::{
     Lease, NewJob, Outcome, RecordedOutcome, StoreError, StoreFuture, StoredRequest,
     StoredResponse, Task,
 };
+use tower_async_job_redis::RedisStore;
+use tower_async_job_sqlite::SqliteStore;
 
 /// A store that writes requests and responses in the next format, and reads both.
 #[derive(Debug)]
 struct Newer(Arc<dyn JobStore>);
+
+/// Makes this process one of the next version. PostgreSQL has its records' format in its schema, and
+/// knows such processes by the name of their connections.
+pub(crate) fn begin() {
+    SqliteStore::use_next_format();
+    RedisStore::use_next_format();
+}
 
 /// Returns the store as the next version has it.
 pub(super) fn wrap(store: Arc<dyn JobStore>) -> Arc<dyn JobStore> {

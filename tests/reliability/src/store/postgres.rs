@@ -22,6 +22,13 @@ use crate::scenario::Scenario;
 /// The schema of the jobs.
 const SCHEMA: &str = "jobs";
 
+/// The name of the connections of the next version.
+const NEXT: &str = "next";
+
+/// The migration to the next version: a column, and a newer format of the records that processes of
+/// that version make. Those of this version know only the older format.
+const MIGRATION: &str = include_str!("postgres.sql");
+
 /// The tables that are empty when all jobs are gone.
 const TABLES: [&str; 8] = [
     "jobs",
@@ -164,23 +171,8 @@ impl Backend for Server {
         Ok(())
     }
 
-    /// Adds a column to the jobs, as another release may.
     fn migrate(&self) -> anyhow::Result<()> {
-        self.postgres.query(&format!(
-            "ALTER TABLE {SCHEMA}.jobs ADD COLUMN later integer NOT NULL DEFAULT 0; \
-             UPDATE {SCHEMA}.store SET version = version + 1"
-        ));
-        Ok(())
-    }
-
-    fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()> {
-        let changed = self.postgres.query(&format!(
-            "UPDATE {SCHEMA}.jobs SET format = {format} WHERE id = '{job}' RETURNING format"
-        ));
-        ensure!(
-            changed.trim() == format.to_string(),
-            "no job has the id {job}"
-        );
+        self.postgres.query(MIGRATION);
         Ok(())
     }
 
@@ -228,6 +220,9 @@ pub(super) async fn open(place: &Place, how: &Opening) -> anyhow::Result<Arc<dyn
     let mut store = PostgresStore::builder(url)
         .schema(SCHEMA)
         .lease_duration(how.lease);
+    if how.is_newer {
+        store = store.application_name(NEXT);
+    }
     if let Some(url) = &place.listen_at {
         store = store.listen_url(url.to_str().context("a URL")?);
     }

@@ -101,10 +101,6 @@ impl Backend for Server {
         copy(&self.backup, &self.redis.data())
     }
 
-    fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()> {
-        set_format(&self.redis, job, format)
-    }
-
     fn begin(&self, fault: Scenario) -> anyhow::Result<()> {
         match fault {
             Scenario::Crash | Scenario::Restore => self.redis.kill(),
@@ -134,14 +130,6 @@ impl Backend for Server {
     fn keep(&self, directory: &Path) -> anyhow::Result<()> {
         copy(&self.redis.data(), &directory.join("appendonlydir"))
     }
-}
-
-/// Sets the format of a job's record, if this server has the job.
-pub(super) fn set_format(redis: &Redis, job: &str, format: u8) -> anyhow::Result<()> {
-    let key = redis.command(&["KEYS", &format!("*:j:{job}")]);
-    ensure!(!key.trim().is_empty(), "no job has the id {job}");
-    redis.command(&["HSET", key.trim(), "f", &format.to_string()]);
-    Ok(())
 }
 
 /// Returns the keys that are left of jobs, among all.

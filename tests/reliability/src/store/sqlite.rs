@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags};
 use tower_async_job::store::JobStore;
@@ -102,13 +102,6 @@ impl Backend for File {
             let _ = fs::remove_file(self.path().with_file_name(name));
         }
         Ok(fs::rename(self.backup(), self.path())?)
-    }
-
-    fn set_format(&self, job: &str, format: u8) -> anyhow::Result<()> {
-        let sql = "UPDATE jobs SET format = ? WHERE lower(hex(id)) = ?";
-        let changed = self.connect()?.execute(sql, (format, job))?;
-        ensure!(changed == 1, "no job has the id {job}");
-        Ok(())
     }
 
     fn damage(&self) -> anyhow::Result<Option<String>> {
