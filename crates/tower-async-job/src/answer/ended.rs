@@ -35,28 +35,28 @@ pub(crate) fn ended(
     }
 }
 
-/// Returns the answer of an ended job at its URL, where its result is a file, and whether reading
-/// the answer delivers the result.
+/// Returns the answer of an ended job at its URL, where its result is a file, and the position of its
+/// first byte if it is the whole result or the rest of it.
 pub(crate) fn result(
     store: &Arc<dyn JobStore>,
     record: &JobRecord,
     trailers: bool,
     conditions: Option<Conditions<'_>>,
-) -> (Response<StoredBody>, bool) {
+) -> (Response<StoredBody>, Option<u64>) {
     match read(store, record) {
         Ok((replayed, body)) => {
             let is_file = file::is_file(&replayed, record.protocol);
             let mut response = replay(replayed, body, trailers);
             if !is_file {
-                return (response, true);
+                return (response, Some(0));
             }
             validators::add(response.headers_mut(), record);
             match conditions {
                 Some(conditions) => file::select(response, conditions),
-                None => (response, true),
+                None => (response, Some(0)),
             }
         }
-        Err(failure) => (*failure, true),
+        Err(failure) => (*failure, Some(0)),
     }
 }
 

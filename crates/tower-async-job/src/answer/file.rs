@@ -28,26 +28,26 @@ pub(super) fn is_file(replayed: &ReplayedResponse, protocol: Protocol) -> bool {
         && !replayed.headers.contains_key(CONTENT_RANGE)
 }
 
-/// Returns the answer to a request with conditions, and whether reading it delivers the result: it
-/// is the whole, or the rest of it.
+/// Returns the answer to a request with conditions, and the position of its first byte if it is the
+/// whole result or the rest of it.
 #[cold]
 pub(super) fn select(
     mut response: Response<StoredBody>,
     conditions: Conditions<'_>,
-) -> (Response<StoredBody>, bool) {
+) -> (Response<StoredBody>, Option<u64>) {
     let headers = response.headers();
     match conditions.verdict(headers) {
         Verdict::Met => {}
-        Verdict::NotModified => return (not_modified(headers), false),
-        Verdict::Failed => return (refused(StatusCode::PRECONDITION_FAILED), false),
+        Verdict::NotModified => return (not_modified(headers), None),
+        Verdict::Failed => return (refused(StatusCode::PRECONDITION_FAILED), None),
     }
     let length = response.body().size_hint().lower();
     let selected = match accepts_ranges(headers) {
         true => conditions.selected(headers, length),
         false => Selected::Whole,
     };
-    let (range, delivers) = match selected {
-        Selected::Whole => return (response, true),
+    let (range, rest_from) = match selected {
+        Selected::Whole => return (response, Some(0)),
         Selected::Part {
             first,
             last,
@@ -58,16 +58,19 @@ pub(super) fn select(
                 response.headers_mut().remove(digest);
             }
             response.body_mut().keep(first, last);
-            (format!("bytes {first}-{last}/{length}"), is_rest)
+            (
+                format!("bytes {first}-{last}/{length}"),
+                is_rest.then_some(first),
+            )
         }
         Selected::Nothing => {
             response = refused(StatusCode::RANGE_NOT_SATISFIABLE);
-            (format!("bytes */{length}"), false)
+            (format!("bytes */{length}"), None)
         }
     };
     let range = HeaderValue::try_from(range).expect("visible ASCII");
     response.headers_mut().insert(CONTENT_RANGE, range);
-    (response, delivers)
+    (response, rest_from)
 }
 
 /// Returns whether the handler allows ranges of bytes.

@@ -147,7 +147,7 @@ pub struct StoredBody {
     data: Data,
     /// Boxed, since few have any and all are moved often.
     trailers: Option<Box<HeaderMap>>,
-    /// Completed when all is read.
+    /// Completed when all is read, or broken off.
     delivery: Option<Delivery>,
 }
 
@@ -192,7 +192,7 @@ impl StoredBody {
             // An empty body is read with its head.
             delivery.complete();
         } else {
-            self.delivery = Some(delivery);
+            self.delivery = Some(delivery.of(self.len()));
         }
     }
 
@@ -229,6 +229,15 @@ impl<T: Into<Bytes>> From<T> for StoredBody {
             data: Data::Whole(data.into()),
             trailers: None,
             delivery: None,
+        }
+    }
+}
+
+impl Drop for StoredBody {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(delivery) = self.delivery.take() {
+            delivery.break_off(self.len());
         }
     }
 }

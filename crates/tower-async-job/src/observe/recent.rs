@@ -53,7 +53,6 @@ impl<V> Recent<V> {
         self.entries().values.remove(id)
     }
 
-    #[cfg(feature = "opentelemetry")]
     pub(crate) fn find(&self, id: &JobId) -> Option<V>
     where
         V: Clone,

@@ -8,7 +8,7 @@ use tower_async_job_core::{Detail, JobId, JobRecord, StoreError, Subscription};
 
 use crate::{
     answer::{self, Answer},
-    body::{StoredBody, delivery::Delivery},
+    body::StoredBody,
     node::{front::Front, held::Place, wait::record_until},
     request::conditions::Conditions,
     resource::{
@@ -157,17 +157,18 @@ fn polled(
             }
         }
         Some(record) => {
-            let (mut response, delivers) =
+            let (mut response, rest_from) =
                 answer::result(&front.node.store, record, asked.trailers, conditions);
-            if !(asked.delivers && delivers) {
+            let Some(first) = rest_from.filter(|_| asked.delivers) else {
                 return response;
-            }
+            };
             front.node.undelivered.delivered(id, polls);
             front.node.expected.came(id);
             front.node.learn_from(record);
-            let delivery = Delivery::new(front.node.deliveries.clone(), *id);
-            // In place, since moving it is expensive.
-            response.body_mut().deliver(delivery);
+            if let Some(delivery) = front.node.deliveries.from(id, first) {
+                // In place, since moving it is expensive.
+                response.body_mut().deliver(delivery);
+            }
             response
         }
     }

@@ -418,11 +418,11 @@ async fn only_a_range_to_the_end_of_unknown_length_delivers_a_result() {
             ask(&layer, asking_for(&job, &[field])).await;
             assert_eq!(state().await, "done", "{field:?}");
         }
-        // The rest is cut off, and then read to its end.
+        // It is cut off, and then read to its end.
         let rest = || {
             layer
                 .resource()
-                .oneshot(asking_for(&job, &[("range", "bytes=9-")]))
+                .oneshot(asking_for(&job, &[("range", "bytes=0-")]))
         };
         drop(rest().await.expect("infallible"));
         assert_eq!(state().await, "done");
@@ -432,7 +432,37 @@ async fn only_a_range_to_the_end_of_unknown_length_delivers_a_result() {
             .into_body()
             .collect()
             .await;
-        assert_eq!(rest.expect("whole").to_bytes(), bytes(LENGTH)[9..]);
+        assert_eq!(rest.expect("whole").to_bytes(), bytes(LENGTH));
         assert_eq!(state().await, "expired");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rest_of_a_result_delivers_it_only_after_its_beginning() {
+    // The length of frames.
+    for (store, frame) in stores().into_iter().zip([64 << 10, CHUNK]) {
+        let length = 4 * frame;
+        let layer = eager(over(&store).retention_after_delivery(SECOND));
+        let job = ended(&layer, answering(length, &[])).await;
+        // Reads some frames from a position on, or all.
+        let read = async |first: usize, frames: usize| {
+            let range = format!("bytes={first}-");
+            let asked = asking_for(&job, &[("range", &range)]);
+            let response = layer.resource().oneshot(asked).await.expect("infallible");
+            assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+            let mut body = response.into_body();
+            for _ in 0..frames {
+                body.frame().await.expect("more").expect("readable");
+            }
+            drop(body);
+            sleep(5 * SECOND).await;
+            let head = ask(&layer, request(Method::HEAD, &job)).await;
+            head.header("job-status").to_owned()
+        };
+        assert_eq!(read(3 * frame, 1).await, "done", "the end alone");
+        assert_eq!(read(0, 1).await, "done");
+        assert_eq!(read(frame + 1, 3).await, "done", "there is a gap");
+        assert_eq!(read(frame, 2).await, "done", "it breaks off again");
+        assert_eq!(read(3 * frame - 1, 2).await, "expired");
     }
 }
