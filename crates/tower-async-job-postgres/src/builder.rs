@@ -149,7 +149,8 @@ impl PostgresStoreBuilder {
             Some(url) => parse(url)?,
             None => address.clone(),
         };
-        check(&address, &self.schema, self.migrates, limit).await?;
+        let checked = check(&address, &self.schema, self.migrates, limit).await;
+        checked.map_err(|error| error.at(&address))?;
         let properties = StoreProperties::default()
             .with_name("postgres")
             .with_lease(self.lease)

@@ -5,8 +5,8 @@ use tower_async_job_core::StoreError;
 
 /// The error of connecting a [`PostgresStore`](crate::PostgresStore).
 ///
-/// Its text says what is wrong and what to do. The kind is private; check it with the `is_…`
-/// methods.
+/// Its text names the server without the password, and says what is wrong and what to do. The
+/// words of the server are in its source. The kind is private; check it with the `is_…` methods.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -14,11 +14,14 @@ use tower_async_job_core::StoreError;
 ///
 /// let error = PostgresStore::connect("postgres://127.0.0.1:1/jobs").await.unwrap_err();
 /// assert!(error.is_unreachable());
+/// assert!(error.to_string().starts_with("PostgreSQL at `127.0.0.1:1/jobs` cannot be reached"));
 /// # }
 /// ```
 #[derive(Debug)]
 pub struct ConnectError {
     kind: Kind,
+    /// Empty until it is known.
+    server: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -27,6 +30,7 @@ enum Kind {
     Url(String),
     Certificates(String),
     Unreachable,
+    Occupied,
     Tls,
     Password,
     Database,
@@ -48,12 +52,23 @@ enum Kind {
         known: i32,
     },
     Privileges(String),
+    /// The role may not create or change this schema.
+    Fixed(String),
     Other,
 }
 
 impl ConnectError {
     fn new(kind: Kind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            server: String::new(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn at(mut self, server: impl fmt::Display) -> Self {
+        self.server = server.to_string();
+        self
     }
 
     fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -123,11 +138,17 @@ impl ConnectError {
                 Kind::Password
             }
             Some(&SqlState::INVALID_CATALOG_NAME) => Kind::Database,
-            Some(
-                &SqlState::CANNOT_CONNECT_NOW
-                | &SqlState::TOO_MANY_CONNECTIONS
-                | &SqlState::ADMIN_SHUTDOWN,
-            ) => Kind::Unreachable,
+            Some(&SqlState::TOO_MANY_CONNECTIONS) => Kind::Occupied,
+            Some(&SqlState::CANNOT_CONNECT_NOW | &SqlState::ADMIN_SHUTDOWN) => Kind::Unreachable,
+            // PgBouncer has one code for all refusals.
+            Some(&SqlState::PROTOCOL_VIOLATION) if text.contains("no such database") => {
+                Kind::Database
+            }
+            Some(&SqlState::PROTOCOL_VIOLATION)
+                if text.contains("no such user") || text.contains("authentication") =>
+            {
+                Kind::Password
+            }
             Some(_) => Kind::Other,
             None if text.contains("TLS") || text.contains("certificate") => Kind::Tls,
             None if text.contains("password") || text.contains("authentication") => Kind::Password,
@@ -154,6 +175,9 @@ impl ConnectError {
         match error.code() {
             Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::read_only().with_source(error),
             Some(&SqlState::DUPLICATE_TABLE) => Self::foreign(schema).with_source(error),
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                Self::new(Kind::Fixed(schema.to_owned())).with_source(error)
+            }
             _ => Self::of_start(schema, error),
         }
     }
@@ -163,9 +187,9 @@ impl ConnectError {
         matches!(self.kind, Kind::Url(_) | Kind::Certificates(_))
     }
 
-    /// Returns whether the server cannot be reached.
+    /// Returns whether the server cannot be reached, or has no connection left.
     pub fn is_unreachable(&self) -> bool {
-        self.kind == Kind::Unreachable
+        matches!(self.kind, Kind::Unreachable | Kind::Occupied)
     }
 
     /// Returns whether the connection cannot be encrypted as demanded.
@@ -215,68 +239,109 @@ impl ConnectError {
 
     /// Returns whether the role lacks privileges.
     pub fn is_permission_denied(&self) -> bool {
-        matches!(self.kind, Kind::Privileges(_))
+        matches!(self.kind, Kind::Privileges(_) | Kind::Fixed(_))
     }
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = &self.server;
         match &self.kind {
-            Kind::Url(reason) => write!(f, "the URL of PostgreSQL is malformed: {reason}"),
-            Kind::Certificates(reason) => {
-                write!(f, "the root certificates cannot be used: {reason}: check `sslrootcert`")
-            }
-            Kind::Unreachable => f.write_str(
-                "PostgreSQL cannot be reached: check host and port, and that the server runs",
+            Kind::Url(reason) => write!(
+                f,
+                "the URL of PostgreSQL is malformed: {reason}: write \
+                 `postgres://[user[:password]@]host[:port]/database`"
             ),
-            Kind::Tls => f.write_str(
-                "the connection to PostgreSQL cannot be encrypted: enable `ssl` in the server, or \
-                 check `sslmode` and `sslrootcert` in the URL",
+            Kind::Certificates(reason) => write!(
+                f,
+                "the root certificates for PostgreSQL cannot be used: {reason}: check `sslrootcert`"
             ),
-            Kind::Password => f.write_str(
-                "PostgreSQL refuses the role: check user and password in the URL, and `pg_hba.conf`",
+            Kind::Unreachable => write!(
+                f,
+                "PostgreSQL at `{server}` cannot be reached: check host and port, and that the \
+                 server runs"
             ),
-            Kind::Database => f.write_str(
-                "the database does not exist: create it, or check its name in the URL",
+            Kind::Occupied => write!(
+                f,
+                "PostgreSQL at `{server}` has no connection left: raise `max_connections`, or let \
+                 the nodes have fewer `connections`"
+            ),
+            Kind::Tls => write!(
+                f,
+                "the connection to PostgreSQL at `{server}` cannot be encrypted: enable `ssl` in \
+                 the server, or check `sslmode` and `sslrootcert` in the URL"
+            ),
+            Kind::Password => write!(
+                f,
+                "PostgreSQL at `{server}` refuses the role: check user and password in the URL, and \
+                 `pg_hba.conf`"
+            ),
+            Kind::Database => write!(
+                f,
+                "the database of `{server}` does not exist: create it, or check its name in the URL"
             ),
             Kind::Version(version) => write!(
                 f,
-                "the server is PostgreSQL {version}, and the store needs 13 or later: upgrade it"
+                "PostgreSQL at `{server}` has version {version}, and the store needs 13 or later: \
+                 upgrade it"
             ),
             Kind::Encoding(encoding) => write!(
                 f,
-                "the database has the encoding {encoding}, and the store needs UTF8: create one \
-                 with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+                "the database of `{server}` has the encoding {encoding}, and the store needs UTF8: \
+                 create one with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
             ),
             Kind::NotDurable { setting } => write!(
                 f,
-                "the server may lose commits that it has acknowledged, since `{setting}` is off: \
-                 set it to on for the server, the database and the role"
+                "PostgreSQL at `{server}` may lose commits that it has acknowledged, since \
+                 `{setting}` is off: set it to on for the server, the database and the role"
             ),
-            Kind::ReadOnly => f.write_str(
-                "the server is a standby, or its transactions are read-only: connect to the \
-                 primary, for example with `target_session_attrs=read-write` in the URL",
+            Kind::ReadOnly => write!(
+                f,
+                "PostgreSQL at `{server}` is a standby, or its transactions are read-only: connect \
+                 to the primary, for example with `target_session_attrs=read-write` in the URL"
             ),
             Kind::Foreign(schema) => write!(
                 f,
-                "the schema {schema:?} belongs to another application: choose another one"
+                "the schema {schema:?} of `{server}` belongs to another application: choose another \
+                 one"
             ),
-            Kind::Newer { schema, found, known } => write!(
+            Kind::Newer {
+                schema,
+                found,
+                known,
+            } => write!(
                 f,
-                "the schema {schema:?} has version {found}, and this build knows up to version \
-                 {known}: run the newer release that migrated it"
+                "the schema {schema:?} of `{server}` has version {found}, and this build knows up to \
+                 version {known}: run the newer release that migrated it"
             ),
-            Kind::Outdated { schema, found, known } => write!(
+            Kind::Outdated {
+                schema, found: 0, ..
+            } => write!(
                 f,
-                "the schema {schema:?} has version {found}, and this build needs version {known}: \
-                 apply the missing migrations, or allow the store to do so"
+                "the schema {schema:?} of `{server}` does not exist, or is empty: apply the \
+                 migrations, or allow the store to do so"
+            ),
+            Kind::Outdated {
+                schema,
+                found,
+                known,
+            } => write!(
+                f,
+                "the schema {schema:?} of `{server}` has version {found}, and this build needs \
+                 version {known}: apply the missing migrations, or allow the store to do so"
             ),
             Kind::Privileges(object) => write!(
                 f,
-                "the role lacks privileges on {object}: grant them as in the documentation of the \
-                 crate"
+                "the role of `{server}` lacks privileges on {object}: grant them as in the section \
+                 Roles of the documentation of tower-async-job-postgres"
             ),
-            Kind::Other => f.write_str("the store in PostgreSQL cannot be used"),
+            Kind::Fixed(schema) => write!(
+                f,
+                "the role of `{server}` may not create or change the schema {schema:?}: let it own \
+                 the schema, by `CREATE SCHEMA … AUTHORIZATION …`; or apply the migrations as another \
+                 role, and set `migrate(false)`"
+            ),
+            Kind::Other => write!(f, "the store in PostgreSQL at `{server}` cannot be used"),
         }
     }
 }
@@ -291,7 +356,7 @@ impl Error for ConnectError {
 }
 
 /// Returns the texts of an error and its sources.
-fn full_text(error: &dyn Error) -> String {
+pub(crate) fn full_text(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

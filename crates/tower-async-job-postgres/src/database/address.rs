@@ -1,8 +1,14 @@
 //! The URL of a server.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
-use tokio_postgres::{Config, config::SslMode};
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls::{Verification, connector};
@@ -67,6 +73,35 @@ impl Address {
             config,
             tls: connector(verification, roots.as_deref())?,
         })
+    }
+}
+
+/// Shows the role, the servers and the database, such as `app@db.internal:5432/app`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.config;
+        if let Some(role) = config.get_user() {
+            write!(f, "{role}@")?;
+        }
+        for (index, host) in config.get_hosts().iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            match host {
+                Host::Tcp(name) if name.contains(':') => write!(f, "{comma}[{name}]")?,
+                Host::Tcp(name) => write!(f, "{comma}{name}")?,
+                Host::Unix(path) => write!(f, "{comma}{}", path.display())?,
+            }
+            // One port is that of all hosts.
+            let ports = config.get_ports();
+            write!(
+                f,
+                ":{}",
+                ports.get(index).or(ports.first()).unwrap_or(&5432)
+            )?;
+        }
+        match config.get_dbname() {
+            Some(name) => write!(f, "/{name}"),
+            None => Ok(()),
+        }
     }
 }
 

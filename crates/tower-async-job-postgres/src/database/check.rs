@@ -43,7 +43,8 @@ pub(crate) async fn check(
     let (mut client, connection) = connected.map_err(ConnectError::of_connect)?;
     let connection = tokio::spawn(connection);
     let checks = async {
-        check_server(&client, schema).await?;
+        let checked = timeout(limit, check_server(&client, schema)).await;
+        checked.map_err(|_| ConnectError::timed_out())??;
         migrate(&mut client, schema, migrates).await?;
         let key: &(dyn ToSql + Sync) = &schema;
         let missing = client

@@ -40,7 +40,7 @@ const LATEST: i32 = STEPS.len() as i32;
 ///
 /// let migrations = PostgresStore::builder("postgres://localhost").schema("jobs").migrations();
 /// assert_eq!(migrations[0].version(), 1);
-/// assert!(migrations[0].sql().starts_with("CREATE SCHEMA IF NOT EXISTS \"jobs\";"));
+/// assert!(migrations[0].sql().contains("CREATE SCHEMA \"jobs\";"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
@@ -99,19 +99,13 @@ pub(crate) fn migrations(schema: &str) -> Vec<Migration> {
         let commands = commands.replace("{settings}", FUNCTION_SETTINGS);
         let commands = commands.replace("$$", &delimiter_beside(&name));
         let commands = with_name(&commands, &name);
-        let (begin, end) = match version {
-            1 => (
-                format!("CREATE SCHEMA IF NOT EXISTS {name};\n"),
-                format!("INSERT INTO {name}.store VALUES (true, {version}, {oldest});\n"),
-            ),
-            _ => (
-                String::new(),
-                format!("UPDATE {name}.store SET version = {version}, oldest = {oldest};\n"),
-            ),
+        let end = match version {
+            1 => format!("INSERT INTO {name}.store VALUES (true, {version}, {oldest});\n"),
+            _ => format!("UPDATE {name}.store SET version = {version}, oldest = {oldest};\n"),
         };
         Migration {
             version: version as u32,
-            sql: [begin, commands, end].concat(),
+            sql: [commands, end].concat(),
         }
     };
     STEPS.iter().enumerate().map(step).collect()

@@ -3,7 +3,7 @@
 use test_services::{Postgres, available};
 use tower_async_job_postgres::{ConnectError, PostgresStore};
 
-use crate::support::{Place, SYSTEM};
+use crate::support::{BOUNCER, Place, SYSTEM};
 
 async fn refused(url: &str) -> ConnectError {
     PostgresStore::connect(url)
@@ -59,8 +59,16 @@ async fn roles_and_databases_that_may_only_read_or_do_not_exist_are_refused() {
     assert!(error.is_database_missing(), "{error}");
     let error = refused(&place.url.replace("postgres@", "nobody_known@")).await;
     assert!(error.is_authentication(), "{error}");
-    let error = refused("postgres://127.0.0.1:1/x").await;
+    if let Some(bouncer) = &*BOUNCER {
+        let error = refused(&bouncer.url().replace("postgres@", "nobody_known@")).await;
+        assert!(error.is_authentication(), "{error}: {error:?}");
+    }
+    let error = refused("postgres://one@127.0.0.1:1,[::1]:2/x").await;
     assert!(error.is_unreachable(), "{error}");
+    assert!(
+        error.to_string().contains("`one@127.0.0.1:1,[::1]:2/x`"),
+        "{error}"
+    );
     let error = refused(&format!("{}?sslmode=sometimes", place.url)).await;
     assert!(error.is_url_malformed(), "{error}");
 }
@@ -75,6 +83,8 @@ async fn a_wrong_password_is_refused() {
     let error = refused(&url.replace("secret", "guessed")).await;
     assert!(error.is_authentication(), "{error}");
     assert!(!format!("{error} {error:?}").contains("guessed"));
+    let named = format!("postgres@{}/postgres", server.address());
+    assert!(error.to_string().contains(&named), "{error}");
 }
 
 #[tokio::test]

@@ -36,6 +36,23 @@ async fn a_schema_is_not_created_without_leave_and_can_be_by_its_sql() {
 }
 
 #[tokio::test]
+async fn the_owner_of_the_schema_needs_no_privilege_on_the_database() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let mut owned = place.clone();
+    owned.url = place.url.replace("postgres@", "owner@");
+    owned.direct = owned.url.clone();
+    place.execute("CREATE ROLE owner LOGIN").await;
+    let error = owned.builder().connect().await.unwrap_err();
+    assert!(error.is_permission_denied(), "{error}");
+    assert!(error.to_string().contains("AUTHORIZATION"), "{error}");
+    let create = format!("CREATE SCHEMA {} AUTHORIZATION owner", place.schema);
+    place.execute(&create).await;
+    crate::add(&owned.builder().connect().await.unwrap()).await;
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_used_while_it_is_compatible_and_then_refused() {
     let Some(place) = Place::of_system() else {
         return;
