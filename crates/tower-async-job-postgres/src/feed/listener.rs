@@ -13,7 +13,10 @@ use super::{
     Feed,
     message::{self, Event},
 };
-use crate::database::{Address, Database};
+use crate::{
+    database::{Address, Database},
+    error::{ConnectError, full_text},
+};
 
 /// The time between two probes.
 const PROBED: Duration = Duration::from_secs(10);
@@ -27,10 +30,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The time until listening is tried again where it was in vain, as behind PgBouncer.
 const IN_VAIN: Duration = Duration::from_secs(60);
 
+/// The number of failures in a row after which they are logged.
+const LOGGED: u32 = 3;
+
 /// The reason why a connection was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Lost {
-    /// It could not be opened, or was closed.
+    /// It could not be opened.
+    Unopened(ConnectError),
     Closed,
     /// It was open, but notifications did not arrive.
     Silent,
@@ -58,17 +65,28 @@ impl Feed {
                         );
                     }
                     sleep(IN_VAIN).await;
+                    continue;
                 }
-                Lost::Silent | Lost::Closed => sleep(PAUSE * 2_u32.pow(failures)).await,
+                Lost::Unopened(error) if failures == LOGGED => {
+                    tracing::warn!(
+                        error = full_text(&error),
+                        "the connection for notifications of PostgreSQL cannot be opened, so that \
+                         other nodes' changes are noticed up to a second later"
+                    );
+                }
+                Lost::Unopened(_) | Lost::Closed | Lost::Silent => {}
             }
+            sleep(PAUSE * 2_u32.pow(failures)).await;
         }
     }
 
     async fn listen_once(&self, address: &Address, database: &Database) -> Lost {
         let limit = database.timeout();
         let connecting = timeout(limit, address.config.connect(address.tls.clone()));
-        let Ok(Ok((client, mut connection))) = connecting.await else {
-            return Lost::Closed;
+        let (client, mut connection) = match connecting.await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return Lost::Unopened(ConnectError::of_connect(error).at(address)),
+            Err(_) => return Lost::Unopened(ConnectError::timed_out().at(address)),
         };
         let client = Arc::new(client);
         let command = format!("LISTEN {}", self.channel);
