@@ -173,10 +173,12 @@ impl RedisStoreBuilder {
             is_cluster: self.cluster,
             accepts_loss: self.accept_loss,
         };
-        let findings = check::check(&target, &wish, timeout).await?;
+        let checked = check::check(&target, &wish, timeout).await;
+        let findings = checked.map_err(|error| error.at(&target))?;
         target.is_cluster = findings.is_cluster;
         let keys = Keys::new(&self.prefix);
-        check::check_permissions(&target, &keys, timeout).await?;
+        let permitted = check::check_permissions(&target, &keys, timeout).await;
+        permitted.map_err(|error| error.at(&target))?;
         let settings = Settings {
             lease: self.lease,
             operation_timeout: timeout,

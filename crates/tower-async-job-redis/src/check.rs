@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError};
+use redis::{Cmd, FromRedisValue, RedisError};
 use tokio::time::timeout;
 
 use crate::{
@@ -127,17 +127,14 @@ pub(crate) async fn check_permissions(
         ask::<String>(&mut connection, command).await
     };
     let error = match timeout(limit, asking).await {
-        Ok(Ok(denied)) if !denied.is_empty() => {
-            let reason = "the user may not run a command";
-            (ErrorKind::AuthenticationFailed, reason, denied).into()
-        }
-        Ok(Err(error)) => error,
+        Ok(Ok(command)) if !command.is_empty() => ConnectError::denied(command, &keys.events()),
+        Ok(Err(error)) => ConnectError::of(error),
         _ => return Ok(()),
     };
     // A server that cannot tell is used.
-    match ConnectError::of(error) {
-        error if error.is_permission_denied() => Err(error),
-        _ => Ok(()),
+    match error.is_permission_denied() {
+        true => Err(error),
+        false => Ok(()),
     }
 }
 

@@ -4,7 +4,8 @@ use redis::RedisError;
 
 /// The error of connecting a [`RedisStore`](crate::RedisStore).
 ///
-/// Its text names the remedy. The kind is private; check it with the `is_…` methods.
+/// Its text names the server without the password, and says what is wrong and what to do. The
+/// words of the server are in its source. The kind is private; check it with the `is_…` methods.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -15,11 +16,14 @@ use redis::RedisError;
 ///     .operation_timeout(Duration::from_millis(100));
 /// let error = store.connect().await.unwrap_err();
 /// assert!(error.is_unreachable());
+/// assert!(error.to_string().starts_with("Redis at `127.0.0.1:1` cannot be reached"));
 /// # }
 /// ```
 #[derive(Debug)]
 pub struct ConnectError {
     kind: Kind,
+    /// Empty until it is known.
+    server: String,
     source: Option<RedisError>,
 }
 
@@ -27,16 +31,28 @@ pub struct ConnectError {
 enum Kind {
     Address,
     Unreachable,
-    Denied,
+    Password,
+    /// What is denied.
+    Denied(String),
     ReadOnly,
     Evicts(String),
     NotDurable(String),
     Outdated(String),
+    Other,
 }
 
 impl ConnectError {
     fn new(kind: Kind, source: Option<RedisError>) -> Self {
-        Self { kind, source }
+        Self {
+            kind,
+            server: String::new(),
+            source,
+        }
+    }
+
+    pub(crate) fn at(mut self, server: impl fmt::Display) -> Self {
+        self.server = server.to_string();
+        self
     }
 
     pub(crate) fn address(source: RedisError) -> Self {
@@ -45,13 +61,23 @@ impl ConnectError {
 
     /// Converts the failure of a command that every user of the store has to be allowed.
     pub(crate) fn of(source: RedisError) -> Self {
-        let is_denied = matches!(source.code(), Some("NOPERM" | "NOAUTH" | "WRONGPASS"))
-            || source.kind() == redis::ErrorKind::AuthenticationFailed;
-        let kind = match is_denied {
-            true => Kind::Denied,
-            false => Kind::Unreachable,
+        let is_refused = source.kind() == redis::ErrorKind::AuthenticationFailed;
+        let kind = match source.code() {
+            Some("NOPERM") => Kind::Denied("a command".to_owned()),
+            Some("NOAUTH" | "WRONGPASS") => Kind::Password,
+            _ if is_refused => Kind::Password,
+            // Such as that of a database that does not exist.
+            Some("ERR") => Kind::Other,
+            _ => Kind::Unreachable,
         };
         Self::new(kind, Some(source))
+    }
+
+    pub(crate) fn denied(command: String, key: &str) -> Self {
+        Self::new(
+            Kind::Denied(format!("`{command}` on keys such as `{key}`")),
+            None,
+        )
     }
 
     pub(crate) fn unreachable() -> Self {
@@ -86,7 +112,7 @@ impl ConnectError {
 
     /// Returns whether the server refuses the user or a necessary command.
     pub fn is_permission_denied(&self) -> bool {
-        self.kind == Kind::Denied
+        matches!(self.kind, Kind::Password | Kind::Denied(_))
     }
 
     /// Returns whether the server is a replica, which refuses writes.
@@ -112,38 +138,49 @@ impl ConnectError {
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = &self.server;
         match &self.kind {
             Kind::Address => f.write_str(
-                "the address of the Redis server is malformed: write \
+                "the address of Redis is malformed: write \
                  `redis://[user][:password@]host[:port][/database]`, or `rediss://…` with TLS",
             ),
-            Kind::Unreachable => {
-                f.write_str("no Redis server can be reached: check its address, and that it runs")
-            }
-            Kind::Denied => f.write_str(
-                "the Redis server refuses the user or a necessary command: check the name and the \
-                 password, and allow the commands that the documentation lists",
+            Kind::Unreachable => write!(
+                f,
+                "Redis at `{server}` cannot be reached: check its address, which begins with \
+                 `rediss://` if it expects TLS, and that it runs"
             ),
-            Kind::ReadOnly => f.write_str(
-                "the Redis server is a replica, which refuses writes: connect to its master",
+            Kind::Password => write!(
+                f,
+                "Redis at `{server}` refuses the user: check the name and the password in the \
+                 address"
+            ),
+            Kind::Denied(what) => write!(
+                f,
+                "Redis at `{server}` does not allow the user {what}: allow the commands and keys of \
+                 the section Permissions of the documentation of tower-async-job-redis"
+            ),
+            Kind::ReadOnly => write!(
+                f,
+                "Redis at `{server}` is a replica, which refuses writes: connect to its master"
             ),
             Kind::Evicts(policy) => write!(
                 f,
-                "the Redis server deletes jobs when its memory is full, since `maxmemory-policy` is \
-                 `{policy}`: run `CONFIG SET maxmemory-policy noeviction`, and set it in its \
+                "Redis at `{server}` deletes jobs when its memory is full, since `maxmemory-policy` \
+                 is `{policy}`: run `CONFIG SET maxmemory-policy noeviction`, and set it in its \
                  configuration"
             ),
             Kind::NotDurable(found) => write!(
                 f,
-                "the Redis server loses acknowledged jobs when it ends, since {found}: run `CONFIG \
-                 SET appendonly yes` and `CONFIG SET appendfsync always`, and set both in its \
-                 configuration; or allow the loss with `accept_loss(true)`"
+                "Redis at `{server}` loses acknowledged jobs when it ends, since {found}: run \
+                 `CONFIG SET appendonly yes` and `CONFIG SET appendfsync always`, and set both in \
+                 its configuration; or allow the loss with `accept_loss(true)`"
             ),
             Kind::Outdated(version) => write!(
                 f,
-                "the Redis server has version {version}, and the store needs 7.0 or later, or \
+                "Redis at `{server}` has version {version}, and the store needs 7.0 or later, or \
                  Valkey: update it"
             ),
+            Kind::Other => write!(f, "the store in Redis at `{server}` cannot be used"),
         }
     }
 }

@@ -95,16 +95,21 @@ impl Target {
     }
 }
 
+/// Shows the servers, such as `10.0.0.1:6379`, without names of users and passwords.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, server) in self.servers.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{}", server.addr())?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without user names and passwords.
-        let servers: Vec<_> = self
-            .servers
-            .iter()
-            .map(|server| server.addr().to_string())
-            .collect();
         f.debug_struct("Target")
-            .field("servers", &servers)
+            .field("servers", &self.to_string())
             .field("is_cluster", &self.is_cluster)
             .finish_non_exhaustive()
     }

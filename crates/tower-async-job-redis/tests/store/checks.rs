@@ -71,7 +71,51 @@ async fn a_server_that_hides_its_settings_is_used() {
     let wrong = url.replace("secret", "wrong");
     let error = RedisStore::connect(wrong).await.unwrap_err();
     assert!(error.is_permission_denied(), "{error}");
-    assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("wrong"), "{error:?}");
+    let named = format!("`127.0.0.1:{}`", server.port());
+    assert!(error.to_string().contains(&named), "{error}");
+}
+
+#[tokio::test]
+async fn a_user_without_a_command_or_the_keys_is_refused_by_name() {
+    let Some(server) = shared() else {
+        return;
+    };
+    for (user, rule, named) in [
+        ("unsorted", "~* +@all -zadd", "`ZADD`"),
+        ("elsewhere", "~other:* +@all", "`{jobs:events}`"),
+        ("unscripted", "~* +@all -eval", "a command"),
+    ] {
+        let mut words = vec!["ACL", "SETUSER", user, "on", ">secret"];
+        words.extend(rule.split(' '));
+        server.command(&words);
+        let login = format!("redis://{user}:secret@");
+        let url = server.url().replace("redis://", &login);
+        let error = RedisStore::connect(url).await.unwrap_err();
+        assert!(error.is_permission_denied(), "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    let error = RedisStore::connect(format!("{}/99", server.url()))
+        .await
+        .unwrap_err();
+    assert!(
+        !error.is_unreachable() && !error.is_permission_denied(),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_command_of_the_scripts_is_checked() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lua");
+    let checked = std::fs::read_to_string(format!("{folder}/permissions.lua")).unwrap();
+    let checked: Vec<_> = checked.split(|c: char| !c.is_ascii_uppercase()).collect();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let script = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for call in script.split("call('").skip(1) {
+            let (command, _) = call.split_once('\'').unwrap();
+            assert!(checked.contains(&command), "{command}");
+        }
+    }
 }
 
 #[tokio::test]
