@@ -17,7 +17,7 @@ use tokio::{
 
 use tower_async_job_core::SweepQuery;
 
-use crate::{node::state::Node, panics};
+use crate::{node::state::Node, observe::with_sources, panics};
 
 /// The shortest rest: changes that are due sooner are made together.
 const SHORTEST_REST: Duration = Duration::from_millis(10);
@@ -78,8 +78,15 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
             node.swept(upkeep);
             next
         }
-        failed => {
-            tracing::warn!(?failed, "sweeping the job store failed");
+        Ok(Err(error)) => {
+            tracing::warn!(
+                error = with_sources(&error),
+                "the job store could not be swept"
+            );
+            Some(longest)
+        }
+        Err(_) => {
+            tracing::warn!("the job store could not be swept within {longest:?}");
             Some(longest)
         }
     };

@@ -179,8 +179,13 @@ impl Attendant {
                     }
                 }
                 failed => {
-                    let jobs = batch.len();
-                    tracing::warn!(?failed, jobs, "abandoned jobs could not be released");
+                    if let Ok(Err(error)) = failed {
+                        tracing::warn!(
+                            error = with_sources(&error),
+                            jobs = batch.len(),
+                            "abandoned jobs could not be released"
+                        );
+                    }
                     let meter = &self.releases.meter;
                     batch.iter().for_each(|_| count(meter, None));
                 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tower_async_job_core::{JobId, Lease, StoreError};
 
-use crate::{node::state::Node, panics, time::after};
+use crate::{node::state::Node, observe::with_sources, panics, time::after};
 
 /// Ensures that leases are renewed while there are any. Called when a run begins.
 pub(crate) fn keep_leases(node: &Arc<Node>) {
@@ -65,9 +65,19 @@ async fn round(node: &Node, last: &mut Option<JobId>, until: Instant) -> bool {
             *last = before;
         }
         is_first = false;
-        if !matches!(renewed, Ok(Ok(()))) {
-            is_done = false;
-            tracing::warn!(failed = ?renewed, "renewing the leases of running jobs failed");
+        match renewed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                is_done = false;
+                tracing::warn!(
+                    error = with_sources(&error),
+                    "the leases of running jobs could not be renewed"
+                );
+            }
+            Err(_) => {
+                is_done = false;
+                tracing::warn!("the leases of running jobs could not be renewed in time");
+            }
         }
         if Instant::now() >= until {
             return false;
