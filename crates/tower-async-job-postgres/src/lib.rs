@@ -12,6 +12,7 @@ mod job;
 
 mod database;
 mod error;
+mod failure;
 mod schema;
 mod settings;
 mod time;

@@ -23,7 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tower_async_job_core::StoreError;
 
 pub(crate) use self::{address::Address, check::check};
-use crate::{error::Failure, schema::quoted, settings::Settings};
+use crate::{failure::Failure, schema::quoted, settings::Settings};
 
 /// The number of times that a statement is repeated.
 const RETRIES: u32 = 3;
