@@ -29,8 +29,8 @@ impl RedisStore {
     }
 
     /// Returns a builder with the default settings, for the server or the cluster at these
-    /// addresses. Of a cluster, some nodes are enough; of several servers, the first that can be
-    /// reached is used.
+    /// addresses. Of a cluster, some nodes are enough. Of a master and its replicas, the first
+    /// server that is a master is used, also after a failover; Sentinel is not asked.
     ///
     /// An address is `redis://[user][:password@]host[:port][/database]`, or `rediss://…` with TLS.
     pub fn builder(urls: impl IntoIterator<Item = impl Into<String>>) -> RedisStoreBuilder {
