@@ -29,8 +29,8 @@ impl RedisStore {
     }
 
     /// Returns a builder with the default settings, for the server or the cluster at these
-    /// addresses. Of a cluster, some nodes are enough; of several servers, the first that can be
-    /// reached is used.
+    /// addresses. Of a cluster, some nodes are enough. Of a master and its replicas, the first
+    /// server that is a master is used, also after a failover; Sentinel is not asked.
     ///
     /// An address is `redis://[user][:password@]host[:port][/database]`, or `rediss://…` with TLS.
     pub fn builder(urls: impl IntoIterator<Item = impl Into<String>>) -> RedisStoreBuilder {
@@ -173,10 +173,12 @@ impl RedisStoreBuilder {
             is_cluster: self.cluster,
             accepts_loss: self.accept_loss,
         };
-        let keys = Keys::new(&self.prefix);
-        let checked = check::check(&target, &keys, &wish, timeout).await;
+        let checked = check::check(&target, &wish, timeout).await;
         let findings = checked.map_err(|error| error.at(&target))?;
         target.is_cluster = findings.is_cluster;
+        let keys = Keys::new(&self.prefix);
+        let permitted = check::check_permissions(&target, &keys, timeout).await;
+        permitted.map_err(|error| error.at(&target))?;
         let settings = Settings {
             lease: self.lease,
             operation_timeout: timeout,

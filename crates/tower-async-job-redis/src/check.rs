@@ -11,8 +11,8 @@ use crate::{
     link::{Connection, Target},
 };
 
-/// Names a command that the user may not run, if the server knows.
-const ALLOWED: &str = include_str!("lua/allowed.lua");
+/// A script that finds a necessary command that the user may not run.
+const PERMISSIONS: &str = include_str!("lua/permissions.lua");
 
 /// The expectations of the builder.
 #[derive(Debug)]
@@ -29,25 +29,19 @@ pub(crate) struct Findings {
     pub(crate) has_to_ask: bool,
 }
 
-/// Checks that a server keeps what it acknowledges, and allows the commands of the store.
+/// Checks that a server keeps what it acknowledges.
 pub(crate) async fn check(
     target: &Target,
-    keys: &Keys,
     wish: &Wish,
     limit: Duration,
 ) -> Result<Findings, ConnectError> {
     let late = |_| Err(ConnectError::unreachable());
-    timeout(limit, examine(target, keys, wish, limit))
+    timeout(limit, examine(target, wish, limit))
         .await
         .unwrap_or_else(late)
 }
 
-async fn examine(
-    target: &Target,
-    keys: &Keys,
-    wish: &Wish,
-    limit: Duration,
-) -> Result<Findings, ConnectError> {
+async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findings, ConnectError> {
     let mut connection = target.connect(limit).await.map_err(ConnectError::of)?;
     ask::<()>(&mut connection, redis::cmd("PING"))
         .await
@@ -114,22 +108,34 @@ async fn examine(
              sure that `maxmemory-policy` is `noeviction`, and that it keeps what it acknowledges"
         );
     }
-    let mut command = redis::cmd("EVAL");
-    command
-        .arg(ALLOWED)
-        .arg(0)
-        .arg(keys.events())
-        .arg(keys.mark(0));
-    match ask::<Option<String>>(&mut connection, command).await {
-        Ok(Some(command)) => return Err(ConnectError::denied(command, &keys.events())),
-        Err(error) if error.code() == Some("NOPERM") => return Err(ConnectError::of(error)),
-        // Servers that only resemble Redis may not know the function.
-        Ok(None) | Err(_) => {}
-    }
     Ok(Findings {
         is_cluster,
         has_to_ask,
     })
+}
+
+/// Checks that the user may run the necessary commands on the keys of the store.
+pub(crate) async fn check_permissions(
+    target: &Target,
+    keys: &Keys,
+    limit: Duration,
+) -> Result<(), ConnectError> {
+    let asking = async {
+        let mut connection = target.connect(limit).await?;
+        let mut command = redis::cmd("EVAL");
+        command.arg(PERMISSIONS).arg(1).arg(keys.events());
+        ask::<String>(&mut connection, command).await
+    };
+    let error = match timeout(limit, asking).await {
+        Ok(Ok(command)) if !command.is_empty() => ConnectError::denied(command, &keys.events()),
+        Ok(Err(error)) => ConnectError::of(error),
+        _ => return Ok(()),
+    };
+    // A server that cannot tell is used.
+    match error.is_permission_denied() {
+        true => Err(error),
+        false => Ok(()),
+    }
 }
 
 /// The answer to `INFO`, empty if it is refused.

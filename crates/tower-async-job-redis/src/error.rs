@@ -32,7 +32,7 @@ enum Kind {
     Address,
     Unreachable,
     Password,
-    /// What is denied.
+    /// The command that is denied, and the keys.
     Denied(String),
     ReadOnly,
     Evicts(String),

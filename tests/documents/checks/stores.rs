@@ -1,5 +1,5 @@
-//! Holds `docs/stores.md` to the SQLite store: its queries run, and it explains all errors of
-//! opening.
+//! Holds `docs/stores.md` to the stores: its queries of SQLite run, and it explains all errors of
+//! opening and connecting.
 
 use http::{HeaderMap, StatusCode};
 use rusqlite::{Connection, OpenFlags};
@@ -8,8 +8,9 @@ use tower_async_job_sqlite::SqliteStore;
 
 use crate::sources::read;
 
-/// Returns the statements in the document's blocks of SQL.
+/// Returns the statements in the document's blocks of SQL that are for SQLite.
 fn queries(document: &str) -> Vec<&str> {
+    let (document, _) = document.split_once("\n## PostgreSQL").expect("two parts");
     let blocks = document.split("```sql\n").skip(1);
     let blocks = blocks.map(|block| block.split("```").next().expect("never empty"));
     let statements = blocks.flat_map(|block| block.split(';').map(str::trim));
@@ -92,18 +93,14 @@ async fn backups_by_the_documented_statement_have_the_jobs_of_an_open_store() {
     assert_eq!(jobs, 3);
 }
 
-/// Returns the texts in a source between two words, with values for their parameters.
-fn messages(source: &str) -> Vec<String> {
-    let begin = "impl fmt::Display for OpenError";
+/// Returns the texts of the error of a store, with values for their parameters.
+fn messages(store: &str, values: &[(&str, &str)]) -> Vec<String> {
+    let source = read(&format!("crates/tower-async-job-{store}/src/error.rs"));
+    let source = source.expect("the source");
+    let begin = "Error {\n    fn fmt(";
     let (_, display) = source.split_once(begin).expect("the messages");
     let display = display.split("\nimpl ").next().expect("never empty");
     let texts = display.split('"').skip(1).step_by(2);
-    let values = [
-        ("{path}", "jobs.db"),
-        ("{found}", "2"),
-        ("{known}", "1"),
-        ("{}", "3.45.0"),
-    ];
     let fill = |text: &str| {
         let text = words(&text.replace("\\\n", ""));
         let replace = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
@@ -118,15 +115,43 @@ fn words(text: &str) -> String {
 }
 
 #[test]
-fn every_error_of_opening_is_explained() {
+fn every_error_of_opening_or_connecting_is_explained() {
     let document = read("docs/stores.md").expect("the document");
-    let source = read("crates/tower-async-job-sqlite/src/error.rs").expect("the source");
+    let sqlite = [
+        ("{path}", "jobs.db"),
+        ("{found}", "2"),
+        ("{known}", "1"),
+        ("{}", "3.45.0"),
+    ];
+    let postgres = [
+        ("{server}", "app@db.internal:5432/app"),
+        ("{schema:?}", "\"tower_async_job\""),
+        ("{object}", "\"turns\" in schema \"tower_async_job\""),
+        ("{reason}", "…"),
+        ("{version}", "12"),
+        ("{encoding}", "SQL_ASCII"),
+        ("{setting}", "fsync"),
+        ("{found}", "2"),
+        ("{known}", "1"),
+    ];
+    let redis = [
+        ("{server}", "redis.internal:6379"),
+        ("{what}", "`ZADD` on keys such as `{jobs:events}`"),
+        ("{policy}", "allkeys-lru"),
+        ("{found}", "`appendonly` is `no`"),
+        ("{version}", "6.2"),
+    ];
+    let messages = [
+        messages("sqlite", &sqlite),
+        messages("postgres", &postgres),
+        messages("redis", &redis),
+    ]
+    .concat();
     let paragraphs: Vec<String> = document
         .split("\n\n")
         .filter(|paragraph| paragraph.starts_with("> "))
         .map(|paragraph| words(&paragraph.replace("\n> ", " ")[2..]))
         .collect();
-    let messages = messages(&source);
     assert_eq!(paragraphs.len(), messages.len(), "{paragraphs:?}");
     for message in messages {
         assert!(

@@ -97,29 +97,15 @@ pub(crate) fn migrations(schema: &str) -> Vec<Migration> {
         let oldest = step.oldest;
         let commands = step.sql.concat();
         let commands = commands.replace("{settings}", FUNCTION_SETTINGS);
-        let delimiter = delimiter_beside(&name);
-        let commands = commands.replace("$$", &delimiter);
+        let commands = commands.replace("$$", &delimiter_beside(&name));
         let commands = with_name(&commands, &name);
-        let (begin, end) = match version {
-            1 => (
-                // `IF NOT EXISTS` would demand the privilege to create one even if it exists.
-                with_name(
-                    &format!(
-                        "DO {delimiter} BEGIN IF to_regnamespace('{{schema}}') IS NULL THEN \
-                         CREATE SCHEMA {{schema}}; END IF; END {delimiter};\n"
-                    ),
-                    &name,
-                ),
-                format!("INSERT INTO {name}.store VALUES (true, {version}, {oldest});\n"),
-            ),
-            _ => (
-                String::new(),
-                format!("UPDATE {name}.store SET version = {version}, oldest = {oldest};\n"),
-            ),
+        let end = match version {
+            1 => format!("INSERT INTO {name}.store VALUES (true, {version}, {oldest});\n"),
+            _ => format!("UPDATE {name}.store SET version = {version}, oldest = {oldest};\n"),
         };
         Migration {
             version: version as u32,
-            sql: [begin, commands, end].concat(),
+            sql: [commands, end].concat(),
         }
     };
     STEPS.iter().enumerate().map(step).collect()

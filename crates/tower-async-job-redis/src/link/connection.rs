@@ -1,5 +1,5 @@
 use redis::{
-    Cmd, Pipeline, RedisResult, Value,
+    Cmd, FromRedisValue, Pipeline, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster_async::ClusterConnection,
 };
@@ -20,6 +20,15 @@ impl Connection {
             Self::Cluster(connection) => connection.req_packed_command(command).await,
         };
         answer?.extract_error()
+    }
+
+    /// Returns whether the server says that it is a replica, which refuses writes.
+    pub(super) async fn is_replica(&mut self) -> bool {
+        let mut command = redis::cmd("INFO");
+        command.arg("replication");
+        let answer = self.send(&command).await;
+        let text = answer.and_then(|answer| Ok(String::from_redis_value(answer)?));
+        text.is_ok_and(|text| text.contains("role:slave"))
     }
 
     pub(super) async fn perform(&mut self, work: Work<'_>) -> RedisResult<Value> {

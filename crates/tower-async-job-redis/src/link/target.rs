@@ -51,16 +51,24 @@ impl Target {
         if self.is_cluster {
             return self.connect_cluster(timeout).await;
         }
-        let mut failed = None;
+        let (mut replica, mut failed) = (None, None);
+        // A server that does not answer leaves time for the others.
+        let timeout = timeout / self.servers.len().max(1) as u32;
         for server in &self.servers {
             match self.connect_to(server, timeout).await {
-                Ok(connection) => return Ok(connection),
+                Ok(mut connection) => match self.servers.len() > 1 && connection.is_replica().await
+                {
+                    true => replica = Some(connection),
+                    false => return Ok(connection),
+                },
                 Err(error) => failed = Some(error),
             }
         }
-        Err(failed.unwrap_or_else(|| {
-            (redis::ErrorKind::InvalidClientConfig, "no server is given").into()
-        }))
+        replica.ok_or_else(|| {
+            failed.unwrap_or_else(|| {
+                (redis::ErrorKind::InvalidClientConfig, "no server is given").into()
+            })
+        })
     }
 
     async fn connect_to(

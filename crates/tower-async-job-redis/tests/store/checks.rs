@@ -104,15 +104,16 @@ async fn a_user_without_a_command_or_the_keys_is_refused_by_name() {
     );
 }
 
-#[tokio::test]
-async fn every_command_of_the_scripts_is_checked() {
+#[test]
+fn every_command_of_the_scripts_is_checked() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lua");
-    let checked = std::fs::read_to_string(format!("{folder}/allowed.lua")).unwrap();
+    let checked = std::fs::read_to_string(format!("{folder}/permissions.lua")).unwrap();
+    let checked: Vec<_> = checked.split(|c: char| !c.is_ascii_uppercase()).collect();
     for file in std::fs::read_dir(folder).unwrap() {
         let script = std::fs::read_to_string(file.unwrap().path()).unwrap();
         for call in script.split("call('").skip(1) {
             let (command, _) = call.split_once('\'').unwrap();
-            assert!(checked.contains(&format!("{{ '{command}'")), "{command}");
+            assert!(checked.contains(&command), "{command}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_polling::{JobState, Problem, ProblemType};
-use test_services::Proxy;
+use test_services::{Proxy, Redis, available};
 use tower_async_job_core::{
     Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, ResultRef, Retention,
     Start, SweepQuery,
@@ -31,6 +31,22 @@ async fn s02_a_killed_server_loses_nothing_acknowledged() {
         assert!(is_known(&store, &lease.id).await);
     }
     assert_eq!(store.renew(&leases).await.unwrap(), vec![Renewal::Held; 50]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_servers_the_master_is_used_also_after_a_failover() {
+    let master = Redis::builder().setting("repl-diskless-sync-delay", "0");
+    let (Some(master), Some(replica)) = (available(master.start()), own()) else {
+        return;
+    };
+    let port = master.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let servers = RedisStore::builder([replica.url(), master.url()]);
+    let store = servers.replicas(1).connect().await.unwrap();
+    let before = add(&store, replayable(&store)).await;
+    master.kill();
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    assert!(is_known(&store, &before.id).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,3 +1,10 @@
+-- `IF NOT EXISTS` would demand the privilege to create a schema even if this one exists.
+DO $$ BEGIN
+    IF to_regnamespace('{schema}') IS NULL THEN
+        CREATE SCHEMA {schema};
+    END IF;
+END $$;
+
 -- The version of the schema, and the version of the oldest release that may still use it.
 CREATE TABLE {schema}.store (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),

@@ -1,0 +1,19 @@
+-- A necessary command that the user may not run on this key, or nothing.
+local key = KEYS[1]
+local commands = {
+  { 'EVALSHA', '', '0' },
+  { 'TIME' },
+  { 'UNLINK', key },
+  { 'XREAD', 'STREAMS', key, '0' },
+}
+local names = 'HDEL HEXISTS HGET HGETALL HINCRBY HMGET HSET PEXPIRE XADD XREVRANGE ZADD ZCARD ZCOUNT ZRANGE '
+  .. 'ZRANGEBYLEX ZRANGEBYSCORE ZREM ZREMRANGEBYSCORE ZREVRANGEBYSCORE ZSCORE'
+for name in names:gmatch('%u+') do
+  commands[#commands + 1] = { name, key, '0', '0' }
+end
+for _, command in ipairs(commands) do
+  if not redis.acl_check_cmd(unpack(command)) then
+    return command[1]
+  end
+end
+return ''
