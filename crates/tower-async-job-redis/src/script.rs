@@ -7,15 +7,16 @@ use http_polling::{Problem, ProblemType};
 /// A script, which the server knows by its hash once it has run it.
 #[derive(Debug)]
 pub(crate) struct Script {
+    pub(crate) name: &'static str,
     pub(crate) source: String,
     pub(crate) hash: String,
 }
 
 impl Script {
-    fn new(parts: &[&str]) -> Self {
+    fn new(name: &'static str, parts: &[&str]) -> Self {
         let source = parts.concat();
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash }
+        Self { name, source, hash }
     }
 }
 
@@ -63,11 +64,11 @@ macro_rules! scripts {
         $(pub(crate) static $job: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $job_name, ".lua"));
             let parts: &[&str] = $parts;
-            Script::new(&[&[&PROBLEMS, CLOCK, ROW], parts, &[own]].concat())
+            Script::new($job_name, &[&[&PROBLEMS, CLOCK, ROW], parts, &[own]].concat())
         });)*
         $(pub(crate) static $other: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $other_name, ".lua"));
-            Script::new(&[CLOCK, own])
+            Script::new($other_name, &[CLOCK, own])
         });)*
     };
 }

@@ -49,6 +49,10 @@ impl Call {
         self.arg(name).arg(value)
     }
 
+    pub(super) const fn name(&self) -> &'static str {
+        self.script.name
+    }
+
     /// Returns a number that is the same for all calls with the same first key.
     pub(super) fn spread(&self) -> usize {
         let key = self.keys.first().map_or("", String::as_str);

@@ -7,11 +7,13 @@ mod reply;
 mod target;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::time::{sleep, timeout};
 use tower_async_job_core::StoreError;
@@ -35,6 +37,8 @@ pub(crate) struct Link {
     /// The time within which every call ends.
     timeout: Duration,
     lanes: Vec<Lane>,
+    /// The numbers of round trips, for tests of budgets.
+    trips: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// A connection that many calls share.
@@ -57,6 +61,7 @@ impl Link {
             target,
             timeout,
             lanes: (0..connections).map(|_| Lane::default()).collect(),
+            trips: Mutex::default(),
         }
     }
 
@@ -67,6 +72,23 @@ impl Link {
     /// Runs a script. It is repeated if the server could not run it, and if the connection broke,
     /// since no repeat of a script does any harm.
     pub(crate) async fn run(&self, call: &Call) -> Result<Value, StoreError> {
+        self.count(call.name());
+        self.run_one(call).await
+    }
+
+    /// Runs scripts, which are sent one after another without waiting for their answers.
+    pub(crate) async fn run_all(
+        &self,
+        calls: impl IntoIterator<Item = &Call>,
+    ) -> Vec<Result<Value, StoreError>> {
+        let calls: Vec<_> = calls.into_iter().collect();
+        if let Some(call) = calls.first() {
+            self.count(call.name());
+        }
+        join_all(calls.into_iter().map(|call| self.run_one(call))).await
+    }
+
+    async fn run_one(&self, call: &Call) -> Result<Value, StoreError> {
         let lane = &self.lanes[call.spread() % self.lanes.len()];
         self.attempt(lane, Work::Script(call)).await
     }
@@ -82,6 +104,21 @@ impl Link {
             self.attempt(&self.lanes[0], Work::Commands(commands))
                 .await?,
         )
+    }
+
+    /// Returns the numbers of round trips, by the names of scripts and those that were counted.
+    pub(crate) fn trips(&self) -> BTreeMap<&'static str, u64> {
+        let trips = self.trips.lock();
+        trips.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts a round trip.
+    pub(crate) fn count(&self, name: &'static str) {
+        let trips = self.trips.lock();
+        *trips
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name)
+            .or_default() += 1;
     }
 
     async fn attempt(&self, lane: &Lane, work: Work<'_>) -> Result<Value, StoreError> {

@@ -97,6 +97,8 @@ async fn read_part(
             commands.cmd("HMGET").arg(&job).arg(&Row::VERSION);
         }
         commands.cmd("TIME");
+        engine.link.count("read");
+        engine.await_permission_to_read().await;
         let mut answers = engine.link.send_all(&commands).await?;
         let now = engine.settings.clock.read(answers.pop())?;
         let mut answers = answers.into_iter();
