@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_polling::{JobState, Problem, ProblemType};
-use test_services::Proxy;
+use test_services::{Proxy, Redis, available};
 use tower_async_job_core::{
     Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, Retention, Start,
     SweepQuery,
@@ -31,6 +31,31 @@ async fn s02_a_killed_server_loses_nothing_acknowledged() {
         assert!(is_known(&store, &lease.id).await);
     }
     assert_eq!(store.renew(&leases).await.unwrap(), vec![Renewal::Held; 50]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s02_a_server_that_flushes_later_acknowledges_only_what_it_has_flushed() {
+    let server = Redis::builder().valkey().setting("appendfsync", "everysec");
+    let Some(server) = available(server.start()) else {
+        return;
+    };
+    let store = builder(&server)
+        .operation_timeout(Duration::from_secs(3))
+        .connect()
+        .await
+        .unwrap();
+    let lease = add(&store, replayable(&store)).await;
+    // Until it flushes again, nothing is acknowledged.
+    server.command(&["CONFIG", "SET", "appendfsync", "no"]);
+    let late = store.create(replayable(&store)).await.unwrap_err();
+    assert!(late.is_unavailable(), "{late}");
+    server.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    let other = add(&store, replayable(&store)).await;
+    server.kill();
+    server.start_again();
+    for lease in [lease, other] {
+        assert!(is_known(&store, &lease.id).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
