@@ -15,6 +15,9 @@ use crate::{
     watch,
 };
 
+/// The number of connections to one server for calls.
+const CONNECTIONS: usize = 4;
+
 /// The size of a chunk, in bytes.
 const CHUNK: usize = 256 << 10;
 
@@ -193,9 +196,11 @@ impl RedisStoreBuilder {
             .with_chunk(self.chunk)
             .with_shared(true)
             .with_name("redis");
-        let feed = Link::new(target.clone().with_patience(BLOCK), timeout + BLOCK);
-        let flush = Link::new(target.clone(), timeout);
-        let link = Link::new(target, timeout);
+        // Each connection to a cluster is one to each of its masters.
+        let connections = if findings.is_cluster { 1 } else { CONNECTIONS };
+        let feed = Link::new(target.clone().with_patience(BLOCK), timeout + BLOCK, 1);
+        let flush = Link::new(target.clone(), timeout, 1);
+        let link = Link::new(target, timeout, connections);
         let engine = Arc::new(Engine::new(link, keys, settings));
         let tasks = watch::spawn(&engine, feed, flush);
         Ok(RedisStore::new(engine, properties, tasks))

@@ -1,6 +1,9 @@
 //! The check of a server's settings.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use redis::{Cmd, FromRedisValue, RedisError};
 use tokio::time::timeout;
@@ -46,64 +49,42 @@ async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findin
     ask::<()>(&mut connection, redis::cmd("PING"))
         .await
         .map_err(ConnectError::of)?;
-    let info = Info::read(&mut connection).await;
-    let is_cluster = wish
-        .is_cluster
-        .unwrap_or(info.get("cluster_enabled") == Some("1"));
-    let version = info.version();
-    if let Some(version) = version
-        && version < (7, 0)
-    {
-        return Err(ConnectError::outdated(format!(
-            "{}.{}",
-            version.0, version.1
-        )));
+    let mut info = Info::read(&mut connection).await;
+    let is_cluster = wish.is_cluster.unwrap_or_else(|| info[0].is_of_cluster());
+    if is_cluster {
+        let mut cluster = target.clone();
+        cluster.is_cluster = true;
+        connection = cluster.connect(limit).await.map_err(ConnectError::of)?;
+        info = Info::read(&mut connection).await;
     }
-    // Commands are routed to the masters of a cluster.
-    if !is_cluster && info.get("role") == Some("slave") {
-        return Err(ConnectError::read_only());
-    }
-    let policy = setting(&mut connection, &info, "maxmemory-policy").await;
-    match policy {
-        Some(policy) if policy != "noeviction" => return Err(ConnectError::evicts(policy)),
-        _ => {}
-    }
-    let file = match info.get("aof_enabled") {
-        Some(enabled) => Some(enabled == "1"),
-        None => {
-            let file = setting(&mut connection, &info, "appendonly").await;
-            file.map(|file| file == "yes")
-        }
-    };
-    let flushes = setting(&mut connection, &info, "appendfsync").await;
+    let servers = info.len();
+    let settings = [
+        setting(&mut connection, servers, "maxmemory-policy").await,
+        setting(&mut connection, servers, "appendonly").await,
+        setting(&mut connection, servers, "appendfsync").await,
+    ];
     let mut has_to_ask = false;
-    if !wish.accepts_loss {
-        if file == Some(false) {
-            return Err(ConnectError::not_durable("`appendonly` is `no`"));
-        }
-        match flushes.as_deref() {
-            Some("always") => {}
-            // The server then tells when it has flushed.
-            Some("everysec") if version >= Some((7, 2)) => has_to_ask = true,
-            Some(other) => {
-                return Err(ConnectError::not_durable(format!(
-                    "`appendfsync` is `{other}`"
-                )));
-            }
-            None => {}
-        }
+    let mut unknown = BTreeSet::new();
+    for (place, info) in info.iter().enumerate() {
+        let [policy, file, flushes] = settings.each_ref().map(|values| values[place].as_deref());
+        let known = info.get("aof_enabled").map(|enabled| match enabled {
+            "1" => "yes",
+            _ => "no",
+        });
+        let server = Server {
+            version: info.version(),
+            // Commands are routed to the masters of a cluster.
+            is_replica: !is_cluster && info.get("role") == Some("slave"),
+            policy: info.get("maxmemory_policy").or(policy),
+            file: known.or(file),
+            flushes,
+        };
+        has_to_ask |= server.check(wish)?;
+        unknown.extend(server.unknown());
     }
-    let unknown: Vec<_> = [
-        ("maxmemory-policy", info.get("maxmemory_policy").is_none()),
-        ("appendonly", file.is_none()),
-        ("appendfsync", flushes.is_none()),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_unknown)| is_unknown.then_some(name))
-    .collect();
     if !unknown.is_empty() {
         tracing::warn!(
-            settings = unknown.join(", "),
+            settings = Vec::from_iter(unknown).join(", "),
             "settings of the Redis server could not be checked, since it refuses `CONFIG GET`: make \
              sure that `maxmemory-policy` is `noeviction`, and that it keeps what it acknowledges"
         );
@@ -123,7 +104,7 @@ pub(crate) async fn check_permissions(
     let asking = async {
         let mut connection = target.connect(limit).await?;
         let mut command = redis::cmd("EVAL");
-        command.arg(PERMISSIONS).arg(1).arg(keys.events());
+        command.arg(PERMISSIONS).arg(0).arg(keys.events());
         ask::<String>(&mut connection, command).await
     };
     let error = match timeout(limit, asking).await {
@@ -138,23 +119,85 @@ pub(crate) async fn check_permissions(
     }
 }
 
-/// The answer to `INFO`, empty if it is refused.
+/// What is known of a server: one that stands alone, or a master of a cluster.
+struct Server<'a> {
+    version: Option<(u32, u32)>,
+    is_replica: bool,
+    policy: Option<&'a str>,
+    file: Option<&'a str>,
+    flushes: Option<&'a str>,
+}
+
+impl Server<'_> {
+    /// Checks that it keeps what it acknowledges. Returns whether it has to be asked for that.
+    fn check(&self, wish: &Wish) -> Result<bool, ConnectError> {
+        if let Some((major, minor)) = self.version
+            && (major, minor) < (7, 0)
+        {
+            return Err(ConnectError::outdated(format!("{major}.{minor}")));
+        }
+        if self.is_replica {
+            return Err(ConnectError::read_only());
+        }
+        match self.policy {
+            Some("noeviction") | None => {}
+            Some(policy) => return Err(ConnectError::evicts(policy.to_owned())),
+        }
+        if wish.accepts_loss {
+            return Ok(false);
+        }
+        if self.file == Some("no") {
+            return Err(ConnectError::not_durable("`appendonly` is `no`"));
+        }
+        match self.flushes {
+            Some("always") | None => Ok(false),
+            // The server then tells when it has flushed.
+            Some("everysec") if self.version >= Some((7, 2)) => Ok(true),
+            Some(other) => Err(ConnectError::not_durable(format!(
+                "`appendfsync` is `{other}`"
+            ))),
+        }
+    }
+
+    /// Returns the settings that could not be found out.
+    fn unknown(&self) -> impl Iterator<Item = &'static str> {
+        let settings = [
+            ("maxmemory-policy", self.policy),
+            ("appendonly", self.file),
+            ("appendfsync", self.flushes),
+        ];
+        let unknown = settings.into_iter().filter(|(_, value)| value.is_none());
+        unknown.map(|(name, _)| name)
+    }
+}
+
+/// The answer of a server to `INFO`, empty if it is refused.
+#[derive(Default)]
 struct Info(HashMap<String, String>);
 
 impl Info {
-    async fn read(connection: &mut Connection) -> Self {
-        let text: Result<String, _> = ask(connection, redis::cmd("INFO")).await;
-        let text = text.unwrap_or_default();
-        let pairs = text.lines().filter_map(|line| line.split_once(':'));
-        Self(
-            pairs
-                .map(|(name, value)| (name.into(), value.trim().into()))
-                .collect(),
-        )
+    /// Reads that of the server, or of each master of the cluster.
+    async fn read(connection: &mut Connection) -> Vec<Self> {
+        let answers = connection.ask_masters(redis::cmd("INFO")).await;
+        let texts = answers.unwrap_or_default().into_iter().map(|answer| {
+            let text = String::from_redis_value(answer).unwrap_or_default();
+            let pairs = text.lines().filter_map(|line| line.split_once(':'));
+            let pairs = pairs.map(|(name, value)| (name.into(), value.trim().into()));
+            Self(pairs.collect())
+        });
+        let info: Vec<_> = texts.collect();
+        match info.is_empty() {
+            true => vec![Self::default()],
+            false => info,
+        }
     }
 
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    fn is_of_cluster(&self) -> bool {
+        self.get("cluster_enabled") == Some("1")
     }
 
     /// Returns the version of the protocol of commands, which Valkey shares with Redis 7.2.
@@ -164,15 +207,25 @@ impl Info {
     }
 }
 
-/// Returns a setting, or `None` if it cannot be found out.
-async fn setting(connection: &mut Connection, info: &Info, name: &'static str) -> Option<String> {
-    if let Some(value) = info.get(&name.replace('-', "_")) {
-        return Some(value.to_owned());
-    }
+/// Returns a setting of each of this number of servers, or `None` if it cannot be found out.
+async fn setting(
+    connection: &mut Connection,
+    servers: usize,
+    name: &'static str,
+) -> Vec<Option<String>> {
     let mut command = redis::cmd("CONFIG");
     command.arg("GET").arg(name);
-    let settings: HashMap<String, String> = ask(connection, command).await.ok()?;
-    settings.into_values().next()
+    let answers = connection.ask_masters(command).await.unwrap_or_default();
+    let values = answers.into_iter().map(|answer| {
+        let settings = HashMap::<String, String>::from_redis_value(answer).ok()?;
+        settings.into_values().next()
+    });
+    let mut values: Vec<_> = values.collect();
+    if values.len() != servers {
+        // The masters have just changed.
+        values = vec![None; servers];
+    }
+    values
 }
 
 async fn ask<T: FromRedisValue>(

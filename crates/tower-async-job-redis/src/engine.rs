@@ -4,6 +4,7 @@ use std::{fmt, ops::Range, sync::atomic::AtomicU64};
 
 use futures_util::future::join_all;
 use redis::Value;
+use tokio::sync::watch;
 use tower_async_job_core::{Detail, JobId, JobRecord, ReadBatch, StoreError, Waiters};
 
 use crate::{
@@ -53,6 +54,7 @@ pub(crate) struct Engine {
     pub(crate) accepted: Accepted,
     /// The number of jobs that this handle has ended for their lost leases since its latest sweep.
     pub(crate) lost: AtomicU64,
+    reads_held: watch::Sender<bool>,
 }
 
 impl Engine {
@@ -75,6 +77,7 @@ impl Engine {
             notes: Notes::default(),
             accepted: Accepted::default(),
             lost: AtomicU64::new(0),
+            reads_held: watch::Sender::new(false),
         }
     }
 
@@ -102,6 +105,18 @@ impl Engine {
         &self.flushes[group]
     }
 
+    /// Lets no read of jobs be sent, or lets those that wait be sent.
+    pub(crate) fn hold_reads(&self, is_held: bool) {
+        self.reads_held.send_replace(is_held);
+    }
+
+    /// Waits while a test holds reads.
+    pub(crate) async fn await_permission_to_read(&self) {
+        let mut held = self.reads_held.subscribe();
+        // The sender exists as long as this.
+        let _ = held.wait_for(|is_held| !is_held).await;
+    }
+
     /// Reads a job, together with others.
     pub(crate) async fn read(&self, wanted: Wanted) -> Result<Seen, StoreError> {
         let group = self.group_of(shard_of(&wanted.0));
@@ -123,7 +138,26 @@ impl Engine {
 
     /// Changes a job, and notifies of the effects.
     pub(crate) async fn change(&self, id: &JobId, call: Call) -> Result<Reply, StoreError> {
-        let reply = Reply::new(self.link.run(&call).await?)?;
+        self.settle(id, self.link.run(&call).await).await
+    }
+
+    /// Changes jobs in one round trip, each by a step of its own, in this order if one occurs twice.
+    pub(crate) async fn change_all(
+        &self,
+        calls: Vec<(JobId, Call)>,
+    ) -> Vec<Result<Reply, StoreError>> {
+        let answers = self.link.run_all(calls.iter().map(|(_, call)| call)).await;
+        let changes = calls.iter().zip(answers);
+        join_all(changes.map(|((id, _), answer)| self.settle(id, answer))).await
+    }
+
+    /// Makes a change durable, and notifies of its effects.
+    async fn settle(
+        &self,
+        id: &JobId,
+        answer: Result<Value, StoreError>,
+    ) -> Result<Reply, StoreError> {
+        let reply = Reply::new(answer?)?;
         self.make_durable(shard_of(id)).await?;
         let work = reply.claimable.then_some(WORK);
         let ended = reply.ended.then_some(*id);
@@ -147,11 +181,12 @@ impl Engine {
         &self,
         call: impl Fn(Range<usize>) -> Call,
     ) -> Result<Vec<Value>, StoreError> {
-        let runs = self.groups.iter().map(|group| {
-            let call = call(group.clone());
-            async move { self.link.run(&call).await }
-        });
-        join_all(runs).await.into_iter().collect()
+        let calls: Vec<_> = self
+            .groups
+            .iter()
+            .map(|group| call(group.clone()))
+            .collect();
+        self.link.run_all(&calls).await.into_iter().collect()
     }
 }
 

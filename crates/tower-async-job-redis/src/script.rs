@@ -9,16 +9,17 @@ use crate::job::FORMAT;
 /// A script, which the server knows by its hash once it has run it.
 #[derive(Debug)]
 pub(crate) struct Script {
+    pub(crate) name: &'static str,
     pub(crate) source: String,
     pub(crate) hash: String,
 }
 
 impl Script {
-    fn new(parts: &[&str]) -> Self {
+    fn new(name: &'static str, parts: &[&str]) -> Self {
         let format = format!("local FORMAT = {}\n", FORMAT.newest());
         let source = parts.concat().replace("local FORMAT = 1\n", &format);
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash }
+        Self { name, source, hash }
     }
 }
 
@@ -47,45 +48,56 @@ static PROBLEMS: LazyLock<String> = LazyLock::new(|| {
 
 const CLOCK: &str = include_str!("lua/clock.lua");
 const ROW: &str = include_str!("lua/row.lua");
+const CHANGE: &str = include_str!("lua/change.lua");
+const GONE: &str = include_str!("lua/gone.lua");
+const FINISHING: &str = include_str!("lua/finishing.lua");
+const TURN: &str = include_str!("lua/turn.lua");
 const LIFE: &str = include_str!("lua/life.lua");
 
-/// Declares scripts: those that change one job, and others.
+/// The functions for all changes of a job.
+const ALL: &[&str] = &[CHANGE, GONE, FINISHING, TURN, LIFE];
+
+/// Declares scripts: those that change one job, with the functions that they use, and others. Each
+/// run creates its functions again, so the scripts that run most have only a few.
 macro_rules! scripts {
-    (job { $($job:ident = $job_name:literal,)* } other { $($other:ident = $other_name:literal,)* }) => {
+    (
+        job { $($job:ident = $job_name:literal with $parts:expr,)* }
+        other { $($other:ident = $other_name:literal,)* }
+    ) => {
         $(pub(crate) static $job: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $job_name, ".lua"));
-            Script::new(&[&PROBLEMS, CLOCK, ROW, LIFE, own])
+            let parts: &[&str] = $parts;
+            Script::new($job_name, &[&[&PROBLEMS, CLOCK, ROW], parts, &[own]].concat())
         });)*
         $(pub(crate) static $other: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $other_name, ".lua"));
-            Script::new(&[CLOCK, own])
+            Script::new($other_name, &[CLOCK, own])
         });)*
     };
 }
 
 scripts! {
     job {
-        CREATE = "create",
-        DISCARD = "discard",
-        START = "start",
-        REPORT = "report",
-        FINISH = "finish",
-        RELEASE = "release",
-        RESUME = "resume",
-        RENEW_OUTSIDE = "renew_outside",
-        CANCEL = "cancel",
-        REMOVE = "remove",
-        EXTEND = "extend",
-        DELIVER = "deliver",
-        NOTIFIED = "notified",
-        CLAIM = "claim",
-        CLAIM_NOTICE = "claim_notice",
-        TICK = "tick",
+        CREATE = "create" with &[GONE, TURN],
+        START = "start" with &[CHANGE],
+        REPORT = "report" with &[CHANGE, FINISHING],
+        FINISH = "finish" with &[CHANGE, FINISHING],
+        DISCARD = "discard" with ALL,
+        RELEASE = "release" with ALL,
+        RESUME = "resume" with ALL,
+        RENEW_OUTSIDE = "renew_outside" with ALL,
+        CANCEL = "cancel" with ALL,
+        REMOVE = "remove" with ALL,
+        EXTEND = "extend" with ALL,
+        DELIVER = "deliver" with ALL,
+        NOTIFIED = "notified" with ALL,
+        CLAIM = "claim" with ALL,
+        CLAIM_NOTICE = "claim_notice" with ALL,
+        TICK = "tick" with ALL,
     }
     other {
         LOOK_UP = "look_up",
         RENEW = "renew",
-        READ = "read",
         WRITE_CHUNK = "write_chunk",
         READ_CHUNK = "read_chunk",
         COLLECT = "collect",

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -76,6 +77,19 @@ impl RedisStore {
     #[doc(hidden)]
     pub fn lose_notifications(&self) {
         self.engine.feed.be_deaf();
+    }
+
+    /// Returns the number of round trips for calls, by the names of scripts or `read`, for tests of
+    /// budgets.
+    #[doc(hidden)]
+    pub fn round_trips(&self) -> BTreeMap<&'static str, u64> {
+        self.engine.link.trips()
+    }
+
+    /// Holds all reads of jobs, or lets them proceed, for tests. Those that are held are counted.
+    #[doc(hidden)]
+    pub fn hold_reads(&self, is_held: bool) {
+        self.engine.hold_reads(is_held);
     }
 
     /// Boxes a call, and ends it within the operation timeout.

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tower_async_job_core::Clock;
+use redis::Value;
+use tower_async_job_core::{Clock, StoreError};
+
+use crate::value::{list, number, unexpected};
 
 /// A time in microseconds since the Unix epoch, or a time span in microseconds.
 pub(crate) type Micros = i64;
@@ -52,6 +55,18 @@ impl StoreClock {
     pub(crate) fn argument(&self) -> String {
         let clock = self.0.as_ref();
         clock.map_or_else(String::new, |clock| of_day(clock.system_time()).to_string())
+    }
+
+    /// Returns the time, by the answer of the server to `TIME`: seconds, and microseconds.
+    pub(crate) fn read(&self, answer: Option<Value>) -> Result<Micros, StoreError> {
+        if let Some(clock) = &self.0 {
+            return Ok(of_day(clock.system_time()));
+        }
+        let numbers = list(answer.unwrap_or(Value::Nil))?.into_iter().map(number);
+        match numbers.collect::<Result<Vec<_>, _>>()?[..] {
+            [seconds, micros] => Ok(seconds * 1_000_000 + micros),
+            _ => Err(unexpected()),
+        }
     }
 
     /// Returns a time of this process, by which the time that passes is measured.

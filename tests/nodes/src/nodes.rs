@@ -57,6 +57,9 @@ pub trait Nodes: Send + Sync + Sized + 'static {
     /// True if a transaction that changes nothing counts as a commit, since round trips are counted.
     const COUNTS_ROUND_TRIPS: bool = false;
 
+    /// True if jobs to claim, and the job of a known key, are found by a read of their own.
+    const FINDS_BY_READS: bool = false;
+
     /// The name of the setting of [`Settings::max_bytes`].
     const ROOM: &str = "max_bytes";
 

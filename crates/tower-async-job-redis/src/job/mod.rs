@@ -6,6 +6,6 @@ mod view;
 
 pub(crate) use self::{
     digest::{hex, owner_hash, route_hash},
-    row::{FORMAT, Row, State, unhex},
+    row::{FORMAT, Fields, Row, State, unhex},
     view::{Parts, record},
 };

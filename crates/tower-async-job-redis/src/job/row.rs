@@ -1,22 +1,17 @@
 //! The row of a job: a hash, whose fields are numbers unless their comments say otherwise.
 
 use std::{
-    collections::HashMap,
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use bytes::Bytes;
 use http_polling::JobState;
 use redis::Value;
 use tower_async_job_core::{
     JobHandle, JobId, Lease, Owner, PendingStatus, Principal, Protocol, StoreError,
 };
 
-use crate::{
-    time::Micros,
-    value::{bytes, list},
-};
+use crate::{time::Micros, value::list};
 
 /// The format of rows that this build writes, and the newest that it reads; also in `row.lua`.
 pub(crate) static FORMAT: Format = Format(AtomicU32::new(1));
@@ -132,14 +127,43 @@ impl State {
     }
 }
 
-/// The fields of a row, by name.
-struct Fields(HashMap<Bytes, Bytes>);
+/// The names and the values of the fields of a row, few enough to be searched one after another.
+pub(crate) struct Fields(Vec<(Value, Value)>);
 
 impl Fields {
+    /// Reads fields that the server or a script returned.
+    pub(crate) fn read(row: Value) -> Result<Self, StoreError> {
+        if let Value::Map(fields) = row {
+            return Ok(Self(fields));
+        }
+        let mut values = list(row)?.into_iter();
+        let pairs = std::iter::from_fn(|| values.next().zip(values.next()));
+        Ok(Self(pairs.collect()))
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether the values of [`Row::VERSION`] are these.
+    pub(crate) fn are_of(&self, version: &[Value]) -> bool {
+        let values = Row::VERSION.map(|name| self.get(name).unwrap_or(&Value::Nil));
+        version.iter().eq(values)
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let is_wanted =
+            |field: &Value| matches!(field, Value::BulkString(field) if field == name.as_bytes());
+        let (_, value) = self.0.iter().find(|(field, _)| is_wanted(field))?;
+        Some(value)
+    }
+
     fn text(&self, name: &'static str) -> Result<Option<&str>, StoreError> {
-        let value = self.0.get(name.as_bytes());
-        let text = value.map(|value| str::from_utf8(value)).transpose();
-        text.map_err(|_| malformed(name))
+        let Some(Value::BulkString(value)) = self.get(name) else {
+            return Ok(None);
+        };
+        let text = str::from_utf8(value).map_err(|_| malformed(name))?;
+        Ok(Some(text))
     }
 
     fn optional<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
@@ -157,14 +181,11 @@ fn malformed(name: &str) -> StoreError {
 }
 
 impl Row {
-    /// Reads a row, which a script returned as names and values in turn.
-    pub(crate) fn read(id: JobId, value: Value) -> Result<Self, StoreError> {
-        let mut values = list(value)?.into_iter();
-        let mut fields = Fields(HashMap::new());
-        while let (Some(name), Some(value)) = (values.next(), values.next()) {
-            let pair = bytes(name).zip(bytes(value));
-            fields.0.extend(pair);
-        }
+    /// The fields of which one differs after each change of the contents.
+    pub(crate) const VERSION: [&str; 3] = ["st", "ep", "rp"];
+
+    /// Reads a row.
+    pub(crate) fn read(id: JobId, fields: &Fields) -> Result<Self, StoreError> {
         let format: u32 = fields.required("f")?;
         if format > FORMAT.newest() {
             return Err(StoreError::unsupported_version(format));

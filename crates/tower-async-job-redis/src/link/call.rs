@@ -49,6 +49,16 @@ impl Call {
         self.arg(name).arg(value)
     }
 
+    pub(super) const fn name(&self) -> &'static str {
+        self.script.name
+    }
+
+    /// Returns a number that is the same for all calls with the same first key.
+    pub(super) fn spread(&self) -> usize {
+        let key = self.keys.first().map_or("", String::as_str);
+        key.bytes().rev().take(2).map(usize::from).sum()
+    }
+
     /// Returns the command that runs the script by its hash, or by its text.
     pub(super) fn command(&self, by_hash: bool) -> Cmd {
         let mut command = redis::cmd(if by_hash { "EVALSHA" } else { "EVAL" });

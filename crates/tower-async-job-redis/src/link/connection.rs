@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use redis::{
     Cmd, FromRedisValue, Pipeline, RedisResult, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
 };
 
 use super::{call::Call, failure::is_unknown_script};
@@ -29,6 +32,18 @@ impl Connection {
         let answer = self.send(&command).await;
         let text = answer.and_then(|answer| Ok(String::from_redis_value(answer)?));
         text.is_ok_and(|text| text.contains("role:slave"))
+    }
+
+    /// Sends a command to the server, or to each master of the cluster; returns the answers in the
+    /// order of their addresses.
+    pub(crate) async fn ask_masters(&mut self, command: Cmd) -> RedisResult<Vec<Value>> {
+        let Self::Cluster(connection) = self else {
+            return Ok(vec![self.send(&command).await?]);
+        };
+        let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let answer = connection.route_command(command, masters).await?;
+        let answers: BTreeMap<String, Value> = FromRedisValue::from_redis_value(answer)?;
+        answers.into_values().map(Value::extract_error).collect()
     }
 
     pub(super) async fn perform(&mut self, work: Work<'_>) -> RedisResult<Value> {

@@ -7,11 +7,13 @@ mod reply;
 mod target;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::time::{sleep, timeout};
 use tower_async_job_core::StoreError;
@@ -25,11 +27,23 @@ use crate::value::list;
 /// The time between two attempts at a server that cannot answer yet.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The connection to the server, which is replaced when it breaks.
+/// The connections to the server, each of which is replaced when it breaks.
+///
+/// All calls for one job use the same, so that the server performs them in their order. More than
+/// one is of use since the server takes only 16 KiB from each connection before it flushes and
+/// answers.
 pub(crate) struct Link {
     target: Target,
     /// The time within which every call ends.
     timeout: Duration,
+    lanes: Vec<Lane>,
+    /// The numbers of round trips, for tests of budgets.
+    trips: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// A connection that many calls share.
+#[derive(Default)]
+struct Lane {
     current: Mutex<Current>,
     connecting: tokio::sync::Mutex<()>,
 }
@@ -41,12 +55,13 @@ struct Current {
 }
 
 impl Link {
-    pub(crate) fn new(target: Target, timeout: Duration) -> Self {
+    /// Creates a link with this number of connections, at least one.
+    pub(crate) fn new(target: Target, timeout: Duration, connections: usize) -> Self {
         Self {
             target,
             timeout,
-            current: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
+            lanes: (0..connections).map(|_| Lane::default()).collect(),
+            trips: Mutex::default(),
         }
     }
 
@@ -57,24 +72,60 @@ impl Link {
     /// Runs a script. It is repeated if the server could not run it, and if the connection broke,
     /// since no repeat of a script does any harm.
     pub(crate) async fn run(&self, call: &Call) -> Result<Value, StoreError> {
-        self.attempt(Work::Script(call)).await
+        self.count(call.name());
+        self.run_one(call).await
+    }
+
+    /// Runs scripts, which are sent one after another without waiting for their answers.
+    pub(crate) async fn run_all(
+        &self,
+        calls: impl IntoIterator<Item = &Call>,
+    ) -> Vec<Result<Value, StoreError>> {
+        let calls: Vec<_> = calls.into_iter().collect();
+        if let Some(call) = calls.first() {
+            self.count(call.name());
+        }
+        join_all(calls.into_iter().map(|call| self.run_one(call))).await
+    }
+
+    async fn run_one(&self, call: &Call) -> Result<Value, StoreError> {
+        let lane = &self.lanes[call.spread() % self.lanes.len()];
+        self.attempt(lane, Work::Script(call)).await
     }
 
     /// Sends a command, which may be repeated.
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.attempt(Work::Command(command)).await
+        self.attempt(&self.lanes[0], Work::Command(command)).await
     }
 
     /// Sends commands one after another to the server of their first key. They may be repeated.
     pub(crate) async fn send_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        list(self.attempt(Work::Commands(commands)).await?)
+        list(
+            self.attempt(&self.lanes[0], Work::Commands(commands))
+                .await?,
+        )
     }
 
-    async fn attempt(&self, work: Work<'_>) -> Result<Value, StoreError> {
+    /// Returns the numbers of round trips, by the names of scripts and those that were counted.
+    pub(crate) fn trips(&self) -> BTreeMap<&'static str, u64> {
+        let trips = self.trips.lock();
+        trips.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts a round trip.
+    pub(crate) fn count(&self, name: &'static str) {
+        let trips = self.trips.lock();
+        *trips
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name)
+            .or_default() += 1;
+    }
+
+    async fn attempt(&self, lane: &Lane, work: Work<'_>) -> Result<Value, StoreError> {
         let (mut used, mut latest) = (0, None::<RedisError>);
         let attempts = async {
             loop {
-                let error = match self.connection().await {
+                let error = match lane.connection(&self.target, self.timeout).await {
                     Ok((number, mut connection)) => {
                         used = number;
                         match connection.perform(work).await {
@@ -86,7 +137,7 @@ impl Link {
                 };
                 match failure::fate(&error) {
                     Fate::Final => return Err(store_error(error)),
-                    Fate::Reconnect => self.replace(used),
+                    Fate::Reconnect => lane.replace(used),
                     Fate::Repeat => {}
                 }
                 latest = Some(error);
@@ -97,7 +148,7 @@ impl Link {
             Ok(result) => result,
             Err(_) => {
                 // It may be half open.
-                self.replace(used);
+                lane.replace(used);
                 Err(latest.map_or_else(
                     || StoreError::unavailable("the server did not answer in time"),
                     StoreError::unavailable,
@@ -105,9 +156,15 @@ impl Link {
             }
         }
     }
+}
 
+impl Lane {
     /// Returns the connection and its number, and connects if there is none.
-    pub(crate) async fn connection(&self) -> RedisResult<(u64, Connection)> {
+    async fn connection(
+        &self,
+        target: &Target,
+        timeout: Duration,
+    ) -> RedisResult<(u64, Connection)> {
         if let Some(current) = self.current() {
             return Ok(current);
         }
@@ -115,7 +172,7 @@ impl Link {
         if let Some(current) = self.current() {
             return Ok(current);
         }
-        let connection = self.target.connect(self.timeout).await?;
+        let connection = target.connect(timeout).await?;
         let mut current = self.lock();
         current.number += 1;
         current.connection = Some(connection.clone());
@@ -131,7 +188,7 @@ impl Link {
     }
 
     /// Lets the next call connect again, unless another one did.
-    pub(crate) fn replace(&self, number: u64) {
+    fn replace(&self, number: u64) {
         let mut current = self.lock();
         let broken = (current.number == number)
             .then(|| current.connection.take())

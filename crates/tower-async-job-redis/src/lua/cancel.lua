@@ -6,9 +6,9 @@ local state = job and state_now()
 if not state then
   return answer('none')
 elseif not is_pending(job) then
-  return answer('ended', text(state))
+  return answer('ended', state)
 end
 exempt()
 revoke(CANCELLED)
 save()
-return answer('cancelled', text(job.en))
+return answer('cancelled', job.en)

@@ -2,20 +2,16 @@ local call, min, max, format = redis.call, math.min, math.max, string.format
 local NEVER = 9007199254740991
 
 -- The only clock: that of the server, in microseconds, or a test's own.
-local function clock()
-  if ARGV[1] ~= '' then
-    return tonumber(ARGV[1])
-  end
+local now = tonumber(ARGV[1])
+if not now then
   local time = call('TIME')
-  return time[1] * 1000000 + time[2]
+  now = time[1] * 1000000 + time[2]
 end
-
-local now = clock()
 
 -- Numbers are stored and returned with all their digits.
 local function text(value)
   if type(value) == 'number' then
-    return format('%.0f', value)
+    return format('%d', value)
   end
   return value
 end

@@ -4,12 +4,13 @@
 local start, digest, print = ARGV[4], ARGV[5], ARGV[6]
 local new = {}
 for place = 16, #ARGV, 2 do
-  new[ARGV[place]] = ARGV[place + 1]
+  local name, value = ARGV[place], ARGV[place + 1]
+  new[name] = TEXTS[name] and value or tonumber(value)
 end
 
 -- Returns whether this create repeats the one of the job, and its answer still holds.
 local function repeats()
-  if start ~= 'offered' and not is_held_by(tonumber(new.ep)) then
+  if start ~= 'offered' and not is_held_by(new.ep) then
     return false
   end
   if job.st == VOID or job.h ~= new.h or job.od ~= new.od or (job.dg or '') ~= digest then
@@ -26,7 +27,7 @@ end
 if job then
   if job.st ~= VOID or job.du > now then
     if repeats() then
-      return answer('created', text(job.cr))
+      return answer('created', job.cr)
     end
     return answer('conflict')
   end
@@ -42,11 +43,7 @@ end
 if ARGV[13] ~= '' then
   return answer('full')
 end
-local numbers = { 'ep', 'at', 'ma', 'kp', 'tm', 'pr', 'ps', 'qf', 'ql', 'nl' }
 job = new
-for _, name in ipairs(numbers) do
-  job[name] = job[name] and tonumber(job[name])
-end
 job.f, job.rp, job.hl, job.du = FORMAT, tonumber(ARGV[10]), WORKER, add(now, lease)
 job.cr = ARGV[7] ~= '' and tonumber(ARGV[7]) or now
 job.dl = add(job.cr, tonumber(ARGV[9]))
@@ -71,7 +68,7 @@ end
 local turn = ''
 if start == 'offered' then
   free(now, tonumber(ARGV[11]), tonumber(ARGV[12]))
-  turn = text(job.tu)
+  turn = job.tu
 end
 local set = { JOB }
 for name, value in pairs(job) do
@@ -85,4 +82,4 @@ if digest ~= '' then
   call('HSET', KEYS_OF, digest, id .. print .. text(NEVER))
 end
 index(nil, job)
-return answer('created', text(job.cr), turn)
+return answer('created', job.cr, turn)

@@ -1,3 +1,5 @@
+local HOUR = 3600000000
+
 local function usual_expiry()
   return add(job.en or job.cr, job.kp)
 end
@@ -22,15 +24,11 @@ local function state_now()
   return now < add(max(usual_expiry(), job.du), job.tm) and EXPIRED or nil
 end
 
-local function forget_party()
-  job.pt, job.pu, job.rs = nil, nil, nil
-end
-
 local function drop_notify()
   if job.nl then
     call('HDEL', PARTS, 'no')
   end
-  job.nl, job.nd = nil, nil
+  job.nl, job.nd = false, false
 end
 
 -- Expires a job whose result is dropped, if neither key nor notification need it.
@@ -48,7 +46,7 @@ local function drop_result()
     job.du = max(job.du, usual_expiry())
     job.st = DROPPED
     call('HDEL', PARTS, 'q', 'r', 'pg', 'pa', 'me', 'ck')
-    job.qf, job.ql, job.bl, job.ch, job.ro, job.ow = nil, nil, nil, nil, nil, nil
+    job.qf, job.ql, job.bl, job.ch, job.ro, job.ow = false, false, false, false, false, false
   end
   drop_unwanted()
 end
@@ -67,30 +65,19 @@ local function become_void(untl)
   forget_key()
   unlist(job)
   call('UNLINK', PARTS)
-  job = {
+  local void = {
     f = FORMAT, st = VOID, hl = 0, ep = job.ep, at = 0, ma = 1, rp = 0, du = untl, dl = 0, cr = 0,
     kp = 0, tm = 0,
   }
+  for name in pairs(before) do
+    job[name] = void[name] or false
+  end
 end
 
 -- The time for which the void of a known job lasts: as long as nodes that have seen it pending may
 -- take a missing record for lost.
 local function void_span()
   return max(lease, job.tm)
-end
-
-local function finish(state)
-  job.st, job.hl, job.tu, job.en = state, 0, nil, now
-  job.du = add(now, job.kp)
-  if job.qf then
-    call('HDEL', PARTS, 'q')
-  end
-  call('HDEL', PARTS, 'ck')
-  job.qf, job.ql = nil, nil
-  forget_party()
-  if job.nl then
-    job.nd, job.ns = now, state
-  end
 end
 
 -- Ends a pending job without its holder.
@@ -116,7 +103,7 @@ local function go_outside(token, span)
   elseif not (job.pu and job.rs == 1 and job.pu > now) then
     return false
   end
-  job.rs = nil
+  job.rs = false
   hold_outside(job.pu)
   job.ep = job.ep + 1
   return true
@@ -138,32 +125,6 @@ local function give_up()
   return state
 end
 
--- The next turn of the owner: one after the later of the first turn that waits, and the owner's
--- last. The node may know better than this shard.
-local function next_turn(first, own)
-  if not first then
-    local lowest = call('ZRANGEBYLEX', ROUTES, '[' .. job.rh, '(' .. job.rh .. 'g', 'LIMIT', '0', '1')
-    first = lowest[1] and tonumber(lowest[1]:sub(17, 32)) or 0
-  end
-  local field = 'l:' .. job.oh
-  local last = tonumber(call('HGET', COUNTS, field) or 0)
-  local turn = max(first, last, own or 0) + 1
-  call('HSET', COUNTS, field, text(turn))
-  return turn
-end
-
--- Frees a queued job, which may be claimed from then on.
-local function free(since, first, own)
-  job.hl = 0
-  if since <= now then
-    job.tu = next_turn(first, own)
-    job.du = job.dl
-  else
-    job.tu = nil
-    job.du = min(since, job.dl)
-  end
-end
-
 -- Takes a pending job from its holder: frees it to be claimed, leaves it to an outside party, or
 -- ends it if no worker may re-run it.
 local function lapse(after, counts, token, span)
@@ -178,7 +139,7 @@ local function lapse(after, counts, token, span)
     return 'ended', state
   end
   call('HDEL', PARTS, 'pg', 'pa')
-  job.st, job.sd = QUEUED, nil
+  job.st, job.sd = QUEUED, false
   forget_party()
   job.ep = job.ep + 1
   free(add(now, after))
@@ -187,7 +148,7 @@ end
 
 -- Gives a job to a new holder.
 local function hand_over()
-  job.st, job.hl, job.tu = RUNNING, WORKER, nil
+  job.st, job.hl, job.tu = RUNNING, WORKER, false
   job.du = add(now, lease)
   job.ep = job.ep + 1
 end
@@ -196,8 +157,13 @@ end
 local function claimed(...)
   local flat = {}
   for name, value in pairs(job) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = text(value)
+    before[name] = value
+  end
+  for name, value in pairs(before) do
+    if value then
+      flat[#flat + 1] = name
+      flat[#flat + 1] = text(value)
+    end
   end
   local held = job.dg and call('HGET', KEYS_OF, job.dg)
   local print = held and held:sub(1, 32) == id and held:sub(33, 96)
@@ -214,22 +180,31 @@ local function not_held()
   return job.st == CANCELLED and 'cancelled' or 'lost'
 end
 
--- Records a report, whose fields are marked in the first argument and follow it.
-local function report(first)
-  local marks = ARGV[first]
-  local set = { PARTS }
-  local place = first
-  for number, name in ipairs({ 'pg', 'pa', 'me', 'ck' }) do
-    if marks:sub(number, number) == '1' then
-      place = place + 1
-      set[#set + 1] = name
-      set[#set + 1] = ARGV[place]
+-- Ends a pending job that cannot be read as failed, or deletes one that has ended.
+local function end_unreadable(row, member)
+  local was_pending = call('ZREM', LEASES, id) + call('ZREM', PENDING, id) > 0
+  if member then
+    was_pending = call('ZREM', READY, member) + call('ZREM', ROUTES, member) > 0 or was_pending
+  end
+  if was_pending then
+    local owner = row.oh or ''
+    count_pending(owner, nil, -1)
+    if member or row.st == QUEUED then
+      count_waiting(owner, -1)
     end
+    local epoch = text((row.ep or 0) + 1)
+    call('HSET', JOB, 'st', text(FAILED), 'hl', '0', 'ep', epoch, 'en', text(now))
+    call('HDEL', JOB, 'tu')
+    call('ZADD', DUE, text(add(now, HOUR)), id)
+  else
+    job = row
+    forget_key()
+    unlist(row)
+    call('ZREM', DUE, id)
+    if row.rh then
+      call('ZREM', NOTIFY, notice_of(row))
+    end
+    call('UNLINK', JOB, PARTS)
   end
-  if #set > 1 then
-    call('HSET', unpack(set))
-  end
-  if marks:sub(1, 3) ~= '000' then
-    job.rp = job.rp + 1
-  end
+  effects = effects + 1
 end

@@ -6,4 +6,4 @@ end
 exempt()
 local fate, state = lapse(tonumber(ARGV[5]), ARGV[6] ~= '', ARGV[7], tonumber(ARGV[8]))
 save()
-return answer(fate, text(state or 0))
+return answer(fate, state or 0)

@@ -36,7 +36,7 @@ elseif is_pending(job) then
   local pause = tonumber(ARGV[4 + min(max(job.at, 1), #ARGV - 4)])
   local _, state = lapse(max(job.du + pause - now, 0), true, '', 0)
   save()
-  return answer('ok', text(state or 0))
+  return answer('ok', state or 0)
 else
   expire()
   save()

@@ -3,7 +3,6 @@
 use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use redis::Value;
 use tower_async_job_core::{
     Claim, ClaimKind, ClaimQuery, Claims, JobHandle, JobId, Lease, Outside, Release, Released,
@@ -13,7 +12,7 @@ use tower_async_job_core::{
 use super::{candidate::Candidate, due::tick_all, leases::renewal, report::add_report};
 use crate::{
     engine::Engine,
-    job::{Row, State, hex, route_hash, unhex},
+    job::{Fields, Row, State, hex, route_hash, unhex},
     keys::Set,
     link::{Call, Reply},
     script::{CLAIM, CLAIM_NOTICE, NOTICES, NOTIFIED, READY, RELEASE, RENEW_OUTSIDE, RESUME},
@@ -42,21 +41,22 @@ pub(crate) async fn release(
             .mark(how.counts)
             .text(&token)
             .number(until);
-        async move {
-            let mut reply = engine.change(&lease.id, call).await?;
-            Ok(match &*reply.status {
-                "queued" => Released::Queued,
-                "outside" => Released::Outside,
-                "ended" => {
-                    let state = State::shown_by_number(number(reply.next())?);
-                    state.map_or(Released::Lost, Released::Ended)
-                }
-                _ => Released::Lost,
-            })
-        }
+        (lease.id, call)
     });
-    // In the order of the leases, since one may occur twice.
-    join_all(releases).await.into_iter().collect()
+    let replies = engine.change_all(releases.collect()).await;
+    let released = replies.into_iter().map(|reply| {
+        let mut reply = reply?;
+        Ok(match &*reply.status {
+            "queued" => Released::Queued,
+            "outside" => Released::Outside,
+            "ended" => {
+                let state = State::shown_by_number(number(reply.next())?);
+                state.map_or(Released::Lost, Released::Ended)
+            }
+            _ => Released::Lost,
+        })
+    });
+    released.collect()
 }
 
 pub(crate) async fn resume(
@@ -116,7 +116,7 @@ struct Claimed {
 
 impl Claimed {
     fn read(id: JobId, mut reply: Reply) -> Result<Self, StoreError> {
-        let row = Row::read(id, reply.next())?;
+        let row = Row::read(id, &Fields::read(reply.next())?)?;
         let parts = list(reply.next())?.into_iter();
         let print = text(reply.next())?;
         Ok(Self {
@@ -298,12 +298,12 @@ pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims,
     let (candidates, mut is_whole) = choose(&mut found, query, looked, limit);
     // A job that becomes due meanwhile is found by the next call.
     is_whole &= found.due.is_empty();
-    let runs = candidates.iter().map(|candidate| async move {
-        let call = act(engine, query, candidate);
-        engine.change(&candidate.id, call).await
-    });
+    let calls = candidates
+        .iter()
+        .map(|candidate| (candidate.id, act(engine, query, candidate)));
+    let replies = engine.change_all(calls.collect()).await;
     let mut failed = None;
-    for (reply, candidate) in join_all(runs).await.into_iter().zip(&candidates) {
+    for (reply, candidate) in replies.into_iter().zip(&candidates) {
         match reply.and_then(|reply| take(&mut claims, query, candidate, reply)) {
             Ok(()) if query.kind != ClaimKind::Notify => {
                 engine

@@ -1,6 +1,9 @@
 //! Changes in the name of a lease, and by clients.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use http_polling::JobState;
@@ -18,7 +21,10 @@ use crate::{
     value::{list, number, text},
 };
 
-/// The number of leases that one script renews.
+/// The number of leases that one round trip renews.
+const RENEWED_TOGETHER: usize = 1000;
+
+/// The number of leases that one script renews, since the server does nothing else meanwhile.
 const RENEWED_AT_ONCE: usize = 250;
 
 /// Makes a change that is acknowledged without an answer.
@@ -71,44 +77,62 @@ pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<
     acknowledged(engine, &lease.id, add_report(call, end.report.as_ref())?).await
 }
 
-/// Prolongs leases, by one script for each shard.
+/// Prolongs leases, in one round trip for each thousand.
 pub(crate) async fn renew(engine: &Engine, leases: &[Lease]) -> Result<Vec<Renewal>, StoreError> {
-    let mut by_shard: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (place, lease) in leases.iter().enumerate() {
-        by_shard.entry(shard_of(&lease.id)).or_default().push(place);
+    let parts = leases.chunks(RENEWED_TOGETHER);
+    let renewed = join_all(parts.map(|leases| renew_part(engine, leases))).await;
+    let mut all = Vec::with_capacity(leases.len());
+    for part in renewed {
+        all.append(&mut part?);
     }
-    let parts = by_shard.iter().flat_map(|(shard, places)| {
-        let parts = places.chunks(RENEWED_AT_ONCE);
-        parts.map(move |part| (*shard, part))
-    });
-    let renewals = parts.map(|(shard, places)| async move {
-        let mut keys = vec![engine.keys.set(shard, Set::Leases).to_owned()];
-        keys.extend(
-            places
-                .iter()
-                .map(|place| engine.keys.job(&leases[*place].id)),
-        );
-        let mut call = engine
-            .call(&RENEW, keys)
-            .number(engine.lease())
-            .number(FORMAT.newest());
-        for place in places {
-            let Lease { id, epoch } = leases[*place];
-            call = call.text(id.encode().as_str()).number(epoch);
-        }
-        let fates = list(engine.link.run(&call).await?)?;
-        engine.make_durable(shard).await?;
-        Ok::<_, StoreError>((places, fates))
-    });
+    Ok(all)
+}
+
+async fn renew_part(engine: &Engine, leases: &[Lease]) -> Result<Vec<Renewal>, StoreError> {
+    let mut by_group: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (place, lease) in leases.iter().enumerate() {
+        let group = engine.group_of_job(&lease.id);
+        by_group.entry(group).or_default().push(place);
+    }
+    let parts: Vec<&[usize]> = by_group
+        .values()
+        .flat_map(|places| places.chunks(RENEWED_AT_ONCE))
+        .collect();
+    let calls: Vec<_> = parts
+        .iter()
+        .map(|places| renewal_of(engine, places.iter().map(|place| leases[*place])))
+        .collect();
+    let answers = engine.link.run_all(&calls).await;
+    let flushes = by_group
+        .values()
+        .map(|places| engine.make_durable(shard_of(&leases[places[0]].id)));
+    for flushed in join_all(flushes).await {
+        flushed?;
+    }
     let mut renewed = vec![Renewal::Lost; leases.len()];
-    for part in join_all(renewals).await {
-        let (places, fates) = part?;
-        // The first is the time.
-        for (place, fate) in places.iter().zip(fates.into_iter().skip(1)) {
+    for (places, answer) in parts.into_iter().zip(answers) {
+        for (place, fate) in places.iter().zip(list(answer?)?) {
             renewed[*place] = renewal(&text(fate)?);
         }
     }
     Ok(renewed)
+}
+
+/// Returns the call that prolongs leases of one group of shards.
+fn renewal_of(engine: &Engine, leases: impl Iterator<Item = Lease> + Clone) -> Call {
+    let shards: BTreeSet<_> = leases.clone().map(|lease| shard_of(&lease.id)).collect();
+    let sets = shards
+        .iter()
+        .map(|shard| engine.keys.set(*shard, Set::Leases).to_owned());
+    let jobs = leases.clone().map(|lease| engine.keys.job(&lease.id));
+    let call = engine
+        .call(&RENEW, sets.chain(jobs).collect())
+        .number(engine.lease())
+        .number(FORMAT.newest());
+    leases.fold(call, |call, Lease { id, epoch }| {
+        let set = shards.range(..=shard_of(&id)).count();
+        call.number(set).text(id.encode().as_str()).number(epoch)
+    })
 }
 
 /// Returns the fate of a lease by its name in scripts.

@@ -9,11 +9,13 @@ use std::{
 };
 
 use tempfile::TempDir;
-use test_nodes::{Hook, Nodes, NotRun, Outage, Settings};
+use test_nodes::{Counted, Hook, Nodes, NotRun, Outage, Settings};
 use test_services::{Proxy, Redis, available};
 use tokio::runtime::{self, Runtime};
 use tower_async_job_core::{Clock, JobId, JobStore, SweepQuery};
-use tower_async_job_redis::RedisStore;
+use tower_async_job_redis::{RedisStore, RedisStoreBuilder};
+
+use crate::counted::CountedStore;
 
 /// The prefix of the keys.
 const PREFIX: &str = "nodes";
@@ -66,6 +68,12 @@ impl RedisNodes {
         &self.own.as_ref().unwrap().server
     }
 
+    fn builder(&self) -> RedisStoreBuilder {
+        RedisStore::builder([self.url.clone()])
+            .prefix(PREFIX)
+            .clock(Moved(self.clock.clone()))
+    }
+
     /// Returns the key of the row of a job.
     fn row(id: JobId) -> String {
         format!("{{{PREFIX}:{}}}:j:{}", id.to_bits() >> 122, id.encode())
@@ -73,6 +81,9 @@ impl RedisNodes {
 }
 
 impl Nodes for RedisNodes {
+    const COUNTS_ROUND_TRIPS: bool = true;
+    const FINDS_BY_READS: bool = true;
+
     fn create() -> Hook<'static, Self> {
         Box::pin(async {
             let missing = NotRun::because("the server is missing");
@@ -106,10 +117,7 @@ impl Nodes for RedisNodes {
     }
 
     fn open(&self, settings: Settings) -> Hook<'_, Arc<dyn JobStore>> {
-        let mut builder = RedisStore::builder([self.url.clone()])
-            .prefix(PREFIX)
-            .clock(Moved(self.clock.clone()))
-            .lease_duration(settings.lease);
+        let mut builder = self.builder().lease_duration(settings.lease);
         if let Some(timeout) = settings.operation_timeout {
             builder = builder.operation_timeout(timeout);
         }
@@ -185,6 +193,10 @@ impl Nodes for RedisNodes {
             });
             Ok(counted.collect::<BTreeMap<_, _>>().into_iter().collect())
         })
+    }
+
+    fn counted(&self) -> Hook<'_, Box<dyn Counted>> {
+        Box::pin(async { Ok(Box::new(CountedStore::open(self.builder()).await) as _) })
     }
 
     fn contains<'a>(&'a self, text: &'a str) -> Hook<'a, bool> {

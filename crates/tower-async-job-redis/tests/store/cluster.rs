@@ -130,3 +130,29 @@ async fn a_change_that_too_few_replicas_have_is_not_acknowledged() {
     assert!(refused.is_unavailable());
     assert!(is_known(&store, &id).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_master_of_a_cluster_is_checked() {
+    let Some(cluster) = available(RedisCluster::start()) else {
+        return;
+    };
+    for (setting, value) in [
+        ("maxmemory-policy", "allkeys-lru"),
+        ("appendfsync", "everysec"),
+    ] {
+        let before = if setting == "appendfsync" {
+            "always"
+        } else {
+            "noeviction"
+        };
+        for place in 0..3 {
+            let master = cluster.master(place);
+            master.command(&["CONFIG", "SET", setting, value]);
+            let refused = RedisStore::builder(cluster.urls()).connect().await;
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(value), "{refused}");
+            master.command(&["CONFIG", "SET", setting, before]);
+        }
+    }
+    connect(&cluster).await;
+}

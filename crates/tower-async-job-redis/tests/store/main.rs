@@ -6,6 +6,7 @@ mod encrypted;
 mod events;
 mod losses;
 mod servers;
+mod trips;
 
 use std::sync::OnceLock;
 

@@ -50,6 +50,31 @@ async fn of_several_servers_the_master_is_used_also_after_a_failover() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s02_a_server_that_flushes_later_acknowledges_only_what_it_has_flushed() {
+    let server = Redis::builder().valkey().setting("appendfsync", "everysec");
+    let Some(server) = available(server.start()) else {
+        return;
+    };
+    let store = builder(&server)
+        .operation_timeout(Duration::from_secs(3))
+        .connect()
+        .await
+        .unwrap();
+    let lease = add(&store, replayable(&store)).await;
+    // Until it flushes again, nothing is acknowledged.
+    server.command(&["CONFIG", "SET", "appendfsync", "no"]);
+    let late = store.create(replayable(&store)).await.unwrap_err();
+    assert!(late.is_unavailable(), "{late}");
+    server.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    let other = add(&store, replayable(&store)).await;
+    server.kill();
+    server.start_again();
+    for lease in [lease, other] {
+        assert!(is_known(&store, &lease.id).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn s22_scripts_that_are_lost_are_loaded_again() {
     let Some(server) = own() else { return };
     let store = builder(&server).connect().await.unwrap();
