@@ -19,8 +19,12 @@ use crate::database::Database;
 const BATCH: usize = 128;
 const BATCH_BYTES: usize = 4 << 20;
 
-/// The number of operations that may wait.
-const WAITING: usize = 16_384;
+/// The number of statements of one kind that may be under way at once. While one of them waits for
+/// the disk, the next is performed. More were slower.
+const LANES: usize = 2;
+
+/// The number of operations that may wait in a lane.
+const WAITING: usize = 8192;
 
 /// An operation on one job, which may be repeated.
 pub(crate) trait Operation: Send + Sync + Sized + 'static {
@@ -41,19 +45,23 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 type Waiting<O> = (O, Reply<<O as Operation>::Answer>);
 
-/// The queue of one kind of operation.
+/// The queues of one kind of operation. Those on one job are in the same one, so that they stay in
+/// order.
 pub(crate) struct Batcher<O: Operation> {
-    queue: mpsc::Sender<Waiting<O>>,
+    lanes: [mpsc::Sender<Waiting<O>>; LANES],
     database: Arc<Database>,
 }
 
 impl<O: Operation> Batcher<O> {
-    /// Creates the queue, and a task that performs what is in it, until the queue is dropped.
+    /// Creates the queues, and the tasks that perform what is in them, until they are dropped.
     pub(crate) fn new(database: &Arc<Database>) -> Self {
-        let (queue, arrivals) = mpsc::channel(WAITING);
-        tokio::spawn(run(arrivals, Arc::clone(database)));
+        let lane = |_| {
+            let (queue, arrivals) = mpsc::channel(WAITING);
+            tokio::spawn(run(arrivals, Arc::clone(database)));
+            queue
+        };
         Self {
-            queue,
+            lanes: std::array::from_fn(lane),
             database: Arc::clone(database),
         }
     }
@@ -61,7 +69,8 @@ impl<O: Operation> Batcher<O> {
     /// Performs an operation. Once polled, it is performed even if the future is dropped.
     pub(crate) async fn perform(&self, operation: O) -> Result<O::Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.queue
+        let lane = operation.id().to_bits() as usize % LANES;
+        self.lanes[lane]
             .try_send((operation, reply))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => {

@@ -174,7 +174,17 @@ impl Operation for Create {
         let rows = database
             .call_reading("create_jobs", &parameters, Retry::Always)
             .await?;
-        in_order(batch.len(), &rows, |row| {
+        let mut stored = rows
+            .iter()
+            .filter(|row| matches!(column(row, "place"), Ok(None::<i32>)));
+        let stored: Micros = match stored.next() {
+            Some(row) => column(row, "number")?,
+            None => return Err(StoreError::unavailable("a create has no end")),
+        };
+        let usual = created
+            .iter()
+            .map(|created| Made::Stored(to_day(created.unwrap_or(stored))));
+        in_order(usual, &rows, |row| {
             let number: Option<i64> = column(row, "number")?;
             let place: i32 = column(row, "place")?;
             let limit = batch[place.unsigned_abs() as usize].job.queue_limit;

@@ -28,7 +28,7 @@ pub(crate) async fn renew(
             (&epochs as _, Type::INT8_ARRAY),
         ];
         let rows = database.call("renew", &parameters, Retry::Always).await?;
-        let answers = in_order(part.len(), &rows, |row| {
+        let answers = in_order(part.iter().map(|_| Renewal::Held), &rows, |row| {
             Ok(renewal_of(column(row, "verdict")?))
         })?;
         renewals.extend(answers.into_iter().collect::<Result<Vec<_>, _>>()?);
@@ -81,7 +81,8 @@ pub(crate) async fn release(
         (&until as _, Type::INT8),
     ];
     let rows = database.call("release_jobs", &parameters, Retry::RolledBack);
-    in_order(leases.len(), &rows.await?, |row| {
+    let usual = leases.iter().map(|_| (Released::Lost, false));
+    in_order(usual, &rows.await?, |row| {
         let released = released_of(column(row, "verdict")?);
         Ok((released, column::<bool>(row, "is_due")?))
     })

@@ -51,17 +51,17 @@ pub(crate) fn held(row: &Row) -> Result<(), StoreError> {
     }
 }
 
-/// Returns the answers of rows with places in a batch, in the order of the batch.
+/// Returns the answers of rows with places in a batch, in the order of the batch. Those without a
+/// row have the usual answer.
 pub(crate) fn in_order<T>(
-    len: usize,
+    usual: impl IntoIterator<Item = T>,
     rows: &[Row],
     answer: impl Fn(&Row) -> Result<T, StoreError>,
 ) -> Result<Vec<Result<T, StoreError>>, StoreError> {
-    let missing = || Err(StoreError::unavailable("a function returned no answer"));
-    let mut answers: Vec<_> = std::iter::repeat_with(missing).take(len).collect();
+    let mut answers: Vec<_> = usual.into_iter().map(Ok).collect();
     for row in rows {
-        let place: i32 = column(row, "place")?;
-        if let Some(slot) = answers.get_mut(place.unsigned_abs() as usize) {
+        let place: Option<i32> = column(row, "place")?;
+        if let Some(slot) = place.and_then(|place| answers.get_mut(place.unsigned_abs() as usize)) {
             *slot = answer(row);
         }
     }

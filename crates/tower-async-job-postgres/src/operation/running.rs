@@ -39,7 +39,7 @@ impl Operation for Start {
         let rows = database
             .call("start_jobs", &parameters, Retry::Always)
             .await?;
-        in_order(batch.len(), &rows, held)
+        in_order(batch.iter().map(|_| ()), &rows, held)
     }
 }
 
@@ -125,7 +125,7 @@ impl Operation for Send {
         let rows = database
             .call("report_jobs", &parameters, Retry::Always)
             .await?;
-        in_order(batch.len(), &rows, held)
+        in_order(batch.iter().map(|_| ()), &rows, held)
     }
 }
 

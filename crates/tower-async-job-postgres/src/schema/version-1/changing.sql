@@ -85,12 +85,12 @@ CREATE FUNCTION {schema}.deliver(p_id uuid[], p_keep bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE {settings} AS $$
 DECLARE
     moment bigint := {schema}.job_now();
+    places tid[] := {schema}.lock_jobs(p_id, NULL);
 BEGIN
-    PERFORM {schema}.lock_jobs(p_id);
     UPDATE {schema}.jobs AS j SET due = least(j.ended + j.keep, moment + w.keep)
-    FROM unnest(p_id, p_keep) AS w (id, keep)
-    WHERE j.id = w.id AND j.state BETWEEN 2 AND 6 AND moment < j.due
-        AND j.due <= j.ended + j.keep AND {schema}.refusal(j) IS NULL;
+    FROM unnest(places, p_keep) AS w (place, keep)
+    WHERE j.ctid = w.place AND j.state BETWEEN 2 AND 6 AND moment < j.due
+        AND j.due <= j.ended + j.keep;
 END
 $$;
 

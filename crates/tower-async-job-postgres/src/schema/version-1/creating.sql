@@ -46,7 +46,8 @@ $$;
 -- Stores jobs. The verdict of each: 1 if it is stored, 2 if `holder` is the job of the same
 -- submission, 3 if its key is that of another submission, 4 if its id is taken, 5 if too many jobs
 -- wait, 6 if too many of its owner do, or -1 if the record in its way cannot be read. `number` has
--- the time of its creation, or the newer format of that record.
+-- the time of its creation, or the newer format of that record. Those that are stored at once have
+-- no rows; the last row, without a place, has the time of that.
 CREATE FUNCTION {schema}.create_jobs(
     p_lease bigint, p_id uuid[], p_handle bigint[], p_state smallint[], p_offered boolean[],
     p_epoch bigint[], p_attempt integer[], p_reports bigint[], p_running_for bigint[],
@@ -60,45 +61,55 @@ LANGUAGE plpgsql VOLATILE {settings} AS $$
 #variable_conflict use_column
 DECLARE
     moment bigint := {schema}.job_now();
-    made uuid[];
+    made integer := 0;
     w record;
     j {schema}.jobs;
     waiting bigint;
     own bigint;
 BEGIN
     -- Jobs whose conditions are those of their ids are stored together.
-    WITH stored AS (
+    BEGIN
+        WITH n AS (
+            SELECT * FROM unnest(
+                p_id, p_handle, p_state, p_offered, p_epoch, p_attempt, p_reports, p_running_for,
+                p_created, p_deadline, p_max_attempts, p_keep, p_tombstone, p_protocol,
+                p_pending_status, p_route, p_route_hash, p_owner, p_owner_hash, p_digest,
+                p_request, p_request_format, p_notify, p_queue_limit
+            ) AS n (
+                id, handle, state, offered, epoch, attempt, reports, running_for,
+                created, deadline, max_attempts, keep, tombstone, protocol,
+                pending_status, route, route_hash, owner, owner_hash, digest,
+                request, request_format, notify, queue_limit
+            )
+            WHERE NOT offered AND digest IS NULL AND queue_limit IS NULL
+            ORDER BY id
+        ), with_request AS (
+            INSERT INTO {schema}.requests
+            SELECT id, request FROM n WHERE request IS NOT NULL
+        ), with_notify AS (
+            INSERT INTO {schema}.notifications
+            SELECT id, notify FROM n WHERE notify IS NOT NULL
+        )
         INSERT INTO {schema}.jobs (
             id, handle, epoch, reports, lease_until, due, deadline, created, started, keep,
             tombstone, route_hash, owner_hash, attempt, max_attempts, request_len, format, state,
             protocol, pending_status, owner_kind, request_format, leased, has_notify, route, owner)
         SELECT
-            n.id, n.handle, n.epoch, n.reports, moment + p_lease, moment + p_lease,
-            least(coalesce(n.created, moment), moment) + n.deadline, coalesce(n.created, moment),
-            CASE n.state WHEN 1 THEN moment - n.running_for END, n.keep,
-            n.tombstone, n.route_hash, n.owner_hash, n.attempt, n.max_attempts,
-            octet_length(n.request), 1, n.state,
-            n.protocol, n.pending_status, (n.owner IS NOT NULL)::integer, n.request_format, true,
-            n.notify IS NOT NULL, n.route, n.owner
-        FROM unnest(
-            p_id, p_handle, p_state, p_offered, p_epoch, p_attempt, p_reports, p_running_for,
-            p_created, p_deadline, p_max_attempts, p_keep, p_tombstone, p_protocol,
-            p_pending_status, p_route, p_route_hash, p_owner, p_owner_hash, p_digest, p_request,
-            p_request_format, p_notify, p_queue_limit
-        ) AS n (
-            id, handle, state, offered, epoch, attempt, reports, running_for,
-            created, deadline, max_attempts, keep, tombstone, protocol,
-            pending_status, route, route_hash, owner, owner_hash, digest, request,
-            request_format, notify, queue_limit
-        )
-        WHERE NOT n.offered AND n.digest IS NULL AND n.queue_limit IS NULL
-        ORDER BY n.id
-        ON CONFLICT (id) DO NOTHING
-        RETURNING id
-    )
-    SELECT array_agg(id) INTO made FROM stored;
+            id, handle, epoch, reports, moment + p_lease, moment + p_lease,
+            least(coalesce(created, moment), moment) + deadline, coalesce(created, moment),
+            CASE state WHEN 1 THEN moment - running_for END, keep,
+            tombstone, route_hash, owner_hash, attempt, max_attempts,
+            octet_length(request), 1, state,
+            protocol, pending_status, (owner IS NOT NULL)::integer, request_format, true,
+            notify IS NOT NULL, route, owner
+        FROM n;
+        GET DIAGNOSTICS made = ROW_COUNT;
+    EXCEPTION WHEN unique_violation THEN
+        -- Some ids are taken: all are looked at one after another.
+        made := 0;
+    END;
 
-    -- Those of the same key are stored in the order of keys, so that none waits for another in turn.
+    -- Others are stored in the order of keys, so that none waits for another in turn.
     FOR w IN
         SELECT * FROM unnest(
             p_id, p_handle, p_state, p_offered, p_epoch, p_attempt, p_reports, p_running_for,
@@ -113,7 +124,8 @@ BEGIN
             fingerprint, request_format, notify, queue_limit,
             owner_limit, position
         )
-        WHERE made IS NULL OR n.id <> ALL (made)
+        WHERE made < cardinality(p_id)
+            AND (made = 0 OR n.offered OR n.digest IS NOT NULL OR n.queue_limit IS NOT NULL)
         ORDER BY n.digest NULLS FIRST, n.position
     LOOP
         place := w.position - 1;
@@ -200,32 +212,20 @@ BEGIN
                 w.notify IS NOT NULL, w.digest, w.route, w.owner)
             ON CONFLICT (id) DO NOTHING;
             IF FOUND THEN
-                made := array_append(made, w.id);
                 verdict := 1;
+                INSERT INTO {schema}.requests
+                SELECT w.id, p_request[w.position] WHERE p_request[w.position] IS NOT NULL;
+                INSERT INTO {schema}.notifications SELECT w.id, w.notify WHERE w.notify IS NOT NULL;
                 UPDATE {schema}.keys SET job = w.id, fingerprint = w.fingerprint
                 WHERE digest = w.digest AND job <> w.id;
             END IF;
         END LOOP;
-        IF made IS NULL OR w.id <> ALL (made) THEN
-            RETURN NEXT;
-        END IF;
-    END LOOP;
-
-    INSERT INTO {schema}.requests
-    SELECT n.id, n.data FROM unnest(p_id, p_request) AS n (id, data)
-    WHERE n.data IS NOT NULL AND n.id = ANY (made);
-    INSERT INTO {schema}.notifications
-    SELECT n.id, n.data FROM unnest(p_id, p_notify) AS n (id, data)
-    WHERE n.data IS NOT NULL AND n.id = ANY (made);
-    verdict := 1;
-    holder := NULL;
-    FOR place, number IN
-        SELECT n.position - 1, coalesce(n.created, moment)
-        FROM unnest(p_id, p_created) WITH ORDINALITY AS n (id, created, position)
-        WHERE n.id = ANY (made)
-    LOOP
         RETURN NEXT;
     END LOOP;
+    place := NULL;
+    holder := NULL;
+    number := moment;
+    RETURN NEXT;
 END
 $$;
 

@@ -17,15 +17,18 @@ DECLARE
     moment bigint := {schema}.job_now();
 BEGIN
     RETURN QUERY
-    SELECT (w.position - 1)::integer, moment, {schema}.refusal(j), j.id, j.handle,
-        {schema}.shown(j, moment), j.state, j.epoch, j.reports, j.attempt, j.created,
-        j.started, j.ended, j.protocol, j.pending_status, j.route,
+    SELECT (w.position - 1)::integer, moment, j.refusal, j.id, j.handle, j.shown, j.state, j.epoch,
+        j.reports, j.attempt, j.created, j.started, j.ended, j.protocol, j.pending_status, j.route,
         j.owner_kind, j.owner, j.body_len, j.chunks, j.reason,
-        r.progress, r.partial, r.metadata, s.data
+        r.progress, r.partial, r.metadata,
+        CASE WHEN w.with_result THEN (SELECT data FROM {schema}.results WHERE job = j.id) END
     FROM unnest(p_id, p_with_result) WITH ORDINALITY AS w (id, with_result, position)
-    JOIN {schema}.jobs AS j ON j.id = w.id
-    LEFT JOIN {schema}.reports AS r ON r.job = j.id AND j.reported
-    LEFT JOIN {schema}.results AS s ON s.job = j.id AND w.with_result;
+    CROSS JOIN LATERAL (
+        SELECT *, {schema}.refusal(j) AS refusal, {schema}.shown(j, moment) AS shown
+        FROM {schema}.jobs AS j WHERE j.id = w.id OFFSET 0
+    ) AS j
+    LEFT JOIN LATERAL (
+        SELECT * FROM {schema}.reports WHERE j.reported AND job = j.id OFFSET 0) AS r ON true;
 END
 $$;
 
@@ -55,7 +58,7 @@ LANGUAGE plpgsql STABLE {settings} AS $$
 BEGIN
     RETURN QUERY
     SELECT w.id FROM unnest(p_id) AS w (id)
-    WHERE NOT EXISTS (SELECT 1 FROM {schema}.jobs AS j WHERE j.id = w.id AND j.state < 2);
+    WHERE (SELECT j.state < 2 FROM {schema}.jobs AS j WHERE j.id = w.id) IS NOT TRUE;
 END
 $$;
 

@@ -1,57 +1,83 @@
 -- Changes in the name of a lease. Verdicts: 0 if the lease is lost, 1 if it is done, -1 if the
--- record cannot be read, with its newer format in `newer`.
+-- record cannot be read, with its newer format in `newer`. In batches, those that are done have no
+-- row, unless it says more.
 
 -- Locks rows in the order of their ids, so that two batches never wait for each other in turn.
-CREATE FUNCTION {schema}.lock_jobs(p_id uuid[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Returns the addresses of those that can be read and, if epochs are given, are held by these
+-- leases; nulls for the others. Changes by address, and lookups in lateral queries, are planned in
+-- the same way however many rows there are.
+CREATE FUNCTION {schema}.lock_jobs(p_id uuid[], p_epoch bigint[]) RETURNS tid[]
+LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    IF cardinality(p_id) > 1 THEN
-        PERFORM 1 FROM {schema}.jobs AS j WHERE j.id = ANY (p_id)
-        ORDER BY j.id FOR NO KEY UPDATE;
-    END IF;
+    RETURN (
+        SELECT array_agg(l.place ORDER BY l.position) FROM (
+            SELECT w.position, j.place FROM (
+                SELECT * FROM unnest(p_id, p_epoch) WITH ORDINALITY AS u (id, epoch, position)
+                ORDER BY u.id
+            ) AS w
+            LEFT JOIN LATERAL (
+                SELECT CASE WHEN {schema}.refusal(j) IS NULL
+                    AND (p_epoch IS NULL OR j.leased AND j.epoch = w.epoch) THEN j.ctid END AS place
+                FROM {schema}.jobs AS j WHERE j.id = w.id FOR NO KEY UPDATE
+            ) AS j ON true
+        ) AS l);
 END
 $$;
 
+-- Returns the verdicts on leases that are not held.
+CREATE FUNCTION {schema}.lost_leases(p_id uuid[], p_held tid[])
+RETURNS TABLE (place integer, verdict integer, newer integer) LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
+    IF array_position(p_held, NULL) IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT (w.position - 1)::integer, CASE WHEN j.refusal IS NULL THEN 0 ELSE -1 END, j.refusal
+    FROM unnest(p_id, p_held) WITH ORDINALITY AS w (id, held, position)
+    LEFT JOIN LATERAL (
+        SELECT {schema}.refusal(j) AS refusal FROM {schema}.jobs AS j WHERE j.id = w.id OFFSET 0
+    ) AS j ON true
+    WHERE w.held IS NULL;
+END
+$$;
+
+-- Begins first runs.
 CREATE FUNCTION {schema}.start_jobs(p_id uuid[], p_epoch bigint[])
 RETURNS TABLE (place integer, verdict integer, newer integer)
 LANGUAGE plpgsql VOLATILE {settings} AS $$
-#variable_conflict use_column
 DECLARE
     moment bigint := {schema}.job_now();
+    held tid[] := {schema}.lock_jobs(p_id, p_epoch);
 BEGIN
-    PERFORM {schema}.lock_jobs(p_id);
-    UPDATE {schema}.jobs AS j SET state = 1, started = moment, attempt = j.attempt + 1
-    FROM unnest(p_id, p_epoch) AS w (id, epoch)
-    WHERE j.id = w.id AND j.epoch = w.epoch AND j.leased AND j.state = 0
-        AND {schema}.refusal(j) IS NULL;
-    RETURN QUERY
-    SELECT (w.position - 1)::integer,
-        CASE WHEN {schema}.refusal(j) IS NOT NULL THEN -1
-            WHEN j.epoch = w.epoch AND j.leased AND j.state = 1 THEN 1 ELSE 0 END,
-        {schema}.refusal(j)
-    FROM unnest(p_id, p_epoch) WITH ORDINALITY AS w (id, epoch, position)
-    LEFT JOIN {schema}.jobs AS j ON j.id = w.id;
+    -- A repeat changes nothing.
+    UPDATE {schema}.jobs AS j SET state = 1,
+        started = CASE j.state WHEN 0 THEN moment ELSE j.started END,
+        attempt = j.attempt + (j.state = 0)::integer
+    FROM unnest(held) AS w (held) WHERE j.ctid = w.held;
+    RETURN QUERY SELECT * FROM {schema}.lost_leases(p_id, held);
 END
 $$;
 
--- Prolongs leases. The verdict of each: 0 if it is lost, 1 if it is held, 2 if the job was
--- cancelled, 3 if there is no record.
+-- Prolongs leases. The verdict of each that is not: 0 if it is lost, 2 if the job was cancelled, 3
+-- if there is no record.
 CREATE FUNCTION {schema}.renew(p_lease bigint, p_id uuid[], p_epoch bigint[])
 RETURNS TABLE (place integer, verdict integer) LANGUAGE plpgsql VOLATILE {settings} AS $$
 #variable_conflict use_column
 DECLARE
     moment bigint := {schema}.job_now();
+    held tid[] := {schema}.lock_jobs(p_id, p_epoch);
 BEGIN
-    PERFORM {schema}.lock_jobs(p_id);
     UPDATE {schema}.jobs AS j SET lease_until = moment + p_lease
-    FROM unnest(p_id, p_epoch) AS w (id, epoch)
-    WHERE j.id = w.id AND j.epoch = w.epoch AND j.leased AND {schema}.refusal(j) IS NULL;
+    FROM unnest(held) AS w (held) WHERE j.ctid = w.held;
     RETURN QUERY
-    SELECT (w.position - 1)::integer,
-        CASE WHEN {schema}.refusal(j) IS NOT NULL THEN 0
-            WHEN j.epoch = w.epoch AND j.leased THEN 1
-            ELSE {schema}.fate(j, moment) END
-    FROM unnest(p_id, p_epoch) WITH ORDINALITY AS w (id, epoch, position)
-    LEFT JOIN {schema}.jobs AS j ON j.id = w.id;
+    SELECT (w.position - 1)::integer, coalesce(j.fate, 3)
+    FROM unnest(p_id, held) WITH ORDINALITY AS w (id, held, position)
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN {schema}.refusal(j) IS NULL THEN {schema}.fate(j, moment) ELSE 0 END AS fate
+        FROM {schema}.jobs AS j WHERE j.id = w.id OFFSET 0
+    ) AS j ON true
+    WHERE w.held IS NULL;
 END
 $$;
 
@@ -69,7 +95,9 @@ $$;
 CREATE FUNCTION {schema}.store_reports(
     p_id uuid[], p_progress bytea[], p_partial bytea[], p_metadata bytea[], p_checkpoint bytea[],
     p_done uuid[]
-) RETURNS void LANGUAGE sql VOLATILE AS $$
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+BEGIN
     INSERT INTO {schema}.reports AS r (job, progress, partial, metadata, checkpoint)
     SELECT w.id, w.progress, w.partial, w.metadata, w.checkpoint
     FROM unnest(p_id, p_progress, p_partial, p_metadata, p_checkpoint)
@@ -80,7 +108,8 @@ CREATE FUNCTION {schema}.store_reports(
         progress = coalesce(excluded.progress, r.progress),
         partial = coalesce(excluded.partial, r.partial),
         metadata = coalesce(excluded.metadata, r.metadata),
-        checkpoint = coalesce(excluded.checkpoint, r.checkpoint)
+        checkpoint = coalesce(excluded.checkpoint, r.checkpoint);
+END
 $$;
 
 CREATE FUNCTION {schema}.report_jobs(
@@ -88,33 +117,27 @@ CREATE FUNCTION {schema}.report_jobs(
     p_checkpoint bytea[]
 ) RETURNS TABLE (place integer, verdict integer, newer integer)
 LANGUAGE plpgsql VOLATILE {settings} AS $$
-#variable_conflict use_column
 DECLARE
+    held tid[] := {schema}.lock_jobs(p_id, p_epoch);
     done uuid[];
 BEGIN
-    PERFORM {schema}.lock_jobs(p_id);
     WITH changed AS (
         UPDATE {schema}.jobs AS j SET reported = true,
             reports = j.reports
                 + (coalesce(w.progress, w.partial, w.metadata) IS NOT NULL)::integer
-        FROM unnest(p_id, p_epoch, p_progress, p_partial, p_metadata)
-            AS w (id, epoch, progress, partial, metadata)
-        WHERE j.id = w.id AND j.epoch = w.epoch AND j.leased AND {schema}.refusal(j) IS NULL
+        FROM unnest(held, p_progress, p_partial, p_metadata)
+            AS w (held, progress, partial, metadata)
+        WHERE j.ctid = w.held
         RETURNING j.id
     )
     SELECT array_agg(id) INTO done FROM changed;
     PERFORM {schema}.store_reports(p_id, p_progress, p_partial, p_metadata, p_checkpoint, done);
-    RETURN QUERY
-    SELECT (w.position - 1)::integer,
-        CASE WHEN w.id = ANY (done) THEN 1 WHEN {schema}.refusal(j) IS NOT NULL THEN -1
-            ELSE 0 END,
-        {schema}.refusal(j)
-    FROM unnest(p_id) WITH ORDINALITY AS w (id, position)
-    LEFT JOIN {schema}.jobs AS j ON j.id = w.id;
+    RETURN QUERY SELECT * FROM {schema}.lost_leases(p_id, held);
 END
 $$;
 
--- Ends jobs with their outcomes and last reports. `is_due`: a notification has become due.
+-- Ends jobs with their outcomes and last reports. Those that are ended have no row, unless a
+-- notification has become due.
 CREATE FUNCTION {schema}.finish_jobs(
     p_id uuid[], p_epoch bigint[], p_state smallint[], p_data bytea[], p_body_len bigint[],
     p_chunks integer[], p_progress bytea[], p_partial bytea[], p_metadata bytea[]
@@ -123,12 +146,12 @@ LANGUAGE plpgsql VOLATILE {settings} AS $$
 #variable_conflict use_column
 DECLARE
     moment bigint := {schema}.job_now();
+    held tid[] := {schema}.lock_jobs(p_id, p_epoch);
     done uuid[];
-    with_request uuid[];
     with_report uuid[];
     stale uuid[];
+    due uuid[];
 BEGIN
-    PERFORM {schema}.lock_jobs(p_id);
     WITH changed AS (
         UPDATE {schema}.jobs AS j SET
             state = w.state, leased = false, ended = moment, due = moment + j.keep,
@@ -138,25 +161,25 @@ BEGIN
             notify_state = CASE WHEN j.has_notify THEN w.state END,
             reported = j.reported OR w.visible, reports = j.reports + w.visible::integer
         FROM (
-            SELECT id, epoch, state, body_len, chunks,
+            SELECT held, state, data, body_len, chunks,
                 coalesce(progress, partial, metadata) IS NOT NULL AS visible
-            FROM unnest(p_id, p_epoch, p_state, p_body_len, p_chunks, p_progress, p_partial,
+            FROM unnest(held, p_state, p_data, p_body_len, p_chunks, p_progress, p_partial,
                 p_metadata)
-                AS u (id, epoch, state, body_len, chunks, progress, partial, metadata)
+                AS u (held, state, data, body_len, chunks, progress, partial, metadata)
         ) AS w
-        WHERE j.id = w.id AND j.epoch = w.epoch AND j.leased AND {schema}.refusal(j) IS NULL
-        RETURNING j.id, j.request_len, j.reported, j.chunked AND j.chunks IS NULL AS is_stale
+        WHERE j.ctid = w.held
+        RETURNING j.id, w.data, j.request_len, j.reported, j.has_notify,
+            j.chunked AND j.chunks IS NULL AS is_stale
+    ), with_result AS (
+        INSERT INTO {schema}.results SELECT id, data FROM changed
+    ), without_request AS (
+        DELETE FROM {schema}.requests
+        WHERE job IN (SELECT id FROM changed WHERE request_len IS NOT NULL)
     )
-    SELECT array_agg(id), array_agg(id) FILTER (WHERE request_len IS NOT NULL),
-        array_agg(id) FILTER (WHERE reported), array_agg(id) FILTER (WHERE is_stale)
-    INTO done, with_request, with_report, stale FROM changed;
+    SELECT array_agg(id), array_agg(id) FILTER (WHERE reported),
+        array_agg(id) FILTER (WHERE is_stale), array_agg(id) FILTER (WHERE has_notify)
+    INTO done, with_report, stale, due FROM changed;
 
-    INSERT INTO {schema}.results (job, data)
-    SELECT w.id, w.data FROM unnest(p_id, p_data) AS w (id, data) WHERE w.id = ANY (done)
-    ON CONFLICT (job) DO UPDATE SET data = excluded.data;
-    IF with_request IS NOT NULL THEN
-        DELETE FROM {schema}.requests WHERE job = ANY (with_request);
-    END IF;
     IF with_report IS NOT NULL THEN
         PERFORM {schema}.store_reports(
             p_id, p_progress, p_partial, p_metadata, array_fill(NULL::bytea, ARRAY[1]), done);
@@ -168,16 +191,24 @@ BEGIN
         WHERE job = ANY (stale) AND linger IS NULL;
         UPDATE {schema}.jobs SET chunked = false WHERE id = ANY (stale);
     END IF;
+    IF due IS NULL AND array_position(held, NULL) IS NULL THEN
+        RETURN;
+    END IF;
     -- A repeat is known by the epoch and the state of the end; contents are not compared.
     RETURN QUERY
     SELECT (w.position - 1)::integer,
-        CASE WHEN w.id = ANY (done) THEN 1
-            WHEN {schema}.refusal(j) IS NOT NULL THEN -1
-            WHEN j.epoch = w.epoch AND j.state = w.state THEN 1 ELSE 0 END,
-        {schema}.refusal(j),
-        coalesce(w.id = ANY (done) AND j.has_notify, false)
-    FROM unnest(p_id, p_epoch, p_state) WITH ORDINALITY AS w (id, epoch, state, position)
-    LEFT JOIN {schema}.jobs AS j ON j.id = w.id;
+        CASE WHEN w.held IS NOT NULL OR j.refusal IS NULL AND j.epoch = w.epoch
+                AND j.state = w.state THEN 1
+            WHEN j.refusal IS NOT NULL THEN -1 ELSE 0 END,
+        j.refusal,
+        w.held IS NOT NULL
+    FROM unnest(p_id, p_epoch, p_state, held) WITH ORDINALITY
+        AS w (id, epoch, state, held, position)
+    LEFT JOIN LATERAL (
+        SELECT j.epoch, j.state, {schema}.refusal(j) AS refusal
+        FROM {schema}.jobs AS j WHERE j.id = w.id OFFSET 0
+    ) AS j ON true
+    WHERE w.held IS NULL OR w.id = ANY (due);
 END
 $$;
 
