@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::ready,
     hash::Hash,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
 
 /// The maximum number of passes during which a batch waits for further reads.
 const MOST_PASSES: usize = 1000;
+
+/// The time for which a batch waits for further reads, well below the timeouts of operations.
+const LONGEST_GATHERING: Duration = Duration::from_secs(1);
 
 /// The number of keys with which a batch does not wait.
 const MANY_KEYS: usize = 256;
@@ -118,8 +122,8 @@ impl<K: Clone + Eq + Hash, V: Clone> ReadBatch<K, V> {
     /// during a `pass`. So the many waiters that one event wakes read once.
     ///
     /// A pass lets the other tasks of the runtime proceed, such as `tokio::task::yield_now`, and
-    /// takes no time if there are none. A batch does not wait for more than a thousand passes, or
-    /// once it has 256 keys.
+    /// takes no time if there are none. A batch does not wait for more than a thousand passes or a
+    /// second, or once it has 256 keys.
     pub async fn run_gathering<F, P>(
         &self,
         mut pass: impl FnMut() -> P,
@@ -178,13 +182,15 @@ impl<'a, K, V> Driver<'a, K, V> {
     /// Waits while reads join the next batch. Other drivers may do so too, of which one takes it.
     async fn gather<P: Future<Output = ()>>(&self, pass: &mut impl FnMut() -> P) {
         let mut known = 0;
+        let begun = Instant::now();
         for _ in 0..MOST_PASSES {
             let (reads, keys) = {
                 let queue = lock(self.0);
                 let next = queue.next.as_ref();
                 next.map_or((0, 0), |next| (next.reads, next.keys.len()))
             };
-            if reads == known || keys >= MANY_KEYS {
+            let is_late = begun.elapsed() >= LONGEST_GATHERING;
+            if reads == known || keys >= MANY_KEYS || is_late {
                 return;
             }
             known = reads;
