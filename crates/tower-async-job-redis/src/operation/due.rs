@@ -13,7 +13,7 @@ use super::candidate::Candidate;
 use crate::{
     engine::Engine,
     job::State,
-    keys::{Set, shard_of},
+    keys::{SHARDS, Set, shard_of},
     script::{COLLECT, COUNTS, DUE, NODES, TICK},
     time::{Micros, micros, of_day},
     value::{list, number, text},
@@ -176,14 +176,14 @@ pub(crate) async fn nodes(engine: &Engine, node: &str) -> Result<u32, StoreError
 
 /// Counts the pending jobs, and finds the one to be claimed next.
 pub(crate) async fn pending(engine: &Engine) -> Result<(PendingJobs, Option<JobId>), StoreError> {
-    let answers = engine
-        .for_groups(|shards| {
-            let keys = engine.keys.sets(shards, &[Set::Counts, Set::Ready]);
-            engine
-                .call(&COUNTS, keys)
-                .number(PendingJobs::MAX_PRINCIPALS)
-        })
-        .await?;
+    let mut answers = Vec::with_capacity(SHARDS);
+    // One shard after another, so that the server serves other calls meanwhile.
+    for shard in 0..SHARDS {
+        let keys = (engine.keys).sets(shard..shard + 1, &[Set::Counts, Set::Ready]);
+        let call = engine.call(&COUNTS, keys);
+        let call = call.number(PendingJobs::MAX_PRINCIPALS);
+        answers.push(engine.link.run(&call).await?);
+    }
     let mut pending = PendingJobs::default();
     let mut owners: HashMap<String, (u64, String)> = HashMap::new();
     let mut heads = Vec::new();

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::{Proxy, Redis, available};
 use tower_async_job_core::{
-    Cancellation, ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, ResultRef, Retention,
-    Start, SweepQuery,
+    Cancellation, ClaimQuery, Detail, JobStore, Outcome, PendingJobs, Release, Renewal, ResultRef,
+    Retention, Start, SweepQuery,
 };
 use tower_async_job_redis::RedisStore;
 
@@ -242,4 +242,24 @@ async fn larger_results_are_refused() {
         .unwrap()
         .unwrap();
     assert_eq!(record.state, JobState::Running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s38_a_sweep_with_many_principals_holds_up_no_other_call() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let owners = "for shard = 0, 63 do for owner = 1, 300 do \
+                  local name = shard .. '-' .. owner \
+                  redis.call('HSET', '{jobs:' .. shard .. '}:counts', 'p:' .. name, 1, 'o:' .. name, name) \
+                  end end";
+    server.command(&["EVAL", owners, "0"]);
+    let since = Instant::now();
+    let swept = store.sweep(&SweepQuery::default()).await.unwrap();
+    let quarter = (since.elapsed() / 4).as_micros().to_string();
+    assert_eq!(swept.pending.principals.len(), PendingJobs::MAX_PRINCIPALS);
+    // The server does nothing else while it runs a script.
+    server.command(&["CONFIG", "SET", "slowlog-log-slower-than", &quarter]);
+    server.command(&["SLOWLOG", "RESET"]);
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    assert_eq!(server.command(&["SLOWLOG", "LEN"]), "0");
 }
