@@ -123,7 +123,7 @@ pub(crate) async fn check_permissions(
     let asking = async {
         let mut connection = target.connect(limit).await?;
         let mut command = redis::cmd("EVAL");
-        command.arg(PERMISSIONS).arg(1).arg(keys.events());
+        command.arg(PERMISSIONS).arg(0).arg(keys.events());
         ask::<String>(&mut connection, command).await
     };
     let error = match timeout(limit, asking).await {

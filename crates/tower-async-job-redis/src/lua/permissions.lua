@@ -1,5 +1,5 @@
 -- A necessary command that the user may not run on this key, or nothing.
-local key = KEYS[1]
+local key = ARGV[1]
 local commands = {
   { 'EVALSHA', '', '0' },
   { 'TIME' },
