@@ -16,7 +16,6 @@ use tokio_postgres::error::SqlState;
 /// assert!(error.to_string().starts_with("PostgreSQL at `127.0.0.1:1/jobs` cannot be reached"));
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct ConnectError {
     kind: Kind,
     /// Empty until it is known.
@@ -342,6 +341,16 @@ impl fmt::Display for ConnectError {
             ),
             Kind::Other => write!(f, "the store in PostgreSQL at `{server}` cannot be used"),
         }
+    }
+}
+
+/// Shows the text too, since a `main` that returns the error prints this.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectError")
+            .field("text", &self.to_string())
+            .field("source", &self.source)
+            .finish()
     }
 }
 

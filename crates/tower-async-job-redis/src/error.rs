@@ -19,7 +19,6 @@ use redis::RedisError;
 /// assert!(error.to_string().starts_with("Redis at `127.0.0.1:1` cannot be reached"));
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct ConnectError {
     kind: Kind,
     /// Empty until it is known.
@@ -182,6 +181,16 @@ impl fmt::Display for ConnectError {
             ),
             Kind::Other => write!(f, "the store in Redis at `{server}` cannot be used"),
         }
+    }
+}
+
+/// Shows the text too, since a `main` that returns the error prints this.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectError")
+            .field("text", &self.to_string())
+            .field("source", &self.source)
+            .finish()
     }
 }
 

@@ -16,7 +16,6 @@ use tower_async_job_core::StoreError;
 /// assert!(error.to_string().contains("no/such/directory"));
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct OpenError {
     kind: Kind,
     path: PathBuf,
@@ -200,6 +199,16 @@ impl fmt::Display for OpenError {
             ),
             Kind::Other => write!(f, "`{path}` cannot be opened"),
         }
+    }
+}
+
+/// Shows the text too, since a `main` that returns the error prints this.
+impl fmt::Debug for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenError")
+            .field("text", &self.to_string())
+            .field("source", &self.source)
+            .finish()
     }
 }
 

@@ -85,6 +85,7 @@ async fn a_wrong_password_is_refused() {
     assert!(!format!("{error} {error:?}").contains("guessed"));
     let named = format!("postgres@{}/postgres", server.address());
     assert!(error.to_string().contains(&named), "{error}");
+    assert!(format!("{error:?}").contains(&named), "{error:?}");
 }
 
 #[tokio::test]

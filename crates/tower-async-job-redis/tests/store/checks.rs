@@ -74,6 +74,7 @@ async fn a_server_that_hides_its_settings_is_used() {
     assert!(!format!("{error} {error:?}").contains("wrong"), "{error:?}");
     let named = format!("`127.0.0.1:{}`", server.port());
     assert!(error.to_string().contains(&named), "{error}");
+    assert!(format!("{error:?}").contains(&named), "{error:?}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ async fn refused(path: &Path, words: &str) -> OpenError {
     let error = builder.open(path).await.expect_err("it cannot be opened");
     let text = error.to_string();
     assert!(text.contains(words), "{text}");
+    assert!(format!("{error:?}").contains(words), "{error:?}");
     assert!(
         text.contains(path.file_name().unwrap().to_str().unwrap()),
         "{text}"

@@ -1,6 +1,7 @@
 //! The work beside the handler of a job: the deadline, cancellation, and writes to the store.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -67,6 +68,8 @@ pub(crate) struct Watch {
 struct Writes {
     /// The call in flight.
     write: Option<(Write, StoreFuture<'static, Restored>)>,
+    /// The latest call failed, which is logged.
+    fails: bool,
     /// The store has refused a write, so the lease is renewed to learn its fate.
     refused: bool,
     /// The time until the next write is allowed, after the first.
@@ -182,6 +185,7 @@ impl Watch {
                 };
                 let kind = *kind;
                 writes.write = None;
+                writes.fails &= written.is_err();
                 match (written, kind) {
                     (Ok(Some((lease, Renewal::Held))), Write::Restore(sent)) => {
                         job.restored(lease, sent);
@@ -287,7 +291,15 @@ impl Watch {
         let is_refused = error.is_lease_lost();
         if !is_refused {
             let id = job.lease().id;
-            tracing::warn!(error = with_sources(error), job = ?id, "{}", kind.failure());
+            // An outage is not logged again with each repetition.
+            match mem::replace(&mut writes.fails, true) {
+                false => {
+                    tracing::warn!(error = with_sources(error), job = ?id, "{}", kind.failure());
+                }
+                true => {
+                    tracing::debug!(error = with_sources(error), job = ?id, "{}", kind.failure());
+                }
+            }
             if !error.is_unavailable() && !matches!(kind, Write::Restore(_)) {
                 return;
             }

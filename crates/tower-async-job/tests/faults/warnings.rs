@@ -78,6 +78,24 @@ async fn write_that_failed_is_named_in_its_warning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn outage_is_one_warning_for_each_job_however_often_its_report_is_repeated() {
+    logged::begin();
+    let store = FaultyStore::new(memory().build());
+    let store = Arc::new(store.times(Op::Report, Fault::Unavailable, 3));
+    let reporting = handler(|request| async move {
+        JobContext::of(&request).progress(0.5);
+        sleep(5 * SECOND).await;
+        Response::new(Body::from(vec![0]))
+    });
+    let layer = eager(faulty(&store));
+    send(&wrap(&layer, reporting), post("/report")).await;
+    sleep(4 * SECOND).await;
+    assert_eq!(store.calls(Op::Report), 4);
+    let log = logged::text();
+    assert_eq!(log.matches("report was not stored").count(), 1, "{log}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn job_within_all_limits_warns_of_nothing() {
     assert_eq!(log_of(AsyncJobLayer::builder()).await, "");
 }
