@@ -91,7 +91,7 @@ async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findin
     })
 }
 
-/// What is known of a server: one that stands alone, or a master of a cluster.
+/// The known facts about a server: one that stands alone, or a master of a cluster.
 struct Server<'a> {
     version: Option<(u32, u32)>,
     is_replica: bool,
