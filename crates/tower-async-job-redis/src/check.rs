@@ -119,7 +119,7 @@ pub(crate) async fn check_permissions(
     }
 }
 
-/// What is known of a server: one that stands alone, or a master of a cluster.
+/// The known facts about a server: one that stands alone, or a master of a cluster.
 struct Server<'a> {
     version: Option<(u32, u32)>,
     is_replica: bool,

@@ -249,3 +249,28 @@ pub(crate) fn unhex(digits: &str) -> Result<[u8; 32], StoreError> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values<const N: usize>(texts: [&str; N]) -> Vec<Value> {
+        let values = texts.map(|text| Value::BulkString(text.into()));
+        values.into()
+    }
+
+    #[test]
+    fn row_that_changes_during_a_read_is_noticed() {
+        let row = values(["ep", "1", "f", "1", "rp", "4", "st", "2"]);
+        let fields = Fields::read(Value::Array(row)).unwrap();
+        assert!(fields.are_of(&values(["2", "1", "4"])));
+        let none = [const { Value::Nil }; 3];
+        for changed in [["3", "1", "4"], ["2", "2", "4"], ["2", "1", "5"]] {
+            assert!(!fields.are_of(&values(changed)));
+        }
+        assert!(!fields.are_of(&none));
+        let missing = Fields::read(Value::Array(Vec::new())).unwrap();
+        assert!(missing.is_empty() && missing.are_of(&none));
+        assert!(!missing.are_of(&values(["0", "1", "0"])));
+    }
+}
