@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench -p benches --bench durable                # all stores
 //! cargo bench -p benches --bench durable -- postgres    # one
+//! cargo bench -p benches --bench durable -- backlog     # a backlog instead, by all stores or one
 //! ```
 //!
 //! 64 clients let jobs live one after another: each is created running with a request of 1 KiB, and
@@ -12,7 +13,12 @@
 //! C sets the duration of a flush, so that the disk has no part in the ratio. It is loaded into this
 //! process, which is SQLite's, and into the servers, which it starts. A run takes half a minute per
 //! store and needs a C compiler.
+//!
+//! A backlog is 100,000 jobs that wait, without flushes. Four workers claim 32 of them at once, and
+//! finish those. The 99th percentile of the durations of claims stays within three times of that at
+//! the beginning. It takes up to two minutes per store.
 
+mod backlog;
 mod flush;
 mod place;
 mod postgres;
@@ -56,6 +62,7 @@ fn main() -> Outcome<()> {
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["measure", store, flush] => measure(store, flush),
+        ["drain", store] => drain(store),
         // `cargo test --benches` runs this too, without that argument.
         _ if !is_bench => Ok(()),
         _ => start(&arguments),
@@ -65,21 +72,35 @@ fn main() -> Outcome<()> {
 /// Measures in processes with flushes of set durations.
 fn start(arguments: &[String]) -> Outcome<()> {
     let flush = flush::Library::compile()?;
+    let named = |name: &str| arguments.iter().any(|argument| argument == name);
+    let all = !STORES.iter().any(|store| named(store));
+    let stores = STORES.into_iter().filter(|store| all || named(store));
+    let run = |arguments: &[&str], micros| {
+        let mut command = Command::new(env::current_exe()?);
+        command.args(arguments);
+        flush.load(&mut command, micros);
+        match command.status()?.success() {
+            true => Ok(()),
+            false => Outcome::Err("a process of the measurement has failed".into()),
+        }
+    };
+    if named("backlog") {
+        println!(
+            "| store | jobs/s filled | drained | claims' p50 by tenths (ms) | p99 | growth | flat |\n\
+             |---|---:|---:|---|---|---:|---|"
+        );
+        return stores
+            .into_iter()
+            .try_for_each(|store| run(&["drain", store], "0"));
+    }
     println!(
         "| store | flush | jobs/s | raw | share | goal | kept | CPU a job | raw | \
          polls/s while writing | bytes of a job | log |\n\
          |---|---|---:|---:|---:|---:|---|---:|---:|---:|---:|---|"
     );
-    let named = |store: &&str| arguments.iter().any(|argument| argument == store);
-    let all = !STORES.iter().any(named);
-    for store in STORES.into_iter().filter(|store| all || named(store)) {
+    for store in stores {
         for (micros, name) in [("0", "none"), ("1000", "1 ms")] {
-            let mut command = Command::new(env::current_exe()?);
-            command.args(["measure", store, name]);
-            flush.load(&mut command, micros);
-            if !command.status()?.success() {
-                return Err("a process of the measurement has failed".into());
-            }
+            run(&["measure", store, name], micros)?;
         }
     }
     Ok(())
@@ -95,16 +116,30 @@ struct Turn {
     log: Option<u64>,
 }
 
-fn measure(store: &str, flush: &str) -> Outcome<()> {
+/// Starts the place of a store, and a runtime for its clients.
+fn begin(store: &str) -> Outcome<(Runtime, Box<dyn Place>)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let mut place: Box<dyn Place> = match store {
+    let place: Box<dyn Place> = match store {
         "sqlite" => Box::new(sqlite::File::default()),
         "postgres" => Box::new(postgres::Schema::start()?),
         _ => Box::new(redis::Database::start()?),
     };
+    Ok((runtime, place))
+}
+
+fn drain(name: &str) -> Outcome<()> {
+    let (runtime, mut place) = begin(name)?;
+    place.empty()?;
+    let store = runtime.block_on(place.store())?;
+    println!("{}", runtime.block_on(backlog::measure(name, store)));
+    Ok(())
+}
+
+fn measure(store: &str, flush: &str) -> Outcome<()> {
+    let (runtime, mut place) = begin(store)?;
     let mut turns = Vec::new();
     for turn in 0..TURNS {
         // So that neither is always the first.

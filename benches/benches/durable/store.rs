@@ -42,13 +42,13 @@ pub(crate) async fn poll(store: Arc<dyn JobStore>, until: Instant) -> usize {
     reads
 }
 
-fn request() -> StoredRequest {
+pub(crate) fn request() -> StoredRequest {
     let mut request = ReplayedRequest::default();
     request.body = Bytes::from_static(&PAYLOAD);
     StoredRequest::encode(&request)
 }
 
-fn result() -> StoredResponse {
+pub(crate) fn result() -> StoredResponse {
     let head = HeaderMap::new();
     let mut recorder = StoredResponse::recorder(StatusCode::OK, &head, PAYLOAD.len());
     recorder.push(&PAYLOAD).expect("it fits");

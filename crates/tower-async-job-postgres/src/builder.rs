@@ -73,7 +73,8 @@ pub struct PostgresStoreBuilder {
 
 impl PostgresStoreBuilder {
     /// Sets the URL of the connection that listens to other nodes; by default that of all others.
-    /// Set it where those go through PgBouncer, which does not pass notifications on.
+    /// Set it where those go through PgBouncer, which does not pass notifications on. Without it, and
+    /// where notifications arrive, statements are prepared once per connection.
     pub fn listen_url(mut self, url: impl Into<String>) -> Self {
         self.listen_url = Some(url.into());
         self
@@ -145,10 +146,7 @@ impl PostgresStoreBuilder {
         let limit = self.operation_timeout;
         let parse = |url: &str| Address::parse(url, &self.application_name, limit);
         let address = parse(&self.url)?;
-        let listening = match &self.listen_url {
-            Some(url) => parse(url)?,
-            None => address.clone(),
-        };
+        let listening = self.listen_url.as_deref().map(parse).transpose()?;
         let checked = check(&address, &self.schema, self.migrates, limit).await;
         checked.map_err(|error| error.at(&address))?;
         let properties = StoreProperties::default()

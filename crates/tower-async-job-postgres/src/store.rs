@@ -74,7 +74,7 @@ pub struct PostgresStore {
 impl PostgresStore {
     pub(crate) fn new(
         address: &Address,
-        listening: Address,
+        listening: Option<Address>,
         settings: Settings,
         properties: StoreProperties,
     ) -> Self {
@@ -84,9 +84,13 @@ impl PostgresStore {
         let reads = Arc::new(ReadBatch::default());
         let mut tasks = Vec::new();
         let mut spawn = |task: tokio::task::JoinHandle<()>| tasks.push(task.abort_handle());
-        spawn(tokio::spawn(
-            Arc::clone(&feed).listen(listening, Arc::clone(&database)),
-        ));
+        let is_shared = listening.is_none();
+        let listening = listening.unwrap_or_else(|| address.clone());
+        spawn(tokio::spawn(Arc::clone(&feed).listen(
+            listening,
+            is_shared,
+            Arc::clone(&database),
+        )));
         spawn(tokio::spawn(Arc::clone(&feed).send(Arc::clone(&database))));
         spawn(tokio::spawn(
             Arc::clone(&feed).recheck(Arc::clone(&database)),

@@ -7,7 +7,10 @@ mod tls;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,6 +53,8 @@ pub(crate) struct Database {
     /// The schema in quotes.
     schema: String,
     timeout: Duration,
+    /// True if connections are known to be sessions of the server, so that it keeps statements.
+    has_sessions: AtomicBool,
     /// The numbers of statements that were sent, for tests of budgets.
     statements: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -71,12 +76,19 @@ impl Database {
             tls,
             schema: quoted(&settings.schema),
             timeout: settings.operation_timeout,
+            has_sessions: AtomicBool::new(false),
             statements: Mutex::default(),
         }
     }
 
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Sets whether connections are sessions of the server. Behind a pool in transaction mode, they
+    /// are not, and a prepared statement may be another one than was meant.
+    pub(crate) fn set_sessions(&self, has_sessions: bool) {
+        self.has_sessions.store(has_sessions, Ordering::Relaxed);
     }
 
     pub(crate) fn statements(&self) -> BTreeMap<&'static str, u64> {
@@ -91,38 +103,15 @@ impl Database {
         parameters: &[Parameter<'_>],
         retry: Retry,
     ) -> Result<Vec<Row>, StoreError> {
-        let sql = format!(
-            "SELECT * FROM {}",
-            self.function(function, parameters.len())
-        );
-        self.query(function, &sql, parameters, retry).await
-    }
-
-    /// Calls a function that returns a `holder` in some rows, and reads these jobs with it, unless
-    /// they are newer than the statement.
-    pub(crate) async fn call_reading(
-        &self,
-        function: &'static str,
-        parameters: &[Parameter<'_>],
-        retry: Retry,
-    ) -> Result<Vec<Row>, StoreError> {
-        // The offset keeps rows without a holder from reading.
-        let sql = format!(
-            "SELECT * FROM {} AS made LEFT JOIN LATERAL (\
-             SELECT * FROM {}.read_jobs(ARRAY[holder], ARRAY[false]) \
-             WHERE holder IS NOT NULL OFFSET 0) AS found ON true",
-            self.function(function, parameters.len()),
-            self.schema,
-        );
-        self.query(function, &sql, parameters, retry).await
-    }
-
-    /// Returns the call of a function of the schema.
-    fn function(&self, name: &str, parameters: usize) -> String {
-        let places: Vec<_> = (1..=parameters)
+        let places: Vec<_> = (1..=parameters.len())
             .map(|number| format!("${number}"))
             .collect();
-        format!("{}.{name}({})", self.schema, places.join(","))
+        let sql = format!(
+            "SELECT * FROM {}.{function}({})",
+            self.schema,
+            places.join(",")
+        );
+        self.query(function, &sql, parameters, retry).await
     }
 
     /// Calls a function that returns one row.
@@ -192,6 +181,9 @@ impl Database {
             is_idle: false,
         };
         let result = match &connection.object {
+            Some(object) if self.has_sessions.load(Ordering::Relaxed) => {
+                query_prepared(object, sql, parameters).await
+            }
             Some(object) => object.query_typed(sql, parameters).await,
             None => Ok(Vec::new()),
         };
@@ -235,6 +227,18 @@ impl Drop for Connection<'_> {
             });
         }
     }
+}
+
+/// Executes a statement, which is parsed once per connection.
+async fn query_prepared(
+    object: &Object,
+    sql: &str,
+    parameters: &[Parameter<'_>],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let types: Vec<_> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+    let statement = object.prepare_typed_cached(sql, &types).await?;
+    let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+    object.query(&statement, &values).await
 }
 
 /// Returns a column of a row.

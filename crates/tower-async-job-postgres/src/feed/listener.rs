@@ -47,11 +47,19 @@ enum Lost {
 
 impl Feed {
     /// Listens to the events of other nodes, and listens again whenever the connection is lost.
-    pub(crate) async fn listen(self: Arc<Self>, address: Address, database: Arc<Database>) {
+    /// If it `is_shared`, the address is that of all connections: those that hear notifications are
+    /// sessions of the server.
+    pub(crate) async fn listen(
+        self: Arc<Self>,
+        address: Address,
+        is_shared: bool,
+        database: Arc<Database>,
+    ) {
         let mut failures = 0;
         let mut is_told = false;
         loop {
-            let lost = self.listen_once(&address, &database).await;
+            let lost = self.listen_once(&address, is_shared, &database).await;
+            database.set_sessions(false);
             let was_alive = self.own.send_replace(None).is_some();
             failures = if was_alive { 0 } else { (failures + 1).min(6) };
             match lost {
@@ -80,7 +88,7 @@ impl Feed {
         }
     }
 
-    async fn listen_once(&self, address: &Address, database: &Database) -> Lost {
+    async fn listen_once(&self, address: &Address, is_shared: bool, database: &Database) -> Lost {
         let limit = database.timeout();
         let connecting = timeout(limit, address.config.connect(address.tls.clone()));
         let (client, mut connection) = match connecting.await {
@@ -105,6 +113,7 @@ impl Feed {
                             answer_due = None;
                             if self.own.borrow().is_none() {
                                 self.own.send_replace(Some(Arc::clone(&client)));
+                                database.set_sessions(is_shared);
                                 // Changes of the meantime were not heard.
                                 self.notify_all();
                             }

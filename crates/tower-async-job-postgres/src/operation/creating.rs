@@ -172,7 +172,7 @@ impl Operation for Create {
             (&owner_limit as _, Type::INT8_ARRAY),
         ];
         let rows = database
-            .call_reading("create_jobs", &parameters, Retry::Always)
+            .call("create_jobs", &parameters, Retry::Always)
             .await?;
         let mut stored = rows
             .iter()
@@ -193,7 +193,7 @@ impl Operation for Create {
                 1 => Ok(Made::Stored(to_day(number.unwrap_or(0)))),
                 2 => {
                     let record = record_of(row, Detail::Status)?.map(Box::new);
-                    Ok(Made::Existing(column::<Id>(row, "holder")?.0, record))
+                    Ok(Made::Existing(column::<Id>(row, "id")?.0, record))
                 }
                 3 => Ok(Made::KeyReused),
                 4 => Err(StoreError::conflict()),

@@ -58,7 +58,7 @@ pub(crate) async fn look_up(
     let row = database
         .call_one("look_up", &parameters, Retry::Always)
         .await?;
-    match column(&row, "place")? {
+    match column(&row, "verdict")? {
         0 => Ok(None),
         3 => Ok(Some(Created::KeyReused)),
         _ => {

@@ -143,3 +143,61 @@ async fn renewals_under_a_held_snapshot_stay_in_their_pages_and_slow_no_claim() 
     assert!(grown < 50 * (LEASES * ROUNDS) as i64, "{grown}");
     holder.batch_execute("COMMIT").await.unwrap();
 }
+
+/// The calls of functions that change, read or claim jobs of these ids.
+fn calls(ids: &str) -> Vec<String> {
+    let (epochs, none) = ("ARRAY[1]::bigint[]", "ARRAY[NULL]::bytea[]");
+    let finish = format!(
+        "finish_jobs({ids}, {epochs}, ARRAY[2]::smallint[], ARRAY['x']::bytea[], \
+         ARRAY[1]::bigint[], ARRAY[NULL]::integer[], {none}, {none}, {none})"
+    );
+    vec![
+        format!("renew(30000000, {ids}, {epochs})"),
+        format!("report_jobs({ids}, {epochs}, ARRAY['1']::bytea[], {none}, {none}, {none})"),
+        format!("start_jobs({ids}, {epochs})"),
+        finish,
+        format!("deliver({ids}, ARRAY[1]::bigint[])"),
+        format!("read_jobs({ids}, ARRAY[true])"),
+        format!("ended_jobs({ids})"),
+        "next_turn(7, 0)".to_owned(),
+        "has_work()".to_owned(),
+        "claim(30000000, false, 1, 1000, NULL, NULL, 9::smallint, NULL)".to_owned(),
+    ]
+}
+
+#[tokio::test]
+async fn plans_made_for_an_empty_table_read_few_rows_of_a_full_one() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().connect().await.unwrap();
+    let client = place.client().await;
+    for call in calls("ARRAY[gen_random_uuid()]") {
+        let call = format!("SELECT count(*) FROM {call}");
+        client.batch_execute(&call).await.unwrap();
+    }
+    let request = StoredRequest::encode(&ReplayedRequest::default());
+    for _ in 0..300 {
+        crate::add(&store).await;
+        let job = NewJob::new(store.new_id(None, None)).with_start(Start::Offered);
+        store
+            .create(job.with_request(request.clone()))
+            .await
+            .unwrap();
+    }
+    let lease = crate::add(&store).await;
+    let id = format!("ARRAY['{:032x}'::uuid]", lease.id.to_bits());
+    let read = "SELECT (idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_xact_user_tables \
+                WHERE relid = 'jobs'::regclass";
+    for call in calls(&id) {
+        client.batch_execute("BEGIN").await.unwrap();
+        let before: i64 = client.query_one(read, &[]).await.unwrap().get(0);
+        client
+            .batch_execute(&format!("SELECT count(*) FROM {call}"))
+            .await
+            .unwrap();
+        let after: i64 = client.query_one(read, &[]).await.unwrap().get(0);
+        client.batch_execute("ROLLBACK").await.unwrap();
+        assert!(after - before < 20, "{call} has read {}", after - before);
+    }
+}

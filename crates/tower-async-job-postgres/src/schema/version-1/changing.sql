@@ -121,15 +121,17 @@ CREATE TYPE {schema}.task AS (
 
 CREATE FUNCTION {schema}.task_of(
     p_kind integer, j {schema}.jobs, p_now bigint, p_data bytea
-) RETURNS {schema}.task LANGUAGE sql STABLE AS $$
-    SELECT p_kind, p_now, j.id, j.handle, j.epoch, j.reports,
+) RETURNS {schema}.task LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (p_kind, p_now, j.id, j.handle, j.epoch, j.reports,
         j.attempt, j.max_attempts, j.route, j.protocol,
         j.pending_status, j.owner_kind, j.owner, j.created, j.deadline,
         j.keep, j.tombstone, j.state, j.ended, p_data,
         CASE WHEN j.reported THEN (SELECT checkpoint FROM {schema}.reports WHERE job = j.id) END,
         CASE WHEN j.digest IS NOT NULL THEN (
             SELECT fingerprint FROM {schema}.keys WHERE digest = j.digest AND job = j.id) END,
-        CASE WHEN j.has_notify THEN (SELECT data FROM {schema}.notifications WHERE job = j.id) END
+        CASE WHEN j.has_notify THEN (SELECT data FROM {schema}.notifications WHERE job = j.id) END);
+END
 $$;
 
 -- Gives a job of an outside party to a node.

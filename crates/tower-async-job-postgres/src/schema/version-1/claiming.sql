@@ -231,10 +231,11 @@ BEGIN
     IF NOT is_whole AND p_limit > 0 THEN
         t.epoch := 0;
     ELSIF p_notify THEN
-        SELECT min(notify_due) INTO t.epoch FROM {schema}.jobs WHERE notify_due > moment;
+        SELECT notify_due INTO t.epoch FROM {schema}.jobs WHERE notify_due > moment
+        ORDER BY notify_due LIMIT 1;
     ELSE
-        SELECT min(due) INTO t.epoch FROM {schema}.jobs
-        WHERE state = 0 AND NOT leased AND turn IS NULL AND due > moment;
+        SELECT due INTO t.epoch FROM {schema}.jobs
+        WHERE state = 0 AND NOT leased AND turn IS NULL AND due > moment ORDER BY due LIMIT 1;
     END IF;
     RETURN NEXT t;
 END
@@ -298,9 +299,9 @@ BEGIN
         RETURN;
     END IF;
     next := least(
-        (SELECT min(due) FROM {schema}.jobs WHERE leased AND due > moment),
-        (SELECT min(due) FROM {schema}.jobs WHERE NOT leased AND due > moment),
-        (SELECT min(linger) FROM {schema}.bodies WHERE linger > moment));
+        (SELECT due FROM {schema}.jobs WHERE leased AND due > moment ORDER BY due LIMIT 1),
+        (SELECT due FROM {schema}.jobs WHERE NOT leased AND due > moment ORDER BY due LIMIT 1),
+        (SELECT linger FROM {schema}.bodies WHERE linger > moment ORDER BY linger LIMIT 1));
     SELECT created INTO oldest FROM {schema}.jobs WHERE turn IS NOT NULL ORDER BY turn LIMIT 1;
     WITH pending AS (
         SELECT owner_hash FROM {schema}.jobs WHERE leased

@@ -43,8 +43,8 @@ CREATE FUNCTION {schema}.repeats(
             WHERE digest = p_digest AND job = j.id AND fingerprint = p_fingerprint))
 $$;
 
--- Stores jobs. The verdict of each: 1 if it is stored, 2 if `holder` is the job of the same
--- submission, 3 if its key is that of another submission, 4 if its id is taken, 5 if too many jobs
+-- Stores jobs. The verdict of each: 1 if it is stored, 2 if `id` is the job of the same
+-- submission, which is read, 3 if its key is that of another submission, 4 if its id is taken, 5 if too many jobs
 -- wait, 6 if too many of its owner do, or -1 if the record in its way cannot be read. `number` has
 -- the time of its creation, or the newer format of that record. Those that are stored at once have
 -- no rows; the last row, without a place, has the time of that.
@@ -56,12 +56,15 @@ CREATE FUNCTION {schema}.create_jobs(
     p_route_hash bigint[], p_owner bytea[], p_owner_hash bigint[], p_digest bytea[],
     p_fingerprint bytea[], p_request bytea[], p_request_format smallint[], p_notify bytea[],
     p_queue_limit bigint[], p_owner_limit bigint[]
-) RETURNS TABLE (place integer, verdict integer, holder uuid, number bigint)
-LANGUAGE plpgsql VOLATILE {settings} AS $$
+) RETURNS SETOF {schema}.record LANGUAGE plpgsql VOLATILE {settings} AS $$
 #variable_conflict use_column
 DECLARE
     moment bigint := {schema}.job_now();
     made integer := 0;
+    r {schema}.record;
+    verdict integer;
+    holder uuid;
+    number bigint;
     w record;
     j {schema}.jobs;
     waiting bigint;
@@ -128,8 +131,6 @@ BEGIN
             AND (made = 0 OR n.offered OR n.digest IS NOT NULL OR n.queue_limit IS NOT NULL)
         ORDER BY n.digest NULLS FIRST, n.position
     LOOP
-        place := w.position - 1;
-        holder := NULL;
         verdict := 0;
         WHILE verdict = 0 LOOP
             SELECT * INTO j FROM {schema}.jobs WHERE id = w.id FOR NO KEY UPDATE;
@@ -220,12 +221,19 @@ BEGIN
                 WHERE digest = w.digest AND job <> w.id;
             END IF;
         END LOOP;
-        RETURN NEXT;
+        r := NULL;
+        IF verdict = 2 THEN
+            SELECT * INTO r FROM {schema}.read_jobs(ARRAY[holder], ARRAY[false]);
+            r.id := holder;
+        END IF;
+        r.place := w.position - 1;
+        r.verdict := verdict;
+        r.number := number;
+        RETURN NEXT r;
     END LOOP;
-    place := NULL;
-    holder := NULL;
-    number := moment;
-    RETURN NEXT;
+    r := NULL;
+    r.number := moment;
+    RETURN NEXT r;
 END
 $$;
 

@@ -1,4 +1,15 @@
 -- Steps of the life of one job. They change a row that is locked, and return it; `save` stores it.
+-- Functions in SQL are planned again by each call, unless they are one expression.
+
+-- A job as it is read. `refusal` is set if it cannot be; everything else means nothing then. The
+-- last two are for calls that read it as their answer.
+CREATE TYPE {schema}.record AS (
+    place integer, moment bigint, refusal integer, id uuid, handle bigint, state smallint,
+    row_state smallint, epoch bigint, reports bigint, attempt integer, created bigint,
+    started bigint, ended bigint, protocol smallint, pending_status smallint, route bytea,
+    owner_kind smallint, owner bytea, body_len bigint, chunks integer, reason smallint,
+    progress bytea, partial bytea, metadata bytea, data bytea, verdict integer, number bigint
+);
 
 -- The state as clients see it, before or after a sweep; null if there is no job.
 CREATE FUNCTION {schema}.shown(j {schema}.jobs, p_now bigint) RETURNS smallint
@@ -38,7 +49,8 @@ CREATE FUNCTION {schema}.wanted_until(j {schema}.jobs) RETURNS bigint LANGUAGE s
     END
 $$;
 
-CREATE FUNCTION {schema}.save(j {schema}.jobs) RETURNS void LANGUAGE sql VOLATILE AS $$
+CREATE FUNCTION {schema}.save(j {schema}.jobs) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
     UPDATE {schema}.jobs SET
         epoch = j.epoch, reports = j.reports, lease_until = j.lease_until, due = j.due,
         turn = j.turn, started = j.started, ended = j.ended, route_hash = j.route_hash,
@@ -48,7 +60,8 @@ CREATE FUNCTION {schema}.save(j {schema}.jobs) RETURNS void LANGUAGE sql VOLATIL
         owner_kind = j.owner_kind, request_format = j.request_format, leased = j.leased,
         reported = j.reported, chunked = j.chunked, has_notify = j.has_notify,
         resumed = j.resumed, digest = j.digest, party = j.party, route = j.route, owner = j.owner
-    WHERE id = j.id
+    WHERE id = j.id;
+END
 $$;
 
 -- Leaves the chunks of a job's latest run without a job, for ten minutes.
@@ -145,15 +158,19 @@ $$;
 -- turn is that of the route, since no worker may claim jobs of another one; if none waits, it is
 -- the latest that was claimed.
 CREATE FUNCTION {schema}.next_turn(p_route bigint, p_owner bigint) RETURNS bigint
-LANGUAGE sql VOLATILE AS $$
-    SELECT 1 + greatest(
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN 1 + greatest(
         coalesce(
-            (SELECT min(turn) FROM {schema}.jobs WHERE route_hash = p_route AND turn IS NOT NULL),
+            (SELECT turn FROM {schema}.jobs WHERE route_hash = p_route AND turn IS NOT NULL
+                ORDER BY turn LIMIT 1),
             (SELECT last_value FROM {schema}.turns)
         ),
-        (SELECT max(turn) FROM {schema}.jobs
-            WHERE owner_hash = p_owner AND state = 0 AND turn IS NOT NULL)
-    )
+        (SELECT turn FROM {schema}.jobs
+            WHERE owner_hash = p_owner AND state = 0 AND turn IS NOT NULL
+            ORDER BY turn DESC LIMIT 1)
+    );
+END
 $$;
 
 -- Frees a queued job, which may be claimed from then on.

@@ -1,14 +1,5 @@
 -- Reads.
 
--- A job as it is read. `refusal` is set if it cannot be; everything else means nothing then.
-CREATE TYPE {schema}.record AS (
-    place integer, moment bigint, refusal integer, id uuid, handle bigint, state smallint,
-    row_state smallint, epoch bigint, reports bigint, attempt integer, created bigint,
-    started bigint, ended bigint, protocol smallint, pending_status smallint, route bytea,
-    owner_kind smallint, owner bytea, body_len bigint, chunks integer, reason smallint,
-    progress bytea, partial bytea, metadata bytea, data bytea
-);
-
 -- Reads jobs, and those results that are wanted.
 CREATE FUNCTION {schema}.read_jobs(p_id uuid[], p_with_result boolean[])
 RETURNS SETOF {schema}.record LANGUAGE plpgsql STABLE {settings} AS $$
@@ -21,7 +12,8 @@ BEGIN
         j.reports, j.attempt, j.created, j.started, j.ended, j.protocol, j.pending_status, j.route,
         j.owner_kind, j.owner, j.body_len, j.chunks, j.reason,
         r.progress, r.partial, r.metadata,
-        CASE WHEN w.with_result THEN (SELECT data FROM {schema}.results WHERE job = j.id) END
+        CASE WHEN w.with_result THEN (SELECT data FROM {schema}.results WHERE job = j.id) END,
+        NULL::integer, NULL::bigint
     FROM unnest(p_id, p_with_result) WITH ORDINALITY AS w (id, with_result, position)
     CROSS JOIN LATERAL (
         SELECT *, {schema}.refusal(j) AS refusal, {schema}.shown(j, moment) AS shown
@@ -32,7 +24,7 @@ BEGIN
 END
 $$;
 
--- Reads the job of a key. Its `place` is the verdict of `find_key`.
+-- Reads the job of a key. Its `verdict` is that of `find_key`.
 CREATE FUNCTION {schema}.look_up(p_digest bytea, p_fingerprint bytea)
 RETURNS SETOF {schema}.record LANGUAGE plpgsql STABLE {settings} AS $$
 DECLARE
@@ -46,7 +38,7 @@ BEGIN
     IF verdict = 2 THEN
         SELECT * INTO r FROM {schema}.read_jobs(ARRAY[holder], ARRAY[false]);
     END IF;
-    r.place := verdict;
+    r.verdict := verdict;
     r.refusal := coalesce(newer, r.refusal);
     RETURN NEXT r;
 END
