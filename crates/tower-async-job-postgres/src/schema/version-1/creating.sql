@@ -44,10 +44,10 @@ CREATE FUNCTION {schema}.repeats(
 $$;
 
 -- Stores jobs. The verdict of each: 1 if it is stored, 2 if `id` is the job of the same
--- submission, which is read, 3 if its key is that of another submission, 4 if its id is taken, 5 if too many jobs
--- wait, 6 if too many of its owner do, or -1 if the record in its way cannot be read. `number` has
--- the time of its creation, or the newer format of that record. Those that are stored at once have
--- no rows; the last row, without a place, has the time of that.
+-- submission, which is read, 3 if its key is that of another submission, 4 if its id is taken, 5 if
+-- too many jobs wait, 6 if too many of its owner do, or -1 if the record in its way cannot be read.
+-- `number` has the time of its creation, or the newer format of that record. Those that are stored
+-- together have no rows; the last row, without a place, has the time.
 CREATE FUNCTION {schema}.create_jobs(
     p_lease bigint, p_id uuid[], p_handle bigint[], p_state smallint[], p_offered boolean[],
     p_epoch bigint[], p_attempt integer[], p_reports bigint[], p_running_for bigint[],

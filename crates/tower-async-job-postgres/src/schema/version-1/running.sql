@@ -74,7 +74,8 @@ BEGIN
     SELECT (w.position - 1)::integer, coalesce(j.fate, 3)
     FROM unnest(p_id, held) WITH ORDINALITY AS w (id, held, position)
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN {schema}.refusal(j) IS NULL THEN {schema}.fate(j, moment) ELSE 0 END AS fate
+        SELECT CASE WHEN {schema}.refusal(j) IS NULL THEN {schema}.fate(j, moment) ELSE 0 END
+            AS fate
         FROM {schema}.jobs AS j WHERE j.id = w.id OFFSET 0
     ) AS j ON true
     WHERE w.held IS NULL;
