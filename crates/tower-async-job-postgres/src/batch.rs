@@ -32,6 +32,12 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 
     fn id(&self) -> JobId;
 
+    /// Returns a number that chooses the lane: the same for all operations on one job, which so stay
+    /// in order.
+    fn lane(&self) -> usize {
+        self.id().to_bits() as usize
+    }
+
     /// Returns the bytes of its contents.
     fn bytes(&self) -> usize;
 
@@ -45,8 +51,7 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 type Waiting<O> = (O, Reply<<O as Operation>::Answer>);
 
-/// The queues of one kind of operation. Those on one job are in the same one, so that they stay in
-/// order.
+/// The queues of one kind of operation.
 pub(crate) struct Batcher<O: Operation> {
     lanes: [mpsc::Sender<Waiting<O>>; LANES],
     database: Arc<Database>,
@@ -69,7 +74,7 @@ impl<O: Operation> Batcher<O> {
     /// Performs an operation. Once polled, it is performed even if the future is dropped.
     pub(crate) async fn perform(&self, operation: O) -> Result<O::Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let lane = operation.id().to_bits() as usize % LANES;
+        let lane = operation.lane() % LANES;
         self.lanes[lane]
             .try_send((operation, reply))
             .map_err(|error| match error {

@@ -83,6 +83,15 @@ impl Operation for Create {
         self.job.id
     }
 
+    /// A statement does not see the jobs of one that is under way, so those that are counted take
+    /// turns.
+    fn lane(&self) -> usize {
+        match self.limit() {
+            Some(_) => 0,
+            None => self.job.id.to_bits() as usize,
+        }
+    }
+
     fn bytes(&self) -> usize {
         let request = self.job.request.as_ref().map_or(0, |request| request.len());
         request + self.job.notify.as_ref().map_or(0, bytes::Bytes::len)
