@@ -200,8 +200,9 @@ impl RedisStoreBuilder {
         let connections = if findings.is_cluster { 1 } else { CONNECTIONS };
         let feed = Link::new(target.clone().with_patience(BLOCK), timeout + BLOCK, 1);
         let flush = Link::new(target.clone(), timeout, 1);
+        let reading = Link::new(target.clone(), timeout, 1);
         let link = Link::new(target, timeout, connections);
-        let engine = Arc::new(Engine::new(link, keys, settings));
+        let engine = Arc::new(Engine::new(link, reading, keys, settings));
         let tasks = watch::spawn(&engine, feed, flush);
         Ok(RedisStore::new(engine, properties, tasks))
     }

@@ -38,6 +38,8 @@ pub(crate) type Wanted = (JobId, Detail);
 /// An open store.
 pub(crate) struct Engine {
     pub(crate) link: Link,
+    /// The link for reads of jobs, which otherwise wait behind changes.
+    pub(crate) reading: Link,
     pub(crate) keys: Keys,
     pub(crate) settings: Settings,
     /// The shards that one script may use: all, or one in a cluster.
@@ -58,7 +60,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(link: Link, keys: Keys, settings: Settings) -> Self {
+    pub(crate) fn new(link: Link, reading: Link, keys: Keys, settings: Settings) -> Self {
         let groups: Vec<_> = match link.target().is_cluster {
             true => (0..SHARDS).map(|shard| shard..shard + 1).collect(),
             false => std::iter::once(0..SHARDS).collect(),
@@ -68,6 +70,7 @@ impl Engine {
             flushes: groups.iter().map(|_| Flush::default()).collect(),
             groups,
             link,
+            reading,
             keys,
             settings,
             waiters: Waiters::default(),

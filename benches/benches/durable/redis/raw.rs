@@ -3,6 +3,8 @@
 //! They are those that the life of a job needs at least. Unlike the store, they look at nothing
 //! before they write, and are not one step: a server that dies may have performed a part of them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 
 use crate::{
@@ -10,14 +12,28 @@ use crate::{
     place::{Peer, Pending},
 };
 
-pub(super) struct Raw(MultiplexedConnection);
+/// The number of connections, which calls take in turn, as those of the store do. Of each, the server
+/// reads 16 KiB between two flushes.
+const CONNECTIONS: usize = 4;
+
+pub(super) struct Raw {
+    connections: Vec<MultiplexedConnection>,
+    next: AtomicUsize,
+}
 
 impl Raw {
     pub(super) async fn connect(url: &str) -> Outcome<Self> {
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let client = redis::Client::open(url)?;
-        let connection = client.get_multiplexed_async_connection_with_config(&config);
-        Ok(Self(connection.await?))
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let connection = client.get_multiplexed_async_connection_with_config(&config);
+            connections.push(connection.await?);
+        }
+        Ok(Self {
+            connections,
+            next: AtomicUsize::new(0),
+        })
     }
 }
 
@@ -34,7 +50,8 @@ impl Peer for Raw {
             let (list, handles, counts) = (key("list"), key("handles"), key("counts"));
             let (leases, due, events) = (key("leases"), key("due"), key("events"));
             let now = 1_800_000_000_000_000_u64;
-            let mut connection = self.0.clone();
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            let mut connection = self.connections[next % CONNECTIONS].clone();
             redis::pipe()
                 .hset(&parts, "q", &PAYLOAD[..])
                 .ignore()

@@ -99,7 +99,7 @@ async fn read_part(
         commands.cmd("TIME");
         engine.link.count("read");
         engine.await_permission_to_read().await;
-        let mut answers = engine.link.send_all(&commands).await?;
+        let mut answers = engine.reading.send_all(&commands).await?;
         let now = engine.settings.clock.read(answers.pop())?;
         let mut answers = answers.into_iter();
         let mut next = || answers.next().ok_or_else(unexpected);
