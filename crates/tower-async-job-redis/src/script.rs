@@ -47,6 +47,9 @@ static PROBLEMS: LazyLock<String> = LazyLock::new(|| {
 });
 
 const CLOCK: &str = include_str!("lua/clock.lua");
+const JOB: &str = include_str!("lua/job.lua");
+const CREATE_RUNNING: &str = include_str!("lua/create_running.lua");
+const FINISH_WHOLE: &str = include_str!("lua/finish_whole.lua");
 const ROW: &str = include_str!("lua/row.lua");
 const CHANGE: &str = include_str!("lua/change.lua");
 const GONE: &str = include_str!("lua/gone.lua");
@@ -55,10 +58,11 @@ const TURN: &str = include_str!("lua/turn.lua");
 const LIFE: &str = include_str!("lua/life.lua");
 
 /// The functions for all changes of a job.
-const ALL: &[&str] = &[CHANGE, GONE, FINISHING, TURN, LIFE];
+const ALL: &[&str] = &[ROW, CHANGE, GONE, FINISHING, TURN, LIFE];
 
-/// Declares scripts: those that change one job, with the functions that they use, and others. Each
-/// run creates its functions again, so the scripts that run most have only a few.
+/// Declares scripts: those that change one job, with the parts that they use, and others. Each run
+/// creates its functions again, so the scripts that run most have only a few, and those of the most
+/// common cases end before them.
 macro_rules! scripts {
     (
         job { $($job:ident = $job_name:literal with $parts:expr,)* }
@@ -67,7 +71,7 @@ macro_rules! scripts {
         $(pub(crate) static $job: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $job_name, ".lua"));
             let parts: &[&str] = $parts;
-            Script::new($job_name, &[&[&PROBLEMS, CLOCK, ROW], parts, &[own]].concat())
+            Script::new($job_name, &[&[&PROBLEMS, CLOCK, JOB], parts, &[own]].concat())
         });)*
         $(pub(crate) static $other: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $other_name, ".lua"));
@@ -78,10 +82,10 @@ macro_rules! scripts {
 
 scripts! {
     job {
-        CREATE = "create" with &[GONE, TURN],
-        START = "start" with &[CHANGE],
-        REPORT = "report" with &[CHANGE, FINISHING],
-        FINISH = "finish" with &[CHANGE, FINISHING],
+        CREATE = "create" with &[CREATE_RUNNING, ROW, GONE, TURN],
+        START = "start" with &[ROW, CHANGE],
+        REPORT = "report" with &[ROW, CHANGE, FINISHING],
+        FINISH = "finish" with &[FINISH_WHOLE, ROW, CHANGE, FINISHING],
         DISCARD = "discard" with ALL,
         RELEASE = "release" with ALL,
         RESUME = "resume" with ALL,

@@ -13,7 +13,7 @@ use tower_async_job_core::{
 
 use crate::{time::Micros, value::list};
 
-/// The format of rows that this build writes, and the newest that it reads; also in `row.lua`.
+/// The format of rows that this build writes, and the newest that it reads; also in `job.lua`.
 pub(crate) static FORMAT: Format = Format(AtomicU32::new(1));
 
 /// A format, which tests of upgrades raise.

@@ -1,6 +1,7 @@
 -- 4 start, 5 digest of the key, 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 number
 -- of reports, 11 first turn, 12 latest turn of the owner, 13 whether the queue is full,
--- 14 request, 15 notification, 16 fields of the row
+-- 14 request, 15 notification, 16 fields of the row: first the handle and the owner, last that of the
+-- notification
 local start, digest, print = ARGV[4], ARGV[5], ARGV[6]
 local new = {}
 for place = 16, #ARGV, 2 do
@@ -49,7 +50,7 @@ job.cr = ARGV[7] ~= '' and tonumber(ARGV[7]) or now
 job.dl = add(job.cr, tonumber(ARGV[9]))
 job.st = QUEUED
 if start == 'running' then
-  job.st, job.sd, job.at = RUNNING, now - tonumber(ARGV[8]), max(job.at, 1)
+  job.st, job.sd = RUNNING, now - tonumber(ARGV[8])
 end
 if digest ~= '' then
   job.dg = digest

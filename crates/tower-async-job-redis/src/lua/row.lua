@@ -1,10 +1,6 @@
-local FORMAT = 1
 local LINGER = 600000000
 local QUEUED, RUNNING, FAILED, TIMED_OUT, LOST, CANCELLED, DROPPED, EXPIRED, VOID = 0, 1, 3, 4, 5, 6, 7, 8, 9
 local WORKER, OUTSIDE = 1, 2
-
-local JOB, PARTS, KEYS_OF, LEASES, PENDING, DUE, READY, ROUTES, NOTIFY, COUNTS, LIST, HANDLES = unpack(KEYS)
-local id, lease = ARGV[2], tonumber(ARGV[3])
 
 -- The row of the job as it is stored, and the job: the row with the changes of this script, in which
 -- `false` stands for a field that is deleted. Rows are described in `job/row.rs`.
@@ -75,30 +71,10 @@ local function notice_of(row)
   return row.rh .. format('%08x', row.nl or 0) .. id
 end
 
-local function count(field, by)
-  if call('HINCRBY', COUNTS, field, by) > 0 then
-    return false
-  end
-  call('HDEL', COUNTS, field)
-  return true
-end
-
 local function count_waiting(owner, by)
   count('w', by)
   if count('w:' .. owner, by) then
     call('HDEL', COUNTS, 'l:' .. owner)
-  end
-end
-
-local function count_pending(owner, name, by)
-  count('p', by)
-  if owner == '' then
-    return
-  end
-  if count('p:' .. owner, by) then
-    call('HDEL', COUNTS, 'o:' .. owner)
-  elseif by > 0 and name then
-    call('HSET', COUNTS, 'o:' .. owner, name)
   end
 end
 

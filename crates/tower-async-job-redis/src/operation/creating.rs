@@ -31,6 +31,7 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
     let (route, owner) = (route_hash(&new.route), owner_hash(principal));
     let (first, latest) = engine.turns.of(&route, &owner);
     let request = new.request.as_ref();
+    let attempt = new.attempt.max((new.start == Start::Running).into());
     let mut call = engine
         .job_call(&CREATE, &new.id)
         .text(match new.start {
@@ -54,25 +55,26 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
         )
         .arg(new.notify.clone().unwrap_or_default())
         .field("h", new.handle.to_string())
-        .field("ep", new.epoch.to_string())
-        .field("at", new.attempt.to_string())
-        .field("ma", new.max_attempts.max(1).to_string())
-        .field("kp", micros(new.retention.result).to_string())
-        .field("tm", micros(new.retention.tombstone).to_string())
-        .field("ro", new.route.as_bytes().to_vec())
-        .field("rh", route.clone())
         .field("oh", owner.clone());
-    if new.protocol == Protocol::Grpc {
-        call = call.field("pr", "1");
-    }
-    if new.pending_status == PendingStatus::Accepted {
-        call = call.field("ps", "1");
-    }
     if let Some(principal) = principal {
         let digest = hex(&principal.digest());
         call = call
             .field("ow", principal.as_str().as_bytes().to_vec())
             .field("od", digest);
+    }
+    call = call
+        .field("ep", new.epoch.to_string())
+        .field("at", attempt.to_string())
+        .field("ma", new.max_attempts.max(1).to_string())
+        .field("kp", micros(new.retention.result).to_string())
+        .field("tm", micros(new.retention.tombstone).to_string())
+        .field("ro", new.route.as_bytes().to_vec())
+        .field("rh", route.clone());
+    if new.protocol == Protocol::Grpc {
+        call = call.field("pr", "1");
+    }
+    if new.pending_status == PendingStatus::Accepted {
+        call = call.field("ps", "1");
     }
     if let Some(request) = request {
         let format = request.format().unwrap_or(0).to_string();

@@ -1,12 +1,10 @@
 //! Events: one blocking read, and few reads of jobs.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use http_polling::{Problem, ProblemType};
 use test_services::Redis;
+use tokio::time::timeout;
 use tower_async_job_core::{Detail, JobStore, Outcome};
 
 use crate::{add, builder, job, own};
@@ -42,7 +40,6 @@ async fn s27_ten_thousand_waiters_on_one_job_cost_three_reads() {
     let blocked = clients.matches("cmd=xread ").count();
     assert_eq!(blocked, 2, "one for each store: {clients}");
     let before = calls(&server, "hgetall");
-    let since = Instant::now();
     other
         .finish(
             &lease,
@@ -50,12 +47,9 @@ async fn s27_ten_thousand_waiters_on_one_job_cost_three_reads() {
         )
         .await
         .unwrap();
-    waiters.join_all().await;
-    assert!(
-        since.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        since.elapsed()
-    );
+    timeout(Duration::from_secs(30), waiters.join_all())
+        .await
+        .unwrap();
     // Of these, one is the finish itself.
     let reads = calls(&server, "hgetall") - before - 1;
     assert!(reads <= 3, "{reads} reads for 10,000 waiters");
@@ -71,6 +65,6 @@ async fn s25_events_that_are_trimmed_only_delay_a_wait() {
     // The numbers of entries begin at 1 again.
     server.command(&["DEL", "{jobs:events}"]);
     other.cancel(&lease.id).await.unwrap();
-    let waited = tokio::time::timeout(Duration::from_secs(3), ended).await;
+    let waited = timeout(Duration::from_secs(10), ended).await;
     assert!(waited.is_ok());
 }
