@@ -117,6 +117,49 @@ impl Postgres {
         self.certificate.as_deref()
     }
 
+    /// Starts a standby of this server, which has no password, and lets commits wait for it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the standby cannot be created or does not start.
+    pub fn standby(&self) -> Result<Self, Missing> {
+        let folder = Folder::unprivileged(Storage::default())?;
+        let data = folder.path().join("data");
+        let (_, programs) = programs(None)?;
+        let mut copy = folder.command(&programs.join("pg_basebackup"));
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .args(["--dbname", &self.url(), "--pgdata"])
+            .arg(&data);
+        run(&mut copy).map_err(|error| Missing::new("a standby of PostgreSQL", error))?;
+        let port = Port::reserve()?;
+        let settings = format!("port = {}\n", port.number());
+        append(&data.join("postgresql.conf"), &settings)?;
+        let mut command = folder.command(&programs.join("postgres"));
+        command.arg("-D").arg(&data);
+        let ready = "database system is ready to accept read";
+        let standby = Self {
+            server: Server::new(folder, &command, ready, "QUIT")?,
+            port,
+            password: None,
+            certificate: None,
+        };
+        standby.server.start()?;
+        self.setting("synchronous_standby_names", "*");
+        while self.query("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+            != "1"
+        {}
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server refuses.
+    pub fn promote(&self) {
+        self.query("SELECT pg_promote()");
+    }
+
     /// Creates a database, and returns its address.
     ///
     /// # Panics

@@ -16,6 +16,30 @@ async fn s23_a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
         return;
     };
     let store = Arc::new(PostgresStore::connect(server.url()).await.unwrap());
+    lose_nothing_while(store, || server.crash()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_a_failover_to_a_synchronous_standby_loses_nothing_that_was_acknowledged() {
+    let Some(primary) = available(Postgres::start()) else {
+        return;
+    };
+    let standby = primary.standby().unwrap();
+    let url = format!(
+        "postgres://postgres@{},{}/postgres?target_session_attrs=read-write",
+        standby.address(),
+        primary.address()
+    );
+    let store = Arc::new(PostgresStore::connect(&url).await.unwrap());
+    let fail_over = || {
+        primary.kill();
+        standby.promote();
+    };
+    lose_nothing_while(store, fail_over).await;
+}
+
+/// Lets jobs live while a fault occurs, and checks those that were acknowledged.
+async fn lose_nothing_while(store: Arc<PostgresStore>, fault: impl FnOnce()) {
     let mut callers = JoinSet::new();
     for _ in 0..16 {
         let store = Arc::clone(&store);
@@ -34,7 +58,7 @@ async fn s23_a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
         });
     }
     tokio::time::sleep(Duration::from_millis(150)).await;
-    server.crash();
+    fault();
     let acknowledged: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
     assert!(acknowledged.len() > 100, "{}", acknowledged.len());
     for (id, is_done) in acknowledged {
