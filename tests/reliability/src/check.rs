@@ -81,11 +81,11 @@ pub(crate) struct Trace<'a> {
 impl Trace<'_> {
     /// Returns the time of the acceptance.
     pub(crate) fn accepted(&self) -> Option<Duration> {
-        let mut accepted = self
-            .answers
-            .iter()
-            .filter(|(_, answer)| answer.job.is_some());
-        accepted.next().map(|(at, _)| *at)
+        self.acceptance().map(|(at, _)| *at)
+    }
+
+    fn acceptance(&self) -> Option<&(Duration, &Answer)> {
+        self.answers.iter().find(|(_, answer)| answer.job.is_some())
     }
 
     /// Returns the time at which the call was first seen.
@@ -174,7 +174,9 @@ impl<'a> Traces<'a> {
     /// Returns whether the creation of a call's job was undone: it may be unknown, and the call
     /// another job.
     pub(crate) fn is_forgotten(&self, trace: &Trace<'_>) -> bool {
-        let times = [trace.accepted(), trace.begun()];
+        // The answer may have waited for the store to come back.
+        let asked = trace.acceptance().map(|(_, answer)| answer.asked);
+        let times = [asked, trace.accepted(), trace.begun()];
         times.iter().flatten().any(|at| self.is_undone(*at))
     }
 

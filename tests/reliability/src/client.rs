@@ -67,20 +67,21 @@ impl Service<Request<Full<Bytes>>> for Transport {
             *request.uri_mut() = Uri::from_parts(parts)?;
             let is_poll = request.method() == Method::GET;
             let path = request.uri().path().to_owned();
+            let asked = transport.fleet.history.now();
             let whole = async {
                 let (head, body) = transport.client.request(request).await?.into_parts();
                 let body = body.collect().await?.to_bytes();
                 Ok::<_, BoxError>(Response::from_parts(head, Full::new(body)))
             };
             let response = timeout(EXCHANGE, whole).await??;
-            transport.note(is_poll, &path, &response);
+            transport.note(asked, is_poll, &path, &response);
             Ok(response)
         })
     }
 }
 
 impl Transport {
-    fn note(&self, is_poll: bool, path: &str, response: &Response<Full<Bytes>>) {
+    fn note(&self, asked: Duration, is_poll: bool, path: &str, response: &Response<Full<Bytes>>) {
         let headers = response.headers();
         let state = JobState::from_headers(headers);
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
@@ -97,6 +98,7 @@ impl Transport {
         });
         self.fleet.history.push(Event::Answered(Answer {
             number: self.call.number,
+            asked,
             is_poll,
             status: response.status().as_u16(),
             job,

@@ -77,6 +77,8 @@ pub(crate) struct Run {
 pub(crate) struct Answer {
     /// The number of the call.
     pub(crate) number: u64,
+    /// The time at which the request was sent.
+    pub(crate) asked: Duration,
     pub(crate) is_poll: bool,
     pub(crate) status: u16,
     /// The id of the job, if there is one.
@@ -105,7 +107,12 @@ impl History {
 
     pub(crate) fn push(&self, event: Event) {
         let mut events = self.lock();
-        events.push((self.begun.elapsed(), event));
+        events.push((self.now(), event));
+    }
+
+    /// Returns the time since the beginning.
+    pub(crate) fn now(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Returns all events, with the time since the beginning.

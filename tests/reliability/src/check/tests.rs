@@ -72,6 +72,7 @@ impl Story {
     fn answered(self, change: impl FnOnce(&mut Answer)) -> Self {
         let mut answer = Answer {
             number: 7,
+            asked: SECOND * self.events.len() as u32,
             is_poll: true,
             status: 200,
             job: Some("job".to_owned()),
@@ -294,6 +295,26 @@ fn job_accepted_after_the_backup_may_be_unknown_or_another_one_later() {
     assert_eq!(again.result(2).broken(), []);
     let broken = unknown(restored(false)).broken();
     assert_eq!(broken, [Promise::Known]);
+}
+
+#[test]
+fn job_accepted_before_the_return_may_be_unknown_though_its_answer_comes_later() {
+    let asked_at = |asked: Option<Duration>| {
+        let story = Story::of(Work::Run).then(Event::BackedUp);
+        let accepted = story.then(Event::Restored).answered(|answer| {
+            answer.asked = asked.unwrap_or(answer.asked);
+            answer.is_poll = false;
+            answer.status = 303;
+            answer.state = Some(JobState::Queued);
+        });
+        let unknown = accepted.answered(|answer| {
+            answer.status = 404;
+            answer.state = Some(JobState::Unknown);
+        });
+        unknown.broken()
+    };
+    assert_eq!(asked_at(Some(SECOND / 2)), []);
+    assert_eq!(asked_at(None), [Promise::Known]);
 }
 
 #[test]
