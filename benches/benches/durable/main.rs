@@ -2,9 +2,9 @@
 //! run.
 //!
 //! ```text
-//! cargo bench -p benches --bench durable                # all stores
-//! cargo bench -p benches --bench durable -- postgres    # one
-//! cargo bench -p benches --bench durable -- backlog     # a backlog instead, by all stores or one
+//! cargo bench -p benches --features stores --bench durable                # all stores
+//! cargo bench -p benches --features stores --bench durable -- postgres    # one
+//! cargo bench -p benches --features stores --bench durable -- backlog     # a backlog instead, by all stores or one
 //! ```
 //!
 //! 64 clients let jobs live one after another: each is created running with a request of 1 KiB, and
