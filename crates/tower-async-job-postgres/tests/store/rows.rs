@@ -121,6 +121,31 @@ async fn s42_a_row_of_contents_that_is_missing_costs_its_job_alone() {
 }
 
 #[tokio::test]
+async fn s15_a_job_that_waits_for_its_next_run_waits_no_longer_after_the_clock_was_set_back() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().connect().await.unwrap();
+    let after = |millis| Release::default().with_after(Duration::from_millis(millis));
+    let (soon, later) = (crate::add(&store).await, crate::add(&store).await);
+    store.release(&[soon], after(200)).await.unwrap();
+    store.release(&[later], after(60_000)).await.unwrap();
+    let sql = format!(
+        "ALTER FUNCTION job_now() RENAME TO earlier; \
+         CREATE FUNCTION job_now() RETURNS bigint LANGUAGE sql VOLATILE AS \
+         $$ SELECT {}.earlier() - 3600000000 $$",
+        place.schema
+    );
+    place.execute(&sql).await;
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
+    let ids: Vec<_> = claims.jobs.iter().map(|claim| claim.lease.id).collect();
+    assert_eq!(ids, [soon.id]);
+}
+
+#[tokio::test]
 async fn s14_nodes_whose_day_is_an_hour_off_go_by_the_time_of_the_store() {
     const HOUR: Duration = Duration::from_secs(3600);
     for (sign, name) in [("+", "behind"), ("-", "ahead")] {

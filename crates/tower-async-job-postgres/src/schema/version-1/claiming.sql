@@ -53,6 +53,22 @@ BEGIN
             e.ended := array_append(e.ended, j.id);
         END IF;
     END LOOP;
+    -- After a clock was set back, no job waits for longer than it would have.
+    FOR j IN
+        SELECT * FROM (
+            SELECT * FROM {schema}.jobs
+            WHERE state = 0 AND NOT leased AND turn IS NULL AND due > p_now AND format <= 1
+            ORDER BY due DESC LIMIT p_limit
+        ) AS delayed
+        WHERE lease_until > p_now AND party IS NULL
+    LOOP
+        UPDATE {schema}.jobs
+        SET due = least(p_now + due - lease_until, deadline), lease_until = p_now
+        WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM {schema}.jobs
+            WHERE id = j.id AND lease_until > p_now AND state = 0 AND NOT leased AND turn IS NULL
+            FOR UPDATE SKIP LOCKED));
+    END LOOP;
     FOR j IN
         SELECT * FROM {schema}.jobs
         WHERE NOT leased AND due <= p_now AND format <= 1

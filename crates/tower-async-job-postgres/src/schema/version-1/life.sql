@@ -184,6 +184,7 @@ BEGIN
     ELSE
         j.turn := NULL;
         j.due := least(p_since, j.deadline);
+        j.lease_until := p_now;
     END IF;
     RETURN j;
 END
