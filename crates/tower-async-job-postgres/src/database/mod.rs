@@ -221,9 +221,13 @@ impl Drop for Connection<'_> {
         let (cancel, tls) = (client.cancel_token(), self.tls.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
+                let cancelling = async {
+                    let _ = cancel.cancel_query(tls).await;
+                    // PgBouncer 1.18 crashes if the client is gone before its statement is cancelled.
+                    let _ = client.batch_execute("").await;
+                };
                 // Without an answer, the server notices that the connection is closed.
-                let _ = timeout(Duration::from_secs(5), cancel.cancel_query(tls)).await;
-                drop(client);
+                let _ = timeout(Duration::from_secs(5), cancelling).await;
             });
         }
     }
