@@ -223,7 +223,7 @@ impl Drop for Connection<'_> {
             runtime.spawn(async move {
                 let cancelling = async {
                     let _ = cancel.cancel_query(tls).await;
-                    // PgBouncer 1.18 crashes if the client is gone before its statement is cancelled.
+                    // PgBouncer 1.18 crashes if the client leaves while its statement is being cancelled.
                     let _ = client.batch_execute("").await;
                 };
                 // Without an answer, the server notices that the connection is closed.
