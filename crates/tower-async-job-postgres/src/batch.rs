@@ -32,10 +32,9 @@ pub(crate) trait Operation: Send + Sync + Sized + 'static {
 
     fn id(&self) -> JobId;
 
-    /// Returns a number that chooses the lane: the same for all operations on one job, which so stay
-    /// in order.
-    fn lane(&self) -> usize {
-        self.id().to_bits() as usize
+    /// Returns whether it is in one statement after another with all others of its kind that are.
+    fn takes_turns(&self) -> bool {
+        false
     }
 
     /// Returns the bytes of its contents.
@@ -74,7 +73,11 @@ impl<O: Operation> Batcher<O> {
     /// Performs an operation. Once polled, it is performed even if the future is dropped.
     pub(crate) async fn perform(&self, operation: O) -> Result<O::Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let lane = operation.lane() % LANES;
+        // Operations on one job stay in order.
+        let lane = match operation.takes_turns() {
+            true => 0,
+            false => operation.id().to_bits() as usize % LANES,
+        };
         self.lanes[lane]
             .try_send((operation, reply))
             .map_err(|error| match error {

@@ -85,11 +85,8 @@ impl Operation for Create {
 
     /// A statement does not see the jobs of one that is under way, so those that are counted take
     /// turns.
-    fn lane(&self) -> usize {
-        match self.limit() {
-            Some(_) => 0,
-            None => self.job.id.to_bits() as usize,
-        }
+    fn takes_turns(&self) -> bool {
+        self.limit().is_some()
     }
 
     fn bytes(&self) -> usize {
