@@ -176,12 +176,10 @@ impl RedisStoreBuilder {
             is_cluster: self.cluster,
             accepts_loss: self.accept_loss,
         };
-        let checked = check::check(&target, &wish, timeout).await;
+        let keys = Keys::new(&self.prefix);
+        let checked = check::check(&target, &keys, &wish, timeout).await;
         let findings = checked.map_err(|error| error.at(&target))?;
         target.is_cluster = findings.is_cluster;
-        let keys = Keys::new(&self.prefix);
-        let permitted = check::check_permissions(&target, &keys, timeout).await;
-        permitted.map_err(|error| error.at(&target))?;
         let settings = Settings {
             lease: self.lease,
             operation_timeout: timeout,

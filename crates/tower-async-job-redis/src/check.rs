@@ -32,19 +32,27 @@ pub(crate) struct Findings {
     pub(crate) has_to_ask: bool,
 }
 
-/// Checks that a server keeps what it acknowledges.
+/// Checks that a server keeps what it acknowledges, and that the user may run the necessary commands
+/// on the keys of the store.
 pub(crate) async fn check(
     target: &Target,
+    keys: &Keys,
     wish: &Wish,
     limit: Duration,
 ) -> Result<Findings, ConnectError> {
     let late = |_| Err(ConnectError::unreachable());
-    timeout(limit, examine(target, wish, limit))
-        .await
-        .unwrap_or_else(late)
+    let examined = timeout(limit, examine(target, wish, limit)).await;
+    let (mut connection, findings) = examined.unwrap_or_else(late)?;
+    check_permissions(&mut connection, keys, limit).await?;
+    Ok(findings)
 }
 
-async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findings, ConnectError> {
+/// Checks the settings; returns the connection that it has opened too.
+async fn examine(
+    target: &Target,
+    wish: &Wish,
+    limit: Duration,
+) -> Result<(Connection, Findings), ConnectError> {
     let mut connection = target.connect(limit).await.map_err(ConnectError::of)?;
     ask::<()>(&mut connection, redis::cmd("PING"))
         .await
@@ -89,25 +97,21 @@ async fn examine(target: &Target, wish: &Wish, limit: Duration) -> Result<Findin
              sure that `maxmemory-policy` is `noeviction`, and that it keeps what it acknowledges"
         );
     }
-    Ok(Findings {
+    let findings = Findings {
         is_cluster,
         has_to_ask,
-    })
+    };
+    Ok((connection, findings))
 }
 
-/// Checks that the user may run the necessary commands on the keys of the store.
-pub(crate) async fn check_permissions(
-    target: &Target,
+async fn check_permissions(
+    connection: &mut Connection,
     keys: &Keys,
     limit: Duration,
 ) -> Result<(), ConnectError> {
-    let asking = async {
-        let mut connection = target.connect(limit).await?;
-        let mut command = redis::cmd("EVAL");
-        command.arg(PERMISSIONS).arg(0).arg(keys.events());
-        ask::<String>(&mut connection, command).await
-    };
-    let error = match timeout(limit, asking).await {
+    let mut command = redis::cmd("EVAL");
+    command.arg(PERMISSIONS).arg(0).arg(keys.events());
+    let error = match timeout(limit, ask::<String>(connection, command)).await {
         Ok(Ok(command)) if !command.is_empty() => ConnectError::denied(command, &keys.events()),
         Ok(Err(error)) => ConnectError::of(error),
         _ => return Ok(()),
