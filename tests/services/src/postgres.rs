@@ -131,24 +131,36 @@ impl Postgres {
             .args(["--dbname", &self.url(), "--pgdata"])
             .arg(&data);
         run(&mut copy).map_err(|error| Missing::new("a standby of PostgreSQL", error))?;
-        let port = Port::reserve()?;
-        let settings = format!("port = {}\n", port.number());
-        append(&data.join("postgresql.conf"), &settings)?;
-        let mut command = folder.command(&programs.join("postgres"));
-        command.arg("-D").arg(&data);
         let ready = "database system is ready to accept read";
-        let standby = Self {
-            server: Server::new(folder, &command, ready, "QUIT")?,
-            port,
-            password: None,
-            certificate: None,
-        };
-        standby.server.start()?;
+        let standby = Self::serve(folder, &programs, "", ready)?;
         self.setting("synchronous_standby_names", "*");
         while self.query("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
             != "1"
         {}
         Ok(standby)
+    }
+
+    /// Starts the server of the data in a folder, with further settings.
+    fn serve(
+        folder: Folder,
+        programs: &Path,
+        settings: &str,
+        ready: &'static str,
+    ) -> Result<Self, Missing> {
+        let data = folder.path().join("data");
+        let port = Port::reserve()?;
+        let settings = format!("{settings}port = {}\n", port.number());
+        append(&data.join("postgresql.conf"), &settings)?;
+        let mut command = folder.command(&programs.join("postgres"));
+        command.arg("-D").arg(&data);
+        let postgres = Self {
+            server: Server::new(folder, &command, ready, "QUIT")?,
+            port,
+            password: None,
+            certificate: None,
+        };
+        postgres.server.start()?;
+        Ok(postgres)
     }
 
     /// Makes a standby the primary.
@@ -300,21 +312,11 @@ impl PostgresBuilder {
         installed("psql")?;
         let (version, programs) = programs(self.version)?;
         let folder = Folder::unprivileged(self.storage)?;
-        let data = initialize(&folder, version, &programs)?;
-        let port = Port::reserve()?;
-        let settings = format!("{SETTINGS}port = {}\n", port.number());
-        append(&data.join("postgresql.conf"), &settings)?;
+        initialize(&folder, version, &programs)?;
         let certificate = self.encrypted.then(|| encrypt(&folder)).transpose()?;
-        let mut command = folder.command(&programs.join("postgres"));
-        command.arg("-D").arg(&data);
         let ready = "database system is ready to accept connections";
-        let mut postgres = Postgres {
-            server: Server::new(folder, &command, ready, "QUIT")?,
-            port,
-            password: None,
-            certificate,
-        };
-        postgres.server.start()?;
+        let mut postgres = Postgres::serve(folder, &programs, SETTINGS, ready)?;
+        postgres.certificate = certificate;
         if self.encrypted || self.password.is_some() {
             self.restrict(&mut postgres)?;
         }
@@ -357,7 +359,7 @@ fn programs(version: Option<u32>) -> Result<(u32, PathBuf), Missing> {
 }
 
 /// Copies the data of a new server, which is made once and kept in the cache.
-fn initialize(folder: &Folder, version: u32, programs: &Path) -> Result<PathBuf, Missing> {
+fn initialize(folder: &Folder, version: u32, programs: &Path) -> Result<(), Missing> {
     let mut hasher = DefaultHasher::new();
     (INITIALIZATION, folder.user()).hash(&mut hasher);
     let name = format!("postgres-{version}-data-{:x}", hasher.finish());
@@ -366,8 +368,7 @@ fn initialize(folder: &Folder, version: u32, programs: &Path) -> Result<PathBuf,
         let mut command = folder.command(&programs.join("initdb"));
         run(command.args(INITIALIZATION).arg("--pgdata").arg(&data))
     });
-    copied.map_err(|error| Missing::new("PostgreSQL", error))?;
-    Ok(data)
+    copied.map_err(|error| Missing::new("PostgreSQL", error))
 }
 
 /// Prepares a server for encryption, and returns its certificate.
