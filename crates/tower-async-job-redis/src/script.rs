@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use http_polling::{Problem, ProblemType};
 
-use crate::job::FORMAT;
+use crate::job::newest_format;
 
 /// A script, which the server knows by its hash once it has run it.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Script {
 
 impl Script {
     fn new(name: &'static str, parts: &[&str]) -> Self {
-        let format = format!("local FORMAT = {}\n", FORMAT.newest());
+        let format = format!("local FORMAT = {}\n", newest_format());
         let source = parts.concat().replace("local FORMAT = 1\n", &format);
         let hash = redis::Script::new(&source).get_hash().to_owned();
         Self { name, source, hash }

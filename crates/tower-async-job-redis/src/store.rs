@@ -70,7 +70,7 @@ impl RedisStore {
     /// upgrades. It precedes the first store.
     #[doc(hidden)]
     pub fn use_next_format() {
-        crate::job::FORMAT.raise();
+        crate::job::use_next_format();
     }
 
     /// Ignores notifications of other nodes from now on, so that only the fallback is left.

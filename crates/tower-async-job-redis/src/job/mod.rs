@@ -6,6 +6,6 @@ mod view;
 
 pub(crate) use self::{
     digest::{hex, owner_hash, route_hash},
-    row::{FORMAT, Fields, Row, State, unhex},
+    row::{Fields, Row, State, newest_format, unhex, use_next_format},
     view::{Parts, record},
 };

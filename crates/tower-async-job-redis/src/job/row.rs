@@ -13,20 +13,15 @@ use tower_async_job_core::{
 
 use crate::{time::Micros, value::list};
 
-/// The format of rows that this build writes, and the newest that it reads; also in `job.lua`.
-pub(crate) static FORMAT: Format = Format(AtomicU32::new(1));
+static FORMAT: AtomicU32 = AtomicU32::new(1);
 
-/// A format, which tests of upgrades raise.
-pub(crate) struct Format(AtomicU32);
+/// Returns the format of rows that this build writes, and the newest that it reads; also in `job.lua`.
+pub(crate) fn newest_format() -> u32 {
+    FORMAT.load(Ordering::Relaxed)
+}
 
-impl Format {
-    pub(crate) fn newest(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn raise(&self) {
-        self.0.store(2, Ordering::Relaxed);
-    }
+pub(crate) fn use_next_format() {
+    FORMAT.store(2, Ordering::Relaxed);
 }
 
 /// A job, as its row has it. Scripts name the fields as in [`Row::read`].
@@ -187,7 +182,7 @@ impl Row {
     /// Reads a row.
     pub(crate) fn read(id: JobId, fields: &Fields) -> Result<Self, StoreError> {
         let format: u32 = fields.required("f")?;
-        if format > FORMAT.newest() {
+        if format > newest_format() {
             return Err(StoreError::unsupported_version(format));
         }
         let state = |number| State::of(number).ok_or_else(|| malformed("st"));

@@ -48,7 +48,7 @@ impl Reply {
             "conflict" => StoreError::conflict(),
             "corrupt" => StoreError::corrupt("a field of its row is malformed"),
             // The number itself is not known here.
-            "newer" => StoreError::unsupported_version(crate::job::FORMAT.newest() + 1),
+            "newer" => StoreError::unsupported_version(crate::job::newest_format() + 1),
             _ => unexpected(),
         }
     }

@@ -12,7 +12,7 @@ use tower_async_job_core::{Cancellation, End, JobId, Lease, Outcome, Renewal, Re
 use super::report::add_report;
 use crate::{
     engine::Engine,
-    job::{FORMAT, State},
+    job::{State, newest_format},
     keys::{Set, shard_of},
     link::Call,
     notes::Delivery,
@@ -128,7 +128,7 @@ fn renewal_of(engine: &Engine, leases: impl Iterator<Item = Lease> + Clone) -> C
     let call = engine
         .call(&RENEW, sets.chain(jobs).collect())
         .number(engine.lease())
-        .number(FORMAT.newest());
+        .number(newest_format());
     leases.fold(call, |call, Lease { id, epoch }| {
         let set = shards.range(..=shard_of(&id)).count();
         call.number(set).text(id.encode().as_str()).number(epoch)

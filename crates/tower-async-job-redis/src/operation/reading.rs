@@ -12,7 +12,7 @@ use tower_async_job_core::{
 use super::leases::deliver;
 use crate::{
     engine::{Engine, Seen, Wanted},
-    job::{FORMAT, Fields, Parts, Row, State, record},
+    job::{Fields, Parts, Row, State, newest_format, record},
     keys::{Set, shard_of},
     link::Reply,
     script::{READ_CHUNK, WRITE_CHUNK},
@@ -153,7 +153,7 @@ pub(crate) async fn write_chunk(
     let call = engine
         .call(&WRITE_CHUNK, keys)
         .number(lease.epoch)
-        .number(FORMAT.newest())
+        .number(newest_format())
         .number(index)
         .arg(data);
     let reply = Reply::new(engine.link.run(&call).await?)?;
