@@ -146,7 +146,9 @@ impl PostgresStoreBuilder {
         let limit = self.operation_timeout;
         let parse = |url: &str| Address::parse(url, &self.application_name, limit);
         let address = parse(&self.url)?;
-        let listening = self.listen_url.as_deref().map(parse).transpose()?;
+        // The same address twice is one without a pool before it.
+        let listening = self.listen_url.filter(|url| *url != self.url);
+        let listening = listening.as_deref().map(parse).transpose()?;
         let checked = check(&address, &self.schema, self.migrates, limit).await;
         checked.map_err(|error| error.at(&address))?;
         let properties = StoreProperties::default()

@@ -178,10 +178,11 @@ impl Database {
         let mut connection = Connection {
             object: Some(object),
             tls: &self.tls,
+            has_sessions: self.has_sessions.load(Ordering::Relaxed),
             is_idle: false,
         };
         let result = match &connection.object {
-            Some(object) if self.has_sessions.load(Ordering::Relaxed) => {
+            Some(object) if connection.has_sessions => {
                 query_prepared(object, sql, parameters).await
             }
             Some(object) => object.query_typed(sql, parameters).await,
@@ -201,11 +202,12 @@ impl fmt::Debug for Database {
     }
 }
 
-/// A connection in use. If it is dropped in the middle of a statement, the statement is cancelled,
-/// and the connection closed, so that no other call waits for its answer.
+/// A connection in use. If it is dropped in the middle of a statement, it is closed, so that no other
+/// call waits for its answer, and a statement of a session is cancelled.
 struct Connection<'a> {
     object: Option<Object>,
     tls: &'a MakeRustlsConnect,
+    has_sessions: bool,
     is_idle: bool,
 }
 
@@ -218,16 +220,20 @@ impl Drop for Connection<'_> {
         if client.is_closed() {
             return;
         }
-        let (cancel, tls) = (client.cancel_token(), self.tls.clone());
+        // PgBouncer before 1.18 may cancel another client's statement, and before 1.20 may crash.
+        let cancel = self.has_sessions.then(|| client.cancel_token());
+        let tls = self.tls.clone();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let cancelling = async {
-                    let _ = cancel.cancel_query(tls).await;
-                    // PgBouncer 1.18 crashes if the client leaves while its statement is being cancelled.
+                let ending = async {
+                    if let Some(cancel) = cancel {
+                        let _ = cancel.cancel_query(tls).await;
+                    }
+                    // This waits for the end of the statement, so that its commit is not cut off.
                     let _ = client.batch_execute("").await;
                 };
                 // Without an answer, the server notices that the connection is closed.
-                let _ = timeout(Duration::from_secs(5), cancelling).await;
+                let _ = timeout(Duration::from_secs(5), ending).await;
             });
         }
     }

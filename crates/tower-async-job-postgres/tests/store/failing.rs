@@ -1,14 +1,18 @@
 //! Servers that crash, and rows that are locked.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http_polling::JobState;
 use test_services::{PgBouncer, Postgres, available};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use tower_async_job_core::{Detail, End, JobStore, NewJob, Outcome, SweepQuery};
 use tower_async_job_postgres::PostgresStore;
 
-use crate::support::{Place, SYSTEM};
+use crate::support::{Place, SYSTEM, hears};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s23_a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
@@ -247,6 +251,66 @@ async fn s23_a_restart_of_pgbouncer_fails_no_call() {
     bouncer.restart();
     let record = store.read(&lease.id, Detail::Full).await.unwrap().unwrap();
     assert_eq!(record.state, JobState::Done);
+}
+
+/// Gives up a call whose statement waits for a lock, and returns whether the statement still waits.
+async fn waits_after_given_up(place: &Place, store: &PostgresStore) -> bool {
+    let lease = crate::add(store).await;
+    let client = place.client().await;
+    client
+        .batch_execute("BEGIN; LOCK TABLE jobs")
+        .await
+        .unwrap();
+    let leases = [lease];
+    let mut renewal = store.renew(&leases);
+    let waiting = "SELECT 1 FROM pg_stat_activity \
+                   WHERE application_name = $1 AND wait_event_type = 'Lock'";
+    let (application, mut given_up) = (place.application(), None);
+    let waits = loop {
+        let waits = !client
+            .query(waiting, &[&application])
+            .await
+            .unwrap()
+            .is_empty();
+        match given_up {
+            None if waits => {
+                renewal = Box::pin(pending());
+                given_up = Some(Instant::now());
+            }
+            Some(_) if !waits => break false,
+            Some(instant) if instant.elapsed() > Duration::from_millis(500) => break true,
+            // The statement begins, or is cancelled.
+            _ => {
+                let _ = timeout(Duration::from_millis(5), &mut renewal).await;
+            }
+        }
+    };
+    client.batch_execute("COMMIT").await.unwrap();
+    assert!(store.renew(&[lease]).await.unwrap()[0].is_held());
+    waits
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_is_given_up_is_cancelled() {
+    let Some(place) = Place::of_system() else {
+        return;
+    };
+    let store = place.builder().connect().await.unwrap();
+    hears(&store).await;
+    assert!(!waits_after_given_up(&place, &store).await);
+}
+
+/// PgBouncer before 1.18 may cancel another client's statement, and before 1.20 may crash.
+#[tokio::test(flavor = "multi_thread")]
+async fn s24_a_statement_that_is_given_up_is_not_cancelled_by_pgbouncer() {
+    let Some(server) = &*SYSTEM else { return };
+    let Some(bouncer) = available(PgBouncer::start(server)) else {
+        return;
+    };
+    let place = Place::new(bouncer.url(), server.url());
+    let store = place.builder().connect().await.unwrap();
+    hears(&store).await;
+    assert!(waits_after_given_up(&place, &store).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
