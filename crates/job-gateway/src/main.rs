@@ -1,0 +1,5 @@
+//! `job-gateway`: pollable, durable jobs for slow HTTP servers in any language.
+
+mod config;
+
+fn main() {}
