@@ -1,14 +1,36 @@
 //! The settings of a gateway, checked and complete: defaults are filled in, and names resolved to what
 //! they name.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+pub(crate) mod file;
+
+mod error;
+mod files;
+mod flags;
+mod pattern;
+mod principals;
+mod read;
+mod routes;
+mod secret;
+mod section;
+mod source;
+mod upstreams;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{Method, Uri};
 use ipnet::IpNet;
 use tower_async_job::PendingStatus;
 
+pub(crate) use self::{
+    error::Report, flags::Overrides, pattern::Routes, secret::Secret, source::Source,
+};
+
 /// All settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     /// The addresses of clients, at least one.
     pub(crate) listen: Vec<Listen>,
@@ -32,10 +54,12 @@ pub(crate) struct Config {
     pub(crate) threads: Option<usize>,
     /// The servers by their names.
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
-    /// The routes of the file, the most specific first.
+    /// The routes of the file, in its order.
     pub(crate) routes: Vec<Arc<Route>>,
     /// The route of a request that matches no other; `None` answers 404.
     pub(crate) fallback: Option<Arc<Route>>,
+    pub(crate) progress: Progress,
+    pub(crate) callbacks: Callbacks,
 }
 
 /// An address to listen on.
@@ -61,16 +85,6 @@ pub(crate) enum Store {
     Sqlite(PathBuf),
     Postgres(Secret),
     Redis(Secret),
-}
-
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// The limits of clients' connections.
@@ -143,6 +157,14 @@ pub(crate) struct Route {
     pub(crate) principal: Option<PrincipalSource>,
     /// Sends the principal upstream as `Job-Principal`.
     pub(crate) send_principal: bool,
+    /// The origins whose pages may read answers.
+    pub(crate) cors_origins: Vec<String>,
+    /// Whether clients may ask for a callback.
+    pub(crate) callback: bool,
+    /// Polls an upstream that itself answers 202.
+    pub(crate) follow: bool,
+    /// Lets the upstream deliver the response after it has closed the connection.
+    pub(crate) result_later: bool,
 }
 
 /// The requests that can be run again.
@@ -182,4 +204,30 @@ pub(crate) struct Jwt {
     pub(crate) algorithms: Vec<String>,
     /// The claim that names the principal. Default `sub`.
     pub(crate) claim: String,
+}
+
+/// The listener for the upstreams' reports of progress.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Progress {
+    /// Default: a free port of 127.0.0.1.
+    pub(crate) listen: SocketAddr,
+    /// The listener as upstreams see it; `None` if only those of this machine do.
+    pub(crate) url: Option<Uri>,
+}
+
+/// The hosts that are called back when jobs end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Callbacks {
+    pub(crate) hosts: BTreeMap<String, CallbackHost>,
+    /// The special networks in which hosts may be.
+    pub(crate) allow_networks: Vec<IpNet>,
+}
+
+/// A host that is called back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CallbackHost {
+    /// The secrets that sign: the current one, and its successor or predecessor.
+    pub(crate) secrets: Vec<Secret>,
+    /// Default: 443.
+    pub(crate) ports: Vec<u16>,
 }

@@ -1,0 +1,358 @@
+//! Reads a file in TOML, and the flags that take precedence over it, and checks both.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::Uri;
+use ipnet::IpNet;
+use toml::de::DeTable;
+
+use super::{
+    CallbackHost, Callbacks, Clients, Config, Listen, Overrides, Progress, Route, Store, Tls,
+    error::{Problem, Report},
+    files::secret_at,
+    read::{Fault, duration, number, parsed, parsed_by, size},
+    routes,
+    section::{Reading, Section, hide_strings},
+    source::Source,
+    upstreams::Upstreams,
+    values::{base, public_base},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Reads and checks the settings of a file, if there is one, and of the flags.
+///
+/// # Errors
+///
+/// Fails with all errors of both.
+pub(crate) fn load(path: Option<&Path>, flags: &Overrides) -> Result<(Config, Source), Report> {
+    let text = match path.map(fs::read_to_string) {
+        Some(Ok(text)) => text,
+        Some(Err(error)) => return Err(unreadable(path.unwrap_or(Path::new("")), &error)),
+        None => String::new(),
+    };
+    let name = path.map(|path| path.display().to_string());
+    let folder = path.and_then(Path::parent).unwrap_or(Path::new(""));
+    let folder = std::path::absolute(folder.join(".")).unwrap_or_else(|_| folder.to_owned());
+    parse(name.unwrap_or_default(), text, folder, flags)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Report {
+    let problem = Problem::new(format!("cannot read {}: {error}", path.display()));
+    Report::new(Source::default(), vec![problem])
+}
+
+/// Checks the text of a file whose relative paths begin at the folder.
+pub(super) fn parse(
+    path: String,
+    text: String,
+    folder: PathBuf,
+    flags: &Overrides,
+) -> Result<(Config, Source), Report> {
+    let reading = Reading::new(path, text.clone(), folder);
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    (table.get_ref().values()).for_each(|value| hide_strings(&reading, value, false));
+    if !errors.is_empty() {
+        // The values of a text that was not understood would be reported by mistake.
+        report_syntax(&reading, &text, errors);
+        return reading.finish().map(|source| (Config::default(), source));
+    }
+    let root = Section::new(&reading, String::new(), Some(table.get_ref()), None);
+    let config = read_root(root, flags);
+    Ok((config, reading.finish()?))
+}
+
+/// Reports the first error of each line, up to an array without end: the rest of the text is then
+/// misunderstood.
+fn report_syntax(reading: &Reading, text: &str, errors: Vec<toml::de::Error>) {
+    let mut last_line = None;
+    for error in errors {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text[..start].lines().count();
+        if last_line.replace(line) == Some(line) {
+            continue;
+        }
+        let problem = Problem::new("invalid TOML").at(error.span(), error.message());
+        reading.report(problem);
+        if error.message().starts_with("missing comma") {
+            break;
+        }
+    }
+}
+
+fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
+    let mut config = Config::default();
+    if let Some(listen) = read_listen(&root) {
+        config.listen = listen;
+    }
+    if !flags.listen.is_empty() {
+        config.listen.clone_from(&flags.listen);
+    }
+    config.tls = read_tls(&root);
+    config.admin = flags.admin.clone().or(root.get("admin", parsed_by(admin)));
+    root.set(&mut config.base, "base", parsed_by(base));
+    config.public_base = root.get("public_base", parsed_by(public_base));
+    if let Some(store) = read_store(&root) {
+        config.store = store;
+    }
+    if let Some(trusted) = root.list("trusted_proxies", parsed_by(network)) {
+        config.trusted_proxies = trusted;
+    }
+    read_clients(&root, &mut config.clients);
+    root.set(
+        &mut config.drain_delay,
+        "drain_delay",
+        duration(Duration::ZERO..=HOUR),
+    );
+    root.set(&mut config.grace, "grace", duration(Duration::ZERO..=HOUR));
+    config.threads = root.get("threads", number(1..=1024));
+    apply(flags, &mut config);
+
+    let defaults = root.section(
+        "defaults",
+        "write `[defaults]`, and the settings beneath it",
+    );
+    let upstreams = Upstreams::read(&root, &defaults, flags);
+    let trusts_proxies = !config.trusted_proxies.is_empty();
+    let table = routes::Table::read(&root, defaults, &upstreams, flags, trusts_proxies);
+    config.upstreams = upstreams.by_name;
+    config.routes = table.routes;
+    config.fallback = table.fallback;
+
+    let progress = root.section("progress", "write `[progress]`, and `url` beneath it");
+    config.progress = read_progress(&progress);
+    let callbacks = root.section("callbacks", "write `[callbacks.hosts.\"HOST\"]`");
+    config.callbacks = read_callbacks(&callbacks);
+    check_routes(&root, &progress, &config);
+    progress.finish();
+    callbacks.finish();
+    root.finish();
+    config
+}
+
+fn apply(flags: &Overrides, config: &mut Config) {
+    if let Some(base) = &flags.base {
+        config.base.clone_from(base);
+    }
+    if let Some(store) = &flags.store {
+        config.store = store.clone();
+    }
+    config.public_base = flags.public_base.clone().or(config.public_base.take());
+    config.drain_delay = flags.drain_delay.unwrap_or(config.drain_delay);
+    config.grace = flags.grace.unwrap_or(config.grace);
+    config.threads = flags.threads.or(config.threads);
+}
+
+fn read_listen(root: &Section<'_>) -> Option<Vec<Listen>> {
+    let listen: Vec<Listen> = root.list("listen", parsed)?;
+    let elements = root.elements("listen")?;
+    if elements.is_empty() {
+        let problem = Problem::new("invalid `listen`");
+        let problem = problem.at(root.span_of("listen"), "expected at least one address");
+        root.reading.report(problem);
+    }
+    for (number, element) in elements
+        .iter()
+        .enumerate()
+        .filter(|_| listen.len() == elements.len())
+    {
+        let first = listen[..number]
+            .iter()
+            .position(|other| *other == listen[number]);
+        // Each of several ports 0 is another one.
+        let is_free = matches!(&listen[number], Listen::Tcp(address) if address.port() == 0);
+        if let (Some(first), false) = (first, is_free) {
+            let problem = Problem::new("an address is listed twice").at(Some(element.span()), "");
+            let first = elements[first].span();
+            root.reading
+                .report(problem.context(Some(first), "the first one"));
+        }
+    }
+    Some(listen)
+}
+
+fn read_tls(root: &Section<'_>) -> Option<Tls> {
+    let section = root.section("tls", "write { certificate = \"FILE\", key = \"FILE\" }");
+    section.require("certificate");
+    let certificate = section.file("certificate");
+    section.require("key");
+    let key = section.file("key");
+    section.finish();
+    Some(Tls {
+        certificate: certificate?,
+        key: key?,
+    })
+}
+
+/// Reads an address that only this machine reaches.
+fn admin(text: &str) -> Result<Listen, String> {
+    match text.parse()? {
+        Listen::Tcp(address) if !address.ip().is_loopback() => Err(
+            "operators are not authenticated: expected an address of this machine, such as \
+                 127.0.0.1:9090, or unix:PATH"
+                .to_owned(),
+        ),
+        listen => Ok(listen),
+    }
+}
+
+/// Reads a network, or an address as the network of it alone.
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = text.parse::<IpNet>();
+    network
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "this is no network, such as 10.0.0.0/8 or fd00::/8".to_owned())
+        .and_then(|network| match network.trunc() == network {
+            true => Ok(network),
+            false => Err(format!(
+                "the address has bits beyond the mask: the network is {}",
+                network.trunc()
+            )),
+        })
+}
+
+fn read_store(root: &Section<'_>) -> Option<Store> {
+    let value = root.value("store")?;
+    if value.get_ref().is_table() {
+        let is_store = |text: &str| Store::of_url(text, super::secret::Origin::Plain).map(drop);
+        let check = |text: &str| is_store(text).map_err(Fault::new);
+        let secret = secret_at(root, "store".to_owned(), "store", value, check)?;
+        return Store::of_url(secret.expose(), secret.origin().clone()).ok();
+    }
+    root.get("store", parsed)
+}
+
+fn read_clients(root: &Section<'_>, clients: &mut Clients) {
+    let section = root.section("clients", "write `[clients]`, and the limits beneath it");
+    // hyper needs at least 8 KiB for its buffer.
+    section.set(
+        &mut clients.header_bytes,
+        "header_bytes",
+        size(8 << 10..=1 << 20),
+    );
+    section.set(&mut clients.headers, "headers", number(10..=1000));
+    let times = [
+        (&mut clients.header_timeout, "header_timeout"),
+        (&mut clients.body_timeout, "body_timeout"),
+        (&mut clients.idle_timeout, "idle_timeout"),
+    ];
+    for (setting, key) in times {
+        section.set(setting, key, duration(SECOND / 10..=HOUR));
+    }
+    section.set(
+        &mut clients.connections,
+        "connections",
+        number(1..=10_000_000),
+    );
+    section.finish();
+}
+
+fn read_progress(section: &Section<'_>) -> Progress {
+    let mut progress = Progress::default();
+    section.set(
+        &mut progress.listen,
+        "listen",
+        parsed_by(|text: &str| {
+            let address = text.parse::<SocketAddr>();
+            address.map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:8081".to_owned())
+        }),
+    );
+    progress.url = section.get(
+        "url",
+        parsed_by(|text| {
+            let url: Option<Uri> = text.parse().ok();
+            url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")))
+                .filter(|url| url.path() == "/" && url.query().is_none() && !text.contains('@'))
+                .ok_or("expected http:// or https://, a host and a port, without a path".to_owned())
+        }),
+    );
+    progress
+}
+
+fn read_callbacks(section: &Section<'_>) -> Callbacks {
+    const FORM: &str = "write `[callbacks.hosts.\"HOST\"]`, and `secrets` beneath it";
+    let mut hosts = Vec::new();
+    for (name, host) in section.named("hosts", FORM) {
+        let is_host = name
+            .parse::<http::uri::Authority>()
+            .is_ok_and(|authority| authority.host() == name && name.parse::<IpAddr>().is_err());
+        if !is_host || name != name.to_lowercase() {
+            let problem = Problem::new(format!("invalid host {name:?}"));
+            let label = "expected the name of a host in small letters, without a port";
+            section.reading.report(problem.at(host.span.clone(), label));
+        }
+        host.require("secrets");
+        let elements = host.elements("secrets").unwrap_or_default();
+        if host.span_of("secrets").is_some() && !matches!(elements.len(), 1 | 2) {
+            let problem = Problem::new("invalid `secrets`").at(
+                host.span_of("secrets"),
+                "expected one secret, or two while they are rotated",
+            );
+            section.reading.report(problem);
+        }
+        let mut secrets = Vec::new();
+        for (number, element) in elements.iter().enumerate() {
+            let name = format!("callbacks.hosts.{name}.secrets[{number}]");
+            secrets.extend(secret_at(&host, name, "secrets", element, signing_secret));
+        }
+        let ports = host
+            .list("ports", number(1..=u16::MAX))
+            .unwrap_or(vec![443]);
+        host.finish();
+        hosts.push((name, CallbackHost { secrets, ports }));
+    }
+    Callbacks {
+        hosts: hosts.into_iter().collect(),
+        allow_networks: section
+            .list("allow_networks", parsed_by(network))
+            .unwrap_or_default(),
+    }
+}
+
+/// Checks a secret in the form of Standard Webhooks.
+fn signing_secret(text: &str) -> Result<(), Fault> {
+    let key = BASE64_STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text));
+    match key {
+        Ok(key) if (24..=64).contains(&key.len()) => Ok(()),
+        _ => Err(Fault::new("expected whsec_ and 24 to 64 bytes in Base64")
+            .help("create one by `echo whsec_$(openssl rand -base64 32)`")),
+    }
+}
+
+/// Checks the settings of routes that need others.
+fn check_routes(root: &Section<'_>, progress: &Section<'_>, config: &Config) {
+    let reading = root.reading;
+    let place = |key: &str, is_set: fn(&Route) -> bool| {
+        let routes = root.sections("routes", "");
+        let defaults = root.section("defaults", "");
+        let sections = routes.iter().chain([&defaults]);
+        let spans: Vec<_> = sections.map(|section| section.span_of(key)).collect();
+        let mut all = config.routes.iter().chain(&config.fallback);
+        all.any(|route| is_set(route))
+            .then(|| spans.into_iter().flatten().next())
+    };
+    if let (Some(span), true) = (
+        place("callback", |route| route.callback),
+        config.callbacks.hosts.is_empty(),
+    ) {
+        let problem = Problem::new("`callback` needs hosts that may be called").at(span, "");
+        reading.report(
+            problem.help("write `[callbacks.hosts.\"HOST\"]`, and `secrets` beneath it".to_owned()),
+        );
+    }
+    let is_fixed = config.progress.listen.port() != 0 && config.progress.url.is_some();
+    if let (Some(span), false) = (place("result_later", |route| route.result_later), is_fixed) {
+        let problem = Problem::new("`result_later` needs a fixed address").at(span, "");
+        let help = "write `listen` with a port and `url` in `[progress]`, as results may arrive after a \
+                    restart";
+        let problem = problem.context(progress.span.clone(), "this is not fixed");
+        reading.report(problem.help(help.to_owned()));
+    }
+}
