@@ -2,6 +2,7 @@
 //! they name.
 
 pub(crate) mod file;
+pub(crate) mod values;
 
 mod error;
 mod files;
@@ -14,7 +15,6 @@ mod secret;
 mod section;
 mod source;
 mod upstreams;
-mod values;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The settings that are written as one word.
 
-use std::{env, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{env, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use http::Uri;
 
@@ -25,6 +25,16 @@ impl FromStr for Listen {
         text.parse::<SocketAddr>().map(Self::Tcp).map_err(|_| {
             format!("{text:?} is no address: ADDRESS:PORT, such as 127.0.0.1:8080, unix:PATH, or systemd")
         })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd => f.write_str("systemd"),
+        }
     }
 }
 

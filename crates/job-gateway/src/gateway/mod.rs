@@ -1,0 +1,131 @@
+//! The way of a request through the gateway: checks, the job resource, its route, and the layer that
+//! makes jobs of slow requests.
+
+mod again;
+mod check;
+mod connection;
+mod facts;
+mod live;
+mod policy;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tower::{Layer, ServiceExt};
+use tower_async_job::{AsyncJob, AsyncJobLayer, JobResource, ResponseBody, store::JobStore};
+
+pub(crate) use self::connection::Connection;
+use self::{again::Again, live::Live};
+use crate::{
+    config::{Config, Store},
+    proxy::{self, Facts, Failure, Proxy},
+};
+
+/// The body of a response.
+pub(crate) type Body = ResponseBody<proxy::Body>;
+
+/// The gateway. Clones share all state.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    live: Arc<ArcSwap<Live>>,
+    base: String,
+    durable: bool,
+    jobs: AsyncJobLayer,
+    resource: JobResource,
+    service: AsyncJob<Proxy>,
+}
+
+impl Gateway {
+    /// Creates the gateway, and its worker if the store outlives the process.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a setting of jobs is invalid.
+    pub(crate) fn new(config: &Config, store: Arc<dyn JobStore>) -> anyhow::Result<Self> {
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(config)));
+        let mut jobs = AsyncJobLayer::builder()
+            .store(store)
+            .base(&config.base)
+            .keep_extension::<Facts>("facts")
+            .defer_when(|request| policy::is_deferrable(request.extensions))
+            .policy({
+                let live = live.clone();
+                move |request| live.load().policy(request)
+            })
+            .route(policy::route_name);
+        if let Some(base) = &config.public_base {
+            jobs = jobs.public_base(base);
+        }
+        let jobs = jobs.build().context("the settings of jobs are invalid")?;
+        let durable = config.store != Store::Memory;
+        if durable {
+            tokio::spawn(jobs.worker(Again::new(live.clone())).run());
+        }
+        Ok(Self {
+            shared: Arc::new(Shared {
+                live,
+                base: config.base.clone(),
+                durable,
+                resource: jobs.resource(),
+                service: jobs.layer(Proxy),
+                jobs,
+            }),
+        })
+    }
+
+    /// Answers a request.
+    pub(crate) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        connection: Connection,
+    ) -> Response<Body> {
+        let answered = self.pass(request, connection).await;
+        answered.unwrap_or_else(|failure| failure.response().map(Body::new))
+    }
+
+    async fn pass(
+        &self,
+        mut request: Request<Incoming>,
+        connection: Connection,
+    ) -> Result<Response<Body>, Failure> {
+        let shared = &*self.shared;
+        check::check(&request)?;
+        if self.is_resource(request.uri().path()) {
+            let Ok(response) = shared.resource.clone().oneshot(request).await;
+            return Ok(response.map(Body::from));
+        }
+        let live = shared.live.load();
+        let target = live
+            .target(&request, shared.durable)
+            .ok_or(Failure::NoRoute)?;
+        let facts = facts::facts(&request, connection, &live, &target);
+        drop(live);
+        let defers = target.route.defer;
+        request.extensions_mut().insert(facts);
+        request.extensions_mut().insert(target);
+        if !defers {
+            let Ok(response) = Proxy.oneshot(request).await;
+            return Ok(response.map(Body::new));
+        }
+        let Ok(response) = shared.service.clone().oneshot(request).await;
+        Ok(response)
+    }
+
+    fn is_resource(&self, path: &str) -> bool {
+        let below = path.strip_prefix(&*self.shared.base);
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Ends within a grace: new requests are refused, polls answered, and the jobs that still run then
+    /// handed back to the store.
+    pub(crate) async fn shutdown(&self, grace: Duration) {
+        self.shared.jobs.shutdown(grace).await;
+    }
+}

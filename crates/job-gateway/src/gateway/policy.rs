@@ -1,0 +1,103 @@
+//! The terms of a request's job.
+
+use std::sync::Arc;
+
+use http::{
+    Extensions, HeaderName, Method, Request, Version,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, COOKIE, UPGRADE},
+};
+use http_polling::{IDEMPOTENCY_KEY, Prefer, RequestHead};
+use tower_async_job::{Policy, store::Retention};
+
+use crate::{
+    config::{Credentials, Replay, Route},
+    proxy::Target,
+};
+
+/// Returns the terms of a route's jobs.
+pub(super) fn of(route: &Route) -> Policy {
+    let mut policy = Policy::default();
+    policy.inline_wait = route.inline_wait;
+    policy.pending_status = route.pending_status;
+    policy.request_spool = route.request_spool;
+    policy.result_limit = route.result_limit;
+    policy.retention = Retention::new(route.retention, policy.retention.tombstone);
+    policy.job_deadline = Some(route.deadline);
+    policy.max_attempts = route.max_attempts;
+    policy
+}
+
+/// Returns the terms of a job whose request is stored: with all of its fields, except for
+/// credentials that are not to be.
+pub(super) fn replaying<B>(of_route: &Policy, route: &Route, request: &Request<B>) -> Arc<Policy> {
+    let mut policy = of_route.clone();
+    policy.replay = true;
+    let is_kept = |name: &&HeaderName| match route.credentials {
+        Some(Credentials::Keep) => true,
+        _ => !is_credential(name),
+    };
+    policy.kept_headers = request.headers().keys().filter(is_kept).cloned().collect();
+    Arc::new(policy)
+}
+
+/// Returns whether a request may become a job. Event streams, websockets and calls of gRPC that do
+/// not ask for it are conversations.
+pub(super) fn may_defer<B>(route: &Route, request: &Request<B>) -> bool {
+    let head = RequestHead::of(request);
+    route.defer
+        && !matches!(
+            *head.method,
+            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
+        )
+        && !(request.version() == Version::HTTP_11 && head.headers.contains_key(UPGRADE))
+        && !accepts_event_stream(request)
+        && (!head.is_grpc() || Prefer::from_headers(head.headers).respond_async())
+}
+
+fn accepts_event_stream<B>(request: &Request<B>) -> bool {
+    let ranges = request.headers().get_all(ACCEPT).iter();
+    let mut ranges = ranges.filter_map(|value| value.to_str().ok());
+    ranges.any(|ranges| ranges.to_ascii_lowercase().contains("text/event-stream"))
+}
+
+/// Returns whether a request can be sent again if the gateway or the server dies.
+pub(super) fn may_replay<B>(route: &Route, request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let is_idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::PUT | Method::DELETE
+    );
+    let is_keyed = headers.contains_key(IDEMPOTENCY_KEY);
+    let may_repeat = match route.replay {
+        Replay::Idempotent => is_idempotent,
+        Replay::Keyed => is_idempotent || is_keyed,
+        Replay::All => true,
+        Replay::None => false,
+    };
+    let has_credentials = headers.keys().any(is_credential);
+    let length = headers.get(CONTENT_LENGTH);
+    let length: Option<usize> = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    may_repeat
+        && (route.credentials.is_some() || !has_credentials)
+        // A longer one is sent while it is read. One with a key is refused.
+        && (is_keyed || length.is_none_or(|length| length <= route.request_spool))
+}
+
+fn is_credential(name: &HeaderName) -> bool {
+    *name == AUTHORIZATION || *name == COOKIE
+}
+
+/// Returns whether the gateway may make a job of a request.
+pub(super) fn is_deferrable(extensions: &Extensions) -> bool {
+    extensions
+        .get::<Target>()
+        .is_some_and(|target| target.deferrable)
+}
+
+/// Returns the name of a request's route.
+pub(super) fn route_name(request: RequestHead<'_>) -> Arc<str> {
+    match request.extensions.get::<Target>() {
+        Some(target) => target.route.name.clone(),
+        None => Arc::from("unknown"),
+    }
+}

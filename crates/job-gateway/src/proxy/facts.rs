@@ -1,0 +1,25 @@
+//! The facts of a request that are the same in all of its runs.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::forwarded::Forwarded;
+
+/// The facts of a request that are the same in all of its runs. It is stored with the request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) forwarded: Forwarded,
+    /// The name of the server that the client asked.
+    pub(crate) host: Option<String>,
+    /// The time at which the request, or its job, is ended.
+    pub(crate) deadline: Option<SystemTime>,
+}
+
+impl Facts {
+    /// Returns the time that is left.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        let left = self.deadline?.duration_since(SystemTime::now());
+        Some(left.unwrap_or_default())
+    }
+}

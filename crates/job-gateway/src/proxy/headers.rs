@@ -1,0 +1,177 @@
+//! The fields of a request as its server receives them, and those of its response.
+//!
+//! Those that concern one connection, and those that only the gateway may set, are removed first; then
+//! the gateway sets its own, so that no client can name them away in `Connection`.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
+    header::{
+        CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+        VIA,
+    },
+    uri::PathAndQuery,
+};
+use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY};
+use tower_async_job::{JobContext, store::Principal};
+
+use super::{facts::Facts, forwarded::is_forwarding, target::Target};
+use crate::upstream;
+
+/// The name of the gateway in `Via` and `Proxy-Status`.
+pub(super) const NAME: &str = "job-gateway";
+
+const JOB_ATTEMPT: HeaderName = HeaderName::from_static("job-attempt");
+const JOB_HANDLE: HeaderName = HeaderName::from_static("job-handle");
+const JOB_PRINCIPAL: HeaderName = HeaderName::from_static("job-principal");
+const JOB_PROGRESS_URL: HeaderName = HeaderName::from_static("job-progress-url");
+
+/// The fields that concern one connection.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// The fields that a server would believe, and only the gateway may set.
+const OWN: [HeaderName; 7] = [
+    CANCEL_AFTER,
+    HeaderName::from_static("http2-settings"),
+    JOB_ATTEMPT,
+    JOB_HANDLE,
+    JOB_PRINCIPAL,
+    JOB_PROGRESS_URL,
+    // Programs run by CGI take it as the address of their own proxy.
+    HeaderName::from_static("proxy"),
+];
+
+/// Returns a request as its server receives it.
+pub(super) fn rewrite(
+    request: Request<upstream::Body>,
+    target: &Target,
+    is_upgrade: bool,
+) -> Request<upstream::Body> {
+    let (mut parts, body) = request.into_parts();
+    let context = JobContext::from_extensions(&parts.extensions);
+    let facts = parts.extensions.remove::<Facts>();
+    let headers = &mut parts.headers;
+    let accepts_trailers = accepts_trailers(headers);
+    remove_hop_by_hop(headers);
+    remove_own(headers);
+    if accepts_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if is_upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    let handle = context.handle();
+    set(headers, JOB_HANDLE, &handle.to_string());
+    headers.insert(JOB_ATTEMPT, context.attempt().into());
+    if target.replayable && !headers.contains_key(IDEMPOTENCY_KEY) {
+        set(headers, IDEMPOTENCY_KEY, &format!("\"{handle}\""));
+    }
+    if target.route.send_principal
+        && let Some(principal) = parts.extensions.get::<Principal>()
+    {
+        set(headers, JOB_PRINCIPAL, principal.as_str());
+    }
+    if let Some(facts) = facts {
+        facts.forwarded.set(headers);
+        if let Some(left) = facts.remaining() {
+            // Rounded down, since the server has no more than the rest of this second.
+            set(headers, CANCEL_AFTER, &format!("{}s", left.as_secs()));
+        }
+        if let Some(host) = &facts.host {
+            set(headers, HOST, host);
+        }
+    }
+    if target.route.upstream.own_host
+        && let Some(authority) = target.route.upstream.url.authority()
+    {
+        set(headers, HOST, authority.as_str());
+    }
+    append_via(headers, parts.version);
+    let mut sent = Request::new(body);
+    *sent.method_mut() = parts.method;
+    *sent.headers_mut() = parts.headers;
+    *sent.uri_mut() = target_of(parts.uri);
+    sent
+}
+
+/// Removes the fields that concern one connection, with those that `Connection` names.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    for name in connection_names(headers) {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Removes the fields that only the gateway may set, and those whose names have a `_`: CGI and WSGI
+/// read it as `-`.
+fn remove_own(headers: &mut HeaderMap) {
+    let is_own = |name: &HeaderName| {
+        name.as_str().contains('_') || OWN.contains(name) || is_forwarding(name)
+    };
+    let own: Vec<_> = headers
+        .keys()
+        .filter(|name| is_own(name))
+        .cloned()
+        .collect();
+    for name in own {
+        headers.remove(name);
+    }
+}
+
+/// Returns the names in `Connection`.
+fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    let names = tokens(headers, CONNECTION);
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+/// Returns the members of a field that is a list of tokens.
+pub(super) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    let members = values.flat_map(|value| value.split(','));
+    members.map(str::trim).filter(|member| !member.is_empty())
+}
+
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, TE).any(|coding| coding.eq_ignore_ascii_case("trailers"))
+}
+
+/// Returns whether a request has been sent by this gateway before.
+pub(crate) fn is_loop(headers: &HeaderMap) -> bool {
+    let mut hops = tokens(headers, VIA);
+    hops.any(|hop| hop.split_whitespace().nth(1) == Some(NAME))
+}
+
+fn append_via(headers: &mut HeaderMap, version: Version) {
+    let version = match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    };
+    if let Ok(hop) = HeaderValue::from_str(&format!("{version} {NAME}")) {
+        headers.append(VIA, hop);
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Returns the target without a scheme and an authority.
+fn target_of(uri: Uri) -> Uri {
+    let target = uri.into_parts().path_and_query;
+    Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
+}

@@ -1,0 +1,79 @@
+//! The requests that are sent on to a server, in first runs and in later ones alike.
+
+mod facts;
+mod forwarded;
+mod headers;
+mod respond;
+mod target;
+mod upgrade;
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Either, combinators::UnsyncBoxBody};
+use tokio::time::timeout;
+use tower::{BoxError, Service};
+
+pub(crate) use self::{
+    facts::Facts,
+    forwarded::{Forwarded, Hop},
+    headers::is_loop,
+    respond::{Body, Failure},
+    target::Target,
+};
+use crate::upstream;
+
+/// A service that sends requests on to the server of their [`Target`].
+#[derive(Clone, Debug)]
+pub(crate) struct Proxy;
+
+impl<B> Service<Request<B>> for Proxy
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let request = request.map(|body| UnsyncBoxBody::new(body.map_err(Into::into)));
+        Box::pin(async {
+            let sent = send(request).await;
+            Ok(sent.unwrap_or_else(|failure| failure.response()))
+        })
+    }
+}
+
+/// Sends a request on. Fails with a response of the gateway's own.
+async fn send(mut request: Request<upstream::Body>) -> Result<Response<Body>, Failure> {
+    let extensions = request.extensions_mut();
+    let target = extensions.remove::<Target>().ok_or(Failure::NoRoute)?;
+    let upgrade = upgrade::Requested::take(&mut request);
+    let request = headers::rewrite(request, &target, upgrade.is_some());
+    let sending = target.client.send(request);
+    let sent = match target.deferrable {
+        // The layer ends it at its deadline.
+        true => sending.await,
+        false => {
+            let limit = target.route.upstream.response_timeout;
+            let sent = timeout(limit, sending).await;
+            sent.unwrap_or_else(|_| Err(upstream::Error::timeout(limit)))
+        }
+    };
+    let mut response = sent?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let upgrade = upgrade.ok_or(Failure::Unasked)?;
+        return upgrade.accept(response);
+    }
+    headers::remove_hop_by_hop(response.headers_mut());
+    Ok(response.map(Either::Left))
+}

@@ -1,0 +1,134 @@
+//! The responses of the gateway's own: a problem document (RFC 9457) with `Proxy-Status` (RFC 9209).
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use http_body_util::{Either, Full};
+use http_polling::{PROBLEM_JSON, Problem};
+use hyper::body::Incoming;
+
+use super::headers::NAME;
+use crate::upstream::{self, Kind};
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// The body of a response: the server's, or one of the gateway's own.
+pub(crate) type Body = Either<Incoming, Full<Bytes>>;
+
+/// The reason for which a request is answered by the gateway itself.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The request has passed this gateway before.
+    Loop,
+    /// The request is for a tunnel.
+    Connect,
+    /// The target has a segment that moves it elsewhere.
+    DotSegment,
+    /// The request names no server, or several.
+    Host,
+    /// No route matches the request.
+    NoRoute,
+    /// The server has switched to a protocol that was not asked for.
+    Unasked,
+    /// The server has not answered.
+    Upstream(upstream::Error),
+}
+
+impl From<upstream::Error> for Failure {
+    fn from(error: upstream::Error) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+impl Failure {
+    /// Returns the status, the type of the error in `Proxy-Status`, and a text for people.
+    fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        let bad = StatusCode::BAD_GATEWAY;
+        match self {
+            Self::Loop => (
+                StatusCode::LOOP_DETECTED,
+                "proxy_loop_detected",
+                "the request has passed this gateway before: its server sends it back",
+            ),
+            Self::Connect => (
+                StatusCode::NOT_IMPLEMENTED,
+                "http_request_denied",
+                "the gateway makes no tunnels",
+            ),
+            Self::DotSegment => (
+                StatusCode::BAD_REQUEST,
+                "http_request_error",
+                "the path has a segment of dots, which servers resolve in different ways",
+            ),
+            Self::Host => (
+                StatusCode::BAD_REQUEST,
+                "http_request_error",
+                "the request has no valid Host, or more than one",
+            ),
+            Self::NoRoute => (
+                StatusCode::NOT_FOUND,
+                "destination_not_found",
+                "the gateway has no route for this method and path",
+            ),
+            Self::Unasked => (
+                bad,
+                "http_protocol_error",
+                "the server has switched to a protocol that was not asked for",
+            ),
+            Self::Upstream(error) => match error.kind() {
+                Kind::Refused => (
+                    bad,
+                    "connection_refused",
+                    "the server accepts no connection",
+                ),
+                Kind::ConnectTimeout => (
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "connection_timeout",
+                    "no connection to the server was made in time",
+                ),
+                Kind::Tls => (
+                    bad,
+                    "tls_certificate_error",
+                    "the server's certificate is not accepted",
+                ),
+                Kind::Reset => (
+                    bad,
+                    "connection_terminated",
+                    "the server ended the connection without a response",
+                ),
+                Kind::Timeout => (
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "http_response_timeout",
+                    "the server has not answered in time",
+                ),
+                Kind::Unreadable => (
+                    bad,
+                    "http_protocol_error",
+                    "the server's response cannot be read",
+                ),
+            },
+        }
+    }
+
+    /// Returns the response.
+    pub(crate) fn response(&self) -> Response<Body> {
+        let (status, error, detail) = self.parts();
+        let mut problem = Problem::default().with_detail(detail);
+        problem.title = status.canonical_reason().map(str::to_owned);
+        problem.status = Some(status.as_u16());
+        let body = Full::new(Bytes::from(problem.to_json()));
+        let mut response = Response::new(Either::Right(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let proxy_status = HeaderValue::from_str(&format!("{NAME}; error={error}"));
+        headers.insert(
+            PROXY_STATUS,
+            proxy_status.expect("names have visible characters"),
+        );
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

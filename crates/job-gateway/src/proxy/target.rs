@@ -1,0 +1,20 @@
+//! The server of a request.
+
+use std::sync::Arc;
+
+use tower_async_job::Policy;
+
+use crate::{config::Route, upstream};
+
+/// The route of a request, and the client of its server: an extension of each request.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) route: Arc<Route>,
+    pub(crate) client: upstream::Client,
+    /// The terms of the job that it may become.
+    pub(crate) policy: Arc<Policy>,
+    /// Whether the request may become a job, whose deadline is then the layer's.
+    pub(crate) deferrable: bool,
+    /// Whether it may be sent again, under the same key.
+    pub(crate) replayable: bool,
+}

@@ -1,0 +1,74 @@
+//! Websockets over HTTP/1.1 (RFC 6455), the only upgrade that is sent on.
+
+use http::{
+    HeaderValue, Request, Response, Version,
+    header::{CONNECTION, UPGRADE},
+};
+use http_body::Body as _;
+use http_body_util::{Either, Full};
+use hyper::{
+    body::Incoming,
+    upgrade::{OnUpgrade, Upgraded},
+};
+use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
+
+use super::{
+    headers::{remove_hop_by_hop, tokens},
+    respond::{Body, Failure},
+};
+use crate::upstream;
+
+/// A client's request for a websocket.
+pub(super) struct Requested {
+    client: OnUpgrade,
+}
+
+impl Requested {
+    /// Takes the connection of a request for a websocket. Other upgrades are not asked for, so that
+    /// the request is answered over HTTP.
+    pub(super) fn take(request: &mut Request<upstream::Body>) -> Option<Self> {
+        let client = request.extensions_mut().remove::<OnUpgrade>()?;
+        let asks = request.version() == Version::HTTP_11
+            && request.body().is_end_stream()
+            && is_websocket(request.headers());
+        asks.then_some(Self { client })
+    }
+
+    /// Connects the client to the server once both have switched.
+    pub(super) fn accept(
+        self,
+        mut response: Response<Incoming>,
+    ) -> Result<Response<Body>, Failure> {
+        if !is_websocket(response.headers()) {
+            return Err(Failure::Unasked);
+        }
+        let server = hyper::upgrade::on(&mut response);
+        let client = self.client;
+        tokio::spawn(async move {
+            if let Ok((client, server)) = tokio::try_join!(client, server) {
+                tunnel(client, server).await;
+            }
+        });
+        let headers = response.headers_mut();
+        remove_hop_by_hop(headers);
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        Ok(response.map(|_| Either::Right(Full::default())))
+    }
+}
+
+fn is_websocket(headers: &http::HeaderMap) -> bool {
+    let upgrades = tokens(headers, CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade"));
+    let mut protocols = tokens(headers, UPGRADE);
+    let protocol = protocols.next();
+    let is_only = protocols.next().is_none();
+    upgrades && is_only && protocol.is_some_and(|name| name.eq_ignore_ascii_case("websocket"))
+}
+
+/// Copies bytes both ways until both sides have ended, or one has failed.
+async fn tunnel(client: Upgraded, server: Upgraded) {
+    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+    // The end of either side is the end of a websocket, not a failure.
+    let _ = copy_bidirectional(&mut client, &mut server).await;
+}

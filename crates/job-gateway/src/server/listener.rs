@@ -1,0 +1,98 @@
+//! The addresses of clients.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use listenfd::ListenFd;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+};
+
+use crate::config::Listen;
+
+/// A connection of either kind.
+pub(super) type Stream = Box<dyn Socket>;
+
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// An address on which the gateway listens.
+pub(crate) enum Listener {
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Listens on an address. The sockets that systemd passes on may be several.
+    pub(super) async fn bind(address: &Listen) -> io::Result<Vec<Self>> {
+        let listener = match address {
+            Listen::Tcp(address) => Self::tcp(TcpListener::bind(address).await?)?,
+            Listen::Unix(path) => Self::Unix(UnixListener::bind(path)?, path.clone()),
+            Listen::Systemd => return passed_on(),
+        };
+        Ok(vec![listener])
+    }
+
+    fn tcp(listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(Self::Tcp(listener, address))
+    }
+
+    /// Waits for a client. Returns its connection and its address.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener, _) => {
+                let (stream, address) = listener.accept().await?;
+                // Answers are written whole, so that waiting for more only delays them.
+                let _ = stream.set_nodelay(true);
+                Ok((Box::new(stream), Some(address.ip())))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Box::new(stream), None))
+            }
+        }
+    }
+}
+
+/// Returns the sockets that systemd passes on.
+fn passed_on() -> io::Result<Vec<Listener>> {
+    let mut passed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..passed.len() {
+        listeners.push(match passed.take_tcp_listener(index) {
+            Ok(Some(listener)) => {
+                listener.set_nonblocking(true)?;
+                Listener::tcp(TcpListener::from_std(listener)?)?
+            }
+            _ => {
+                let unix = passed.take_unix_listener(index)?;
+                let unix = unix.ok_or_else(|| io::Error::other("a socket was passed on twice"))?;
+                unix.set_nonblocking(true)?;
+                let address = unix.local_addr()?;
+                let path = address.as_pathname().unwrap_or(Path::new("")).to_owned();
+                Listener::Unix(UnixListener::from_std(unix)?, path)
+            }
+        });
+    }
+    if listeners.is_empty() {
+        return Err(io::Error::other(
+            "systemd has passed on no socket: the unit needs a socket unit beside it",
+        ));
+    }
+    Ok(listeners)
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(_, address) => write!(f, "http://{address}"),
+            Self::Unix(_, path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Slow requests become jobs.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod first;

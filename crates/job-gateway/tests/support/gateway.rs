@@ -1,0 +1,84 @@
+//! The gateway as a process.
+
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// A gateway, which is killed when dropped.
+pub(crate) struct Gateway {
+    process: Child,
+    /// The addresses on which it listens, as it prints them.
+    pub(crate) listening: Vec<String>,
+}
+
+/// Returns the command of a gateway.
+pub(crate) fn command<I: AsRef<str>>(arguments: impl IntoIterator<Item = I>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_job-gateway"));
+    command.kill_on_drop(true);
+    for argument in arguments {
+        command.arg(argument.as_ref());
+    }
+    command
+}
+
+impl Gateway {
+    /// Starts a gateway before a server, with further arguments, on a free port.
+    pub(crate) async fn before(upstream: &str, arguments: &[&str]) -> Self {
+        let mut all = vec!["--upstream", upstream];
+        if !arguments.contains(&"--listen") {
+            all.extend(["--listen", "127.0.0.1:0"]);
+        }
+        all.extend(arguments);
+        Self::start(command(all)).await
+    }
+
+    /// Starts a gateway, and waits until it is ready.
+    pub(crate) async fn start(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut listening = Vec::new();
+        let began = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                match line.strip_prefix("listening on ") {
+                    Some(address) => listening.push(address.to_owned()),
+                    None => return assert_eq!(line, "ready"),
+                }
+            }
+            panic!("the gateway has ended");
+        };
+        timeout(Duration::from_secs(20), began).await.unwrap();
+        Self { process, listening }
+    }
+
+    /// Returns the address and port of its first listener.
+    pub(crate) fn address(&self) -> &str {
+        self.listening[0].strip_prefix("http://").unwrap()
+    }
+
+    /// Returns the URL of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.listening[0])
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.id().try_into().unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        super::soon(self.process.wait()).await.unwrap()
+    }
+}

@@ -1,0 +1,23 @@
+//! The gateway as a process, its servers and its clients.
+#![allow(
+    dead_code,
+    reason = "each theme is a program of its own, and uses a part"
+)]
+
+mod client;
+mod gateway;
+mod upstream;
+
+pub(crate) use self::{
+    client::{get, send},
+    gateway::Gateway,
+    upstream::Upstream,
+};
+
+use std::time::Duration;
+
+/// Waits for a future, but not for ever.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    let ended = tokio::time::timeout(Duration::from_secs(20), future).await;
+    ended.expect("it takes longer than 20 s")
+}
