@@ -46,12 +46,11 @@ impl Problem {
     /// label becomes a part of the title.
     pub(crate) fn at_key(mut self, source: &Source, key: &str, label: &str) -> Self {
         match source.places.get(key) {
-            Some(span) => self.at(Some(span.clone()), label),
-            None => {
-                self.title = format!("{}: {label}", self.title);
-                self
-            }
+            Some(span) => return self.at(Some(span.clone()), label),
+            None if label.is_empty() => {}
+            None => self.title = format!("{}: {label}", self.title),
         }
+        self
     }
 
     fn render(&self, path: &str, text: &str) -> String {

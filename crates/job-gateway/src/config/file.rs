@@ -96,7 +96,9 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
         config.listen.clone_from(&flags.listen);
     }
     config.tls = read_tls(&root);
-    config.admin = flags.admin.clone().or(root.get("admin", parsed_by(admin)));
+    let admin = root.get("admin", parsed_by(admin));
+    let admin = admin.map(|address| located(&root, address));
+    config.admin = flags.admin.clone().or(admin);
     root.set(&mut config.base, "base", parsed_by(base));
     config.public_base = root.get("public_base", parsed_by(public_base));
     if let Some(store) = read_store(&root) {
@@ -151,7 +153,10 @@ fn apply(flags: &Overrides, config: &mut Config) {
 }
 
 fn read_listen(root: &Section<'_>) -> Option<Vec<Listen>> {
-    let listen: Vec<Listen> = root.list("listen", parsed)?;
+    let listen: Vec<_> = root.list("listen", parsed)?;
+    let listen: Vec<_> = (listen.into_iter())
+        .map(|address| located(root, address))
+        .collect();
     let elements = root.elements("listen")?;
     if elements.is_empty() {
         let problem = Problem::new("invalid `listen`");
@@ -176,6 +181,14 @@ fn read_listen(root: &Section<'_>) -> Option<Vec<Listen>> {
         }
     }
     Some(listen)
+}
+
+/// Returns an address whose path begins at the configuration's folder.
+fn located(root: &Section<'_>, address: Listen) -> Listen {
+    match address {
+        Listen::Unix(path) => Listen::Unix(root.reading.folder.join(path)),
+        address => address,
+    }
 }
 
 fn read_tls(root: &Section<'_>) -> Option<Tls> {
@@ -226,7 +239,10 @@ fn read_store(root: &Section<'_>) -> Option<Store> {
         let secret = secret_at(root, "store".to_owned(), "store", value, check)?;
         return Store::of_url(secret.expose(), secret.origin().clone()).ok();
     }
-    root.get("store", parsed)
+    root.get("store", parsed).map(|store| match store {
+        Store::Sqlite(path) => Store::Sqlite(root.reading.folder.join(path)),
+        store => store,
+    })
 }
 
 fn read_clients(root: &Section<'_>, clients: &mut Clients) {

@@ -2,6 +2,8 @@
 //! they name.
 
 pub(crate) mod file;
+pub(crate) mod print;
+pub(crate) mod swap;
 pub(crate) mod values;
 
 mod error;
@@ -15,6 +17,7 @@ mod secret;
 mod section;
 mod source;
 mod upstreams;
+mod words;
 
 #[cfg(test)]
 mod tests;

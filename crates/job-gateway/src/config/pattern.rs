@@ -199,3 +199,98 @@ fn shape(path: &str) -> String {
     }
     shape + rest
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+    use crate::config::Upstream;
+
+    fn routes(patterns: &[&str]) -> Routes {
+        let upstream = Arc::new(Upstream::new("app", Uri::default()));
+        let routes = patterns.iter().map(|text| {
+            let (method, path) = parse(text).unwrap();
+            let mut route = Route::new(text, &path, upstream.clone());
+            route.method = method;
+            Arc::new(route)
+        });
+        Routes::of(&Config {
+            routes: routes.collect(),
+            ..Config::default()
+        })
+    }
+
+    fn found(routes: &Routes, request: &str) -> String {
+        let (method, path) = request.split_once(' ').unwrap();
+        let route = routes.find(&method.parse().unwrap(), path);
+        route.map_or("none".to_owned(), |route| route.name.to_string())
+    }
+
+    #[test]
+    fn the_most_specific_pattern_wins() {
+        let all = [
+            "/{*rest}",
+            "POST /{*rest}",
+            "/report/{id}",
+            "POST /report/new",
+            "GET /report/{id}/pages/{page}",
+            "/report/{id}/{*rest}",
+        ];
+        let reversed: Vec<_> = all.iter().rev().copied().collect();
+        for patterns in [&all[..], &reversed] {
+            let routes = routes(patterns);
+            for (request, pattern) in [
+                ("GET /other", "/{*rest}"),
+                ("POST /other", "POST /{*rest}"),
+                ("POST /report/7", "/report/{id}"),
+                ("POST /report/new", "POST /report/new"),
+                ("GET /report/new", "/report/{id}"),
+                ("GET /report/7/pages/1", "GET /report/{id}/pages/{page}"),
+                ("HEAD /report/7/pages/1", "GET /report/{id}/pages/{page}"),
+                ("PUT /report/7/pages/1", "/report/{id}/{*rest}"),
+                ("GET /", "none"),
+            ] {
+                assert_eq!(found(&routes, request), pattern, "{request}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_that_no_pattern_matches_has_the_fallback() {
+        let upstream = Arc::new(Upstream::new("app", Uri::default()));
+        let fallback = Arc::new(Route::new("default", "/{*rest}", upstream));
+        let routes = Routes::of(&Config {
+            fallback: Some(fallback),
+            ..Config::default()
+        });
+        assert_eq!(found(&routes, "GET /"), "default");
+        assert_eq!(found(&routes, "OPTIONS *"), "default");
+    }
+
+    #[test]
+    fn patterns_of_the_same_requests_conflict() {
+        let conflict = |patterns: &[&str]| {
+            let patterns: Vec<_> = patterns.iter().map(|text| parse(text).unwrap()).collect();
+            conflicts(&patterns)
+        };
+        let expected = |later, earlier, is_duplicate| {
+            vec![Conflict {
+                later,
+                earlier,
+                is_duplicate,
+            }]
+        };
+        assert_eq!(conflict(&["/a/{x}", "GET /a/{y}", "HEAD /a/{z}"]), []);
+        assert_eq!(conflict(&["/a/{x}", "/b", "/a/{y}"]), expected(2, 0, true));
+        assert_eq!(conflict(&["GET /a", "GET /a"]), expected(1, 0, true));
+        assert_eq!(
+            conflict(&["GET /{*x}", "/{*y}", "/{*z}"]),
+            expected(2, 1, true)
+        );
+        assert_eq!(conflict(&["/a/{x}", "/a/{*y}"]), expected(1, 0, false));
+        assert_eq!(conflict(&["PUT /a/{x}", "/a/{*y}"]), expected(1, 0, false));
+        assert_eq!(conflict(&["PUT /a/{x}", "GET /a/{*y}"]), []);
+        assert_eq!(conflict(&["/{{a}}", "/{a}", "/{{b}}"]), []);
+    }
+}

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 use toml::de::DeValue;
 
-use super::section::{article, nearest};
+use super::words::{article, nearest, or};
 
 /// The reason why a value is refused.
 #[derive(Debug)]
@@ -73,13 +73,6 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(&DeValue<'_>) -> R
             Some(word) => fault.help(format!("did you mean {word:?}?")),
             None => fault,
         })
-    }
-}
-
-pub(super) fn or(words: &[String]) -> String {
-    match words {
-        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
-        words => words.concat(),
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     read::Fault,
     source::Source,
     values::has_password,
+    words::{article, listed, nearest},
 };
 
 /// The state of reading one file.
@@ -266,46 +267,10 @@ impl<'a> Section<'a> {
             known.dedup();
             let help = match nearest(name, known.iter().copied()) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => format!("the keys here are {}", listed(&known, "and")),
+                None => format!("the keys here are {}", listed(&known)),
             };
             self.reading.report(problem.help(help));
         }
-    }
-}
-
-/// Returns the word that a misspelt one probably is.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    known
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&lower, &name.to_lowercase()),
-                name,
-            )
-        })
-        .filter(|(distance, name)| *distance <= 1.max(name.len() / 3))
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Returns the words in backquotes, with commas and a last word between them.
-pub(super) fn listed<T: AsRef<str>>(words: &[T], last: &str) -> String {
-    let quoted: Vec<_> = words
-        .iter()
-        .map(|word| format!("`{}`", word.as_ref()))
-        .collect();
-    match &quoted[..] {
-        [] => String::new(),
-        [only] => only.clone(),
-        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
-    }
-}
-
-/// Returns the name of a type with its article.
-pub(super) fn article(kind: &str) -> String {
-    match kind.starts_with(['a', 'i']) {
-        true => format!("an {kind}"),
-        false => format!("a {kind}"),
     }
 }
 

@@ -2,7 +2,21 @@
 
 use std::{env, fs, path::Path};
 
-use super::{Overrides, file::load};
+use super::{
+    Config, Listen, Overrides, PrincipalSource, Replay, Report, Source, Store,
+    file::{load, parse},
+    print::print,
+    swap::check_swap,
+};
+
+fn parsed(text: &str, flags: &Overrides) -> Result<(Config, Source), Report> {
+    parse(
+        "gateway.toml".to_owned(),
+        text.to_owned(),
+        folder().to_owned(),
+        flags,
+    )
+}
 
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config"))
@@ -49,4 +63,202 @@ fn no_message_has_a_secret() {
             assert!(!message.contains("aHVudGVy"), "{}", path.display());
         }
     }
+}
+
+/// Each setting once, with a value that is not its default.
+const ALL: &str = r#"
+listen = ["127.0.0.1:8443", "unix:gateway.socket", "systemd"]
+admin = "unix:/run/admin.socket"
+tls = { certificate = "certificate.pem", key = "key.pem" }
+base = "/jobs"
+public_base = "https://example.com/app/jobs"
+store = "sqlite:jobs.db"
+trusted_proxies = ["10.0.0.0/8", "192.168.1.1"]
+drain_delay = "1s 500ms"
+grace = "1m"
+threads = 3
+
+[clients]
+header_bytes = "32KiB"
+headers = 50
+header_timeout = "5s"
+body_timeout = "6s"
+idle_timeout = "7s"
+connections = 8
+
+[upstreams."the app"]
+url = "h2c://127.0.0.1:3000"
+concurrency = 64
+queue = 1000
+own_host = true
+connect_timeout = "1s"
+response_timeout = "2s"
+idle_timeout = "3s"
+max_age = "4s"
+
+[upstreams.reports]
+url = "https://reports"
+http2 = true
+roots = "certificate.pem"
+
+[defaults]
+upstream = "the app"
+defer = false
+inline_wait = "0s"
+pending_status = 202
+deadline = "2h"
+retention = "3h"
+request_spool = "1MiB"
+result_limit = "1001B"
+max_attempts = 5
+replay = "all"
+credentials = "keep"
+principal = { header = "X-User" }
+send_principal = false
+cors.origins = ["https://app.example", "http://localhost:3000"]
+callback = true
+follow = true
+result_later = true
+
+[[routes]]
+name = "report \"PDF\""
+match = "POST /report/{id}"
+upstream = "reports"
+credentials = "none"
+principal.jwt = { keys = "keys.json", issuer = "https://id.example", audience = "reports", algorithms = ["ES256"], claim = "e\\tmail" }
+cors.origins = []
+
+[[routes]]
+match = "/static/{*rest}"
+principal = "none"
+
+[progress]
+listen = "0.0.0.0:8081"
+url = "http://10.0.0.1:8081"
+
+[callbacks]
+allow_networks = ["10.1.0.0/16"]
+
+[callbacks.hosts."hooks.example.com"]
+secrets = [{ file = "hook.secret" }]
+ports = [443, 8443]
+"#;
+
+#[test]
+fn printed_settings_mean_the_same() {
+    let (config, _) = parsed(ALL, &Overrides::default()).unwrap();
+    let printed = print(&config);
+    let (again, _) = parsed(&printed, &Overrides::default()).unwrap();
+    assert_eq!(again, config, "{printed}");
+    assert!(!printed.contains("aHVudGVy"), "{printed}");
+
+    let flags = Overrides {
+        upstream: Some("http://127.0.0.1:3000".parse().unwrap()),
+        ..Overrides::default()
+    };
+    let (config, _) = load(None, &flags).unwrap();
+    let (again, _) = parsed(&print(&config), &Overrides::default()).unwrap();
+    assert_eq!(again, config);
+}
+
+#[test]
+fn each_key_is_printed() {
+    let (config, _) = parsed(ALL, &Overrides::default()).unwrap();
+    let printed = print(&config);
+    for line in ALL.lines() {
+        if let Some((key, _)) = line.split_once(" = ") {
+            let key = key.split('.').next().unwrap();
+            assert!(
+                printed.contains(&format!("{key} = ")) || key == "cors",
+                "{key}\n{printed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn relative_paths_begin_at_the_folder_of_the_file() {
+    let (config, _) = parsed(ALL, &Overrides::default()).unwrap();
+    assert_eq!(config.tls.unwrap().key, folder().join("key.pem"));
+    assert_eq!(config.store, Store::Sqlite(folder().join("jobs.db")));
+    assert_eq!(
+        config.listen[1],
+        Listen::Unix(folder().join("gateway.socket"))
+    );
+}
+
+#[test]
+fn flags_take_precedence_over_the_file() {
+    let flags = Overrides {
+        upstream: Some("http://127.0.0.1:4000".parse().unwrap()),
+        concurrency: Some(7),
+        listen: vec![Listen::Systemd],
+        store: Some(Store::Memory),
+        base: Some("/flag".to_owned()),
+        replay: Some(Replay::None),
+        threads: Some(1),
+        ..Overrides::default()
+    };
+    let (config, _) = parsed(ALL, &flags).unwrap();
+    assert_eq!(config.upstreams["the app"].url, "http://127.0.0.1:4000/");
+    assert_eq!(config.upstreams["the app"].concurrency, Some(7));
+    assert_eq!(config.upstreams["reports"].concurrency, None);
+    assert_eq!(config.listen, [Listen::Systemd]);
+    assert_eq!(config.store, Store::Memory);
+    assert_eq!(config.base, "/flag");
+    assert_eq!(config.routes[1].replay, Replay::None);
+    assert_eq!(config.threads, Some(1));
+}
+
+#[test]
+fn a_route_has_the_defaults_that_it_does_not_replace() {
+    let (config, _) = parsed(ALL, &Overrides::default()).unwrap();
+    let [report, assets] = &config.routes[..] else {
+        panic!("{:?}", config.routes);
+    };
+    assert_eq!(report.max_attempts, 5);
+    assert!(matches!(report.principal, Some(PrincipalSource::Jwt(_))));
+    assert_eq!(report.credentials, None);
+    assert!(report.cors_origins.is_empty());
+    assert_eq!(assets.principal, None);
+    assert_eq!(assets.upstream.name, "the app");
+    assert_eq!(&*assets.name, "/static/{*rest}");
+}
+
+#[test]
+fn a_running_gateway_keeps_its_listeners_store_and_base() {
+    let (running, _) = parsed(ALL, &Overrides::default()).unwrap();
+    let swapped = ALL
+        .replace("max_attempts = 5", "max_attempts = 6")
+        .replace("https://reports", "https://other");
+    let (new, source) = parsed(&swapped, &Overrides::default()).unwrap();
+    check_swap(&running, &new, source).unwrap();
+
+    let text = "base = \"/other\"\nstore = \"memory\"\n[upstreams.app]\nurl = \"http://app\"\n";
+    let (new, source) = parsed(text, &Overrides::default()).unwrap();
+    let report = check_swap(&running, &new, source).unwrap_err();
+    let help = "  |\n  = help: restart the gateway to change it";
+    let without_place = |key| {
+        format!(
+            "error: `{key}` cannot change while the gateway runs\n |\n = help: restart the gateway \
+             to change it\n\n"
+        )
+    };
+    let expected = [
+        "listen",
+        "admin",
+        "tls",
+        "public_base",
+        "threads",
+        "progress.listen",
+    ]
+    .map(without_place)
+    .concat()
+        + &format!(
+            "error: `base` cannot change while the gateway runs\n --> gateway.toml:1:8\n  |\n1 | \
+             base = \"/other\"\n  |        ^^^^^^^^\n{help}\n\n\
+             error: `store` cannot change while the gateway runs\n --> gateway.toml:2:9\n  |\n2 | \
+             store = \"memory\"\n  |         ^^^^^^^^\n{help}"
+        );
+    assert_eq!(report.to_string(), expected);
 }

@@ -6,8 +6,9 @@ use super::{
     Overrides, Upstream,
     error::Problem,
     read::{boolean, duration, number, parsed_by, text},
-    section::{Section, listed, nearest},
+    section::Section,
     values::upstream_url,
+    words::{listed, nearest},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -88,7 +89,7 @@ pub(super) fn check_name(section: &Section<'_>, name: &str, names: &[String]) {
     let help = match nearest(name, names.iter().map(String::as_str)) {
         Some(nearest) => format!("did you mean {nearest:?}?"),
         None if names.is_empty() => FORM.to_owned(),
-        None => format!("the upstreams are {}", listed(names, "and")),
+        None => format!("the upstreams are {}", listed(names)),
     };
     let problem = Problem::new(format!("unknown upstream {name:?}"));
     let problem = problem.at(section.span_of("upstream"), "").help(help);

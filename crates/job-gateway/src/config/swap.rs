@@ -1,0 +1,41 @@
+//! The settings that a running gateway cannot change.
+
+use super::{
+    Config,
+    error::{Problem, Report},
+    source::Source,
+};
+
+/// Checks that a configuration may replace the running one: its listeners, store and paths of jobs
+/// are the same.
+///
+/// # Errors
+///
+/// Fails with all settings that differ.
+pub(crate) fn check_swap(running: &Config, new: &Config, source: Source) -> Result<(), Report> {
+    let differences = [
+        ("listen", running.listen != new.listen),
+        ("admin", running.admin != new.admin),
+        ("tls", running.tls.is_some() != new.tls.is_some()),
+        ("base", running.base != new.base),
+        ("public_base", running.public_base != new.public_base),
+        ("store", running.store != new.store),
+        ("threads", running.threads != new.threads),
+        (
+            "progress.listen",
+            running.progress.listen != new.progress.listen,
+        ),
+    ];
+    let differences = differences.into_iter().filter(|(_, differs)| *differs);
+    let problems: Vec<_> = differences
+        .map(|(key, _)| {
+            Problem::new(format!("`{key}` cannot change while the gateway runs"))
+                .at_key(&source, key, "")
+                .help("restart the gateway to change it".to_owned())
+        })
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Report::new(source, problems)),
+    }
+}
