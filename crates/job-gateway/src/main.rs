@@ -16,6 +16,8 @@ mod store;
 mod proxy;
 mod upstream;
 
+mod principal;
+
 mod config;
 
 use std::process::ExitCode;

@@ -1,0 +1,88 @@
+//! Principals from JSON Web Tokens (RFC 7519).
+
+use http::{header::AUTHORIZATION, request::Parts};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use serde_json::{Map, Value};
+
+use super::{Refusal, crypto, keys};
+use crate::config::Jwt;
+
+/// The seconds by which clocks may differ.
+const LEEWAY: u64 = 60;
+
+/// Verifies tokens: signature, algorithm, issuer, audience and times are demanded.
+pub(crate) struct Verifier {
+    keys: Vec<(Option<String>, DecodingKey, Validation)>,
+    claim: String,
+}
+
+impl Verifier {
+    pub(super) fn new(settings: &Jwt) -> Result<Self, String> {
+        crypto::install();
+        let algorithms = settings.algorithms.iter().map(|name| {
+            let algorithm = name.parse::<Algorithm>();
+            algorithm.map_err(|_| format!("there is no algorithm {name}"))
+        });
+        let algorithms = algorithms.collect::<Result<Vec<_>, _>>()?;
+        let keys = keys::read(&settings.keys, &algorithms)?.into_iter();
+        let keys = keys.map(|key| {
+            let validation = validation(settings, key.algorithms);
+            (key.id, key.key, validation)
+        });
+        Ok(Self {
+            keys: keys.collect(),
+            claim: settings.claim.clone(),
+        })
+    }
+
+    /// Returns the principal that a request's token names.
+    pub(super) fn find(&self, parts: &Parts) -> Result<String, Refusal> {
+        let token = bearer(parts)?;
+        let header = decode_header(token).map_err(|_| Refusal::Invalid)?;
+        // Extensions that must be understood (RFC 7515, section 4.1.11) are not.
+        if header.crit.is_some() {
+            return Err(Refusal::Invalid);
+        }
+        let mut keys = self.keys.iter().filter(|(id, ..)| may_be_of(&header, id));
+        let claims = keys.find_map(|(_, key, validation)| {
+            let token = decode::<Map<String, Value>>(token, key, validation).ok()?;
+            Some(token.claims)
+        });
+        match claims.ok_or(Refusal::Invalid)?.remove(&self.claim) {
+            Some(Value::String(principal)) if !principal.is_empty() => Ok(principal),
+            _ => Err(Refusal::Invalid),
+        }
+    }
+}
+
+fn validation(settings: &Jwt, algorithms: Vec<Algorithm>) -> Validation {
+    let mut validation = Validation::new(algorithms[0]);
+    validation.algorithms = algorithms;
+    validation.leeway = LEEWAY;
+    validation.validate_nbf = true;
+    validation.set_issuer(&[&settings.issuer]);
+    validation.set_audience(&[&settings.audience]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+    validation
+}
+
+/// Returns whether a token may be signed by this key: a token that names a key is of no other.
+fn may_be_of(header: &Header, id: &Option<String>) -> bool {
+    match (&header.kid, id) {
+        (Some(kid), Some(id)) => kid == id,
+        (Some(_), None) | (None, _) => true,
+    }
+}
+
+/// Returns the token of `Authorization: Bearer …` (RFC 6750, section 2.1).
+fn bearer(parts: &Parts) -> Result<&str, Refusal> {
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Refusal::Missing);
+    };
+    let value = value.to_str().map_err(|_| Refusal::Invalid)?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(Refusal::Missing),
+    }
+}

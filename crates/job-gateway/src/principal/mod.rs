@@ -1,0 +1,135 @@
+//! The principal of a request: the one who asks, as a token or a trusted proxy says.
+
+#[cfg(feature = "jwt")]
+mod crypto;
+#[cfg(feature = "jwt")]
+mod jwt;
+#[cfg(feature = "jwt")]
+mod keys;
+
+#[cfg(all(test, feature = "jwt"))]
+mod tests;
+
+use http::{HeaderName, request::Parts};
+
+use crate::config::PrincipalSource;
+
+/// The source of principals of a route.
+pub(crate) enum Authority {
+    /// A field that trusted proxies set, and remove from their clients' requests.
+    Header(HeaderName),
+    #[cfg(feature = "jwt")]
+    Jwt(jwt::Verifier),
+}
+
+/// The reason why a request has no principal that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The request has no token.
+    Missing,
+    /// The token is not valid, or not for this gateway.
+    Invalid,
+    /// A trusted proxy has set several principals, or one that is no text.
+    Unclear,
+}
+
+impl Refusal {
+    /// Returns the value of `WWW-Authenticate` (RFC 6750, section 3): an error is named only where
+    /// the request has a token.
+    pub(crate) fn challenge(self) -> &'static str {
+        match self {
+            Self::Missing => "Bearer",
+            Self::Invalid | Self::Unclear => "Bearer error=\"invalid_token\"",
+        }
+    }
+
+    /// Returns a text for people.
+    pub(crate) fn detail(self) -> &'static str {
+        match self {
+            Self::Missing => "the request has no bearer token, or several",
+            Self::Invalid => "the token is not valid here: it may have expired, or be for others",
+            Self::Unclear => "the proxy has named no principal, or several",
+        }
+    }
+}
+
+impl Authority {
+    /// Reads the keys of a source.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no key, or if this build has no such source.
+    pub(crate) fn new(source: &PrincipalSource) -> Result<Self, String> {
+        match source {
+            PrincipalSource::Header(name) => Ok(Self::Header(name.clone())),
+            #[cfg(feature = "jwt")]
+            PrincipalSource::Jwt(settings) => jwt::Verifier::new(settings).map(Self::Jwt),
+            #[cfg(not(feature = "jwt"))]
+            PrincipalSource::Jwt(_) => Err("this build of job-gateway has no `jwt`".to_owned()),
+        }
+    }
+
+    /// Returns the principal of a request. A header is believed only from a trusted peer; without it
+    /// the request has no principal.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a token is missing or not valid.
+    pub(crate) fn find(
+        &self,
+        parts: &Parts,
+        peer_trusted: bool,
+    ) -> Result<Option<String>, Refusal> {
+        match self {
+            Self::Header(_) if !peer_trusted => Ok(None),
+            Self::Header(name) => from_header(parts, name),
+            #[cfg(feature = "jwt")]
+            Self::Jwt(verifier) => verifier.find(parts).map(Some),
+        }
+    }
+}
+
+fn from_header(parts: &Parts, name: &HeaderName) -> Result<Option<String>, Refusal> {
+    let mut values = parts.headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(value.as_bytes());
+    match (text, values.next()) {
+        (Ok(text), None) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
+        _ => Err(Refusal::Unclear),
+    }
+}
+
+#[cfg(test)]
+mod header_tests {
+    use http::Request;
+
+    use super::*;
+
+    fn found(values: &[&[u8]], peer_trusted: bool) -> Result<Option<String>, Refusal> {
+        let name = HeaderName::from_static("x-user");
+        let mut request = Request::new(());
+        for value in values {
+            let value = http::HeaderValue::from_bytes(value).unwrap();
+            request.headers_mut().append(&name, value);
+        }
+        let source = PrincipalSource::Header(name);
+        let authority = Authority::new(&source).unwrap();
+        authority.find(&request.into_parts().0, peer_trusted)
+    }
+
+    #[test]
+    fn a_header_is_believed_from_trusted_peers_alone() {
+        assert_eq!(found(&[b"ada"], true), Ok(Some("ada".to_owned())));
+        assert_eq!(found(&[b"ada"], false), Ok(None));
+        assert_eq!(found(&[], true), Ok(None));
+    }
+
+    #[test]
+    fn a_header_names_one_principal() {
+        assert_eq!(found(&[b"ada", b"bob"], true), Err(Refusal::Unclear));
+        assert_eq!(found(&[b""], true), Err(Refusal::Unclear));
+        assert_eq!(found(&[b"\xff"], true), Err(Refusal::Unclear));
+    }
+}
