@@ -17,6 +17,7 @@ mod proxy;
 mod upstream;
 
 mod principal;
+mod tls;
 
 mod config;
 
