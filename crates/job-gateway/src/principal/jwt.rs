@@ -4,7 +4,7 @@ use http::{header::AUTHORIZATION, request::Parts};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
-use super::{Refusal, crypto, keys};
+use super::{crypto, keys, refusal::Refusal};
 use crate::config::Jwt;
 
 /// The seconds by which clocks may differ.

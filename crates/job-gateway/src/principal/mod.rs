@@ -6,12 +6,14 @@ mod crypto;
 mod jwt;
 #[cfg(feature = "jwt")]
 mod keys;
+mod refusal;
 
 #[cfg(all(test, feature = "jwt"))]
 mod tests;
 
 use http::{HeaderName, request::Parts};
 
+pub(crate) use self::refusal::Refusal;
 use crate::config::PrincipalSource;
 
 /// The source of principals of a route.
@@ -20,37 +22,6 @@ pub(crate) enum Authority {
     Header(HeaderName),
     #[cfg(feature = "jwt")]
     Jwt(jwt::Verifier),
-}
-
-/// The reason why a request has no principal that it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The request has no token.
-    Missing,
-    /// The token is not valid, or not for this gateway.
-    Invalid,
-    /// A trusted proxy has set several principals, or one that is no text.
-    Unclear,
-}
-
-impl Refusal {
-    /// Returns the value of `WWW-Authenticate` (RFC 6750, section 3): an error is named only where
-    /// the request has a token.
-    pub(crate) fn challenge(self) -> &'static str {
-        match self {
-            Self::Missing => "Bearer",
-            Self::Invalid | Self::Unclear => "Bearer error=\"invalid_token\"",
-        }
-    }
-
-    /// Returns a text for people.
-    pub(crate) fn detail(self) -> &'static str {
-        match self {
-            Self::Missing => "the request has no bearer token, or several",
-            Self::Invalid => "the token is not valid here: it may have expired, or be for others",
-            Self::Unclear => "the proxy has named no principal, or several",
-        }
-    }
 }
 
 impl Authority {
