@@ -13,6 +13,7 @@ pub(super) fn facts<B>(
     connection: Connection,
     live: &Live,
     target: &Target,
+    trace: String,
 ) -> Facts {
     let host = host(request);
     let hop = Hop {
@@ -28,6 +29,7 @@ pub(super) fn facts<B>(
     Facts {
         forwarded: Forwarded::of(hop, request.headers()),
         host: host.map(str::to_owned),
+        trace,
         deadline: limit.and_then(|limit| SystemTime::now().checked_add(limit)),
     }
 }

@@ -7,6 +7,7 @@ mod connection;
 mod facts;
 mod live;
 mod policy;
+mod trace;
 
 use std::{sync::Arc, time::Duration};
 
@@ -105,7 +106,8 @@ impl Gateway {
         let target = live
             .target(&request, shared.durable)
             .ok_or(Failure::NoRoute)?;
-        let facts = facts::facts(&request, connection, &live, &target);
+        let trace = trace::of(request.headers_mut());
+        let facts = facts::facts(&request, connection, &live, &target, trace);
         drop(live);
         let defers = target.route.defer;
         request.extensions_mut().insert(facts);

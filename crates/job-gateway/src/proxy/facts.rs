@@ -12,6 +12,8 @@ pub(crate) struct Facts {
     pub(crate) forwarded: Forwarded,
     /// The name of the server that the client asked.
     pub(crate) host: Option<String>,
+    /// The trace to which the request belongs, as `traceparent`.
+    pub(crate) trace: String,
     /// The time at which the request, or its job, is ended.
     pub(crate) deadline: Option<SystemTime>,
 }

@@ -28,6 +28,8 @@ pub(crate) struct Forwarded {
     addresses: Option<String>,
     host: Option<String>,
     proto: String,
+    /// Whether a trusted hop has set other fields `X-Forwarded-…`, such as that of the port.
+    trusted: bool,
 }
 
 impl Forwarded {
@@ -49,11 +51,20 @@ impl Forwarded {
             },
             host: told(&HOST).or_else(|| hop.host.map(str::to_owned)),
             proto: told(&PROTO).unwrap_or_else(|| hop.proto().to_owned()),
+            trusted: hop.trusted,
         }
     }
 
-    /// Sets the fields, in place of others of their names.
+    /// Sets the fields, in place of all that a hop without trust has set.
     pub(super) fn set(&self, headers: &mut HeaderMap) {
+        let is_told = |name: &&HeaderName| match self.trusted {
+            true => [FORWARDED, FOR, HOST, PROTO].contains(name),
+            false => is_forwarding(name),
+        };
+        let told: Vec<_> = headers.keys().filter(is_told).cloned().collect();
+        for name in told {
+            headers.remove(name);
+        }
         let fields = [
             (FORWARDED, Some(&self.forwarded)),
             (FOR, self.addresses.as_ref()),
@@ -86,7 +97,7 @@ impl Hop<'_> {
 }
 
 /// Returns whether a field says on whose behalf a request was sent.
-pub(super) fn is_forwarding(name: &HeaderName) -> bool {
+fn is_forwarding(name: &HeaderName) -> bool {
     *name == FORWARDED || name.as_str().starts_with("x-forwarded-")
 }
 

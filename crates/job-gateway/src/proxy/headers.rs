@@ -14,7 +14,7 @@ use http::{
 use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY};
 use tower_async_job::{JobContext, store::Principal};
 
-use super::{facts::Facts, forwarded::is_forwarding, target::Target};
+use super::{facts::Facts, target::Target};
 use crate::upstream;
 
 /// The name of the gateway in `Via` and `Proxy-Status`.
@@ -24,6 +24,8 @@ const JOB_ATTEMPT: HeaderName = HeaderName::from_static("job-attempt");
 const JOB_HANDLE: HeaderName = HeaderName::from_static("job-handle");
 const JOB_PRINCIPAL: HeaderName = HeaderName::from_static("job-principal");
 const JOB_PROGRESS_URL: HeaderName = HeaderName::from_static("job-progress-url");
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The fields that concern one connection.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -82,6 +84,7 @@ pub(super) fn rewrite(
     }
     if let Some(facts) = facts {
         facts.forwarded.set(headers);
+        set(headers, TRACEPARENT, &facts.trace);
         if let Some(left) = facts.remaining() {
             // Rounded down, since the server has no more than the rest of this second.
             set(headers, CANCEL_AFTER, &format!("{}s", left.as_secs()));
@@ -116,9 +119,7 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Removes the fields that only the gateway may set, and those whose names have a `_`: CGI and WSGI
 /// read it as `-`.
 fn remove_own(headers: &mut HeaderMap) {
-    let is_own = |name: &HeaderName| {
-        name.as_str().contains('_') || OWN.contains(name) || is_forwarding(name)
-    };
+    let is_own = |name: &HeaderName| name.as_str().contains('_') || OWN.contains(name);
     let own: Vec<_> = headers
         .keys()
         .filter(|name| is_own(name))

@@ -1,17 +1,20 @@
 //! The gateway as a process, its servers and its clients.
 #![allow(
     dead_code,
+    unused_imports,
     reason = "each theme is a program of its own, and uses a part"
 )]
 
 mod client;
+mod config;
 mod gateway;
 mod upstream;
 
 pub(crate) use self::{
-    client::{get, send},
-    gateway::Gateway,
-    upstream::Upstream,
+    client::{Answer, get, send, talk},
+    config::file,
+    gateway::{Gateway, command},
+    upstream::{Body, Seen, Upstream, full},
 };
 
 use std::time::Duration;

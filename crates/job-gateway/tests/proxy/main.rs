@@ -1,0 +1,7 @@
+//! The way of requests to a server and of its answers back.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod headers;
