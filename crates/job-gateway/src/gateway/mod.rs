@@ -40,6 +40,7 @@ struct Shared {
     durable: bool,
     jobs: AsyncJobLayer,
     resource: JobResource,
+    proxy: Proxy,
     service: AsyncJob<Proxy>,
 }
 
@@ -54,6 +55,8 @@ impl Gateway {
         let mut jobs = AsyncJobLayer::builder()
             .store(store)
             .base(&config.base)
+            .request_read_timeout(config.clients.body_timeout)
+            .request_read_deadline(policy::longest_deadline(config))
             .keep_extension::<Facts>("facts")
             .defer_when(|request| policy::is_deferrable(request.extensions))
             .policy({
@@ -65,9 +68,12 @@ impl Gateway {
             jobs = jobs.public_base(base);
         }
         let jobs = jobs.build().context("the settings of jobs are invalid")?;
+        let proxy = Proxy {
+            body_timeout: config.clients.body_timeout,
+        };
         let durable = config.store != Store::Memory;
         if durable {
-            tokio::spawn(jobs.worker(Again::new(live.clone())).run());
+            tokio::spawn(jobs.worker(Again::new(live.clone(), proxy.clone())).run());
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -75,7 +81,8 @@ impl Gateway {
                 base: config.base.clone(),
                 durable,
                 resource: jobs.resource(),
-                service: jobs.layer(Proxy),
+                service: jobs.layer(proxy.clone()),
+                proxy,
                 jobs,
             }),
         })
@@ -113,7 +120,7 @@ impl Gateway {
         request.extensions_mut().insert(facts);
         request.extensions_mut().insert(target);
         if !defers {
-            let Ok(response) = Proxy.oneshot(request).await;
+            let Ok(response) = shared.proxy.clone().oneshot(request).await;
             return Ok(response.map(Body::new));
         }
         let Ok(response) = shared.service.clone().oneshot(request).await;

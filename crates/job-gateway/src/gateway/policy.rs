@@ -1,6 +1,6 @@
 //! The terms of a request's job.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{
     Extensions, HeaderName, Method, Request, Version,
@@ -10,7 +10,7 @@ use http_polling::{IDEMPOTENCY_KEY, Prefer, RequestHead};
 use tower_async_job::{Policy, store::Retention};
 
 use crate::{
-    config::{Credentials, Replay, Route},
+    config::{Config, Credentials, Replay, Route},
     proxy::Target,
 };
 
@@ -38,6 +38,13 @@ pub(super) fn replaying<B>(of_route: &Policy, route: &Route, request: &Request<B
     };
     policy.kept_headers = request.headers().keys().filter(is_kept).cloned().collect();
     Arc::new(policy)
+}
+
+/// Returns the longest deadline of a job: the time that an upload may take.
+pub(super) fn longest_deadline(config: &Config) -> Duration {
+    let routes = config.routes.iter().chain(&config.fallback);
+    let deadlines = routes.map(|route| route.deadline);
+    deadlines.max().unwrap_or_default()
 }
 
 /// Returns whether a request may become a job. Event streams, websockets and calls of gRPC that do

@@ -55,15 +55,16 @@ impl Forwarded {
         }
     }
 
+    /// Removes all fields of this kind.
+    pub(super) fn remove(headers: &mut HeaderMap) {
+        remove(headers, is_forwarding);
+    }
+
     /// Sets the fields, in place of all that a hop without trust has set.
     pub(super) fn set(&self, headers: &mut HeaderMap) {
-        let is_told = |name: &&HeaderName| match self.trusted {
-            true => [FORWARDED, FOR, HOST, PROTO].contains(name),
-            false => is_forwarding(name),
-        };
-        let told: Vec<_> = headers.keys().filter(is_told).cloned().collect();
-        for name in told {
-            headers.remove(name);
+        match self.trusted {
+            true => remove(headers, |name| [FORWARDED, FOR, HOST, PROTO].contains(name)),
+            false => Self::remove(headers),
         }
         let fields = [
             (FORWARDED, Some(&self.forwarded)),
@@ -93,6 +94,13 @@ impl Hop<'_> {
         element.push_str(";proto=");
         element.push_str(self.proto());
         element
+    }
+}
+
+fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
+    let removed = headers.keys().filter(|name| is_removed(name));
+    for name in removed.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
     }
 }
 

@@ -6,15 +6,15 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
     header::{
-        CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
-        VIA,
+        CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
+        UPGRADE, VIA,
     },
     uri::PathAndQuery,
 };
 use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY};
 use tower_async_job::{JobContext, store::Principal};
 
-use super::{facts::Facts, target::Target};
+use super::{facts::Facts, forwarded::Forwarded, target::Target};
 use crate::upstream;
 
 /// The name of the gateway in `Via` and `Proxy-Status`.
@@ -64,6 +64,8 @@ pub(super) fn rewrite(
     let accepts_trailers = accepts_trailers(headers);
     remove_hop_by_hop(headers);
     remove_own(headers);
+    // Answered by the gateway, when it reads the body.
+    headers.remove(EXPECT);
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -128,6 +130,13 @@ fn remove_own(headers: &mut HeaderMap) {
     for name in own {
         headers.remove(name);
     }
+}
+
+/// Returns trailers without those that a server could take for the gateway's.
+pub(super) fn without_own(mut trailers: HeaderMap) -> HeaderMap {
+    remove_own(&mut trailers);
+    Forwarded::remove(&mut trailers);
+    trailers
 }
 
 /// Returns the names in `Connection`.

@@ -3,6 +3,7 @@
 mod facts;
 mod forwarded;
 mod headers;
+mod patience;
 mod respond;
 mod target;
 mod upgrade;
@@ -11,14 +12,17 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
+use http_body::Frame;
 use http_body_util::{BodyExt, Either, combinators::UnsyncBoxBody};
-use tokio::time::timeout;
+use hyper::body::Incoming;
 use tower::{BoxError, Service};
 
+use self::patience::{Limits, Watch};
 pub(crate) use self::{
     facts::Facts,
     forwarded::{Forwarded, Hop},
@@ -30,7 +34,10 @@ use crate::upstream;
 
 /// A service that sends requests on to the server of their [`Target`].
 #[derive(Clone, Debug)]
-pub(crate) struct Proxy;
+pub(crate) struct Proxy {
+    /// The time for which a client may send nothing of its upload.
+    pub(crate) body_timeout: Duration,
+}
 
 impl<B> Service<Request<B>> for Proxy
 where
@@ -45,35 +52,60 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let request = request.map(|body| UnsyncBoxBody::new(body.map_err(Into::into)));
-        Box::pin(async {
-            let sent = send(request).await;
+        let request = request.map(|body| {
+            let body = body.map_frame(|frame| match frame.into_trailers() {
+                Ok(trailers) => Frame::trailers(headers::without_own(trailers)),
+                Err(frame) => frame,
+            });
+            UnsyncBoxBody::new(body.map_err(Into::into))
+        });
+        let upload = self.body_timeout;
+        Box::pin(async move {
+            let sent = send(request, upload).await;
             Ok(sent.unwrap_or_else(|failure| failure.response()))
         })
     }
 }
 
 /// Sends a request on. Fails with a response of the gateway's own.
-async fn send(mut request: Request<upstream::Body>) -> Result<Response<Body>, Failure> {
+async fn send(
+    mut request: Request<upstream::Body>,
+    upload: Duration,
+) -> Result<Response<Body>, Failure> {
     let extensions = request.extensions_mut();
     let target = extensions.remove::<Target>().ok_or(Failure::NoRoute)?;
     let upgrade = upgrade::Requested::take(&mut request);
     let request = headers::rewrite(request, &target, upgrade.is_some());
-    let sending = target.client.send(request);
-    let sent = match target.deferrable {
+    let mut response = match target.deferrable {
         // The layer ends it at its deadline.
-        true => sending.await,
+        true => target.client.send(request).await?,
         false => {
-            let limit = target.route.upstream.response_timeout;
-            let sent = timeout(limit, sending).await;
-            sent.unwrap_or_else(|_| Err(upstream::Error::timeout(limit)))
+            let response = target.route.upstream.response_timeout;
+            send_within(&target, request, Limits { upload, response }).await?
         }
     };
-    let mut response = sent?;
+    // The gateway speaks its own version to the client.
+    *response.version_mut() = Version::HTTP_11;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upgrade = upgrade.ok_or(Failure::Unasked)?;
         return upgrade.accept(response);
     }
     headers::remove_hop_by_hop(response.headers_mut());
     Ok(response.map(Either::Left))
+}
+
+/// Sends a request whose head of a response has limits.
+async fn send_within(
+    target: &Target,
+    request: Request<upstream::Body>,
+    limits: Limits,
+) -> Result<Response<Incoming>, Failure> {
+    let (head, body) = request.into_parts();
+    let (watch, upload) = Watch::over(body);
+    let request = Request::from_parts(head, UnsyncBoxBody::new(upload));
+    tokio::select! {
+        biased;
+        response = target.client.send(request) => Ok(response?),
+        failure = watch.exceeded(limits) => Err(failure),
+    }
 }

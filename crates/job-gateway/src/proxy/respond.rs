@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     DotSegment,
     /// The request names no server, or several.
     Host,
+    /// The client has stalled in its upload.
+    Upload,
     /// No route matches the request.
     NoRoute,
     /// The server has switched to a protocol that was not asked for.
@@ -66,6 +68,11 @@ impl Failure {
                 StatusCode::BAD_REQUEST,
                 "http_request_error",
                 "the request has no valid Host, or more than one",
+            ),
+            Self::Upload => (
+                StatusCode::REQUEST_TIMEOUT,
+                "http_request_error",
+                "the upload stood still for too long",
             ),
             Self::NoRoute => (
                 StatusCode::NOT_FOUND,

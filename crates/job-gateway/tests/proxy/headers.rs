@@ -1,6 +1,6 @@
 //! The fields that a server receives.
 
-use crate::support::{Gateway, Seen, Upstream, command, file, talk};
+use crate::support::{Gateway, Seen, Upstream, talk};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
 
@@ -199,9 +199,7 @@ async fn an_answer_has_no_fields_of_the_servers_connection() {
 async fn seen_with(settings: &str, fields: &[u8]) -> Head {
     let (upstream, seen) = Upstream::of_bytes(OK).await;
     let settings = settings.replace("URL", &upstream.url());
-    let file = file(&settings);
-    let path = file.path().to_str().unwrap();
-    let gateway = Gateway::start(command(["--config", path, "--listen", "127.0.0.1:0"])).await;
+    let gateway = Gateway::with(&settings).await;
     let mut request = b"POST /a HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n".to_vec();
     request.extend(fields);
     request.extend(b"content-length: 0\r\n\r\n");

@@ -4,4 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bodies;
+mod failures;
 mod headers;
+mod streams;
+mod upgrades;

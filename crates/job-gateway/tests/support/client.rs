@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -48,6 +51,15 @@ pub(crate) async fn send(request: Request<Full<Bytes>>) -> Answer {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let response = super::soon(client.request(request)).await;
     Answer::read(response.expect("an answer")).await
+}
+
+/// Returns a client of HTTP/1.1 or 2.
+pub(crate) fn client<B>(http2: bool) -> Client<HttpConnector, B>
+where
+    B: http_body::Body<Data: Send> + Send + 'static,
+{
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.http2_only(http2).build_http()
 }
 
 /// Sends a GET.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -17,6 +18,8 @@ pub(crate) struct Gateway {
     process: Child,
     /// The addresses on which it listens, as it prints them.
     pub(crate) listening: Vec<String>,
+    /// The file of its settings, if it has one.
+    pub(crate) settings: Option<NamedTempFile>,
 }
 
 /// Returns the command of a gateway.
@@ -40,6 +43,17 @@ impl Gateway {
         Self::start(command(all)).await
     }
 
+    /// Starts a gateway with the settings of a file, on a free port.
+    pub(crate) async fn with(settings: &str) -> Self {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(&file, settings).unwrap();
+        let path = file.path().to_str().unwrap();
+        let command = command(["--config", path, "--listen", "127.0.0.1:0"]);
+        let mut gateway = Self::start(command).await;
+        gateway.settings = Some(file);
+        gateway
+    }
+
     /// Starts a gateway, and waits until it is ready.
     pub(crate) async fn start(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -55,7 +69,11 @@ impl Gateway {
             panic!("the gateway has ended");
         };
         timeout(Duration::from_secs(20), began).await.unwrap();
-        Self { process, listening }
+        Self {
+            process,
+            listening,
+            settings: None,
+        }
     }
 
     /// Returns the address and port of its first listener.
@@ -70,6 +88,14 @@ impl Gateway {
 
     pub(crate) fn id(&self) -> u32 {
         self.process.id().unwrap()
+    }
+
+    /// Returns the greatest memory that the process has had, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.unwrap().trim().trim_end_matches(" kB");
+        peak.parse::<u64>().unwrap() * 1024
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

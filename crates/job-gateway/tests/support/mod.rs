@@ -6,13 +6,11 @@
 )]
 
 mod client;
-mod config;
 mod gateway;
 mod upstream;
 
 pub(crate) use self::{
-    client::{Answer, get, send, talk},
-    config::file,
+    client::{Answer, client, get, send, talk},
     gateway::{Gateway, command},
     upstream::{Body, Seen, Upstream, full},
 };
