@@ -29,6 +29,13 @@ pub(crate) struct Arguments {
     /// A file of settings in TOML, over which flags take precedence.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Checks the settings: reads certificates and keys, resolves the names of servers and opens the
+    /// store. Prints all errors, and ends with 2 if there are any.
+    #[arg(long, conflicts_with = "print_config")]
+    pub(crate) check: bool,
+    /// Prints the effective settings as a file that means the same. Secrets are named, not shown.
+    #[arg(long)]
+    pub(crate) print_config: bool,
     /// An address for clients: ADDRESS:PORT, unix:PATH or systemd. Port 0 is any free one. Default
     /// 127.0.0.1:8080.
     #[arg(long, value_name = "ADDR")]

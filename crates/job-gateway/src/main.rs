@@ -16,6 +16,7 @@ mod store;
 mod proxy;
 mod upstream;
 
+mod observe;
 mod principal;
 mod tls;
 

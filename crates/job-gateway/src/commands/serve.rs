@@ -3,14 +3,22 @@
 use anyhow::Context;
 use tokio::runtime;
 
-use crate::{config::Config, gateway::Gateway, server, store};
+use crate::{
+    arguments::Arguments,
+    config::{Config, Report, Source},
+    gateway::{Gateway, Live},
+    observe::log,
+    server, store,
+};
 
 /// Serves until the process is told to end.
 ///
 /// # Errors
 ///
-/// Fails if the gateway cannot begin: an address is taken, or the store cannot be opened.
-pub(crate) fn serve(config: Config) -> anyhow::Result<()> {
+/// Fails if the gateway cannot begin: a file of the settings cannot be used, an address is taken, or
+/// the store cannot be opened.
+pub(super) fn serve(arguments: Arguments, config: Config, source: Source) -> anyhow::Result<()> {
+    log::begin();
     let mut runtime = runtime::Builder::new_multi_thread();
     if let Some(threads) = config.threads {
         runtime.worker_threads(threads);
@@ -19,13 +27,28 @@ pub(crate) fn serve(config: Config) -> anyhow::Result<()> {
     let runtime = runtime.context("the system starts no threads")?;
     runtime.block_on(async {
         let signals = server::Signals::new().context("the process can handle no signals")?;
+        let (live, terms) = prepare(&config, source)?;
         let store = store::open(&config.store).await?;
-        let gateway = Gateway::new(&config, store)?;
+        let gateway = Gateway::new(&config, live, store)?;
         let listeners = server::bind(&config).await?;
-        server::run(&config, listeners, gateway, signals).await;
+        let flags = arguments.overrides();
+        let reload = server::Reload::new(config, arguments.config, flags, gateway, terms);
+        server::run(listeners, reload, signals).await;
         anyhow::Ok(())
     })?;
     // Does not wait for the resolution of a name, which cannot be ended.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Reads the files that the settings name.
+fn prepare(config: &Config, source: Source) -> Result<(Live, server::Terms), Report> {
+    match (Live::new(config, None), server::Terms::of(config)) {
+        (Ok(live), Ok(terms)) => Ok((live, terms)),
+        (live, terms) => {
+            let mut unusable = live.err().unwrap_or_default();
+            unusable.extend(terms.err());
+            Err(Report::unusable(source, unusable))
+        }
+    }
 }

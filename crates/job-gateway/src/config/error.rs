@@ -78,6 +78,21 @@ impl Problem {
     }
 }
 
+/// A setting whose file or server cannot be used, though its form is right.
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    /// The dotted keys that the setting may have; the first in the file is shown.
+    keys: Vec<String>,
+    reason: String,
+}
+
+impl Unusable {
+    pub(crate) fn new(keys: Vec<String>, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { keys, reason }
+    }
+}
+
 /// All errors of a configuration, in the order of its lines.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -89,6 +104,22 @@ impl Report {
     pub(crate) fn new(source: Source, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.at.as_ref().map(|(span, _)| span.start));
         Self { source, problems }
+    }
+}
+
+impl Report {
+    /// Creates the report of settings that cannot be used.
+    pub(crate) fn unusable(source: Source, settings: Vec<Unusable>) -> Self {
+        let problems = settings.into_iter().map(|setting| {
+            let mut keys = setting.keys.iter();
+            let key = keys.find(|key| source.places.contains_key(*key));
+            let key = key.or(setting.keys.last()).map_or("", String::as_str);
+            let name = key.rsplit('.').next().unwrap_or(key);
+            let problem = Problem::new(format!("`{name}` cannot be used"));
+            problem.at_key(&source, key, &setting.reason)
+        });
+        let problems = problems.collect();
+        Self::new(source, problems)
     }
 }
 

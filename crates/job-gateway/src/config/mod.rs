@@ -29,7 +29,11 @@ use ipnet::IpNet;
 use tower_async_job::PendingStatus;
 
 pub(crate) use self::{
-    error::Report, flags::Overrides, pattern::Routes, secret::Secret, source::Source,
+    error::{Report, Unusable},
+    flags::Overrides,
+    pattern::Routes,
+    secret::Secret,
+    source::Source,
 };
 
 /// All settings.

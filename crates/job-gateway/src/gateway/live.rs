@@ -10,17 +10,18 @@ use http_polling::RequestHead;
 use ipnet::IpNet;
 use tower_async_job::Policy;
 
-use super::{connection::Connection, policy};
+use super::{authorities::Authorities, connection::Connection, policy};
 use crate::{
-    config::{Config, Route, Routes},
+    config::{Config, Route, Routes, Unusable, Upstream},
     proxy::Target,
     upstream::Client,
 };
 
 /// The settings that a reload replaces, and what is made of them.
-pub(super) struct Live {
+pub(crate) struct Live {
     routes: Routes,
-    clients: BTreeMap<String, Client>,
+    clients: BTreeMap<String, (Arc<Upstream>, Client)>,
+    pub(super) authorities: Authorities,
     policies: HashMap<Arc<str>, Policies>,
     trusted: Vec<IpNet>,
 }
@@ -33,23 +34,34 @@ struct Policies {
 }
 
 impl Live {
-    pub(super) fn new(config: &Config) -> Self {
-        let clients = config.upstreams.iter();
-        let clients = clients.map(|(name, upstream)| (name.clone(), Client::new(upstream)));
+    /// Creates what the settings describe. Clients of servers whose settings are those of the
+    /// previous ones are kept, with their connections and queues.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all settings that cannot be used.
+    pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Result<Self, Vec<Unusable>> {
+        let clients = config.upstreams.iter().map(|(name, upstream)| {
+            let kept = previous.and_then(|live| live.clients.get(name));
+            let kept = kept.filter(|(settings, _)| settings == upstream);
+            let new = || (upstream.clone(), Client::new(upstream));
+            (name.clone(), kept.cloned().unwrap_or_else(new))
+        });
         let routes = config.routes.iter().chain(&config.fallback);
         let policies = routes.map(|route| (route.name.clone(), Policies::of(route)));
-        Self {
+        Ok(Self {
             routes: Routes::of(config),
             clients: clients.collect(),
+            authorities: Authorities::new(config)?,
             policies: policies.collect(),
             trusted: config.trusted_proxies.clone(),
-        }
+        })
     }
 
     /// Returns the route of a request, and the client of its server.
     pub(super) fn target<B>(&self, request: &Request<B>, is_durable: bool) -> Option<Target> {
         let route = self.routes.find(request.method(), request.uri().path())?;
-        let client = self.clients.get(&route.upstream.name)?;
+        let (_, client) = self.clients.get(&route.upstream.name)?;
         let policies = self.policies.get(&route.name)?;
         let deferrable = policy::may_defer(route, request);
         let replayable = deferrable && is_durable && policy::may_replay(route, request);

@@ -2,6 +2,7 @@
 //! makes jobs of slow requests.
 
 mod again;
+mod authorities;
 mod check;
 mod connection;
 mod facts;
@@ -13,15 +14,19 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tower::{Layer, ServiceExt};
-use tower_async_job::{AsyncJob, AsyncJobLayer, JobResource, ResponseBody, store::JobStore};
+use tower_async_job::{
+    AsyncJob, AsyncJobLayer, JobResource, ResponseBody,
+    store::{JobStore, Principal},
+};
 
-pub(crate) use self::connection::Connection;
-use self::{again::Again, live::Live};
+use self::again::Again;
+pub(crate) use self::{connection::Connection, live::Live};
 use crate::{
-    config::{Config, Store},
+    config::{Config, Store, Unusable},
+    principal::Refusal,
     proxy::{self, Facts, Failure, Proxy},
 };
 
@@ -50,8 +55,12 @@ impl Gateway {
     /// # Errors
     ///
     /// Fails if a setting of jobs is invalid.
-    pub(crate) fn new(config: &Config, store: Arc<dyn JobStore>) -> anyhow::Result<Self> {
-        let live = Arc::new(ArcSwap::from_pointee(Live::new(config)));
+    pub(crate) fn new(
+        config: &Config,
+        live: Live,
+        store: Arc<dyn JobStore>,
+    ) -> anyhow::Result<Self> {
+        let live = Arc::new(ArcSwap::from_pointee(live));
         let mut jobs = AsyncJobLayer::builder()
             .store(store)
             .base(&config.base)
@@ -63,6 +72,7 @@ impl Gateway {
                 let live = live.clone();
                 move |request| live.load().policy(request)
             })
+            .principal(|request| request.extensions.get::<Principal>().cloned())
             .route(policy::route_name);
         if let Some(base) = &config.public_base {
             jobs = jobs.public_base(base);
@@ -105,18 +115,25 @@ impl Gateway {
     ) -> Result<Response<Body>, Failure> {
         let shared = &*self.shared;
         check::check(&request)?;
-        if self.is_resource(request.uri().path()) {
-            let Ok(response) = shared.resource.clone().oneshot(request).await;
-            return Ok(response.map(Body::from));
-        }
         let live = shared.live.load();
+        let trusted = live.trusts(connection);
+        if self.is_resource(request.uri().path()) {
+            let principal = live.authorities.of_job(request.headers_mut(), trusted);
+            drop(live);
+            return self.poll(request, principal).await;
+        }
         let target = live
             .target(&request, shared.durable)
             .ok_or(Failure::NoRoute)?;
-        let trace = trace::of(request.headers_mut());
+        let headers = request.headers_mut();
+        let principal = live.authorities.of_route(&target.route, headers, trusted)?;
+        let trace = trace::of(headers);
         let facts = facts::facts(&request, connection, &live, &target, trace);
         drop(live);
         let defers = target.route.defer;
+        if let Some(principal) = principal {
+            request.extensions_mut().insert(principal);
+        }
         request.extensions_mut().insert(facts);
         request.extensions_mut().insert(target);
         if !defers {
@@ -125,6 +142,38 @@ impl Gateway {
         }
         let Ok(response) = shared.service.clone().oneshot(request).await;
         Ok(response)
+    }
+
+    /// Answers a request for a job. A token that is refused matters only if the job is not seen
+    /// without one: a client may send one that is for its server alone.
+    async fn poll(
+        &self,
+        mut request: Request<Incoming>,
+        principal: Result<Option<Principal>, Refusal>,
+    ) -> Result<Response<Body>, Failure> {
+        let refusal = principal.as_ref().err().copied();
+        if let Ok(Some(principal)) = principal {
+            request.extensions_mut().insert(principal);
+        }
+        let Ok(response) = self.shared.resource.clone().oneshot(request).await;
+        match refusal {
+            Some(refusal) if response.status() == StatusCode::NOT_FOUND => Err(refusal.into()),
+            _ => Ok(response.map(Body::from)),
+        }
+    }
+
+    /// Prepares settings that may replace those of today.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all settings that cannot be used.
+    pub(crate) fn prepare(&self, config: &Config) -> Result<Live, Vec<Unusable>> {
+        Live::new(config, Some(&self.shared.live.load()))
+    }
+
+    /// Replaces the settings of all requests that begin from now on.
+    pub(crate) fn replace(&self, live: Live) {
+        self.shared.live.store(Arc::new(live));
     }
 
     fn is_resource(&self, path: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Principals from JSON Web Tokens (RFC 7519).
 
-use http::{header::AUTHORIZATION, request::Parts};
+use http::{HeaderMap, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
@@ -36,8 +36,8 @@ impl Verifier {
     }
 
     /// Returns the principal that a request's token names.
-    pub(super) fn find(&self, parts: &Parts) -> Result<String, Refusal> {
-        let token = bearer(parts)?;
+    pub(super) fn find(&self, headers: &HeaderMap) -> Result<String, Refusal> {
+        let token = bearer(headers)?;
         let header = decode_header(token).map_err(|_| Refusal::Invalid)?;
         // Extensions that must be understood (RFC 7515, section 4.1.11) are not.
         if header.crit.is_some() {
@@ -49,7 +49,7 @@ impl Verifier {
             Some(token.claims)
         });
         match claims.ok_or(Refusal::Invalid)?.remove(&self.claim) {
-            Some(Value::String(principal)) if !principal.is_empty() => Ok(principal),
+            Some(Value::String(principal)) if is_a_name(&principal) => Ok(principal),
             _ => Err(Refusal::Invalid),
         }
     }
@@ -74,9 +74,14 @@ fn may_be_of(header: &Header, id: &Option<String>) -> bool {
     }
 }
 
+/// Returns whether a principal can be sent on in a header.
+fn is_a_name(principal: &str) -> bool {
+    !principal.trim().is_empty() && !principal.contains(|char: char| char.is_control())
+}
+
 /// Returns the token of `Authorization: Bearer …` (RFC 6750, section 2.1).
-fn bearer(parts: &Parts) -> Result<&str, Refusal> {
-    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Refusal::Missing);
     };

@@ -3,14 +3,17 @@
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use http_body_util::{Either, Full};
 use http_polling::{PROBLEM_JSON, Problem};
 use hyper::body::Incoming;
 
 use super::headers::NAME;
-use crate::upstream::{self, Kind};
+use crate::{
+    principal::Refusal,
+    upstream::{self, Kind},
+};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -32,10 +35,18 @@ pub(crate) enum Failure {
     Upload,
     /// No route matches the request.
     NoRoute,
+    /// The request does not say who asks.
+    Principal(Refusal),
     /// The server has switched to a protocol that was not asked for.
     Unasked,
     /// The server has not answered.
     Upstream(upstream::Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Principal(refusal)
+    }
 }
 
 impl From<upstream::Error> for Failure {
@@ -78,6 +89,11 @@ impl Failure {
                 StatusCode::NOT_FOUND,
                 "destination_not_found",
                 "the gateway has no route for this method and path",
+            ),
+            Self::Principal(refusal) => (
+                StatusCode::UNAUTHORIZED,
+                "http_request_denied",
+                refusal.detail(),
             ),
             Self::Unasked => (
                 bad,
@@ -136,6 +152,10 @@ impl Failure {
         );
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Self::Principal(refusal) = self {
+            let challenge = HeaderValue::from_static(refusal.challenge());
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }

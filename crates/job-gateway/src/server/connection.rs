@@ -2,15 +2,23 @@
 
 use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::listener::{Listener, Stream};
+use super::{
+    listener::{Listener, Stream},
+    terms::Terms,
+};
 use crate::{
     config::Clients,
     gateway::{Connection, Gateway},
@@ -20,7 +28,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Serving {
     pub(super) gateway: Gateway,
-    pub(super) clients: Arc<Clients>,
+    pub(super) terms: Arc<ArcSwap<Terms>>,
     pub(super) places: Arc<Semaphore>,
     /// Set once no connection takes further requests.
     pub(super) closing: CancellationToken,
@@ -49,16 +57,29 @@ impl Serving {
 
     /// Serves a connection until it is closed.
     async fn serve(self, stream: Stream, address: Option<IpAddr>) {
+        let terms = self.terms.load_full();
+        let tls = terms.tls.as_ref().filter(|_| address.is_some());
         let connection = Connection {
             address,
-            secure: false,
+            secure: tls.is_some(),
+        };
+        let stream = match tls {
+            None => stream,
+            Some(tls) => {
+                let accepting = TlsAcceptor::from(tls.clone()).accept(stream);
+                match timeout(terms.clients.header_timeout, accepting).await {
+                    Ok(Ok(stream)) => Box::new(stream),
+                    // Probes of ports, and clients that do not trust the certificate.
+                    _ => return,
+                }
+            }
         };
         let gateway = self.gateway;
         let service = service_fn(move |request| {
             let gateway = gateway.clone();
             async move { Ok::<_, Infallible>(gateway.respond(request, connection).await) }
         });
-        let builder = builder(&self.clients);
+        let builder = builder(&terms.clients);
         let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
         let ended = tokio::select! {

@@ -1,7 +1,7 @@
 //! The addresses of clients.
 
 use std::{
-    fmt, io,
+    io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -41,6 +41,15 @@ impl Listener {
     fn tcp(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         Ok(Self::Tcp(listener, address))
+    }
+
+    /// Returns the URL of the address, or the path of the socket.
+    pub(super) fn url(&self, is_secure: bool) -> String {
+        match self {
+            Self::Tcp(_, address) if is_secure => format!("https://{address}"),
+            Self::Tcp(_, address) => format!("http://{address}"),
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
     }
 
     /// Waits for a client. Returns its connection and its address.
@@ -86,13 +95,4 @@ fn passed_on() -> io::Result<Vec<Listener>> {
         ));
     }
     Ok(listeners)
-}
-
-impl fmt::Display for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(_, address) => write!(f, "http://{address}"),
-            Self::Unix(_, path) => write!(f, "unix:{}", path.display()),
-        }
-    }
 }

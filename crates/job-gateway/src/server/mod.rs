@@ -2,17 +2,17 @@
 
 mod connection;
 mod listener;
+mod reload;
 mod signals;
-
-use std::sync::Arc;
+mod terms;
 
 use anyhow::Context;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::listener::Listener;
-pub(crate) use self::signals::Signals;
-use crate::{config::Config, gateway::Gateway};
+use self::{listener::Listener, signals::Told};
+pub(crate) use self::{reload::Reload, signals::Signals, terms::Terms};
+use crate::config::Config;
 
 /// Listens on the addresses of clients.
 ///
@@ -29,30 +29,29 @@ pub(crate) async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
 }
 
 /// Serves clients until the process is told to end. A second signal ends it at once.
-pub(crate) async fn run(
-    config: &Config,
-    listeners: Vec<Listener>,
-    gateway: Gateway,
-    mut signals: Signals,
-) {
+pub(crate) async fn run(listeners: Vec<Listener>, mut reload: Reload, mut signals: Signals) {
+    let is_secure = reload.config.tls.is_some();
     for listener in &listeners {
-        println!("listening on {listener}");
+        println!("listening on {}", listener.url(is_secure));
     }
     println!("ready");
-    let clients = Arc::new(config.clients.clone());
-    let places = Arc::new(Semaphore::new(clients.connections));
+    let (terms, places) = reload.terms();
+    let gateway = reload.gateway().clone();
     let (closing, connections) = (CancellationToken::new(), TaskTracker::new());
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let serving = connection::Serving {
             gateway: gateway.clone(),
-            clients: clients.clone(),
+            terms: terms.clone(),
             places: places.clone(),
             closing: closing.clone(),
         };
         accepting.spawn(serving.accept(listener, connections.clone()));
     }
-    signals.next().await;
+    while let Told::Reload = signals.next().await {
+        reload.reload();
+    }
+    let config = reload.config;
     let ending = async {
         tokio::time::sleep(config.drain_delay).await;
         gateway.shutdown(config.grace).await;
@@ -63,6 +62,6 @@ pub(crate) async fn run(
     };
     tokio::select! {
         () = ending => {}
-        () = signals.next() => gateway.shutdown(std::time::Duration::ZERO).await,
+        () = signals.end() => gateway.shutdown(std::time::Duration::ZERO).await,
     }
 }

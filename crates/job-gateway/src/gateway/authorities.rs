@@ -1,0 +1,98 @@
+//! The sources of principals of all routes.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderMap;
+use tower_async_job::store::Principal;
+
+use crate::{
+    config::{Config, PrincipalSource, Route, Unusable},
+    principal::{Authority, Refusal},
+};
+
+/// The sources of principals of all routes.
+#[derive(Default)]
+pub(super) struct Authorities {
+    by_route: HashMap<Arc<str>, Arc<Authority>>,
+    /// Each once.
+    all: Vec<Arc<Authority>>,
+}
+
+impl Authorities {
+    /// Reads the keys of all sources.
+    pub(super) fn new(config: &Config) -> Result<Self, Vec<Unusable>> {
+        let mut known: Vec<(&PrincipalSource, Option<Arc<Authority>>)> = Vec::new();
+        let (mut authorities, mut unusable) = (Self::default(), Vec::new());
+        let fallback = config.fallback.iter().map(|route| (None, route));
+        let routes = config.routes.iter().enumerate();
+        for (place, route) in routes.map(|(at, route)| (Some(at), route)).chain(fallback) {
+            let Some(source) = &route.principal else {
+                continue;
+            };
+            let found = known.iter().find(|(other, _)| *other == source);
+            let authority = match found {
+                Some((_, authority)) => authority.clone(),
+                None => {
+                    let authority = Authority::new(source).map_err(|reason| {
+                        unusable.push(Unusable::new(keys(place), reason));
+                    });
+                    let authority = authority.ok().map(Arc::new);
+                    known.push((source, authority.clone()));
+                    authorities.all.extend(authority.clone());
+                    authority
+                }
+            };
+            let name = route.name.clone();
+            authorities
+                .by_route
+                .extend(authority.map(|authority| (name, authority)));
+        }
+        match unusable.is_empty() {
+            true => Ok(authorities),
+            false => Err(unusable),
+        }
+    }
+
+    /// Returns the principal of a request to a route.
+    pub(super) fn of_route(
+        &self,
+        route: &Route,
+        headers: &mut HeaderMap,
+        peer_trusted: bool,
+    ) -> Result<Option<Principal>, Refusal> {
+        let Some(authority) = self.by_route.get(&route.name) else {
+            return Ok(None);
+        };
+        Ok(authority.find(headers, peer_trusted)?.map(Principal::new))
+    }
+
+    /// Returns the principal of a request for a job, whose route is not known: the first that a
+    /// source finds.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no source finds one, and the request has a token or a header that one refuses.
+    pub(super) fn of_job(
+        &self,
+        headers: &mut HeaderMap,
+        peer_trusted: bool,
+    ) -> Result<Option<Principal>, Refusal> {
+        let mut refused = None;
+        for authority in &self.all {
+            match authority.find(headers, peer_trusted) {
+                Ok(Some(principal)) => return Ok(Some(Principal::new(principal))),
+                Ok(None) | Err(Refusal::Missing) => {}
+                Err(refusal) => refused = Some(refusal),
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+}
+
+/// Returns the keys at which a route's source may be: its own, and that of the defaults.
+fn keys(place: Option<usize>) -> Vec<String> {
+    let own = place.map(|place| format!("routes[{place}].principal.jwt.keys"));
+    own.into_iter()
+        .chain(["defaults.principal.jwt.keys".to_owned()])
+        .collect()
+}

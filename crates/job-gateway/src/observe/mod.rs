@@ -1,0 +1,3 @@
+//! The log of the process.
+
+pub(crate) mod log;

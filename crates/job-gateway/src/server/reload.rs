@@ -1,0 +1,104 @@
+//! SIGHUP: the settings are read again, and replace those of today as a whole or not at all.
+
+use std::{path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+
+use super::terms::Terms;
+use crate::{
+    config::{Config, Overrides, Report, file, swap::check_swap},
+    gateway::Gateway,
+};
+
+/// The gauge that tells whether the last reload has replaced the settings.
+const SUCCESS: &str = "config_reload_success";
+
+/// The settings of today, and all that is made of them.
+pub(crate) struct Reload {
+    /// The settings of today.
+    pub(crate) config: Config,
+    file: Option<PathBuf>,
+    flags: Overrides,
+    gateway: Gateway,
+    terms: Arc<ArcSwap<Terms>>,
+    /// The places of clients' connections.
+    places: Arc<Semaphore>,
+}
+
+impl Reload {
+    pub(crate) fn new(
+        config: Config,
+        file: Option<PathBuf>,
+        flags: Overrides,
+        gateway: Gateway,
+        terms: Terms,
+    ) -> Self {
+        let places = Semaphore::new(config.clients.connections);
+        metrics::gauge!(SUCCESS).set(1);
+        Self {
+            config,
+            file,
+            flags,
+            gateway,
+            terms: Arc::new(ArcSwap::from_pointee(terms)),
+            places: Arc::new(places),
+        }
+    }
+
+    /// Returns the terms of connections, which each reload replaces.
+    pub(super) fn terms(&self) -> (Arc<ArcSwap<Terms>>, Arc<Semaphore>) {
+        (self.terms.clone(), self.places.clone())
+    }
+
+    pub(super) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Reads the settings again. After any error, those of today stay.
+    pub(super) fn reload(&mut self) {
+        let reloaded = self.try_reload();
+        metrics::gauge!(SUCCESS).set(u8::from(reloaded.is_ok()));
+        match reloaded {
+            Ok(()) => tracing::info!("the settings were read again"),
+            Err(report) => tracing::error!(%report, "the settings stay as they were"),
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<(), Report> {
+        let (config, source) = file::load(self.file.as_deref(), &self.flags)?;
+        check_swap(&self.config, &config, source.clone())?;
+        let prepared = (self.gateway.prepare(&config), Terms::of(&config));
+        let (live, terms) = match prepared {
+            (Ok(live), Ok(terms)) => (live, terms),
+            (live, terms) => {
+                let mut unusable = live.err().unwrap_or_default();
+                unusable.extend(terms.err());
+                return Err(Report::unusable(source, unusable));
+            }
+        };
+        self.gateway.replace(live);
+        self.terms.store(Arc::new(terms));
+        self.resize(config.clients.connections);
+        self.config = config;
+        Ok(())
+    }
+
+    /// Changes the number of connections. Those that are too many are not closed.
+    fn resize(&self, connections: usize) {
+        let today = self.config.clients.connections;
+        match connections.checked_sub(today) {
+            Some(more) => self.places.add_permits(more),
+            None => {
+                let (places, fewer) = (self.places.clone(), today - connections);
+                tokio::spawn(async move {
+                    for _ in 0..fewer {
+                        if let Ok(place) = places.acquire().await {
+                            place.forget();
+                        }
+                    }
+                });
+            }
+        }
+    }
+}

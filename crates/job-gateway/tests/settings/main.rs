@@ -1,0 +1,11 @@
+//! Files of settings: checks, principals, certificates and reloads.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commands;
+mod file;
+mod principals;
+mod reload;
+mod tls;
