@@ -5,7 +5,11 @@ use http::{Method, Request, Version, header::HOST};
 use crate::proxy::{self, Failure};
 
 /// Refuses a request that cannot be sent on.
-pub(super) fn check<B>(request: &Request<B>) -> Result<(), Failure> {
+pub(super) fn check<B>(request: &Request<B>, max_fields: usize) -> Result<(), Failure> {
+    // Over HTTP/1, the server has counted them as they arrived.
+    if request.headers().len() > max_fields {
+        return Err(Failure::Fields);
+    }
     if proxy::is_loop(request.headers()) {
         return Err(Failure::Loop);
     }
@@ -60,7 +64,7 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        check(&request.body(()).unwrap())
+        check(&request.body(()).unwrap(), 100)
     }
 
     const HERE: (&str, &str) = ("host", "a.example");

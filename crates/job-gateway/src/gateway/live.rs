@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use http::Request;
@@ -24,6 +25,8 @@ pub(crate) struct Live {
     pub(super) authorities: Authorities,
     policies: HashMap<Arc<str>, Policies>,
     trusted: Vec<IpNet>,
+    pub(super) max_fields: usize,
+    upload_timeout: Duration,
 }
 
 /// The terms of a route's jobs.
@@ -55,6 +58,8 @@ impl Live {
             authorities: Authorities::new(config)?,
             policies: policies.collect(),
             trusted: config.trusted_proxies.clone(),
+            max_fields: config.clients.headers,
+            upload_timeout: config.clients.body_timeout,
         })
     }
 
@@ -74,6 +79,7 @@ impl Live {
             route: route.clone(),
             client: client.clone(),
             policy,
+            upload_timeout: self.upload_timeout,
             deferrable,
             replayable,
         })

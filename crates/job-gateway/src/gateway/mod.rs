@@ -45,7 +45,6 @@ struct Shared {
     durable: bool,
     jobs: AsyncJobLayer,
     resource: JobResource,
-    proxy: Proxy,
     service: AsyncJob<Proxy>,
 }
 
@@ -78,12 +77,9 @@ impl Gateway {
             jobs = jobs.public_base(base);
         }
         let jobs = jobs.build().context("the settings of jobs are invalid")?;
-        let proxy = Proxy {
-            body_timeout: config.clients.body_timeout,
-        };
         let durable = config.store != Store::Memory;
         if durable {
-            tokio::spawn(jobs.worker(Again::new(live.clone(), proxy.clone())).run());
+            tokio::spawn(jobs.worker(Again::new(live.clone())).run());
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -91,8 +87,7 @@ impl Gateway {
                 base: config.base.clone(),
                 durable,
                 resource: jobs.resource(),
-                service: jobs.layer(proxy.clone()),
-                proxy,
+                service: jobs.layer(Proxy),
                 jobs,
             }),
         })
@@ -114,8 +109,8 @@ impl Gateway {
         connection: Connection,
     ) -> Result<Response<Body>, Failure> {
         let shared = &*self.shared;
-        check::check(&request)?;
         let live = shared.live.load();
+        check::check(&request, live.max_fields)?;
         let trusted = live.trusts(connection);
         if self.is_resource(request.uri().path()) {
             let principal = live.authorities.of_job(request.headers_mut(), trusted);
@@ -137,7 +132,7 @@ impl Gateway {
         request.extensions_mut().insert(facts);
         request.extensions_mut().insert(target);
         if !defers {
-            let Ok(response) = shared.proxy.clone().oneshot(request).await;
+            let Ok(response) = Proxy.oneshot(request).await;
             return Ok(response.map(Body::new));
         }
         let Ok(response) = shared.service.clone().oneshot(request).await;

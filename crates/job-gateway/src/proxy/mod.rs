@@ -12,7 +12,6 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -34,10 +33,7 @@ use crate::upstream;
 
 /// A service that sends requests on to the server of their [`Target`].
 #[derive(Clone, Debug)]
-pub(crate) struct Proxy {
-    /// The time for which a client may send nothing of its upload.
-    pub(crate) body_timeout: Duration,
-}
+pub(crate) struct Proxy;
 
 impl<B> Service<Request<B>> for Proxy
 where
@@ -59,19 +55,15 @@ where
             });
             UnsyncBoxBody::new(body.map_err(Into::into))
         });
-        let upload = self.body_timeout;
-        Box::pin(async move {
-            let sent = send(request, upload).await;
+        Box::pin(async {
+            let sent = send(request).await;
             Ok(sent.unwrap_or_else(|failure| failure.response()))
         })
     }
 }
 
 /// Sends a request on. Fails with a response of the gateway's own.
-async fn send(
-    mut request: Request<upstream::Body>,
-    upload: Duration,
-) -> Result<Response<Body>, Failure> {
+async fn send(mut request: Request<upstream::Body>) -> Result<Response<Body>, Failure> {
     let extensions = request.extensions_mut();
     let target = extensions.remove::<Target>().ok_or(Failure::NoRoute)?;
     let upgrade = upgrade::Requested::take(&mut request);
@@ -80,8 +72,11 @@ async fn send(
         // The layer ends it at its deadline.
         true => target.client.send(request).await?,
         false => {
-            let response = target.route.upstream.response_timeout;
-            send_within(&target, request, Limits { upload, response }).await?
+            let limits = Limits {
+                upload: target.upload_timeout,
+                response: target.route.upstream.response_timeout,
+            };
+            send_within(&target, request, limits).await?
         }
     };
     // The gateway speaks its own version to the client.

@@ -25,6 +25,8 @@ pub(crate) type Body = Either<Incoming, Full<Bytes>>;
 pub(crate) enum Failure {
     /// The request has passed this gateway before.
     Loop,
+    /// The request has too many fields.
+    Fields,
     /// The request is for a tunnel.
     Connect,
     /// The target has a segment that moves it elsewhere.
@@ -64,6 +66,11 @@ impl Failure {
                 StatusCode::LOOP_DETECTED,
                 "proxy_loop_detected",
                 "the request has passed this gateway before: its server sends it back",
+            ),
+            Self::Fields => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "http_request_error",
+                "the request has too many fields",
             ),
             Self::Connect => (
                 StatusCode::NOT_IMPLEMENTED,

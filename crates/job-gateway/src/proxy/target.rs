@@ -1,6 +1,6 @@
 //! The server of a request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tower_async_job::Policy;
 
@@ -13,6 +13,8 @@ pub(crate) struct Target {
     pub(crate) client: upstream::Client,
     /// The terms of the job that it may become.
     pub(crate) policy: Arc<Policy>,
+    /// The time for which the client may send nothing of its upload.
+    pub(crate) upload_timeout: Duration,
     /// Whether the request may become a job, whose deadline is then the layer's.
     pub(crate) deferrable: bool,
     /// Whether it may be sent again, under the same key.

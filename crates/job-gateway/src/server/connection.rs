@@ -1,15 +1,10 @@
 //! The connections of clients.
 
-use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -17,12 +12,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     listener::{Listener, Stream},
+    protocol,
     terms::Terms,
 };
-use crate::{
-    config::Clients,
-    gateway::{Connection, Gateway},
-};
+use crate::gateway::{Connection, Gateway};
 
 /// The parts that the connections of all clients share.
 #[derive(Clone)]
@@ -49,14 +42,13 @@ impl Serving {
             };
             let serving = self.clone();
             connections.spawn(async move {
-                serving.serve(stream, address).await;
-                drop(place);
+                serving.serve(stream, address, place).await;
             });
         }
     }
 
     /// Serves a connection until it is closed.
-    async fn serve(self, stream: Stream, address: Option<IpAddr>) {
+    async fn serve(self, stream: Stream, address: Option<IpAddr>, place: OwnedSemaphorePermit) {
         let terms = self.terms.load_full();
         let tls = terms.tls.as_ref().filter(|_| address.is_some());
         let connection = Connection {
@@ -74,39 +66,7 @@ impl Serving {
                 }
             }
         };
-        let gateway = self.gateway;
-        let service = service_fn(move |request| {
-            let gateway = gateway.clone();
-            async move { Ok::<_, Infallible>(gateway.respond(request, connection).await) }
-        });
-        let builder = builder(&terms.clients);
-        let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let mut serving = pin!(serving);
-        let ended = tokio::select! {
-            ended = serving.as_mut() => ended,
-            () = self.closing.cancelled() => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error, "the connection of a client failed");
-        }
+        let (gateway, closing) = (self.gateway, self.closing);
+        protocol::serve(stream, connection, place, gateway, &terms.clients, closing).await;
     }
-}
-
-/// Returns the settings of connections.
-fn builder(clients: &Clients) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(clients.header_timeout)
-        .max_headers(clients.headers)
-        .max_buf_size(clients.header_bytes);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(clients.header_bytes.try_into().unwrap_or(u32::MAX));
-    builder
 }

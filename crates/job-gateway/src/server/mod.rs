@@ -1,18 +1,29 @@
 //! The connections of clients: listeners, limits, and the end of the process.
 
+mod activity;
 mod connection;
 mod listener;
+mod protocol;
 mod reload;
 mod signals;
+mod stream;
 mod terms;
 
+use std::time::Duration;
+
 use anyhow::Context;
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{listener::Listener, signals::Told};
 pub(crate) use self::{reload::Reload, signals::Signals, terms::Terms};
 use crate::config::Config;
+
+/// The least time for the answers that are on their way at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Listens on the addresses of clients.
 ///
@@ -53,15 +64,16 @@ pub(crate) async fn run(listeners: Vec<Listener>, mut reload: Reload, mut signal
     }
     let config = reload.config;
     let ending = async {
-        tokio::time::sleep(config.drain_delay).await;
+        sleep(config.drain_delay).await;
+        let end = Instant::now() + config.grace.max(LAST_ANSWERS);
         gateway.shutdown(config.grace).await;
         accepting.shutdown().await;
         closing.cancel();
         connections.close();
-        connections.wait().await;
+        let _ = timeout_at(end, connections.wait()).await;
     };
     tokio::select! {
         () = ending => {}
-        () = signals.end() => gateway.shutdown(std::time::Duration::ZERO).await,
+        () = signals.end() => gateway.shutdown(Duration::ZERO).await,
     }
 }

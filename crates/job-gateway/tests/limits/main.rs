@@ -1,0 +1,8 @@
+//! The limits of clients, and the end of the process.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clients;
+mod ending;
