@@ -147,7 +147,7 @@ pub(crate) struct Route {
     /// The path, with `{name}` and `{*rest}` as in axum.
     pub(crate) path: String,
     pub(crate) upstream: Arc<Upstream>,
-    /// Whether requests may become jobs.
+    /// Lets requests become jobs.
     pub(crate) defer: bool,
     pub(crate) inline_wait: Duration,
     pub(crate) pending_status: PendingStatus,
@@ -166,7 +166,7 @@ pub(crate) struct Route {
     pub(crate) send_principal: bool,
     /// The origins whose pages may read answers.
     pub(crate) cors_origins: Vec<String>,
-    /// Whether clients may ask for a callback.
+    /// Lets clients ask for a callback.
     pub(crate) callback: bool,
     /// Polls an upstream that itself answers 202.
     pub(crate) follow: bool,

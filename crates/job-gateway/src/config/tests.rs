@@ -262,3 +262,25 @@ fn a_running_gateway_keeps_its_listeners_store_and_base() {
         );
     assert_eq!(report.to_string(), expected);
 }
+
+/// Each mistake of a single character is accepted or reported, and no report fails.
+#[test]
+fn no_text_is_too_strange_for_a_report() {
+    let replacements = [
+        "", "\"", "[", "]", "{", "=", "\n", "é", "\u{202e}", "\0", "9", "whsec_",
+    ];
+    let mut reports = 0;
+    for (number, (at, char)) in ALL.char_indices().enumerate() {
+        let replacement = replacements[number % replacements.len()];
+        let end = at + char.len_utf8();
+        let changed = format!("{}{replacement}{}", &ALL[..at], &ALL[end..]);
+        let cut = ALL[..at].to_owned() + replacement;
+        for text in [changed, cut] {
+            if let Err(report) = parsed(&text, &Overrides::default()) {
+                assert!(report.to_string().starts_with("error: "), "{report}");
+                reports += 1;
+            }
+        }
+    }
+    assert!(reports > ALL.len(), "{reports} of {}", 2 * ALL.len());
+}

@@ -2,6 +2,10 @@
 
 /// The reason why a request has no principal that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "jwt"),
+    expect(dead_code, reason = "only a token is missing or invalid")
+)]
 pub(crate) enum Refusal {
     /// The request has no token.
     Missing,

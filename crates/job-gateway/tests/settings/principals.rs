@@ -83,7 +83,7 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Returns the field with a token for a principal, which expires after so many seconds.
+/// Returns the field with a token for a principal, which expires in `left` seconds.
 fn token(principal: &str, left: i64) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -36,6 +36,11 @@ fn each() -> usize {
 }
 
 const RELOADS: usize = 100;
+
+/// Returns the time between two messages of a stream or websocket.
+fn period() -> Duration {
+    Duration::from_micros(500) * u32::try_from(each()).unwrap()
+}
 
 /// The state of the server: the work ends once this is true.
 type Released = watch::Receiver<bool>;
@@ -79,7 +84,7 @@ fn numbers(
     StreamBody::new(stream::unfold(0, move |number| {
         let released = released.clone();
         async move {
-            sleep(Duration::from_millis(20)).await;
+            sleep(period()).await;
             let next = (!*released.borrow() || number == 0).then_some(number + 1)?;
             let line = Bytes::from(format!("{number}\n"));
             Some((Ok(Frame::data(line)), next))
@@ -129,11 +134,18 @@ async fn submit(gateway: &str) -> String {
     format!("{gateway}{}", pending.header("location"))
 }
 
-/// Polls a job in one held request for its result.
+/// Polls a job by held requests for its result. None is answered before the gateway's longest hold.
 async fn poll(url: String) {
-    let request = Request::get(&url).header("prefer", "wait=300");
-    let request = request.body(Full::<Bytes>::default()).unwrap();
-    let answer = client(false).request(request).await.unwrap();
+    let answer = loop {
+        let began = Instant::now();
+        let request = Request::get(&url).header("prefer", "wait=300");
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let answer = client(false).request(request).await.unwrap();
+        if answer.status() != StatusCode::SEE_OTHER {
+            break answer;
+        }
+        assert!(began.elapsed() > Duration::from_secs(20), "{url}");
+    };
     assert_eq!(answer.status(), StatusCode::OK, "{url}");
     let body = answer.into_body().collect().await.unwrap();
     assert_eq!(body.to_bytes(), "done");
@@ -171,7 +183,7 @@ async fn talk(address: String, released: Released) {
         if *released.borrow() {
             return;
         }
-        sleep(Duration::from_millis(20)).await;
+        sleep(period()).await;
     }
 }
 
