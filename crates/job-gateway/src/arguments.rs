@@ -8,7 +8,8 @@ use tower_async_job::PendingStatus;
 
 use crate::config::{
     Listen, Overrides, Replay, Store,
-    values::{STORE_VARIABLE, base, public_base, upstream_url},
+    flags::{concurrency, ending, inline_wait, threads},
+    values::{STORE_VARIABLE, admin, base, public_base, upstream_url},
 };
 
 /// Gives slow HTTP servers in any language pollable, durable jobs.
@@ -57,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URL", value_parser = public_base)]
     pub(crate) public_base: Option<String>,
     /// The time for a response before the request becomes a job. Default 1s.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = inline_wait)]
     pub(crate) inline_wait: Option<Duration>,
     /// The status that announces a job: 303 for clients that follow redirects, 202 for browsers'
     /// fetch and other programs. Default 303.
@@ -68,21 +69,21 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REQUESTS")]
     pub(crate) replay: Option<Replay>,
     /// The number of requests that the server gets at once; others wait. Default: no limit.
-    #[arg(long, value_name = "REQUESTS", value_parser = at_least_one)]
+    #[arg(long, value_name = "REQUESTS", value_parser = concurrency)]
     pub(crate) concurrency: Option<usize>,
     /// The address of operators: probes, metrics and jobs. It performs no authentication. Default:
     /// none.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = admin)]
     pub(crate) admin: Option<Listen>,
     /// The time between SIGTERM and the refusal of new requests, in which load balancers notice.
     /// Default 0s.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = ending)]
     pub(crate) drain_delay: Option<Duration>,
     /// The time for running jobs after that. Default 25s.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = ending)]
     pub(crate) grace: Option<Duration>,
     /// The number of threads. Default: one per core.
-    #[arg(long, value_name = "THREADS", value_parser = at_least_one)]
+    #[arg(long, value_name = "THREADS", value_parser = threads)]
     pub(crate) threads: Option<usize>,
 }
 
@@ -121,14 +122,6 @@ impl Pending {
             Self::SeeOther => PendingStatus::SeeOther,
             Self::Accepted => PendingStatus::Accepted,
         }
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("it is at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
     }
 }
 

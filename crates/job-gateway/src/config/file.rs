@@ -16,12 +16,12 @@ use super::{
     CallbackHost, Callbacks, Clients, Config, Listen, Overrides, Progress, Route, Store, Tls,
     error::{Problem, Report},
     files::secret_at,
-    read::{Fault, duration, number, parsed, parsed_by, size},
+    read::{Fault, duration, ending, number, parsed, parsed_by, size, threads},
     routes,
     section::{Reading, Section, hide_strings},
     source::Source,
     upstreams::Upstreams,
-    values::{base, public_base},
+    values::{admin, base, public_base},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -108,13 +108,9 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
         config.trusted_proxies = trusted;
     }
     read_clients(&root, &mut config.clients);
-    root.set(
-        &mut config.drain_delay,
-        "drain_delay",
-        duration(Duration::ZERO..=HOUR),
-    );
-    root.set(&mut config.grace, "grace", duration(Duration::ZERO..=HOUR));
-    config.threads = root.get("threads", number(1..=1024));
+    root.set(&mut config.drain_delay, "drain_delay", ending);
+    root.set(&mut config.grace, "grace", ending);
+    config.threads = root.get("threads", threads);
     apply(flags, &mut config);
 
     let defaults = root.section(
@@ -122,8 +118,12 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
         "write `[defaults]`, and the settings beneath it",
     );
     let upstreams = Upstreams::read(&root, &defaults, flags);
-    let trusts_proxies = !config.trusted_proxies.is_empty();
-    let table = routes::Table::read(&root, defaults, &upstreams, flags, trusts_proxies);
+    let context = routes::Context {
+        flags,
+        base: &config.base,
+        trusts_proxies: !config.trusted_proxies.is_empty(),
+    };
+    let table = routes::Table::read(&root, defaults, &upstreams, &context);
     config.upstreams = upstreams.by_name;
     config.routes = table.routes;
     config.fallback = table.fallback;
@@ -202,18 +202,6 @@ fn read_tls(root: &Section<'_>) -> Option<Tls> {
         certificate: certificate?,
         key: key?,
     })
-}
-
-/// Reads an address that only this machine reaches.
-fn admin(text: &str) -> Result<Listen, String> {
-    match text.parse()? {
-        Listen::Tcp(address) if !address.ip().is_loopback() => Err(
-            "operators are not authenticated: expected an address of this machine, such as \
-                 127.0.0.1:9090, or unix:PATH"
-                .to_owned(),
-        ),
-        listen => Ok(listen),
-    }
 }
 
 /// Reads a network, or an address as the network of it alone.

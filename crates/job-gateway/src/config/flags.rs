@@ -9,7 +9,12 @@ use std::{
 use http::Uri;
 use tower_async_job::PendingStatus;
 
-use super::{Callbacks, Clients, Config, Listen, Progress, Replay, Route, Store, Upstream};
+use toml::de::DeValue;
+
+use super::{
+    Callbacks, Clients, Config, Listen, Progress, Replay, Route, Store, Upstream,
+    read::{self, Fault},
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -121,5 +126,64 @@ impl Route {
             follow: false,
             result_later: false,
         }
+    }
+}
+
+/// Reads `--inline-wait`.
+pub(crate) fn inline_wait(text: &str) -> Result<Duration, String> {
+    read_text(text, read::inline_wait)
+}
+
+/// Reads `--drain-delay` and `--grace`.
+pub(crate) fn ending(text: &str) -> Result<Duration, String> {
+    read_text(text, read::ending)
+}
+
+/// Reads `--threads`.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    read_number(text, read::threads)
+}
+
+/// Reads `--concurrency`.
+pub(crate) fn concurrency(text: &str) -> Result<usize, String> {
+    read_number(text, read::concurrency)
+}
+
+/// Reads a flag as a file's value, with the same limits.
+fn read_text<T>(text: &str, read: impl Fn(&DeValue<'_>) -> Result<T, Fault>) -> Result<T, String> {
+    read(&DeValue::String(text.into())).map_err(|fault| match fault.help {
+        Some(help) => format!("{}: {help}", fault.label),
+        None => fault.label,
+    })
+}
+
+fn read_number<T>(
+    text: &str,
+    read: impl Fn(&DeValue<'_>) -> Result<T, Fault>,
+) -> Result<T, String> {
+    let value = DeValue::parse(text).map_err(|_| "expected a whole number")?;
+    read(value.get_ref()).map_err(|fault| fault.label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_have_the_limits_of_files() {
+        assert_eq!(inline_wait("1s"), Ok(Duration::from_secs(1)));
+        assert_eq!(inline_wait("2h").unwrap_err(), "must be from 0s to 1h");
+        let form = "write a number and a unit, such as \"500ms\", \"10s\" or \"1h 30m\"";
+        assert_eq!(
+            ending("5").unwrap_err(),
+            format!("this is no duration: {form}")
+        );
+        assert_eq!(threads("2"), Ok(2));
+        assert_eq!(threads("0").unwrap_err(), "must be from 1 to 1024");
+        assert_eq!(concurrency("many").unwrap_err(), "expected a whole number");
+        assert_eq!(
+            concurrency("1.5").unwrap_err(),
+            "expected a whole number, found a float"
+        );
     }
 }

@@ -2,13 +2,13 @@
 //! they name.
 
 pub(crate) mod file;
+pub(crate) mod flags;
 pub(crate) mod print;
 pub(crate) mod swap;
 pub(crate) mod values;
 
 mod error;
 mod files;
-mod flags;
 mod pattern;
 mod principals;
 mod read;

@@ -8,6 +8,8 @@ use toml::de::DeValue;
 
 use super::words::{article, nearest, or};
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// The reason why a value is refused.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -146,4 +148,22 @@ pub(super) fn bytes(size: usize) -> String {
         Some((bits, unit)) => format!("{}{unit}", size >> bits),
         None => format!("{size}B"),
     }
+}
+
+/// Reads the time for a response before the request becomes a job.
+pub(super) fn inline_wait(value: &DeValue<'_>) -> Result<Duration, Fault> {
+    duration(Duration::ZERO..=HOUR)(value)
+}
+
+/// Reads a time of the end of the process.
+pub(super) fn ending(value: &DeValue<'_>) -> Result<Duration, Fault> {
+    duration(Duration::ZERO..=HOUR)(value)
+}
+
+pub(super) fn threads(value: &DeValue<'_>) -> Result<usize, Fault> {
+    number(1..=1024)(value)
+}
+
+pub(super) fn concurrency(value: &DeValue<'_>) -> Result<usize, Fault> {
+    number(1..=1_000_000)(value)
 }

@@ -10,14 +10,24 @@ use super::{
     error::Problem,
     pattern::{self, Pattern},
     principals,
-    read::{Fault, boolean, choice, duration, number, parsed_by, size, text},
+    read::{Fault, boolean, choice, duration, inline_wait, number, parsed_by, size, text},
     section::Section,
     upstreams::{Upstreams, check_name},
 };
 
+/// The name of the route of a request that matches no other.
+const FALLBACK: &str = "default";
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(31_557_600);
+
+/// The settings beside the routes that matter to them.
+pub(super) struct Context<'a> {
+    pub(super) flags: &'a Overrides,
+    /// The path of jobs.
+    pub(super) base: &'a str,
+    pub(super) trusts_proxies: bool,
+}
 
 /// The routes of a file.
 pub(super) struct Table {
@@ -31,8 +41,7 @@ impl Table {
         root: &Section<'_>,
         defaults: Section<'_>,
         upstreams: &Upstreams,
-        flags: &Overrides,
-        trusts_proxies: bool,
+        context: &Context<'_>,
     ) -> Self {
         let any = upstreams
             .default
@@ -42,9 +51,10 @@ impl Table {
         let upstream = any
             .cloned()
             .unwrap_or_else(|| Arc::new(super::Upstream::new("", Uri::default())));
-        let mut template = Route::new("default", "/{*rest}", upstream);
-        read_settings(&defaults, &mut template, trusts_proxies);
+        let mut template = Route::new(FALLBACK, "/{*rest}", upstream);
+        read_settings(&defaults, &mut template, context.trusts_proxies);
         defaults.finish();
+        let flags = context.flags;
         template.inline_wait = flags.inline_wait.unwrap_or(template.inline_wait);
         template.pending_status = flags.pending_status.unwrap_or(template.pending_status);
         template.replay = flags.replay.unwrap_or(template.replay);
@@ -56,7 +66,7 @@ impl Table {
             "write `[[routes]]`, and beneath it `match = \"/path\"`",
         ) {
             let place = (section.span_of("match"), section.span_of("name"));
-            if let Some(route) = read_route(section, &template, upstreams, trusts_proxies) {
+            if let Some(route) = read_route(section, &template, upstreams, context) {
                 routes.push(Arc::new(route));
                 places.push(place);
             }
@@ -112,7 +122,7 @@ fn read_route(
     section: Section<'_>,
     template: &Route,
     upstreams: &Upstreams,
-    trusts_proxies: bool,
+    context: &Context<'_>,
 ) -> Option<Route> {
     let read = |text: &str| Ok((pattern::parse(text)?, text.to_owned()));
     let pattern = section.demand("match", parsed_by(read));
@@ -130,7 +140,10 @@ fn read_route(
         ),
         None => {}
     }
-    read_settings(&section, &mut route, trusts_proxies);
+    read_settings(&section, &mut route, context.trusts_proxies);
+    if let Some(((_, path), written)) = &pattern {
+        check_path(&section, path, written, context.base);
+    }
     section.finish();
     let ((method, path), written) = pattern?;
     (route.method, route.path) = (method, path);
@@ -138,7 +151,22 @@ fn read_route(
     Some(route)
 }
 
+/// Reports a pattern that no request matches, as jobs come first.
+fn check_path(section: &Section<'_>, path: &str, written: &str, base: &str) {
+    let below = path.strip_prefix(base);
+    if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let problem = Problem::new(format!("no request matches {written:?}"));
+        let label = format!("{base} is the path of jobs");
+        let problem = problem.at(section.span_of("match"), label);
+        let help = "choose another path of jobs by `base`".to_owned();
+        section.reading.report(problem.help(help));
+    }
+}
+
 fn name(text: &str) -> Result<String, String> {
+    if text == FALLBACK {
+        return Err("this is the name of the route of all other requests".to_owned());
+    }
     match text.len() <= 100 && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         true => Ok(text.to_owned()),
         false => {
@@ -150,11 +178,7 @@ fn name(text: &str) -> Result<String, String> {
 /// Reads the settings that routes have, and may have from the defaults.
 fn read_settings(section: &Section<'_>, route: &mut Route, trusts_proxies: bool) {
     section.set(&mut route.defer, "defer", boolean);
-    section.set(
-        &mut route.inline_wait,
-        "inline_wait",
-        duration(Duration::ZERO..=HOUR),
-    );
+    section.set(&mut route.inline_wait, "inline_wait", inline_wait);
     section.set(
         &mut route.pending_status,
         "pending_status",

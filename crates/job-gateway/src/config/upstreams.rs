@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{
     Overrides, Upstream,
     error::Problem,
-    read::{boolean, duration, number, parsed_by, text},
+    read::{boolean, concurrency, duration, number, parsed_by, text},
     section::Section,
     values::upstream_url,
     words::{listed, nearest},
@@ -109,7 +109,7 @@ fn upstream(name: String, section: Section<'_>, flags: Option<&Overrides>) -> Op
         check_http2(&section, http2, &upstream);
         upstream.http2 = http2;
     }
-    upstream.concurrency = section.get("concurrency", number(1..=1_000_000));
+    upstream.concurrency = section.get("concurrency", concurrency);
     section.set(&mut upstream.queue, "queue", number(0..=10_000_000));
     section.set(&mut upstream.own_host, "own_host", boolean);
     let wait = SECOND / 100..=HOUR / 12;

@@ -82,6 +82,18 @@ impl FromStr for Replay {
     }
 }
 
+/// Reads an address that only this machine reaches.
+pub(crate) fn admin(text: &str) -> Result<Listen, String> {
+    match text.parse()? {
+        Listen::Tcp(address) if !address.ip().is_loopback() => Err(
+            "operators are not authenticated: expected an address of this machine, such as \
+                 127.0.0.1:9090, or unix:PATH"
+                .to_owned(),
+        ),
+        listen => Ok(listen),
+    }
+}
+
 /// The variable of a store whose URL has a password.
 pub(crate) const STORE_VARIABLE: &str = "JOB_GATEWAY_STORE";
 

@@ -289,3 +289,39 @@ async fn settings_that_need_a_restart_or_have_errors_stay() {
     };
     soon(replaced).await;
 }
+
+#[tokio::test]
+async fn a_server_with_the_same_settings_keeps_its_connections() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    let which = Upstream::of_connections(move |stream| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let service = hyper::service::service_fn(|_| async {
+            Ok::<_, std::convert::Infallible>(Response::new(full("which")))
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service);
+        async { drop(serving.await) }
+    })
+    .await;
+    let apps = [named("first").await, named("second").await];
+    let folder = TempDir::new().unwrap();
+    write(&folder, &apps[0], &which);
+    let path = folder.path().join("gateway.toml").display().to_string();
+    let mut starting = command(["--config", &path]);
+    starting.stderr(Stdio::null());
+    let gateway = Gateway::start(starting).await;
+    assert_eq!(get(gateway.url("/which")).await.text(), "which");
+    write(&folder, &apps[1], &which);
+    gateway.signal(Signal::HUP);
+    let replaced = async {
+        // A request for a stream is no job.
+        let stream = || Request::get(gateway.url("/")).header("accept", "text/event-stream");
+        while send(stream().body(Full::default()).unwrap()).await.text() != "second" {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon(replaced).await;
+    assert_eq!(get(gateway.url("/which")).await.text(), "which");
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
