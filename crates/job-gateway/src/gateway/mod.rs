@@ -9,6 +9,7 @@ mod facts;
 mod live;
 mod policy;
 mod trace;
+mod upload;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ use tower_async_job::{
     store::{JobStore, Principal},
 };
 
-use self::again::Again;
+use self::{again::Again, upload::Upload};
 pub(crate) use self::{connection::Connection, live::Live};
 use crate::{
     config::{Config, Store, Unusable},
@@ -117,7 +118,7 @@ impl Gateway {
             drop(live);
             return self.poll(request, principal).await;
         }
-        let target = live
+        let mut target = live
             .target(&request, shared.durable)
             .ok_or(Failure::NoRoute)?;
         let headers = request.headers_mut();
@@ -125,6 +126,11 @@ impl Gateway {
         let trace = trace::of(headers);
         let facts = facts::facts(&request, connection, &live, &target, trace);
         drop(live);
+        let mut request = request.map(Upload::new);
+        if target.replayable && !policy::is_keyed(&request) {
+            let is_whole = request.body_mut().read(&target).await?;
+            target.set_replayable(is_whole);
+        }
         let defers = target.route.defer;
         if let Some(principal) = principal {
             request.extensions_mut().insert(principal);

@@ -74,7 +74,7 @@ pub(super) fn may_replay<B>(route: &Route, request: &Request<B>) -> bool {
         *request.method(),
         Method::GET | Method::PUT | Method::DELETE
     );
-    let is_keyed = headers.contains_key(IDEMPOTENCY_KEY);
+    let is_keyed = is_keyed(request);
     let may_repeat = match route.replay {
         Replay::Idempotent => is_idempotent,
         Replay::Keyed => is_idempotent || is_keyed,
@@ -88,6 +88,11 @@ pub(super) fn may_replay<B>(route: &Route, request: &Request<B>) -> bool {
         && (route.credentials.is_some() || !has_credentials)
         // A longer one is sent while it is read. One with a key is refused.
         && (is_keyed || length.is_none_or(|length| length <= route.request_spool))
+}
+
+/// Returns whether a request has a key of its client's.
+pub(super) fn is_keyed<B>(request: &Request<B>) -> bool {
+    request.headers().contains_key(IDEMPOTENCY_KEY)
 }
 
 fn is_credential(name: &HeaderName) -> bool {

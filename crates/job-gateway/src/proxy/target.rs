@@ -20,3 +20,13 @@ pub(crate) struct Target {
     /// Whether it may be sent again, under the same key.
     pub(crate) replayable: bool,
 }
+
+impl Target {
+    /// Notes whether the request may be sent again.
+    pub(crate) fn set_replayable(&mut self, replayable: bool) {
+        if self.replayable != replayable {
+            self.replayable = replayable;
+            Arc::make_mut(&mut self.policy).replay = replayable;
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Jobs that are run again: their requests reach the server as in their first runs.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use http::{Request, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::{
@@ -12,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Gateway, Upstream, get, send, soon, talk};
+use crate::support::{Answer, Gateway, Upstream, get, send, soon, talk};
 
 const FIELDS: &str = "POST /reports/7?a=%2F&b HTTP/1.1\r\nhost: shop.example\r\n\
     connection: close\r\nx-unknown: a  b\r\nx-unknown: c\r\ncookie: a=1\r\nuser-agent: me\r\n\
@@ -169,6 +171,14 @@ async fn a_long_upload_passes_while_it_is_read_and_is_not_stored() {
             .body(vec![0; size].into())
             .unwrap();
         assert_eq!(send(upload).await.text(), format!("{size} {key}"));
+        // The length may be unknown.
+        let pieces = (0..size / 1024)
+            .map(|_| Ok::<_, Infallible>(Frame::data(bytes::Bytes::from(vec![0; 1024]))));
+        let pieces = StreamBody::new(futures_util::stream::iter(pieces));
+        let upload = Request::post(gateway.url("/")).body(pieces).unwrap();
+        let client = crate::support::client::<StreamBody<_>>(false);
+        let answer = Answer::read(soon(client.request(upload)).await.unwrap()).await;
+        assert_eq!(answer.text(), format!("{size} {key}"));
     }
     let keyed = Request::post(gateway.url("/")).header("idempotency-key", "\"a\"");
     let refused = send(keyed.body(vec![0; 3 << 20].into()).unwrap()).await;
