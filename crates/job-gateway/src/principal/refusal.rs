@@ -1,5 +1,7 @@
 //! The refusal of a request without a principal.
 
+use http::StatusCode;
+
 /// The reason why a request has no principal that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -17,11 +19,20 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// Returns the value of `WWW-Authenticate` (RFC 6750, section 3): an error is named only where
-    /// the request has a token.
-    pub(crate) fn challenge(self) -> &'static str {
+    /// the request has a token. A proxy cannot be asked for another one.
+    pub(crate) fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::Missing => "Bearer",
-            Self::Invalid | Self::Unclear => "Bearer error=\"invalid_token\"",
+            Self::Missing => Some("Bearer"),
+            Self::Invalid => Some("Bearer error=\"invalid_token\""),
+            Self::Unclear => None,
+        }
+    }
+
+    /// Returns the status of the answer.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Missing | Self::Invalid => StatusCode::UNAUTHORIZED,
+            Self::Unclear => StatusCode::BAD_REQUEST,
         }
     }
 

@@ -97,11 +97,7 @@ impl Failure {
                 "destination_not_found",
                 "the gateway has no route for this method and path",
             ),
-            Self::Principal(refusal) => (
-                StatusCode::UNAUTHORIZED,
-                "http_request_denied",
-                refusal.detail(),
-            ),
+            Self::Principal(refusal) => (refusal.status(), "http_request_denied", refusal.detail()),
             Self::Unasked => (
                 bad,
                 "http_protocol_error",
@@ -159,9 +155,10 @@ impl Failure {
         );
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Self::Principal(refusal) = self {
-            let challenge = HeaderValue::from_static(refusal.challenge());
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        if let Self::Principal(refusal) = self
+            && let Some(challenge) = refusal.challenge()
+        {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -12,6 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     listener::{Listener, Stream},
+    places::Places,
     protocol,
     terms::Terms,
 };
@@ -22,7 +23,7 @@ use crate::gateway::{Connection, Gateway};
 pub(super) struct Serving {
     pub(super) gateway: Gateway,
     pub(super) terms: Arc<ArcSwap<Terms>>,
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
     /// Set once no connection takes further requests.
     pub(super) closing: CancellationToken,
 }
@@ -32,9 +33,7 @@ impl Serving {
     /// the system.
     pub(super) async fn accept(self, listener: Listener, connections: TaskTracker) {
         loop {
-            let Ok(place) = self.places.clone().acquire_owned().await else {
-                return;
-            };
+            let place = self.places.take().await;
             let Ok((stream, address)) = listener.accept().await else {
                 // An error such as too many open files passes once other connections are closed.
                 sleep(Duration::from_millis(100)).await;

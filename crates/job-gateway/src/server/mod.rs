@@ -3,6 +3,7 @@
 mod activity;
 mod connection;
 mod listener;
+mod places;
 mod protocol;
 mod reload;
 mod signals;

@@ -3,9 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 
-use super::terms::Terms;
+use super::{places::Places, terms::Terms};
 use crate::{
     config::{Config, Overrides, Report, file, swap::check_swap},
     gateway::Gateway,
@@ -22,8 +21,7 @@ pub(crate) struct Reload {
     flags: Overrides,
     gateway: Gateway,
     terms: Arc<ArcSwap<Terms>>,
-    /// The places of clients' connections.
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Reload {
@@ -34,7 +32,7 @@ impl Reload {
         gateway: Gateway,
         terms: Terms,
     ) -> Self {
-        let places = Semaphore::new(config.clients.connections);
+        let places = Places::new(config.clients.connections);
         metrics::gauge!(SUCCESS).set(1);
         Self {
             config,
@@ -47,7 +45,7 @@ impl Reload {
     }
 
     /// Returns the terms of connections, which each reload replaces.
-    pub(super) fn terms(&self) -> (Arc<ArcSwap<Terms>>, Arc<Semaphore>) {
+    pub(super) fn terms(&self) -> (Arc<ArcSwap<Terms>>, Arc<Places>) {
         (self.terms.clone(), self.places.clone())
     }
 
@@ -79,26 +77,9 @@ impl Reload {
         };
         self.gateway.replace(live);
         self.terms.store(Arc::new(terms));
-        self.resize(config.clients.connections);
+        let today = self.config.clients.connections;
+        self.places.resize(today, config.clients.connections);
         self.config = config;
         Ok(())
-    }
-
-    /// Changes the number of connections. Those that are too many are not closed.
-    fn resize(&self, connections: usize) {
-        let today = self.config.clients.connections;
-        match connections.checked_sub(today) {
-            Some(more) => self.places.add_permits(more),
-            None => {
-                let (places, fewer) = (self.places.clone(), today - connections);
-                tokio::spawn(async move {
-                    for _ in 0..fewer {
-                        if let Ok(place) = places.acquire().await {
-                            place.forget();
-                        }
-                    }
-                });
-            }
-        }
     }
 }

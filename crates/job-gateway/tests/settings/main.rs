@@ -6,6 +6,7 @@ mod support;
 
 mod commands;
 mod file;
+mod limits;
 mod principals;
 mod reload;
 mod tls;

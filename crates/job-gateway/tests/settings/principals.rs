@@ -63,6 +63,9 @@ async fn a_header_of_a_trusted_proxy_names_the_owner_of_a_job() {
         let refused = ask(&gateway, "GET", job, other).await;
         assert_eq!(refused.status, StatusCode::NOT_FOUND);
     }
+    let unclear = ask(&gateway, "POST", "/slow", Some(("x-user", ""))).await;
+    assert_eq!(unclear.status, StatusCode::BAD_REQUEST);
+    assert!(!unclear.headers.contains_key("www-authenticate"));
     sleep(Duration::from_millis(500)).await;
     let done = ask(&gateway, "GET", job, ada).await;
     assert_eq!(done.status, StatusCode::OK);
