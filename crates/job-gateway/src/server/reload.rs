@@ -83,3 +83,52 @@ impl Reload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc};
+
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    use tower_async_job::store::MemoryStore;
+
+    use super::*;
+    use crate::gateway::Live;
+
+    const SETTINGS: &str = "grace = \"1s\"\n[upstreams.app]\nurl = \"http://127.0.0.1:3000\"\n";
+
+    /// Returns the value of the gauge after a reload.
+    fn success(reload: &mut Reload) -> f64 {
+        let recorder = DebuggingRecorder::new();
+        metrics::with_local_recorder(&recorder, || reload.reload());
+        let recorded = recorder.snapshotter().snapshot().into_vec();
+        let [(key, _, _, DebugValue::Gauge(value))] = &recorded[..] else {
+            panic!("{recorded:?}");
+        };
+        assert_eq!(key.key().name(), "config_reload_success");
+        value.into_inner()
+    }
+
+    #[tokio::test]
+    async fn a_gauge_tells_whether_the_last_reload_has_succeeded() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, SETTINGS).unwrap();
+        let path = Some(file.path().to_owned());
+        let (config, _) = file::load(path.as_deref(), &Overrides::default()).unwrap();
+        let live = Live::new(&config, None).ok().unwrap();
+        let gateway = Gateway::new(&config, live, Arc::new(MemoryStore::new())).unwrap();
+        let terms = Terms::of(&config).ok().unwrap();
+        let mut reload = Reload::new(config, path, Overrides::default(), gateway, terms);
+
+        fs::write(&file, SETTINGS.replace("1s", "2s")).unwrap();
+        assert_eq!(success(&mut reload), 1.0);
+        assert_eq!(reload.config.grace.as_secs(), 2);
+        fs::write(&file, SETTINGS.replace("1s", "3")).unwrap();
+        assert_eq!(success(&mut reload), 0.0);
+        fs::write(&file, format!("base = \"/jobs\"\n{SETTINGS}")).unwrap();
+        assert_eq!(success(&mut reload), 0.0);
+        assert_eq!(reload.config.grace.as_secs(), 2);
+        fs::write(&file, SETTINGS).unwrap();
+        assert_eq!(success(&mut reload), 1.0);
+        assert_eq!(reload.config.grace.as_secs(), 1);
+    }
+}
