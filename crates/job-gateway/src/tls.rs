@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
@@ -45,6 +45,20 @@ pub(crate) fn server(tls: &Tls) -> Result<ServerConfig, Unusable> {
 pub(crate) enum Unusable {
     Certificate(String),
     Key(String),
+}
+
+/// Reads the certificates that are trusted instead of the system's.
+///
+/// # Errors
+///
+/// Fails if the file has no certificate.
+pub(crate) fn roots(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("{} is no root: {error}", path.display()))?;
+    }
+    Ok(roots)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -116,5 +130,20 @@ mod tests {
             error.starts_with(&format!("{} has no private key", file("a.pem"))),
             "{error}"
         );
+    }
+
+    #[test]
+    fn roots_are_certificates() {
+        let folder = TempDir::new().unwrap();
+        let pair = pair(&folder, "a");
+        assert_eq!(roots(&pair.certificate).unwrap().len(), 1);
+        let error = roots(&pair.key).unwrap_err();
+        assert!(
+            error.ends_with("a.key has no certificate in PEM"),
+            "{error}"
+        );
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let error = roots(&written(&folder, "broken.pem", broken)).unwrap_err();
+        assert!(error.contains("broken.pem is no root"), "{error}");
     }
 }

@@ -1,27 +1,22 @@
 //! The settings that a reload replaces, and what is made of them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use http::Request;
 use http_polling::RequestHead;
 use ipnet::IpNet;
 use tower_async_job::Policy;
 
-use super::{authorities::Authorities, connection::Connection, policy};
+use super::{authorities::Authorities, connection::Connection, policy, servers::Servers};
 use crate::{
-    config::{Config, Route, Routes, Unusable, Upstream},
+    config::{Config, Route, Routes, Unusable},
     proxy::Target,
-    upstream::Client,
 };
 
 /// The settings that a reload replaces, and what is made of them.
 pub(crate) struct Live {
     routes: Routes,
-    clients: BTreeMap<String, (Arc<Upstream>, Client)>,
+    servers: Servers,
     pub(super) authorities: Authorities,
     policies: HashMap<Arc<str>, Policies>,
     trusted: Vec<IpNet>,
@@ -44,18 +39,22 @@ impl Live {
     ///
     /// Fails with all settings that cannot be used.
     pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Result<Self, Vec<Unusable>> {
-        let clients = config.upstreams.iter().map(|(name, upstream)| {
-            let kept = previous.and_then(|live| live.clients.get(name));
-            let kept = kept.filter(|(settings, _)| settings == upstream);
-            let new = || (upstream.clone(), Client::new(upstream));
-            (name.clone(), kept.cloned().unwrap_or_else(new))
-        });
+        let servers = Servers::new(config, previous.map(|live| &live.servers));
+        let authorities = Authorities::new(config);
+        let (servers, authorities) = match (servers, authorities) {
+            (Ok(servers), Ok(authorities)) => (servers, authorities),
+            (servers, authorities) => {
+                let mut unusable = servers.err().unwrap_or_default();
+                unusable.extend(authorities.err().unwrap_or_default());
+                return Err(unusable);
+            }
+        };
         let routes = config.routes.iter().chain(&config.fallback);
         let policies = routes.map(|route| (route.name.clone(), Policies::of(route)));
         Ok(Self {
             routes: Routes::of(config),
-            clients: clients.collect(),
-            authorities: Authorities::new(config)?,
+            servers,
+            authorities,
             policies: policies.collect(),
             trusted: config.trusted_proxies.clone(),
             max_fields: config.clients.headers,
@@ -66,7 +65,7 @@ impl Live {
     /// Returns the route of a request, and the client of its server.
     pub(super) fn target<B>(&self, request: &Request<B>, is_durable: bool) -> Option<Target> {
         let route = self.routes.find(request.method(), request.uri().path())?;
-        let (_, client) = self.clients.get(&route.upstream.name)?;
+        let server = self.servers.get(&route.upstream.name)?;
         let policies = self.policies.get(&route.name)?;
         let deferrable = policy::may_defer(route, request);
         let replayable = deferrable && is_durable && policy::may_replay(route, request);
@@ -77,7 +76,8 @@ impl Live {
         };
         Some(Target {
             route: route.clone(),
-            client: client.clone(),
+            client: server.client.clone(),
+            queue: server.queue.clone(),
             policy,
             upload_timeout: self.upload_timeout,
             deferrable,

@@ -8,6 +8,7 @@ mod connection;
 mod facts;
 mod live;
 mod policy;
+mod servers;
 mod trace;
 mod upload;
 

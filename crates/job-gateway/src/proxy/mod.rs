@@ -4,6 +4,7 @@ mod facts;
 mod forwarded;
 mod headers;
 mod patience;
+mod queue;
 mod respond;
 mod target;
 mod upgrade;
@@ -18,18 +19,23 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
+use tokio::time::timeout;
 use tower::{BoxError, Service};
+use tower_async_job::store::Principal;
 
-use self::patience::{Limits, Watch};
 pub(crate) use self::{
     facts::Facts,
     forwarded::{Forwarded, Hop},
     headers::is_loop,
+    queue::Queue,
     respond::{Body, Failure},
     target::Target,
 };
-use crate::upstream;
+use self::{
+    patience::{Limits, Watch},
+    queue::{Full, Place},
+};
+use crate::upstream::{self, Held};
 
 /// A service that sends requests on to the server of their [`Target`].
 #[derive(Clone, Debug)]
@@ -66,6 +72,7 @@ where
 async fn send(mut request: Request<upstream::Body>) -> Result<Response<Body>, Failure> {
     let extensions = request.extensions_mut();
     let target = extensions.remove::<Target>().ok_or(Failure::NoRoute)?;
+    let place = place(&target, extensions.get::<Principal>()).await?;
     let upgrade = upgrade::Requested::take(&mut request);
     let request = headers::rewrite(request, &target, upgrade.is_some());
     let mut response = match target.deferrable {
@@ -83,10 +90,26 @@ async fn send(mut request: Request<upstream::Body>) -> Result<Response<Body>, Fa
     *response.version_mut() = Version::HTTP_11;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upgrade = upgrade.ok_or(Failure::Unasked)?;
-        return upgrade.accept(response);
+        return upgrade.accept(response, place);
     }
     headers::remove_hop_by_hop(response.headers_mut());
-    Ok(response.map(Either::Left))
+    Ok(response.map(|body| Either::Left(Held::new(body, place))))
+}
+
+/// Waits for a place at the server, which the request has until its response ends.
+async fn place(target: &Target, principal: Option<&Principal>) -> Result<Option<Place>, Failure> {
+    let Some(queue) = &target.queue else {
+        return Ok(None);
+    };
+    let entering = queue.enter(principal.map(Principal::as_str));
+    let entered = match target.deferrable {
+        true => entering.await,
+        false => {
+            let limit = target.route.upstream.response_timeout;
+            timeout(limit, entering).await.unwrap_or(Err(Full))
+        }
+    };
+    Ok(Some(entered?))
 }
 
 /// Sends a request whose head of a response has limits.
@@ -94,7 +117,7 @@ async fn send_within(
     target: &Target,
     request: Request<upstream::Body>,
     limits: Limits,
-) -> Result<Response<Incoming>, Failure> {
+) -> Result<Response<upstream::Incoming>, Failure> {
     let (head, body) = request.into_parts();
     let (watch, upload) = Watch::over(body);
     let request = Request::from_parts(head, UnsyncBoxBody::new(upload));

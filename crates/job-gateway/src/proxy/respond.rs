@@ -7,18 +7,20 @@ use http::{
 };
 use http_body_util::{Either, Full};
 use http_polling::{PROBLEM_JSON, Problem};
-use hyper::body::Incoming;
 
-use super::headers::NAME;
+use super::{
+    headers::NAME,
+    queue::{self, Place},
+};
 use crate::{
     principal::Refusal,
-    upstream::{self, Kind},
+    upstream::{self, Held, Kind},
 };
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// The body of a response: the server's, or one of the gateway's own.
-pub(crate) type Body = Either<Incoming, Full<Bytes>>;
+pub(crate) type Body = Either<Held<upstream::Incoming, Place>, Full<Bytes>>;
 
 /// The reason for which a request is answered by the gateway itself.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(crate) enum Failure {
     NoRoute,
     /// The request does not say who asks.
     Principal(Refusal),
+    /// The server has as many requests as it takes, and as many wait as may, or for too long.
+    Full,
     /// The server has switched to a protocol that was not asked for.
     Unasked,
     /// The server has not answered.
@@ -48,6 +52,12 @@ pub(crate) enum Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Principal(refusal)
+    }
+}
+
+impl From<queue::Full> for Failure {
+    fn from(_: queue::Full) -> Self {
+        Self::Full
     }
 }
 
@@ -98,6 +108,11 @@ impl Failure {
                 "the gateway has no route for this method and path",
             ),
             Self::Principal(refusal) => (refusal.status(), "http_request_denied", refusal.detail()),
+            Self::Full => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "connection_limit_reached",
+                "the server has as many requests as it takes: try again later",
+            ),
             Self::Unasked => (
                 bad,
                 "http_protocol_error",
@@ -133,6 +148,11 @@ impl Failure {
                     bad,
                     "http_protocol_error",
                     "the server's response cannot be read",
+                ),
+                Kind::Body => (
+                    StatusCode::BAD_REQUEST,
+                    "http_request_error",
+                    "the upload ended too early",
                 ),
             },
         }

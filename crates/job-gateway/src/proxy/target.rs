@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tower_async_job::Policy;
 
+use super::queue::Queue;
 use crate::{config::Route, upstream};
 
 /// The route of a request, and the client of its server: an extension of each request.
@@ -11,6 +12,8 @@ use crate::{config::Route, upstream};
 pub(crate) struct Target {
     pub(crate) route: Arc<Route>,
     pub(crate) client: upstream::Client,
+    /// The places at the server, if these are limited.
+    pub(crate) queue: Option<Queue>,
     /// The terms of the job that it may become.
     pub(crate) policy: Arc<Policy>,
     /// The time for which the client may send nothing of its upload.

@@ -6,15 +6,13 @@ use http::{
 };
 use http_body::Body as _;
 use http_body_util::{Either, Full};
-use hyper::{
-    body::Incoming,
-    upgrade::{OnUpgrade, Upgraded},
-};
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
 use super::{
     headers::{remove_hop_by_hop, tokens},
+    queue::Place,
     respond::{Body, Failure},
 };
 use crate::upstream;
@@ -35,10 +33,12 @@ impl Requested {
         asks.then_some(Self { client })
     }
 
-    /// Connects the client to the server once both have switched.
+    /// Connects the client to the server once both have switched. The place at the server is held until
+    /// the websocket ends.
     pub(super) fn accept(
         self,
-        mut response: Response<Incoming>,
+        mut response: Response<upstream::Incoming>,
+        place: Option<Place>,
     ) -> Result<Response<Body>, Failure> {
         if !is_websocket(response.headers()) {
             return Err(Failure::Unasked);
@@ -49,6 +49,7 @@ impl Requested {
             if let Ok((client, server)) = tokio::try_join!(client, server) {
                 tunnel(client, server).await;
             }
+            drop(place);
         });
         let headers = response.headers_mut();
         remove_hop_by_hop(headers);

@@ -1,140 +1,111 @@
-//! The servers behind the gateway.
+//! The servers behind the gateway: connections to them, and the requests on these.
+//!
+//! A request takes a connection that is idle, or a new one. Which idle connection it may take is
+//! narrower than what hyper-util's pools know, so the pool is the gateway's own:
+//!
+//! - No connection is idle for longer than the settings allow, nor for longer than a second less than
+//!   the server says in `Keep-Alive: timeout`. A request whose method is not safe takes none that has
+//!   been idle for over a second: servers close such connections without a word, and a request that
+//!   meets the end of its connection may have been carried out.
+//! - A connection takes no request after its greatest age, and names are resolved for each connection,
+//!   so that a server which has moved is found.
+//! - Over HTTP/2, another connection opens before the server's limit of streams is reached.
+//!
+//! A request is sent again only if hyper gives it back, which means that nothing of it was written.
+//!
+//! ```text
+//! Client → Pool → Connector → TCP, TLS
+//!            ↳ http1::Connection, http2::Connection
+//! ```
+//!
+//! Dropping the future of a request cancels it: over HTTP/1 its connection closes, over HTTP/2 its
+//! stream is reset. Dropping all clones of a client closes the idle connections.
 
-use std::{error::Error as _, fmt, sync::Arc, time::Duration};
+mod body;
+mod closer;
+mod connector;
+mod error;
+mod http1;
+mod http2;
+mod lifetime;
+mod pool;
+mod target;
+#[cfg(test)]
+mod tests;
+mod tls;
 
-use bytes::Bytes;
-use http::{Request, Response, Uri, uri::Scheme};
-use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+use std::{fmt, sync::Arc};
+
+use http::{Request, Response, header::UPGRADE};
+
+pub(crate) use self::{
+    body::{Body, Held},
+    error::{Error, Kind},
+    pool::Incoming,
 };
-use tower::BoxError;
-
+use self::{
+    connector::{Connect, Connector},
+    pool::Pool,
+};
 use crate::config::Upstream;
-
-/// The body of a request to a server.
-pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A client of one server. Clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Client {
-    upstream: Arc<Upstream>,
-    inner: legacy::Client<HttpConnector, Body>,
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.pool).finish()
+    }
 }
 
 impl Client {
-    pub(crate) fn new(upstream: &Arc<Upstream>) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(upstream.connect_timeout));
-        connector.set_nodelay(true);
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(upstream.idle_timeout)
-            .http2_only(upstream.http2)
-            .set_host(false)
-            .build(connector);
+    /// Creates a client, without a connection.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server's certificate could not be verified.
+    pub(crate) fn new(upstream: &Arc<Upstream>) -> Result<Self, String> {
+        let connector = Connector::new(upstream)?;
+        Ok(Self::with_connector(upstream, connector))
+    }
+
+    fn with_connector(upstream: &Arc<Upstream>, connector: impl Connect + 'static) -> Self {
         Self {
-            upstream: upstream.clone(),
-            inner,
+            pool: Pool::new(upstream, connector),
         }
     }
 
-    /// Sends a request, whose target has no authority: it is that of the server.
+    /// Sends a request, and waits for the head of the response. The server is that of the settings,
+    /// whatever the target says; `Host` is kept.
+    ///
+    /// A request with `Upgrade` is sent over HTTP/1.1 on a connection that no other request uses.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no connection or no response. Waits for the head without a limit.
     pub(crate) async fn send(
         &self,
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, Error> {
-        let mut uri = request.uri().clone().into_parts();
-        uri.scheme = Some(Scheme::HTTP);
-        uri.authority = self.upstream.url.authority().cloned();
-        uri.path_and_query
-            .get_or_insert_with(|| "/".parse().expect("a path"));
-        *request.uri_mut() = Uri::from_parts(uri).expect("a URL with all parts");
-        self.inner.request(request).await.map_err(Error::of)
-    }
-}
-
-/// A request without a response.
-#[derive(Debug)]
-pub(crate) struct Error {
-    kind: Kind,
-    source: BoxError,
-}
-
-/// The reason for which a request has no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The server accepts no connection.
-    Refused,
-    /// No connection was made in time.
-    ConnectTimeout,
-    /// The server's certificate is not accepted.
-    Tls,
-    /// The connection ended before the head of a response.
-    Reset,
-    /// The head of the response did not arrive in time.
-    Timeout,
-    /// The response is no HTTP.
-    Unreadable,
-}
-
-impl Error {
-    fn of(error: legacy::Error) -> Self {
-        let mut kind = match error.is_connect() {
-            true => Kind::Refused,
-            false => Kind::Reset,
-        };
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<hyper::Error>()
-                && error.is_parse()
-            {
-                kind = Kind::Unreadable;
+        if request.headers().contains_key(UPGRADE) {
+            let connection = self.pool.connect_unshared().await?;
+            return Ok(connection.send(request).await?);
+        }
+        let is_safe = request.method().is_safe();
+        loop {
+            let connection = self.pool.take(is_safe).await?;
+            let is_used = connection.is_used();
+            let mut failed = match connection.send(request).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            match failed.take_message() {
+                Some(unsent) if is_used => request = unsent,
+                _ => return Err(failed.into()),
             }
-            if let Some(error) = error.downcast_ref::<std::io::Error>()
-                && error.kind() == std::io::ErrorKind::TimedOut
-                && kind == Kind::Refused
-            {
-                kind = Kind::ConnectTimeout;
-            }
-            cause = error.source();
         }
-        Self {
-            kind,
-            source: error.into(),
-        }
-    }
-
-    /// Returns the error of a response whose head has not arrived in time.
-    pub(crate) fn timeout(after: Duration) -> Self {
-        Self {
-            kind: Kind::Timeout,
-            source: format!("no response within {after:?}").into(),
-        }
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            Kind::Refused => "the server accepts no connection",
-            Kind::ConnectTimeout => "no connection was made in time",
-            Kind::Tls => "the server's certificate is not accepted",
-            Kind::Reset => "the connection ended before a response",
-            Kind::Timeout => "the response did not arrive in time",
-            Kind::Unreadable => "the response is no HTTP",
-        })
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
     }
 }

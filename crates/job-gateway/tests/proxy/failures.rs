@@ -10,7 +10,7 @@ use crate::support::{Answer, Gateway, Upstream, client, full, get, send, soon, t
 
 /// Demands a problem document, and the error in `Proxy-Status`.
 #[track_caller]
-fn failed(answer: &Answer, status: u16, error: &str) {
+pub(crate) fn failed(answer: &Answer, status: u16, error: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(
         answer.header("proxy-status"),

@@ -7,5 +7,6 @@ mod support;
 mod bodies;
 mod failures;
 mod headers;
+mod queue;
 mod streams;
 mod upgrades;

@@ -1,0 +1,87 @@
+//! The servers of all routes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    config::{Config, Unusable, Upstream},
+    proxy::Queue,
+    upstream::Client,
+};
+
+/// The servers of all routes by their names.
+#[derive(Default)]
+pub(super) struct Servers(BTreeMap<String, Server>);
+
+/// A server, and what leads to it.
+#[derive(Clone)]
+pub(super) struct Server {
+    settings: Arc<Upstream>,
+    pub(super) client: Client,
+    /// Has the places of a server that takes a limited number of requests at once.
+    pub(super) queue: Option<Queue>,
+}
+
+impl Servers {
+    /// Creates the clients and queues of the settings, and keeps those that the settings leave as they
+    /// are, with their connections and places.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all servers whose certificates cannot be verified.
+    pub(super) fn new(config: &Config, previous: Option<&Self>) -> Result<Self, Vec<Unusable>> {
+        let (mut servers, mut unusable) = (Self::default(), Vec::new());
+        for (name, settings) in &config.upstreams {
+            let previous = previous.and_then(|servers| servers.0.get(name));
+            match Server::new(settings, previous) {
+                Ok(server) => drop(servers.0.insert(name.clone(), server)),
+                Err(reason) => {
+                    let keys = ["roots", "url"].map(|key| format!("upstreams.{name}.{key}"));
+                    unusable.push(Unusable::new(keys.into(), reason));
+                }
+            }
+        }
+        match unusable.is_empty() {
+            true => Ok(servers),
+            false => Err(unusable),
+        }
+    }
+
+    /// Returns the server of that name.
+    pub(super) fn get(&self, name: &str) -> Option<&Server> {
+        self.0.get(name)
+    }
+}
+
+impl Server {
+    fn new(settings: &Arc<Upstream>, previous: Option<&Self>) -> Result<Self, String> {
+        let kept = previous.filter(|server| keeps_client(&server.settings, settings));
+        let client = match kept {
+            Some(server) => server.client.clone(),
+            None => Client::new(settings)?,
+        };
+        let kept = previous.filter(|server| keeps_queue(&server.settings, settings));
+        let queue = match kept {
+            Some(server) => server.queue.clone(),
+            None => {
+                let places = settings.concurrency;
+                places.map(|places| Queue::new(places, settings.queue))
+            }
+        };
+        Ok(Self {
+            settings: settings.clone(),
+            client,
+            queue,
+        })
+    }
+}
+
+/// Returns whether a client may be kept. One that verifies certificates reads its roots again.
+fn keeps_client(before: &Upstream, after: &Upstream) -> bool {
+    before == after && after.url.scheme_str() != Some("https")
+}
+
+/// Returns whether a queue may be kept, so that requests under way count.
+fn keeps_queue(before: &Upstream, after: &Upstream) -> bool {
+    let places = |settings: &Upstream| (settings.concurrency, settings.queue);
+    before.url == after.url && places(before) == places(after)
+}
