@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use toml::de::DeTable;
 
 use super::{
-    CallbackHost, Callbacks, Clients, Config, Listen, Overrides, Progress, Route, Store, Tls,
+    CallbackHost, Callbacks, Clients, Config, Listen, Overrides, Progress, Store, Tls,
     error::{Problem, Report},
     files::secret_at,
     read::{Fault, duration, ending, number, parsed, parsed_by, size, threads},
@@ -113,6 +113,10 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     config.threads = root.get("threads", threads);
     apply(flags, &mut config);
 
+    let progress = root.section("progress", "write `[progress]`, and `url` beneath it");
+    config.progress = read_progress(&progress);
+    let callbacks = root.section("callbacks", "write `[callbacks.hosts.\"HOST\"]`");
+    config.callbacks = read_callbacks(&callbacks);
     let defaults = root.section(
         "defaults",
         "write `[defaults]`, and the settings beneath it",
@@ -120,19 +124,13 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     let upstreams = Upstreams::read(&root, &defaults, flags);
     let context = routes::Context {
         flags,
-        base: &config.base,
-        trusts_proxies: !config.trusted_proxies.is_empty(),
+        config: &config,
+        progress: progress.span.clone(),
     };
     let table = routes::Table::read(&root, defaults, &upstreams, &context);
     config.upstreams = upstreams.by_name;
     config.routes = table.routes;
     config.fallback = table.fallback;
-
-    let progress = root.section("progress", "write `[progress]`, and `url` beneath it");
-    config.progress = read_progress(&progress);
-    let callbacks = root.section("callbacks", "write `[callbacks.hosts.\"HOST\"]`");
-    config.callbacks = read_callbacks(&callbacks);
-    check_routes(&root, &progress, &config);
     progress.finish();
     callbacks.finish();
     root.finish();
@@ -327,36 +325,5 @@ fn signing_secret(text: &str) -> Result<(), Fault> {
         Ok(key) if (24..=64).contains(&key.len()) => Ok(()),
         _ => Err(Fault::new("expected whsec_ and 24 to 64 bytes in Base64")
             .help("create one by `echo whsec_$(openssl rand -base64 32)`")),
-    }
-}
-
-/// Checks the settings of routes that need others.
-fn check_routes(root: &Section<'_>, progress: &Section<'_>, config: &Config) {
-    let reading = root.reading;
-    let place = |key: &str, is_set: fn(&Route) -> bool| {
-        let routes = root.sections("routes", "");
-        let defaults = root.section("defaults", "");
-        let sections = routes.iter().chain([&defaults]);
-        let spans: Vec<_> = sections.map(|section| section.span_of(key)).collect();
-        let mut all = config.routes.iter().chain(&config.fallback);
-        all.any(|route| is_set(route))
-            .then(|| spans.into_iter().flatten().next())
-    };
-    if let (Some(span), true) = (
-        place("callback", |route| route.callback),
-        config.callbacks.hosts.is_empty(),
-    ) {
-        let problem = Problem::new("`callback` needs hosts that may be called").at(span, "");
-        reading.report(
-            problem.help("write `[callbacks.hosts.\"HOST\"]`, and `secrets` beneath it".to_owned()),
-        );
-    }
-    let is_fixed = config.progress.listen.port() != 0 && config.progress.url.is_some();
-    if let (Some(span), false) = (place("result_later", |route| route.result_later), is_fixed) {
-        let problem = Problem::new("`result_later` needs a fixed address").at(span, "");
-        let help = "write `listen` with a port and `url` in `[progress]`, as results may arrive after a \
-                    restart";
-        let problem = problem.context(progress.span.clone(), "this is not fixed");
-        reading.report(problem.help(help.to_owned()));
     }
 }

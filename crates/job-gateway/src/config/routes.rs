@@ -1,12 +1,12 @@
 //! The routes and their defaults.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use http::Uri;
 use tower_async_job::PendingStatus;
 
 use super::{
-    Credentials, Overrides, Replay, Route,
+    Config, Credentials, Overrides, Replay, Route, Upstream,
     error::Problem,
     pattern::{self, Pattern},
     principals,
@@ -21,12 +21,13 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const YEAR: Duration = Duration::from_secs(31_557_600);
 
-/// The settings beside the routes that matter to them.
+/// The settings that matter to those of routes.
 pub(super) struct Context<'a> {
     pub(super) flags: &'a Overrides,
-    /// The path of jobs.
-    pub(super) base: &'a str,
-    pub(super) trusts_proxies: bool,
+    /// All but the upstreams and routes.
+    pub(super) config: &'a Config,
+    /// The place of `[progress]`.
+    pub(super) progress: Option<Range<usize>>,
 }
 
 /// The routes of a file.
@@ -43,77 +44,95 @@ impl Table {
         upstreams: &Upstreams,
         context: &Context<'_>,
     ) -> Self {
-        let any = upstreams
-            .default
-            .as_ref()
-            .or(upstreams.by_name.values().next());
-        // Without any, there is an error already.
-        let upstream = any
-            .cloned()
-            .unwrap_or_else(|| Arc::new(super::Upstream::new("", Uri::default())));
-        let mut template = Route::new(FALLBACK, "/{*rest}", upstream);
-        read_settings(&defaults, &mut template, context.trusts_proxies);
-        defaults.finish();
-        let flags = context.flags;
-        template.inline_wait = flags.inline_wait.unwrap_or(template.inline_wait);
-        template.pending_status = flags.pending_status.unwrap_or(template.pending_status);
-        template.replay = flags.replay.unwrap_or(template.replay);
-
+        let template = read_defaults(defaults, upstreams, context);
+        let form = "write `[[routes]]`, and beneath it `match = \"/path\"`";
         let mut routes = Vec::new();
         let mut places = Vec::new();
-        for section in root.sections(
-            "routes",
-            "write `[[routes]]`, and beneath it `match = \"/path\"`",
-        ) {
-            let place = (section.span_of("match"), section.span_of("name"));
+        for section in root.sections("routes", form) {
+            let place = Place {
+                pattern: section.span_of("match"),
+                name: section.span_of("name"),
+            };
             if let Some(route) = read_route(section, &template, upstreams, context) {
                 routes.push(Arc::new(route));
                 places.push(place);
             }
         }
-        let patterns: Vec<Pattern> = (routes.iter())
-            .map(|route| (route.method.clone(), route.path.clone()))
-            .collect();
-        for conflict in pattern::conflicts(&patterns) {
-            let [later, earlier] =
-                [conflict.later, conflict.earlier].map(|at| places[at].0.clone());
-            let problem = match conflict.is_duplicate {
-                true => Problem::new("two routes match the same requests")
-                    .at(later, "")
-                    .context(earlier, "the first one"),
-                false => Problem::new("a `{*rest}` stands where another route has a `{name}`")
-                    .at(later, "")
-                    .context(earlier, "the other one")
-                    .help("let one of them begin with further fixed segments".to_owned()),
-            };
-            root.reading.report(problem);
-        }
-        let mut names = HashMap::new();
-        for (route, (pattern, name)) in routes.iter().zip(&places) {
-            let place = name.as_ref().or(pattern.as_ref()).cloned();
-            if let Some(first) = names.insert(&route.name, place.clone()) {
-                // Without names, the patterns are equal, which is reported above.
-                if name.is_some() {
-                    let problem =
-                        Problem::new(format!("two routes have the name {:?}", route.name));
-                    root.reading
-                        .report(problem.at(place, "").context(first, "the first one"));
-                }
-            }
-        }
-
-        let fallback = root.get("fallback", boolean);
-        if fallback == Some(true) && upstreams.default.is_none() {
-            let label = "the file has several upstreams";
-            let problem = Problem::new("`fallback` needs a default upstream")
-                .at(root.span_of("fallback"), label);
-            root.reading
-                .report(problem.help("name one by `upstream` in `[defaults]`".to_owned()));
-        }
-        let is_served = fallback.unwrap_or(true) && upstreams.default.is_some();
+        check_patterns(root, &routes, &places);
+        check_names(root, &routes, &places);
+        let is_served = read_fallback(root, upstreams);
         Self {
             routes,
             fallback: is_served.then(|| Arc::new(template)),
+        }
+    }
+}
+
+fn read_defaults(section: Section<'_>, upstreams: &Upstreams, context: &Context<'_>) -> Route {
+    let mut any = upstreams.default.iter().chain(upstreams.by_name.values());
+    // Without any, there is an error already.
+    let none = || Arc::new(Upstream::new("", Uri::default()));
+    let upstream = any.next().cloned().unwrap_or_else(none);
+    let mut template = Route::new(FALLBACK, "/{*rest}", upstream);
+    read_settings(&section, &mut template, context);
+    section.finish();
+    let flags = context.flags;
+    template.inline_wait = flags.inline_wait.unwrap_or(template.inline_wait);
+    template.pending_status = flags.pending_status.unwrap_or(template.pending_status);
+    template.replay = flags.replay.unwrap_or(template.replay);
+    template
+}
+
+/// Returns whether requests that match no route are sent on.
+fn read_fallback(root: &Section<'_>, upstreams: &Upstreams) -> bool {
+    let fallback = root.get("fallback", boolean);
+    if fallback == Some(true) && upstreams.default.is_none() {
+        let problem = Problem::new("`fallback` needs a default upstream");
+        let label = "the file has several upstreams";
+        let problem = problem.at(root.span_of("fallback"), label);
+        let help = "name one by `upstream` in `[defaults]`".to_owned();
+        root.reading.report(problem.help(help));
+    }
+    fallback.unwrap_or(true) && upstreams.default.is_some()
+}
+
+/// The places of a route's pattern and name.
+struct Place {
+    pattern: Option<Range<usize>>,
+    name: Option<Range<usize>>,
+}
+
+fn check_patterns(root: &Section<'_>, routes: &[Arc<Route>], places: &[Place]) {
+    let patterns = routes.iter();
+    let patterns: Vec<Pattern> = patterns
+        .map(|route| (route.method.clone(), route.path.clone()))
+        .collect();
+    for conflict in pattern::conflicts(&patterns) {
+        let place = |at: usize| places[at].pattern.clone();
+        let (later, earlier) = (place(conflict.later), place(conflict.earlier));
+        let problem = match conflict.is_duplicate {
+            true => Problem::new("two routes match the same requests")
+                .at(later, "")
+                .context(earlier, "the first one"),
+            false => Problem::new("a `{*rest}` stands where another route has a `{name}`")
+                .at(later, "")
+                .context(earlier, "the other one")
+                .help("let one of them begin with further fixed segments".to_owned()),
+        };
+        root.reading.report(problem);
+    }
+}
+
+fn check_names(root: &Section<'_>, routes: &[Arc<Route>], places: &[Place]) {
+    let mut names = HashMap::new();
+    for (route, place) in routes.iter().zip(places) {
+        let span = place.name.as_ref().or(place.pattern.as_ref()).cloned();
+        let first = names.insert(&route.name, span.clone());
+        // Without names, the patterns are equal, which is another error.
+        if let (Some(first), Some(_)) = (first, &place.name) {
+            let problem = Problem::new(format!("two routes have the name {:?}", route.name));
+            let problem = problem.at(span, "").context(first, "the first one");
+            root.reading.report(problem);
         }
     }
 }
@@ -140,9 +159,9 @@ fn read_route(
         ),
         None => {}
     }
-    read_settings(&section, &mut route, context.trusts_proxies);
+    read_settings(&section, &mut route, context);
     if let Some(((_, path), written)) = &pattern {
-        check_path(&section, path, written, context.base);
+        check_path(&section, path, written, &context.config.base);
     }
     section.finish();
     let ((method, path), written) = pattern?;
@@ -176,7 +195,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 /// Reads the settings that routes have, and may have from the defaults.
-fn read_settings(section: &Section<'_>, route: &mut Route, trusts_proxies: bool) {
+fn read_settings(section: &Section<'_>, route: &mut Route, context: &Context<'_>) {
     section.set(&mut route.defer, "defer", boolean);
     section.set(&mut route.inline_wait, "inline_wait", inline_wait);
     section.set(
@@ -210,6 +229,7 @@ fn read_settings(section: &Section<'_>, route: &mut Route, trusts_proxies: bool)
         ("none", None),
     ];
     section.set(&mut route.credentials, "credentials", choice(&credentials));
+    let trusts_proxies = !context.config.trusted_proxies.is_empty();
     if let Some(principal) = principals::read(section, trusts_proxies) {
         route.principal = principal;
     }
@@ -222,6 +242,29 @@ fn read_settings(section: &Section<'_>, route: &mut Route, trusts_proxies: bool)
     section.set(&mut route.callback, "callback", boolean);
     section.set(&mut route.follow, "follow", boolean);
     section.set(&mut route.result_later, "result_later", boolean);
+    check_needs(section, context);
+}
+
+/// Reports settings that need others.
+fn check_needs(section: &Section<'_>, context: &Context<'_>) {
+    let is_set = |key| section.get(key, |value| Ok(value.as_bool() == Some(true))) == Some(true);
+    if is_set("callback") && context.config.callbacks.hosts.is_empty() {
+        let problem = Problem::new("`callback` needs hosts that may be called");
+        let problem = problem.at(section.span_of("callback"), "");
+        let help = "write `[callbacks.hosts.\"HOST\"]`, and `secrets` beneath it";
+        section.reading.report(problem.help(help.to_owned()));
+    }
+    let progress = &context.config.progress;
+    let is_fixed = progress.listen.port() != 0 && progress.url.is_some();
+    if is_set("result_later") && !is_fixed {
+        let problem = Problem::new("`result_later` needs a fixed address");
+        let problem = problem
+            .at(section.span_of("result_later"), "")
+            .context(context.progress.clone(), "this is not fixed");
+        let help = "write `listen` with a port and `url` in `[progress]`, as results may arrive \
+                    after a restart";
+        section.reading.report(problem.help(help.to_owned()));
+    }
 }
 
 /// Reads an origin as browsers send it.

@@ -38,6 +38,11 @@ fn each_error_has_its_line_and_a_hint() {
         let report = load(Some(&file), &Overrides::default()).unwrap_err();
         let folder = folder().display().to_string();
         let found = format!("{report}\n").replace(&format!("{folder}/"), "");
+        let mut each: Vec<_> = found.trim_end().split("\n\n").collect();
+        each.sort_unstable();
+        let number = each.len();
+        each.dedup();
+        assert_eq!(each.len(), number, "an error twice in {}", file.display());
         let expected = file.with_extension("txt");
         if env::var_os("UPDATE_EXPECTED").is_some() {
             fs::write(&expected, &found).unwrap();
