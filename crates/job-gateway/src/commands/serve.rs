@@ -7,7 +7,7 @@ use crate::{
     arguments::Arguments,
     config::{Config, Report, Source},
     gateway::{Gateway, Live},
-    observe::log,
+    observe::{log, metrics},
     server, store,
 };
 
@@ -27,13 +27,15 @@ pub(super) fn serve(arguments: Arguments, config: Config, source: Source) -> any
     let runtime = runtime.context("the system starts no threads")?;
     runtime.block_on(async {
         let signals = server::Signals::new().context("the process can handle no signals")?;
+        let metrics = config.admin.as_ref().map(|_| metrics::collect());
+        let metrics = metrics.transpose()?;
         let (live, terms) = prepare(&config, source)?;
         let store = store::open(&config.store).await?;
         let gateway = Gateway::new(&config, live, store)?;
         let listeners = server::bind(&config).await?;
         let flags = arguments.overrides();
         let reload = server::Reload::new(config, arguments.config, flags, gateway, terms);
-        server::run(listeners, reload, signals).await;
+        server::run(listeners, reload, metrics, signals).await;
         anyhow::Ok(())
     })?;
     // Does not wait for the resolution of a name, which cannot be ended.

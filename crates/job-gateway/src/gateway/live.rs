@@ -10,7 +10,7 @@ use tower_async_job::Policy;
 use super::{authorities::Authorities, connection::Connection, policy, servers::Servers};
 use crate::{
     config::{Config, Route, Routes, Unusable},
-    proxy::Target,
+    proxy::{Handle, Target},
 };
 
 /// The settings that a reload replaces, and what is made of them.
@@ -79,6 +79,7 @@ impl Live {
             client: server.client.clone(),
             queue: server.queue.clone(),
             policy,
+            handle: Handle::default(),
             upload_timeout: self.upload_timeout,
             deferrable,
             replayable,

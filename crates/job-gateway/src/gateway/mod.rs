@@ -1,6 +1,7 @@
 //! The way of a request through the gateway: checks, the job resource, its route, and the layer that
 //! makes jobs of slow requests.
 
+mod account;
 mod again;
 mod authorities;
 mod check;
@@ -12,7 +13,13 @@ mod servers;
 mod trace;
 mod upload;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -20,11 +27,11 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tower::{Layer, ServiceExt};
 use tower_async_job::{
-    AsyncJob, AsyncJobLayer, JobResource, ResponseBody,
+    AsyncJob, AsyncJobLayer, JobResource, OperatorResource, ResponseBody, StoredBody,
     store::{JobStore, Principal},
 };
 
-use self::{again::Again, upload::Upload};
+use self::{account::Account, again::Again, upload::Upload};
 pub(crate) use self::{connection::Connection, live::Live};
 use crate::{
     config::{Config, Store, Unusable},
@@ -45,6 +52,7 @@ struct Shared {
     live: Arc<ArcSwap<Live>>,
     base: String,
     durable: bool,
+    is_draining: AtomicBool,
     jobs: AsyncJobLayer,
     resource: JobResource,
     service: AsyncJob<Proxy>,
@@ -88,6 +96,7 @@ impl Gateway {
                 live,
                 base: config.base.clone(),
                 durable,
+                is_draining: AtomicBool::new(false),
                 resource: jobs.resource(),
                 service: jobs.layer(Proxy),
                 jobs,
@@ -101,20 +110,25 @@ impl Gateway {
         request: Request<Incoming>,
         connection: Connection,
     ) -> Response<Body> {
-        let answered = self.pass(request, connection).await;
-        answered.unwrap_or_else(|failure| failure.response().map(Body::new))
+        let mut account = Account::new(&request, connection);
+        let answered = self.pass(request, connection, &mut account).await;
+        let response = answered.unwrap_or_else(|failure| failure.response().map(Body::new));
+        account.end(response.status());
+        response
     }
 
     async fn pass(
         &self,
         mut request: Request<Incoming>,
         connection: Connection,
+        account: &mut Account,
     ) -> Result<Response<Body>, Failure> {
         let shared = &*self.shared;
         let live = shared.live.load();
         check::check(&request, live.max_fields)?;
         let trusted = live.trusts(connection);
         if self.is_resource(request.uri().path()) {
+            account.is_of_job(&shared.base);
             let principal = live.authorities.of_job(request.headers_mut(), trusted);
             drop(live);
             return self.poll(request, principal).await;
@@ -122,6 +136,7 @@ impl Gateway {
         let mut target = live
             .target(&request, shared.durable)
             .ok_or(Failure::NoRoute)?;
+        target.handle = account.is_of_route(&target.route.name);
         let headers = request.headers_mut();
         let principal = live.authorities.of_route(&target.route, headers, trusted)?;
         let trace = trace::of(headers);
@@ -181,6 +196,25 @@ impl Gateway {
     fn is_resource(&self, path: &str) -> bool {
         let below = path.strip_prefix(&*self.shared.base);
         below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Answers a probe of a load balancer.
+    pub(crate) async fn ready(&self, request: Request<Incoming>) -> Response<StoredBody> {
+        let Ok(mut response) = self.shared.jobs.readiness().oneshot(request).await;
+        if self.shared.is_draining.load(Ordering::Relaxed) {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        response
+    }
+
+    /// Returns the list of jobs for operators, below a path.
+    pub(crate) fn operators(&self, base: &str) -> OperatorResource {
+        self.shared.jobs.operator_resource().base(base)
+    }
+
+    /// Is not ready from now on, but goes on as before.
+    pub(crate) fn drain(&self) {
+        self.shared.is_draining.store(true, Ordering::Relaxed);
     }
 
     /// Ends within a grace: new requests are refused, polls answered, and the jobs that still run then

@@ -1,3 +1,4 @@
-//! The log of the process.
+//! The log of the process, and its metrics.
 
 pub(crate) mod log;
+pub(crate) mod metrics;

@@ -74,6 +74,7 @@ pub(super) fn rewrite(
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
     let handle = context.handle();
+    let _ = target.handle.set(handle);
     set(headers, JOB_HANDLE, &handle.to_string());
     headers.insert(JOB_ATTEMPT, context.attempt().into());
     if target.replayable && !headers.contains_key(IDEMPOTENCY_KEY) {

@@ -29,7 +29,7 @@ pub(crate) use self::{
     headers::is_loop,
     queue::Queue,
     respond::{Body, Failure},
-    target::Target,
+    target::{Handle, Target},
 };
 use self::{
     patience::{Limits, Watch},

@@ -1,11 +1,17 @@
 //! The server of a request.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use tower_async_job::Policy;
+use tower_async_job::{Policy, store::JobHandle};
 
 use super::queue::Queue;
 use crate::{config::Route, upstream};
+
+/// A place for the handle of a job.
+pub(crate) type Handle = Arc<OnceLock<JobHandle>>;
 
 /// The route of a request, and the client of its server: an extension of each request.
 #[derive(Clone)]
@@ -16,6 +22,8 @@ pub(crate) struct Target {
     pub(crate) queue: Option<Queue>,
     /// The terms of the job that it may become.
     pub(crate) policy: Arc<Policy>,
+    /// The place for the handle of the job, once it is known.
+    pub(crate) handle: Handle,
     /// The time for which the client may send nothing of its upload.
     pub(crate) upload_timeout: Duration,
     /// Whether the request may become a job, whose deadline is then the layer's.

@@ -6,3 +6,5 @@ mod support;
 
 mod clients;
 mod ending;
+mod log;
+mod operators;

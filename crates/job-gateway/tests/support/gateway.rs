@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::NamedTempFile;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStderr, Command},
     time::timeout,
 };
 
@@ -18,6 +18,7 @@ pub(crate) struct Gateway {
     process: Child,
     /// The addresses on which it listens, as it prints them.
     pub(crate) listening: Vec<String>,
+    operators: Vec<String>,
     /// The file of its settings, if it has one.
     pub(crate) settings: Option<NamedTempFile>,
 }
@@ -25,7 +26,8 @@ pub(crate) struct Gateway {
 /// Returns the command of a gateway.
 pub(crate) fn command<I: AsRef<str>>(arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_job-gateway"));
-    command.kill_on_drop(true);
+    // Each request is a line of its log.
+    command.kill_on_drop(true).stderr(Stdio::null());
     for argument in arguments {
         command.arg(argument.as_ref());
     }
@@ -58,11 +60,12 @@ impl Gateway {
     pub(crate) async fn start(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut listening = Vec::new();
+        let (mut listening, mut operators) = (Vec::new(), Vec::new());
         let began = async {
             while let Some(line) = lines.next_line().await.unwrap() {
                 match line.strip_prefix("listening on ") {
                     Some(address) => listening.push(address.to_owned()),
+                    None if line.starts_with("operators on ") => operators.push(line),
                     None => return assert_eq!(line, "ready"),
                 }
             }
@@ -72,6 +75,7 @@ impl Gateway {
         Self {
             process,
             listening,
+            operators,
             settings: None,
         }
     }
@@ -84,6 +88,19 @@ impl Gateway {
     /// Returns the URL of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.listening[0])
+    }
+
+    /// Returns the URL of a path for operators.
+    pub(crate) fn operators(&self, path: &str) -> String {
+        format!(
+            "{}{path}",
+            self.operators[0].trim_start_matches("operators on ")
+        )
+    }
+
+    /// Returns the standard error, if its command has piped it.
+    pub(crate) fn log(&mut self) -> &mut ChildStderr {
+        self.process.stderr.as_mut().unwrap()
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -1,0 +1,74 @@
+//! The metrics of the process, in the text format of Prometheus.
+
+use anyhow::Context;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+const REQUESTS: &str = "gateway_requests_total";
+const DURATION: &str = "gateway_request_seconds";
+const RELOAD: &str = "config_reload_success";
+
+/// The bounds of durations, in seconds: from what passes through to the longest jobs.
+const BOUNDS: [f64; 12] = [
+    0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0,
+];
+
+/// Collects the metrics of this and other crates from now on.
+///
+/// # Errors
+///
+/// Fails if they are collected already.
+pub(crate) fn collect() -> anyhow::Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new().set_buckets(&BOUNDS);
+    let builder = builder.context("the bounds of durations are empty")?;
+    let handle = builder.install_recorder();
+    let handle = handle.context("the metrics are collected already")?;
+    describe_counter!(REQUESTS, Unit::Count, "Requests that were answered");
+    describe_histogram!(
+        DURATION,
+        Unit::Seconds,
+        "From a request to the head of its answer"
+    );
+    describe_gauge!(RELOAD, "Whether the last reload has replaced the settings");
+    Ok(handle)
+}
+
+/// A request that was answered.
+pub(crate) struct Answered<'a> {
+    pub(crate) route: &'a str,
+    pub(crate) method: &'a http::Method,
+    pub(crate) status: http::StatusCode,
+    pub(crate) seconds: f64,
+}
+
+impl Answered<'_> {
+    /// Counts the request. Its labels are few, whatever clients send.
+    pub(crate) fn count(&self) {
+        let labels = [
+            ("route", self.route.to_owned()),
+            ("method", method(self.method).to_owned()),
+            ("status", class(self.status).to_owned()),
+        ];
+        counter!(REQUESTS, &labels).increment(1);
+        histogram!(DURATION, &labels).record(self.seconds);
+    }
+}
+
+/// Returns the name of a method, if it is known.
+fn method(method: &http::Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" | "TRACE"
+        | "CONNECT") => known,
+        _ => "other",
+    }
+}
+
+fn class(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}
