@@ -158,7 +158,7 @@ async fn principals_take_turns() {
     for path in paths {
         let gateway = gateway.clone();
         asked.spawn(async move { ask(&gateway, path, path.split('/').nth(1).unwrap()).await });
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(300)).await;
     }
     assert_eq!(server.received(), ["/ann/1"]);
     server.answers.add_permits(paths.len());
