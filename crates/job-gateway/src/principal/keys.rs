@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey,
-    jwk::{Jwk, KeyAlgorithm, PublicKeyUse},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ fn read_key(value: &Value, algorithms: &[Algorithm]) -> Option<Key> {
     let only: Option<KeyAlgorithm> = jwk.common.key_algorithm;
     let algorithms = algorithms.iter().copied().filter(|algorithm| {
         let is_named = only.is_none_or(|only| only == KeyAlgorithm::from(*algorithm));
-        is_named && algorithm.family() == key.family()
+        is_named && algorithm.family() == key.family() && curve(*algorithm) == curve_of(&jwk)
     });
     let algorithms: Vec<_> = algorithms.collect();
     let is_usable = is_for_signatures && !is_weak && !algorithms.is_empty();
@@ -63,4 +63,22 @@ fn read_key(value: &Value, algorithms: &[Algorithm]) -> Option<Key> {
         key,
         algorithms,
     })
+}
+
+/// Returns the curve of an algorithm that has one.
+fn curve(algorithm: Algorithm) -> Option<EllipticCurve> {
+    match algorithm {
+        Algorithm::ES256 => Some(EllipticCurve::P256),
+        Algorithm::ES384 => Some(EllipticCurve::P384),
+        Algorithm::EdDSA => Some(EllipticCurve::Ed25519),
+        _ => None,
+    }
+}
+
+fn curve_of(jwk: &Jwk) -> Option<EllipticCurve> {
+    match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(key) => Some(key.curve.clone()),
+        AlgorithmParameters::OctetKeyPair(key) => Some(key.curve.clone()),
+        _ => None,
+    }
 }

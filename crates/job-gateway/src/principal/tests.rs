@@ -335,6 +335,7 @@ fn keys_that_cannot_verify_are_ignored_and_none_is_an_error() {
     let short = json!({"kty": "oct", "k": encoded([7; 16])});
     assert_eq!(error(&[short], &ALL), none);
     assert_eq!(error(&keys.public()[..1], &["ES256"]), none);
+    assert_eq!(error(&keys.public()[1..2], &["ES384", "EdDSA"]), none);
     assert_eq!(error(&vec![json!({}); 101], &ALL), "has more than 100 keys");
 
     set.extend(keys.public());
