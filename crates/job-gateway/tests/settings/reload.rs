@@ -246,6 +246,10 @@ async fn nothing_under_way_notices_a_hundred_reloads() {
     assert_eq!(runs.load(Ordering::Relaxed), 4 * each());
 }
 
+async fn metrics(gateway: &Gateway) -> String {
+    get(gateway.operators("/metrics")).await.text().to_owned()
+}
+
 #[tokio::test]
 async fn settings_that_need_a_restart_or_have_errors_stay() {
     let which = [named("first").await, named("second").await];
@@ -253,7 +257,7 @@ async fn settings_that_need_a_restart_or_have_errors_stay() {
     write(&folder, &which[0], &which[0]);
     let file = folder.path().join("gateway.toml");
     let path = file.display().to_string();
-    let mut starting = command(["--config", &path]);
+    let mut starting = command(["--config", &path, "--admin", "127.0.0.1:0"]);
     let log = fs::File::create(folder.path().join("log")).unwrap();
     starting.stderr(log);
     let gateway = Gateway::start(starting).await;
@@ -286,6 +290,11 @@ async fn settings_that_need_a_restart_or_have_errors_stay() {
         };
         soon(refused).await;
         assert_eq!(get(gateway.url("/which")).await.text(), "first");
+        assert!(
+            metrics(&gateway)
+                .await
+                .contains("\nconfig_reload_success 0\n")
+        );
     }
     fs::write(&file, other).unwrap();
     gateway.signal(Signal::HUP);
@@ -295,6 +304,15 @@ async fn settings_that_need_a_restart_or_have_errors_stay() {
         }
     };
     soon(replaced).await;
+    let counted = async {
+        while !metrics(&gateway)
+            .await
+            .contains("\nconfig_reload_success 1\n")
+        {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(counted).await;
 }
 
 #[tokio::test]
