@@ -4,6 +4,7 @@ mod connect;
 mod failures;
 mod http2;
 mod idle;
+mod many;
 mod once;
 mod support;
 mod upgrade;
