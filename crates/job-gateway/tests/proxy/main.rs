@@ -5,6 +5,7 @@
 mod support;
 
 mod bodies;
+mod connections;
 mod failures;
 mod headers;
 mod queue;
