@@ -186,3 +186,31 @@ async fn a_password_on_the_command_line_is_refused() {
     assert_eq!(done.status.code(), Some(2));
     assert!(text(&done.stderr).contains("set JOB_GATEWAY_STORE"));
 }
+
+#[tokio::test]
+async fn roots_that_cannot_be_used_are_shown_and_start_no_gateway() {
+    let (folder, path) = folder(
+        r#"
+[upstreams.app]
+url = "https://localhost:3000"
+roots = "a.key"
+"#,
+    );
+    let path_of = format!("{}/", folder.path().display());
+    for arguments in [
+        &["--config", &path, "--check"] as &[_],
+        &["--config", &path],
+    ] {
+        let done = run(arguments).await;
+        assert_eq!(done.status.code(), Some(2));
+        assert_eq!(
+            text(&done.stderr).replace(&path_of, ""),
+            r#"error: `roots` cannot be used
+ --> gateway.toml:4:9
+  |
+4 | roots = "a.key"
+  |         ^^^^^^^ a.key has no certificate in PEM
+"#
+        );
+    }
+}
