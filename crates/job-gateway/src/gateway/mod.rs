@@ -133,6 +133,7 @@ impl Gateway {
             drop(live);
             return self.poll(request, principal).await;
         }
+        proxy::decline_others(&mut request);
         let mut target = live
             .target(&request, shared.durable)
             .ok_or(Failure::NoRoute)?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{
-    Extensions, HeaderName, Method, Request, Version,
+    Extensions, HeaderName, Method, Request,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, COOKIE, UPGRADE},
 };
 use http_polling::{IDEMPOTENCY_KEY, Prefer, RequestHead};
@@ -51,14 +51,14 @@ pub(super) fn longest_deadline(config: &Config) -> Duration {
 /// not ask for it are conversations.
 pub(super) fn may_defer<B>(route: &Route, request: &Request<B>) -> bool {
     let head = RequestHead::of(request);
-    route.defer
-        && !matches!(
-            *head.method,
-            Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
-        )
-        && !(request.version() == Version::HTTP_11 && head.headers.contains_key(UPGRADE))
-        && !accepts_event_stream(request)
-        && (!head.is_grpc() || Prefer::from_headers(head.headers).respond_async())
+    let may_be_asked_again = !matches!(
+        *head.method,
+        Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
+    );
+    let is_call = head.is_grpc() && !Prefer::from_headers(head.headers).respond_async();
+    let is_conversation =
+        is_call || head.headers.contains_key(UPGRADE) || accepts_event_stream(request);
+    route.defer && may_be_asked_again && !is_conversation
 }
 
 fn accepts_event_stream<B>(request: &Request<B>) -> bool {

@@ -30,6 +30,7 @@ pub(crate) use self::{
     queue::Queue,
     respond::{Body, Failure},
     target::{Handle, Target},
+    upgrade::decline_others,
 };
 use self::{
     patience::{Limits, Watch},

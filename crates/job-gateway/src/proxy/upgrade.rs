@@ -4,7 +4,6 @@ use http::{
     HeaderValue, Request, Response, Version,
     header::{CONNECTION, UPGRADE},
 };
-use http_body::Body as _;
 use http_body_util::{Either, Full};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -26,10 +25,8 @@ impl Requested {
     /// Takes the connection of a request for a websocket. Other upgrades are not asked for, so that
     /// the request is answered over HTTP.
     pub(super) fn take(request: &mut Request<upstream::Body>) -> Option<Self> {
+        let asks = asks(request);
         let client = request.extensions_mut().remove::<OnUpgrade>()?;
-        let asks = request.version() == Version::HTTP_11
-            && request.body().is_end_stream()
-            && is_websocket(request.headers());
         asks.then_some(Self { client })
     }
 
@@ -56,6 +53,19 @@ impl Requested {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         Ok(response.map(|_| Either::Right(Full::default())))
+    }
+}
+
+fn asks<B: http_body::Body>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.body().is_end_stream()
+        && is_websocket(request.headers())
+}
+
+/// Removes the offer of any other upgrade, so that the request is answered as one of HTTP.
+pub(crate) fn decline_others<B: http_body::Body>(request: &mut Request<B>) {
+    if !asks(request) {
+        request.headers_mut().remove(UPGRADE);
     }
 }
 

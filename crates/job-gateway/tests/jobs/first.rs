@@ -6,7 +6,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::time::sleep;
 
-use crate::support::{Gateway, Upstream, get, send};
+use crate::support::{Gateway, Upstream, get, send, talk};
 
 #[tokio::test]
 async fn a_slow_post_becomes_a_job_whose_result_is_polled() {
@@ -27,6 +27,21 @@ async fn a_slow_post_becomes_a_job_whose_result_is_polled() {
     let done = get(gateway.url(pending.header("location"))).await;
     assert_eq!(done.status, StatusCode::OK);
     assert_eq!(done.text(), "the report of /reports/7");
+}
+
+#[tokio::test]
+async fn the_offer_of_http_2_does_not_hold_a_connection() {
+    let upstream = Upstream::of_requests(|_| async {
+        sleep(Duration::from_secs(5)).await;
+        Response::new(Full::from("slow"))
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::before(&upstream.url(), &["--inline-wait", "100ms"]).await;
+    // As curl sends it with `--http2`.
+    let request = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close, upgrade, http2-settings\r\n\
+        upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n";
+    let answer = talk(gateway.address(), request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
 }
 
 #[tokio::test]
