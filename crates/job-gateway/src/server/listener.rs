@@ -1,8 +1,9 @@
 //! The addresses of clients.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, SocketAddr},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -24,7 +25,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 /// An address on which the gateway listens.
 pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, File),
 }
 
 impl Listener {
@@ -32,7 +33,9 @@ impl Listener {
     pub(super) async fn bind(address: &Listen) -> io::Result<Vec<Self>> {
         let listener = match address {
             Listen::Tcp(address) => Self::tcp(TcpListener::bind(address).await?)?,
-            Listen::Unix(path) => Self::Unix(UnixListener::bind(path)?, path.clone()),
+            Listen::Unix(path) => {
+                Self::Unix(bind_socket(path)?, path.clone(), Some(File(path.clone())))
+            }
             Listen::Systemd => return passed_on(),
         };
         Ok(vec![listener])
@@ -48,7 +51,7 @@ impl Listener {
         match self {
             Self::Tcp(_, address) if is_secure => format!("https://{address}"),
             Self::Tcp(_, address) => format!("http://{address}"),
-            Self::Unix(_, path) => format!("unix:{}", path.display()),
+            Self::Unix(_, file) => format!("unix:{}", file.path.display()),
         }
     }
 
@@ -61,12 +64,43 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 Ok((Box::new(stream), Some(address.ip())))
             }
-            Self::Unix(listener, _) => {
+            Self::Unix(listener, ..) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Box::new(stream), None))
             }
         }
     }
+}
+
+/// The file of a socket. It is removed at the end, unless systemd has passed the socket on.
+pub(crate) struct File {
+    path: PathBuf,
+    is_own: bool,
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.is_own {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Listens on a socket. The file of one on which no process listens any more is replaced.
+fn bind_socket(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_over(path) => {
+            fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
+fn is_left_over(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let connected = || std::os::unix::net::UnixStream::connect(path);
+    is_socket && connected().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Returns the sockets that systemd passes on.
@@ -85,7 +119,13 @@ fn passed_on() -> io::Result<Vec<Listener>> {
                 unix.set_nonblocking(true)?;
                 let address = unix.local_addr()?;
                 let path = address.as_pathname().unwrap_or(Path::new("")).to_owned();
-                Listener::Unix(UnixListener::from_std(unix)?, path)
+                Listener::Unix(
+                    UnixListener::from_std(unix)?,
+                    File {
+                        path,
+                        is_own: false,
+                    },
+                )
             }
         });
     }

@@ -8,3 +8,5 @@ mod clients;
 mod ending;
 mod log;
 mod operators;
+mod sockets;
+mod stores;
