@@ -69,12 +69,6 @@ fn header(text: &str) -> Result<HeaderName, String> {
 }
 
 fn read_jwt(section: Section<'_>) -> Option<Jwt> {
-    if !cfg!(feature = "jwt") {
-        let problem = Problem::new("this build of job-gateway has no `jwt`");
-        let problem = problem.at(section.span.clone(), "");
-        let help = "build it with the feature `jwt`, or take the principal from a header";
-        section.reading.report(problem.help(help.to_owned()));
-    }
     section.require("keys");
     let keys = section.file("keys");
     let issuer = section.demand("issuer", text);

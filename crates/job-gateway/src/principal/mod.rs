@@ -36,7 +36,10 @@ impl Authority {
             #[cfg(feature = "jwt")]
             PrincipalSource::Jwt(settings) => jwt::Verifier::new(settings).map(Self::Jwt),
             #[cfg(not(feature = "jwt"))]
-            PrincipalSource::Jwt(_) => Err("this build of job-gateway has no `jwt`".to_owned()),
+            PrincipalSource::Jwt(_) => Err(
+                "this build of job-gateway verifies no tokens: build it with `--features jwt`"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -105,5 +108,20 @@ mod header_tests {
         assert_eq!(found(&[b"ada", b"bob"], true), Err(Refusal::Unclear));
         assert_eq!(found(&[b""], true), Err(Refusal::Unclear));
         assert_eq!(found(&[b"\xff"], true), Err(Refusal::Unclear));
+    }
+
+    #[cfg(not(feature = "jwt"))]
+    #[test]
+    fn a_build_without_tokens_says_so() {
+        let settings = crate::config::Jwt {
+            keys: "keys.json".into(),
+            issuer: "https://id.example".to_owned(),
+            audience: "reports".to_owned(),
+            algorithms: Vec::new(),
+            claim: "sub".to_owned(),
+        };
+        let source = PrincipalSource::Jwt(std::sync::Arc::new(settings));
+        let error = Authority::new(&source).err().unwrap();
+        assert!(error.ends_with("build it with `--features jwt`"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
 //! Files of settings: checks, principals, certificates and reloads.
-#![cfg(unix)]
+#![cfg(all(unix, feature = "jwt", feature = "sqlite"))]
 
 #[path = "../support/mod.rs"]
 mod support;
