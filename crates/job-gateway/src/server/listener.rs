@@ -34,7 +34,9 @@ impl Listener {
         let listener = match address {
             Listen::Tcp(address) => Self::tcp(TcpListener::bind(address).await?)?,
             Listen::Unix(path) => {
-                Self::Unix(bind_socket(path)?, path.clone(), Some(File(path.clone())))
+                let listener = bind_socket(path)?;
+                let (path, is_own) = (path.clone(), true);
+                Self::Unix(listener, File { path, is_own })
             }
             Listen::Systemd => return passed_on(),
         };
