@@ -69,5 +69,9 @@ async fn open_beside(file: &Path) -> anyhow::Result<()> {
         part.push(end);
         let _ = std::fs::remove_file(part);
     }
-    opened
+    opened.map_err(|error| {
+        let text =
+            format!("{error:#}").replace(&*beside.to_string_lossy(), &file.to_string_lossy());
+        anyhow::Error::msg(text)
+    })
 }

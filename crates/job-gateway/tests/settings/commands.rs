@@ -73,6 +73,7 @@ principal.jwt = { keys = "a.pem", issuer = "https://id.example", audience = "a" 
     assert_eq!(done.status.code(), Some(2));
     let folder = format!("{}/", folder.path().display());
     let found = text(&done.stderr).replace(&folder, "");
+    assert!(found.contains("`/absent/jobs.db`"), "{found}");
     // The words of the system's resolver and of SQLite are not compared.
     let without_reason = |line: &str| {
         let known = ["cannot be resolved: ", "cannot be opened: "];
