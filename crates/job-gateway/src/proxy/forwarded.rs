@@ -15,9 +15,9 @@ pub(crate) struct Hop<'a> {
     /// `None` for a client of a Unix socket.
     pub(crate) address: Option<IpAddr>,
     pub(crate) host: Option<&'a str>,
-    /// Whether it used TLS.
+    /// It used TLS.
     pub(crate) secure: bool,
-    /// Whether it is believed what it forwards.
+    /// The gateway believes what it forwards.
     pub(crate) trusted: bool,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Forwarded {
     addresses: Option<String>,
     host: Option<String>,
     proto: String,
-    /// Whether a trusted hop has set other fields `X-Forwarded-…`, such as that of the port.
+    /// A trusted hop may have set other fields `X-Forwarded-…`, such as that of the port.
     trusted: bool,
 }
 

@@ -26,9 +26,9 @@ pub(crate) struct Target {
     pub(crate) handle: Handle,
     /// The time for which the client may send nothing of its upload.
     pub(crate) upload_timeout: Duration,
-    /// Whether the request may become a job, whose deadline is then the layer's.
+    /// The request may become a job, whose deadline is then the layer's.
     pub(crate) deferrable: bool,
-    /// Whether it may be sent again, under the same key.
+    /// The request may be sent again, under the same key.
     pub(crate) replayable: bool,
 }
 

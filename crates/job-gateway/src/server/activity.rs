@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::Clients;
 
-/// The activity of a connection. Its stream tells of bytes, and its requests of their begin and end.
+/// The activity of a connection. Its stream reports bytes, and its requests their begin and end.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Mutex<State>>);
 
