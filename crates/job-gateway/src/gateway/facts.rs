@@ -26,11 +26,13 @@ pub(super) fn facts<B>(
     let asked = cancel_after(request.headers()).ok().flatten();
     let limit = target.deferrable.then_some(target.route.deadline);
     let limit = [asked, limit].into_iter().flatten().min();
+    let received = SystemTime::now();
     Facts {
         forwarded: Forwarded::of(hop, request.headers()),
         host: host.map(str::to_owned),
         trace,
-        deadline: limit.and_then(|limit| SystemTime::now().checked_add(limit)),
+        deadline: limit.and_then(|limit| received.checked_add(limit)),
+        received,
     }
 }
 

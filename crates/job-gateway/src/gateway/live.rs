@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use http::Request;
 use http_polling::RequestHead;
 use ipnet::IpNet;
+use tokio::time::Instant;
 use tower_async_job::Policy;
 
 use super::{authorities::Authorities, connection::Connection, policy, servers::Servers};
@@ -12,6 +13,9 @@ use crate::{
     config::{Config, Route, Routes, Unusable},
     proxy::{Handle, Target},
 };
+
+/// The longest time that a store usually takes to accept a job.
+const ACCEPTANCE: Duration = Duration::from_secs(1);
 
 /// The settings that a reload replaces, and what is made of them.
 pub(crate) struct Live {
@@ -79,6 +83,7 @@ impl Live {
             client: server.client.clone(),
             queue: server.queue.clone(),
             policy,
+            accepted: replayable.then(|| accepted(route, request)),
             handle: Handle::default(),
             upload_timeout: self.upload_timeout,
             deferrable,
@@ -101,6 +106,7 @@ impl Live {
     /// Returns the target of a request that was stored.
     pub(super) fn target_again<B>(&self, request: &Request<B>) -> Option<Target> {
         let mut target = self.target(request, false)?;
+        target.accepted = None;
         target.deferrable = true;
         target.replayable = true;
         Some(target)
@@ -117,6 +123,11 @@ impl Live {
             .iter()
             .any(|network| network.contains(&address))
     }
+}
+
+/// Returns the time at which a request has become a job.
+fn accepted<B>(route: &Route, request: &Request<B>) -> Instant {
+    Instant::now() + policy::inline_wait(route, request) + ACCEPTANCE
 }
 
 impl Policies {

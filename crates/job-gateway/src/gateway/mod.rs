@@ -73,6 +73,7 @@ impl Gateway {
         let mut jobs = AsyncJobLayer::builder()
             .store(store)
             .base(&config.base)
+            .max_inline_wait(policy::MAX_INLINE_WAIT)
             .request_read_timeout(config.clients.body_timeout)
             .request_read_deadline(policy::longest_deadline(config))
             .keep_extension::<Facts>("facts")

@@ -47,6 +47,19 @@ pub(super) fn longest_deadline(config: &Config) -> Duration {
     deadlines.max().unwrap_or_default()
 }
 
+/// The longest inline wait that a client may ask for.
+pub(super) const MAX_INLINE_WAIT: Duration = Duration::from_secs(25);
+
+/// Returns the time that a request has before it becomes a job.
+pub(super) fn inline_wait<B>(route: &Route, request: &Request<B>) -> Duration {
+    let prefer = Prefer::from_headers(request.headers());
+    let asked = match prefer.respond_async() {
+        true => Some(prefer.wait().unwrap_or_default()),
+        false => prefer.wait(),
+    };
+    asked.map_or(route.inline_wait, |wait| wait.min(MAX_INLINE_WAIT))
+}
+
 /// Returns whether a request may become a job. Event streams, websockets and calls of gRPC that do
 /// not ask for it are conversations.
 pub(super) fn may_defer<B>(route: &Route, request: &Request<B>) -> bool {

@@ -14,6 +14,8 @@ pub(crate) struct Facts {
     pub(crate) host: Option<String>,
     /// The trace to which the request belongs, as `traceparent`.
     pub(crate) trace: String,
+    /// The time at which the request was received.
+    pub(crate) received: SystemTime,
     /// The time at which the request, or its job, is ended.
     pub(crate) deadline: Option<SystemTime>,
 }

@@ -3,6 +3,7 @@
 mod facts;
 mod forwarded;
 mod headers;
+mod later;
 mod patience;
 mod queue;
 mod respond;
@@ -33,6 +34,7 @@ pub(crate) use self::{
     upgrade::decline_others,
 };
 use self::{
+    later::Later,
     patience::{Limits, Watch},
     queue::{Full, Place},
 };
@@ -62,9 +64,13 @@ where
             });
             UnsyncBoxBody::new(body.map_err(Into::into))
         });
+        let later = Later::of(&request);
         Box::pin(async {
-            let sent = send(request).await;
-            Ok(sent.unwrap_or_else(|failure| failure.response()))
+            Ok(match (send(request).await, later) {
+                (Ok(response), _) => response,
+                (Err(failure), Some(later)) => later.response(&failure).await,
+                (Err(failure), None) => failure.response(),
+            })
         })
     }
 }

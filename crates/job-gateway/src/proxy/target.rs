@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
 use tower_async_job::{Policy, store::JobHandle};
 
 use super::queue::Queue;
@@ -22,6 +23,9 @@ pub(crate) struct Target {
     pub(crate) queue: Option<Queue>,
     /// The terms of the job that it may become.
     pub(crate) policy: Arc<Policy>,
+    /// The time at which the request has become a job, unless it is answered before; `None` in later
+    /// runs.
+    pub(crate) accepted: Option<Instant>,
     /// The place for the handle of the job, once it is known.
     pub(crate) handle: Handle,
     /// The time for which the client may send nothing of its upload.

@@ -5,4 +5,5 @@
 mod support;
 
 mod again;
+mod deploys;
 mod first;

@@ -1,0 +1,84 @@
+//! Requests that are sent again later, since their server is not there.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Request, Response};
+use tokio::time::{Instant, sleep_until};
+use tower_async_job::Release;
+
+use super::{
+    facts::Facts,
+    respond::{Body, Failure},
+    target::Target,
+};
+use crate::upstream::Kind;
+
+/// The shortest and the longest time until a request is sent again.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The terms on which a request is sent again. A server that refuses connections, or resets one before
+/// the head of a response, has given no answer.
+pub(super) struct Later {
+    /// The time at which the request has become a job.
+    accepted: Option<Instant>,
+    received: SystemTime,
+}
+
+impl Later {
+    /// Returns the terms of a request, if it may be sent again.
+    pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
+        let target: &Target = request.extensions().get()?;
+        let facts: &Facts = request.extensions().get()?;
+        target.replayable.then_some(Self {
+            accepted: target.accepted,
+            received: facts.received,
+        })
+    }
+
+    /// Returns the response to a failure: one that puts the job back into its queue, or the answer of a
+    /// request that did not become a job.
+    pub(super) async fn response(self, failure: &Failure) -> Response<Body> {
+        let mut response = failure.response();
+        let Failure::Upstream(error) = failure else {
+            return response;
+        };
+        let counts = match error.kind() {
+            Kind::Refused | Kind::ConnectTimeout => false,
+            Kind::Reset => true,
+            _ => return response,
+        };
+        if let Some(accepted) = self.accepted {
+            sleep_until(accepted).await;
+        }
+        let age = self.received.elapsed().unwrap_or_default();
+        let release = Release::default()
+            .with_after(backoff(age))
+            .with_counts(counts);
+        response.extensions_mut().insert(release);
+        response
+    }
+}
+
+/// Returns the time until a request of this age is sent again: each is longer than the one before,
+/// and a part of it is random.
+fn backoff(age: Duration) -> Duration {
+    let (shortest, longest) = BACKOFF;
+    let usual = (age / 4).clamp(shortest, longest);
+    usual.mul_f64(0.75 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_sent_again_less_and_less_often() {
+        for (age, from, to) in [(0, 750, 1250), (40, 7500, 12_500), (3600, 45_000, 75_000)] {
+            let after = backoff(Duration::from_secs(age)).as_millis();
+            assert!(
+                (from..=to).contains(&after),
+                "{after} ms at the age of {age} s"
+            );
+        }
+    }
+}
