@@ -1,5 +1,7 @@
 //! The metrics of the process, in the text format of Prometheus.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::Context;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -7,6 +9,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 const REQUESTS: &str = "gateway_requests_total";
 const DURATION: &str = "gateway_request_seconds";
 const RELOAD: &str = "config_reload_success";
+
+/// Set once metrics are collected, so that labels are made for a collector only.
+static COLLECTED: AtomicBool = AtomicBool::new(false);
 
 /// The bounds of durations, in seconds: from what passes through to the longest jobs.
 const BOUNDS: [f64; 12] = [
@@ -23,6 +28,7 @@ pub(crate) fn collect() -> anyhow::Result<PrometheusHandle> {
     let builder = builder.context("the bounds of durations are empty")?;
     let handle = builder.install_recorder();
     let handle = handle.context("the metrics are collected already")?;
+    COLLECTED.store(true, Ordering::Relaxed);
     describe_counter!(REQUESTS, Unit::Count, "Requests that were answered");
     describe_histogram!(
         DURATION,
@@ -44,6 +50,9 @@ pub(crate) struct Answered<'a> {
 impl Answered<'_> {
     /// Counts the request. Its labels are few, whatever clients send.
     pub(crate) fn count(&self) {
+        if !COLLECTED.load(Ordering::Relaxed) {
+            return;
+        }
         let labels = [
             ("route", self.route.to_owned()),
             ("method", method(self.method).to_owned()),

@@ -29,16 +29,17 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    /// Accepts connections for ever. Beyond the limit of connections, clients wait in the queue of
-    /// the system.
+    /// Accepts connections for ever. Beyond the limit of connections, clients wait: one as it is
+    /// accepted, and others in the queue of the system.
     pub(super) async fn accept(self, listener: Listener, connections: TaskTracker) {
         loop {
-            let place = self.places.take().await;
             let Ok((stream, address)) = listener.accept().await else {
                 // An error such as too many open files passes once other connections are closed.
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
+            // Waited for here, so that a listener without clients takes no place.
+            let place = self.places.take().await;
             let serving = self.clone();
             connections.spawn(async move {
                 serving.serve(stream, address, place).await;

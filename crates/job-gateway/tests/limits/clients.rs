@@ -9,7 +9,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::support::{Answer, Gateway, Upstream, client, full, get, soon, talk};
+use crate::support::{Answer, Gateway, Upstream, client, command, full, get, soon, talk};
 
 async fn quick() -> Upstream {
     Upstream::of_requests(|_| async { Response::new(full("ok")) }).await
@@ -214,4 +214,23 @@ async fn a_websocket_keeps_the_place_of_its_connection() {
     assert!(!other.is_finished());
     drop(websocket);
     soon(other).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_the_places_of_another() {
+    let upstream = quick().await;
+    let url = upstream.url();
+    let settings = format!("[clients]\nconnections = 1\n[upstreams.app]\nurl = \"{url}\"\n");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, settings).unwrap();
+    let path = file.path().to_str().unwrap();
+    let listen = ["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"];
+    let arguments = [&["--config", path][..], &listen].concat();
+    let gateway = Gateway::start(command(arguments)).await;
+    assert_eq!(gateway.listening.len(), 2);
+    for address in &gateway.listening {
+        for _ in 0..2 {
+            assert_eq!(get(format!("{address}/")).await.status, StatusCode::OK);
+        }
+    }
 }
