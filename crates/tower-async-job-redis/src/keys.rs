@@ -8,8 +8,9 @@ use tower_async_job_core::JobId;
 pub(crate) const SHARDS: usize = 64;
 
 /// The sets of a shard, in the order in which scripts of one job are given them.
-const SETS: [&str; 10] = [
+const SETS: [&str; 11] = [
     "keys", "leases", "pending", "due", "ready", "routes", "notify", "counts", "list", "handles",
+    "since",
 ];
 
 /// A set of a shard.
@@ -35,6 +36,9 @@ pub(crate) enum Set {
     List,
     /// The ids of all jobs, by handle.
     Handles,
+    /// The jobs that wait for a next run, an outside party or a notification, by the time since
+    /// which they do.
+    Since,
 }
 
 /// The names of all keys, which have a prefix in common.

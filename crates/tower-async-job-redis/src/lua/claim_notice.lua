@@ -8,6 +8,7 @@ local message = call('HGET', PARTS, 'no')
 if failure == 'corrupt' or job and job.nd and not message then
   call('HDEL', JOB, 'nd')
   call('ZREM', NOTIFY, ARGV[4])
+  call('ZREM', SINCE, id)
   return answer('unreadable', row.h)
 elseif failure then
   return answer(failure)

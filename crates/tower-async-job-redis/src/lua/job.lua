@@ -1,5 +1,5 @@
 local FORMAT = 1
-local JOB, PARTS, KEYS_OF, LEASES, PENDING, DUE, READY, ROUTES, NOTIFY, COUNTS, LIST, HANDLES = unpack(KEYS)
+local JOB, PARTS, KEYS_OF, LEASES, PENDING, DUE, READY, ROUTES, NOTIFY, COUNTS, LIST, HANDLES, SINCE = unpack(KEYS)
 local id, lease = ARGV[2], tonumber(ARGV[3])
 
 local function count(field, by)

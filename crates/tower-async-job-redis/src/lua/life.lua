@@ -146,6 +146,16 @@ local function lapse(after, counts, token, span)
   return 'queued'
 end
 
+-- Shortens the time until which the job waits.
+local function shorten_wait(by)
+  if not is_pending(job) then
+    job.nd = job.nd - by
+    return
+  end
+  job.du = job.du - by
+  job.pu = job.pu and job.pu - by
+end
+
 -- Gives a job to a new holder.
 local function hand_over()
   job.st, job.hl, job.tu = RUNNING, WORKER, false
@@ -182,6 +192,7 @@ end
 
 -- Ends a pending job that cannot be read as failed, or deletes one that has ended.
 local function end_unreadable(row, member)
+  call('ZREM', SINCE, id)
   local was_pending = call('ZREM', LEASES, id) + call('ZREM', PENDING, id) > 0
   if member then
     was_pending = call('ZREM', READY, member) + call('ZREM', ROUTES, member) > 0 or was_pending

@@ -67,6 +67,14 @@ local function turn_of(row)
   end
 end
 
+-- The time until which the job waits, unless it may be claimed or is held by a worker.
+local function wait_of(row)
+  if is_pending(row) then
+    return row.hl ~= WORKER and not row.tu and row.du or nil
+  end
+  return row and row.nd or nil
+end
+
 local function notice_of(row)
   return row.rh .. format('%08x', row.nl or 0) .. id
 end
@@ -101,6 +109,12 @@ local function index(old, new)
   end
   if to and (from ~= to or old.du ~= new.du) then
     call('ZADD', to, text(new.du), id)
+  end
+  local from, to = wait_of(old), wait_of(new)
+  if from and not to then
+    call('ZREM', SINCE, id)
+  elseif to and from ~= to then
+    call('ZADD', SINCE, text(now), id)
   end
   local is_claimable = false
   local from, to = old and turn_of(old), new and turn_of(new)

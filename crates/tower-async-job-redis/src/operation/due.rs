@@ -84,9 +84,8 @@ async fn look(
 ) -> Result<(Swept, Vec<Due>), StoreError> {
     let answers = engine
         .for_groups(|shards| {
-            let keys = engine
-                .keys
-                .sets(shards, &[Set::Leases, Set::Pending, Set::Due]);
+            let sets = [Set::Leases, Set::Pending, Set::Due, Set::Since];
+            let keys = engine.keys.sets(shards, &sets);
             engine
                 .call(&DUE, keys)
                 .number(engine.lease())
