@@ -3,10 +3,15 @@ local QUEUED, RUNNING, FAILED, TIMED_OUT, LOST, CANCELLED, DROPPED, EXPIRED, VOI
 local WORKER, OUTSIDE = 1, 2
 
 -- The row of the job as it is stored, and the job: the row with the changes of this script, in which
--- `false` stands for a field that is deleted. Rows are described in `job/row.rs`.
+-- `false` stands for a field that is deleted.
 local before, job, failure
 local effects = 0
 
+-- The fields in their order, in which scripts of common cases look for them; see `job/row.rs`.
+local NAMES = {
+  'f', 'st', 'hl', 'ep', 'du', 'cw', 'qf', 'ql', 'tu', 'pt', 'pu', 'rs', 'dg', 'nl', 'nd', 'na', 'ns', 'en', 'bl',
+  'ch', 'kp', 'oh', 'cr', 'dl', 'sd', 'at', 'ma', 'rp', 'tm', 'h', 'rh', 'ro', 'od', 'ow', 'pr', 'ps',
+}
 -- All other fields are numbers.
 local TEXTS = { h = true, ro = true, rh = true, oh = true, ow = true, od = true, dg = true, pt = true }
 
@@ -14,24 +19,40 @@ local function answer(status, ...)
   return { now, effects, status, ... }
 end
 
+local function fields_of(data)
+  local row, copy = {}, {}
+  for name, value in data:gmatch('(%l+)=([^ ]*)') do
+    value = TEXTS[name] and value or tonumber(value)
+    row[name], copy[name] = value, value
+  end
+  return row, copy
+end
+
+local function write(row)
+  local fields = {}
+  for _, name in ipairs(NAMES) do
+    local value = row[name]
+    if value then
+      fields[#fields + 1] = name .. '=' .. text(value)
+    end
+  end
+  call('SET', JOB, table.concat(fields, ' '))
+end
+
 -- Reads the row. Sets `failure` if it cannot be read.
 local function load()
-  local flat = call('HGETALL', JOB)
-  if not flat[1] then
+  local data = call('GET', JOB)
+  if not data then
     return nil
   end
-  local row = {}
-  for place = 1, #flat, 2 do
-    local name, value = flat[place], flat[place + 1]
-    row[name] = TEXTS[name] and value or tonumber(value)
-  end
+  local row, copy = fields_of(data)
   if row.f and row.f > FORMAT then
     failure = 'newer'
   elseif not (row.f and row.st and row.hl and row.ep and row.at and row.ma and row.rp and row.du and row.dl
     and row.cr and row.kp and row.tm) then
     failure = 'corrupt'
   else
-    before, job = row, setmetatable({}, { __index = row })
+    before, job = row, copy
   end
   return row
 end

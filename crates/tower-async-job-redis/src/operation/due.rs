@@ -12,7 +12,7 @@ use tower_async_job_core::{
 use super::candidate::Candidate;
 use crate::{
     engine::Engine,
-    job::State,
+    job::{State, unescape},
     keys::{SHARDS, Set, shard_of},
     script::{COLLECT, COUNTS, DUE, NODES, TICK},
     time::{Micros, micros, of_day},
@@ -204,7 +204,7 @@ pub(crate) async fn pending(engine: &Engine) -> Result<(PendingJobs, Option<JobI
     owners.truncate(PendingJobs::MAX_PRINCIPALS);
     let owners = owners.into_iter();
     pending.principals = owners
-        .map(|(count, name)| (Principal::new(name), count))
+        .map(|(count, name)| (Principal::new(unescape(&name)), count))
         .collect();
     let head = heads.iter().min_by_key(|head| head.turn);
     Ok((pending, head.map(|head| head.id)))
