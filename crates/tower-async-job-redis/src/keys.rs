@@ -1,6 +1,6 @@
 //! The keys in Redis.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use tower_async_job_core::JobId;
 
@@ -109,12 +109,12 @@ impl Keys {
     }
 
     /// Returns the keys of a script that changes one job.
-    pub(crate) fn of_job(&self, id: &JobId) -> Vec<String> {
-        let sets = self.shards[shard_of(id)].sets.iter().cloned();
+    pub(crate) fn of_job(&self, id: &JobId) -> impl Iterator<Item = Cow<'_, str>> {
+        let sets = self.shards[shard_of(id)].sets.iter();
         [self.job(id), self.parts(id)]
             .into_iter()
-            .chain(sets)
-            .collect()
+            .map(Cow::Owned)
+            .chain(sets.map(|set| Cow::Borrowed(set.as_str())))
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         let keys = Keys::new("jobs");
         let tag = |key: &str| key.split_once('}').map(|(tag, _)| tag.to_owned());
         let id = id_of_shard(7);
-        for key in keys.of_job(&id).into_iter().chain([keys.chunks(&id, 3)]) {
+        for key in keys.of_job(&id).chain([keys.chunks(&id, 3).into()]) {
             assert_eq!(tag(&key).as_deref(), Some("{jobs:7"), "{key}");
         }
     }

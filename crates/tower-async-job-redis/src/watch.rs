@@ -103,7 +103,7 @@ async fn over(engine: &Engine, ids: Vec<JobId>) -> Result<Vec<JobId>, StoreError
         .values()
         .flat_map(|ids| ids.chunks(CHECKED_AT_ONCE));
     let checks = parts.map(|ids| async move {
-        let keys = ids.iter().map(|id| engine.keys.job(id)).collect();
+        let keys = ids.iter().map(|id| engine.keys.job(id));
         let states = list(engine.link.run(&engine.call(&PENDING, keys)).await?)?;
         let mut over = Vec::new();
         for (id, state) in ids.iter().zip(states) {

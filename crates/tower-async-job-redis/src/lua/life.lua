@@ -189,7 +189,7 @@ local function end_unreadable(row, member)
   end
   if was_pending then
     local owner = row.oh or ''
-    count_pending(owner, nil, -1)
+    count_pending(COUNTS, owner, nil, -1)
     if member or row.st == QUEUED then
       count_waiting(owner, -1)
     end

@@ -101,8 +101,8 @@ local function notice_of(row)
 end
 
 local function count_waiting(owner, by)
-  count('w', by)
-  if count('w:' .. owner, by) then
+  count(COUNTS, 'w', by)
+  if count(COUNTS, 'w:' .. owner, by) then
     call('HDEL', COUNTS, 'l:' .. owner)
   end
 end
@@ -119,9 +119,9 @@ local function index(old, new)
     count_waiting(old.oh, -1)
   end
   if is_pending(new) and not is_pending(old) then
-    count_pending(new.oh, new.ow, 1)
+    count_pending(COUNTS, new.oh, new.ow, 1)
   elseif is_pending(old) and not is_pending(new) then
-    count_pending(old.oh, nil, -1)
+    count_pending(COUNTS, old.oh, nil, -1)
     effects = effects + 1
   end
   local from, to = old and place_of(old), new and place_of(new)

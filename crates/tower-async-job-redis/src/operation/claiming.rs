@@ -39,7 +39,7 @@ pub(crate) async fn release(
             .number(lease.epoch)
             .number(micros(how.after))
             .mark(how.counts)
-            .text(&token)
+            .arg(&token)
             .number(until);
         (lease.id, call)
     });
@@ -338,7 +338,7 @@ fn act(engine: &Engine, query: &ClaimQuery, candidate: &Candidate) -> Call {
     };
     engine
         .job_call(script, &candidate.id)
-        .text(&candidate.member)
+        .arg(&candidate.member)
         .optional(query.not_after.map(of_day))
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
     let (fields, more) = fields_of(new, &route, &owner);
     let call = engine
         .job_call(&CREATE, &new.id)
-        .text(match new.start {
+        .arg(match new.start {
             Start::Running if !has_more => "plain",
             Start::Running => "running",
             Start::Offered => "offered",
@@ -49,16 +49,12 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
         .optional(first)
         .optional(latest)
         .mark(refusal.is_some())
-        .arg(
-            request
-                .map(|request| request.as_bytes().clone())
-                .unwrap_or_default(),
-        )
-        .arg(new.notify.clone().unwrap_or_default())
+        .arg(request.map_or(&[][..], |request| request.as_bytes()))
+        .arg(new.notify.as_deref().unwrap_or_default())
         .number(new.epoch)
         .number(new.handle)
-        .text(&owner)
-        .text(&principal.map_or_else(Cow::default, |owner| escape(owner.as_str())))
+        .arg(&owner)
+        .arg(&*principal.map_or_else(Cow::default, |owner| escape(owner.as_str())))
         .arg(fields)
         .arg(more);
     // A key may expire between the answer that it is taken and the read of its job.
@@ -183,7 +179,7 @@ pub(crate) async fn waiting(
     let answers = engine
         .for_groups(|shards| {
             let call = engine.call(&WAITING, engine.keys.sets(shards, &[Set::Counts]));
-            named.iter().fold(call, |call, owner| call.text(owner))
+            named.iter().fold(call, |call, owner| call.arg(owner))
         })
         .await?;
     let names: Vec<_> = std::iter::once(None)

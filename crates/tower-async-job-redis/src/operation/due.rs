@@ -168,7 +168,7 @@ pub(crate) async fn nodes(engine: &Engine, node: &str) -> Result<u32, StoreError
     let call = engine
         .call(&NODES, vec![engine.keys.nodes()])
         .number(engine.lease())
-        .text(node);
+        .arg(node);
     let nodes = number(engine.link.run(&call).await?)?;
     Ok(u32::try_from(nodes).unwrap_or(1).max(1))
 }

@@ -58,16 +58,16 @@ pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<
     let call = match &end.outcome {
         Outcome::Done(response) => call
             .mark(true)
-            .arg(response.as_bytes().clone())
+            .arg(response.as_bytes())
             .number(response.body_len())
-            .text(""),
+            .arg(""),
         Outcome::Streamed { head, chunks, len } => call
             .mark(true)
-            .arg(head.as_bytes().clone())
+            .arg(head.as_bytes())
             .number(len)
             .number(chunks),
         Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
-            call.mark(false).arg(problem.to_json()).text("").text("")
+            call.mark(false).arg(problem.to_json()).arg("").arg("")
         }
         _ => {
             let unknown = "this kind of outcome cannot be stored";
@@ -126,12 +126,12 @@ fn renewal_of(engine: &Engine, leases: impl Iterator<Item = Lease> + Clone) -> C
         .map(|shard| engine.keys.set(*shard, Set::Leases).to_owned());
     let jobs = leases.clone().map(|lease| engine.keys.job(&lease.id));
     let call = engine
-        .call(&RENEW, sets.chain(jobs).collect())
+        .call(&RENEW, sets.chain(jobs))
         .number(engine.lease())
         .number(newest_format());
     leases.fold(call, |call, Lease { id, epoch }| {
         let set = shards.range(..=shard_of(&id)).count();
-        call.number(set).text(id.encode().as_str()).number(epoch)
+        call.number(set).arg(id.encode().as_str()).number(epoch)
     })
 }
 
