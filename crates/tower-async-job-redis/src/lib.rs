@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod batch;
 mod builder;
 mod store;
 
@@ -12,6 +11,7 @@ mod operation;
 mod engine;
 
 mod accepted;
+mod batch;
 mod feed;
 mod flush;
 mod notes;

@@ -105,6 +105,8 @@ scripts! {
         CREATE = "create" commonly CREATE_RUNNING with &[ROW, GONE, TURN],
         START = "start" with &[ROW, CHANGE],
         REPORT = "report" with &[ROW, CHANGE, FINISHING],
+        // Of an end by a problem, which a full server admits: it is in no script with others.
+        FAIL = "finish" with &[ROW, CHANGE, FINISHING],
         FINISH = "finish" commonly FINISH_WHOLE with &[ROW, CHANGE, FINISHING],
         DISCARD = "discard" with ALL,
         RELEASE = "release" with ALL,

@@ -16,7 +16,7 @@ use crate::{
     keys::{Set, shard_of},
     link::Call,
     notes::Delivery,
-    script::{CANCEL, DELIVER, EXTEND, FINISH, REMOVE, RENEW, REPORT, START},
+    script::{CANCEL, DELIVER, EXTEND, FAIL, FINISH, REMOVE, RENEW, REPORT, START},
     time::{micros, to_day},
     value::{list, number, text},
 };
@@ -51,8 +51,13 @@ pub(crate) async fn report(
 }
 
 pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<(), StoreError> {
+    let is_small = matches!(end.outcome, Outcome::Failed(_) | Outcome::TimedOut(_));
+    let script = match is_small && end.report.is_none() {
+        true => &FAIL,
+        false => &FINISH,
+    };
     let call = engine
-        .job_call(&FINISH, &lease.id)
+        .job_call(script, &lease.id)
         .number(lease.epoch)
         .number(State::number_of(end.outcome.state()));
     let call = match &end.outcome {
