@@ -2,8 +2,8 @@
 //! their comments say otherwise. In a route and a name, [`escape`] replaces spaces.
 //!
 //! The fields are in the order of `row.lua`, in rows of every format first that, `f`. So scripts of
-//! common cases match the text by one pattern, and a row is one value for the server, which costs a
-//! fraction of a hash.
+//! common cases match the text by one pattern, and a row is one value for the server, which costs less
+//! than a hash.
 
 use std::{
     borrow::Cow,
