@@ -37,7 +37,7 @@ pub enum ClaimKind {
 /// ```
 /// use tower_async_job_core::ClaimQuery;
 ///
-/// let query = ClaimQuery::new(8).with_routes(["/reports"]).with_worker("node-3");
+/// let query = ClaimQuery::new(8).with_routes(["/reports"]);
 /// assert_eq!((query.limit, query.max_bytes), (8, 16 << 20));
 /// ```
 #[non_exhaustive]
@@ -56,8 +56,6 @@ pub struct ClaimQuery {
     /// The newest [format](StoredRequest::FORMAT) of requests that the worker can read; jobs with
     /// later ones are not claimed. By default, the newest that this build can read.
     pub newest_format: u8,
-    /// The worker's name, for operators. Empty by default.
-    pub worker: Arc<str>,
     /// The latest time that the store's clock is expected to show: if it shows a later one, nothing
     /// is claimed or changed; see [`SweepQuery::not_after`](crate::SweepQuery::not_after). `None`,
     /// the default: any time.
@@ -73,7 +71,6 @@ impl ClaimQuery {
             max_bytes: 16 << 20,
             routes: None,
             newest_format: StoredRequest::FORMAT,
-            worker: Arc::default(),
             not_after: None,
         }
     }
@@ -103,13 +100,6 @@ impl ClaimQuery {
     #[must_use]
     pub fn with_newest_format(mut self, format: u8) -> Self {
         self.newest_format = format;
-        self
-    }
-
-    /// Sets the worker's name.
-    #[must_use]
-    pub fn with_worker(mut self, worker: impl Into<Arc<str>>) -> Self {
-        self.worker = worker.into();
         self
     }
 

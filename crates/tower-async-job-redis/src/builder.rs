@@ -48,6 +48,7 @@ impl RedisStore {
             accept_loss: false,
             replicas: 0,
             flush: false,
+            fallback: Duration::from_secs(1),
             clock: StoreClock::default(),
         }
     }
@@ -82,6 +83,7 @@ pub struct RedisStoreBuilder {
     accept_loss: bool,
     replicas: u32,
     flush: bool,
+    fallback: Duration,
     clock: StoreClock,
 }
 
@@ -156,6 +158,13 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Sets the interval between two checks for changes that no event has announced, for tests.
+    #[doc(hidden)]
+    pub fn fallback(mut self, interval: Duration) -> Self {
+        self.fallback = interval;
+        self
+    }
+
     /// Sets the clock, for tests.
     #[doc(hidden)]
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -183,6 +192,7 @@ impl RedisStoreBuilder {
         let settings = Settings {
             lease: self.lease,
             operation_timeout: timeout,
+            fallback: self.fallback,
             clock: self.clock,
             durability: Durability {
                 flush: findings.has_to_ask || self.flush,

@@ -1,6 +1,11 @@
 //! The parts of an open store.
 
-use std::{fmt, ops::Range, sync::atomic::AtomicU64};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use futures_util::future::join_all;
 use redis::Value;
@@ -9,6 +14,7 @@ use tower_async_job_core::{Detail, JobId, JobRecord, ReadBatch, StoreError, Wait
 
 use crate::{
     accepted::Accepted,
+    batch::Batcher,
     feed::Feed,
     flush::Flush,
     keys::{Keys, SHARDS, shard_of},
@@ -37,7 +43,8 @@ pub(crate) type Wanted = (JobId, Detail);
 
 /// An open store.
 pub(crate) struct Engine {
-    pub(crate) link: Link,
+    pub(crate) link: Arc<Link>,
+    changes: Batcher,
     /// The link for reads of jobs, which otherwise wait behind changes.
     pub(crate) reading: Link,
     pub(crate) keys: Keys,
@@ -65,7 +72,9 @@ impl Engine {
             true => (0..SHARDS).map(|shard| shard..shard + 1).collect(),
             false => std::iter::once(0..SHARDS).collect(),
         };
+        let link = Arc::new(link);
         Self {
+            changes: Batcher::new(&link, groups.len() * link.connections()),
             reads: groups.iter().map(|_| ReadBatch::default()).collect(),
             flushes: groups.iter().map(|_| Flush::default()).collect(),
             groups,
@@ -128,30 +137,59 @@ impl Engine {
     }
 
     /// Creates a call of a script with these keys.
-    pub(crate) fn call(&self, script: &'static Script, keys: Vec<String>) -> Call {
+    pub(crate) fn call(
+        &self,
+        script: &'static Script,
+        keys: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Call {
         Call::new(script, keys, self.settings.clock.argument())
     }
 
     /// Creates a call of a script that changes one job.
     pub(crate) fn job_call(&self, script: &'static Script, id: &JobId) -> Call {
         self.call(script, self.keys.of_job(id))
-            .text(id.encode().as_str())
+            .arg(id.encode().as_str())
             .number(self.lease())
+    }
+
+    /// Returns the lane of the changes of this job, whose scripts may be run together.
+    fn lane_of(&self, id: &JobId, call: &Call) -> usize {
+        let connections = self.link.connections();
+        self.group_of_job(id) * connections + call.spread() % connections
     }
 
     /// Changes a job, and notifies of the effects.
     pub(crate) async fn change(&self, id: &JobId, call: Call) -> Result<Reply, StoreError> {
-        self.settle(id, self.link.run(&call).await).await
+        let lane = self.lane_of(id, &call);
+        let answer = self.changes.perform(lane, call).await;
+        self.settle(id, answer).await
     }
 
-    /// Changes jobs in one round trip, each by a step of its own, in this order if one occurs twice.
+    /// Changes jobs by calls of one script, in one round trip, in this order if one occurs twice. A
+    /// change that fails prevents no other.
     pub(crate) async fn change_all(
         &self,
         calls: Vec<(JobId, Call)>,
     ) -> Vec<Result<Reply, StoreError>> {
-        let answers = self.link.run_all(calls.iter().map(|(_, call)| call)).await;
-        let changes = calls.iter().zip(answers);
-        join_all(changes.map(|((id, _), answer)| self.settle(id, answer))).await
+        if let Some((_, call)) = calls.first() {
+            self.link.count(call.name());
+        }
+        let mut lanes: BTreeMap<usize, (Vec<usize>, Vec<Call>)> = BTreeMap::new();
+        let mut ids = Vec::with_capacity(calls.len());
+        for (place, (id, call)) in calls.into_iter().enumerate() {
+            let (places, calls) = lanes.entry(self.lane_of(&id, &call)).or_default();
+            places.push(place);
+            calls.push(call);
+            ids.push(id);
+        }
+        let parts = lanes.into_values().map(|(places, calls)| async move {
+            let answers = self.link.change(&calls).await;
+            places.into_iter().zip(answers).collect::<Vec<_>>()
+        });
+        let mut answers: Vec<_> = join_all(parts).await.into_iter().flatten().collect();
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        let changes = ids.iter().zip(answers);
+        join_all(changes.map(|(id, (_, answer))| self.settle(id, answer))).await
     }
 
     /// Makes a change durable, and notifies of its effects.

@@ -1,8 +1,8 @@
 //! The events by which nodes wake each other.
 //!
 //! Nodes append the ids of jobs that have ended to one stream, in batches, and each node waits for
-//! the next ones by one blocking read, however many polls wait. Entries have consecutive numbers, so
-//! that a reader notices if some are missing.
+//! the next ones by one blocking read, however many polls wait. Entries have consecutive numbers from
+//! 0, so that a reader notices if some are missing.
 
 use std::time::Duration;
 
@@ -58,12 +58,12 @@ pub(crate) async fn receive(engine: &Engine, link: &Link, node: &str) {
         engine,
         link,
         node,
-        latest: None,
+        next: None,
     };
     loop {
         if let Err(error) = reader.read().await {
             tracing::debug!(%error, "events could not be received");
-            reader.latest = None;
+            reader.next = None;
             sleep(PAUSE).await;
         }
     }
@@ -73,18 +73,23 @@ struct Reader<'a> {
     engine: &'a Engine,
     link: &'a Link,
     node: &'a str,
-    /// The number of the latest entry that was read. `None` after a failure.
-    latest: Option<u64>,
+    /// The number of the next entry. `None` after a failure.
+    next: Option<u64>,
 }
 
 impl Reader<'_> {
     /// Reads once, and notifies.
     async fn read(&mut self) -> Result<(), StoreError> {
         let key = self.engine.keys.events();
-        let Some(latest) = self.latest else {
-            self.latest = Some(self.tail().await?);
+        let Some(next) = self.next else {
+            self.next = Some(self.tail().await?);
             self.engine.feed.ask_recheck();
             return Ok(());
+        };
+        // A read returns what is behind an entry, and before the first there is none of its kind.
+        let behind = match next.checked_sub(1) {
+            Some(latest) => format!("1-{latest}"),
+            None => "0-0".to_owned(),
         };
         let mut command = redis::cmd("XREAD");
         command
@@ -92,21 +97,21 @@ impl Reader<'_> {
             .arg(100)
             .arg("BLOCK")
             .arg(BLOCK.as_millis() as u64);
-        command.arg("STREAMS").arg(key).arg(format!("1-{latest}"));
+        command.arg("STREAMS").arg(key).arg(behind);
         // The link ends a read that does not return, and replaces the connection.
         match self.link.send(&command).await? {
             Value::Nil => {
-                if self.tail().await? < latest {
+                if self.tail().await? < next {
                     // A failover has lost entries, and their numbers are given again.
-                    self.latest = None;
+                    self.next = None;
                 }
                 Ok(())
             }
-            streams => self.handle(streams, latest),
+            streams => self.handle(streams, next),
         }
     }
 
-    /// Returns the number of the latest entry of the stream.
+    /// Returns the number behind the latest entry of the stream.
     async fn tail(&self) -> Result<u64, StoreError> {
         let mut command = redis::cmd("XREVRANGE");
         command
@@ -116,23 +121,22 @@ impl Reader<'_> {
             .arg("COUNT")
             .arg(1);
         let entry = list(self.link.send(&command).await?)?.into_iter().next();
-        entry.map_or(Ok(0), |entry| Ok(Entry::read(entry)?.number))
+        entry.map_or(Ok(0), |entry| Ok(Entry::read(entry)?.number + 1))
     }
 
-    fn handle(&mut self, streams: Value, mut latest: u64) -> Result<(), StoreError> {
+    fn handle(&mut self, streams: Value, mut next: u64) -> Result<(), StoreError> {
         let is_deaf = self.engine.feed.is_deaf();
         for stream in list(streams)? {
             let entries = list(stream)?.into_iter().nth(1).unwrap_or(Value::Nil);
             for entry in list(entries)? {
                 let entry = Entry::read(entry)?;
+                let is_next = entry.number == std::mem::replace(&mut next, entry.number + 1);
                 if is_deaf {
-                    latest = entry.number;
                     continue;
                 }
-                if entry.number != latest + 1 {
+                if !is_next {
                     self.engine.feed.ask_recheck();
                 }
-                latest = entry.number;
                 if entry.node != self.node {
                     for id in entry
                         .data
@@ -145,7 +149,7 @@ impl Reader<'_> {
                 }
             }
         }
-        self.latest = Some(latest);
+        self.next = Some(next);
         Ok(())
     }
 }

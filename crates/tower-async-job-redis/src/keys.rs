@@ -1,6 +1,6 @@
 //! The keys in Redis.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use tower_async_job_core::JobId;
 
@@ -8,8 +8,9 @@ use tower_async_job_core::JobId;
 pub(crate) const SHARDS: usize = 64;
 
 /// The sets of a shard, in the order in which scripts of one job are given them.
-const SETS: [&str; 10] = [
+const SETS: [&str; 11] = [
     "keys", "leases", "pending", "due", "ready", "routes", "notify", "counts", "list", "handles",
+    "since",
 ];
 
 /// A set of a shard.
@@ -35,6 +36,9 @@ pub(crate) enum Set {
     List,
     /// The ids of all jobs, by handle.
     Handles,
+    /// The jobs that wait for a next run, an outside party or a notification, by the time since
+    /// which they do.
+    Since,
 }
 
 /// The names of all keys, which have a prefix in common.
@@ -105,12 +109,12 @@ impl Keys {
     }
 
     /// Returns the keys of a script that changes one job.
-    pub(crate) fn of_job(&self, id: &JobId) -> Vec<String> {
-        let sets = self.shards[shard_of(id)].sets.iter().cloned();
+    pub(crate) fn of_job(&self, id: &JobId) -> impl Iterator<Item = Cow<'_, str>> {
+        let sets = self.shards[shard_of(id)].sets.iter();
         [self.job(id), self.parts(id)]
             .into_iter()
-            .chain(sets)
-            .collect()
+            .map(Cow::Owned)
+            .chain(sets.map(|set| Cow::Borrowed(set.as_str())))
     }
 }
 
@@ -147,7 +151,7 @@ mod tests {
         let keys = Keys::new("jobs");
         let tag = |key: &str| key.split_once('}').map(|(tag, _)| tag.to_owned());
         let id = id_of_shard(7);
-        for key in keys.of_job(&id).into_iter().chain([keys.chunks(&id, 3)]) {
+        for key in keys.of_job(&id).chain([keys.chunks(&id, 3).into()]) {
             assert_eq!(tag(&key).as_deref(), Some("{jobs:7"), "{key}");
         }
     }

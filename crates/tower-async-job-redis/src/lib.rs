@@ -11,6 +11,7 @@ mod operation;
 mod engine;
 
 mod accepted;
+mod batch;
 mod feed;
 mod flush;
 mod notes;

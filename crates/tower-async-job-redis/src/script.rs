@@ -12,14 +12,21 @@ pub(crate) struct Script {
     pub(crate) name: &'static str,
     pub(crate) source: String,
     pub(crate) hash: String,
+    /// True if each run changes a batch of jobs.
+    pub(crate) changes_jobs: bool,
 }
 
 impl Script {
-    fn new(name: &'static str, parts: &[&str]) -> Self {
+    fn new(name: &'static str, parts: &[&str], changes_jobs: bool) -> Self {
         let format = format!("local FORMAT = {}\n", newest_format());
         let source = parts.concat().replace("local FORMAT = 1\n", &format);
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { name, source, hash }
+        Self {
+            name,
+            source,
+            hash,
+            changes_jobs,
+        }
     }
 }
 
@@ -47,6 +54,8 @@ static PROBLEMS: LazyLock<String> = LazyLock::new(|| {
 });
 
 const CLOCK: &str = include_str!("lua/clock.lua");
+const BATCH: &str = include_str!("lua/batch.lua");
+const COUNTS_OF_SHARD: &str = include_str!("lua/counts_of_shard.lua");
 const JOB: &str = include_str!("lua/job.lua");
 const CREATE_RUNNING: &str = include_str!("lua/create_running.lua");
 const FINISH_WHOLE: &str = include_str!("lua/finish_whole.lua");
@@ -57,35 +66,48 @@ const FINISHING: &str = include_str!("lua/finishing.lua");
 const TURN: &str = include_str!("lua/turn.lua");
 const LIFE: &str = include_str!("lua/life.lua");
 
+/// The beginning of a script without a function for its most common case.
+const NONE_COMMON: &str = "local common\n";
+
+/// The function of a script that changes one job, around its parts.
+const CHANGE_JOB: &str = "local function change(KEYS, ARGV)\n";
+const END: &str = "end\n";
+
 /// The functions for all changes of a job.
 const ALL: &[&str] = &[ROW, CHANGE, GONE, FINISHING, TURN, LIFE];
 
-/// Declares scripts: those that change one job, with the parts that they use, and others. Each run
-/// creates its functions again, so the scripts that run most have only a few, and those of the most
-/// common cases end before them.
+/// Declares scripts: those that change jobs, with the parts that they use, and others. Each change
+/// creates the functions of its parts again, except in the most common cases, which have a function
+/// of their own.
 macro_rules! scripts {
     (
-        job { $($job:ident = $job_name:literal with $parts:expr,)* }
+        job { $($job:ident = $job_name:literal $(commonly $common:ident)? with $parts:expr,)* }
         other { $($other:ident = $other_name:literal,)* }
     ) => {
         $(pub(crate) static $job: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $job_name, ".lua"));
             let parts: &[&str] = $parts;
-            Script::new($job_name, &[&[&PROBLEMS, CLOCK, JOB], parts, &[own]].concat())
+            let begin: &[&str] = &[&PROBLEMS, CLOCK, COUNTS_OF_SHARD];
+            let common: &[&str] = &[NONE_COMMON, $($common)?];
+            let body: &[&str] = &[CHANGE_JOB, JOB];
+            let parts = [begin, common, body, parts, &[own, END, BATCH]].concat();
+            Script::new($job_name, &parts, true)
         });)*
         $(pub(crate) static $other: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $other_name, ".lua"));
-            Script::new($other_name, &[CLOCK, own])
+            Script::new($other_name, &[CLOCK, own], false)
         });)*
     };
 }
 
 scripts! {
     job {
-        CREATE = "create" with &[CREATE_RUNNING, ROW, GONE, TURN],
+        CREATE = "create" commonly CREATE_RUNNING with &[ROW, GONE, TURN],
         START = "start" with &[ROW, CHANGE],
         REPORT = "report" with &[ROW, CHANGE, FINISHING],
-        FINISH = "finish" with &[FINISH_WHOLE, ROW, CHANGE, FINISHING],
+        // Of an end by a problem, which a full server admits: it is in no script with others.
+        FAIL = "finish" with &[ROW, CHANGE, FINISHING],
+        FINISH = "finish" commonly FINISH_WHOLE with &[ROW, CHANGE, FINISHING],
         DISCARD = "discard" with ALL,
         RELEASE = "release" with ALL,
         RESUME = "resume" with ALL,

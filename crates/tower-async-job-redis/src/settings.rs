@@ -7,6 +7,8 @@ use crate::time::{Micros, StoreClock, micros};
 pub(crate) struct Settings {
     pub(crate) lease: Duration,
     pub(crate) operation_timeout: Duration,
+    /// The interval between two checks of all that is watched, whatever was noticed.
+    pub(crate) fallback: Duration,
     pub(crate) clock: StoreClock,
     /// The means by which a change becomes durable before it is acknowledged.
     pub(crate) durability: Durability,

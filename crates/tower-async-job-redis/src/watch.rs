@@ -1,6 +1,6 @@
 //! The tasks of an open store.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::{join_all, select};
 use tokio::{
@@ -19,9 +19,6 @@ use crate::{
     settings::Durability,
     value::{list, number},
 };
-
-/// The interval between two checks of all that is watched, whatever was noticed.
-const FALLBACK: Duration = Duration::from_secs(1);
 
 /// The number of jobs that one script checks.
 const CHECKED_AT_ONCE: usize = 500;
@@ -77,11 +74,11 @@ pub(crate) fn spawn(engine: &Arc<Engine>, feed: Link, flush: Link) -> JoinSet<()
     tasks
 }
 
-/// Checks the subscriptions once per second, and when events are missing.
+/// Checks the subscriptions in an interval, and when events are missing.
 async fn recheck(engine: &Engine) {
     let pause = || async {
-        let (asked, due) = (Box::pin(engine.feed.recheck()), Box::pin(sleep(FALLBACK)));
-        select(asked, due).await;
+        let due = sleep(engine.settings.fallback);
+        select(Box::pin(engine.feed.recheck()), Box::pin(due)).await;
     };
     engine.waiters.recheck(pause, |ids| over(engine, ids)).await;
 }
@@ -106,7 +103,7 @@ async fn over(engine: &Engine, ids: Vec<JobId>) -> Result<Vec<JobId>, StoreError
         .values()
         .flat_map(|ids| ids.chunks(CHECKED_AT_ONCE));
     let checks = parts.map(|ids| async move {
-        let keys = ids.iter().map(|id| engine.keys.job(id)).collect();
+        let keys = ids.iter().map(|id| engine.keys.job(id));
         let states = list(engine.link.run(&engine.call(&PENDING, keys)).await?)?;
         let mut over = Vec::new();
         for (id, state) in ids.iter().zip(states) {

@@ -8,9 +8,6 @@ use std::{
 
 use tower_async_job_core::Clock;
 
-/// The time span by which a clock may go back, in microseconds.
-const HOUR: u64 = 3_600_000_000;
-
 /// A clock for harnesses, which stands still unless moved. Clones are the same clock.
 ///
 /// ```
@@ -40,9 +37,8 @@ impl TestClock {
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
-            start_of_day: SystemTime::now() - Duration::from_micros(HOUR),
-            // So that the clock can go back.
-            passed: Arc::new(HOUR.into()),
+            start_of_day: SystemTime::now(),
+            passed: Arc::default(),
             set_back: Arc::default(),
         }
     }
@@ -55,12 +51,6 @@ impl TestClock {
     /// Sets the time of day back, and not the monotonic time.
     pub fn set_back(&self, span: Duration) {
         add(&self.set_back, span);
-    }
-
-    /// Moves the clock back, at most an hour behind its beginning.
-    pub(crate) fn go_back(&self, span: Duration) {
-        self.passed
-            .fetch_sub(span.as_micros() as u64, Ordering::SeqCst);
     }
 }
 

@@ -135,6 +135,7 @@ macro_rules! __tests {
                 a_notification_is_claimed_as_such_and_once
                 a_notification_is_sent_again_after_a_crash
                 a_notification_that_failed_is_due_again_after_its_delay
+                s15_a_clock_that_jumps_back_delays_no_notification
                 completing_a_notification_can_be_repeated
                 a_job_whose_notification_is_due_is_kept_until_its_retention
                 a_discarded_job_makes_no_notification_due
@@ -186,6 +187,7 @@ macro_rules! __tests {
                 a_release_that_counts_ends_the_last_attempt
                 a_released_job_is_not_claimed_before_its_delay_is_over
                 a_release_says_its_own_delay
+                s15_a_clock_that_jumps_back_delays_no_released_job
                 leases_released_together_have_separate_results
             }
             repeating {

@@ -98,7 +98,7 @@ impl Harness for MemoryHarness {
 
     fn jump_back(&self, span: Duration) -> Hook<'_, ()> {
         Box::pin(async move {
-            self.clock.go_back(span);
+            self.clock.set_back(span);
             Ok(())
         })
     }

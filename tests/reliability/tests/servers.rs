@@ -10,7 +10,8 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 const NOT_RUN: i32 = 77;
 
 /// The further scenarios on a single server.
-const SERVER: [&str; 8] = [
+const SERVER: [&str; 9] = [
+    "clock shifted by an hour",
     "kill while the store is full",
     "restored from a backup",
     "links of a process cut",
@@ -21,7 +22,7 @@ const SERVER: [&str; 8] = [
     "restart of the server",
 ];
 
-const POSTGRES: [&str; 2] = ["clock shifted by an hour", "notifications cut"];
+const POSTGRES: [&str; 1] = ["notifications cut"];
 
 const CLUSTER: [&str; 3] = ["kill of a master", "failover by command", "slots migrated"];
 

@@ -9,6 +9,7 @@
 //! temporary folders, in memory unless they are told otherwise. They end when they are dropped or the process of the tests ends, in any way, so
 //! that the tests of a process can share one in a `static`. Their methods block the thread.
 
+mod clock;
 mod cluster;
 mod folder;
 mod missing;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::Command};
 
 use crate::{
-    Missing,
+    Missing, clock,
     folder::{Folder, Storage},
     port::Port,
     process::Server,
@@ -33,6 +33,7 @@ pub struct Redis {
 pub struct RedisBuilder {
     valkey: bool,
     storage: Storage,
+    is_shiftable: bool,
     settings: Vec<(String, String)>,
 }
 
@@ -61,6 +62,7 @@ impl Redis {
         RedisBuilder {
             valkey: false,
             storage: Storage::Memory,
+            is_shiftable: false,
             settings: settings.into(),
         }
     }
@@ -93,6 +95,17 @@ impl Redis {
         let port = self.port().to_string();
         command.args(["-h", "127.0.0.1", "-p", &port, "-e"]);
         run(command.args(arguments)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Shifts the time of day of a [shiftable](RedisBuilder::shiftable) server by some seconds from
+    /// that of the machine.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server has the time of the machine for ever.
+    pub fn shift(&self, seconds: i64) {
+        clock::shift(self.server.folder().path(), seconds)
+            .unwrap_or_else(|error| panic!("the time cannot be shifted: {error}"));
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -150,6 +163,12 @@ impl RedisBuilder {
         self
     }
 
+    /// Lets the time of day of the server be [shifted](Redis::shift).
+    pub fn shiftable(mut self) -> Self {
+        self.is_shiftable = true;
+        self
+    }
+
     /// Changes a setting. The last value of each is used.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -173,7 +192,10 @@ impl RedisBuilder {
         let program = self.program()?;
         let folder = Folder::new(self.storage)?;
         let port = Port::reserve()?;
-        let mut command = folder.command(&program);
+        let mut command = match self.is_shiftable {
+            true => clock::shiftable(&program, folder.path())?,
+            false => folder.command(&program),
+        };
         command
             .arg("--dir")
             .arg(folder.path())

@@ -1,5 +1,7 @@
 //! Private Redis and Valkey servers.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use test_services::{Missing, Redis, available};
 
 /// Starts both servers, if they are available.
@@ -40,4 +42,27 @@ fn settings_are_those_that_stores_demand() {
         other.command(&["CONFIG", "GET", "appendfsync"]),
         "appendfsync\neverysec"
     );
+}
+
+#[test]
+fn the_time_of_a_server_is_shifted_while_it_runs_and_stays_so_when_it_starts_again() {
+    let servers = [
+        Redis::builder().shiftable().start(),
+        Redis::builder().valkey().shiftable().start(),
+    ];
+    for server in servers.into_iter().filter_map(available) {
+        let ahead = || {
+            let time = server.command(&["TIME"]);
+            let seconds: i64 = time.lines().next().unwrap().parse().unwrap();
+            let day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            seconds - i64::try_from(day.as_secs()).unwrap()
+        };
+        for seconds in [0, 3600, -3600] {
+            server.shift(seconds);
+            assert!((ahead() - seconds).abs() < 60, "{} s", ahead());
+        }
+        server.kill();
+        server.start_again();
+        assert!((ahead() + 3600).abs() < 60, "{} s", ahead());
+    }
 }

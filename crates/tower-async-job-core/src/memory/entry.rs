@@ -210,15 +210,6 @@ impl Entry {
         }
     }
 
-    /// Returns whether a node holds it beyond this time.
-    pub(super) fn is_held_beyond(&self, until: Micros) -> bool {
-        let Phase::Pending(Pending { hold, .. }) = &self.phase else {
-            return false;
-        };
-        matches!(hold, Hold::Held { until: held } if *held > until)
-            && self.party().is_none_or(|party| party.resumed)
-    }
-
     /// Returns the bytes of room reserved for the result of a pending job.
     pub(super) fn reserved(&self) -> usize {
         match &self.phase {

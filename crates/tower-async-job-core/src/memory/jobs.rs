@@ -53,8 +53,6 @@ pub(super) struct Jobs {
 /// The findings of the latest sweeps.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    /// The time of the latest sweep.
-    pub(super) swept: Micros,
     /// The time at which the principals were counted.
     pub(super) counted: Option<Micros>,
     pub(super) principals: Vec<(Principal, u64)>,

@@ -369,24 +369,6 @@ impl Shard {
         self.entries.is_empty() && self.voids.is_empty()
     }
 
-    /// Shortens the leases of some entries that last beyond then, after the clock was set back; the
-    /// entries are those of [`part`](Self::part).
-    pub(super) fn shorten(
-        &mut self,
-        end: Option<usize>,
-        limit: usize,
-        until: Micros,
-        budget: &Budget,
-    ) -> Option<usize> {
-        let (part, next) = self.part(end, limit);
-        let long = part.filter(|entry| entry.is_held_beyond(until));
-        let long: Vec<_> = long.map(|entry| entry.id).collect();
-        for id in long {
-            self.edit(&id, budget, Room::default(), |entry| entry.renew(until));
-        }
-        next
-    }
-
     /// Returns the job's state, if it is still known.
     pub(super) fn state(&self, id: &JobId, now: Micros) -> Option<JobState> {
         self.entry(id)?.state(now)

@@ -55,7 +55,6 @@ impl Jobs {
     /// Performs the changes due now, and returns the time until the next, if there are jobs.
     pub(super) async fn sweep_due(&self, now: Micros) -> Option<Duration> {
         let mut pace = Pace::default();
-        self.shorten_leases(now, &mut pace).await;
         let mut left = SWEEP_QUOTA;
         let mut next = None;
         for shard in &self.shards {
@@ -79,26 +78,6 @@ impl Jobs {
         }
         let rest = next?.saturating_sub(self.now());
         Some(Duration::from_micros(rest).min(LONGEST_REST))
-    }
-
-    /// Shortens leases to the lease duration from now, if the clock was set back.
-    async fn shorten_leases(&self, now: Micros, pace: &mut Pace) {
-        let swept = std::mem::replace(&mut lock(&self.census).swept, now);
-        if swept <= now || self.properties.lease.is_none() {
-            return;
-        }
-        let until = now.saturating_add(self.lease_span());
-        for shard in &self.shards {
-            let mut end = None;
-            loop {
-                end = lock(shard).shorten(end, Pace::LOCKED_STEPS, until, &self.budget);
-                pace.spend(Pace::LOCK + Pace::STEP * Pace::LOCKED_STEPS)
-                    .await;
-                if end.is_none() {
-                    break;
-                }
-            }
-        }
     }
 
     /// Drops chunks without a job; returns whether there were any chunks.

@@ -6,6 +6,6 @@ mod view;
 
 pub(crate) use self::{
     digest::{hex, owner_hash, route_hash},
-    row::{Fields, Row, State, newest_format, unhex, use_next_format},
+    row::{Row, State, escape, newest_format, unescape, unhex, use_next_format},
     view::{Parts, record},
 };

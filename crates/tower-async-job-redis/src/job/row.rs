@@ -1,17 +1,22 @@
-//! The row of a job: a hash, whose fields are numbers unless their comments say otherwise.
+//! The row of a job: a text of fields such as `f=1 st=0 ro=/report`, whose values are numbers unless
+//! their comments say otherwise. In a route and a name, [`escape`] replaces spaces.
+//!
+//! The fields are in the order of `row.lua`, in rows of every format first that, `f`. So scripts of
+//! common cases match the text by one pattern, and a row is one value for the server, which costs less
+//! than a hash.
 
 use std::{
+    borrow::Cow,
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use http_polling::JobState;
-use redis::Value;
 use tower_async_job_core::{
     JobHandle, JobId, Lease, Owner, PendingStatus, Principal, Protocol, StoreError,
 };
 
-use crate::{time::Micros, value::list};
+use crate::time::Micros;
 
 static FORMAT: AtomicU32 = AtomicU32::new(1);
 
@@ -123,46 +128,23 @@ impl State {
 }
 
 /// The names and the values of the fields of a row, few enough to be searched one after another.
-pub(crate) struct Fields(Vec<(Value, Value)>);
+pub(crate) struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
-impl Fields {
-    /// Reads fields that the server or a script returned.
-    pub(crate) fn read(row: Value) -> Result<Self, StoreError> {
-        if let Value::Map(fields) = row {
-            return Ok(Self(fields));
-        }
-        let mut values = list(row)?.into_iter();
-        let pairs = std::iter::from_fn(|| values.next().zip(values.next()));
-        Ok(Self(pairs.collect()))
+impl<'a> Fields<'a> {
+    /// Reads the text of a row.
+    pub(crate) fn read(row: &'a [u8]) -> Result<Self, StoreError> {
+        let row = str::from_utf8(row).map_err(|_| malformed("f"))?;
+        let fields = row.split(' ').filter_map(|field| field.split_once('='));
+        Ok(Self(fields.collect()))
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns whether the values of [`Row::VERSION`] are these.
-    pub(crate) fn are_of(&self, version: &[Value]) -> bool {
-        let values = Row::VERSION.map(|name| self.get(name).unwrap_or(&Value::Nil));
-        version.iter().eq(values)
-    }
-
-    fn get(&self, name: &str) -> Option<&Value> {
-        let is_wanted =
-            |field: &Value| matches!(field, Value::BulkString(field) if field == name.as_bytes());
-        let (_, value) = self.0.iter().find(|(field, _)| is_wanted(field))?;
+    fn text(&self, name: &str) -> Option<&'a str> {
+        let (_, value) = self.0.iter().find(|(field, _)| *field == name)?;
         Some(value)
     }
 
-    fn text(&self, name: &'static str) -> Result<Option<&str>, StoreError> {
-        let Some(Value::BulkString(value)) = self.get(name) else {
-            return Ok(None);
-        };
-        let text = str::from_utf8(value).map_err(|_| malformed(name))?;
-        Ok(Some(text))
-    }
-
     fn optional<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
-        let value = self.text(name)?.map(str::parse).transpose();
+        let value = self.text(name).map(str::parse).transpose();
         value.map_err(|_| malformed(name))
     }
 
@@ -176,18 +158,16 @@ fn malformed(name: &str) -> StoreError {
 }
 
 impl Row {
-    /// The fields of which one differs after each change of the contents.
-    pub(crate) const VERSION: [&str; 3] = ["st", "ep", "rp"];
-
     /// Reads a row.
-    pub(crate) fn read(id: JobId, fields: &Fields) -> Result<Self, StoreError> {
+    pub(crate) fn read(id: JobId, row: &[u8]) -> Result<Self, StoreError> {
+        let fields = Fields::read(row)?;
         let format: u32 = fields.required("f")?;
         if format > newest_format() {
             return Err(StoreError::unsupported_version(format));
         }
         let state = |number| State::of(number).ok_or_else(|| malformed("st"));
         let handle = fields.optional("h")?;
-        let principal = fields.text("ow")?.map(Principal::new);
+        let principal = fields.text("ow").map(|name| Principal::new(unescape(name)));
         Ok(Self {
             id,
             // A void has none.
@@ -204,16 +184,16 @@ impl Row {
             ended: fields.optional("en")?,
             keep: fields.required("kp")?,
             tombstone: fields.required("tm")?,
-            protocol: match fields.text("pr")? {
+            protocol: match fields.text("pr") {
                 Some("1") => Protocol::Grpc,
                 _ => Protocol::Http,
             },
-            pending_status: match fields.text("ps")? {
+            pending_status: match fields.text("ps") {
                 Some("1") => PendingStatus::Accepted,
                 _ => PendingStatus::SeeOther,
             },
-            route: fields.text("ro")?.unwrap_or_default().to_owned(),
-            owner: match (&principal, fields.text("od")?) {
+            route: unescape(fields.text("ro").unwrap_or_default()).into_owned(),
+            owner: match (&principal, fields.text("od")) {
                 (Some(principal), _) => Some(Owner::Named(principal.clone())),
                 (None, Some(digest)) => Some(Owner::Digest(Box::new(unhex(digest)?))),
                 (None, None) => None,
@@ -245,27 +225,53 @@ pub(crate) fn unhex(digits: &str) -> Result<[u8; 32], StoreError> {
     Ok(bytes)
 }
 
+/// Replaces the characters that separate fields.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    match text.contains(['%', ' ']) {
+        true => text.replace('%', "%25").replace(' ', "%20").into(),
+        false => text.into(),
+    }
+}
+
+/// Returns the text that was escaped.
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
+    match text.contains('%') {
+        true => text.replace("%20", " ").replace("%25", "%").into(),
+        false => text.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn values<const N: usize>(texts: [&str; N]) -> Vec<Value> {
-        let values = texts.map(|text| Value::BulkString(text.into()));
-        values.into()
+    #[test]
+    fn escaped_texts_have_no_spaces_and_are_read_again() {
+        for text in ["/report", "a b", "%", "%20", "100 % b=c", "  ", "ä\n"] {
+            let escaped = escape(text);
+            assert!(!escaped.contains(' '), "{escaped}");
+            assert_eq!(unescape(&escaped), text);
+        }
     }
 
     #[test]
-    fn row_that_changes_during_a_read_is_noticed() {
-        let row = values(["ep", "1", "f", "1", "rp", "4", "st", "2"]);
-        let fields = Fields::read(Value::Array(row)).unwrap();
-        assert!(fields.are_of(&values(["2", "1", "4"])));
-        let none = [const { Value::Nil }; 3];
-        for changed in [["3", "1", "4"], ["2", "2", "4"], ["2", "1", "5"]] {
-            assert!(!fields.are_of(&values(changed)));
-        }
-        assert!(!fields.are_of(&none));
-        let missing = Fields::read(Value::Array(Vec::new())).unwrap();
-        assert!(missing.is_empty() && missing.are_of(&none));
-        assert!(!missing.are_of(&values(["0", "1", "0"])));
+    fn row_is_read_whatever_its_texts_contain() {
+        let row = format!(
+            "f=1 st=0 hl=0 ep=2 du=3 kp=4 oh= cr=5 dl=6 at=1 ma=3 rp=0 tm=7 h={} ro={} ow={}",
+            JobHandle::from_bits(9),
+            escape("GET /a b=c"),
+            escape("one % two"),
+        );
+        let id = JobId::from_bits(1);
+        let row = Row::read(id, row.as_bytes()).unwrap();
+        assert_eq!(
+            (row.epoch, row.due, row.handle),
+            (2, 3, JobHandle::from_bits(9))
+        );
+        assert_eq!(row.route, "GET /a b=c");
+        assert_eq!(row.principal, Some(Principal::new("one % two")));
+        assert!(Row::read(id, b"f=1 st=0").unwrap_err().is_corrupt());
+        let newer = Row::read(id, b"f=9 anything").unwrap_err();
+        assert!(newer.is_unsupported_version());
     }
 }

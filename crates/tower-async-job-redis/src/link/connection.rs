@@ -48,10 +48,10 @@ impl Connection {
 
     pub(super) async fn perform(&mut self, work: Work<'_>) -> RedisResult<Value> {
         let commands = match work {
-            Work::Script(call) => {
-                return match self.send(&call.command(true)).await {
+            Work::Script(calls) => {
+                return match self.send(&Call::command(calls, true)).await {
                     Err(error) if is_unknown_script(&error) => {
-                        self.send(&call.command(false)).await
+                        self.send(&Call::command(calls, false)).await
                     }
                     answer => answer,
                 };
@@ -69,7 +69,8 @@ impl Connection {
 /// The work of one attempt.
 #[derive(Clone, Copy)]
 pub(super) enum Work<'a> {
-    Script(&'a Call),
+    /// Calls of one script, which it runs together.
+    Script(&'a [Call]),
     Command(&'a Cmd),
     /// Commands for one server, one after another.
     Commands(&'a Pipeline),

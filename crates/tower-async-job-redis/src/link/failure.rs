@@ -14,6 +14,22 @@ pub(super) enum Fate {
     Reconnect,
 }
 
+/// A failure of all attempts.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The server refused it.
+    Refused(StoreError),
+    Unanswered(StoreError),
+}
+
+impl From<Failed> for StoreError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Refused(error) | Failed::Unanswered(error) => error,
+        }
+    }
+}
+
 pub(super) fn fate(error: &RedisError) -> Fate {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::ReadOnly) => Fate::Reconnect,

@@ -21,8 +21,11 @@ use tower_async_job_core::StoreError;
 pub(crate) use self::{
     call::Call, connection::Connection, failure::store_error, reply::Reply, target::Target,
 };
-use self::{connection::Work, failure::Fate};
-use crate::value::list;
+use self::{
+    connection::Work,
+    failure::{Failed, Fate},
+};
+use crate::value::{list, unexpected};
 
 /// The time between two attempts at a server that cannot answer yet.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -65,6 +68,11 @@ impl Link {
         }
     }
 
+    /// Returns the number of connections.
+    pub(crate) const fn connections(&self) -> usize {
+        self.lanes.len()
+    }
+
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }
@@ -73,29 +81,55 @@ impl Link {
     /// since no repeat of a script does any harm.
     pub(crate) async fn run(&self, call: &Call) -> Result<Value, StoreError> {
         self.count(call.name());
-        self.run_one(call).await
+        let answer = self.run_together(std::slice::from_ref(call)).await;
+        answer.map_err(StoreError::from)
     }
 
     /// Runs scripts, which are sent one after another without waiting for their answers.
-    pub(crate) async fn run_all(
-        &self,
-        calls: impl IntoIterator<Item = &Call>,
-    ) -> Vec<Result<Value, StoreError>> {
-        let calls: Vec<_> = calls.into_iter().collect();
+    pub(crate) async fn run_all(&self, calls: &[Call]) -> Vec<Result<Value, StoreError>> {
         if let Some(call) = calls.first() {
             self.count(call.name());
         }
-        join_all(calls.into_iter().map(|call| self.run_one(call))).await
+        let runs = calls.iter().map(|call| async {
+            let answer = self.run_together(std::slice::from_ref(call)).await;
+            answer.map_err(StoreError::from)
+        });
+        join_all(runs).await
     }
 
-    async fn run_one(&self, call: &Call) -> Result<Value, StoreError> {
-        let lane = &self.lanes[call.spread() % self.lanes.len()];
-        self.attempt(lane, Work::Script(call)).await
+    /// Changes jobs by one run of the script of these calls, and returns the answer to each.
+    pub(crate) async fn change(&self, calls: &[Call]) -> Vec<Result<Value, StoreError>> {
+        let answer = match self.run_together(calls).await {
+            // One of them may be at fault, and a repeat of the others does no harm.
+            Err(Failed::Refused(_)) if calls.len() > 1 => {
+                let alone = calls.chunks(1).map(|call| self.change_one(call));
+                return join_all(alone).await;
+            }
+            answer => answer.map_err(StoreError::from).and_then(list),
+        };
+        match answer {
+            Ok(answers) if answers.len() == calls.len() => answers.into_iter().map(Ok).collect(),
+            Ok(_) => calls.iter().map(|_| Err(unexpected())).collect(),
+            Err(error) => calls.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn change_one(&self, call: &[Call]) -> Result<Value, StoreError> {
+        let answers = list(self.run_together(call).await?)?;
+        answers.into_iter().next().ok_or_else(unexpected)
+    }
+
+    /// Runs calls of one script together, on the connection of the first.
+    async fn run_together(&self, calls: &[Call]) -> Result<Value, Failed> {
+        let lane = &self.lanes[calls[0].spread() % self.lanes.len()];
+        self.attempt(lane, Work::Script(calls)).await
     }
 
     /// Sends a command, which may be repeated.
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.attempt(&self.lanes[0], Work::Command(command)).await
+        let lane = &self.lanes[0];
+        let answer = self.attempt(lane, Work::Command(command)).await;
+        answer.map_err(StoreError::from)
     }
 
     /// Sends commands one after another to the server of their first key. They may be repeated.
@@ -121,7 +155,7 @@ impl Link {
             .or_default() += 1;
     }
 
-    async fn attempt(&self, lane: &Lane, work: Work<'_>) -> Result<Value, StoreError> {
+    async fn attempt(&self, lane: &Lane, work: Work<'_>) -> Result<Value, Failed> {
         let (mut used, mut latest) = (0, None::<RedisError>);
         let attempts = async {
             loop {
@@ -136,7 +170,7 @@ impl Link {
                     Err(error) => error,
                 };
                 match failure::fate(&error) {
-                    Fate::Final => return Err(store_error(error)),
+                    Fate::Final => return Err(Failed::Refused(store_error(error))),
                     Fate::Reconnect => lane.replace(used),
                     Fate::Repeat => {}
                 }
@@ -149,10 +183,10 @@ impl Link {
             Err(_) => {
                 // It may be half open.
                 lane.replace(used);
-                Err(latest.map_or_else(
+                Err(Failed::Unanswered(latest.map_or_else(
                     || StoreError::unavailable("the server did not answer in time"),
                     StoreError::unavailable,
-                ))
+                )))
             }
         }
     }

@@ -25,21 +25,7 @@ local function save()
     job.cw = false
     leave_chunks(before.ep)
   end
-  local set, gone = { JOB }, { JOB }
-  for name, value in pairs(job) do
-    if value and value ~= before[name] then
-      set[#set + 1] = name
-      set[#set + 1] = text(value)
-    elseif not value and before[name] then
-      gone[#gone + 1] = name
-    end
-  end
-  if set[2] then
-    call('HSET', unpack(set))
-  end
-  if gone[2] then
-    call('HDEL', unpack(gone))
-  end
+  write(job)
   keep_key()
   index(before, job)
 end
@@ -47,5 +33,5 @@ end
 -- Lets a full server make the changes of this script, since they add next to nothing: it refuses
 -- only the first write.
 local function exempt()
-  call('HDEL', JOB, '')
+  call('HDEL', PARTS, '')
 end

@@ -1,13 +1,9 @@
--- 4 start, 5 digest of the key, 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 number
--- of reports, 11 first turn, 12 latest turn of the owner, 13 whether the queue is full,
--- 14 request, 15 notification, 16 fields of the row: first the handle and the owner, last that of the
--- notification
+-- 4 start, `plain` if the job runs at once and has neither key nor notification, 5 digest of the key,
+-- 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 first turn, 11 latest turn of the
+-- owner, 12 whether the queue is full, 13 request, 14 notification, 15 epoch, 16 handle, 17 hash of
+-- the owner, 18 its name, 19 and 20 fields of the row, before and after those of the scripts
 local start, digest, print = ARGV[4], ARGV[5], ARGV[6]
-local new = {}
-for place = 16, #ARGV, 2 do
-  local name, value = ARGV[place], ARGV[place + 1]
-  new[name] = TEXTS[name] and value or tonumber(value)
-end
+local new = fields_of('ep=' .. ARGV[15] .. ARGV[19] .. ARGV[20])
 
 -- Returns whether this create repeats the one of the job, and its answer still holds.
 local function repeats()
@@ -41,15 +37,15 @@ if held and now < tonumber(held:sub(97)) then
   end
   return answer('reused')
 end
-if ARGV[13] ~= '' then
+if ARGV[12] ~= '' then
   return answer('full')
 end
 job = new
-job.f, job.rp, job.hl, job.du = FORMAT, tonumber(ARGV[10]), WORKER, add(now, lease)
+job.f, job.hl, job.du = FORMAT, WORKER, add(now, lease)
 job.cr = ARGV[7] ~= '' and tonumber(ARGV[7]) or now
 job.dl = add(job.cr, tonumber(ARGV[9]))
 job.st = QUEUED
-if start == 'running' then
+if start == 'running' or start == 'plain' then
   job.st, job.sd = RUNNING, now - tonumber(ARGV[8])
 end
 if digest ~= '' then
@@ -58,25 +54,20 @@ end
 -- The first write is one that a full server refuses.
 local parts = { PARTS }
 if job.qf then
-  parts[2], parts[3] = 'q', ARGV[14]
+  parts[2], parts[3] = 'q', ARGV[13]
 end
 if job.nl then
-  parts[#parts + 1], parts[#parts + 2] = 'no', ARGV[15]
+  parts[#parts + 1], parts[#parts + 2] = 'no', ARGV[14]
 end
 if #parts > 1 then
   call('HSET', unpack(parts))
 end
 local turn = ''
 if start == 'offered' then
-  free(now, tonumber(ARGV[11]), tonumber(ARGV[12]))
+  free(now, tonumber(ARGV[10]), tonumber(ARGV[11]))
   turn = job.tu
 end
-local set = { JOB }
-for name, value in pairs(job) do
-  set[#set + 1] = name
-  set[#set + 1] = text(value)
-end
-call('HSET', unpack(set))
+write(job)
 call('ZADD', LIST, text(job.cr), job.h .. id)
 call('HSET', HANDLES, job.h, id)
 if digest ~= '' then

@@ -1,16 +1,23 @@
 -- Stores a job that runs at once, without a key or a notification. Such creates are the most, and so
--- are not delayed by the functions of all others.
-if ARGV[4] == 'running' and ARGV[5] == '' and ARGV[#ARGV - 1] ~= 'nl' and not call('HGETALL', JOB)[1] then
-  local created, due = ARGV[7] ~= '' and tonumber(ARGV[7]) or now, text(add(now, lease))
-  local handle, owner, name = ARGV[17], ARGV[19], ARGV[20] == 'ow' and ARGV[21]
-  if ARGV[14] ~= '' then
-    call('HSET', PARTS, 'q', ARGV[14])
+-- are not delayed by the functions and arguments of all others; see `create.lua`.
+local function common(key, place)
+  local JOB, PARTS, _, LEASES, _, _, _, _, _, COUNTS, LIST, HANDLES = unpack(KEYS, key, key + 11)
+  if ARGV[place + 3] ~= 'plain' or call('GET', JOB) then
+    return nil
   end
-  call('HSET', JOB, 'f', text(FORMAT), 'rp', ARGV[10], 'hl', '1', 'st', '1', 'du', due, 'cr', text(created),
-    'dl', text(add(created, tonumber(ARGV[9]))), 'sd', text(now - tonumber(ARGV[8])), unpack(ARGV, 16))
-  call('ZADD', LIST, text(created), handle .. id)
+  local id, lease, _, _, _, creation, running, deadline, _, _, _, request, _, epoch, handle, owner, name, fields, more =
+    unpack(ARGV, place + 1, place + 19)
+  local created, due = creation ~= '' and tonumber(creation) or now, text(add(now, lease))
+  local at = text(created)
+  -- The first write is one that a full server refuses.
+  if request ~= '' then
+    call('HSET', PARTS, 'q', request)
+  end
+  call('SET', JOB, 'f=' .. FORMAT .. ' st=1 hl=1 ep=' .. epoch .. ' du=' .. due .. fields .. ' cr=' .. at .. ' dl='
+    .. text(add(created, deadline)) .. ' sd=' .. text(now - running) .. more)
+  call('ZADD', LIST, at, handle .. id)
   call('HSET', HANDLES, handle, id)
-  count_pending(owner, name, 1)
+  count_pending(COUNTS, owner, name, 1)
   call('ZADD', LEASES, due, id)
-  return { now, 0, 'created', created, '' }
+  return { now, 0, 'created', created }
 end

@@ -4,8 +4,7 @@ if failure then
 end
 exempt()
 if not job then
-  call('HSET', JOB, 'f', text(FORMAT), 'st', text(VOID), 'hl', '0', 'ep', '1', 'at', '0', 'ma', '1', 'rp', '0',
-    'du', text(add(now, lease)), 'dl', '0', 'cr', '0', 'kp', '0', 'tm', '0')
+  write(void(1, add(now, lease)))
   call('ZADD', DUE, text(add(now, lease)), id)
 elseif job.st == VOID then
   job.du = max(job.du, add(now, lease))

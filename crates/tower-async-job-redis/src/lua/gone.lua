@@ -23,5 +23,8 @@ local function delete()
   unlist(before)
   call('UNLINK', JOB, PARTS)
   index(before, nil)
+  if call('HGET', COUNTS, 'p') == '0' then
+    call('HDEL', COUNTS, 'p')
+  end
   job, before = nil, nil
 end

@@ -60,18 +60,18 @@ local function expire()
   drop_result()
 end
 
+local function void(epoch, untl)
+  return {
+    f = FORMAT, st = VOID, hl = 0, ep = epoch, at = 0, ma = 1, rp = 0, du = untl, dl = 0, cr = 0, kp = 0, tm = 0,
+  }
+end
+
 -- Leaves only a void until then, so that no create stores a job with this id.
 local function become_void(untl)
   forget_key()
   unlist(job)
   call('UNLINK', PARTS)
-  local void = {
-    f = FORMAT, st = VOID, hl = 0, ep = job.ep, at = 0, ma = 1, rp = 0, du = untl, dl = 0, cr = 0,
-    kp = 0, tm = 0,
-  }
-  for name in pairs(before) do
-    job[name] = void[name] or false
-  end
+  job = void(job.ep, untl)
 end
 
 -- The time for which the void of a known job lasts: as long as nodes that have seen it pending may
@@ -146,6 +146,16 @@ local function lapse(after, counts, token, span)
   return 'queued'
 end
 
+-- Shortens the time until which the job waits.
+local function shorten_wait(by)
+  if not is_pending(job) then
+    job.nd = job.nd - by
+    return
+  end
+  job.du = job.du - by
+  job.pu = job.pu and job.pu - by
+end
+
 -- Gives a job to a new holder.
 local function hand_over()
   job.st, job.hl, job.tu = RUNNING, WORKER, false
@@ -155,19 +165,9 @@ end
 
 -- The answer to a claim: the row, its parts, and the fingerprint of its key.
 local function claimed(...)
-  local flat = {}
-  for name, value in pairs(job) do
-    before[name] = value
-  end
-  for name, value in pairs(before) do
-    if value then
-      flat[#flat + 1] = name
-      flat[#flat + 1] = text(value)
-    end
-  end
   local held = job.dg and call('HGET', KEYS_OF, job.dg)
   local print = held and held:sub(1, 32) == id and held:sub(33, 96)
-  return answer('claimed', flat, call('HMGET', PARTS, ...), print or '')
+  return answer('claimed', call('GET', JOB), call('HMGET', PARTS, ...), print or '')
 end
 
 -- The fate of a lease that is not held.
@@ -182,19 +182,19 @@ end
 
 -- Ends a pending job that cannot be read as failed, or deletes one that has ended.
 local function end_unreadable(row, member)
+  call('ZREM', SINCE, id)
   local was_pending = call('ZREM', LEASES, id) + call('ZREM', PENDING, id) > 0
   if member then
     was_pending = call('ZREM', READY, member) + call('ZREM', ROUTES, member) > 0 or was_pending
   end
   if was_pending then
     local owner = row.oh or ''
-    count_pending(owner, nil, -1)
+    count_pending(COUNTS, owner, nil, -1)
     if member or row.st == QUEUED then
       count_waiting(owner, -1)
     end
-    local epoch = text((row.ep or 0) + 1)
-    call('HSET', JOB, 'st', text(FAILED), 'hl', '0', 'ep', epoch, 'en', text(now))
-    call('HDEL', JOB, 'tu')
+    row.st, row.hl, row.ep, row.en, row.tu = FAILED, 0, (row.ep or 0) + 1, now, nil
+    write(row)
     call('ZADD', DUE, text(add(now, HOUR)), id)
   else
     job = row

@@ -2,11 +2,12 @@
 local key = ARGV[1]
 local commands = {
   { 'EVALSHA', '', '0' },
+  { 'SET', key, '' },
   { 'TIME' },
   { 'UNLINK', key },
   { 'XREAD', 'STREAMS', key, '0' },
 }
-local names = 'HDEL HEXISTS HGET HGETALL HINCRBY HMGET HSET PEXPIRE XADD XREVRANGE ZADD ZCARD ZCOUNT ZRANGE '
+local names = 'GET HDEL HEXISTS HGET HGETALL HINCRBY HMGET HSET PEXPIRE XADD XREVRANGE ZADD ZCARD ZCOUNT ZRANGE '
   .. 'ZRANGEBYLEX ZRANGEBYSCORE ZREM ZREMRANGEBYSCORE ZREVRANGEBYSCORE ZSCORE'
 for name in names:gmatch('%u+') do
   commands[#commands + 1] = { name, key, '0', '0' }

@@ -7,19 +7,20 @@ local untl = text(add(now, tonumber(ARGV[2])))
 local fates = {}
 for number = 1, jobs do
   local key, place = KEYS[sets + number], 3 * number + 1
-  local row = call('HMGET', key, 'f', 'st', 'hl', 'ep', 'du')
+  local row = call('GET', key)
+  local format, state, held, epoch, due, rest = (row or ''):match(
+    '^f=(%d+) st=(%d+) hl=(%d+) ep=(%d+) du=(%d+)(.*)$')
   local fate = 'lost'
-  if not row[1] then
+  if not row then
     fate = 'missing'
-  elseif (tonumber(row[1]) or NEVER) <= tonumber(ARGV[3]) and tonumber(row[5]) then
-    local state, held = row[2], row[3]
-    if (state == '0' or state == '1') and held == '1' and tonumber(row[4]) == tonumber(ARGV[place + 2]) then
+  elseif format and tonumber(format) <= tonumber(ARGV[3]) then
+    if (state == '0' or state == '1') and held == '1' and epoch == ARGV[place + 2] then
       fate = 'held'
-      call('HSET', key, 'du', untl)
+      call('SET', key, 'f=' .. format .. ' st=' .. state .. ' hl=1 ep=' .. epoch .. ' du=' .. untl .. rest)
       call('ZADD', KEYS[tonumber(ARGV[place])], untl, ARGV[place + 1])
     elseif state == '6' then
       fate = 'cancelled'
-    elseif state == '9' and tonumber(row[5]) <= now then
+    elseif state == '9' and tonumber(due) <= now then
       fate = 'missing'
     end
   end

@@ -3,10 +3,15 @@ local QUEUED, RUNNING, FAILED, TIMED_OUT, LOST, CANCELLED, DROPPED, EXPIRED, VOI
 local WORKER, OUTSIDE = 1, 2
 
 -- The row of the job as it is stored, and the job: the row with the changes of this script, in which
--- `false` stands for a field that is deleted. Rows are described in `job/row.rs`.
+-- `false` stands for a field that is deleted.
 local before, job, failure
 local effects = 0
 
+-- The fields in their order, in which scripts of common cases look for them; see `job/row.rs`.
+local NAMES = {
+  'f', 'st', 'hl', 'ep', 'du', 'cw', 'qf', 'ql', 'tu', 'pt', 'pu', 'rs', 'dg', 'nl', 'nd', 'na', 'ns', 'en', 'bl',
+  'ch', 'kp', 'oh', 'cr', 'dl', 'sd', 'at', 'ma', 'rp', 'tm', 'h', 'rh', 'ro', 'od', 'ow', 'pr', 'ps',
+}
 -- All other fields are numbers.
 local TEXTS = { h = true, ro = true, rh = true, oh = true, ow = true, od = true, dg = true, pt = true }
 
@@ -14,24 +19,40 @@ local function answer(status, ...)
   return { now, effects, status, ... }
 end
 
+local function fields_of(data)
+  local row, copy = {}, {}
+  for name, value in data:gmatch('(%l+)=([^ ]*)') do
+    value = TEXTS[name] and value or tonumber(value)
+    row[name], copy[name] = value, value
+  end
+  return row, copy
+end
+
+local function write(row)
+  local fields = {}
+  for _, name in ipairs(NAMES) do
+    local value = row[name]
+    if value then
+      fields[#fields + 1] = name .. '=' .. text(value)
+    end
+  end
+  call('SET', JOB, table.concat(fields, ' '))
+end
+
 -- Reads the row. Sets `failure` if it cannot be read.
 local function load()
-  local flat = call('HGETALL', JOB)
-  if not flat[1] then
+  local data = call('GET', JOB)
+  if not data then
     return nil
   end
-  local row = {}
-  for place = 1, #flat, 2 do
-    local name, value = flat[place], flat[place + 1]
-    row[name] = TEXTS[name] and value or tonumber(value)
-  end
+  local row, copy = fields_of(data)
   if row.f and row.f > FORMAT then
     failure = 'newer'
   elseif not (row.f and row.st and row.hl and row.ep and row.at and row.ma and row.rp and row.du and row.dl
     and row.cr and row.kp and row.tm) then
     failure = 'corrupt'
   else
-    before, job = row, setmetatable({}, { __index = row })
+    before, job = row, copy
   end
   return row
 end
@@ -67,13 +88,21 @@ local function turn_of(row)
   end
 end
 
+-- The time until which the job waits, unless it may be claimed or is held by a worker.
+local function wait_of(row)
+  if is_pending(row) then
+    return row.hl ~= WORKER and not row.tu and row.du or nil
+  end
+  return row and row.nd or nil
+end
+
 local function notice_of(row)
   return row.rh .. format('%08x', row.nl or 0) .. id
 end
 
 local function count_waiting(owner, by)
-  count('w', by)
-  if count('w:' .. owner, by) then
+  count(COUNTS, 'w', by)
+  if count(COUNTS, 'w:' .. owner, by) then
     call('HDEL', COUNTS, 'l:' .. owner)
   end
 end
@@ -90,9 +119,9 @@ local function index(old, new)
     count_waiting(old.oh, -1)
   end
   if is_pending(new) and not is_pending(old) then
-    count_pending(new.oh, new.ow, 1)
+    count_pending(COUNTS, new.oh, new.ow, 1)
   elseif is_pending(old) and not is_pending(new) then
-    count_pending(old.oh, nil, -1)
+    count_pending(COUNTS, old.oh, nil, -1)
     effects = effects + 1
   end
   local from, to = old and place_of(old), new and place_of(new)
@@ -101,6 +130,12 @@ local function index(old, new)
   end
   if to and (from ~= to or old.du ~= new.du) then
     call('ZADD', to, text(new.du), id)
+  end
+  local from, to = wait_of(old), wait_of(new)
+  if from and not to then
+    call('ZREM', SINCE, id)
+  elseif to and from ~= to then
+    call('ZADD', SINCE, text(now), id)
   end
   local is_claimable = false
   local from, to = old and turn_of(old), new and turn_of(new)

@@ -15,9 +15,15 @@ elseif not job then
   call('ZREM', LEASES, id)
   call('ZREM', PENDING, id)
   call('ZREM', DUE, id)
+  call('ZREM', SINCE, id)
   return answer('ok')
 end
-if is_pending(job) and job.hl == WORKER and job.du > add(now, lease) then
+local since = wait_of(job) and tonumber(call('ZSCORE', SINCE, id) or 0)
+if since and since > now then
+  -- The clock was set back.
+  shorten_wait(since - now)
+  save()
+elseif is_pending(job) and job.hl == WORKER and job.du > add(now, lease) then
   -- The clock was set back.
   job.du = add(now, lease)
   save()

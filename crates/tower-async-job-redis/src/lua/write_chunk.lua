@@ -1,10 +1,13 @@
 -- 1 job, 2 chunks; 2 epoch, 3 newest format, 4 index, 5 data
-local row = call('HMGET', KEYS[1], 'f', 'st', 'hl', 'ep')
-if row[1] and (tonumber(row[1]) or 0) > tonumber(ARGV[3]) then
+local row = call('GET', KEYS[1]) or ''
+local head, state, held, epoch, rest = row:match('^(f=%d+ st=(%d+) hl=(%d+) ep=(%d+) du=%d+)(.*)$')
+if tonumber(row:match('^f=(%d+)') or 0) > tonumber(ARGV[3]) then
   return { text(now), 0, 'newer' }
-elseif not ((row[2] == '0' or row[2] == '1') and row[3] == '1' and tonumber(row[4]) == tonumber(ARGV[2])) then
+elseif not ((state == '0' or state == '1') and held == '1' and epoch == ARGV[2]) then
   return { text(now), 0, 'lost' }
 end
 call('HSET', KEYS[2], ARGV[4], ARGV[5])
-call('HSET', KEYS[1], 'cw', '1')
+if not rest:find('^ cw=') then
+  call('SET', KEYS[1], head .. ' cw=1' .. rest)
+end
 return { text(now), 0, 'ok' }

@@ -12,7 +12,7 @@ use tower_async_job_core::{
 use super::{candidate::Candidate, due::tick_all, leases::renewal, report::add_report};
 use crate::{
     engine::Engine,
-    job::{Fields, Row, State, hex, route_hash, unhex},
+    job::{Row, State, hex, route_hash, unhex},
     keys::Set,
     link::{Call, Reply},
     script::{CLAIM, CLAIM_NOTICE, NOTICES, NOTIFIED, READY, RELEASE, RENEW_OUTSIDE, RESUME},
@@ -39,7 +39,7 @@ pub(crate) async fn release(
             .number(lease.epoch)
             .number(micros(how.after))
             .mark(how.counts)
-            .text(&token)
+            .arg(&token)
             .number(until);
         (lease.id, call)
     });
@@ -116,7 +116,7 @@ struct Claimed {
 
 impl Claimed {
     fn read(id: JobId, mut reply: Reply) -> Result<Self, StoreError> {
-        let row = Row::read(id, &Fields::read(reply.next())?)?;
+        let row = Row::read(id, &bytes(reply.next()).unwrap_or_default())?;
         let parts = list(reply.next())?.into_iter();
         let print = text(reply.next())?;
         Ok(Self {
@@ -338,7 +338,7 @@ fn act(engine: &Engine, query: &ClaimQuery, candidate: &Candidate) -> Call {
     };
     engine
         .job_call(script, &candidate.id)
-        .text(&candidate.member)
+        .arg(&candidate.member)
         .optional(query.not_after.map(of_day))
 }
 

@@ -1,6 +1,6 @@
 //! Jobs that are created, or discarded.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use tower_async_job_core::{
     Created, Detail, IdempotencyKey, JobId, Lease, NewJob, PendingStatus, Principal, Protocol,
@@ -9,7 +9,7 @@ use tower_async_job_core::{
 
 use crate::{
     engine::Engine,
-    job::{hex, owner_hash, route_hash},
+    job::{escape, hex, owner_hash, route_hash},
     keys::{Set, shard_of, shard_of_digest},
     link::Reply,
     script::{CREATE, DISCARD, LOOK_UP, WAITING},
@@ -31,10 +31,12 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
     let (route, owner) = (route_hash(&new.route), owner_hash(principal));
     let (first, latest) = engine.turns.of(&route, &owner);
     let request = new.request.as_ref();
-    let attempt = new.attempt.max((new.start == Start::Running).into());
-    let mut call = engine
+    let has_more = key.is_some() || new.notify.is_some();
+    let (fields, more) = fields_of(new, &route, &owner);
+    let call = engine
         .job_call(&CREATE, &new.id)
-        .text(match new.start {
+        .arg(match new.start {
+            Start::Running if !has_more => "plain",
             Start::Running => "running",
             Start::Offered => "offered",
             _ => "queued",
@@ -44,47 +46,17 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
         .optional(new.created.map(of_day))
         .number(micros(new.running_for))
         .number(micros(new.deadline))
-        .number(new.first_reports())
         .optional(first)
         .optional(latest)
         .mark(refusal.is_some())
-        .arg(
-            request
-                .map(|request| request.as_bytes().clone())
-                .unwrap_or_default(),
-        )
-        .arg(new.notify.clone().unwrap_or_default())
-        .field("h", new.handle.to_string())
-        .field("oh", owner.clone());
-    if let Some(principal) = principal {
-        let digest = hex(&principal.digest());
-        call = call
-            .field("ow", principal.as_str().as_bytes().to_vec())
-            .field("od", digest);
-    }
-    call = call
-        .field("ep", new.epoch.to_string())
-        .field("at", attempt.to_string())
-        .field("ma", new.max_attempts.max(1).to_string())
-        .field("kp", micros(new.retention.result).to_string())
-        .field("tm", micros(new.retention.tombstone).to_string())
-        .field("ro", new.route.as_bytes().to_vec())
-        .field("rh", route.clone());
-    if new.protocol == Protocol::Grpc {
-        call = call.field("pr", "1");
-    }
-    if new.pending_status == PendingStatus::Accepted {
-        call = call.field("ps", "1");
-    }
-    if let Some(request) = request {
-        let format = request.format().unwrap_or(0).to_string();
-        call = call
-            .field("qf", format)
-            .field("ql", request.len().to_string());
-    }
-    if let Some(notify) = &new.notify {
-        call = call.field("nl", notify.len().to_string());
-    }
+        .arg(request.map_or(&[][..], |request| request.as_bytes()))
+        .arg(new.notify.as_deref().unwrap_or_default())
+        .number(new.epoch)
+        .number(new.handle)
+        .arg(&owner)
+        .arg(&*principal.map_or_else(Cow::default, |owner| escape(owner.as_str())))
+        .arg(fields)
+        .arg(more);
     // A key may expire between the answer that it is taken and the read of its job.
     for _ in 0..2 {
         let mut reply = engine.change(&new.id, call.clone()).await?;
@@ -113,6 +85,42 @@ pub(crate) async fn create(engine: &Engine, new: &NewJob) -> Result<Created, Sto
         }
     }
     Err(StoreError::unavailable("the job of the key is gone"))
+}
+
+/// Returns the fields of a new row that are before those of its times, and those that are after them.
+fn fields_of(new: &NewJob, route: &str, owner: &str) -> (String, String) {
+    let mut fields = String::new();
+    if let Some(request) = &new.request {
+        let format = request.format().unwrap_or(0);
+        fields += &format!(" qf={format} ql={}", request.len());
+    }
+    if let Some(notify) = &new.notify {
+        fields += &format!(" nl={}", notify.len());
+    }
+    fields += &format!(" kp={} oh={owner}", micros(new.retention.result));
+    let mut more = format!(
+        " at={} ma={} rp={} tm={} h={} rh={route} ro={}",
+        new.attempt.max((new.start == Start::Running).into()),
+        new.max_attempts.max(1),
+        new.first_reports(),
+        micros(new.retention.tombstone),
+        new.handle,
+        escape(&new.route),
+    );
+    if let Some(principal) = &new.principal {
+        more += &format!(
+            " od={} ow={}",
+            hex(&principal.digest()),
+            escape(principal.as_str())
+        );
+    }
+    if new.protocol == Protocol::Grpc {
+        more += " pr=1";
+    }
+    if new.pending_status == PendingStatus::Accepted {
+        more += " ps=1";
+    }
+    (fields, more)
 }
 
 /// Returns the answer to a key that is taken.
@@ -171,7 +179,7 @@ pub(crate) async fn waiting(
     let answers = engine
         .for_groups(|shards| {
             let call = engine.call(&WAITING, engine.keys.sets(shards, &[Set::Counts]));
-            named.iter().fold(call, |call, owner| call.text(owner))
+            named.iter().fold(call, |call, owner| call.arg(owner))
         })
         .await?;
     let names: Vec<_> = std::iter::once(None)

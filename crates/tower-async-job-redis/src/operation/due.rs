@@ -12,7 +12,7 @@ use tower_async_job_core::{
 use super::candidate::Candidate;
 use crate::{
     engine::Engine,
-    job::State,
+    job::{State, unescape},
     keys::{SHARDS, Set, shard_of},
     script::{COLLECT, COUNTS, DUE, NODES, TICK},
     time::{Micros, micros, of_day},
@@ -84,9 +84,8 @@ async fn look(
 ) -> Result<(Swept, Vec<Due>), StoreError> {
     let answers = engine
         .for_groups(|shards| {
-            let keys = engine
-                .keys
-                .sets(shards, &[Set::Leases, Set::Pending, Set::Due]);
+            let sets = [Set::Leases, Set::Pending, Set::Due, Set::Since];
+            let keys = engine.keys.sets(shards, &sets);
             engine
                 .call(&DUE, keys)
                 .number(engine.lease())
@@ -169,7 +168,7 @@ pub(crate) async fn nodes(engine: &Engine, node: &str) -> Result<u32, StoreError
     let call = engine
         .call(&NODES, vec![engine.keys.nodes()])
         .number(engine.lease())
-        .text(node);
+        .arg(node);
     let nodes = number(engine.link.run(&call).await?)?;
     Ok(u32::try_from(nodes).unwrap_or(1).max(1))
 }
@@ -205,7 +204,7 @@ pub(crate) async fn pending(engine: &Engine) -> Result<(PendingJobs, Option<JobI
     owners.truncate(PendingJobs::MAX_PRINCIPALS);
     let owners = owners.into_iter();
     pending.principals = owners
-        .map(|(count, name)| (Principal::new(name), count))
+        .map(|(count, name)| (Principal::new(unescape(&name)), count))
         .collect();
     let head = heads.iter().min_by_key(|head| head.turn);
     Ok((pending, head.map(|head| head.id)))

@@ -16,7 +16,7 @@ use crate::{
     keys::{Set, shard_of},
     link::Call,
     notes::Delivery,
-    script::{CANCEL, DELIVER, EXTEND, FINISH, REMOVE, RENEW, REPORT, START},
+    script::{CANCEL, DELIVER, EXTEND, FAIL, FINISH, REMOVE, RENEW, REPORT, START},
     time::{micros, to_day},
     value::{list, number, text},
 };
@@ -51,23 +51,28 @@ pub(crate) async fn report(
 }
 
 pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<(), StoreError> {
+    let is_small = matches!(end.outcome, Outcome::Failed(_) | Outcome::TimedOut(_));
+    let script = match is_small && end.report.is_none() {
+        true => &FAIL,
+        false => &FINISH,
+    };
     let call = engine
-        .job_call(&FINISH, &lease.id)
+        .job_call(script, &lease.id)
         .number(lease.epoch)
         .number(State::number_of(end.outcome.state()));
     let call = match &end.outcome {
         Outcome::Done(response) => call
             .mark(true)
-            .arg(response.as_bytes().clone())
+            .arg(response.as_bytes())
             .number(response.body_len())
-            .text(""),
+            .arg(""),
         Outcome::Streamed { head, chunks, len } => call
             .mark(true)
-            .arg(head.as_bytes().clone())
+            .arg(head.as_bytes())
             .number(len)
             .number(chunks),
         Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
-            call.mark(false).arg(problem.to_json()).text("").text("")
+            call.mark(false).arg(problem.to_json()).arg("").arg("")
         }
         _ => {
             let unknown = "this kind of outcome cannot be stored";
@@ -126,12 +131,12 @@ fn renewal_of(engine: &Engine, leases: impl Iterator<Item = Lease> + Clone) -> C
         .map(|shard| engine.keys.set(*shard, Set::Leases).to_owned());
     let jobs = leases.clone().map(|lease| engine.keys.job(&lease.id));
     let call = engine
-        .call(&RENEW, sets.chain(jobs).collect())
+        .call(&RENEW, sets.chain(jobs))
         .number(engine.lease())
         .number(newest_format());
     leases.fold(call, |call, Lease { id, epoch }| {
         let set = shards.range(..=shard_of(&id)).count();
-        call.number(set).text(id.encode().as_str()).number(epoch)
+        call.number(set).arg(id.encode().as_str()).number(epoch)
     })
 }
 

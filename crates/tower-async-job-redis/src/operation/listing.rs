@@ -43,7 +43,7 @@ async fn places(engine: &Engine, from: &Place, limit: usize) -> Result<Vec<Place
     let answers = engine
         .for_groups(|shards| {
             let call = engine.call(&LIST, engine.keys.sets(shards, &[Set::List]));
-            call.number(from.0).text(&from.1).number(limit)
+            call.number(from.0).arg(&from.1).number(limit)
         })
         .await?;
     let (mut places, mut horizon) = (Vec::new(), None::<Place>);

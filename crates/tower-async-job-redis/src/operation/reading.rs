@@ -12,12 +12,12 @@ use tower_async_job_core::{
 use super::leases::deliver;
 use crate::{
     engine::{Engine, Seen, Wanted},
-    job::{Fields, Parts, Row, State, newest_format, record},
+    job::{Parts, Row, State, newest_format, record},
     keys::{Set, shard_of},
     link::Reply,
     script::{READ_CHUNK, WRITE_CHUNK},
     time::{Micros, micros, of_day, span},
-    value::{bytes, list, unexpected},
+    value::{bytes, unexpected},
 };
 
 /// The maximum length of a result, in bytes.
@@ -77,8 +77,8 @@ pub(crate) async fn read_all(
 
 /// Reads jobs by plain commands, which cost the server less than a script.
 ///
-/// A job may be changed between the reads of its row and its contents, so a part of the row is read
-/// again after them. If that has changed, the job is too.
+/// A job may be changed between the reads of its row and its contents, so the row is read again after
+/// them. If it has changed, the job is read again.
 async fn read_part(
     engine: &Engine,
     wanted: &[Wanted],
@@ -88,13 +88,13 @@ async fn read_part(
         let mut commands = redis::pipe();
         for (id, detail) in &left {
             let job = engine.keys.job(id);
-            commands.cmd("HGETALL").arg(&job);
+            commands.cmd("GET").arg(&job);
             commands.cmd("HMGET").arg(engine.keys.parts(id));
             commands.arg(&["pg", "pa", "me"]);
             if *detail != Detail::Status {
                 commands.arg("r");
             }
-            commands.cmd("HMGET").arg(&job).arg(&Row::VERSION);
+            commands.cmd("GET").arg(&job);
         }
         commands.cmd("TIME");
         engine.link.count("read");
@@ -104,9 +104,9 @@ async fn read_part(
         let mut answers = answers.into_iter();
         let mut next = || answers.next().ok_or_else(unexpected);
         for wanted in std::mem::take(&mut left) {
-            let (fields, parts, version) = (Fields::read(next()?)?, next()?, list(next()?)?);
-            if fields.are_of(&version) {
-                read.push((wanted, see(wanted.0, now, &fields, parts)));
+            let (row, parts, again) = (next()?, next()?, next()?);
+            if row == again {
+                read.push((wanted, see(wanted.0, now, bytes(row), parts)));
             } else {
                 left.push(wanted);
             }
@@ -116,14 +116,14 @@ async fn read_part(
 }
 
 /// Returns a job as it was read.
-fn see(id: JobId, now: Micros, fields: &Fields, parts: Value) -> Result<Seen, StoreError> {
+fn see(id: JobId, now: Micros, row: Option<Bytes>, parts: Value) -> Result<Seen, StoreError> {
     let mut seen = Seen {
         now,
         record: None,
         is_void: false,
     };
-    if !fields.is_empty() {
-        let row = Row::read(id, fields)?;
+    if let Some(row) = row {
+        let row = Row::read(id, &row)?;
         seen.record = record(&row, &Parts::read(parts)?, now)?;
         seen.is_void = row.state == State::Void || seen.record.is_none();
     }

@@ -6,7 +6,7 @@ use crate::link::Call;
 /// Adds a report to the arguments of a script: marks of the fields that it has, and these.
 pub(super) fn add_report(call: Call, report: Option<&Report>) -> Result<Call, StoreError> {
     let Some(report) = report else {
-        return Ok(call.text("0000"));
+        return Ok(call.arg("0000"));
     };
     let progress = report.progress.as_ref().map(serde_json::to_vec).transpose();
     let fields = [
@@ -19,5 +19,8 @@ pub(super) fn add_report(call: Call, report: Option<&Report>) -> Result<Call, St
         .each_ref()
         .map(|field| if field.is_some() { '1' } else { '0' });
     let call = call.arg(String::from_iter(marks));
-    Ok(fields.into_iter().flatten().fold(call, Call::arg))
+    Ok(fields
+        .into_iter()
+        .flatten()
+        .fold(call, |call, field| call.arg(field)))
 }

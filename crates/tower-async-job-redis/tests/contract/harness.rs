@@ -83,20 +83,38 @@ impl RedisHarness {
             id.to_bits() >> 122,
             id.encode()
         );
-        let mut change = redis::cmd("HSET");
-        change.arg(key).arg(field).arg(value);
-        let url = self.servers.urls[0].as_str();
-        let changed: redis::RedisResult<i64> = if self.servers.urls.len() > 1 {
+        if self.servers.urls.len() > 1 {
             let client = redis::cluster::ClusterClient::new(self.servers.urls.clone()).unwrap();
-            let mut connection = client.get_async_connection().await.unwrap();
-            change.query_async(&mut connection).await
+            replace_field(
+                &mut client.get_async_connection().await.unwrap(),
+                &key,
+                field,
+                value,
+            )
+            .await;
         } else {
-            let client = redis::Client::open(url).unwrap();
-            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-            change.query_async(&mut connection).await
-        };
-        assert_eq!(changed.unwrap(), 0, "the row has the field");
+            let client = redis::Client::open(self.servers.urls[0].as_str()).unwrap();
+            let connection = client.get_multiplexed_async_connection().await;
+            replace_field(&mut connection.unwrap(), &key, field, value).await;
+        }
     }
+}
+
+/// Replaces the value of a field in a row.
+async fn replace_field(
+    connection: &mut impl redis::AsyncTypedCommands,
+    key: &str,
+    field: &str,
+    value: &str,
+) {
+    let row = connection.get(key).await.unwrap().unwrap();
+    let fields = row.split(' ').map(|part| match part.split_once('=') {
+        Some((name, _)) if name == field => format!("{name}={value}"),
+        _ => part.to_owned(),
+    });
+    let changed = fields.collect::<Vec<_>>().join(" ");
+    assert_ne!(changed, row, "the row has the field");
+    connection.set(key, changed).await.unwrap();
 }
 
 fn builder(servers: &Servers, variant: Variant, clock: &TestClock) -> RedisStoreBuilder {

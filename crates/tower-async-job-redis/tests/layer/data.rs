@@ -74,9 +74,17 @@ impl RedisNodes {
             .clock(Moved(self.clock.clone()))
     }
 
-    /// Returns the key of the row of a job.
-    fn row(id: JobId) -> String {
-        format!("{{{PREFIX}:{}}}:j:{}", id.to_bits() >> 122, id.encode())
+    /// Changes the value of a field in the row of a job.
+    fn tamper(&self, id: JobId, field: &str, change: impl Fn(&str) -> String) {
+        let key = format!("{{{PREFIX}:{}}}:j:{}", id.to_bits() >> 122, id.encode());
+        let row = self.server().command(&["GET", &key]);
+        let fields = row.split(' ').map(|part| match part.split_once('=') {
+            Some((name, value)) if name == field => format!("{name}={}", change(value)),
+            _ => part.to_owned(),
+        });
+        let changed = fields.collect::<Vec<_>>().join(" ");
+        assert_ne!(changed, row, "the row has the field");
+        assert_eq!(self.server().command(&["SET", &key, &changed]), "OK");
     }
 }
 
@@ -168,16 +176,15 @@ impl Nodes for RedisNodes {
 
     fn corrupt(&self, id: JobId) -> Hook<'_, ()> {
         Box::pin(async move {
-            let changed = ["HSET", &Self::row(id), "cr", "yesterday"];
-            assert_eq!(self.server().command(&changed), "0");
+            self.tamper(id, "cr", |_| "yesterday".to_owned());
             Ok(())
         })
     }
 
     fn add_to_format(&self, id: JobId, number: i8) -> Hook<'_, ()> {
         Box::pin(async move {
-            let changed = ["HINCRBY", &Self::row(id), "f", &number.to_string()];
-            self.server().command(&changed);
+            let add = |format: &str| (format.parse::<i8>().unwrap() + number).to_string();
+            self.tamper(id, "f", add);
             Ok(())
         })
     }

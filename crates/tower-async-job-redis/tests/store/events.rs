@@ -6,8 +6,15 @@ use http_polling::{Problem, ProblemType};
 use test_services::Redis;
 use tokio::time::timeout;
 use tower_async_job_core::{Detail, JobStore, Outcome};
+use tower_async_job_redis::RedisStore;
 
 use crate::{add, builder, job, own};
+
+/// An interval of the fallback that leaves the waking to events.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// The time after which an event should have woken.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns how often the server was asked to perform this command.
 fn calls(server: &Redis, command: &str) -> u64 {
@@ -39,7 +46,7 @@ async fn s27_ten_thousand_waiters_on_one_job_cost_three_reads() {
     let clients = server.command(&["CLIENT", "LIST"]);
     let blocked = clients.matches("cmd=xread ").count();
     assert_eq!(blocked, 2, "one for each store: {clients}");
-    let before = calls(&server, "hgetall");
+    let before = calls(&server, "hmget");
     other
         .finish(
             &lease,
@@ -50,8 +57,7 @@ async fn s27_ten_thousand_waiters_on_one_job_cost_three_reads() {
     timeout(Duration::from_secs(30), waiters.join_all())
         .await
         .unwrap();
-    // Of these, one is the finish itself.
-    let reads = calls(&server, "hgetall") - before - 1;
+    let reads = calls(&server, "hmget") - before;
     assert!(reads <= 3, "{reads} reads for 10,000 waiters");
 }
 
@@ -67,4 +73,66 @@ async fn s25_events_that_are_trimmed_only_delay_a_wait() {
     other.cancel(&lease.id).await.unwrap();
     let waited = timeout(Duration::from_secs(10), ended).await;
     assert!(waited.is_ok());
+}
+
+/// Opens two stores that are woken by events alone.
+async fn pair(server: &Redis, prefix: &str) -> [RedisStore; 2] {
+    let open = async || {
+        let builder = builder(server).prefix(prefix).fallback(NEVER);
+        builder.connect().await.unwrap()
+    };
+    [open().await, open().await]
+}
+
+/// Waits until something is so.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, waited).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s26_the_first_event_of_a_store_wakes() {
+    let Some(server) = own() else { return };
+    let [store, other] = pair(&server, "first").await;
+    until(|| {
+        server
+            .command(&["CLIENT", "LIST"])
+            .matches("cmd=xread ")
+            .count()
+            == 2
+    })
+    .await;
+    let lease = add(&other, job(&other)).await;
+    let ended = store.subscribe(&lease.id);
+    // Each reader asks for one check when it begins.
+    until(|| store.round_trips().contains_key("pending")).await;
+    other.cancel(&lease.id).await.unwrap();
+    timeout(PATIENCE, ended).await.expect("the event wakes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s26_thousands_of_wakes_need_no_fallback() {
+    let Some(server) = own() else { return };
+    // Readers that begin, and those that have begun.
+    for (prefix, jobs) in (0..40).map(|_| 10).chain([2000]).enumerate() {
+        let stores = Arc::new(pair(&server, &prefix.to_string()).await);
+        let mut clients = tokio::task::JoinSet::new();
+        for number in 0..10 {
+            let stores = Arc::clone(&stores);
+            clients.spawn(async move {
+                for _ in 0..jobs / 10 {
+                    let (here, there) = (&stores[number % 2], &stores[1 - number % 2]);
+                    let lease = add(there, job(there)).await;
+                    let ended = here.subscribe(&lease.id);
+                    there.cancel(&lease.id).await.unwrap();
+                    timeout(PATIENCE, ended).await.expect("an event wakes");
+                }
+            });
+        }
+        clients.join_all().await;
+    }
 }

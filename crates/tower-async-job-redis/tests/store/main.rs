@@ -1,6 +1,7 @@
 //! The store beyond the contract: settings of servers, restarts, lost scripts, full memory.
 
 mod checks;
+mod clocks;
 mod cluster;
 mod encrypted;
 mod events;

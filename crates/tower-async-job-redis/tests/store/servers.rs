@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::{Proxy, Redis, available};
 use tower_async_job_core::{
     Cancellation, ClaimQuery, Detail, JobStore, Outcome, PendingJobs, Release, Renewal, ResultRef,
-    Retention, Start, SweepQuery,
+    Retention, Start, StoredResponse, SweepQuery,
 };
 use tower_async_job_redis::RedisStore;
 
@@ -106,6 +107,24 @@ async fn s20_a_server_without_memory_keeps_jobs_and_lets_them_end() {
     assert_eq!(claimed.jobs.len(), 1);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     add(&store, job(&store)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s20_results_without_room_prevent_no_end_that_has_room() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let leases = join_all((0..40).map(|_| add(&store, job(&store)))).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let ends = leases.iter().enumerate().map(|(number, lease)| {
+        let result = || Outcome::Done(StoredResponse::from_bytes("result".into()));
+        let is_result = number % 2 == 0;
+        let outcome = if is_result { result() } else { failed() };
+        let store = &store;
+        async move { (is_result, store.finish(lease, outcome.into()).await) }
+    });
+    for (is_result, ended) in join_all(ends).await {
+        assert_eq!(ended.is_err_and(|error| error.is_full()), is_result);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use http_polling::{Problem, ProblemType};
 use tokio::task::JoinSet;
 use tower_async_job_core::{
-    ClaimQuery, Detail, IdempotencyKey, JobStore, NewJob, Outcome, Release, Report, ResultRef,
-    Start, StoredResponse,
+    ClaimQuery, Detail, IdempotencyKey, JobQuery, JobStore, NewJob, Outcome, Release, Report,
+    ResultRef, Start, StoredResponse,
 };
 use tower_async_job_redis::RedisStore;
 
@@ -82,6 +83,28 @@ async fn each_change_of_a_job_is_one_round_trip() {
     assert_eq!(counted.trips(), [("cancel", 1)]);
     store.discard(&discarded).await.unwrap();
     assert_eq!(counted.trips(), [("discard", 1)]);
+}
+
+#[tokio::test]
+async fn changes_at_the_same_time_share_round_trips() {
+    let Some(mut counted) = Counted::open("shared").await else {
+        return;
+    };
+    let store = Arc::clone(&counted.store);
+    let leases = join_all((0..200).map(|_| add(&store, job(&store)))).await;
+    let result = || Outcome::Done(StoredResponse::from_bytes("result".into()));
+    let ends = leases
+        .iter()
+        .map(|lease| store.finish(lease, result().into()));
+    for ended in join_all(ends).await {
+        ended.unwrap();
+    }
+    // Of the connections, each has changes of up to 64 jobs at once.
+    let trips = counted.trips();
+    assert!(trips.iter().all(|(_, trips)| *trips <= 8), "{trips:?}");
+    assert!(trips.iter().map(|(name, _)| *name).eq(["create", "finish"]));
+    let pages = store.list(&JobQuery::default()).await.unwrap();
+    assert!(pages.jobs.iter().all(|job| job.state.is_final()));
 }
 
 #[tokio::test]

@@ -172,6 +172,38 @@ pub(crate) async fn a_notification_that_failed_is_due_again_after_its_delay(
     Ok(())
 }
 
+pub(crate) async fn s15_a_clock_that_jumps_back_delays_no_notification(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.properties().lease.unwrap_or(MINUTE);
+    let retention = Retention::new(10 * HOUR, HOUR);
+    let lease = node
+        .add(notified_job(&node).with_retention(retention))
+        .await;
+    harness.advance(3 * HOUR).await?;
+    node.renew(&[lease]).await.unwrap();
+    node.end(&lease, done(b"")).await.unwrap();
+    // That of the end, one after a claim that lapses, and one after a failure.
+    for (attempt, delay) in [(1, Duration::ZERO), (2, until), (3, 7 * SECOND)] {
+        harness.jump_back(HOUR).await?;
+        node.sweep_all().await;
+        if !delay.is_zero() {
+            harness.advance(delay - MOMENT).await?;
+            node.sweep_all().await;
+            due_none(&node).await;
+            harness.advance(MOMENT).await?;
+        }
+        let claim = due_one(&node).await;
+        assert_eq!(claim.attempt, attempt);
+        if attempt == 2 {
+            let again = Some(7 * SECOND);
+            node.notified(&claim.lease, again).await.unwrap();
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn completing_a_notification_can_be_repeated(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let lease = node.add(notified_job(&node)).await;

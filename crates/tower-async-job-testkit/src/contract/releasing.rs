@@ -1,5 +1,7 @@
 //! Leases that are released before their jobs have ended.
 
+use std::time::Duration;
+
 use http_polling::JobState;
 use tower_async_job_core::{ClaimQuery, Release, Released};
 
@@ -99,6 +101,35 @@ pub(crate) async fn a_released_job_is_not_claimed_before_its_delay_is_over(
     assert_eq!(node.state(&lease.id).await, Some(JobState::Queued));
     harness.advance(MOMENT).await?;
     assert_eq!(node.claim_one().await.lease.id, lease.id);
+    Ok(())
+}
+
+pub(crate) async fn s15_a_clock_that_jumps_back_delays_no_released_job(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    harness.advance(HOUR).await?;
+    let delays = [60 * SECOND, 7 * SECOND];
+    let mut jobs = Vec::new();
+    for delay in delays {
+        let lease = node.add(node.replayable().with_deadline(10 * HOUR)).await;
+        let how = Release::default().with_after(delay);
+        assert_eq!(node.release_one(&lease, how).await, Released::Queued);
+        jobs.push((delay, lease.id));
+    }
+    harness.jump_back(HOUR).await?;
+    node.sweep_all().await;
+    let mut waited = Duration::ZERO;
+    while let Some((delay, id)) = jobs.pop() {
+        harness.advance(delay - waited - MOMENT).await?;
+        node.sweep_all().await;
+        node.claim_none().await;
+        harness.advance(MOMENT).await?;
+        let claim = node.claim_one().await;
+        assert_eq!(claim.lease.id, id);
+        node.end(&claim.lease, done(b"")).await.unwrap();
+        waited = delay;
+    }
     Ok(())
 }
 

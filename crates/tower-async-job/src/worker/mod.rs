@@ -46,12 +46,11 @@ pub struct Worker<S> {
 
 impl<S> Worker<S> {
     pub(crate) fn new(front: Arc<Front>, service: S) -> Self {
-        let name = front.node.config.name.clone();
         Self {
             front,
             service,
             concurrency: CONCURRENCY,
-            query: ClaimQuery::new(0).with_worker(name.unwrap_or_default()),
+            query: ClaimQuery::new(0),
         }
     }
 

@@ -66,7 +66,7 @@ impl Kind {
 
     /// Returns whether the time of the store can be shifted.
     pub(crate) fn has_shifts(self) -> bool {
-        !matches!(self, Self::Redis | Self::Valkey | Self::RedisCluster)
+        !self.is_cluster()
     }
 
     pub(crate) fn is_pooled(self) -> bool {

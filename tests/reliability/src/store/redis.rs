@@ -32,9 +32,10 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(kind: Kind, directory: &Path, is_small: bool) -> anyhow::Result<Self> {
+        let builder = Redis::builder().shiftable();
         let redis = match kind {
-            Kind::Valkey => Redis::valkey()?,
-            _ => Redis::start()?,
+            Kind::Valkey => builder.valkey().start()?,
+            _ => builder.start()?,
         };
         let server = Self {
             kind,
@@ -112,6 +113,11 @@ impl Backend for Server {
 
     fn end(&self, _: Scenario) -> anyhow::Result<()> {
         self.redis.start_again();
+        Ok(())
+    }
+
+    fn shift(&self, seconds: i64) -> anyhow::Result<()> {
+        self.redis.shift(seconds);
         Ok(())
     }
 

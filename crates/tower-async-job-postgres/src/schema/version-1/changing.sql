@@ -203,6 +203,7 @@ BEGIN
         verdict := 1;
         IF p_after IS NOT NULL THEN
             j.notify_due := moment + p_after;
+            j.lease_until := moment;
         ELSE
             j := {schema}.drop_unwanted({schema}.forget_notify(j));
         END IF;

@@ -226,7 +226,8 @@ BEGIN
         j.notify_due := moment + p_lease;
         j.notify_attempts := j.notify_attempts + 1;
         UPDATE {schema}.jobs
-        SET notify_due = j.notify_due, notify_attempts = j.notify_attempts WHERE id = j.id;
+        SET notify_due = j.notify_due, notify_attempts = j.notify_attempts, lease_until = moment
+        WHERE id = j.id;
         j.state := j.notify_state;
         j.epoch := j.notify_attempts;
         j.attempt := j.notify_attempts;
@@ -306,9 +307,19 @@ BEGIN
     DELETE FROM {schema}.nodes WHERE id IN (
         SELECT id FROM {schema}.nodes WHERE swept < moment - 2 * p_lease FOR UPDATE SKIP LOCKED);
     SELECT count(*) INTO live FROM {schema}.nodes WHERE swept >= moment - p_lease;
+    -- After a clock was set back, no notification waits for longer than it would have.
+    UPDATE {schema}.jobs
+    SET notify_due = moment + notify_due - lease_until, lease_until = moment
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM {schema}.jobs
+        WHERE notify_due > moment AND lease_until > moment AND id IN (
+            SELECT id FROM {schema}.jobs WHERE notify_due > moment AND format <= 1
+            ORDER BY notify_due DESC LIMIT 512)
+        FOR UPDATE SKIP LOCKED));
+    work := FOUND;
     e := {schema}.expire(moment, p_lease, 512);
     more := e.more OR {schema}.collect(moment);
-    work := e.work;
+    work := work OR e.work;
     ended := e.ended;
     lost := e.lost;
     IF more THEN

@@ -132,6 +132,7 @@ BEGIN
     IF j.has_notify THEN
         j.notify_due := p_now;
         j.notify_state := p_state;
+        j.lease_until := p_now;
     END IF;
     RETURN {schema}.forget_party(j);
 END

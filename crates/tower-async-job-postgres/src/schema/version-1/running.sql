@@ -158,6 +158,7 @@ BEGIN
             state = w.state, leased = false, ended = moment, due = moment + j.keep,
             body_len = w.body_len, chunks = w.chunks,
             party = NULL, party_until = NULL, resumed = false,
+            lease_until = CASE WHEN j.has_notify THEN moment ELSE j.lease_until END,
             notify_due = CASE WHEN j.has_notify THEN moment END,
             notify_state = CASE WHEN j.has_notify THEN w.state END,
             reported = j.reported OR w.visible, reports = j.reports + w.visible::integer

@@ -23,7 +23,7 @@ CREATE TABLE {schema}.jobs (
     epoch bigint NOT NULL,
     reports bigint NOT NULL,
     lease_until bigint,             -- in no index, so that a renewal changes none; of a job that waits
-                                    -- until `due`, the time since which it does
+                                    -- until `due` or `notify_due`, the time since which it does
     due bigint NOT NULL,            -- the time of the next look: with a lease, at or before its end
     turn bigint,                    -- the place among the claimable jobs
     deadline bigint NOT NULL,
