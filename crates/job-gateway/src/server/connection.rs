@@ -3,10 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,6 +11,7 @@ use super::{
     listener::{Listener, Stream},
     places::Places,
     protocol,
+    stream::Place,
     terms::Terms,
 };
 use crate::gateway::{Connection, Gateway};
@@ -39,16 +37,16 @@ impl Serving {
                 continue;
             };
             // Waited for here, so that a listener without clients takes no place.
-            let place = self.places.take().await;
+            let place = (self.places.take().await, connections.token());
             let serving = self.clone();
-            connections.spawn(async move {
+            tokio::spawn(async move {
                 serving.serve(stream, address, place).await;
             });
         }
     }
 
     /// Serves a connection until it is closed.
-    async fn serve(self, stream: Stream, address: Option<IpAddr>, place: OwnedSemaphorePermit) {
+    async fn serve(self, stream: Stream, address: Option<IpAddr>, place: Place) {
         let terms = self.terms.load_full();
         let tls = terms.tls.as_ref().filter(|_| address.is_some());
         let connection = Connection {

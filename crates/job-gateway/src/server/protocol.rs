@@ -12,13 +12,13 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     activity::{Activity, Answer, Expired},
     listener::Stream,
-    stream::{Measured, recognised},
+    stream::{Measured, Place, recognised},
 };
 use crate::{
     config::Clients,
@@ -35,7 +35,7 @@ const BUFFER: usize = 64 << 10;
 pub(super) async fn serve(
     mut stream: Stream,
     connection: Connection,
-    place: OwnedSemaphorePermit,
+    place: Place,
     gateway: Gateway,
     clients: &Clients,
     closing: CancellationToken,

@@ -13,13 +13,18 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{activity::Activity, listener::Stream};
 
 /// The first bytes of a connection over HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream that is measured. It has the place of its connection, also after an upgrade.
+/// The place of a connection, and its count among those that are open. Both last as long as its stream,
+/// also after an upgrade.
+pub(super) type Place = (OwnedSemaphorePermit, TaskTrackerToken);
+
+/// A stream that is measured.
 pub(super) struct Measured {
     stream: Stream,
     /// The bytes that were read to recognise the protocol.
@@ -28,7 +33,7 @@ pub(super) struct Measured {
     /// The time for which a client may read nothing that is written.
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Reads the first bytes of a stream. Returns them, and whether they are of HTTP/2.
@@ -54,7 +59,7 @@ impl Measured {
         first: Bytes,
         activity: Activity,
         patience: Duration,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         Self {
             stream,

@@ -120,6 +120,44 @@ async fn a_stream_does_not_outlast_the_grace() {
 }
 
 #[tokio::test]
+async fn a_websocket_has_the_grace() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let upstream = Upstream::of_connections(|mut stream| async move {
+        let _ = stream.read(&mut [0; 1024]).await;
+        let switches = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+            upgrade: websocket\r\n\r\n";
+        stream.write_all(switches).await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    });
+    let upstream = upstream.await;
+    for closes in [true, false] {
+        let mut gateway = Gateway::before(&upstream.url(), &["--grace", "2s"]).await;
+        let mut client = TcpStream::connect(gateway.address()).await.unwrap();
+        let asks =
+            b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+        client.write_all(asks).await.unwrap();
+        let mut switched = [0; 12];
+        soon(client.read_exact(&mut switched)).await.unwrap();
+        let begun = Instant::now();
+        gateway.signal(Signal::TERM);
+        sleep(SECOND / 2).await;
+        client.write_all(b"still here").await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"still here") {
+            assert_ne!(soon(client.read_buf(&mut read)).await.unwrap(), 0);
+        }
+        if closes {
+            drop(client);
+        }
+        assert!(gateway.ended().await.success());
+        let took = begun.elapsed();
+        assert_eq!(took < 3 * SECOND / 2, closes, "{took:?}");
+        assert!(took < 4 * SECOND, "{took:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let upstream = slow().await;
     let long = ["--drain-delay", "20s", "--inline-wait", "100ms"];
