@@ -215,3 +215,22 @@ roots = "a.key"
         );
     }
 }
+
+#[tokio::test]
+async fn the_settings_in_the_manual_pass_the_check() {
+    let manual = include_str!("../../../../docs/gateway.md");
+    let mut blocks = manual.split("```toml\n").skip(1);
+    let mut checked = 0;
+    while let Some((block, _)) = blocks.next().and_then(|block| block.split_once("```")) {
+        let server = "\n[upstreams.app]\nurl = \"http://127.0.0.1:3000\"\n";
+        let whole = match block.contains("[upstreams") {
+            true => block.to_owned(),
+            false => format!("{block}{server}"),
+        };
+        let (_folder, path) = folder(&whole);
+        let done = run(&["--config", &path, "--check"]).await;
+        assert_eq!(text(&done.stderr), "", "{whole}");
+        checked += 1;
+    }
+    assert_eq!(checked, 2);
+}
