@@ -168,8 +168,6 @@ pub(crate) struct Route {
     pub(crate) cors_origins: Vec<String>,
     /// Lets clients ask for a callback.
     pub(crate) callback: bool,
-    /// Polls an upstream that itself answers 202.
-    pub(crate) follow: bool,
     /// Lets the upstream deliver the response after it has closed the connection.
     pub(crate) result_later: bool,
 }

@@ -240,7 +240,6 @@ fn read_settings(section: &Section<'_>, route: &mut Route, context: &Context<'_>
     }
     cors.finish();
     section.set(&mut route.callback, "callback", boolean);
-    section.set(&mut route.follow, "follow", boolean);
     section.set(&mut route.result_later, "result_later", boolean);
     check_needs(section, context);
 }
