@@ -12,6 +12,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::StreamBody;
 use rustix::process::Signal;
 use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
     sync::{Semaphore, mpsc},
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -20,6 +22,7 @@ use tokio::{
 use crate::{
     failures::failed,
     support::{Answer, Gateway, Upstream, client, full, send, soon},
+    upgrades,
 };
 
 /// A server that answers a request when it is let, and notes those that it has received.
@@ -258,4 +261,23 @@ async fn a_reload_keeps_the_places_that_are_taken() {
         second.await
     });
     assert_eq!((first.text(), second.text()), ("done", "done"));
+}
+
+#[tokio::test]
+async fn a_websocket_holds_its_place_until_it_ends() {
+    let upstream = upgrades::websockets().await;
+    let gateway = Gateway::before(&upstream.url(), &["--concurrency", "1"]).await;
+    let open = async || {
+        let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+        stream.write_all(upgrades::ASKS.as_bytes()).await.unwrap();
+        stream
+    };
+    let mut first = open().await;
+    upgrades::head(&mut first).await;
+    let mut second = open().await;
+    let waited = timeout(Duration::from_millis(300), second.readable()).await;
+    assert!(waited.is_err(), "the first has its place");
+    drop(first);
+    let switched = upgrades::head(&mut second).await;
+    assert!(switched.starts_with("HTTP/1.1 101"), "{switched}");
 }

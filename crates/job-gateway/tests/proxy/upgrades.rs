@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::support::{Gateway, Upstream, soon, talk};
 
-const ASKS: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\n\
+pub(crate) const ASKS: &str = "GET /chat HTTP/1.1\r\nhost: a\r\nconnection: keep-alive, Upgrade\r\n\
     upgrade: WebSocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     sec-websocket-version: 13\r\n\r\n";
 
@@ -17,7 +17,7 @@ const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\
     upgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// Reads the head of a message.
-async fn head(stream: &mut TcpStream) -> String {
+pub(crate) async fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let byte = soon(stream.read_u8()).await;
@@ -34,7 +34,7 @@ async fn exactly(stream: &mut TcpStream, bytes: &[u8]) {
 
 /// Returns a server that switches, and then sends back what it receives, and which the bytes of the
 /// client follow at once.
-async fn websockets() -> Upstream {
+pub(crate) async fn websockets() -> Upstream {
     Upstream::of_connections(|mut stream| async move {
         let asked = head(&mut stream).await.to_lowercase();
         for line in [

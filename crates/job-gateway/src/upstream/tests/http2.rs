@@ -1,5 +1,7 @@
 use std::{
     convert::Infallible,
+    future::pending,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +16,7 @@ use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::DuplexStream,
-    sync::Semaphore,
+    sync::{Notify, Semaphore},
     time::{sleep, timeout},
 };
 
@@ -67,6 +69,11 @@ impl Slow {
     }
 
     async fn serve(self, io: DuplexStream, number: usize) {
+        self.serve_until(io, number, pending()).await;
+    }
+
+    /// Serves a connection until its end, and takes no more requests once it is told so.
+    async fn serve_until(self, io: DuplexStream, number: usize, goodbye: impl Future<Output = ()>) {
         self.open.fetch_add(1, Ordering::SeqCst);
         let mut builder = Builder::new(TokioExecutor::new());
         builder.max_concurrent_streams(self.streams);
@@ -80,7 +87,15 @@ impl Slow {
                 Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(text))))
             }
         });
-        let _ = builder.serve_connection(TokioIo::new(io), service).await;
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let ended = tokio::select! {
+            ended = &mut connection => Some(ended),
+            () = goodbye => None,
+        };
+        if ended.is_none() {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -289,4 +304,30 @@ async fn requests_that_stop_waiting_for_a_connection_delay_no_others() {
     tokio::spawn(server.clone().accept(accepted));
     waiting.await.unwrap().unwrap();
     assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_goodbye_ends_its_requests_and_takes_no_more() {
+    let server = Slow::new(10);
+    let (client, mut accepted) = memory(settings("h2c://app.test"));
+    let sent = send(&client, get());
+    let goodbye = Arc::new(Notify::new());
+    let serving = tokio::spawn({
+        let (server, goodbye) = (server.clone(), goodbye.clone());
+        let io = accepted.bytes().await;
+        async move { server.serve_until(io, 1, goodbye.notified()).await }
+    });
+    server.until_running(1).await;
+    goodbye.notify_one();
+    sleep(Duration::from_millis(1)).await;
+    let next = send(&client, post("x"));
+    tokio::spawn(server.clone().serve(accepted.bytes().await, 2));
+    server.until_running(2).await;
+    server.let_go.add_permits(2);
+    for (sent, number) in [(sent, "1"), (next, "2")] {
+        let body = sent.await.unwrap().unwrap().into_body();
+        let text = body.collect().await.unwrap().to_bytes();
+        assert!(text.starts_with(number.as_bytes()), "{text:?}");
+    }
+    serving.await.unwrap();
 }
