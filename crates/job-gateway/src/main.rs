@@ -3,8 +3,8 @@
 //! [`commands`] run what [`arguments`], the command line, asks for. A [`server`] accepts the
 //! connections of clients, and hands their requests to the [`gateway`]: it finds the route, makes
 //! jobs of slow requests, and keeps them in a [`store`]. Beneath it, the [`proxy`] writes each request
-//! again for its server, to which [`upstream`] has the connections. [`principal`] finds the one who
-//! asks. [`config`] has the settings.
+//! again for its server, to which [`upstream`] has the connections, and which reports its [`progress`].
+//! [`principal`] finds the one who asks. [`config`] has the settings.
 
 mod arguments;
 mod commands;
@@ -14,6 +14,7 @@ mod server;
 mod gateway;
 mod store;
 
+mod progress;
 mod proxy;
 mod upstream;
 

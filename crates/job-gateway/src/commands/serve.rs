@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Report, Source},
     gateway::{Gateway, Live},
     observe::{log, metrics},
-    server, store,
+    progress, server, store,
 };
 
 /// Serves until the process is told to end.
@@ -31,8 +31,10 @@ pub(super) fn serve(arguments: Arguments, config: Config, source: Source) -> any
         let metrics = metrics.transpose()?;
         let (live, terms) = prepare(&config, source)?;
         let store = store::open(&config.store).await?;
-        let gateway = Gateway::new(&config, live, store)?;
+        let progress = progress::Listener::bind(config.progress.listen).await?;
+        let gateway = Gateway::new(&config, live, store, progress.runs().clone())?;
         let listeners = server::bind(&config).await?;
+        tokio::spawn(progress.serve());
         let flags = arguments.overrides();
         let reload = server::Reload::new(config, arguments.config, flags, gateway, terms);
         server::run(listeners, reload, metrics, signals).await;

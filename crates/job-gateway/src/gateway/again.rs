@@ -23,11 +23,12 @@ type Stored = Request<JobBody<StoredBody>>;
 #[derive(Clone)]
 pub(super) struct Again {
     live: Arc<ArcSwap<Live>>,
+    proxy: Proxy,
 }
 
 impl Again {
-    pub(super) fn new(live: Arc<ArcSwap<Live>>) -> Self {
-        Self { live }
+    pub(super) fn new(live: Arc<ArcSwap<Live>>, proxy: Proxy) -> Self {
+        Self { live, proxy }
     }
 }
 
@@ -46,6 +47,6 @@ impl Service<Stored> for Again {
             return Either::Right(ready(Ok(Failure::NoRoute.response())));
         };
         request.extensions_mut().insert(target);
-        Either::Left(Proxy.call(request))
+        Either::Left(self.proxy.call(request))
     }
 }

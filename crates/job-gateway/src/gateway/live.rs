@@ -82,6 +82,7 @@ impl Live {
             route: route.clone(),
             client: server.client.clone(),
             queue: server.queue.clone(),
+            progress: server.progress.clone(),
             policy,
             accepted: replayable.then(|| accepted(route, request)),
             handle: Handle::default(),

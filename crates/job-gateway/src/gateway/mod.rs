@@ -36,6 +36,7 @@ pub(crate) use self::{connection::Connection, live::Live};
 use crate::{
     config::{Config, Store, Unusable},
     principal::Refusal,
+    progress::Runs,
     proxy::{self, Facts, Failure, Proxy},
 };
 
@@ -55,6 +56,7 @@ struct Shared {
     is_draining: AtomicBool,
     jobs: AsyncJobLayer,
     resource: JobResource,
+    proxy: Proxy,
     service: AsyncJob<Proxy>,
 }
 
@@ -68,6 +70,7 @@ impl Gateway {
         config: &Config,
         live: Live,
         store: Arc<dyn JobStore>,
+        runs: Runs,
     ) -> anyhow::Result<Self> {
         let live = Arc::new(ArcSwap::from_pointee(live));
         let mut jobs = AsyncJobLayer::builder()
@@ -88,9 +91,10 @@ impl Gateway {
             jobs = jobs.public_base(base);
         }
         let jobs = jobs.build().context("the settings of jobs are invalid")?;
+        let proxy = Proxy::new(runs);
         let durable = config.store != Store::Memory;
         if durable {
-            tokio::spawn(jobs.worker(Again::new(live.clone())).run());
+            tokio::spawn(jobs.worker(Again::new(live.clone(), proxy.clone())).run());
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -99,7 +103,8 @@ impl Gateway {
                 durable,
                 is_draining: AtomicBool::new(false),
                 resource: jobs.resource(),
-                service: jobs.layer(Proxy),
+                service: jobs.layer(proxy.clone()),
+                proxy,
                 jobs,
             }),
         })
@@ -156,7 +161,7 @@ impl Gateway {
         request.extensions_mut().insert(facts);
         request.extensions_mut().insert(target);
         if !defers {
-            let Ok(response) = Proxy.oneshot(request).await;
+            let Ok(response) = shared.proxy.clone().oneshot(request).await;
             return Ok(response.map(Body::new));
         }
         let Ok(response) = shared.service.clone().oneshot(request).await;

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    config::{Config, Unusable, Upstream},
+    config::{Config, Progress, Unusable, Upstream},
+    progress::Reach,
     proxy::Queue,
     upstream::Client,
 };
@@ -19,6 +20,8 @@ pub(super) struct Server {
     pub(super) client: Client,
     /// Has the places of a server that takes a limited number of requests at once.
     pub(super) queue: Option<Queue>,
+    /// The way for its reports of progress.
+    pub(super) progress: Option<Reach>,
 }
 
 impl Servers {
@@ -32,7 +35,7 @@ impl Servers {
         let (mut servers, mut unusable) = (Self::default(), Vec::new());
         for (name, settings) in &config.upstreams {
             let previous = previous.and_then(|servers| servers.0.get(name));
-            match Server::new(settings, previous) {
+            match Server::new(settings, &config.progress, previous) {
                 Ok(server) => drop(servers.0.insert(name.clone(), server)),
                 Err(reason) => {
                     let keys = ["roots", "url"].map(|key| format!("upstreams.{name}.{key}"));
@@ -53,7 +56,11 @@ impl Servers {
 }
 
 impl Server {
-    fn new(settings: &Arc<Upstream>, previous: Option<&Self>) -> Result<Self, String> {
+    fn new(
+        settings: &Arc<Upstream>,
+        progress: &Progress,
+        previous: Option<&Self>,
+    ) -> Result<Self, String> {
         let kept = previous.filter(|server| keeps_client(&server.settings, settings));
         let client = match kept {
             Some(server) => server.client.clone(),
@@ -71,6 +78,7 @@ impl Server {
             settings: settings.clone(),
             client,
             queue,
+            progress: Reach::of(settings, progress),
         })
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn rewrite(
     request: Request<upstream::Body>,
     target: &Target,
     is_upgrade: bool,
+    progress_url: Option<&str>,
 ) -> Request<upstream::Body> {
     let (mut parts, body) = request.into_parts();
     let context = JobContext::from_extensions(&parts.extensions);
@@ -77,6 +78,9 @@ pub(super) fn rewrite(
     let _ = target.handle.set(handle);
     set(headers, JOB_HANDLE, &handle.to_string());
     headers.insert(JOB_ATTEMPT, context.attempt().into());
+    if let Some(url) = progress_url {
+        set(headers, JOB_PROGRESS_URL, url);
+    }
     if target.replayable && !headers.contains_key(IDEMPOTENCY_KEY) {
         set(headers, IDEMPOTENCY_KEY, &format!("\"{handle}\""));
     }

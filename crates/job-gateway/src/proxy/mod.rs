@@ -4,6 +4,7 @@ mod facts;
 mod forwarded;
 mod headers;
 mod later;
+mod occupied;
 mod patience;
 mod queue;
 mod respond;
@@ -17,12 +18,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version};
+use http::{Extensions, Request, Response, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::{BodyExt, Either, combinators::UnsyncBoxBody};
 use tokio::time::timeout;
 use tower::{BoxError, Service};
-use tower_async_job::store::Principal;
+use tower_async_job::{JobContext, store::Principal};
 
 pub(crate) use self::{
     facts::Facts,
@@ -35,14 +36,27 @@ pub(crate) use self::{
 };
 use self::{
     later::Later,
+    occupied::Occupied,
     patience::{Limits, Watch},
     queue::{Full, Place},
 };
-use crate::upstream::{self, Held};
+use crate::{
+    progress::{Run, Runs},
+    upstream::{self, Held},
+};
 
 /// A service that sends requests on to the server of their [`Target`].
-#[derive(Clone, Debug)]
-pub(crate) struct Proxy;
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    runs: Runs,
+}
+
+impl Proxy {
+    /// Creates a proxy whose servers may report the progress of these runs.
+    pub(crate) fn new(runs: Runs) -> Self {
+        Self { runs }
+    }
+}
 
 impl<B> Service<Request<B>> for Proxy
 where
@@ -64,9 +78,9 @@ where
             });
             UnsyncBoxBody::new(body.map_err(Into::into))
         });
-        let later = Later::of(&request);
-        Box::pin(async {
-            Ok(match (send(request).await, later) {
+        let (later, runs) = (Later::of(&request), self.runs.clone());
+        Box::pin(async move {
+            Ok(match (send(request, &runs).await, later) {
                 (Ok(response), _) => response,
                 (Err(failure), Some(later)) => later.response(&failure).await,
                 (Err(failure), None) => failure.response(),
@@ -76,12 +90,17 @@ where
 }
 
 /// Sends a request on. Fails with a response of the gateway's own.
-async fn send(mut request: Request<upstream::Body>) -> Result<Response<Body>, Failure> {
+async fn send(
+    mut request: Request<upstream::Body>,
+    runs: &Runs,
+) -> Result<Response<Body>, Failure> {
     let extensions = request.extensions_mut();
     let target = extensions.remove::<Target>().ok_or(Failure::NoRoute)?;
     let place = place(&target, extensions.get::<Principal>()).await?;
     let upgrade = upgrade::Requested::take(&mut request);
-    let request = headers::rewrite(request, &target, upgrade.is_some());
+    let run = run(&target, request.extensions(), runs);
+    let url = run.as_ref().map(|(_, url)| &**url);
+    let request = headers::rewrite(request, &target, upgrade.is_some(), url);
     let mut response = match target.deferrable {
         // The layer ends it at its deadline.
         true => target.client.send(request).await?,
@@ -100,7 +119,19 @@ async fn send(mut request: Request<upstream::Body>) -> Result<Response<Body>, Fa
         return upgrade.accept(response, place);
     }
     headers::remove_hop_by_hop(response.headers_mut());
-    Ok(response.map(|body| Either::Left(Held::new(body, place))))
+    let occupied = Occupied::new(place, run.map(|(run, _)| run));
+    Ok(response.map(|body| Either::Left(Held::new(body, Some(occupied)))))
+}
+
+/// Begins a run whose progress the server may report, if the request can become a job. Returns it with
+/// its URL.
+fn run(target: &Target, extensions: &Extensions, runs: &Runs) -> Option<(Run, String)> {
+    let reach = target.progress.as_ref().filter(|_| target.deferrable)?;
+    let job = extensions.get::<JobContext>()?;
+    let deadline = extensions.get::<Facts>().and_then(|facts| facts.deadline);
+    let run = runs.begin(job.clone(), deadline);
+    let url = run.url(reach);
+    Some((run, url))
 }
 
 /// Waits for a place at the server, which the request has until its response ends.

@@ -8,10 +8,7 @@ use http::{
 use http_body_util::{Either, Full};
 use http_polling::{PROBLEM_JSON, Problem};
 
-use super::{
-    headers::NAME,
-    queue::{self, Place},
-};
+use super::{headers::NAME, occupied::Occupied, queue};
 use crate::{
     principal::Refusal,
     upstream::{self, Held, Kind},
@@ -20,7 +17,7 @@ use crate::{
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// The body of a response: the server's, or one of the gateway's own.
-pub(crate) type Body = Either<Held<upstream::Incoming, Place>, Full<Bytes>>;
+pub(crate) type Body = Either<Held<upstream::Incoming, Occupied>, Full<Bytes>>;
 
 /// The reason for which a request is answered by the gateway itself.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tower_async_job::{Policy, store::JobHandle};
 
 use super::queue::Queue;
-use crate::{config::Route, upstream};
+use crate::{config::Route, progress::Reach, upstream};
 
 /// A place for the handle of a job.
 pub(crate) type Handle = Arc<OnceLock<JobHandle>>;
@@ -21,6 +21,8 @@ pub(crate) struct Target {
     pub(crate) client: upstream::Client,
     /// The places at the server, if these are limited.
     pub(crate) queue: Option<Queue>,
+    /// The way for reports of its progress.
+    pub(crate) progress: Option<Reach>,
     /// The terms of the job that it may become.
     pub(crate) policy: Arc<Policy>,
     /// The time at which the request has become a job, unless it is answered before; `None` in later

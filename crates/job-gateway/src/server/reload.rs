@@ -92,7 +92,7 @@ mod tests {
     use tower_async_job::store::MemoryStore;
 
     use super::*;
-    use crate::gateway::Live;
+    use crate::{gateway::Live, progress::Runs};
 
     const SETTINGS: &str = "grace = \"1s\"\n[upstreams.app]\nurl = \"http://127.0.0.1:3000\"\n";
 
@@ -115,7 +115,8 @@ mod tests {
         let path = Some(file.path().to_owned());
         let (config, _) = file::load(path.as_deref(), &Overrides::default()).unwrap();
         let live = Live::new(&config, None).ok().unwrap();
-        let gateway = Gateway::new(&config, live, Arc::new(MemoryStore::new())).unwrap();
+        let runs = Runs::new(config.progress.listen);
+        let gateway = Gateway::new(&config, live, Arc::new(MemoryStore::new()), runs).unwrap();
         let terms = Terms::of(&config).ok().unwrap();
         let mut reload = Reload::new(config, path, Overrides::default(), gateway, terms);
 

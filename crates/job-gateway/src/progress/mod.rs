@@ -1,0 +1,21 @@
+//! Progress of running requests, which their servers report.
+//!
+//! Each attempt at a request has a URL of its own, whose last segment is a secret. The server sends its
+//! reports there by PUT, and the answer has the state of the job and the time that is left: a server
+//! that does not notice the end of its connection learns here that the job is cancelled. The URLs have
+//! a listener of their own; the listeners of clients have none of them.
+
+mod answer;
+mod listener;
+mod reach;
+mod report;
+mod runs;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    listener::Listener,
+    reach::Reach,
+    runs::{Run, Runs},
+};

@@ -1,0 +1,234 @@
+//! The runs whose servers may report.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tower_async_job::{CancelReason, JobContext};
+
+use super::{
+    reach::{Reach, local},
+    report::{Invalid, Report},
+};
+
+/// The bytes of all metadata of a run, with its keys.
+const METADATA: usize = 64 << 10;
+
+/// The runs under way, by the secrets in their URLs. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Runs(Arc<Shared>);
+
+struct Shared {
+    /// The beginning of the URLs for servers on this machine.
+    local: String,
+    table: Mutex<Table>,
+}
+
+struct Table {
+    /// The number of the first run: a random one, so that no number is known without a URL.
+    first: u64,
+    next: u64,
+    /// Those under way. The numbers of those that are over are known without a table.
+    running: HashMap<u64, Entry>,
+}
+
+struct Entry {
+    token: Token,
+    context: JobContext,
+    deadline: Option<SystemTime>,
+    /// The bytes of metadata by their keys.
+    metadata: HashMap<String, usize>,
+}
+
+/// The secret of a URL: the number of its run, and 80 random bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token(u128);
+
+/// The fate of a run.
+pub(super) enum Fate {
+    Running(State),
+    Over,
+    Unknown,
+}
+
+/// The state of a run that is under way.
+pub(super) struct State {
+    pub(super) is_cancelled: bool,
+    /// The time until its deadline.
+    pub(super) left: Option<Duration>,
+}
+
+/// A run, whose URL is known until this is dropped.
+pub(crate) struct Run {
+    runs: Runs,
+    token: Token,
+}
+
+impl Runs {
+    /// Creates the table of a listener's runs.
+    pub(crate) fn new(listener: SocketAddr) -> Self {
+        let first = Token::random().number();
+        let table = Mutex::new(Table {
+            first,
+            next: first,
+            running: HashMap::new(),
+        });
+        let local = local(listener);
+        Self(Arc::new(Shared { local, table }))
+    }
+
+    /// Adds a run.
+    pub(crate) fn begin(&self, context: JobContext, deadline: Option<SystemTime>) -> Run {
+        let secret = Token::random();
+        let mut table = self.table();
+        let token = secret.with_number(table.next);
+        table.next = Token::following(table.next);
+        let entry = Entry {
+            token,
+            context,
+            deadline,
+            metadata: HashMap::new(),
+        };
+        table.running.insert(token.number(), entry);
+        drop(table);
+        Run {
+            runs: self.clone(),
+            token,
+        }
+    }
+
+    /// Returns the fate of a run.
+    pub(super) fn fate(&self, token: Token) -> Fate {
+        self.table().fate(token)
+    }
+
+    /// Passes a report on to the job, unless its run is over.
+    ///
+    /// # Errors
+    ///
+    /// Fails without any effect if there is too much metadata.
+    pub(super) fn report(&self, token: Token, report: Report) -> Result<Fate, Invalid> {
+        let sizes = report.metadata_sizes();
+        let mut table = self.table();
+        let fate = table.fate(token);
+        if let (Fate::Running(_), Some(entry)) = (&fate, table.running.get_mut(&token.number())) {
+            entry.count(sizes)?;
+            let context = entry.context.clone();
+            drop(table);
+            report.pass_on(&context);
+        }
+        Ok(fate)
+    }
+
+    /// Returns the number of runs under way.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.table().running.len()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn fate(&self, token: Token) -> Fate {
+        if let Some(entry) = self.running.get(&token.number()) {
+            return match entry.token == token {
+                true => entry.fate(),
+                false => Fate::Unknown,
+            };
+        }
+        let age = |number: u64| number.wrapping_sub(self.first) & Token::NUMBERS;
+        match age(token.number()) < age(self.next) {
+            true => Fate::Over,
+            false => Fate::Unknown,
+        }
+    }
+}
+
+impl Entry {
+    fn fate(&self) -> Fate {
+        let is_cancelled = match self.context.cancel_reason() {
+            None => false,
+            // The server has a grace.
+            Some(CancelReason::Requested) => true,
+            Some(_) => return Fate::Over,
+        };
+        let left = self.deadline.map(|deadline| {
+            let left = deadline.duration_since(SystemTime::now());
+            left.unwrap_or_default()
+        });
+        Fate::Running(State { is_cancelled, left })
+    }
+
+    /// Counts the metadata of a report, unless it is too much.
+    fn count(&mut self, sizes: HashMap<String, usize>) -> Result<(), Invalid> {
+        let replaced = |key: &String| self.metadata.get(key).copied().unwrap_or_default();
+        let added: usize = sizes.values().sum();
+        let replaced: usize = sizes.keys().map(replaced).sum();
+        let kept: usize = self.metadata.values().sum();
+        if kept - replaced + added > METADATA {
+            return Err(Invalid::new(
+                "metadata",
+                "at most 64 KiB in all reports together",
+            ));
+        }
+        self.metadata.extend(sizes);
+        Ok(())
+    }
+}
+
+impl Token {
+    /// The number of random bits.
+    const SECRET: u32 = 80;
+    /// The bits of a number, the others.
+    const NUMBERS: u64 = (1 << (u128::BITS - Self::SECRET)) - 1;
+
+    fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// Reads the last segment of a URL.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let has_form = text.len() == 32 && text.bytes().all(is_digit);
+        let token = has_form.then(|| u128::from_str_radix(text, 16));
+        token?.ok().map(Self)
+    }
+
+    fn with_number(self, number: u64) -> Self {
+        let secret = self.0 & (u128::MAX >> (u128::BITS - Self::SECRET));
+        Self(u128::from(number) << Self::SECRET | secret)
+    }
+
+    fn number(self) -> u64 {
+        (self.0 >> Self::SECRET) as u64
+    }
+
+    fn following(number: u64) -> u64 {
+        number.wrapping_add(1) & Self::NUMBERS
+    }
+}
+
+impl Run {
+    /// Returns the URL of the run for a server.
+    pub(crate) fn url(&self, reach: &Reach) -> String {
+        let base = match reach {
+            Reach::Local => &*self.runs.0.local,
+            Reach::Url(url) => url,
+        };
+        format!("{base}/runs/{:032x}", self.token.0)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let ended = self.runs.table().running.remove(&self.token.number());
+        // Outside the lock, since its job may have reports that are large.
+        drop(ended);
+    }
+}
