@@ -17,7 +17,8 @@ pub struct Missing {
 }
 
 impl Missing {
-    pub(crate) fn new(service: impl Into<String>, reason: impl Display) -> Self {
+    /// Creates the reason for which a service is missing.
+    pub fn new(service: impl Into<String>, reason: impl Display) -> Self {
         Self {
             service: service.into(),
             reason: reason.to_string(),

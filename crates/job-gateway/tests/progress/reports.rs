@@ -1,0 +1,182 @@
+//! Reports of progress.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+use tokio::{net::TcpListener, time::sleep};
+
+use crate::{
+    support::{Gateway, Upstream, get, send, soon, talk},
+    worker::{Worker, document, report},
+};
+
+/// The longest time between a report and its place in the status document.
+const WRITTEN: Duration = Duration::from_millis(400);
+
+#[tokio::test]
+async fn progress_is_reported_before_and_after_the_acceptance() {
+    let mut worker = Worker::start().await;
+    let wait = ["--inline-wait", "500ms"];
+    let gateway = Gateway::before(&worker.upstream.url(), &wait).await;
+    let request = Request::post(gateway.url("/reports/7")).body(Full::from("{}"));
+    let pending = tokio::spawn(send(request.unwrap()));
+    let url = worker.url().await;
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    assert!(!url.starts_with(&gateway.url("/")), "{url}");
+
+    let early = r#"{"done": 1, "total": 4, "message": "reading", "metadata": {"rows": 7}}"#;
+    let told = report(&url, early).await;
+    assert_eq!(told.status, StatusCode::NO_CONTENT);
+    assert_eq!(told.header("job-status"), "running");
+    let left = told.header("cancel-after").trim_end_matches('s');
+    assert!((3590..3600).contains(&left.parse().unwrap()), "{left}");
+
+    let pending = pending.await.unwrap();
+    assert_eq!(pending.status, StatusCode::SEE_OTHER);
+    let job = pending.header("location");
+    sleep(WRITTEN).await;
+    let of_job = document(&gateway, job).await;
+    let expected = json!({"fraction": 0.25, "done": 1, "total": 4, "message": "reading"});
+    assert_eq!(of_job["progress"], expected);
+    assert_eq!(of_job["metadata"], json!({"rows": 7}));
+
+    let later = r#"{"fraction": 0.5, "partial": ["a"], "metadata": {"pages": 2}}"#;
+    assert_eq!(report(&url, later).await.status, StatusCode::NO_CONTENT);
+    let wrong = r#"{"fraction": 0.9, "message": "wrong", "partial": [], "metadata": 5}"#;
+    assert_eq!(report(&url, wrong).await.status, StatusCode::BAD_REQUEST);
+    sleep(WRITTEN).await;
+    let of_job = document(&gateway, job).await;
+    let expected = json!({"fraction": 0.5, "message": "reading"});
+    assert_eq!(of_job["progress"], expected);
+    assert_eq!(of_job["metadata"], json!({"rows": 7, "pages": 2}));
+    assert_eq!(of_job["partial"], json!(["a"]));
+
+    worker.finish();
+    sleep(WRITTEN).await;
+    assert_eq!(report(&url, later).await.status, StatusCode::GONE);
+    assert_eq!(get(url).await.status, StatusCode::GONE);
+    let done = get(gateway.url(job)).await;
+    assert_eq!(done.text(), "done");
+}
+
+#[tokio::test]
+async fn clients_have_no_way_to_report() {
+    let mut worker = Worker::start().await;
+    let gateway = Gateway::before(&worker.upstream.url(), &[]).await;
+    let waiting = tokio::spawn(get(gateway.url("/")));
+    let url = worker.url().await;
+    let path = &url[url.find("/runs/").unwrap()..];
+    let request = Request::put(gateway.url(path)).body(Full::from("{}"));
+    let passed = tokio::spawn(send(request.unwrap()));
+    let (seen, own) = soon(worker.requests.recv()).await.unwrap();
+    assert_eq!(seen, path);
+    assert_ne!(own.as_ref(), Some(&url));
+    worker.finish();
+    worker.finish();
+    assert_eq!(passed.await.unwrap().text(), "done");
+    assert_eq!(waiting.await.unwrap().text(), "done");
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_become_a_job_has_no_url() {
+    let mut worker = Worker::start().await;
+    let settings = format!(
+        "[upstreams.app]\nurl = \"{}\"\n[[routes]]\nmatch = \"/static/{{*rest}}\"\ndefer = false\n",
+        worker.upstream.url()
+    );
+    let gateway = Gateway::with(&settings).await;
+    let head = b"HEAD / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let events =
+        b"GET / HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\nconnection: close\r\n\r\n";
+    let fixed = b"GET /static/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    for request in [&head[..], events, fixed] {
+        worker.finish();
+        let answer = talk(gateway.address(), request).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let (_, url) = soon(worker.requests.recv()).await.unwrap();
+        assert_eq!(url, None);
+    }
+}
+
+#[tokio::test]
+async fn a_server_elsewhere_has_a_url_if_the_settings_name_one() {
+    let mut worker = Worker::start().await;
+    // Not an address of loopback, but this machine.
+    let elsewhere = format!("http://0.0.0.0:{}", worker.upstream.address.port());
+    let gateway = Gateway::before(&elsewhere, &[]).await;
+    worker.finish();
+    assert_eq!(get(gateway.url("/")).await.text(), "done");
+    let (_, url) = soon(worker.requests.recv()).await.unwrap();
+    assert_eq!(url, None);
+
+    let port = free_port().await;
+    let settings = format!(
+        "[upstreams.app]\nurl = \"{elsewhere}\"\n\
+        [progress]\nlisten = \"127.0.0.1:{port}\"\nurl = \"http://localhost:{port}\"\n"
+    );
+    let gateway = Gateway::with(&settings).await;
+    let waiting = tokio::spawn(get(gateway.url("/")));
+    let url = worker.url().await;
+    assert!(
+        url.starts_with(&format!("http://localhost:{port}/runs/")),
+        "{url}"
+    );
+    assert_eq!(get(url).await.status, StatusCode::NO_CONTENT);
+    worker.finish();
+    assert_eq!(waiting.await.unwrap().text(), "done");
+}
+
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn a_listener_answers_what_is_no_http_as_http_says() {
+    let mut worker = Worker::start().await;
+    let gateway = Gateway::before(&worker.upstream.url(), &[]).await;
+    let waiting = tokio::spawn(get(gateway.url("/")));
+    let url = worker.url().await;
+    let address = url.strip_prefix("http://").unwrap();
+    let (address, path) = address.split_at(address.find('/').unwrap());
+    let long = "a".repeat(20_000);
+    for (request, status) in [
+        (format!("GET {path}{long} HTTP/1.1\r\n\r\n"), "HTTP/1.1 4"),
+        (
+            format!("GET {path} HTTP/1.1\r\nx: {long}\r\n\r\n"),
+            "HTTP/1.1 431",
+        ),
+        ("nonsense\r\n\r\n".to_owned(), "HTTP/1.1 400"),
+        (
+            format!("PUT {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 65537\r\n\r\n"),
+            "HTTP/1.1 413",
+        ),
+    ] {
+        let answer = talk(address, request.as_bytes()).await;
+        assert!(answer.starts_with(status), "{answer}");
+    }
+    worker.finish();
+    assert_eq!(waiting.await.unwrap().text(), "done");
+}
+
+#[tokio::test]
+async fn a_listener_that_is_taken_is_an_error() {
+    let upstream = Upstream::of_requests(|_| async { http::Response::new(Full::from("")) }).await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "[upstreams.app]\nurl = \"{}\"\n[progress]\nlisten = \"{address}\"\n",
+        upstream.url()
+    );
+    std::fs::write(&settings, text).unwrap();
+    let path = settings.path().to_str().unwrap();
+    let output = crate::support::command(["--config", path, "--listen", "127.0.0.1:0"]).output();
+    let output = soon(output).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = format!("cannot listen on {address} for reports of progress");
+    assert!(error.contains(&expected), "{error}");
+}
