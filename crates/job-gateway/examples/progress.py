@@ -10,4 +10,4 @@ def report(url, **members):
         answer = gateway.getresponse()
     except OSError: return True  # The work does not depend on its reports.
     finally: gateway.close()
-    return answer.status != 410 and answer.headers["Job-Status"] != "cancelled"
+    return answer.status not in (404, 410) and answer.headers["Job-Status"] != "cancelled"

@@ -7,5 +7,5 @@ report() {
     [ -n "$HTTP_JOB_PROGRESS_URL" ] || return 0
     answer=$(curl -s --max-time 5 --noproxy '*' -X PUT -H 'Content-Type: application/json' -d "$1" \
         -o /dev/null -w '%{http_code} %header{job-status}' "$HTTP_JOB_PROGRESS_URL")
-    case $answer in 410* | *cancelled) return 1 ;; esac
+    case $answer in 404* | 410* | *cancelled) return 1 ;; esac
 }

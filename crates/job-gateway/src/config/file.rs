@@ -2,20 +2,20 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::Uri;
 use ipnet::IpNet;
 use toml::de::DeTable;
 
 use super::{
-    CallbackHost, Callbacks, Clients, Config, Listen, Overrides, Progress, Store, Tls,
+    CallbackHost, Callbacks, Clients, Config, Listen, Overrides, Store, Tls,
     error::{Problem, Report},
     files::secret_at,
+    progress,
     read::{Fault, duration, ending, number, parsed, parsed_by, size, threads},
     routes,
     section::{Reading, Section, hide_strings},
@@ -114,7 +114,7 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     apply(flags, &mut config);
 
     let progress = root.section("progress", "write `[progress]`, and `url` beneath it");
-    config.progress = read_progress(&progress);
+    config.progress = progress::read(&progress, &config.listen);
     let callbacks = root.section("callbacks", "write `[callbacks.hosts.\"HOST\"]`");
     config.callbacks = read_callbacks(&callbacks);
     let defaults = root.section(
@@ -254,28 +254,6 @@ fn read_clients(root: &Section<'_>, clients: &mut Clients) {
         number(1..=10_000_000),
     );
     section.finish();
-}
-
-fn read_progress(section: &Section<'_>) -> Progress {
-    let mut progress = Progress::default();
-    section.set(
-        &mut progress.listen,
-        "listen",
-        parsed_by(|text: &str| {
-            let address = text.parse::<SocketAddr>();
-            address.map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:8081".to_owned())
-        }),
-    );
-    progress.url = section.get(
-        "url",
-        parsed_by(|text| {
-            let url: Option<Uri> = text.parse().ok();
-            url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")))
-                .filter(|url| url.path() == "/" && url.query().is_none() && !text.contains('@'))
-                .ok_or("expected http:// or https://, a host and a port, without a path".to_owned())
-        }),
-    );
-    progress
 }
 
 fn read_callbacks(section: &Section<'_>) -> Callbacks {

@@ -11,6 +11,7 @@ mod error;
 mod files;
 mod pattern;
 mod principals;
+mod progress;
 mod read;
 mod routes;
 mod secret;

@@ -73,16 +73,18 @@ async fn run_twice(signal: Signal) -> (Vec<String>, Vec<String>) {
     assert!(accepted.starts_with("HTTP/1.1 303"), "{accepted}");
     let (_, job) = accepted.split_once("\r\nlocation: ").unwrap();
     let job = job.split(['?', '\r']).next().unwrap().to_owned();
-    let sent = soon(requests.recv()).await.unwrap();
+    let mut sent = soon(requests.recv()).await.unwrap();
     first.signal(signal);
     first.ended().await;
 
     let second = start(&upstream, &folder).await;
     let again = timeout(Duration::from_secs(90), requests.recv()).await;
-    let again = again.expect("the job runs again").unwrap();
+    let mut again = again.expect("the job runs again").unwrap();
     let poll = Request::get(second.url(&job)).header("prefer", "wait=10");
     let done = send(poll.body("".into()).unwrap()).await;
     assert_eq!((done.status, done.text()), (StatusCode::OK, "done"));
+    let url = |request: &mut _| take(request, "job-progress-url");
+    assert_ne!(url(&mut sent), url(&mut again), "one URL for two attempts");
     (sent, again)
 }
 

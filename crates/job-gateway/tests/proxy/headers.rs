@@ -96,6 +96,7 @@ async fn a_client_cannot_name_the_gateways_fields_away() {
     for name in [
         "job-handle",
         "job-attempt",
+        "job-progress-url",
         "cancel-after",
         "host",
         "via",
@@ -128,8 +129,9 @@ async fn a_client_sets_none_of_the_gateways_fields() {
     assert_eq!(head.only("x-forwarded-proto"), "http");
     assert_eq!(head.only("x-forwarded-host"), "shop.example:8080");
     assert!(!head.only("forwarded").contains("203.0.113.1"));
+    let progress = head.only("job-progress-url");
+    assert!(progress.starts_with("http://127.0.0.1:"), "{progress}");
     for name in [
-        "job-progress-url",
         "job-principal",
         "x-forwarded-prefix",
         "proxy",
