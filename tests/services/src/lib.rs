@@ -20,6 +20,7 @@ mod process;
 mod program;
 mod proxy;
 mod redis;
+mod web;
 
 pub use self::{
     cluster::RedisCluster,
@@ -29,4 +30,5 @@ pub use self::{
     program::program,
     proxy::Proxy,
     redis::{Redis, RedisBuilder},
+    web::{WebServer, python},
 };

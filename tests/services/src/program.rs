@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -41,6 +42,14 @@ pub(crate) fn cached(name: &str) -> Result<PathBuf, Missing> {
     }
     let reason = format!("{} is missing; .ci/services fetches it", folder.display());
     Err(Missing::new(name, reason))
+}
+
+/// Returns the folders in which Python looks for modules: these, and that of the cache.
+pub(crate) fn python_path(folders: &[&Path]) -> OsString {
+    let known = env::var_os("PYTHONPATH").unwrap_or_default();
+    let folders = folders.iter().map(|folder| folder.to_path_buf());
+    let all = folders.chain([cache().join("python")]);
+    env::join_paths(all.chain(env::split_paths(&known))).unwrap_or(known)
 }
 
 /// Copies a folder of the cache, which `make` creates at the place of the first copy.
