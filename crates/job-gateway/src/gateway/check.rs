@@ -1,5 +1,7 @@
 //! The requests that are refused before anything else is done with them.
 
+use std::borrow::Cow;
+
 use http::{Method, Request, Version, header::HOST};
 
 use crate::proxy::{self, Failure};
@@ -19,7 +21,10 @@ pub(super) fn check<B>(request: &Request<B>, max_fields: usize) -> Result<(), Fa
     if !has_one_host(request) {
         return Err(Failure::Host);
     }
-    match request.uri().path().split('/').any(is_dots) {
+    if !proxy::has_known_coding(request.headers()) {
+        return Err(Failure::Coding);
+    }
+    match has_dot_segment(request.uri().path()) {
         true => Err(Failure::DotSegment),
         false => Ok(()),
     }
@@ -48,11 +53,19 @@ fn is_authority(host: &[u8]) -> bool {
     authority.is_ok_and(|authority| !authority.as_str().contains('@'))
 }
 
-/// Returns whether a segment is `.` or `..`, also with a dot as `%2e`, and before a parameter.
-fn is_dots(segment: &str) -> bool {
-    let segment = segment.split(';').next().unwrap_or_default();
-    let dots = segment.replace("%2e", ".").replace("%2E", ".");
-    dots == "." || dots == ".."
+/// Returns whether a path has a segment `.` or `..`, also in spellings that some servers decode first,
+/// between backslashes, and before a parameter.
+fn has_dot_segment(path: &str) -> bool {
+    let mut path = Cow::Borrowed(path);
+    if path.contains(['%', '\\']) {
+        let decoded = path.to_ascii_lowercase().replace('\\', "/");
+        let decoded = decoded.replace("%2f", "/").replace("%5c", "/");
+        path = decoded.replace("%2e", ".").replace("%3b", ";").into();
+    }
+    path.split('/').any(|segment| {
+        let name = segment.split(';').next();
+        matches!(name, Some("." | ".."))
+    })
 }
 
 #[cfg(test)]
@@ -80,12 +93,23 @@ mod tests {
             "/%2E./b",
             "/.%2e",
             "/a/..;x=1/b",
+            "/a/..%3bx=1/b",
             "/a/%2e",
+            "/a/..%2Fb",
+            "/a%5c..%5cb",
+            "/a/..\\b",
         ] {
             let refused = checked("GET", path, &[HERE]);
             assert!(matches!(refused, Err(Failure::DotSegment)), "{path}");
         }
-        for path in ["/...", "/a..b/.c", "/.well-known/x", "/a?b=/../c", "/%252e"] {
+        for path in [
+            "/...",
+            "/a..b/.c",
+            "/.well-known/x",
+            "/a?b=/../c",
+            "/%252e",
+            "/a%2fb",
+        ] {
             assert!(checked("GET", path, &[HERE]).is_ok(), "{path}");
         }
     }
@@ -94,6 +118,29 @@ mod tests {
     fn a_tunnel_is_refused() {
         let refused = checked("CONNECT", "a.example:443", &[HERE]);
         assert!(matches!(refused, Err(Failure::Connect)));
+    }
+
+    #[test]
+    fn a_coding_that_would_be_lost_is_refused() {
+        let checked = |codings: &[&'static str]| {
+            let fields = codings.iter().map(|coding| ("transfer-encoding", *coding));
+            checked(
+                "POST",
+                "/",
+                &[&[HERE], &fields.collect::<Vec<_>>()[..]].concat(),
+            )
+        };
+        for codings in [
+            &["gzip, chunked"][..],
+            &["x", "chunked"],
+            &["chunked", "chunked"],
+        ] {
+            assert!(
+                matches!(checked(codings), Err(Failure::Coding)),
+                "{codings:?}"
+            );
+        }
+        assert!(checked(&["Chunked"]).is_ok());
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
     header::{
-        CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-        UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE, VIA,
     },
     uri::PathAndQuery,
 };
@@ -166,6 +166,24 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 pub(crate) fn is_loop(headers: &HeaderMap) -> bool {
     let mut hops = tokens(headers, VIA);
     hops.any(|hop| hop.split_whitespace().nth(1) == Some(NAME))
+}
+
+/// Returns whether a message has no transfer coding but chunked. Others would be lost with the field,
+/// which concerns one connection only (RFC 9112, section 6.1).
+pub(crate) fn has_known_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
+}
+
+/// Removes the fields of a response that concern the connection to the server. A length beside chunks
+/// is not that of the body (RFC 9112, section 6.3).
+pub(super) fn rewrite_response(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    remove_hop_by_hop(headers);
 }
 
 fn append_via(headers: &mut HeaderMap, version: Version) {

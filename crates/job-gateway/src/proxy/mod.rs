@@ -28,7 +28,7 @@ use tower_async_job::{JobContext, store::Principal};
 pub(crate) use self::{
     facts::Facts,
     forwarded::{Forwarded, Hop},
-    headers::is_loop,
+    headers::{has_known_coding, is_loop},
     queue::Queue,
     respond::{Body, Failure},
     target::{Handle, Target},
@@ -114,11 +114,14 @@ async fn send(
     };
     // The gateway speaks its own version to the client.
     *response.version_mut() = Version::HTTP_11;
+    if !has_known_coding(response.headers()) {
+        return Err(Failure::ServerCoding);
+    }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upgrade = upgrade.ok_or(Failure::Unasked)?;
         return upgrade.accept(response, place);
     }
-    headers::remove_hop_by_hop(response.headers_mut());
+    headers::rewrite_response(response.headers_mut());
     let occupied = Occupied::new(place, run.map(|(run, _)| run));
     Ok(response.map(|body| Either::Left(Held::new(body, Some(occupied)))))
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
+    header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use http_body_util::{Either, Full};
 use http_polling::{PROBLEM_JSON, Problem};
@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     Fields,
     /// The request is for a tunnel.
     Connect,
+    /// The body has a coding that the gateway does not know.
+    Coding,
     /// The target has a segment that moves it elsewhere.
     DotSegment,
     /// The request names no server, or several.
@@ -40,6 +42,8 @@ pub(crate) enum Failure {
     Principal(Refusal),
     /// The server has as many requests as it takes, and as many wait as may, or for too long.
     Full,
+    /// The body of the response has a coding that the gateway does not know.
+    ServerCoding,
     /// The server has switched to a protocol that was not asked for.
     Unasked,
     /// The server has not answered.
@@ -84,6 +88,11 @@ impl Failure {
                 "http_request_denied",
                 "the gateway makes no tunnels",
             ),
+            Self::Coding => (
+                StatusCode::NOT_IMPLEMENTED,
+                "http_request_error",
+                "the gateway knows no transfer coding but chunked",
+            ),
             Self::DotSegment => (
                 StatusCode::BAD_REQUEST,
                 "http_request_error",
@@ -109,6 +118,11 @@ impl Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "connection_limit_reached",
                 "the server has as many requests as it takes: try again later",
+            ),
+            Self::ServerCoding => (
+                bad,
+                "http_response_transfer_coding",
+                "the server's response has a transfer coding other than chunked",
             ),
             Self::Unasked => (
                 bad,
@@ -172,6 +186,10 @@ impl Failure {
         );
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(self, Self::Connect | Self::Coding) {
+            // Further bytes may be meant for the tunnel, or have the coding.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Self::Principal(refusal) = self
             && let Some(challenge) = refusal.challenge()
         {
