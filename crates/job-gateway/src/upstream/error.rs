@@ -53,7 +53,10 @@ impl From<hyper::Error> for Error {
     fn from(error: hyper::Error) -> Self {
         let kind = if error.is_user() {
             Kind::Body
-        } else if error.is_parse() || is_misspoken(&error) {
+        } else if error.is_parse()
+            || is_misspoken(&error)
+            || is_io(&error, io::ErrorKind::InvalidData)
+        {
             Kind::Unreadable
         } else if is_io(&error, io::ErrorKind::TimedOut) {
             Kind::Timeout

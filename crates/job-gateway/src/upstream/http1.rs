@@ -23,6 +23,7 @@ use super::{
     connector::Transport,
     error::Error,
     lifetime::{self, Lifetime},
+    wire::{Interim, Wire},
 };
 
 /// The greatest size of a response's head.
@@ -97,6 +98,7 @@ impl Idle for Connections {
 /// A connection that has no request.
 pub(super) struct Connection {
     sender: SendRequest<Body>,
+    interim: Interim,
     lifetime: Lifetime,
     is_used: bool,
     way_back: Arc<WayBack>,
@@ -106,8 +108,10 @@ pub(super) struct Connection {
 struct WayBack {
     connections: Weak<Connections>,
     /// The connection, while the rest of a request or a response is on it.
-    busy: Mutex<Option<(SendRequest<Body>, Lifetime)>>,
+    busy: Mutex<Option<Busy>>,
 }
+
+type Busy = (SendRequest<Body>, Interim, Lifetime);
 
 impl Connection {
     /// Begins HTTP/1.1 on a connection, which joins the idle ones after each request. Without these, it
@@ -117,9 +121,11 @@ impl Connection {
         lifetime: Lifetime,
         connections: Weak<Connections>,
     ) -> Result<Self, Error> {
+        let interim = Interim::default();
+        let io = Wire::new(transport.io, interim.clone());
         let handshake = Builder::new()
             .max_header_size(HEAD_BYTES)
-            .handshake(transport.io)
+            .handshake(io)
             .await;
         let (sender, connection) = handshake?;
         let way_back = Arc::new(WayBack {
@@ -129,6 +135,7 @@ impl Connection {
         tokio::spawn(drive(connection.with_upgrades(), way_back.clone()));
         Ok(Self {
             sender,
+            interim,
             lifetime,
             is_used: false,
             way_back,
@@ -147,11 +154,12 @@ impl Connection {
     /// The error has the request if nothing of it was written.
     pub(super) async fn send(
         mut self,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        self.interim.begin(&mut request);
         let response = self.sender.try_send_request(request).await?;
         self.lifetime.read(response.headers());
-        *self.way_back.lock() = Some((self.sender, self.lifetime));
+        *self.way_back.lock() = Some((self.sender, self.interim, self.lifetime));
         self.way_back.proceed();
         Ok(response)
     }
@@ -164,17 +172,18 @@ impl WayBack {
     /// and when the connection has been laid here.
     fn proceed(self: &Arc<Self>) {
         let mut busy = self.lock();
-        let Some((sender, _)) = &*busy else { return };
+        let Some((sender, ..)) = &*busy else { return };
         if !sender.is_ready() && !sender.is_closed() {
             return;
         }
         let returned = busy.take();
         drop(busy);
-        if let Some((sender, lifetime)) = returned
+        if let Some((sender, interim, lifetime)) = returned
             && let Some(connections) = self.connections.upgrade()
         {
             connections.put(Connection {
                 sender,
+                interim,
                 lifetime,
                 is_used: true,
                 way_back: self.clone(),
@@ -182,7 +191,7 @@ impl WayBack {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(SendRequest<Body>, Lifetime)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Busy>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -33,6 +33,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod wire;
 
 use std::{fmt, sync::Arc};
 
