@@ -115,6 +115,12 @@ impl Gateway {
         peak.parse::<u64>().unwrap() * 1024
     }
 
+    /// Returns the number of descriptors that the process has.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
+        open.count()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let id = self.id().try_into().unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();

@@ -1,0 +1,136 @@
+//! The suite: each case, before a client that waits and as a job.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, future, stream};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use tokio::time::sleep;
+
+use crate::{
+    cases::{Case, cases},
+    script::{
+        Step::{Hang, Send},
+        playing,
+    },
+    support::{Gateway, client, full, get, soon},
+};
+
+/// The cases that are tried at once.
+const AT_ONCE: usize = 16;
+
+/// Returns the settings of a gateway in which paths below `/inline` are never jobs.
+pub(crate) fn settings(url: &str) -> String {
+    format!(
+        "[upstreams.app]\nurl = \"{url}\"\nresponse_timeout = \"3s\"\n\
+         [defaults]\ndeadline = \"3s\"\n\
+         [[routes]]\nmatch = \"/inline/{{*rest}}\"\ndefer = false\n\
+         [[routes]]\nmatch = \"/{{*rest}}\"\nresult_limit = \"1MB\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_wrong_answer_is_sent_or_stored_and_nothing_is_left() {
+    let cases = cases();
+    let scripts = cases.iter().map(|case| case.script.clone()).collect();
+    let upstream = playing(scripts).await;
+    let gateway = Gateway::with(&settings(&upstream.url())).await;
+    sound(&gateway).await;
+    let before = gateway.descriptors();
+    let trials = cases.iter().enumerate();
+    let trials = trials.map(|(number, case)| trial(&gateway, number, case));
+    let flaws: Vec<_> = stream::iter(trials).buffered(AT_ONCE).collect().await;
+    let flaws: Vec<_> = flaws.into_iter().flatten().collect();
+    assert!(flaws.is_empty(), "{}", flaws.join("\n"));
+    // As many as the gateway keeps for further requests.
+    let mut after = gateway.descriptors();
+    for _ in 0..100 {
+        if after <= before {
+            return;
+        }
+        sleep(Duration::from_millis(100)).await;
+        after = gateway.descriptors();
+    }
+    panic!("{after} descriptors instead of {before}");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_later_is_not_that_of_the_next_request() {
+    let hello = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+    let evil = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+    let upstream = playing(vec![vec![Send(hello), Send(evil), Hang]]).await;
+    let gateway = Gateway::with(&settings(&upstream.url())).await;
+    for _ in 0..5 {
+        assert_eq!(inline(&gateway, "/inline/0").await, "200 hello");
+        // The other answer arrives while the connection is idle.
+        sleep(Duration::from_millis(50)).await;
+        sound(&gateway).await;
+    }
+}
+
+async fn trial(gateway: &Gateway, number: usize, case: &Case) -> Vec<String> {
+    let (inline, job) = future::join(
+        inline(gateway, &format!("/inline/{number}")),
+        job(gateway, &format!("/jobs/{number}")),
+    )
+    .await;
+    sound(gateway).await;
+    let mut flaws = Vec::new();
+    for (kind, outcome, expected) in [("inline", inline, case.inline), ("job", job, case.job)] {
+        if outcome != expected {
+            let name = case.name;
+            flaws.push(format!(
+                "{name}, {kind}: {outcome:?} instead of {expected:?}"
+            ));
+        }
+    }
+    flaws
+}
+
+/// Demands that other requests are answered as ever.
+pub(crate) async fn sound(gateway: &Gateway) {
+    assert_eq!(inline(gateway, "/inline/sound").await, "200 sound");
+}
+
+/// Sends a request, and returns what comes back.
+pub(crate) async fn inline(gateway: &Gateway, path: &str) -> String {
+    let request = Request::get(gateway.url(path)).body(full("")).unwrap();
+    let response = soon(client(false).request(request))
+        .await
+        .expect("an answer");
+    let (head, mut body) = response.into_parts();
+    let mut text = String::new();
+    while let Some(frame) = soon(body.frame()).await {
+        match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(data)) => text.push_str(&String::from_utf8_lossy(&data)),
+            Ok(Err(_)) => {}
+            Err(_) => {
+                text.push('…');
+                break;
+            }
+        }
+    }
+    if head.headers.contains_key("proxy-status") {
+        text = "problem".to_owned();
+    }
+    format!("{} {text}", head.status.as_u16())
+}
+
+/// Makes a job of a request, and returns its result.
+pub(crate) async fn job(gateway: &Gateway, path: &str) -> String {
+    let request = Request::post(gateway.url(path)).header("prefer", "respond-async");
+    let pending = client(false).request(request.body(full("")).unwrap());
+    let pending = soon(pending).await.expect("an answer");
+    assert!(pending.headers().contains_key("location"), "{pending:?}");
+    let location = pending.headers()["location"].to_str().unwrap();
+    let mut result = get(gateway.url(location)).await;
+    while result.status == StatusCode::SEE_OTHER {
+        result = get(gateway.url(location)).await;
+    }
+    let problem = result.headers.get("content-type");
+    let text = match problem.is_some_and(|kind| kind == "application/problem+json") {
+        true => "problem",
+        false => result.text(),
+    };
+    format!("{} {text}", result.status.as_u16())
+}
