@@ -30,7 +30,7 @@ pub use idempotency_key::{IDEMPOTENCY_KEY, idempotency_key};
 pub use job_state::{JOB_STATUS, JobState, ParseJobStateError};
 pub use location::{LocationError, MAX_LOCATION, resolve};
 pub use origin::{is_downgrade, is_same_host, same_origin};
-pub use prefer::{PREFER, PREFERENCE_APPLIED, Prefer, PreferenceApplied};
+pub use prefer::{PREFER, PREFERENCE_APPLIED, Prefer, PreferenceApplied, take_callback};
 pub use problem::Problem;
 pub use problem_type::ProblemType;
 pub use progress::Progress;

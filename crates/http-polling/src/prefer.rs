@@ -1,5 +1,6 @@
 //! `Prefer` and `Preference-Applied` (RFC 7240).
 
+mod callback;
 mod known;
 mod list;
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
+pub use self::callback::take_callback;
 use self::known::Known;
 
 /// `Prefer`, which carries the optional wishes of a client.
@@ -71,7 +73,7 @@ impl Prefer {
     /// ```
     pub fn take(headers: &mut HeaderMap) -> Self {
         let prefer = Self::from_headers(headers);
-        known::remove(headers, PREFER);
+        known::remove_members(headers, PREFER, known::is_known);
         prefer
     }
 

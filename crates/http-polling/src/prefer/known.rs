@@ -77,18 +77,22 @@ impl Known {
     }
 }
 
-/// Removes every instance of the known preferences from `field`. Values without
-/// any are kept unchanged.
-pub(super) fn remove(headers: &mut HeaderMap, field: HeaderName) {
-    let has_known = |value: &HeaderValue| members(value.as_bytes()).any(is_known);
-    if !headers.get_all(&field).iter().any(has_known) {
+/// Removes the members that are `removed` from `field`. Values without any are
+/// kept unchanged.
+pub(super) fn remove_members(
+    headers: &mut HeaderMap,
+    field: HeaderName,
+    removed: impl Fn(&[u8]) -> bool,
+) {
+    let has_removed = |value: &HeaderValue| members(value.as_bytes()).any(&removed);
+    if !headers.get_all(&field).iter().any(has_removed) {
         return;
     }
     let kept: Vec<HeaderValue> = headers
         .get_all(&field)
         .iter()
-        .filter_map(|value| match has_known(value) {
-            true => without_known(value),
+        .filter_map(|value| match has_removed(value) {
+            true => without(value, &removed),
             false => Some(value.clone()),
         })
         .collect();
@@ -98,13 +102,14 @@ pub(super) fn remove(headers: &mut HeaderMap, field: HeaderName) {
     }
 }
 
-fn is_known(member: &[u8]) -> bool {
+/// Returns whether a member is one of the known preferences.
+pub(super) fn is_known(member: &[u8]) -> bool {
     Name::of(name_and_value(member).0).is_some()
 }
 
-fn without_known(value: &HeaderValue) -> Option<HeaderValue> {
+fn without(value: &HeaderValue, removed: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {
     let mut kept = Vec::with_capacity(value.len());
-    for member in members(value.as_bytes()).filter(|member| !is_known(member)) {
+    for member in members(value.as_bytes()).filter(|member| !removed(member)) {
         if !kept.is_empty() {
             kept.extend_from_slice(b", ");
         }

@@ -21,6 +21,20 @@ pub(super) fn name_and_value(member: &[u8]) -> (&[u8], &[u8]) {
     (name.trim_ascii(), value.unwrap_or_default().trim_ascii())
 }
 
+/// Returns the value of the first parameter of a preference with this name.
+pub(super) fn parameter<'a>(member: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = split_unquoted(member, b';').1;
+    while let Some(parameters) = rest {
+        let (parameter, tail) = split_unquoted(parameters, b';');
+        let (found, value) = split_unquoted(parameter, b'=');
+        if found.trim_ascii().eq_ignore_ascii_case(name) {
+            return Some(value.unwrap_or_default().trim_ascii());
+        }
+        rest = tail;
+    }
+    None
+}
+
 /// The bytes of a token, or of a quoted string without its quotes and escapes.
 pub(super) fn word(value: &[u8]) -> impl Iterator<Item = u8> {
     let inner = value

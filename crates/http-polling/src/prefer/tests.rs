@@ -143,3 +143,28 @@ fn what_was_applied_stands_in_its_own_field() {
     assert_eq!(headers[PREFERENCE_APPLIED], "wait=3");
     assert_eq!(PreferenceApplied::from_headers(&headers), applied);
 }
+
+#[test]
+fn callback_is_read_and_removed_and_the_rest_is_kept() {
+    let taken = |values: &[&'static str]| {
+        let mut headers = headers(values);
+        let url = take_callback(&mut headers);
+        let left: Vec<_> = headers.get_all(PREFER).iter().cloned().collect();
+        (url, left)
+    };
+    let (none, left) = taken(&["respond-async, callbacks; url=a"]);
+    assert_eq!(none, None);
+    assert_eq!(left, ["respond-async, callbacks; url=a"]);
+    let (url, left) = taken(&[
+        r#"a; url=x, Callback ; b=1 ; URL = "https://h/\"?a=1,2;3" , wait=3"#,
+        "odata.callback; url=https://second",
+    ]);
+    assert_eq!(url.as_deref(), Some(r#"https://h/"?a=1,2;3"#));
+    assert_eq!(left, ["a; url=x, wait=3"]);
+    let (url, left) = taken(&["odata.callback; url=https://h"]);
+    assert_eq!(url.as_deref(), Some("https://h"));
+    assert!(left.is_empty());
+    for without in ["callback", "callback; url", "callback; other=https://h"] {
+        assert_eq!(taken(&[without]).0.as_deref(), Some(""), "{without}");
+    }
+}
