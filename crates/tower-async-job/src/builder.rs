@@ -22,6 +22,7 @@ mod deferring;
 mod error;
 mod kept;
 mod limits;
+mod notifying;
 mod operating;
 mod replaying;
 mod uploads;
@@ -96,6 +97,7 @@ impl Builder {
                 predicate: None,
                 replay: None,
                 extensions: Vec::new(),
+                notification: None,
                 role: Role::default(),
                 refuse_local: false,
                 context: true,

@@ -2,6 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http_polling::RequestHead;
 use tower_async_job_core::{Principal, QueueLimit};
 
@@ -106,6 +107,7 @@ pub enum Role {
 /// ```
 pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+type FindNotification = dyn Fn(RequestHead<'_>) -> Result<Option<Bytes>, String> + Send + Sync;
 type FindPolicy = dyn Fn(RequestHead<'_>) -> Arc<Policy> + Send + Sync;
 type FindPrincipal = dyn Fn(RequestHead<'_>) -> Option<Principal> + Send + Sync;
 type FindRoute = dyn Fn(RequestHead<'_>) -> Arc<str> + Send + Sync;
@@ -125,6 +127,7 @@ pub(crate) struct Config {
     /// Selects requests that can be replayed, beside those of such a policy.
     pub(crate) replay: Option<Box<Predicate>>,
     pub(crate) extensions: Vec<KeptExtension>,
+    pub(crate) notification: Option<Box<FindNotification>>,
     pub(crate) role: Role,
     /// Refuses jobs that a front would have to run itself.
     pub(crate) refuse_local: bool,

@@ -5,6 +5,10 @@ use tower::Layer;
 
 use crate::{
     node::{front::Front, housekeeping::keep_house, losses},
+    notify::{
+        Notifier,
+        notification::{Notification, Notified},
+    },
     resource::{operator::OperatorResource, readiness::Readiness, service::JobResource},
     service::AsyncJob,
     time::later,
@@ -260,6 +264,43 @@ impl AsyncJobLayer {
     /// ```
     pub fn worker<S>(&self, routes: S) -> Worker<S> {
         Worker::new(self.front.clone(), routes)
+    }
+
+    /// Returns a notifier, which notifies of the ends of jobs by this function; see
+    /// [`notify_when`](crate::Builder::notify_when).
+    ///
+    /// The function is given each notification that is due, and tells whether the receiver has it,
+    /// or when to attempt it again. Several are sent at once, in no order. Any number of nodes may
+    /// run a notifier. Each attempt belongs to one of them for three quarters of a lease (45 s if
+    /// leases have no duration): then it is dropped, and made again later. After a crash in the
+    /// middle, another node makes it again, so the receiver may have the same notification more
+    /// than once; [`handle`](crate::Notification::handle) tells them apart.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use std::time::Duration;
+    /// use tower_async_job::{AsyncJobLayer, Notification, Notified};
+    ///
+    /// # async fn post_to_hook(_: &Notification) -> Result<(), std::io::Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower_async_job::ConfigError> {
+    /// let jobs = AsyncJobLayer::builder()
+    ///     .notify_when(|_| Ok(Some(Bytes::from_static(b"hook 1"))))
+    ///     .build()?;
+    /// let notifier = jobs.notifier(async |notification: Notification| {
+    ///     match post_to_hook(&notification).await {
+    ///         Ok(()) => Notified::Done,
+    ///         Err(_) => Notified::Again(Duration::from_secs(5)),
+    ///     }
+    /// });
+    /// tokio::spawn(notifier.run());
+    /// # Ok(()) }
+    /// ```
+    pub fn notifier<F, Fut>(&self, send: F) -> Notifier<F>
+    where
+        F: Fn(Notification) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Notified> + Send + 'static,
+    {
+        Notifier::new(self.front.clone(), send)
     }
 
     /// Returns a service for the readiness probe of a load balancer: 200 while this node accepts

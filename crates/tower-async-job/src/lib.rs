@@ -10,6 +10,7 @@ mod layer;
 mod service;
 
 mod call;
+mod notify;
 mod resource;
 mod worker;
 
@@ -42,6 +43,10 @@ pub use self::{
     estimate::{Estimator, HalfElapsed, Learned, ObservedJob},
     future::ResponseFuture,
     layer::AsyncJobLayer,
+    notify::{
+        Notifier,
+        notification::{Notification, Notified},
+    },
     resource::{
         operator::OperatorResource,
         readiness::Readiness,

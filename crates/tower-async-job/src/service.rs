@@ -152,6 +152,16 @@ where
         {
             return refused(problem);
         }
+        if may_be_job && front.config.notification.is_some() {
+            match front.config.note(&mut request) {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => {
+                    let refusal = answer::invalid(&front.node.meter, reason, protocol);
+                    return ResponseFuture::refused(refusal);
+                }
+                Err(Panicked) => return panicked(protocol),
+            }
+        }
         if keyed || asked.replayable {
             return self.call_whole(request, asked, principal, chosen, keyed);
         }

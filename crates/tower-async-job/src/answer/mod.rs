@@ -18,9 +18,9 @@ use http::Response;
 pub(crate) use self::{
     ended::{ended, kept, result},
     pending::{AcceptedJob, accepted, accepted_before, known, pending, too_early},
-    preferences::apply_wait,
+    preferences::{apply_callback, apply_wait},
     refusal::{
-        no_place, not_stored, panicked, problem, problem_of, problem_response, refusal,
+        invalid, no_place, not_stored, panicked, problem, problem_of, problem_response, refusal,
         unavailable, unknown, unreadable,
     },
     response::{json, no_content, without_body},

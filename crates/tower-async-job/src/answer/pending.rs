@@ -19,7 +19,7 @@ use tower_async_job_core::{JobId, JobRecord, Owner};
 use crate::{
     answer::{
         document::{document, text},
-        preferences::apply_preferences,
+        preferences::{apply_callback, apply_preferences},
         refusal::problem,
     },
     body::StoredBody,
@@ -98,6 +98,9 @@ pub(crate) fn accepted(
     );
     follow_to_page(&mut response, asked);
     apply_preferences(response.headers_mut(), &asked.prefer);
+    if submission.notify.is_some() {
+        apply_callback(response.headers_mut());
+    }
     response
 }
 

@@ -1,7 +1,7 @@
 //! The honoured preferences (RFC 7240, section 3).
 
-use http::HeaderMap;
-use http_polling::{Prefer, PreferenceApplied};
+use http::{HeaderMap, HeaderValue};
+use http_polling::{PREFERENCE_APPLIED, Prefer, PreferenceApplied};
 
 /// Adds the honoured preferences of a submission. The wait is the granted one.
 pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
@@ -13,6 +13,12 @@ pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
         applied = applied.with_wait(wait);
     }
     applied.append_to(headers);
+}
+
+/// Adds the preference `callback` (OData 4.01, section 8.2.8.5) to the announcement of a job whose end
+/// is notified of.
+pub(crate) fn apply_callback(headers: &mut HeaderMap) {
+    headers.append(PREFERENCE_APPLIED, HeaderValue::from_static("callback"));
 }
 
 /// Adds the granted wait to an answer that came within it (RFC 7240, section 3).

@@ -22,6 +22,17 @@ pub(crate) fn refusal(
     refusal_for(meter, Problem::new(kind), kind, protocol)
 }
 
+/// Returns the refusal of a request for this reason.
+pub(crate) fn invalid(meter: &Meter, reason: String, protocol: Protocol) -> Response<StoredBody> {
+    let kind = ProblemType::RequestInvalid;
+    refusal_for(
+        meter,
+        Problem::new(kind).with_detail(reason),
+        kind,
+        protocol,
+    )
+}
+
 fn refusal_for(
     meter: &Meter,
     problem: Problem,

@@ -19,7 +19,7 @@ use crate::{
         whole,
     },
     context::handler::HandlerContext,
-    node::{front::Front, held::Place, wait::record_until},
+    node::{front::Front, held::Place, submitters::Submitter, wait::record_until},
     observe::with_sources,
     request::{glance::Glance, submission::Submission, trailers::carries_trailers},
     run::{accept::Unaccepted, work},
@@ -49,6 +49,7 @@ where
     request.headers_mut().remove(UPGRADE);
     Box::pin(async move {
         let mut unanswered = None::<Unanswered>;
+        let mut submitter = None::<Submitter>;
         let answer = async {
             let asked = submission.asked;
             let inline_wait = submission.inline_wait(&front.config);
@@ -78,6 +79,7 @@ where
                     let work = work::put_off(service, request, admission);
                     let (reports, is_queued) = (context.as_deref(), work.is_queued());
                     let (job, terms) = new_job(&front, &submission, reports, key, is_queued);
+                    submitter = (job.notify.is_some()).then(|| front.node.submitters.enter(job.id));
                     let reservation = Reservation {
                         front: front.clone(),
                         job,
@@ -152,6 +154,7 @@ where
                     return answer::ended(&front.node.store, &record, trailers);
                 }
                 Err(Unaccepted::Existing(record)) => {
+                    submitter = None;
                     let (id, owner) = (record.id, principal.as_ref());
                     (id, wait(&front, owner, &id, Some(record), until).await)
                 }
@@ -168,11 +171,18 @@ where
                     return refuse(ProblemType::CapacityExhausted);
                 }
                 Ok(Some(record)) if record.state.is_pending() => {
-                    return answer::accepted_before(&front, &record, &asked, waited);
+                    let mut answer = answer::accepted_before(&front, &record, &asked, waited);
+                    if submitter.is_some() {
+                        answer::apply_callback(answer.headers_mut());
+                    }
+                    return answer;
                 }
                 Ok(Some(record)) => {
                     front.node.undelivered.delivered(&id, 0);
                     front.node.expected.came(&id);
+                    if let Some(submitter) = submitter.take() {
+                        submitter.has_result();
+                    }
                     if record.running_for >= Some(inline_wait) {
                         front.node.learn_from(&record);
                     }

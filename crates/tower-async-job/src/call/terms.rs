@@ -38,6 +38,7 @@ pub(crate) fn new_job(
     job.queue_limit = front.config.queue_limit;
     job.deadline = submission.deadline(&front.config);
     job.retention = policy.retention;
+    job.notify.clone_from(&submission.notify);
     if submission.policy.is_some() {
         front.node.keeps_for(job.retention.result);
     }

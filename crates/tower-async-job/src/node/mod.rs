@@ -22,6 +22,7 @@ pub(crate) mod renewal;
 mod shutdown;
 pub(crate) mod state;
 pub(crate) mod streams;
+pub(crate) mod submitters;
 mod templates;
 mod timed;
 pub(crate) mod wait;

@@ -20,7 +20,7 @@ use crate::{
     node::{
         census::Census, clocks::Clocks, expected::Expected, health::Health, holds::Holds,
         owners::Owners, recording_room::RecordingRoom, registry::Registry, releases::Releases,
-        shutdown::Shutdown, timed,
+        shutdown::Shutdown, submitters::Submitters, timed,
     },
     observe::{
         links::Links,
@@ -48,6 +48,7 @@ pub(crate) struct Node {
     pub(crate) health: Arc<Health>,
     pub(crate) undelivered: Undelivered,
     pub(crate) expected: Expected,
+    pub(crate) submitters: Arc<Submitters>,
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) sizes: Sizes,
     pub(crate) recording_room: Arc<RecordingRoom>,
@@ -97,6 +98,7 @@ impl Node {
             links: Links::default(),
             undelivered: Undelivered::new(&meter),
             expected: Expected::new(),
+            submitters: Arc::default(),
             deliveries: Arc::new(Deliveries::new(store.clone(), keep, alarm.clone())),
             sizes: Sizes::default(),
             recording_room: Arc::new(RecordingRoom::new(config.recording_room)),

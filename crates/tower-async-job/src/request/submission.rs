@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version, header::CONTENT_LENGTH};
 use http_polling::{
     GRPC_TIMEOUT, InvalidCancelAfter, Prefer, ProblemType, RequestHead, cancel_after, grpc_timeout,
@@ -39,7 +40,13 @@ pub(crate) struct Submission {
     pub(crate) policy: Option<Arc<Policy>>,
     /// The request as it is stored with the job, if it can be replayed.
     pub(crate) kept: Option<Box<Kept>>,
+    /// The notification of its job's end.
+    pub(crate) notify: Option<Bytes>,
 }
+
+/// The notification of a request, in its extensions until its submission takes it.
+#[derive(Clone)]
+struct Noted(Bytes);
 
 /// The client's preferences, and the properties of its request and connection.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +128,9 @@ impl Submission {
             principal,
             policy,
             kept: None,
+            notify: (config.notification.as_ref())
+                .and_then(|_| request.extensions_mut().remove::<Noted>())
+                .map(|Noted(notify)| notify),
         })
     }
 
@@ -234,6 +244,22 @@ impl Config {
         choose.map_or(Ok(None), |choose| {
             panics::catching("the function for policies", || choose(head)).map(Some)
         })
+    }
+
+    /// Notes the notification of a request's job in its extensions. The inner error is the reason why the
+    /// request is refused.
+    #[cold]
+    pub(crate) fn note<B>(&self, request: &mut Request<B>) -> Result<Result<(), String>, Panicked> {
+        let Some(find) = &self.notification else {
+            return Ok(Ok(()));
+        };
+        let head = RequestHead::of(request);
+        let found = panics::catching("the function for notifications", || find(head))?;
+        Ok(found.map(|notify| {
+            if let Some(notify) = notify {
+                request.extensions_mut().insert(Noted(notify));
+            }
+        }))
     }
 
     pub(crate) fn principal_of(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep, timeout};
-use tower_async_job_core::{ClaimQuery, JobId};
+use tower_async_job_core::ClaimQuery;
 
 use crate::{
     body::StoredBody,
@@ -17,6 +17,7 @@ use crate::{
     node::{front::Front, places::Places},
     observe::with_sources,
     panics::{self, Panicked},
+    time::spread,
     worker::{aside::Aside, replay},
 };
 
@@ -159,10 +160,4 @@ impl<S> Claimer<S> {
         }
         found
     }
-}
-
-/// Returns a random time between half of this and all of it, so that workers do not claim together.
-fn spread(time: Duration) -> Duration {
-    let share = f64::from(JobId::random().to_bits() as u8) / f64::from(u8::MAX);
-    time.mul_f64(0.5 + share / 2.0)
 }

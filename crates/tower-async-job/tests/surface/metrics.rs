@@ -17,7 +17,7 @@ use metrics::LocalRecorderGuard;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::time::sleep;
 use tower_async_job::{
-    AsyncJobLayer, JobBody, JobContext, Release, StoredBody,
+    AsyncJobLayer, JobBody, JobContext, Notification, Notified, Release, StoredBody,
     store::{
         JobId, JobStore, Lease, NewJob, Outside, Released, ReplayedRequest, Start, StoredRequest,
     },
@@ -468,4 +468,22 @@ async fn release_whose_answer_is_lost_is_counted_as_a_release() {
         assert_seen(&values, "async_job_stopped_total reason=released", &[1.0]);
         assert_seen(&values, "async_job_stopped_total reason=lease-lost", &[]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_to_notify_are_counted_by_their_results() {
+    let mut seen = Seen::install();
+    let layer = eager(in_memory().notify_when(|_| Ok(Some("hook".into()))));
+    let notifier = layer.notifier(async |sent: Notification| match sent.attempt {
+        1 | 2 => Notified::Again(SECOND),
+        _ => Notified::Refused,
+    });
+    tokio::spawn(notifier.run());
+    let service = wrap(&layer, slow(SECOND, "done"));
+    send(&service, post("/report")).await.pending();
+    sleep(30 * SECOND).await;
+    let values = seen.since();
+    let name = "async_job_notifications_total result";
+    assert_seen(&values, &format!("{name}=again"), &[2.0]);
+    assert_seen(&values, &format!("{name}=refused"), &[1.0]);
 }

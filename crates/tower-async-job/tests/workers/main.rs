@@ -5,6 +5,7 @@ mod support;
 
 mod fronts;
 mod kills;
+mod notifying;
 mod places;
 mod queues;
 mod replaying;

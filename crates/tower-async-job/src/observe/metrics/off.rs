@@ -36,6 +36,9 @@ impl Meter {
     pub(crate) fn claimed(&self, _: u32) {}
 
     #[inline]
+    pub(crate) fn notified(&self, _: &'static str) {}
+
+    #[inline]
     pub(crate) fn renewed(&self, _: &[Renewal]) {}
 
     #[inline]

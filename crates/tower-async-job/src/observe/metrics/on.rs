@@ -27,6 +27,7 @@ const HELD_POLLS: &str = "async_job_held_polls";
 const STORE_BYTES: &str = "async_job_store_bytes";
 const LOST: &str = "async_job_lost_total";
 const RERUN: &str = "async_job_rerun_total";
+const NOTIFICATIONS: &str = "async_job_notifications_total";
 const RENEWALS_LOST: &str = "async_job_renewals_lost_total";
 const STORE_UP: &str = "async_job_store_up";
 const STORE_CALL: &str = "async_job_store_call_seconds";
@@ -64,6 +65,11 @@ fn describe() {
     );
     describe_counter!(LOST, Unit::Count, "Jobs that ended because their runs did");
     describe_counter!(RERUN, Unit::Count, "Runs of jobs that have run before");
+    describe_counter!(
+        NOTIFICATIONS,
+        Unit::Count,
+        "Attempts to notify of ends of jobs"
+    );
     describe_counter!(RENEWALS_LOST, Unit::Count, "Leases that were not renewed");
     describe_gauge!(
         STORE_UP,
@@ -137,6 +143,11 @@ impl Meter {
         if attempt > 1 {
             recording(|| counter!(RERUN, self.labels([])).increment(1));
         }
+    }
+
+    /// Counts an attempt to notify, with its result.
+    pub(crate) fn notified(&self, result: &'static str) {
+        recording(|| counter!(NOTIFICATIONS, self.labels([("result", result)])).increment(1));
     }
 
     /// Counts the leases that were not renewed.
