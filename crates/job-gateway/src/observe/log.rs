@@ -2,15 +2,24 @@
 
 use std::io;
 
-use tracing::Level;
+use tracing_subscriber::{
+    Layer, filter::LevelFilter, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt,
+};
+
+use super::jobs;
 
 /// Writes all events from now on, of this and other crates, except for those that only help to find
 /// mistakes in the gateway.
 pub(crate) fn begin() {
-    tracing_subscriber::fmt()
+    // Spans name jobs by their ids.
+    let lines = fmt::layer()
         .json()
         .flatten_event(true)
-        .with_writer(io::stderr)
-        .with_max_level(Level::INFO)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(io::stderr);
+    registry()
+        .with(jobs::ends())
+        .with(lines.with_filter(LevelFilter::INFO))
         .init();
 }

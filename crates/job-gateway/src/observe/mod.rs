@@ -1,4 +1,5 @@
 //! The log of the process, and its metrics.
 
+pub(crate) mod jobs;
 pub(crate) mod log;
 pub(crate) mod metrics;
