@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -19,6 +19,11 @@ use super::{activity::Activity, listener::Stream};
 
 /// The first bytes of a connection over HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The time for which a client may send more of an upload after its connection has ended, and that for
+/// which it may send nothing meanwhile.
+const LINGER: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_millis(500);
 
 /// The place of a connection, and its count among those that are open. Both last as long as its stream,
 /// also after an upgrade.
@@ -33,6 +38,8 @@ pub(super) struct Measured {
     /// The time for which a client may read nothing that is written.
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// The times at which the connection is closed at the latest, and at which it is if nothing arrives.
+    lingers: Option<(Instant, Pin<Box<Sleep>>)>,
     _place: Place,
 }
 
@@ -67,7 +74,30 @@ impl Measured {
             activity,
             patience,
             stalled: None,
+            lingers: None,
             _place: place,
+        }
+    }
+
+    /// Discards the rest of an upload that the client is sending. A system that closes a connection
+    /// with bytes which were not read resets it, and the client may lose the answer (RFC 9112, section
+    /// 9.6).
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (end, quiet) = self.lingers.get_or_insert_with(|| {
+            let quiet = Box::pin(sleep(QUIET));
+            (Instant::now() + LINGER, quiet)
+        });
+        let mut discarded = [0; 8 << 10];
+        loop {
+            let mut buffer = ReadBuf::new(&mut discarded);
+            let now = Instant::now();
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return quiet.as_mut().poll(cx),
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() && now < *end => {
+                    quiet.as_mut().reset(now + QUIET);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+            }
         }
     }
 
@@ -140,7 +170,10 @@ impl AsyncWrite for Measured {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.measure(cx, ended)
+        if self.lingers.is_none() {
+            let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.measure(cx, ended))?;
+        }
+        self.linger(cx).map(Ok)
     }
 }

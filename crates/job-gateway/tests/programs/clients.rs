@@ -102,6 +102,28 @@ async fn fetch_uploads_and_gets_the_result() {
     upload(installed("node", &["--input-type=module", "-e", FETCH])).await;
 }
 
+/// Prints the answer to an upload that is refused.
+const REFUSED: &str = "\
+import sys
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+try:
+    urlopen(Request(sys.argv[1], b'a' * (16 << 20)))
+except HTTPError as refused:
+    print(refused.code, refused.read().decode(), end='')";
+
+#[tokio::test]
+async fn urllib_receives_an_answer_before_the_end_of_its_upload() {
+    let Some(command) = available(script("urllib.request", REFUSED)) else {
+        return;
+    };
+    let refuse = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 8\r\n\r\ntoo long";
+    let (upstream, _) = Upstream::of_bytes(refuse).await;
+    let gateway = Gateway::before(&upstream.url(), &[]).await;
+    let answer = run(command, &[&gateway.url("/upload")]).await;
+    assert_eq!(answer, "413 too long");
+}
+
 #[tokio::test]
 async fn curl_speaks_http_2_to_the_gateway() {
     let quietly = ["-q", "-sSf", "--http2-prior-knowledge"];
