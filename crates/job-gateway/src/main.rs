@@ -14,6 +14,7 @@ mod server;
 mod gateway;
 mod store;
 
+mod callback;
 mod progress;
 mod proxy;
 mod upstream;

@@ -61,6 +61,20 @@ pub(crate) fn roots(path: &Path) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
+/// Returns the certificates that the system trusts.
+///
+/// # Errors
+///
+/// Fails if there are none.
+pub(crate) fn native_roots() -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    match roots.is_empty() {
+        true => Err("the system has no root certificates: install them, or set `roots`".to_owned()),
+        false => Ok(roots),
+    }
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -21,6 +21,7 @@ mod program;
 mod proxy;
 mod redis;
 mod web;
+mod webhooks;
 
 pub use self::{
     cluster::RedisCluster,
@@ -31,4 +32,5 @@ pub use self::{
     proxy::Proxy,
     redis::{Redis, RedisBuilder},
     web::{WebServer, python},
+    webhooks::{node_webhooks, python_webhooks},
 };

@@ -24,6 +24,12 @@ impl Secret {
         Self { origin, text }
     }
 
+    /// Creates a secret of a test.
+    #[cfg(test)]
+    pub(crate) fn plain(text: &str) -> Self {
+        Self::new(Origin::Plain, text.to_owned())
+    }
+
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
     }

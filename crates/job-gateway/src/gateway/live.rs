@@ -10,6 +10,7 @@ use tower_async_job::Policy;
 
 use super::{authorities::Authorities, connection::Connection, policy, servers::Servers};
 use crate::{
+    callback::Callbacks,
     config::{Config, Route, Routes, Unusable},
     proxy::{Handle, Target},
 };
@@ -23,6 +24,7 @@ pub(crate) struct Live {
     servers: Servers,
     pub(super) authorities: Authorities,
     policies: HashMap<Arc<str>, Policies>,
+    pub(super) callbacks: Arc<Callbacks>,
     trusted: Vec<IpNet>,
     pub(super) max_fields: usize,
     upload_timeout: Duration,
@@ -45,11 +47,13 @@ impl Live {
     pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Result<Self, Vec<Unusable>> {
         let servers = Servers::new(config, previous.map(|live| &live.servers));
         let authorities = Authorities::new(config);
-        let (servers, authorities) = match (servers, authorities) {
-            (Ok(servers), Ok(authorities)) => (servers, authorities),
-            (servers, authorities) => {
+        let callbacks = Callbacks::new(&config.callbacks, previous.map(|live| &*live.callbacks));
+        let (servers, authorities, callbacks) = match (servers, authorities, callbacks) {
+            (Ok(servers), Ok(authorities), Ok(callbacks)) => (servers, authorities, callbacks),
+            (servers, authorities, callbacks) => {
                 let mut unusable = servers.err().unwrap_or_default();
                 unusable.extend(authorities.err().unwrap_or_default());
+                unusable.extend(callbacks.err());
                 return Err(unusable);
             }
         };
@@ -60,6 +64,7 @@ impl Live {
             servers,
             authorities,
             policies: policies.collect(),
+            callbacks: Arc::new(callbacks),
             trusted: config.trusted_proxies.clone(),
             max_fields: config.clients.headers,
             upload_timeout: config.clients.body_timeout,

@@ -24,6 +24,7 @@ use std::{
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use http::{Request, Response, StatusCode};
+use http_polling::take_callback;
 use hyper::body::Incoming;
 use tower::{Layer, ServiceExt};
 use tower_async_job::{
@@ -34,11 +35,15 @@ use tower_async_job::{
 use self::{account::Account, again::Again, upload::Upload};
 pub(crate) use self::{connection::Connection, live::Live};
 use crate::{
+    callback::Asked,
     config::{Config, Store, Unusable},
     principal::Refusal,
     progress::Runs,
     proxy::{self, Facts, Failure, Proxy},
 };
+
+/// The number of callbacks at once, of all hosts.
+const CALLS: usize = 512;
 
 /// The body of a response.
 pub(crate) type Body = ResponseBody<proxy::Body>;
@@ -86,6 +91,10 @@ impl Gateway {
                 move |request| live.load().policy(request)
             })
             .principal(|request| request.extensions.get::<Principal>().cloned())
+            .notify_when(|request| match request.extensions.get() {
+                Some(Asked(target)) => target.clone().map(Some),
+                None => Ok(None),
+            })
             .route(policy::route_name);
         if let Some(base) = &config.public_base {
             jobs = jobs.public_base(base);
@@ -96,6 +105,13 @@ impl Gateway {
         if durable {
             tokio::spawn(jobs.worker(Again::new(live.clone(), proxy.clone())).run());
         }
+        // A reload may add hosts that are called back.
+        let callbacks = live.clone();
+        let notifier = jobs.notifier(move |notification| {
+            let callbacks = callbacks.load().callbacks.clone();
+            async move { callbacks.call(notification).await }
+        });
+        tokio::spawn(notifier.concurrency(CALLS).run());
         Ok(Self {
             shared: Arc::new(Shared {
                 live,
@@ -148,6 +164,13 @@ impl Gateway {
         let principal = live.authorities.of_route(&target.route, headers, trusted)?;
         let trace = trace::of(headers);
         let facts = facts::facts(&request, connection, &live, &target, trace);
+        let url = (target.route.callback)
+            .then(|| take_callback(request.headers_mut()))
+            .flatten();
+        if let Some(url) = url {
+            let asked = live.callbacks.ask(&url);
+            request.extensions_mut().insert(asked);
+        }
         drop(live);
         let mut request = request.map(Upload::new);
         if target.replayable && !policy::is_keyed(&request) {

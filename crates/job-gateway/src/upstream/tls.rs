@@ -1,10 +1,10 @@
 //! The configuration of TLS to a server.
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use crate::{
     config::Upstream,
-    tls::{provider, roots},
+    tls::{native_roots, provider, roots},
 };
 
 /// Creates the configuration, without ALPN.
@@ -21,13 +21,4 @@ pub(super) fn config(upstream: &Upstream) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .expect("ring has the ciphers of all versions");
     Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn native_roots() -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    match roots.is_empty() {
-        true => Err("the system has no root certificates: install them, or set `roots`".to_owned()),
-        false => Ok(roots),
-    }
 }

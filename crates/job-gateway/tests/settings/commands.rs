@@ -227,10 +227,12 @@ async fn the_settings_in_the_manual_pass_the_check() {
             true => block.to_owned(),
             false => format!("{block}{server}"),
         };
-        let (_folder, path) = folder(&whole);
+        let (folder, path) = folder(&whole);
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        fs::write(folder.path().join("hook.secret"), secret).unwrap();
         let done = run(&["--config", &path, "--check"]).await;
         assert_eq!(text(&done.stderr), "", "{whole}");
         checked += 1;
     }
-    assert_eq!(checked, 2);
+    assert_eq!(checked, 3);
 }
