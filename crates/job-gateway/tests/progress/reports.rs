@@ -1,11 +1,16 @@
 //! Reports of progress.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 
 use crate::{
     support::{Gateway, Upstream, get, send, soon, talk},
@@ -59,6 +64,91 @@ async fn progress_is_reported_before_and_after_the_acceptance() {
     assert_eq!(get(url).await.status, StatusCode::GONE);
     let done = get(gateway.url(job)).await;
     assert_eq!(done.text(), "done");
+}
+
+#[tokio::test]
+async fn a_later_attempt_supersedes_the_url_of_an_earlier_one() {
+    let (urls, mut url_of) = mpsc::unbounded_channel();
+    let finish = Arc::new(Notify::new());
+    let finished = finish.clone();
+    let upstream = Upstream::of_connections(move |mut stream| {
+        let (urls, finished) = (urls.clone(), finished.clone());
+        async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n{}") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let field = |name: &str| {
+                let mut lines = request.lines();
+                let value = lines.find_map(|line| line.strip_prefix(name));
+                value.unwrap().to_owned()
+            };
+            urls.send(field("job-progress-url: ")).unwrap();
+            finished.notified().await;
+            if field("job-attempt: ") == "2" {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(answer).await.unwrap();
+            }
+        }
+    });
+    let upstream = upstream.await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "store = \"sqlite:{}\"\n[upstreams.app]\nurl = \"{}\"\n\
+        [defaults]\nreplay = \"all\"\ninline_wait = \"100ms\"\n",
+        folder.path().join("jobs.db").display(),
+        upstream.url()
+    );
+    let gateway = Gateway::with(&settings).await;
+    let request = Request::post(gateway.url("/")).body(Full::from("{}"));
+    let pending = send(request.unwrap()).await;
+    let job = pending.header("location");
+    let first = soon(url_of.recv()).await.unwrap();
+    assert_eq!(report(&first, "{}").await.status, StatusCode::NO_CONTENT);
+
+    finish.notify_one();
+    let second = soon(url_of.recv()).await.unwrap();
+    let late = report(&first, r#"{"message": "late"}"#).await;
+    assert_eq!(late.status, StatusCode::GONE);
+    let told = report(&second, r#"{"message": "again"}"#).await;
+    assert_eq!(told.header("job-status"), "running");
+    sleep(WRITTEN).await;
+    let of_job = document(&gateway, job).await;
+    assert_eq!(of_job["progress"]["message"], "again");
+    finish.notify_one();
+}
+
+#[tokio::test]
+async fn a_reload_changes_the_urls_of_further_requests() {
+    let mut worker = Worker::start().await;
+    let port = free_port().await;
+    let settings = |host: &str| {
+        format!(
+            "[upstreams.app]\nurl = \"{}\"\n\
+            [progress]\nlisten = \"127.0.0.1:{port}\"\nurl = \"http://{host}:{port}\"\n",
+            worker.upstream.url()
+        )
+    };
+    let (before, after) = (settings("127.0.0.1"), settings("localhost"));
+    let gateway = Gateway::with(&before).await;
+    let first = tokio::spawn(get(gateway.url("/")));
+    let url = worker.url().await;
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    std::fs::write(gateway.settings.as_ref().unwrap().path(), after).unwrap();
+    gateway.signal(rustix::process::Signal::HUP);
+    let mut answers = vec![first];
+    loop {
+        answers.push(tokio::spawn(get(gateway.url("/"))));
+        if worker.url().await.starts_with("http://localhost:") {
+            break;
+        }
+    }
+    assert_eq!(get(url).await.status, StatusCode::NO_CONTENT);
+    for answer in answers {
+        worker.finish();
+        assert_eq!(soon(answer).await.unwrap().text(), "done");
+    }
 }
 
 #[tokio::test]
