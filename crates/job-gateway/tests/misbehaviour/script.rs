@@ -35,6 +35,10 @@ pub(crate) async fn playing(scripts: Vec<Vec<Step>>) -> Upstream {
 async fn play(mut stream: TcpStream, scripts: &[Vec<Step>]) {
     while let Some(head) = read_head(&mut stream).await {
         let path = head.split(' ').nth(1).unwrap_or_default();
+        if path.starts_with("/jobs/") {
+            // Until the request has become a job.
+            sleep(Duration::from_millis(100)).await;
+        }
         let number = path.rsplit('/').next().unwrap_or_default();
         let script = number
             .parse()
