@@ -24,10 +24,13 @@ impl WebServer {
     ///
     /// Fails if there is no gunicorn, or if it does not start.
     pub fn gunicorn(module: &str) -> Result<Self, Missing> {
+        // Threads that wait for a client would be waited for.
+        let ending = ["--graceful-timeout", "1"];
         let options = ["-m", "gunicorn", "--threads", "8", "--no-control-socket"];
         Self::python("gunicorn", module, "Listening at", "QUIT", |address| {
             let bind = ["--bind".to_owned(), address, "module".to_owned()];
-            options.map(str::to_owned).into_iter().chain(bind).collect()
+            let options = options.into_iter().chain(ending).map(str::to_owned);
+            options.chain(bind).collect()
         })
     }
 
