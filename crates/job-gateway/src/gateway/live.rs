@@ -1,6 +1,10 @@
 //! The settings that a reload replaces, and what is made of them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::Request;
 use http_polling::RequestHead;
@@ -8,7 +12,9 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 use tower_async_job::Policy;
 
-use super::{authorities::Authorities, connection::Connection, policy, servers::Servers};
+use super::{
+    authorities::Authorities, connection::Connection, cors::Cors, policy, servers::Servers,
+};
 use crate::{
     callback::Callbacks,
     config::{Config, Route, Routes, Unusable},
@@ -26,6 +32,8 @@ pub(crate) struct Live {
     policies: HashMap<Arc<str>, Policies>,
     pub(super) callbacks: Arc<Callbacks>,
     trusted: Vec<IpNet>,
+    /// The origins of all routes.
+    origins: Vec<String>,
     pub(super) max_fields: usize,
     upload_timeout: Duration,
 }
@@ -58,6 +66,8 @@ impl Live {
             }
         };
         let routes = config.routes.iter().chain(&config.fallback);
+        let origins = routes.clone().flat_map(|route| &route.cors_origins);
+        let origins: BTreeSet<_> = origins.cloned().collect();
         let policies = routes.map(|route| (route.name.clone(), Policies::of(route)));
         Ok(Self {
             routes: Routes::of(config),
@@ -66,6 +76,7 @@ impl Live {
             policies: policies.collect(),
             callbacks: Arc::new(callbacks),
             trusted: config.trusted_proxies.clone(),
+            origins: origins.into_iter().collect(),
             max_fields: config.clients.headers,
             upload_timeout: config.clients.body_timeout,
         })
@@ -116,6 +127,16 @@ impl Live {
         target.deferrable = true;
         target.replayable = true;
         Some(target)
+    }
+
+    /// Returns the rules for pages of other origins, if the route has some. Those of jobs are the
+    /// rules of all routes.
+    pub(super) fn cors<B>(&self, request: &Request<B>, is_of_job: bool) -> Option<Cors> {
+        match is_of_job {
+            _ if self.origins.is_empty() => None,
+            true => Some(Cors::of_job(&self.origins, request)),
+            false => Cors::of_route(&self.routes, request),
+        }
     }
 
     /// Returns whether a client is a proxy that is believed what it forwards. Only programs of this

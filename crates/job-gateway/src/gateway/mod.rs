@@ -6,6 +6,7 @@ mod again;
 mod authorities;
 mod check;
 mod connection;
+mod cors;
 mod facts;
 mod live;
 mod policy;
@@ -32,7 +33,7 @@ use tower_async_job::{
     store::{JobStore, Principal},
 };
 
-use self::{account::Account, again::Again, upload::Upload};
+use self::{account::Account, again::Again, cors::Cors, upload::Upload};
 pub(crate) use self::{connection::Connection, live::Live};
 use crate::{
     callback::Asked,
@@ -133,8 +134,13 @@ impl Gateway {
         connection: Connection,
     ) -> Response<Body> {
         let mut account = Account::new(&request, connection);
-        let answered = self.pass(request, connection, &mut account).await;
-        let response = answered.unwrap_or_else(|failure| failure.response().map(Body::new));
+        let cors = self.cors(&request);
+        let passing = self.pass(request, connection, &mut account, cors.as_ref());
+        let answered = passing.await;
+        let mut response = answered.unwrap_or_else(|failure| failure.response().map(Body::new));
+        if let Some(cors) = cors {
+            cors.set(response.headers_mut());
+        }
         account.end(response.status());
         response
     }
@@ -144,13 +150,25 @@ impl Gateway {
         mut request: Request<Incoming>,
         connection: Connection,
         account: &mut Account,
+        cors: Option<&Cors>,
     ) -> Result<Response<Body>, Failure> {
         let shared = &*self.shared;
         let live = shared.live.load();
         check::check(&request, live.max_fields)?;
         let trusted = live.trusts(connection);
-        if self.is_resource(request.uri().path()) {
+        let is_of_job = self.is_resource(request.uri().path());
+        if is_of_job {
             account.is_of_job(&shared.base);
+        }
+        if let Some(cors) = cors
+            && let Some(preflight) = cors.preflight(request.headers())
+        {
+            if let Some(route) = cors.route() {
+                account.is_of_route(&route.name);
+            }
+            return Ok(preflight.map(Body::new));
+        }
+        if is_of_job {
             let principal = live.authorities.of_job(request.headers_mut(), trusted);
             drop(live);
             return self.poll(request, principal).await;
@@ -221,6 +239,12 @@ impl Gateway {
     /// Replaces the settings of all requests that begin from now on.
     pub(crate) fn replace(&self, live: Live) {
         self.shared.live.store(Arc::new(live));
+    }
+
+    /// Returns the rules that browsers enforce for a request, if the settings have some.
+    fn cors<B>(&self, request: &Request<B>) -> Option<Cors> {
+        let is_of_job = self.is_resource(request.uri().path());
+        self.shared.live.load().cors(request, is_of_job)
     }
 
     fn is_resource(&self, path: &str) -> bool {

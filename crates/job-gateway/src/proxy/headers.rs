@@ -126,13 +126,19 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Removes the fields that only the gateway may set, and those whose names have a `_`: CGI and WSGI
 /// read it as `-`.
 fn remove_own(headers: &mut HeaderMap) {
-    let is_own = |name: &HeaderName| name.as_str().contains('_') || OWN.contains(name);
-    let own: Vec<_> = headers
-        .keys()
-        .filter(|name| is_own(name))
-        .cloned()
-        .collect();
-    for name in own {
+    remove_all(headers, |name| {
+        name.as_str().contains('_') || OWN.contains(name)
+    });
+}
+
+/// Removes the fields whose names begin so.
+pub(crate) fn remove_beginning(headers: &mut HeaderMap, prefix: &str) {
+    remove_all(headers, |name| name.as_str().starts_with(prefix));
+}
+
+fn remove_all(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
+    let names = headers.keys().filter(|name| is_removed(name));
+    for name in names.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
 }
@@ -151,7 +157,7 @@ fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Returns the members of a field that is a list of tokens.
-pub(super) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+pub(crate) fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
     let values = values.filter_map(|value| value.to_str().ok());
     let members = values.flat_map(|value| value.split(','));

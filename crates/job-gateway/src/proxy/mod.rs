@@ -28,7 +28,7 @@ use tower_async_job::{JobContext, store::Principal};
 pub(crate) use self::{
     facts::Facts,
     forwarded::{Forwarded, Hop},
-    headers::{has_known_coding, is_loop},
+    headers::{has_known_coding, is_loop, remove_beginning, tokens},
     queue::Queue,
     respond::{Body, Failure},
     target::{Handle, Target},
@@ -128,6 +128,9 @@ async fn send(
         return upgrade.accept(response, place);
     }
     headers::rewrite_response(response.headers_mut());
+    if !target.route.cors_origins.is_empty() {
+        remove_beginning(response.headers_mut(), "access-control-allow-");
+    }
     let occupied = Occupied::new(place, run.map(|(run, _)| run));
     Ok(response.map(|body| Either::Left(Held::new(body, Some(occupied)))))
 }
