@@ -125,7 +125,6 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     let context = routes::Context {
         flags,
         config: &config,
-        progress: progress.span.clone(),
     };
     let table = routes::Table::read(&root, defaults, &upstreams, &context);
     config.upstreams = upstreams.by_name;

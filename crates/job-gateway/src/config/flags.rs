@@ -123,7 +123,6 @@ impl Route {
             send_principal: true,
             cors_origins: Vec::new(),
             callback: false,
-            result_later: false,
         }
     }
 }

@@ -169,8 +169,6 @@ pub(crate) struct Route {
     pub(crate) cors_origins: Vec<String>,
     /// Lets clients ask for a callback.
     pub(crate) callback: bool,
-    /// Lets the upstream deliver the response after it has closed the connection.
-    pub(crate) result_later: bool,
 }
 
 /// The requests that can be run again.

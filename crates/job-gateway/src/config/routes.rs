@@ -26,8 +26,6 @@ pub(super) struct Context<'a> {
     pub(super) flags: &'a Overrides,
     /// All but the upstreams and routes.
     pub(super) config: &'a Config,
-    /// The place of `[progress]`.
-    pub(super) progress: Option<Range<usize>>,
 }
 
 /// The routes of a file.
@@ -240,7 +238,6 @@ fn read_settings(section: &Section<'_>, route: &mut Route, context: &Context<'_>
     }
     cors.finish();
     section.set(&mut route.callback, "callback", boolean);
-    section.set(&mut route.result_later, "result_later", boolean);
     check_needs(section, context);
 }
 
@@ -251,17 +248,6 @@ fn check_needs(section: &Section<'_>, context: &Context<'_>) {
         let problem = Problem::new("`callback` needs hosts that may be called");
         let problem = problem.at(section.span_of("callback"), "");
         let help = "write `[callbacks.hosts.\"HOST\"]`, and `secrets` beneath it";
-        section.reading.report(problem.help(help.to_owned()));
-    }
-    let progress = &context.config.progress;
-    let is_fixed = progress.listen.port() != 0 && progress.url.is_some();
-    if is_set("result_later") && !is_fixed {
-        let problem = Problem::new("`result_later` needs a fixed address");
-        let problem = problem
-            .at(section.span_of("result_later"), "")
-            .context(context.progress.clone(), "this is not fixed");
-        let help = "write `listen` with a port and `url` in `[progress]`, as results may arrive \
-                    after a restart";
         section.reading.report(problem.help(help.to_owned()));
     }
 }

@@ -122,7 +122,6 @@ principal = { header = "X-User" }
 send_principal = false
 cors.origins = ["https://app.example", "http://localhost:3000"]
 callback = true
-result_later = true
 
 [[routes]]
 name = "report \"PDF\""
