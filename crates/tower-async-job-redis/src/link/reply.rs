@@ -27,6 +27,10 @@ impl Reply {
         let mut rest = list(value)?.into_iter();
         let mut next = || rest.next().unwrap_or(Value::Nil);
         let (now, effects, status) = (number(next())?, number(next())?, text(next())?);
+        // The script has failed at this job.
+        if status == "refused" {
+            return Err(unexpected());
+        }
         Ok(Self {
             now,
             ended: effects & 1 != 0,

@@ -28,6 +28,8 @@ if job then
     end
     return answer('conflict')
   end
+  -- The first write is one that a full server refuses.
+  call('SET', JOB, call('GET', JOB))
   delete()
 end
 local held = digest ~= '' and call('HGET', KEYS_OF, digest)
