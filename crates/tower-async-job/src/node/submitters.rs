@@ -32,7 +32,7 @@ impl Submitters {
         if let Some(signal) = signal {
             signal.wait().await;
         }
-        self.answered.take(id).is_some()
+        self.answered.find(id).is_some()
     }
 
     fn waiting(&self) -> MutexGuard<'_, JobIdMap<Arc<Signal>>> {

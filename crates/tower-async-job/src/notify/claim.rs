@@ -27,6 +27,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The shortest time after a claim that found nothing.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 
+/// The shortest time between claims that work wakes.
+const AFTER_NONE: Duration = Duration::from_millis(10);
+
 /// Claims notifications for ever, and sends at most `concurrency` of them at once.
 pub(super) async fn all<F, Fut>(front: Arc<Front>, send: Arc<F>, concurrency: usize)
 where
@@ -57,6 +60,10 @@ where
             // Made by a task, since claims whose answer is dropped are due again much later only.
             let claim = claim(front.clone(), send.clone(), places.clone(), free);
             next = node.tasks.spawn(claim).await.unwrap_or_default();
+        }
+        if work.is_some() && next != Some(Duration::ZERO) {
+            // Each offer of work wakes too, and most jobs are not to be notified of.
+            sleep(AFTER_NONE).await;
         }
         let rest = pause.unwrap_or_else(|| {
             let longest = spread(INTERVAL);
