@@ -99,7 +99,8 @@ fn request(
     let body = Bytes::from(serde_json::to_vec(&body)?);
     let signature = receiver.host.keys.sign(&id, now, &body);
     let agent = concat!("job-gateway/", env!("CARGO_PKG_VERSION"));
-    Request::post(receiver.target.as_str())
+    // Written with the slash that it may lack.
+    Request::post(receiver.target.to_string())
         .header(HOST, receiver.authority())
         .header(USER_AGENT, agent)
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))

@@ -24,7 +24,7 @@ use std::{
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header::REFERRER_POLICY};
 use http_polling::take_callback;
 use hyper::body::Incoming;
 use tower::{Layer, ServiceExt};
@@ -220,7 +220,10 @@ impl Gateway {
         if let Ok(Some(principal)) = principal {
             request.extensions_mut().insert(principal);
         }
-        let Ok(response) = self.shared.resource.clone().oneshot(request).await;
+        let Ok(mut response) = self.shared.resource.clone().oneshot(request).await;
+        // A page that is a result tells no server the job's URL.
+        let policy = response.headers_mut().entry(REFERRER_POLICY);
+        policy.or_insert(HeaderValue::from_static("no-referrer"));
         match refusal {
             Some(refusal) if response.status() == StatusCode::NOT_FOUND => Err(refusal.into()),
             _ => Ok(response.map(Body::from)),

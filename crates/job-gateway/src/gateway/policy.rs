@@ -109,7 +109,11 @@ pub(super) fn is_keyed<B>(request: &Request<B>) -> bool {
 }
 
 fn is_credential(name: &HeaderName) -> bool {
-    *name == AUTHORIZATION || *name == COOKIE
+    [AUTHORIZATION, COOKIE].contains(name)
+        || matches!(
+            name.as_str(),
+            "x-amz-security-token" | "x-api-key" | "x-auth-token"
+        )
 }
 
 /// Returns whether the gateway may make a job of a request.

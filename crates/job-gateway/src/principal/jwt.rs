@@ -76,7 +76,8 @@ fn may_be_of(header: &Header, id: &Option<String>) -> bool {
 
 /// Returns whether a principal can be sent on in a header.
 fn is_a_name(principal: &str) -> bool {
-    !principal.trim().is_empty() && !principal.contains(|char: char| char.is_control())
+    // Servers strip the blanks around a field.
+    !principal.is_empty() && principal.trim() == principal && !principal.contains(char::is_control)
 }
 
 /// Returns the token of `Authorization: Bearer …` (RFC 6750, section 2.1).
@@ -89,5 +90,18 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
         _ => Err(Refusal::Missing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_a_name;
+
+    #[test]
+    fn a_name_is_the_same_to_the_server() {
+        assert!(is_a_name("ada") && is_a_name("Ada Lovelace"));
+        for name in ["", " ", " ada", "ada\u{a0}", "a\nda"] {
+            assert!(!is_a_name(name), "{name:?}");
+        }
     }
 }

@@ -43,6 +43,13 @@ impl Authority {
         }
     }
 
+    /// Removes the field that only a trusted proxy may set.
+    pub(crate) fn forget(&self, headers: &mut HeaderMap) {
+        if let Self::Header(name) = self {
+            headers.remove(name);
+        }
+    }
+
     /// Returns the principal of a request. A header is believed only from a trusted peer, and removed
     /// from the request of another; without it the request has no principal.
     ///
@@ -55,8 +62,8 @@ impl Authority {
         peer_trusted: bool,
     ) -> Result<Option<String>, Refusal> {
         match self {
-            Self::Header(name) if !peer_trusted => {
-                headers.remove(name);
+            Self::Header(_) if !peer_trusted => {
+                self.forget(headers);
                 Ok(None)
             }
             Self::Header(name) => from_header(headers, name),

@@ -35,16 +35,24 @@ impl Later {
         })
     }
 
+    /// Returns whether the client still waits for an answer other than that of a job.
+    fn is_awaited(&self) -> bool {
+        self.accepted
+            .is_some_and(|accepted| Instant::now() < accepted)
+    }
+
     /// Returns the response to a failure: one that puts the job back into its queue, or the answer of a
     /// request that did not become a job.
     pub(super) async fn response(self, failure: &Failure) -> Response<Body> {
         let mut response = failure.response();
-        let Failure::Upstream(error) = failure else {
-            return response;
-        };
-        let counts = match error.kind() {
-            Kind::Refused | Kind::ConnectTimeout => false,
-            Kind::Reset => true,
+        let counts = match failure {
+            Failure::Upstream(error) => match error.kind() {
+                Kind::Refused | Kind::ConnectTimeout => false,
+                Kind::Reset => true,
+                _ => return response,
+            },
+            // A client that still waits is answered at once.
+            Failure::Full if !self.is_awaited() => false,
             _ => return response,
         };
         if let Some(accepted) = self.accepted {
@@ -70,6 +78,19 @@ fn backoff(age: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_finds_the_queue_full_is_sent_again_later() {
+        let release = async |accepted| {
+            let received = SystemTime::now();
+            let later = Later { accepted, received };
+            let response = later.response(&Failure::Full).await;
+            response.extensions().get::<Release>().cloned()
+        };
+        assert!(!release(None).await.unwrap().counts);
+        let soon = Instant::now() + Duration::from_secs(60);
+        assert_eq!(release(Some(soon)).await, None);
+    }
 
     #[test]
     fn a_request_is_sent_again_less_and_less_often() {

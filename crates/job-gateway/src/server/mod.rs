@@ -98,8 +98,9 @@ pub(crate) async fn run(
     let ending = async {
         gateway.drain();
         sleep(config.drain_delay).await;
-        let end = Instant::now() + config.grace.max(LAST_ANSWERS);
+        let end = Instant::now() + config.grace;
         gateway.shutdown(config.grace).await;
+        let end = end.max(Instant::now() + LAST_ANSWERS);
         accepting.shutdown().await;
         closing.cancel();
         connections.close();

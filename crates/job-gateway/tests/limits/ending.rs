@@ -196,3 +196,20 @@ async fn a_job_that_can_be_run_again_is_handed_to_the_next_process() {
     let done = send(poll.body("".into()).unwrap()).await;
     assert_eq!((done.status, done.text()), (StatusCode::OK, "done"));
 }
+
+#[tokio::test]
+async fn a_client_that_waits_when_the_grace_ends_is_given_the_url_of_its_job() {
+    let upstream = slow().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("jobs.db").display());
+    let waiting = ["--grace", "500ms", "--inline-wait", "10s"];
+    let durable = [&["--store", &*store, "--replay", "all"][..], &waiting].concat();
+    let mut gateway = Gateway::before(&upstream.url(), &durable).await;
+    let request = Request::post(gateway.url("/15000")).header("idempotency-key", "\"a\"");
+    let sending = tokio::spawn(send(request.body("".into()).unwrap()));
+    sleep(SECOND / 2).await;
+    gateway.signal(Signal::TERM);
+    let pending = soon(sending).await.unwrap();
+    assert_eq!(pending.status, StatusCode::SEE_OTHER, "{pending:?}");
+    assert!(gateway.ended().await.success());
+}

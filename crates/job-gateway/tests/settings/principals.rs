@@ -180,3 +180,17 @@ async fn a_token_names_the_owner_of_a_job() {
     let done = ask(&gateway, "GET", pending.header("location"), own).await;
     assert_eq!(done.text(), "- -");
 }
+
+#[tokio::test]
+async fn a_header_of_one_route_cannot_be_set_on_another() {
+    let (_upstream, gateway) = started(
+        "trusted_proxies = [\"192.0.2.1\"]\n[[routes]]\nmatch = \"/report\"\n\
+         principal = { header = \"X-User\" }\n",
+    )
+    .await;
+    // Servers may take each of these for the route.
+    for path in ["/report", "//report", "/report/", "/Report"] {
+        let answer = ask(&gateway, "GET", path, Some(("x-user", "admin"))).await;
+        assert_eq!(answer.text(), "- -", "{path}");
+    }
+}
