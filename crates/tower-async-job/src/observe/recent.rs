@@ -48,6 +48,7 @@ impl<V> Recent<V> {
         true
     }
 
+    #[cfg(feature = "metrics")]
     pub(crate) fn take(&self, id: &JobId) -> Option<V> {
         self.entries().values.remove(id)
     }
