@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 const REQUESTS: &str = "gateway_requests_total";
@@ -37,6 +39,11 @@ pub(crate) fn collect() -> anyhow::Result<PrometheusHandle> {
     );
     describe_gauge!(RELOAD, "Whether the last reload has replaced the settings");
     Ok(handle)
+}
+
+/// Notes whether the last reload, or the start, has put its settings into use.
+pub(crate) fn note_reload(succeeded: bool) {
+    gauge!(RELOAD).set(u8::from(succeeded));
 }
 
 /// A request that was answered.

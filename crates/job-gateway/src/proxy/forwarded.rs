@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 use serde::{Deserialize, Serialize};
 
+use super::fields::remove_where;
+
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -57,13 +59,13 @@ impl Forwarded {
 
     /// Removes all fields of this kind.
     pub(super) fn remove(headers: &mut HeaderMap) {
-        remove(headers, is_forwarding);
+        remove_where(headers, is_forwarding);
     }
 
     /// Sets the fields, in place of all that a hop without trust has set.
     pub(super) fn set(&self, headers: &mut HeaderMap) {
         match self.trusted {
-            true => remove(headers, |name| [FORWARDED, FOR, HOST, PROTO].contains(name)),
+            true => remove_where(headers, |name| [FORWARDED, FOR, HOST, PROTO].contains(name)),
             false => Self::remove(headers),
         }
         let fields = [
@@ -94,13 +96,6 @@ impl Hop<'_> {
         element.push_str(";proto=");
         element.push_str(self.proto());
         element
-    }
-}
-
-fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
-    let removed = headers.keys().filter(|name| is_removed(name));
-    for name in removed.cloned().collect::<Vec<_>>() {
-        headers.remove(name);
     }
 }
 

@@ -14,7 +14,7 @@ use http::{
 use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY};
 use tower_async_job::{JobContext, store::Principal};
 
-use super::{facts::Facts, forwarded::Forwarded, target::Target};
+use super::{facts::Facts, fields::remove_where, forwarded::Forwarded, target::Target};
 use crate::upstream;
 
 /// The name of the gateway in `Via` and `Proxy-Status`.
@@ -126,21 +126,14 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Removes the fields that only the gateway may set, and those whose names have a `_`: CGI and WSGI
 /// read it as `-`.
 fn remove_own(headers: &mut HeaderMap) {
-    remove_all(headers, |name| {
+    remove_where(headers, |name| {
         name.as_str().contains('_') || OWN.contains(name)
     });
 }
 
 /// Removes the fields whose names begin so.
 pub(crate) fn remove_beginning(headers: &mut HeaderMap, prefix: &str) {
-    remove_all(headers, |name| name.as_str().starts_with(prefix));
-}
-
-fn remove_all(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
-    let names = headers.keys().filter(|name| is_removed(name));
-    for name in names.cloned().collect::<Vec<_>>() {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| name.as_str().starts_with(prefix));
 }
 
 /// Returns trailers without those that a server could take for the gateway's.

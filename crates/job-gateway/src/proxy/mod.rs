@@ -1,6 +1,7 @@
 //! The requests that are sent on to a server, in first runs and in later ones alike.
 
 mod facts;
+mod fields;
 mod forwarded;
 mod headers;
 mod later;

@@ -8,10 +8,8 @@ use super::{places::Places, terms::Terms};
 use crate::{
     config::{Config, Overrides, Report, file, swap::check_swap},
     gateway::Gateway,
+    observe::metrics::note_reload,
 };
-
-/// The gauge that tells whether the last reload has replaced the settings.
-const SUCCESS: &str = "config_reload_success";
 
 /// The settings of today, and all that is made of them.
 pub(crate) struct Reload {
@@ -33,7 +31,7 @@ impl Reload {
         terms: Terms,
     ) -> Self {
         let places = Places::new(config.clients.connections);
-        metrics::gauge!(SUCCESS).set(1);
+        note_reload(true);
         Self {
             config,
             file,
@@ -56,7 +54,7 @@ impl Reload {
     /// Reads the settings again. After any error, those of today stay.
     pub(super) fn reload(&mut self) {
         let reloaded = self.try_reload();
-        metrics::gauge!(SUCCESS).set(u8::from(reloaded.is_ok()));
+        note_reload(reloaded.is_ok());
         match reloaded {
             Ok(()) => tracing::info!("the settings were read again"),
             Err(report) => tracing::error!(%report, "the settings stay as they were"),

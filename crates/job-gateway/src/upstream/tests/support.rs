@@ -27,19 +27,7 @@ use crate::{
 
 /// The settings of a server, with the defaults.
 pub(super) fn settings(url: &str) -> Upstream {
-    Upstream {
-        name: "app".to_owned(),
-        url: url.parse().unwrap(),
-        http2: url.starts_with("h2c:"),
-        concurrency: None,
-        queue: 10_000,
-        own_host: false,
-        connect_timeout: Duration::from_secs(5),
-        response_timeout: Duration::from_secs(60),
-        idle_timeout: Duration::from_secs(4),
-        max_age: Duration::from_secs(60),
-        roots: None,
-    }
+    Upstream::new("app", url.parse().unwrap())
 }
 
 /// A connector in memory, whose connections a server accepts.
