@@ -46,15 +46,12 @@ mod sealed {
 }
 
 mod pgbouncer {
-    use crate::support::{BOUNCER, Place, SYSTEM};
+    use crate::support::Place;
 
-    /// Connections go through PgBouncer, except for those that listen.
-    fn place() -> Option<Place> {
-        let (bouncer, server) = (BOUNCER.as_ref()?, SYSTEM.as_ref()?);
-        Some(Place::new(bouncer.url(), server.url()))
+    tower_async_job_testkit::__tests! {
+        crate::instantiate,
+        [Place::behind_bouncer(), |store| store]
     }
-
-    tower_async_job_testkit::__tests! { crate::instantiate, [place(), |store| store] }
 }
 
 /// Creates the tests of the contract on a server of this major version.

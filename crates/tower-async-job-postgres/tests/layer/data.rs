@@ -79,6 +79,7 @@ impl<const POOLED: bool> Nodes for PostgresNodes<POOLED> {
             url,
             direct,
             schema,
+            ..
         } = &self.place;
         format!("{url} {direct} {schema}")
     }
@@ -88,9 +89,8 @@ impl<const POOLED: bool> Nodes for PostgresNodes<POOLED> {
         let [url, direct, schema] = parts.try_into().unwrap();
         Self {
             place: Place {
-                url,
-                direct,
                 schema,
+                ..Place::new(url, direct)
             },
             proxy: None,
             server: None,

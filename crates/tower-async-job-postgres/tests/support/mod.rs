@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        LazyLock,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -22,6 +22,7 @@ pub(crate) static SYSTEM: LazyLock<Option<Postgres>> = LazyLock::new(|| {
 });
 
 /// PgBouncer in transaction mode, before the server of the system.
+#[allow(dead_code, reason = "not all tests need it")]
 pub(crate) static BOUNCER: LazyLock<Option<PgBouncer>> =
     LazyLock::new(|| available(PgBouncer::start(SYSTEM.as_ref()?)));
 
@@ -45,6 +46,8 @@ pub(crate) struct Place {
     /// The URL of the server itself.
     pub(crate) direct: String,
     pub(crate) schema: String,
+    /// A PgBouncer of its own, which ends with the last copy.
+    pub(crate) _bouncer: Option<Arc<PgBouncer>>,
 }
 
 impl Place {
@@ -55,7 +58,22 @@ impl Place {
             url: url.into(),
             direct: direct.into(),
             schema: format!("test_{number}"),
+            _bouncer: None,
         }
+    }
+
+    /// Returns a schema in the server of the system, behind a PgBouncer of its own. One that is shared
+    /// gives the connections of one test to another: ending those of one store could end a statement of
+    /// another.
+    #[allow(dead_code, reason = "not all tests need it")]
+    pub(crate) fn behind_bouncer() -> Option<Self> {
+        let server = SYSTEM.as_ref()?;
+        let bouncer = available(PgBouncer::start(server))?;
+        let place = Self::new(bouncer.url(), server.url());
+        Some(Self {
+            _bouncer: Some(Arc::new(bouncer)),
+            ..place
+        })
     }
 
     /// Returns a schema in the server of the system.
