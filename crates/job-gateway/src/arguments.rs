@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
         long,
         value_name = "URL",
         value_parser = upstream_url,
-        required_unless_present = "config"
+        required_unless_present_any = ["config", "generate"]
     )]
     pub(crate) upstream: Option<Uri>,
     /// A file of settings in TOML, over which flags take precedence.
@@ -37,6 +37,10 @@ pub(crate) struct Arguments {
     /// Prints the effective settings as a file that means the same. Secrets are named, not shown.
     #[arg(long)]
     pub(crate) print_config: bool,
+    /// Prints a file of a package: the page of man, a file of all settings, the units of systemd, the
+    /// reference of the manual in Markdown, or the completions of a shell.
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["check", "print_config"])]
+    pub(crate) generate: Option<Generate>,
     /// An address for clients: ADDRESS:PORT, unix:PATH or systemd. Port 0 is any free one. Default
     /// 127.0.0.1:8080.
     #[arg(long, value_name = "ADDR")]
@@ -105,6 +109,23 @@ impl Arguments {
             threads: self.threads,
         }
     }
+}
+
+/// A file that the program prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Generate {
+    Man,
+    Config,
+    /// The service of systemd.
+    Unit,
+    /// The socket beside it.
+    Socket,
+    Reference,
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
 }
 
 /// The status that announces a job.

@@ -28,7 +28,7 @@ pub use self::{
     missing::{Missing, available, not_run},
     pgbouncer::PgBouncer,
     postgres::{Postgres, PostgresBuilder},
-    program::program,
+    program::{installed, program},
     proxy::Proxy,
     redis::{Redis, RedisBuilder},
     web::{WebServer, python},

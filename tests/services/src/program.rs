@@ -29,7 +29,11 @@ pub fn program(names: &[&str]) -> Result<PathBuf, String> {
 }
 
 /// Finds a program that is installed with a package of the system.
-pub(crate) fn installed(name: &str) -> Result<PathBuf, Missing> {
+///
+/// # Errors
+///
+/// Fails if it is not on the path.
+pub fn installed(name: &str) -> Result<PathBuf, Missing> {
     program(&[name])
         .map_err(|reason| Missing::new(name, format!("{reason}; .ci/services installs it")))
 }

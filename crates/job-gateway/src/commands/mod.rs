@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod check;
+mod generate;
 mod print_config;
 mod serve;
 
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 
 use crate::{
     arguments::Arguments,
-    config::{Config, Report, Source, file},
+    config::{Report, file},
 };
 
 /// The exit code of a command line or a configuration that cannot be used.
@@ -16,10 +17,9 @@ const UNUSABLE: u8 = 2;
 
 /// Runs what the command line asks for.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let loaded = file::load(arguments.config.as_deref(), &arguments.overrides());
-    let done = match loaded {
-        Ok((config, source)) => run_with(arguments, config, source),
-        Err(report) => Err(report.into()),
+    let done = match arguments.generate {
+        Some(what) => generate::generate(what),
+        None => run_with_settings(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,7 +34,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-fn run_with(arguments: Arguments, config: Config, source: Source) -> anyhow::Result<()> {
+fn run_with_settings(arguments: Arguments) -> anyhow::Result<()> {
+    let (config, source) = file::load(arguments.config.as_deref(), &arguments.overrides())?;
     if arguments.print_config {
         print_config::print_config(&config);
         return Ok(());

@@ -4,6 +4,7 @@
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod print;
+pub(crate) mod schema;
 pub(crate) mod swap;
 pub(crate) mod values;
 
