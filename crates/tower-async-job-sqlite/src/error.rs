@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, path::PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use tower_async_job_core::StoreError;
 
 /// The error of opening a [`SqliteStore`](crate::SqliteStore).
@@ -89,7 +89,7 @@ impl OpenError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Kind::Permission
             }
-            Some(ErrorCode::DiskFull) => Kind::Full,
+            _ if is_full(&error) => Kind::Full,
             _ => Kind::Other,
         };
         Self::new(kind, path).with_source(error)
@@ -240,9 +240,12 @@ impl Error for SqliteFailure {
     }
 }
 
-/// Returns whether SQLite has found no room.
+/// Returns whether SQLite has found no room: for the database, its log, or the index of the log, which
+/// is reported by a code of its own.
 pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || code == Some(ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 /// Returns whether another connection has the lock.
@@ -273,5 +276,31 @@ pub(crate) fn store_error(path: &std::path::Path, error: rusqlite::Error) -> Sto
         StoreError::full().with_source(failure)
     } else {
         StoreError::unavailable(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_for_any_file_is_full() {
+        for (code, full) in [
+            (ffi::SQLITE_FULL, true),
+            (ffi::SQLITE_IOERR_SHMSIZE, true),
+            (ffi::SQLITE_IOERR_WRITE, false),
+        ] {
+            let failure = || rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(
+                OpenError::of_sql("jobs.db", failure()).is_full(),
+                full,
+                "{code}"
+            );
+            assert_eq!(
+                store_error("jobs.db".as_ref(), failure()).is_full(),
+                full,
+                "{code}"
+            );
+        }
     }
 }

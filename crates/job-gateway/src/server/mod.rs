@@ -4,6 +4,7 @@ mod activity;
 mod admin;
 mod connection;
 mod listener;
+mod notify;
 mod places;
 mod protocol;
 mod reload;
@@ -91,10 +92,13 @@ pub(crate) async fn run(
         };
         accepting.spawn(serving.accept(listener, connections.clone()));
     }
+    notify::ready();
     while let Told::Reload = signals.next().await {
-        reload.reload();
+        notify::reloading();
+        notify::reloaded(reload.reload());
     }
     let config = reload.config;
+    notify::stopping(&config);
     let ending = async {
         gateway.drain();
         sleep(config.drain_delay).await;

@@ -51,14 +51,16 @@ impl Reload {
         &self.gateway
     }
 
-    /// Reads the settings again. After any error, those of today stay.
-    pub(super) fn reload(&mut self) {
+    /// Reads the settings again. After any error, those of today stay. Returns whether there was none.
+    pub(super) fn reload(&mut self) -> bool {
         let reloaded = self.try_reload();
-        note_reload(reloaded.is_ok());
+        let is_new = reloaded.is_ok();
+        note_reload(is_new);
         match reloaded {
             Ok(()) => tracing::info!("the settings were read again"),
             Err(report) => tracing::error!(%report, "the settings stay as they were"),
         }
+        is_new
     }
 
     fn try_reload(&mut self) -> Result<(), Report> {

@@ -4,5 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod activation;
+mod container;
 mod generated;
+mod notifications;
 mod systemd;

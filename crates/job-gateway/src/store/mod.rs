@@ -1,5 +1,8 @@
 //! The place where jobs are kept.
 
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -20,18 +23,6 @@ pub(crate) async fn open(store: &Store) -> anyhow::Result<Arc<dyn JobStore>> {
         Store::Redis(url) => redis::open(url.expose()).await,
     }
     .context("the store cannot be opened")
-}
-
-#[cfg(feature = "sqlite")]
-mod sqlite {
-    use std::{path::Path, sync::Arc};
-
-    use tower_async_job::store::JobStore;
-    use tower_async_job_sqlite::SqliteStore;
-
-    pub(super) async fn open(file: &Path) -> anyhow::Result<Arc<dyn JobStore>> {
-        Ok(Arc::new(SqliteStore::open(file).await?))
-    }
 }
 
 #[cfg(feature = "postgres")]
