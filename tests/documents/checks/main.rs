@@ -3,6 +3,7 @@
 
 mod cluster;
 mod faults;
+mod gateway;
 mod protocol;
 mod sources;
 mod stores;

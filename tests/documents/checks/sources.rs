@@ -13,7 +13,7 @@ pub(crate) struct Test {
     pub(crate) name: String,
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().nth(2).expect("tests/documents");
     root.to_owned()

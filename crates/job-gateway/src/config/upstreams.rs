@@ -65,8 +65,9 @@ impl Upstreams {
                     Some(_) => "--upstream",
                     None => "--concurrency",
                 };
-                let title = format!("`{flag}` needs one upstream, and the file has several");
-                let problem = Problem::new(title);
+                let problem = Problem::new(format!(
+                    "`{flag}` needs one upstream, and the file has several"
+                ));
                 root.reading
                     .report(problem.help("name one by `upstream` in `[defaults]`".to_owned()));
             }

@@ -72,7 +72,7 @@ async fn libraries() -> Vec<PathBuf> {
 enum Data<'a> {
     Folder(&'a Path),
     ReadOnly(&'a Path),
-    /// A disk of so many bytes.
+    /// A disk of this size in bytes.
     Disk(&'a str),
 }
 

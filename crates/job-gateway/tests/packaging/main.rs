@@ -7,5 +7,6 @@ mod support;
 mod activation;
 mod container;
 mod generated;
+mod manual;
 mod notifications;
 mod systemd;
