@@ -168,6 +168,7 @@ fn messages() -> BTreeSet<String> {
     messages.push(literals(group(lacks)).join("{}"));
     for (path, function) in [
         ("job-gateway/src/callback/receiver.rs", "fn of("),
+        ("job-gateway/src/principal/mod.rs", "fn new("),
         ("job-gateway/src/principal/refusal.rs", "fn detail("),
         ("job-gateway/src/progress/answer.rs", "fn detail("),
         ("job-gateway/src/proxy/respond.rs", "fn parts("),

@@ -44,6 +44,10 @@ impl Authority {
     }
 
     /// Removes the field that only a trusted proxy may set.
+    #[cfg_attr(
+        not(feature = "jwt"),
+        expect(irrefutable_let_patterns, reason = "there is no other source")
+    )]
     pub(crate) fn forget(&self, headers: &mut HeaderMap) {
         if let Self::Header(name) = self {
             headers.remove(name);

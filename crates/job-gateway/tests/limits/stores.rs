@@ -7,6 +7,7 @@ use std::{
     process::Stdio,
 };
 
+use test_services::{Missing, available};
 use tokio::process::Command;
 
 use crate::support::{command, soon};
@@ -54,12 +55,17 @@ async fn a_missing_folder_is_named_with_the_user_and_a_remedy() {
     );
 }
 
-/// Returns the command of a gateway of another user, whose program is a copy in this folder. The tests
-/// of root can start one.
+/// Returns the command of a gateway of another user, whose program is a copy in this folder, if the
+/// tests run as root.
 fn of_another_user(folder: &Path) -> Option<Command> {
-    if own().0 != 0 {
-        return None;
-    }
+    let is_root = match own().0 {
+        0 => Ok(()),
+        _ => Err(Missing::new(
+            "another user",
+            "only root starts its processes",
+        )),
+    };
+    available(is_root)?;
     let program = folder.join("job-gateway");
     fs::copy(env!("CARGO_BIN_EXE_job-gateway"), &program).unwrap();
     let mut command = Command::new(program);

@@ -11,7 +11,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use rustix::process::Signal;
 use tempfile::TempDir;
-use test_services::{available, installed};
+use test_services::{Missing, available, installed};
 use tokio::process::Command;
 
 use crate::support::{Answer, Gateway, Upstream, full, get, send, soon};
@@ -35,7 +35,7 @@ fn instruction(name: &str) -> Vec<String> {
 
 #[test]
 fn the_image_has_a_user_and_a_folder_of_this_user_for_jobs() {
-    assert!(DOCKERFILE.contains("\nFROM gcr.io/distroless/cc-debian12\n"));
+    assert!(DOCKERFILE.contains("\nFROM gcr.io/distroless/cc-debian13\n"));
     assert_eq!(instruction("USER"), ["65532:65532"]);
     assert_eq!(instruction("VOLUME"), ["/data"]);
     assert_eq!(instruction("EXPOSE"), ["8080"]);
@@ -76,9 +76,28 @@ enum Data<'a> {
     Disk(&'a str),
 }
 
+/// Returns bubblewrap, if the system lets it make namespaces.
+async fn sandbox() -> Result<PathBuf, Missing> {
+    let program = installed("bwrap")?;
+    let mut trial = Command::new(&program);
+    trial.args([
+        "--unshare-user",
+        "--unshare-pid",
+        "--ro-bind",
+        "/",
+        "/",
+        "true",
+    ]);
+    let done = soon(trial.output()).await.unwrap();
+    match done.status.success() {
+        true => Ok(program),
+        false => Err(Missing::new("bwrap", String::from_utf8_lossy(&done.stderr))),
+    }
+}
+
 /// Returns the command of the image's program before this server, if bubblewrap can be had.
 async fn image(upstream: &str, data: Data<'_>) -> Option<Command> {
-    let mut command = Command::new(available(installed("bwrap"))?);
+    let mut command = Command::new(available(sandbox().await)?);
     let user = instruction("USER").remove(0);
     let (user, group) = user.split_once(':').unwrap();
     let program = instruction("ENTRYPOINT").remove(0);

@@ -26,7 +26,15 @@ fn row(flag: &Arg) -> String {
         .map(|value| format!(" {value}"));
     let help = flag.get_long_help().or(flag.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
-    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let values = flag.get_possible_values();
+    let values: Vec<_> = values
+        .iter()
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
+    if takes_value && !values.is_empty() {
+        help += &format!(". One of {}", values.join(", "));
+    }
     format!("| `--{name}{}` | {help} |\n", value.unwrap_or_default())
 }
 
