@@ -212,6 +212,29 @@ fn every_message_of_the_gateway_is_explained_and_no_other() {
 }
 
 #[test]
+fn every_metric_to_alert_on_is_recorded() {
+    let document = read("docs/gateway.md").expect("the document");
+    let (_, part) = document.split_once("\n### Monitoring\n").expect("the part");
+    let part = part.split("\n### ").next().expect("never empty");
+    let cells = part
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let names: Vec<_> = cells
+        .filter_map(|(cell, _)| cell.split('{').next())
+        .collect();
+    assert!(names.len() > 5, "{names:?}");
+    let sources = ["job-gateway", "tower-async-job"].map(|it| sources(&format!("crates/{it}/src")));
+    for name in names {
+        let quoted = format!("\"{name}\"");
+        let mut sources = sources.iter().flatten();
+        assert!(
+            sources.any(|(_, source)| source.contains(&quoted)),
+            "there is no {name}"
+        );
+    }
+}
+
+#[test]
 fn messages_are_found_in_sources() {
     let source = r#"fn a() { tracing::warn!(%error, x = "a b", "it {what} {{fails}}: a \
         `name` of ')'"); bail.context("the second message")?; }"#;
