@@ -2,11 +2,12 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    os::unix::fs::{PermissionsExt, chown},
     path::Path,
     process::Stdio,
 };
 
+use rustix::process::{getegid, geteuid};
 use test_services::{Missing, available};
 use tokio::process::Command;
 
@@ -35,8 +36,7 @@ async fn told_by(mut command: Command, store: &str) -> String {
 
 /// Returns the user and the group of this process.
 fn own() -> (u32, u32) {
-    let own = fs::metadata("/proc/self").unwrap();
-    (own.uid(), own.gid())
+    (geteuid().as_raw(), getegid().as_raw())
 }
 
 #[tokio::test]
