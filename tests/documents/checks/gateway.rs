@@ -234,6 +234,31 @@ fn every_metric_to_alert_on_is_recorded() {
     }
 }
 
+/// Returns the anchor that a heading has.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text
+        .chars()
+        .filter(|char| char.is_alphanumeric() || " -_".contains(*char));
+    kept.map(|char| if char == ' ' { '-' } else { char })
+        .collect()
+}
+
+#[test]
+fn every_link_within_the_manual_has_a_heading() {
+    let document = read("docs/gateway.md").expect("the document");
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    let anchors: BTreeSet<_> = headings.map(anchor).collect();
+    let links = document.split("](#").skip(1);
+    let links: Vec<_> = links.filter_map(|link| link.split(')').next()).collect();
+    assert!(links.len() > 20, "{links:?}");
+    let broken: Vec<_> = links
+        .iter()
+        .filter(|link| !anchors.contains(**link))
+        .collect();
+    assert!(broken.is_empty(), "{broken:?}");
+}
+
 #[test]
 fn messages_are_found_in_sources() {
     let source = r#"fn a() { tracing::warn!(%error, x = "a b", "it {what} {{fails}}: a \
