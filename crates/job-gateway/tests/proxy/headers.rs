@@ -1,6 +1,8 @@
 //! The fields that a server receives.
 
-use crate::support::{Gateway, Seen, Upstream, talk};
+use http::Request;
+
+use crate::support::{Gateway, Seen, Upstream, client, full, soon, talk};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
 
@@ -51,7 +53,7 @@ async fn the_target_and_unknown_fields_are_passed_on_as_they_are() {
     let head = seen_at(line, &[], fields).await;
     assert_eq!(head.0[0], line);
     assert_eq!(head.all("x-unknown"), ["a  b", "c"]);
-    assert_eq!(head.only("x-bytes"), "\u{fffd}\u{fffd}");
+    assert_eq!(head.only("x-bytes"), "\u{e4}\u{f6}");
     assert_eq!(head.only("x-empty"), "");
     assert_eq!(head.all("cookie"), ["a=1", "b=2"]);
     assert_eq!(head.only("authorization"), "Basic eA==");
@@ -177,6 +179,25 @@ async fn a_target_with_a_host_takes_precedence_over_the_field() {
     let head = seen_at(line, &[], b"connection: close\r\n").await;
     assert_eq!(head.0[0], "GET /a HTTP/1.1");
     assert_eq!(head.only("host"), "other.example");
+}
+
+#[tokio::test]
+async fn the_host_of_a_request_over_http_2_is_its_authority() {
+    for host in [None, Some("other.example")] {
+        let (upstream, seen) = Upstream::of_bytes(OK).await;
+        let gateway = Gateway::before(&upstream.url(), &[]).await;
+        let mut request = Request::get(gateway.url("/a"));
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let asking = client(true).request(request.body(full("")).unwrap());
+        assert_eq!(soon(asking).await.unwrap().status(), 200);
+        let head = Head::of(&seen);
+        assert_eq!(head.0[0], "GET /a HTTP/1.1");
+        assert_eq!(head.only("host"), gateway.address());
+        assert_eq!(head.only("x-forwarded-host"), gateway.address());
+        assert_eq!(head.only("via"), "2 job-gateway");
+    }
 }
 
 #[tokio::test]
