@@ -51,45 +51,73 @@ async fn second_time_lucky() -> (Upstream, mpsc::UnboundedReceiver<Vec<String>>)
     (upstream.await, receiver)
 }
 
-/// Starts a gateway on the store in a folder.
-async fn start(upstream: &Upstream, folder: &TempDir) -> Gateway {
-    let store = folder.path().join("jobs.db");
-    let settings = format!(
-        "store = \"sqlite:{}\"\ngrace = \"0s\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
-        [upstreams.app]\nurl = \"{}\"\n[defaults]\ninline_wait = \"100ms\"\nreplay = \"all\"\n\
-        credentials = \"keep\"\n",
-        store.display(),
-        upstream.url()
-    );
-    Gateway::with(&settings).await
+/// A job that is run twice: its gateway ends amid the first run, and another one begins.
+pub(crate) struct Twice {
+    /// The settings of the routes.
+    pub(crate) routes: String,
+    /// The fields of a poll.
+    pub(crate) poll: Vec<(&'static str, String)>,
+    pub(crate) signal: Signal,
+    /// The folder of the store.
+    pub(crate) folder: TempDir,
 }
 
-/// Ends a gateway after it has accepted a job, and starts another. Returns the requests of both.
-async fn run_twice(signal: Signal) -> (Vec<String>, Vec<String>) {
-    let folder = tempfile::tempdir().unwrap();
-    let (upstream, mut requests) = second_time_lucky().await;
-    let mut first = start(&upstream, &folder).await;
-    let accepted = talk(first.address(), FIELDS.as_bytes()).await;
-    assert!(accepted.starts_with("HTTP/1.1 303"), "{accepted}");
-    let (_, job) = accepted.split_once("\r\nlocation: ").unwrap();
-    let job = job.split(['?', '\r']).next().unwrap().to_owned();
-    let mut sent = soon(requests.recv()).await.unwrap();
-    first.signal(signal);
-    first.ended().await;
+impl Twice {
+    /// Returns a job that is run again after a signal, with its credentials.
+    fn after(signal: Signal) -> Self {
+        Self {
+            routes: "replay = \"all\"\ncredentials = \"keep\"\n".to_owned(),
+            poll: Vec::new(),
+            signal,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
 
-    let second = start(&upstream, &folder).await;
-    let again = timeout(Duration::from_secs(90), requests.recv()).await;
-    let mut again = again.expect("the job runs again").unwrap();
-    let poll = Request::get(second.url(&job)).header("prefer", "wait=10");
-    let done = send(poll.body("".into()).unwrap()).await;
-    assert_eq!((done.status, done.text()), (StatusCode::OK, "done"));
-    let url = |request: &mut _| take(request, "job-progress-url");
-    assert_ne!(url(&mut sent), url(&mut again), "one URL for two attempts");
-    (sent, again)
+    async fn start(&self, upstream: &Upstream) -> Gateway {
+        let settings = format!(
+            "store = \"sqlite:{}\"\ngrace = \"0s\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
+            [upstreams.app]\nurl = \"{}\"\n[defaults]\ninline_wait = \"100ms\"\n{}",
+            self.folder.path().join("jobs.db").display(),
+            upstream.url(),
+            self.routes,
+        );
+        Gateway::with(&settings).await
+    }
+
+    /// Sends a request, and returns what the server receives, first and then again.
+    pub(crate) async fn run(&self, request: &str) -> (Vec<String>, Vec<String>) {
+        let (upstream, mut requests) = second_time_lucky().await;
+        let mut first = self.start(&upstream).await;
+        let accepted = talk(first.address(), request.as_bytes()).await;
+        assert!(accepted.starts_with("HTTP/1.1 303"), "{accepted}");
+        let (_, job) = accepted.split_once("\r\nlocation: ").unwrap();
+        let job = job.split(['?', '\r']).next().unwrap().to_owned();
+        let mut sent = soon(requests.recv()).await.unwrap();
+        first.signal(self.signal);
+        first.ended().await;
+
+        let second = self.start(&upstream).await;
+        let again = timeout(Duration::from_secs(90), requests.recv()).await;
+        let mut again = again.expect("the job runs again").unwrap();
+        let mut poll = Request::get(second.url(&job)).header("prefer", "wait=10");
+        for (name, value) in &self.poll {
+            poll = poll.header(*name, value);
+        }
+        let done = send(poll.body("".into()).unwrap()).await;
+        assert_eq!((done.status, done.text()), (StatusCode::OK, "done"));
+        let url = |request: &mut _| take(request, "job-progress-url");
+        assert_ne!(url(&mut sent), url(&mut again), "one URL for two attempts");
+        // The right to read the result is the client's.
+        let id = job.strip_prefix("/work/").unwrap();
+        for line in sent.iter().chain(&again) {
+            assert!(!line.contains(id), "{line}");
+        }
+        (sent, again)
+    }
 }
 
 /// Takes the value of a field out of a request.
-fn take(request: &mut Vec<String>, name: &str) -> String {
+pub(crate) fn take(request: &mut Vec<String>, name: &str) -> String {
     let at = request.iter().position(|line| line.starts_with(name));
     let line = request.remove(at.unwrap_or_else(|| panic!("no {name} in {request:?}")));
     line.split_once(": ").unwrap().1.to_owned()
@@ -97,7 +125,7 @@ fn take(request: &mut Vec<String>, name: &str) -> String {
 
 #[tokio::test]
 async fn a_job_that_is_handed_over_is_sent_as_before() {
-    let (mut sent, mut again) = run_twice(Signal::TERM).await;
+    let (mut sent, mut again) = Twice::after(Signal::TERM).run(FIELDS).await;
     let left = |request: &mut _| -> u32 {
         let left = take(request, "cancel-after");
         left.trim_end_matches('s').parse().unwrap()
@@ -121,7 +149,7 @@ async fn a_job_that_is_handed_over_is_sent_as_before() {
 
 #[tokio::test]
 async fn a_job_of_a_gateway_that_was_killed_is_a_further_attempt() {
-    let (mut sent, mut again) = run_twice(Signal::KILL).await;
+    let (mut sent, mut again) = Twice::after(Signal::KILL).run(FIELDS).await;
     for request in [&mut sent, &mut again] {
         take(request, "cancel-after");
     }
@@ -131,28 +159,74 @@ async fn a_job_of_a_gateway_that_was_killed_is_a_further_attempt() {
 }
 
 #[tokio::test]
+async fn a_job_of_a_key_is_sent_again_with_it() {
+    let mut twice = Twice::after(Signal::TERM);
+    twice.routes = "replay = \"keyed\"\ncredentials = \"keep\"\n".to_owned();
+    let keyed = FIELDS.replace("cookie: a=1", "idempotency-key: \"mine\"");
+    let (mut sent, mut again) = twice.run(&keyed).await;
+    for request in [&mut sent, &mut again] {
+        take(request, "cancel-after");
+        assert_eq!(take(request, "idempotency-key"), "\"mine\"");
+    }
+    assert_eq!(sent, again);
+}
+
+#[tokio::test]
+async fn a_job_without_a_key_is_lost_where_one_is_needed() {
+    let mut twice = Twice::after(Signal::TERM);
+    twice.routes = "replay = \"keyed\"\ncredentials = \"keep\"\n".to_owned();
+    let (upstream, mut requests) = second_time_lucky().await;
+    let mut first = twice.start(&upstream).await;
+    let accepted = talk(first.address(), FIELDS.as_bytes()).await;
+    let (_, job) = accepted.split_once("\r\nlocation: ").unwrap();
+    let job = job.split('\r').next().unwrap();
+    let sent = soon(requests.recv()).await.unwrap();
+    let is_key = |line: &String| line.starts_with("idempotency-key");
+    assert!(!sent.iter().any(is_key), "{sent:?}");
+    first.signal(Signal::TERM);
+    first.ended().await;
+    let second = twice.start(&upstream).await;
+    let lost = get(second.url(job)).await;
+    assert_eq!(lost.header("job-status"), "lost", "{lost:?}");
+    assert!(requests.try_recv().is_err(), "it was sent again");
+}
+
+#[tokio::test]
 async fn a_request_with_credentials_is_not_stored_unless_the_route_says_how() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("sqlite:{}", folder.path().join("jobs.db").display());
     let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-    let keys = async |credentials: &str, fields: &str| {
+    let key_of = async |credentials: &str, method: &str, fields: &str| {
         let (upstream, seen) = Upstream::of_bytes(ok).await;
         let settings = format!(
             "store = \"{store}\"\n[upstreams.app]\nurl = \"{}\"\n[defaults]\n{credentials}\n",
             upstream.url()
         );
         let gateway = Gateway::with(&settings).await;
-        let request = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{fields}\r\n");
+        let request =
+            format!("{method} / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{fields}\r\n");
         talk(gateway.address(), request.as_bytes()).await;
         let is_key = |line: &&String| line.starts_with("idempotency-key: ");
         seen.only().iter().filter(is_key).count()
     };
+    let keys = async |credentials: &str, fields: &str| key_of(credentials, "GET", fields).await;
     assert_eq!(keys("", "").await, 1);
     assert_eq!(keys("", "authorization: Basic eA==\r\n").await, 0);
     assert_eq!(keys("", "cookie: a=1\r\n").await, 0);
     assert_eq!(keys("credentials = \"keep\"", "cookie: a=1\r\n").await, 1);
     assert_eq!(keys("credentials = \"drop\"", "cookie: a=1\r\n").await, 1);
     assert_eq!(keys("replay = \"none\"", "").await, 0);
+    // By the method, unless the settings say otherwise.
+    let methods = [
+        ("PUT", 1),
+        ("DELETE", 1),
+        ("POST", 0),
+        ("PATCH", 0),
+        ("PROPFIND", 0),
+    ];
+    for (method, count) in methods {
+        assert_eq!(key_of("", method, "").await, count, "{method}");
+    }
 }
 
 #[tokio::test]

@@ -10,10 +10,11 @@ use std::{
 };
 
 use http::{Request, StatusCode};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    time::sleep,
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::{sleep, timeout},
 };
 
 use crate::support::{Answer, Gateway, Upstream, send, talk};
@@ -35,21 +36,43 @@ async fn result(gateway: &Gateway, pending: &Answer) -> Answer {
     }
 }
 
-/// Serves requests on an address. Each answer is the number of its attempt.
-async fn serve(address: SocketAddr) {
-    let listener = TcpListener::bind(address).await.unwrap();
+/// Serves requests. Each answer is the number of its attempt.
+async fn serve(listener: TcpListener) {
     loop {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut read = Vec::new();
-        while !read.ends_with(b"{}") {
-            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0);
-        }
-        let text = String::from_utf8(read).unwrap();
-        let attempt = text.split("job-attempt: ").nth(1).unwrap();
-        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\n";
-        let answer = format!("{head}{}", &attempt[..1]);
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        tokio::spawn(answer(stream));
     }
+}
+
+/// Answers the request of a connection, if it has one, with the number of its attempt.
+async fn answer(mut stream: TcpStream) {
+    let mut read = Vec::new();
+    while !read.ends_with(b"{}") {
+        if stream.read_buf(&mut read).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    let text = String::from_utf8(read).unwrap();
+    let attempt = text.split("job-attempt: ").nth(1).unwrap();
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\n";
+    let answer = format!("{head}{}", &attempt[..1]);
+    stream.write_all(answer.as_bytes()).await.unwrap();
+}
+
+/// Returns a server that resets this number of connections first, and the number of all.
+async fn resetting(resets: u32) -> (Upstream, Arc<AtomicU32>) {
+    let count = Arc::new(AtomicU32::new(0));
+    let counted = count.clone();
+    let upstream = Upstream::of_connections(move |mut stream| {
+        let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            match number > resets {
+                true => answer(stream).await,
+                false => drop(stream.read(&mut [0; 4096]).await),
+            }
+        }
+    });
+    (upstream.await, count)
 }
 
 async fn free_address() -> SocketAddr {
@@ -80,7 +103,7 @@ async fn a_server_that_refuses_connections_costs_no_attempt() {
         pending.push(answer);
     }
     sleep(Duration::from_secs(4)).await;
-    tokio::spawn(serve(address));
+    tokio::spawn(serve(TcpListener::bind(address).await.unwrap()));
     for pending in pending {
         let result = result(&gateway, &pending).await;
         assert_eq!((result.status, result.text()), (StatusCode::OK, "1"));
@@ -91,19 +114,7 @@ async fn a_server_that_refuses_connections_costs_no_attempt() {
 async fn a_connection_that_is_reset_costs_an_attempt() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("sqlite:{}", folder.path().join("jobs.db").display());
-    let count = Arc::new(AtomicU32::new(0));
-    let counted = count.clone();
-    let upstream = Upstream::of_connections(move |mut stream| {
-        let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
-        async move {
-            let _ = stream.read(&mut [0; 4096]).await;
-            if number > 2 {
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone";
-                let _ = stream.write_all(answer).await;
-            }
-        }
-    });
-    let upstream = upstream.await;
+    let (upstream, count) = resetting(2).await;
     let durable = [
         "--store",
         &*store,
@@ -116,8 +127,55 @@ async fn a_connection_that_is_reset_costs_an_attempt() {
     let pending = post(&gateway, "return=minimal").await;
     assert_eq!(pending.status, StatusCode::SEE_OTHER, "{pending:?}");
     let result = result(&gateway, &pending).await;
-    assert_eq!((result.status, result.text()), (StatusCode::OK, "done"));
+    assert_eq!((result.status, result.text()), (StatusCode::OK, "3"));
     assert_eq!(count.load(Ordering::SeqCst), 3);
+}
+
+/// Returns settings of jobs that have two attempts, in a store of a folder.
+fn two_attempts(url: &str, folder: &TempDir) -> String {
+    format!(
+        "store = \"sqlite:{}\"\n[upstreams.app]\nurl = \"{url}\"\n\
+        connect_timeout = \"200ms\"\n[defaults]\ninline_wait = \"100ms\"\nreplay = \"all\"\n\
+        max_attempts = 2\n",
+        folder.path().join("jobs.db").display(),
+    )
+}
+
+#[tokio::test]
+async fn a_job_whose_connections_are_always_reset_fails_after_its_last_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let (upstream, count) = resetting(u32::MAX).await;
+    let gateway = Gateway::with(&two_attempts(&upstream.url(), &folder)).await;
+    let pending = post(&gateway, "return=minimal").await;
+    let result = result(&gateway, &pending).await;
+    assert_eq!(result.header("job-status"), "failed", "{result:?}");
+    assert_eq!(result.header("content-type"), "application/problem+json");
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_no_connection_costs_no_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    // The queue of the system is full.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut filling = Vec::new();
+    for _ in 0..4 {
+        let connecting = TcpStream::connect(address);
+        filling.push(timeout(Duration::from_millis(50), connecting).await);
+    }
+    let url = format!("http://{address}");
+    let gateway = Gateway::with(&two_attempts(&url, &folder)).await;
+    let pending = post(&gateway, "return=minimal").await;
+    assert_eq!(pending.status, StatusCode::SEE_OTHER, "{pending:?}");
+    // Enough for all attempts, if these were some.
+    sleep(Duration::from_secs(4)).await;
+    drop(filling);
+    tokio::spawn(serve(listener));
+    let result = result(&gateway, &pending).await;
+    assert_eq!((result.status, result.text()), (StatusCode::OK, "1"));
 }
 
 #[tokio::test]

@@ -5,5 +5,7 @@
 mod support;
 
 mod again;
+#[cfg(feature = "jwt")]
+mod credentials;
 mod deploys;
 mod first;

@@ -1,22 +1,23 @@
 //! Principals of requests and of their jobs.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fs, time::Duration};
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use ring::hmac;
-use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+use rustix::process::Signal;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
     file::file,
-    support::{Answer, Gateway, Upstream, send},
+    support::{
+        Answer, Gateway, Upstream, send, soon,
+        token::{self, jwt, token, token_of},
+    },
 };
 
-/// Starts a server that answers with the fields that name principals, at one path slowly.
+/// Starts a server that answers with the fields that name principals, slowly at two paths.
 async fn server() -> Upstream {
     Upstream::of_requests(|request| async move {
         let field = |name: &str| {
@@ -24,8 +25,10 @@ async fn server() -> Upstream {
             value.map_or("-".to_owned(), |value| value.to_str().unwrap().to_owned())
         };
         let fields = format!("{} {}", field("job-principal"), field("x-user"));
-        if request.uri().path() == "/slow" {
-            sleep(Duration::from_millis(300)).await;
+        match request.uri().path() {
+            "/slow" => sleep(Duration::from_millis(300)).await,
+            "/slower" => sleep(Duration::from_millis(1500)).await,
+            _ => {}
         }
         Response::new(Full::from(fields))
     })
@@ -44,8 +47,20 @@ async fn started(settings: &str) -> (Upstream, Gateway) {
     let upstream = server().await;
     let settings = file(settings);
     let path = settings.path().display().to_string();
-    let gateway = Gateway::before(&upstream.url(), &["--config", &path]).await;
+    let mut gateway = Gateway::before(&upstream.url(), &["--config", &path]).await;
+    gateway.settings = Some(settings);
     (upstream, gateway)
+}
+
+/// Has the settings read again, and waits until an answer has a status.
+async fn reload(gateway: &Gateway, field: (&str, &str), status: StatusCode) {
+    gateway.signal(Signal::HUP);
+    let replaced = async {
+        while ask(gateway, "GET", "/", Some(field)).await.status != status {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(replaced).await;
 }
 
 #[tokio::test]
@@ -73,6 +88,24 @@ async fn a_header_of_a_trusted_proxy_names_the_owner_of_a_job() {
 }
 
 #[tokio::test]
+async fn a_principal_is_kept_from_a_server_that_is_not_to_know_it() {
+    let (_upstream, gateway) = started(
+        "trusted_proxies = [\"127.0.0.1\"]\n[defaults]\ninline_wait = \"0s\"\n\
+         principal = { header = \"X-User\" }\nsend_principal = false\n",
+    )
+    .await;
+    let (ada, bob) = (Some(("x-user", "ada")), Some(("x-user", "bob")));
+    let pending = ask(&gateway, "POST", "/slow", ada).await;
+    let job = pending.header("location");
+    assert_eq!(
+        ask(&gateway, "GET", job, bob).await.status,
+        StatusCode::NOT_FOUND
+    );
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(ask(&gateway, "GET", job, ada).await.text(), "- ada");
+}
+
+#[tokio::test]
 async fn a_header_of_another_client_is_removed() {
     let (_upstream, gateway) = started(
         "trusted_proxies = [\"192.0.2.1\"]\n[defaults]\nprincipal = { header = \"X-User\" }\n",
@@ -82,48 +115,10 @@ async fn a_header_of_another_client_is_removed() {
     assert_eq!(answer.text(), "- -");
 }
 
-fn encoded(bytes: impl AsRef<[u8]>) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Returns the field with a token for a principal, which expires in `left` seconds.
-fn token(principal: &str, left: i64) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    let claims = json!({
-        "sub": principal,
-        "iss": "https://id.example",
-        "aud": "reports",
-        "exp": i64::try_from(now).unwrap() + left,
-    });
-    let message = format!(
-        "{}.{}",
-        encoded(r#"{"alg":"HS256"}"#),
-        encoded(claims.to_string())
-    );
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
-    let signature = hmac::sign(&key, message.as_bytes());
-    format!("Bearer {message}.{}", encoded(signature))
-}
-
-fn keys() -> NamedTempFile {
-    file(&json!({"keys": [{"kty": "oct", "k": encoded([7; 32])}]}).to_string())
-}
-
-fn jwt(keys: &NamedTempFile) -> String {
-    format!(
-        "principal.jwt = {{ keys = \"{}\", issuer = \"https://id.example\", audience = \"reports\", \
-         algorithms = [\"HS256\"] }}",
-        keys.path().display()
-    )
-}
-
 #[tokio::test]
 async fn a_request_without_a_valid_token_is_refused() {
-    let keys = keys();
-    let (_upstream, gateway) = started(&format!("[defaults]\n{}\n", jwt(&keys))).await;
+    let keys = file(&token::keys(7));
+    let (_upstream, gateway) = started(&format!("[defaults]\n{}\n", jwt(keys.path()))).await;
     let (valid, expired) = (token("ada", 300), token("ada", -300));
     let accepted = ask(&gateway, "GET", "/", Some(("authorization", &valid))).await;
     assert_eq!(accepted.text(), "ada -");
@@ -151,10 +146,10 @@ async fn a_request_without_a_valid_token_is_refused() {
 
 #[tokio::test]
 async fn a_token_names_the_owner_of_a_job() {
-    let keys = keys();
+    let keys = file(&token::keys(7));
     let (_upstream, gateway) = started(&format!(
         "[defaults]\ninline_wait = \"0s\"\n[[routes]]\nmatch = \"POST /slow\"\n{}\n",
-        jwt(&keys)
+        jwt(keys.path())
     ))
     .await;
     let (ada, bob, expired) = (token("ada", 300), token("bob", 300), token("ada", -300));
@@ -179,6 +174,52 @@ async fn a_token_names_the_owner_of_a_job() {
     sleep(Duration::from_millis(500)).await;
     let done = ask(&gateway, "GET", pending.header("location"), own).await;
     assert_eq!(done.text(), "- -");
+}
+
+#[tokio::test]
+async fn keys_are_replaced_while_a_poll_is_held() {
+    let keys = file(&token::keys(7));
+    let settings = format!("[defaults]\ninline_wait = \"0s\"\n{}\n", jwt(keys.path()));
+    let (_upstream, gateway) = started(&settings).await;
+    let (old, new) = (token("ada", 300), token_of(8, "ada", 300));
+    let pending = ask(&gateway, "POST", "/slower", Some(("authorization", &old))).await;
+    let job = gateway.url(pending.header("location"));
+    let poll = Request::get(job).header("authorization", &*old);
+    let poll = poll.header("prefer", "wait=10");
+    let held = tokio::spawn(send(poll.body(Full::default()).unwrap()));
+    sleep(Duration::from_millis(200)).await;
+
+    fs::write(&keys, token::keys(8)).unwrap();
+    reload(&gateway, ("authorization", &old), StatusCode::UNAUTHORIZED).await;
+    let accepted = ask(&gateway, "PUT", "/slow", Some(("authorization", &new))).await;
+    assert_eq!(accepted.status, StatusCode::SEE_OTHER);
+    assert!(!held.is_finished());
+    let done = soon(held).await.unwrap();
+    assert_eq!((done.status, done.text()), (StatusCode::OK, "ada -"));
+    // The job is still that of the same principal.
+    for (token, status) in [(&old, StatusCode::UNAUTHORIZED), (&new, StatusCode::OK)] {
+        let polled = ask(
+            &gateway,
+            "GET",
+            pending.header("location"),
+            Some(("authorization", token)),
+        );
+        assert_eq!(polled.await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_is_no_longer_trusted_after_a_reload() {
+    let settings = "trusted_proxies = [\"127.0.0.1\"]\n[defaults]\ndefer = false\n\
+        principal = { header = \"X-User\" }\n";
+    let (_upstream, gateway) = started(settings).await;
+    let ada = Some(("x-user", "ada"));
+    assert_eq!(ask(&gateway, "GET", "/", ada).await.text(), "ada ada");
+    // An unclear name is an error only if the proxy is trusted.
+    let narrowed = settings.replace("127.0.0.1", "192.0.2.1");
+    fs::write(gateway.settings.as_ref().unwrap(), narrowed).unwrap();
+    reload(&gateway, ("x-user", ""), StatusCode::OK).await;
+    assert_eq!(ask(&gateway, "GET", "/", ada).await.text(), "- -");
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
 
 mod client;
 mod gateway;
+pub(crate) mod http2;
+pub(crate) mod token;
 mod upstream;
 
 pub(crate) use self::{
