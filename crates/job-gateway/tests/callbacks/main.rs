@@ -63,6 +63,10 @@ async fn start_with(
     std::fs::write(&file, settings).unwrap();
     let mut command = command(["--config", file.to_str().unwrap()]);
     command.env("SSL_CERT_FILE", folder.join("receiver.pem"));
+    // Calls are made without a proxy, so this one is not missed.
+    for name in ["ALL_PROXY", "HTTPS_PROXY", "all_proxy", "https_proxy"] {
+        command.env(name, "http://127.0.0.1:9");
+    }
     Gateway::start(command).await
 }
 
