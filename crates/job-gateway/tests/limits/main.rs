@@ -8,5 +8,6 @@ mod clients;
 mod ending;
 mod log;
 mod operators;
+mod resets;
 mod sockets;
 mod stores;
