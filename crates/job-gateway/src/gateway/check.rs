@@ -30,7 +30,8 @@ pub(super) fn check<B>(request: &Request<B>, max_fields: usize) -> Result<(), Fa
     }
 }
 
-/// Returns whether a request names its server as it must (RFC 9112, section 3.2).
+/// Returns whether a request names its server as it must (RFC 9112, section 3.2; RFC 9113, section
+/// 8.3.1).
 fn has_one_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
@@ -42,8 +43,9 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
         return false;
     }
     match (host, request.version()) {
+        (None, Version::HTTP_09 | Version::HTTP_10) => true,
         (None, Version::HTTP_11) => false,
-        (None, _) => true,
+        (None, _) => request.uri().authority().is_some(),
         (Some(host), _) => host.is_empty() || is_authority(host.as_bytes()),
     }
 }
@@ -166,6 +168,12 @@ mod tests {
             checked("GET", "http://me@a.example/", &[HERE]),
             Err(Failure::Host)
         ));
+        let of_http2 = |uri| {
+            let request = Request::get(uri).version(Version::HTTP_2);
+            check(&request.body(()).unwrap(), 100)
+        };
+        assert!(matches!(of_http2("/"), Err(Failure::Host)));
+        assert!(of_http2("http://a.example/").is_ok());
         for host in ["", "a.example", "a.example:80", "[::1]:80"] {
             assert!(checked("GET", "/", &[("host", host)]).is_ok(), "{host}");
         }

@@ -174,6 +174,7 @@ impl Gateway {
             return self.poll(request, principal).await;
         }
         proxy::decline_others(&mut request);
+        proxy::join_cookies(&mut request);
         let mut target = live
             .target(&request, shared.durable)
             .ok_or(Failure::NoRoute)?;

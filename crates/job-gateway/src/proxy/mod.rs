@@ -1,5 +1,6 @@
 //! The requests that are sent on to a server, in first runs and in later ones alike.
 
+mod cookies;
 mod facts;
 mod fields;
 mod forwarded;
@@ -27,6 +28,7 @@ use tower::{BoxError, Service};
 use tower_async_job::{JobContext, store::Principal};
 
 pub(crate) use self::{
+    cookies::join_cookies,
     facts::Facts,
     forwarded::{Forwarded, Hop},
     headers::{has_known_coding, is_loop, remove_beginning, tokens},

@@ -79,18 +79,18 @@ async fn a_websocket_passes_bytes_both_ways_until_either_side_ends() {
 
 #[tokio::test]
 async fn bytes_before_the_servers_consent_are_not_sent_to_it() {
-    let refused = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno";
+    const REFUSED: &[u8] = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno";
     let upstream = Upstream::of_connections(|mut stream| async move {
         if !head(&mut stream).await.starts_with("GET /chat ") {
             // A request of its own, since the client has not switched.
-            stream.write_all(refused).await.unwrap();
+            stream.write_all(REFUSED).await.unwrap();
             return;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
         let mut early = [0; 64];
         let early = stream.try_read(&mut early);
         assert!(early.is_err(), "{early:?}");
-        stream.write_all(refused).await.unwrap();
+        stream.write_all(REFUSED).await.unwrap();
         // The connection is not used again, even though the server would allow it.
         assert_eq!(stream.read(&mut [0; 64]).await.unwrap_or(0), 0);
     });

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod downgrade;
 mod logged;
 mod recorder;
 mod suite;

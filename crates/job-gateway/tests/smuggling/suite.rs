@@ -55,7 +55,12 @@ async fn servers_receive_the_requests_that_the_gateway_has_sent_on() {
     let count = flaws.len();
     let flaws: Vec<_> = flaws.into_values().flatten().collect();
     assert!(flaws.is_empty(), "{count} vectors:\n{}", flaws.join("\n"));
-    for (recorder, logged) in recorders.iter().zip(&gateways) {
+    agree_with_the_logs(&recorders, &gateways);
+}
+
+/// Demands that servers have received what the gateways before them have sent, as they have logged it.
+pub(crate) fn agree_with_the_logs(recorders: &[Recorder], gateways: &[Logged]) {
+    for (recorder, logged) in recorders.iter().zip(gateways) {
         let mut seen: Vec<_> = recorder.seen().iter().map(Sent::of).collect();
         seen.sort();
         assert_eq!(seen, logged.sent(), "{}", recorder.name());
@@ -94,7 +99,7 @@ async fn copying(recorder: &Recorder) -> Upstream {
     .await
 }
 
-async fn recorders() -> Option<[Recorder; 3]> {
+pub(crate) async fn recorders() -> Option<[Recorder; 3]> {
     Some([
         available(Recorder::gunicorn())?,
         available(Recorder::node())?,
@@ -141,6 +146,10 @@ async fn flaws(
                 let expected = vector.outcome;
                 report(format!("{outcome:?} instead of {expected:?}"));
             }
+            let first = requests.first().filter(|_| vector.is_good);
+            if first.is_some_and(|first| !first.fields.contains_key("x-good")) {
+                report("x-good has not arrived".to_owned());
+            }
             for request in &requests {
                 if let Err(flaw) = is_sound(request) {
                     report(format!("{flaw} in {request:?}"));
@@ -181,7 +190,7 @@ fn comparable(request: &Seen) -> (String, BTreeMap<&str, String>) {
 }
 
 /// Fails unless a request is one as the gateway writes them.
-fn is_of_the_gateway(request: &Seen) -> Result<(), String> {
+pub(crate) fn is_of_the_gateway(request: &Seen) -> Result<(), String> {
     let is = |name: &str, expected: &str| match request.field(name) {
         Some(value) if value == expected => Ok(()),
         value => Err(format!("{name}: {value:?}")),
@@ -200,7 +209,8 @@ fn is_of_the_gateway(request: &Seen) -> Result<(), String> {
         return Err("a URL of another server for progress".to_owned());
     }
     let via = request.field("via").unwrap_or_default();
-    if !via.ends_with("1.1 job-gateway") && !via.ends_with("1.0 job-gateway") {
+    let hop = via.rsplit(", ").next().unwrap_or_default();
+    if !["1.0 job-gateway", "1.1 job-gateway", "2 job-gateway"].contains(&hop) {
         return Err(format!("via: {via:?}"));
     }
     let is_removed = |name: &&String| {

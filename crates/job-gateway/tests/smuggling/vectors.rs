@@ -12,6 +12,8 @@ pub(crate) struct Vector {
     pub(crate) name: &'static str,
     bytes: String,
     pub(crate) outcome: &'static str,
+    /// Set if its first request has a field that must arrive.
+    pub(crate) is_good: bool,
 }
 
 impl Vector {
@@ -34,6 +36,7 @@ fn raw(name: &'static str, bytes: impl Into<String>, outcome: &'static str) -> V
     let bytes = bytes.into();
     Vector {
         name,
+        is_good: bytes.contains("X-Good:"),
         bytes,
         outcome,
     }
