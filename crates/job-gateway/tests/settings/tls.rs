@@ -15,18 +15,20 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{Gateway, Upstream, command, soon};
 
-fn pair() -> CertifiedKey<KeyPair> {
+/// Returns a certificate for this machine, with its key.
+pub(crate) fn pair() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
 
-fn write(folder: &TempDir, pair: &CertifiedKey<KeyPair>) {
+/// Writes a certificate and its key.
+pub(crate) fn write(folder: &TempDir, pair: &CertifiedKey<KeyPair>) {
     let write = |name, text| fs::write(folder.path().join(name), text).unwrap();
     write("a.pem", pair.cert.pem());
     write("a.key", pair.signing_key.serialize_pem());
 }
 
 /// Connects with a client that trusts one certificate.
-async fn connect(
+pub(crate) async fn connect(
     gateway: &Gateway,
     trusted: &CertifiedKey<KeyPair>,
     protocol: &str,
