@@ -30,6 +30,38 @@ async fn a_slow_post_becomes_a_job_whose_result_is_polled() {
 }
 
 #[tokio::test]
+async fn jobs_have_another_status_and_another_path_by_flags() {
+    let upstream = Upstream::of_requests(|request| async move {
+        if request.uri().path() == "/slow" {
+            sleep(Duration::from_millis(500)).await;
+        }
+        Response::new(Full::from("done"))
+    });
+    let upstream = upstream.await;
+    let flags = [
+        "--pending-status",
+        "202",
+        "--base",
+        "/jobs",
+        "--inline-wait",
+        "100ms",
+    ];
+    let gateway = Gateway::before(&upstream.url(), &flags).await;
+    let request = Request::post(gateway.url("/slow"));
+    let pending = send(request.body("{}".into()).unwrap()).await;
+    assert_eq!(pending.status, StatusCode::ACCEPTED);
+    let job = pending.header("location");
+    assert!(job.starts_with("/jobs/"), "{job}");
+    let running = get(gateway.url(job)).await;
+    assert_eq!(running.status, StatusCode::ACCEPTED);
+    assert_eq!(running.header("job-status"), "running");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(get(gateway.url(job)).await.text(), "done");
+    // The usual path is the server's.
+    assert_eq!(get(gateway.url("/work/1")).await.text(), "done");
+}
+
+#[tokio::test]
 async fn the_offer_of_http_2_does_not_hold_a_connection() {
     let upstream = Upstream::of_requests(|_| async {
         sleep(Duration::from_secs(5)).await;

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode};
+use http_body_util::StreamBody;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::sleep,
 };
 
-use crate::support::{Answer, Gateway, Upstream, client, command, full, get, soon, talk};
+use crate::support::{Answer, Body, Gateway, Upstream, client, command, full, get, soon, talk};
 
 async fn quick() -> Upstream {
     Upstream::of_requests(|_| async { Response::new(full("ok")) }).await
@@ -147,6 +148,38 @@ async fn an_upload_that_stalls_is_refused() {
         let answer = talk(gateway.address(), half).await;
         assert!(answer.starts_with("HTTP/1.1 408"), "{defer}: {answer}");
         assert!(begun.elapsed() < Duration::from_secs(3));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_stalls_ends_its_stream_alone() {
+    let upstream = Upstream::of_requests(|request| async {
+        use http_body_util::BodyExt;
+        let _ = request.into_body().collect().await;
+        sleep(Duration::from_secs(1)).await;
+        Response::new(full("ok"))
+    });
+    let upstream = upstream.await;
+    for defer in [true, false] {
+        let limits =
+            format!("body_timeout = \"300ms\"\n[defaults]\ndefer = {defer}\ninline_wait = \"5s\"");
+        let gateway = limited(&upstream, &limits).await;
+        let client = client(true);
+        let ask = |body: Body| {
+            let request = Request::post(gateway.url("/")).body(body);
+            client.request(request.unwrap())
+        };
+        // A connection of which both are streams.
+        soon(ask(full(""))).await.unwrap();
+        let never = futures_util::stream::pending::<Result<http_body::Frame<_>, _>>();
+        let stalled = ask(http_body_util::BodyExt::boxed_unsync(StreamBody::new(
+            never,
+        )));
+        let other = tokio::spawn(ask(full("whole")));
+        let stalled = soon(stalled).await.unwrap();
+        assert_eq!(stalled.status(), StatusCode::REQUEST_TIMEOUT, "{defer}");
+        let other = soon(other).await.unwrap().unwrap();
+        assert_eq!(Answer::read(other).await.text(), "ok", "{defer}");
     }
 }
 

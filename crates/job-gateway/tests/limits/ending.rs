@@ -213,3 +213,23 @@ async fn a_client_that_waits_when_the_grace_ends_is_given_the_url_of_its_job() {
     assert_eq!(pending.status, StatusCode::SEE_OTHER, "{pending:?}");
     assert!(gateway.ended().await.success());
 }
+
+#[tokio::test]
+async fn a_poll_that_is_held_when_the_grace_ends_is_answered() {
+    let upstream = slow().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("jobs.db").display());
+    let waiting = ["--grace", "500ms", "--inline-wait", "100ms"];
+    let durable = [&["--store", &*store, "--replay", "all"][..], &waiting].concat();
+    let mut gateway = Gateway::before(&upstream.url(), &durable).await;
+    let pending = post(&gateway, "/15000").await;
+    let job = pending.header("location").split('?').next().unwrap();
+    let poll = Request::get(gateway.url(job)).header("prefer", "wait=10");
+    let held = tokio::spawn(send(poll.body("".into()).unwrap()));
+    sleep(SECOND / 2).await;
+    gateway.signal(Signal::TERM);
+    let answer = soon(held).await.unwrap();
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
+    assert!(answer.header("location").starts_with(job), "{answer:?}");
+    assert!(gateway.ended().await.success());
+}

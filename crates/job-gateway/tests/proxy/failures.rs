@@ -222,24 +222,30 @@ async fn watched() -> (Upstream, mpsc::Receiver<&'static str>) {
 async fn a_client_that_leaves_before_acceptance_cancels() {
     let (upstream, mut events) = watched().await;
     let gateway = Gateway::before(&upstream.url(), &[]).await;
-    let request = Request::post(gateway.url("/")).body(full("")).unwrap();
-    let sending = tokio::spawn(client(false).request(request));
-    assert_eq!(soon(events.recv()).await, Some("begun"));
-    sending.abort();
-    assert_eq!(soon(events.recv()).await, Some("cancelled"));
+    for http2 in [false, true] {
+        let request = Request::post(gateway.url("/")).body(full("")).unwrap();
+        let client = client(http2);
+        let sending = tokio::spawn(client.request(request));
+        assert_eq!(soon(events.recv()).await, Some("begun"));
+        // Over HTTP/2, the stream is reset, and the connection stays.
+        sending.abort();
+        assert_eq!(soon(events.recv()).await, Some("cancelled"), "{http2}");
+    }
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_after_acceptance_does_not_cancel() {
     let (upstream, mut events) = watched().await;
     let gateway = Gateway::before(&upstream.url(), &["--inline-wait", "100ms"]).await;
-    let request = Request::post(gateway.url("/")).body(full("")).unwrap();
-    let client = client(false);
-    let accepted = soon(client.request(request)).await.unwrap();
-    assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
-    drop((accepted, client));
-    assert_eq!(soon(events.recv()).await, Some("begun"));
-    assert_eq!(soon(events.recv()).await, Some("done"));
+    for http2 in [false, true] {
+        let request = Request::post(gateway.url("/")).body(full("")).unwrap();
+        let client = client(http2);
+        let accepted = soon(client.request(request)).await.unwrap();
+        assert_eq!(accepted.status(), StatusCode::SEE_OTHER);
+        drop((accepted, client));
+        assert_eq!(soon(events.recv()).await, Some("begun"));
+        assert_eq!(soon(events.recv()).await, Some("done"), "{http2}");
+    }
 }
 
 #[tokio::test]
