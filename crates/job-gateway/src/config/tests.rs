@@ -59,6 +59,36 @@ fn each_error_has_its_line_and_a_hint() {
 }
 
 #[test]
+fn a_file_that_is_too_long_is_not_read() {
+    let long = tempfile::NamedTempFile::new().unwrap();
+    long.as_file().set_len((1 << 20) + 1).unwrap();
+    let path = long.path().display();
+    let text = format!("store = {{ file = \"{path}\" }}\n");
+    let report = parsed(&text, &Overrides::default())
+        .unwrap_err()
+        .to_string();
+    let told = format!("cannot read {path}: it is longer than 1MiB");
+    assert!(report.contains(&told), "{report}");
+}
+
+#[test]
+fn a_flag_of_one_upstream_says_so_if_there_are_several() {
+    let text = "[upstreams.a]\nurl = \"http://a\"\n[upstreams.b]\nurl = \"http://b\"\n";
+    let (mut upstream, mut concurrency) = (Overrides::default(), Overrides::default());
+    upstream.upstream = Some("http://c".parse().unwrap());
+    concurrency.concurrency = Some(1);
+    for (flag, flags) in [("--upstream", upstream), ("--concurrency", concurrency)] {
+        let report = parsed(text, &flags).unwrap_err().to_string();
+        let told = format!("`{flag}` needs one upstream, and the file has several");
+        assert!(report.contains(&told), "{report}");
+        assert!(
+            report.contains("name one by `upstream` in `[defaults]`"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
 fn no_message_has_a_secret() {
     for file in fs::read_dir(folder()).unwrap() {
         let path = file.unwrap().path();
