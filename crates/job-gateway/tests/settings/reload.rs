@@ -16,8 +16,11 @@ use http::{Request, Response, StatusCode, header::UPGRADE};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
-use rustix::process::Signal;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioIo,
+};
+use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -58,6 +61,10 @@ async fn answer(
     runs.fetch_add(1, Ordering::Relaxed);
     match request.uri().path() {
         "/stream" => Response::new(numbers(released).boxed_unsync()),
+        "/upload" => {
+            let body = request.into_body().collect().await.unwrap();
+            Response::new(full(body.to_bytes()))
+        }
         "/websocket" => {
             tokio::spawn(async move {
                 let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
@@ -154,8 +161,26 @@ async fn poll(url: String) {
 /// Reads a stream to its end: no number is missing.
 async fn read(url: String) {
     let request = Request::get(url).header("accept", "text/event-stream");
-    let request = request.body(Full::<Bytes>::default()).unwrap();
-    let answer = client(false).request(request).await.unwrap();
+    whole(
+        client(false),
+        request.body(Full::<Bytes>::default()).unwrap(),
+    )
+    .await;
+}
+
+/// Uploads numbers until the work ends, to a server that returns them.
+async fn upload(url: String, http2: bool, released: Released) {
+    let numbers = numbers(released).boxed_unsync();
+    let request = Request::post(url).header("accept", "text/event-stream");
+    whole(client(http2), request.body(numbers).unwrap()).await;
+}
+
+/// Demands that the answer to a request has numbers, of which none is missing.
+async fn whole<B>(client: Client<HttpConnector, B>, request: Request<B>)
+where
+    B: http_body::Body<Data: Send, Error: Into<tower::BoxError>> + Send + Unpin + 'static,
+{
+    let answer = client.request(request).await.unwrap();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     let text = std::str::from_utf8(&body).unwrap();
     let count = text.lines().count();
@@ -189,6 +214,10 @@ async fn talk(address: String, released: Released) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_under_way_notices_a_hundred_reloads() {
+    // The gateway and its server have some descriptors for each.
+    let mut descriptors = getrlimit(Resource::Nofile);
+    descriptors.current = descriptors.maximum;
+    setrlimit(Resource::Nofile, descriptors).unwrap();
     let (release, released) = watch::channel(false);
     let runs = Arc::new(AtomicUsize::new(0));
     let app = server(released.clone(), runs.clone()).await;
@@ -209,8 +238,12 @@ async fn nothing_under_way_notices_a_hundred_reloads() {
         under_way.spawn(read(gateway.url("/stream")));
         under_way.spawn(talk(gateway.address().to_owned(), released.clone()));
     }
+    for http2 in [false, true] {
+        under_way.spawn(upload(gateway.url("/upload"), http2, released.clone()));
+    }
+    let all = 4 * each() + 2;
     let begun = async {
-        while runs.load(Ordering::Relaxed) < 4 * each() {
+        while runs.load(Ordering::Relaxed) < all {
             sleep(Duration::from_millis(10)).await;
         }
     };
@@ -243,7 +276,7 @@ async fn nothing_under_way_notices_a_hundred_reloads() {
     for job in jobs {
         assert_eq!(get(job).await.text(), "done");
     }
-    assert_eq!(runs.load(Ordering::Relaxed), 4 * each());
+    assert_eq!(runs.load(Ordering::Relaxed), all);
 }
 
 async fn metrics(gateway: &Gateway) -> String {
