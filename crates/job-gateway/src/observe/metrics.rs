@@ -7,10 +7,12 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::runtime::Handle;
 
 const REQUESTS: &str = "gateway_requests_total";
 const DURATION: &str = "gateway_request_seconds";
 const RELOAD: &str = "config_reload_success";
+const TASKS: &str = "gateway_tasks";
 
 /// Set once metrics are collected, so that labels are made for a collector only.
 static COLLECTED: AtomicBool = AtomicBool::new(false);
@@ -38,7 +40,14 @@ pub(crate) fn collect() -> anyhow::Result<PrometheusHandle> {
         "From a request to the head of its answer"
     );
     describe_gauge!(RELOAD, "Whether the last reload has replaced the settings");
+    describe_gauge!(TASKS, "Tasks of the runtime that have not ended");
     Ok(handle)
+}
+
+/// Notes the number of tasks that have not ended.
+pub(crate) fn note_tasks() {
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    gauge!(TASKS).set(tasks as f64);
 }
 
 /// Notes whether the last reload, or the start, has put its settings into use.

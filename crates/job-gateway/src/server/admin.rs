@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use tower_async_job::StoredBody;
 
 use super::listener::{Listener, Stream};
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, observe::metrics::note_tasks};
 
 /// The number of connections at once. Probes and scrapes are few.
 const CONNECTIONS: usize = 100;
@@ -99,7 +99,10 @@ impl Admin {
             }
             "/livez" => text(StatusCode::OK, "alive\n"),
             "/readyz" => self.gateway.ready(request).await,
-            "/metrics" => text(StatusCode::OK, self.metrics.render()),
+            "/metrics" => {
+                note_tasks();
+                text(StatusCode::OK, self.metrics.render())
+            }
             _ => text(
                 StatusCode::NOT_FOUND,
                 "there are /livez, /readyz, /metrics and /jobs\n",

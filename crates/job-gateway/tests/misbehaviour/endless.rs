@@ -1,10 +1,7 @@
 //! Servers whose answers never end.
 
-use std::time::Duration;
-
 use http::Request;
 use http_body_util::BodyExt;
-use tokio::time::sleep;
 
 use crate::{
     script::{
@@ -34,7 +31,8 @@ async fn a_body_without_end_is_a_stream_for_a_client_and_no_result() {
     let upstream = upstream.await;
     let gateway = Gateway::with(&settings(&upstream.url())).await;
     sound(&gateway).await;
-    let (descriptors, memory) = (gateway.descriptors(), gateway.peak_memory());
+    let before = gateway.usage().await;
+    let memory = gateway.peak_memory();
     // As long as the client reads, it receives more.
     let request = Request::get(gateway.url("/inline/0"));
     let leaving = client(false);
@@ -56,10 +54,5 @@ async fn a_body_without_end_is_a_stream_for_a_client_and_no_result() {
     }
     let grown = gateway.peak_memory() - memory;
     assert!(grown < BUFFERS, "{grown} bytes more than before");
-    soon(async {
-        while gateway.descriptors() > descriptors {
-            sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    gateway.nothing_is_left(before).await;
 }

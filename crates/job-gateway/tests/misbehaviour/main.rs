@@ -7,6 +7,7 @@ mod support;
 
 mod cases;
 mod endless;
+mod http2;
 mod script;
 mod suite;
 mod uploads;

@@ -51,7 +51,7 @@ async fn begin(stream: &mut TcpStream) {
 /// Uploads, and demands that the server's answer arrives meanwhile and nothing is left then.
 async fn refusal(upstream: Upstream, path: &str, upload: Upload) {
     let gateway = Gateway::with(&settings(&upstream.url())).await;
-    let before = gateway.descriptors();
+    let before = gateway.usage().await;
     let client = TcpStream::connect(gateway.address()).await.unwrap();
     let (mut reader, mut writer) = client.into_split();
     let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
@@ -69,12 +69,7 @@ async fn refusal(upstream: Upstream, path: &str, upload: Upload) {
     assert!(answer.starts_with(b"HTTP/1.1 413"));
     uploading.abort();
     drop(reader);
-    soon(async {
-        while gateway.descriptors() > before {
-            sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    gateway.nothing_is_left(before).await;
 }
 
 /// Starts a server that answers at once and reads no further.

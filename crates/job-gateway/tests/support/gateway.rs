@@ -121,6 +121,35 @@ impl Gateway {
         open.count()
     }
 
+    /// Returns the number of its descriptors and that of its tasks, while it serves no client.
+    pub(crate) async fn usage(&self) -> (usize, usize) {
+        // It is ready shortly before it accepts connections.
+        super::get(self.url("/work/none")).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (self.descriptors(), self.tasks().await)
+    }
+
+    /// Returns the number of tasks of its runtime, of which this question itself has a few.
+    async fn tasks(&self) -> usize {
+        let metrics = super::get(self.operators("/metrics")).await;
+        let mut lines = metrics.text().lines();
+        let tasks = lines.find_map(|line| line.strip_prefix("gateway_tasks "));
+        tasks.expect("the number of tasks").parse().unwrap()
+    }
+
+    /// Waits until it has no more descriptors and tasks than before.
+    pub(crate) async fn nothing_is_left(&self, before: (usize, usize)) {
+        let mut after = (0, 0);
+        for _ in 0..100 {
+            after = (self.descriptors(), self.tasks().await);
+            if after.0 <= before.0 && after.1 <= before.1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{after:?} descriptors and tasks instead of {before:?}");
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let id = self.id().try_into().unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
