@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -19,7 +20,11 @@ use hyper::{
     rt::Executor,
 };
 use hyper_util::rt::TokioIo;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     body::{Body, Held},
@@ -34,6 +39,9 @@ const HEAD_BYTES: u32 = 64 * 1024;
 
 /// The limit of streams before the server has said its own, which is 32 bits long or none at all.
 const UNKNOWN: usize = usize::MAX - 1;
+
+/// The time in which a connection that has no more use may say so to a server, which may read nothing.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// The connections that take requests.
 #[derive(Default)]
@@ -55,6 +63,7 @@ struct Open {
     /// The server's limit of streams.
     limit: Arc<AtomicUsize>,
     lifetime: Lifetime,
+    in_use: InUse,
     streams: usize,
     is_used: bool,
     /// The time since when it has no stream, if it has none.
@@ -103,6 +112,7 @@ impl Connections {
             stream: Stream {
                 connections: Arc::downgrade(self),
                 number: open.number,
+                _in_use: open.in_use.clone(),
             },
         })
     }
@@ -114,8 +124,13 @@ impl Connections {
         transport: Transport,
         lifetime: Lifetime,
     ) -> Result<usize, Error> {
-        let progress = Arc::new(Notify::new());
-        let handshake = Builder::new(Spawner(progress.clone()))
+        let (progress, unused) = (Arc::new(Notify::new()), CancellationToken::new());
+        let in_use = Arc::new(unused.clone().drop_guard());
+        let spawner = Spawner {
+            progress: progress.clone(),
+            unused,
+        };
+        let handshake = Builder::new(spawner.clone())
             .initial_max_send_streams(UNKNOWN)
             .max_header_list_size(HEAD_BYTES)
             .handshake(transport.io)
@@ -132,9 +147,9 @@ impl Connections {
             }
         }
         let limit = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
-        tokio::spawn(drive(connection, limit.clone()));
+        spawner.execute(drive(connection, limit.clone()));
         let capacity = capacity(&limit);
-        self.add(sender, limit, lifetime);
+        self.add(sender, limit, lifetime, in_use);
         Ok(capacity)
     }
 
@@ -143,6 +158,7 @@ impl Connections {
         sender: SendRequest<Body>,
         limit: Arc<AtomicUsize>,
         lifetime: Lifetime,
+        in_use: InUse,
     ) {
         let mut state = self.lock();
         let number = state.next;
@@ -152,6 +168,7 @@ impl Connections {
             sender,
             limit,
             lifetime,
+            in_use,
             streams: 0,
             is_used: false,
             since: Instant::now(),
@@ -226,7 +243,11 @@ impl Connection {
 pub(crate) struct Stream {
     connections: Weak<Connections>,
     number: u64,
+    _in_use: InUse,
 }
+
+/// Keeps the tasks of a connection. They end soon after the last clone is dropped.
+type InUse = Arc<DropGuard>;
 
 impl Drop for Stream {
     fn drop(&mut self) {
@@ -251,19 +272,31 @@ async fn drive(mut connection: Driven, limit: Arc<AtomicUsize>) {
 
 /// Spawns the tasks of a connection, and notifies of their progress: the server's settings come with it.
 #[derive(Clone)]
-struct Spawner(Arc<Notify>);
+struct Spawner {
+    progress: Arc<Notify>,
+    /// Is cancelled once the connection has no more use.
+    unused: CancellationToken,
+}
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
     fn execute(&self, task: F) {
-        let progress = self.0.clone();
+        let Self { progress, unused } = self.clone();
         tokio::spawn(async move {
             let mut task = pin!(task);
-            poll_fn(|cx| {
+            let working = poll_fn(|cx| {
                 let polled = task.as_mut().poll(cx);
                 progress.notify_one();
                 polled
-            })
-            .await;
+            });
+            let overdue = async {
+                unused.cancelled().await;
+                sleep(CLOSING).await;
+            };
+            tokio::select! {
+                biased;
+                () = working => {}
+                () = overdue => {}
+            }
         });
     }
 }

@@ -140,7 +140,7 @@ impl Gateway {
     /// Waits until it has no more descriptors and tasks than before.
     pub(crate) async fn nothing_is_left(&self, before: (usize, usize)) {
         let mut after = (0, 0);
-        for _ in 0..100 {
+        for _ in 0..200 {
             after = (self.descriptors(), self.tasks().await);
             if after.0 <= before.0 && after.1 <= before.1 {
                 return;
