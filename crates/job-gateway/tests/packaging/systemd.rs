@@ -32,11 +32,13 @@ async fn the_units_have_no_errors_and_expose_little() {
     let (_folder, [service, socket]) = units().await;
     let mut verify = Command::new(&analyze);
     verify
-        .args(["verify", "--man=no"])
+        .args(["verify", "--man=no", "--recursive-errors=no"])
         .args([&service, &socket]);
     let done = soon(verify.output()).await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
-    assert!(done.status.success());
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{told}");
+    // Units of the machine may have warnings of their own.
+    assert!(!told.contains("job-gateway"), "{told}");
 
     // Its threshold is ten times the exposure.
     let mut security = Command::new(&analyze);
@@ -61,9 +63,14 @@ async fn a_unit_with_a_mistake_is_noticed() {
     let changed = unit.replace("ProtectSystem=strict", "ProtectSystm=strict");
     fs::write(&service, changed.replace("CapabilityBoundingSet=\n", "")).unwrap();
     let mut verify = Command::new(&analyze);
-    let done = soon(verify.args(["verify", "--man=no"]).arg(&service).output())
-        .await
-        .unwrap();
+    let done = soon(
+        verify
+            .args(["verify", "--man=no", "--recursive-errors=no"])
+            .arg(&service)
+            .output(),
+    )
+    .await
+    .unwrap();
     assert!(String::from_utf8_lossy(&done.stderr).contains("ProtectSystm"));
     let mut security = Command::new(&analyze);
     security
