@@ -24,7 +24,7 @@ pub(super) fn check(config: &Config, source: Source) -> Result<(), Report> {
             for upstream in config.upstreams.values() {
                 unusable.extend(resolve(upstream).await.err());
             }
-            unusable.extend(open(&config.store).await.err());
+            unusable.extend(open(&config.store, config.lease).await.err());
         }),
         Err(error) => unusable.push(Unusable::new(Vec::new(), error.to_string())),
     }
@@ -49,21 +49,22 @@ async fn resolve(upstream: &Upstream) -> Result<(), Unusable> {
     Err(Unusable::new(vec![key], reason))
 }
 
-async fn open(store: &Store) -> Result<(), Unusable> {
+async fn open(store: &Store, lease: Duration) -> Result<(), Unusable> {
     let opened = match store {
-        Store::Sqlite(file) if !file.exists() => open_beside(file).await,
-        store => store::open(store).await.map(drop),
+        Store::Sqlite(file) if !file.exists() => open_beside(file, lease).await,
+        store => store::open(store, lease).await.map(drop),
     };
     opened.map_err(|error| Unusable::new(vec!["store".to_owned()], format!("{error:#}")))
 }
 
 /// Opens a store beside a file that is not there: the user who checks may be another than the one
 /// who runs the gateway, and could not open the file.
-async fn open_beside(file: &Path) -> anyhow::Result<()> {
+async fn open_beside(file: &Path, lease: Duration) -> anyhow::Result<()> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".check-{}", process::id()));
     let beside = file.with_file_name(name);
-    let opened = store::open(&Store::Sqlite(beside.clone())).await.map(drop);
+    let store = Store::Sqlite(beside.clone());
+    let opened = store::open(&store, lease).await.map(drop);
     for end in ["", "-wal", "-shm"] {
         let mut part = beside.clone().into_os_string();
         part.push(end);

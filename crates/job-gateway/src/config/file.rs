@@ -104,6 +104,7 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     if let Some(store) = read_store(&root) {
         config.store = store;
     }
+    root.set(&mut config.lease, "lease", duration(SECOND..=HOUR));
     if let Some(trusted) = root.list("trusted_proxies", parsed_by(network)) {
         config.trusted_proxies = trusted;
     }

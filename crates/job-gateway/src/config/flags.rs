@@ -46,6 +46,7 @@ impl Default for Config {
             base: "/work".to_owned(),
             public_base: None,
             store: Store::Memory,
+            lease: Duration::from_secs(30),
             trusted_proxies: Vec::new(),
             clients: Clients::default(),
             drain_delay: Duration::ZERO,

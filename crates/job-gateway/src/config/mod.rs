@@ -52,6 +52,8 @@ pub(crate) struct Config {
     /// The path or URL of jobs as clients see it, if it differs.
     pub(crate) public_base: Option<String>,
     pub(crate) store: Store,
+    /// The time after which others take over the jobs of a gateway that died. Default 30 s.
+    pub(crate) lease: Duration,
     /// The networks whose `Forwarded` and `X-Forwarded-*` are believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) clients: Clients,

@@ -27,6 +27,7 @@ pub(crate) fn print(config: &Config) -> String {
     file.line("base", quoted(&config.base));
     file.optional("public_base", config.public_base.as_ref().map(quoted));
     file.line("store", store(&config.store));
+    file.line("lease", time(config.lease));
     file.line(
         "trusted_proxies",
         array(config.trusted_proxies.iter().map(quoted)),

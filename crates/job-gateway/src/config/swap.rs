@@ -20,6 +20,7 @@ pub(crate) fn check_swap(running: &Config, new: &Config, source: Source) -> Resu
         ("base", running.base != new.base),
         ("public_base", running.public_base != new.public_base),
         ("store", running.store != new.store),
+        ("lease", running.lease != new.lease),
         ("threads", running.threads != new.threads),
         (
             "progress.listen",

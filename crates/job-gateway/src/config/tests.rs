@@ -108,6 +108,7 @@ tls = { certificate = "certificate.pem", key = "key.pem" }
 base = "/jobs"
 public_base = "https://example.com/app/jobs"
 store = "sqlite:jobs.db"
+lease = "10s"
 trusted_proxies = ["10.0.0.0/8", "192.168.1.1"]
 drain_delay = "1s 500ms"
 grace = "1m"
@@ -282,6 +283,7 @@ fn a_running_gateway_keeps_its_listeners_store_and_base() {
         "admin",
         "tls",
         "public_base",
+        "lease",
         "threads",
         "progress.listen",
     ]

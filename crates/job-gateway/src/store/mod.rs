@@ -3,49 +3,51 @@
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tower_async_job::store::{JobStore, MemoryStore};
 
 use crate::config::Store;
 
-/// Opens a store.
+/// Opens a store whose jobs others take over once a process was dead for the time of a lease.
 ///
 /// # Errors
 ///
 /// Fails if it cannot be reached, or if this build has no store of its kind.
-pub(crate) async fn open(store: &Store) -> anyhow::Result<Arc<dyn JobStore>> {
+pub(crate) async fn open(store: &Store, lease: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
     match store {
         Store::Memory => Ok(Arc::new(MemoryStore::new()) as Arc<dyn JobStore>),
-        Store::Sqlite(file) => sqlite::open(file).await,
-        Store::Postgres(url) => postgres::open(url.expose()).await,
-        Store::Redis(url) => redis::open(url.expose()).await,
+        Store::Sqlite(file) => sqlite::open(file, lease).await,
+        Store::Postgres(url) => postgres::open(url.expose(), lease).await,
+        Store::Redis(url) => redis::open(url.expose(), lease).await,
     }
     .context("the store cannot be opened")
 }
 
 #[cfg(feature = "postgres")]
 mod postgres {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use tower_async_job::store::JobStore;
     use tower_async_job_postgres::PostgresStore;
 
-    pub(super) async fn open(url: &str) -> anyhow::Result<Arc<dyn JobStore>> {
-        Ok(Arc::new(PostgresStore::connect(url).await?))
+    pub(super) async fn open(url: &str, lease: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
+        let store = PostgresStore::builder(url).lease_duration(lease);
+        Ok(Arc::new(store.connect().await?))
     }
 }
 
 #[cfg(feature = "redis")]
 mod redis {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use tower_async_job::store::JobStore;
     use tower_async_job_redis::RedisStore;
 
-    pub(super) async fn open(url: &str) -> anyhow::Result<Arc<dyn JobStore>> {
-        Ok(Arc::new(RedisStore::connect(url).await?))
+    pub(super) async fn open(url: &str, lease: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
+        let store = RedisStore::builder([url]).lease_duration(lease);
+        Ok(Arc::new(store.connect().await?))
     }
 }
 
@@ -54,11 +56,11 @@ macro_rules! missing {
     ($feature:literal, $module:ident, $place:ty) => {
         #[cfg(not(feature = $feature))]
         mod $module {
-            use std::sync::Arc;
+            use std::{sync::Arc, time::Duration};
 
             use tower_async_job::store::JobStore;
 
-            pub(super) async fn open(_: &$place) -> anyhow::Result<Arc<dyn JobStore>> {
+            pub(super) async fn open(_: &$place, _: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
                 anyhow::bail!(concat!(
                     "this build of job-gateway has no store of this kind: build it with \
                      `--features ",

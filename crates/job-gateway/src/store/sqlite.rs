@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{self, Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rustix::{
@@ -20,8 +21,11 @@ use tower_async_job_sqlite::{OpenError, SqliteStore};
 /// # Errors
 ///
 /// Fails with the reason, the user of the process and a remedy.
-pub(super) async fn open(file: &Path) -> anyhow::Result<Arc<dyn JobStore>> {
-    let opened = SqliteStore::open(file).await;
+pub(super) async fn open(file: &Path, lease: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
+    let opened = SqliteStore::builder()
+        .lease_duration(lease)
+        .open(file)
+        .await;
     let store = opened.map_err(|error| match explain(file, &error) {
         Some(explanation) => anyhow::Error::msg(explanation),
         None => error.into(),

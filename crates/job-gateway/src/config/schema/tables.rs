@@ -112,6 +112,14 @@ const TOP: &[Setting] = &[
     .instead(r#"{ env = "JOB_GATEWAY_STORE" }"#)
     .fixed(),
     Setting::new(
+        "lease",
+        Time("1s", "1h"),
+        Value(r#""30s""#),
+        "The time after which the jobs of a gateway that died run again, or are lost. The same for all \
+         gateways of a store.",
+    )
+    .fixed(),
+    Setting::new(
         "trusted_proxies",
         List("networks or addresses"),
         EMPTY,

@@ -221,6 +221,7 @@ fn the_settings_that_no_reload_changes_are_those_that_are_fixed() {
         ("base", "\"/jobs\""),
         ("public_base", "\"/app/jobs\""),
         ("store", "\"sqlite:jobs.db\""),
+        ("lease", "\"7s\""),
         ("threads", "7"),
         ("grace", "\"7s\""),
         ("progress.listen", "\"127.0.0.1:3\""),
