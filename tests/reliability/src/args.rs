@@ -4,15 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{server, store::Kind};
+use crate::{deploy, keep_alive, server, subject::Subject, upstream};
 
 /// Kills processes while their clients wait, and checks that nothing that was accepted is lost.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
-    /// The store under test.
-    #[arg(long, value_enum, default_value = "sqlite")]
-    pub(crate) store: Kind,
+    #[command(flatten)]
+    pub(crate) subject: Subject,
     /// The number of kills, those of earlier runs included, after which no further round begins.
     #[arg(long, default_value = "1000", conflicts_with_all = ["seed", "short"])]
     pub(crate) kills: u64,
@@ -29,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) keep: bool,
     /// The directory for the figures, and for the files of rounds in which a promise was broken.
-    /// Default: target/reliability/STORE.
+    /// Default: target/reliability/STORE, or target/reliability/gateway-STORE.
     #[arg(long)]
     directory: Option<PathBuf>,
     #[command(subcommand)]
@@ -38,7 +37,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn directory(&self) -> PathBuf {
-        let default = || PathBuf::from("target/reliability").join(self.store.to_string());
+        let default = || PathBuf::from("target/reliability").join(self.subject.to_string());
         self.directory.clone().unwrap_or_else(default)
     }
 }
@@ -47,4 +46,8 @@ impl Args {
 pub(crate) enum Command {
     #[command(hide = true)]
     Serve(server::Serve),
+    #[command(hide = true)]
+    Upstream(upstream::Upstream),
+    Deploy(deploy::Deploy),
+    KeepAlive(keep_alive::KeepAlive),
 }

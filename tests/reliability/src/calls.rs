@@ -61,7 +61,7 @@ impl Work {
 }
 
 /// The body of a request, except for that of a report.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) millis: u64,
     /// The bytes of the answer.
@@ -123,8 +123,7 @@ impl Call {
         let mut request = Request::post(format!("http://cluster{}", self.work.path()))
             .header(CONTENT_TYPE, "application/json")
             .header(NUMBER, self.number);
-        if self.is_keyed {
-            let key = format!("\"{seed}-{}\"", self.number);
+        if let Some(key) = self.key(seed) {
             let key = HeaderValue::try_from(key).expect("digits");
             request = request.header(IDEMPOTENCY_KEY, key);
         }
@@ -132,6 +131,11 @@ impl Call {
             request = request.header("prefer", "respond-async");
         }
         request.body(Full::from(body)).expect("a valid request")
+    }
+
+    /// Returns the idempotency key, in a round of this seed.
+    pub(crate) fn key(&self, seed: u64) -> Option<String> {
+        self.is_keyed.then(|| format!("\"{seed}-{}\"", self.number))
     }
 
     /// Returns whether the body is whole, as an answer of the run with this nonce.

@@ -46,6 +46,11 @@ pub(crate) enum Promise {
     CleanEnd,
     /// A process does not touch what a newer one has written, and a newer one ends it.
     LeftAlone,
+    /// All attempts at a job reach the server behind gateways with one key, which is the client's if
+    /// it has one.
+    OneKey,
+    /// Later attempts at a job have higher numbers.
+    RisingAttempts,
     /// After the retention, nothing is left in the store, and it is sound.
     #[serde(alias = "clean-file")]
     CleanStore,
@@ -218,7 +223,7 @@ pub(crate) fn check(
             known(trace, &traces),
             ends(trace, call, &traces),
             runs(trace, call, &traces),
-            documented(trace),
+            documented(trace, call),
         ];
         for mut violation in checks.into_iter().flatten() {
             violation.text = format!("call {number} ({:?}): {}", call.work, violation.text);
@@ -323,7 +328,11 @@ fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
         .any(|(_, answer)| answer.nonce.is_some());
     let is_accepted = trace.accepted().is_some();
     let must_end = is_accepted || (call.is_keyed && !traces.was_full);
-    let has_ended = has_result || state.is_some_and(JobState::is_final);
+    let is_answered = trace
+        .answers
+        .iter()
+        .any(|(_, answer)| is_failure(answer, call));
+    let has_ended = has_result || is_answered || state.is_some_and(JobState::is_final);
     if must_end && !has_ended {
         let text = format!("it has not ended: {state:?}");
         violations.push(Violation::new(Promise::Ends, text));
@@ -350,7 +359,8 @@ fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
         Some(JobState::Failed) => {
             let begun = trace.runs.first().map_or(Duration::ZERO, |(at, _)| *at);
             let hurt = hurt_since(begun, None).count();
-            if hurt < call.work.most_attempts() as usize && !traces.was_full {
+            let is_explained = traces.was_full || is_broken_off(trace, call, traces);
+            if hurt < call.work.most_attempts() as usize && !is_explained {
                 let text = format!("failed after {hurt} faults");
                 violations.push(Violation::new(Promise::FailedOnlyWhenUsedUp, text));
             }
@@ -362,6 +372,22 @@ fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
         _ => {}
     }
     violations
+}
+
+/// Returns whether the answer is a gateway's own, since the server has died. A request that can be sent
+/// again never has it.
+fn is_failure(answer: &Answer, call: &Call) -> bool {
+    answer.status == 502 && !call.work.is_replayable()
+}
+
+/// Returns whether the server behind a gateway has died after the head of a long response.
+fn is_broken_off(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> bool {
+    let is_hurt = |(at, run): &(Duration, &Run)| {
+        let mut faults = traces.faults.iter().filter(|fault| fault.at >= *at);
+        let received = run.received.as_ref();
+        received.is_some_and(|received| faults.any(|fault| fault.concerns(received.by)))
+    };
+    call.work == Work::Large && trace.runs.iter().any(is_hurt)
 }
 
 /// Checks the number of runs, and that all are of one job.
@@ -404,9 +430,10 @@ fn runs(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
 }
 
 /// Checks that answers have one of the documented forms.
-fn documented(trace: &Trace<'_>) -> Vec<Violation> {
+fn documented(trace: &Trace<'_>, call: &Call) -> Vec<Violation> {
     let is_documented = |answer: &Answer| match answer.status {
         200 => answer.nonce.is_some(),
+        502 => is_failure(answer, call),
         429 | 503 | 507 => true,
         _ => answer.state.is_some(),
     };

@@ -84,10 +84,9 @@ impl Transport {
     fn note(&self, asked: Duration, is_poll: bool, path: &str, response: &Response<Full<Bytes>>) {
         let headers = response.headers();
         let state = JobState::from_headers(headers);
-        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let job = match is_poll {
             true => job_of(path),
-            false => location.and_then(job_of),
+            false => location(response),
         };
         let nonce = headers.get(NONCE).and_then(|value| value.to_str().ok());
         let body = response.body().clone();
@@ -107,6 +106,12 @@ impl Transport {
             is_whole,
         }));
     }
+}
+
+/// Returns the id of the job that an answer announces.
+fn location(response: &Response<Full<Bytes>>) -> Option<String> {
+    let location = response.headers().get(LOCATION)?;
+    job_of(location.to_str().ok()?)
 }
 
 /// Returns the id in the path of a job.
@@ -162,6 +167,25 @@ impl Clients {
         self.fleet.history.push(Event::Settled { number });
     }
 
+    /// Makes a call without `PollLayer`, as a program that follows its job's URL does. It is not
+    /// repeated.
+    pub(crate) async fn plain(&self, call: Call) {
+        let until = Instant::now() + CALL;
+        let response = self.transport(call).oneshot(call.request(self.seed)).await;
+        let location = response.as_ref().ok().and_then(location);
+        while let Some(job) = &location
+            && Instant::now() < until
+        {
+            let state = self.look_at(call, job, None, "wait=4").await;
+            if state.is_some_and(|(_, state)| state.is_some_and(JobState::is_final)) {
+                break;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        let number = call.number;
+        self.fleet.history.push(Event::Settled { number });
+    }
+
     /// Submits a request and polls until the call ends. Returns false if it must be repeated.
     async fn finished<S>(
         &self,
@@ -201,8 +225,7 @@ impl Clients {
         let mut transport = self.transport(call);
         transport.to = Some(to);
         let response = transport.oneshot(call.request(self.seed)).await.ok()?;
-        let location = response.headers().get(LOCATION)?;
-        job_of(location.to_str().ok()?)
+        location(&response)
     }
 
     /// Polls a job once, without `PollLayer`, at a process or at any. Returns the status and its

@@ -63,6 +63,8 @@ pub(crate) struct Sums {
     pub(crate) poisoned: u64,
     /// The times from a kill to the second run of a job, in milliseconds, with their numbers.
     pub(crate) recoveries: Times,
+    /// The times from a kill of the server behind gateways to the second run of a job.
+    pub(crate) upstream_recoveries: Times,
     /// The times from the end of a handler to the answer of a poll that another process holds.
     pub(crate) wakes: Times,
     /// The same while there are no notifications.
@@ -152,7 +154,13 @@ impl Sums {
                 _ => {}
             }
             for runs in trace.runs.windows(2).filter(|_| !was_full) {
-                let Some((killed, time)) = recovery(&runs[0], &runs[1], &killed) else {
+                let (first, second) = (&runs[0], &runs[1]);
+                let Some((killed, time)) = recovery(first, second, first.1.process, &killed) else {
+                    let upstream = first.1.received.as_ref();
+                    let recovery = upstream.and_then(|it| recovery(first, second, it.by, &killed));
+                    recovery
+                        .iter()
+                        .for_each(|(_, time)| sums.upstream_recoveries.add_one(*time));
                     continue;
                 };
                 let near = killed.saturating_sub(2 * LEASE)..killed + time;
@@ -188,20 +196,22 @@ impl Sums {
         add_counts(&mut self.kills_by_scenario, &other.kills_by_scenario);
         add_counts(&mut self.other_faults, &other.other_faults);
         self.recoveries.add(&other.recoveries);
+        self.upstream_recoveries.add(&other.upstream_recoveries);
         self.wakes.add(&other.wakes);
         self.late_wakes.add(&other.late_wakes);
     }
 }
 
-/// Returns the time of the kill of a run's process, and the time from there to the second run.
+/// Returns the time of the kill of a process that a run was in, and the time from there to the second run.
 /// `None` if the process was not killed, or if another one was killed with the job before its
 /// handler was called.
 fn recovery(
     (began, run): &(Duration, &Run),
     (again, next): &(Duration, &Run),
+    process: ProcessId,
     killed: &HashMap<ProcessId, Duration>,
 ) -> Option<(Duration, Duration)> {
-    let at = killed.get(&run.process)?;
+    let at = killed.get(&process)?;
     // Later attempts wait for longer, on purpose.
     let is_next = next.attempt == 2 && run.attempt == 1 && (began..again).contains(&at);
     is_next.then(|| (*at, *again - *at))
@@ -277,6 +287,12 @@ impl Figures {
             ("recovery, p50", sums.recoveries.at_most(0.5)),
             ("recovery, p99", sums.recoveries.at_most(0.99)),
             ("recovery, longest", sums.recoveries.at_most(1.0)),
+            (
+                "recoveries from kills of the server behind gateways",
+                sums.upstream_recoveries.count().to_string(),
+            ),
+            ("of these, p50", sums.upstream_recoveries.at_most(0.5)),
+            ("of these, p99", sums.upstream_recoveries.at_most(0.99)),
             ("wakes on other processes", sums.wakes.count().to_string()),
             ("wake, p50", sums.wakes.at_most(0.5)),
             ("wake, p99", sums.wakes.at_most(0.99)),

@@ -21,9 +21,9 @@ use tokio::{
 use crate::{
     history::{History, ProcessId},
     links::Links,
-    process::{Kind, Process, Settings},
+    process::{Process, Settings},
+    program::{Program, Variant},
     scenario::Scenario,
-    server::Role,
     store::Backend,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Fleet {
     pub(crate) history: Arc<History>,
     pub(crate) settings: Settings,
     log: PathBuf,
-    roles: Vec<Role>,
+    programs: Vec<Program>,
     links: Vec<Links>,
     slots: Vec<Mutex<Slot>>,
     keepers: Mutex<JoinSet<()>>,
@@ -56,8 +56,8 @@ struct Slot {
     process: Option<Arc<Process>>,
     /// It is stopped, so that a load balancer would leave it out.
     is_stopped: bool,
-    /// The kind of the next one.
-    kind: Kind,
+    /// The next one.
+    next: Variant,
 }
 
 impl Fleet {
@@ -65,18 +65,18 @@ impl Fleet {
         backend: Arc<dyn Backend>,
         log: &Path,
         settings: Settings,
-        roles: &[Role],
+        programs: &[Program],
     ) -> Arc<Self> {
         let mut links = Vec::new();
-        for _ in roles {
+        for _ in programs {
             links.push(Links::new(&backend.servers()).await);
         }
-        let slot = |role: &Role| {
+        let slot = |program: &Program| {
             Mutex::new(Slot {
                 process: None,
                 is_stopped: false,
-                kind: Kind {
-                    role: *role,
+                next: Variant {
+                    program: program.clone(),
                     offset: 0,
                     is_newer: false,
                 },
@@ -87,9 +87,9 @@ impl Fleet {
             history: Arc::new(History::new()),
             settings,
             log: log.to_owned(),
-            roles: roles.to_owned(),
+            programs: programs.to_owned(),
             links,
-            slots: roles.iter().map(slot).collect(),
+            slots: programs.iter().map(slot).collect(),
             keepers: Mutex::default(),
             gate: Arc::default(),
             next: AtomicU32::new(0),
@@ -100,9 +100,11 @@ impl Fleet {
     /// Starts one process that is not started again.
     pub(crate) fn start_one(&self, slot: usize) -> anyhow::Result<Process> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let kind = self.slot(slot).kind;
+        let next = self.slot(slot).next.clone();
         let place = self.backend.place(&self.links[slot].addresses());
-        Process::start(id, &place, &self.log, &self.settings, kind, &self.history)
+        let directory = self.log.parent().unwrap_or(Path::new(""));
+        let command = next.command(id, &place, &self.settings, directory)?;
+        Process::start(id, command, &self.log, &self.history)
     }
 
     /// Keeps all processes running until the fleet is closed.
@@ -149,6 +151,16 @@ impl Fleet {
         self.slots.len()
     }
 
+    /// Returns the number of processes that share the store. Their slots are the first ones.
+    pub(crate) fn nodes(&self) -> usize {
+        self.upstream().unwrap_or(self.len())
+    }
+
+    /// Returns the slot of the server behind gateways.
+    pub(crate) fn upstream(&self) -> Option<usize> {
+        self.programs.iter().position(Program::is_upstream)
+    }
+
     /// Returns the links of the process in a slot, and of those that follow it.
     pub(crate) fn links(&self, slot: usize) -> &Links {
         &self.links[slot]
@@ -156,7 +168,7 @@ impl Fleet {
 
     /// Returns the addresses of the processes that answer clients.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let slots = (0..self.slots.len()).filter(|slot| self.roles[*slot].has_clients());
+        let slots = (0..self.slots.len()).filter(|slot| self.programs[*slot].has_clients());
         let living = slots
             .map(|slot| self.slot(slot))
             .filter(|slot| !slot.is_stopped);
@@ -205,12 +217,12 @@ impl Fleet {
 
     /// Sets the seconds by which the clock of the next process in a slot is ahead.
     pub(crate) fn set_offset(&self, slot: usize, seconds: i64) {
-        self.slot(slot).kind.offset = seconds;
+        self.slot(slot).next.offset = seconds;
     }
 
     /// Sets whether the next process in a slot is of the next version.
     pub(crate) fn set_newer(&self, slot: usize, is_newer: bool) {
-        self.slot(slot).kind.is_newer = is_newer;
+        self.slot(slot).next.is_newer = is_newer;
     }
 
     /// Terminates a process. Fails if it takes longer than its grace.

@@ -64,12 +64,23 @@ pub(crate) enum Event {
 /// A run of a handler.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Run {
+    /// The process that has the job: a node, or a gateway.
     pub(crate) process: ProcessId,
     /// The number of the call.
     pub(crate) number: u64,
     pub(crate) attempt: u32,
     pub(crate) nonce: String,
     pub(crate) handle: String,
+    /// The request as the server behind the gateway has received it.
+    pub(crate) received: Option<Received>,
+}
+
+/// A request that the server behind a gateway has received.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Received {
+    /// The process of the server.
+    pub(crate) by: ProcessId,
+    pub(crate) key: Option<String>,
 }
 
 /// An answer to a submission or a poll.
@@ -108,6 +119,13 @@ impl History {
     pub(crate) fn push(&self, event: Event) {
         let mut events = self.lock();
         events.push((self.now(), event));
+    }
+
+    /// Adds an event, if there is one.
+    pub(crate) fn extend(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.push(event);
+        }
     }
 
     /// Returns the time since the beginning.

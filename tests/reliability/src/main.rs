@@ -9,23 +9,29 @@
 //! checked against the [promises](check::Promise). `docs/reliability.md` says more.
 
 mod args;
+mod behind;
 mod calls;
 mod check;
 mod client;
 mod clock;
+mod deploy;
 mod figures;
 mod fleet;
 mod full;
 mod history;
+mod keep_alive;
 mod links;
 mod plan;
 mod process;
+mod program;
 mod round;
 mod run;
 mod scenario;
 mod server;
 mod store;
+mod subject;
 mod times;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -48,6 +54,9 @@ async fn main() -> ExitCode {
                 .init();
             server::run(options).await.map(|()| true)
         }
+        Some(Command::Upstream(options)) => upstream::run(options).await.map(|()| true),
+        Some(Command::Deploy(options)) => deploy::run(options).await,
+        Some(Command::KeepAlive(options)) => keep_alive::run(options).await,
         None => run::run(args).await,
     };
     match ended {

@@ -11,10 +11,12 @@ use fastrand::Rng;
 use crate::{
     check::Promise,
     full,
+    program::Program,
     round::{Outcome, Round},
     scenario::Scenario,
     server::Role,
-    store::{self, Kind},
+    store,
+    subject::Subject,
 };
 
 /// The number of faults in a round of the long run.
@@ -66,10 +68,16 @@ const SHORT: [&[Scenario]; 6] = [
     ],
 ];
 
+/// The scenarios of the short run of gateways, by rounds.
+const GATEWAYS: [&[Scenario]; 2] = [
+    &[Scenario::Acceptance, Scenario::Upstream, Scenario::Both],
+    &[Scenario::Finish, Scenario::Everyone, Scenario::Any],
+];
+
 /// The choices of a round, which its seed determines.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    store: Kind,
+    subject: Subject,
     pub(crate) seed: u64,
     roles: &'static [Role],
     scenarios: Vec<Scenario>,
@@ -78,37 +86,41 @@ pub(crate) struct Plan {
 impl Plan {
     /// Returns the plan of the round with this seed. The first seeds are those of the short run. Of
     /// the others, each fifth round fills the store.
-    pub(crate) fn of(store: Kind, seed: u64) -> Self {
-        let short = Self::short(store).into_iter();
+    pub(crate) fn of(subject: Subject, seed: u64) -> Self {
+        let short = Self::short(subject).into_iter();
         if let Some(plan) = short.into_iter().find(|plan| plan.seed == seed) {
             return plan;
         }
         let mut rng = Rng::with_seed(seed);
         let roles = ROLES[rng.usize(0..ROLES.len())];
         let scenarios = match seed % 5 {
-            4 if Scenario::Full.is_on(store) => vec![Scenario::Full],
-            _ => random(store, &mut rng),
+            4 if Scenario::Full.is_on(subject) => vec![Scenario::Full],
+            _ => random(subject, &mut rng),
         };
         Self {
-            store,
+            subject,
             seed,
             roles,
             scenarios,
         }
     }
 
-    /// Returns rounds that have every scenario of the store once.
-    pub(crate) fn short(store: Kind) -> Vec<Self> {
+    /// Returns rounds that have every scenario of the subject once.
+    pub(crate) fn short(subject: Subject) -> Vec<Self> {
         let plan = |scenarios: &[Scenario], seed| Self {
-            store,
+            subject,
             seed,
             roles: ROLES[seed as usize % ROLES.len()],
             scenarios: {
-                let tried = scenarios.iter().filter(|scenario| scenario.is_on(store));
+                let tried = scenarios.iter().filter(|scenario| scenario.is_on(subject));
                 tried.copied().collect()
             },
         };
-        let plans = SHORT.iter().zip(1..);
+        let rounds: &[&[Scenario]] = match subject.gateway {
+            true => &GATEWAYS,
+            false => &SHORT,
+        };
+        let plans = rounds.iter().zip(1..);
         let plans = plans.map(|(scenarios, seed)| plan(scenarios, seed));
         plans.filter(|plan| !plan.scenarios.is_empty()).collect()
     }
@@ -123,8 +135,12 @@ impl Plan {
     ) -> anyhow::Result<Outcome> {
         fs::create_dir_all(&directory)?;
         let was_full = self.scenarios.contains(&Scenario::Full);
-        let backend = store::start(self.store, &directory, was_full).await?;
-        let mut round = Round::new(self.seed, &backend, self.roles, &directory).await;
+        let backend = store::start(self.subject.store, &directory, was_full).await?;
+        let programs = match self.subject.gateway {
+            true => Program::gateways()?,
+            false => self.roles.iter().map(|role| Program::Node(*role)).collect(),
+        };
+        let mut round = Round::new(self.seed, &backend, &programs, &directory).await;
         match was_full {
             true => full::run(&mut round).await?,
             false => round.faults(&self.scenarios, &stop).await?,
@@ -160,8 +176,10 @@ impl Plan {
 
 /// Chooses the scenarios of a round. It returns to a backup once at most, and is upgraded once, since
 /// its processes are of the next version then.
-fn random(store: Kind, rng: &mut Rng) -> Vec<Scenario> {
-    let mut scenarios: Vec<_> = (0..FAULTS).map(|_| Scenario::random(store, rng)).collect();
+fn random(subject: Subject, rng: &mut Rng) -> Vec<Scenario> {
+    let mut scenarios: Vec<_> = (0..FAULTS)
+        .map(|_| Scenario::random(subject, rng))
+        .collect();
     let mut left = ONCE.to_vec();
     scenarios.retain(|scenario| {
         let place = left.iter().position(|left| left == scenario);

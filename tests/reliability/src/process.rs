@@ -12,10 +12,8 @@ use tokio::{
 };
 
 use crate::{
-    history::{Event, History, ProcessId, Run},
+    history::{Event, History, ProcessId, Received, Run},
     scenario::Scenario,
-    server::Role,
-    store::Place,
 };
 
 /// The lease of all stores.
@@ -26,16 +24,6 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 pub(crate) struct Settings {
     pub(crate) lease: Duration,
     pub(crate) grace: Duration,
-}
-
-/// The differences between processes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kind {
-    pub(crate) role: Role,
-    /// The seconds by which its clock is ahead.
-    pub(crate) offset: i64,
-    /// It is of the next version.
-    pub(crate) is_newer: bool,
 }
 
 /// A process under test. It is killed when the last clone of it is dropped.
@@ -50,26 +38,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a process, and appends its log to a file.
+    /// Starts a process by its command, and appends its log to a file.
     pub(crate) fn start(
         id: ProcessId,
-        place: &Place,
+        mut command: Command,
         log: &Path,
-        settings: &Settings,
-        kind: Kind,
         history: &Arc<History>,
     ) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .arg("serve")
-            .args(place.arguments())
-            .args(["--role", kind.role.name()])
-            .args(["--lease", &settings.lease.as_millis().to_string()])
-            .args(["--grace", &settings.grace.as_millis().to_string()])
-            .args(["--offset", &kind.offset.to_string()]);
-        if kind.is_newer {
-            command.arg("--newer");
-        }
         let log = File::options().create(true).append(true).open(log)?;
         let mut child = command
             .stdin(Stdio::piped())
@@ -192,33 +167,51 @@ async fn listen(
     while let Ok(Some(line)) = lines.next_line().await {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
-            ["listening", at] => {
+            ["listening", at] | ["listening", "on", at] => {
+                let at = at.strip_prefix("http://").unwrap_or(at);
                 let _ = address.send(at.parse().ok());
             }
-            ["run", number, attempt, nonce, handle] => {
-                let (Ok(number), Ok(attempt)) = (number.parse(), attempt.parse()) else {
-                    continue;
-                };
-                history.push(Event::Run(Run {
-                    process: id,
-                    number,
-                    attempt,
-                    nonce: nonce.to_owned(),
-                    handle: handle.to_owned(),
-                }));
-            }
             ["lease-lost"] => history.push(Event::LeaseLost(id)),
-            ["returned", number] => {
-                if let Ok(number) = number.parse() {
-                    history.push(Event::Returned {
-                        process: id,
-                        number,
-                    });
-                }
-            }
+            ["run", ..] => history.extend(run(id, &words).map(Event::Run)),
+            ["returned", ..] => history.extend(returned(id, &words)),
             _ => {}
         }
     }
+}
+
+/// Returns the run of a line, which a node or the server behind a gateway says.
+fn run(id: ProcessId, words: &[&str]) -> Option<Run> {
+    let [_, number, attempt, nonce, handle, rest @ ..] = words else {
+        return None;
+    };
+    let (process, received) = match rest {
+        [gateway, key] => {
+            let key = (*key != "-").then(|| (*key).to_owned());
+            (gateway.parse().ok()?, Some(Received { by: id, key }))
+        }
+        _ => (id, None),
+    };
+    Some(Run {
+        process,
+        number: number.parse().ok()?,
+        attempt: attempt.parse().ok()?,
+        nonce: (*nonce).to_owned(),
+        handle: (*handle).to_owned(),
+        received,
+    })
+}
+
+/// Returns the end of a handler of a line.
+fn returned(id: ProcessId, words: &[&str]) -> Option<Event> {
+    let [_, number, gateway @ ..] = words else {
+        return None;
+    };
+    let process = match gateway {
+        [gateway] => gateway.parse().ok()?,
+        _ => id,
+    };
+    let number = number.parse().ok()?;
+    Some(Event::Returned { process, number })
 }
 
 async fn is_clean(mut child: Child) -> bool {

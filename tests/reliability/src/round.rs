@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use crate::{
+    behind,
     calls::Call,
     check::{Promise, Traces, Violation, check},
     client::Clients,
@@ -28,7 +29,7 @@ use crate::{
     fleet::Fleet,
     history::Event,
     process::{LEASE, Settings},
-    server::Role,
+    program::Program,
     store::Backend,
 };
 
@@ -64,7 +65,7 @@ impl Round {
     pub(crate) async fn new(
         seed: u64,
         backend: &Arc<dyn Backend>,
-        roles: &[Role],
+        programs: &[Program],
         directory: &Path,
     ) -> Self {
         let settings = Settings {
@@ -72,7 +73,7 @@ impl Round {
             grace: GRACE,
         };
         let log = directory.join("processes.log");
-        let fleet = Fleet::new(backend.clone(), &log, settings, roles).await;
+        let fleet = Fleet::new(backend.clone(), &log, settings, programs).await;
         Self {
             seed,
             clients: Clients::new(&fleet, seed),
@@ -168,6 +169,9 @@ impl Round {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let mut violations = std::mem::take(&mut self.violations);
         violations.extend(check(&events, &calls, was_full));
+        if self.fleet.upstream().is_some() {
+            violations.extend(behind::check(&events, &calls, self.seed));
+        }
         Outcome {
             seed: self.seed,
             sums: Sums::of(&events, &calls, was_full),

@@ -18,14 +18,15 @@ use crate::{
     plan::Plan,
     process::LEASE,
     round::Outcome,
-    store::{Disk, Kind, begin_newer},
+    store::{Disk, begin_newer},
+    subject::Subject,
 };
 
 /// Runs what the arguments ask for. Returns whether all promises were kept.
 pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
     // At the end of a round, it looks at records of both versions.
     begin_newer();
-    let (store, directory) = (args.store, args.directory());
+    let (subject, directory) = (args.subject, args.directory());
     let rounds = directory.join("rounds");
     fs::create_dir_all(&rounds)?;
     // Of a harness that was killed.
@@ -38,8 +39,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
     }
     let path = directory.join("figures.json");
     let plans = match (args.short, args.seed) {
-        (true, _) => Some(Plan::short(store)),
-        (false, Some(seed)) => Some(vec![Plan::of(store, seed)]),
+        (true, _) => Some(Plan::short(subject)),
+        (false, Some(seed)) => Some(vec![Plan::of(subject, seed)]),
         (false, None) => None,
     };
     let first_seed = match &plans {
@@ -47,7 +48,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
         // The first ones are those of the short run.
         None => u64::from(fastrand::u32(1000..)),
     };
-    let new = Figures::new(&store.to_string(), LEASE, first_seed);
+    let new = Figures::new(&subject.to_string(), LEASE, first_seed);
     let is_long = plans.is_none();
     let mut figures = match is_long {
         true => Figures::read_or(&path, new)?,
@@ -72,7 +73,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
         while under_way.len() < args.at_once && !is_done && !stop.load(Ordering::Relaxed) {
             let plan = match &mut plans {
                 Some(plans) => plans.next(),
-                None => Some(Plan::of(store, figures.first_seed + figures.rounds_begun)),
+                None => Some(Plan::of(subject, figures.first_seed + figures.rounds_begun)),
             };
             let Some(plan) = plan else { break };
             figures.rounds_begun += 1;
@@ -87,7 +88,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
         figures.seconds += seconds;
         begun += std::time::Duration::from_secs(seconds);
         is_good &= outcome.violations.is_empty();
-        note(&mut figures, &outcome, store, &rounds);
+        note(&mut figures, &outcome, subject, &rounds);
         if is_long {
             figures.write(&path)?;
         }
@@ -96,7 +97,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
     Ok(is_good)
 }
 
-fn note(figures: &mut Figures, outcome: &Outcome, store: Kind, rounds: &Path) {
+fn note(figures: &mut Figures, outcome: &Outcome, subject: Subject, rounds: &Path) {
     let sums = &outcome.sums;
     figures.sums.add(sums);
     println!(
@@ -110,8 +111,9 @@ fn note(figures: &mut Figures, outcome: &Outcome, store: Kind, rounds: &Path) {
         println!("  {violation}");
     }
     println!(
-        "  files: {}; repeat: cargo run --release -p reliability -- --store {store} --seed {}",
+        "  files: {}; repeat: cargo run --release -p reliability -- {} --seed {}",
         rounds.join(outcome.seed.to_string()).display(),
+        subject.arguments(),
         outcome.seed
     );
     let mut promises: Vec<_> = outcome.violations.iter().map(|v| v.promise).collect();

@@ -5,7 +5,7 @@ use std::fmt;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::store::Kind;
+use crate::subject::Subject;
 
 /// Declares the scenarios, each with its weight in rounds, its name in tables, and its stores.
 macro_rules! scenarios {
@@ -48,7 +48,11 @@ macro_rules! scenarios {
 
 /// The stores on which a scenario is tried.
 enum On {
+    /// All, and gateways on them.
+    Every,
     All,
+    /// Gateways.
+    Gateway,
     /// Those in one place, which can be filled, and copied as a whole.
     Whole,
     /// Those that processes reach by links of their own.
@@ -65,19 +69,23 @@ enum On {
 
 scenarios! {
     /// SIGKILL at any moment.
-    Any: 6, "kill at any moment", All;
+    Any: 6, "kill at any moment", Every;
     /// SIGKILL while a request becomes a job.
-    Acceptance: 5, "kill during acceptance", All;
+    Acceptance: 5, "kill during acceptance", Every;
     /// SIGKILL between the end of a handler and the end of its job.
-    Finish: 5, "kill during the end of a job", All;
+    Finish: 5, "kill during the end of a job", Every;
     /// SIGKILL while a long result is stored.
-    Chunks: 4, "kill while a long result is stored", All;
+    Chunks: 4, "kill while a long result is stored", Every;
     /// SIGKILL while a process starts on a store that others use.
-    StartUp: 3, "kill during start-up", All;
+    StartUp: 3, "kill during start-up", Every;
     /// SIGKILL while a process creates the store.
-    Migration: 0, "kill while the store is created", All;
+    Migration: 0, "kill while the store is created", Every;
     /// SIGKILL of all processes at once.
-    Everyone: 2, "kill of all processes at once", All;
+    Everyone: 2, "kill of all processes at once", Every;
+    /// SIGKILL of the server behind gateways.
+    Upstream: 6, "kill of the server behind gateways", Gateway;
+    /// SIGKILL of a gateway and the server behind it.
+    Both: 5, "kill of a gateway and the server behind it", Gateway;
     /// SIGSTOP for longer than the lease, then SIGCONT.
     Pause: 2, "stopped beyond the lease, continued", All;
     /// SIGTERM.
@@ -119,10 +127,15 @@ scenarios! {
 }
 
 impl Scenario {
-    /// Returns whether the scenario is tried on this store.
-    pub(crate) fn is_on(self, store: Kind) -> bool {
+    /// Returns whether the scenario is tried on this subject.
+    pub(crate) fn is_on(self, subject: Subject) -> bool {
+        let store = subject.store;
+        if subject.gateway {
+            return matches!(self.on(), On::Every | On::Gateway);
+        }
         match self.on() {
-            On::All => true,
+            On::Every | On::All => true,
+            On::Gateway => false,
             On::Whole => !store.is_cluster(),
             On::Linked => store.has_links(),
             On::Notified => store.has_notification_link(),
@@ -134,8 +147,8 @@ impl Scenario {
     }
 
     /// Chooses a scenario of a round that has a store already.
-    pub(crate) fn random(store: Kind, rng: &mut Rng) -> Self {
-        let offered = Self::ALL.iter().filter(|scenario| scenario.is_on(store));
+    pub(crate) fn random(subject: Subject, rng: &mut Rng) -> Self {
+        let offered = Self::ALL.iter().filter(|scenario| scenario.is_on(subject));
         let mut left = rng.u32(0..offered.clone().map(|scenario| scenario.weight()).sum());
         let mut chosen = offered.skip_while(|scenario| {
             let is_before = left >= scenario.weight();

@@ -96,9 +96,9 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
         begin_newer();
     }
     let clock = ShiftedClock::ahead(options.offset);
-    std::thread::spawn({
+    end_with_input({
         let clock = clock.clone();
-        move || obey(&clock)
+        move |line| obey(&clock, line)
     });
     let opening = Opening {
         lease: Duration::from_millis(options.lease),
@@ -146,18 +146,25 @@ async fn open(place: &Place, how: Opening) -> anyhow::Result<Arc<dyn JobStore>> 
 /// Obeys the lines of standard input, until it ends with the harness, and the process with it.
 ///
 /// It has a thread that nothing waits for, unlike one of the runtime.
-fn obey(clock: &ShiftedClock) {
-    for line in std::io::stdin().lines().map_while(Result::ok) {
-        if let Some(seconds) = line.strip_prefix("clock ") {
-            let seconds = seconds.parse().expect("a number of seconds");
-            clock.set(seconds);
-        }
+pub(crate) fn end_with_input(obey: impl Fn(String) + Send + 'static) {
+    std::thread::spawn(move || {
+        std::io::stdin()
+            .lines()
+            .map_while(Result::ok)
+            .for_each(obey);
+        std::process::exit(0);
+    });
+}
+
+fn obey(clock: &ShiftedClock, line: String) {
+    if let Some(seconds) = line.strip_prefix("clock ") {
+        let seconds = seconds.parse().expect("a number of seconds");
+        clock.set(seconds);
     }
-    std::process::exit(0);
 }
 
 /// Says a line to the harness, in one piece.
-fn say(line: std::fmt::Arguments<'_>) {
+pub(crate) fn say(line: std::fmt::Arguments<'_>) {
     // An error: the harness is gone.
     let _ = std::io::stdout()
         .lock()
@@ -192,13 +199,18 @@ fn further_routes() -> Router {
         .route(Work::Poison.path(), post(poison))
 }
 
+/// Returns a new nonce of a run.
+pub(crate) fn nonce() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
 /// Gives each run a nonce, and tells the harness of its begin and its end.
 async fn observe(job: JobContext, mut request: Request, next: Next) -> Response {
     let number = request.headers().get(&NUMBER).cloned();
     let Some(number) = number.as_ref().and_then(|number| number.to_str().ok()) else {
         return next.run(request).await;
     };
-    let nonce = format!("{:016x}", fastrand::u64(..));
+    let nonce = nonce();
     let (attempt, handle) = (job.attempt(), job.handle());
     say(format_args!("run {number} {attempt} {nonce} {handle}"));
     tokio::spawn({
@@ -233,7 +245,11 @@ async fn work(Extension(nonce): Extension<Nonce>, job: JobContext, task: Json<Ta
 
 async fn large(Extension(nonce): Extension<Nonce>, job: JobContext, task: Json<Task>) -> Body {
     take_time(task.0, &job).await;
-    let whole = Bytes::from(nonce.0.repeat(task.size / 16));
+    in_parts(Bytes::from(nonce.0.repeat(task.size / 16)))
+}
+
+/// Returns a body that is sent in parts, slowly.
+pub(crate) fn in_parts(whole: Bytes) -> Body {
     Body::from_stream(stream::unfold(whole, |mut rest| async move {
         if rest.is_empty() {
             return None;

@@ -27,6 +27,7 @@ pub use self::{
     cluster::RedisCluster,
     missing::{Missing, available, not_run},
     pgbouncer::PgBouncer,
+    port::Port,
     postgres::{Postgres, PostgresBuilder},
     program::{installed, program},
     proxy::Proxy,

@@ -15,13 +15,18 @@ const RANGE: Range<u16> = 20_000..32_000;
 ///
 /// A server keeps its port while it is restarted. The UDP port of the same number is held meanwhile.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _reserved: UdpSocket,
 }
 
 impl Port {
-    pub(crate) fn reserve() -> Result<Self, Missing> {
+    /// Reserves a port.
+    ///
+    /// # Errors
+    ///
+    /// Fails if all ports are taken.
+    pub fn reserve() -> Result<Self, Missing> {
         let length = usize::from(RANGE.end - RANGE.start);
         // Processes begin at different ports.
         let offset = process::id() as usize * 37 % length;
@@ -38,11 +43,15 @@ impl Port {
         ports.find_map(reserve).ok_or_else(none)
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    /// Returns its number.
+    #[must_use]
+    pub fn number(&self) -> u16 {
         self.number
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Returns its address on the loopback interface.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.number).into()
     }
 }

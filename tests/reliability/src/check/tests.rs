@@ -1,7 +1,7 @@
 //! The checker fails for each promise that a history breaks.
 
 use super::*;
-use crate::{calls::Task, scenario::Scenario};
+use crate::{calls::Task, history::Received, scenario::Scenario};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,6 +46,7 @@ impl Story {
             attempt,
             nonce: format!("nonce of {process}"),
             handle: handle.to_owned(),
+            received: None,
         }))
     }
 
@@ -344,4 +345,36 @@ fn links_that_fail_explain_what_their_process_loses_and_no_more() {
     assert_eq!(lost(Some(1)), []);
     assert_eq!(lost(None), []);
     assert_eq!(lost(Some(2)), [Promise::LostOnlyWithItsProcess]);
+}
+
+/// A run of a gateway in process 1, before a server in process 9.
+fn behind(work: Work) -> Story {
+    let mut story = Story::of(work).run(1, 1).accepted();
+    if let Event::Run(run) = &mut story.events[0].1 {
+        run.received = Some(Received { by: 9, key: None });
+    }
+    story
+}
+
+#[test]
+fn failure_of_the_gateway_is_an_answer_only_where_nothing_can_be_sent_again() {
+    let failed = |work| {
+        let story = behind(work)
+            .killed(9)
+            .answered(|answer| answer.status = 502);
+        story.broken()
+    };
+    assert_eq!(failed(Work::Local), []);
+    assert_eq!(failed(Work::Run), [Promise::Documented]);
+}
+
+#[test]
+fn server_that_dies_breaks_off_long_responses_only() {
+    let failed = |work, process| {
+        let story = behind(work).killed(process).polled(JobState::Failed);
+        story.broken()
+    };
+    assert_eq!(failed(Work::Large, 9), []);
+    assert_eq!(failed(Work::Large, 1), [Promise::FailedOnlyWhenUsedUp]);
+    assert_eq!(failed(Work::Run, 9), [Promise::FailedOnlyWhenUsedUp]);
 }

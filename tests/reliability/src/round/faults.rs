@@ -64,7 +64,10 @@ impl Round {
             while !is_over.load(Ordering::Relaxed) {
                 let work = Call::any_work(&mut rng);
                 let call = noted(&calls, |number| Call::random(number, work, &mut rng));
-                clients.call(call).await;
+                match !call.is_keyed && rng.bool() {
+                    true => clients.plain(call).await,
+                    false => clients.call(call).await,
+                }
             }
         });
     }
@@ -100,6 +103,15 @@ impl Round {
                 for slot in 0..fleet.len() {
                     fleet.process(slot).await.kill(scenario);
                 }
+            }
+            Scenario::Upstream => {
+                self.pause(1000).await;
+                self.kill_upstream(scenario).await;
+            }
+            Scenario::Both => {
+                self.pause(1000).await;
+                fleet.process(slot).await.kill(scenario);
+                self.kill_upstream(scenario).await;
             }
             Scenario::Pause => {
                 let process = fleet.listening(slot).await;
@@ -148,6 +160,12 @@ impl Round {
         Ok(())
     }
 
+    async fn kill_upstream(&self, scenario: Scenario) {
+        if let Some(slot) = self.fleet.upstream() {
+            self.fleet.process(slot).await.kill(scenario);
+        }
+    }
+
     /// Makes a call, and kills its process within this time after its run begins or its handler
     /// returns. If the process has died before, it tries again.
     async fn kill_at(&mut self, scenario: Scenario, work: Work, returned: bool, millis: u64) {
@@ -181,6 +199,6 @@ impl Round {
     }
 
     pub(super) fn slot(&mut self) -> usize {
-        self.rng.usize(0..self.fleet.len())
+        self.rng.usize(0..self.fleet.nodes())
     }
 }

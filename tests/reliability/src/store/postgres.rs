@@ -20,7 +20,7 @@ use super::{Backend, Disk, Kind, Opening, Place, blocking, opening};
 use crate::scenario::Scenario;
 
 /// The schema of the jobs.
-const SCHEMA: &str = "jobs";
+const SCHEMA: &str = "tower_async_job";
 
 /// The name of the connections of the next version.
 const NEXT: &str = "next";

@@ -1,19 +1,19 @@
-ALTER TABLE jobs.jobs ADD COLUMN later integer NOT NULL DEFAULT 0;
+ALTER TABLE tower_async_job.jobs ADD COLUMN later integer NOT NULL DEFAULT 0;
 
 -- The newest format that the process of a connection knows.
-CREATE FUNCTION jobs.newest_format() RETURNS smallint LANGUAGE sql STABLE AS $$
+CREATE FUNCTION tower_async_job.newest_format() RETURNS smallint LANGUAGE sql STABLE AS $$
     SELECT CASE current_setting('application_name') WHEN 'next' THEN 2 ELSE 1 END::smallint
 $$;
 
-CREATE FUNCTION jobs.set_format() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION tower_async_job.set_format() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.format := jobs.newest_format();
+    NEW.format := tower_async_job.newest_format();
     RETURN NEW;
 END
 $$;
 
-CREATE TRIGGER set_format BEFORE INSERT ON jobs.jobs
-FOR EACH ROW EXECUTE FUNCTION jobs.set_format();
+CREATE TRIGGER set_format BEFORE INSERT ON tower_async_job.jobs
+FOR EACH ROW EXECUTE FUNCTION tower_async_job.set_format();
 
 -- All functions that compare the format with that of the first version.
 DO $$
@@ -23,9 +23,9 @@ DECLARE
 BEGIN
     FOR body IN
         SELECT regexp_replace(
-            pg_get_functiondef(oid), 'format (<=|>) 1', 'format \1 jobs.newest_format()', 'g')
+            pg_get_functiondef(oid), 'format (<=|>) 1', 'format \1 tower_async_job.newest_format()', 'g')
         FROM pg_proc
-        WHERE pronamespace = 'jobs'::regnamespace AND prosrc ~ 'format (<=|>) 1'
+        WHERE pronamespace = 'tower_async_job'::regnamespace AND prosrc ~ 'format (<=|>) 1'
     LOOP
         EXECUTE body;
         changed := changed + 1;
@@ -34,4 +34,4 @@ BEGIN
 END
 $$;
 
-UPDATE jobs.store SET version = version + 1;
+UPDATE tower_async_job.store SET version = version + 1;
