@@ -16,6 +16,9 @@ use crate::upstream::Kind;
 /// The shortest and the longest time until a request is sent again.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// The steps of a usual time until a request is sent again. The real one has 3/4 to 5/4 of them.
+const STEPS: u32 = 40;
+
 /// The terms on which a request is sent again. A server that refuses connections, or resets one before
 /// the head of a response, has given no answer.
 pub(super) struct Later {
@@ -68,11 +71,12 @@ impl Later {
 }
 
 /// Returns the time until a request of this age is sent again: each is longer than the one before,
-/// and a part of it is random.
+/// and a part of it is random. It has whole [`STEPS`], since jobs are released together
+/// if they wait for the same time.
 fn backoff(age: Duration) -> Duration {
     let (shortest, longest) = BACKOFF;
-    let usual = (age / 4).clamp(shortest, longest);
-    usual.mul_f64(0.75 + fastrand::f64() / 2.0)
+    let usual = Duration::from_secs((age / 4).as_secs()).clamp(shortest, longest);
+    usual * (3 * STEPS / 4 + fastrand::u32(0..=STEPS / 2)) / STEPS
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The release of leases before their jobs have ended, in batches.
 //!
-//! Leases added while a batch is in flight form the next one. A batch is repeated while the store is
-//! unavailable, until its leases have expired by themselves.
+//! A batch has leases that are released on the same terms. Leases added while batches are in flight form
+//! the next ones. A batch is repeated while the store is unavailable, until its leases have expired by
+//! themselves.
 
 use std::{
     iter::zip,
@@ -10,7 +11,12 @@ use std::{
 };
 
 use http_polling::JobState;
-use tokio::{runtime::Handle, sync::oneshot, task::yield_now, time::Instant};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::{JoinSet, yield_now},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 use tower_async_job_core::{JobStore, Lease, Release, Released, StoreError};
 
@@ -22,6 +28,9 @@ use crate::{
 
 /// The most leases in a batch.
 const BATCH: usize = 1_000;
+
+/// The most batches in flight.
+const AT_ONCE: usize = 64;
 
 /// The leases that are to be released.
 pub(crate) struct Releases {
@@ -91,16 +100,45 @@ impl Releases {
         Some(receiver)
     }
 
-    /// Takes leases that can be released together. Without any, the task is over.
+    /// Takes leases that can be released together.
     fn take(&self) -> Option<Vec<Given>> {
         let mut waiting = self.waiting();
-        let Some(first) = waiting.leases.first() else {
-            waiting.attended = false;
-            return None;
-        };
-        let alike = waiting.leases.iter().take(BATCH);
-        let batch = alike.take_while(|given| given.how == first.how).count();
-        Some(waiting.leases.drain(..batch).collect())
+        let how = waiting.leases.first()?.how.clone();
+        let alike = waiting.leases.extract_if(.., |given| given.how == how);
+        Some(alike.take(BATCH).collect())
+    }
+
+    /// Ends the attendance, unless further leases wait.
+    fn leave(&self) -> bool {
+        let mut waiting = self.waiting();
+        waiting.attended = !waiting.leases.is_empty();
+        !waiting.attended
+    }
+
+    /// Releases a batch, and notifies those who wait for the fates of its jobs.
+    async fn deliver(self: Arc<Self>, batch: Vec<Given>) {
+        let sent = Box::pin(self.send(&batch));
+        match panics::logged("the job store", sent).await {
+            Ok(Ok(fates)) => {
+                for (given, fate) in zip(batch, fates) {
+                    count(&self.meter, fate);
+                    if let Some(released) = fate {
+                        tracing::debug!(?released, job = ?given.lease.id, "job released");
+                        let _ = given.sender.send(released);
+                    }
+                }
+            }
+            failed => {
+                if let Ok(Err(error)) = failed {
+                    tracing::warn!(
+                        error = with_sources(&error),
+                        jobs = batch.len(),
+                        "abandoned jobs could not be released"
+                    );
+                }
+                batch.iter().for_each(|_| count(&self.meter, None));
+            }
+        }
     }
 
     /// Releases a batch. Returns the fate of each job, as far as it is known.
@@ -166,29 +204,15 @@ impl Attendant {
     async fn release_all(&mut self) {
         // Collects the leases that are released together.
         yield_now().await;
-        while let Some(batch) = self.releases.take() {
-            let sent = Box::pin(self.releases.send(&batch));
-            match panics::logged("the job store", sent).await {
-                Ok(Ok(fates)) => {
-                    for (given, fate) in zip(batch, fates) {
-                        count(&self.releases.meter, fate);
-                        if let Some(released) = fate {
-                            tracing::debug!(?released, job = ?given.lease.id, "job released");
-                            let _ = given.sender.send(released);
-                        }
-                    }
-                }
-                failed => {
-                    if let Ok(Err(error)) = failed {
-                        tracing::warn!(
-                            error = with_sources(&error),
-                            jobs = batch.len(),
-                            "abandoned jobs could not be released"
-                        );
-                    }
-                    let meter = &self.releases.meter;
-                    batch.iter().for_each(|_| count(meter, None));
-                }
+        let mut in_flight = JoinSet::new();
+        loop {
+            while in_flight.len() < AT_ONCE
+                && let Some(batch) = self.releases.take()
+            {
+                in_flight.spawn(self.releases.clone().deliver(batch));
+            }
+            if in_flight.join_next().await.is_none() && self.releases.leave() {
+                break;
             }
         }
         self.is_over = true;
@@ -210,7 +234,10 @@ fn count(meter: &Meter, released: Option<Released>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tower_async_job_core::{JobId, MemoryStore};
+    use tower_async_job_testkit::{Call, Fault, FaultyStore};
 
     use super::*;
 
@@ -227,5 +254,38 @@ mod tests {
         drop(first);
         assert!(releases.waiting().attended);
         assert_eq!(released.expect("a runtime").await, Ok(Released::Lost));
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Releases leases on these terms in a store that takes a second for each call. Returns the time
+    /// until all are released, and the number of calls.
+    async fn slowly(terms: impl Iterator<Item = Release>) -> (Duration, usize) {
+        let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+        store.plan(Call::Release, Fault::Late(SECOND), 100);
+        let meter = Meter::new(None, "memory");
+        let releases = Releases::new(store.store(), TaskTracker::new(), Arc::default(), meter);
+        let releases = Arc::new(releases);
+        let begun = Instant::now();
+        let released: Vec<_> = terms
+            .map(|how| releases.release(Lease::new(JobId::random(), 1), how))
+            .collect();
+        for released in released {
+            let fate = released.expect("a runtime").await;
+            assert_eq!(fate, Ok(Released::Lost));
+        }
+        (begun.elapsed(), store.calls(Call::Release))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn releases_on_different_terms_do_not_wait_for_each_other() {
+        let terms = (1..=40).map(|seconds| Release::default().with_after(seconds * SECOND));
+        assert_eq!(slowly(terms).await, (SECOND, 40));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn releases_on_the_same_terms_are_one_call_whatever_is_between_them() {
+        let terms = (0..40).map(|number| Release::default().with_counts(number % 2 == 0));
+        assert_eq!(slowly(terms).await, (SECOND, 2));
     }
 }
