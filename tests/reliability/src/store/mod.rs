@@ -12,7 +12,8 @@ use std::{ffi::OsString, fmt, fmt::Debug, net::SocketAddr, path::Path, sync::Arc
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use futures_util::future::BoxFuture;
-use tower_async_job::store::{JobStore, SweepQuery};
+use tokio::time::sleep;
+use tower_async_job::store::{JobStore, StoreError, SweepQuery};
 
 pub(crate) use self::{disk::Disk, newer::begin as begin_newer};
 use crate::{
@@ -22,6 +23,9 @@ use crate::{
     scenario::Scenario,
     server::KEPT,
 };
+
+/// The tries to sweep a store.
+const TRIES: usize = 10;
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -237,15 +241,31 @@ pub(crate) async fn check(backend: &Arc<dyn Backend>) -> anyhow::Result<Vec<Viol
     }
     // A job passes its deadline, then its retention, its tombstone, and the time of its chunks.
     for step in 1..=6 {
-        sweep(&*backend.open_later(KEPT * 2 * step).await?).await?;
+        sweep(backend, KEPT * 2 * step).await?;
     }
     let now = backend.clone();
     let remains = blocking(move || now.remains()).await?;
     Ok(remains.map(broken).unwrap_or_default())
 }
 
-/// Sweeps a store until nothing is due.
-async fn sweep(store: &dyn JobStore) -> anyhow::Result<()> {
+/// Sweeps a store at that much later a time until nothing is due, on a machine that may be busy.
+async fn sweep(backend: &Arc<dyn Backend>, later: Duration) -> anyhow::Result<()> {
+    for _ in 0..TRIES {
+        match sweep_once(backend, later).await {
+            Err(error) if is_unavailable(&error) => sleep(Duration::from_secs(1)).await,
+            swept => return swept,
+        }
+    }
+    sweep_once(backend, later).await
+}
+
+fn is_unavailable(error: &anyhow::Error) -> bool {
+    let error: Option<&StoreError> = error.downcast_ref();
+    error.is_some_and(StoreError::is_unavailable)
+}
+
+async fn sweep_once(backend: &Arc<dyn Backend>, later: Duration) -> anyhow::Result<()> {
+    let store = backend.open_later(later).await?;
     for _ in 0..10_000 {
         let upkeep = store.sweep(&SweepQuery::default()).await?;
         if upkeep.next != Some(Duration::ZERO) {

@@ -1,4 +1,5 @@
 //! The tables that the harness prints.
+#![allow(dead_code, reason = "each program of tests uses a part")]
 
 /// The scenarios on all stores.
 const ALL: [&str; 12] = [
