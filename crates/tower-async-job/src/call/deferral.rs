@@ -14,7 +14,7 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 use tower::BoxError;
-use tower_async_job_core::{Principal, StoreError};
+use tower_async_job_core::{Principal, Release, StoreError};
 
 use crate::{
     answer::{self, AcceptedJob},
@@ -166,7 +166,8 @@ where
         drop_quietly(unheard);
     }
 
-    /// Waits for the first of: the end of the handler, the loss of the client, the stored record.
+    /// Waits for the first of: the end of the handler, the loss of the client, the stored record. A
+    /// handler that gives its job back waits for the record.
     async fn next(
         &mut self,
         early: &mut oneshot::Sender<Early<R, E>>,
@@ -175,9 +176,18 @@ where
     ) -> Event<R, E> {
         let mut given_up = pin!(self.front.node.shutdown.given_up.wait());
         let cancel_on_disconnect = self.front.config.on_disconnect == OnDisconnect::Cancel;
+        let is_kept = self.submission.kept.is_some();
+        let mut gives_back = false;
         poll_fn(|cx| {
-            if let Poll::Ready(end) = self.work.poll_catching(cx) {
-                return Poll::Ready(Event::Ended(end));
+            if !gives_back && let Poll::Ready(end) = self.work.poll_catching(cx) {
+                let end = match storing {
+                    Some(_) => keep(&mut self.work, is_kept, end),
+                    None => Some(end),
+                };
+                match end {
+                    Some(end) => return Poll::Ready(Event::Ended(end)),
+                    None => gives_back = true,
+                }
             }
             if early.poll_closed(cx).is_ready()
                 && (cancel_on_disconnect || deadline.as_mut().poll(cx).is_ready())
@@ -224,10 +234,29 @@ pub(crate) enum HandedOver<R, E> {
 
 type Storing<'a> = Pin<&'a mut (dyn Future<Output = Result<Stored, Unaccepted>> + Send)>;
 
+/// The end of a handler; `Err` is the payload of its panic.
+type End<R, E> = Result<Result<Response<R>, E>, Payload>;
+
 enum Event<R, E> {
-    Ended(Result<Result<Response<R>, E>, Payload>),
+    Ended(End<R, E>),
     Stored(Result<Stored, Unaccepted>),
     /// The client disconnected before the acceptance, and its work is cancelled or past its
     /// deadline; or the grace of a shutdown is over.
     Gone,
+}
+
+/// Keeps a response by which the handler gives its job back, which is of use once there is one. Returns
+/// any other end, and that of a request that is not kept.
+fn keep<R, E>(work: &mut BoxWork<R, E>, is_kept: bool, end: End<R, E>) -> Option<End<R, E>>
+where
+    R: Send + 'static,
+    E: 'static,
+{
+    match end {
+        Ok(Ok(response)) if is_kept && response.extensions().get::<Release>().is_some() => {
+            work.end_with(response);
+            None
+        }
+        end => Some(end),
+    }
 }

@@ -1,6 +1,7 @@
 //! The handler's call as a future that can move from the connection to a task.
 
 use std::{
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -71,6 +72,20 @@ impl<R, E> BoxWork<R, E> {
         panics::poll_catching(work, cx)
     }
 
+    /// Replaces work that has ended by its response, to be had once more.
+    pub(crate) fn end_with(&mut self, response: Response<R>)
+    where
+        R: Send + 'static,
+        E: 'static,
+    {
+        let admission = self.take_place();
+        *self = Self::new(Ended {
+            admission,
+            response: Some(Box::new(response)),
+            error: PhantomData::<fn() -> E>,
+        });
+    }
+
     /// Takes its place without releasing it, for the work after the response.
     pub(crate) fn take_place(&mut self) -> Option<Box<Admission>> {
         self.0.as_mut()?.as_mut().take_place()
@@ -82,6 +97,36 @@ impl<R, E> Drop for BoxWork<R, E> {
         if let Some(work) = self.0.take() {
             drop_quietly(work);
         }
+    }
+}
+
+/// Work that has ended already.
+struct Ended<R, E> {
+    admission: Option<Box<Admission>>,
+    response: Option<Box<Response<R>>>,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<R, E> Future for Ended<R, E> {
+    type Output = Result<Response<R>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = self.response.take().expect("polled after completion");
+        Poll::Ready(Ok(*response))
+    }
+}
+
+impl<R: Send, E> Work for Ended<R, E> {
+    fn is_queued(&self) -> bool {
+        false
+    }
+
+    fn admission(self: Pin<&mut Self>) -> Option<&mut Admission> {
+        self.get_mut().admission.as_deref_mut()
+    }
+
+    fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>> {
+        self.get_mut().admission.take()
     }
 }
 

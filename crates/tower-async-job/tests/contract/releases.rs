@@ -42,6 +42,27 @@ async fn answer_that_would_hand_its_job_back_stands_where_no_request_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn answer_that_hands_its_job_back_waits_for_a_slow_store() {
+    let store = Arc::new(FaultyStore::new(memory().build()));
+    let layer = AsyncJobLayer::builder()
+        .store(store.clone())
+        .inline_wait(SECOND / 4)
+        .replay_when(|_| true)
+        .build()
+        .expect("valid configuration");
+    let service = wrap(&layer, refused());
+    // The handler ends a quarter of a second before there is a job.
+    store.plan(Op::Create, Fault::Late(SECOND / 2), 1);
+    let accepted = send(&service, post("/report")).await.pending();
+    let stored = send(&service, get(accepted.location())).await;
+    assert_eq!(stored.header("job-status"), "queued", "{stored:?}");
+    // Without a job, the answer stands.
+    store.plan(Op::Create, Fault::Unavailable, 100);
+    let inline = send(&service, post("/report")).await;
+    assert_eq!(inline.status, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test(start_paused = true)]
 async fn job_keeps_to_the_terms_of_its_release_though_its_task_is_dropped() {
     let store = Arc::new(FaultyStore::new(memory().build()));
     let hasty = |job: JobFuture| -> JobFuture {
