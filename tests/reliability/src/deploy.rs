@@ -15,11 +15,14 @@ use crate::{
     check::{Promise, Traces, Violation, check},
     client::Clients,
     fleet::Fleet,
-    process::{LEASE, Process, Settings},
+    process::{Process, Settings},
     program::Program,
     store::{self, Kind},
     times::Times,
 };
+
+/// The lease by default, since no gateway dies.
+const LEASE_IN_USE: Duration = Duration::from_secs(30);
 
 /// The requests that are under way at once.
 const AT_ONCE: usize = 100;
@@ -46,7 +49,7 @@ pub(crate) async fn run(options: Deploy) -> anyhow::Result<bool> {
     let directory = tempfile::tempdir()?;
     let backend = store::start(options.store, directory.path(), false).await?;
     let settings = Settings {
-        lease: LEASE,
+        lease: LEASE_IN_USE,
         grace: Duration::from_secs(1),
     };
     let log = directory.path().join("processes.log");
