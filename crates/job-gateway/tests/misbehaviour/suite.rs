@@ -105,12 +105,12 @@ pub(crate) async fn sound(gateway: &Gateway) {
     assert_eq!(inline(gateway, "/inline/sound").await, "200 sound");
 }
 
-/// Sends a request, and returns what comes back.
+/// Sends a request, and returns what comes back, or that the connection ends without an answer.
 pub(crate) async fn inline(gateway: &Gateway, path: &str) -> String {
     let request = Request::get(gateway.url(path)).body(full("")).unwrap();
-    let response = soon(client(false).request(request))
-        .await
-        .expect("an answer");
+    let Ok(response) = soon(client(false).request(request)).await else {
+        return "no answer".to_owned();
+    };
     let (head, mut body) = response.into_parts();
     let mut text = String::new();
     while let Some(frame) = soon(body.frame()).await {
