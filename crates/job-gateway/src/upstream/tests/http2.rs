@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::DuplexStream,
+    io::{AsyncWriteExt, DuplexStream},
     sync::{Notify, Semaphore},
     time::{sleep, timeout},
 };
@@ -224,6 +224,28 @@ async fn idle_times_and_age_are_those_of_http1() {
     }
     assert_eq!(number(&client, Method::GET).await, 4);
     assert_eq!(server.open(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_even_if_its_server_reads_nothing() {
+    let (client, mut server) = memory(settings("h2c://app.test"));
+    let sent = send(&client, get());
+    let mut stream = server.bytes().await;
+    // Its settings; then, once the request is there, a response of a head alone.
+    stream.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    let head = b"\0\0\x01\x01\x05\0\0\0\x01\x88";
+    stream.write_all(head).await.unwrap();
+    drop(sent.await.unwrap().unwrap());
+    // Pings, until there is no room for the answers to them.
+    let pings = b"\0\0\x08\x06\0\0\0\0\0\0\0\0\0\0\0\0\0".repeat(100);
+    while timeout(Duration::from_secs(1), stream.write_all(&pings))
+        .await
+        .is_ok()
+    {}
+    sleep(Duration::from_secs(10)).await;
+    until_tasks(0).await;
+    assert!(stream.write_all(&pings).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
