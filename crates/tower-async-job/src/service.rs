@@ -167,7 +167,7 @@ where
         }
         let route = || front.config.route_of(&front.route_names, &request);
         if asked.deferrable
-            && let Err(error) = front.check_room(route)
+            && let Err(error) = front.refuse_without_room(route)
         {
             return ResponseFuture::refused(answer::not_stored(
                 &front.node.meter,

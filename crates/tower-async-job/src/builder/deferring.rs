@@ -96,7 +96,8 @@ impl Builder {
     }
 
     /// Sets what happens when the store refuses a job whose handler has begun. Default: the call
-    /// stays inline.
+    /// stays inline. A call that may not stay inline is refused before its handler begins if the
+    /// store has no room for the result, by the size of earlier results of its route.
     pub fn on_store_failure(mut self, policy: OnStoreFailure) -> Self {
         self.config.on_store_failure = policy;
         self

@@ -38,7 +38,7 @@ where
             Ok(whole) => whole,
             Err(problem) => return Err(answer::refusal(&front.node.meter, problem, protocol)),
         };
-        if let Err(error) = front.check_room(|| submission.route(&front.route_names)) {
+        if let Err(error) = front.refuse_without_room(|| submission.route(&front.route_names)) {
             return Err(answer::not_stored(&front.node.meter, &error, protocol));
         }
         let admission = front.admit(submission.principal.as_ref());

@@ -6,7 +6,7 @@ use tower_async_job_core::{JobStore, Principal, StoreError};
 
 use crate::{
     body::SpoolRoom,
-    config::{Config, NodeConfig, limits::Limits},
+    config::{Config, NodeConfig, OnStoreFailure, limits::Limits},
     node::{
         capacity::{Admission, Capacity, NoPlace},
         holds::Holds,
@@ -49,9 +49,15 @@ impl Front {
         }
     }
 
-    /// Returns whether there is room for another result of a route, if the size of its results is
-    /// known. The route is computed only if room is short.
-    pub(crate) fn check_room(&self, route: impl FnOnce() -> Arc<str>) -> Result<(), StoreError> {
+    /// Returns an error if a call could only be refused in the end: it could not stay inline, and there
+    /// is no room for another result of its route. The route is computed only if room is short.
+    pub(crate) fn refuse_without_room(
+        &self,
+        route: impl FnOnce() -> Arc<str>,
+    ) -> Result<(), StoreError> {
+        if self.config.on_store_failure != OnStoreFailure::Refuse {
+            return Ok(());
+        }
         let largest = self.node.sizes.largest();
         if largest == 0 {
             return Ok(());

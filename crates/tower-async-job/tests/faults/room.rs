@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_async_job::{
-    AsyncJobLayer, Builder, JobBody,
+    AsyncJobLayer, Builder, JobBody, OnStoreFailure,
     store::{JobStore, MemoryStore, MemoryStoreBuilder, Retention},
 };
 
@@ -191,7 +191,7 @@ async fn s73_forty_results_that_were_fetched_make_room_for_more() {
 #[tokio::test(start_paused = true)]
 async fn s73_submission_whose_result_will_not_fit_is_refused_early() {
     let (builder, store) = builder(memory().max_bytes(25 * MIB));
-    let layer = eager(builder);
+    let layer = eager(builder.on_store_failure(OnStoreFailure::Refuse));
     let begun = Arc::new(AtomicUsize::new(0));
     let counted = begun.clone();
     let counting = handler(move |_| {
@@ -231,6 +231,34 @@ async fn s73_submission_whose_result_will_not_fit_is_refused_early() {
     ended(&layer, counting, post("/report")).await;
     assert_eq!(state(&layer, &first).await, "expired");
     assert_eq!(state(&layer, path_of(second.location())).await, "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s73_calls_that_may_stay_inline_are_answered_while_results_fill_the_store() {
+    let (builder, _) = builder(memory().max_bytes(25 * MIB));
+    let layer = builder.replay_when(|head| head.headers.contains_key("x-replayed"));
+    let layer = layer.build().expect("valid settings");
+    for _ in 0..2 {
+        ended(&layer, large(10 * MIB), asking(post("/report"))).await;
+    }
+    for replayed in [false, true] {
+        let submission = || match replayed {
+            true => with(post("/report"), "x-replayed", "yes"),
+            false => post("/report"),
+        };
+        let quick = send(&wrap(&layer, slow(SECOND / 2, "quick")), submission()).await;
+        assert_eq!(
+            (quick.status, &*quick.body),
+            (StatusCode::OK, &b"quick"[..])
+        );
+        // It cannot become a job.
+        let late = send(
+            &wrap(&layer, slow(60 * SECOND, "late")),
+            asking(submission()),
+        )
+        .await;
+        assert_eq!((late.status, &*late.body), (StatusCode::OK, &b"late"[..]));
+    }
 }
 
 /// Returns a layer whose store has room for two results of 1 MiB and holds one.
