@@ -1,11 +1,18 @@
 //! The digest that distinguishes a repeat of a submission from another submission with the same
 //! key.
 //!
-//! It covers method, target, Content-Type and body. Clients that rebuild a form for each attempt
+//! It covers method, host, target, Content-Type and body. The port of the host does not count, since
+//! nodes of one server may have several. Clients that rebuild a form for each attempt
 //! choose a new boundary (RFC 2046, section 5.1.1), which is ignored; so is `charset=utf-8` of
 //! JSON, which has no other (RFC 8259, section 8.1).
 
-use http::{HeaderValue, Request, header::CONTENT_TYPE};
+use std::borrow::Cow;
+
+use http::{
+    HeaderValue, Request,
+    header::{CONTENT_TYPE, HOST},
+    uri::Authority,
+};
 use mediatype::{MediaType, ReadParams, names};
 use memchr::memmem::Finder;
 use sha2::{Digest, Sha256};
@@ -33,6 +40,7 @@ impl Fingerprint {
         };
         let target = request.uri().path_and_query();
         fingerprint.field(request.method().as_str().as_bytes());
+        fingerprint.field(&host(request).to_ascii_lowercase());
         fingerprint.field(target.map_or("", |target| target.as_str()).as_bytes());
         let value = request.headers().get(CONTENT_TYPE);
         let value = value.map_or(&b""[..], HeaderValue::as_bytes);
@@ -108,9 +116,22 @@ impl Fingerprint {
     }
 }
 
+/// Returns the host that a request names: that of its target, if that has one (RFC 9112, section
+/// 3.2.2).
+fn host<B>(request: &Request<B>) -> Cow<'_, [u8]> {
+    if let Some(host) = request.uri().host() {
+        return host.as_bytes().into();
+    }
+    let value = request.headers().get(HOST);
+    let value = value.map_or(&b""[..], HeaderValue::as_bytes);
+    match Authority::try_from(value) {
+        Ok(authority) => authority.host().as_bytes().to_vec().into(),
+        Err(_) => value.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::header::CONTENT_TYPE;
 
     use super::*;
 
@@ -150,6 +171,30 @@ mod tests {
         // A delimiter differs from the same text within a part.
         let (content_type, body) = form("bbbb2", "the same\r\n--aaaa1\r\n");
         assert_ne!(of(&content_type, &body, body.len()), first);
+    }
+
+    #[test]
+    fn host_counts_by_its_name() {
+        let of = |uri: &str, host: Option<&str>| {
+            let mut request = Request::post(uri);
+            if let Some(host) = host {
+                request = request.header(HOST, host);
+            }
+            Fingerprint::of(&request.body(()).expect("valid request")).finish()
+        };
+        let shop = of("/", Some("shop.example"));
+        for same in [
+            of("/", Some("Shop.Example:8080")),
+            of("http://shop.example/", None),
+            of("https://shop.example:8443/", Some("blog.example")),
+        ] {
+            assert_eq!(same, shop);
+        }
+        let others = [None, Some("blog.example"), Some("shop.example."), Some("")];
+        for other in others {
+            assert_ne!(of("/", other), shop, "{other:?}");
+        }
+        assert_ne!(of("/", Some("[::1]:80")), of("/", Some("[::2]:80")));
     }
 
     #[test]

@@ -132,7 +132,11 @@ async fn s44_same_key_of_another_request_is_422() {
     let mut other_method = keyed("k", "a");
     *other_method.method_mut() = Method::PUT;
     let other_method = send(&service, other_method).await;
-    for answer in [other_body, other_target, other_method] {
+    let mut other_host = keyed("k", "a");
+    let blog = HeaderValue::from_static("blog.example");
+    other_host.headers_mut().insert("host", blog);
+    let other_host = send(&service, other_host).await;
+    for answer in [other_body, other_target, other_method, other_host] {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
