@@ -24,7 +24,7 @@ pub(super) fn check(config: &Config, source: Source) -> Result<(), Report> {
             for upstream in config.upstreams.values() {
                 unusable.extend(resolve(upstream).await.err());
             }
-            unusable.extend(open(&config.store, config.lease).await.err());
+            unusable.extend(open(config).await.err());
         }),
         Err(error) => unusable.push(Unusable::new(Vec::new(), error.to_string())),
     }
@@ -49,10 +49,12 @@ async fn resolve(upstream: &Upstream) -> Result<(), Unusable> {
     Err(Unusable::new(vec![key], reason))
 }
 
-async fn open(store: &Store, lease: Duration) -> Result<(), Unusable> {
-    let opened = match store {
-        Store::Sqlite(file) if !file.exists() => open_beside(file, lease).await,
-        store => store::open(store, lease).await.map(drop),
+async fn open(config: &Config) -> Result<(), Unusable> {
+    let opened = match &config.store {
+        Store::Sqlite(file) if !file.exists() => open_beside(file, config.lease).await,
+        store => store::open(store, config.lease, config.max_bytes)
+            .await
+            .map(drop),
     };
     opened.map_err(|error| Unusable::new(vec!["store".to_owned()], format!("{error:#}")))
 }
@@ -64,7 +66,7 @@ async fn open_beside(file: &Path, lease: Duration) -> anyhow::Result<()> {
     name.push(format!(".check-{}", process::id()));
     let beside = file.with_file_name(name);
     let store = Store::Sqlite(beside.clone());
-    let opened = store::open(&store, lease).await.map(drop);
+    let opened = store::open(&store, lease, None).await.map(drop);
     for end in ["", "-wal", "-shm"] {
         let mut part = beside.clone().into_os_string();
         part.push(end);

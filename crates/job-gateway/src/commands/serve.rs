@@ -30,7 +30,7 @@ pub(super) fn serve(arguments: Arguments, config: Config, source: Source) -> any
         let metrics = config.admin.as_ref().map(|_| metrics::collect());
         let metrics = metrics.transpose()?;
         let (live, terms) = prepare(&config, source)?;
-        let store = store::open(&config.store, config.lease).await?;
+        let store = store::open(&config.store, config.lease, config.max_bytes).await?;
         let progress = progress::Listener::bind(config.progress.listen).await?;
         let gateway = Gateway::new(&config, live, store, progress.runs().clone())?;
         let listeners = server::bind(&config).await?;

@@ -113,6 +113,7 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     root.set(&mut config.grace, "grace", ending);
     config.threads = root.get("threads", threads);
     apply(flags, &mut config);
+    config.max_bytes = read_max_bytes(&root, &config.store);
 
     let progress = root.section("progress", "write `[progress]`, and `url` beneath it");
     config.progress = progress::read(&progress, &config.listen);
@@ -229,6 +230,18 @@ fn read_store(root: &Section<'_>) -> Option<Store> {
         Store::Sqlite(path) => Store::Sqlite(root.reading.folder.join(path)),
         store => store,
     })
+}
+
+fn read_max_bytes(root: &Section<'_>, store: &Store) -> Option<usize> {
+    let limit = root.get("max_bytes", size(1 << 20..=1 << 46));
+    let usual = store.usual_limit();
+    if limit.is_some() && usual.is_none() {
+        let problem = Problem::new("invalid `max_bytes`");
+        let label = "the store is a database, which has limits of its own";
+        let problem = problem.at(root.span_of("max_bytes"), label);
+        root.reading.report(problem);
+    }
+    usual.map(|usual| limit.unwrap_or(usual))
 }
 
 fn read_clients(root: &Section<'_>, clients: &mut Clients) {

@@ -47,6 +47,7 @@ impl Default for Config {
             public_base: None,
             store: Store::Memory,
             lease: Duration::from_secs(30),
+            max_bytes: Store::Memory.usual_limit(),
             trusted_proxies: Vec::new(),
             clients: Clients::default(),
             drain_delay: Duration::ZERO,
@@ -97,6 +98,7 @@ impl Upstream {
             response_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(4),
             max_age: Duration::from_secs(60),
+            tunnel_timeout: Duration::from_secs(3600),
             roots: None,
         }
     }

@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     /// The time after which others take over the jobs of a gateway that died. Default 30 s.
     pub(crate) lease: Duration,
+    /// The greatest size of the store, in bytes; `None` for a database, which has its own limits.
+    pub(crate) max_bytes: Option<usize>,
     /// The networks whose `Forwarded` and `X-Forwarded-*` are believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) clients: Clients,
@@ -137,6 +139,8 @@ pub(crate) struct Upstream {
     pub(crate) idle_timeout: Duration,
     /// The time after which a connection takes no further request. Default 60 s.
     pub(crate) max_age: Duration,
+    /// The time for which a websocket may be silent both ways. Default 1 h.
+    pub(crate) tunnel_timeout: Duration,
     /// Roots instead of the system's, in PEM.
     pub(crate) roots: Option<PathBuf>,
 }

@@ -28,6 +28,8 @@ pub(crate) fn print(config: &Config) -> String {
     file.optional("public_base", config.public_base.as_ref().map(quoted));
     file.line("store", store(&config.store));
     file.line("lease", time(config.lease));
+    let limit = config.max_bytes.map(|limit| quoted(bytes(limit)));
+    file.optional("max_bytes", limit);
     file.line(
         "trusted_proxies",
         array(config.trusted_proxies.iter().map(quoted)),
@@ -151,6 +153,7 @@ fn upstream(file: &mut File, upstream: &Upstream) {
     file.line("response_timeout", time(upstream.response_timeout));
     file.line("idle_timeout", time(upstream.idle_timeout));
     file.line("max_age", time(upstream.max_age));
+    file.line("tunnel_timeout", time(upstream.tunnel_timeout));
     file.optional("roots", upstream.roots.as_deref().map(path));
 }
 

@@ -13,6 +13,9 @@ use super::{
 ///
 /// Fails with all settings that differ.
 pub(crate) fn check_swap(running: &Config, new: &Config, source: Source) -> Result<(), Report> {
+    // Each kind of store has a default of its own.
+    let is_said = running.store == new.store || source.places.contains_key("max_bytes");
+    let is_resized = is_said && running.max_bytes != new.max_bytes;
     let differences = [
         ("listen", running.listen != new.listen),
         ("admin", running.admin != new.admin),
@@ -21,6 +24,7 @@ pub(crate) fn check_swap(running: &Config, new: &Config, source: Source) -> Resu
         ("public_base", running.public_base != new.public_base),
         ("store", running.store != new.store),
         ("lease", running.lease != new.lease),
+        ("max_bytes", is_resized),
         ("threads", running.threads != new.threads),
         (
             "progress.listen",

@@ -109,6 +109,7 @@ base = "/jobs"
 public_base = "https://example.com/app/jobs"
 store = "sqlite:jobs.db"
 lease = "10s"
+max_bytes = "3GiB"
 trusted_proxies = ["10.0.0.0/8", "192.168.1.1"]
 drain_delay = "1s 500ms"
 grace = "1m"
@@ -131,6 +132,7 @@ connect_timeout = "1s"
 response_timeout = "2s"
 idle_timeout = "3s"
 max_age = "4s"
+tunnel_timeout = "5m"
 
 [upstreams.reports]
 url = "https://reports"

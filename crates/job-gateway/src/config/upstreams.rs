@@ -134,6 +134,11 @@ fn upstream(name: String, section: Section<'_>, flags: Option<&Overrides>) -> Op
         "max_age",
         duration(SECOND..=24 * HOUR),
     );
+    section.set(
+        &mut upstream.tunnel_timeout,
+        "tunnel_timeout",
+        duration(SECOND / 10..=24 * 7 * HOUR),
+    );
     upstream.roots = section.file("roots");
     section.finish();
     if let Some(flags) = flags {

@@ -39,6 +39,16 @@ impl fmt::Display for Listen {
 }
 
 impl Store {
+    /// Returns the greatest size of the store unless the settings have another; `None` for a
+    /// database, which has its own limits.
+    pub(super) fn usual_limit(&self) -> Option<usize> {
+        match self {
+            Self::Memory => Some(256 << 20),
+            Self::Sqlite(_) => Some(4 << 30),
+            Self::Postgres(_) | Self::Redis(_) => None,
+        }
+    }
+
     /// Reads a URL from this place.
     pub(super) fn of_url(text: &str, origin: Origin) -> Result<Self, String> {
         let secret = || Secret::new(origin, text.to_owned());

@@ -11,6 +11,7 @@ mod patience;
 mod queue;
 mod respond;
 mod target;
+mod tunnel;
 mod upgrade;
 
 use std::{
@@ -128,7 +129,8 @@ async fn send(
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let upgrade = upgrade.ok_or(Failure::Unasked)?;
-        return upgrade.accept(response, place);
+        let longest_silence = target.route.upstream.tunnel_timeout;
+        return upgrade.accept(response, place, longest_silence);
     }
     headers::rewrite_response(response.headers_mut());
     if !target.route.cors_origins.is_empty() {

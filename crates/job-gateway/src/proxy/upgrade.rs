@@ -1,18 +1,20 @@
 //! Websockets over HTTP/1.1 (RFC 6455), the only upgrade that is sent on.
 
+use std::time::Duration;
+
 use http::{
     HeaderValue, Request, Response, Version,
     header::{CONNECTION, UPGRADE},
 };
 use http_body_util::{Either, Full};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
 
 use super::{
     headers::{remove_hop_by_hop, tokens},
     queue::Place,
     respond::{Body, Failure},
+    tunnel::tunnel,
 };
 use crate::upstream;
 
@@ -31,11 +33,12 @@ impl Requested {
     }
 
     /// Connects the client to the server once both have switched. The place at the server is held until
-    /// the websocket ends.
+    /// the websocket ends, or both have been silent for too long.
     pub(super) fn accept(
         self,
         mut response: Response<upstream::Incoming>,
         place: Option<Place>,
+        longest_silence: Duration,
     ) -> Result<Response<Body>, Failure> {
         if !is_websocket(response.headers()) {
             return Err(Failure::Unasked);
@@ -44,7 +47,8 @@ impl Requested {
         let client = self.client;
         tokio::spawn(async move {
             if let Ok((client, server)) = tokio::try_join!(client, server) {
-                tunnel(client, server).await;
+                let (client, server) = (TokioIo::new(client), TokioIo::new(server));
+                tunnel(client, server, longest_silence).await;
             }
             drop(place);
         });
@@ -75,11 +79,4 @@ fn is_websocket(headers: &http::HeaderMap) -> bool {
     let protocol = protocols.next();
     let is_only = protocols.next().is_none();
     upgrades && is_only && protocol.is_some_and(|name| name.eq_ignore_ascii_case("websocket"))
-}
-
-/// Copies bytes both ways until both sides have ended, or one has failed.
-async fn tunnel(client: Upgraded, server: Upgraded) {
-    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-    // The end of either side is the end of a websocket, not a failure.
-    let _ = copy_bidirectional(&mut client, &mut server).await;
 }

@@ -10,15 +10,23 @@ use tower_async_job::store::{JobStore, MemoryStore};
 
 use crate::config::Store;
 
-/// Opens a store whose jobs others take over once a process was dead for the time of a lease.
+/// Opens a store of at most this number of bytes, if it has no limits of its own, whose jobs others take
+/// over once a process was dead for the time of a lease.
 ///
 /// # Errors
 ///
 /// Fails if it cannot be reached, or if this build has no store of its kind.
-pub(crate) async fn open(store: &Store, lease: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
+pub(crate) async fn open(
+    store: &Store,
+    lease: Duration,
+    max_bytes: Option<usize>,
+) -> anyhow::Result<Arc<dyn JobStore>> {
     match store {
-        Store::Memory => Ok(Arc::new(MemoryStore::new()) as Arc<dyn JobStore>),
-        Store::Sqlite(file) => sqlite::open(file, lease).await,
+        Store::Memory => {
+            let builder = MemoryStore::builder().max_bytes(max_bytes.unwrap_or(usize::MAX));
+            Ok(Arc::new(builder.build()) as Arc<dyn JobStore>)
+        }
+        Store::Sqlite(file) => sqlite::open(file, lease, max_bytes).await,
         Store::Postgres(url) => postgres::open(url.expose(), lease).await,
         Store::Redis(url) => redis::open(url.expose(), lease).await,
     }
@@ -53,14 +61,18 @@ mod redis {
 
 /// Defines a store that this build lacks.
 macro_rules! missing {
-    ($feature:literal, $module:ident, $place:ty) => {
+    ($feature:literal, $module:ident, $place:ty $(, $limit:ty)?) => {
         #[cfg(not(feature = $feature))]
         mod $module {
             use std::{sync::Arc, time::Duration};
 
             use tower_async_job::store::JobStore;
 
-            pub(super) async fn open(_: &$place, _: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
+            pub(super) async fn open(
+                _: &$place,
+                _: Duration
+                $(, _: $limit)?
+            ) -> anyhow::Result<Arc<dyn JobStore>> {
                 anyhow::bail!(concat!(
                     "this build of job-gateway has no store of this kind: build it with \
                      `--features ",
@@ -72,6 +84,6 @@ macro_rules! missing {
     };
 }
 
-missing!("sqlite", sqlite, std::path::Path);
+missing!("sqlite", sqlite, std::path::Path, Option<usize>);
 missing!("postgres", postgres, str);
 missing!("redis", redis, str);

@@ -16,14 +16,20 @@ use rustix::{
 use tower_async_job::store::JobStore;
 use tower_async_job_sqlite::{OpenError, SqliteStore};
 
-/// Opens the store in a file.
+/// Opens the store in a file of at most this number of bytes.
 ///
 /// # Errors
 ///
 /// Fails with the reason, the user of the process and a remedy.
-pub(super) async fn open(file: &Path, lease: Duration) -> anyhow::Result<Arc<dyn JobStore>> {
+pub(super) async fn open(
+    file: &Path,
+    lease: Duration,
+    max_bytes: Option<usize>,
+) -> anyhow::Result<Arc<dyn JobStore>> {
+    let max_bytes = max_bytes.map_or(u64::MAX, |bytes| bytes as u64);
     let opened = SqliteStore::builder()
         .lease_duration(lease)
+        .max_bytes(max_bytes)
         .open(file)
         .await;
     let store = opened.map_err(|error| match explain(file, &error) {

@@ -9,3 +9,4 @@ mod again;
 mod credentials;
 mod deploys;
 mod first;
+mod strangers;

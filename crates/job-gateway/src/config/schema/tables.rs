@@ -120,6 +120,15 @@ const TOP: &[Setting] = &[
     )
     .fixed(),
     Setting::new(
+        "max_bytes",
+        Size("1MiB", "64TiB"),
+        Words("256 MiB in memory, 4 GiB in SQLite"),
+        "The greatest size of the store: its data in memory, or its file. Databases have limits of \
+         their own.",
+    )
+    .example(r#""1GiB""#)
+    .fixed(),
+    Setting::new(
         "trusted_proxies",
         List("networks or addresses"),
         EMPTY,
@@ -252,6 +261,12 @@ const UPSTREAM: &[Setting] = &[
         Time("1s", "1day"),
         Value(r#""60s""#),
         "The time after which a connection takes no further request, so that changed names are seen.",
+    ),
+    Setting::new(
+        "tunnel_timeout",
+        Time("100ms", "7days"),
+        Value(r#""1h""#),
+        "The time for which a websocket may be silent both ways.",
     ),
     Setting::new(
         "roots",

@@ -222,6 +222,7 @@ fn the_settings_that_no_reload_changes_are_those_that_are_fixed() {
         ("public_base", "\"/app/jobs\""),
         ("store", "\"sqlite:jobs.db\""),
         ("lease", "\"7s\""),
+        ("max_bytes", "\"1GiB\""),
         ("threads", "7"),
         ("grace", "\"7s\""),
         ("progress.listen", "\"127.0.0.1:3\""),
