@@ -320,15 +320,12 @@ where
 
 fn service_failed(error: BoxError) -> Outcome {
     tracing::error!(%error, "the service of a job failed");
-    failed("the service failed")
-}
-
-fn panicked(payload: Payload) -> Outcome {
-    panics::log("the handler of a job", payload);
-    failed("the handler panicked")
+    unkept::failed(&*error, "the service failed")
 }
 
 /// Returns a failure whose details are only logged; clients learn its kind.
-fn failed(detail: &str) -> Outcome {
-    Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
+fn panicked(payload: Payload) -> Outcome {
+    panics::log("the handler of a job", payload);
+    let problem = Problem::new(ProblemType::JobFailed);
+    Outcome::Failed(problem.with_detail("the handler panicked"))
 }

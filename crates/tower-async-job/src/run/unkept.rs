@@ -1,7 +1,8 @@
 //! Responses that are not stored: over a limit, or broken off.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
+use http::StatusCode;
 use http_polling::{Problem, ProblemType};
 use tower_async_job_core::{Lease, Outcome, StoreError, StoreLimit};
 
@@ -29,13 +30,23 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registrat
         }
         Unrecorded::Broken(error) => {
             tracing::warn!(%error, "the response body of a job broke off");
-            let detail = "the response body broke off";
-            Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
+            failed(&*error, "the response body broke off")
         }
         Unrecorded::NotWritten(error) if error.is_lease_lost() => return End::Refused,
         Unrecorded::NotWritten(_) => return End::Stopped(Stop::Abandoned),
     };
     End::Outcome(outcome, None)
+}
+
+/// Returns the failure of a job by an error of its handler or of its response's body. Clients learn an
+/// error that is a problem itself, and of another one only its kind: a problem among its sources may be
+/// one of another server, which was told to this one alone.
+pub(crate) fn failed(error: &(dyn Error + 'static), detail: &str) -> Outcome {
+    let problem = error.downcast_ref::<Problem>();
+    let is_failure = |status: StatusCode| status.is_client_error() || status.is_server_error();
+    let problem = problem.filter(|problem| problem.status_code().is_some_and(is_failure));
+    let usual = || Problem::new(ProblemType::JobFailed).with_detail(detail);
+    Outcome::Failed(problem.cloned().unwrap_or_else(usual))
 }
 
 /// Returns the outcome of a job whose result does not fit into the store.

@@ -2,8 +2,9 @@
 
 use std::{
     convert::Infallible,
+    io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,10 +19,11 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use tokio::time::sleep;
-use tower::{Layer, service_fn};
-use tower_async_job::{JobBody, JobContext, store::Retention};
+use tower::{BoxError, Layer, service_fn};
+use tower_async_job::{JobBody, JobContext, http_polling::Problem, store::Retention};
 
 #[tokio::test(start_paused = true)]
 async fn s31_deferred_panic_is_stored_and_the_layer_lives_on() {
@@ -257,6 +259,45 @@ async fn s34_response_body_that_breaks_half_way_is_no_result() {
     );
     let text = String::from_utf8_lossy(&answer.body);
     assert!(!text.contains("secret") && !text.contains("half"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s34_error_that_is_a_problem_is_that_of_its_job() {
+    let problem = |status| {
+        let mut problem = Problem::default().with_detail("the server behind is gone");
+        problem.status = Some(status);
+        problem
+    };
+    let of_another_server = io::Error::other(problem(502));
+    let errors: [(BoxError, u16); 3] = [
+        (problem(502).into(), 502),
+        (problem(302).into(), 500),
+        (of_another_server.into(), 500),
+    ];
+    for (error, status) in errors {
+        let layer = eager(builder());
+        let error = Arc::new(Mutex::new(Some(error)));
+        let inner = service_fn(move |_: Request<JobBody<Body>>| {
+            let error = error.clone();
+            async move {
+                sleep(SECOND).await;
+                let error = error.lock().expect("no panic").take().expect("one call");
+                let frames = [Ok(Frame::data(Bytes::from("the first half"))), Err(error)];
+                Ok::<_, Infallible>(Response::new(StreamBody::new(tokio_stream::iter(frames))))
+            }
+        });
+        let accepted = Answer::of(call(&layer.layer(inner), post("/report")).await)
+            .await
+            .pending();
+        sleep(5 * SECOND).await;
+        let answer = ask(&layer, get(accepted.location())).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("job-status")),
+            (status, "failed")
+        );
+        let is_told = answer.json()["detail"] == "the server behind is gone";
+        assert_eq!(is_told, status == 502);
+    }
 }
 
 /// A body of endless chunks of 1 KiB.
