@@ -39,9 +39,6 @@ use crate::{
 /// The time for a call.
 const CALL: Duration = Duration::from_secs(15);
 
-/// The time after which a call is tried again whose host has too many at once.
-const BUSY: Duration = Duration::from_secs(2);
-
 /// The callback that a client asks for: the bytes to note, or the reason for which it is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked(pub(crate) Result<Bytes, String>);
@@ -124,7 +121,7 @@ impl Callbacks {
         };
         let host = &*receiver.host.name;
         let Ok(_place) = receiver.host.places.try_acquire() else {
-            return Notified::Again(BUSY.mul_f64(1.0 + fastrand::f64()));
+            return Notified::Again(schedule::busy(age, fastrand::f64()));
         };
         let posted = timeout(CALL, call::post(connector, &receiver, &notification)).await;
         let answer = match posted {

@@ -14,6 +14,9 @@ const DELAYS: [Duration; 5] = [
 /// The part of a time by which it may be longer, so that attempts do not come together.
 const JITTER: f64 = 0.2;
 
+/// The shortest and the longest time after which a call is tried again whose host has too many at once.
+const BUSY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+
 /// The longest time that a receiver may ask for.
 const LONGEST: Duration = Duration::from_secs(6 * 3600);
 
@@ -33,9 +36,24 @@ pub(super) fn delay(attempt: u32, age: Duration, asked: Option<Duration>, share:
     delay.max(asked).mul_f64(1.0 + JITTER * share)
 }
 
+/// Returns the time after which a call is tried again whose host has too many at once. It grows with the
+/// age of the end, so that those of a host that is slow for long take little from those of others.
+pub(super) fn busy(age: Duration, share: f64) -> Duration {
+    let (shortest, longest) = BUSY;
+    (age / 4).clamp(shortest, longest).mul_f64(1.0 + share)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_to_a_busy_host_are_tried_less_and_less_often() {
+        let of = |age, share| busy(Duration::from_secs(age), share).as_secs();
+        assert_eq!((of(0, 0.0), of(0, 1.0)), (2, 4));
+        assert_eq!((of(40, 0.0), of(40, 1.0)), (10, 20));
+        assert_eq!((of(86_400, 0.0), of(86_400, 1.0)), (300, 600));
+    }
 
     #[test]
     fn delays_grow_to_half_an_hour() {

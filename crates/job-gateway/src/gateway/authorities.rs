@@ -69,11 +69,11 @@ impl Authorities {
         let Some(authority) = self.by_route.get(&route.name) else {
             return Ok(None);
         };
-        Ok(authority.find(headers, peer_trusted)?.map(Principal::new))
+        authority.principal(headers, peer_trusted)
     }
 
-    /// Returns the principal of a request for a job, whose route is not known: the first that a
-    /// source finds.
+    /// Returns the principals of a request for a job, whose route is not known: one for each source
+    /// that finds one.
     ///
     /// # Errors
     ///
@@ -82,16 +82,19 @@ impl Authorities {
         &self,
         headers: &mut HeaderMap,
         peer_trusted: bool,
-    ) -> Result<Option<Principal>, Refusal> {
-        let mut refused = None;
+    ) -> Result<Vec<Principal>, Refusal> {
+        let (mut found, mut refused) = (Vec::new(), None);
         for authority in &self.all {
-            match authority.find(headers, peer_trusted) {
-                Ok(Some(principal)) => return Ok(Some(Principal::new(principal))),
-                Ok(None) | Err(Refusal::Missing) => {}
+            match authority.principal(headers, peer_trusted) {
+                Ok(Some(principal)) if !found.contains(&principal) => found.push(principal),
+                Ok(_) | Err(Refusal::Missing) => {}
                 Err(refusal) => refused = Some(refusal),
             }
         }
-        refused.map_or(Ok(None), Err)
+        match refused {
+            Some(refusal) if found.is_empty() => Err(refusal),
+            _ => Ok(found),
+        }
     }
 }
 

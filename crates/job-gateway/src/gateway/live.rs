@@ -24,8 +24,12 @@ use crate::{
 /// The longest time that a store usually takes to accept a job.
 const ACCEPTANCE: Duration = Duration::from_secs(1);
 
+/// The time for which settings are new.
+const NEW: Duration = Duration::from_secs(60);
+
 /// The settings that a reload replaces, and what is made of them.
 pub(crate) struct Live {
+    since: Instant,
     routes: Routes,
     servers: Servers,
     pub(super) authorities: Authorities,
@@ -70,6 +74,7 @@ impl Live {
         let origins: BTreeSet<_> = origins.cloned().collect();
         let policies = routes.map(|route| (route.name.clone(), Policies::of(route)));
         Ok(Self {
+            since: Instant::now(),
             routes: Routes::of(config),
             servers,
             authorities,
@@ -127,6 +132,11 @@ impl Live {
         target.deferrable = true;
         target.replayable = true;
         Some(target)
+    }
+
+    /// Returns whether other gateways on the same store may not have these settings yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.since.elapsed() < NEW
     }
 
     /// Returns the rules for pages of other origins, if the route has some. Those of jobs are the

@@ -10,6 +10,7 @@ mod cors;
 mod facts;
 mod live;
 mod policy;
+mod referer;
 mod servers;
 mod trace;
 mod upload;
@@ -24,7 +25,9 @@ use std::{
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::REFERRER_POLICY};
+use http_body_util::Empty;
 use http_polling::take_callback;
 use hyper::body::Incoming;
 use tower::{Layer, ServiceExt};
@@ -33,7 +36,7 @@ use tower_async_job::{
     store::{JobStore, Principal},
 };
 
-use self::{account::Account, again::Again, cors::Cors, upload::Upload};
+use self::{account::Account, again::Again, cors::Cors, referer::Bases, upload::Upload};
 pub(crate) use self::{connection::Connection, live::Live};
 use crate::{
     callback::Asked,
@@ -45,6 +48,9 @@ use crate::{
 
 /// The number of callbacks at once, of all hosts.
 const CALLS: usize = 512;
+
+/// The longest principal, with its source, in bytes.
+const PRINCIPAL: usize = 2 << 10;
 
 /// The body of a response.
 pub(crate) type Body = ResponseBody<proxy::Body>;
@@ -58,6 +64,7 @@ pub(crate) struct Gateway {
 struct Shared {
     live: Arc<ArcSwap<Live>>,
     base: String,
+    bases: Bases,
     durable: bool,
     is_draining: AtomicBool,
     jobs: AsyncJobLayer,
@@ -92,6 +99,7 @@ impl Gateway {
                 move |request| live.load().policy(request)
             })
             .principal(|request| request.extensions.get::<Principal>().cloned())
+            .principal_limit(PRINCIPAL)
             .notify_when(|request| match request.extensions.get() {
                 Some(Asked(target)) => target.clone().map(Some),
                 None => Ok(None),
@@ -117,6 +125,7 @@ impl Gateway {
             shared: Arc::new(Shared {
                 live,
                 base: config.base.clone(),
+                bases: Bases::new(&config.base, config.public_base.as_deref()),
                 durable,
                 is_draining: AtomicBool::new(false),
                 resource: jobs.resource(),
@@ -169,9 +178,9 @@ impl Gateway {
             return Ok(preflight.map(Body::new));
         }
         if is_of_job {
-            let principal = live.authorities.of_job(request.headers_mut(), trusted);
+            let principals = live.authorities.of_job(request.headers_mut(), trusted);
             drop(live);
-            return self.poll(request, principal).await;
+            return self.poll(request, principals).await;
         }
         proxy::decline_others(&mut request);
         proxy::join_cookies(&mut request);
@@ -180,6 +189,7 @@ impl Gateway {
             .ok_or(Failure::NoRoute)?;
         target.handle = account.is_of_route(&target.route.name);
         let headers = request.headers_mut();
+        shared.bases.shorten_referer(headers);
         let principal = live.authorities.of_route(&target.route, headers, trusted)?;
         let trace = trace::of(headers);
         let facts = facts::facts(&request, connection, &live, &target, trace);
@@ -214,20 +224,41 @@ impl Gateway {
     /// without one: a client may send one that is for its server alone.
     async fn poll(
         &self,
-        mut request: Request<Incoming>,
-        principal: Result<Option<Principal>, Refusal>,
+        request: Request<Incoming>,
+        principals: Result<Vec<Principal>, Refusal>,
     ) -> Result<Response<Body>, Failure> {
-        let refusal = principal.as_ref().err().copied();
-        if let Ok(Some(principal)) = principal {
-            request.extensions_mut().insert(principal);
-        }
-        let Ok(mut response) = self.shared.resource.clone().oneshot(request).await;
+        let refusal = principals.as_ref().err().copied();
+        let mut response = self.asked(request, principals.unwrap_or_default()).await;
+        proxy::set_broken(&mut response);
         // A page that is a result tells no server the job's URL.
         let policy = response.headers_mut().entry(REFERRER_POLICY);
         policy.or_insert(HeaderValue::from_static("no-referrer"));
         match refusal {
             Some(refusal) if response.status() == StatusCode::NOT_FOUND => Err(refusal.into()),
             _ => Ok(response.map(Body::from)),
+        }
+    }
+
+    /// Returns the answer of the job resource, to the first of these principals that may see the job.
+    async fn asked(
+        &self,
+        request: Request<Incoming>,
+        principals: Vec<Principal>,
+    ) -> Response<StoredBody> {
+        let (head, _) = request.into_parts();
+        let mut principals = principals.into_iter();
+        let mut principal = principals.next();
+        loop {
+            let mut head = head.clone();
+            if let Some(principal) = principal {
+                head.extensions.insert(principal);
+            }
+            let request = Request::from_parts(head, Empty::<Bytes>::new());
+            let Ok(response) = self.shared.resource.clone().oneshot(request).await;
+            principal = principals.next();
+            if principal.is_none() || response.status() != StatusCode::NOT_FOUND {
+                return response;
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
-use super::{crypto, keys, refusal::Refusal};
+use super::{crypto, keys, qualified::Source, refusal::Refusal};
 use crate::config::Jwt;
 
 /// The seconds by which clocks may differ.
@@ -14,6 +14,7 @@ const LEEWAY: u64 = 60;
 pub(crate) struct Verifier {
     keys: Vec<(Option<String>, DecodingKey, Validation)>,
     claim: String,
+    source: Source,
 }
 
 impl Verifier {
@@ -32,7 +33,13 @@ impl Verifier {
         Ok(Self {
             keys: keys.collect(),
             claim: settings.claim.clone(),
+            source: Source::jwt(&settings.claim, &settings.issuer),
         })
+    }
+
+    /// Returns the source of the names in its tokens.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Returns the principal that a request's token names.

@@ -6,14 +6,17 @@ mod crypto;
 mod jwt;
 #[cfg(feature = "jwt")]
 mod keys;
+mod qualified;
 mod refusal;
 
 #[cfg(all(test, feature = "jwt"))]
 mod tests;
 
 use http::{HeaderMap, HeaderName};
+use tower_async_job::store::Principal;
 
-pub(crate) use self::refusal::Refusal;
+use self::qualified::Source;
+pub(crate) use self::{qualified::name_of, refusal::Refusal};
 use crate::config::PrincipalSource;
 
 /// The source of principals of a route.
@@ -54,17 +57,32 @@ impl Authority {
         }
     }
 
-    /// Returns the principal of a request. A header is believed only from a trusted peer, and removed
-    /// from the request of another; without it the request has no principal.
+    /// Returns the principal of a request, whose name is one of this source alone. A header is believed
+    /// only from a trusted peer, and removed from the request of another; without it the request has no
+    /// principal.
     ///
     /// # Errors
     ///
     /// Fails if a token is missing or not valid.
-    pub(crate) fn find(
+    pub(crate) fn principal(
         &self,
         headers: &mut HeaderMap,
         peer_trusted: bool,
-    ) -> Result<Option<String>, Refusal> {
+    ) -> Result<Option<Principal>, Refusal> {
+        let name = self.find(headers, peer_trusted)?;
+        Ok(name.map(|name| self.source().principal(&name)))
+    }
+
+    fn source(&self) -> Source {
+        match self {
+            Self::Header(name) => Source::header(name),
+            #[cfg(feature = "jwt")]
+            Self::Jwt(verifier) => verifier.source().clone(),
+        }
+    }
+
+    /// Returns the name of a request's principal.
+    fn find(&self, headers: &mut HeaderMap, peer_trusted: bool) -> Result<Option<String>, Refusal> {
         match self {
             Self::Header(_) if !peer_trusted => {
                 self.forget(headers);

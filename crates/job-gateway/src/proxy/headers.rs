@@ -15,7 +15,7 @@ use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY};
 use tower_async_job::{JobContext, store::Principal};
 
 use super::{facts::Facts, fields::remove_where, forwarded::Forwarded, target::Target};
-use crate::upstream;
+use crate::{principal::name_of, upstream};
 
 /// The name of the gateway in `Via` and `Proxy-Status`.
 pub(super) const NAME: &str = "job-gateway";
@@ -87,7 +87,7 @@ pub(super) fn rewrite(
     if target.route.send_principal
         && let Some(principal) = parts.extensions.get::<Principal>()
     {
-        set(headers, JOB_PRINCIPAL, principal.as_str());
+        set(headers, JOB_PRINCIPAL, name_of(principal));
     }
     if let Some(facts) = facts {
         facts.forwarded.set(headers);

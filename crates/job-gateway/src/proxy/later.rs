@@ -61,13 +61,26 @@ impl Later {
         if let Some(accepted) = self.accepted {
             sleep_until(accepted).await;
         }
-        let age = self.received.elapsed().unwrap_or_default();
-        let release = Release::default()
-            .with_after(backoff(age))
-            .with_counts(counts);
-        response.extensions_mut().insert(release);
+        put_back(&mut response, self.received, counts);
         response
     }
+}
+
+/// Returns the response to a failure that puts a job back into its queue, as no attempt.
+pub(crate) fn later<B>(request: &Request<B>, failure: &Failure) -> Response<Body> {
+    let facts = request.extensions().get::<Facts>();
+    let received = facts.map_or_else(SystemTime::now, |facts| facts.received);
+    let mut response = failure.response();
+    put_back(&mut response, received, false);
+    response
+}
+
+fn put_back(response: &mut Response<Body>, received: SystemTime, counts: bool) {
+    let age = received.elapsed().unwrap_or_default();
+    let release = Release::default()
+        .with_after(backoff(age))
+        .with_counts(counts);
+    response.extensions_mut().insert(release);
 }
 
 /// Returns the time until a request of this age is sent again: each is longer than the one before,

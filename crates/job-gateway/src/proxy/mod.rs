@@ -1,6 +1,7 @@
 //! The requests that are sent on to a server, in first runs and in later ones alike.
 
 mod cookies;
+mod early;
 mod facts;
 mod fields;
 mod forwarded;
@@ -23,7 +24,7 @@ use std::{
 use bytes::Bytes;
 use http::{Extensions, Request, Response, StatusCode, Version};
 use http_body::Frame;
-use http_body_util::{BodyExt, Either, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 use tower_async_job::{JobContext, store::Principal};
@@ -33,8 +34,9 @@ pub(crate) use self::{
     facts::Facts,
     forwarded::{Forwarded, Hop},
     headers::{has_known_coding, is_loop, remove_beginning, tokens},
+    later::later,
     queue::Queue,
-    respond::{Body, Failure},
+    respond::{Body, Failure, set_broken},
     target::{Handle, Target},
     upgrade::decline_others,
 };
@@ -43,11 +45,12 @@ use self::{
     occupied::Occupied,
     patience::{Limits, Watch},
     queue::{Full, Place},
+    respond::passed,
 };
 use crate::{
     observe::jobs::Named,
     progress::{Run, Runs},
-    upstream::{self, Held},
+    upstream,
 };
 
 /// A service that sends requests on to the server of their [`Target`].
@@ -111,6 +114,7 @@ async fn send(
     let run = run(&target, request.extensions(), runs);
     let url = run.as_ref().map(|(_, url)| &**url);
     let request = headers::rewrite(request, &target, upgrade.is_some(), url);
+    let (request, answered) = early::watch(request);
     let mut response = match target.deferrable {
         // The layer ends it at its deadline.
         true => target.client.send(request).await?,
@@ -136,8 +140,8 @@ async fn send(
     if !target.route.cors_origins.is_empty() {
         remove_beginning(response.headers_mut(), "access-control-allow-");
     }
-    let occupied = Occupied::new(place, run.map(|(run, _)| run));
-    Ok(response.map(|body| Either::Left(Held::new(body, Some(occupied)))))
+    let occupied = Occupied::new(place, run.map(|(run, _)| run), answered);
+    Ok(response.map(|body| passed(body, occupied)))
 }
 
 /// Begins a run whose progress the server may report, if the request can become a job. Returns it with

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
-use http_body_util::{Either, Full};
-use http_polling::{PROBLEM_JSON, Problem};
+use http_body_util::{BodyExt, Either, Full, combinators::MapErr};
+use http_polling::{JOB_STATUS, JobState, PROBLEM_JSON, Problem};
 
 use super::{headers::NAME, occupied::Occupied, queue};
 use crate::{
@@ -16,8 +16,45 @@ use crate::{
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// The body of a response: the server's, or one of the gateway's own.
-pub(crate) type Body = Either<Held<upstream::Incoming, Occupied>, Full<Bytes>>;
+/// The body of a response: the server's, or one of the gateway's own. The error of one that breaks off is
+/// the problem of the job that it ends.
+pub(crate) type Body = Either<MapErr<Passed, fn(hyper::Error) -> Problem>, Full<Bytes>>;
+
+/// The body of a server's response.
+type Passed = Held<upstream::Incoming, Occupied>;
+
+/// Returns a server's body as one of a response.
+pub(super) fn passed(body: upstream::Incoming, occupied: Occupied) -> Body {
+    let broken: fn(hyper::Error) -> Problem = broken;
+    Either::Left(Held::new(body, Some(occupied)).map_err(broken))
+}
+
+fn broken(error: hyper::Error) -> Problem {
+    tracing::debug!(%error, "the response of a server broke off");
+    problem(StatusCode::BAD_GATEWAY, "the server's response broke off")
+}
+
+fn problem(status: StatusCode, detail: &str) -> Problem {
+    let mut problem = Problem::default().with_detail(detail);
+    problem.title = status.canonical_reason().map(str::to_owned);
+    problem.status = Some(status.as_u16());
+    problem
+}
+
+/// Tells in the answer of a job that the response of its server has broken off.
+pub(crate) fn set_broken<B>(response: &mut Response<B>) {
+    let state = response.headers().get(JOB_STATUS);
+    let has_failed = state.is_some_and(|state| state == JobState::Failed.as_str());
+    if has_failed && response.status() == StatusCode::BAD_GATEWAY {
+        set_proxy_status(response.headers_mut(), "http_response_incomplete");
+    }
+}
+
+fn set_proxy_status(headers: &mut HeaderMap, error: &str) {
+    let value = HeaderValue::from_str(&format!("{NAME}; error={error}"));
+    let value = value.expect("names have visible characters");
+    headers.insert(PROXY_STATUS, value);
+}
 
 /// The reason for which a request is answered by the gateway itself.
 #[derive(Debug)]
@@ -38,6 +75,8 @@ pub(crate) enum Failure {
     Upload,
     /// No route matches the request.
     NoRoute,
+    /// No route matches the request of a job any more.
+    RouteGone,
     /// The request does not say who asks.
     Principal(Refusal),
     /// The server has as many requests as it takes, and as many wait as may, or for too long.
@@ -113,6 +152,11 @@ impl Failure {
                 "destination_not_found",
                 "the gateway has no route for this method and path",
             ),
+            Self::RouteGone => (
+                bad,
+                "destination_not_found",
+                "the gateway's settings have no route for the request of this job any more",
+            ),
             Self::Principal(refusal) => (refusal.status(), "http_request_denied", refusal.detail()),
             Self::Full => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -172,18 +216,11 @@ impl Failure {
     /// Returns the response.
     pub(crate) fn response(&self) -> Response<Body> {
         let (status, error, detail) = self.parts();
-        let mut problem = Problem::default().with_detail(detail);
-        problem.title = status.canonical_reason().map(str::to_owned);
-        problem.status = Some(status.as_u16());
-        let body = Full::new(Bytes::from(problem.to_json()));
+        let body = Full::new(Bytes::from(problem(status, detail).to_json()));
         let mut response = Response::new(Either::Right(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        let proxy_status = HeaderValue::from_str(&format!("{NAME}; error={error}"));
-        headers.insert(
-            PROXY_STATUS,
-            proxy_status.expect("names have visible characters"),
-        );
+        set_proxy_status(headers, error);
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if matches!(self, Self::Connect | Self::Coding) {

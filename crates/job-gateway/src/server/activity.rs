@@ -1,15 +1,13 @@
 //! The activity of a connection, which is closed after it has been idle for too long.
 
 use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::Unread;
 use crate::config::Clients;
 
 /// The activity of a connection. Its stream reports bytes, and its requests their begin and end.
@@ -23,6 +21,8 @@ struct State {
     idle: Instant,
     /// The time at which the head of a request began to arrive.
     head: Option<Instant>,
+    /// The answers that are being sent.
+    answers: Vec<Weak<dyn Unread>>,
 }
 
 /// The reason why a connection is closed.
@@ -39,6 +39,7 @@ impl Activity {
             requests: 0,
             idle: Instant::now(),
             head: None,
+            answers: Vec::new(),
         })))
     }
 
@@ -58,11 +59,57 @@ impl Activity {
         Request(self.clone())
     }
 
+    /// Notes an answer, which is given up if the client takes nothing of it for too long.
+    pub(super) fn answers(&self, answer: Weak<dyn Unread>) {
+        let mut state = self.state();
+        if state.answers.len() == state.answers.capacity() {
+            // Those that have ended keep their memory.
+            state.answers.retain(|answer| answer.strong_count() > 0);
+        }
+        state.answers.push(answer);
+    }
+
+    /// Gives up the answers of which the client has taken nothing since then.
+    fn give_up_unread(&self, since: Instant) {
+        let answers: Vec<_> = {
+            let mut state = self.state();
+            state.answers.retain(|answer| answer.strong_count() > 0);
+            state.answers.iter().filter_map(Weak::upgrade).collect()
+        };
+        // Without the lock, since an answer that ends is noted.
+        for answer in answers {
+            answer.give_up(since);
+        }
+    }
+
+    /// Resolves once the connection has had no request for this time.
+    pub(super) async fn idle(&self, clients: &Clients, longest: Duration) {
+        loop {
+            let now = Instant::now();
+            if let Some(since) = now.checked_sub(clients.body_timeout) {
+                self.give_up_unread(since);
+            }
+            let due = {
+                let state = self.state();
+                (state.requests == 0).then(|| state.idle + longest)
+            };
+            if due.is_some_and(|due| due <= now) {
+                return;
+            }
+            let usual = now + longest.min(clients.body_timeout);
+            sleep_until(due.unwrap_or(usual)).await;
+        }
+    }
+
     /// Resolves once the connection has been idle for too long, or the head of a request takes too
-    /// long to arrive. Over HTTP/2, bytes that arrive may be no head.
+    /// long to arrive. Over HTTP/2, bytes that arrive may be no head. Until then, answers are given up
+    /// that are not read.
     pub(super) async fn expired(&self, clients: &Clients, is_http2: bool) -> Expired {
         loop {
             let now = Instant::now();
+            if let Some(since) = now.checked_sub(clients.body_timeout) {
+                self.give_up_unread(since);
+            }
             let due = {
                 let state = self.state();
                 let head = state.head.filter(|_| !is_http2);
@@ -71,7 +118,7 @@ impl Activity {
                 (state.requests == 0).then(|| head.unwrap_or(idle))
             };
             // A head may begin to arrive at any time.
-            let mut next = now + clients.header_timeout;
+            let mut next = now + clients.header_timeout.min(clients.body_timeout);
             if let Some((due, expired)) = due {
                 if due <= now {
                     return expired;
@@ -98,38 +145,11 @@ impl Drop for Request {
     }
 }
 
-pin_project! {
-    /// The body of an answer, whose end is that of its request.
-    pub(super) struct Answer<B> {
-        #[pin]
-        body: B,
-        request: Request,
-    }
-}
-
-impl<B> Answer<B> {
-    pub(super) fn new(body: B, request: Request) -> Self {
-        Self { body, request }
-    }
-}
-
-impl<B: Body> Body for Answer<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+#[cfg(test)]
+impl Activity {
+    /// Returns the number of requests whose answers are not sent yet.
+    pub(super) fn requests(&self) -> usize {
+        self.state().requests
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod activity;
 mod admin;
+mod answer;
 mod connection;
 mod listener;
 mod notify;

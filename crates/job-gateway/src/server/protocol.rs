@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    activity::{Activity, Answer, Expired},
+    activity::{Activity, Expired},
+    answer::Answer,
     listener::Stream,
     stream::{Measured, Place, recognised},
 };
@@ -53,56 +54,76 @@ pub(super) async fn serve(
     let io = TokioIo::new(stream);
     let counted = activity.clone();
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (gateway, counted) = (gateway.clone(), counted.request());
+        let (gateway, counted) = (gateway.clone(), counted.clone());
+        let counting = counted.request();
         async move {
             let response = gateway.respond(request, connection).await;
-            Ok::<_, Infallible>(response.map(|body| Answer::new(body, counted)))
+            let answer = |body| Answer::new(body, counting, &counted);
+            Ok::<_, Infallible>(response.map(answer))
         }
     });
-    // Resolves once the connection is to be closed, with the reason if it must be at once.
-    let ending = async {
-        tokio::select! {
-            expired = activity.expired(clients, is_http2) => expired,
-            () = closing.cancelled() => Expired::Idle,
-        }
+    let watch = Watch {
+        activity,
+        clients,
+        is_http2,
+        closing,
     };
     match is_http2 {
         true => {
             let connection = of_http2(clients).serve_connection(io, service);
-            until(connection, ending, http2::Connection::graceful_shutdown).await;
+            watch
+                .until(connection, http2::Connection::graceful_shutdown)
+                .await;
         }
         false => {
             let connection = of_http1(clients).serve_connection(io, service);
             let connection = connection.with_upgrades();
-            until(
-                connection,
-                ending,
-                http1::UpgradeableConnection::graceful_shutdown,
-            )
-            .await;
+            let finish = http1::UpgradeableConnection::graceful_shutdown;
+            watch.until(connection, finish).await;
         }
     }
 }
 
-/// Serves a connection until it is closed. If it ends as idle, its current requests are finished.
-async fn until<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
-    ending: impl Future<Output = Expired>,
-    finish: impl FnOnce(Pin<&mut C>),
-) {
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        expired = ending => match expired {
-            Expired::Head => return,
-            Expired::Idle => {
+/// The watch over a connection.
+struct Watch<'a> {
+    activity: Activity,
+    clients: &'a Clients,
+    is_http2: bool,
+    closing: CancellationToken,
+}
+
+impl Watch<'_> {
+    /// Serves a connection until it is closed. If it is to end, its current requests are finished.
+    async fn until<C: Future<Output = hyper::Result<()>>>(
+        self,
+        connection: C,
+        finish: impl FnOnce(Pin<&mut C>),
+    ) {
+        let mut connection = pin!(connection);
+        let expired = self.activity.expired(self.clients, self.is_http2);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            expired = expired => match expired {
+                Expired::Head => return,
+                Expired::Idle => None,
+            },
+            () = self.closing.cancelled() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
                 finish(connection.as_mut());
-                connection.await
+                // A client that takes nothing of what is left would keep it open.
+                let patience = self.clients.body_timeout;
+                tokio::select! {
+                    ended = connection => ended,
+                    () = self.activity.idle(self.clients, patience) => return,
+                }
             }
-        },
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "the connection of a client failed");
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "the connection of a client failed");
+        }
     }
 }
 

@@ -7,7 +7,10 @@ use std::{
     task::Poll,
 };
 
-use http::{Request, Response};
+use http::{
+    HeaderValue, Request, Response,
+    header::{CONNECTION, TE},
+};
 use hyper::{
     body::Incoming,
     client::conn::{
@@ -157,6 +160,11 @@ impl Connection {
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
         self.interim.begin(&mut request);
+        if request.headers().contains_key(TE) {
+            // It concerns this connection alone (RFC 9110, section 10.1.4).
+            let named = HeaderValue::from_static("te");
+            request.headers_mut().append(CONNECTION, named);
+        }
         let response = self.sender.try_send_request(request).await?;
         self.lifetime.read(response.headers());
         *self.way_back.lock() = Some((self.sender, self.interim, self.lifetime));

@@ -7,6 +7,7 @@ mod support;
 mod again;
 #[cfg(feature = "jwt")]
 mod credentials;
+mod broken;
 mod deploys;
 mod first;
 mod strangers;

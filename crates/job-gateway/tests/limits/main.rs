@@ -10,4 +10,5 @@ mod log;
 mod operators;
 mod resets;
 mod sockets;
+mod stalls;
 mod stores;

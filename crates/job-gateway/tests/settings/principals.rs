@@ -13,7 +13,7 @@ use crate::{
     file::file,
     support::{
         Answer, Gateway, Upstream, send, soon,
-        token::{self, jwt, token, token_of},
+        token::{self, issued, jwt, token, token_of},
     },
 };
 
@@ -220,6 +220,47 @@ async fn a_proxy_is_no_longer_trusted_after_a_reload() {
     fs::write(gateway.settings.as_ref().unwrap(), narrowed).unwrap();
     reload(&gateway, ("x-user", ""), StatusCode::OK).await;
     assert_eq!(ask(&gateway, "GET", "/", ada).await.text(), "- -");
+}
+
+#[tokio::test]
+async fn one_name_of_two_sources_is_two_owners() {
+    let keys = file(&token::keys(7));
+    let jwt = jwt(keys.path());
+    let (_upstream, gateway) = started(&format!(
+        "trusted_proxies = [\"127.0.0.1\"]\n[defaults]\ninline_wait = \"0s\"\n\
+         principal.header = \"x-user\"\n[[routes]]\nmatch = \"POST /slow\"\n{jwt}\n\
+         [[routes]]\nmatch = \"PUT /slow\"\n{}\n",
+        jwt.replace("id.example", "other.example"),
+    ))
+    .await;
+    let own = token("ada", 300);
+    let other = issued("https://other.example", 7, "ada", 300);
+    let own = Some(("authorization", &*own));
+    let other = Some(("authorization", &*other));
+    let header = Some(("x-user", "ada"));
+    for (method, owner) in [("POST", own), ("PUT", other), ("DELETE", header)] {
+        let pending = ask(&gateway, method, "/slow", owner).await;
+        assert_eq!(pending.status, StatusCode::SEE_OTHER, "{method}");
+        let job = pending.header("location");
+        sleep(Duration::from_millis(500)).await;
+        for asking in [own, other, header] {
+            let expected = match asking == owner {
+                true => StatusCode::OK,
+                false => StatusCode::NOT_FOUND,
+            };
+            let polled = ask(&gateway, "GET", job, asking).await;
+            assert_eq!(polled.status, expected, "{method} {asking:?}");
+        }
+        let Some((name @ "authorization", token)) = owner else {
+            continue;
+        };
+        // The proxy names its client on all routes.
+        let both = Request::get(gateway.url(job))
+            .header(name, token)
+            .header("x-user", "bob");
+        let done = send(both.body(Full::default()).unwrap()).await;
+        assert_eq!((done.status, done.text()), (StatusCode::OK, "ada -"));
+    }
 }
 
 #[tokio::test]

@@ -22,13 +22,18 @@ pub(crate) fn token(principal: &str, left: i64) -> String {
 
 /// Returns the field with a token that is signed by a key of such bytes.
 pub(crate) fn token_of(key: u8, principal: &str, left: i64) -> String {
+    issued("https://id.example", key, principal, left)
+}
+
+/// Returns the field with such a token of an issuer.
+pub(crate) fn issued(issuer: &str, key: u8, principal: &str, left: i64) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
     let claims = json!({
         "sub": principal,
-        "iss": "https://id.example",
+        "iss": issuer,
         "aud": "reports",
         "exp": i64::try_from(now).unwrap() + left,
     });
