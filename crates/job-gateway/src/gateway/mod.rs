@@ -168,6 +168,9 @@ impl Gateway {
         let is_of_job = self.is_resource(request.uri().path());
         if is_of_job {
             account.is_of_job(&shared.base);
+        } else if shared.bases.is_misspelt(request.uri().path()) {
+            account.is_of_job(&shared.base);
+            return Err(Failure::Spelling);
         }
         if let Some(cors) = cors
             && let Some(preflight) = cors.preflight(request.headers())

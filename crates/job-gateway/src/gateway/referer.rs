@@ -27,6 +27,18 @@ impl Bases {
         }
     }
 
+    /// Returns whether a path is one of a job for a server that decodes it first. Neither servers nor the
+    /// log are to learn it.
+    pub(super) fn is_misspelt(&self, path: &str) -> bool {
+        let may_differ = path.contains(['%', '\\']) || path.contains("//");
+        may_differ && {
+            let path = decoded(path).replace('\\', "/");
+            let segments = path.split('/').filter(|segment| !segment.is_empty());
+            let path = segments.fold(String::new(), |path, segment| path + "/" + segment);
+            path.starts_with(&self.0[0])
+        }
+    }
+
     /// Returns whether a URL may be one of a job. A proxy may have stripped a part of its path, and
     /// decoded it.
     fn is_of_job(&self, url: &str) -> bool {
@@ -96,6 +108,30 @@ mod tests {
             );
         }
         assert_eq!(sent(&["/work/3k"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_path_of_a_job_is_known_in_each_spelling() {
+        let bases = Bases::new("/work", None);
+        for path in [
+            "//work/3k",
+            "/work%2f3k",
+            "/%77ork/3k",
+            "/work\\3k",
+            "//work//3k",
+        ] {
+            assert!(bases.is_misspelt(path), "{path}");
+        }
+        for path in [
+            "/work/3k",
+            "/works//3k",
+            "/a//work/3k",
+            "/%77",
+            "//",
+            "/workers%2f3k",
+        ] {
+            assert!(!bases.is_misspelt(path), "{path}");
+        }
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub(crate) enum Failure {
     Coding,
     /// The target has a segment that moves it elsewhere.
     DotSegment,
+    /// The path is one of a job, in another spelling.
+    Spelling,
     /// The request names no server, or several.
     Host,
     /// The client has stalled in its upload.
@@ -136,6 +138,11 @@ impl Failure {
                 StatusCode::BAD_REQUEST,
                 "http_request_error",
                 "the path has a segment of dots, which servers resolve in different ways",
+            ),
+            Self::Spelling => (
+                StatusCode::BAD_REQUEST,
+                "http_request_error",
+                "the path is one of a job in another spelling: use the URL as it was given",
             ),
             Self::Host => (
                 StatusCode::BAD_REQUEST,

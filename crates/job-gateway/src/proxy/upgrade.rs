@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{
-    HeaderValue, Request, Response, Version,
+    HeaderValue, Method, Request, Response, Version,
     header::{CONNECTION, UPGRADE},
 };
 use http_body_util::{Either, Full};
@@ -62,6 +62,7 @@ impl Requested {
 
 fn asks<B: http_body::Body>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11
+        && request.method() == Method::GET
         && request.body().is_end_stream()
         && is_websocket(request.headers())
 }

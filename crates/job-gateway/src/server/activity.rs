@@ -7,7 +7,6 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::Unread;
 use crate::config::Clients;
 
 /// The activity of a connection. Its stream reports bytes, and its requests their begin and end.
@@ -23,6 +22,12 @@ struct State {
     head: Option<Instant>,
     /// The answers that are being sent.
     answers: Vec<Weak<dyn Unread>>,
+}
+
+/// An answer that may not be read.
+pub(super) trait Unread: Send + Sync {
+    /// Drops the answer if the client has taken nothing of it for this time, or reads it too slowly.
+    fn give_up(&self, now: Instant, patience: Duration);
 }
 
 /// The reason why a connection is closed.
@@ -69,8 +74,8 @@ impl Activity {
         state.answers.push(answer);
     }
 
-    /// Gives up the answers of which the client has taken nothing since then.
-    fn give_up_unread(&self, since: Instant) {
+    /// Gives up the answers that the client does not read.
+    fn give_up_unread(&self, clients: &Clients) {
         let answers: Vec<_> = {
             let mut state = self.state();
             state.answers.retain(|answer| answer.strong_count() > 0);
@@ -78,7 +83,7 @@ impl Activity {
         };
         // Without the lock, since an answer that ends is noted.
         for answer in answers {
-            answer.give_up(since);
+            answer.give_up(Instant::now(), clients.body_timeout);
         }
     }
 
@@ -86,9 +91,7 @@ impl Activity {
     pub(super) async fn idle(&self, clients: &Clients, longest: Duration) {
         loop {
             let now = Instant::now();
-            if let Some(since) = now.checked_sub(clients.body_timeout) {
-                self.give_up_unread(since);
-            }
+            self.give_up_unread(clients);
             let due = {
                 let state = self.state();
                 (state.requests == 0).then(|| state.idle + longest)
@@ -107,9 +110,7 @@ impl Activity {
     pub(super) async fn expired(&self, clients: &Clients, is_http2: bool) -> Expired {
         loop {
             let now = Instant::now();
-            if let Some(since) = now.checked_sub(clients.body_timeout) {
-                self.give_up_unread(since);
-            }
+            self.give_up_unread(clients);
             let due = {
                 let state = self.state();
                 let head = state.head.filter(|_| !is_http2);

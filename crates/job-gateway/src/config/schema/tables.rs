@@ -188,7 +188,7 @@ const CLIENTS: &[Setting] = &[
         "body_timeout",
         Time("100ms", "1h"),
         Value(r#""30s""#),
-        "The time for which a request's body may stall.",
+        "The time for which a request's body may stall, or an answer be left unread.",
     ),
     Setting::new(
         "idle_timeout",
