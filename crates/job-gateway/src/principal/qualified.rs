@@ -1,5 +1,5 @@
-//! The principals of jobs: names, each with its source before it. A name of one source is thus nobody
-//! of another, though the URLs of jobs tell nothing of their routes.
+//! The principals of jobs: names, each with its source before it. A name of one source is thus no
+//! principal of another, though the URLs of jobs tell nothing of their routes.
 
 use tower_async_job::store::Principal;
 
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_one_header_is_nobody_of_another() {
+    fn a_name_of_one_header_is_another_principal_in_another() {
         let user = header("x-user").principal("ada");
         assert_ne!(header("x-name").principal("ada"), user);
         assert_eq!(header("x-user").principal("ada"), user);

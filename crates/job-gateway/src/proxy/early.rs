@@ -106,7 +106,7 @@ impl Body for Upload {
     }
 }
 
-/// The end of an upload that nobody reads.
+/// The end of an upload that is of no use.
 #[derive(Debug)]
 struct GivenUp;
 

@@ -31,22 +31,16 @@ pub(super) fn passed(body: upstream::Incoming, occupied: Occupied) -> Body {
 
 fn broken(error: hyper::Error) -> Problem {
     tracing::debug!(%error, "the response of a server broke off");
-    problem(StatusCode::BAD_GATEWAY, "the server's response broke off")
-}
-
-fn problem(status: StatusCode, detail: &str) -> Problem {
-    let mut problem = Problem::default().with_detail(detail);
-    problem.title = status.canonical_reason().map(str::to_owned);
-    problem.status = Some(status.as_u16());
-    problem
+    Failure::Broken.problem()
 }
 
 /// Tells in the answer of a job that the response of its server has broken off.
 pub(crate) fn set_broken<B>(response: &mut Response<B>) {
     let state = response.headers().get(JOB_STATUS);
     let has_failed = state.is_some_and(|state| state == JobState::Failed.as_str());
-    if has_failed && response.status() == StatusCode::BAD_GATEWAY {
-        set_proxy_status(response.headers_mut(), "http_response_incomplete");
+    let (status, error, _) = Failure::Broken.parts();
+    if has_failed && response.status() == status {
+        set_proxy_status(response.headers_mut(), error);
     }
 }
 
@@ -85,6 +79,8 @@ pub(crate) enum Failure {
     Full,
     /// The body of the response has a coding that the gateway does not know.
     ServerCoding,
+    /// The server's response has broken off.
+    Broken,
     /// The server has switched to a protocol that was not asked for.
     Unasked,
     /// The server has not answered.
@@ -175,6 +171,11 @@ impl Failure {
                 "http_response_transfer_coding",
                 "the server's response has a transfer coding other than chunked",
             ),
+            Self::Broken => (
+                bad,
+                "http_response_incomplete",
+                "the server's response broke off",
+            ),
             Self::Unasked => (
                 bad,
                 "http_protocol_error",
@@ -220,10 +221,18 @@ impl Failure {
         }
     }
 
+    fn problem(&self) -> Problem {
+        let (status, _, detail) = self.parts();
+        let mut problem = Problem::default().with_detail(detail);
+        problem.title = status.canonical_reason().map(str::to_owned);
+        problem.status = Some(status.as_u16());
+        problem
+    }
+
     /// Returns the response.
     pub(crate) fn response(&self) -> Response<Body> {
-        let (status, error, detail) = self.parts();
-        let body = Full::new(Bytes::from(problem(status, detail).to_json()));
+        let (status, error, _) = self.parts();
+        let body = Full::new(Bytes::from(self.problem().to_json()));
         let mut response = Response::new(Either::Right(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();

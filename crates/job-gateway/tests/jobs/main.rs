@@ -5,9 +5,9 @@
 mod support;
 
 mod again;
+mod broken;
 #[cfg(feature = "jwt")]
 mod credentials;
-mod broken;
 mod deploys;
 mod first;
 mod strangers;
