@@ -45,7 +45,7 @@ const KEPT: Step = Send("");
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         // Lengths.
-        ends("a body that is too short", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello", "200 hello…", "500 problem"),
+        ends("a body that is too short", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello", "200 hello…", "502 problem"),
         case("a body that is too long", &[Send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello, and more"), KEPT], "200 hello", "200 hello"),
         case("a second answer", &[Send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"), KEPT], "200 hello", "200 hello"),
         case("a body where none is allowed", &[Send("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"), KEPT], "204 ", "204 "),
@@ -62,16 +62,16 @@ pub(crate) fn cases() -> Vec<Case> {
         ends("an end within the head", "HTTP/1.1 200 OK\r\ncontent-le", "502 problem", "502 problem"),
         case("a reset before the head", &[Reset], "502 problem", "502 problem"),
         case("a reset within the head", &[Send("HTTP/1.1 200 OK\r\ncontent-le"), Reset], "502 problem", "502 problem"),
-        case("a reset within the body", &[Send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello"), Reset], "200 hello…", "500 problem"),
-        case("a reset within a body without a length", &[Send("HTTP/1.1 200 OK\r\n\r\nhello"), Reset], "200 hello…", "500 problem"),
-        ends("an end within a chunk", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhello", "200 hello…", "500 problem"),
-        ends("an end before the last chunk", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", "200 hello…", "500 problem"),
-        ends("an end within the trailers", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx: ", "200 hello…", "500 problem"),
+        case("a reset within the body", &[Send("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello"), Reset], "200 hello…", "502 problem"),
+        case("a reset within a body without a length", &[Send("HTTP/1.1 200 OK\r\n\r\nhello"), Reset], "200 hello…", "502 problem"),
+        ends("an end within a chunk", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhello", "200 hello…", "502 problem"),
+        ends("an end before the last chunk", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", "200 hello…", "502 problem"),
+        ends("an end within the trailers", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx: ", "200 hello…", "502 problem"),
         // Chunks.
-        sends("a chunk without a length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n\r\n", "200 hello…", "500 problem"),
-        sends("a length of a chunk that is no number", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n", "200 hello…", "500 problem"),
-        sends("a chunk whose length overflows", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nfffffffffffffffff\r\n", "200 hello…", "500 problem"),
-        sends("a chunk that is longer than its length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello!!\r\n0\r\n\r\n", "200 hello…", "500 problem"),
+        sends("a chunk without a length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n\r\n", "200 hello…", "502 problem"),
+        sends("a length of a chunk that is no number", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n", "200 hello…", "502 problem"),
+        sends("a chunk whose length overflows", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nfffffffffffffffff\r\n", "200 hello…", "502 problem"),
+        sends("a chunk that is longer than its length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello!!\r\n0\r\n\r\n", "200 hello…", "502 problem"),
         // Heads.
         sends("another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n", "502 problem", "502 problem"),
         ends("HTTP/0.9", "hello", "502 problem", "502 problem"),
