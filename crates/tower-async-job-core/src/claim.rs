@@ -214,7 +214,7 @@ pub struct Claim {
     pub created: SystemTime,
     /// The time since its creation, by the store's clock.
     pub age: Duration,
-    /// The time until its deadline, by the store's clock.
+    /// The time until the job's deadline, or until its notification is abandoned, by the store's clock.
     pub remaining: Duration,
     /// The [checkpoint](crate::Report::checkpoint) of an earlier run; empty if there is none.
     pub checkpoint: Bytes,

@@ -4,6 +4,7 @@
 mod claim;
 mod codec;
 mod end;
+mod ended;
 mod error;
 mod id;
 mod interpose;
@@ -34,6 +35,7 @@ pub use http_polling;
 
 pub use claim::{Claim, ClaimKind, ClaimQuery, Claims, Task};
 pub use end::{End, Outcome, Report};
+pub use ended::EndedJobs;
 pub use error::{StoreError, StoreLimit};
 pub use id::{
     EncodedId, JobHandle, JobId, JobIdHasher, JobIdMap, ParseJobHandleError, ParseJobIdError,
@@ -51,7 +53,9 @@ pub use properties::{PendingJobs, StoreProperties, SweepQuery, Upkeep, Usage};
 pub use query::{JobCursor, JobPage, JobQuery, ParseJobCursorError};
 pub use queue_limit::QueueLimit;
 pub use read_batch::ReadBatch;
-pub use record::{Cancellation, Created, Detail, JobRecord, RecordedOutcome, ResultRef};
+pub use record::{
+    Cancellation, Created, Detail, JobRecord, NotificationStatus, RecordedOutcome, ResultRef,
+};
 #[cfg(feature = "encryption")]
 pub use seal::keys::{EncryptionKeys, InvalidEncryptionKeys};
 pub use seal::{Seal, SealContext, SealedPart};

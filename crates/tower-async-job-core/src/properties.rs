@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use crate::owner::Principal;
+use crate::{id::JobId, owner::Principal};
 
 /// The fixed properties of a store.
 ///
@@ -166,6 +166,11 @@ pub struct Upkeep {
     /// lease lapsed: as lost, or as failed after their last attempt. 0 by default. Those that a
     /// [release](crate::JobStore::release) ended are not among them, since its caller learns of them.
     pub lost: u64,
+    /// The jobs that calls of this handle have ended since its latest sweep because a lease lapsed or
+    /// a deadline passed, up to [`EndedJobs::MAX`](crate::EndedJobs::MAX): for the log. Empty by
+    /// default. Jobs that a caller ends, such as by a [release](crate::JobStore::release), are not
+    /// among them.
+    pub ended: Vec<JobId>,
     /// The store's time at which the sweep was made, by the clock that measures leases. Two of them
     /// tell a node the speed of that clock; it need not be the time of day. If the query does not
     /// [expect](SweepQuery::expects) it, nothing was swept, and the other fields mean nothing.
@@ -184,6 +189,7 @@ impl Upkeep {
             nodes: 1,
             oldest_due: None,
             lost: 0,
+            ended: Vec::new(),
             now,
         }
     }

@@ -143,11 +143,37 @@ pub struct JobRecord {
     pub partial: Option<Json>,
     /// The handler's own members of its status document, an object.
     pub metadata: Option<Json>,
+    /// The state of its [notification](crate::NewJob::notify), if it has ended with one, until it expires.
+    pub notification: Option<NotificationStatus>,
     /// The body of its response, in every [`Detail`].
     pub result: Option<ResultRef>,
     /// Its outcome: not with [`Detail::Status`], and only if it ended with a response or a problem.
     /// A job that is lost, cancelled or expired has none.
     pub outcome: Option<RecordedOutcome>,
+}
+
+/// The state of the notification of a job that has ended.
+///
+/// ```
+/// use tower_async_job_core::NotificationStatus;
+///
+/// let again = NotificationStatus::new(1, true);
+/// assert_eq!((again.attempts, again.is_due), (1, true));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotificationStatus {
+    /// The number of attempts that have begun.
+    pub attempts: u32,
+    /// A further attempt is due, now or later. Otherwise the notification is completed.
+    pub is_due: bool,
+}
+
+impl NotificationStatus {
+    /// Creates the state of a notification.
+    pub const fn new(attempts: u32, is_due: bool) -> Self {
+        Self { attempts, is_due }
+    }
 }
 
 impl JobRecord {
@@ -172,6 +198,7 @@ impl JobRecord {
             progress: None,
             partial: None,
             metadata: None,
+            notification: None,
             result: None,
             outcome: None,
         }

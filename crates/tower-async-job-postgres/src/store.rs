@@ -12,10 +12,10 @@ use bytes::Bytes;
 use tokio::task::{AbortHandle, yield_now};
 use tokio_postgres::types::Type;
 use tower_async_job_core::{
-    Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
-    JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outside, Principal, ReadBatch,
-    Release, Released, Renewal, Report, ResultRef, Start, StoreError, StoreFuture, StoreProperties,
-    Subscription, SweepQuery, Upkeep,
+    Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, EndedJobs, IdempotencyKey,
+    JobHandle, JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outside, Principal,
+    ReadBatch, Release, Released, Renewal, Report, ResultRef, Start, StoreError, StoreFuture,
+    StoreProperties, Subscription, SweepQuery, Upkeep,
 };
 
 use crate::{
@@ -69,6 +69,8 @@ pub struct PostgresStore {
     node: i64,
     /// The number of jobs that ended since their leases lapsed, until a sweep reports it.
     lost: AtomicU64,
+    /// These jobs, and those whose deadline passed.
+    ended: EndedJobs,
 }
 
 impl PostgresStore {
@@ -117,6 +119,7 @@ impl PostgresStore {
             tasks,
             node: (JobHandle::random().to_bits() >> 1) as i64,
             lost: AtomicU64::new(0),
+            ended: EndedJobs::default(),
         }
     }
 
@@ -149,9 +152,12 @@ impl PostgresStore {
         micros(self.settings.lease)
     }
 
-    fn note_lost(&self, jobs: i32) {
-        let jobs = jobs.unsigned_abs().into();
-        self.lost.fetch_add(jobs, Ordering::Relaxed);
+    /// Notes the jobs that have ended by the passing of time, and the number of lost ones.
+    fn note_ended(&self, ended: Vec<JobId>, lost: i32) {
+        let lost = lost.unsigned_abs().into();
+        self.lost.fetch_add(lost, Ordering::Relaxed);
+        self.ended.note(ended.iter().copied());
+        self.feed.ended(ended);
     }
 
     async fn record(&self, id: JobId, detail: Detail) -> Found {
@@ -399,8 +405,7 @@ impl JobStore for PostgresStore {
     fn claim<'a>(&'a self, query: &'a ClaimQuery) -> StoreFuture<'a, Claims> {
         Box::pin(async move {
             let taken = operation::claim(&self.database, self.lease(), query).await?;
-            self.note_lost(taken.lost);
-            self.feed.ended(taken.ended);
+            self.note_ended(taken.ended, taken.lost);
             if taken.work {
                 self.feed.work();
             }
@@ -446,9 +451,10 @@ impl JobStore for PostgresStore {
                     .database
                     .call_one("sweep", &parameters, Retry::Always)
                     .await?;
-                self.note_lost(column::<Option<i32>>(&swept, "lost")?.unwrap_or(0));
+                let lost = column::<Option<i32>>(&swept, "lost")?.unwrap_or(0);
                 let ended: Option<Vec<Id>> = column(&swept, "ended")?;
-                self.feed.ended(ended.into_iter().flatten().map(|id| id.0));
+                let ended = ended.into_iter().flatten().map(|id| id.0);
+                self.note_ended(ended.collect(), lost);
                 if column::<Option<bool>>(&swept, "work")? == Some(true) {
                     self.feed.work();
                 }
@@ -461,6 +467,7 @@ impl JobStore for PostgresStore {
             let row = row.ok_or_else(|| StoreError::unavailable("nothing was swept"))?;
             let mut upkeep = operation::upkeep_of(&row, self.settings.lease / 3)?;
             if !column::<bool>(&row, "is_refused")? {
+                upkeep.ended = self.ended.take();
                 upkeep.lost = self.lost.swap(0, Ordering::Relaxed);
             }
             Ok(upkeep)

@@ -10,7 +10,7 @@ use std::{
 use futures_util::future::join_all;
 use redis::Value;
 use tokio::sync::watch;
-use tower_async_job_core::{Detail, JobId, JobRecord, ReadBatch, StoreError, Waiters};
+use tower_async_job_core::{Detail, EndedJobs, JobId, JobRecord, ReadBatch, StoreError, Waiters};
 
 use crate::{
     accepted::Accepted,
@@ -63,6 +63,8 @@ pub(crate) struct Engine {
     pub(crate) accepted: Accepted,
     /// The number of jobs that this handle has ended for their lost leases since its latest sweep.
     pub(crate) lost: AtomicU64,
+    /// These jobs, and those whose deadline passed.
+    pub(crate) ended: EndedJobs,
     reads_held: watch::Sender<bool>,
 }
 
@@ -89,6 +91,7 @@ impl Engine {
             notes: Notes::default(),
             accepted: Accepted::default(),
             lost: AtomicU64::new(0),
+            ended: EndedJobs::default(),
             reads_held: watch::Sender::new(false),
         }
     }

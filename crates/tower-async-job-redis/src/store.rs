@@ -268,6 +268,7 @@ impl JobStore for RedisStore {
             if let Some(id) = head {
                 upkeep.oldest_due = operation::age(&self.engine, &id).await?;
             }
+            upkeep.ended = self.engine.ended.take();
             upkeep.lost = self.engine.lost.swap(0, Ordering::Relaxed);
             let rest = self.engine.settings.lease / 3;
             let next = swept.next.map_or(rest, |next| span(swept.now, next));

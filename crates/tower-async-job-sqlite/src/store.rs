@@ -283,7 +283,7 @@ impl JobStore for SqliteStore {
                 return Ok(upkeep);
             }
             (upkeep.pending, upkeep.oldest_due) = self.engine.read(operation::count).await?;
-            upkeep.lost = self.engine.take_lost();
+            (upkeep.lost, upkeep.ended) = self.engine.take_lapsed();
             upkeep.nodes = swept.nodes;
             let rest = self.engine.settings().lease / 3;
             let next = swept.next.map_or(rest, |next| span(swept.now, next));

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, fmt, ops::Deref};
 
+use http_polling::JobState;
 use rusqlite::{
     Connection, OptionalExtension, Params, Row, Statement, StatementStatus, types::FromSql,
 };
@@ -134,6 +135,8 @@ pub(crate) struct Effects {
     pub(crate) claimable: usize,
     /// The number of jobs that have ended because a lease lapsed.
     pub(crate) lost: u64,
+    /// The jobs that have ended because a lease lapsed or a deadline passed.
+    pub(crate) lapsed: Vec<JobId>,
 }
 
 impl<'a> Transaction<'a> {
@@ -188,16 +191,19 @@ impl<'a> Transaction<'a> {
         self.effects.borrow_mut().claimable += 1;
     }
 
-    /// Notes that a job has ended because a lease lapsed.
-    pub(crate) fn note_lost(&self) {
-        self.effects.borrow_mut().lost += 1;
+    /// Notes that a job has ended because a lease lapsed or its deadline passed.
+    pub(crate) fn note_lapse(&self, id: JobId, state: JobState) {
+        let mut effects = self.effects.borrow_mut();
+        effects.lapsed.push(id);
+        effects.lost += u64::from(matches!(state, JobState::Lost | JobState::Failed));
     }
 
     /// Performs a part of the transaction, without effects if it fails.
     pub(crate) fn attempt<T>(&self, act: impl FnOnce(&Self) -> Step<T>) -> Step<T> {
-        let (ended, claimable, lost) = {
+        let (ended, claimable, lost, lapsed) = {
             let effects = self.effects.borrow();
-            (effects.ended.len(), effects.claimable, effects.lost)
+            let (ended, lapsed) = (effects.ended.len(), effects.lapsed.len());
+            (ended, effects.claimable, effects.lost, lapsed)
         };
         let result = act(self);
         if result.is_err() {
@@ -205,6 +211,7 @@ impl<'a> Transaction<'a> {
             effects.ended.truncate(ended);
             effects.claimable = claimable;
             effects.lost = lost;
+            effects.lapsed.truncate(lapsed);
         }
         result
     }

@@ -133,7 +133,9 @@ macro_rules! __tests {
             notifying {
                 every_kind_of_end_makes_a_notification_due
                 a_notification_is_claimed_as_such_and_once
+                a_record_shows_the_state_of_its_notification
                 a_notification_is_sent_again_after_a_crash
+                s02_each_step_of_a_notification_outlives_a_crash
                 a_notification_that_failed_is_due_again_after_its_delay
                 s15_a_clock_that_jumps_back_delays_no_notification
                 completing_a_notification_can_be_repeated
@@ -215,6 +217,7 @@ macro_rules! __tests {
                 a_sweep_counts_pending_jobs_by_principal
                 a_sweep_reports_how_long_the_next_job_has_been_claimable
                 a_sweep_counts_the_jobs_that_ended_for_their_lost_leases
+                a_sweep_names_the_jobs_that_ended_by_themselves
                 sweeps_and_claims_show_the_time_of_the_store
                 s15_sweeps_and_claims_at_a_later_time_than_expected_change_nothing
                 s09_sweeps_on_many_nodes_lose_nothing

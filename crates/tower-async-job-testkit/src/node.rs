@@ -184,12 +184,14 @@ impl Node {
 
     /// Sweeps until no change is due.
     pub(crate) async fn sweep_all(&self) -> Upkeep {
-        let mut lost = 0;
+        let (mut lost, mut ended) = (0, Vec::new());
         loop {
             let mut upkeep = self.sweep(&SweepQuery::default()).await.unwrap();
             lost += upkeep.lost;
             upkeep.lost = lost;
+            ended.append(&mut upkeep.ended);
             if upkeep.next != Some(Duration::ZERO) {
+                upkeep.ended = ended;
                 return upkeep;
             }
         }

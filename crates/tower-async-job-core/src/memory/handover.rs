@@ -182,7 +182,10 @@ impl Jobs {
             ClaimKind::Notify => claims.jobs.extend(entry.claim_notify(now, until)),
             ClaimKind::Work => match entry.claim(now, until) {
                 Claimed::Given(claim) => claims.jobs.push(*claim),
-                Claimed::Ended(ended) => wake = ended,
+                Claimed::Ended(ended) => {
+                    self.ended.note([*id]);
+                    wake = ended;
+                }
                 Claimed::Unreadable(ended) => {
                     claims.unreadable.push(entry.handle);
                     wake = ended;

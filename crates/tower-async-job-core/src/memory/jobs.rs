@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     end::{End, Report},
+    ended::EndedJobs,
     error::StoreError,
     id::JobId,
     lease::{Lease, Renewal},
@@ -41,6 +42,8 @@ pub(super) struct Jobs {
     /// The wake of tasks that wait for claimable work; created by the first of them.
     work: Mutex<Option<Arc<Wake>>>,
     pub(super) census: Mutex<Census>,
+    /// The jobs that have ended because a lease lapsed or a deadline passed.
+    pub(super) ended: EndedJobs,
     clock: StdArc<dyn Clock>,
     origin: Instant,
     /// The time of day at `origin`.
@@ -77,6 +80,7 @@ impl Jobs {
             budget,
             chunks: Chunks::default(),
             work: Mutex::default(),
+            ended: EndedJobs::default(),
             census: Mutex::default(),
             origin: clock.now(),
             origin_wall: clock.system_time(),
@@ -270,6 +274,7 @@ impl Jobs {
             self.wake(Some(wake));
         }
         self.announce(aftermath.claimable);
+        self.ended.note(aftermath.ended);
         if aftermath.lost > 0 {
             lock(&self.census).lost += aftermath.lost;
         }

@@ -54,6 +54,8 @@ pub(super) struct Aftermath {
     pub(super) keys: Vec<(Scope, JobId)>,
     /// The number of jobs that have ended because a lease lapsed.
     pub(super) lost: u64,
+    /// The jobs that have ended because a lease lapsed or a deadline passed.
+    pub(super) ended: Vec<JobId>,
 }
 
 impl Shard {
@@ -248,6 +250,8 @@ impl Shard {
                 let is_lost =
                     matches!(released, Released::Ended(JobState::Lost | JobState::Failed));
                 aftermath.lost += u64::from(is_lost);
+                let is_ended = matches!(released, Released::Ended(_));
+                aftermath.ended.extend(is_ended.then_some(entry.id));
                 return (wake, None);
             }
             let key = entry.expire(now);

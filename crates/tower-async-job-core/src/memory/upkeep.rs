@@ -47,6 +47,7 @@ impl Jobs {
             }
             upkeep.pending = self.pending().await;
             upkeep.oldest_due = self.oldest_due();
+            upkeep.ended = self.ended.take();
             upkeep.lost = std::mem::take(&mut lock(&self.census).lost);
         }
         upkeep

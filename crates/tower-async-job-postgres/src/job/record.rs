@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http_polling::{JobState, Problem};
 use tokio_postgres::Row;
 use tower_async_job_core::{
-    Detail, JobRecord, Json, Lease, RecordedOutcome, ResultRef, StoreError, StoredResponse,
+    Detail, JobRecord, Json, Lease, NotificationStatus, RecordedOutcome, ResultRef, StoreError,
+    StoredResponse,
 };
 
 use super::{
@@ -68,6 +69,11 @@ pub(crate) fn record_of(row: &Row, detail: Detail) -> Found {
     record.partial = bytes(row, "partial")?.map(Json::from_bytes);
     record.metadata = bytes(row, "metadata")?.map(Json::from_bytes);
     if state.is_final() {
+        if column::<Option<i16>>(row, "notify_state")?.is_some() {
+            let attempts = column::<i32>(row, "notify_attempts")?.unsigned_abs();
+            let is_due = column(row, "is_notify_due")?;
+            record.notification = Some(NotificationStatus::new(attempts, is_due));
+        }
         let chunks: Option<i32> = column(row, "chunks")?;
         let body_len: Option<i64> = column(row, "body_len")?;
         record.result = body_len.map(|len| {

@@ -149,10 +149,10 @@ fn claim_of(row: &Row, expected: Expected) -> Result<Claim, StoreError> {
     claim.principal = owner.as_ref().and_then(Owner::principal).cloned();
     claim.created = to_day(created);
     claim.age = span(created, now);
+    claim.remaining = span(now, column(row, "deadline")?);
     if expected == Expected::Notify {
         return Ok(claim);
     }
-    claim.remaining = span(now, column(row, "deadline")?);
     let bytes = |name| column::<Option<&[u8]>>(row, name);
     claim.checkpoint = bytes("checkpoint")?.map_or_else(Bytes::new, Bytes::copy_from_slice);
     claim.fingerprint = bytes("fingerprint")?.and_then(|digest| digest.try_into().ok());

@@ -56,6 +56,7 @@ pub(crate) struct Row {
     pub(crate) owner: Option<Owner>,
     pub(crate) body_len: Option<u64>,
     pub(crate) chunks: Option<u32>,
+    pub(crate) notify_due: Option<Micros>,
     pub(crate) notify_attempts: u32,
     pub(crate) notify_state: Option<State>,
 }
@@ -201,6 +202,7 @@ impl Row {
             principal,
             body_len: fields.optional("bl")?,
             chunks: fields.optional("ch")?,
+            notify_due: fields.optional("nd")?,
             notify_attempts: fields.optional("na")?.unwrap_or(0),
             notify_state: fields.optional("ns")?.map(state).transpose()?,
         })

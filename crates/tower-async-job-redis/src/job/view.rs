@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_polling::{JobState, Problem};
 use redis::Value;
 use tower_async_job_core::{
-    JobRecord, Json, RecordedOutcome, ResultRef, StoreError, StoredResponse,
+    JobRecord, Json, NotificationStatus, RecordedOutcome, ResultRef, StoreError, StoredResponse,
 };
 
 use super::row::{Row, State};
@@ -115,6 +115,10 @@ pub(crate) fn record(
     record.partial = parts.partial.clone().map(Json::from_bytes);
     record.metadata = parts.metadata.clone().map(Json::from_bytes);
     if state.is_final() {
+        record.notification = row.notify_state.map(|_| {
+            let is_due = row.notify_due.is_some();
+            NotificationStatus::new(row.notify_attempts, is_due)
+        });
         record.result = row.result();
         record.outcome = row.outcome(parts)?;
     }

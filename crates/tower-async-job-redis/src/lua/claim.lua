@@ -15,7 +15,7 @@ elseif not job or turn_of(job) ~= member then
   return answer('none')
 elseif give_up() then
   save()
-  return answer('none')
+  return answer('ended')
 elseif job.qf == 0 or call('HEXISTS', PARTS, 'q') == 0 then
   revoke(FAILED, PROBLEM_REQUEST)
   save()

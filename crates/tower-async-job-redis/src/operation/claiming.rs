@@ -163,14 +163,17 @@ impl Claimed {
     /// Returns the claim of a notification.
     fn notice(mut self) -> Option<Claim> {
         let _checkpoint = self.part();
+        let ended = self.row.ended?;
         let task = Task::Notify {
             notify: self.part()?,
             state: self.row.notify_state?.shown()?,
-            ended: to_day(self.row.ended?),
+            ended: to_day(ended),
         };
         let attempt = self.row.notify_attempts;
         let mut claim = self.claim(Lease::new(self.row.id, attempt.into()), task);
         claim.attempt = attempt;
+        let usual = ended.saturating_add(self.row.keep);
+        claim.remaining = span(self.now, self.row.due.max(usual));
         Some(claim)
     }
 }
@@ -304,6 +307,8 @@ pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims,
     let replies = engine.change_all(calls.collect()).await;
     let mut failed = None;
     for (reply, candidate) in replies.into_iter().zip(&candidates) {
+        let ended = reply.as_ref().is_ok_and(|reply| reply.status == "ended");
+        engine.ended.note(ended.then_some(candidate.id));
         match reply.and_then(|reply| take(&mut claims, query, candidate, reply)) {
             Ok(()) if query.kind != ClaimKind::Notify => {
                 engine

@@ -144,6 +144,8 @@ async fn tick(
     });
     let mut reply = engine.change(id, call).await?;
     let state = number(reply.next()).ok().and_then(State::shown_by_number);
+    let ended = state.filter(|state| !state.is_pending());
+    engine.ended.note(ended.map(|_| *id));
     if let Some(JobState::Lost | JobState::Failed) = state {
         engine.lost.fetch_add(1, Ordering::Relaxed);
     }

@@ -97,9 +97,11 @@ impl Engine {
         &self.shared.notes
     }
 
-    /// Returns the number of jobs that have ended since the call before because a lease lapsed.
-    pub(crate) fn take_lost(&self) -> u64 {
-        self.shared.lost.swap(0, Ordering::Relaxed)
+    /// Returns the number of jobs that have ended since the call before because a lease lapsed, and
+    /// these jobs with those whose deadline passed.
+    pub(crate) fn take_lapsed(&self) -> (u64, Vec<JobId>) {
+        let lost = self.shared.lost.swap(0, Ordering::Relaxed);
+        (lost, self.shared.ended.take())
     }
 
     /// Ignores the commits of other processes from now on, for tests.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rusqlite::{Connection, wal::CheckpointMode};
-use tower_async_job_core::{JobId, Waiters};
+use tower_async_job_core::{EndedJobs, JobId, Waiters};
 
 use super::{
     deadlines::Deadlines,
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     /// The number of jobs that commits of this process have ended since the latest sweep because a
     /// lease lapsed.
     pub(crate) lost: AtomicU64,
+    /// The jobs that these commits have ended because a lease lapsed or a deadline passed.
+    pub(crate) ended: EndedJobs,
     /// True if the commits of other processes are not looked for, for tests.
     pub(crate) is_deaf: AtomicBool,
     is_closed: AtomicBool,
@@ -63,6 +65,7 @@ impl Shared {
             notes: Notes::default(),
             commits: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            ended: EndedJobs::default(),
             is_deaf: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             checkpoint: Mutex::default(),
@@ -81,6 +84,7 @@ impl Shared {
     /// Notifies of the effects of a commit.
     pub(crate) fn notify(&self, effects: &Effects) {
         self.lost.fetch_add(effects.lost, Ordering::Relaxed);
+        self.ended.note(effects.lapsed.iter().copied());
         let work = (effects.claimable > 0).then_some(&WORK);
         for id in effects.ended.iter().chain(work) {
             // A runtime that panics must not end the thread that notifies others too.

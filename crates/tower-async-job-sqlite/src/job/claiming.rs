@@ -42,7 +42,8 @@ impl Job {
         transaction: &Transaction<'_>,
         request: Option<StoredRequest>,
     ) -> Step<Claimed> {
-        if self.give_up(transaction)?.is_some() {
+        if let Some(state) = self.give_up(transaction)? {
+            transaction.note_lapse(self.id(), state);
             return Ok(Claimed::Ended);
         }
         let Some(request) = request else {
@@ -113,6 +114,7 @@ impl Job {
         let lease = Lease::new(self.id(), attempt.unsigned_abs());
         let mut claim = self.claim_of(transaction, lease, task);
         claim.attempt = narrow(attempt);
+        claim.remaining = span(transaction.now, self.wanted_until());
         Some(claim)
     }
 

@@ -214,8 +214,8 @@ impl Job {
         let attempts = u32::try_from(self.attempt).unwrap_or(u32::MAX);
         let since = self.due.saturating_add(micros(pause_after_loss(attempts)));
         let how = Release::default().with_after(span(transaction.now, since));
-        if let Released::Ended(JobState::Lost | JobState::Failed) = self.lapse(transaction, &how)? {
-            transaction.note_lost();
+        if let Released::Ended(state) = self.lapse(transaction, &how)? {
+            transaction.note_lapse(self.id(), state);
         }
         Ok(())
     }

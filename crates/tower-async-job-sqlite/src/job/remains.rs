@@ -38,7 +38,7 @@ impl Job {
         (self.digest.is_some() || self.notify_due.is_some()) && now < self.wanted_until()
     }
 
-    fn wanted_until(&self) -> Micros {
+    pub(super) fn wanted_until(&self) -> Micros {
         match self.state {
             State::Queued | State::Running => Micros::MAX,
             State::Dropped => self.due,

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http_polling::{JobState, Problem};
-use tower_async_job_core::{Detail, JobRecord, Json, RecordedOutcome, ResultRef, StoredResponse};
+use tower_async_job_core::{
+    Detail, JobRecord, Json, NotificationStatus, RecordedOutcome, ResultRef, StoredResponse,
+};
 
 use super::{
     columns::Job,
@@ -67,6 +69,10 @@ impl Job {
         record.partial = self.json(snapshot, self.partial)?;
         record.metadata = self.json(snapshot, self.metadata)?;
         if state.is_final() {
+            record.notification = self.notify_state.map(|_| {
+                let attempts = u32::try_from(self.notify_attempts).unwrap_or(u32::MAX);
+                NotificationStatus::new(attempts, self.notify_due.is_some())
+            });
             record.result = self.result();
             if detail != Detail::Status {
                 record.outcome = self.outcome(snapshot)?;

@@ -25,7 +25,7 @@ type Wrap = fn(Arc<SqliteStore>) -> Arc<dyn JobStore>;
 /// The harness of a store in a file of its own.
 pub(crate) struct SqliteHarness {
     wrap: Wrap,
-    directory: TempDir,
+    _directory: TempDir,
     path: Mutex<PathBuf>,
     clock: TestClock,
     store: Arc<SqliteStore>,
@@ -53,7 +53,7 @@ impl SqliteHarness {
         let store = Arc::new(builder.open(&path).await.unwrap());
         Self {
             wrap,
-            directory,
+            _directory: directory,
             path: Mutex::new(path),
             clock,
             handles: Mutex::new(vec![Arc::clone(&store)]),
@@ -124,7 +124,9 @@ impl Harness for SqliteHarness {
 
     fn crash(&self) -> Hook<'_, Arc<dyn JobStore>> {
         Box::pin(async {
-            let copy = self.directory.path().join("after-crash.db");
+            let mut copy = self.path().into_os_string();
+            copy.push(".after-crash");
+            let copy = PathBuf::from(copy);
             copy_files(&self.path(), &copy);
             *self.path.lock().unwrap() = copy;
             Ok(self.open().await)

@@ -126,6 +126,39 @@ pub(crate) async fn a_notification_is_claimed_as_such_and_once(harness: &dyn Har
     Ok(())
 }
 
+pub(crate) async fn a_record_shows_the_state_of_its_notification(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let retention = Retention::new(HOUR, HOUR);
+    let silent = node.add(node.job()).await;
+    let lease = node
+        .add(notified_job(&node).with_retention(retention))
+        .await;
+    let shown = async |lease: &Lease| {
+        let shown = node.known(&lease.id).await.notification;
+        shown.map(|shown| (shown.attempts, shown.is_due))
+    };
+    assert_eq!(shown(&lease).await, None);
+    for lease in [&silent, &lease] {
+        node.end(lease, done(b"")).await.unwrap();
+    }
+    assert_eq!(shown(&lease).await, Some((0, true)));
+    for attempt in 1..=2 {
+        let claim = due_one(&node).await;
+        // It is abandoned with the retention.
+        assert!(claim.remaining <= HOUR && claim.remaining > HOUR / 2);
+        assert_eq!(shown(&lease).await, Some((attempt, true)));
+        let again = (attempt == 1).then_some(10 * SECOND);
+        node.notified(&claim.lease, again).await.unwrap();
+        assert_eq!(shown(&lease).await, Some((attempt, attempt == 1)));
+        harness.advance(10 * SECOND).await?;
+    }
+    assert_eq!(shown(&silent).await, None);
+    harness.advance(HOUR).await?;
+    assert_eq!(node.state(&lease.id).await, Some(JobState::Expired));
+    assert_eq!(shown(&lease).await, None);
+    Ok(())
+}
+
 pub(crate) async fn a_notification_is_sent_again_after_a_crash(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let until = node.properties().lease.unwrap_or(MINUTE);
@@ -148,6 +181,39 @@ pub(crate) async fn a_notification_is_sent_again_after_a_crash(harness: &dyn Har
     }
     let claim = due_one(&node).await;
     node.notified(&claim.lease, None).await.unwrap();
+    harness.advance(until).await?;
+    due_none(&node).await;
+    Ok(())
+}
+
+pub(crate) async fn s02_each_step_of_a_notification_outlives_a_crash(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let until = node.properties().lease.unwrap_or(MINUTE);
+    let retention = Retention::new(100 * until, HOUR);
+    let job = notified_job(&node).with_retention(retention);
+    let lease = node.add(job).await;
+    let node = Node::after_crash(harness).await?;
+    due_none(&node).await;
+    node.end(&lease, done(b"")).await.unwrap();
+
+    let node = Node::after_crash(harness).await?;
+    assert_eq!(due_one(&node).await.attempt, 1);
+
+    let node = Node::after_crash(harness).await?;
+    due_none(&node).await;
+    harness.advance(until).await?;
+    let claim = due_one(&node).await;
+    assert_eq!(claim.attempt, 2);
+    node.notified(&claim.lease, Some(until)).await.unwrap();
+
+    let node = Node::after_crash(harness).await?;
+    due_none(&node).await;
+    harness.advance(until).await?;
+    let claim = due_one(&node).await;
+    assert_eq!((claim.attempt, told(&claim).0), (3, &"to whom".into()));
+    node.notified(&claim.lease, None).await.unwrap();
+
+    let node = Node::after_crash(harness).await?;
     harness.advance(until).await?;
     due_none(&node).await;
     Ok(())

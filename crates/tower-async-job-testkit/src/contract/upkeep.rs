@@ -1,5 +1,7 @@
 //! Sweeps: when they are due again, and what they count.
 
+use std::collections::BTreeSet;
+
 use http_polling::JobState;
 use tower_async_job_core::{
     ClaimKind, ClaimQuery, Principal, Release, Retention, Start, SweepQuery,
@@ -98,6 +100,48 @@ pub(crate) async fn a_sweep_counts_the_jobs_that_ended_for_their_lost_leases(
     nodes[1].claim_some(9).await;
     assert_eq!(sweep().await, 2);
     assert_eq!(sweep().await, 0);
+    Ok(())
+}
+
+pub(crate) async fn a_sweep_names_the_jobs_that_ended_by_themselves(harness: &dyn Harness) -> Ran {
+    let nodes = [Node::of(harness), Node::second(harness).await?];
+    let until = nodes[0].lease()?;
+    let sweep = async || {
+        let mut ended = BTreeSet::new();
+        for node in &nodes {
+            ended.extend(node.sweep_all().await.ended);
+        }
+        ended
+    };
+    let by_callers = [
+        nodes[0].add(nodes[0].job()).await,
+        nodes[0].add(nodes[0].job()).await,
+        nodes[0].add(nodes[0].job()).await,
+    ];
+    nodes[0].cancel(&by_callers[0].id).await.unwrap();
+    nodes[0]
+        .release_one(&by_callers[1], Release::default())
+        .await;
+    nodes[0].end(&by_callers[2], done(b"")).await.unwrap();
+    let lost = nodes[0].add(nodes[0].job()).await.id;
+    let once = nodes[0].replayable().with_max_attempts(1);
+    let failed = nodes[0].add(once).await.id;
+    let late = nodes[0].replayable().with_deadline(until / 2);
+    let timed_out = late.id;
+    nodes[0].offer(late).await;
+    nodes[0].add(nodes[0].replayable()).await;
+    assert_eq!(sweep().await, BTreeSet::new());
+    harness.advance(until).await?;
+    nodes[1].claim_some(9).await;
+    assert_eq!(sweep().await, BTreeSet::from([lost, failed, timed_out]));
+    assert_eq!(sweep().await, BTreeSet::new());
+    for (id, state) in [
+        (lost, JobState::Lost),
+        (failed, JobState::Failed),
+        (timed_out, JobState::TimedOut),
+    ] {
+        assert_eq!(nodes[0].state(&id).await, Some(state));
+    }
     Ok(())
 }
 

@@ -121,6 +121,7 @@ impl Entry {
         };
         let mut claim = self.claim_of(Lease::new(self.id, attempts.into()), task, now);
         claim.attempt = attempts;
+        claim.remaining = span(now, self.wanted_until());
         Some(claim)
     }
 
@@ -137,7 +138,7 @@ impl Entry {
         match again {
             Some(due) => notice.due = due,
             None => {
-                rare.notice = None;
+                rare.completed = rare.notice.take().map(|notice| notice.attempts);
                 self.drop_unwanted();
             }
         }

@@ -7,6 +7,7 @@ use crate::{
     end::Report,
     json::Json,
     memory::clock::{Micros, NEVER},
+    record::NotificationStatus,
 };
 
 /// The reports on a job, and rarer parts.
@@ -24,6 +25,8 @@ pub(super) struct Extra {
 pub(super) struct Rare {
     pub(super) checkpoint: Bytes,
     pub(super) notice: Option<Notice>,
+    /// The number of claims of the notification that is completed.
+    pub(super) completed: Option<u32>,
     pub(super) party: Option<Party>,
 }
 
@@ -102,6 +105,15 @@ impl Extra {
             rare: Some(Box::new(rare)),
             ..Self::default()
         }))
+    }
+
+    /// Returns the state of the notification of an ended job.
+    pub(super) fn notification(&self) -> Option<NotificationStatus> {
+        let rare = self.rare.as_ref()?;
+        let due = rare.notice.as_ref().filter(|notice| notice.due != NEVER);
+        let due = due.map(|notice| NotificationStatus::new(notice.attempts, true));
+        let completed = rare.completed;
+        due.or_else(|| Some(NotificationStatus::new(completed?, false)))
     }
 
     /// Returns whether there is no notification.

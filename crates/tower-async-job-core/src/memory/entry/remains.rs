@@ -51,7 +51,7 @@ impl Entry {
         (self.key.is_some() || self.notify_due() != NEVER) && now < self.wanted_until()
     }
 
-    fn wanted_until(&self) -> Micros {
+    pub(super) fn wanted_until(&self) -> Micros {
         match self.phase {
             Phase::Pending(_) => NEVER,
             Phase::Ended { at, expires, .. } => expires.max(self.usual_expiry(at)),

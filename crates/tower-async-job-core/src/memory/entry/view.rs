@@ -71,6 +71,8 @@ impl Entry {
             record.metadata = extra.metadata.clone();
         }
         if let Phase::Ended { kept, .. } = &self.phase {
+            let extra = self.extra.as_ref();
+            record.notification = extra.and_then(|extra| extra.notification());
             record.result = kept.result(Lease::new(self.id, self.epoch.into()));
             if detail != Detail::Status {
                 record.outcome = kept.recorded();

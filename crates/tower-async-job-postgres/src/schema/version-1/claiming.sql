@@ -228,6 +228,7 @@ BEGIN
         UPDATE {schema}.jobs
         SET notify_due = j.notify_due, notify_attempts = j.notify_attempts, lease_until = moment
         WHERE id = j.id;
+        j.deadline := {schema}.wanted_until(j);
         j.state := j.notify_state;
         j.epoch := j.notify_attempts;
         j.attempt := j.notify_attempts;
