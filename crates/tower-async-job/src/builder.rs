@@ -9,8 +9,7 @@ use tower_async_job_core::{JobStore, MemoryStore, Principal, QueueLimit};
 
 use crate::{
     config::{
-        Config, JobFuture, NodeConfig, OnDisconnect, OnStoreFailure, Role,
-        limits::{HoldLimits, Pace},
+        Config, JobFuture, NodeConfig, OnDisconnect, OnStoreFailure, Role, limits::HoldLimits,
         policy::Policy,
     },
     estimate::{Estimator, Learned},
@@ -105,11 +104,6 @@ impl Builder {
                 on_store_failure: OnStoreFailure::default(),
                 spool_room: 256 << 20,
                 spool_room_per_principal: 64 << 20,
-                request_pace: Pace {
-                    still: Duration::from_secs(30),
-                    total: Duration::from_secs(600),
-                    rate: 500,
-                },
                 path_limit: 8 << 10,
                 principal_limit: 1 << 10,
                 limits: None,

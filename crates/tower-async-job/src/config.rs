@@ -10,7 +10,7 @@ use crate::estimate::Estimator;
 
 use self::{
     extension::KeptExtension,
-    limits::{HoldLimits, Limits, Pace},
+    limits::{HoldLimits, Limits},
     policy::Policy,
 };
 
@@ -136,7 +136,6 @@ pub(crate) struct Config {
     pub(crate) on_store_failure: OnStoreFailure,
     pub(crate) spool_room: usize,
     pub(crate) spool_room_per_principal: usize,
-    pub(crate) request_pace: Pace,
     pub(crate) path_limit: usize,
     pub(crate) principal_limit: usize,
     pub(crate) limits: Option<Limits>,

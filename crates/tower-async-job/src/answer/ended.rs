@@ -93,9 +93,10 @@ fn read(
                 .result
                 .ok_or_else(|| StoreError::corrupt("it has no body"));
             return match result.and_then(|result| Ok((head.decode()?, result))) {
-                Ok((replayed, result)) => {
-                    Ok((replayed, StoredBody::in_chunks(store.clone(), result)))
-                }
+                Ok((replayed, result)) => Ok((
+                    replayed,
+                    StoredBody::in_chunks(store.clone(), result, record.handle),
+                )),
                 Err(error) => Err(Box::new(unreadable(record, &error))),
             };
         }
@@ -126,7 +127,7 @@ fn replay(replayed: ReplayedResponse, body: StoredBody, trailers: bool) -> Respo
 }
 
 fn unreadable(record: &JobRecord, error: &StoreError) -> Response<StoredBody> {
-    tracing::error!(error = with_sources(error), job = ?record.id, "a stored response cannot be read");
+    tracing::error!(error = with_sources(error), handle = %record.handle, "a stored response cannot be read");
     if error.is_unsupported_version() {
         return unavailable();
     }

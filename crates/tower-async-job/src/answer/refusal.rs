@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode, Version};
 use http_polling::{JobState, PROBLEM_JSON, Problem, ProblemType, set_retry_after};
-use tower_async_job_core::{JobId, Protocol, StoreError};
+use tower_async_job_core::{Protocol, StoreError};
 
 use crate::{
     answer::{grpc, response::json},
@@ -81,7 +81,7 @@ pub(crate) fn not_stored(
     protocol: Protocol,
 ) -> Response<StoredBody> {
     if error.is_corrupt() {
-        return unreadable(error, None);
+        return unreadable(error);
     }
     let kind = if error.is_quota_exceeded() {
         ProblemType::QuotaExceeded
@@ -121,19 +121,16 @@ pub(crate) fn unknown() -> Response<StoredBody> {
 }
 
 /// Returns the answer for a job whose record is damaged or temporarily unknown.
-pub(crate) fn unreadable(error: &StoreError, job: Option<&JobId>) -> Response<StoredBody> {
-    let job = job.map(tracing::field::debug);
+pub(crate) fn unreadable(error: &StoreError) -> Response<StoredBody> {
     if error.is_corrupt() {
         tracing::error!(
             error = with_sources(error),
-            job,
             "the record of a job is damaged"
         );
         return problem(ProblemType::RecordUnreadable, Some(JobState::Failed));
     }
     tracing::warn!(
         error = with_sources(error),
-        job,
         "the job store could not be read"
     );
     unavailable()

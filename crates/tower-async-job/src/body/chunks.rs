@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use tower_async_job_core::{JobStore, ResultRef, StoreError, StoreFuture};
+use tower_async_job_core::{JobHandle, JobStore, ResultRef, StoreError, StoreFuture};
 
 use crate::{observe::with_sources, panics};
 
@@ -16,6 +16,7 @@ use crate::{observe::with_sources, panics};
 pub(super) struct Chunks {
     store: Arc<dyn JobStore>,
     result: ResultRef,
+    handle: JobHandle,
     next: u32,
     /// The position of the next byte to read.
     at: u64,
@@ -42,10 +43,11 @@ enum Search {
 type Reading = StoreFuture<'static, Option<Bytes>>;
 
 impl Chunks {
-    pub(super) fn new(store: Arc<dyn JobStore>, result: ResultRef) -> Self {
+    pub(super) fn new(store: Arc<dyn JobStore>, result: ResultRef, handle: JobHandle) -> Self {
         Self {
             store,
             result,
+            handle,
             next: 0,
             at: 0,
             end: result.len,
@@ -83,10 +85,10 @@ impl Chunks {
                     .ok_or_else(|| StoreError::corrupt("a chunk is missing, or not of its size"))
             });
             if let Err(error) = taken {
-                let (job, chunk) = (self.result.lease.id, self.next);
+                let (handle, chunk) = (self.handle, self.next);
                 tracing::warn!(
                     error = with_sources(&error),
-                    ?job,
+                    %handle,
                     chunk,
                     "the download of a result is cut off"
                 );

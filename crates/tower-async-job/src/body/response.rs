@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::BoxError;
-use tower_async_job_core::{JobStore, ResultRef, StoreError};
+use tower_async_job_core::{JobHandle, JobStore, ResultRef, StoreError};
 
 use crate::{
     body::{chunks::Chunks, delivery::Delivery, error::BodyError},
@@ -163,9 +163,13 @@ const FRAME: usize = 64 << 10;
 
 impl StoredBody {
     /// Returns the body of a result that is read from its store in chunks.
-    pub(crate) fn in_chunks(store: Arc<dyn JobStore>, result: ResultRef) -> Self {
+    pub(crate) fn in_chunks(
+        store: Arc<dyn JobStore>,
+        result: ResultRef,
+        handle: JobHandle,
+    ) -> Self {
         Self {
-            data: Data::InChunks(Box::new(Chunks::new(store, result))),
+            data: Data::InChunks(Box::new(Chunks::new(store, result, handle))),
             trailers: None,
             delivery: None,
         }

@@ -51,9 +51,8 @@ impl Builder {
     /// client. They apply to requests that may be deferred, have an idempotency key, or take a
     /// place among the [limits](Self::limits): a server with limits needs other settings for long,
     /// slow gRPC streams.
-    /// for long, and little, needs other settings.
     pub fn request_read_timeout(mut self, timeout: Duration) -> Self {
-        self.config.request_pace.still = timeout;
+        self.config.policy.request_read_timeout = timeout;
         self
     }
 
@@ -70,7 +69,7 @@ impl Builder {
     /// # Ok::<(), tower_async_job::ConfigError>(())
     /// ```
     pub fn request_read_rate(mut self, bytes_per_second: u32) -> Self {
-        self.config.request_pace.rate = bytes_per_second;
+        self.config.policy.request_read_rate = bytes_per_second;
         self
     }
 
@@ -88,7 +87,7 @@ impl Builder {
     /// # Ok::<(), tower_async_job::ConfigError>(())
     /// ```
     pub fn request_read_deadline(mut self, time: Duration) -> Self {
-        self.config.request_pace.total = time;
+        self.config.policy.request_read_deadline = time;
         self
     }
 }

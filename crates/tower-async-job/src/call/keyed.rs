@@ -188,7 +188,7 @@ where
                     }
                     answer::ended(&front.node.store, &record, trailers)
                 }
-                Err(error) => return answer::unreadable(&error, Some(&id)),
+                Err(error) => return answer::unreadable(&error),
             };
             answer::apply_wait(response.headers_mut(), &asked.prefer);
             response

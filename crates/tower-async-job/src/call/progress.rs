@@ -189,8 +189,10 @@ where
     ) -> Poll<Over> {
         let submission = self.submission.as_ref();
         let end = || later(wait(submission.expect("not taken before")));
-        let (upload, pace) = (self.spool.as_ref(), &config.request_pace);
-        self.timer.poll(cx, end, upload, pace)
+        // Once the submission is handed over, its upload is whole.
+        let policy = submission.map_or(&config.policy, |submission| submission.policy(config));
+        self.timer
+            .poll(cx, end, self.spool.as_ref(), &policy.pace())
     }
 
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Spooled> {

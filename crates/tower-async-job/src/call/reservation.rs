@@ -102,6 +102,7 @@ where
             unanswered: depends.then(|| Unanswered {
                 node: self.front.node.clone(),
                 id: accepted.id(),
+                handle,
                 is_answered: false,
             }),
             context: accepted.context().cloned(),
@@ -134,6 +135,7 @@ pub(super) struct First {
 pub(super) struct Unanswered {
     node: Arc<Node>,
     id: JobId,
+    handle: JobHandle,
     is_answered: bool,
 }
 
@@ -149,11 +151,11 @@ impl Drop for Unanswered {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
-            let (node, id) = (self.node.clone(), self.id);
+            let (node, id, handle) = (self.node.clone(), self.id, self.handle);
             let cancelling = Box::pin(async move {
                 node.registry.cancel(&id);
                 if let Err(error) = node.store.cancel(&id).await {
-                    tracing::warn!(error = with_sources(&error), job = ?id, "a job without a client was not cancelled");
+                    tracing::warn!(error = with_sources(&error), %handle, "a job without a client was not cancelled");
                 }
             });
             let cancelling = panics::logged("the job store", cancelling);

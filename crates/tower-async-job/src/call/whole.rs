@@ -11,6 +11,7 @@ use tower_async_job_core::IdempotencyKey;
 use crate::{
     body::{JobBody, Spool, Spooled},
     call::timer::Timer,
+    config::policy::Policy,
     node::front::Front,
     request::{fingerprint::Fingerprint, kept::Kept, submission::Submission},
     time::later,
@@ -43,7 +44,7 @@ pub(super) async fn read<B: Body>(
     let (body, spool) = JobBody::spooling(body, &front.spool_room, submission.principal.as_ref());
     let policy = submission.policy(&front.config);
     if let Some(spool) = &spool {
-        read_to_end(front, spool, policy.request_spool).await?;
+        read_to_end(spool, policy).await?;
         if copy.is_some() {
             let taken = spool.take_for_copy();
             room = Some(Arc::new(taken.map_err(problem_of)?));
@@ -77,18 +78,13 @@ pub(super) async fn read<B: Body>(
 }
 
 /// Reads an upload to its end, or returns the problem.
-async fn read_to_end<B: Body>(
-    front: &Front,
-    spool: &Spool<B>,
-    limit: usize,
-) -> Result<(), ProblemType> {
-    let config = &front.config;
-    let (mut timer, total) = (Timer::default(), config.request_pace.total);
+async fn read_to_end<B: Body>(spool: &Spool<B>, policy: &Policy) -> Result<(), ProblemType> {
+    let (mut timer, pace) = (Timer::default(), policy.pace());
     let spooled = poll_fn(|cx| {
-        if let Poll::Ready(spooled) = spool.poll(cx, limit) {
+        if let Poll::Ready(spooled) = spool.poll(cx, policy.request_spool) {
             return Poll::Ready(Ok(spooled));
         }
-        let over = timer.poll(cx, || later(total), Some(spool), &config.request_pace);
+        let over = timer.poll(cx, || later(pace.total), Some(spool), &pace);
         over.map(|_| Err(ProblemType::RequestTimeout))
     });
     match spooled.await? {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::HeaderName;
 use tower_async_job_core::{PendingStatus, Retention};
 
+use super::limits::Pace;
+
 /// The settings of a request that may become a job, and of its job.
 ///
 /// The methods of [`Builder`](crate::Builder) with the same names set those of all requests, and
@@ -46,11 +48,28 @@ pub struct Policy {
     /// The headers that are stored beside the usual ones; see
     /// [`Builder::keep_header`](crate::Builder::keep_header). Default none.
     pub kept_headers: Vec<HeaderName>,
+    /// The time that an upload may stand still before the request ends with 408. Default 30 s.
+    pub request_read_timeout: Duration,
+    /// The average rate of an upload after that time, in bytes per second; zero requires none.
+    /// Default 500.
+    pub request_read_rate: u32,
+    /// The total time spent waiting for an upload. Default 10 min.
+    pub request_read_deadline: Duration,
 }
 
 impl Policy {
     pub(crate) fn deadline(&self) -> Duration {
         self.job_deadline.unwrap_or(Duration::from_secs(3600))
+    }
+
+    /// Returns the slowest acceptable pace of an upload.
+    #[inline]
+    pub(crate) fn pace(&self) -> Pace {
+        Pace {
+            still: self.request_read_timeout,
+            total: self.request_read_deadline,
+            rate: self.request_read_rate,
+        }
     }
 }
 
@@ -67,6 +86,9 @@ impl Default for Policy {
             replay: false,
             max_attempts: 3,
             kept_headers: Vec::new(),
+            request_read_timeout: Duration::from_secs(30),
+            request_read_rate: 500,
+            request_read_deadline: Duration::from_secs(600),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! timer. Another task [renews leases](super::renewal), so that no sweep delays a renewal.
 
 use std::{
+    mem,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -17,7 +18,11 @@ use tokio::{
 
 use tower_async_job_core::SweepQuery;
 
-use crate::{node::state::Node, observe::with_sources, panics};
+use crate::{
+    node::{ends, state::Node},
+    observe::with_sources,
+    panics,
+};
 
 /// The shortest rest: changes that are due sooner are made together.
 const SHORTEST_REST: Duration = Duration::from_millis(10);
@@ -64,7 +69,7 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
     // If the clock has jumped forward, leases only seem to have expired.
     let query = SweepQuery::default().with_not_after(node.clocks.latest());
     let next = match timeout(longest, node.store.sweep(&query)).await {
-        Ok(Ok(upkeep)) => {
+        Ok(Ok(mut upkeep)) => {
             if let Some(lease) = node.store.properties().lease {
                 node.clocks.note(upkeep.now, begun, lease);
             }
@@ -72,10 +77,11 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
                 // Without a jump, the call took long.
                 return Some(node.clocks.pause().unwrap_or_default());
             }
-            let next = upkeep.next;
+            let (next, ended) = (upkeep.next, mem::take(&mut upkeep.ended));
             node.has_orphans
                 .fetch_and(node.is_shared, Ordering::Relaxed);
             node.swept(upkeep);
+            ends::log_all(node, &ended).await;
             next
         }
         Ok(Err(error)) => {

@@ -4,6 +4,7 @@ pub(crate) mod capacity;
 mod census;
 mod clocks;
 mod deadlines;
+pub(crate) mod ends;
 mod expected;
 pub(crate) mod front;
 pub(crate) mod health;

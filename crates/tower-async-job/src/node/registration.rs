@@ -4,7 +4,7 @@ use std::{slice, sync::Arc, time::Duration};
 
 use http_polling::JobState;
 use tokio::{runtime::Handle, sync::oneshot::Receiver, time::Instant};
-use tower_async_job_core::{Lease, Principal, Release, Released, Subscription};
+use tower_async_job_core::{JobHandle, Lease, Principal, Release, Released, Subscription};
 
 use crate::{
     context::{job::JobContext, reason::CancelReason},
@@ -25,6 +25,7 @@ use crate::{
 pub(crate) struct Registration {
     node: Arc<Node>,
     lease: Lease,
+    handle: JobHandle,
     /// The time at which the handler is dropped: its deadline, or the end of the grace after a
     /// cancellation.
     deadline: Deadline,
@@ -37,6 +38,8 @@ pub(crate) struct Registration {
 
 /// The parts of a job that its registration consists of.
 pub(crate) struct Registered<'a> {
+    /// The name of the job in logs.
+    pub(crate) handle: JobHandle,
     pub(crate) principal: Option<&'a Principal>,
     /// The route as a label of metrics, if the application has named it.
     pub(crate) label: Option<&'a Arc<str>>,
@@ -72,6 +75,7 @@ impl Registration {
         Self {
             node,
             lease,
+            handle: job.handle,
             deadline,
             announced: false,
             ended: false,
@@ -86,6 +90,11 @@ impl Registration {
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Returns the name of the job in logs.
+    pub(crate) fn handle(&self) -> JobHandle {
+        self.handle
     }
 
     /// Subscribes to the end of the job, if another node may cancel it.
@@ -163,7 +172,7 @@ impl Drop for Registration {
             let how = self.terms_of_release();
             let _ = self.node.releases.release(self.lease, how);
         } else if !self.ended {
-            discard_later(&self.node, self.lease, false);
+            discard_later(&self.node, self.lease, self.handle, false);
         }
         keep_house(&self.node);
         self.node.sweep_after_end();
@@ -177,10 +186,10 @@ fn is_old(since: Instant, lease: Option<Duration>) -> bool {
 
 /// Deletes a job that was never announced, in a task. If it may have been found by its key, it ends as
 /// lost instead. Called in destructors.
-pub(crate) fn discard_later(node: &Arc<Node>, lease: Lease, found: bool) {
+pub(crate) fn discard_later(node: &Arc<Node>, lease: Lease, handle: JobHandle, found: bool) {
     if let Ok(runtime) = Handle::try_current() {
         let discarding = node.clone();
-        let discard = Box::pin(async move { discard(&discarding, &lease, found).await });
+        let discard = Box::pin(async move { discard(&discarding, &lease, handle, found).await });
         let discard = panics::logged("the job store", discard);
         node.tasks.spawn_on(discard, &runtime);
     }
@@ -189,7 +198,7 @@ pub(crate) fn discard_later(node: &Arc<Node>, lease: Lease, found: bool) {
 /// Deletes a job that was never announced, with its idempotency key, or releases it if it may have been
 /// found by that. While the store is unreachable, that is repeated for a lease, after which the job has
 /// ended by itself.
-async fn discard(node: &Node, lease: &Lease, found: bool) {
+async fn discard(node: &Node, lease: &Lease, handle: JobHandle, found: bool) {
     node.expected.came(&lease.id);
     let time = node.store.properties().lease.unwrap_or_default();
     let mut patience = Patience::new(time, &node.shutdown);
@@ -203,7 +212,7 @@ async fn discard(node: &Node, lease: &Lease, found: bool) {
         false => node.store.discard(lease).await,
     };
     while let Err(error) = call().await {
-        tracing::warn!(error = with_sources(&error), job = ?lease.id, "an unused job record could not be dropped");
+        tracing::warn!(error = with_sources(&error), %handle, "an unused job record could not be dropped");
         if !error.is_unavailable() || !patience.lasts() {
             return;
         }

@@ -360,14 +360,15 @@ impl Registry {
     }
 
     /// Notifies the handler of a job that it is cancelled, as already stored, if it runs here.
-    pub(crate) fn cancel(&self, id: &JobId) {
+    pub(crate) fn cancel(&self, id: &JobId) -> bool {
         let mut jobs = self.jobs();
         jobs.has_ended(id);
         let context = jobs.runs.get(id).map(Entered::context);
         drop(jobs);
-        if let Some(context) = context {
+        if let Some(context) = &context {
             context.cancel(CancelReason::Requested);
         }
+        context.is_some()
     }
 
     /// Stops some jobs, with ids after this one, so that they are released. Returns the last of

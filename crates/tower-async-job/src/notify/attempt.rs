@@ -14,7 +14,7 @@ use crate::{
     notify::notification::{Notification, Notified},
     observe::with_sources,
     panics,
-    time::after,
+    time::{after, later},
 };
 
 /// The time for which a claim lasts if leases have no duration.
@@ -51,6 +51,7 @@ where
         place,
     } = attempt;
     let (node, lease, handle) = (&front.node, claim.lease, claim.handle);
+    let abandoned = after(called, claim.remaining);
     let lasts = node.store.properties().lease.unwrap_or(CLAIM);
     // Its result is stored in the rest of the claim.
     let until = after(called, lasts / 4 * 3);
@@ -91,6 +92,12 @@ where
         None => Notified::Again(Duration::ZERO),
     };
     tracing::debug!(%handle, ?sent, "notified of a job's end");
+    if let Notified::Again(pause) = sent
+        && later(pause) >= abandoned
+    {
+        node.meter.notified("given-up");
+        tracing::warn!(%handle, "a notification is given up: the job expires before the next attempt");
+    }
     let again = match sent {
         Notified::Again(after) => Some(after),
         Notified::Done | Notified::Refused => None,

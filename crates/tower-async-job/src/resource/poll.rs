@@ -94,7 +94,7 @@ fn begin(
         }),
         None if request.wait.is_some() => at_once(),
         None => {
-            log(id, request.hints.polls, Some(pending.state), false);
+            log(request.hints.polls, Some(pending), false);
             Begun::Answered(answer::too_early(front, pending))
         }
     }
@@ -117,7 +117,7 @@ impl Held {
             let (node, until) = (&self.place.front().node, later(self.time));
             match record_until(node, &self.id, until, &mut self.ended).await {
                 Ok(record) => self.answered(record.as_ref()),
-                Err(error) => unreadable(self.asked.page, &self.id, &error),
+                Err(error) => unreadable(self.asked.page, &error),
             }
         })
     }
@@ -145,7 +145,7 @@ fn polled(
     held: bool,
 ) -> Response<StoredBody> {
     let polls = asked.polls;
-    log(id, polls, record.map(|record| record.state), held);
+    log(polls, record, held);
     match record {
         None => answer::unknown(),
         Some(record) if record.state.is_pending() => {
@@ -175,7 +175,8 @@ fn polled(
 }
 
 /// Logs a poll.
-fn log(id: &JobId, poll: u32, state: Option<JobState>, held: bool) {
-    let state = state.unwrap_or(JobState::Unknown);
-    tracing::debug!(job = ?id, poll, %state, held, "job polled");
+fn log(poll: u32, record: Option<&JobRecord>, held: bool) {
+    let state = record.map_or(JobState::Unknown, |record| record.state);
+    let handle = record.map(|record| tracing::field::display(record.handle));
+    tracing::debug!(handle, poll, %state, held, "job polled");
 }

@@ -20,7 +20,7 @@ use crate::{
     node::{front::Front, housekeeping::keep_shared_house},
     panics::{self, Panicked},
     resource::{
-        cancel::cancel_pending,
+        cancel::{cancel_pending, log_unrun},
         poll::{self, Begun},
         request::{Part, ResourceRequest, mounted},
         unreadable::unreadable,
@@ -187,7 +187,7 @@ async fn read(front: &Arc<Front>, request: &ResourceRequest) -> Response<StoredB
         Part::Job => poll::poll(front, request, id).await,
         Part::Status => status(front, request, id).await,
     };
-    read.unwrap_or_else(|error| unreadable(request.page, id, &error))
+    read.unwrap_or_else(|error| unreadable(request.page, &error))
 }
 
 async fn status(
@@ -233,20 +233,21 @@ async fn delete(front: &Front, request: &ResourceRequest) -> Response<StoredBody
         Ok(None) => Ok(answer::unknown()),
         Err(error) => Err(error),
     };
-    deleted.unwrap_or_else(|error| answer::unreadable(&error, Some(id)))
+    deleted.unwrap_or_else(|error| answer::unreadable(&error))
 }
 
 /// Cancels a pending job, and removes one that has ended.
 async fn cancel(front: &Front, mut record: JobRecord) -> Result<Response<StoredBody>, StoreError> {
-    let cancellation = match record.state {
+    let (cancellation, runs) = match record.state {
         state if state.is_pending() => cancel_pending(&front.node, &record.id).await?,
-        state => Cancellation::Ended(state),
+        state => (Cancellation::Ended(state), false),
     };
     front.node.expected.came(&record.id);
     match cancellation {
         Cancellation::Cancelled { ended } => {
             record.state = JobState::Cancelled;
             record.ended = Some(ended);
+            log_unrun(&record, runs);
             Ok(answer::status(front, &record, StatusCode::ACCEPTED))
         }
         Cancellation::Ended(_) if front.node.store.remove(&record.id).await? => {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 use tower::BoxError;
-use tower_async_job_core::{Created, JobId, JobRecord, Lease, NewJob, StoreError};
+use tower_async_job_core::{Created, JobHandle, JobId, JobRecord, Lease, NewJob, StoreError};
 
 use crate::{
     bounds::HandlerBody,
@@ -47,6 +47,7 @@ impl Acceptance {
         let unrun = Unrun {
             node: node.clone(),
             lease: job.first_lease(),
+            handle: job.handle,
             may_be_stored: true,
             has_key: job.idempotency.is_some() && terms.restorable.is_some(),
         };
@@ -144,7 +145,7 @@ impl Sent {
                 if error.is_queue_full() || error.is_quota_exceeded() {
                     tracing::debug!(%error, "a job is refused");
                 } else {
-                    tracing::warn!(error = with_sources(&error), job = ?unrun.lease.id, "a job could not be stored");
+                    tracing::warn!(error = with_sources(&error), handle = %unrun.handle, "a job could not be stored");
                 }
                 Err(Unaccepted::Failed(error))
             }
@@ -178,7 +179,7 @@ async fn repeat(
         && patience.lasts()
     {
         let job = job();
-        tracing::warn!(error = with_sources(error), job = ?job.id, "a job could not be stored yet");
+        tracing::warn!(error = with_sources(error), handle = %job.handle, "a job could not be stored yet");
         let mut again = pin!(async {
             patience.pause().await;
             node.store.create(job).await
@@ -253,6 +254,13 @@ impl<R, E> Accepted<R, E> {
         }
     }
 
+    fn handle(&self) -> JobHandle {
+        match self {
+            Self::Running(run) => run.registration().handle(),
+            Self::Offered(stored) => stored.unrun.handle,
+        }
+    }
+
     pub(crate) fn route(&self) -> &str {
         match self {
             Self::Running(run) => run.route(),
@@ -271,7 +279,7 @@ impl<R, E> Accepted<R, E> {
     /// Notes that the acceptance is sent, so that a poll is expected. Returns the run.
     #[inline(always)]
     pub(crate) fn announced(mut self) -> Option<Run<R, E>> {
-        tracing::debug!(job = ?self.id(), route = self.route(), "job accepted");
+        tracing::debug!(handle = %self.handle(), route = self.route(), "job accepted");
         let node = match &mut self {
             Self::Running(run) => {
                 run.announced();
@@ -296,6 +304,7 @@ impl<R, E> Accepted<R, E> {
 struct Unrun {
     node: Arc<Node>,
     lease: Lease,
+    handle: JobHandle,
     may_be_stored: bool,
     /// Repeats of its request may find it, if leases end.
     has_key: bool,
@@ -304,7 +313,7 @@ struct Unrun {
 impl Drop for Unrun {
     fn drop(&mut self) {
         if self.may_be_stored {
-            discard_later(&self.node, self.lease, self.has_key);
+            discard_later(&self.node, self.lease, self.handle, self.has_key);
         }
     }
 }

@@ -110,6 +110,7 @@ where
             restorable.begun(now);
         }
         let registered = Registered {
+            handle: terms.handle,
             principal: terms.principal.as_ref(),
             label: terms.label.as_ref(),
             deadline: terms.deadline,
@@ -281,9 +282,7 @@ where
                             return Poll::Ready(End::Released(how));
                         }
                         let place = work.take_place();
-                        let (node, lease) = (job.node(), *job.lease());
-                        let recording =
-                            recording::record(response, target, limit, node, lease, place);
+                        let recording = recording::record(response, target, limit, job, place);
                         *self = Self::Recording(recording);
                         continue;
                     }

@@ -37,12 +37,12 @@ pub(crate) async fn finish(
     let mut patience = patience(&node);
     let mut is_restored = false;
     loop {
-        let lease = *registration.lease();
+        let (lease, handle) = (*registration.lease(), registration.handle());
         let state = outcome.state();
         let size = Size::of_body(&outcome);
         let stored = write(
             &mut patience,
-            &lease,
+            handle,
             "the end of a job",
             size.is_some(),
             || {
@@ -52,7 +52,7 @@ pub(crate) async fn finish(
             },
         );
         let Err(error) = stored.await else {
-            tracing::debug!(job = ?lease.id, %state, "job ended");
+            tracing::debug!(%handle, %state, "job ended");
             return Ok(outcome);
         };
         if error.is_lease_lost() {
@@ -72,7 +72,7 @@ pub(crate) async fn finish(
             continue;
         }
         outcome = match size {
-            Some(size) if error.is_full() => unkept::no_room(size, &error, &lease),
+            Some(size) if error.is_full() => unkept::no_room(size, &error, handle),
             _ => return Err(Stop::Abandoned),
         };
     }
@@ -108,8 +108,8 @@ pub(crate) async fn stop(registration: Registration, stop: Stop) -> Option<&'sta
             Some(JobState::Cancelled.as_str())
         }
         Stop::LeaseLost => {
-            let job = registration.lease().id;
-            tracing::warn!(?job, "a run was stopped, since its lease is lost");
+            let handle = registration.handle();
+            tracing::warn!(%handle, "a run was stopped, since its lease is lost");
             let meter = registration.node().meter.clone();
             registration.end();
             meter.stopped(LEASE_LOST);
@@ -161,14 +161,19 @@ async fn report_last(
             return;
         };
         let lease = *registration.lease();
-        let written = write(&mut patience, &lease, LAST_REPORT, true, || {
-            node.store.report(&lease, report.clone())
-        });
+        let written = write(
+            &mut patience,
+            registration.handle(),
+            LAST_REPORT,
+            true,
+            || node.store.report(&lease, report.clone()),
+        );
         match written.await {
             Ok(()) => return,
             Err(error) if error.is_lease_lost() && !is_asked => is_asked = true,
             Err(error) => {
-                tracing::warn!(error = with_sources(&error), job = ?lease.id, "{LAST_REPORT} was not stored");
+                let handle = registration.handle();
+                tracing::warn!(error = with_sources(&error), %handle, "{LAST_REPORT} was not stored");
                 return;
             }
         }

@@ -16,13 +16,16 @@ use http::{
 };
 use http_polling::JOB_STATUS;
 use tower::BoxError;
-use tower_async_job_core::{Lease, Outcome, ResponseRecorder, StoreError, StoredResponse};
+use tower_async_job_core::{
+    JobHandle, Lease, Outcome, ResponseRecorder, StoreError, StoredResponse,
+};
 
 use crate::{
     bounds::HandlerBody,
     node::{
         capacity::Admission,
         recording_room::Held,
+        registration::Registration,
         state::Node,
         streams::{self, RecordingPlace},
     },
@@ -86,6 +89,7 @@ const FREE: usize = 4 << 10;
 struct Room {
     node: Arc<Node>,
     lease: Lease,
+    handle: JobHandle,
     bytes: usize,
     /// The maximum that it may need.
     most: usize,
@@ -95,11 +99,12 @@ struct Room {
 }
 
 impl Room {
-    fn new(node: Arc<Node>, lease: Lease, most: usize) -> Self {
+    fn new(job: &Registration, most: usize) -> Self {
         Self {
-            held: Held::new(node.recording_room.clone()),
-            node,
-            lease,
+            held: Held::new(job.node().recording_room.clone()),
+            node: job.node().clone(),
+            lease: *job.lease(),
+            handle: job.handle(),
             bytes: FREE,
             most,
             chunks: None,
@@ -144,7 +149,7 @@ impl Room {
         let call = || node.store.write_chunk(lease, index, chunk.clone());
         write(
             &mut patience(node),
-            lease,
+            self.handle,
             "a chunk of a result",
             true,
             call,
@@ -159,13 +164,13 @@ pub(crate) fn record<R>(
     response: Response<R>,
     target: &str,
     limit: usize,
-    node: &Arc<Node>,
-    lease: Lease,
+    job: &Registration,
     place: Option<Box<Admission>>,
 ) -> Recording
 where
     R: HandlerBody,
 {
+    let node = job.node();
     let place = streams::place_of_recorded(&response, node, place);
     let (mut parts, body) = response.into_parts();
     keep_end_to_end(&mut parts.headers);
@@ -181,7 +186,7 @@ where
     let piece = node.store.properties().chunk.unwrap_or(usize::MAX).max(1);
     let mut recorder = StoredResponse::recorder(parts.status, &parts.headers, limit);
     let most = recorder.len().saturating_add(limit.min(piece));
-    let mut room = Room::new(node.clone(), lease, most);
+    let mut room = Room::new(job, most);
     Box::pin(async move {
         let place = place.map_err(|_| Unrecorded::NoPlace)?;
         if least > limit {

@@ -60,10 +60,10 @@ impl Restorable {
 
 /// Stores a job again. Returns its lease, and the fate of that.
 pub(crate) async fn restore(node: &Node, job: NewJob) -> Result<(Lease, Renewal), StoreError> {
-    let lease = job.first_lease();
+    let (lease, handle) = (job.first_lease(), job.handle);
     match node.store.create(job).await {
         Ok(Created::New { lease, .. }) => {
-            tracing::warn!(job = ?lease.id, "a job that the store had lost is stored again");
+            tracing::warn!(%handle, "a job that the store had lost is stored again");
             Ok((lease, Renewal::Held))
         }
         // Another job has its key.
@@ -109,7 +109,8 @@ pub(crate) async fn fate(
             }
             Ok((_, renewal)) => known = Some(renewal),
             Err(error) if patience.lasts() => {
-                tracing::warn!(error = with_sources(&error), job = ?lease.id, "the fate of a lease is not known yet");
+                let handle = registration.handle();
+                tracing::warn!(error = with_sources(&error), %handle, "the fate of a lease is not known yet");
                 patience.pause().await;
             }
             Err(_) => return None,

@@ -62,7 +62,7 @@ fn span_of<R, E>(run: &Run<R, E>, submission: &Span) -> Option<Span> {
     let span = tracing::info_span!(
         parent: submission,
         "job",
-        job = ?id,
+        handle = %run.registration().handle(),
         route = run.route(),
         attempt = run.attempt(),
         state = tracing::field::Empty,

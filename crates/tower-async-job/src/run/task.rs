@@ -18,6 +18,10 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The stage of a job. Written by hand, since an `async fn` would hold memory for all stages during
 /// the run. The stages before and after the run are boxed while they last.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a job is accepted soon, and runs for long"
+)]
 pub(crate) enum Job<R, E> {
     /// Returns `None` if the call ended without a job.
     Accepting(BoxFuture<Option<Run<R, E>>>),

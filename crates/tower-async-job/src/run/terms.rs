@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tower_async_job_core::{NewJob, Principal};
+use tower_async_job_core::{JobHandle, NewJob, Principal};
 
 use crate::{
     body::RoomOfCopy,
@@ -14,6 +14,8 @@ use crate::{
 
 /// The properties of a job at the start of its run.
 pub(crate) struct Terms {
+    /// The name of the job in logs.
+    pub(crate) handle: JobHandle,
     pub(crate) route: Arc<str>,
     /// The route as a label of metrics, if the application has named it.
     pub(crate) label: Option<Arc<str>>,
@@ -49,6 +51,7 @@ impl Terms {
         let deadline = after(since, job.deadline);
         let leases_end = node.store.properties().lease.is_some();
         Self {
+            handle: job.handle,
             route: job.route.clone(),
             label: None,
             principal: job.principal.clone(),

@@ -65,6 +65,7 @@ async fn record(node: &Node, id: &JobId) -> JobRecord {
 
 fn terms(claim: &Claim, replayable: bool) -> Terms {
     Terms {
+        handle: claim.handle,
         route: claim.route.clone(),
         label: None,
         principal: None,

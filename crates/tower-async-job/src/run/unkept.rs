@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use http::StatusCode;
 use http_polling::{Problem, ProblemType};
-use tower_async_job_core::{Lease, Outcome, StoreError, StoreLimit};
+use tower_async_job_core::{JobHandle, Outcome, StoreError, StoreLimit};
 
 use crate::{
     node::registration::Registration,
@@ -20,16 +20,16 @@ pub(crate) fn not_recorded(unrecorded: Unrecorded, limit: usize, job: &Registrat
         Unrecorded::TooLarge(size) => {
             let limit = StoreLimit::new("result_limit", limit as u64);
             let problem = Problem::new(ProblemType::ResultTooLarge);
-            beyond(problem, size, Some(limit), job.lease())
+            beyond(problem, size, Some(limit), job.handle())
         }
-        Unrecorded::NoRoom(size, error) => no_room(size, &error, job.lease()),
+        Unrecorded::NoRoom(size, error) => no_room(size, &error, job.handle()),
         Unrecorded::NoPlace => {
-            tracing::warn!(job = ?job.lease().id, "the event stream of a job is beyond `streams`");
+            tracing::warn!(handle = %job.handle(), "the event stream of a job is beyond `streams`");
             let detail = "too many event streams are open";
             Outcome::Failed(Problem::new(ProblemType::JobFailed).with_detail(detail))
         }
         Unrecorded::Broken(error) => {
-            tracing::warn!(%error, "the response body of a job broke off");
+            tracing::warn!(%error, handle = %job.handle(), "the response body of a job broke off");
             failed(&*error, "the response body broke off")
         }
         Unrecorded::NotWritten(error) if error.is_lease_lost() => return End::Refused,
@@ -50,13 +50,13 @@ pub(crate) fn failed(error: &(dyn Error + 'static), detail: &str) -> Outcome {
 }
 
 /// Returns the outcome of a job whose result does not fit into the store.
-pub(crate) fn no_room(size: Size, error: &StoreError, lease: &Lease) -> Outcome {
+pub(crate) fn no_room(size: Size, error: &StoreError, handle: JobHandle) -> Outcome {
     let problem = Problem::new(ProblemType::JobFailed);
-    beyond(problem, size, error.limit(), lease)
+    beyond(problem, size, error.limit(), handle)
 }
 
 /// Adds the limit that a result exceeds to its problem, and logs it.
-fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, lease: &Lease) -> Outcome {
+fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, handle: JobHandle) -> Outcome {
     let (Size::Exactly(bytes) | Size::AtLeast(bytes)) = size;
     let problem = problem.with_extension("size", bytes);
     let problem = match limit {
@@ -69,7 +69,7 @@ fn beyond(problem: Problem, size: Size, limit: Option<StoreLimit>, lease: &Lease
         None => problem.with_detail(format!("there was no room for the result of {size}")),
     };
     let detail = problem.detail.as_deref().unwrap_or_default();
-    tracing::warn!(job = ?lease.id, "the result of a job is dropped: {detail}");
+    tracing::warn!(%handle, "the result of a job is dropped: {detail}");
     Outcome::Failed(problem)
 }
 

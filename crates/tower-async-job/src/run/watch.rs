@@ -290,14 +290,14 @@ impl Watch {
         let writes = self.writes.get_or_insert_default();
         let is_refused = error.is_lease_lost();
         if !is_refused {
-            let id = job.lease().id;
+            let handle = job.handle();
             // An outage is not logged again with each repetition.
             match mem::replace(&mut writes.fails, true) {
                 false => {
-                    tracing::warn!(error = with_sources(error), job = ?id, "{}", kind.failure());
+                    tracing::warn!(error = with_sources(error), %handle, "{}", kind.failure());
                 }
                 true => {
-                    tracing::debug!(error = with_sources(error), job = ?id, "{}", kind.failure());
+                    tracing::debug!(error = with_sources(error), %handle, "{}", kind.failure());
                 }
             }
             if !error.is_unavailable() && !matches!(kind, Write::Restore(_)) {

@@ -1,6 +1,6 @@
 //! Writes to the store on which a job's end depends.
 
-use tower_async_job_core::{Lease, StoreError, StoreFuture};
+use tower_async_job_core::{JobHandle, StoreError, StoreFuture};
 
 use crate::{
     node::{patience::Patience, state::Node},
@@ -12,11 +12,11 @@ pub(crate) fn patience(node: &Node) -> Patience<'_> {
     Patience::to_write(node.store.properties().lease, &node.shutdown)
 }
 
-/// Writes in the name of a lease. While the store is unreachable, the write is repeated; unless
+/// Writes for a job that runs. While the store is unreachable, the write is repeated; unless
 /// `full_ends` is set, also while the store is full. `what` is the subject of its log.
 pub(crate) async fn write<'a, T>(
     patience: &mut Patience<'_>,
-    lease: &Lease,
+    handle: JobHandle,
     what: &str,
     full_ends: bool,
     mut call: impl FnMut() -> StoreFuture<'a, T>,
@@ -29,9 +29,9 @@ pub(crate) async fn write<'a, T>(
         if error.is_lease_lost() || full_ends && error.is_full() {
             return Err(error);
         }
-        tracing::warn!(error = with_sources(&error), job = ?lease.id, "{what} could not be stored");
+        tracing::warn!(error = with_sources(&error), %handle, "{what} could not be stored");
         if !patience.lasts() {
-            tracing::error!(job = ?lease.id, "{what} is given up");
+            tracing::error!(%handle, "{what} is given up");
             return Err(error);
         }
         patience.pause().await;

@@ -107,7 +107,7 @@ where
     // Announced long ago, so it is never discarded.
     run.announced();
     node.meter.claimed(claim.attempt);
-    tracing::debug!(job = ?claim.lease.id, attempt = claim.attempt, "job claimed");
+    tracing::debug!(handle = %claim.handle, attempt = claim.attempt, "job claimed");
     Ok((run, span))
 }
 

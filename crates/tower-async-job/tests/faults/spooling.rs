@@ -20,12 +20,12 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, Service, service_fn};
-use tower_async_job::JobBody;
+use tower_async_job::{JobBody, Policy};
 
 /// Returns a handler that sleeps, then answers with the body.
 fn late_echo(
@@ -213,6 +213,42 @@ async fn s37_slow_upload_is_given_up_without_a_job() {
     assert_eq!(begun.elapsed(), 28 * SECOND);
     assert_eq!(store.all_calls(), 0);
     sending.await.expect("no panic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s37_pace_of_an_upload_is_its_policy_s() {
+    type Change = fn(&mut Policy);
+    let changes: [(Change, u64); 4] = [
+        (|_| (), 30),
+        (|own| own.request_read_timeout = 10 * SECOND, 10),
+        (|own| own.request_read_deadline = 5 * SECOND, 5),
+        (|own| own.request_read_rate = 0, 600),
+    ];
+    for (change, seconds) in changes {
+        for key in ["", "a-key"] {
+            let mut policy = Policy::default();
+            policy.inline_wait = Duration::ZERO;
+            change(&mut policy);
+            let policy = Arc::new(policy);
+            let layer = builder().policy(move |_| policy.clone()).build();
+            let service = layer.expect("valid").layer(late_echo(Duration::ZERO));
+            let (mut sender, body) = stream();
+            tokio::spawn(async move {
+                while sender.send_data("drip".into()).await.is_ok() {
+                    sleep(20 * SECOND).await;
+                }
+            });
+            let mut request = upload("/report", body);
+            if !key.is_empty() {
+                let key = HeaderValue::from_static(key);
+                request.headers_mut().insert("idempotency-key", key);
+            }
+            let begun = Instant::now();
+            let answer = Answer::of(call(&service, request).await).await;
+            assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+            assert_eq!(begun.elapsed().as_secs(), seconds, "{key}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

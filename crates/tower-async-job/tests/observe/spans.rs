@@ -8,13 +8,16 @@ use std::{
 };
 
 use crate::support::{
-    self, Body, SECOND, eager,
+    self, Body, Handler, SECOND, eager,
     faulty::{Fault, FaultyStore, Op},
     get, handler, id_of, memory, post, request, send, slow, wrap,
 };
 use http::{HeaderValue, Method, Response};
 use tokio::time::sleep;
-use tower_async_job::{AsyncJobLayer, store::JobStore};
+use tower_async_job::{
+    AsyncJobLayer, JobContext,
+    store::{JobStore, NewJob, ReplayedRequest, Start, StoredRequest},
+};
 use tracing::{
     Event, Instrument, Subscriber,
     field::{Field, Visit},
@@ -51,11 +54,12 @@ struct Span {
     fields: Fields,
 }
 
-/// All spans, and the logged polls.
+/// All spans, the logged polls, and the ends without a run.
 #[derive(Debug, Default, Clone)]
 struct Recorder {
     spans: Arc<Mutex<Vec<Span>>>,
     polls: Arc<Mutex<Vec<Fields>>>,
+    ends: Arc<Mutex<Vec<Fields>>>,
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
@@ -85,6 +89,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
         event.record(&mut fields);
         if fields.0.get("message").is_some_and(|it| it == "job polled") {
             self.polls.lock().expect("unpoisoned").push(fields);
+        } else if event.metadata().target() == "tower_async_job::job" {
+            self.ends.lock().expect("unpoisoned").push(fields);
         }
     }
 }
@@ -111,12 +117,21 @@ impl Recorder {
     }
 }
 
+/// Returns a handler that takes a time, and answers with the handle of its job.
+fn named_after(time: Duration) -> Handler {
+    handler(move |request| async move {
+        let handle = JobContext::of(&request).handle();
+        sleep(time).await;
+        Response::new(Body::from(handle.to_string()))
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn run_has_a_span_that_follows_from_the_submission() {
     let recorder = Recorder::default();
     let _installed = recorder.install();
     let layer = AsyncJobLayer::builder().route(|_| "reports");
-    let service = wrap(&eager(layer), slow(SECOND, "done"));
+    let service = wrap(&eager(layer), named_after(SECOND));
     let submission = info_span!("submission");
     let location = send(&service, post("/report"))
         .instrument(submission.clone())
@@ -125,6 +140,8 @@ async fn run_has_a_span_that_follows_from_the_submission() {
         .location()
         .to_owned();
     sleep(2 * SECOND).await;
+    let handle = send(&service, get(&location)).await.body;
+    let id = id_of(&location).encode().as_ref().to_owned();
     recorder.named("job", |job| {
         assert_eq!(job.parent, Some("submission"));
         assert_eq!(job.follows, submission.id());
@@ -132,9 +149,11 @@ async fn run_has_a_span_that_follows_from_the_submission() {
         assert_eq!(fields["route"], "reports");
         assert_eq!(fields["attempt"], "1");
         assert_eq!(fields["state"], "done");
-        let id = support::id_of(&location);
-        assert_eq!(fields["job"], format!("{id:?}"), "abbreviated");
-        assert!(!fields["job"].contains(id.encode().as_ref()));
+        assert_eq!(fields["handle"], handle);
+        assert!(
+            !fields.values().any(|value| value.contains(&id[..8])),
+            "{fields:?}"
+        );
     });
 }
 
@@ -201,17 +220,61 @@ async fn span_tells_why_a_result_was_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ends_of_jobs_that_run_nowhere_are_logged() {
+    let recorder = Recorder::default();
+    let _installed = recorder.install();
+    let store = Arc::new(memory().lease_duration(30 * SECOND).build());
+    let layer = eager(AsyncJobLayer::builder().store(store.clone()));
+    let job = || NewJob::new(store.new_id(None, None)).with_route("reports");
+    let stored = StoredRequest::encode(&ReplayedRequest::default());
+    let waiting = || {
+        job()
+            .with_request(stored.clone())
+            .with_start(Start::Offered)
+    };
+    let (of_a_crashed_node, cancelled) = (job(), waiting());
+    let late = waiting().with_deadline(10 * SECOND);
+    let mut expected = vec![
+        (late.handle.to_string(), "timed-out"),
+        (of_a_crashed_node.handle.to_string(), "lost"),
+        (cancelled.handle.to_string(), "cancelled"),
+    ];
+    let path = format!("/work/{}", cancelled.id.encode());
+    for job in [of_a_crashed_node, cancelled, late] {
+        store.create(job).await.expect("memory");
+    }
+    let service = wrap(&layer, slow(SECOND, "done"));
+    send(&service, request(Method::DELETE, &path)).await;
+    sleep(60 * SECOND).await;
+    let ends = recorder.ends.lock().expect("unpoisoned");
+    let mut logged: Vec<_> = ends
+        .iter()
+        .map(|end| {
+            assert_eq!(end.0["route"], "reports");
+            assert_eq!(
+                end.0["attempt"],
+                u8::from(end.0["state"] == "lost").to_string()
+            );
+            (end.0["handle"].clone(), &*end.0["state"])
+        })
+        .collect();
+    logged.sort();
+    expected.sort();
+    assert_eq!(logged, expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn polls_are_logged() {
     let recorder = Recorder::default();
     let _installed = recorder.install();
-    let service = wrap(&eager(AsyncJobLayer::builder()), slow(7 * SECOND, "done"));
+    let service = wrap(&eager(AsyncJobLayer::builder()), named_after(7 * SECOND));
     let accepted = send(&service, post("/report")).await.pending();
     let path = support::path_of(accepted.location()).to_owned();
     send(&service, get(&path)).await.pending();
     let mut waiting = get(&format!("{path}?poll=2"));
     let headers = waiting.headers_mut();
     headers.insert("prefer", HeaderValue::from_static("wait=20"));
-    assert_eq!(send(&service, waiting).await.body, "done");
+    let handle = send(&service, waiting).await.body;
     let polls = recorder.polls.lock().expect("unpoisoned");
     let said: Vec<_> = polls
         .iter()
@@ -221,8 +284,7 @@ async fn polls_are_logged() {
         })
         .collect();
     assert_eq!(said, [("0", "running", "false"), ("2", "done", "true")]);
-    let id = support::id_of(accepted.location());
-    assert!(polls.iter().all(|poll| poll.0["job"] == format!("{id:?}")));
+    assert!(polls.iter().all(|poll| poll.0["handle"] == handle));
 }
 
 #[tokio::test(start_paused = true)]

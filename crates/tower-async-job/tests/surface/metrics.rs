@@ -19,7 +19,8 @@ use tokio::time::sleep;
 use tower_async_job::{
     AsyncJobLayer, JobBody, JobContext, Notification, Notified, Release, StoredBody,
     store::{
-        JobId, JobStore, Lease, NewJob, Outside, Released, ReplayedRequest, Start, StoredRequest,
+        JobId, JobStore, Lease, NewJob, Outside, Released, ReplayedRequest, Retention, Start,
+        StoredRequest,
     },
 };
 
@@ -486,4 +487,21 @@ async fn attempts_to_notify_are_counted_by_their_results() {
     let name = "async_job_notifications_total result";
     assert_seen(&values, &format!("{name}=again"), &[2.0]);
     assert_seen(&values, &format!("{name}=refused"), &[1.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn notification_that_no_attempt_can_follow_is_counted_as_given_up() {
+    let mut seen = Seen::install();
+    let retention = Retention::new(60 * SECOND, 60 * SECOND);
+    let layer = in_memory().notify_when(|_| Ok(Some("hook".into())));
+    let layer = eager(layer.retention(retention));
+    let notifier = layer.notifier(async |_| Notified::Again(40 * SECOND));
+    tokio::spawn(notifier.run());
+    let service = wrap(&layer, slow(SECOND, "done"));
+    send(&service, post("/report")).await.pending();
+    sleep(600 * SECOND).await;
+    let values = seen.since();
+    let name = "async_job_notifications_total result";
+    assert_seen(&values, &format!("{name}=again"), &[2.0]);
+    assert_seen(&values, &format!("{name}=given-up"), &[1.0]);
 }

@@ -12,6 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn register(node: &Arc<Node>, lease: Lease) -> (Registration, JobContext) {
     let context = JobContext::new(1);
     let job = Registered {
+        handle: JobHandle::from_bits(1),
         principal: None,
         label: None,
         deadline: later(600 * SECOND),

@@ -14,7 +14,7 @@
 //! | `async_job_held_polls` | gauge | polls | | polls that are held |
 //! | `async_job_lost_total` | counter | jobs | | jobs that ended because their runs did, on a node that has died or gave them up: `lost`, or `failed` after the last attempt; counted once, by the node that ended them |
 //! | `async_job_rerun_total` | counter | runs | | runs by workers of this process of jobs that have run before |
-//! | `async_job_notifications_total` | counter | attempts | `result` | attempts of this process to notify of ends of jobs: `done`, `refused` (the receiver wants none), `again` (to be repeated) |
+//! | `async_job_notifications_total` | counter | attempts | `result` | attempts of this process to notify of ends of jobs: `done`, `refused` (the receiver wants none), `again` (to be repeated); `given-up` in addition if the job expires before the next one |
 //! | `async_job_renewals_lost_total` | counter | leases | `result` | leases of runs in this process that the store did not renew: `lost` (held by another node, or the job has ended), `missing` (the store has lost the record) |
 //! | `async_job_store_up` | gauge | | `store` | 1 while the store answers the calls of this process, else 0 |
 //! | `async_job_store_call_seconds` | histogram | seconds | `store`, `method` | calls to a store that other processes may use |

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_polling::StatusDocument;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_async_job_core::{JobRecord, Protocol, RecordedOutcome};
 
 /// Returns the client's status document with the handle in place of the id, without the parts
@@ -31,6 +31,13 @@ pub(super) fn job(record: &JobRecord) -> Value {
         Protocol::Http => job["protocol"] = "http".into(),
         Protocol::Grpc => job["protocol"] = "grpc".into(),
         _ => {}
+    }
+    if let Some(notification) = record.notification {
+        let state = match notification.is_due {
+            true => "due",
+            false => "completed",
+        };
+        job["notification"] = json!({ "state": state, "attempts": notification.attempts });
     }
     if let Some(RecordedOutcome::Problem(problem)) = &record.outcome {
         job["problem"] = serde_json::to_value(problem).unwrap_or_default();

@@ -25,7 +25,10 @@ use crate::{
     answer,
     body::StoredBody,
     node::{front::Front, housekeeping::keep_shared_house},
-    resource::{cancel::cancel_pending, service::ResourceFuture},
+    resource::{
+        cancel::{cancel_pending, log_unrun},
+        service::ResourceFuture,
+    },
 };
 
 /// The number of jobs serialised per poll of a task: each takes about 15 µs.
@@ -151,7 +154,7 @@ impl<B> Service<Request<B>> for OperatorResource {
                 }
             };
             answered.unwrap_or_else(|error| {
-                let mut response = answer::unreadable(&error, None);
+                let mut response = answer::unreadable(&error);
                 // The list is not a job's own answer.
                 response.headers_mut().remove(JOB_STATUS);
                 if method == Method::HEAD {
@@ -261,16 +264,19 @@ async fn cancel(front: &Front, target: Target) -> Answered {
         return Ok(unknown());
     };
     match cancel_pending(&front.node, &id).await? {
-        Cancellation::Cancelled { .. } => {
+        (Cancellation::Cancelled { .. }, runs) => {
             tracing::info!(%handle, "an operator cancelled a job");
             // It is cancelled, even if its status cannot be read.
             let document = match front.node.store.read(&id, Detail::Status).await {
-                Ok(Some(record)) => document::job(&record),
+                Ok(Some(record)) => {
+                    log_unrun(&record, runs);
+                    document::job(&record)
+                }
                 _ => json!({ "handle": handle.to_string(), "state": JobState::Cancelled.as_str() }),
             };
             Ok(json(StatusCode::ACCEPTED, &document))
         }
-        Cancellation::Ended(state) => {
+        (Cancellation::Ended(state), _) => {
             let detail = "the job has ended, and stays as it is";
             Ok(problem(StatusCode::CONFLICT, detail, Some(state)))
         }
