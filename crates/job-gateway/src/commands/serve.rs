@@ -6,7 +6,7 @@ use tokio::runtime;
 use crate::{
     arguments::Arguments,
     config::{Config, Report, Source},
-    gateway::{Gateway, Live},
+    gateway::{Gateway, Live, log_unreplayable},
     observe::{log, metrics},
     progress, server, store,
 };
@@ -32,9 +32,10 @@ pub(super) fn serve(arguments: Arguments, config: Config, source: Source) -> any
         let (live, terms) = prepare(&config, source)?;
         let store = store::open(&config.store, config.lease, config.max_bytes).await?;
         let progress = progress::Listener::bind(config.progress.listen).await?;
-        let gateway = Gateway::new(&config, live, store, progress.runs().clone())?;
+        let gateway = Gateway::new(&config.fixed(), live, store, progress.runs().clone())?;
         let listeners = server::bind(&config).await?;
         tokio::spawn(progress.serve());
+        log_unreplayable(&config);
         let flags = arguments.overrides();
         let reload = server::Reload::new(config, arguments.config, flags, gateway, terms);
         server::run(listeners, reload, metrics, signals).await;

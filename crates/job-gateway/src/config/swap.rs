@@ -1,10 +1,31 @@
 //! The settings that a running gateway cannot change.
 
 use super::{
-    Config,
+    Config, Store,
     error::{Problem, Report},
     source::Source,
 };
+
+/// The settings of the parts that are made once, and live as long as the process: no reload changes
+/// them. Such a part sees no other settings, so that a reload replaces all that it does not refuse.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fixed<'a> {
+    /// The path of jobs.
+    pub(crate) base: &'a str,
+    /// The path or URL of jobs as clients see it, if it differs.
+    pub(crate) public_base: Option<&'a str>,
+    pub(crate) store: &'a Store,
+}
+
+impl Config {
+    pub(crate) fn fixed(&self) -> Fixed<'_> {
+        Fixed {
+            base: &self.base,
+            public_base: self.public_base.as_deref(),
+            store: &self.store,
+        }
+    }
+}
 
 /// Checks that a configuration may replace the running one: its listeners, store and paths of jobs
 /// are the same.

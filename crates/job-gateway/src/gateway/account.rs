@@ -9,7 +9,7 @@ use tower_async_job::store::JobHandle;
 use super::connection::Connection;
 use crate::{observe::metrics::Answered, proxy::Handle};
 
-/// The account of a request, which ends with the head of its answer.
+/// The account of a request, which ends with the head of its answer, or when its client leaves before.
 pub(super) struct Account {
     begun: Instant,
     method: Method,
@@ -18,6 +18,8 @@ pub(super) struct Account {
     client: Option<IpAddr>,
     route: Arc<str>,
     handle: Handle,
+    /// The status of the answer; `None` if the client has left before it.
+    status: Option<StatusCode>,
 }
 
 impl Account {
@@ -29,6 +31,7 @@ impl Account {
             client: connection.address,
             route: "none".into(),
             handle: Handle::default(),
+            status: None,
         }
     }
 
@@ -44,12 +47,18 @@ impl Account {
         self.handle.clone()
     }
 
-    pub(super) fn end(self, status: StatusCode) {
+    pub(super) fn end(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
         let seconds = self.begun.elapsed().as_secs_f64();
         let answered = Answered {
             route: &self.route,
             method: &self.method,
-            status,
+            status: self.status,
             seconds,
         };
         answered.count();
@@ -57,7 +66,7 @@ impl Account {
             method = %self.method,
             path = self.path,
             route = &*self.route,
-            status = status.as_u16(),
+            status = self.status.map(|status| status.as_u16()),
             seconds,
             handle = self.handle.get().map(JobHandle::to_string),
             client = self.client.map(|address| address.to_string()),

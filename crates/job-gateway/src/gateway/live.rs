@@ -72,7 +72,10 @@ impl Live {
         let routes = config.routes.iter().chain(&config.fallback);
         let origins = routes.clone().flat_map(|route| &route.cors_origins);
         let origins: BTreeSet<_> = origins.cloned().collect();
-        let policies = routes.map(|route| (route.name.clone(), Policies::of(route)));
+        let policies = routes.map(|route| {
+            let policies = Policies::of(route, config.clients.body_timeout);
+            (route.name.clone(), policies)
+        });
         Ok(Self {
             since: Instant::now(),
             routes: Routes::of(config),
@@ -93,7 +96,7 @@ impl Live {
         let server = self.servers.get(&route.upstream.name)?;
         let policies = self.policies.get(&route.name)?;
         let deferrable = policy::may_defer(route, request);
-        let replayable = deferrable && is_durable && policy::may_replay(route, request);
+        let replayable = deferrable && is_durable && may_replay(route, request);
         let policy = match deferrable {
             true if replayable => policy::replaying(&policies.deferrable, route, request),
             true => policies.deferrable.clone(),
@@ -162,14 +165,20 @@ impl Live {
     }
 }
 
+/// Returns whether a request can be sent again. One that cannot for a reason of its own is counted.
+fn may_replay<B>(route: &Route, request: &Request<B>) -> bool {
+    let checked = policy::check_replay(route, request);
+    checked.map_err(|obstacle| obstacle.count(route)).is_ok()
+}
+
 /// Returns the time at which a request has become a job.
 fn accepted<B>(route: &Route, request: &Request<B>) -> Instant {
     Instant::now() + policy::inline_wait(route, request) + ACCEPTANCE
 }
 
 impl Policies {
-    fn of(route: &Route) -> Self {
-        let mut policy = policy::of(route);
+    fn of(route: &Route, body_timeout: Duration) -> Self {
+        let mut policy = policy::of(route, body_timeout);
         let deferrable = Arc::new(policy.clone());
         policy.job_deadline = None;
         Self {

@@ -13,6 +13,7 @@ mod policy;
 mod referer;
 mod servers;
 mod trace;
+mod unreplayable;
 mod upload;
 
 use std::{
@@ -37,10 +38,10 @@ use tower_async_job::{
 };
 
 use self::{account::Account, again::Again, cors::Cors, referer::Bases, upload::Upload};
-pub(crate) use self::{connection::Connection, live::Live};
+pub(crate) use self::{connection::Connection, live::Live, unreplayable::log_unreplayable};
 use crate::{
     callback::Asked,
-    config::{Config, Store, Unusable},
+    config::{Config, Store, Unusable, swap::Fixed},
     principal::Refusal,
     progress::Runs,
     proxy::{self, Facts, Failure, Proxy},
@@ -80,7 +81,7 @@ impl Gateway {
     ///
     /// Fails if a setting of jobs is invalid.
     pub(crate) fn new(
-        config: &Config,
+        fixed: &Fixed<'_>,
         live: Live,
         store: Arc<dyn JobStore>,
         runs: Runs,
@@ -88,10 +89,8 @@ impl Gateway {
         let live = Arc::new(ArcSwap::from_pointee(live));
         let mut jobs = AsyncJobLayer::builder()
             .store(store)
-            .base(&config.base)
+            .base(fixed.base)
             .max_inline_wait(policy::MAX_INLINE_WAIT)
-            .request_read_timeout(config.clients.body_timeout)
-            .request_read_deadline(policy::longest_deadline(config))
             .keep_extension::<Facts>("facts")
             .defer_when(|request| policy::is_deferrable(request.extensions))
             .policy({
@@ -105,12 +104,12 @@ impl Gateway {
                 None => Ok(None),
             })
             .route(policy::route_name);
-        if let Some(base) = &config.public_base {
+        if let Some(base) = fixed.public_base {
             jobs = jobs.public_base(base);
         }
         let jobs = jobs.build().context("the settings of jobs are invalid")?;
         let proxy = Proxy::new(runs);
-        let durable = config.store != Store::Memory;
+        let durable = *fixed.store != Store::Memory;
         if durable {
             tokio::spawn(jobs.worker(Again::new(live.clone(), proxy.clone())).run());
         }
@@ -124,8 +123,8 @@ impl Gateway {
         Ok(Self {
             shared: Arc::new(Shared {
                 live,
-                base: config.base.clone(),
-                bases: Bases::new(&config.base, config.public_base.as_deref()),
+                base: fixed.base.to_owned(),
+                bases: Bases::new(fixed.base, fixed.public_base),
                 durable,
                 is_draining: AtomicBool::new(false),
                 resource: jobs.resource(),
@@ -207,6 +206,9 @@ impl Gateway {
         let mut request = request.map(Upload::new);
         if target.replayable && !policy::is_keyed(&request) {
             let is_whole = request.body_mut().read(&target).await?;
+            if !is_whole {
+                policy::Obstacle::Body.count(&target.route);
+            }
             target.set_replayable(is_whole);
         }
         let defers = target.route.defer;

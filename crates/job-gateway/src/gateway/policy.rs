@@ -10,12 +10,13 @@ use http_polling::{IDEMPOTENCY_KEY, Prefer, RequestHead};
 use tower_async_job::{Policy, store::Retention};
 
 use crate::{
-    config::{Config, Credentials, Replay, Route},
+    config::{Credentials, Replay, Route},
+    observe::metrics::count_unreplayable,
     proxy::Target,
 };
 
-/// Returns the terms of a route's jobs.
-pub(super) fn of(route: &Route) -> Policy {
+/// Returns the terms of a route's jobs, whose uploads may stall for a time.
+pub(super) fn of(route: &Route, body_timeout: Duration) -> Policy {
     let mut policy = Policy::default();
     policy.inline_wait = route.inline_wait;
     policy.pending_status = route.pending_status;
@@ -24,6 +25,8 @@ pub(super) fn of(route: &Route) -> Policy {
     policy.retention = Retention::new(route.retention, policy.retention.tombstone);
     policy.job_deadline = Some(route.deadline);
     policy.max_attempts = route.max_attempts;
+    policy.request_read_timeout = body_timeout;
+    policy.request_read_deadline = route.deadline;
     policy
 }
 
@@ -38,13 +41,6 @@ pub(super) fn replaying<B>(of_route: &Policy, route: &Route, request: &Request<B
     };
     policy.kept_headers = request.headers().keys().filter(is_kept).cloned().collect();
     Arc::new(policy)
-}
-
-/// Returns the longest deadline of a job: the time that an upload may take.
-pub(super) fn longest_deadline(config: &Config) -> Duration {
-    let routes = config.routes.iter().chain(&config.fallback);
-    let deadlines = routes.map(|route| route.deadline);
-    deadlines.max().unwrap_or_default()
 }
 
 /// The longest inline wait that a client may ask for.
@@ -64,14 +60,18 @@ pub(super) fn inline_wait<B>(route: &Route, request: &Request<B>) -> Duration {
 /// not ask for it are conversations.
 pub(super) fn may_defer<B>(route: &Route, request: &Request<B>) -> bool {
     let head = RequestHead::of(request);
-    let may_be_asked_again = !matches!(
-        *head.method,
-        Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
-    );
     let is_call = head.is_grpc() && !Prefer::from_headers(head.headers).respond_async();
     let is_conversation =
         is_call || head.headers.contains_key(UPGRADE) || accepts_event_stream(request);
-    route.defer && may_be_asked_again && !is_conversation
+    route.defer && may_be_deferred(head.method) && !is_conversation
+}
+
+/// Returns whether a request of this method can become a job.
+pub(super) fn may_be_deferred(method: &Method) -> bool {
+    !matches!(
+        *method,
+        Method::HEAD | Method::OPTIONS | Method::TRACE | Method::CONNECT
+    )
 }
 
 fn accepts_event_stream<B>(request: &Request<B>) -> bool {
@@ -80,13 +80,36 @@ fn accepts_event_stream<B>(request: &Request<B>) -> bool {
     ranges.any(|ranges| ranges.to_ascii_lowercase().contains("text/event-stream"))
 }
 
-/// Returns whether a request can be sent again if the gateway or the server dies.
-pub(super) fn may_replay<B>(route: &Route, request: &Request<B>) -> bool {
+/// The reason why a request cannot be sent again if the gateway or the server dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Its route does not replay such requests.
+    Route,
+    /// It has credentials, and its route says neither to keep nor to drop them.
+    Credentials,
+    /// Its body is not read first: it is too long or too slow, or there is no room.
+    Body,
+}
+
+impl Obstacle {
+    /// Counts a request of a route that has replayed it but for this reason.
+    pub(super) fn count(self, route: &Route) {
+        match self {
+            Self::Route => {}
+            Self::Credentials => count_unreplayable(&route.name, "credentials"),
+            Self::Body => count_unreplayable(&route.name, "body"),
+        }
+    }
+}
+
+/// Checks that a request can be sent again if the gateway or the server dies.
+///
+/// # Errors
+///
+/// Fails with the reason why it cannot.
+pub(super) fn check_replay<B>(route: &Route, request: &Request<B>) -> Result<(), Obstacle> {
     let headers = request.headers();
-    let is_idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::PUT | Method::DELETE
-    );
+    let is_idempotent = is_idempotent(request.method());
     let is_keyed = is_keyed(request);
     let may_repeat = match route.replay {
         Replay::Idempotent => is_idempotent,
@@ -94,13 +117,24 @@ pub(super) fn may_replay<B>(route: &Route, request: &Request<B>) -> bool {
         Replay::All => true,
         Replay::None => false,
     };
-    let has_credentials = headers.keys().any(is_credential);
+    if !may_repeat {
+        return Err(Obstacle::Route);
+    }
+    if route.credentials.is_none() && headers.keys().any(is_credential) {
+        return Err(Obstacle::Credentials);
+    }
     let length = headers.get(CONTENT_LENGTH);
     let length: Option<usize> = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    may_repeat
-        && (route.credentials.is_some() || !has_credentials)
-        // A longer one is sent while it is read. One with a key is refused.
-        && (is_keyed || length.is_none_or(|length| length <= route.request_spool))
+    // A longer one is sent while it is read. One with a key is refused.
+    match is_keyed || length.is_none_or(|length| length <= route.request_spool) {
+        true => Ok(()),
+        false => Err(Obstacle::Body),
+    }
+}
+
+/// Returns whether a request of this method can be sent again by `replay = "idempotent"`.
+pub(super) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::PUT | Method::DELETE)
 }
 
 /// Returns whether a request has a key of its client's.

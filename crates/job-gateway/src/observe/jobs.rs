@@ -1,17 +1,14 @@
-//! The ends of jobs in the log: a line for each that has run here.
+//! The ends of jobs in the log: a line for each.
 //!
-//! The layer of jobs opens a span for each run. The proxy reports the handle of the job within it, when
-//! the run ends, since a request is named before it becomes a job.
+//! The layer of jobs opens a span for each run, with the handle of its job. Its closing is such a line
+//! if the job has ended with it, and was not handed back. For an end without a run, the layer writes
+//! the line itself.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{fmt, time::Instant};
 
-use tower_async_job::store::JobHandle;
+use http_polling::JobState;
 use tracing::{
-    Event, Subscriber,
+    Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
@@ -22,32 +19,15 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// The target of the events that report a handle.
-const HANDLE: &str = "job_gateway::handle";
-
 /// The crate of the spans of runs, and their name.
 const RUNS: (&str, &str) = ("tower_async_job", "job");
 
-/// Reports the handle of the job, if it is known, whose run ends when this is dropped.
-pub(crate) struct Named(pub(crate) Arc<OnceLock<JobHandle>>);
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.get() {
-            tracing::trace!(target: HANDLE, %handle);
-        }
-    }
-}
-
-/// Returns the layer that writes a line for each end of a run.
+/// Returns the layer that writes a line for each job that ends with a run.
 pub(super) fn ends<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let heard = Targets::new()
-        .with_target(HANDLE, LevelFilter::TRACE)
-        .with_target(RUNS.0, LevelFilter::INFO);
-    Ends.with_filter(heard)
+    Ends.with_filter(Targets::new().with_target(RUNS.0, LevelFilter::INFO))
 }
 
 struct Ends;
@@ -92,23 +72,13 @@ where
         }
     }
 
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if event.metadata().target() != HANDLE {
-            return;
-        }
-        for span in context.event_scope(event).into_iter().flatten() {
-            if let Some(run) = span.extensions_mut().get_mut::<Run>() {
-                event.record(&mut run.fields);
-                return;
-            }
-        }
-    }
-
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let run = context
             .span(&id)
             .and_then(|span| span.extensions_mut().remove::<Run>());
-        if let Some(Run { begun, fields }) = run {
+        if let Some(Run { begun, fields }) = run
+            && fields.has_ended()
+        {
             tracing::info!(
                 handle = fields.handle,
                 route = fields.route,
@@ -118,6 +88,14 @@ where
                 "job"
             );
         }
+    }
+}
+
+impl Fields {
+    /// Returns whether the job has ended with its run.
+    fn has_ended(&self) -> bool {
+        let state = self.state.as_ref().and_then(|state| state.parse().ok());
+        state.is_some_and(|state: JobState| !state.is_pending())
     }
 }
 

@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::Handle;
 
 const REQUESTS: &str = "gateway_requests_total";
+const UNREPLAYABLE: &str = "gateway_unreplayable_requests_total";
 const DURATION: &str = "gateway_request_seconds";
 const RELOAD: &str = "config_reload_success";
 const TASKS: &str = "gateway_tasks";
@@ -33,11 +34,16 @@ pub(crate) fn collect() -> anyhow::Result<PrometheusHandle> {
     let handle = builder.install_recorder();
     let handle = handle.context("the metrics are collected already")?;
     COLLECTED.store(true, Ordering::Relaxed);
-    describe_counter!(REQUESTS, Unit::Count, "Requests that were answered");
+    describe_counter!(REQUESTS, Unit::Count, "Requests by their answers");
     describe_histogram!(
         DURATION,
         Unit::Seconds,
         "From a request to the head of its answer"
+    );
+    describe_counter!(
+        UNREPLAYABLE,
+        Unit::Count,
+        "Requests that the store does not keep, although their routes are replayed"
     );
     describe_gauge!(RELOAD, "Whether the last reload has replaced the settings");
     describe_gauge!(TASKS, "Tasks of the runtime that have not ended");
@@ -55,11 +61,18 @@ pub(crate) fn note_reload(succeeded: bool) {
     gauge!(RELOAD).set(u8::from(succeeded));
 }
 
-/// A request that was answered.
+/// Counts a request that cannot be sent again for a reason of its own.
+pub(crate) fn count_unreplayable(route: &str, reason: &'static str) {
+    if COLLECTED.load(Ordering::Relaxed) {
+        counter!(UNREPLAYABLE, "route" => route.to_owned(), "reason" => reason).increment(1);
+    }
+}
+
+/// A request that was answered, or whose client has left.
 pub(crate) struct Answered<'a> {
     pub(crate) route: &'a str,
     pub(crate) method: &'a http::Method,
-    pub(crate) status: http::StatusCode,
+    pub(crate) status: Option<http::StatusCode>,
     pub(crate) seconds: f64,
 }
 
@@ -72,7 +85,7 @@ impl Answered<'_> {
         let labels = [
             ("route", self.route.to_owned()),
             ("method", method(self.method).to_owned()),
-            ("status", class(self.status).to_owned()),
+            ("status", self.status.map_or("none", class).to_owned()),
         ];
         counter!(REQUESTS, &labels).increment(1);
         histogram!(DURATION, &labels).record(self.seconds);

@@ -48,7 +48,6 @@ use self::{
     respond::passed,
 };
 use crate::{
-    observe::jobs::Named,
     progress::{Run, Runs},
     upstream,
 };
@@ -87,12 +86,7 @@ where
             UnsyncBoxBody::new(body.map_err(Into::into))
         });
         let (later, runs) = (Later::of(&request), self.runs.clone());
-        let handle = request
-            .extensions()
-            .get()
-            .map(|target: &Target| target.handle.clone());
         Box::pin(async move {
-            let _named = handle.map(Named);
             Ok(match (send(request, &runs).await, later) {
                 (Ok(response), _) => response,
                 (Err(failure), Some(later)) => later.response(&failure).await,

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::{places::Places, terms::Terms};
 use crate::{
     config::{Config, Overrides, Report, file, swap::check_swap},
-    gateway::Gateway,
+    gateway::{Gateway, log_unreplayable},
     observe::metrics::note_reload,
 };
 
@@ -79,7 +79,12 @@ impl Reload {
         self.terms.store(Arc::new(terms));
         let today = self.config.clients.connections;
         self.places.resize(today, config.clients.connections);
+        let has_other_routes =
+            self.config.routes != config.routes || self.config.fallback != config.fallback;
         self.config = config;
+        if has_other_routes {
+            log_unreplayable(&self.config);
+        }
         Ok(())
     }
 }
@@ -116,7 +121,8 @@ mod tests {
         let (config, _) = file::load(path.as_deref(), &Overrides::default()).unwrap();
         let live = Live::new(&config, None).ok().unwrap();
         let runs = Runs::new(config.progress.listen);
-        let gateway = Gateway::new(&config, live, Arc::new(MemoryStore::new()), runs).unwrap();
+        let store = Arc::new(MemoryStore::new());
+        let gateway = Gateway::new(&config.fixed(), live, store, runs).unwrap();
         let terms = Terms::of(&config).ok().unwrap();
         let mut reload = Reload::new(config, path, Overrides::default(), gateway, terms);
 

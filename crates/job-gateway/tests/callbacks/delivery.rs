@@ -13,7 +13,7 @@ use crate::{
     asking,
     receiver::Receiver,
     slow, start, start_with,
-    support::{Answer, Gateway, Upstream, full, get, send},
+    support::{Answer, Gateway, Upstream, full, get, send, soon},
 };
 
 /// Returns the preferences that an answer says were applied.
@@ -45,6 +45,18 @@ async fn job_is_called_back_once_with_its_url_and_without_its_result() {
     assert_eq!(body["data"], expected);
     assert!(callback.header("webhook-id").starts_with("job_"));
     assert_eq!(callback.header("content-type"), "application/json");
+    let listed = async || {
+        let list = get(gateway.operators("/jobs")).await;
+        let list: serde_json::Value = serde_json::from_slice(&list.body).unwrap();
+        list["jobs"][0]["notification"].clone()
+    };
+    let completed = serde_json::json!({ "state": "completed", "attempts": 1 });
+    let noted = async {
+        while listed().await != completed {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    soon(noted).await;
     let result = get(local).await;
     // The preference of this route is not the server's.
     assert_eq!((result.status, result.text()), (StatusCode::OK, "none"));
@@ -132,6 +144,10 @@ async fn callback_survives_the_death_of_the_gateway() {
     let accepted = send(asking(&first, "/called", &receiver.preference())).await;
     let (public, _) = job(&first, &accepted);
     receiver.received(1).await;
+    let list = get(first.operators("/jobs")).await;
+    let list: serde_json::Value = serde_json::from_slice(&list.body).unwrap();
+    let due = serde_json::json!({ "state": "due", "attempts": 1 });
+    assert_eq!(list["jobs"][0]["notification"], due);
     first.signal(Signal::KILL);
     first.ended().await;
     assert_eq!(receiver.connections(), 1);

@@ -50,7 +50,7 @@ async fn start_with(
     std::fs::write(folder.join("current.secret"), current).unwrap();
     std::fs::write(folder.join("previous.secret"), previous).unwrap();
     let settings = format!(
-        "listen = [\"127.0.0.1:0\"]\nstore = \"{store}\"\n\
+        "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\nstore = \"{store}\"\n\
         public_base = \"https://api.example/work\"\n[upstreams.app]\nurl = \"{}\"\n\
         [[routes]]\nmatch = \"/called\"\ncallback = true\n\
         [callbacks]\nallow_networks = {allowed}\n[callbacks.hosts.localhost]\n\

@@ -121,6 +121,35 @@ async fn metrics_have_few_labels_whatever_clients_send() {
 }
 
 #[tokio::test]
+async fn requests_that_are_not_replayed_for_a_reason_of_their_own_are_counted() {
+    let upstream = slow().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}", folder.path().join("jobs.db").display());
+    let arguments = [&ADMIN[..], &["--store", &store, "--replay", "all"]].concat();
+    let gateway = Gateway::before(&upstream.url(), &arguments).await;
+    for (name, value, body) in [
+        ("x-other", "a", 1),
+        ("authorization", "Bearer a", 1),
+        ("cookie", "a=b", 1),
+        ("x-other", "a", (2 << 20) + 1),
+    ] {
+        let request = Request::post(gateway.url("/quick")).header(name, value);
+        let answer = send(request.body(vec![0; body].into()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    let metrics = get(gateway.operators("/metrics")).await;
+    for (reason, count) in [("credentials", 2), ("body", 1)] {
+        let name = "gateway_unreplayable_requests_total";
+        let line = format!("{name}{{route=\"default\",reason=\"{reason}\"}} {count}\n");
+        assert!(
+            metrics.text().contains(&line),
+            "{line} in {}",
+            metrics.text()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_another_origin_cannot_ask() {
     let gateway = Gateway::before("http://127.0.0.1:9", &ADMIN).await;
     let address = gateway.operators("");

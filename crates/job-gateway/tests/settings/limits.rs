@@ -1,7 +1,12 @@
 //! The limits of clients, which a reload replaces.
 
-use std::{fs, process::Stdio, time::Duration};
+use std::{
+    fs,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
+use http_body_util::BodyExt;
 use rustix::process::Signal;
 use tempfile::NamedTempFile;
 use tokio::{
@@ -109,4 +114,41 @@ async fn the_number_of_connections_grows_and_shrinks() {
         }
     };
     soon(answered).await;
+}
+
+/// Sends the head of an upload and a part of its body, and returns the status of the answer.
+async fn stall(gateway: &Gateway) -> String {
+    let mut stream = connect(gateway).await;
+    let part = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\npart";
+    stream.write_all(part).await.unwrap();
+    let mut head = [0; 12];
+    soon(stream.read_exact(&mut head)).await.unwrap();
+    String::from_utf8_lossy(&head[9..]).into_owned()
+}
+
+#[tokio::test]
+async fn uploads_that_follow_have_the_new_times() {
+    let upstream = Upstream::of_requests(|request| async {
+        let _ = request.into_body().collect().await;
+        http::Response::new(full("app"))
+    });
+    let upstream = upstream.await;
+    let settings = |body_timeout: &str, deadline: &str| {
+        format!(
+            "listen = [\"127.0.0.1:0\"]\n[clients]\nbody_timeout = \"{body_timeout}\"\n\
+             [defaults]\ndeadline = \"{deadline}\"\n[upstreams.app]\nurl = \"{}\"\n",
+            upstream.url()
+        )
+    };
+    for (body_timeout, deadline) in [("300ms", "1h"), ("30s", "1s")] {
+        let file = file(&settings("30s", "1h"));
+        let path = file.path().display().to_string();
+        let gateway = Gateway::start(command(["--config", &path])).await;
+        fs::write(&file, settings(body_timeout, deadline)).unwrap();
+        gateway.signal(Signal::HUP);
+        sleep(Duration::from_millis(200)).await;
+        let began = Instant::now();
+        assert_eq!(stall(&gateway).await, "408");
+        assert!(began.elapsed() < Duration::from_secs(3));
+    }
 }

@@ -194,6 +194,54 @@ fn each_default_is_that_of_the_reader() {
     assert!(file(true, true).lines().count() > file(false, true).lines().count() + 30);
 }
 
+/// Returns another value of a setting than this one, in TOML.
+fn other_value(setting: &Setting, value: &str) -> Option<String> {
+    let most = |most: &str| format!("\"{most}\"");
+    match setting.kind {
+        Kind::Boolean => Some((value == "false").to_string()),
+        Kind::Time(_, longest) => Some(most(longest)),
+        Kind::Size(_, largest) => Some(most(largest)),
+        Kind::Number(_, _, greatest) => Some(greatest.replace(',', "")),
+        Kind::Choice(values) => {
+            let other = values.iter().find(|&&other| other != value);
+            other.map(|&other| other.to_owned())
+        }
+        _ => match setting.example {
+            Example::Value(other) if other != value => Some(other.to_owned()),
+            _ => None,
+        },
+    }
+}
+
+#[test]
+fn each_other_setting_is_replaced_by_a_reload() {
+    let text = file(true, false);
+    let (running, _) = parsed(&text).unwrap_or_else(|report| panic!("{report}"));
+    let mut replaced = 0;
+    for setting in TABLES.iter().flat_map(|table| table.settings) {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{} = ", setting.key)));
+        let value = line.and_then(|line| line.split_once(" = "));
+        let Some((line, (_, value))) = line.zip(value) else {
+            continue;
+        };
+        let Some(other) = other_value(setting, value) else {
+            continue;
+        };
+        let text = text.replacen(line, &format!("{} = {other}", setting.key), 1);
+        let (changed, source) = parsed(&text).unwrap_or_else(|report| panic!("{report}"));
+        assert_ne!(changed, running, "{}", setting.key);
+        let swapped = check_swap(&running, &changed, source);
+        assert_eq!(swapped.is_err(), setting.is_fixed, "{}", setting.key);
+        if !setting.is_fixed {
+            assert_eq!(changed.fixed(), running.fixed(), "{}", setting.key);
+            replaced += 1;
+        }
+    }
+    assert!(replaced > 25, "{replaced}");
+}
+
 #[test]
 fn the_settings_that_no_reload_changes_are_those_that_are_fixed() {
     let fixed = |table: &Table| {
