@@ -103,7 +103,7 @@ async fn the_end_of_a_job_that_runs_nowhere_is_a_line_too() {
     command.stderr(Stdio::piped());
     let mut gateway = Gateway::start(command).await;
     let job = submit(&gateway, "/cancelled").await;
-    sleep(Duration::from_millis(500)).await;
+    sleep(Duration::from_millis(1_500)).await;
     let cancel = Request::delete(gateway.url(&job));
     send(cancel.body("".into()).unwrap()).await;
     let lines = lines(&mut gateway, "job").await;

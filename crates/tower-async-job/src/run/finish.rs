@@ -134,7 +134,14 @@ pub(crate) async fn release(
     if let Some((registration, _)) = &mut releasing.0 {
         report_last(registration, context, terms).await;
     }
-    state_of(releasing.begin()).await
+    let state = state_of(releasing.begin()).await;
+    match context.cancel_reason() {
+        // The store has refused the lease of a job that was cancelled.
+        Some(CancelReason::Requested) if state == Some(LEASE_LOST) => {
+            Some(JobState::Cancelled.as_str())
+        }
+        _ => state,
+    }
 }
 
 /// Writes the last report of a run that is released. If the store has lost the record, it is stored

@@ -79,14 +79,13 @@ fn terms(claim: &Claim, replayable: bool) -> Terms {
     }
 }
 
-/// Runs a claimed job to its end, and returns its fate. Its handler reports half of the work, and answers
-/// with this extension.
-async fn run(
+/// Begins the run of a claimed job. Its handler reports half of the work, and answers with this extension.
+fn begun(
     node: &Arc<Node>,
     claim: &Claim,
     release: Option<Release>,
     replayable: bool,
-) -> Option<&'static str> {
+) -> Run<Full<Bytes>, Infallible> {
     let context = HandlerContext::new(claim.attempt);
     context.progress(0.5);
     let mut response = Response::new(Full::<Bytes>::from("the answer"));
@@ -104,6 +103,17 @@ async fn run(
     let now = Instant::now();
     let mut run = Run::new(node.clone(), claim.lease, work, context, terms, now);
     run.announced();
+    run
+}
+
+/// Runs a claimed job to its end, and returns its fate.
+async fn run(
+    node: &Arc<Node>,
+    claim: &Claim,
+    release: Option<Release>,
+    replayable: bool,
+) -> Option<&'static str> {
+    let mut run = begun(node, claim, release, replayable);
     let end = poll_fn(|cx| run.poll(cx)).await;
     run.complete(end).await
 }
@@ -136,6 +146,18 @@ async fn run_that_ends_in_a_release_is_queued_again_and_its_attempt_given_back()
     let done = record(&node, &first.lease.id).await;
     assert_eq!((done.state, done.attempt), (JobState::Done, 1));
     assert!(is_the_answer(&done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fate_of_a_cancelled_run_that_ends_in_a_release_is_the_cancellation() {
+    let node = node();
+    let claimed = claimed(&node).await;
+    let mut run = begun(&node, &claimed, Some(Release::default()), true);
+    let end = poll_fn(|cx| run.poll(cx)).await;
+    let id = &claimed.lease.id;
+    node.store.cancel(id).await.expect("memory");
+    assert!(node.registry.cancel(id));
+    assert_eq!(run.complete(end).await, Some("cancelled"));
 }
 
 #[tokio::test(start_paused = true)]
