@@ -116,6 +116,40 @@ async fn the_end_of_a_job_that_runs_nowhere_is_a_line_too() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_lost_with_its_gateway_is_a_line_of_another() {
+    let upstream = Upstream::of_requests(|_| std::future::pending::<http::Response<Body>>()).await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("gateway.toml");
+    let settings = format!(
+        "listen = [\"127.0.0.1:0\"]\nstore = \"sqlite:jobs.db\"\nlease = \"3s\"\n\
+         [upstreams.app]\nurl = \"{}\"\n[defaults]\ninline_wait = \"0s\"\n",
+        upstream.url()
+    );
+    std::fs::write(&file, settings).unwrap();
+    let starting = || {
+        let mut command = command(["--config", file.to_str().unwrap()]);
+        command.stderr(Stdio::piped());
+        command
+    };
+    let mut first = Gateway::start(starting()).await;
+    let job = submit(&first, "/work-of-a-job").await;
+    first.signal(rustix::process::Signal::KILL);
+    first.ended().await;
+    let mut second = Gateway::start(starting()).await;
+    let poll = Request::get(second.url(&job)).header("prefer", "wait=10");
+    let lost = send(poll.body("".into()).unwrap()).await;
+    assert_eq!(lost.header("job-status"), "lost");
+    sleep(Duration::from_millis(200)).await;
+    let lines = lines(&mut second, "job").await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(
+        (&lines[0]["state"], &lines[0]["attempt"]),
+        (&"lost".into(), &1.into())
+    );
+    assert_eq!(lines[0]["handle"].as_str().unwrap().len(), 16);
+}
+
+#[tokio::test]
 async fn a_request_is_a_line_without_secrets() {
     let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
     let (upstream, seen) = Upstream::of_bytes(ok).await;
