@@ -58,7 +58,8 @@ async fn jobs_have_another_status_and_another_path_by_flags() {
     sleep(Duration::from_secs(1)).await;
     assert_eq!(get(gateway.url(job)).await.text(), "done");
     // The usual path is the server's.
-    assert_eq!(get(gateway.url("/work/1")).await.text(), "done");
+    let usual = Request::get(gateway.url("/work/1")).header("prefer", "wait=10");
+    assert_eq!(send(usual.body("".into()).unwrap()).await.text(), "done");
 }
 
 #[tokio::test]

@@ -90,7 +90,8 @@ async fn metrics_have_few_labels_whatever_clients_send() {
     for method in ["GET", "BREW", "PROPFIND", "GET"] {
         let request = Request::builder()
             .method(method)
-            .uri(gateway.url("/quick?a=1"));
+            .uri(gateway.url("/quick?a=1"))
+            .header("prefer", "wait=10");
         send(request.body("".into()).unwrap()).await;
     }
     send(Request::post(gateway.url("/slow")).body("".into()).unwrap()).await;
@@ -225,7 +226,8 @@ async fn clients_reach_no_path_of_operators() {
         Response::new(full(format!("the server has {path}")))
     });
     let upstream = upstream.await;
-    let gateway = Gateway::before(&upstream.url(), &ADMIN).await;
+    let patient = ["--admin", "127.0.0.1:0", "--inline-wait", "10s"];
+    let gateway = Gateway::before(&upstream.url(), &patient).await;
     for path in ["/livez", "/readyz", "/metrics", "/jobs"] {
         let answer = get(gateway.url(path)).await;
         assert_eq!(answer.text(), format!("the server has {path}"));

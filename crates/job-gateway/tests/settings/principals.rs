@@ -27,7 +27,7 @@ async fn server() -> Upstream {
         let fields = format!("{} {}", field("job-principal"), field("x-user"));
         match request.uri().path() {
             "/slow" => sleep(Duration::from_millis(300)).await,
-            "/slower" => sleep(Duration::from_millis(1500)).await,
+            "/slower" => sleep(Duration::from_secs(3)).await,
             _ => {}
         }
         Response::new(Full::from(fields))
