@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::timeout_at;
 use tower::Layer;
+use tower_async_job_core::JobHandle;
 
 use crate::{
     node::{front::Front, housekeeping::keep_house, losses},
@@ -9,6 +10,7 @@ use crate::{
         Notifier,
         notification::{Notification, Notified},
     },
+    outside::OutsideRun,
     resource::{operator::OperatorResource, readiness::Readiness, service::JobResource},
     service::AsyncJob,
     time::later,
@@ -38,6 +40,9 @@ use crate::{
 /// unreachable, answers with a [`Release`](crate::Release) in the extensions of its response. If
 /// the store keeps the job's request, the job is queued again on these terms, and the response is
 /// dropped. Otherwise, or if the call is answered inline, the response is the answer as usual.
+///
+/// A release to an [outside](crate::OutsideRun) party needs no kept request, and makes a job of the
+/// call at once, without the rest of its inline wait.
 ///
 /// ```
 /// use std::time::Duration;
@@ -301,6 +306,22 @@ impl AsyncJobLayer {
         Fut: Future<Output = Notified> + Send + 'static,
     {
         Notifier::new(self.front.clone(), send)
+    }
+
+    /// Returns a run that an outside party continues, by the job's handle, the number of the
+    /// attempt that was left to it, and its token; see [`OutsideRun`]. Nothing is checked yet.
+    ///
+    /// ```
+    /// use tower_async_job::{AsyncJobLayer, store::JobHandle};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let jobs = AsyncJobLayer::new();
+    /// let run = jobs.outside(JobHandle::random(), 1, "4f0c…");
+    /// assert!(run.resume().await.unwrap_err().is_unknown());
+    /// # }
+    /// ```
+    pub fn outside(&self, handle: JobHandle, attempt: u32, token: impl AsRef<[u8]>) -> OutsideRun {
+        OutsideRun::new(self.front.clone(), handle, attempt, token.as_ref())
     }
 
     /// Returns a service for the readiness probe of a load balancer: 200 while this node accepts

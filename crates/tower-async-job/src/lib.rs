@@ -11,6 +11,7 @@ mod service;
 
 mod call;
 mod notify;
+mod outside;
 mod resource;
 mod worker;
 
@@ -47,6 +48,7 @@ pub use self::{
         Notifier,
         notification::{Notification, Notified},
     },
+    outside::{Delivery, OutsideError, OutsideRun},
     resource::{
         operator::OperatorResource,
         readiness::Readiness,

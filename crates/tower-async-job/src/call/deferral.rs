@@ -14,7 +14,7 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 use tower::BoxError;
-use tower_async_job_core::{Principal, Release, StoreError};
+use tower_async_job_core::{Principal, StoreError};
 
 use crate::{
     answer::{self, AcceptedJob},
@@ -31,7 +31,7 @@ use crate::{
         attempt::Run,
         spawn::spawn,
         task::Job,
-        work::BoxWork,
+        work::{BoxWork, is_release},
     },
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Deferral<R, E> {
     pub(crate) work: BoxWork<R, E>,
     pub(crate) submission: Submission,
     pub(crate) context: Option<HandlerContext>,
+    /// The handler has left the job to an outside party.
+    pub(crate) is_left: bool,
 }
 
 impl<R, E> Deferral<R, E>
@@ -177,7 +179,7 @@ where
         let mut given_up = pin!(self.front.node.shutdown.given_up.wait());
         let cancel_on_disconnect = self.front.config.on_disconnect == OnDisconnect::Cancel;
         let is_kept = self.submission.kept.is_some();
-        let mut gives_back = false;
+        let mut gives_back = self.is_left && storing.is_some();
         poll_fn(|cx| {
             if !gives_back && let Poll::Ready(end) = self.work.poll_catching(cx) {
                 let end = match storing {
@@ -245,15 +247,15 @@ enum Event<R, E> {
     Gone,
 }
 
-/// Keeps a response by which the handler gives its job back, which is of use once there is one. Returns
-/// any other end, and that of a request that is not kept.
+/// Keeps a response by which the handler releases its job, which is of use once there is one. Returns
+/// any other end.
 fn keep<R, E>(work: &mut BoxWork<R, E>, is_kept: bool, end: End<R, E>) -> Option<End<R, E>>
 where
     R: Send + 'static,
     E: 'static,
 {
     match end {
-        Ok(Ok(response)) if is_kept && response.extensions().get::<Release>().is_some() => {
+        Ok(Ok(response)) if is_release(&response, is_kept) => {
             work.end_with(response);
             None
         }

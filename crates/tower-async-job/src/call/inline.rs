@@ -33,7 +33,7 @@ use crate::{
     observe::metrics::Meter,
     panics::drop_quietly,
     request::submission::{Asked, Submission},
-    run::work::{BoxWork, NewCall},
+    run::work::{BoxWork, NewCall, is_release},
     stream_place::StreamPlace,
 };
 
@@ -157,7 +157,18 @@ where
                 return Poll::Ready(Ok(refused(front, asked, ProblemType::JobTimedOut)));
             }
             // Work before timers: a response that is ready is the answer.
-            if let Poll::Ready(result) = begun.poll_work(cx) {
+            if !matches!(begun.stage, Stage::Left)
+                && let Poll::Ready(result) = begun.poll_work(cx)
+            {
+                if begun.may_be_left(front)
+                    && result
+                        .as_ref()
+                        .is_ok_and(|response| is_release(response, false))
+                {
+                    begun.work = result.ok().map(BoxWork::answered);
+                    begun.stage = Stage::Left;
+                    continue;
+                }
                 let principal = begun
                     .submission
                     .as_ref()
@@ -182,7 +193,7 @@ where
                     }
                 };
             }
-            if let Stage::Spooling = begun.stage
+            if let Stage::Spooling | Stage::Left = begun.stage
                 && let Poll::Ready(spooled) = begun.poll_upload(cx, &front.config)
             {
                 begun.with_place(Admission::stand_in);

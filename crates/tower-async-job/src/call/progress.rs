@@ -77,6 +77,8 @@ pub(super) enum Stage<R, E> {
     Waiting,
     /// The inline wait is over; the rest of the upload is being read.
     Spooling,
+    /// The handler has left its job to an outside party; the rest of the upload is being read.
+    Left,
     /// The call stays inline: it may not be deferred, or its upload cannot be spooled.
     Staying,
     /// A task makes a job of the work.
@@ -165,6 +167,12 @@ where
         result
     }
 
+    /// Returns whether a job can be made of the call at once.
+    pub(super) fn may_be_left(&self, front: &Front) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Spooling)
+            && !front.node.shutdown.begun.is_set()
+    }
+
     #[inline]
     pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Over> {
         let wait = self.submission().inline_wait(config);
@@ -234,6 +242,7 @@ where
             work: self.work.take().expect("not taken before"),
             submission: self.submission.take().expect("not taken before"),
             context: self.context.take(),
+            is_left: matches!(self.stage, Stage::Left),
         };
         let handed_over = deferral.begin();
         if let HandedOver::Waiting(_) = handed_over {

@@ -3,11 +3,30 @@
 
 use std::{mem, sync::atomic::Ordering, task::Context};
 
-use tower_async_job_core::Report;
+use http_polling::Progress;
+use serde_json::Value;
+use tower_async_job_core::{Json, Report};
 
 use super::{job::JobContext, reason::CancelReason};
 
 impl JobContext {
+    /// Returns the context of a job that has reported before.
+    pub(crate) fn continued(
+        attempt: u32,
+        progress: Option<Progress>,
+        metadata: Option<Json>,
+    ) -> Self {
+        let context = Self::new(attempt);
+        let mut outbox = context.outbox();
+        let rare = outbox.rare.get_or_insert_default();
+        rare.report().progress = progress;
+        if let Some(Ok(Value::Object(metadata))) = metadata.map(|json| json.decode()) {
+            rare.metadata = metadata;
+        }
+        drop(outbox);
+        context
+    }
+
     /// Cancels the job for a reason, or for another one.
     pub(crate) fn cancel(&self, reason: CancelReason) {
         self.inner.reason.fetch_max(reason.rank(), Ordering::AcqRel);

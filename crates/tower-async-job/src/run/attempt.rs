@@ -7,7 +7,7 @@ use std::{
 };
 
 use http_polling::{Problem, ProblemType};
-use tokio::{task::yield_now, time::Instant};
+use tokio::{sync::oneshot, task::yield_now, time::Instant};
 use tower::BoxError;
 use tower_async_job_core::{Lease, Outcome, Release};
 
@@ -21,12 +21,12 @@ use crate::{
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
         finish::{finish, refused, release, stop},
-        handover::{Ended, Waiting},
+        handover::{Delivered, Ended, Waiting},
         recording::{self, Recorded, Recording},
         restore::Restorable,
         terms::{Held, Terms},
         unkept,
-        watch::{End, Watch},
+        watch::{End, Stop, Watch},
         work::BoxWork,
         write::patience,
     },
@@ -51,6 +51,8 @@ struct Rare {
     target: Option<Box<str>>,
     /// The client that waits for the result inline.
     waiting: Option<Waiting>,
+    /// The outside party that has delivered the response.
+    delivery: Option<oneshot::Sender<Delivered>>,
     /// The limit of the result, if it is not the default.
     result_limit: Option<usize>,
     restorable: Option<Box<Restorable>>,
@@ -125,6 +127,7 @@ where
                 Box::new(Rare {
                     target: terms.target,
                     waiting: None,
+                    delivery: None,
                     result_limit: terms.result_limit,
                     restorable,
                     replayable: terms.replayable,
@@ -145,6 +148,12 @@ where
         self
     }
 
+    /// Sets the outside party that has delivered the response.
+    pub(crate) fn delivering(mut self, delivery: oneshot::Sender<Delivered>) -> Self {
+        self.rare.get_or_insert_default().delivery = Some(delivery);
+        self
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Registered before anything is checked, so that no later event is missed.
         self.context.register(cx);
@@ -155,8 +164,10 @@ where
         let limit = rare.and_then(|rare| rare.result_limit);
         let limit = limit.unwrap_or(registration.node().config.result_limit);
         let replayable = rare.is_some_and(|rare| rare.replayable);
+        let delivered = rare.is_some_and(|rare| rare.delivery.is_some());
         let stage = &mut self.stage;
-        if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, replayable) {
+        if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, replayable, delivered)
+        {
             if self.watch.is_writing() {
                 // The write may not happen any more.
                 self.context.report_again();
@@ -179,7 +190,22 @@ where
     }
 
     /// Stores how the job ended. Returns its state, as far as this process knows it.
-    pub(crate) async fn complete(self, end: End) -> Option<&'static str> {
+    pub(crate) async fn complete(mut self, end: End) -> Option<&'static str> {
+        let delivery = self.rare.as_mut().and_then(|rare| rare.delivery.take());
+        let Some(delivery) = delivery else {
+            return self.store(end).await;
+        };
+        let (end, unrecorded) = match end {
+            // The store gives it back to the party.
+            End::Undelivered(unrecorded) => (End::Released(Release::default()), Some(unrecorded)),
+            end => (end, None),
+        };
+        let state = Box::pin(self.store(end)).await;
+        let _ = delivery.send(Delivered { state, unrecorded });
+        state
+    }
+
+    async fn store(self, end: End) -> Option<&'static str> {
         let Self {
             mut registration,
             stage,
@@ -209,6 +235,7 @@ where
         let (outcome, kept) = match end {
             End::Outcome(outcome, kept) => (outcome, kept),
             End::Released(how) => return release(registration, &context, how, terms).await,
+            End::Undelivered(_) => return stop(registration, Stop::Abandoned).await,
             End::DeadlinePassed => {
                 let problem = Problem::new(ProblemType::JobTimedOut);
                 (Outcome::TimedOut(problem), None)
@@ -270,6 +297,7 @@ where
         target: &str,
         limit: usize,
         replayable: bool,
+        delivered: bool,
     ) -> Poll<End> {
         loop {
             let outcome = match self {
@@ -301,6 +329,9 @@ where
                             return Poll::Ready(End::Refused);
                         }
                         return Poll::Ready(End::Outcome(outcome, Some(kept)));
+                    }
+                    Ok(Err(unrecorded)) if delivered && unrecorded.may_be_repeated() => {
+                        return Poll::Ready(End::Undelivered(unrecorded));
                     }
                     Ok(Err(unrecorded)) => {
                         return Poll::Ready(unkept::not_recorded(unrecorded, limit, job));

@@ -1,7 +1,10 @@
-//! The handover of a run's end to the client that waits for it inline.
+//! The handover of a run's end to the client that waits for it inline, or to the party outside that
+//! has delivered the response.
 
 use tokio::{sync::oneshot, time::Instant};
 use tower_async_job_core::{Lease, Outcome};
+
+use crate::run::recording::Unrecorded;
 
 /// The end of a run, as it is stored.
 pub(crate) struct Ended {
@@ -30,4 +33,12 @@ impl Waiting {
             let _ = self.ended.send(Box::new(ended));
         }
     }
+}
+
+/// The end of a run that records the response of an outside party.
+pub(crate) struct Delivered {
+    /// The state of the job, as far as it is known, or that the lease was lost.
+    pub(crate) state: Option<&'static str>,
+    /// The reason why the job was given back to the party.
+    pub(crate) unrecorded: Option<Unrecorded>,
 }

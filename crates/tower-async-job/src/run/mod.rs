@@ -4,7 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod attempt;
 mod finish;
 pub(crate) mod handover;
-mod recording;
+pub(crate) mod recording;
 mod restore;
 mod span;
 pub(crate) mod spawn;

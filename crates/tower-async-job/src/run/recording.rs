@@ -64,6 +64,13 @@ pub(crate) enum Unrecorded {
     Broken(BoxError),
 }
 
+impl Unrecorded {
+    /// Returns whether the same response may be recorded later.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        matches!(self, Self::NoRoom(..) | Self::NoPlace | Self::Broken(_))
+    }
+}
+
 /// The size in bytes of a response that is not stored, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {

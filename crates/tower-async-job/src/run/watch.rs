@@ -19,7 +19,7 @@ use crate::{
     node::{registration::Registration, renewal::renew, state::Node},
     observe::with_sources,
     run::{
-        recording::Kept,
+        recording::{Kept, Unrecorded},
         restore::{Restorable, restore},
     },
     time::later,
@@ -38,6 +38,8 @@ pub(crate) enum End {
     Outcome(Outcome, Option<Kept>),
     /// The handler releases the job on these terms.
     Released(Release),
+    /// The response of an outside party was not recorded, and the party may deliver it again.
+    Undelivered(Unrecorded),
     DeadlinePassed,
     /// The store refuses the lease, for a reason that is not known yet.
     Refused,

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::Service;
-use tower_async_job_core::Principal;
+use tower_async_job_core::{Principal, Release};
 
 use crate::{
     body::{JobBody, Spool, SpoolRoom},
@@ -41,6 +41,19 @@ type DynWork<R, E> = dyn Work<Output = Result<Response<R>, E>>;
 impl<R, E> BoxWork<R, E> {
     fn new(work: impl Work<Output = Result<Response<R>, E>> + 'static) -> Self {
         Self(Some(Box::pin(work)))
+    }
+
+    /// Returns the work of a call that is answered already.
+    pub(crate) fn answered(response: Response<R>) -> Self
+    where
+        R: Send + 'static,
+        E: 'static,
+    {
+        Self::new(Ended {
+            admission: None,
+            response: Some(Box::new(response)),
+            error: PhantomData::<fn() -> E>,
+        })
     }
 
     pub(crate) fn is_queued(&self) -> bool {
@@ -297,4 +310,11 @@ impl<F: Future + Send> Work for Admitted<F> {
     fn take_place(self: Pin<&mut Self>) -> Option<Box<Admission>> {
         self.project().admission.take()
     }
+}
+
+/// Returns whether a response releases its job: to the workers, if its request is kept, or to an outside
+/// party.
+pub(crate) fn is_release<R>(response: &Response<R>, is_kept: bool) -> bool {
+    let release = response.extensions().get::<Release>();
+    release.is_some_and(|release| is_kept || release.outside.is_some())
 }

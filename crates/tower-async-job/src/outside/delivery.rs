@@ -1,0 +1,182 @@
+//! The recording of a response that an outside party delivers.
+
+use std::{fmt, sync::Arc};
+
+use http::Response;
+use http_polling::JobState;
+use tokio::{sync::oneshot, time::Instant};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tower::BoxError;
+use tower_async_job_core::{Claim, Release};
+
+use super::error::{Kind, OutsideError};
+use crate::{
+    bounds::HandlerBody,
+    context::handler::HandlerContext,
+    node::front::Front,
+    run::{
+        attempt::Run,
+        handover::Delivered,
+        recording::Unrecorded,
+        spawn::spawn,
+        task::Job,
+        terms::{Held, Terms},
+        work::BoxWork,
+    },
+    time::after,
+};
+
+/// A job that was taken over from an outside party, to record its response. Created by
+/// [`OutsideRun::resume`](crate::OutsideRun::resume).
+///
+/// If it is dropped, the job is with the party again.
+///
+/// ```
+/// # async fn example(run: tower_async_job::OutsideRun) -> Result<(), tower_async_job::OutsideError> {
+/// use bytes::Bytes;
+/// use http::Response;
+/// use http_body_util::Full;
+///
+/// let delivery = run.resume().await?;
+/// let limit = match delivery.route() {
+///     "POST /thumbnail" => 1 << 20,
+///     _ => 16 << 20,
+/// };
+/// let response = Response::new(Full::<Bytes>::from("the result"));
+/// delivery.result_limit(limit).record(response).await
+/// # }
+/// ```
+#[must_use = "without a response, the job is with the party again"]
+pub struct Delivery {
+    front: Arc<Front>,
+    /// `None` once its lease belongs to a run.
+    claim: Option<Claim>,
+    route: Arc<str>,
+    /// A time before the store gave the lease.
+    called: Instant,
+    result_limit: Option<usize>,
+    open: TaskTrackerToken,
+}
+
+impl Delivery {
+    pub(super) fn new(
+        front: Arc<Front>,
+        claim: Claim,
+        called: Instant,
+        open: TaskTrackerToken,
+    ) -> Self {
+        Self {
+            front,
+            route: claim.route.clone(),
+            claim: Some(claim),
+            called,
+            result_limit: None,
+            open,
+        }
+    }
+
+    /// Returns the route of the job.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// Sets the limit of the result in bytes. Default: that of the
+    /// [builder](crate::Builder::result_limit).
+    pub fn result_limit(mut self, bytes: usize) -> Self {
+        self.result_limit = Some(bytes);
+        self
+    }
+
+    /// Records the response, and ends the job with it.
+    ///
+    /// It is treated like the response of a handler: the same headers are kept, its body is read as
+    /// fast as the store takes it, and the job's lease is renewed meanwhile. A task continues if
+    /// the future is dropped. Once this returns `Ok`, the job's client is served the response.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the body breaks off, or the store has no room: the job is then with the party
+    /// again, which may repeat the delivery. Fails for good if the response is
+    /// [too large](OutsideError::is_too_large), or the job is no longer with this delivery.
+    pub async fn record<R>(mut self, mut response: Response<R>) -> Result<(), OutsideError>
+    where
+        R: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        // It could release the job again.
+        response.extensions_mut().remove::<Release>();
+        let (sender, receiver) = oneshot::channel();
+        if let Some(claim) = self.claim.take() {
+            let run = self.run(&claim, response).delivering(sender);
+            spawn(&self.front.node, Job::Running(run));
+        }
+        drop(self);
+        // The task is gone: the runtime shuts down, or the store panicked.
+        let delivered = receiver.await.map_err(|_| Kind::Unrecorded)?;
+        outcome(delivered).map_err(OutsideError::from)
+    }
+
+    /// Begins the run that records the response.
+    fn run<R: HandlerBody>(&self, claim: &Claim, response: Response<R>) -> Run<R, BoxError> {
+        let node = &self.front.node;
+        let label = self.front.config.route.as_ref();
+        let terms = Terms {
+            route: claim.route.clone(),
+            label: label.map(|_| claim.route.clone()),
+            principal: claim.principal.clone(),
+            target: None,
+            since: self.called,
+            deadline: after(self.called, claim.remaining),
+            result_limit: self.result_limit,
+            restorable: None,
+            replayable: false,
+            held: Held::default(),
+        };
+        node.keeps_for(claim.retention.result);
+        let context = HandlerContext::new(claim.attempt);
+        context.handle_or(claim.handle);
+        // The party has worked since then, at most.
+        let begun = self.called.checked_sub(claim.age);
+        let work = BoxWork::answered(response);
+        let begun = begun.unwrap_or(self.called);
+        let mut run = Run::new(node.clone(), claim.lease, work, context, terms, begun);
+        run.announced();
+        run
+    }
+}
+
+/// Returns the outcome of a delivery by the end of its run.
+fn outcome(delivered: Delivered) -> Result<(), Kind> {
+    match delivered.unrecorded {
+        Some(Unrecorded::Broken(error)) => return Err(Kind::Broken(error)),
+        Some(Unrecorded::NoRoom(_, error)) => return Err(Kind::Store(error)),
+        _ => {}
+    }
+    let state = delivered.state.unwrap_or_default();
+    match state.parse() {
+        Ok(JobState::Done) => Ok(()),
+        Ok(JobState::Failed) => Err(Kind::TooLarge),
+        Ok(JobState::TimedOut) => Err(Kind::Over),
+        Ok(JobState::Cancelled) => Err(Kind::Cancelled),
+        // The lease was lost, which is no state of a job.
+        Err(_) if !state.is_empty() => Err(Kind::Superseded),
+        _ => Err(Kind::Unrecorded),
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            let _ = (self.front.node.releases).release(claim.lease, Release::default());
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("route", &self.route)
+            .field("open", &self.open)
+            .finish_non_exhaustive()
+    }
+}
