@@ -23,6 +23,8 @@ mod observe;
 mod principal;
 mod tls;
 
+mod fields;
+
 mod config;
 
 use std::process::ExitCode;

@@ -34,7 +34,7 @@ pub(super) fn serve(arguments: Arguments, config: Config, source: Source) -> any
         let progress = progress::Listener::bind(config.progress.listen).await?;
         let gateway = Gateway::new(&config.fixed(), live, store, progress.runs().clone())?;
         let listeners = server::bind(&config).await?;
-        tokio::spawn(progress.serve());
+        tokio::spawn(progress.serve(gateway.parties()));
         log_unreplayable(&config);
         let flags = arguments.overrides();
         let reload = server::Reload::new(config, arguments.config, flags, gateway, terms);

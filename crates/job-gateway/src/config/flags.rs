@@ -126,6 +126,8 @@ impl Route {
             send_principal: true,
             cors_origins: Vec::new(),
             callback: false,
+            result_later: false,
+            result_timeout: None,
         }
     }
 }

@@ -176,6 +176,10 @@ pub(crate) struct Route {
     pub(crate) cors_origins: Vec<String>,
     /// Lets clients ask for a callback.
     pub(crate) callback: bool,
+    /// Lets the server answer with 202, and deliver its result later.
+    pub(crate) result_later: bool,
+    /// The time for which such a server may be silent; `None` until the deadline.
+    pub(crate) result_timeout: Option<Duration>,
 }
 
 /// The requests that can be run again.

@@ -193,6 +193,8 @@ fn settings(file: &mut File, route: &Route) {
     file.line("send_principal", route.send_principal);
     file.line("cors.origins", array(route.cors_origins.iter().map(quoted)));
     file.line("callback", route.callback);
+    file.line("result_later", route.result_later);
+    file.optional("result_timeout", route.result_timeout.map(time));
 }
 
 fn jwt(jwt: &Jwt) -> String {

@@ -238,6 +238,10 @@ fn read_settings(section: &Section<'_>, route: &mut Route, context: &Context<'_>
     }
     cors.finish();
     section.set(&mut route.callback, "callback", boolean);
+    section.set(&mut route.result_later, "result_later", boolean);
+    if let Some(silence) = section.get("result_timeout", duration(SECOND..=30 * 24 * HOUR)) {
+        route.result_timeout = Some(silence);
+    }
     check_needs(section, context);
 }
 
@@ -248,6 +252,15 @@ fn check_needs(section: &Section<'_>, context: &Context<'_>) {
         let problem = Problem::new("`callback` needs hosts that may be called");
         let problem = problem.at(section.span_of("callback"), "");
         let help = "write `[callbacks.hosts.\"HOST\"]`, and `secrets` beneath it";
+        section.reading.report(problem.help(help.to_owned()));
+    }
+    let progress = &context.config.progress;
+    // A `url` without a fixed `listen` is an error of its own.
+    if is_set("result_later") && progress.url.is_none() {
+        let problem = Problem::new("`result_later` needs a fixed URL for results");
+        let problem = problem.at(section.span_of("result_later"), "");
+        let help = "write `[progress]`, and `listen` and `url` beneath it: servers deliver results \
+                    there, also after restarts";
         section.reading.report(problem.help(help.to_owned()));
     }
 }

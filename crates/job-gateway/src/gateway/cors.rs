@@ -16,6 +16,7 @@ use http_body_util::{Either, Full};
 
 use crate::{
     config::{Route, Routes},
+    fields::remove_beginning,
     proxy,
 };
 
@@ -101,7 +102,7 @@ impl Cors {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
         let Some(origin) = &self.allowed else {
-            return proxy::remove_beginning(headers, "access-control-");
+            return remove_beginning(headers, "access-control-");
         };
         let credentials = HeaderValue::from_static("true");
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

@@ -44,6 +44,7 @@ pub(crate) struct Live {
 
 /// The terms of a route's jobs.
 struct Policies {
+    route: Arc<Route>,
     deferrable: Arc<Policy>,
     /// Has no deadline but that of the response's head.
     inline: Arc<Policy>,
@@ -116,6 +117,11 @@ impl Live {
         })
     }
 
+    /// Returns the route of that name.
+    pub(super) fn route(&self, name: &str) -> Option<Arc<Route>> {
+        Some(self.policies.get(name)?.route.clone())
+    }
+
     /// Returns the terms of a request. One that was stored has those of its route today.
     pub(super) fn policy(&self, request: RequestHead<'_>) -> Arc<Policy> {
         if let Some(target) = request.extensions.get::<Target>() {
@@ -177,11 +183,12 @@ fn accepted<B>(route: &Route, request: &Request<B>) -> Instant {
 }
 
 impl Policies {
-    fn of(route: &Route, body_timeout: Duration) -> Self {
+    fn of(route: &Arc<Route>, body_timeout: Duration) -> Self {
         let mut policy = policy::of(route, body_timeout);
         let deferrable = Arc::new(policy.clone());
         policy.job_deadline = None;
         Self {
+            route: route.clone(),
             deferrable,
             inline: Arc::new(policy),
         }

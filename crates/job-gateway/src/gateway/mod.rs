@@ -33,7 +33,7 @@ use http_polling::take_callback;
 use hyper::body::Incoming;
 use tower::{Layer, ServiceExt};
 use tower_async_job::{
-    AsyncJob, AsyncJobLayer, JobResource, OperatorResource, ResponseBody, StoredBody,
+    AsyncJob, AsyncJobLayer, JobResource, OperatorResource, Release, ResponseBody, StoredBody,
     store::{JobStore, Principal},
 };
 
@@ -43,7 +43,7 @@ use crate::{
     callback::Asked,
     config::{Config, Store, Unusable, swap::Fixed},
     principal::Refusal,
-    progress::Runs,
+    progress::{Parties, Runs},
     proxy::{self, Facts, Failure, Proxy},
 };
 
@@ -222,7 +222,11 @@ impl Gateway {
             return Ok(response.map(Body::new));
         }
         let Ok(response) = shared.service.clone().oneshot(request).await;
-        Ok(response)
+        let release: Option<&Release> = response.extensions().get();
+        match release.is_some_and(|release| release.outside.is_some()) {
+            true => Err(Failure::NoJob),
+            false => Ok(response),
+        }
     }
 
     /// Answers a request for a job. A token that is refused matters only if the job is not seen
@@ -299,6 +303,14 @@ impl Gateway {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
         response
+    }
+
+    /// Returns the servers that deliver their results later.
+    pub(crate) fn parties(&self) -> Parties {
+        let live = self.shared.live.clone();
+        Parties::new(self.shared.jobs.clone(), move |name| {
+            live.load().route(name)
+        })
     }
 
     /// Returns the list of jobs for operators, below a path.

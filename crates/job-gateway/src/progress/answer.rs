@@ -5,15 +5,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use http_polling::{CANCEL_AFTER, JOB_STATUS, JSON, JobState, PROBLEM_JSON, Problem};
+use http_polling::{CANCEL_AFTER, JOB_STATUS, JobState};
 use tokio::time::timeout;
 use tower::BoxError;
 
 use super::{
+    parties::Parties,
+    party::Party,
+    refusal::Refusal,
     report::Report,
     runs::{Fate, Runs, State, Token},
 };
@@ -25,34 +28,70 @@ const LIMIT: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers a request. The response to one for a run has the state of its job.
-pub(super) async fn answer<B>(runs: &Runs, request: Request<B>) -> Response<Full<Bytes>>
+pub(super) async fn answer<B>(
+    runs: &Runs,
+    parties: &Parties,
+    request: Request<B>,
+) -> Response<Full<Bytes>>
 where
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    match try_answer(runs, request).await {
+    let path = request.uri().path();
+    let answered = match path.strip_prefix("/results/").and_then(Party::of) {
+        Some(party) => deliver(parties, &party, request).await,
+        None => progress(runs, parties, request).await,
+    };
+    match answered {
         Ok(state) => told(&state),
         Err(refusal) => refusal.response(),
     }
 }
 
-async fn try_answer<B>(runs: &Runs, request: Request<B>) -> Result<State, Refusal>
+/// Ends a job with the result that its server delivers.
+async fn deliver<B>(parties: &Parties, party: &Party, request: Request<B>) -> Result<State, Refusal>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    match *request.method() {
+        Method::PUT => parties.deliver(party, request).await?,
+        _ => return Err(Refusal::Method("PUT")),
+    }
+    Ok(State::Done)
+}
+
+async fn progress<B>(runs: &Runs, parties: &Parties, request: Request<B>) -> Result<State, Refusal>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     let segment = request.uri().path().strip_prefix("/runs/");
-    let token = segment.and_then(Token::of).ok_or(Refusal::Unknown)?;
-    let state = under_way(runs.fate(token))?;
-    match *request.method() {
-        Method::GET | Method::HEAD => Ok(state),
-        Method::PUT => {
-            check_type(request.headers())?;
-            let json = read(request.into_body()).await?;
-            let report = Report::of(&json).map_err(|error| Refusal::Invalid(error.to_string()))?;
-            // The run may have ended meanwhile.
-            let reported = runs.report(token, report);
-            under_way(reported.map_err(|error| Refusal::Invalid(error.to_string()))?)
+    let segment = segment.ok_or(Refusal::Unknown)?;
+    let party = Party::of(segment);
+    let token = party.as_ref().map(|party| party.run);
+    let token = token
+        .or_else(|| Token::of(segment))
+        .ok_or(Refusal::Unknown)?;
+    let known = match (runs.fate(token), &party) {
+        (Fate::Running(state), _) => Some(state),
+        (_, Some(_)) => None,
+        (fate, None) => Some(under_way(fate)?),
+    };
+    match (request.method(), known, &party) {
+        (&Method::GET | &Method::HEAD, Some(state), _) => return Ok(state),
+        (&Method::GET | &Method::HEAD, None, Some(party)) => {
+            return parties.report(party, Report::default()).await;
         }
-        _ => Err(Refusal::Method),
+        (&Method::PUT, ..) => {}
+        _ => return Err(Refusal::Method("GET, HEAD, PUT")),
+    }
+    check_type(request.headers())?;
+    let json = read(request.into_body()).await?;
+    let report = Report::of(&json).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    // The run may have ended meanwhile.
+    let reported = runs.report(token, report.clone());
+    let fate = reported.map_err(|error| Refusal::Invalid(error.to_string()))?;
+    match (fate, &party) {
+        (Fate::Over | Fate::Unknown, Some(party)) => parties.report(party, report).await,
+        (fate, _) => under_way(fate),
     }
 }
 
@@ -97,9 +136,10 @@ where
 fn told(state: &State) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    let (status, left) = match state.is_cancelled {
-        true => (JobState::Cancelled, Some(Duration::ZERO)),
-        false => (JobState::Running, state.left),
+    let (status, left) = match state {
+        State::Cancelled => (JobState::Cancelled, Some(Duration::ZERO)),
+        State::Running(left) => (JobState::Running, *left),
+        State::Done => (JobState::Done, None),
     };
     let headers = response.headers_mut();
     headers.insert(JOB_STATUS, HeaderValue::from_static(status.as_str()));
@@ -110,61 +150,4 @@ fn told(state: &State) -> Response<Full<Bytes>> {
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// The reason why a request has no effect.
-enum Refusal {
-    Unknown,
-    Over,
-    Method,
-    Type,
-    Length,
-    Slow,
-    Invalid(String),
-}
-
-impl Refusal {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Unknown => StatusCode::NOT_FOUND,
-            Self::Over => StatusCode::GONE,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Type => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Length => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Invalid(_) => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    fn detail(&self) -> &str {
-        match self {
-            Self::Unknown => "the gateway has no such run: it may have been started anew since",
-            Self::Over => {
-                "the run is over, or another one has taken its place: its work has no effect"
-            }
-            Self::Method => "progress is reported by PUT, and the state is read by GET",
-            Self::Type => "a report is application/json, without a coding",
-            Self::Length => "a report has at most 64 KiB",
-            Self::Slow => "the report took longer than 10 s to arrive",
-            Self::Invalid(detail) => detail,
-        }
-    }
-
-    fn response(&self) -> Response<Full<Bytes>> {
-        let status = self.status();
-        let mut problem = Problem::default().with_detail(self.detail());
-        problem.title = status.canonical_reason().map(str::to_owned);
-        problem.status = Some(status.as_u16());
-        let mut response = Response::new(Full::new(Bytes::from(problem.to_json())));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match self {
-            Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, PUT"))),
-            Self::Type => drop(headers.insert(ACCEPT, JSON)),
-            _ => {}
-        }
-        response
-    }
 }

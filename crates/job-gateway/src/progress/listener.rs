@@ -11,7 +11,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{answer::answer, runs::Runs};
+use super::{answer::answer, parties::Parties, runs::Runs};
 
 /// The number of connections. Beyond it, servers wait in the queue of the system.
 const CONNECTIONS: usize = 4096;
@@ -44,8 +44,8 @@ impl Listener {
         &self.runs
     }
 
-    /// Answers servers for ever.
-    pub(crate) async fn serve(self) {
+    /// Answers servers for ever: those of its runs, and those that deliver their results later.
+    pub(crate) async fn serve(self, parties: Parties) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let Ok(place) = places.clone().acquire_owned().await else {
@@ -56,21 +56,21 @@ impl Listener {
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let runs = self.runs.clone();
+            let (runs, parties) = (self.runs.clone(), parties.clone());
             tokio::spawn(async move {
-                serve_connection(stream, runs).await;
+                serve_connection(stream, runs, parties).await;
                 drop(place);
             });
         }
     }
 }
 
-async fn serve_connection(stream: TcpStream, runs: Runs) {
+async fn serve_connection(stream: TcpStream, runs: Runs, parties: Parties) {
     // Answers are written whole, so that waiting for more only delays them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| async {
-        let answered = answer(&runs, request).await;
-        Ok::<_, Infallible>(answered)
+    let service = service_fn(move |request| {
+        let (runs, parties) = (runs.clone(), parties.clone());
+        async move { Ok::<_, Infallible>(answer(&runs, &parties, request).await) }
     });
     let mut builder = http1::Builder::new();
     builder

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tower_async_job::JobContext;
 
 /// A report of progress. Members that it lacks leave those of earlier reports as they are.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Report {
     amount: Option<Amount>,
     message: Option<String>,

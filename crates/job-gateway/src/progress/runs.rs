@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -10,12 +11,16 @@ use std::{
 use tower_async_job::{CancelReason, JobContext};
 
 use super::{
+    party::Party,
     reach::{Reach, local},
     report::{Invalid, Report},
 };
 
 /// The bytes of all metadata of a run, with its keys.
 const METADATA: usize = 64 << 10;
+
+/// The time until a deadline that is not known: the longest that a route may have.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The runs under way, by the secrets in their URLs. Clones share them.
 #[derive(Clone)]
@@ -44,8 +49,14 @@ struct Entry {
 }
 
 /// The secret of a URL: the number of its run, and 80 random bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token(u128);
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
 
 /// The fate of a run.
 pub(super) enum Fate {
@@ -54,11 +65,13 @@ pub(super) enum Fate {
     Unknown,
 }
 
-/// The state of a run that is under way.
-pub(super) struct State {
-    pub(super) is_cancelled: bool,
-    /// The time until its deadline.
-    pub(super) left: Option<Duration>,
+/// The state of a run.
+pub(super) enum State {
+    /// With the time until its deadline.
+    Running(Option<Duration>),
+    Cancelled,
+    /// Its result is stored.
+    Done,
 }
 
 /// A run, whose URL is known until this is dropped.
@@ -152,17 +165,17 @@ impl Table {
 
 impl Entry {
     fn fate(&self) -> Fate {
-        let is_cancelled = match self.context.cancel_reason() {
-            None => false,
+        match self.context.cancel_reason() {
+            None => {}
             // The server has a grace.
-            Some(CancelReason::Requested) => true,
+            Some(CancelReason::Requested) => return Fate::Running(State::Cancelled),
             Some(_) => return Fate::Over,
-        };
+        }
         let left = self.deadline.map(|deadline| {
             let left = deadline.duration_since(SystemTime::now());
             left.unwrap_or_default()
         });
-        Fate::Running(State { is_cancelled, left })
+        Fate::Running(State::Running(left))
     }
 
     /// Counts the metadata of a report, unless it is too much.
@@ -188,7 +201,7 @@ impl Token {
     /// The bits of a number, the others.
     const NUMBERS: u64 = (1 << (u128::BITS - Self::SECRET)) - 1;
 
-    fn random() -> Self {
+    pub(super) fn random() -> Self {
         Self(rand::random())
     }
 
@@ -221,7 +234,24 @@ impl Run {
             Reach::Local => &*self.runs.0.local,
             Reach::Url(url) => url,
         };
-        format!("{base}/runs/{:032x}", self.token.0)
+        format!("{base}/runs/{}", self.token)
+    }
+
+    /// Returns the server of the run, if it delivers the result later. It may be silent for a time, or
+    /// until the deadline.
+    pub(crate) fn party(&self, silence: Option<Duration>) -> Party {
+        let table = self.runs.table();
+        let entry = table.running.get(&self.token.number());
+        let (context, deadline) = match entry {
+            Some(entry) => (entry.context.clone(), entry.deadline),
+            None => (JobContext::inert(), None),
+        };
+        drop(table);
+        let deadline = deadline.unwrap_or_else(|| SystemTime::now() + LONGEST);
+        let left = deadline.duration_since(SystemTime::now());
+        let silence = silence.unwrap_or(left.unwrap_or_default());
+        let job = (context.handle(), context.attempt());
+        Party::new(self.token, job, deadline, silence)
     }
 }
 

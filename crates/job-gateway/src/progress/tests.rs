@@ -14,17 +14,25 @@ use tokio::{
     sync::mpsc,
     time::{Instant, interval, sleep},
 };
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_async_job::{
     AsyncJobLayer, JobBody, JobContext,
     store::{JobStore, MemoryStore},
 };
 use tower_async_job_testkit::{Call, FaultyStore};
 
-use super::{Reach, Run, Runs, answer::answer};
+use super::{Parties, Reach, Run, Runs};
 
 fn runs() -> Runs {
     Runs::new("127.0.0.1:9000".parse().unwrap())
+}
+
+async fn answer<B>(runs: &Runs, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let parties = Parties::new(AsyncJobLayer::new(), |_| None);
+    super::answer::answer(runs, &parties, request).await
 }
 
 fn begun(runs: &Runs) -> (Run, String) {

@@ -4,7 +4,7 @@
 //! the gateway sets its own, so that no client can name them away in `Connection`.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version,
     header::{
         CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
         TRANSFER_ENCODING, UPGRADE, VIA,
@@ -14,8 +14,8 @@ use http::{
 use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY};
 use tower_async_job::{JobContext, store::Principal};
 
-use super::{facts::Facts, fields::remove_where, forwarded::Forwarded, target::Target};
-use crate::{principal::name_of, upstream};
+use super::{facts::Facts, forwarded::Forwarded, target::Target};
+use crate::{fields::remove_where, principal::name_of, upstream};
 
 /// The name of the gateway in `Via` and `Proxy-Status`.
 pub(super) const NAME: &str = "job-gateway";
@@ -24,6 +24,17 @@ const JOB_ATTEMPT: HeaderName = HeaderName::from_static("job-attempt");
 const JOB_HANDLE: HeaderName = HeaderName::from_static("job-handle");
 const JOB_PRINCIPAL: HeaderName = HeaderName::from_static("job-principal");
 const JOB_PROGRESS_URL: HeaderName = HeaderName::from_static("job-progress-url");
+const JOB_RESULT_URL: HeaderName = HeaderName::from_static("job-result-url");
+
+/// The field of a 202 that says how the server has accepted the work.
+const JOB_ACCEPTED: HeaderName = HeaderName::from_static("job-accepted");
+
+/// The URLs at which the server of a run reaches the gateway.
+pub(super) struct Urls {
+    pub(super) progress: String,
+    /// `None` if the response is the result.
+    pub(super) result: Option<String>,
+}
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -40,13 +51,14 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// The fields that a server would believe, and only the gateway may set.
-const OWN: [HeaderName; 7] = [
+const OWN: [HeaderName; 8] = [
     CANCEL_AFTER,
     HeaderName::from_static("http2-settings"),
     JOB_ATTEMPT,
     JOB_HANDLE,
     JOB_PRINCIPAL,
     JOB_PROGRESS_URL,
+    JOB_RESULT_URL,
     // Programs run by CGI take it as the address of their own proxy.
     HeaderName::from_static("proxy"),
 ];
@@ -56,7 +68,7 @@ pub(super) fn rewrite(
     request: Request<upstream::Body>,
     target: &Target,
     is_upgrade: bool,
-    progress_url: Option<&str>,
+    urls: Option<&Urls>,
 ) -> Request<upstream::Body> {
     let (mut parts, body) = request.into_parts();
     let context = JobContext::from_extensions(&parts.extensions);
@@ -78,8 +90,11 @@ pub(super) fn rewrite(
     let _ = target.handle.set(handle);
     set(headers, JOB_HANDLE, &handle.to_string());
     headers.insert(JOB_ATTEMPT, context.attempt().into());
-    if let Some(url) = progress_url {
-        set(headers, JOB_PROGRESS_URL, url);
+    if let Some(urls) = urls {
+        set(headers, JOB_PROGRESS_URL, &urls.progress);
+        if let Some(url) = &urls.result {
+            set(headers, JOB_RESULT_URL, url);
+        }
     }
     if target.replayable && !headers.contains_key(IDEMPOTENCY_KEY) {
         set(headers, IDEMPOTENCY_KEY, &format!("\"{handle}\""));
@@ -131,11 +146,6 @@ fn remove_own(headers: &mut HeaderMap) {
     });
 }
 
-/// Removes the fields whose names begin so.
-pub(crate) fn remove_beginning(headers: &mut HeaderMap, prefix: &str) {
-    remove_where(headers, |name| name.as_str().starts_with(prefix));
-}
-
 /// Returns trailers without those that a server could take for the gateway's.
 pub(super) fn without_own(mut trailers: HeaderMap) -> HeaderMap {
     remove_own(&mut trailers);
@@ -177,12 +187,17 @@ pub(crate) fn has_known_coding(headers: &HeaderMap) -> bool {
 }
 
 /// Removes the fields of a response that concern the connection to the server. A length beside chunks
-/// is not that of the body (RFC 9112, section 6.3).
-pub(super) fn rewrite_response(headers: &mut HeaderMap) {
+/// is not that of the body (RFC 9112, section 6.3). Returns whether the server says that it has accepted
+/// the work, and that the result comes later.
+pub(super) fn rewrite_response<B>(response: &mut Response<B>) -> bool {
+    let is_accepted = response.status() == StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
     remove_hop_by_hop(headers);
+    let accepted = headers.remove(JOB_ACCEPTED);
+    is_accepted && accepted.is_some_and(|how| how.as_bytes().eq_ignore_ascii_case(b"result-later"))
 }
 
 fn append_via(headers: &mut HeaderMap, version: Version) {

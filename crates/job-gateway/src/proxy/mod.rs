@@ -3,7 +3,6 @@
 mod cookies;
 mod early;
 mod facts;
-mod fields;
 mod forwarded;
 mod headers;
 mod later;
@@ -27,13 +26,13 @@ use http_body::Frame;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use tokio::time::timeout;
 use tower::{BoxError, Service};
-use tower_async_job::{JobContext, store::Principal};
+use tower_async_job::{JobContext, Release, store::Principal};
 
 pub(crate) use self::{
     cookies::join_cookies,
     facts::Facts,
     forwarded::{Forwarded, Hop},
-    headers::{has_known_coding, is_loop, remove_beginning, tokens},
+    headers::{has_known_coding, is_loop, tokens},
     later::later,
     queue::Queue,
     respond::{Body, Failure, set_broken},
@@ -41,6 +40,7 @@ pub(crate) use self::{
     upgrade::decline_others,
 };
 use self::{
+    headers::Urls,
     later::Later,
     occupied::Occupied,
     patience::{Limits, Watch},
@@ -48,7 +48,8 @@ use self::{
     respond::passed,
 };
 use crate::{
-    progress::{Run, Runs},
+    fields::remove_beginning,
+    progress::{Party, Reach, Run, Runs},
     upstream,
 };
 
@@ -106,8 +107,8 @@ async fn send(
     let place = place(&target, extensions.get::<Principal>()).await?;
     let upgrade = upgrade::Requested::take(&mut request);
     let run = run(&target, request.extensions(), runs);
-    let url = run.as_ref().map(|(_, url)| &**url);
-    let request = headers::rewrite(request, &target, upgrade.is_some(), url);
+    let urls = run.as_ref().map(|run| &run.urls);
+    let request = headers::rewrite(request, &target, upgrade.is_some(), urls);
     let (request, answered) = early::watch(request);
     let mut response = match target.deferrable {
         // The layer ends it at its deadline.
@@ -130,23 +131,45 @@ async fn send(
         let longest_silence = target.route.upstream.tunnel_timeout;
         return upgrade.accept(response, place, longest_silence);
     }
-    headers::rewrite_response(response.headers_mut());
+    let is_later = headers::rewrite_response(&mut response);
+    if is_later && let Some(party) = run.as_ref().and_then(|run| run.party.as_ref()) {
+        let release = Release::default().with_outside(party.outside());
+        response.extensions_mut().insert(release);
+    }
     if !target.route.cors_origins.is_empty() {
         remove_beginning(response.headers_mut(), "access-control-allow-");
     }
-    let occupied = Occupied::new(place, run.map(|(run, _)| run), answered);
+    let occupied = Occupied::new(place, run.map(|run| run.run), answered);
     Ok(response.map(|body| passed(body, occupied)))
 }
 
-/// Begins a run whose progress the server may report, if the request can become a job. Returns it with
-/// its URL.
-fn run(target: &Target, extensions: &Extensions, runs: &Runs) -> Option<(Run, String)> {
+/// A run whose progress the server may report.
+struct Reported {
+    run: Run,
+    urls: Urls,
+    /// The server may deliver the result later.
+    party: Option<Party>,
+}
+
+/// Begins a run whose progress the server may report, if the request can become a job.
+fn run(target: &Target, extensions: &Extensions, runs: &Runs) -> Option<Reported> {
     let reach = target.progress.as_ref().filter(|_| target.deferrable)?;
     let job = extensions.get::<JobContext>()?;
     let deadline = extensions.get::<Facts>().and_then(|facts| facts.deadline);
     let run = runs.begin(job.clone(), deadline);
-    let url = run.url(reach);
-    Some((run, url))
+    let (party, urls) = match reach {
+        Reach::Url(base) if target.route.result_later => {
+            let party = run.party(target.route.result_timeout);
+            let (progress, result) = party.urls(base);
+            let result = Some(result);
+            (Some(party), Urls { progress, result })
+        }
+        reach => {
+            let (progress, result) = (run.url(reach), None);
+            (None, Urls { progress, result })
+        }
+    };
+    Some(Reported { run, urls, party })
 }
 
 /// Waits for a place at the server, which the request has until its response ends.

@@ -83,6 +83,8 @@ pub(crate) enum Failure {
     Broken,
     /// The server has switched to a protocol that was not asked for.
     Unasked,
+    /// The server delivers the result later, and no job could be made of the request.
+    NoJob,
     /// The server has not answered.
     Upstream(upstream::Error),
 }
@@ -180,6 +182,11 @@ impl Failure {
                 bad,
                 "http_protocol_error",
                 "the server has switched to a protocol that was not asked for",
+            ),
+            Self::NoJob => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "proxy_internal_error",
+                "the server delivers the result later, but no job could be stored for it",
             ),
             Self::Upstream(error) => match error.kind() {
                 Kind::Refused => (

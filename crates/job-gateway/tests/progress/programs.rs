@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    support::{Gateway, send, soon},
+    party::free_port,
+    support::{Gateway, get, send, soon},
     worker::{Worker, document},
 };
 
@@ -109,4 +110,40 @@ async fn a_script_of_the_shell_stops_its_work() {
     let (_process, mut lines) = output(&mut command);
     cancel(&gateway, &job).await;
     assert_eq!(next(&mut lines).await, "stopped");
+}
+
+#[tokio::test]
+async fn a_server_in_python_delivers_its_result_later() {
+    let Some(python) = found("python3") else {
+        return;
+    };
+    let manual = std::fs::read_to_string(file("../../docs/gateway.md")).unwrap();
+    let example = file("examples/result_later.py");
+    let text = std::fs::read_to_string(&example).unwrap();
+    assert!(manual.contains(&text), "the manual shows the example");
+    let ports = [(); 2].map(|()| free_port().to_string());
+    let mut command = Command::new(python);
+    command.args([&example, &ports[0]]).stderr(Stdio::null());
+    let _server = command.kill_on_drop(true).spawn().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "store = \"sqlite:{}\"\n[upstreams.app]\nurl = \"http://127.0.0.1:{}\"\n\
+        [progress]\nlisten = \"127.0.0.1:{port}\"\nurl = \"http://127.0.0.1:{port}\"\n\
+        [defaults]\nresult_later = true\nreplay = \"all\"\n",
+        folder.path().join("jobs.db").display(),
+        ports[0],
+        port = ports[1],
+    );
+    let gateway = Gateway::with(&settings).await;
+    let job = post(&gateway).await;
+    let done = async {
+        loop {
+            let answer = get(gateway.url(&job)).await;
+            if answer.header("job-status") == "done" {
+                return answer;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    assert_eq!(soon(done).await.text(), "{}");
 }

@@ -15,6 +15,7 @@ mod handles;
 mod holding;
 mod idempotency;
 mod kept;
+mod outside;
 mod ownership;
 mod policies;
 mod preferences;

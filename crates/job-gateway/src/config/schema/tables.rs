@@ -409,6 +409,19 @@ const ROUTE: &[Setting] = &[
         FALSE,
         "Lets clients ask for a [callback](#callbacks); needs a host in `[callbacks]`.",
     ),
+    Setting::new(
+        "result_later",
+        Boolean,
+        FALSE,
+        "Lets the server deliver its [result later](#results-later); needs a `url` in `[progress]`.",
+    ),
+    Setting::new(
+        "result_timeout",
+        Time("1s", "30d"),
+        Words("until `deadline`"),
+        "The time for which such a server may neither deliver nor report.",
+    )
+    .example(r#""10m""#),
 ];
 
 const MATCH: &[Setting] = &[
