@@ -417,7 +417,7 @@ const ROUTE: &[Setting] = &[
     ),
     Setting::new(
         "result_timeout",
-        Time("1s", "30d"),
+        Time("1s", "30days"),
         Words("until `deadline`"),
         "The time for which such a server may neither deliver nor report.",
     )
