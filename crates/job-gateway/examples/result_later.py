@@ -14,7 +14,7 @@ def work(order, url):  # It may as well put both into a queue, for other program
         try: return urllib.request.urlopen(result)
         except urllib.error.HTTPError as error:
             if error.code != 503: return  # Nobody waits for it any more.
-        except OSError: pass  # The gateway is started anew.
+        except OSError: pass  # The gateway restarts.
         time.sleep(1)
 
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Server).serve_forever()

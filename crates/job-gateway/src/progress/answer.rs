@@ -18,7 +18,8 @@ use super::{
     party::Party,
     refusal::Refusal,
     report::Report,
-    runs::{Fate, Runs, State, Token},
+    runs::{Fate, Runs, State},
+    token::Token,
 };
 
 /// The bytes of a report.

@@ -10,6 +10,7 @@
 
 mod answer;
 mod listener;
+mod paced;
 mod parties;
 mod party;
 mod reach;
@@ -17,6 +18,7 @@ mod refusal;
 mod report;
 mod result;
 mod runs;
+mod token;
 
 #[cfg(test)]
 mod tests;

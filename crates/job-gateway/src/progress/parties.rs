@@ -7,13 +7,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response, header::EXPECT};
 use http_body::Body;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 use tower::BoxError;
 use tower_async_job::{AsyncJobLayer, OutsideError, OutsideRun};
 
 use super::{
+    paced::{Digest, INTERVAL, Paced, Way},
     party::Party,
     refusal::Refusal,
     report::Report,
@@ -41,7 +45,8 @@ pub(crate) struct Parties(Arc<Shared>);
 struct Shared {
     jobs: AsyncJobLayer,
     routes: Box<Routes>,
-    delivered: Mutex<VecDeque<[u8; 32]>>,
+    paced: Paced,
+    delivered: Mutex<VecDeque<Digest>>,
 }
 
 impl Parties {
@@ -53,12 +58,58 @@ impl Parties {
         Self(Arc::new(Shared {
             jobs,
             routes: Box::new(routes),
+            paced: Paced::default(),
             delivered: Mutex::default(),
         }))
     }
 
-    /// Passes a report on to the job, and gives the server its time anew. Returns the state of the job.
+    /// Passes a report on to the job, and renews the time of the server. Returns the state of the job.
+    /// Further reports within a tenth of a second are written together.
     pub(super) async fn report(&self, party: &Party, report: Report) -> Result<State, Refusal> {
+        let server = party.outside().token;
+        match self.0.paced.enter(server, report) {
+            Way::Alone(report) => self.write(party, report).await,
+            Way::Joined => Ok(State::Running(Some(party.left()))),
+            Way::First(report) => {
+                let (sender, written) = oneshot::channel();
+                // It continues if the connection is lost.
+                tokio::spawn(self.clone().write_all(party.clone(), report, sender));
+                written.await.unwrap_or(Err(Refusal::Unavailable))
+            }
+        }
+    }
+
+    /// Writes a report, and those that come soon after it.
+    async fn write_all(
+        self,
+        party: Party,
+        first: Report,
+        sender: oneshot::Sender<Result<State, Refusal>>,
+    ) {
+        let (server, paced) = (party.outside().token, &self.0.paced);
+        let mut written = self.write(&party, first).await;
+        let is_running =
+            |written: &Result<State, Refusal>| matches!(written, Ok(State::Running(_)));
+        if !is_running(&written) {
+            paced.forget(server);
+            let _ = sender.send(written);
+            return;
+        }
+        paced.written(server);
+        let _ = sender.send(written);
+        loop {
+            sleep(INTERVAL).await;
+            let Some(next) = paced.next(server) else {
+                return;
+            };
+            written = self.write(&party, next).await;
+            if !is_running(&written) {
+                return paced.forget(server);
+            }
+        }
+    }
+
+    async fn write(&self, party: &Party, report: Report) -> Result<State, Refusal> {
         let run = self.run(party);
         let mut patience = Patience::new();
         loop {
@@ -77,7 +128,22 @@ impl Parties {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let mut response = result::response(request)?.map(Arriving::new);
+        let is_sent = !request.headers().contains_key(EXPECT);
+        let response = result::response(request)?;
+        let (head, body) = response.into_parts();
+        let (body, rest) = Arriving::new(body);
+        let delivered = self.record(party, Response::from_parts(head, body)).await;
+        if delivered.is_err() && is_sent {
+            // Otherwise, the server may see its connection reset instead of the answer.
+            rest.read().await;
+        }
+        delivered
+    }
+
+    async fn record<B>(&self, party: &Party, mut response: Response<B>) -> Result<(), Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
         let token = party.outside().token;
         if self.delivered().contains(&token) {
             return Ok(());
@@ -112,7 +178,7 @@ impl Parties {
         self.0.jobs.outside(party.handle, party.attempt, token)
     }
 
-    fn delivered(&self) -> MutexGuard<'_, VecDeque<[u8; 32]>> {
+    fn delivered(&self) -> MutexGuard<'_, VecDeque<Digest>> {
         let delivered = self.0.delivered.lock();
         delivered.unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,3 +209,6 @@ impl Patience {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

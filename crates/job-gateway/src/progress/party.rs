@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tower_async_job::store::{JobHandle, Outside};
 
-use super::runs::Token;
+use super::token::Token;
 
 /// A server that continues a run and delivers its result later. Its URLs say all that there is to know
 /// of it, so that any gateway can serve them.

@@ -86,6 +86,14 @@ impl Report {
         Ok(report)
     }
 
+    /// Adds a later report.
+    pub(super) fn add(&mut self, later: Self) {
+        self.amount = later.amount.or(self.amount);
+        self.message = later.message.or(self.message.take());
+        self.partial = later.partial.or(self.partial.take());
+        self.metadata.extend(later.metadata);
+    }
+
     /// Returns the bytes of metadata by their keys.
     pub(super) fn metadata_sizes(&self) -> HashMap<String, usize> {
         let entries = self.metadata.iter();

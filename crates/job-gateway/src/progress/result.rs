@@ -9,7 +9,11 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use http_body_util::BodyExt;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep, sleep, timeout},
+};
 use tower::BoxError;
 
 use super::refusal::Refusal;
@@ -20,6 +24,9 @@ pub(super) const RESPONSE_STATUS: HeaderName = HeaderName::from_static("job-resp
 
 /// The time for which a result may stall.
 const STALL: Duration = Duration::from_secs(30);
+
+/// The time for which a result that is refused is read.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// The fields of a request that mean nothing in a response, or are not for its client.
 const OF_REQUESTS: [HeaderName; 22] = [
@@ -81,16 +88,43 @@ fn status(headers: &HeaderMap) -> Result<StatusCode, Refusal> {
 
 /// The body of a result, which fails if it stalls.
 pub(super) struct Arriving<B> {
-    body: Pin<Box<B>>,
+    body: Option<Pin<Box<B>>>,
     stalled: Pin<Box<Sleep>>,
+    rest: Option<oneshot::Sender<Pin<Box<B>>>>,
 }
 
+/// The part of a result that is not read, once it is refused.
+pub(super) struct Rest<B>(oneshot::Receiver<Pin<Box<B>>>);
+
 impl<B> Arriving<B> {
-    pub(super) fn new(body: B) -> Self {
-        Self {
-            body: Box::pin(body),
+    pub(super) fn new(body: B) -> (Self, Rest<B>) {
+        let (sender, rest) = oneshot::channel();
+        let body = Self {
+            body: Some(Box::pin(body)),
             stalled: Box::pin(sleep(STALL)),
+            rest: Some(sender),
+        };
+        (body, Rest(rest))
+    }
+}
+
+impl<B> Drop for Arriving<B> {
+    fn drop(&mut self) {
+        if let (Some(rest), Some(body)) = (self.rest.take(), self.body.take()) {
+            let _ = rest.send(body);
         }
+    }
+}
+
+impl<B: Body> Rest<B> {
+    /// Reads the rest, as far as it arrives within the time.
+    pub(super) async fn read(self) {
+        let read = async {
+            if let Ok(mut body) = self.0.await {
+                while let Some(Ok(_)) = body.as_mut().frame().await {}
+            }
+        };
+        let _ = timeout(LINGER, read).await;
     }
 }
 
@@ -105,7 +139,10 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = self.body.as_mut().poll_frame(cx) {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(frame) = body.as_mut().poll_frame(cx) {
             self.stalled.as_mut().reset(Instant::now() + STALL);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
@@ -114,11 +151,12 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(|body| body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let hint = self.body.as_ref().map(|body| body.size_hint());
+        hint.unwrap_or_default()
     }
 }
 
@@ -127,7 +165,7 @@ mod tests {
     use std::convert::Infallible;
 
     use futures_util::stream::unfold;
-    use http_body_util::{BodyExt, StreamBody};
+    use http_body_util::StreamBody;
 
     use super::*;
 
@@ -195,7 +233,7 @@ mod tests {
             let frame = Ok::<_, Infallible>(Frame::data(Bytes::from("x")));
             Some((frame, sent + 1))
         });
-        let mut body = Arriving::new(StreamBody::new(frames));
+        let (mut body, _rest) = Arriving::new(StreamBody::new(frames));
         for _ in 0..3 {
             assert!(body.frame().await.unwrap().is_ok());
         }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -14,6 +13,7 @@ use super::{
     party::Party,
     reach::{Reach, local},
     report::{Invalid, Report},
+    token::Token,
 };
 
 /// The bytes of all metadata of a run, with its keys.
@@ -46,16 +46,6 @@ struct Entry {
     deadline: Option<SystemTime>,
     /// The bytes of metadata by their keys.
     metadata: HashMap<String, usize>,
-}
-
-/// The secret of a URL: the number of its run, and 80 random bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token(u128);
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
 }
 
 /// The fate of a run.
@@ -192,38 +182,6 @@ impl Entry {
         }
         self.metadata.extend(sizes);
         Ok(())
-    }
-}
-
-impl Token {
-    /// The number of random bits.
-    const SECRET: u32 = 80;
-    /// The bits of a number, the others.
-    const NUMBERS: u64 = (1 << (u128::BITS - Self::SECRET)) - 1;
-
-    pub(super) fn random() -> Self {
-        Self(rand::random())
-    }
-
-    /// Reads the last segment of a URL.
-    pub(super) fn of(text: &str) -> Option<Self> {
-        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let has_form = text.len() == 32 && text.bytes().all(is_digit);
-        let token = has_form.then(|| u128::from_str_radix(text, 16));
-        token?.ok().map(Self)
-    }
-
-    fn with_number(self, number: u64) -> Self {
-        let secret = self.0 & (u128::MAX >> (u128::BITS - Self::SECRET));
-        Self(u128::from(number) << Self::SECRET | secret)
-    }
-
-    fn number(self) -> u64 {
-        (self.0 >> Self::SECRET) as u64
-    }
-
-    fn following(number: u64) -> u64 {
-        number.wrapping_add(1) & Self::NUMBERS
     }
 }
 
