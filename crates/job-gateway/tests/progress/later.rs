@@ -18,6 +18,9 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// The longest time in which reports are written together.
+const WRITTEN: Duration = Duration::from_millis(400);
+
 #[tokio::test]
 async fn s84_a_result_is_delivered_to_another_gateway_than_the_one_that_was_killed() {
     let mut party = Party::start(true).await;
@@ -43,6 +46,7 @@ async fn s84_a_result_is_delivered_to_another_gateway_than_the_one_that_was_kill
     let message = r#"{"message": "page 2", "metadata": {"pages": 4}}"#;
     let told = report(&elsewhere(&asked.progress), message).await;
     assert_eq!(told.status, StatusCode::NO_CONTENT, "{told:?}");
+    sleep(WRITTEN).await;
     let of_job = document(&other, &job).await;
     assert_eq!(of_job["state"], "running", "{of_job}");
     assert_eq!(of_job["progress"]["done"], 1, "{of_job}");
@@ -103,6 +107,7 @@ async fn a_result_may_be_delivered_again_unless_its_job_has_ended() {
     assert_eq!(report(&asked.progress, "{}").await.status, 204);
     let cancel = Request::delete(gateway.url(&job)).body("".into()).unwrap();
     assert_eq!(send(cancel).await.header("job-status"), "cancelled");
+    sleep(WRITTEN).await;
     for told in [
         report(&asked.progress, "{}").await,
         get(asked.progress.clone()).await,

@@ -106,7 +106,10 @@ impl OutsideRun {
         let store = &node.store;
         let renewed = store.renew_outside(&record.id, outside, report.unwrap_or_default());
         match renewed.await? {
-            Renewal::Held => Ok(()),
+            Renewal::Held => {
+                node.alarm.within(time);
+                Ok(())
+            }
             Renewal::Cancelled => Err(Kind::Cancelled.into()),
             Renewal::Missing => Err(Kind::Unknown.into()),
             _ => Err(Kind::Early.into()),

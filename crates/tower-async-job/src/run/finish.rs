@@ -130,11 +130,15 @@ pub(crate) async fn release(
     how: Release,
     terms: Option<&Restorable>,
 ) -> Option<&'static str> {
+    let (node, time) = (registration.node().clone(), how.outside.map(|it| it.until));
     let mut releasing = Releasing(Some((registration, how)));
     if let Some((registration, _)) = &mut releasing.0 {
         report_last(registration, context, terms).await;
     }
     let state = state_of(releasing.begin()).await;
+    if let Some(time) = time {
+        node.alarm.within(time);
+    }
     match context.cancel_reason() {
         // The store has refused the lease of a job that was cancelled.
         Some(CancelReason::Requested) if state == Some(LEASE_LOST) => {

@@ -133,7 +133,7 @@ async fn reports_of_the_party_continue_those_of_the_handler() {
         status["metadata"],
         serde_json::json!({"pages": 3, "size": 1})
     );
-    sleep(2 * SECOND).await;
+    sleep(3 * SECOND).await;
     let late = left.run().report(SECOND, |_| ()).await.unwrap_err();
     assert!(late.is_over(), "{late}");
     assert_eq!(left.poll().await.header("job-status"), "lost");
