@@ -170,7 +170,7 @@ fn messages() -> BTreeSet<String> {
         ("job-gateway/src/callback/receiver.rs", "fn of("),
         ("job-gateway/src/principal/mod.rs", "fn new("),
         ("job-gateway/src/principal/refusal.rs", "fn detail("),
-        ("job-gateway/src/progress/answer.rs", "fn detail("),
+        ("job-gateway/src/progress/refusal.rs", "fn detail("),
         ("job-gateway/src/proxy/respond.rs", "fn parts("),
         ("job-gateway/src/store/sqlite.rs", "fn explain("),
         ("job-gateway/src/store/sqlite.rs", "fn read_only("),

@@ -10,14 +10,14 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use test_services::{Missing, available, program};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{ChildStdout, Command},
     time::sleep,
 };
 
 use crate::{
     party::free_port,
-    support::{Gateway, get, send, soon},
+    support::{Gateway, command, get, send, soon},
     worker::{Worker, document},
 };
 
@@ -122,9 +122,9 @@ async fn a_server_in_python_delivers_its_result_later() {
     let text = std::fs::read_to_string(&example).unwrap();
     assert!(manual.contains(&text), "the manual shows the example");
     let ports = [(); 2].map(|()| free_port().to_string());
-    let mut command = Command::new(python);
-    command.args([&example, &ports[0]]).stderr(Stdio::null());
-    let _server = command.kill_on_drop(true).spawn().unwrap();
+    let mut server = Command::new(python);
+    server.args([&example, &ports[0]]).stderr(Stdio::null());
+    let _server = server.kill_on_drop(true).spawn().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let settings = format!(
         "store = \"sqlite:{}\"\n[upstreams.app]\nurl = \"http://127.0.0.1:{}\"\n\
@@ -134,7 +134,12 @@ async fn a_server_in_python_delivers_its_result_later() {
         ports[0],
         port = ports[1],
     );
-    let gateway = Gateway::with(&settings).await;
+    let config = folder.path().join("gateway.toml");
+    std::fs::write(&config, settings).unwrap();
+    let config = config.to_str().unwrap();
+    let mut command = command(["--config", config, "--listen", "127.0.0.1:0"]);
+    command.stderr(Stdio::piped());
+    let mut gateway = Gateway::start(command).await;
     let job = post(&gateway).await;
     let done = async {
         loop {
@@ -146,4 +151,21 @@ async fn a_server_in_python_delivers_its_result_later() {
         }
     };
     assert_eq!(soon(done).await.text(), "{}");
+    gateway.signal(rustix::process::Signal::TERM);
+    let mut log = String::new();
+    soon(gateway.log().read_to_string(&mut log)).await.unwrap();
+    let ends = log
+        .lines()
+        .filter(|line| line.contains(r#""message":"job""#));
+    let ends: Vec<serde_json::Value> = ends
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // Before them, the server may not have listened yet.
+    let [.., left, done] = &ends[..] else {
+        panic!("{log}");
+    };
+    assert_eq!(left["state"], "running", "{log}");
+    assert_eq!(done["state"], "done", "{log}");
+    assert!(done["handle"].is_string(), "{log}");
+    assert_eq!(left["handle"], done["handle"]);
 }
