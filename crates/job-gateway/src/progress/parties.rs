@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use super::{
     result::{self, Arriving},
     runs::State,
 };
-use crate::{config::Route, fields::remove_beginning, observe::jobs::Named};
+use crate::{config::Route, fields::remove_beginning};
 
 /// The time for which a request waits for the response that it has overtaken.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -162,8 +162,6 @@ impl Parties {
                 remove_beginning(response.headers_mut(), "access-control-allow-");
             }
         }
-        let named = Named(Arc::new(OnceLock::from(party.handle)));
-        response.extensions_mut().insert(Arc::new(named));
         delivery.record(response).await?;
         let mut delivered = self.delivered();
         delivered.push_back(token);

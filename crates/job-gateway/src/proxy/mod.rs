@@ -17,7 +17,6 @@ mod upgrade;
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -136,9 +135,6 @@ async fn send(
     if is_later && let Some(party) = run.as_ref().and_then(|run| run.party.as_ref()) {
         let release = Release::default().with_outside(party.outside());
         response.extensions_mut().insert(release);
-        // Dropped when the run ends.
-        let named = Named(target.handle.clone());
-        response.extensions_mut().insert(Arc::new(named));
     }
     if !target.route.cors_origins.is_empty() {
         remove_beginning(response.headers_mut(), "access-control-allow-");

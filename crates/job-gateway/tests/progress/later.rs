@@ -22,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const WRITTEN: Duration = Duration::from_millis(400);
 
 #[tokio::test]
-async fn s89_a_result_is_delivered_to_another_gateway_than_the_one_that_was_killed() {
+async fn s87_a_result_is_delivered_to_another_gateway_than_the_one_that_was_killed() {
     let mut party = Party::start(true).await;
     let folder = tempfile::tempdir().unwrap();
     let jobs = folder.path().join("jobs.db");

@@ -160,12 +160,9 @@ async fn a_server_in_python_delivers_its_result_later() {
     let ends: Vec<serde_json::Value> = ends
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // Before them, the server may not have listened yet.
-    let [.., left, done] = &ends[..] else {
+    let [done] = &ends[..] else {
         panic!("{log}");
     };
-    assert_eq!(left["state"], "running", "{log}");
     assert_eq!(done["state"], "done", "{log}");
     assert!(done["handle"].is_string(), "{log}");
-    assert_eq!(left["handle"], done["handle"]);
 }

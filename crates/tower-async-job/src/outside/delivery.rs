@@ -121,6 +121,7 @@ impl Delivery {
         let node = &self.front.node;
         let label = self.front.config.route.as_ref();
         let terms = Terms {
+            handle: claim.handle,
             route: claim.route.clone(),
             label: label.map(|_| claim.route.clone()),
             principal: claim.principal.clone(),
