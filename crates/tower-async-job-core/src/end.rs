@@ -31,6 +31,9 @@ pub enum Outcome {
     Failed(Problem),
     /// The deadline passed before an answer.
     TimedOut(Problem),
+    /// The run ended without an answer, as if its worker had crashed, and the work may not be
+    /// repeated.
+    Lost(Problem),
 }
 
 impl Outcome {
@@ -40,6 +43,7 @@ impl Outcome {
             Self::Done(_) | Self::Streamed { .. } => JobState::Done,
             Self::Failed(_) => JobState::Failed,
             Self::TimedOut(_) => JobState::TimedOut,
+            Self::Lost(_) => JobState::Lost,
         }
     }
 }

@@ -51,7 +51,7 @@ pub enum RecordedOutcome {
     /// The handler's answer without its body, which is [read](crate::JobStore::read_chunk) in
     /// chunks or was not requested; see [`JobRecord::result`].
     Head(StoredResponse),
-    /// The problem, if the job failed or timed out.
+    /// The problem, if the job failed, timed out, or was lost by its own run.
     Problem(Box<Problem>),
 }
 
@@ -148,7 +148,7 @@ pub struct JobRecord {
     /// The body of its response, in every [`Detail`].
     pub result: Option<ResultRef>,
     /// Its outcome: not with [`Detail::Status`], and only if it ended with a response or a problem.
-    /// A job that is lost, cancelled or expired has none.
+    /// A job that is lost with its worker, cancelled or expired has none.
     pub outcome: Option<RecordedOutcome>,
 }
 

@@ -73,6 +73,7 @@ macro_rules! __tests {
                 the_outcome_is_read_in_full_detail_only
                 s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports
                 s10_a_failed_end_can_be_repeated
+                a_run_that_ends_as_lost_has_its_problem
                 s10_finish_is_not_repeated_once_its_outcome_is_gone
                 s10_a_finish_of_unknown_outcome_is_repeated
                 finish_stores_the_last_report_in_the_same_step

@@ -106,7 +106,7 @@ fn outcome(
             RecordedOutcome::Head(StoredResponse::from_bytes(data))
         }
         (JobState::Done, Some(data)) => RecordedOutcome::Response(StoredResponse::from_bytes(data)),
-        (JobState::Failed | JobState::TimedOut, Some(data)) => {
+        (JobState::Failed | JobState::TimedOut | JobState::Lost, Some(data)) => {
             let problem = Problem::from_json(&data).map_err(StoreError::corrupt)?;
             RecordedOutcome::Problem(Box::new(problem))
         }

@@ -35,6 +35,7 @@ impl Finish {
         let state = match end.outcome.state() {
             JobState::Done => 2,
             JobState::TimedOut => 4,
+            JobState::Lost => 5,
             _ => 3,
         };
         let (mut body_len, mut count) = (None, None);
@@ -48,7 +49,9 @@ impl Finish {
                 count = Some(i32::try_from(chunks).unwrap_or(i32::MAX));
                 head.as_bytes().clone()
             }
-            Outcome::Failed(problem) | Outcome::TimedOut(problem) => problem.to_json().into(),
+            Outcome::Failed(problem) | Outcome::TimedOut(problem) | Outcome::Lost(problem) => {
+                problem.to_json().into()
+            }
             _ => {
                 return Err(StoreError::unavailable(
                     "this kind of outcome cannot be stored",

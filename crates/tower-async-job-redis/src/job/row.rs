@@ -103,6 +103,7 @@ impl State {
         match state {
             JobState::Done => Self::Done as u8,
             JobState::TimedOut => Self::TimedOut as u8,
+            JobState::Lost => Self::Lost as u8,
             _ => Self::Failed as u8,
         }
     }

@@ -51,7 +51,10 @@ pub(crate) async fn report(
 }
 
 pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<(), StoreError> {
-    let is_small = matches!(end.outcome, Outcome::Failed(_) | Outcome::TimedOut(_));
+    let is_small = matches!(
+        end.outcome,
+        Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Lost(_)
+    );
     let script = match is_small && end.report.is_none() {
         true => &FAIL,
         false => &FINISH,
@@ -71,7 +74,7 @@ pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<
             .arg(head.as_bytes())
             .number(len)
             .number(chunks),
-        Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
+        Outcome::Failed(problem) | Outcome::TimedOut(problem) | Outcome::Lost(problem) => {
             call.mark(false).arg(problem.to_json()).arg("").arg("")
         }
         _ => {

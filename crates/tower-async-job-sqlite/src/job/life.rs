@@ -127,6 +127,7 @@ impl Job {
         let state = match end.outcome.state() {
             JobState::Done => State::Done,
             JobState::TimedOut => State::TimedOut,
+            JobState::Lost => State::Lost,
             _ => State::Failed,
         };
         match &end.outcome {
@@ -139,7 +140,7 @@ impl Job {
                 self.chunks = Some(i64::from(*chunks));
                 self.response = Some(transaction.add_part(self.key, head.as_bytes())?);
             }
-            Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
+            Outcome::Failed(problem) | Outcome::TimedOut(problem) | Outcome::Lost(problem) => {
                 self.response = Some(transaction.add_part(self.key, &problem.to_json())?);
             }
             _ => {

@@ -73,6 +73,26 @@ pub(crate) async fn s10_a_failed_end_can_be_repeated(harness: &dyn Harness) -> R
     Ok(())
 }
 
+pub(crate) async fn a_run_that_ends_as_lost_has_its_problem(harness: &dyn Harness) -> Ran {
+    let node = Node::of(harness);
+    let problem = Problem::new(ProblemType::JobLost).with_detail("it may not be repeated");
+    let lost = || Outcome::Lost(problem.clone());
+    let lease = node.add(node.replayable()).await;
+    node.end(&lease, lost()).await.unwrap();
+    let known = node.known(&lease.id).await;
+    let expected = RecordedOutcome::Problem(Box::new(problem.clone()));
+    assert_eq!(
+        (known.state, known.outcome),
+        (JobState::Lost, Some(expected))
+    );
+    node.end(&lease, lost()).await.unwrap();
+    node.end_is_fenced(&lease, failed()).await;
+    harness.advance(node.lease()? + SECOND).await?;
+    node.sweep_all().await;
+    node.claim_none().await;
+    Ok(())
+}
+
 pub(crate) async fn s10_finish_is_not_repeated_once_its_outcome_is_gone(
     harness: &dyn Harness,
 ) -> Ran {

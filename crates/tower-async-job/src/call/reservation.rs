@@ -198,7 +198,7 @@ impl First {
                 record.result = Some(ResultRef::new(lease, len).with_chunks(chunks));
                 Some(RecordedOutcome::Head(head))
             }
-            Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
+            Outcome::Failed(problem) | Outcome::TimedOut(problem) | Outcome::Lost(problem) => {
                 Some(RecordedOutcome::Problem(Box::new(problem)))
             }
             _ => None,

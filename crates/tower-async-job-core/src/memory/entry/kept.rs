@@ -85,7 +85,7 @@ impl From<Outcome> for Kept {
                 let streamed = Other::Streamed { head, chunks, len };
                 Self::Other(state, Some(Box::new(streamed)))
             }
-            Outcome::Failed(problem) | Outcome::TimedOut(problem) => {
+            Outcome::Failed(problem) | Outcome::TimedOut(problem) | Outcome::Lost(problem) => {
                 Self::problem(state, Some(problem))
             }
         }
