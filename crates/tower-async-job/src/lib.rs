@@ -40,7 +40,7 @@ pub use self::{
     body::{BodyError, JobBody, ResponseBody, StoredBody},
     builder::{Builder, ConfigError},
     config::{JobFuture, OnDisconnect, OnStoreFailure, Role, policy::Policy},
-    context::{job::JobContext, reason::CancelReason},
+    context::{checkpoint::CheckpointError, job::JobContext, reason::CancelReason},
     estimate::{Estimator, HalfElapsed, Learned, ObservedJob},
     future::ResponseFuture,
     layer::AsyncJobLayer,

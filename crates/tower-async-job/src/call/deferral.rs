@@ -75,6 +75,9 @@ where
     fn begin_now(self) -> HandedOver<R, E> {
         let front = self.front.clone();
         let context = self.context.as_deref();
+        if let Some(context) = context {
+            context.storing();
+        }
         let (job, terms) = new_job(
             &front,
             &self.submission,
@@ -109,7 +112,14 @@ where
         // At the deadline, the connection answers a client that is still there, and then closes
         // `early`.
         let mut deadline = pin!(sleep_until(acceptance.deadline()));
-        let mut storing = pin!(async { acceptance.sent(pending()).await.end() });
+        let context = self.context.as_deref().filter(|it| it.is_shared()).cloned();
+        let mut storing = pin!(async {
+            let stored = acceptance.sent(pending()).await.end()?;
+            if let Some(context) = &context {
+                stored.save_checkpoint(context).await;
+            }
+            Ok(stored)
+        });
         let stored = Some(storing.as_mut() as Storing<'_>);
         let event = match self.next(&mut early, deadline.as_mut(), stored).await {
             Event::Stored(Ok(stored)) => {
@@ -136,7 +146,12 @@ where
                 )));
                 return None;
             }
-            Event::Stored(Err(_)) => self.next(&mut early, deadline, None).await,
+            Event::Stored(Err(_)) => {
+                if let Some(context) = &self.context {
+                    context.unstored();
+                }
+                self.next(&mut early, deadline, None).await
+            }
             event => {
                 self.leave(event, early);
                 // No client learns of a job that is stored nevertheless, so it is discarded.

@@ -24,7 +24,10 @@ use crate::{
     context::handler::HandlerContext,
     node::{capacity::Admission, front::Front, streams},
     panics::{Panicked, drop_quietly},
-    request::submission::{Asked, Submission},
+    request::{
+        kept::Kept,
+        submission::{Asked, Submission},
+    },
     run::work::{BoxWork, NewCall},
     stream_place::StreamPlace,
     time::later,
@@ -117,10 +120,13 @@ where
             policy,
             context.as_deref(),
         );
-        let Ok(submission) = submission else {
+        let Ok(mut submission) = submission else {
             drop_quietly(due.take());
             return Err(Panicked);
         };
+        if asked.deferrable && submission.policy(config).resume {
+            keep_resumable(config, request, &mut submission);
+        }
         let place = streams::place(asked, &front.node, request);
         // Taken in place, since moving it is expensive.
         if let Some(call) = due.take() {
@@ -250,4 +256,17 @@ where
         }
         handed_over
     }
+}
+
+/// Keeps the head of a request whose job can be resumed. It stands apart, since few calls need it.
+#[cold]
+fn keep_resumable<B>(config: &Config, request: &mut Request<B>, submission: &mut Submission) {
+    if let Some(principal) = &submission.principal {
+        request.extensions_mut().insert(principal.clone());
+    }
+    let kept = config.keep_resumable(submission.policy(config), request);
+    submission.kept = kept.map(|request| {
+        let room = None;
+        Box::new(Kept { request, room })
+    });
 }

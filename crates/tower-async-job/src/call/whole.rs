@@ -22,7 +22,7 @@ pub(super) struct Whole<B: Body> {
     pub(super) request: Request<JobBody<B>>,
     /// Its key, with its fingerprint.
     pub(super) key: Option<IdempotencyKey>,
-    /// Its stored form, if it can be replayed.
+    /// Its stored form, if its job can be replayed or resumed.
     pub(super) kept: Option<Box<Kept>>,
 }
 
@@ -68,7 +68,10 @@ pub(super) async fn read<B: Body>(
     });
     let request = Request::from_parts(parts, body);
     let trailers = spool.as_ref().and_then(Spool::trailers);
-    let kept = copy.and_then(|body| front.config.keep(policy, &request, body, trailers));
+    let kept = match copy {
+        Some(body) => front.config.keep(policy, &request, body, trailers),
+        None => front.config.keep_resumable(policy, &request),
+    };
     let kept = kept.map(|request| Box::new(Kept { request, room }));
     Ok(Whole {
         request,

@@ -42,6 +42,15 @@ pub struct Policy {
     /// Stores the request with its job, so that a worker can run it again; see
     /// [`Builder::replay_when`](crate::Builder::replay_when). Default no.
     pub replay: bool,
+    /// Stores the head of a request that cannot be [replayed](Self::replay), so that a worker can
+    /// resume its job, with an empty body, from the
+    /// [checkpoint](crate::JobContext::save_checkpoint) that an earlier run has saved. A job without
+    /// a checkpoint ends as lost with its node, as others do. Default no.
+    ///
+    /// It is for work that must not be begun twice, but can be taken up again where it was left. The
+    /// body is neither stored nor read to its end first. The kept headers and extensions are those of
+    /// requests that can be replayed.
+    pub resume: bool,
     /// The number of runs that a job whose request is stored may begin, crashed ones included.
     /// Default 3.
     pub max_attempts: u32,
@@ -84,6 +93,7 @@ impl Default for Policy {
             retention: Retention::default(),
             job_deadline: None,
             replay: false,
+            resume: false,
             max_attempts: 3,
             kept_headers: Vec::new(),
             request_read_timeout: Duration::from_secs(30),

@@ -30,11 +30,10 @@ impl JobContext {
     /// Cancels the job for a reason, or for another one.
     pub(crate) fn cancel(&self, reason: CancelReason) {
         self.inner.reason.fetch_max(reason.rank(), Ordering::AcqRel);
-        let waiting = self
-            .outbox()
-            .rare
-            .as_mut()
-            .and_then(|rare| rare.waiting.take());
+        let waiting = self.outbox().rare.as_mut().and_then(|rare| {
+            rare.saves.notify();
+            rare.waiting.take()
+        });
         if let Some(waiting) = waiting {
             waiting.notify_waiters();
         }
@@ -91,17 +90,24 @@ impl JobContext {
         self.outbox().rare.as_mut()?.report_within(limit)
     }
 
-    /// Takes the report to be written, without parts over the limit. Progress and metadata also
-    /// stay here, since the store replaces them as a whole: a later message keeps earlier numbers.
+    /// Takes the report to be written, without parts over the limit, and the checkpoint if it is not
+    /// saved. Progress and metadata also stay here, since the store replaces them as a whole: a later message keeps earlier numbers.
     pub(crate) fn take_report(&self, limit: usize) -> Option<Report> {
         let mut outbox = self.outbox();
         let rare = outbox.rare.as_mut()?;
         if !mem::take(&mut rare.changed) {
             return None;
         }
-        let taken = rare.report_within(limit)?;
+        let (report, checkpoint) = (rare.report_within(limit), rare.saves.take());
+        if report.is_none() && checkpoint.is_none() {
+            return None;
+        }
         rare.taken = rare.taken.saturating_add(1);
-        rare.report().partial = None;
+        if let Some(report) = &mut rare.report {
+            report.partial = None;
+        }
+        let mut taken = report.unwrap_or_default();
+        taken.checkpoint = checkpoint;
         Some(taken)
     }
 
@@ -115,7 +121,15 @@ impl JobContext {
     /// result is not kept for that.
     pub(crate) fn report_again(&self) {
         if let Some(rare) = &mut self.outbox().rare {
-            rare.changed = rare.report.is_some();
+            rare.changed = rare.report.is_some() || rare.saves.is_unsaved();
         }
+    }
+
+    /// Marks all reports and the checkpoint as unwritten, since the record is a new one.
+    pub(crate) fn report_anew(&self) {
+        if let Some(rare) = &mut self.outbox().rare {
+            rare.saves.unsave();
+        }
+        self.report_again();
     }
 }

@@ -82,15 +82,33 @@ pub(super) struct Inner {
     /// The store has lost the job's record.
     pub(super) missing: AtomicBool,
     pub(super) due: AtomicBool,
-    /// No job: reports have no effect.
-    inert: bool,
+    /// A [`Stage`].
+    pub(super) stage: AtomicU8,
     attempt: u32,
     outbox: Mutex<Outbox>,
 }
 
+/// The stage of a request on its way to become a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Stage {
+    /// No job: reports have no effect.
+    Inert,
+    /// No job yet.
+    Call,
+    /// The job is being stored.
+    Storing,
+    /// The request is a job.
+    Stored,
+}
+
+impl Stage {
+    const ALL: [Self; 4] = [Self::Inert, Self::Call, Self::Storing, Self::Stored];
+}
+
 impl JobContext {
     pub(crate) fn new(attempt: u32) -> Self {
-        Self::with(attempt, false)
+        Self::with(attempt, Stage::Call)
     }
 
     /// Returns a context without a job: never cancelled, and reports have no effect.
@@ -103,16 +121,16 @@ impl JobContext {
     /// ```
     #[must_use]
     pub fn inert() -> Self {
-        Self::with(1, true)
+        Self::with(1, Stage::Inert)
     }
 
-    fn with(attempt: u32, inert: bool) -> Self {
+    fn with(attempt: u32, stage: Stage) -> Self {
         Self {
             inner: Arc::new(Inner {
                 reason: AtomicU8::new(0),
                 missing: AtomicBool::new(false),
                 due: AtomicBool::new(false),
-                inert,
+                stage: AtomicU8::new(stage as u8),
                 attempt,
                 outbox: Mutex::default(),
             }),
@@ -181,7 +199,7 @@ impl JobContext {
 
     /// Publishes a partial result, which replaces the previous one.
     pub fn partial(&self, partial: impl Into<Value>) {
-        if self.inner.inert {
+        if self.stage() == Stage::Inert {
             return;
         }
         // Serialised here and once, for the store and all polls.
@@ -285,12 +303,16 @@ impl JobContext {
         Arc::strong_count(&self.inner) > 1
     }
 
+    pub(super) fn stage(&self) -> Stage {
+        Stage::ALL[usize::from(self.inner.stage.load(Ordering::Acquire))]
+    }
+
     fn update_progress(&self, change: impl FnOnce(&mut Progress)) {
         self.update(|rare| change(rare.report().progress.get_or_insert_default()));
     }
 
     fn update(&self, change: impl FnOnce(&mut Rare)) {
-        if self.inner.inert {
+        if self.stage() == Stage::Inert {
             return;
         }
         let driver = {

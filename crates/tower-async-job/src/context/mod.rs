@@ -1,5 +1,6 @@
 //! The handler's view of its job.
 
+pub(crate) mod checkpoint;
 mod driving;
 pub(crate) mod handler;
 pub(crate) mod job;

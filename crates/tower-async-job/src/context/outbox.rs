@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tower_async_job_core::{JobHandle, Json, Report};
 
+use super::checkpoint::Saves;
+
 /// The part of a context that the handler and the task that drives it share.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -21,7 +23,8 @@ pub(super) struct Rare {
     pub(super) metadata: Map<String, Value>,
     /// The number of reports taken.
     pub(super) taken: u32,
-    /// A report is newer than the last one taken.
+    pub(super) saves: Saves,
+    /// A report, or a checkpoint, is newer than the last one taken.
     pub(super) changed: bool,
     /// Notified of the cancellation; created by the first waiter.
     pub(super) waiting: Option<Arc<Notify>>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, Request};
+use http::{Extensions, HeaderMap, HeaderName, Request, header::CONTENT_LENGTH};
 use serde_json::{Map, Value, from_slice, to_vec};
 use tower::BoxError;
 use tower_async_job_core::{Principal, ReplayedRequest, StoredRequest};
@@ -34,6 +34,21 @@ pub(crate) struct Kept {
     pub(crate) room: Option<Arc<RoomOfCopy>>,
 }
 
+/// The name among the stored extensions that marks a request without its body.
+const HEAD_ONLY: &str = "tower_async_job::head_only";
+
+/// A mark, in its extensions, of a restored request of which only the head was stored: its job can be
+/// resumed, but not repeated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadOnly;
+
+impl HeadOnly {
+    /// Returns whether a request is marked.
+    pub(crate) fn is<B>(request: &Request<B>) -> bool {
+        request.extensions().get::<Self>().is_some()
+    }
+}
+
 impl Policy {
     fn keeps(&self, name: &HeaderName) -> bool {
         let text = name.as_str();
@@ -54,6 +69,33 @@ impl Config {
         body: Vec<u8>,
         trailers: Option<HeaderMap>,
     ) -> Option<StoredRequest> {
+        let mut kept = self.keep_head(policy, request, false)?;
+        kept.body = body.into();
+        kept.trailers = trailers;
+        Some(StoredRequest::encode(&kept))
+    }
+
+    /// Returns the stored form of a request without its body, whose job can be resumed alone. `None`
+    /// if its policy does not ask for that, or an extension cannot be stored.
+    pub(crate) fn keep_resumable<B>(
+        &self,
+        policy: &Policy,
+        request: &Request<B>,
+    ) -> Option<StoredRequest> {
+        if !policy.resume {
+            return None;
+        }
+        let mut kept = self.keep_head(policy, request, true)?;
+        kept.headers.remove(CONTENT_LENGTH);
+        Some(StoredRequest::encode(&kept))
+    }
+
+    fn keep_head<B>(
+        &self,
+        policy: &Policy,
+        request: &Request<B>,
+        is_all: bool,
+    ) -> Option<ReplayedRequest> {
         let mut kept = ReplayedRequest::default();
         kept.method = request.method().clone();
         kept.uri = request.uri().clone();
@@ -64,10 +106,8 @@ impl Config {
             }
         }
         keep_submission(&mut kept.headers);
-        kept.body = body.into();
-        kept.trailers = trailers;
         let stored = panics::catching("an extension", || {
-            self.keep_extensions(request.extensions())
+            self.keep_extensions(request.extensions(), is_all)
         });
         match stored.ok()? {
             Ok(extensions) => kept.extensions = extensions,
@@ -76,11 +116,19 @@ impl Config {
                 return None;
             }
         }
-        Some(StoredRequest::encode(&kept))
+        Some(kept)
     }
 
-    fn keep_extensions(&self, extensions: &Extensions) -> Result<Bytes, serde_json::Error> {
+    fn keep_extensions(
+        &self,
+        extensions: &Extensions,
+        is_all: bool,
+    ) -> Result<Bytes, serde_json::Error> {
         let mut kept = Map::new();
+        if is_all {
+            // A release that does not know the mark fails the job, and never repeats it.
+            kept.insert(HEAD_ONLY.to_owned(), Value::Bool(true));
+        }
         for extension in &self.extensions {
             if let Some(stored) = (extension.store)(extensions)? {
                 kept.insert(extension.name.to_owned(), stored);
@@ -108,6 +156,10 @@ impl Config {
         let extensions = request.extensions_mut();
         if !kept.extensions.is_empty() {
             for (name, stored) in from_slice::<Map<String, Value>>(&kept.extensions)? {
+                if name == HEAD_ONLY {
+                    extensions.insert(HeadOnly);
+                    continue;
+                }
                 let mut known = self.extensions.iter();
                 let known = known.find(|extension| extension.name == name);
                 let known = known.ok_or_else(|| format!("the extension {name:?} is unknown"))?;

@@ -155,7 +155,7 @@ impl Submission {
 
     /// Returns whether the job is offered to all workers.
     pub(crate) fn is_offered(&self, config: &Config) -> bool {
-        self.kept.is_some() && config.role == Role::Front
+        self.asked.replayable && self.kept.is_some() && config.role == Role::Front
     }
 
     /// Returns the path, unless the route contains it.

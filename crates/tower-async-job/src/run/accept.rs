@@ -208,6 +208,25 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
+    /// Writes the checkpoint that the handler has saved before its request became a job, so that it is
+    /// stored before the job is announced. If that fails, its run repeats it.
+    pub(crate) async fn save_checkpoint(&self, context: &JobContext) {
+        if self.is_offered || !context.has_unsaved() {
+            return;
+        }
+        let Unrun { node, lease, .. } = &self.unrun;
+        let Some(report) = context.take_report(node.config.report_limit) else {
+            return;
+        };
+        match node.store.report(lease, report).await {
+            Ok(()) => context.report_written(),
+            Err(error) => {
+                tracing::warn!(error = with_sources(&error), job = ?lease.id, "the checkpoint of a job was not stored yet");
+                context.report_again();
+            }
+        }
+    }
+
     /// Registers the run of the job. If the store has offered the job to all workers, its work is
     /// dropped instead.
     #[inline(always)]

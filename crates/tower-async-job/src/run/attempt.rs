@@ -26,6 +26,7 @@ use crate::{
         restore::Restorable,
         terms::{Held, Terms},
         unkept,
+        unresumable::Unresumable,
         watch::{End, Stop, Watch},
         work::BoxWork,
         write::patience,
@@ -119,6 +120,7 @@ where
             since: terms.since,
             queued,
         };
+        context.stored();
         let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
             watch: Watch::new(queued, registration.subscribed()),
@@ -349,6 +351,9 @@ where
 }
 
 fn service_failed(error: BoxError) -> Outcome {
+    if let Some(unresumable) = error.downcast_ref::<Unresumable>() {
+        return unresumable.outcome();
+    }
     tracing::error!(%error, "the service of a job failed");
     unkept::failed(&*error, "the service failed")
 }

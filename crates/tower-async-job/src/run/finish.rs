@@ -165,7 +165,7 @@ async fn report_last(
             let lease = *registration.lease();
             fate(registration, context, terms, &mut patience).await;
             if *registration.lease() != lease {
-                context.report_again();
+                context.report_anew();
             }
         }
         let Some(report) = context.take_report(limit) else {

@@ -11,6 +11,7 @@ pub(crate) mod spawn;
 pub(crate) mod task;
 pub(crate) mod terms;
 mod unkept;
+pub(crate) mod unresumable;
 mod watch;
 pub(crate) mod work;
 mod write;

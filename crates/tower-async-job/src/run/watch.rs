@@ -191,12 +191,13 @@ impl Watch {
                 match (written, kind) {
                     (Ok(Some((lease, Renewal::Held))), Write::Restore(sent)) => {
                         job.restored(lease, sent);
-                        context.report_again();
+                        context.report_anew();
                     }
                     (Ok(Some((_, Renewal::Cancelled))), _) => {
                         job.node().registry.cancel(&job.lease().id);
                     }
                     (Ok(Some(_)), _) => context.cancel(CancelReason::LeaseLost),
+                    (Ok(None), Write::Report) => context.report_written(),
                     (Ok(None), _) => {}
                     (Err(error), _) => self.not_written(kind, &error, job, context),
                 }
@@ -303,6 +304,9 @@ impl Watch {
                 }
             }
             if !error.is_unavailable() && !matches!(kind, Write::Restore(_)) {
+                if matches!(kind, Write::Report) {
+                    context.report_refused();
+                }
                 return;
             }
             let interval = job.node().config.report_interval;

@@ -20,11 +20,13 @@ use crate::{
     node::{capacity::Admission, front::Front, places::Place},
     observe::links::span_of_rerun,
     panics::{self, Panicked},
+    request::kept::HeadOnly,
     run::{
         attempt::Run,
         spawn::spawn,
         task::Job,
         terms::Terms,
+        unresumable::Unresumable,
         work::{BoxWork, put_off},
     },
     time::after,
@@ -97,10 +99,14 @@ where
         request.extensions_mut().insert((*context).clone());
     }
     context.handle_or(claim.handle);
+    context.resume(claim.checkpoint.clone());
     let mut terms = terms(front, &claim, stored, restored.as_ref().ok());
     terms.since = called;
     terms.deadline = after(called, claim.remaining);
     terms.held.place = Some(place);
+    if claim.checkpoint.is_empty() && restored.as_ref().is_ok_and(HeadOnly::is) {
+        restored = Err(Unresumable.into());
+    }
     let work = work(service.clone(), restored, admission);
     let now = Instant::now();
     let mut run = Run::new(node.clone(), claim.lease, work, context, terms, now);

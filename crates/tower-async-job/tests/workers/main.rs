@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod checkpoints;
 mod fronts;
 mod kills;
 mod notifying;
