@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Report, Source},
     gateway::{Gateway, Live, log_unreplayable},
     observe::{log, metrics},
-    progress, server, store,
+    progress, proxy, server, store,
 };
 
 /// Serves until the process is told to end.
@@ -19,6 +19,7 @@ use crate::{
 /// the store cannot be opened.
 pub(super) fn serve(arguments: Arguments, config: Config, source: Source) -> anyhow::Result<()> {
     log::begin();
+    proxy::set_name(&config.name);
     let mut runtime = runtime::Builder::new_multi_thread();
     if let Some(threads) = config.threads {
         runtime.worker_threads(threads);

@@ -89,6 +89,7 @@ fn report_syntax(reading: &Reading, text: &str, errors: Vec<toml::de::Error>) {
 
 fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     let mut config = Config::default();
+    root.set(&mut config.name, "name", parsed_by(name));
     if let Some(listen) = read_listen(&root) {
         config.listen = listen;
     }
@@ -201,6 +202,19 @@ fn read_tls(root: &Section<'_>) -> Option<Tls> {
         certificate: certificate?,
         key: key?,
     })
+}
+
+/// Reads the name of the gateway: a token (RFC 9110, section 5.6.2), as `Via` and `Proxy-Status` have it.
+fn name(text: &str) -> Result<String, String> {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let begins = text.starts_with(|first: char| first.is_ascii_alphabetic());
+    match begins && text.len() <= 64 && text.bytes().all(is_usual) {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "a name is a letter, and at most 63 letters, digits, hyphens, dots and underscores"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Reads a network, or an address as the network of it alone.

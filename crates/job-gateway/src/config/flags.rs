@@ -40,6 +40,7 @@ pub(crate) struct Overrides {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            name: "job-gateway".to_owned(),
             listen: vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
             tls: None,
             admin: None,
@@ -125,6 +126,7 @@ impl Route {
             principal: None,
             send_principal: true,
             cors_origins: Vec::new(),
+            follow: false,
             callback: false,
             result_later: false,
             result_timeout: None,

@@ -41,6 +41,8 @@ pub(crate) use self::{
 /// All settings.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
+    /// The name of the gateway in `Via` and `Proxy-Status`.
+    pub(crate) name: String,
     /// The addresses of clients, at least one.
     pub(crate) listen: Vec<Listen>,
     /// The certificate for clients; `None` for plain HTTP.
@@ -174,6 +176,8 @@ pub(crate) struct Route {
     pub(crate) send_principal: bool,
     /// The origins whose pages may read answers.
     pub(crate) cors_origins: Vec<String>,
+    /// Polls the jobs of a server that answers with its own.
+    pub(crate) follow: bool,
     /// Lets clients ask for a callback.
     pub(crate) callback: bool,
     /// Lets the server answer with 202, and deliver its result later.

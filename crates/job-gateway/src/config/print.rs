@@ -15,6 +15,7 @@ use super::{
 /// Returns the settings in TOML.
 pub(crate) fn print(config: &Config) -> String {
     let mut file = File::default();
+    file.line("name", quoted(&config.name));
     file.line("listen", array(config.listen.iter().map(listen)));
     file.optional("admin", config.admin.as_ref().map(listen));
     file.optional(
@@ -192,6 +193,7 @@ fn settings(file: &mut File, route: &Route) {
     file.line("principal", principal);
     file.line("send_principal", route.send_principal);
     file.line("cors.origins", array(route.cors_origins.iter().map(quoted)));
+    file.line("follow", route.follow);
     file.line("callback", route.callback);
     file.line("result_later", route.result_later);
     file.optional("result_timeout", route.result_timeout.map(time));

@@ -237,6 +237,7 @@ fn read_settings(section: &Section<'_>, route: &mut Route, context: &Context<'_>
         route.cors_origins = origins;
     }
     cors.finish();
+    section.set(&mut route.follow, "follow", boolean);
     section.set(&mut route.callback, "callback", boolean);
     section.set(&mut route.result_later, "result_later", boolean);
     if let Some(silence) = section.get("result_timeout", duration(SECOND..=30 * 24 * HOUR)) {

@@ -38,6 +38,7 @@ pub(crate) fn check_swap(running: &Config, new: &Config, source: Source) -> Resu
     let is_said = running.store == new.store || source.places.contains_key("max_bytes");
     let is_resized = is_said && running.max_bytes != new.max_bytes;
     let differences = [
+        ("name", running.name != new.name),
         ("listen", running.listen != new.listen),
         ("admin", running.admin != new.admin),
         ("tls", running.tls.is_some() != new.tls.is_some()),

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use http::{Request, header::HOST};
-use http_polling::cancel_after;
+use http_polling::{Prefer, cancel_after};
 
 use super::{connection::Connection, live::Live};
 use crate::proxy::{Facts, Forwarded, Hop, Target};
@@ -33,6 +33,8 @@ pub(super) fn facts<B>(
         trace,
         deadline: limit.and_then(|limit| received.checked_add(limit)),
         received,
+        prefers_async: Prefer::from_headers(request.headers()).respond_async(),
+        is_repeatable: target.replayable,
     }
 }
 

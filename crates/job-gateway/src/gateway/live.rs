@@ -18,7 +18,7 @@ use super::{
 use crate::{
     callback::Callbacks,
     config::{Config, Route, Routes, Unusable},
-    proxy::{Handle, Target},
+    proxy::{Facts, Handle, Target},
 };
 
 /// The longest time that a store usually takes to accept a job.
@@ -98,8 +98,12 @@ impl Live {
         let policies = self.policies.get(&route.name)?;
         let deferrable = policy::may_defer(route, request);
         let replayable = deferrable && is_durable && may_replay(route, request);
+        let follows = deferrable && route.follow && !RequestHead::of(request).is_grpc();
+        let resumable = follows && is_durable && !replayable;
         let policy = match deferrable {
-            true if replayable => policy::replaying(&policies.deferrable, route, request),
+            true if replayable || resumable => {
+                policy::storing(&policies.deferrable, route, request, replayable)
+            }
             true => policies.deferrable.clone(),
             false => policies.inline.clone(),
         };
@@ -114,6 +118,8 @@ impl Live {
             upload_timeout: self.upload_timeout,
             deferrable,
             replayable,
+            resumable,
+            follows,
         })
     }
 
@@ -139,7 +145,9 @@ impl Live {
         let mut target = self.target(request, false)?;
         target.accepted = None;
         target.deferrable = true;
-        target.replayable = true;
+        let facts: Option<&Facts> = request.extensions().get();
+        target.replayable = facts.is_none_or(|facts| facts.is_repeatable);
+        target.resumable = !target.replayable;
         Some(target)
     }
 

@@ -194,7 +194,7 @@ impl Gateway {
         shared.bases.shorten_referer(headers);
         let principal = live.authorities.of_route(&target.route, headers, trusted)?;
         let trace = trace::of(headers);
-        let facts = facts::facts(&request, connection, &live, &target, trace);
+        let mut facts = facts::facts(&request, connection, &live, &target, trace);
         let url = (target.route.callback)
             .then(|| take_callback(request.headers_mut()))
             .flatten();
@@ -210,6 +210,7 @@ impl Gateway {
                 policy::Obstacle::Body.count(&target.route);
             }
             target.set_replayable(is_whole);
+            facts.is_repeatable = is_whole;
         }
         let defers = target.route.defer;
         if let Some(principal) = principal {

@@ -30,11 +30,16 @@ pub(super) fn of(route: &Route, body_timeout: Duration) -> Policy {
     policy
 }
 
-/// Returns the terms of a job whose request is stored: with all of its fields, except for
-/// credentials that are not to be.
-pub(super) fn replaying<B>(of_route: &Policy, route: &Route, request: &Request<B>) -> Arc<Policy> {
+/// Returns the terms of a job whose request is stored, or its head alone: with all of its fields,
+/// except for credentials that are not to be.
+pub(super) fn storing<B>(
+    of_route: &Policy,
+    route: &Route,
+    request: &Request<B>,
+    replayable: bool,
+) -> Arc<Policy> {
     let mut policy = of_route.clone();
-    policy.replay = true;
+    (policy.replay, policy.resume) = (replayable, !replayable);
     let is_kept = |name: &&HeaderName| match route.credentials {
         Some(Credentials::Keep) => true,
         _ => !is_credential(name),

@@ -18,6 +18,17 @@ pub(crate) struct Facts {
     pub(crate) received: SystemTime,
     /// The time at which the request, or its job, is ended.
     pub(crate) deadline: Option<SystemTime>,
+    /// The client asks for an answer before the work is done.
+    #[serde(default)]
+    pub(crate) prefers_async: bool,
+    /// The request may be sent again. One that may not is stored so that its job can be resumed.
+    #[serde(default = "yes")]
+    pub(crate) is_repeatable: bool,
+}
+
+/// Those that were stored without the fact could all be sent again.
+fn yes() -> bool {
+    true
 }
 
 impl Facts {

@@ -9,7 +9,10 @@ use crate::fields::remove_where;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The fields that the gateway sets.
+pub(super) const NAMES: [HeaderName; 4] = [FORWARDED, FOR, HOST, PROTO];
 
 /// A client, or a proxy before the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +68,7 @@ impl Forwarded {
     /// Sets the fields, in place of all that a hop without trust has set.
     pub(super) fn set(&self, headers: &mut HeaderMap) {
         match self.trusted {
-            true => remove_where(headers, |name| [FORWARDED, FOR, HOST, PROTO].contains(name)),
+            true => remove_where(headers, |name| NAMES.contains(name)),
             false => Self::remove(headers),
         }
         let fields = [

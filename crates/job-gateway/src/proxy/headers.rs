@@ -11,14 +11,11 @@ use http::{
     },
     uri::PathAndQuery,
 };
-use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY};
+use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY, PREFER};
 use tower_async_job::{JobContext, store::Principal};
 
-use super::{facts::Facts, forwarded::Forwarded, target::Target};
+use super::{facts::Facts, forwarded::Forwarded, identity::name, target::Target};
 use crate::{fields::remove_where, principal::name_of, upstream};
-
-/// The name of the gateway in `Via` and `Proxy-Status`.
-pub(super) const NAME: &str = "job-gateway";
 
 const JOB_ATTEMPT: HeaderName = HeaderName::from_static("job-attempt");
 const JOB_HANDLE: HeaderName = HeaderName::from_static("job-handle");
@@ -35,6 +32,9 @@ pub(super) struct Urls {
     /// `None` if the response is the result.
     pub(super) result: Option<String>,
 }
+
+/// The fields of the gateway's own that polls of the server's jobs have too, beside the usual ones.
+pub(super) const OF_ALL_REQUESTS: [HeaderName; 3] = [JOB_HANDLE, JOB_PRINCIPAL, VIA];
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -105,6 +105,9 @@ pub(super) fn rewrite(
         set(headers, JOB_PRINCIPAL, name_of(principal));
     }
     if let Some(facts) = facts {
+        if target.follows && facts.prefers_async {
+            headers.insert(PREFER, HeaderValue::from_static("respond-async"));
+        }
         facts.forwarded.set(headers);
         set(headers, TRACEPARENT, &facts.trace);
         if let Some(left) = facts.remaining() {
@@ -174,7 +177,7 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 /// Returns whether a request has been sent by this gateway before.
 pub(crate) fn is_loop(headers: &HeaderMap) -> bool {
     let mut hops = tokens(headers, VIA);
-    hops.any(|hop| hop.split_whitespace().nth(1) == Some(NAME))
+    hops.any(|hop| hop.split_whitespace().nth(1) == Some(name()))
 }
 
 /// Returns whether a message has no transfer coding but chunked. Others would be lost with the field,
@@ -206,7 +209,7 @@ fn append_via(headers: &mut HeaderMap, version: Version) {
         Version::HTTP_2 => "2",
         _ => "1.1",
     };
-    if let Ok(hop) = HeaderValue::from_str(&format!("{version} {NAME}")) {
+    if let Ok(hop) = HeaderValue::from_str(&format!("{version} {}", name())) {
         headers.append(VIA, hop);
     }
 }

@@ -54,6 +54,7 @@ impl Later {
                 Kind::Reset => true,
                 _ => return response,
             },
+            Failure::Forgotten => true,
             // A client that still waits is answered at once.
             Failure::Full if !self.is_awaited() => false,
             _ => return response,

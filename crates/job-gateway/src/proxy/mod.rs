@@ -3,8 +3,10 @@
 mod cookies;
 mod early;
 mod facts;
+mod follow;
 mod forwarded;
 mod headers;
+mod identity;
 mod later;
 mod occupied;
 mod patience;
@@ -16,6 +18,7 @@ mod upgrade;
 
 use std::{
     convert::Infallible,
+    future::pending,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -33,6 +36,7 @@ pub(crate) use self::{
     facts::Facts,
     forwarded::{Forwarded, Hop},
     headers::{has_known_coding, is_loop, tokens},
+    identity::set_name,
     later::later,
     queue::Queue,
     respond::{Body, Failure, set_broken},
@@ -40,6 +44,7 @@ pub(crate) use self::{
     upgrade::decline_others,
 };
 use self::{
+    follow::Follower,
     headers::Urls,
     later::Later,
     occupied::Occupied,
@@ -104,22 +109,29 @@ async fn send(
 ) -> Result<Response<Body>, Failure> {
     let extensions = request.extensions_mut();
     let target = extensions.remove::<Target>().ok_or(Failure::NoRoute)?;
-    let place = place(&target, extensions.get::<Principal>()).await?;
+    let context = JobContext::from_extensions(extensions);
+    let handle = follow::handle_of(&context);
+    let principal = extensions.get::<Principal>();
+    let (place, resumed) = match handle {
+        None => (place(&target, principal).await?, None),
+        Some(handle) => (None, Some((handle, principal.cloned()))),
+    };
     let upgrade = upgrade::Requested::take(&mut request);
     let run = run(&target, request.extensions(), runs);
     let urls = run.as_ref().map(|run| &run.urls);
     let request = headers::rewrite(request, &target, upgrade.is_some(), urls);
     let (request, answered) = early::watch(request);
-    let mut response = match target.deferrable {
-        // The layer ends it at its deadline.
-        true => target.client.send(request).await?,
-        false => {
-            let limits = Limits {
-                upload: target.upload_timeout,
-                response: target.route.upstream.response_timeout,
-            };
-            send_within(&target, request, limits).await?
+    let mut response = match resumed {
+        Some((handle, principal)) => {
+            let follower = Follower::new(&target, context, &request);
+            let place = self::place(&target, principal.as_ref());
+            beside(place, follower.resume(handle)).await?
         }
+        None if target.follows => {
+            let follower = Follower::new(&target, context, &request);
+            follower.send(request).await?
+        }
+        None => exchange(&target, request).await?.map(Either::Left),
     };
     // The gateway speaks its own version to the client.
     *response.version_mut() = Version::HTTP_11;
@@ -140,7 +152,39 @@ async fn send(
         remove_beginning(response.headers_mut(), "access-control-allow-");
     }
     let occupied = Occupied::new(place, run.map(|run| run.run), answered);
-    Ok(response.map(|body| passed(body, occupied)))
+    Ok(response.map(|body| match body {
+        Either::Left(body) => passed(body, occupied),
+        Either::Right(body) => Either::Right(body),
+    }))
+}
+
+/// Sends a request whose server answers itself.
+async fn exchange(
+    target: &Target,
+    request: Request<upstream::Body>,
+) -> Result<Response<upstream::Incoming>, Failure> {
+    if target.deferrable {
+        // The layer ends it at its deadline.
+        return Ok(target.client.send(request).await?);
+    }
+    let limits = Limits {
+        upload: target.upload_timeout,
+        response: target.route.upstream.response_timeout,
+    };
+    send_within(target, request, limits).await
+}
+
+/// Waits for a result, and meanwhile for the place of its job, which is at the server already.
+async fn beside<P, T>(place: impl Future<Output = P>, result: impl Future<Output = T>) -> T {
+    let holding = async {
+        let _place = place.await;
+        pending::<Infallible>().await
+    };
+    tokio::select! {
+        biased;
+        result = result => result,
+        never = holding => match never {},
+    }
 }
 
 /// A run whose progress the server may report.

@@ -8,7 +8,7 @@ use http::{
 use http_body_util::{BodyExt, Either, Full, combinators::MapErr};
 use http_polling::{JOB_STATUS, JobState, PROBLEM_JSON, Problem};
 
-use super::{headers::NAME, occupied::Occupied, queue};
+use super::{identity::name, occupied::Occupied, queue};
 use crate::{
     principal::Refusal,
     upstream::{self, Held, Kind},
@@ -45,7 +45,7 @@ pub(crate) fn set_broken<B>(response: &mut Response<B>) {
 }
 
 fn set_proxy_status(headers: &mut HeaderMap, error: &str) {
-    let value = HeaderValue::from_str(&format!("{NAME}; error={error}"));
+    let value = HeaderValue::from_str(&format!("{}; error={error}", name()));
     let value = value.expect("names have visible characters");
     headers.insert(PROXY_STATUS, value);
 }
@@ -85,6 +85,14 @@ pub(crate) enum Failure {
     Unasked,
     /// The server delivers the result later, and no job could be made of the request.
     NoJob,
+    /// The server's own job is at another host.
+    Elsewhere,
+    /// The server refuses polls of its own job.
+    PollRefused,
+    /// The server does not know its own job any more, or has lost it.
+    Forgotten,
+    /// The answers about the server's own job cannot be followed.
+    Unfollowable,
     /// The server has not answered.
     Upstream(upstream::Error),
 }
@@ -115,7 +123,8 @@ impl Failure {
             Self::Loop => (
                 StatusCode::LOOP_DETECTED,
                 "proxy_loop_detected",
-                "the request has passed this gateway before: its server sends it back",
+                "the request has passed this gateway before, and its server sends it back; or another \
+                 gateway has the same `name`",
             ),
             Self::Fields => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -187,6 +196,27 @@ impl Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "proxy_internal_error",
                 "the server delivers the result later, but no job could be stored for it",
+            ),
+            Self::Elsewhere => (
+                bad,
+                "http_protocol_error",
+                "the server's job is at another host, which the gateway does not poll",
+            ),
+            Self::PollRefused => (
+                bad,
+                "http_protocol_error",
+                "the server refuses polls of its job: a request that was stored without its \
+                  credentials needs `credentials = \"keep\"`",
+            ),
+            Self::Forgotten => (
+                bad,
+                "http_protocol_error",
+                "the server does not know its job any more, or has lost it",
+            ),
+            Self::Unfollowable => (
+                bad,
+                "http_protocol_error",
+                "the server's answers about its job cannot be followed",
             ),
             Self::Upstream(error) => match error.kind() {
                 Kind::Refused => (

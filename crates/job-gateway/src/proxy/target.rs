@@ -36,6 +36,10 @@ pub(crate) struct Target {
     pub(crate) deferrable: bool,
     /// The request may be sent again, under the same key.
     pub(crate) replayable: bool,
+    /// The request may not be sent again, but a job that its server has made of it can be resumed.
+    pub(crate) resumable: bool,
+    /// The job that the server makes of the request is polled.
+    pub(crate) follows: bool,
 }
 
 impl Target {
@@ -43,7 +47,9 @@ impl Target {
     pub(crate) fn set_replayable(&mut self, replayable: bool) {
         if self.replayable != replayable {
             self.replayable = replayable;
-            Arc::make_mut(&mut self.policy).replay = replayable;
+            self.resumable = self.follows && !replayable;
+            let policy = Arc::make_mut(&mut self.policy);
+            (policy.replay, policy.resume) = (replayable, self.resumable);
         }
     }
 }

@@ -34,9 +34,9 @@ impl Requested {
 
     /// Connects the client to the server once both have switched. The place at the server is held until
     /// the websocket ends, or both have been silent for too long.
-    pub(super) fn accept(
+    pub(super) fn accept<B>(
         self,
-        mut response: Response<upstream::Incoming>,
+        mut response: Response<B>,
         place: Option<Place>,
         longest_silence: Duration,
     ) -> Result<Response<Body>, Failure> {
