@@ -107,6 +107,7 @@ admin = "unix:/run/admin.socket"
 tls = { certificate = "certificate.pem", key = "key.pem" }
 base = "/jobs"
 public_base = "https://example.com/app/jobs"
+name = "edge"
 store = "sqlite:jobs.db"
 lease = "10s"
 max_bytes = "3GiB"
@@ -154,6 +155,7 @@ credentials = "keep"
 principal = { header = "X-User" }
 send_principal = false
 cors.origins = ["https://app.example", "http://localhost:3000"]
+follow = true
 callback = true
 
 [[routes]]

@@ -1,4 +1,4 @@
-//! Gateways that end while a server's job runs: others go on polling it.
+//! Gateways that end while a server's job runs: others continue to poll it.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn has(folder: &TempDir, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_restarted_goes_on_polling() {
+async fn s85_a_gateway_that_is_restarted_continues_to_poll() {
     for defaults in ["", "replay = \"all\"\ncredentials = \"keep\""] {
         let (server, folder) = (Server::default(), tempfile::tempdir().unwrap());
         let upstream = server.start().await;
@@ -64,7 +64,7 @@ async fn a_gateway_that_is_restarted_goes_on_polling() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_killed_is_followed_by_one_that_goes_on_polling() {
+async fn s85_a_gateway_that_is_killed_is_followed_by_one_that_continues_to_poll() {
     let (server, folder) = (Server::default(), tempfile::tempdir().unwrap());
     let upstream = server.start().await;
     let mut first = start(&upstream, &folder, "").await;

@@ -1,59 +1,13 @@
 //! Checkpoints: the notes that a run saves for a later run of its job.
 
-use std::{error::Error, fmt, pin::pin, sync::Arc, sync::atomic::Ordering};
+use std::{error::Error, fmt, pin::pin, sync::atomic::Ordering};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
-use super::job::{JobContext, Stage};
-
-/// The latest checkpoint of a job, and the fate of its writes. Checkpoints have numbers, from 1.
-#[derive(Default)]
-pub(super) struct Saves {
-    checkpoint: Bytes,
-    /// The number of the checkpoint; 0 without one.
-    latest: u64,
-    /// The latest one that was taken to be written.
-    taken: u64,
-    /// The latest one that the store has, and the latest one for which it has no room.
-    written: u64,
-    refused: u64,
-    /// Notified of each change of their fate; created by the first save.
-    changed: Option<Arc<Notify>>,
-}
-
-impl Saves {
-    fn save(&mut self, checkpoint: Bytes) -> (u64, Arc<Notify>) {
-        self.checkpoint = checkpoint;
-        self.latest += 1;
-        (self.latest, self.changed.get_or_insert_default().clone())
-    }
-
-    /// Returns whether the latest checkpoint is still to be written.
-    pub(super) fn is_unsaved(&self) -> bool {
-        self.latest > self.written.max(self.refused)
-    }
-
-    /// Takes the checkpoint that is still to be written.
-    pub(super) fn take(&mut self) -> Option<Bytes> {
-        self.is_unsaved().then(|| {
-            self.taken = self.latest;
-            self.checkpoint.clone()
-        })
-    }
-
-    /// Notes that nothing of it is in the store any more.
-    pub(super) fn unsave(&mut self) {
-        (self.written, self.refused) = (0, 0);
-    }
-
-    /// Notifies the saves that wait.
-    pub(super) fn notify(&self) {
-        if let Some(changed) = &self.changed {
-            changed.notify_waiters();
-        }
-    }
-}
+use super::{
+    job::{JobContext, Stage},
+    saves::Saves,
+};
 
 impl JobContext {
     /// The most bytes of a [checkpoint](Self::save_checkpoint): 64 KiB.
@@ -64,8 +18,7 @@ impl JobContext {
     #[must_use]
     pub fn checkpoint(&self) -> Option<Bytes> {
         let outbox = self.outbox();
-        let checkpoint = &outbox.rare.as_ref()?.saves.checkpoint;
-        (!checkpoint.is_empty()).then(|| checkpoint.clone())
+        outbox.rare.as_ref()?.saves.checkpoint()
     }
 
     /// Saves a checkpoint, which replaces the previous one: private notes for a later run of the job,
@@ -152,10 +105,10 @@ impl JobContext {
     fn fate_of(&self, number: u64) -> Option<Result<(), CheckpointError>> {
         let outbox = self.outbox();
         let saves = &outbox.rare.as_ref()?.saves;
-        if saves.written >= number || self.stage() == Stage::Call {
+        if saves.is_written(number) || self.stage() == Stage::Call {
             return Some(Ok(()));
         }
-        if saves.refused >= number {
+        if saves.is_refused(number) {
             return Some(Err(CheckpointError(Kind::Full)));
         }
         let is_over = self.is_cancelled();
@@ -168,8 +121,7 @@ impl JobContext {
             return;
         }
         let mut outbox = self.outbox();
-        let saves = &mut outbox.rare.get_or_insert_default().saves;
-        (saves.checkpoint, saves.latest, saves.written) = (checkpoint, 1, 1);
+        outbox.rare.get_or_insert_default().saves = Saves::of_earlier_run(checkpoint);
     }
 
     /// Notes that a job is being made of the request: from now on, a save waits for the store.
@@ -198,16 +150,14 @@ impl JobContext {
     /// Notes that the report taken last is in the store.
     pub(crate) fn report_written(&self) {
         if let Some(rare) = &mut self.outbox().rare {
-            rare.saves.written = rare.saves.taken;
-            rare.saves.notify();
+            rare.saves.note_written();
         }
     }
 
     /// Notes that the store has no room for the report taken last.
     pub(crate) fn report_refused(&self) {
         if let Some(rare) = &mut self.outbox().rare {
-            rare.saves.refused = rare.saves.taken;
-            rare.saves.notify();
+            rare.saves.note_refused();
         }
     }
 

@@ -6,3 +6,4 @@ pub(crate) mod handler;
 pub(crate) mod job;
 mod outbox;
 pub(crate) mod reason;
+mod saves;

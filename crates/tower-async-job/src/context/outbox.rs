@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tower_async_job_core::{JobHandle, Json, Report};
 
-use super::checkpoint::Saves;
+use super::saves::Saves;
 
 /// The part of a context that the handler and the task that drives it share.
 #[derive(Default)]

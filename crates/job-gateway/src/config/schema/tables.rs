@@ -104,6 +104,13 @@ const TOP: &[Setting] = &[
     .example(r#""https://example.com/work""#)
     .fixed(),
     Setting::new(
+        "name",
+        Text("letter, and at most 63 letters, digits, `-`, `.` and `_`"),
+        Value(r#""job-gateway""#),
+        "The name in `Via` and `Proxy-Status`; gateways in a chain need different ones.",
+    )
+    .fixed(),
+    Setting::new(
         "store",
         TextOrSecret("`memory`, `sqlite:FILE`, `postgres://…` or `redis://…`"),
         Value(r#""memory""#),
@@ -403,6 +410,12 @@ const ROUTE: &[Setting] = &[
         "The origins whose [pages](#pages-of-other-origins) may send requests and read answers.",
     )
     .instead(r#"["https://app.example"]"#),
+    Setting::new(
+        "follow",
+        Boolean,
+        FALSE,
+        "Polls the server's [own jobs](#servers-with-jobs-of-their-own), and answers with their results.",
+    ),
     Setting::new(
         "callback",
         Boolean,

@@ -13,7 +13,7 @@ use super::server::Server;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The handle of a server's job. When this is dropped, the job is cancelled by DELETE, unless a later
-/// run goes on with it, or its end is known.
+/// run continues it, or its end is known.
 pub(super) struct Abandon {
     context: JobContext,
     service: PollService<Server>,

@@ -1,14 +1,14 @@
 //! Servers that answer with jobs of their own: these are polled until their results are there.
 //!
 //! The handle of the server's job is the checkpoint of the gateway's. It is stored before the first
-//! poll, so that a later run goes on polling instead of sending the request again.
+//! poll, so that a later run continues to poll instead of sending the request again.
 //!
 //! ```text
 //! Follower → PollService → Server → upstream::Client
 //!    ↳ Abandon: DELETE at the server if nobody waits any more
 //! ```
 //!
-//! Dropping the future of a follower cancels the server's job, unless a later run goes on with it.
+//! Dropping the future of a follower cancels the server's job, unless a later run continues it.
 
 mod abandon;
 mod ended;
@@ -94,7 +94,7 @@ impl Follower {
         }
     }
 
-    /// Goes on with the server's job of an earlier run, and waits for its result.
+    /// Continues the server's job of an earlier run, and waits for its result.
     pub(super) async fn resume(mut self, handle: PendingJob) -> Result<Response<Body>, Failure> {
         let job = self.again(&handle)?;
         self.saved = Some(handle);
@@ -110,8 +110,8 @@ impl Follower {
         let mut abandon = Abandon::new(self.context.clone(), self.service.clone(), &self.headers);
         loop {
             let handle = job.pending();
+            abandon.set(handle.clone());
             self.save(&handle).await;
-            abandon.set(handle);
             let update = tokio::select! {
                 biased;
                 () = self.context.cancelled() => return abandon.now().await,

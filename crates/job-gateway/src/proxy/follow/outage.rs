@@ -1,4 +1,4 @@
-//! Times in which a server does not answer polls. Its job may go on meanwhile.
+//! Times in which a server does not answer polls. Its job may continue meanwhile.
 
 use std::time::Duration;
 
