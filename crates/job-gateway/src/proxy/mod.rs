@@ -110,7 +110,7 @@ async fn send(
     let extensions = request.extensions_mut();
     let target = extensions.remove::<Target>().ok_or(Failure::NoRoute)?;
     let context = JobContext::from_extensions(extensions);
-    let handle = follow::handle_of(&context);
+    let handle = follow::handle_of(&context, &target)?;
     let principal = extensions.get::<Principal>();
     let (place, resumed) = match handle {
         None => (place(&target, principal).await?, None),

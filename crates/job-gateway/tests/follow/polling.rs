@@ -92,6 +92,7 @@ async fn polls_have_the_credentials_and_the_gateways_fields_of_the_request() {
     result(&gateway, &job).await;
     let request = Request::post(gateway.url("/slow")).header("prefer", "respond-async");
     send(request.body("".into()).unwrap()).await;
+    server.receives("POST /slow", 2).await;
     assert_eq!(server.fields("POST /slow")["prefer"], "respond-async");
 }
 

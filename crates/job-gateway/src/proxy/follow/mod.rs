@@ -15,6 +15,8 @@ mod ended;
 mod outage;
 mod server;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{Either, Full};
@@ -31,18 +33,34 @@ use self::{
 use super::{forwarded, headers, respond::Failure, target::Target};
 use crate::upstream::{self, Incoming};
 
-/// The time after which a followed job would end by itself: later than any deadline of the gateway.
-const FAR: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 3600);
+/// A time beyond any deadline of the gateway.
+const FAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The body of an answer: the server's, or a part of it that has been read.
 pub(super) type Body = Either<Incoming, Full<Bytes>>;
 
 /// Returns the handle of the server's job that an earlier run has stored.
-pub(super) fn handle_of(context: &JobContext) -> Option<PendingJob> {
-    let stored = context.checkpoint()?;
-    let handle = serde_json::from_slice(&stored);
-    let unread = |error: &_| tracing::error!(%error, "a stored handle cannot be read");
-    handle.inspect_err(unread).ok()
+///
+/// # Errors
+///
+/// Fails if it cannot be read, and the request may not be sent again.
+pub(super) fn handle_of(
+    context: &JobContext,
+    target: &Target,
+) -> Result<Option<PendingJob>, Failure> {
+    let Some(stored) = context.checkpoint() else {
+        return Ok(None);
+    };
+    match serde_json::from_slice(&stored) {
+        Ok(handle) => Ok(Some(handle)),
+        Err(error) => {
+            tracing::error!(%error, "a stored handle cannot be read");
+            match target.replayable {
+                true => Ok(None),
+                false => Err(Failure::Unfollowable),
+            }
+        }
+    }
 }
 
 /// A request whose server may answer with a job of its own.
