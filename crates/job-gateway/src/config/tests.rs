@@ -283,6 +283,7 @@ fn a_running_gateway_keeps_its_listeners_store_and_base() {
         )
     };
     let expected = [
+        "name",
         "listen",
         "admin",
         "tls",
