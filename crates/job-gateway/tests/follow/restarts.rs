@@ -17,7 +17,8 @@ use crate::{
 async fn start(upstream: &Upstream, folder: &TempDir, defaults: &str) -> Gateway {
     let store = folder.path().join("jobs.db");
     let settings = settings(&upstream.url(), defaults);
-    let root = format!("store = \"sqlite:{}\"\ngrace = \"0s\"\n", store.display());
+    let store = store.display();
+    let root = format!("store = \"sqlite:{store}\"\nlease = \"5s\"\ngrace = \"0s\"\n");
     Gateway::with(&(root + &settings)).await
 }
 
