@@ -26,7 +26,7 @@ use std::{
 use bytes::Bytes;
 use http::{Extensions, Request, Response, StatusCode, Version};
 use http_body::Frame;
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Either, combinators::UnsyncBoxBody};
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 use tower_async_job::{JobContext, Release, store::Principal};

@@ -1,4 +1,4 @@
-//! The cancellation of a server's job for whose result nobody waits any more.
+//! The cancellation of a server's job for whose result no client waits any more.
 
 use std::{future::pending, time::Duration};
 

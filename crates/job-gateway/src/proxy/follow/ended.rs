@@ -21,7 +21,7 @@ pub(super) fn answer(error: Error) -> Result<Response<Bytes>, Failure> {
     let mut response = Response::new(Bytes::copy_from_slice(error.body()));
     response.headers_mut().clone_from(headers);
     response.headers_mut().remove(CONTENT_LENGTH);
-    // A document that tells of a failure is sent with 200.
+    // A document that reports a failure is sent with 200.
     let is_error = status.is_client_error() || status.is_server_error();
     *response.status_mut() = match is_error {
         true => status,

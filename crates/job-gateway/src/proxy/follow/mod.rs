@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! Follower → PollService → Server → upstream::Client
-//!    ↳ Abandon: DELETE at the server if nobody waits any more
+//!    ↳ Abandon: DELETE at the server if no client waits any more
 //! ```
 //!
 //! Dropping the future of a follower cancels the server's job, unless a later run continues it.
