@@ -34,7 +34,7 @@ fn has(folder: &TempDir, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn s87_a_gateway_that_is_restarted_continues_to_poll() {
+async fn s88_a_gateway_that_is_restarted_continues_to_poll() {
     for defaults in ["", "replay = \"all\"\ncredentials = \"keep\""] {
         let (server, folder) = (Server::default(), tempfile::tempdir().unwrap());
         let upstream = server.start().await;
@@ -65,7 +65,7 @@ async fn s87_a_gateway_that_is_restarted_continues_to_poll() {
 }
 
 #[tokio::test]
-async fn s87_a_gateway_that_is_killed_is_followed_by_one_that_continues_to_poll() {
+async fn s88_a_gateway_that_is_killed_is_followed_by_one_that_continues_to_poll() {
     let (server, folder) = (Server::default(), tempfile::tempdir().unwrap());
     let upstream = server.start().await;
     let mut first = start(&upstream, &folder, "").await;

@@ -68,14 +68,14 @@ async fn rerun(app: &App, killed_after: Duration, configure: fn(Builder) -> Buil
 }
 
 #[tokio::test(start_paused = true)]
-async fn s87_later_run_has_the_checkpoint_of_the_killed_one() {
+async fn s88_later_run_has_the_checkpoint_of_the_killed_one() {
     let (app, fates) = saving(SECOND, "half");
     assert_eq!(rerun(&app, 2 * SECOND, |it| it).await, "found b\"half\"");
     assert_eq!(taken(&fates), [(Duration::ZERO, Ok(()))]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn s87_checkpoint_from_before_the_acceptance_is_stored_when_the_job_is_announced() {
+async fn s88_checkpoint_from_before_the_acceptance_is_stored_when_the_job_is_announced() {
     let (app, fates) = saving(Duration::ZERO, "early");
     let waiting = |builder: Builder| builder.inline_wait(SECOND);
     assert_eq!(
@@ -150,7 +150,7 @@ async fn save_fails_once_the_lease_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s87_checkpoint_is_stored_again_with_a_record_that_the_store_has_lost() {
+async fn s88_checkpoint_is_stored_again_with_a_record_that_the_store_has_lost() {
     let (store, (app, _)) = (shared(), saving(SECOND, "half"));
     let [one, other] = [(), ()].map(|()| Node::new(&store, |builder| builder));
     let job = one.submit(&app).await;
@@ -249,7 +249,7 @@ async fn resume(saves: bool, key: Option<&'static str>) -> (crate::support::Answ
 }
 
 #[tokio::test(start_paused = true)]
-async fn s87_job_that_may_not_be_repeated_is_resumed_from_its_checkpoint_without_its_body() {
+async fn s88_job_that_may_not_be_repeated_is_resumed_from_its_checkpoint_without_its_body() {
     for key in [None, Some("k")] {
         let (answer, runs) = resume(true, key).await;
         assert_eq!((answer.status, runs), (StatusCode::OK, 2));
@@ -258,7 +258,7 @@ async fn s87_job_that_may_not_be_repeated_is_resumed_from_its_checkpoint_without
 }
 
 #[tokio::test(start_paused = true)]
-async fn s87_job_that_may_not_be_repeated_is_lost_without_a_checkpoint() {
+async fn s88_job_that_may_not_be_repeated_is_lost_without_a_checkpoint() {
     for key in [None, Some("k")] {
         let (answer, runs) = resume(false, key).await;
         assert_eq!((answer.header("job-status"), runs), ("lost", 1));

@@ -218,10 +218,12 @@ fn each_other_setting_is_replaced_by_a_reload() {
     let text = file(true, false);
     let (running, _) = parsed(&text).unwrap_or_else(|report| panic!("{report}"));
     let mut replaced = 0;
-    // It needs a URL, which the defaults have not.
-    let is_alone = |setting: &&Setting| setting.key != "result_later";
-    let settings = TABLES.iter().flat_map(|table| table.settings);
-    for setting in settings.filter(is_alone) {
+    let all = || TABLES.iter().flat_map(|table| table.settings);
+    // The line of a key that stands in several tables could be that of another one. Results that are
+    // delivered later need a URL, which the defaults have not.
+    let is_unique = |key| all().filter(|setting| setting.key == key).count() == 1;
+    let is_tried = |setting: &&Setting| is_unique(setting.key) && setting.key != "result_later";
+    for setting in all().filter(is_tried) {
         let line = text
             .lines()
             .find(|line| line.starts_with(&format!("{} = ", setting.key)));
