@@ -239,5 +239,5 @@ async fn the_settings_in_the_manual_pass_the_check() {
         assert_eq!(text(&done.stderr), "", "{whole}");
         checked += 1;
     }
-    assert_eq!(checked, 6);
+    assert_eq!(checked, 7);
 }
