@@ -21,6 +21,7 @@ mod upstream;
 
 mod observe;
 mod principal;
+mod text;
 mod tls;
 
 mod fields;

@@ -1,13 +1,21 @@
 //! The account of a request: a line of the log, and its metrics.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 use http::{Method, Request, StatusCode};
 use tokio::time::Instant;
-use tower_async_job::store::JobHandle;
 
 use super::connection::Connection;
-use crate::{observe::metrics::Answered, proxy::Handle};
+use crate::{
+    observe::{metrics::Answered, requests::Line},
+    proxy::Handle,
+};
+
+/// The name of no route.
+static NONE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("none"));
 
 /// The account of a request, which ends with the head of its answer, or when its client leaves before.
 pub(super) struct Account {
@@ -29,16 +37,16 @@ impl Account {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             client: connection.address,
-            route: "none".into(),
+            route: NONE.clone(),
             handle: Handle::default(),
             status: None,
         }
     }
 
     /// Notes that a request is for a job. Its id is not told, since it is the right to read the job.
-    pub(super) fn is_of_job(&mut self, base: &str) {
-        self.path = format!("{base}/…");
-        self.route = base.into();
+    pub(super) fn is_of_job(&mut self, base: &Arc<str>) {
+        self.path = [base, "/…"].concat();
+        self.route = base.clone();
     }
 
     /// Notes the route of a request. Returns the place where its proxy tells the handle of its job.
@@ -54,23 +62,23 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let seconds = self.begun.elapsed().as_secs_f64();
+        let duration = self.begun.elapsed();
         let answered = Answered {
             route: &self.route,
             method: &self.method,
             status: self.status,
-            seconds,
+            seconds: duration.as_secs_f64(),
         };
         answered.count();
-        tracing::info!(
-            method = %self.method,
-            path = self.path,
-            route = &*self.route,
-            status = self.status.map(|status| status.as_u16()),
-            seconds,
-            handle = self.handle.get().map(JobHandle::to_string),
-            client = self.client.map(|address| address.to_string()),
-            "request"
-        );
+        let line = Line {
+            method: self.method.as_str(),
+            path: &self.path,
+            route: &self.route,
+            status: self.status.map(|status| status.as_u16()),
+            duration,
+            handle: self.handle.get().copied(),
+            client: self.client,
+        };
+        line.write();
     }
 }

@@ -51,6 +51,11 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
 }
 
 fn is_authority(host: &[u8]) -> bool {
+    // Most are a name without a port, which needs no parser.
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if host.iter().all(is_of_name) {
+        return true;
+    }
     let authority = http::uri::Authority::try_from(host);
     authority.is_ok_and(|authority| !authority.as_str().contains('@'))
 }

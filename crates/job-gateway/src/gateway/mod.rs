@@ -64,7 +64,7 @@ pub(crate) struct Gateway {
 
 struct Shared {
     live: Arc<ArcSwap<Live>>,
-    base: String,
+    base: Arc<str>,
     bases: Bases,
     durable: bool,
     is_draining: AtomicBool,
@@ -123,7 +123,7 @@ impl Gateway {
         Ok(Self {
             shared: Arc::new(Shared {
                 live,
-                base: fixed.base.to_owned(),
+                base: fixed.base.into(),
                 bases: Bases::new(fixed.base, fixed.public_base),
                 durable,
                 is_draining: AtomicBool::new(false),

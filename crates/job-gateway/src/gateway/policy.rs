@@ -80,9 +80,10 @@ pub(super) fn may_be_deferred(method: &Method) -> bool {
 }
 
 fn accepts_event_stream<B>(request: &Request<B>) -> bool {
-    let ranges = request.headers().get_all(ACCEPT).iter();
-    let mut ranges = ranges.filter_map(|value| value.to_str().ok());
-    ranges.any(|ranges| ranges.to_ascii_lowercase().contains("text/event-stream"))
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    let mut ranges = request.headers().get_all(ACCEPT).iter();
+    let names = |range: &[u8]| range.eq_ignore_ascii_case(EVENT_STREAM);
+    ranges.any(|ranges| ranges.as_bytes().windows(EVENT_STREAM.len()).any(names))
 }
 
 /// The reason why a request cannot be sent again if the gateway or the server dies.

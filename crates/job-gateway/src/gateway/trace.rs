@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::text::push_hexadecimal;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -16,8 +18,13 @@ pub(super) fn of(headers: &mut HeaderMap) -> String {
         return parent.to_owned();
     }
     headers.remove(TRACESTATE);
-    let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
-    format!("00-{trace:032x}-{span:016x}-00")
+    let mut parent = String::with_capacity(55);
+    parent.push_str("00-");
+    push_hexadecimal(&mut parent, fastrand::u128(1..), 32);
+    parent.push('-');
+    push_hexadecimal(&mut parent, fastrand::u64(1..).into(), 16);
+    parent.push_str("-00");
+    parent
 }
 
 /// Returns whether a value has the form of the first version. Later ones may have further parts.

@@ -192,7 +192,11 @@ impl Run {
             Reach::Local => &*self.runs.0.local,
             Reach::Url(url) => url,
         };
-        format!("{base}/runs/{}", self.token)
+        let mut url = String::with_capacity(base.len() + "/runs/".len() + Token::LENGTH);
+        url.push_str(base);
+        url.push_str("/runs/");
+        self.token.push_to(&mut url);
+        url
     }
 
     /// Returns the server of the run, if it delivers the result later. It may be silent for a time, or

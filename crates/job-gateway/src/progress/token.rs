@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::push_hexadecimal;
+
 /// The secret of a URL: the number of its run, and 80 random bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token(u128);
@@ -18,6 +20,9 @@ impl Token {
     /// The bits of a number, the others.
     pub(super) const NUMBERS: u64 = (1 << (u128::BITS - Self::SECRET)) - 1;
 
+    /// The number of digits.
+    pub(super) const LENGTH: usize = 32;
+
     pub(super) fn random() -> Self {
         Self(rand::random())
     }
@@ -25,9 +30,14 @@ impl Token {
     /// Reads the last segment of a URL.
     pub(super) fn of(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let has_form = text.len() == 32 && text.bytes().all(is_digit);
+        let has_form = text.len() == Self::LENGTH && text.bytes().all(is_digit);
         let token = has_form.then(|| u128::from_str_radix(text, 16));
         token?.ok().map(Self)
+    }
+
+    /// Appends it as the last segment of a URL.
+    pub(super) fn push_to(self, url: &mut String) {
+        push_hexadecimal(url, self.0, Self::LENGTH);
     }
 
     pub(super) fn with_number(self, number: u64) -> Self {

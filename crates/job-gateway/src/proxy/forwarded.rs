@@ -1,11 +1,11 @@
 //! `Forwarded` (RFC 7239) and `X-Forwarded-*`: the client's address, host and scheme.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::FORWARDED};
 use serde::{Deserialize, Serialize};
 
-use crate::fields::remove_where;
+use crate::{fields::remove_where, text::push_address};
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -13,6 +13,9 @@ pub(super) const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto"
 
 /// The fields that the gateway sets.
 pub(super) const NAMES: [HeaderName; 4] = [FORWARDED, FOR, HOST, PROTO];
+
+/// The room for one member of a list, in bytes.
+const MEMBER: usize = 64;
 
 /// A client, or a proxy before the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub(crate) struct Forwarded {
     forwarded: String,
     addresses: Option<String>,
     host: Option<String>,
-    proto: String,
+    proto: Cow<'static, str>,
     /// A trusted hop may have set other fields `X-Forwarded-…`, such as that of the port.
     trusted: bool,
 }
@@ -48,14 +51,21 @@ impl Forwarded {
         let (earlier, addresses) = (told(&FORWARDED), told(&FOR));
         let address = hop.address.map(|address| address.to_canonical());
         let earlier = earlier.or_else(|| addresses.as_deref().map(elements));
+        let mut forwarded = begun(earlier);
+        hop.push_element(&mut forwarded, address);
+        let addresses = match address {
+            None => addresses,
+            Some(address) => {
+                let mut addresses = begun(addresses);
+                push_address(&mut addresses, address);
+                Some(addresses)
+            }
+        };
         Self {
-            forwarded: listed(earlier, Some(hop.element(address))),
-            addresses: match listed(addresses, address.map(|address| address.to_string())) {
-                none if none.is_empty() => None,
-                addresses => Some(addresses),
-            },
+            forwarded,
+            addresses,
             host: told(&HOST).or_else(|| hop.host.map(str::to_owned)),
-            proto: told(&PROTO).unwrap_or_else(|| hop.proto().to_owned()),
+            proto: told(&PROTO).map_or(Cow::Borrowed(hop.proto()), Cow::Owned),
             trusted: hop.trusted,
         }
     }
@@ -66,19 +76,24 @@ impl Forwarded {
     }
 
     /// Sets the fields, in place of all that a hop without trust has set.
-    pub(super) fn set(&self, headers: &mut HeaderMap) {
+    pub(super) fn set(self, headers: &mut HeaderMap) {
         match self.trusted {
             true => remove_where(headers, |name| NAMES.contains(name)),
             false => Self::remove(headers),
         }
+        let proto = match self.proto {
+            Cow::Borrowed(proto) => Some(HeaderValue::from_static(proto)),
+            Cow::Owned(proto) => HeaderValue::try_from(proto).ok(),
+        };
+        let value = |text: Option<String>| HeaderValue::try_from(text?).ok();
         let fields = [
-            (FORWARDED, Some(&self.forwarded)),
-            (FOR, self.addresses.as_ref()),
-            (HOST, self.host.as_ref()),
-            (PROTO, Some(&self.proto)),
+            (FORWARDED, value(Some(self.forwarded))),
+            (FOR, value(self.addresses)),
+            (HOST, value(self.host)),
+            (PROTO, proto),
         ];
         for (name, value) in fields {
-            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            if let Some(value) = value {
                 headers.insert(name, value);
             }
         }
@@ -90,15 +105,15 @@ impl Hop<'_> {
         if self.secure { "https" } else { "http" }
     }
 
-    fn element(&self, address: Option<IpAddr>) -> String {
-        let mut element = format!("for={}", node(address));
+    fn push_element(&self, list: &mut String, address: Option<IpAddr>) {
+        list.push_str("for=");
+        push_node(list, address);
         if let Some(host) = self.host {
-            element.push_str(";host=");
-            element.push_str(&quoted(host));
+            list.push_str(";host=");
+            push_value(list, host);
         }
-        element.push_str(";proto=");
-        element.push_str(self.proto());
-        element
+        list.push_str(";proto=");
+        list.push_str(self.proto());
     }
 }
 
@@ -115,35 +130,56 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.trim().is_empty()).then_some(values)
 }
 
-fn listed(earlier: Option<String>, last: Option<String>) -> String {
-    let all: Vec<_> = earlier.into_iter().chain(last).collect();
-    all.join(", ")
+/// Returns the beginning of a list whose last member follows.
+fn begun(earlier: Option<String>) -> String {
+    match earlier {
+        None => String::with_capacity(MEMBER),
+        Some(earlier) => earlier + ", ",
+    }
 }
 
 /// Returns the elements of `Forwarded` for the addresses in `X-Forwarded-For`.
 fn elements(addresses: &str) -> String {
     let addresses = addresses.split(',').map(str::trim);
     let addresses = addresses.filter(|address| !address.is_empty());
-    let elements = addresses.map(|address| format!("for={}", node(address.parse().ok())));
-    elements.collect::<Vec<_>>().join(", ")
+    let mut elements = String::new();
+    for address in addresses {
+        if !elements.is_empty() {
+            elements.push_str(", ");
+        }
+        elements.push_str("for=");
+        push_node(&mut elements, address.parse().ok());
+    }
+    elements
 }
 
-/// Returns an address as a node's name (RFC 7239, section 6).
-fn node(address: Option<IpAddr>) -> String {
+/// Appends an address as a node's name (RFC 7239, section 6).
+fn push_node(list: &mut String, address: Option<IpAddr>) {
     match address {
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
-        None => "unknown".to_owned(),
+        Some(address @ IpAddr::V4(_)) => push_address(list, address),
+        Some(address @ IpAddr::V6(_)) => {
+            list.push_str("\"[");
+            push_address(list, address);
+            list.push_str("]\"");
+        }
+        None => list.push_str("unknown"),
     }
 }
 
-/// Returns a value as a token, or else as a quoted string.
-fn quoted(value: &str) -> String {
+/// Appends a value as a token, or else as a quoted string.
+fn push_value(list: &mut String, value: &str) {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !value.is_empty() && value.bytes().all(is_token) {
-        return value.to_owned();
+        return list.push_str(value);
     }
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    list.push('"');
+    for character in value.chars() {
+        if matches!(character, '"' | '\\') {
+            list.push('\\');
+        }
+        list.push(character);
+    }
+    list.push('"');
 }
 
 #[cfg(test)]

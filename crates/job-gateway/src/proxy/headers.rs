@@ -5,17 +5,19 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version,
-    header::{
-        CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRANSFER_ENCODING, UPGRADE, VIA,
-    },
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA},
     uri::PathAndQuery,
 };
 use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY, PREFER};
 use tower_async_job::{JobContext, store::Principal};
 
 use super::{facts::Facts, forwarded::Forwarded, identity::name, target::Target};
-use crate::{fields::remove_where, principal::name_of, upstream};
+use crate::{
+    fields::remove_where,
+    principal::name_of,
+    text::{push_decimal, push_hexadecimal},
+    upstream,
+};
 
 const JOB_ATTEMPT: HeaderName = HeaderName::from_static("job-attempt");
 const JOB_HANDLE: HeaderName = HeaderName::from_static("job-handle");
@@ -36,49 +38,65 @@ pub(super) struct Urls {
 /// The fields of the gateway's own that polls of the server's jobs have too, beside the usual ones.
 pub(super) const OF_ALL_REQUESTS: [HeaderName; 3] = [JOB_HANDLE, JOB_PRINCIPAL, VIA];
 
+/// The usual number of fields that the gateway adds.
+const ADDED: usize = 12;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The fields that concern one connection.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// Returns whether a field concerns one connection.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// The fields that a server would believe, and only the gateway may set.
-const OWN: [HeaderName; 8] = [
-    CANCEL_AFTER,
-    HeaderName::from_static("http2-settings"),
-    JOB_ATTEMPT,
-    JOB_HANDLE,
-    JOB_PRINCIPAL,
-    JOB_PROGRESS_URL,
-    JOB_RESULT_URL,
-    // Programs run by CGI take it as the address of their own proxy.
-    HeaderName::from_static("proxy"),
-];
+/// Returns whether a server would believe a field that only the gateway may set. CGI and WSGI read the
+/// `_` of a name as `-`.
+fn is_own(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(
+        name,
+        "cancel-after"
+            | "http2-settings"
+            | "job-attempt"
+            | "job-handle"
+            | "job-principal"
+            | "job-progress-url"
+            | "job-result-url"
+            // Programs run by CGI take it as the address of their own proxy.
+            | "proxy"
+    ) || name.bytes().any(|byte| byte == b'_')
+}
 
 /// Returns a request as its server receives it.
 pub(super) fn rewrite(
     request: Request<upstream::Body>,
     target: &Target,
     is_upgrade: bool,
-    urls: Option<&Urls>,
+    urls: Option<Urls>,
 ) -> Request<upstream::Body> {
     let (mut parts, body) = request.into_parts();
     let context = JobContext::from_extensions(&parts.extensions);
     let facts = parts.extensions.remove::<Facts>();
     let headers = &mut parts.headers;
+    headers.reserve(ADDED);
     let accepts_trailers = accepts_trailers(headers);
-    remove_hop_by_hop(headers);
-    remove_own(headers);
-    // Answered by the gateway, when it reads the body.
-    headers.remove(EXPECT);
+    let named = connection_names(headers);
+    remove_where(headers, |name| {
+        is_hop_by_hop(name)
+            || is_own(name)
+            // Answered by the gateway, when it reads the body.
+            || *name == EXPECT
+            || named.contains(name)
+    });
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -88,70 +106,72 @@ pub(super) fn rewrite(
     }
     let handle = context.handle();
     let _ = target.handle.set(handle);
-    set(headers, JOB_HANDLE, &handle.to_string());
-    headers.insert(JOB_ATTEMPT, context.attempt().into());
+    let mut text = String::with_capacity(16);
+    push_hexadecimal(&mut text, handle.to_bits().into(), 16);
+    set(headers, JOB_HANDLE, text);
+    headers.insert(
+        JOB_ATTEMPT,
+        match context.attempt() {
+            1 => HeaderValue::from_static("1"),
+            attempt => attempt.into(),
+        },
+    );
     if let Some(urls) = urls {
-        set(headers, JOB_PROGRESS_URL, &urls.progress);
-        if let Some(url) = &urls.result {
+        set(headers, JOB_PROGRESS_URL, urls.progress);
+        if let Some(url) = urls.result {
             set(headers, JOB_RESULT_URL, url);
         }
     }
     if target.replayable && !headers.contains_key(IDEMPOTENCY_KEY) {
-        set(headers, IDEMPOTENCY_KEY, &format!("\"{handle}\""));
+        set(headers, IDEMPOTENCY_KEY, format!("\"{handle}\""));
     }
     if target.route.send_principal
         && let Some(principal) = parts.extensions.get::<Principal>()
     {
-        set(headers, JOB_PRINCIPAL, name_of(principal));
+        set(headers, JOB_PRINCIPAL, name_of(principal).to_owned());
     }
     if let Some(facts) = facts {
         if target.follows && facts.prefers_async {
             headers.insert(PREFER, HeaderValue::from_static("respond-async"));
         }
-        facts.forwarded.set(headers);
-        set(headers, TRACEPARENT, &facts.trace);
         if let Some(left) = facts.remaining() {
             // Rounded down, since the server has no more than the rest of this second.
-            set(headers, CANCEL_AFTER, &format!("{}s", left.as_secs()));
+            let mut left_text = String::with_capacity(8);
+            push_decimal(&mut left_text, left.as_secs(), 1);
+            left_text.push('s');
+            set(headers, CANCEL_AFTER, left_text);
         }
-        if let Some(host) = &facts.host {
+        facts.forwarded.set(headers);
+        set(headers, TRACEPARENT, facts.trace);
+        // That of a target which names its server differs, and over HTTP/2 there may be none.
+        if let Some(host) = facts.host
+            && headers.get(HOST).is_none_or(|known| *known != host)
+        {
             set(headers, HOST, host);
         }
     }
     if target.route.upstream.own_host
         && let Some(authority) = target.route.upstream.url.authority()
     {
-        set(headers, HOST, authority.as_str());
+        set(headers, HOST, authority.as_str().to_owned());
     }
     append_via(headers, parts.version);
-    let mut sent = Request::new(body);
-    *sent.method_mut() = parts.method;
-    *sent.headers_mut() = parts.headers;
-    *sent.uri_mut() = target_of(parts.uri);
-    sent
+    parts.version = Version::HTTP_11;
+    parts.uri = target_of(parts.uri);
+    // Its memory serves the connection's own.
+    parts.extensions.clear();
+    Request::from_parts(parts, body)
 }
 
 /// Removes the fields that concern one connection, with those that `Connection` names.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    for name in connection_names(headers) {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
-
-/// Removes the fields that only the gateway may set, and those whose names have a `_`: CGI and WSGI
-/// read it as `-`.
-fn remove_own(headers: &mut HeaderMap) {
-    remove_where(headers, |name| {
-        name.as_str().contains('_') || OWN.contains(name)
-    });
+    let named = connection_names(headers);
+    remove_where(headers, |name| is_hop_by_hop(name) || named.contains(name));
 }
 
 /// Returns trailers without those that a server could take for the gateway's.
 pub(super) fn without_own(mut trailers: HeaderMap) -> HeaderMap {
-    remove_own(&mut trailers);
+    remove_where(&mut trailers, is_own);
     Forwarded::remove(&mut trailers);
     trailers
 }
@@ -204,18 +224,22 @@ pub(super) fn rewrite_response<B>(response: &mut Response<B>) -> bool {
 }
 
 fn append_via(headers: &mut HeaderMap, version: Version) {
-    let version = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
+    let hop = match version {
+        Version::HTTP_10 => "1.0 ",
+        Version::HTTP_2 => "2 ",
+        _ => "1.1 ",
     };
-    if let Ok(hop) = HeaderValue::from_str(&format!("{version} {}", name())) {
-        headers.append(VIA, hop);
+    let name = name();
+    let mut value = String::with_capacity(hop.len() + name.len());
+    value.push_str(hop);
+    value.push_str(name);
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.append(VIA, value);
     }
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }
 }

@@ -1,6 +1,7 @@
 //! The requests that are sent on to a server, in first runs and in later ones alike.
 
 mod cookies;
+mod detached;
 mod early;
 mod facts;
 mod follow;
@@ -44,6 +45,7 @@ pub(crate) use self::{
     upgrade::decline_others,
 };
 use self::{
+    detached::detach,
     follow::Follower,
     headers::Urls,
     later::Later,
@@ -91,20 +93,57 @@ where
             });
             UnsyncBoxBody::new(body.map_err(Into::into))
         });
-        let (later, runs) = (Later::of(&request), self.runs.clone());
-        Box::pin(async move {
-            Ok(match (send(request, &runs).await, later) {
-                (Ok(response), _) => response,
-                (Err(failure), Some(later)) => later.response(&failure).await,
-                (Err(failure), None) => failure.response(),
-            })
-        })
+        let runs = self.runs.clone();
+        let target = request.extensions().get::<Target>();
+        let queue = target.and_then(|target| target.queue.clone());
+        // The job of an earlier run is at the server already.
+        match queue.filter(|_| JobContext::of(&request).checkpoint().is_none()) {
+            None => Box::pin(answer(request, Ok(None), runs)),
+            Some(queue) => Box::pin(queued(request, queue, runs)),
+        }
     }
+}
+
+/// Waits for a place at the server, which the request has until its response ends, and answers it. The
+/// memory for that is taken with the place, so that many can wait.
+async fn queued(
+    mut request: Request<upstream::Body>,
+    queue: Queue,
+    runs: Runs,
+) -> Result<Response<Body>, Infallible> {
+    let place = match queue.enter_now() {
+        Some(place) => Ok(place),
+        None => {
+            detach(&mut request);
+            let extensions = request.extensions();
+            place(&queue, extensions.get(), extensions.get()).await
+        }
+    };
+    Box::pin(answer(request, place.map(Some), runs)).await
+}
+
+/// Answers a request that has its place at the server, if these are limited.
+async fn answer(
+    request: Request<upstream::Body>,
+    place: Result<Option<Place>, Failure>,
+    runs: Runs,
+) -> Result<Response<Body>, Infallible> {
+    let later = Later::of(&request);
+    let sent = match place {
+        Ok(place) => send(request, place, &runs).await,
+        Err(failure) => Err(failure),
+    };
+    Ok(match (sent, later) {
+        (Ok(response), _) => response,
+        (Err(failure), Some(later)) => later.response(&failure).await,
+        (Err(failure), None) => failure.response(),
+    })
 }
 
 /// Sends a request on. Fails with a response of the gateway's own.
 async fn send(
     mut request: Request<upstream::Body>,
+    place: Option<Place>,
     runs: &Runs,
 ) -> Result<Response<Body>, Failure> {
     let extensions = request.extensions_mut();
@@ -112,24 +151,31 @@ async fn send(
     let context = JobContext::from_extensions(extensions);
     let handle = follow::handle_of(&context, &target)?;
     let principal = extensions.get::<Principal>();
-    let (place, resumed) = match handle {
-        None => (place(&target, principal).await?, None),
-        Some(handle) => (None, Some((handle, principal.cloned()))),
+    let place = match (&target.queue, &handle) {
+        // Its handle cannot be read.
+        (Some(queue), None) if place.is_none() => {
+            Some(self::place(queue, Some(&target), principal).await?)
+        }
+        _ => place,
     };
+    let resumed = handle.map(|handle| (handle, principal.cloned()));
     let upgrade = upgrade::Requested::take(&mut request);
-    let run = run(&target, request.extensions(), runs);
-    let urls = run.as_ref().map(|run| &run.urls);
+    let (run, urls) = run(&target, request.extensions(), runs).unzip();
     let request = headers::rewrite(request, &target, upgrade.is_some(), urls);
     let (request, answered) = early::watch(request);
     let mut response = match resumed {
         Some((handle, principal)) => {
             let follower = Follower::new(&target, context, &request);
-            let place = self::place(&target, principal.as_ref());
-            beside(place, follower.resume(handle)).await?
+            let waiting = async {
+                let queue = target.queue.as_ref()?;
+                let place = self::place(queue, Some(&target), principal.as_ref());
+                place.await.ok()
+            };
+            Box::pin(beside(waiting, follower.resume(handle))).await?
         }
         None if target.follows => {
             let follower = Follower::new(&target, context, &request);
-            follower.send(request).await?
+            Box::pin(follower.send(request)).await?
         }
         None => exchange(&target, request).await?.map(Either::Left),
     };
@@ -171,7 +217,7 @@ async fn exchange(
         upload: target.upload_timeout,
         response: target.route.upstream.response_timeout,
     };
-    send_within(target, request, limits).await
+    Box::pin(send_within(target, request, limits)).await
 }
 
 /// Waits for a result, and meanwhile for the place of its job, which is at the server already.
@@ -190,13 +236,13 @@ async fn beside<P, T>(place: impl Future<Output = P>, result: impl Future<Output
 /// A run whose progress the server may report.
 struct Reported {
     run: Run,
-    urls: Urls,
     /// The server may deliver the result later.
     party: Option<Party>,
 }
 
-/// Begins a run whose progress the server may report, if the request can become a job.
-fn run(target: &Target, extensions: &Extensions, runs: &Runs) -> Option<Reported> {
+/// Begins a run whose progress the server may report, if the request can become a job. Returns it with
+/// its URLs.
+fn run(target: &Target, extensions: &Extensions, runs: &Runs) -> Option<(Reported, Urls)> {
     let reach = target.progress.as_ref().filter(|_| target.deferrable)?;
     let job = extensions.get::<JobContext>()?;
     let deadline = extensions.get::<Facts>().and_then(|facts| facts.deadline);
@@ -213,23 +259,23 @@ fn run(target: &Target, extensions: &Extensions, runs: &Runs) -> Option<Reported
             (None, Urls { progress, result })
         }
     };
-    Some(Reported { run, urls, party })
+    Some((Reported { run, party }, urls))
 }
 
-/// Waits for a place at the server, which the request has until its response ends.
-async fn place(target: &Target, principal: Option<&Principal>) -> Result<Option<Place>, Failure> {
-    let Some(queue) = &target.queue else {
-        return Ok(None);
-    };
+/// Waits for a place in the queue of a server.
+async fn place(
+    queue: &Queue,
+    target: Option<&Target>,
+    principal: Option<&Principal>,
+) -> Result<Place, Failure> {
     let entering = queue.enter(principal.map(Principal::as_str));
-    let entered = match target.deferrable {
-        true => entering.await,
-        false => {
-            let limit = target.route.upstream.response_timeout;
-            timeout(limit, entering).await.unwrap_or(Err(Full))
-        }
+    let limit = target.filter(|target| !target.deferrable);
+    let entered = match limit.map(|target| target.route.upstream.response_timeout) {
+        // The layer ends it at its deadline.
+        None => entering.await,
+        Some(limit) => timeout(limit, entering).await.unwrap_or(Err(Full)),
     };
-    Ok(Some(entered?))
+    Ok(entered?)
 }
 
 /// Sends a request whose head of a response has limits.

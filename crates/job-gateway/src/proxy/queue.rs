@@ -72,6 +72,12 @@ impl Queue {
         }
     }
 
+    /// Takes a place if one is free. No request waits then.
+    pub(crate) fn enter_now(&self) -> Option<Place> {
+        let has_taken = self.lock().take();
+        has_taken.then(|| Place(self.clone()))
+    }
+
     /// Waits for a place. Dropping the future leaves the queue, or frees the place.
     ///
     /// # Errors
@@ -80,8 +86,7 @@ impl Queue {
     pub(crate) async fn enter(&self, principal: Option<&str>) -> Result<Place, Full> {
         let waiting = {
             let mut state = self.lock();
-            if state.free > 0 {
-                state.free -= 1;
+            if state.take() {
                 return Ok(Place(self.clone()));
             }
             let key: Key = principal.map(Arc::from);
@@ -113,6 +118,13 @@ impl fmt::Debug for Queue {
 }
 
 impl State {
+    /// Takes a place if one is free. Returns whether one was.
+    fn take(&mut self) -> bool {
+        let is_free = self.free > 0;
+        self.free -= usize::from(is_free);
+        is_free
+    }
+
     /// Adds a request to the line of its principal.
     fn wait(&mut self, key: Key) -> Result<(u64, oneshot::Receiver<()>), Full> {
         if self.waiting >= self.limit {

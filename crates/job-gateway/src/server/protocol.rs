@@ -32,6 +32,9 @@ const PING: Duration = Duration::from_secs(30);
 /// The least room for a request's head and the beginning of its body, in bytes.
 const BUFFER: usize = 64 << 10;
 
+/// The number of fields that hyper accepts unless it is set.
+const HEADERS: usize = 100;
+
 /// Serves a connection until it is closed, has expired, or takes no further requests.
 pub(super) async fn serve(
     mut stream: Stream,
@@ -132,9 +135,12 @@ fn of_http1(clients: &Clients) -> http1::Builder {
     builder
         // The activity of the connection has the time of a head, which begins with its first byte.
         .header_read_timeout(None)
-        .max_headers(clients.headers)
         .max_header_size(clients.header_bytes)
         .max_buf_size(clients.header_bytes.max(BUFFER));
+    // The usual number is not set, since hyper has room for it without an allocation.
+    if clients.headers != HEADERS {
+        builder.max_headers(clients.headers);
+    }
     builder
 }
 

@@ -92,7 +92,7 @@ impl Client {
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, Error> {
         if request.headers().contains_key(UPGRADE) {
-            let connection = self.pool.connect_unshared().await?;
+            let connection = Box::pin(self.pool.connect_unshared()).await?;
             return Ok(connection.send(request).await?);
         }
         let is_safe = request.method().is_safe();

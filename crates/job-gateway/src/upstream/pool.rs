@@ -79,7 +79,8 @@ impl Pool {
         if !self.may_speak_http2() {
             let connection = match self.http1.take(is_safe) {
                 Some(connection) => connection,
-                None => self.connect_http1(Arc::downgrade(&self.http1)).await?,
+                // Apart, so that requests on idle connections need no memory for it.
+                None => Box::pin(self.connect_http1(Arc::downgrade(&self.http1))).await?,
             };
             return Ok(self.connection(Version::Http1(connection)));
         }
