@@ -13,7 +13,7 @@ use axum::{Router, extract::Path, routing::get};
 use http::{Method, Request, Response, StatusCode, header::LOCATION};
 use tokio::{runtime::Runtime, sync::Notify, task::yield_now};
 use tower::{Layer, Service, service_fn};
-use tower_async_job::{AsyncJobLayer, Builder, JobBody};
+use tower_async_job::{AsyncJobLayer, Builder, JobBody, Policy};
 
 use crate::{Body, Case, Entry, Headers, exchange, peer, request, runtime, settle};
 
@@ -33,6 +33,7 @@ pub fn entries() -> Vec<Entry> {
         "server/bare/8" => Inline::new(Plain, Headers::Eight);
         "server/matched out/8" => Inline::new(layered(matched_out()), Headers::Eight);
         "server/inline, no context/8" => Inline::new(layered(without_context()), Headers::Eight);
+        "server/inline, policy/8" => Inline::new(layered(with_policy()), Headers::Eight);
         "server/inline/8" => Inline::new(layered(AsyncJobLayer::new()), Headers::Eight);
         "server/hand-written submission" => Submissions::new(peer::plain::router);
         "server/job submission" => Submissions::new(deferring);
@@ -59,6 +60,12 @@ fn matched_out() -> AsyncJobLayer {
 
 fn without_context() -> AsyncJobLayer {
     built(AsyncJobLayer::builder().context(false))
+}
+
+/// Creates a layer that chooses the same policy for each request.
+fn with_policy() -> AsyncJobLayer {
+    let policy = Arc::new(Policy::default());
+    built(AsyncJobLayer::builder().policy(move |_| policy.clone()))
 }
 
 fn layered(layer: AsyncJobLayer) -> tower_async_job::AsyncJob<Plain> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Costs;
 
 /// Cases of the layers, each with the peer that it is compared with.
-const COMPARED: [(&str, &str); 15] = [
+const COMPARED: [(&str, &str); 16] = [
     ("client/poll path/0", "client/bare path/0"),
     ("client/poll/0", "client/bare/0"),
     ("client/poll/8", "client/bare/8"),
@@ -17,6 +17,7 @@ const COMPARED: [(&str, &str); 15] = [
     ("server/matched out/0", "server/bare/0"),
     ("server/matched out/8", "server/bare/8"),
     ("server/inline, no context/0", "server/bare/0"),
+    ("server/inline, policy/8", "server/bare/8"),
     ("server/inline/8", "server/bare/8"),
     ("connection/inline POST", "connection/axum POST"),
     (
