@@ -133,8 +133,9 @@ impl Parties {
         let (head, body) = response.into_parts();
         let (body, rest) = Arriving::new(body);
         let delivered = self.record(party, Response::from_parts(head, body)).await;
-        if delivered.is_err() && is_sent {
-            // Otherwise, the server may see its connection reset instead of the answer.
+        if is_sent {
+            // A result that is refused, or known already, may not have been read. Otherwise, the server
+            // may see its connection reset instead of the answer.
             rest.read().await;
         }
         delivered

@@ -134,3 +134,19 @@ async fn a_result_that_is_refused_is_read_to_its_end() {
         assert_eq!(read.load(Ordering::Relaxed), 100);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_repeated_is_read_to_its_end() {
+    let left = Left::new().await;
+    for _ in 0..2 {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = read.clone();
+        let frames = stream::iter(0..4).map(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(Frame::data(Bytes::from("four")))
+        });
+        let request = Request::put("/").body(StreamBody::new(frames)).unwrap();
+        left.parties.deliver(&left.party, request).await.unwrap();
+        assert_eq!(read.load(Ordering::Relaxed), 4);
+    }
+}
