@@ -162,15 +162,18 @@ impl Gateway {
     ) -> Result<Response<Body>, Failure> {
         let shared = &*self.shared;
         let live = shared.live.load();
+        let path = request.uri().path();
+        let is_of_job = self.is_resource(path);
+        let is_misspelt = !is_of_job && shared.bases.is_misspelt(path);
+        // Before any refusal, whose line in the log would have the id.
+        if is_of_job || is_misspelt {
+            account.is_of_job(&shared.base);
+        }
         check::check(&request, live.max_fields)?;
-        let trusted = live.trusts(connection);
-        let is_of_job = self.is_resource(request.uri().path());
-        if is_of_job {
-            account.is_of_job(&shared.base);
-        } else if shared.bases.is_misspelt(request.uri().path()) {
-            account.is_of_job(&shared.base);
+        if is_misspelt {
             return Err(Failure::Spelling);
         }
+        let trusted = live.trusts(connection);
         if let Some(cors) = cors
             && let Some(preflight) = cors.preflight(request.headers())
         {

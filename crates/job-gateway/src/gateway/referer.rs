@@ -27,15 +27,23 @@ impl Bases {
         }
     }
 
-    /// Returns whether a path is one of a job for a server that decodes it first. Neither servers nor the
-    /// log are to learn it.
+    /// Returns whether a path is one of a job for a server that decodes it first, removes parameters of
+    /// segments, or resolves dots. Neither servers nor the log are to learn it.
     pub(super) fn is_misspelt(&self, path: &str) -> bool {
-        let may_differ = path.contains(['%', '\\']) || path.contains("//");
+        let mut pairs = path.as_bytes().windows(2);
+        let may_differ =
+            path.contains(['%', '\\', ';']) || pairs.any(|pair| matches!(pair, b"//" | b"/."));
         may_differ && {
             let path = decoded(path).replace('\\', "/");
-            let segments = path.split('/').filter(|segment| !segment.is_empty());
-            let path = segments.fold(String::new(), |path, segment| path + "/" + segment);
-            path.starts_with(&self.0[0])
+            let mut plain = Vec::new();
+            for segment in path.split('/') {
+                match segment.split(';').next().unwrap_or_default() {
+                    "" | "." => {}
+                    ".." => drop(plain.pop()),
+                    name => plain.push(name),
+                }
+            }
+            format!("/{}", plain.join("/")).starts_with(&self.0[0])
         }
     }
 
@@ -119,6 +127,11 @@ mod tests {
             "/%77ork/3k",
             "/work\\3k",
             "//work//3k",
+            "/work;x=1/3k",
+            "/work%3bx=1/3k",
+            "/;/work/3k",
+            "/a/../work/3k",
+            "/a/%2e%2e/./work/3k",
         ] {
             assert!(bases.is_misspelt(path), "{path}");
         }
@@ -129,6 +142,10 @@ mod tests {
             "/%77",
             "//",
             "/workers%2f3k",
+            "/workers;x=1/3k",
+            "/a;x=1/work/3k",
+            "/work/../a/3k",
+            "/.well-known/work/3k",
         ] {
             assert!(!bases.is_misspelt(path), "{path}");
         }

@@ -158,12 +158,16 @@ async fn a_request_is_a_line_without_secrets() {
     command.stderr(Stdio::piped());
     let mut gateway = Gateway::start(command).await;
     let id = "0123456789abcdef0123456789abcdef";
-    for target in [
-        "/a%20b?token=secret",
-        &format!("/work/{id}?token=secret"),
-        "/../x",
+    for (target, host) in [
+        ("/a%20b?token=secret", "a"),
+        (&*format!("/work/{id}?token=secret"), "a"),
+        ("/../x", "a"),
+        // Each is refused before anything is done with it.
+        (&*format!("/work/{id}"), "a/b"),
+        (&*format!("/work;x=1/{id}"), "a"),
+        (&*format!("/x/../work/{id}"), "a"),
     ] {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         talk(gateway.address(), request.as_bytes()).await;
     }
     gateway.signal(rustix::process::Signal::TERM);
@@ -174,7 +178,7 @@ async fn a_request_is_a_line_without_secrets() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let lines: Vec<_> = lines.filter(|line| line["message"] == "request").collect();
-    assert_eq!(lines.len(), 3, "{log}");
+    assert_eq!(lines.len(), 6, "{log}");
     let only = seen.only();
     let handle = only
         .iter()
@@ -189,6 +193,10 @@ async fn a_request_is_a_line_without_secrets() {
         (&lines[1]["status"], &lines[2]["status"]),
         (&404.into(), &400.into())
     );
+    for line in &lines[3..] {
+        assert_eq!(line["path"], "/work/…");
+        assert_eq!(line["status"], 400);
+    }
 }
 
 #[tokio::test]
