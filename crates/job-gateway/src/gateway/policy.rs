@@ -12,7 +12,7 @@ use tower_async_job::{Policy, store::Retention};
 use crate::{
     config::{Credentials, Replay, Route},
     observe::metrics::count_unreplayable,
-    proxy::Target,
+    proxy::{self, Target},
 };
 
 /// Returns the terms of a route's jobs, whose uploads may stall for a time.
@@ -30,8 +30,8 @@ pub(super) fn of(route: &Route, body_timeout: Duration) -> Policy {
     policy
 }
 
-/// Returns the terms of a job whose request is stored, or its head alone: with all of its fields,
-/// except for credentials that are not to be.
+/// Returns the terms of a job whose request is stored, or its head alone: with all of its fields that
+/// are sent on, except for credentials that are not to be stored.
 pub(super) fn storing<B>(
     of_route: &Policy,
     route: &Route,
@@ -44,7 +44,8 @@ pub(super) fn storing<B>(
         Some(Credentials::Keep) => true,
         _ => !is_credential(name),
     };
-    policy.kept_headers = request.headers().keys().filter(is_kept).cloned().collect();
+    let lasting = proxy::lasting(request.headers());
+    policy.kept_headers = lasting.filter(is_kept).cloned().collect();
     Arc::new(policy)
 }
 

@@ -8,7 +8,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE, VIA},
     uri::PathAndQuery,
 };
-use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY, PREFER};
+use http_polling::{CANCEL_AFTER, IDEMPOTENCY_KEY, PREFER, Prefer};
 use tower_async_job::{JobContext, store::Principal};
 
 use super::{facts::Facts, forwarded::Forwarded, identity::name, target::Target};
@@ -131,8 +131,8 @@ pub(super) fn rewrite(
         set(headers, JOB_PRINCIPAL, name_of(principal).to_owned());
     }
     if let Some(facts) = facts {
-        if target.follows && facts.prefers_async {
-            headers.insert(PREFER, HeaderValue::from_static("respond-async"));
+        if target.follows && facts.prefers_async && !Prefer::from_headers(headers).respond_async() {
+            headers.append(PREFER, HeaderValue::from_static("respond-async"));
         }
         if let Some(left) = facts.remaining() {
             // Rounded down, since the server has no more than the rest of this second.
@@ -161,6 +161,16 @@ pub(super) fn rewrite(
     // Its memory serves the connection's own.
     parts.extensions.clear();
     Request::from_parts(parts, body)
+}
+
+/// Returns the names of a request's fields that a later run needs. Those that concern one connection,
+/// and those that only the gateway may set, are not sent on in any run; `TE` is, in a part.
+pub(crate) fn lasting(headers: &HeaderMap) -> impl Iterator<Item = &HeaderName> {
+    let named = connection_names(headers);
+    headers.keys().filter(move |name| {
+        let is_passing = is_hop_by_hop(name) && **name != TE || named.contains(name);
+        !is_passing && !is_own(name)
+    })
 }
 
 /// Removes the fields that concern one connection, with those that `Connection` names.
@@ -213,14 +223,29 @@ pub(crate) fn has_known_coding(headers: &HeaderMap) -> bool {
 /// is not that of the body (RFC 9112, section 6.3). Returns whether the server says that it has accepted
 /// the work, and that the result comes later.
 pub(super) fn rewrite_response<B>(response: &mut Response<B>) -> bool {
-    let is_accepted = response.status() == StatusCode::ACCEPTED;
+    let is_later = is_later(response);
     let headers = response.headers_mut();
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
     remove_hop_by_hop(headers);
-    let accepted = headers.remove(JOB_ACCEPTED);
-    is_accepted && accepted.is_some_and(|how| how.as_bytes().eq_ignore_ascii_case(b"result-later"))
+    headers.remove(JOB_ACCEPTED);
+    is_later
+}
+
+/// Returns whether a server says that it has accepted the work, and that the result comes later.
+fn is_later<B>(response: &Response<B>) -> bool {
+    let accepted = response.headers().get(JOB_ACCEPTED);
+    let is_later = accepted.is_some_and(|how| how.as_bytes().eq_ignore_ascii_case(b"result-later"));
+    is_later && response.status() == StatusCode::ACCEPTED
+}
+
+/// Removes all but that from a response whose result comes later: what else it names is no job to be
+/// polled.
+pub(super) fn forget_job<B>(response: &mut Response<B>) {
+    if is_later(response) {
+        remove_where(response.headers_mut(), |name| *name != JOB_ACCEPTED);
+    }
 }
 
 fn append_via(headers: &mut HeaderMap, version: Version) {

@@ -36,7 +36,7 @@ pub(crate) use self::{
     cookies::join_cookies,
     facts::Facts,
     forwarded::{Forwarded, Hop},
-    headers::{has_known_coding, is_loop, tokens},
+    headers::{has_known_coding, is_loop, lasting, tokens},
     identity::set_name,
     later::later,
     queue::Queue,
@@ -174,7 +174,8 @@ async fn send(
             Box::pin(beside(waiting, follower.resume(handle))).await?
         }
         None if target.follows => {
-            let follower = Follower::new(&target, context, &request);
+            let is_left = run.as_ref().is_some_and(|run| run.party.is_some());
+            let follower = Follower::new(&target, context, &request).leaving(is_left);
             Box::pin(follower.send(request)).await?
         }
         None => exchange(&target, request).await?.map(Either::Left),

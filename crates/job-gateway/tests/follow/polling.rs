@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    jobs::{accepted, following, post, result, status},
+    jobs::{accepted, following, post, result, settings, status},
     server::Server,
     support::{Answer, Gateway, client, get, send, soon},
 };
@@ -90,10 +90,35 @@ async fn polls_have_the_credentials_and_the_gateways_fields_of_the_request() {
     assert!(!sent.contains_key("prefer"));
     server.finish();
     result(&gateway, &job).await;
-    let request = Request::post(gateway.url("/slow")).header("prefer", "respond-async");
+    let prefer = "return=minimal, respond-async";
+    let request = Request::post(gateway.url("/slow")).header("prefer", prefer);
     send(request.body("".into()).unwrap()).await;
     server.receives("POST /slow", 2).await;
-    assert_eq!(server.fields("POST /slow")["prefer"], "respond-async");
+    let sent = server.fields("POST /slow");
+    let preferences: Vec<_> = sent.get_all("prefer").iter().collect();
+    assert_eq!(preferences, ["return=minimal", "respond-async"]);
+}
+
+#[tokio::test]
+async fn polls_and_cancellations_have_the_principal_of_a_proxy() {
+    let server = Server::default();
+    let upstream = server.start().await;
+    let principal = "principal = { header = \"x-user\" }";
+    let settings = settings(&upstream.url(), principal);
+    let trusting = format!("trusted_proxies = [\"127.0.0.1\"]\n{settings}");
+    let gateway = Gateway::with(&trusting).await;
+    let asked = |request: http::request::Builder| {
+        let request = request.header("x-user", "ada").header("prefer", "wait=0");
+        send(request.body("".into()).unwrap())
+    };
+    let accepted = asked(Request::post(gateway.url("/slow"))).await;
+    let job = accepted.header("location").split('?').next().unwrap();
+    server.receives("GET /jobs/7", 1).await;
+    asked(Request::delete(gateway.url(job))).await;
+    server.receives("DELETE /jobs/7", 1).await;
+    for line in ["GET /jobs/7", "DELETE /jobs/7"] {
+        assert_eq!(server.fields(line)["x-user"], "ada", "{line}");
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ use crate::{
 const COOKIE: &str = "session=4be1c0ffee";
 const KEY: &str = "key-4be1c0ffee";
 
+/// Credentials for a proxy, which are not sent on.
+const OF_PROXY: &str = "proxy-4be1c0ffee";
+
 /// Runs a job twice whose route treats credentials so. Returns the requests, what the store has of the
 /// first one, and its token.
 async fn run(credentials: &str) -> (Vec<String>, Vec<String>, Vec<u8>, String) {
@@ -31,7 +34,8 @@ async fn run(credentials: &str) -> (Vec<String>, Vec<String>, Vec<u8>, String) {
     };
     let request = format!(
         "POST /report HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: {token}\r\n\
-        cookie: {COOKIE}\r\nx-api-key: {KEY}\r\ncontent-length: 14\r\n\r\n{{\"pages\": 300}}"
+        cookie: {COOKIE}\r\nx-api-key: {KEY}\r\nproxy-authorization: {OF_PROXY}\r\n\
+        content-length: 14\r\n\r\n{{\"pages\": 300}}"
     );
     let (mut sent, mut again) = twice.run(&request).await;
     for request in [&mut sent, &mut again] {
@@ -84,4 +88,5 @@ async fn credentials_that_are_kept_are_sent_again() {
         assert_eq!(take(&mut again, name), value);
         assert!(has(&stored, value), "{name} is not stored");
     }
+    assert!(!has(&stored, OF_PROXY));
 }

@@ -149,6 +149,19 @@ async fn a_result_that_overtakes_the_answer_is_kept() {
 }
 
 #[tokio::test]
+async fn a_server_that_delivers_later_is_not_polled() {
+    let mut party = Party::start(true).await;
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = folder.path().join("jobs.db");
+    let gateway = gateway(&party.upstream, &jobs, free_port(), "follow = true\n").await;
+    let job = post(&gateway).await;
+    let asked = party.asked().await;
+    assert_eq!(deliver(asked.result(), "later").await.status, 204);
+    assert_eq!(get(gateway.url(&job)).await.text(), "later");
+    assert!(party.requests.try_recv().is_err(), "it was asked once");
+}
+
+#[tokio::test]
 async fn a_server_that_is_silent_for_too_long_is_asked_again() {
     let mut party = Party::start(true).await;
     let folder = tempfile::tempdir().unwrap();

@@ -57,6 +57,8 @@ impl Party {
                 *response.status_mut() = StatusCode::ACCEPTED;
                 let how = "result-later".parse().unwrap();
                 response.headers_mut().insert("job-accepted", how);
+                let own = "/jobs/7".parse().unwrap();
+                response.headers_mut().insert("location", own);
                 response
             }
         });

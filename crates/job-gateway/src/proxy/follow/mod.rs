@@ -31,7 +31,10 @@ use self::{
     server::{Server, Upload},
 };
 use super::{forwarded, headers, respond::Failure, target::Target};
-use crate::upstream::{self, Incoming};
+use crate::{
+    config::PrincipalSource,
+    upstream::{self, Incoming},
+};
 
 /// A time beyond any deadline of the gateway.
 const FAR: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -71,6 +74,8 @@ pub(super) struct Follower {
     headers: HeaderMap,
     /// Stores the handle, since the gateway's job may have later runs.
     saves: bool,
+    /// The server may deliver the result later.
+    is_left: bool,
     /// The handle that is stored.
     saved: Option<PendingJob>,
     outage: Outage,
@@ -88,16 +93,29 @@ impl Follower {
             .deadline(FAR)
             .max_polls(u32::MAX)
             .base_origin(server.origin());
+        let principal = match &target.route.principal {
+            Some(PrincipalSource::Header(name)) => Some(name.clone()),
+            _ => None,
+        };
         let kept = headers::OF_ALL_REQUESTS.into_iter().chain(forwarded::NAMES);
+        let kept = kept.chain(principal);
         let layer = kept.fold(layer, PollLayer::keep_header);
         Self {
             service: layer.layer(server),
             context,
             headers: request.headers().clone(),
             saves: target.replayable || target.resumable,
+            is_left: false,
             saved: None,
             outage: Outage::default(),
         }
+    }
+
+    /// Takes an answer that the result comes later for the end of the run, if the server may deliver
+    /// the result.
+    pub(super) fn leaving(mut self, is_left: bool) -> Self {
+        self.is_left = is_left;
+        self
     }
 
     /// Sends the request, and waits for the result.
@@ -105,7 +123,8 @@ impl Follower {
         mut self,
         request: Request<upstream::Body>,
     ) -> Result<Response<Body>, Failure> {
-        let submitted = self.service.submit(server::submission(request)).await;
+        let submission = server::submission(request, self.is_left);
+        let submitted = self.service.submit(submission).await;
         match submitted.map_err(ended::failure)? {
             Submitted::Final(response) => Ok(answer(response)),
             Submitted::Pending(job) => self.wait(job).await,

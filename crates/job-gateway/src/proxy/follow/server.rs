@@ -14,7 +14,7 @@ use http_polling::same_origin;
 use tokio::time::timeout;
 use tower::Service;
 
-use super::super::{forwarded::PROTO, target::Target};
+use super::super::{forwarded::PROTO, headers, target::Target};
 use crate::upstream::{self, Client, Error, Incoming};
 
 /// The fields with URLs of jobs.
@@ -27,7 +27,10 @@ const LOCATIONS: [HeaderName; 4] = [
 
 /// A mark of the request itself, whose response the layer of jobs limits, unlike those to polls.
 #[derive(Clone, Copy)]
-struct Submission;
+struct Submission {
+    /// The server may deliver the result later.
+    is_left: bool,
+}
 
 /// The body of a request; that of a poll is empty.
 // A type of its own, since compilers do not see that one with a `dyn` among its parameters is `Send`
@@ -35,10 +38,10 @@ struct Submission;
 #[derive(Default)]
 pub(super) struct Upload(upstream::Body);
 
-/// Marks a request as other than a poll.
-pub(super) fn submission(request: Request<upstream::Body>) -> Request<Upload> {
+/// Marks a request as other than a poll. Its server may deliver the result later.
+pub(super) fn submission(request: Request<upstream::Body>, is_left: bool) -> Request<Upload> {
     let mut request = request.map(Upload);
-    request.extensions_mut().insert(Submission);
+    request.extensions_mut().insert(Submission { is_left });
     request
 }
 
@@ -122,16 +125,19 @@ impl Service<Request<Upload>> for Server {
     fn call(&mut self, request: Request<Upload>) -> Self::Future {
         let server = self.clone();
         Box::pin(async move {
-            let is_poll = request.extensions().get::<Submission>().is_none();
+            let submission = request.extensions().get::<Submission>().copied();
             let sending = server.client.send(request.map(|Upload(body)| body));
-            let mut response = match is_poll {
-                false => sending.await?,
-                true => {
+            let mut response = match submission {
+                Some(_) => sending.await?,
+                None => {
                     let limit = server.response_timeout;
                     let sent = timeout(limit, sending).await;
                     sent.unwrap_or_else(|_| Err(Error::timeout(limit)))?
                 }
             };
+            if submission.is_some_and(|submission| submission.is_left) {
+                headers::forget_job(&mut response);
+            }
             server.localise(&mut response);
             Ok(response)
         })
