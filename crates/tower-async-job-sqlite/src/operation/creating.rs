@@ -1,5 +1,6 @@
 //! Jobs that are created, or discarded.
 
+use rusqlite::ffi;
 use tower_async_job_core::{
     Created, Detail, IdempotencyKey, Lease, NewJob, Principal, QueueLimit, Start, StoreError,
 };
@@ -28,6 +29,7 @@ pub(crate) fn create(transaction: &Transaction<'_>, new: &NewJob) -> Step<Create
         return Ok(found);
     }
     check_queue(transaction, new)?;
+    check_room(transaction, new.result_room)?;
     let job = Job::create(transaction, new)?;
     if let Some((key, digest)) = &digest {
         let sql = "INSERT OR REPLACE INTO keys (digest, job, fingerprint) VALUES (?, ?, ?)";
@@ -49,6 +51,28 @@ fn check_queue(snapshot: &Snapshot<'_>, new: &NewJob) -> Step<()> {
     });
     (new.queue_limit).check(waiting.unwrap_or(0) as usize, own.transpose()?)?;
     Ok(())
+}
+
+/// Checks that a result of this length would find room in a file whose size is limited. Results that are
+/// under way take none yet, so that those of several jobs at once may find less.
+fn check_room(snapshot: &Snapshot<'_>, bytes: usize) -> Step<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let figure = |sql| Ok::<_, Failure>(snapshot.one::<u32>(sql, [])?.unwrap_or(0));
+    let most = figure("PRAGMA max_page_count")?;
+    let page = figure("PRAGMA page_size")?.max(512) as usize;
+    let used = figure("PRAGMA page_count")?.saturating_sub(figure("PRAGMA freelist_count")?);
+    let free = most.saturating_sub(used) as usize;
+    if bytes / page < free {
+        return Ok(());
+    }
+    let full = ffi::Error::new(ffi::SQLITE_FULL);
+    let reason = "its result would find no room".to_owned();
+    Err(Failure::Sql(rusqlite::Error::SqliteFailure(
+        full,
+        Some(reason),
+    )))
 }
 
 fn answer(new: &NewJob, job: &Job) -> Created {

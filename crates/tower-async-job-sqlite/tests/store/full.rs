@@ -82,6 +82,28 @@ async fn s20_a_full_file_refuses_what_is_new_and_keeps_what_is_there() {
 }
 
 #[tokio::test]
+async fn s20_a_job_whose_result_would_find_no_room_is_refused() {
+    let Full {
+        store,
+        ended,
+        directory: _directory,
+        ..
+    } = full().await;
+    let expected = || job().with_result_room(100_000);
+    assert_full(&store.create(expected()).await.unwrap_err());
+    for lease in &ended[..20] {
+        assert!(store.remove(&lease.id).await.unwrap());
+    }
+    store.create(expected()).await.unwrap();
+    assert_full(
+        &store
+            .create(job().with_result_room(1_000_000))
+            .await
+            .unwrap_err(),
+    );
+}
+
+#[tokio::test]
 async fn s20_what_ends_a_job_or_removes_one_is_possible_in_a_full_file() {
     let Full {
         store,
