@@ -76,11 +76,16 @@ impl Node {
     /// Submits a request, and returns the job's URL. The request has a key, so that its job is
     /// stored before the handler runs, which is answered inline otherwise if it ends first.
     pub(crate) async fn submit(&self, path: &str) -> String {
+        self.submitted(path).await.location().to_owned()
+    }
+
+    /// Submits such a request, and returns the answer.
+    pub(crate) async fn submitted(&self, path: &str) -> Answer {
         let mut request = request(Method::POST, path);
         let key = JobId::random().encode().to_string();
         let key = key.parse().unwrap();
         request.headers_mut().insert("idempotency-key", key);
-        self.send(request).await.location().to_owned()
+        self.send(request).await
     }
 
     pub(crate) async fn get(&self, url: &str) -> Answer {

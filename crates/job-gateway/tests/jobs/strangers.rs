@@ -49,16 +49,12 @@ async fn a_client_that_fills_the_store_costs_others_no_answer() {
                 jobs.push(answer.header("location").to_owned());
             }
         }
-        assert!(jobs.len() > 4, "{jobs:?}");
+        assert!(jobs.len() >= 4, "{jobs:?}");
         sleep(Duration::from_millis(500)).await;
         for path in ["/0/1", "/300/150000"] {
             let answer = post(&gateway, path, &[("host", "y")]).await;
-            let is_answered = answer.status == StatusCode::OK;
-            // It may have become a job whose end has room.
-            assert!(
-                is_answered || path != "/0/1" && answer.status == StatusCode::SEE_OTHER,
-                "{store} {path} {answer:?}"
-            );
+            // Without room for a result, it is answered on its own connection.
+            assert_eq!(answer.status, StatusCode::OK, "{store} {path} {answer:?}");
         }
         let head = Request::head(gateway.url(&jobs[0]));
         let first = send(head.body(Full::default()).unwrap()).await;
