@@ -166,6 +166,9 @@ where
                         .is_ok_and(|response| is_release(response, false))
                 {
                     begun.work = result.ok().map(BoxWork::answered);
+                    if let Stage::Waiting = begun.stage {
+                        begun.timer.unset();
+                    }
                     begun.stage = Stage::Left;
                     continue;
                 }

@@ -294,19 +294,36 @@ async fn call_whose_job_cannot_be_stored_is_answered_as_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn job_that_is_left_before_the_end_of_its_upload_is_made_after_it() {
-    let jobs = layer(memory().build());
+    for rest_after in [Duration::ZERO, 3 * SECOND] {
+        leave_before_the_end_of_the_upload(rest_after).await;
+    }
+}
+
+/// Sends the rest of an upload some time after its handler has left the job.
+async fn leave_before_the_end_of_the_upload(rest_after: Duration) {
+    let jobs = AsyncJobLayer::builder()
+        .store(memory().build())
+        .inline_wait(2 * SECOND)
+        .build()
+        .unwrap();
     let (handler, handle) = leaving();
     let service = jobs.layer(tower::service_fn(
         move |request: http::Request<JobBody<Stream>>| {
             let (parts, _) = request.into_parts();
             let request = http::Request::from_parts(parts, JobBody::new(Body::default()));
-            handler.clone().oneshot(request)
+            let handler = handler.clone();
+            async {
+                sleep(SECOND).await;
+                handler.oneshot(request).await
+            }
         },
     ));
     let (mut sender, body) = stream();
     let rest = async {
+        sleep(SECOND).await;
         settle().await;
         assert!(handle.lock().unwrap().is_some(), "its handler has answered");
+        sleep(rest_after).await;
         sender.send_data(Bytes::from("the rest")).await.unwrap();
         drop(sender);
     };
