@@ -1,19 +1,22 @@
 //! The release of leases before their jobs have ended, in batches.
 //!
-//! A batch has leases that are released on the same terms. Leases added while batches are in flight form
-//! the next ones. A batch is repeated while the store is unavailable, until its leases have expired by
+//! A batch has leases that are released on the same terms. While [`AT_ONCE`] are in flight, leases are
+//! collected for the next ones. A batch is repeated while the store is unavailable, until its leases have expired by
 //! themselves.
 
 use std::{
+    future::poll_fn,
     iter::zip,
     mem,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
 };
 
 use http_polling::JobState;
 use tokio::{
     runtime::Handle,
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::{JoinSet, yield_now},
     time::Instant,
 };
@@ -39,6 +42,8 @@ pub(crate) struct Releases {
     shutdown: Arc<Shutdown>,
     meter: Meter,
     waiting: Mutex<Waiting>,
+    /// Notified of each lease that is added while a task releases others.
+    added: Notify,
 }
 
 #[derive(Default)]
@@ -70,6 +75,7 @@ impl Releases {
             shutdown,
             meter,
             waiting: Mutex::default(),
+            added: Notify::new(),
         }
     }
 
@@ -92,7 +98,9 @@ impl Releases {
             });
             mem::replace(&mut waiting.attended, true)
         };
-        if !is_attended {
+        if is_attended {
+            self.added.notify_one();
+        } else {
             let mut attendant = Attendant::new(self.clone());
             let releasing = async move { attendant.release_all().await };
             self.tasks.spawn_on(releasing, &runtime);
@@ -202,18 +210,25 @@ impl Attendant {
     }
 
     async fn release_all(&mut self) {
-        // Collects the leases that are released together.
-        yield_now().await;
         let mut in_flight = JoinSet::new();
         loop {
+            // Collects the leases that are released together.
+            yield_now().await;
             while in_flight.len() < AT_ONCE
                 && let Some(batch) = self.releases.take()
             {
                 in_flight.spawn(self.releases.clone().deliver(batch));
             }
-            if in_flight.join_next().await.is_none() && self.releases.leave() {
+            if in_flight.is_empty() && self.releases.leave() {
                 break;
             }
+            let has_room = in_flight.len() < AT_ONCE;
+            let mut added = pin!(self.releases.added.notified());
+            poll_fn(|cx| match in_flight.poll_join_next(cx) {
+                Poll::Pending if has_room => added.as_mut().poll(cx),
+                ended => ended.map(drop),
+            })
+            .await;
         }
         self.is_over = true;
     }
@@ -236,8 +251,9 @@ fn count(meter: &Meter, released: Option<Released>) {
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::sleep;
     use tower_async_job_core::{JobId, MemoryStore};
-    use tower_async_job_testkit::{Call, Fault, FaultyStore};
+    use tower_async_job_testkit::{Call, Fault, FaultyStore, Gate};
 
     use super::*;
 
@@ -287,5 +303,27 @@ mod tests {
     async fn releases_on_the_same_terms_are_one_call_whatever_is_between_them() {
         let terms = (0..40).map(|number| Release::default().with_counts(number % 2 == 0));
         assert_eq!(slowly(terms).await, (SECOND, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn release_does_not_wait_for_batches_that_are_stuck() {
+        let store = FaultyStore::new(Arc::new(MemoryStore::new()));
+        let stuck: Vec<_> = (0..AT_ONCE).map(|_| store.hold(Call::Release)).collect();
+        let meter = Meter::new(None, "memory");
+        let releases = Releases::new(store.store(), TaskTracker::new(), Arc::default(), meter);
+        let releases = Arc::new(releases);
+        let mut released = Vec::new();
+        for given in 1..=AT_ONCE + 2 {
+            let lease = Lease::new(JobId::random(), 1);
+            released.push(releases.release(lease, Release::default()));
+            sleep(SECOND).await;
+            assert_eq!(store.calls(Call::Release), given.min(AT_ONCE));
+        }
+        stuck.into_iter().for_each(Gate::open);
+        for released in released {
+            let fate = released.expect("a runtime").await;
+            assert_eq!(fate, Ok(Released::Lost));
+        }
+        assert_eq!(store.calls(Call::Release), AT_ONCE + 1);
     }
 }
