@@ -174,6 +174,9 @@ where
         // The drop may panic.
         let unheard = match event {
             Event::Ended(Ok(result)) => {
+                if let Some(context) = &self.context {
+                    context.unstored();
+                }
                 let principal = self.submission.principal;
                 early.send(Early::Finished(result, principal, self.context))
             }

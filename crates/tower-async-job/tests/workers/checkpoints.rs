@@ -11,7 +11,7 @@ use std::{
 use crate::{
     App, LEASE, Node, RECOVERY, record, shared, state,
     support::{
-        Body, SECOND, ask,
+        Body, SECOND, ask, call,
         faulty::{Fault, FaultyStore, Op},
         get, path_of, post, send,
     },
@@ -19,7 +19,7 @@ use crate::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_polling::JobState;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tower_async_job::{Builder, CheckpointError, JobContext, Policy};
 
 /// The fates of all saves, with the times that they took.
@@ -278,6 +278,29 @@ async fn save_in_a_call_that_stays_inline_does_not_wait() {
     let answer = send(&node.service(&app), post("/report")).await;
     assert_eq!(answer.body, "found b\"none\"");
     assert_eq!(taken(&fates), [(Duration::ZERO, Ok(()))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn save_in_a_call_that_is_answered_while_its_job_is_stored_does_not_wait() {
+    let store = FaultyStore::shared(LEASE).then(Op::Create, Fault::Late(5 * SECOND));
+    let node = Node::new(&Arc::new(store), |builder| builder);
+    let known = Arc::<Mutex<Option<JobContext>>>::default();
+    let noted = known.clone();
+    let app = App::new(move |request: Request<Bytes>| {
+        *noted.lock().expect("unpoisoned") = Some(JobContext::of(&request));
+        async {
+            sleep(SECOND).await;
+            Response::new(Body::from("the answer"))
+        }
+    });
+    let begun = Instant::now();
+    let answer = call(&node.service(&app), post("/report")).await;
+    assert_eq!((answer.status(), begun.elapsed()), (StatusCode::OK, SECOND));
+    let job = known.lock().expect("unpoisoned").take().expect("a call");
+    // Its body is not sent yet, and its producer notes how far it is.
+    let saved = timeout(SECOND, job.save_checkpoint("half")).await;
+    assert_eq!(saved, Ok(Ok(())));
+    drop(answer);
 }
 
 #[tokio::test]
