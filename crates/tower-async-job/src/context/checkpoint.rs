@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     job::{JobContext, Stage},
-    saves::Saves,
+    saves::{Saves, Written},
 };
 
 impl JobContext {
@@ -17,8 +17,7 @@ impl JobContext {
     /// last. `None` without one, and if it is empty.
     #[must_use]
     pub fn checkpoint(&self) -> Option<Bytes> {
-        let outbox = self.outbox();
-        outbox.rare.as_ref()?.saves.checkpoint()
+        self.outbox().saves()?.checkpoint()
     }
 
     /// Saves a checkpoint, which replaces the previous one: private notes for a later run of the job,
@@ -42,8 +41,8 @@ impl JobContext {
     /// # Errors
     ///
     /// Fails if the checkpoint is longer than [`CHECKPOINT_LIMIT`](Self::CHECKPOINT_LIMIT), if the
-    /// store has no room for it, or if the run is over, such as when its lease is lost. The store
-    /// then has the previous one.
+    /// store has no room for it or fails for good to keep it, or if the run is over, such as when
+    /// its lease is lost. The store then has the previous one.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -84,7 +83,7 @@ impl JobContext {
             let mut outbox = self.outbox();
             let rare = outbox.rare.get_or_insert_default();
             rare.changed = true;
-            let saved = rare.saves.save(checkpoint);
+            let saved = rare.saves.get_or_insert_default().save(checkpoint);
             (outbox.driver.take(), saved)
         };
         if let Some(driver) = driver {
@@ -103,16 +102,18 @@ impl JobContext {
 
     /// Returns the fate of a checkpoint, once it is known.
     fn fate_of(&self, number: u64) -> Option<Result<(), CheckpointError>> {
-        let outbox = self.outbox();
-        let saves = &outbox.rare.as_ref()?.saves;
-        if saves.is_written(number) || self.stage() == Stage::Call {
+        let fate = self.outbox().saves()?.fate_of(number);
+        if self.stage() == Stage::Call {
             return Some(Ok(()));
         }
-        if saves.is_refused(number) {
-            return Some(Err(CheckpointError(Kind::Full)));
-        }
-        let is_over = self.is_cancelled();
-        is_over.then_some(Err(CheckpointError(Kind::Over)))
+        let failure = match fate {
+            Some(Written::Stored) => return Some(Ok(())),
+            Some(Written::Full) => Kind::Full,
+            Some(Written::Failed) => Kind::Failed,
+            None if self.is_cancelled() => Kind::Over,
+            None => return None,
+        };
+        Some(Err(CheckpointError(failure)))
     }
 
     /// Begins a later run of a job, which has the checkpoint of an earlier one.
@@ -120,8 +121,8 @@ impl JobContext {
         if checkpoint.is_empty() {
             return;
         }
-        let mut outbox = self.outbox();
-        outbox.rare.get_or_insert_default().saves = Saves::of_earlier_run(checkpoint);
+        let saves = Box::new(Saves::of_earlier_run(checkpoint));
+        self.outbox().rare.get_or_insert_default().saves = Some(saves);
     }
 
     /// Notes that a job is being made of the request: from now on, a save waits for the store.
@@ -144,26 +145,34 @@ impl JobContext {
     pub(crate) fn has_unsaved(&self) -> bool {
         let outbox = self.outbox();
         let rare = outbox.rare.as_ref();
-        rare.is_some_and(|rare| rare.saves.is_unsaved())
+        rare.is_some_and(|rare| rare.is_unsaved())
     }
 
     /// Notes that the report taken last is in the store.
     pub(crate) fn report_written(&self) {
-        if let Some(rare) = &mut self.outbox().rare {
-            rare.saves.note_written();
+        if let Some(saves) = self.outbox().saves() {
+            saves.note(Written::Stored);
         }
     }
 
-    /// Notes that the store has no room for the report taken last.
-    pub(crate) fn report_refused(&self) {
+    /// Notes that the store fails for good to take the report taken last, perhaps for lack of room. The
+    /// checkpoint before it may be due again.
+    pub(crate) fn report_refused(&self, is_full: bool) {
         if let Some(rare) = &mut self.outbox().rare {
-            rare.saves.note_refused();
+            if let Some(saves) = &mut rare.saves {
+                saves.note(if is_full {
+                    Written::Full
+                } else {
+                    Written::Failed
+                });
+            }
+            rare.changed |= rare.is_unsaved();
         }
     }
 
     fn notify_saves(&self) {
-        if let Some(rare) = &self.outbox().rare {
-            rare.saves.notify();
+        if let Some(saves) = self.outbox().saves() {
+            saves.notify();
         }
     }
 
@@ -190,6 +199,7 @@ pub struct CheckpointError(Kind);
 enum Kind {
     TooLarge(usize),
     Full,
+    Failed,
     Over,
 }
 
@@ -225,6 +235,7 @@ impl fmt::Display for CheckpointError {
                 )
             }
             Kind::Full => f.write_str("the store has no room for the checkpoint"),
+            Kind::Failed => f.write_str("the store failed to keep the checkpoint"),
             Kind::Over => f.write_str("the run is over, and saves no checkpoint"),
         }
     }

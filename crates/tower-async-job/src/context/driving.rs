@@ -31,7 +31,9 @@ impl JobContext {
     pub(crate) fn cancel(&self, reason: CancelReason) {
         self.inner.reason.fetch_max(reason.rank(), Ordering::AcqRel);
         let waiting = self.outbox().rare.as_mut().and_then(|rare| {
-            rare.saves.notify();
+            if let Some(saves) = &rare.saves {
+                saves.notify();
+            }
             rare.waiting.take()
         });
         if let Some(waiting) = waiting {
@@ -98,7 +100,8 @@ impl JobContext {
         if !mem::take(&mut rare.changed) {
             return None;
         }
-        let (report, checkpoint) = (rare.report_within(limit), rare.saves.take());
+        let report = rare.report_within(limit);
+        let checkpoint = rare.saves.as_mut().and_then(|saves| saves.take());
         if report.is_none() && checkpoint.is_none() {
             return None;
         }
@@ -121,14 +124,14 @@ impl JobContext {
     /// result is not kept for that.
     pub(crate) fn report_again(&self) {
         if let Some(rare) = &mut self.outbox().rare {
-            rare.changed = rare.report.is_some() || rare.saves.is_unsaved();
+            rare.changed = rare.report.is_some() || rare.is_unsaved();
         }
     }
 
     /// Marks all reports and the checkpoint as unwritten, since the record is a new one.
     pub(crate) fn report_anew(&self) {
-        if let Some(rare) = &mut self.outbox().rare {
-            rare.saves.unsave();
+        if let Some(saves) = self.outbox().saves() {
+            saves.unsave();
         }
         self.report_again();
     }

@@ -16,6 +16,13 @@ pub(super) struct Outbox {
     pub(super) rare: Option<Box<Rare>>,
 }
 
+impl Outbox {
+    /// Returns the saves of checkpoints, if there was one.
+    pub(super) fn saves(&mut self) -> Option<&mut Saves> {
+        self.rare.as_mut()?.saves.as_deref_mut()
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Rare {
     /// All reports so far, except for partial results already taken and metadata changed since.
@@ -23,7 +30,8 @@ pub(super) struct Rare {
     pub(super) metadata: Map<String, Value>,
     /// The number of reports taken.
     pub(super) taken: u32,
-    pub(super) saves: Saves,
+    /// Created by the first save.
+    pub(super) saves: Option<Box<Saves>>,
     /// A report, or a checkpoint, is newer than the last one taken.
     pub(super) changed: bool,
     /// Notified of the cancellation; created by the first waiter.
@@ -35,6 +43,11 @@ pub(super) struct Rare {
 impl Rare {
     pub(super) fn report(&mut self) -> &mut Report {
         self.report.get_or_insert_default()
+    }
+
+    /// Returns whether a checkpoint is still to be written.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.saves.as_ref().is_some_and(|saves| saves.is_unsaved())
     }
 
     /// Returns all reports, with the text of the metadata, which is serialised once. Parts over the

@@ -1,84 +1,121 @@
 //! The saves of checkpoints: which of them the store has.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// The latest checkpoint of a job, and the fate of its writes. Checkpoints have numbers, from 1.
+/// The checkpoints of a job, and the fate of their writes.
 #[derive(Default)]
 pub(super) struct Saves {
-    checkpoint: Bytes,
-    /// The number of the checkpoint; 0 without one.
-    latest: u64,
-    /// The latest one that was taken to be written.
-    taken: u64,
-    /// The latest one that the store has, and the latest one for which it has no room.
+    /// The one that is saved last, of those that the store has not refused.
+    latest: Checkpoint,
+    /// The one that was taken last to be written.
+    taken: Checkpoint,
+    /// The one that the store has acknowledged last.
+    acknowledged: Checkpoint,
+    /// The number of the one that the record has, as far as it is known.
     written: u64,
+    /// The number of the one that the store has refused last, and whether for lack of room.
     refused: u64,
+    is_full: bool,
     /// Notified of each change of their fate; created by the first save.
     changed: Option<Arc<Notify>>,
 }
 
+/// A checkpoint, with its number from 1; the default stands for none.
+#[derive(Clone, Default)]
+struct Checkpoint {
+    number: u64,
+    bytes: Bytes,
+}
+
+/// The end of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    Stored,
+    /// The store has no room.
+    Full,
+    /// The store fails for another reason, which lasts.
+    Failed,
+}
+
 impl Saves {
     /// Returns those of a run whose job has this checkpoint of an earlier one.
-    pub(super) fn of_earlier_run(checkpoint: Bytes) -> Self {
+    pub(super) fn of_earlier_run(bytes: Bytes) -> Self {
+        let latest = Checkpoint { number: 1, bytes };
         Self {
-            checkpoint,
-            latest: 1,
-            written: 1,
+            acknowledged: latest.clone(),
+            written: latest.number,
+            latest,
             ..Self::default()
         }
     }
 
     /// Returns the latest checkpoint, unless it is empty.
     pub(super) fn checkpoint(&self) -> Option<Bytes> {
-        (!self.checkpoint.is_empty()).then(|| self.checkpoint.clone())
+        let bytes = &self.latest.bytes;
+        (!bytes.is_empty()).then(|| bytes.clone())
     }
 
     /// Replaces the checkpoint. Returns its number, and the notice of changes of its fate.
-    pub(super) fn save(&mut self, checkpoint: Bytes) -> (u64, Arc<Notify>) {
-        self.checkpoint = checkpoint;
-        self.latest += 1;
-        (self.latest, self.changed.get_or_insert_default().clone())
+    pub(super) fn save(&mut self, bytes: Bytes) -> (u64, Arc<Notify>) {
+        let number = self.latest.number.max(self.refused) + 1;
+        self.latest = Checkpoint { number, bytes };
+        (number, self.changed.get_or_insert_default().clone())
     }
 
     /// Returns whether the latest checkpoint is still to be written.
     pub(super) fn is_unsaved(&self) -> bool {
-        self.latest > self.written.max(self.refused)
+        self.latest.number != self.written
     }
 
     /// Takes the checkpoint that is still to be written.
     pub(super) fn take(&mut self) -> Option<Bytes> {
         self.is_unsaved().then(|| {
-            self.taken = self.latest;
-            self.checkpoint.clone()
+            self.taken = self.latest.clone();
+            self.taken.bytes.clone()
         })
     }
 
-    pub(super) fn is_written(&self, number: u64) -> bool {
-        self.written >= number
+    /// Returns the fate of a checkpoint, or of a later one that has replaced it.
+    pub(super) fn fate_of(&self, number: u64) -> Option<Written> {
+        if self.written >= number {
+            return Some(Written::Stored);
+        }
+        (self.refused >= number).then_some(match self.is_full {
+            true => Written::Full,
+            false => Written::Failed,
+        })
     }
 
-    pub(super) fn is_refused(&self, number: u64) -> bool {
-        self.refused >= number
-    }
-
-    /// Notes that the store has the checkpoint that was taken last.
-    pub(super) fn note_written(&mut self) {
-        self.written = self.taken.max(self.written);
-        self.notify();
-    }
-
-    /// Notes that the store has no room for the checkpoint that was taken last.
-    pub(super) fn note_refused(&mut self) {
-        self.refused = self.taken;
+    /// Notes the end of the write of the checkpoint that was taken last. If it is refused, the one
+    /// before is the latest again, unless there is a later one.
+    pub(super) fn note(&mut self, end: Written) {
+        let taken = mem::take(&mut self.taken);
+        if taken.number == 0 {
+            return;
+        }
+        if end == Written::Stored {
+            self.written = taken.number;
+            self.acknowledged = taken;
+        } else {
+            self.refused = self.refused.max(taken.number);
+            self.is_full = end == Written::Full;
+            if self.acknowledged.number == taken.number {
+                // The record is a new one, and the store takes it no more.
+                self.acknowledged = Checkpoint::default();
+            }
+            if self.latest.number == taken.number {
+                self.latest = self.acknowledged.clone();
+            }
+        }
         self.notify();
     }
 
     /// Notes that nothing of it is in the store any more.
     pub(super) fn unsave(&mut self) {
-        (self.written, self.refused) = (0, 0);
+        self.written = 0;
     }
 
     /// Notifies the saves that wait.

@@ -305,7 +305,7 @@ impl Watch {
             }
             if !error.is_unavailable() && !matches!(kind, Write::Restore(_)) {
                 if matches!(kind, Write::Report) {
-                    context.report_refused();
+                    context.report_refused(error.is_full());
                 }
                 return;
             }

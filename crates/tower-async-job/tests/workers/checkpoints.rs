@@ -125,10 +125,12 @@ async fn save_waits_for_a_store_that_cannot_be_reached() {
 
 #[tokio::test(start_paused = true)]
 async fn save_fails_if_the_store_is_full_and_the_job_goes_on() {
-    let store = FaultyStore::shared(LEASE).then(Op::Report, Fault::Full);
-    let (_, fate) = save_with(store).await;
-    let error = fate.expect_err("there is no room");
-    assert!(error.is_full(), "{error}");
+    for (fault, is_full) in [(Fault::Full, true), (Fault::Unsupported, false)] {
+        let store = FaultyStore::shared(LEASE).then(Op::Report, fault);
+        let (_, fate) = save_with(store).await;
+        let error = fate.expect_err("the store refuses it");
+        assert_eq!((error.is_full(), error.is_over()), (is_full, false));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,6 +303,48 @@ async fn save_in_a_call_that_is_answered_while_its_job_is_stored_does_not_wait()
     let saved = timeout(SECOND, job.save_checkpoint("half")).await;
     assert_eq!(saved, Ok(Ok(())));
     drop(answer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn checkpoint_that_is_refused_leaves_the_previous_one() {
+    let store = FaultyStore::shared(LEASE)
+        .then(Op::Report, Fault::None)
+        .then(Op::Report, Fault::Full);
+    let (store, fates) = (Arc::new(store), Fates::default());
+    let noted = fates.clone();
+    let app = App::new(move |request: Request<Bytes>| {
+        let (job, fates) = (JobContext::of(&request), noted.clone());
+        async move {
+            let found = job.checkpoint();
+            if found.is_none() {
+                sleep(SECOND).await;
+                for step in ["one", "two"] {
+                    let begun = Instant::now();
+                    let fate = job.save_checkpoint(step).await;
+                    fates
+                        .lock()
+                        .expect("unpoisoned")
+                        .push((begun.elapsed(), fate));
+                    assert_eq!(job.checkpoint().as_deref(), Some(&b"one"[..]));
+                }
+            }
+            sleep(40 * SECOND).await;
+            Response::new(Body::from(format!("found {found:?}")))
+        }
+    });
+    let [one, other] = [(), ()].map(|()| Node::new(&store, |builder| builder));
+    let job = one.submit(&app).await;
+    sleep(5 * SECOND).await;
+    let fates = taken(&fates);
+    assert!(matches!(&fates[..], [(_, Ok(())), (_, Err(error))] if error.is_full()));
+    // The record that is stored again has it too.
+    store.fail_over();
+    sleep(12 * SECOND).await;
+    one.kill();
+    other.work(&app);
+    sleep(RECOVERY + 40 * SECOND).await;
+    let answer = ask(&other.layer, get(&job)).await;
+    assert_eq!(answer.body, "found Some(b\"one\")");
 }
 
 #[tokio::test]
