@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
 use tower_async_job_core::{Created, JobHandle, JobId, JobRecord, Lease, NewJob, StoreError};
 
@@ -20,6 +20,7 @@ use crate::{
     },
     observe::with_sources,
     run::{attempt::Run, terms::Terms, work::BoxWork},
+    time::after,
 };
 
 /// A job that is being stored. If it is dropped, the job is discarded.
@@ -209,7 +210,8 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Writes the checkpoint that the handler has saved before its request became a job, so that it is
-    /// stored before the job is announced. If that fails, its run repeats it.
+    /// stored before the job is announced. If that fails, or nothing has renewed the lease for a third
+    /// of its time, its run repeats it.
     pub(crate) async fn save_checkpoint(&self, context: &JobContext) {
         if self.is_offered || !context.has_unsaved() {
             return;
@@ -218,12 +220,15 @@ impl Stored {
         let Some(report) = context.take_report(node.config.report_limit) else {
             return;
         };
-        match node.store.report(lease, report).await {
-            Ok(()) => context.report_written(),
-            Err(error) => {
-                tracing::warn!(error = with_sources(&error), job = ?lease.id, "the checkpoint of a job was not stored yet");
-                context.report_again();
-            }
+        let time = node.store.properties().lease.map(|lease| lease / 3);
+        let until = after(self.terms.since, time.unwrap_or(Duration::MAX));
+        let written = timeout_at(until, node.store.report(lease, report)).await;
+        let late = || Err(StoreError::unavailable("the lease is to be renewed first"));
+        if let Err(error) = written.unwrap_or_else(|_| late()) {
+            tracing::warn!(error = with_sources(&error), job = ?lease.id, "the checkpoint of a job was not stored yet");
+            context.report_again();
+        } else {
+            context.report_written();
         }
     }
 

@@ -306,6 +306,26 @@ async fn save_in_a_call_that_is_answered_while_its_job_is_stored_does_not_wait()
 }
 
 #[tokio::test(start_paused = true)]
+async fn checkpoint_that_hangs_holds_up_the_acceptance_for_a_third_of_a_lease() {
+    let store = FaultyStore::shared(6 * SECOND)
+        .then(Op::Create, Fault::Late(SECOND))
+        .then(Op::Report, Fault::Hangs);
+    let store = Arc::new(store);
+    let node = Node::new(&store, |builder| builder.inline_wait(SECOND));
+    let (app, _) = saving(Duration::ZERO, "early");
+    let begun = Instant::now();
+    let accepted = send(&node.service(&app), post("/report")).await.pending();
+    assert_eq!(begun.elapsed(), 3 * SECOND);
+    // Its run has written it since.
+    sleep(2 * SECOND).await;
+    assert_eq!(
+        state(&store, path_of(accepted.location())).await,
+        JobState::Running
+    );
+    assert_eq!(store.calls(Op::Report), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn checkpoint_that_is_refused_leaves_the_previous_one() {
     let store = FaultyStore::shared(LEASE)
         .then(Op::Report, Fault::None)
