@@ -22,7 +22,7 @@ use crate::{
     bounds::HandlerBody,
     call::terms::new_job,
     config::{OnDisconnect, OnStoreFailure},
-    context::handler::HandlerContext,
+    context::{handler::HandlerContext, job::JobContext},
     node::front::Front,
     panics::{self, Panicked, Payload, drop_quietly},
     request::submission::Submission,
@@ -31,6 +31,7 @@ use crate::{
         attempt::Run,
         spawn::spawn,
         task::Job,
+        terms::Rerun,
         work::{BoxWork, is_release},
     },
 };
@@ -196,12 +197,12 @@ where
     ) -> Event<R, E> {
         let mut given_up = pin!(self.front.node.shutdown.given_up.wait());
         let cancel_on_disconnect = self.front.config.on_disconnect == OnDisconnect::Cancel;
-        let is_kept = self.submission.kept.is_some();
+        let rerun = self.submission.rerun();
         let mut gives_back = self.is_left && storing.is_some();
         poll_fn(|cx| {
             if !gives_back && let Poll::Ready(end) = self.work.poll_catching(cx) {
                 let end = match storing {
-                    Some(_) => keep(&mut self.work, is_kept, end),
+                    Some(_) => keep(&mut self.work, rerun, self.context.as_deref(), end),
                     None => Some(end),
                 };
                 match end {
@@ -267,13 +268,18 @@ enum Event<R, E> {
 
 /// Keeps a response by which the handler releases its job, which is of use once there is one. Returns
 /// any other end.
-fn keep<R, E>(work: &mut BoxWork<R, E>, is_kept: bool, end: End<R, E>) -> Option<End<R, E>>
+fn keep<R, E>(
+    work: &mut BoxWork<R, E>,
+    rerun: Rerun,
+    context: Option<&JobContext>,
+    end: End<R, E>,
+) -> Option<End<R, E>>
 where
     R: Send + 'static,
     E: 'static,
 {
     match end {
-        Ok(Ok(response)) if is_release(&response, is_kept) => {
+        Ok(Ok(response)) if is_release(&response, rerun.is_possible(context)) => {
             work.end_with(response);
             None
         }

@@ -3,8 +3,10 @@
 use tower_async_job_core::{IdempotencyKey, NewJob, Start};
 
 use crate::{
-    context::job::JobContext, node::front::Front, request::submission::Submission,
-    run::terms::Terms,
+    context::job::JobContext,
+    node::front::Front,
+    request::submission::Submission,
+    run::terms::{Rerun, Terms},
 };
 
 /// Returns the job to be stored for a submission, and the terms on which it then runs.
@@ -50,9 +52,21 @@ pub(crate) fn new_job(
     let mut terms = Terms::of(&job, &front.node);
     terms.label = submission.named_route().cloned();
     terms.target = submission.target();
+    terms.rerun = submission.rerun();
     terms.result_limit = submission.policy.as_ref().map(|policy| policy.result_limit);
     if terms.restorable.is_some() {
         terms.held.room = kept.and_then(|kept| kept.room.clone());
     }
     (job, terms)
+}
+
+impl Submission {
+    /// Returns the condition on which the job can be run again.
+    pub(crate) fn rerun(&self) -> Rerun {
+        match (&self.kept, self.asked.replayable) {
+            (None, _) => Rerun::Never,
+            (Some(_), false) => Rerun::WithCheckpoint,
+            (Some(_), true) => Rerun::Always,
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
         recording::Unrecorded,
         spawn::spawn,
         task::Job,
-        terms::{Held, Terms},
+        terms::{Held, Rerun, Terms},
         work::BoxWork,
     },
     time::after,
@@ -130,7 +130,7 @@ impl Delivery {
             deadline: after(self.called, claim.remaining),
             result_limit: self.result_limit,
             restorable: None,
-            replayable: false,
+            rerun: Rerun::Never,
             held: Held::default(),
         };
         node.keeps_for(claim.retention.result);

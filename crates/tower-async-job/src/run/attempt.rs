@@ -24,7 +24,7 @@ use crate::{
         handover::{Delivered, Ended, Waiting},
         recording::{self, Recorded, Recording},
         restore::Restorable,
-        terms::{Held, Terms},
+        terms::{Held, Rerun, Terms},
         unkept,
         unresumable::Unresumable,
         watch::{End, Stop, Watch},
@@ -57,7 +57,7 @@ struct Rare {
     /// The limit of the result, if it is not the default.
     result_limit: Option<usize>,
     restorable: Option<Box<Restorable>>,
-    replayable: bool,
+    rerun: Rerun,
     _held: Held,
 }
 
@@ -107,7 +107,7 @@ where
         let is_rare = terms.target.is_some()
             || terms.result_limit.is_some()
             || terms.restorable.is_some()
-            || terms.replayable;
+            || terms.rerun != Rerun::Never;
         let mut restorable = terms.restorable;
         if let Some(restorable) = restorable.as_mut().filter(|_| !queued) {
             restorable.begun(now);
@@ -132,7 +132,7 @@ where
                     delivery: None,
                     result_limit: terms.result_limit,
                     restorable,
-                    replayable: terms.replayable,
+                    rerun: terms.rerun,
                     _held: terms.held,
                 })
             }),
@@ -165,10 +165,11 @@ where
         let registration = &self.registration;
         let limit = rare.and_then(|rare| rare.result_limit);
         let limit = limit.unwrap_or(registration.node().config.result_limit);
-        let replayable = rare.is_some_and(|rare| rare.replayable);
+        let context = &self.context;
+        let may_rerun = || rare.is_some_and(|rare| rare.rerun.is_possible(Some(context)));
         let delivered = rare.is_some_and(|rare| rare.delivery.is_some());
         let stage = &mut self.stage;
-        if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, replayable, delivered)
+        if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, may_rerun, delivered)
         {
             if self.watch.is_writing() {
                 // The write may not happen any more.
@@ -298,7 +299,7 @@ where
         job: &Registration,
         target: &str,
         limit: usize,
-        replayable: bool,
+        may_rerun: impl Fn() -> bool,
         delivered: bool,
     ) -> Poll<End> {
         loop {
@@ -306,7 +307,7 @@ where
                 Self::Handling(work) => match ready!(work.poll_catching(cx)) {
                     Ok(Ok(response)) => {
                         let how = response.extensions().get::<Release>();
-                        let how = how.filter(|how| replayable || how.outside.is_some());
+                        let how = how.filter(|how| how.outside.is_some() || may_rerun());
                         if let Some(how) = how.cloned() {
                             drop_quietly(response);
                             return Poll::Ready(End::Released(how));

@@ -7,6 +7,7 @@ use tower_async_job_core::{JobHandle, NewJob, Principal};
 
 use crate::{
     body::RoomOfCopy,
+    context::job::JobContext,
     node::{places::Place, state::Node},
     run::restore::Restorable,
     time::after,
@@ -29,9 +30,31 @@ pub(crate) struct Terms {
     pub(crate) result_limit: Option<usize>,
     /// The job to store again if the store loses it, if leases end.
     pub(crate) restorable: Option<Box<Restorable>>,
-    /// The store keeps the request, so that the job can be re-run.
-    pub(crate) replayable: bool,
+    pub(crate) rerun: Rerun,
     pub(crate) held: Held,
+}
+
+/// The condition on which a job can be run again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Rerun {
+    /// Its request is not stored.
+    #[default]
+    Never,
+    /// The head of its request is stored: it continues from its checkpoint.
+    WithCheckpoint,
+    /// Its request is stored.
+    Always,
+}
+
+impl Rerun {
+    /// Returns whether the job can be run again after a run with this context.
+    pub(crate) fn is_possible(self, context: Option<&JobContext>) -> bool {
+        match self {
+            Self::Never => false,
+            Self::WithCheckpoint => context.is_some_and(|it| it.checkpoint().is_some()),
+            Self::Always => true,
+        }
+    }
 }
 
 /// The resources that a run holds until its end is stored.
@@ -60,7 +83,10 @@ impl Terms {
             deadline,
             result_limit: None,
             restorable: leases_end.then(|| Box::new(Restorable::new(job.clone()))),
-            replayable: job.request.is_some(),
+            rerun: match job.request {
+                Some(_) => Rerun::Always,
+                None => Rerun::Never,
+            },
             held: Held::default(),
         }
     }

@@ -28,7 +28,7 @@ use crate::{
     node::state::Node,
     run::{
         attempt::Run,
-        terms::{Held, Terms},
+        terms::{Held, Rerun, Terms},
         work::put_off,
     },
     time::later,
@@ -74,7 +74,10 @@ fn terms(claim: &Claim, replayable: bool) -> Terms {
         deadline: later(claim.remaining),
         result_limit: None,
         restorable: None,
-        replayable,
+        rerun: match replayable {
+            true => Rerun::Always,
+            false => Rerun::Never,
+        },
         held: Held::default(),
     }
 }

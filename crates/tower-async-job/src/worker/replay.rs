@@ -25,7 +25,7 @@ use crate::{
         attempt::Run,
         spawn::spawn,
         task::Job,
-        terms::Terms,
+        terms::{Rerun, Terms},
         unresumable::Unresumable,
         work::{BoxWork, put_off},
     },
@@ -104,8 +104,11 @@ where
     terms.since = called;
     terms.deadline = after(called, claim.remaining);
     terms.held.place = Some(place);
-    if claim.checkpoint.is_empty() && restored.as_ref().is_ok_and(HeadOnly::is) {
-        restored = Err(Unresumable.into());
+    if restored.as_ref().is_ok_and(HeadOnly::is) {
+        terms.rerun = Rerun::WithCheckpoint;
+        if claim.checkpoint.is_empty() {
+            restored = Err(Unresumable.into());
+        }
     }
     let work = work(service.clone(), restored, admission);
     let now = Instant::now();

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_polling::JobState;
 use tokio::time::{Instant, sleep, timeout};
-use tower_async_job::{Builder, CheckpointError, JobContext, Policy};
+use tower_async_job::{Builder, CheckpointError, JobContext, Policy, Release};
 
 /// The fates of all saves, with the times that they took.
 type Fates = Arc<Mutex<Vec<(Duration, Result<(), CheckpointError>)>>>;
@@ -303,6 +303,46 @@ async fn save_in_a_call_that_is_answered_while_its_job_is_stored_does_not_wait()
     let saved = timeout(SECOND, job.save_checkpoint("half")).await;
     assert_eq!(saved, Ok(Ok(())));
     drop(answer);
+}
+
+/// Runs a job that can only be resumed, and whose handler gives it back for another run. Returns its answer.
+async fn give_back(saves: bool, stored_after: Duration) -> String {
+    let store = FaultyStore::shared(LEASE).then(Op::Create, Fault::Late(stored_after));
+    let store = Arc::new(store);
+    let node = resuming(&store);
+    let app = App::new(move |request: Request<Bytes>| async move {
+        let job = JobContext::of(&request);
+        let mut response = crate::attempted(&request);
+        if saves && job.attempt() == 1 {
+            // While its job is being stored, a save ends after that.
+            let saving = job.clone();
+            tokio::spawn(async move { saving.save_checkpoint("begun").await });
+            tokio::task::yield_now().await;
+        }
+        sleep(SECOND).await;
+        if job.attempt() == 1 {
+            response.extensions_mut().insert(Release::default());
+        }
+        response
+    });
+    let answer = send(&node.service(&app), post("/report")).await;
+    if answer.status == StatusCode::OK {
+        return String::from_utf8(answer.body.to_vec()).expect("text");
+    }
+    let job = path_of(answer.pending().location()).to_owned();
+    node.work(&app);
+    sleep(RECOVERY).await;
+    let answer = ask(&node.layer, get(&job)).await;
+    String::from_utf8(answer.body.to_vec()).expect("text")
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_can_only_be_resumed_is_given_back_with_a_checkpoint() {
+    for stored_after in [Duration::ZERO, 2 * SECOND] {
+        assert_eq!(give_back(true, stored_after).await, "attempt 2");
+        // It could not run again, so its response is the answer.
+        assert_eq!(give_back(false, stored_after).await, "attempt 1");
+    }
 }
 
 #[tokio::test(start_paused = true)]
