@@ -2,7 +2,7 @@ import http.server, sys, threading, time, urllib.error, urllib.request
 
 class Server(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        order = self.rfile.read(int(self.headers["Content-Length"]))
+        order = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         threading.Thread(target=work, args=(order, self.headers["Job-Result-Url"])).start()
         self.send_response(202)
         self.send_header("Job-Accepted", "result-later")

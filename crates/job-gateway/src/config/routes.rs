@@ -84,6 +84,12 @@ fn read_defaults(section: Section<'_>, upstreams: &Upstreams, context: &Context<
 /// Returns whether requests that match no route are sent on.
 fn read_fallback(root: &Section<'_>, upstreams: &Upstreams) -> bool {
     let fallback = root.get("fallback", boolean);
+    let is_unclear = upstreams.default.is_none() && upstreams.by_name.len() > 1;
+    if is_unclear && fallback.is_none() && root.span_of("routes").is_none() {
+        let problem = Problem::new("no request has a server").at(root.span_of("upstreams"), "");
+        let help = "the file has several upstreams: name one by `upstream` in `[defaults]`, or in `[[routes]]`";
+        root.reading.report(problem.help(help.to_owned()));
+    }
     if fallback == Some(true) && upstreams.default.is_none() {
         let problem = Problem::new("`fallback` needs a default upstream");
         let label = "the file has several upstreams";

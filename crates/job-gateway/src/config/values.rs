@@ -57,6 +57,11 @@ impl Store {
         match (kind, rest) {
             ("memory", "") => Ok(Self::Memory),
             ("sqlite", "") => Err("the store in SQLite has a file: sqlite:FILE".to_owned()),
+            ("sqlite", file) if file.starts_with("//") && !file.starts_with("///") => Err(format!(
+                "the store in SQLite is a file and has no host: sqlite:{} or sqlite:{}",
+                file.trim_start_matches('/'),
+                &file[1..]
+            )),
             ("sqlite", file) => Ok(Self::Sqlite(PathBuf::from(file))),
             ("postgres" | "postgresql", _) => Ok(Self::Postgres(secret())),
             ("redis" | "rediss", _) => Ok(Self::Redis(secret())),
