@@ -91,6 +91,11 @@ impl Live {
         })
     }
 
+    /// Lets the settings take effect on what is kept of the previous ones.
+    pub(super) fn begin(&self) {
+        self.servers.resize_queues();
+    }
+
     /// Returns the route of a request, and the client of its server.
     pub(super) fn target<B>(&self, request: &Request<B>, is_durable: bool) -> Option<Target> {
         let route = self.routes.find(request.method(), request.uri().path())?;

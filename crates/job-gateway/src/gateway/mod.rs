@@ -286,6 +286,7 @@ impl Gateway {
 
     /// Replaces the settings of all requests that begin from now on.
     pub(crate) fn replace(&self, live: Live) {
+        live.begin();
         self.shared.live.store(Arc::new(live));
     }
 

@@ -25,8 +25,8 @@ pub(super) struct Server {
 }
 
 impl Servers {
-    /// Creates the clients and queues of the settings, and keeps those that the settings leave as they
-    /// are, with their connections and places.
+    /// Creates the clients and queues of the settings. Keeps the clients that the settings leave as they
+    /// are, with their connections, and the queues of the same servers, with their places.
     ///
     /// # Errors
     ///
@@ -49,6 +49,18 @@ impl Servers {
         }
     }
 
+    /// Gives the queues that are kept the numbers of the settings.
+    pub(super) fn resize_queues(&self) {
+        for Server {
+            settings, queue, ..
+        } in self.0.values()
+        {
+            if let (Some(queue), Some(places)) = (queue, settings.concurrency) {
+                queue.resize(places, settings.queue);
+            }
+        }
+    }
+
     /// Returns the server of that name.
     pub(super) fn get(&self, name: &str) -> Option<&Server> {
         self.0.get(name)
@@ -66,14 +78,11 @@ impl Server {
             Some(server) => server.client.clone(),
             None => Client::new(settings)?,
         };
-        let kept = previous.filter(|server| keeps_queue(&server.settings, settings));
-        let queue = match kept {
-            Some(server) => server.queue.clone(),
-            None => {
-                let places = settings.concurrency;
-                places.map(|places| Queue::new(places, settings.queue))
-            }
-        };
+        // Requests under way count on in its queue.
+        let kept = previous.filter(|server| server.settings.url == settings.url);
+        let kept = kept.and_then(|server| server.queue.clone());
+        let places = settings.concurrency;
+        let queue = places.map(|places| kept.unwrap_or_else(|| Queue::new(places, settings.queue)));
         Ok(Self {
             settings: settings.clone(),
             client,
@@ -86,10 +95,4 @@ impl Server {
 /// Returns whether a client may be kept. One that verifies certificates reads its roots again.
 fn keeps_client(before: &Upstream, after: &Upstream) -> bool {
     before == after && after.url.scheme_str() != Some("https")
-}
-
-/// Returns whether a queue may be kept, so that requests under way count.
-fn keeps_queue(before: &Upstream, after: &Upstream) -> bool {
-    let places = |settings: &Upstream| (settings.concurrency, settings.queue);
-    before.url == after.url && places(before) == places(after)
 }

@@ -24,8 +24,10 @@ pub(crate) struct Queue {
 }
 
 struct State {
-    /// The number of places that are free. While it is not zero, no request waits.
-    free: usize,
+    /// The number of places, and of those that are taken. While one is free, no request waits. After
+    /// a change, more may be taken than there are.
+    places: usize,
+    taken: usize,
     waiting: usize,
     /// The greatest number of requests that wait.
     limit: usize,
@@ -60,7 +62,8 @@ impl Queue {
     /// Creates a queue for `concurrency` requests at once, at least one, and `waiting` others.
     pub(crate) fn new(concurrency: usize, waiting: usize) -> Self {
         let state = State {
-            free: concurrency.max(1),
+            places: concurrency.max(1),
+            taken: 0,
             waiting: 0,
             limit: waiting,
             next: 0,
@@ -70,6 +73,15 @@ impl Queue {
         Self {
             state: Arc::new(Mutex::new(state)),
         }
+    }
+
+    /// Changes the number of places and of those that may wait. Requests that have a place keep it, and
+    /// those that wait stay.
+    pub(crate) fn resize(&self, concurrency: usize, waiting: usize) {
+        let mut state = self.lock();
+        state.places = concurrency.max(1);
+        state.limit = waiting;
+        state.admit();
     }
 
     /// Takes a place if one is free. No request waits then.
@@ -111,7 +123,8 @@ impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         f.debug_struct("Queue")
-            .field("free", &state.free)
+            .field("places", &state.places)
+            .field("taken", &state.taken)
             .field("waiting", &state.waiting)
             .finish_non_exhaustive()
     }
@@ -120,8 +133,8 @@ impl fmt::Debug for Queue {
 impl State {
     /// Takes a place if one is free. Returns whether one was.
     fn take(&mut self) -> bool {
-        let is_free = self.free > 0;
-        self.free -= usize::from(is_free);
+        let is_free = self.taken < self.places;
+        self.taken += usize::from(is_free);
         is_free
     }
 
@@ -145,25 +158,32 @@ impl State {
         Ok((number, admitted))
     }
 
-    /// Hands a place to the request whose turn it is, or makes it free.
+    /// Frees a place, and hands it to the request whose turn it is.
     fn release(&mut self) {
-        let Some((_, key)) = self.turns.pop_first() else {
-            self.free += 1;
-            return;
-        };
-        let turn = self.number();
-        let line = self.lines.get_mut(&key).expect("a turn has a line");
-        let (_, admit) = line.requests.pop_first().expect("a line has a request");
-        match line.requests.is_empty() {
-            true => drop(self.lines.remove(&key)),
-            false => {
-                line.turn = turn;
-                self.turns.insert(turn, key);
+        self.taken -= 1;
+        self.admit();
+    }
+
+    /// Hands the places that are free to the requests whose turn it is.
+    fn admit(&mut self) {
+        while self.taken < self.places
+            && let Some((_, key)) = self.turns.pop_first()
+        {
+            let turn = self.number();
+            let line = self.lines.get_mut(&key).expect("a turn has a line");
+            let (_, admit) = line.requests.pop_first().expect("a line has a request");
+            match line.requests.is_empty() {
+                true => drop(self.lines.remove(&key)),
+                false => {
+                    line.turn = turn;
+                    self.turns.insert(turn, key);
+                }
             }
+            self.waiting -= 1;
+            self.taken += 1;
+            // The request is there: it leaves its line, under the lock, before it drops its end.
+            let _ = admit.send(());
         }
-        self.waiting -= 1;
-        // The request is there: it leaves its line, under the lock, before it drops its end.
-        let _ = admit.send(());
     }
 
     /// Removes a request from its line. Returns whether it was there.

@@ -281,3 +281,21 @@ async fn a_websocket_holds_its_place_until_it_ends() {
     let switched = upgrades::head(&mut second).await;
     assert!(switched.starts_with("HTTP/1.1 101"), "{switched}");
 }
+
+#[tokio::test]
+async fn requests_that_wait_get_the_places_that_a_reload_adds() {
+    let server = Slow::new();
+    let upstream = server.start().await;
+    let gateway = Gateway::with(&settings(&upstream, "concurrency = 1")).await;
+    let both = async { tokio::join!(ask(&gateway, "/a", "ann"), ask(&gateway, "/b", "ann")) };
+    let reload = async {
+        server.until_received(1).await;
+        let file = gateway.settings.as_ref().unwrap();
+        std::fs::write(file, settings(&upstream, "concurrency = 2")).unwrap();
+        gateway.signal(Signal::HUP);
+        server.until_received(2).await;
+        server.answers.add_permits(2);
+    };
+    let (answers, ()) = tokio::join!(both, reload);
+    assert_eq!([answers.0.status, answers.1.status], [StatusCode::OK; 2]);
+}

@@ -17,7 +17,8 @@ fn numbers(queue: &Queue) -> (usize, usize, usize, usize) {
     let in_lines: usize = state.lines.values().map(|line| line.requests.len()).sum();
     assert_eq!(in_lines, state.waiting);
     let lines = state.lines.len();
-    (state.free, state.waiting, lines, state.turns.len())
+    let free = state.places.saturating_sub(state.taken);
+    (free, state.waiting, lines, state.turns.len())
 }
 
 /// Returns the future of a request, which has been polled once.
@@ -137,6 +138,39 @@ async fn principals_whose_requests_all_leave_are_forgotten() {
         drop(enter(&queue, &name));
     }
     assert_eq!(numbers(&queue), (0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn places_that_are_added_are_for_those_that_wait() {
+    let queue = Queue::new(1, 10);
+    let first = queue.enter(None).await.unwrap();
+    let mut waiting: Vec<_> = ["ann", "ann", "bob"]
+        .iter()
+        .map(|name| enter(&queue, name))
+        .collect();
+    queue.resize(3, 10);
+    let bob = waiting.pop().unwrap().now_or_never();
+    let ann = waiting.remove(0).now_or_never();
+    let mut last = waiting.remove(0);
+    assert!(ann.is_some() && bob.is_some() && (&mut last).now_or_never().is_none());
+    drop(first);
+    drop((last.await, ann, bob));
+    assert_eq!(numbers(&queue), (3, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn places_that_are_too_many_end_once_they_are_free() {
+    let queue = Queue::new(2, 10);
+    let first = queue.enter(None).await.unwrap();
+    let second = queue.enter(None).await.unwrap();
+    let mut third = enter(&queue, "ann");
+    queue.resize(1, 0);
+    assert_eq!(queue.enter(None).await.unwrap_err(), Full);
+    drop(first);
+    assert!((&mut third).now_or_never().is_none());
+    drop(second);
+    drop(third.now_or_never().unwrap());
+    assert_eq!(numbers(&queue), (1, 0, 0, 0));
 }
 
 /// Thousands of requests come, are cancelled at any point, or hold their place for a while. Never
