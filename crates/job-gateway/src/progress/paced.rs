@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::report::Report;
+use super::report::{Invalid, Report};
 
 /// The shortest time between two writes of one server's reports.
 pub(super) const INTERVAL: Duration = Duration::from_millis(100);
@@ -38,8 +38,12 @@ pub(super) enum Way {
 
 impl Paced {
     /// Adds a report.
-    pub(super) fn enter(&self, server: Digest, report: Report) -> Way {
-        match self.slots().entry(server) {
+    ///
+    /// # Errors
+    ///
+    /// Fails without any effect if those that are written together have too much metadata.
+    pub(super) fn enter(&self, server: Digest, report: Report) -> Result<Way, Invalid> {
+        Ok(match self.slots().entry(server) {
             Entry::Vacant(slot) => {
                 slot.insert(Slot::First);
                 Way::First(report)
@@ -47,11 +51,11 @@ impl Paced {
             Entry::Occupied(mut slot) => match slot.get_mut() {
                 Slot::First => Way::Alone(report),
                 Slot::Known(next) => {
-                    next.get_or_insert_default().add(report);
+                    next.get_or_insert_default().add(report)?;
                     Way::Joined
                 }
             },
-        }
+        })
     }
 
     /// Notes that a report was written. The next ones join each other from now on.
@@ -92,21 +96,34 @@ mod tests {
         let paced = Paced::default();
         let report = |json: &str| Report::of(json.as_bytes()).unwrap();
         let server = [7; 32];
-        assert!(matches!(paced.enter(server, report("{}")), Way::First(_)));
-        assert!(matches!(paced.enter(server, report("{}")), Way::Alone(_)));
-        assert!(matches!(paced.enter([8; 32], report("{}")), Way::First(_)));
+        let enter = |server, json: &str| paced.enter(server, report(json));
+        assert!(matches!(enter(server, "{}"), Ok(Way::First(_))));
+        assert!(matches!(enter(server, "{}"), Ok(Way::Alone(_))));
+        assert!(matches!(enter([8; 32], "{}"), Ok(Way::First(_))));
         paced.written(server);
         for json in [
             r#"{"done": 1, "total": 2, "metadata": {"a": 1}}"#,
             r#"{"message": "x", "metadata": {"b": 2}}"#,
             r#"{"fraction": 0.75}"#,
         ] {
-            assert!(matches!(paced.enter(server, report(json)), Way::Joined));
+            assert!(matches!(enter(server, json), Ok(Way::Joined)));
         }
-        let joined = r#"{"fraction": 0.75, "message": "x", "metadata": {"a": 1, "b": 2}}"#;
+        let long = |key| {
+            format!(
+                r#"{{"message": "y", "metadata": {{"{key}": "{:040000}"}}}}"#,
+                0
+            )
+        };
+        for key in ["c", "d"] {
+            assert_eq!(enter(server, &long(key)).is_ok(), key == "c", "{key}");
+        }
+        // It takes the place of the long one.
+        let short = r#"{"message": "x", "metadata": {"c": 3}}"#;
+        assert!(matches!(enter(server, short), Ok(Way::Joined)));
+        let joined = r#"{"fraction": 0.75, "message": "x", "metadata": {"a": 1, "b": 2, "c": 3}}"#;
         assert_eq!(paced.next(server), Some(report(joined)));
         assert_eq!(paced.next(server), None);
-        assert!(matches!(paced.enter(server, report("{}")), Way::First(_)));
+        assert!(matches!(enter(server, "{}"), Ok(Way::First(_))));
         paced.forget(server);
         paced.forget([8; 32]);
         assert!(paced.slots().is_empty());

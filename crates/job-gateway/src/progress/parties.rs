@@ -67,7 +67,8 @@ impl Parties {
     /// Further reports within a tenth of a second are written together.
     pub(super) async fn report(&self, party: &Party, report: Report) -> Result<State, Refusal> {
         let server = party.outside().token;
-        match self.0.paced.enter(server, report) {
+        let way = self.0.paced.enter(server, report);
+        match way.map_err(|error| Refusal::Invalid(error.to_string()))? {
             Way::Alone(report) => self.write(party, report).await,
             Way::Joined => Ok(State::Running(Some(party.left()))),
             Way::First(report) => {

@@ -5,6 +5,9 @@ use std::{collections::HashMap, fmt};
 use serde_json::{Map, Value};
 use tower_async_job::JobContext;
 
+/// The bytes of all metadata of a run, with its keys.
+const METADATA: usize = 64 << 10;
+
 /// A report of progress. Members that it lacks leave those of earlier reports as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Report {
@@ -87,11 +90,21 @@ impl Report {
     }
 
     /// Adds a later report.
-    pub(super) fn add(&mut self, later: Self) {
+    ///
+    /// # Errors
+    ///
+    /// Fails without any effect if there is too much metadata.
+    pub(super) fn add(&mut self, later: Self) -> Result<(), Invalid> {
+        if !later.metadata.is_empty() {
+            let mut sizes = self.metadata_sizes();
+            sizes.extend(later.metadata_sizes());
+            check_metadata(sizes.values().sum())?;
+        }
         self.amount = later.amount.or(self.amount);
         self.message = later.message.or(self.message.take());
         self.partial = later.partial.or(self.partial.take());
         self.metadata.extend(later.metadata);
+        Ok(())
     }
 
     /// Returns the bytes of metadata by their keys.
@@ -118,6 +131,12 @@ impl Report {
             job.metadata(key, value);
         }
     }
+}
+
+/// Checks the bytes of all metadata of several reports, with its keys.
+pub(super) fn check_metadata(bytes: usize) -> Result<(), Invalid> {
+    let refusal = || Invalid::new("metadata", "at most 64 KiB in all reports together");
+    (bytes <= METADATA).then_some(()).ok_or_else(refusal)
 }
 
 const KNOWN: &str = "the members are fraction, or done and total, message, partial and metadata";

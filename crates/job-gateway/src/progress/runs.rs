@@ -12,12 +12,9 @@ use tower_async_job::{CancelReason, JobContext};
 use super::{
     party::Party,
     reach::{Reach, local},
-    report::{Invalid, Report},
+    report::{Invalid, Report, check_metadata},
     token::Token,
 };
-
-/// The bytes of all metadata of a run, with its keys.
-const METADATA: usize = 64 << 10;
 
 /// The time until a deadline that is not known: the longest that a route may have.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -174,12 +171,7 @@ impl Entry {
         let added: usize = sizes.values().sum();
         let replaced: usize = sizes.keys().map(replaced).sum();
         let kept: usize = self.metadata.values().sum();
-        if kept - replaced + added > METADATA {
-            return Err(Invalid::new(
-                "metadata",
-                "at most 64 KiB in all reports together",
-            ));
-        }
+        check_metadata(kept - replaced + added)?;
         self.metadata.extend(sizes);
         Ok(())
     }
