@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tower_async_job::store::Principal;
 
 use crate::{
@@ -16,6 +16,8 @@ pub(super) struct Authorities {
     by_route: HashMap<Arc<str>, Arc<Authority>>,
     /// Each once.
     all: Vec<Arc<Authority>>,
+    /// The fields that name principals.
+    pub(super) fields: Arc<[HeaderName]>,
 }
 
 impl Authorities {
@@ -47,6 +49,8 @@ impl Authorities {
                 .by_route
                 .extend(authority.map(|authority| (name, authority)));
         }
+        let fields = authorities.all.iter().filter_map(|it| it.field().cloned());
+        authorities.fields = fields.collect();
         match unusable.is_empty() {
             true => Ok(authorities),
             false => Err(unusable),

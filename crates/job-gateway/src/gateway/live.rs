@@ -117,6 +117,7 @@ impl Live {
             client: server.client.clone(),
             queue: server.queue.clone(),
             progress: server.progress.clone(),
+            principals: self.authorities.fields.clone(),
             policy,
             accepted: replayable.then(|| accepted(route, request)),
             handle: Handle::default(),

@@ -73,6 +73,15 @@ impl Authority {
         Ok(name.map(|name| self.source().principal(&name)))
     }
 
+    /// Returns the field that names the principal, if servers know it by one.
+    pub(crate) fn field(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) => Some(name),
+            #[cfg(feature = "jwt")]
+            Self::Jwt(_) => None,
+        }
+    }
+
     fn source(&self) -> Source {
         match self {
             Self::Header(name) => Source::header(name),

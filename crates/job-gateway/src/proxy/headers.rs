@@ -180,8 +180,10 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Returns trailers without those that a server could take for the gateway's.
-pub(super) fn without_own(mut trailers: HeaderMap) -> HeaderMap {
-    remove_where(&mut trailers, is_own);
+pub(super) fn without_own(mut trailers: HeaderMap, principals: &[HeaderName]) -> HeaderMap {
+    remove_where(&mut trailers, |name| {
+        is_own(name) || principals.contains(name)
+    });
     Forwarded::remove(&mut trailers);
     trailers
 }
@@ -273,4 +275,21 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
 fn target_of(uri: Uri) -> Uri {
     let target = uri.into_parts().path_and_query;
     Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_name_no_principal() {
+        let mut trailers = HeaderMap::new();
+        for name in ["x-user", "job-principal", "forwarded", "x-checksum"] {
+            trailers.insert(name, HeaderValue::from_static("ada"));
+        }
+        let principals = [HeaderName::from_static("x-user")];
+        let passed = without_own(trailers, &principals);
+        let names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-checksum"]);
+    }
 }

@@ -86,9 +86,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let target = request.extensions().get::<Target>();
+        let principals = target.map(|target| target.principals.clone());
+        let principals = principals.unwrap_or_default();
         let request = request.map(|body| {
-            let body = body.map_frame(|frame| match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(headers::without_own(trailers)),
+            let body = body.map_frame(move |frame| match frame.into_trailers() {
+                Ok(trailers) => Frame::trailers(headers::without_own(trailers, &principals)),
                 Err(frame) => frame,
             });
             UnsyncBoxBody::new(body.map_err(Into::into))

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderName;
 use tokio::time::Instant;
 use tower_async_job::{Policy, store::JobHandle};
 
@@ -23,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) queue: Option<Queue>,
     /// The way for reports of its progress.
     pub(crate) progress: Option<Reach>,
+    /// The fields that name principals, which trailers cannot have.
+    pub(crate) principals: Arc<[HeaderName]>,
     /// The terms of the job that it may become.
     pub(crate) policy: Arc<Policy>,
     /// The time at which the request has become a job, unless it is answered before; `None` in later
