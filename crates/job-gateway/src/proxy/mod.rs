@@ -165,7 +165,7 @@ async fn send(
     let upgrade = upgrade::Requested::take(&mut request);
     let (run, urls) = run(&target, request.extensions(), runs).unzip();
     let request = headers::rewrite(request, &target, upgrade.is_some(), urls);
-    let (request, answered) = early::watch(request);
+    let (request, mut answered) = early::watch(request);
     let mut response = match resumed {
         Some((handle, principal)) => {
             let follower = Follower::new(&target, context, &request);
@@ -179,7 +179,7 @@ async fn send(
         None if target.follows => {
             let is_left = run.as_ref().is_some_and(|run| run.party.is_some());
             let follower = Follower::new(&target, context, &request).leaving(is_left);
-            Box::pin(follower.send(request)).await?
+            Box::pin(follower.send(request, &mut answered)).await?
         }
         None => exchange(&target, request).await?.map(Either::Left),
     };

@@ -10,3 +10,4 @@ mod outages;
 mod polling;
 mod restarts;
 mod server;
+mod uploads;

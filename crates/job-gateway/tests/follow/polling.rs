@@ -165,10 +165,11 @@ async fn a_cancelled_job_is_cancelled_at_the_server_at_once() {
     sleep(Duration::from_millis(300)).await;
     assert_eq!(server.count("GET /jobs/7"), polls);
     assert_eq!(server.count("DELETE /jobs/7"), 1);
-    assert_eq!(
-        server.fields("DELETE /jobs/7")["authorization"],
-        "Bearer secret-7"
-    );
+    for line in ["GET /jobs/7", "DELETE /jobs/7"] {
+        let fields = server.fields(line);
+        assert_eq!(fields["authorization"], "Bearer secret-7");
+        assert_eq!(fields["cookie"], "node=a", "{line}");
+    }
 }
 
 #[tokio::test]

@@ -112,7 +112,10 @@ impl Server {
                     r#"{"jobID":"7","type":"process","status":"accepted"}"#,
                 )),
             (&Method::POST, "/now") => Response::builder().body(full("at once")),
-            (&Method::POST, _) => accepted.header("location", "/jobs/7").body(full("")),
+            (&Method::POST, _) => accepted
+                .header("location", "/jobs/7")
+                .header("set-cookie", "node=a; Path=/")
+                .body(full("")),
             (&Method::GET, "/operations/7") => response().body(json(match is_done {
                 true => r#"{"status":"Succeeded"}"#,
                 false => r#"{"status":"Running"}"#,

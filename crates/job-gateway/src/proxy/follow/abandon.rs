@@ -2,47 +2,36 @@
 
 use std::{future::pending, time::Duration};
 
-use http::HeaderMap;
 use tokio::{runtime::Handle, time::timeout};
 use tower_async_job::{CancelReason, JobContext};
-use tower_poll::{PendingJob, PollService};
 
-use super::server::Server;
+use super::server::Polled;
 
 /// The time for the answer to a cancellation.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The handle of a server's job. When this is dropped, the job is cancelled by DELETE, unless a later
-/// run continues it, or its end is known.
+/// A server's job. When this is dropped, the job is cancelled by DELETE, with the cookies of its polls,
+/// unless a later run continues it, or its end is known.
 pub(super) struct Abandon {
     context: JobContext,
-    service: PollService<Server>,
-    headers: HeaderMap,
-    handle: Option<PendingJob>,
+    /// `None` once it has ended.
+    job: Option<Polled>,
 }
 
 impl Abandon {
-    pub(super) fn new(
-        context: JobContext,
-        service: PollService<Server>,
-        headers: &HeaderMap,
-    ) -> Self {
-        Self {
-            context,
-            service,
-            headers: headers.clone(),
-            handle: None,
-        }
+    pub(super) fn new(context: JobContext, job: Polled) -> Self {
+        let job = Some(job);
+        Self { context, job }
     }
 
-    /// Notes the handle of the job.
-    pub(super) fn set(&mut self, handle: PendingJob) {
-        self.handle = Some(handle);
+    /// Returns the job.
+    pub(super) fn job(&mut self) -> &mut Polled {
+        self.job.as_mut().expect("it is there until its end")
     }
 
     /// Notes that the job has ended.
     pub(super) fn disarm(&mut self) {
-        self.handle = None;
+        self.job = None;
     }
 
     /// Cancels the job at once, and waits until this run is dropped: nothing of it counts.
@@ -58,18 +47,14 @@ impl Drop for Abandon {
             self.context.cancel_reason(),
             Some(CancelReason::Shutdown | CancelReason::LeaseLost)
         );
-        let (Some(handle), false) = (self.handle.take(), continues) else {
+        let (Some(followed), false) = (self.job.take(), continues) else {
             return;
         };
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let (service, headers) = (self.service.clone(), std::mem::take(&mut self.headers));
         let job = self.context.handle();
         runtime.spawn(async move {
-            let Ok(followed) = service.resume(&handle, &headers) else {
-                return;
-            };
             match timeout(PATIENCE, followed.cancel()).await {
                 Ok(Ok(response)) => {
                     let status = response.status().as_u16();

@@ -23,14 +23,14 @@ use http_body_util::{Either, Full};
 use http_polling::{JOB_STATUS, RETRY_AFTER_MS};
 use tower::Layer;
 use tower_async_job::JobContext;
-use tower_poll::{Job, PendingJob, PollLayer, PollService, PollUpdate, Submitted, Update};
+use tower_poll::{PendingJob, PollLayer, PollService, PollUpdate, Submitted, Update};
 
 use self::{
     abandon::Abandon,
     outage::Outage,
-    server::{Server, Upload},
+    server::{Polled, Server},
 };
-use super::{forwarded, headers, respond::Failure, target::Target};
+use super::{early::Answered, forwarded, headers, respond::Failure, target::Target};
 use crate::{
     config::PrincipalSource,
     upstream::{self, Incoming},
@@ -118,16 +118,21 @@ impl Follower {
         self
     }
 
-    /// Sends the request, and waits for the result.
+    /// Sends the request, and waits for the result. Once the server has made a job of it, it is
+    /// answered, so that its upload ends.
     pub(super) async fn send(
         mut self,
         request: Request<upstream::Body>,
+        answered: &mut Option<Answered>,
     ) -> Result<Response<Body>, Failure> {
         let submission = server::submission(request, self.is_left);
         let submitted = self.service.submit(submission).await;
         match submitted.map_err(ended::failure)? {
             Submitted::Final(response) => Ok(answer(response)),
-            Submitted::Pending(job) => self.wait(job).await,
+            Submitted::Pending(job) => {
+                drop(answered.take());
+                self.wait(job).await
+            }
         }
     }
 
@@ -143,16 +148,14 @@ impl Follower {
         job.map_err(ended::failure)
     }
 
-    async fn wait(mut self, mut job: Polled) -> Result<Response<Body>, Failure> {
-        let mut abandon = Abandon::new(self.context.clone(), self.service.clone(), &self.headers);
+    async fn wait(mut self, job: Polled) -> Result<Response<Body>, Failure> {
+        let mut abandon = Abandon::new(self.context.clone(), job);
         loop {
-            let handle = job.pending();
-            abandon.set(handle.clone());
-            self.save(&handle).await;
+            self.save(&abandon.job().pending()).await;
             let update = tokio::select! {
                 biased;
                 () = self.context.cancelled() => return abandon.now().await,
-                update = job.next() => update,
+                update = abandon.job().next() => update,
             };
             let handle = match update {
                 Some(Ok(Update::Pending(update))) => {
@@ -176,9 +179,8 @@ impl Follower {
                 },
                 None => return Err(Failure::Forgotten),
             };
-            drop(job);
+            *abandon.job() = self.again(&handle)?;
             self.outage.rest().await;
-            job = self.again(&handle)?;
         }
     }
 
@@ -214,9 +216,6 @@ impl Follower {
         ended.map(|response| without_job(response.map(|body| Either::Right(Full::new(body)))))
     }
 }
-
-/// The server's job.
-type Polled = Job<Server, Upload, Incoming>;
 
 /// Returns whether two handles lead to the same job. A server that speaks of `Job-Status` puts only
 /// hints into the query.

@@ -13,6 +13,7 @@ use http::{
 use http_polling::same_origin;
 use tokio::time::timeout;
 use tower::Service;
+use tower_poll::Job;
 
 use super::super::{forwarded::PROTO, headers, target::Target};
 use crate::upstream::{self, Client, Error, Incoming};
@@ -37,6 +38,9 @@ struct Submission {
 // in the state of a future (rust 64552).
 #[derive(Default)]
 pub(super) struct Upload(upstream::Body);
+
+/// The server's job.
+pub(super) type Polled = Job<Server, Upload, Incoming>;
 
 /// Marks a request as other than a poll. Its server may deliver the result later.
 pub(super) fn submission(request: Request<upstream::Body>, is_left: bool) -> Request<Upload> {
