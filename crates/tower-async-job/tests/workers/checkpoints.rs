@@ -11,7 +11,7 @@ use std::{
 use crate::{
     App, LEASE, Node, RECOVERY, record, shared, state,
     support::{
-        Body, SECOND, ask, call,
+        Answer, Body, SECOND, ask, call,
         faulty::{Fault, FaultyStore, Op},
         get, path_of, post, send,
     },
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_polling::JobState;
 use tokio::time::{Instant, sleep, timeout};
+use tower::ServiceExt;
 use tower_async_job::{Builder, CheckpointError, JobContext, Policy, Release};
 
 /// The fates of all saves, with the times that they took.
@@ -227,7 +228,7 @@ fn noting(saves: bool) -> (App, Arc<AtomicUsize>) {
 }
 
 /// Runs a job that can only be resumed on two nodes. Returns the answer at its end, and the number of runs.
-async fn resume(saves: bool, key: Option<&'static str>) -> (crate::support::Answer, usize) {
+async fn resume(saves: bool, key: Option<&'static str>) -> (Answer, usize) {
     let store = shared();
     let [one, other] = [(), ()].map(|()| resuming(&store));
     let (app, runs) = noting(saves);
@@ -247,7 +248,19 @@ async fn resume(saves: bool, key: Option<&'static str>) -> (crate::support::Answ
     other.work(&app);
     sleep(RECOVERY + 20 * SECOND).await;
     let answer = ask(&other.layer, get(&job)).await;
+    let told = operate(&other, "/").await["jobs"][0]["handle"].take();
+    let told = operate(&other, &format!("/{}", told.as_str().expect("a handle"))).await;
+    // Operators are told what clients are told.
+    if answer.header("job-status") != "done" {
+        assert_eq!(told["problem"]["detail"], answer.json()["detail"], "{told}");
+    }
     (answer, runs.load(Ordering::SeqCst))
+}
+
+/// Returns what an operator is told.
+async fn operate(node: &Node, path: &str) -> serde_json::Value {
+    let answer = node.layer.operator_resource().oneshot(get(path)).await;
+    Answer::of(answer.expect("infallible")).await.json()
 }
 
 #[tokio::test(start_paused = true)]

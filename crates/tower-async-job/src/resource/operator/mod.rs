@@ -241,9 +241,11 @@ async fn job(front: &Front, handle: JobHandle) -> Answered {
         return Ok(unknown());
     };
     // A response may be large and is not shown here; only a problem is read.
-    if matches!(record.state, JobState::Failed | JobState::TimedOut)
-        && let Some(full) = front.node.store.read(&record.id, Detail::Full).await?
-    {
+    let may_have_one = matches!(
+        record.state,
+        JobState::Failed | JobState::TimedOut | JobState::Lost
+    );
+    if may_have_one && let Some(full) = front.node.store.read(&record.id, Detail::Full).await? {
         record = full;
     }
     Ok(json(StatusCode::OK, &document::job(&record)))
