@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tower_async_job_core::{JobId, Lease, Renewal};
 
-pub(crate) use self::deadline::Deadline;
+pub(crate) use self::deadline::{Deadline, NextDeadline};
 use self::{
     deadline::Deadlines,
     leases::{Leases, Passed, behind},
@@ -76,16 +76,6 @@ impl Entered {
     fn context(&self) -> JobContext {
         self.context.clone()
     }
-}
-
-/// The time of the next check of deadlines.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NextDeadline {
-    /// More have passed.
-    Now,
-    At(Instant),
-    /// There are none, and the watch is over.
-    Never,
 }
 
 impl Jobs {
@@ -308,6 +298,13 @@ impl Registry {
     /// Returns the next leases that are to be renewed: those of the ids after this one.
     pub(crate) fn leases_after(&self, id: Option<JobId>) -> Vec<Lease> {
         self.jobs().leases.after(id)
+    }
+
+    /// Returns whether a run with a later lease of the same job is here.
+    pub(crate) fn has_later(&self, lease: &Lease) -> bool {
+        let jobs = self.jobs();
+        let run = jobs.runs.get(&lease.id);
+        run.is_some_and(|run| run.epoch > lease.epoch)
     }
 
     /// Returns whether there are leases to renew.

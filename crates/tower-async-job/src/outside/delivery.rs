@@ -9,7 +9,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::BoxError;
 use tower_async_job_core::{Claim, Release};
 
-use super::error::{Kind, OutsideError};
+use super::{
+    error::{Kind, OutsideError},
+    pending,
+};
 use crate::{
     bounds::HandlerBody,
     context::handler::HandlerContext,
@@ -91,14 +94,15 @@ impl Delivery {
     /// Records the response, and ends the job with it.
     ///
     /// It is treated like the response of a handler: the same headers are kept, its body is read as
-    /// fast as the store takes it, and the job's lease is renewed meanwhile. A task continues if
-    /// the future is dropped. Once this returns `Ok`, the job's client is served the response.
+    /// fast as the store takes it, and the job's lease is renewed meanwhile. A `Location` or
+    /// `Content-Location` is left out if it is relative, since its base is not known. A task continues
+    /// if the future is dropped. Once this returns `Ok`, the job's client is served the response.
     ///
     /// # Errors
     ///
-    /// Fails if the body breaks off, or the store has no room: the job is then with the party
-    /// again, which may repeat the delivery. Fails for good if the response is
-    /// [too large](OutsideError::is_too_large), or the job is no longer with this delivery.
+    /// Fails if the body breaks off, or the store has no room or is out of reach for too long: the
+    /// job is then with the party again, which may repeat the delivery. Fails for good if the response
+    /// is [too large](OutsideError::is_too_large), or the job is no longer with this delivery.
     pub async fn record<R>(mut self, mut response: Response<R>) -> Result<(), OutsideError>
     where
         R: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -106,13 +110,16 @@ impl Delivery {
         // It could release the job again.
         response.extensions_mut().remove::<Release>();
         let (sender, receiver) = oneshot::channel();
-        if let Some(claim) = self.claim.take() {
-            let run = self.run(&claim, response).delivering(sender);
-            spawn(&self.front.node, Job::Running(run));
-        }
+        let claim = self.claim.take().ok_or(Kind::Unrecorded)?;
+        let run = self.run(&claim, response).delivering(sender);
+        let front = self.front.clone();
+        spawn(&front.node, Job::Running(run));
         drop(self);
         // The task is gone: the runtime shuts down, or the store panicked.
         let delivered = receiver.await.map_err(|_| Kind::Unrecorded)?;
+        if delivered.has_lost_lease() {
+            return Err(lost(&front, &claim).await);
+        }
         outcome(delivered).map_err(OutsideError::from)
     }
 
@@ -153,15 +160,25 @@ fn outcome(delivered: Delivered) -> Result<(), Kind> {
         Some(Unrecorded::NoRoom(_, error)) => return Err(Kind::Store(error)),
         _ => {}
     }
-    let state = delivered.state.unwrap_or_default();
-    match state.parse() {
-        Ok(JobState::Done) => Ok(()),
-        Ok(JobState::Failed) => Err(Kind::TooLarge),
-        Ok(JobState::TimedOut) => Err(Kind::Over),
-        Ok(JobState::Cancelled) => Err(Kind::Cancelled),
-        // The lease was lost, which is no state of a job.
-        Err(_) if !state.is_empty() => Err(Kind::Superseded),
+    let state = delivered.state.and_then(|state| state.parse().ok());
+    match state {
+        Some(JobState::Done) => Ok(()),
+        Some(JobState::Failed) if delivered.is_too_large => Err(Kind::TooLarge),
+        Some(JobState::Cancelled) => Err(Kind::Cancelled),
+        // A job that is to run again is no longer the party's.
+        Some(state) if state != JobState::Running => Err(Kind::Over),
         _ => Err(Kind::Unrecorded),
+    }
+}
+
+/// Returns the error of a delivery that has lost its lease, by the fate of the job. Unless that is over
+/// or with a later delivery here, it is with the party again, or will be once the lease is over.
+async fn lost(front: &Front, claim: &Claim) -> OutsideError {
+    let lease = &claim.lease;
+    match pending(front, &lease.id, claim.attempt).await {
+        Ok(_) if front.node.registry.has_later(lease) => Kind::Superseded.into(),
+        Ok(_) => Kind::Unrecorded.into(),
+        Err(error) => error,
     }
 }
 

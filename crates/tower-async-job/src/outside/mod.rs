@@ -97,7 +97,8 @@ impl OutsideRun {
     ) -> Result<(), OutsideError> {
         let node = &self.front.node;
         keep_house(node);
-        let record = self.pending().await?;
+        let id = self.id().await?;
+        let record = pending(&self.front, &id, self.attempt).await?;
         let context = JobContext::continued(self.attempt, record.progress, record.metadata);
         report(&context);
         let report = context.take_report(node.config.report_limit);
@@ -131,10 +132,13 @@ impl OutsideRun {
         let id = self.id().await?;
         let called = Instant::now();
         let claim = node.store.resume(&id, &self.token).await?;
-        match claim {
-            Some(claim) => Ok(Delivery::new(self.front.clone(), claim, called, open)),
-            None => {
-                self.pending().await?;
+        // The token may be that of all attempts: another one's job is given back.
+        let is_own = claim.as_ref().map(|claim| claim.attempt == self.attempt);
+        let delivery = claim.map(|claim| Delivery::new(self.front.clone(), claim, called, open));
+        match delivery {
+            Some(delivery) if is_own == Some(true) => Ok(delivery),
+            _ => {
+                pending(&self.front, &id, self.attempt).await?;
                 Err(Kind::Early.into())
             }
         }
@@ -144,23 +148,22 @@ impl OutsideRun {
         let found = self.front.node.store.find(self.handle).await?;
         Ok(found.ok_or(Kind::Unknown)?)
     }
+}
 
-    /// Reads the job. Fails if the run is over, or another attempt has begun.
-    async fn pending(&self) -> Result<JobRecord, OutsideError> {
-        let id = self.id().await?;
-        let record = self.front.node.read(&id, Detail::Status).await?;
-        let record = record.ok_or(Kind::Unknown)?;
-        let is_over = match record.state {
-            JobState::Cancelled => return Err(Kind::Cancelled.into()),
-            // This attempt has begun, and waits to be repeated.
-            JobState::Queued => record.attempt >= self.attempt,
-            JobState::Running => record.attempt > self.attempt,
-            _ => true,
-        };
-        match is_over {
-            true => Err(Kind::Over.into()),
-            false => Ok(record),
-        }
+/// Reads the job of an attempt. Fails if the run is over, or another attempt has begun.
+async fn pending(front: &Front, id: &JobId, attempt: u32) -> Result<JobRecord, OutsideError> {
+    let record = front.node.read(id, Detail::Status).await?;
+    let record = record.ok_or(Kind::Unknown)?;
+    let is_over = match record.state {
+        JobState::Cancelled => return Err(Kind::Cancelled.into()),
+        // This attempt has begun, and waits to be repeated.
+        JobState::Queued => record.attempt >= attempt,
+        JobState::Running => record.attempt > attempt,
+        _ => true,
+    };
+    match is_over {
+        true => Err(Kind::Over.into()),
+        false => Ok(record),
     }
 }
 

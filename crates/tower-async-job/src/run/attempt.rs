@@ -22,7 +22,7 @@ use crate::{
     run::{
         finish::{finish, refused, release, stop},
         handover::{Delivered, Ended, Waiting},
-        recording::{self, Recorded, Recording},
+        recording::{self, Recorded, Recording, Unrecorded},
         restore::Restorable,
         terms::{Held, Rerun, Terms},
         unkept,
@@ -161,13 +161,15 @@ where
         self.context.register(cx);
         let rare = self.rare.as_deref();
         let own = rare.and_then(|rare| rare.target.as_deref());
-        let target = own.unwrap_or_else(|| self.route.split_once(' ').map_or("", |(_, path)| path));
+        let of_route = || self.route.split_once(' ').map(|(_, path)| path);
         let registration = &self.registration;
         let limit = rare.and_then(|rare| rare.result_limit);
         let limit = limit.unwrap_or(registration.node().config.result_limit);
         let context = &self.context;
         let may_rerun = || rare.is_some_and(|rare| rare.rerun.is_possible(Some(context)));
         let delivered = rare.is_some_and(|rare| rare.delivery.is_some());
+        // The path of an outside party's request is not known: the route may be a template.
+        let target = own.or_else(of_route).filter(|_| !delivered);
         let stage = &mut self.stage;
         if let Poll::Ready(end) = stage.poll(cx, registration, target, limit, may_rerun, delivered)
         {
@@ -196,19 +198,28 @@ where
     pub(crate) async fn complete(mut self, end: End) -> Option<&'static str> {
         let delivery = self.rare.as_mut().and_then(|rare| rare.delivery.take());
         let Some(delivery) = delivery else {
-            return self.store(end).await;
+            return self.store(end, None).await;
         };
-        let (end, unrecorded) = match end {
+        let (end, mut unrecorded) = match end {
             // The store gives it back to the party.
             End::Undelivered(unrecorded) => (End::Released(Release::default()), Some(unrecorded)),
             end => (end, None),
         };
-        let state = Box::pin(self.store(end)).await;
-        let _ = delivery.send(Delivered { state, unrecorded });
+        let is_too_large = is_too_large(&end);
+        let state = Box::pin(self.store(end, Some(&mut unrecorded))).await;
+        let _ = delivery.send(Delivered {
+            state,
+            unrecorded,
+            is_too_large,
+        });
         state
     }
 
-    async fn store(self, end: End) -> Option<&'static str> {
+    async fn store(
+        self,
+        end: End,
+        undelivered: Option<&mut Option<Unrecorded>>,
+    ) -> Option<&'static str> {
         let Self {
             mut registration,
             stage,
@@ -261,7 +272,8 @@ where
         };
         // Before the end is stored, since held polls are then answered at once.
         node.undelivered.insert(id);
-        let outcome = match finish(&mut registration, &context, outcome, terms).await {
+        let finished = finish(&mut registration, &context, outcome, terms, undelivered).await;
+        let outcome = match finished {
             Ok(outcome) => outcome,
             Err(reason) => {
                 node.undelivered.forget(&id);
@@ -297,7 +309,7 @@ where
         &mut self,
         cx: &mut Context<'_>,
         job: &Registration,
-        target: &str,
+        target: Option<&str>,
         limit: usize,
         may_rerun: impl Fn() -> bool,
         delivered: bool,
@@ -339,6 +351,11 @@ where
                     Ok(Err(unrecorded)) => {
                         return Poll::Ready(unkept::not_recorded(unrecorded, limit, job));
                     }
+                    Err(payload) if delivered => {
+                        panics::log("the response of an outside party", payload);
+                        let broken = Unrecorded::Broken("the body of the response panicked".into());
+                        return Poll::Ready(End::Undelivered(broken));
+                    }
                     Err(payload) => panicked(payload),
                 },
             };
@@ -349,6 +366,14 @@ where
     fn is_queued(&self) -> bool {
         matches!(self, Self::Handling(work) if work.is_queued())
     }
+}
+
+/// Returns whether the job ends since its response is too large.
+fn is_too_large(end: &End) -> bool {
+    let End::Outcome(Outcome::Failed(problem), _) = end else {
+        return false;
+    };
+    problem.problem_type() == Some(ProblemType::ResultTooLarge)
 }
 
 fn service_failed(error: BoxError) -> Outcome {

@@ -11,7 +11,7 @@ use crate::{
     node::{patience::Patience, registration::Registration},
     observe::with_sources,
     run::{
-        recording::Size,
+        recording::{Size, Unrecorded},
         restore::{Restorable, fate},
         unkept,
         watch::Stop,
@@ -20,17 +20,21 @@ use crate::{
 };
 
 /// The end of a run whose lease may belong to another holder.
-const LEASE_LOST: &str = "lease-lost";
+pub(super) const LEASE_LOST: &str = "lease-lost";
 
 const LAST_REPORT: &str = "a job's last report";
 
 /// Stores the end of a job, with its last report. If the store has lost the record, it is stored
 /// again, unless its result is in chunks there. Returns the outcome that is stored.
+///
+/// A result without room fails the job. With `undelivered`, which gets the reason then, the run ends
+/// without an outcome instead: the result is that of an outside party, which may deliver it again.
 pub(crate) async fn finish(
     registration: &mut Registration,
     context: &JobContext,
     mut outcome: Outcome,
     terms: Option<&Restorable>,
+    mut undelivered: Option<&mut Option<Unrecorded>>,
 ) -> Result<Outcome, Stop> {
     let node = registration.node().clone();
     let mut report = context.take_report(node.config.report_limit);
@@ -71,8 +75,12 @@ pub(crate) async fn finish(
             report = context.take_report(node.config.report_limit);
             continue;
         }
-        outcome = match size {
-            Some(size) if error.is_full() => unkept::no_room(size, &error, handle),
+        outcome = match (size, &mut undelivered) {
+            (Some(size), None) if error.is_full() => unkept::no_room(size, &error, handle),
+            (Some(size), Some(undelivered)) if error.is_full() => {
+                **undelivered = Some(Unrecorded::NoRoom(size, error));
+                return Err(Stop::Abandoned);
+            }
             _ => return Err(Stop::Abandoned),
         };
     }

@@ -4,7 +4,7 @@
 use tokio::{sync::oneshot, time::Instant};
 use tower_async_job_core::{Lease, Outcome};
 
-use crate::run::recording::Unrecorded;
+use crate::run::{finish::LEASE_LOST, recording::Unrecorded};
 
 /// The end of a run, as it is stored.
 pub(crate) struct Ended {
@@ -41,4 +41,12 @@ pub(crate) struct Delivered {
     pub(crate) state: Option<&'static str>,
     /// The reason why the job was given back to the party.
     pub(crate) unrecorded: Option<Unrecorded>,
+    /// The job has failed, since the response is too large.
+    pub(crate) is_too_large: bool,
+}
+
+impl Delivered {
+    pub(crate) fn has_lost_lease(&self) -> bool {
+        self.state == Some(LEASE_LOST)
+    }
 }

@@ -165,11 +165,11 @@ impl Room {
     }
 }
 
-/// Reads a response to its end. `target` is the path of its request. `place` is held until the
-/// response is stored, or exchanged for one among the streams.
+/// Reads a response to its end. `target` is the path of its request, if that is known. `place` is held
+/// until the response is stored, or exchanged for one among the streams.
 pub(crate) fn record<R>(
     response: Response<R>,
-    target: &str,
+    target: Option<&str>,
     limit: usize,
     job: &Registration,
     place: Option<Box<Admission>>,
@@ -320,16 +320,29 @@ fn is_kept(name: &HeaderName) -> bool {
 }
 
 /// Resolves relative references against the path of the submission, since the job's URL is another
-/// base (RFC 3986, section 5.1). Absolute URLs and absolute paths need no change.
-fn resolve_references(headers: &mut HeaderMap, target: &str) {
+/// base (RFC 3986, section 5.1), and removes them without that. Absolute URLs and absolute paths need no
+/// change.
+fn resolve_references(headers: &mut HeaderMap, target: Option<&str>) {
     for name in [LOCATION, CONTENT_LOCATION] {
         let Some(value) = headers.get(&name) else {
             continue;
         };
-        if let Some(resolved) = resolve_relative(value, target) {
-            headers.insert(name, resolved);
+        match (target, is_relative(value)) {
+            (_, false) => {}
+            (None, true) => drop(headers.remove(&name)),
+            (Some(target), true) => {
+                if let Some(resolved) = resolve_relative(value, target) {
+                    headers.insert(name, resolved);
+                }
+            }
         }
     }
+}
+
+fn is_relative(value: &HeaderValue) -> bool {
+    let reference = value.to_str().unwrap_or_default();
+    let path = reference.split('#').next().unwrap_or_default();
+    !path.starts_with('/') && !has_scheme(path)
 }
 
 fn resolve_relative(value: &HeaderValue, target: &str) -> Option<HeaderValue> {
@@ -338,9 +351,6 @@ fn resolve_relative(value: &HeaderValue, target: &str) -> Option<HeaderValue> {
         Some((reference, fragment)) => (reference, Some(fragment)),
         None => (reference, None),
     };
-    if reference.starts_with('/') || has_scheme(reference) {
-        return None;
-    }
     let base: Uri = target.parse().ok()?;
     let reference = HeaderValue::from_str(reference).ok()?;
     let resolved = http_polling::resolve(&base, &reference).ok()?;

@@ -1,12 +1,16 @@
 //! Jobs that are left to outside parties.
 
 use std::{
+    convert::Infallible,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::Frame;
 use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
 use tower_async_job::{
@@ -96,6 +100,8 @@ async fn response_that_is_delivered_by_another_node_is_the_answer() {
     let fields = response.headers_mut();
     fields.insert("x-pages", HeaderValue::from_static("3"));
     fields.insert("connection", HeaderValue::from_static("close"));
+    fields.insert("location", HeaderValue::from_static("/reports/7"));
+    fields.insert("content-location", HeaderValue::from_static("7"));
     let delivery = left.run().resume().await.unwrap();
     assert_eq!(delivery.route(), "POST /report");
     delivery.record(response).await.unwrap();
@@ -104,6 +110,12 @@ async fn response_that_is_delivered_by_another_node_is_the_answer() {
     assert_eq!(answer.header("job-status"), "done");
     assert_eq!(answer.header("x-pages"), "3");
     assert_eq!(answer.header("connection"), "");
+    assert_eq!(answer.header("location"), "/reports/7");
+    assert_eq!(
+        answer.header("content-location"),
+        "",
+        "its base is not known"
+    );
     assert_eq!(answer.body, "the report");
     assert!(left.deliver("again").await.unwrap_err().is_over());
 }
@@ -152,6 +164,7 @@ async fn party_without_the_token_of_the_attempt_has_no_effect() {
     };
     assert_eq!(refused(left.handle, 1, "4f0d").await, (true, false, false));
     assert_eq!(refused(left.handle, 0, "4f0d").await, (false, true, false));
+    assert_eq!(refused(left.handle, 0, TOKEN).await, (false, true, false));
     let unknown = JobHandle::random();
     assert_eq!(refused(unknown, 1, TOKEN).await, (false, false, true));
     left.deliver("its own").await.unwrap();
@@ -172,6 +185,74 @@ async fn response_that_breaks_off_may_be_delivered_again() {
     assert_eq!(left.poll().await.header("job-status"), "running");
     left.deliver("the whole").await.unwrap();
     assert_eq!(left.poll().await.body, "the whole");
+}
+
+/// A body that panics when it is read.
+struct Panicking;
+
+impl http_body::Body for Panicking {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn response_that_panics_may_be_delivered_again() {
+    let left = Left::new().await;
+    let delivery = left.run().resume().await.unwrap();
+    let broken = delivery.record(Response::new(Panicking)).await.unwrap_err();
+    assert!(broken.is_broken(), "{broken:?}");
+    left.deliver("the whole").await.unwrap();
+    assert_eq!(left.poll().await.body, "the whole");
+}
+
+#[tokio::test(start_paused = true)]
+async fn response_without_room_in_the_store_may_be_delivered_again() {
+    let store = Arc::new(FaultyStore::new(memory().build()));
+    let left = Left::with(layer(store.clone())).await;
+    store.plan(Op::Finish, Fault::Full, 1);
+    let full = left.deliver("early").await.unwrap_err();
+    assert!(full.is_unavailable() && !full.is_too_large(), "{full:?}");
+    assert_eq!(left.poll().await.header("job-status"), "running");
+    left.deliver("in time").await.unwrap();
+    assert_eq!(left.poll().await.body, "in time");
+}
+
+/// Has the lease of a delivery run out, since the store does not renew it. Returns the error.
+async fn run_out(left: &Left, store: &FaultyStore) -> OutsideError {
+    let (_sender, body) = stream();
+    let delivery = left.run().resume().await.unwrap();
+    store.plan(Op::Renew, Fault::Unavailable, 100);
+    delivery.record(Response::new(body)).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_whose_lease_runs_out_may_be_repeated() {
+    let store = Arc::new(FaultyStore::shared(10 * SECOND));
+    let left = Left::with(layer(store.clone())).await;
+    let late = run_out(&left, &store).await;
+    assert!(late.is_unavailable(), "{late:?}");
+    sleep(10 * SECOND).await;
+    assert_eq!(left.poll().await.header("job-status"), "running");
+    left.deliver("again").await.unwrap();
+    assert_eq!(left.poll().await.body, "again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_whose_lease_runs_out_learns_that_its_job_has_ended() {
+    let store = Arc::new(FaultyStore::shared(10 * SECOND));
+    let left = Left::with(layer(store.clone())).await;
+    left.run().report(SECOND, |_| ()).await.unwrap();
+    // The job is read after its lease is over.
+    store.plan(Op::Read, Fault::Late(3 * SECOND), 100);
+    let late = run_out(&left, &store).await;
+    assert!(late.is_over(), "{late:?}");
 }
 
 #[tokio::test(start_paused = true)]

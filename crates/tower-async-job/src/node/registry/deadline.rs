@@ -2,12 +2,23 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
+use tokio::time::Instant;
 use tower_async_job_core::JobId;
 
 /// The time at which a job is woken, in microseconds from the registry's origin; unique together
 /// with the job's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline(pub(super) u64);
+
+/// The time of the next check of deadlines.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NextDeadline {
+    /// More have passed.
+    Now,
+    At(Instant),
+    /// There are none, and the watch is over.
+    Never,
+}
 
 /// Deadlines, each with the first half of its job's id, which is nearly unique and takes half the space.
 #[derive(Default)]
