@@ -7,16 +7,15 @@ use http_polling::JobState;
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::BoxError;
-use tower_async_job_core::{Claim, Release};
+use tower_async_job_core::{Claim, Lease, Release};
 
 use super::{
     error::{Kind, OutsideError},
     pending,
 };
 use crate::{
-    bounds::HandlerBody,
     context::handler::HandlerContext,
-    node::front::Front,
+    node::{front::Front, registration::Registration},
     run::{
         attempt::Run,
         handover::Delivered,
@@ -32,7 +31,7 @@ use crate::{
 /// A job that was taken over from an outside party, to record its response. Created by
 /// [`OutsideRun::resume`](crate::OutsideRun::resume).
 ///
-/// If it is dropped, the job is with the party again.
+/// The job's lease is renewed as long as it exists. If it is dropped, the job is with the party again.
 ///
 /// ```
 /// # async fn example(run: tower_async_job::OutsideRun) -> Result<(), tower_async_job::OutsideError> {
@@ -52,42 +51,68 @@ use crate::{
 #[must_use = "without a response, the job is with the party again"]
 pub struct Delivery {
     front: Arc<Front>,
-    /// `None` once its lease belongs to a run.
-    claim: Option<Claim>,
-    route: Arc<str>,
-    /// A time before the store gave the lease.
-    called: Instant,
-    result_limit: Option<usize>,
+    lease: Lease,
+    terms: Terms,
+    context: HandlerContext,
+    /// The time since which the party has worked, at most.
+    begun: Instant,
+    /// Has the lease renewed, and releases the job if it is dropped.
+    registration: Registration,
     open: TaskTrackerToken,
 }
 
 impl Delivery {
+    /// Creates the delivery of a job that was taken over by a call at a time.
     pub(super) fn new(
         front: Arc<Front>,
         claim: Claim,
         called: Instant,
         open: TaskTrackerToken,
     ) -> Self {
-        Self {
-            front,
-            route: claim.route.clone(),
-            claim: Some(claim),
-            called,
+        let node = &front.node;
+        let label = front.config.route.as_ref();
+        let terms = Terms {
+            handle: claim.handle,
+            label: label.map(|_| claim.route.clone()),
+            route: claim.route,
+            principal: claim.principal,
+            target: None,
+            since: called,
+            deadline: after(called, claim.remaining),
             result_limit: None,
+            restorable: None,
+            rerun: Rerun::Never,
+            held: Held::default(),
+        };
+        node.keeps_for(claim.retention.result);
+        let context = HandlerContext::new(claim.attempt);
+        context.handle_or(claim.handle);
+        context.stored();
+        let registered = terms.registered(false);
+        let mut registration =
+            Registration::new(node.clone(), claim.lease, context.clone(), registered);
+        registration.announced();
+        Self {
+            lease: claim.lease,
+            terms,
+            context,
+            begun: called.checked_sub(claim.age).unwrap_or(called),
+            registration,
             open,
+            front,
         }
     }
 
     /// Returns the route of the job.
     #[must_use]
     pub fn route(&self) -> &str {
-        &self.route
+        &self.terms.route
     }
 
     /// Sets the limit of the result in bytes. Default: that of the
     /// [builder](crate::Builder::result_limit).
     pub fn result_limit(mut self, bytes: usize) -> Self {
-        self.result_limit = Some(bytes);
+        self.terms.result_limit = Some(bytes);
         self
     }
 
@@ -103,53 +128,32 @@ impl Delivery {
     /// Fails if the body breaks off, or the store has no room or is out of reach for too long: the
     /// job is then with the party again, which may repeat the delivery. Fails for good if the response
     /// is [too large](OutsideError::is_too_large), or the job is no longer with this delivery.
-    pub async fn record<R>(mut self, mut response: Response<R>) -> Result<(), OutsideError>
+    pub async fn record<R>(self, mut response: Response<R>) -> Result<(), OutsideError>
     where
         R: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         // It could release the job again.
         response.extensions_mut().remove::<Release>();
         let (sender, receiver) = oneshot::channel();
-        let claim = self.claim.take().ok_or(Kind::Unrecorded)?;
-        let run = self.run(&claim, response).delivering(sender);
-        let front = self.front.clone();
-        spawn(&front.node, Job::Running(run));
-        drop(self);
+        let Self {
+            front,
+            lease,
+            terms,
+            context,
+            begun,
+            registration,
+            open,
+        } = self;
+        let (work, attempt) = (BoxWork::answered(response), context.attempt());
+        let run = Run::<R, BoxError>::registered(registration, work, context, terms, begun);
+        spawn(&front.node, Job::Running(run.delivering(sender)));
+        drop(open);
         // The task is gone: the runtime shuts down, or the store panicked.
         let delivered = receiver.await.map_err(|_| Kind::Unrecorded)?;
         if delivered.has_lost_lease() {
-            return Err(lost(&front, &claim).await);
+            return Err(lost(&front, &lease, attempt).await);
         }
         outcome(delivered).map_err(OutsideError::from)
-    }
-
-    /// Begins the run that records the response.
-    fn run<R: HandlerBody>(&self, claim: &Claim, response: Response<R>) -> Run<R, BoxError> {
-        let node = &self.front.node;
-        let label = self.front.config.route.as_ref();
-        let terms = Terms {
-            handle: claim.handle,
-            route: claim.route.clone(),
-            label: label.map(|_| claim.route.clone()),
-            principal: claim.principal.clone(),
-            target: None,
-            since: self.called,
-            deadline: after(self.called, claim.remaining),
-            result_limit: self.result_limit,
-            restorable: None,
-            rerun: Rerun::Never,
-            held: Held::default(),
-        };
-        node.keeps_for(claim.retention.result);
-        let context = HandlerContext::new(claim.attempt);
-        context.handle_or(claim.handle);
-        // The party has worked since then, at most.
-        let begun = self.called.checked_sub(claim.age);
-        let work = BoxWork::answered(response);
-        let begun = begun.unwrap_or(self.called);
-        let mut run = Run::new(node.clone(), claim.lease, work, context, terms, begun);
-        run.announced();
-        run
     }
 }
 
@@ -173,27 +177,18 @@ fn outcome(delivered: Delivered) -> Result<(), Kind> {
 
 /// Returns the error of a delivery that has lost its lease, by the fate of the job. Unless that is over
 /// or with a later delivery here, it is with the party again, or will be once the lease is over.
-async fn lost(front: &Front, claim: &Claim) -> OutsideError {
-    let lease = &claim.lease;
-    match pending(front, &lease.id, claim.attempt).await {
+async fn lost(front: &Front, lease: &Lease, attempt: u32) -> OutsideError {
+    match pending(front, &lease.id, attempt).await {
         Ok(_) if front.node.registry.has_later(lease) => Kind::Superseded.into(),
         Ok(_) => Kind::Unrecorded.into(),
         Err(error) => error,
     }
 }
 
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        if let Some(claim) = self.claim.take() {
-            let _ = (self.front.node.releases).release(claim.lease, Release::default());
-        }
-    }
-}
-
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("route", &self.route)
+            .field("route", &self.terms.route)
             .field("open", &self.open)
             .finish_non_exhaustive()
     }

@@ -14,10 +14,7 @@ use tower_async_job_core::{Lease, Outcome, Release};
 use crate::{
     bounds::HandlerBody,
     context::{handler::HandlerContext, job::JobContext, reason::CancelReason},
-    node::{
-        registration::{Registered, Registration},
-        state::Node,
-    },
+    node::{registration::Registration, state::Node},
     panics::{self, Payload, drop_quietly, poll_catching},
     run::{
         finish::{finish, refused, release, stop},
@@ -103,6 +100,20 @@ where
         terms: Terms,
         now: Instant,
     ) -> Self {
+        context.stored();
+        let registered = terms.registered(work.is_queued());
+        let registration = Registration::new(node, lease, context.clone(), registered);
+        Self::registered(registration, work, context, terms, now)
+    }
+
+    /// Creates the run of a job that is registered.
+    pub(crate) fn registered(
+        registration: Registration,
+        work: BoxWork<R, E>,
+        context: HandlerContext,
+        terms: Terms,
+        now: Instant,
+    ) -> Self {
         let queued = work.is_queued();
         let is_rare = terms.target.is_some()
             || terms.result_limit.is_some()
@@ -112,16 +123,6 @@ where
         if let Some(restorable) = restorable.as_mut().filter(|_| !queued) {
             restorable.begun(now);
         }
-        let registered = Registered {
-            handle: terms.handle,
-            principal: terms.principal.as_ref(),
-            label: terms.label.as_ref(),
-            deadline: terms.deadline,
-            since: terms.since,
-            queued,
-        };
-        context.stored();
-        let registration = Registration::new(node, lease, context.clone(), registered);
         Self {
             watch: Watch::new(queued, registration.subscribed()),
             started: (!queued).then_some(now),

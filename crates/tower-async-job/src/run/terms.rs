@@ -8,7 +8,7 @@ use tower_async_job_core::{JobHandle, NewJob, Principal};
 use crate::{
     body::RoomOfCopy,
     context::job::JobContext,
-    node::{places::Place, state::Node},
+    node::{places::Place, registration::Registered, state::Node},
     run::restore::Restorable,
     time::after,
 };
@@ -88,6 +88,18 @@ impl Terms {
                 None => Rerun::Never,
             },
             held: Held::default(),
+        }
+    }
+
+    /// Returns the parts of the job that its registration consists of.
+    pub(crate) fn registered(&self, queued: bool) -> Registered<'_> {
+        Registered {
+            handle: self.handle,
+            principal: self.principal.as_ref(),
+            label: self.label.as_ref(),
+            deadline: self.deadline,
+            since: self.since,
+            queued,
         }
     }
 }

@@ -296,6 +296,16 @@ async fn lease_of_a_slow_delivery_is_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lease_of_a_delivery_that_waits_for_its_response_is_renewed() {
+    let left = Left::with(layer(FaultyStore::shared(30 * SECOND))).await;
+    let delivery = left.run().resume().await.unwrap();
+    sleep(100 * SECOND).await;
+    let response = Response::new(Body::from("at last"));
+    delivery.record(response).await.unwrap();
+    assert_eq!(left.poll().await.body, "at last");
+}
+
+#[tokio::test(start_paused = true)]
 async fn response_beyond_the_limit_fails_the_job() {
     let left = Left::new().await;
     let delivery = left.run().resume().await.unwrap().result_limit(3);
