@@ -82,7 +82,7 @@ impl Refusal {
             }
             Self::Superseded => "another request delivers the same result",
             Self::TooLarge => "the result is larger than `result_limit`, so the job has failed",
-            Self::Unavailable => "the store of jobs does not answer: try again",
+            Self::Unavailable => "the store of jobs does not answer, or is full: try again",
         }
     }
 

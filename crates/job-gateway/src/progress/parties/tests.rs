@@ -110,6 +110,10 @@ async fn a_store_that_fails_lets_the_server_try_again() {
         left.parties.deliver(&left.party, request).await
     };
     assert!(matches!(deliver().await, Err(Refusal::Unavailable)));
+    left.store.plan(Call::Finish, Fault::Full, 1);
+    let full = deliver().await.unwrap_err().response();
+    assert_eq!(full.status(), 503);
+    assert!(full.headers().contains_key("retry-after"));
     deliver().await.unwrap();
     deliver().await.unwrap();
 }
