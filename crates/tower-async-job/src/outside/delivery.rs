@@ -11,7 +11,7 @@ use tower_async_job_core::{Claim, Lease, Release};
 
 use super::{
     error::{Kind, OutsideError},
-    pending,
+    pending::pending,
 };
 use crate::{
     context::handler::HandlerContext,

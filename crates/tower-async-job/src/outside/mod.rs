@@ -2,18 +2,18 @@
 
 mod delivery;
 mod error;
+mod pending;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http_polling::JobState;
 use tokio::time::Instant;
-use tower_async_job_core::{Detail, JobHandle, JobId, JobRecord, Outside, Renewal};
+use tower_async_job_core::{JobHandle, JobId, Outside, Renewal};
 
 pub use self::{delivery::Delivery, error::OutsideError};
 use crate::{
     context::job::JobContext,
     node::{front::Front, housekeeping::keep_house},
-    outside::error::Kind,
+    outside::{error::Kind, pending::pending},
 };
 
 /// A run that an outside party continues, created by
@@ -147,23 +147,6 @@ impl OutsideRun {
     async fn id(&self) -> Result<JobId, OutsideError> {
         let found = self.front.node.store.find(self.handle).await?;
         Ok(found.ok_or(Kind::Unknown)?)
-    }
-}
-
-/// Reads the job of an attempt. Fails if the run is over, or another attempt has begun.
-async fn pending(front: &Front, id: &JobId, attempt: u32) -> Result<JobRecord, OutsideError> {
-    let record = front.node.read(id, Detail::Status).await?;
-    let record = record.ok_or(Kind::Unknown)?;
-    let is_over = match record.state {
-        JobState::Cancelled => return Err(Kind::Cancelled.into()),
-        // This attempt has begun, and waits to be repeated.
-        JobState::Queued => record.attempt >= attempt,
-        JobState::Running => record.attempt > attempt,
-        _ => true,
-    };
-    match is_over {
-        true => Err(Kind::Over.into()),
-        false => Ok(record),
     }
 }
 
