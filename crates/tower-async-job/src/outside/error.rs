@@ -65,7 +65,8 @@ impl OutsideError {
         matches!(self.0, Kind::Cancelled)
     }
 
-    /// Returns whether another delivery, or another run, has taken the job over.
+    /// Returns whether another delivery at this node has taken the job over. One at another node is not
+    /// told from a lease that ran out: the call can then be [repeated](Self::is_unavailable).
     #[must_use]
     pub fn is_superseded(&self) -> bool {
         matches!(self.0, Kind::Superseded)
@@ -84,8 +85,8 @@ impl OutsideError {
         matches!(self.0, Kind::Broken(_))
     }
 
-    /// Returns whether the call can be repeated: the store is unavailable or has no room, or the
-    /// node shuts down.
+    /// Returns whether the call can be repeated: the store is unavailable or has no room, the lease of
+    /// the delivery was lost while its job is pending, or the node shuts down.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self.0, Kind::Closing | Kind::Unrecorded | Kind::Store(_))
@@ -111,7 +112,7 @@ impl fmt::Display for OutsideError {
             Kind::Early => "the job is not with this party, or not yet",
             Kind::Over => "the job has ended, or another attempt has begun",
             Kind::Cancelled => "the job was cancelled",
-            Kind::Superseded => "another delivery or run has taken the job over",
+            Kind::Superseded => "another delivery has taken the job over",
             Kind::TooLarge => "the response is larger than may be kept, so the job has failed",
             Kind::Broken(_) => "the body of the response broke off",
             Kind::Closing => "the node shuts down",

@@ -118,7 +118,7 @@ impl OutsideRun {
     }
 
     /// Takes the job over, to record the response that the party delivers. An earlier delivery that
-    /// is under way fails as [superseded](OutsideError::is_superseded).
+    /// is under way at this node fails as [superseded](OutsideError::is_superseded).
     ///
     /// # Errors
     ///
