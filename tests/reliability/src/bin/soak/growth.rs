@@ -64,11 +64,16 @@ fn median(samples: &[Sample]) -> Sample {
     }
 }
 
+/// The memory in KiB of the jobs that have ended: the store remembers up to 100,000 of them for an hour,
+/// at 256 bytes each.
+const REMEMBERED: u64 = 100_000 * 256 / 1024;
+
 impl Growth {
-    /// Returns whether the last figures exceed the first by more than they vary.
+    /// Returns whether the last figures exceed the first by more than they vary, and by more than the
+    /// memory of the jobs that have ended.
     pub(crate) fn is_growing(&self) -> bool {
         let exceeds = |last: u64, first: u64, margin: u64| last > first + first / 10 + margin;
-        exceeds(self.last.memory, self.first.memory, 2048)
+        exceeds(self.last.memory, self.first.memory, 2048 + REMEMBERED)
             || exceeds(self.last.descriptors, self.first.descriptors, 16)
             || exceeds(self.last.tasks, self.first.tasks, 16)
     }
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn a_warm_up_is_no_growth() {
         let warming = |at: u64| Sample {
-            memory: 20_000 * at.min(30) / 30,
+            memory: 60_000 * at.min(30) / 30,
             ..STEADY
         };
         assert!(!growth(&samples(warming), 0.3).is_growing());
@@ -111,7 +116,7 @@ mod tests {
     fn each_figure_that_rises_is_growth() {
         let rising: [fn(u64) -> Sample; 3] = [
             |at| Sample {
-                memory: 20_000 + 200 * at,
+                memory: 20_000 + 800 * at,
                 ..STEADY
             },
             |at| Sample {
