@@ -153,9 +153,12 @@ pub(crate) fn set_synchronous(connection: &Connection, level: Synchronous) -> ru
     connection.pragma_update(None, "synchronous", level)
 }
 
+/// The number of pages of a file without a limit.
+pub(crate) const UNLIMITED: u32 = u32::MAX - 1;
+
 /// Limits the number of pages of the file; `None` limits nothing.
 pub(crate) fn limit_pages(connection: &Connection, pages: Option<u32>) -> rusqlite::Result<()> {
-    let pages = i64::from(pages.unwrap_or(u32::MAX - 1));
+    let pages = i64::from(pages.unwrap_or(UNLIMITED));
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 

@@ -20,7 +20,7 @@ use super::{
     writes::{Kind, Note, Operation},
 };
 use crate::{
-    connection::{limit_pages, page_size, set_synchronous},
+    connection::{UNLIMITED, limit_pages, page_size, set_synchronous},
     error::{is_busy, is_full, store_error},
     operation::{deliver, make_room},
     schema,
@@ -346,7 +346,7 @@ impl Writer {
         let bytes = self.shared.settings.max_bytes?;
         Some(
             u32::try_from(bytes / self.page_size)
-                .unwrap_or(u32::MAX - 1)
+                .unwrap_or(UNLIMITED)
                 .max(1),
         )
     }

@@ -6,6 +6,7 @@ use tower_async_job_core::{
 };
 
 use crate::{
+    connection::UNLIMITED,
     job::{Job, State, key_of, owner_hash},
     time::to_day,
     transaction::{Failure, Snapshot, Step, Transaction},
@@ -61,6 +62,9 @@ fn check_room(snapshot: &Snapshot<'_>, bytes: usize) -> Step<()> {
     }
     let figure = |sql| Ok::<_, Failure>(snapshot.one::<u32>(sql, [])?.unwrap_or(0));
     let most = figure("PRAGMA max_page_count")?;
+    if most >= UNLIMITED {
+        return Ok(());
+    }
     let page = figure("PRAGMA page_size")?.max(512) as usize;
     let used = figure("PRAGMA page_count")?.saturating_sub(figure("PRAGMA freelist_count")?);
     let free = most.saturating_sub(used) as usize;

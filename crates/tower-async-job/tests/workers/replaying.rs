@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tower_async_job::{
     Builder, JobContext, Policy, Role,
-    store::{JobId, JobStore, NewJob, Principal, ReplayedRequest, Start, StoredRequest},
+    store::{JobId, JobStore, NewJob, Principal, Start, StoredRequest},
 };
 
 /// Returns a handler that notes its requests and answers after 5 s.
@@ -205,7 +205,7 @@ async fn s41_job_of_a_missing_key_waits_for_it_and_is_logged() {
     let store = shared();
     let keys = |id| EncryptionKeys::new(id, [7; 32]).expect("a valid id");
     let sealed = |keys| Sealed::new(store.clone(), keys);
-    let request = StoredRequest::encode(&ReplayedRequest::default());
+    let request = StoredRequest::encode(&tower_async_job::store::ReplayedRequest::default());
     let job = NewJob::new(JobId::random()).with_request(request);
     let url = format!("/work/{}", job.id.encode());
     let job = job.with_start(Start::Offered);
