@@ -67,7 +67,10 @@ fn of_another_user(folder: &Path) -> Option<Command> {
     };
     available(is_root)?;
     let program = folder.join("job-gateway");
-    fs::copy(env!("CARGO_BIN_EXE_job-gateway"), &program).unwrap();
+    // Another process writes it: a process that other tests start meanwhile would have it open.
+    let mut copy = std::process::Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_job-gateway")).arg(&program);
+    assert!(copy.status().unwrap().success());
     let mut command = Command::new(program);
     command
         .args(ARGUMENTS)
