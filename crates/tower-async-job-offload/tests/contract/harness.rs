@@ -76,8 +76,9 @@ impl Harness for SqliteHarness {
 
     fn crash(&self) -> Hook<'_, Arc<dyn JobStore>> {
         Box::pin(async {
-            let copy = self.directory.path().join("after-crash.db");
             let path = self.path.lock().unwrap().clone();
+            // A name of its own for each crash.
+            let copy = PathBuf::from(format!("{}-crashed", path.display()));
             for suffix in ["", "-wal"] {
                 let name = |path: &PathBuf| format!("{}{suffix}", path.display());
                 fs::copy(name(&path), name(&copy)).unwrap();
