@@ -19,7 +19,7 @@ type Wrap = Box<dyn Fn(SqliteStore) -> Arc<dyn JobStore> + Send + Sync>;
 
 pub(crate) struct SqliteHarness {
     wrap: Wrap,
-    directory: TempDir,
+    _directory: TempDir,
     path: Mutex<PathBuf>,
     clock: TestClock,
     store: Arc<dyn JobStore>,
@@ -36,7 +36,7 @@ impl SqliteHarness {
         Self {
             store: wrap(store),
             wrap: Box::new(wrap),
-            directory,
+            _directory: directory,
             path: Mutex::new(path),
             clock,
         }
