@@ -5,7 +5,8 @@
 
 use std::{
     cell::RefCell,
-    io::{self, Write},
+    fmt::Write as _,
+    io::{self, Write as _},
     net::IpAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -47,7 +48,10 @@ impl Line<'_> {
     fn push(&self, text: &mut String, now: SystemTime) {
         text.reserve(LINE);
         text.push_str("{\"timestamp\":\"");
-        push_time(text, now);
+        // No time before 1970 has a form.
+        let time = humantime::format_rfc3339_micros(now.max(UNIX_EPOCH));
+        // A string takes all that is written.
+        let _ = write!(text, "{time}");
         text.push_str("\",\"level\":\"INFO\",\"message\":\"request\",\"method\":");
         push_quoted(text, self.method);
         text.push_str(",\"path\":");
@@ -74,40 +78,6 @@ impl Line<'_> {
         }
         text.push_str(",\"target\":\"job_gateway::requests\"}\n");
     }
-}
-
-/// Appends a time of UTC (RFC 3339).
-fn push_time(text: &mut String, time: SystemTime) {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (day, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = date(day);
-    let parts = [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
-        (second / 3_600, 2, ':'),
-        (second / 60 % 60, 2, ':'),
-        (second % 60, 2, '.'),
-        (since.subsec_micros().into(), 6, 'Z'),
-    ];
-    for (number, digits, end) in parts {
-        push_decimal(text, number, digits);
-        text.push(end);
-    }
-}
-
-/// Returns the year, month and day of a day since 1970 in the Gregorian calendar.
-fn date(day: u64) -> (u64, u64, u64) {
-    // Years begin in March, so that the leap day is the last one, and eras of 400 years in one that
-    // is divisible by 400.
-    let day = day + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (400 * era + year + u64::from(month <= 2), month, day)
 }
 
 /// Appends a string of JSON.
