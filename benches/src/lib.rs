@@ -20,6 +20,7 @@ pub mod connection;
 pub mod growth;
 pub mod memory;
 pub mod peer;
+pub mod process;
 pub mod server;
 
 /// The body of all requests and responses.

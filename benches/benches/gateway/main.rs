@@ -71,7 +71,13 @@ fn start() -> Outcome<()> {
 /// Measures in a process that has a core of its own, and as many files as it may have.
 fn measure_apart(name: &str) -> Outcome<()> {
     let mut command = Command::new("sh");
-    command.args(["-c", program::WITH_ALL_FILES, "taskset", "-c", OTHER_CORE]);
+    command.args([
+        "-c",
+        benches::process::WITH_ALL_FILES,
+        "taskset",
+        "-c",
+        OTHER_CORE,
+    ]);
     command.arg(env::current_exe()?).args(["measure", name]);
     match command.status()?.success() {
         true => Ok(()),

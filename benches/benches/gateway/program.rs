@@ -6,10 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{MEASURED_CORE, Outcome};
+use benches::process::WITH_ALL_FILES;
 
-/// A script that runs a command with as many files as the system allows.
-pub(crate) const WITH_ALL_FILES: &str = "ulimit -n \"$(ulimit -Hn)\" && exec \"$0\" \"$@\"";
+use crate::{MEASURED_CORE, Outcome};
 
 /// A process on the measured core, which is killed when this is dropped.
 pub(crate) struct Program {
@@ -58,16 +57,6 @@ impl Program {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Returns the part of the processor time that was spent in the kernel.
-    pub(crate) fn kernel_time(&self) -> Outcome<Duration> {
-        let stat = fs::read_to_string(self.path("stat"))?;
-        // The name in parentheses may have spaces in it; stime is the 15th.
-        let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;
-        let ticks = fields.split(' ').nth(12).ok_or("no stime")?;
-        // USER_HZ is 100 wherever Rust runs on Linux.
-        Ok(Duration::from_millis(10 * ticks.parse::<u64>()?))
-    }
-
     pub(crate) fn memory(&self) -> Outcome<Memory> {
         let rollup = fs::read_to_string(self.path("smaps_rollup"))?;
         let of = |name: &str| {
@@ -80,19 +69,6 @@ impl Program {
             resident: of("Rss:")?,
             proportional: of("Pss:")?,
         })
-    }
-
-    /// Returns the number of open sockets.
-    pub(crate) fn sockets(&self) -> Outcome<usize> {
-        let mut sockets = 0;
-        for descriptor in fs::read_dir(self.path("fd"))? {
-            // The file may have been closed in the meantime.
-            let target = fs::read_link(descriptor?.path());
-            let is_socket =
-                target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
-            sockets += usize::from(is_socket);
-        }
-        Ok(sockets)
     }
 
     fn path(&self, name: &str) -> String {

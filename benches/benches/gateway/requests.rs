@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use benches::process::times;
+
 use crate::{
     Outcome,
     load::{Client, request, send_for},
@@ -130,14 +132,14 @@ pub(crate) async fn measure() -> Outcome<()> {
 }
 
 async fn turn(server: &Server, request: &[u8], status: &'static str) -> Outcome<Turn> {
-    let (cpu, kernel) = (server.program.cpu()?, server.program.kernel_time()?);
+    let (cpu, kernel) = (server.program.cpu()?, times(server.program.id())?.kernel);
     let begun = Instant::now();
     let requests = send_for(server.address, request, status, TURN).await? as f64;
     let seconds = begun.elapsed().as_secs_f64();
     // The last run or line may follow its answer.
     tokio::time::sleep(Duration::from_millis(20)).await;
     let cpu = (server.program.cpu()? - cpu).as_secs_f64();
-    let kernel = (server.program.kernel_time()? - kernel).as_secs_f64();
+    let kernel = (times(server.program.id())?.kernel - kernel).as_secs_f64();
     server.empty_log()?;
     Ok(Turn {
         rate: requests / seconds,

@@ -11,6 +11,8 @@ use std::{
 
 use tokio::{task::JoinSet, time::sleep};
 
+use benches::process::sockets;
+
 use crate::{
     Outcome,
     load::{Client, request, send_times},
@@ -152,7 +154,7 @@ async fn wait(
     until(|| waiting.load(Ordering::Relaxed) == WAITING && upstream.held() >= all).await?;
     sleep(Duration::from_secs(2)).await;
     let (memory, kernel) = (server.program.memory()?, kernel_memory());
-    let sockets = server.program.sockets()?;
+    let sockets = sockets(server.program.id())?;
     // The clients and the server have as many of them.
     let kernel = kernel
         .zip(kernel_before)

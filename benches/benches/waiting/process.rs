@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use benches::process::{self, WITH_ALL_FILES};
+
 use crate::Outcome;
 
 /// The maximum time to wait for a process.
@@ -24,7 +26,7 @@ impl Process {
     /// Starts this binary with these arguments, and with the maximum of file descriptors.
     pub(crate) fn start(arguments: &[&str]) -> Outcome<Self> {
         let mut child = Command::new("sh")
-            .args(["-c", "ulimit -n \"$(ulimit -Hn)\" && exec \"$0\" \"$@\""])
+            .args(["-c", WITH_ALL_FILES])
             .arg(env::current_exe()?)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -57,26 +59,13 @@ impl Process {
 
     /// Returns the number of open sockets, including listeners.
     pub(crate) fn sockets(&self) -> Outcome<usize> {
-        let mut sockets = 0;
-        for descriptor in fs::read_dir(self.path("fd"))? {
-            // The file may have been closed in the meantime.
-            let target = fs::read_link(descriptor?.path());
-            let is_socket =
-                target.is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
-            sockets += usize::from(is_socket);
-        }
-        Ok(sockets)
+        process::sockets(self.child.id())
     }
 
     /// Returns the processor time, in user space and in the kernel.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
-        let stat = self.read("stat")?;
-        // The name in parentheses may have spaces in it; utime and stime are the 14th and 15th.
-        let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;
-        let mut fields = fields.split(' ').skip(11);
-        let mut ticks = || fields.next().unwrap_or_default().parse::<u64>();
-        // USER_HZ is 100 wherever Rust runs on Linux.
-        Ok(Duration::from_millis(10 * (ticks()? + ticks()?)))
+        let times = process::times(self.child.id())?;
+        Ok(times.user + times.kernel)
     }
 
     fn read(&self, name: &str) -> Outcome<String> {
