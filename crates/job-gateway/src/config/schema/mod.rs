@@ -4,6 +4,7 @@
 //! tests hold the readers to them: each key that is read is here, and each key here is read, with the
 //! default and the range that it has here.
 
+mod routes;
 mod tables;
 
 #[cfg(test)]
@@ -79,6 +80,13 @@ pub(crate) enum Example {
     Value(&'static str),
     /// A value that needs others than the defaults beside it.
     Instead(&'static str),
+}
+
+impl Absent {
+    const TRUE: Self = Self::Value("true");
+    const FALSE: Self = Self::Value("false");
+    const NONE: Self = Self::Words("none");
+    const EMPTY: Self = Self::Value("[]");
 }
 
 impl Setting {

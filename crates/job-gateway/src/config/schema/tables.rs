@@ -1,15 +1,11 @@
 //! The table of all settings.
 
 use super::{
-    Absent::{Required, Value, Words},
-    Kind::{Boolean, Choice, List, Number, Numbers, Secrets, Size, Text, TextOrSecret, Time},
+    Absent::{self, Required, Value, Words},
+    Kind::{Boolean, List, Number, Numbers, Secrets, Size, Text, TextOrSecret, Time},
     Setting, Table,
+    routes::{MATCH, ROUTE},
 };
-
-const TRUE: super::Absent = Value("true");
-const FALSE: super::Absent = Value("false");
-const NONE: super::Absent = Words("none");
-const EMPTY: super::Absent = Value("[]");
 
 /// All settings, in the order of the reference.
 pub(crate) const TABLES: &[Table] = &[
@@ -83,7 +79,7 @@ const TOP: &[Setting] = &[
     Setting::new(
         "admin",
         Text("loopback address with a port, or `unix:PATH`"),
-        NONE,
+        Absent::NONE,
         "The address for operators: probes, metrics and the list of jobs, without authentication.",
     )
     .example(r#""127.0.0.1:9090""#)
@@ -138,7 +134,7 @@ const TOP: &[Setting] = &[
     Setting::new(
         "trusted_proxies",
         List("networks or addresses"),
-        EMPTY,
+        Absent::EMPTY,
         "The proxies whose `Forwarded`, `X-Forwarded-*` and principals are believed; clients of a \
          Unix socket always are.",
     )
@@ -167,7 +163,7 @@ const TOP: &[Setting] = &[
     Setting::new(
         "fallback",
         Boolean,
-        TRUE,
+        Absent::TRUE,
         "Sends requests that match no route to the default server; else they are answered with 404.",
     ),
 ];
@@ -242,7 +238,7 @@ const UPSTREAM: &[Setting] = &[
     Setting::new(
         "own_host",
         Boolean,
-        FALSE,
+        Absent::FALSE,
         "Sends the server's own name as Host instead of the client's.",
     ),
     Setting::new(
@@ -284,177 +280,6 @@ const UPSTREAM: &[Setting] = &[
     .example(r#""certificate.pem""#),
 ];
 
-const ROUTE: &[Setting] = &[
-    Setting::new(
-        "upstream",
-        Text("name"),
-        Words("the only one"),
-        "The server; required where the file has several.",
-    )
-    .example(r#""app""#),
-    Setting::new("defer", Boolean, TRUE, "Lets requests become jobs."),
-    Setting::new(
-        "inline_wait",
-        Time("0s", "1h"),
-        Value(r#""1s""#),
-        "The time for a response before the request becomes a job.",
-    ),
-    Setting::new(
-        "pending_status",
-        Choice(&["303", "202"]),
-        Value("303"),
-        "The status that announces a job: 202 for browsers' fetch and programs that follow no redirect.",
-    ),
-    Setting::new(
-        "deadline",
-        Time("1s", "30days"),
-        Value(r#""1h""#),
-        "The time for the work; then the job ends.",
-    ),
-    Setting::new(
-        "retention",
-        Time("1s", "1year"),
-        Value(r#""1h""#),
-        "The time for which a result can be fetched.",
-    ),
-    Setting::new(
-        "request_spool",
-        Size("0B", "1GiB"),
-        Value(r#""2MiB""#),
-        "The bytes of a request's body that are read ahead; a longer one cannot be sent again.",
-    ),
-    Setting::new(
-        "result_limit",
-        Size("1B", "1TiB"),
-        Value(r#""16MiB""#),
-        "The bytes of a stored result.",
-    ),
-    Setting::new(
-        "max_attempts",
-        Number("attempts", "1", "100"),
-        Value("3"),
-        "The times that a request is sent, apart from refused connections.",
-    ),
-    Setting::new(
-        "replay",
-        Choice(&[r#""idempotent""#, r#""keyed""#, r#""all""#, r#""none""#]),
-        Value(r#""idempotent""#),
-        "The requests that may be sent [again](#jobs-that-run-again).",
-    ),
-    Setting::new(
-        "credentials",
-        Choice(&[r#""keep""#, r#""drop""#, r#""none""#]),
-        Value(r#""none""#),
-        "The treatment of credentials in stored requests; with `\"none\"` a request that has some is \
-         not stored.",
-    ),
-    Setting::new(
-        "principal",
-        Text("`\"none\"`, or one of the following tables"),
-        Value(r#""none""#),
-        "The source of the principal, who alone may use the job.",
-    ),
-    Setting::new(
-        "principal.header",
-        Text("name of a field"),
-        NONE,
-        "A field that a trusted proxy sets; needs `trusted_proxies`.",
-    )
-    .instead(r#""x-user""#),
-    Setting::new(
-        "principal.jwt.keys",
-        Text("file with a JWK Set"),
-        Required,
-        "The keys that sign tokens: the principal is then that of a JSON Web Token in `Authorization`.",
-    )
-    .example(r#""keys.json""#),
-    Setting::new(
-        "principal.jwt.issuer",
-        Text("text"),
-        Required,
-        "The `iss` that a token must have.",
-    )
-    .example(r#""https://id.example""#),
-    Setting::new(
-        "principal.jwt.audience",
-        Text("text"),
-        Required,
-        "The `aud` that a token must have.",
-    )
-    .example(r#""reports""#),
-    Setting::new(
-        "principal.jwt.algorithms",
-        List(
-            "`RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`, `HS256`, \
-             `HS384` or `HS512`",
-        ),
-        Value(r#"["RS256", "ES256", "EdDSA"]"#),
-        "The algorithms that are accepted.",
-    ),
-    Setting::new(
-        "principal.jwt.claim",
-        Text("text"),
-        Value(r#""sub""#),
-        "The claim that names the principal.",
-    ),
-    Setting::new(
-        "send_principal",
-        Boolean,
-        TRUE,
-        "Sends the principal to the server as `Job-Principal`.",
-    ),
-    Setting::new(
-        "cors.origins",
-        List("origins, such as `https://app.example`"),
-        EMPTY,
-        "The origins whose [pages](#pages-of-other-origins) may send requests and read answers.",
-    )
-    .instead(r#"["https://app.example"]"#),
-    Setting::new(
-        "follow",
-        Boolean,
-        FALSE,
-        "Polls the server's [own jobs](#servers-with-jobs-of-their-own), and answers with their results.",
-    ),
-    Setting::new(
-        "callback",
-        Boolean,
-        FALSE,
-        "Lets clients ask for a [callback](#callbacks); needs a host in `[callbacks]`.",
-    ),
-    Setting::new(
-        "result_later",
-        Boolean,
-        FALSE,
-        "Lets the server deliver its [result later](#results-later); needs a `url` in `[progress]`.",
-    ),
-    Setting::new(
-        "result_timeout",
-        Time("1s", "30days"),
-        Words("until `deadline`"),
-        "The time for which such a server may neither deliver nor report.",
-    )
-    .example(r#""10m""#),
-];
-
-const MATCH: &[Setting] = &[
-    Setting::new(
-        "match",
-        Text("`/path`, or `METHOD /path`"),
-        Required,
-        "The requests, by a path with `{name}` for a segment and `{*rest}` for all further ones; the \
-         most specific route wins.",
-    )
-    .example(r#""POST /report/{id}""#),
-    Setting::new(
-        "name",
-        Text("at most 100 characters of ASCII"),
-        Words("`match`"),
-        "The name in metrics and lists.",
-    )
-    .example(r#""report""#),
-];
-
 const PROGRESS: &[Setting] = &[
     Setting::new(
         "listen",
@@ -475,7 +300,7 @@ const PROGRESS: &[Setting] = &[
 const CALLBACKS: &[Setting] = &[Setting::new(
     "allow_networks",
     List("networks or addresses"),
-    EMPTY,
+    Absent::EMPTY,
     "The networks that are not public and may be called all the same.",
 )
 .instead(r#"["10.1.0.0/16"]"#)];

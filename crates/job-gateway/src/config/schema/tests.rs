@@ -94,7 +94,7 @@ fn each_key_that_is_read_is_in_the_schema_and_each_key_in_it_is_read() {
             read(header, &prefix),
             expected(header, &prefix),
             "the table {header:?} {prefix:?}: the left keys are read, the right ones are in \
-             config/schema/tables.rs"
+             config/schema"
         );
     }
     assert_eq!(
