@@ -24,8 +24,8 @@ impl JobContext {
     /// such as the steps that are done, or the name of work that was begun elsewhere. Clients never
     /// see it. An empty one removes it.
     ///
-    /// When this returns `Ok`, the store has the checkpoint, and the next run of the job will have
-    /// it, whatever happens to this node. It is written with the other reports, so at most once per
+    /// After `Ok`, the store has the checkpoint, and the next run of the job will have it, whatever
+    /// happens to this node. It is written with the other reports, so at most once per
     /// [`report_interval`](crate::Builder::report_interval), and again while the store is unreachable.
     ///
     /// Before the request is a job, there is no promise to a client that could be broken: this then

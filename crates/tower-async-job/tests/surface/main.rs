@@ -13,4 +13,6 @@ mod operator;
 mod page;
 mod probes;
 mod readiness;
+#[cfg(feature = "metrics")]
+mod seen;
 mod stacks;
