@@ -1,142 +1,176 @@
-//! Holds `docs/protocol.md` to its word: every requirement names the tests that check it, and every
-//! test that is named exists and runs.
+//! Holds `docs/protocol.md` to its word: each section has a table of the tests that check its
+//! requirements, every requirement is in it, and every test that is named exists and runs.
+
+use std::collections::HashMap;
 
 use crate::sources::{check, read};
 
-const TESTS: &str = "\nTests: ";
+/// A requirement, by its section and its number within it.
+type Number = (usize, usize);
 
-/// One numbered requirement.
-#[derive(Debug)]
-struct Requirement {
-    section: usize,
+/// One numbered section.
+#[derive(Debug, Default)]
+struct Section {
     number: usize,
-    text: String,
+    requirements: Vec<Number>,
+    /// The tests by file and function, each with the requirement that it checks.
+    tests: Vec<(Number, String, String)>,
+    /// The lines that are no row of a table of tests although they stand in one.
+    wrong: Vec<String>,
 }
 
-/// The number at the beginning of a requirement: `**2.3** `.
-fn number(line: &str) -> Option<(usize, usize)> {
-    let (number, _) = line.strip_prefix("**")?.split_once("** ")?;
-    let (section, number) = number.split_once('.')?;
+/// Reads `2.3`.
+fn number(text: &str) -> Option<Number> {
+    let (section, number) = text.split_once('.')?;
     Some((section.parse().ok()?, number.parse().ok()?))
 }
 
-/// The requirements, each with its text up to the next one or the end of its section.
-fn requirements(document: &str) -> Vec<Requirement> {
-    let mut requirements: Vec<Requirement> = Vec::new();
-    let mut within = false;
+/// Reads the beginning of a requirement: `**2.3** `.
+fn requirement(line: &str) -> Option<Number> {
+    let (text, _) = line.strip_prefix("**")?.split_once("** ")?;
+    number(text)
+}
+
+/// Reads a row of a table of tests: a requirement, and a file and function.
+fn row(line: &str) -> Option<(Number, String, String)> {
+    let cells = line.strip_prefix("| ")?.strip_suffix("` |")?;
+    let (requirement, test) = cells.split_once(" | `")?;
+    let (file, function) = test.split_once("::")?;
+    let is_test = file.ends_with(".rs") && !function.is_empty() && !test.contains(['`', ' ']);
+    is_test.then_some((number(requirement)?, file.to_owned(), function.to_owned()))
+}
+
+/// Returns the numbered sections. What stands before, between and after them has no requirements.
+fn sections(document: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    let mut numbered = false;
+    let mut rows = false;
     for line in document.lines() {
-        if let Some((section, number)) = number(line) {
-            within = true;
-            requirements.push(Requirement {
-                section,
-                number,
-                text: String::new(),
-            });
-        } else if line.starts_with('#') || line.starts_with('[') && line.contains("]: ") {
-            within = false;
+        if let Some(heading) = line.strip_prefix("## ") {
+            let number = heading.split_once(". ").map(|(number, _)| number.parse());
+            numbered = matches!(number, Some(Ok(_)));
+            if let Some(Ok(number)) = number {
+                sections.push(Section {
+                    number,
+                    ..Section::default()
+                });
+            }
         }
-        if within && let Some(requirement) = requirements.last_mut() {
-            requirement.text.push_str(line);
-            requirement.text.push('\n');
+        if let Some(number) = requirement(line) {
+            let section = sections.last_mut().filter(|_| numbered);
+            let section = section.unwrap_or_else(|| panic!("{line}: outside numbered sections"));
+            section.requirements.push(number);
+        }
+        if line == "| requirement | test |" {
+            rows = true;
+        } else if line.is_empty() {
+            rows = false;
+        } else if rows
+            && line != "|---|---|"
+            && let Some(section) = sections.last_mut()
+        {
+            match row(line) {
+                Some(test) => section.tests.push(test),
+                None => section.wrong.push(line.to_owned()),
+            }
         }
     }
-    requirements
+    sections
 }
 
-/// The tests that a requirement names, as file and function; or what is wrong with how it does.
-fn named(requirement: &Requirement) -> Result<Vec<(&str, &str)>, String> {
-    let (_, list) = requirement
-        .text
-        .split_once(TESTS)
-        .ok_or("it names no tests")?;
-    let mut tests = Vec::new();
-    for (position, part) in list.split('`').enumerate() {
-        if position % 2 == 0 {
-            // Between two names: nothing that could be a name without its marks.
-            if !part.trim_matches([',', '.', ' ', '\n']).is_empty() {
-                return Err(format!("{part:?} is no test"));
-            }
-            continue;
-        }
-        match part.split_once(".rs::") {
-            Some((file, function)) if !file.is_empty() && !function.is_empty() => {
-                let file = &part[..file.len() + ".rs".len()];
-                tests.push((file, function));
-            }
-            _ => return Err(format!("{part:?} is no file and function")),
+/// Says what is wrong with a section, apart from the tests themselves.
+fn wrong(section: &Section) -> Vec<String> {
+    let Section { number, .. } = section;
+    let mut wrong: Vec<String> = section.wrong.clone();
+    for line in &mut wrong {
+        *line += " is no requirement with a test";
+    }
+    let mut numbers = section.requirements.clone();
+    numbers.sort_unstable();
+    let expected: Vec<Number> = (1..=numbers.len()).map(|n| (*number, n)).collect();
+    if numbers != expected || numbers.is_empty() {
+        wrong.push(format!("section {number} has the requirements {numbers:?}"));
+    }
+    for requirement in &numbers {
+        if !section.tests.iter().any(|(of, ..)| of == requirement) {
+            wrong.push(format!("{}.{} has no test", requirement.0, requirement.1));
         }
     }
-    if tests.is_empty() {
-        return Err("it names no tests".to_owned());
+    for (of, _, function) in &section.tests {
+        if !numbers.contains(of) {
+            wrong.push(format!(
+                "{}.{} of {function} is not in section {number}",
+                of.0, of.1
+            ));
+        }
     }
-    Ok(tests)
+    wrong
 }
 
 #[test]
-fn requirements_are_numbered_without_a_gap() {
+fn sections_are_numbered_without_a_gap() {
     let document = read("docs/protocol.md").expect("the document");
-    let sections = document.lines().filter(|line| line.starts_with("## "));
-    let mut section = 0;
-    for line in sections {
-        section += 1;
-        assert!(line.starts_with(&format!("## {section}. ")), "{line}");
-    }
-    assert!(section > 0, "there are sections");
-    let mut expected = (1, 1);
-    for requirement in requirements(&document) {
-        let number = (requirement.section, requirement.number);
-        if number.1 == 1 && number.0 == expected.0 + 1 {
-            expected = number;
-        }
-        assert_eq!(number, expected);
-        expected.1 += 1;
-    }
-    assert_eq!(expected.0, section, "every section has requirements");
+    let sections = sections(&document);
+    let numbers: Vec<usize> = sections.iter().map(|section| section.number).collect();
+    let expected: Vec<usize> = (1..=sections.len()).collect();
+    assert_eq!(numbers, expected);
+    assert!(!numbers.is_empty(), "there are numbered sections");
 }
 
 #[test]
-fn every_requirement_names_tests_that_exist() {
+fn every_requirement_has_a_number_and_tests() {
     let document = read("docs/protocol.md").expect("the document");
+    let wrong: Vec<String> = sections(&document).iter().flat_map(wrong).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_test_of_a_requirement_exists_and_runs() {
+    let document = read("docs/protocol.md").expect("the document");
+    let mut sources = HashMap::new();
     let mut wrong = Vec::new();
-    for requirement in requirements(&document) {
-        let Requirement {
-            section, number, ..
-        } = &requirement;
-        let tests = match named(&requirement) {
-            Ok(tests) => tests,
-            Err(what) => {
-                wrong.push(format!("{section}.{number}: {what}"));
-                continue;
-            }
-        };
-        for (file, function) in tests {
-            let source =
-                read(&format!("crates/{file}")).or_else(|_| read(&format!("tests/{file}")));
-            let checked = source.and_then(|source| Ok(check(&source, function)?));
-            if let Err(what) = checked {
-                wrong.push(format!("{section}.{number}: {function}: {file}: {what}"));
-            }
+    for ((section, number), file, function) in sections(&document).into_iter().flat_map(|s| s.tests)
+    {
+        let source = sources.entry(file.clone()).or_insert_with(|| {
+            read(&format!("crates/{file}")).or_else(|_| read(&format!("tests/{file}")))
+        });
+        let checked = source
+            .clone()
+            .and_then(|source| Ok(check(&source, &function)?));
+        if let Err(what) = checked {
+            wrong.push(format!("{section}.{number}: {function}: {file}: {what}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn what_is_wrong_with_a_requirement_is_noticed() {
-    let requirement = |text: &str| Requirement {
-        section: 1,
-        number: 1,
-        text: text.to_owned(),
+fn wrong_tables_are_noticed() {
+    let table = "| requirement | test |\n|---|---|\n";
+    let of = |text: &str| {
+        let text = format!("## 1. One\n\n**1.1** It `holds`.\n\n{text}\n\n## Other\n");
+        let sections = sections(&text);
+        assert_eq!(sections.len(), 1);
+        wrong(&sections[0])
     };
+    assert_eq!(
+        of(&format!(
+            "{table}| 1.1 | `a/b.rs::c` |\n| 1.1 | `d.rs::e` |"
+        )),
+        [""; 0]
+    );
     for text in [
-        "**1.1** It holds.\n",
-        "**1.1** It holds.\nTests: .\n",
-        "**1.1** It holds.\nTests: `a.rs::b`, c.rs::d.\n",
-        "**1.1** It holds.\nTests: `a.rs`.\n",
-        "**1.1** It holds.\nTests: `a::b`.\n",
+        String::new(),
+        "| 1.1 | `a.rs::b` |".to_owned(),
+        table.to_owned(),
+        format!("{table}| 1.2 | `a.rs::b` |"),
+        format!("{table}| 1.1 | `a.rs::b` |\n| 1.2 | `a.rs::b` |"),
+        format!("{table}| 1.1 | `a.rs::b` |\n| 1.1 | a.rs::b |"),
+        format!("{table}| 1.1 | `a.rs::b` |\n| 1.1 | `a::b` |"),
+        format!("{table}| 1.1 | `a.rs::b`, `a.rs::c` |"),
+        format!("**1.3** It holds too.\n\n{table}| 1.1 | `a.rs::b` |\n| 1.3 | `a.rs::b` |"),
+        format!("**1.1** It holds again.\n\n{table}| 1.1 | `a.rs::b` |"),
     ] {
-        assert!(named(&requirement(text)).is_err(), "{text}");
+        assert!(!of(&text).is_empty(), "{text}");
     }
-    let good = requirement("**1.1** It `holds`.\nTests: `a/b.rs::c`,\n`d.rs::e`.\n\n");
-    assert_eq!(named(&good), Ok(vec![("a/b.rs", "c"), ("d.rs", "e")]));
 }
