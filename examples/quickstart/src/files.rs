@@ -1,18 +1,22 @@
-//! The input file and the output file.
+//! The input and the output file.
 
 use std::{
-    env,
     fs::{self, File},
-    io::{self, Write},
-    path::{Path, PathBuf},
+    io::{self, Read, Write},
+    path::PathBuf,
 };
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 
+/// The input of a run without a FILE, which is part of the program.
+const SPECIFICATION: &[u8] = include_bytes!("../../../docs/protocol.md");
+
 pub(crate) struct Files {
-    pub(crate) input: PathBuf,
-    pub(crate) output: PathBuf,
+    /// `None` selects the [`SPECIFICATION`].
+    input: Option<PathBuf>,
+    /// `None` if the result is checked, and not saved.
+    output: Option<PathBuf>,
     /// `true` if an existing output file may be replaced.
     replace: bool,
 }
@@ -20,38 +24,34 @@ pub(crate) struct Files {
 impl Files {
     /// Chooses the files for the options of the command line.
     ///
-    /// An existing `FILE.xz` is replaced only if the user named it as the output.
-    pub(crate) fn choose(file: Option<PathBuf>, output: Option<PathBuf>) -> anyhow::Result<Self> {
-        let (input, directory) = match file {
-            Some(file) => (file, None),
-            None => (lock_file(), Some(env::temp_dir())),
+    /// An existing `FILE.xz` is replaced only if the user named it as the output. Without a FILE,
+    /// nothing is written that the user has not named.
+    pub(crate) fn choose(input: Option<PathBuf>, output: Option<PathBuf>) -> anyhow::Result<Self> {
+        let replace = output.is_some();
+        let beside = |input: &PathBuf| {
+            let mut name = input.file_name().unwrap_or_default().to_owned();
+            name.push(".xz");
+            PathBuf::from(name)
         };
-        let replace = output.is_some() || directory.is_some();
-        let output = match output {
-            Some(output) => output,
-            None => {
-                let mut name = input.file_name().unwrap_or_default().to_owned();
-                name.push(".xz");
-                directory.unwrap_or_default().join(name)
-            }
-        };
-        let there = output.exists();
-        ensure!(
-            replace || !there,
-            "{} is there already, name another by --output",
-            output.display()
-        );
-        let directory = output.parent().unwrap_or(&output);
-        ensure!(
-            directory.as_os_str().is_empty() || directory.is_dir(),
-            "cannot write {}: its directory does not exist",
-            output.display()
-        );
-        ensure!(
-            !output.is_dir(),
-            "cannot write {}: it is a directory",
-            output.display()
-        );
+        let output = output.or_else(|| input.as_ref().map(beside));
+        if let Some(output) = &output {
+            ensure!(
+                replace || !output.exists(),
+                "{} is there already, name another by --output",
+                output.display()
+            );
+            let directory = output.parent().unwrap_or(output);
+            ensure!(
+                directory.as_os_str().is_empty() || directory.is_dir(),
+                "cannot write {}: its directory does not exist",
+                output.display()
+            );
+            ensure!(
+                !output.is_dir(),
+                "cannot write {}: it is a directory",
+                output.display()
+            );
+        }
         Ok(Self {
             input,
             output,
@@ -59,36 +59,40 @@ impl Files {
         })
     }
 
-    pub(crate) fn read(&self) -> anyhow::Result<Bytes> {
-        let contents = fs::read(&self.input);
-        let contents = contents.with_context(|| format!("cannot read {}", self.input.display()))?;
-        Ok(contents.into())
+    /// Returns the input, with a name for it.
+    pub(crate) fn read(&self) -> anyhow::Result<(String, Bytes)> {
+        let Some(input) = &self.input else {
+            let name = "docs/protocol.md".to_owned();
+            return Ok((name, Bytes::from_static(SPECIFICATION)));
+        };
+        let contents = fs::read(input);
+        let contents = contents.with_context(|| format!("cannot read {}", input.display()))?;
+        Ok((input.display().to_string(), contents.into()))
     }
 
-    pub(crate) fn save(&self, contents: &[u8]) -> anyhow::Result<()> {
+    /// Saves the result, if it has a file, and decompresses what was saved.
+    pub(crate) fn save(&self, compressed: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let Some(output) = &self.output else {
+            println!("compressed: {} bytes", compressed.len());
+            return decompress(compressed).context("cannot decompress the result");
+        };
         File::options()
             .write(true)
             .create(self.replace)
             .truncate(self.replace)
             .create_new(!self.replace)
-            .open(&self.output)
-            .and_then(|mut file| file.write_all(contents))
-            .with_context(|| format!("cannot write {}", self.output.display()))
-    }
-
-    /// Decompresses the output file.
-    pub(crate) fn decompress(&self) -> anyhow::Result<Vec<u8>> {
-        let mut contents = Vec::new();
-        File::open(&self.output)
-            .and_then(|file| io::copy(&mut liblzma::read::XzDecoder::new(file), &mut contents))
-            .with_context(|| format!("cannot decompress {}", self.output.display()))?;
-        Ok(contents)
+            .open(output)
+            .and_then(|mut file| file.write_all(compressed))
+            .with_context(|| format!("cannot write {}", output.display()))?;
+        println!("saved as {}: {} bytes", output.display(), compressed.len());
+        File::open(output)
+            .and_then(decompress)
+            .with_context(|| format!("cannot decompress {}", output.display()))
     }
 }
 
-/// Returns the path of this workspace's lock file.
-fn lock_file() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let workspace = package.ancestors().nth(2).unwrap_or(package);
-    workspace.join("Cargo.lock")
+fn decompress(compressed: impl Read) -> io::Result<Vec<u8>> {
+    let mut contents = Vec::new();
+    liblzma::read::XzDecoder::new(compressed).read_to_end(&mut contents)?;
+    Ok(contents)
 }

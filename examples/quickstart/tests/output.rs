@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
 fn quickstart() -> Command {
@@ -23,28 +24,62 @@ fn printed(output: &Output) -> String {
     printed
 }
 
-#[test]
-fn a_file_is_compressed_by_way_of_polls() {
-    let saved = path("Cargo.lock.xz");
-    let output = quickstart().arg("--output").arg(&saved).output().unwrap();
-    let printed = printed(&output);
-    assert!(printed.contains(saved.to_str().unwrap()), "{printed}");
-    assert!(fs::read(&saved).unwrap().starts_with(b"\xfd7zXZ\0"));
+/// Returns the lines of the exchanges.
+fn timeline(printed: &str) -> Vec<&str> {
+    let lines = printed.lines();
+    lines
+        .skip_while(|line| !line.contains("Job-Status"))
+        .skip(1)
+        .collect()
+}
 
-    let lines = printed
-        .lines()
-        .skip_while(|line| !line.contains("Job-Status"));
-    let timeline: Vec<&str> = lines.skip(1).collect();
+#[test]
+fn without_a_file_five_seconds_of_work_are_polled_and_nothing_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let output = quickstart()
+        .current_dir(&directory)
+        .env("TMPDIR", directory.path())
+        .output()
+        .unwrap();
+    let took = began.elapsed();
+    let printed = printed(&output);
+    assert!(took >= Duration::from_secs(5), "{took:?}");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+
+    let timeline = timeline(&printed);
     let (first, last) = (timeline.first().unwrap(), timeline.last().unwrap());
     assert!(first.contains("POST") && first.contains("303"), "{printed}");
     assert!(
         first.contains("running") && first.contains("/work/"),
         "{printed}"
     );
+    assert!(timeline.len() >= 4, "{printed}");
     assert!(last.contains("GET") && last.contains("200"), "{printed}");
     assert!(last.contains("done"), "{printed}");
     // Standard error is not a terminal, so that progress is printed in lines.
-    assert!(String::from_utf8_lossy(&output.stderr).contains("running"));
+    let progress = String::from_utf8_lossy(&output.stderr);
+    let with_progress = |line: &&str| line.starts_with("running, ") && line.contains('%');
+    assert!(
+        progress.lines().filter(with_progress).count() >= 3,
+        "{progress}"
+    );
+}
+
+#[test]
+fn a_file_is_compressed_and_saved() {
+    let (file, saved) = (path("text"), path("text.xz"));
+    fs::write(&file, "once upon a time, ".repeat(1000)).unwrap();
+    let output = quickstart()
+        .arg(&file)
+        .arg("--output")
+        .arg(&saved)
+        .output()
+        .unwrap();
+    let printed = printed(&output);
+    assert!(printed.contains(saved.to_str().unwrap()), "{printed}");
+    assert!(fs::read(&saved).unwrap().starts_with(b"\xfd7zXZ\0"));
+    assert!(timeline(&printed)[0].contains("303"), "{printed}");
 }
 
 #[test]
