@@ -5,5 +5,6 @@ mod cluster;
 mod faults;
 mod gateway;
 mod protocol;
+mod readme;
 mod sources;
 mod stores;
