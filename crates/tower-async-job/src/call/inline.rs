@@ -33,7 +33,7 @@ use crate::{
     observe::metrics::Meter,
     panics::drop_quietly,
     request::submission::{Asked, Submission},
-    run::work::{BoxWork, NewCall, is_release},
+    run::work::{BoxWork, NewCall},
     stream_place::StreamPlace,
 };
 
@@ -158,30 +158,22 @@ where
             }
             // Work before timers: a response that is ready is the answer.
             if !matches!(begun.stage, Stage::Left)
-                && let Poll::Ready(result) = begun.poll_work(cx)
+                && let Poll::Ready(mut result) = begun.poll_work(cx)
             {
-                if begun.may_be_left(front)
-                    && result
-                        .as_ref()
-                        .is_ok_and(|response| is_release(response, false))
-                {
-                    begun.work = result.ok().map(BoxWork::answered);
-                    if let Stage::Waiting = begun.stage {
-                        begun.timer.unset();
-                    }
-                    begun.stage = Stage::Left;
+                if begun.is_left_by(&result, front) {
+                    begun.leave(result);
                     continue;
+                }
+                // Added before the result is moved for the last time, since moving it is expensive.
+                if let (Stage::Waiting, Ok(response)) = (&begun.stage, &mut result) {
+                    answer::apply_wait(response.headers_mut(), &asked.prefer);
                 }
                 let principal = begun
                     .submission
                     .as_ref()
                     .and_then(|it| it.principal.as_ref());
                 let (place, context) = (&mut begun.place, begun.context.take());
-                let mut result = answered(front, asked, principal, place, context, result);
-                if let (Stage::Waiting, Ok(response)) = (&begun.stage, &mut result) {
-                    answer::apply_wait(response.headers_mut(), &asked.prefer);
-                }
-                return Poll::Ready(result);
+                return Poll::Ready(answered(front, asked, principal, place, context, result));
             }
             if let Stage::Waiting = begun.stage {
                 let over = ready!(begun.poll_wait(cx, &front.config));

@@ -28,7 +28,7 @@ use crate::{
         kept::Kept,
         submission::{Asked, Submission},
     },
-    run::work::{BoxWork, NewCall},
+    run::work::{BoxWork, NewCall, is_release},
     stream_place::StreamPlace,
     time::later,
 };
@@ -173,10 +173,24 @@ where
         result
     }
 
-    /// Returns whether a job can be made of the call at once.
-    pub(super) fn may_be_left(&self, front: &Front) -> bool {
+    /// Returns whether a result leaves its job to an outside party, and a job can be made at once.
+    pub(super) fn is_left_by(&self, result: &Result<Response<R>, E>, front: &Front) -> bool {
         matches!(self.stage, Stage::Waiting | Stage::Spooling)
             && !front.node.shutdown.begun.is_set()
+            && result
+                .as_ref()
+                .is_ok_and(|response| is_release(response, false))
+    }
+
+    /// Keeps the response of a handler that has left its job, for which the rest of the upload is
+    /// read.
+    #[cold]
+    pub(super) fn leave(&mut self, result: Result<Response<R>, E>) {
+        self.work = result.ok().map(BoxWork::answered);
+        if let Stage::Waiting = self.stage {
+            self.timer.unset();
+        }
+        self.stage = Stage::Left;
     }
 
     #[inline]

@@ -71,6 +71,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// Caps the wait that the client asks for by the server's limit and by the client's own
     /// deadline.
+    #[inline]
     pub(crate) fn cap_wait(&mut self, config: &Config) {
         if let Some(wait) = self.prefer.wait() {
             let left = self.left().unwrap_or(Duration::MAX);
@@ -134,6 +135,7 @@ impl Submission {
         })
     }
 
+    #[inline]
     pub(crate) fn policy<'a>(&'a self, config: &'a Config) -> &'a Policy {
         config.policy(self.policy.as_ref())
     }
@@ -239,6 +241,7 @@ pub(crate) fn cancel_at(
 
 impl Config {
     /// Returns the policy that the application's function chooses, if any.
+    #[inline]
     pub(crate) fn policy_of(&self, head: RequestHead<'_>) -> Result<Option<Arc<Policy>>, Panicked> {
         let choose = self.policies.as_ref();
         choose.map_or(Ok(None), |choose| {
@@ -262,6 +265,7 @@ impl Config {
         }))
     }
 
+    #[inline]
     pub(crate) fn principal_of(
         &self,
         head: RequestHead<'_>,
@@ -288,6 +292,7 @@ impl Config {
     }
 
     /// Returns whether a request can be replayed, by its policy or the application's predicate.
+    #[inline]
     pub(crate) fn replays(&self, head: RequestHead<'_>, policy: &Policy) -> Result<bool, Panicked> {
         match &self.replay {
             Some(replay) if !policy.replay => {
