@@ -135,17 +135,18 @@ pub fn post(uri: &str) -> Request<TestBody> {
     Request::post(uri).body(Full::from("the work")).unwrap()
 }
 
-/// Sends `request` through `layer` around `script`.
-pub async fn send<P, R>(
+/// Sends `request` through `layer` around `server`.
+pub async fn send<P, S, R>(
     layer: PollLayer<P>,
-    script: &Script<R>,
+    server: &S,
     request: Request<TestBody>,
 ) -> Result<Response<R>, Error>
 where
     P: PollPolicy + Clone,
+    S: Service<Request<TestBody>, Response = Response<R>, Error = BoxError> + Clone,
     R: http_body::Body,
 {
-    let service: PollService<_, P> = layer.layer(script.clone());
+    let service: PollService<_, P> = layer.layer(server.clone());
     service.oneshot(request).await
 }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::Request;
 use http_body_util::Full;
-use tokio::time::{Instant, sleep};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tokio::time::Instant;
 use tower_poll::PollLayer;
+use tower_poll_testkit::{self as scripted, ScriptedServer};
 
-use crate::common::{Script, TestBody, answer, exact, exact_layer, post, see_other, send};
+use crate::common::{Script, answer, exact, exact_layer, post, see_other, send};
 
 const URL: &str = "https://example.com/report";
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,30 +31,19 @@ fn no_timer_is_made_for_calls_that_never_wait() {
 }
 
 /// Pending once, then takes `long` over the poll.
-fn slow_poll(
-    long: Duration,
-) -> impl Service<
-    Request<TestBody>,
-    Response = Response<TestBody>,
-    Error = tower::BoxError,
-    Future: Send,
-> + Clone {
-    service_fn(move |request: Request<TestBody>| async move {
-        if request.uri().path() == "/report" {
-            return see_other("/work/1");
-        }
-        sleep(long).await;
-        answer(200, &[])
-    })
+fn slow_poll(long: Duration) -> ScriptedServer {
+    scripted::Script::new()
+        .pending("/work/1", SECOND)
+        .answer(scripted::Answer::new(200).after(long))
+        .server()
 }
 
 #[tokio::test(start_paused = true)]
 async fn poll_in_flight_is_left_at_the_deadline() {
     let start = Instant::now();
-    let service = exact_layer()
-        .deadline(10 * SECOND)
-        .layer(slow_poll(60 * SECOND));
-    let error = service.oneshot(post(URL)).await.unwrap_err();
+    let layer = exact_layer().deadline(10 * SECOND);
+    let error = send(layer, &slow_poll(60 * SECOND), post(URL)).await;
+    let error = error.unwrap_err();
     assert!(error.is_deadline());
     assert_eq!(
         error.to_string(),
@@ -66,34 +55,35 @@ async fn poll_in_flight_is_left_at_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn response_that_is_there_beats_a_deadline_that_has_passed() {
-    let service = exact_layer()
-        .deadline(10 * SECOND)
-        .layer(slow_poll(9 * SECOND));
-    assert_eq!(service.oneshot(post(URL)).await.unwrap().status(), 200);
+    let layer = exact_layer().deadline(10 * SECOND);
+    let response = send(layer, &slow_poll(9 * SECOND), post(URL)).await;
+    assert_eq!(response.unwrap().status(), 200);
+}
+
+/// Takes 5 s over the submission, and is pending then.
+fn slow_submission(retry_after: Duration) -> ScriptedServer {
+    let pending = scripted::Answer::see_other("/work/1").retry_after(retry_after);
+    scripted::Script::new()
+        .answer(pending.after(5 * SECOND))
+        .server()
 }
 
 #[tokio::test(start_paused = true)]
 async fn deadline_counts_from_the_submission() {
-    let service = service_fn(|_: Request<TestBody>| async {
-        sleep(5 * SECOND).await;
-        answer(303, &[("location", "/work/1"), ("retry-after", "6")])
-    });
+    let server = slow_submission(6 * SECOND);
     let start = Instant::now();
-    let service = exact_layer().deadline(10 * SECOND).layer(service);
-    let error = service.oneshot(post(URL)).await.unwrap_err();
+    let layer = exact_layer().deadline(10 * SECOND);
+    let error = send(layer, &server, post(URL)).await.unwrap_err();
     assert!(error.is_deadline());
     assert_eq!(start.elapsed(), 5 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
 async fn deadline_that_has_passed_ends_polling_without_delays_too() {
-    let service = service_fn(|_: Request<TestBody>| async {
-        sleep(5 * SECOND).await;
-        see_other("/work/1")
-    });
+    let server = slow_submission(SECOND);
     let policy = exact().min_delay(Duration::ZERO).max_delay(Duration::ZERO);
     let layer = PollLayer::with_policy(policy).deadline(3 * SECOND);
-    let error = layer.layer(service).oneshot(post(URL)).await.unwrap_err();
+    let error = send(layer, &server, post(URL)).await.unwrap_err();
     assert!(error.is_deadline());
     assert_eq!(error.pending_job().unwrap().polls(), 0);
 }

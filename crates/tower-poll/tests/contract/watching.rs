@@ -7,25 +7,29 @@ use std::{
 
 use http_polling::JobState;
 use tower_poll::{PollProgress, PollUpdate};
+use tower_poll_testkit::{Answer, Script, ScriptedServer};
 
-use crate::common::{Answer, Script, answer, answer_with, exact_layer, post, see_other, send};
+use crate::common::{exact_layer, post, send};
 
 const URL: &str = "http://server.test/report";
 
+const SECOND: Duration = Duration::from_secs(1);
+
 const HALF: &str = r#"{"id":"1","state":"running","attempt":1,"progress":{"fraction":0.5}}"#;
 
-fn half(number: usize) -> Answer {
-    let headers = [("location", "/work/1"), ("retry-after", "2")];
-    match number {
-        0 => answer_with(202, &headers, HALF),
-        1 => answer_with(
-            202,
-            &[("x-progress", "90% done"), ("retry-after", "3")],
-            "not json",
-        ),
-        2 => answer(502, &[]),
-        _ => answer(200, &[]),
-    }
+/// Pending thrice, then done.
+fn half() -> ScriptedServer {
+    let progress = Answer::fhir_progress("90% done").retry_after(3 * SECOND);
+    Script::new()
+        .answer(accepted().retry_after(2 * SECOND))
+        .answer(progress.body("not json"))
+        .answer(Answer::new(502))
+        .response(200, "")
+        .server()
+}
+
+fn accepted() -> Answer {
+    Answer::accepted("/work/1").body(HALF)
 }
 
 fn check(updates: &[PollUpdate]) {
@@ -50,8 +54,7 @@ async fn observer_of_the_layer_is_told_of_every_pending_answer() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let updates = seen.clone();
     let layer = exact_layer().observe(move |update| updates.lock().unwrap().push(update.clone()));
-    let script = Script::new(|number, _| half(number));
-    send(layer, &script, post(URL)).await.unwrap();
+    send(layer, &half(), post(URL)).await.unwrap();
     check(&seen.lock().unwrap());
 }
 
@@ -67,16 +70,15 @@ async fn channel_in_a_request_has_its_updates_and_ends_with_the_call() {
         }
         updates
     });
-    let script = Script::new(|number, _| half(number));
-    send(exact_layer(), &script, request).await.unwrap();
+    send(exact_layer(), &half(), request).await.unwrap();
     check(&watching.await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
 async fn call_that_is_answered_at_once_tells_nothing() {
     let layer = exact_layer().observe(|update| panic!("{update:?}"));
-    let script = Script::new(|_, _| answer(200, &[]));
-    send(layer, &script, post(URL)).await.unwrap();
+    let server = Script::new().response(200, "").server();
+    send(layer, &server, post(URL)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,11 +88,11 @@ async fn interim_body_over_the_limit_has_no_document() {
     let layer = exact_layer()
         .drain_limit(HALF.len() / 2)
         .observe(move |update| updates.lock().unwrap().push(update.document().is_some()));
-    let script = Script::new(|number, _| match number {
-        0 => answer_with(202, &[("location", "/work/1")], HALF),
-        1 => see_other("/work/1"),
-        _ => answer(200, &[]),
-    });
-    send(layer, &script, post(URL)).await.unwrap();
+    let server = Script::new()
+        .answer(accepted())
+        .pending("/work/1", SECOND)
+        .response(200, "")
+        .server();
+    send(layer, &server, post(URL)).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [false, false]);
 }

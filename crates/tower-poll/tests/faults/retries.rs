@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tower::Layer;
 use tower::ServiceExt;
 use tower_poll::{Hint, PendingJob, PollLayer};
+use tower_poll_testkit as scripted;
 
 use crate::common::{Script, answer, answer_with, exact, exact_layer, post, see_other, send, text};
 
@@ -229,23 +230,15 @@ async fn c15_404_right_after_the_acceptance_is_asked_again_by_default() {
 
 #[tokio::test(start_paused = true)]
 async fn c15_grace_counts_from_the_acceptance_and_not_from_the_submission() {
-    let script = Script::new(|number, _| match number {
-        0 => see_other("/work/1"),
-        1 => answer(404, &[]),
-        _ => answer(200, &[]),
-    });
-    let slow = tower::service_fn(move |request: http::Request<_>| {
-        let script = script.clone();
-        async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if request.method() == Method::POST {
-                tokio::time::sleep(Duration::from_secs(60)).await;
-            }
-            script.oneshot(request).await
-        }
-    });
-    let response = exact_layer().layer(slow).oneshot(post(URL)).await.unwrap();
-    assert_eq!(response.status(), 200);
+    let second = Duration::from_secs(1);
+    let accepted = scripted::Answer::see_other("/work/1").retry_after(second);
+    let server = scripted::Script::new()
+        .answer(accepted.after(61 * second))
+        .answer(scripted::Answer::new(404).after(second))
+        .answer(scripted::Answer::new(200).after(second))
+        .server();
+    send(exact_layer(), &server, post(URL)).await.unwrap();
+    server.assert_finished();
 }
 
 #[tokio::test(start_paused = true)]
