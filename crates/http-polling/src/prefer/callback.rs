@@ -1,4 +1,4 @@
-//! The preference `callback` of OData 4.01 (section 8.2.8.5).
+//! The preference `callback` of OData 4.01 (section 8.2.8).
 
 use http::HeaderMap;
 
@@ -10,7 +10,7 @@ use super::{
 
 /// Reads the URL of the preference `callback`, and removes it from the `Prefer`
 /// fields: the client asks to be called there when its job has ended (OData 4.01,
-/// section 8.2.8.5).
+/// section 8.2.8).
 ///
 /// Returns `None` without the preference. A URL that is missing is empty. Only
 /// the first instance counts, and all are removed; other preferences are kept

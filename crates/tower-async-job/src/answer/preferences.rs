@@ -15,7 +15,7 @@ pub(crate) fn apply_preferences(headers: &mut HeaderMap, prefer: &Prefer) {
     applied.append_to(headers);
 }
 
-/// Adds the preference `callback` (OData 4.01, section 8.2.8.5) to the announcement of a job whose end
+/// Adds the preference `callback` (OData 4.01, section 8.2.8) to the announcement of a job whose end
 /// is notified of.
 pub(crate) fn apply_callback(headers: &mut HeaderMap) {
     headers.append(PREFERENCE_APPLIED, HeaderValue::from_static("callback"));

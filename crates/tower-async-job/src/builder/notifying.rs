@@ -15,7 +15,7 @@ impl Builder {
     /// [notifier](crate::AsyncJobLayer::notifier) then sends it at least once, unless all attempts
     /// fail until the [retention](Self::retention) is over; run one wherever jobs may end. The
     /// answer that announces the job has `Preference-Applied: callback`, which is the name of this
-    /// preference in OData 4.01 (section 8.2.8.5).
+    /// preference in OData 4.01 (section 8.2.8).
     ///
     /// An error refuses the request before its handler is called: 400 with a problem document whose
     /// detail is this text.
