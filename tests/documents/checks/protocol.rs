@@ -1,7 +1,10 @@
 //! Holds `docs/protocol.md` to its word: each section has a table of the tests that check its
-//! requirements, every requirement is in it, and every test that is named exists and runs.
+//! requirements, every requirement is in it, and every test that is named exists and runs. Links and
+//! references lead somewhere, and the types of problems are those of the code.
 
 use std::collections::HashMap;
+
+use tower_async_job_core::http_polling::ProblemType;
 
 use crate::sources::{check, read};
 
@@ -172,5 +175,90 @@ fn wrong_tables_are_noticed() {
         format!("**1.1** It holds again.\n\n{table}| 1.1 | `a.rs::b` |"),
     ] {
         assert!(!of(&text).is_empty(), "{text}");
+    }
+}
+
+/// Returns the document without the tables of tests.
+fn specification() -> String {
+    let document = read("docs/protocol.md").expect("the document");
+    let mut parts = document.split("<details>");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once("</details>").map_or("", |(_, rest)| rest)
+    })
+}
+
+/// The anchor of a heading on GitHub.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    let text = heading
+        .to_lowercase()
+        .chars()
+        .filter(kept)
+        .collect::<String>();
+    text.replace(' ', "-")
+}
+
+#[test]
+fn links_within_the_document_lead_to_headings() {
+    let text = specification();
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchors: Vec<String> = headings
+        .map(|line| anchor(line.trim_start_matches('#').trim()))
+        .collect();
+    let links: Vec<&str> = text
+        .split("](#")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(link, _)| link)
+        .collect();
+    assert!(!links.is_empty(), "there are links");
+    for link in links {
+        assert!(anchors.iter().any(|anchor| anchor == link), "{link}");
+    }
+}
+
+#[test]
+fn references_lead_to_requirements() {
+    let text = specification();
+    let numbers: Vec<Number> = sections(&text)
+        .into_iter()
+        .flat_map(|section| section.requirements)
+        .collect();
+    // A reference is a list of numbers in parentheses, or in the last cell of a row.
+    let within = text.split('(').filter_map(|rest| rest.split_once(')'));
+    let cells = text.lines().filter_map(|line| {
+        let (_, cell) = line.strip_suffix(" |")?.rsplit_once("| ")?;
+        Some((cell, ""))
+    });
+    let mut references = 0;
+    for (list, _) in within.chain(cells) {
+        let parts: Option<Vec<Number>> = list.split(", ").map(number).collect();
+        for part in parts.into_iter().flatten() {
+            assert!(numbers.contains(&part), "({list})");
+            references += 1;
+        }
+    }
+    assert!(references > 100, "{references} references");
+}
+
+#[test]
+fn every_type_of_problem_is_registered() {
+    let text = specification();
+    let source = read("crates/http-polling/src/problem_type.rs").expect("the source");
+    let (_, source) = source.split_once("fn uri(").expect("the URIs");
+    let uris: Vec<&str> = source
+        .split('"')
+        .filter(|text| text.starts_with("urn:"))
+        .collect();
+    assert!(!uris.is_empty(), "there are types");
+    for uri in uris {
+        let kind = ProblemType::from_uri(uri).expect("a type");
+        let (title, status) = (kind.title(), kind.status().as_u16());
+        let row = format!("\n| `{uri}` | {title} | {status} | ");
+        assert!(text.contains(&row), "{row}");
+        let name = uri.rsplit(':').next().unwrap_or_default();
+        let row = format!("\n| `{name}` | {status} | ");
+        assert!(text.contains(&row), "{row}");
     }
 }
