@@ -1,8 +1,21 @@
 //! The guides in `docs`: their examples are the tests of this crate. Hidden lines of an example call
 //! the functions below.
 
+use axum::{Router, body::Body};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+mod greeter;
+
+pub use self::greeter::{connect, generated as greeter_api};
+
+#[doc = include_str!("../../../docs/axum.md")]
+mod axum_guide {}
 #[doc = include_str!("../../../docs/testing.md")]
 mod testing_guide {}
+#[doc = include_str!("../../../docs/tonic.md")]
+mod tonic_guide {}
 
 /// Runs an example on a paused clock, so that hours of work take no time.
 ///
@@ -21,4 +34,41 @@ pub fn paused<T>(example: impl Future<Output = T>) -> T {
         .start_paused(true)
         .build();
     runtime.expect("a runtime").block_on(example)
+}
+
+/// Sends a request without a body to an application, and reads the response.
+///
+/// ```
+/// guides::paused(async {
+///     let app = axum::Router::new();
+///     let response = guides::ask(&app, http::Request::get("/")).await;
+///     assert_eq!(response.status(), 404);
+/// });
+/// ```
+///
+/// # Panics
+///
+/// Panics if the request is invalid, or the response breaks off.
+pub async fn ask(app: &Router, request: http::request::Builder) -> Response<Vec<u8>> {
+    let request: Request<Body> = request.body(Body::empty()).expect("a valid request");
+    let response = app.clone().oneshot(request).await;
+    let (head, body) = response.expect("never an error").into_parts();
+    let body = body.collect().await.expect("a whole body").to_bytes();
+    Response::from_parts(head, body.into())
+}
+
+/// Returns the URL of the job in a pending answer.
+///
+/// ```
+/// let answer = http::Response::builder().header("location", "/work/7").body(()).unwrap();
+/// assert_eq!(guides::location(&answer), "/work/7");
+/// ```
+///
+/// # Panics
+///
+/// Panics if there is none.
+pub fn location<B>(answer: &Response<B>) -> &str {
+    let location = answer.headers().get("location");
+    let location = location.expect("a pending answer").to_str();
+    location.expect("a URL")
 }
