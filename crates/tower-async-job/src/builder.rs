@@ -19,6 +19,7 @@ use crate::{
 
 mod deferring;
 mod error;
+mod events;
 mod kept;
 mod limits;
 mod notifying;
@@ -117,6 +118,7 @@ impl Builder {
                 close_connections_from: Some(Duration::from_secs(15)),
                 principal: None,
                 page: true,
+                events: false,
                 route: None,
             },
             node: NodeConfig {

@@ -147,6 +147,8 @@ pub(crate) struct Config {
     pub(crate) close_connections_from: Option<Duration>,
     pub(crate) principal: Option<Box<FindPrincipal>>,
     pub(crate) page: bool,
+    /// Serves the events of jobs.
+    pub(crate) events: bool,
     pub(crate) route: Option<Box<FindRoute>>,
 }
 

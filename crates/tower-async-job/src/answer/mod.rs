@@ -2,6 +2,7 @@
 
 mod document;
 mod ended;
+pub(crate) mod events;
 mod file;
 mod grpc;
 mod pending;

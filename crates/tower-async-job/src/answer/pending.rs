@@ -7,7 +7,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LOCATION, LOCATION, RETRY_AFTER, VARY},
+    header::{CONNECTION, CONTENT_LOCATION, LINK, LOCATION, RETRY_AFTER, VARY},
 };
 use http_polling::{
     JOB_STATUS, JobState, ProblemType, RETRY_AFTER_MS, StatusDocumentRef, retry_after_values,
@@ -170,6 +170,7 @@ fn announce(
     let delay = front.node.retry_after(job, pending);
     let mut location = location(&front.config, document.id, pending, delay);
     let [mut seconds, mut millis] = retry_after_values(delay);
+    let events = (front.config.events).then(|| link_to_events(&front.config, document.id));
     let json = document.with_retry_after(delay).to_json();
     let mut response = Response::new(StoredBody::from(json));
     *response.status_mut() = status;
@@ -187,6 +188,9 @@ fn announce(
         } else if *name == JOB_STATUS && document.state != JobState::Running {
             *value = document.state.header_value();
         }
+    }
+    if let Some(events) = events {
+        response.headers_mut().insert(LINK, events);
     }
     if may_close {
         close_if_far_off(front, pending, delay, response.headers_mut());
@@ -206,6 +210,19 @@ fn location(config: &Config, id: &str, pending: &ObservedJob<'_>, delay: Duratio
     // Of the exact size, so that it becomes shared bytes without a copy.
     let location = [&*config.public_base, "/", id, "?poll=", polls, "&due=", due].concat();
     HeaderValue::try_from(location).expect("the public base was checked")
+}
+
+/// Returns the link of a pending answer to the events of its job (RFC 5989, section 5).
+fn link_to_events(config: &Config, id: &str) -> HeaderValue {
+    let link = [
+        "<",
+        &*config.public_base,
+        "/",
+        id,
+        "/events>; rel=\"monitor\"",
+    ]
+    .concat();
+    HeaderValue::try_from(link).expect("the public base was checked")
 }
 
 /// Closes the connection after this answer, if the next poll is far off and its delay is no guess.

@@ -3,6 +3,7 @@
 mod chunks;
 pub(crate) mod delivery;
 mod error;
+pub(crate) mod live;
 mod pace;
 mod queue;
 mod request;

@@ -13,7 +13,12 @@ use tower::BoxError;
 use tower_async_job_core::{JobHandle, JobStore, ResultRef, StoreError};
 
 use crate::{
-    body::{chunks::Chunks, delivery::Delivery, error::BodyError},
+    body::{
+        chunks::Chunks,
+        delivery::Delivery,
+        error::BodyError,
+        live::{Live, Source},
+    },
     context::handler::HandlerContext,
     stream_place::StreamPlace,
 };
@@ -131,7 +136,8 @@ impl<R: Default> Default for ResponseBody<R> {
 
 /// A body of the layer, or of a stored result, with trailers if the handler sent some.
 ///
-/// Its only error is a failed read of a result that is stored in
+/// A clone of the body of a job's [events](crate::Builder::events) is empty, since only one place is
+/// taken for them. Its only error is a failed read of a result that is stored in
 /// [chunks](crate::store::StoreProperties::chunk). Every other body is in memory and does not fail.
 ///
 /// ```
@@ -154,7 +160,14 @@ pub struct StoredBody {
 #[derive(Debug, Clone)]
 enum Data {
     Whole(Bytes),
-    InChunks(Box<Chunks>),
+    InParts(Box<Parts>),
+}
+
+/// The sources of a body that is not in memory.
+#[derive(Debug)]
+enum Parts {
+    Chunks(Chunks),
+    Live(Live),
 }
 
 /// The maximum bytes of a frame. A connection requests a frame once it has sent the previous one,
@@ -168,8 +181,17 @@ impl StoredBody {
         result: ResultRef,
         handle: JobHandle,
     ) -> Self {
+        Self::in_parts(Parts::Chunks(Chunks::new(store, result, handle)))
+    }
+
+    /// Returns a body of unknown length that is made while it is sent, with its first part.
+    pub(crate) fn live(first: Bytes, source: Box<dyn Source>) -> Self {
+        Self::in_parts(Parts::Live(Live::new(first, source)))
+    }
+
+    fn in_parts(parts: Parts) -> Self {
         Self {
-            data: Data::InChunks(Box::new(Chunks::new(store, result, handle))),
+            data: Data::InParts(Box::new(parts)),
             trailers: None,
             delivery: None,
         }
@@ -185,7 +207,7 @@ impl StoredBody {
         match &mut self.data {
             // Bytes in memory have positions of this size.
             Data::Whole(data) => *data = data.slice(first as usize..=last as usize),
-            Data::InChunks(chunks) => chunks.keep(first, last),
+            Data::InParts(parts) => parts.keep(first, last),
         }
     }
 
@@ -196,15 +218,16 @@ impl StoredBody {
             // An empty body is read with its head.
             delivery.complete();
         } else {
-            self.delivery = Some(delivery.of(self.len()));
+            self.delivery = Some(delivery.of(self.len().unwrap_or(0)));
         }
     }
 
+    /// Returns the length of the rest; `None` while the body is live.
     #[inline]
-    fn len(&self) -> u64 {
+    fn len(&self) -> Option<u64> {
         match &self.data {
-            Data::Whole(data) => data.len() as u64,
-            Data::InChunks(chunks) => chunks.len(),
+            Data::Whole(data) => Some(data.len() as u64),
+            Data::InParts(parts) => parts.len(),
         }
     }
 
@@ -215,7 +238,7 @@ impl StoredBody {
     ) -> Poll<Result<Option<Frame<Bytes>>, StoreError>> {
         let data = match &mut self.data {
             Data::Whole(data) => data,
-            Data::InChunks(chunks) => ready!(chunks.poll(cx))?,
+            Data::InParts(parts) => ready!(parts.poll(cx))?,
         };
         Poll::Ready(Ok(if data.is_empty() {
             self.trailers.take().map(|map| Frame::trailers(*map))
@@ -224,6 +247,38 @@ impl StoredBody {
         } else {
             Some(Frame::data(mem::take(data)))
         }))
+    }
+}
+
+impl Parts {
+    fn keep(&mut self, first: u64, last: u64) {
+        if let Self::Chunks(chunks) = self {
+            chunks.keep(first, last);
+        }
+    }
+
+    /// Returns the length of the rest, if it is known.
+    fn len(&self) -> Option<u64> {
+        match self {
+            Self::Chunks(chunks) => Some(chunks.len()),
+            Self::Live(live) => live.is_over().then_some(0),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Bytes, StoreError>> {
+        match self {
+            Self::Chunks(chunks) => chunks.poll(cx),
+            Self::Live(live) => live.poll(cx).map(Ok),
+        }
+    }
+}
+
+impl Clone for Parts {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Chunks(chunks) => Self::Chunks(chunks.clone()),
+            Self::Live(_) => Self::Live(Live::default()),
+        }
     }
 }
 
@@ -241,7 +296,7 @@ impl Drop for StoredBody {
     #[inline]
     fn drop(&mut self) {
         if let Some(delivery) = self.delivery.take() {
-            delivery.break_off(self.len());
+            delivery.break_off(self.len().unwrap_or(0));
         }
     }
 }
@@ -273,11 +328,13 @@ impl Body for StoredBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.len() == 0 && self.trailers.is_none()
+        self.trailers.is_none() && self.len() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let length = self.len();
+        let Some(length) = self.len() else {
+            return SizeHint::new();
+        };
         if self.trailers.is_none() {
             return SizeHint::with_exact(length);
         }

@@ -1,4 +1,4 @@
-//! The places of held polls.
+//! The places of held polls, and of streams of events.
 
 use std::sync::Arc;
 

@@ -60,6 +60,11 @@ impl Holds {
         }
     }
 
+    /// Returns the number of all.
+    pub(crate) fn overall(&self) -> usize {
+        self.held().overall
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -41,6 +41,20 @@ pub(super) fn location() -> Field {
     field("Location", reference(), description)
 }
 
+pub(super) fn link_to_events() -> Field {
+    let description = "The job's events, with the relation `monitor`.";
+    field("Link", schemas::text(), description)
+}
+
+pub(super) fn accel_buffering() -> Field {
+    let value = schemas::text().enum_values(Some(["no"]));
+    field(
+        "X-Accel-Buffering",
+        value,
+        "No proxy is to buffer the events.",
+    )
+}
+
 pub(super) fn content_location() -> Field {
     let description = "The same as Location, for clients that read this one.";
     field("Content-Location", reference(), description)

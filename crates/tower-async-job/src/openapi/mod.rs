@@ -1,5 +1,6 @@
 //! The OpenAPI description of the job resource.
 
+mod events;
 mod headers;
 mod responses;
 mod schemas;
@@ -88,16 +89,21 @@ fn document(config: &Config) -> OpenApi {
     let status = responses::of_status();
     let cancellation = responses::of_cancellation();
     let options = responses::of_options();
+    let events = match config.events {
+        true => events::answers(),
+        false => Vec::new(),
+    };
 
     let mut components = ComponentsBuilder::new();
     for (name, schema) in schemas::all() {
         components = components.schema(name, schema);
     }
-    let answers: [&[Described]; 5] = [
+    let answers: [&[Described]; 6] = [
         &poll,
         &status,
         &cancellation,
         &options,
+        &events,
         &responses::of_submission(config),
     ];
     for described in answers.into_iter().flatten() {
@@ -145,6 +151,22 @@ fn document(config: &Config) -> OpenApi {
     let at = |item: PathItemBuilder| -> PathItem {
         item.servers(server.clone().map(|server| [server])).build()
     };
+    let mut paths = PathsBuilder::new()
+        .path(format!("{base}/{{id}}"), at(job))
+        .path(format!("{base}/{{id}}/status"), at(status));
+    if config.events {
+        let mut listen = operation(
+            "Sends the changes of a job as they come",
+            responses::references(&events),
+        );
+        listen.parameters = Some(vec![events::last_event_id().into()]);
+        let events = PathItemBuilder::new()
+            .summary(Some("The events of a job"))
+            .parameters(Some([id()]))
+            .operation(HttpMethod::Get, listen)
+            .operation(HttpMethod::Options, methods(&options));
+        paths = paths.path(format!("{base}/{{id}}/events"), at(events));
+    }
     let mut tag = Tag::new(TAG);
     tag.description = Some("Requests that take long, and are asked for again".to_owned());
     OpenApiBuilder::new()
@@ -153,11 +175,7 @@ fn document(config: &Config) -> OpenApi {
                 .title("Jobs")
                 .version(env!("CARGO_PKG_VERSION")),
         )
-        .paths(
-            PathsBuilder::new()
-                .path(format!("{base}/{{id}}"), at(job))
-                .path(format!("{base}/{{id}}/status"), at(status)),
-        )
+        .paths(paths)
         .components(Some(components.build()))
         .tags(Some([tag]))
         .build()

@@ -58,7 +58,7 @@ pub(super) fn of_poll(config: &Config) -> Vec<Described> {
         timed_out(),
     ]);
     if config.page {
-        answers.push(page());
+        answers.push(page(config));
     }
     answers
 }
@@ -69,6 +69,10 @@ pub(super) fn of_status() -> Vec<Described> {
 
 pub(super) fn of_cancellation() -> Vec<Described> {
     vec![cancelled(), dropped(), unknown(), broken(), unreachable()]
+}
+
+pub(super) fn of_refused_listener() -> Vec<Described> {
+    vec![unknown(), polled_too_often(), broken(), unreachable()]
 }
 
 pub(super) fn of_options() -> Vec<Described> {
@@ -153,11 +157,11 @@ fn announcements(config: &Config, redirects: bool) -> Vec<Described> {
             let is_redirect = *status == PendingStatus::SeeOther;
             config.policies.is_some() || *status == usual || (redirects && is_redirect)
         })
-        .map(pending)
+        .map(|status| pending(config, status))
         .collect()
 }
 
-fn pending(status: PendingStatus) -> Described {
+fn pending(config: &Config, status: PendingStatus) -> Described {
     let (code, name) = match status {
         PendingStatus::Accepted => ("202", "JobAccepted"),
         _ => ("303", "JobSeeOther"),
@@ -171,13 +175,14 @@ fn pending(status: PendingStatus) -> Described {
         headers::vary(),
     ];
     fields.extend(headers::retry_after());
+    fields.extend(config.events.then(headers::link_to_events));
     if status == PendingStatus::Accepted {
         fields.push(headers::content_location());
     }
     described(code, name, description, fields).saying(status_document())
 }
 
-fn page() -> Described {
+fn page(config: &Config) -> Described {
     let description = "The job has not ended, and a browser navigates to it: a page that asks \
                        again by itself.";
     let mut fields = vec![
@@ -188,6 +193,7 @@ fn page() -> Described {
         headers::vary(),
     ];
     fields.extend(headers::retry_after());
+    fields.extend(config.events.then(headers::link_to_events));
     fields.extend(headers::of_page());
     let html = ContentBuilder::new().schema(Some(schemas::text()));
     described("200", "JobPage", description, fields).with("text/html", html.build())
@@ -315,7 +321,7 @@ fn refused(
     described(code, name, description, fields).saying(problems(kinds.iter().copied()))
 }
 
-fn described(
+pub(super) fn described(
     code: &'static str,
     name: &'static str,
     description: &str,
@@ -333,11 +339,11 @@ fn described(
 }
 
 impl Described {
-    fn saying(self, (media_type, content): (&str, Content)) -> Self {
+    pub(super) fn saying(self, (media_type, content): (&str, Content)) -> Self {
         self.with(media_type, content)
     }
 
-    fn with(mut self, media_type: &str, content: Content) -> Self {
+    pub(super) fn with(mut self, media_type: &str, content: Content) -> Self {
         self.response
             .content
             .insert(media_type.to_owned(), RefOr::T(content));
@@ -351,7 +357,7 @@ fn status_document() -> (&'static str, Content) {
 }
 
 /// Describes a problem document, with an example of each kind.
-fn problems(kinds: impl IntoIterator<Item = ProblemType>) -> (&'static str, Content) {
+pub(super) fn problems(kinds: impl IntoIterator<Item = ProblemType>) -> (&'static str, Content) {
     use utoipa::openapi::example::ExampleBuilder;
     let examples = kinds.into_iter().map(|kind| {
         let value = serde_json::to_value(Problem::new(kind)).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The job resource: the answers under the base to clients that know a job's id.
 
 mod cancel;
+mod events;
 pub(crate) mod operator;
 mod page;
 mod poll;

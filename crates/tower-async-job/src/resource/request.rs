@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Version};
 use http_polling::{Prefer, RequestHead};
 use tower_async_job_core::{JobId, JobRecord, PendingStatus, Principal};
 
@@ -55,6 +55,26 @@ pub(crate) struct ResourceRequest {
 pub(super) enum Part {
     Job,
     Status,
+    Events(Listener),
+}
+
+/// A client of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listener {
+    /// The version of the job that it knows (WHATWG HTML, section 9.2.4).
+    pub(super) last: Option<u64>,
+    /// An answer to it may be of unknown length, and is not cut off unnoticed.
+    pub(super) is_streamable: bool,
+}
+
+impl Listener {
+    fn of<B>(request: &Request<B>) -> Self {
+        let last = request.headers().get("last-event-id");
+        Self {
+            last: last.and_then(|last| number(last.as_bytes())),
+            is_streamable: request.version() > Version::HTTP_10,
+        }
+    }
 }
 
 impl ResourceRequest {
@@ -68,6 +88,7 @@ impl ResourceRequest {
         let part = match part {
             "" => Some(Part::Job),
             "/status" => Some(Part::Status),
+            "/events" if config.events => Some(Part::Events(Listener::of(request))),
             _ => None,
         };
         let headers = request.headers();
@@ -176,8 +197,9 @@ impl ResourceRequest {
         self.conditional.is_some()
     }
 
-    pub(super) fn is_for_status(&self) -> bool {
-        matches!(self.target, Some((_, Part::Status)))
+    /// Returns the part of the job that the request is for, which also decides if there is no job.
+    pub(super) fn part(&self) -> Part {
+        self.target.map_or(Part::Job, |(_, part)| part)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     panics::{self, Panicked},
     resource::{
         cancel::{cancel_pending, log_unrun},
+        events,
         poll::{self, Begun},
         request::{Part, ResourceRequest, mounted},
         unreadable::unreadable,
@@ -33,6 +34,7 @@ use crate::{
 /// |---|---|
 /// | GET, HEAD `/{id}` | pending: the announcement again, or a page for browsers; ended: the stored response, or a problem |
 /// | GET, HEAD `/{id}/status` | 200 and the status document |
+/// | GET `/{id}/events` | if [enabled](crate::Builder::events), the events of the job |
 /// | DELETE `/{id}` | pending: cancels, 202; ended: drops the result, 204, and keeps its idempotency key |
 /// | OPTIONS | 204 with `Allow` |
 /// | others | 405 with `Allow` |
@@ -157,8 +159,10 @@ fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
     Box::pin(async move {
         match request.method {
             Method::GET => read(&front, &request).await,
-            Method::HEAD => answer::without_body(read(&front, &request).await),
-            Method::DELETE if !request.is_for_status() => delete(&front, &request).await,
+            Method::HEAD if !matches!(request.part(), Part::Events(_)) => {
+                answer::without_body(read(&front, &request).await)
+            }
+            Method::DELETE if request.part() == Part::Job => delete(&front, &request).await,
             Method::OPTIONS => allowing(answer::no_content(), &request),
             _ => {
                 let response = answer::problem(ProblemType::MethodNotAllowed, None);
@@ -169,10 +173,10 @@ fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
 }
 
 fn allowing(mut response: Response<StoredBody>, request: &ResourceRequest) -> Response<StoredBody> {
-    let allowed = if request.is_for_status() {
-        "GET, HEAD, OPTIONS"
-    } else {
-        "GET, HEAD, DELETE, OPTIONS"
+    let allowed = match request.part() {
+        Part::Job => "GET, HEAD, DELETE, OPTIONS",
+        Part::Status => "GET, HEAD, OPTIONS",
+        Part::Events(_) => "GET, OPTIONS",
     };
     let allowed = HeaderValue::from_static(allowed);
     response.headers_mut().insert(ALLOW, allowed);
@@ -186,6 +190,7 @@ async fn read(front: &Arc<Front>, request: &ResourceRequest) -> Response<StoredB
     let read = match part {
         Part::Job => poll::poll(front, request, id).await,
         Part::Status => status(front, request, id).await,
+        Part::Events(listener) => events::listen(front, request, id, *listener).await,
     };
     read.unwrap_or_else(|error| unreadable(request.page, &error))
 }

@@ -9,6 +9,7 @@ mod closing;
 mod contexts;
 mod deadline;
 mod delivery;
+mod events;
 mod exchange;
 mod files;
 mod handles;

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     seen::{Seen, Values, assert_seen},
     support::{
-        Body, Handler, SECOND, ask, eager,
+        Body, Handler, SECOND, ask, call, eager,
         faulty::{Fault, FaultyStore, Op},
         get, handler, id_of, memory, path_of, post, request, send, settle, slow, wrap,
     },
@@ -89,6 +89,19 @@ async fn bytes_of_the_store_are_gauged() {
     assert!(bytes > "done".len());
     let name = "async_job_store_bytes store=memory";
     assert_seen(&seen.since(), name, &[bytes as f64]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_events_are_gauged_as_held_polls() {
+    let mut seen = Seen::install();
+    let layer = eager(in_memory().events(true));
+    let service = wrap(&layer, slow(5 * SECOND, "done"));
+    let accepted = send(&service, post("/report")).await.pending();
+    let events = get(&format!("{}/events", path_of(accepted.location())));
+    let response = call(&service, events).await;
+    assert_seen(&seen.since(), "async_job_held_polls", &[1.0]);
+    drop(response);
+    assert_seen(&seen.since(), "async_job_held_polls", &[0.0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@
 //! | `async_job_stopped_total` | counter | runs | `reason` | runs that this process stopped before their end: `cancelled` (on any node), `released` (to run again), `lease-lost` |
 //! | `async_job_duration_seconds` | histogram | seconds | `state`, `route` | from the acceptance to the end, of jobs that ended with an outcome: `done`, `failed`, `timed-out` |
 //! | `async_job_polls` | histogram | polls | | the number of polls until a result, by the hint in the polled URL; 0 without the hint |
-//! | `async_job_held_polls` | gauge | polls | | polls that are held |
+//! | `async_job_held_polls` | gauge | polls | | polls that are held, and open streams of events |
 //! | `async_job_lost_total` | counter | jobs | | jobs that ended because their runs did, on a node that has died or gave them up: `lost`, or `failed` after the last attempt; counted once, by the node that ended them |
 //! | `async_job_rerun_total` | counter | runs | | runs by workers of this process of jobs that have run before |
 //! | `async_job_notifications_total` | counter | attempts | `result` | attempts of this process to notify of ends of jobs: `done`, `refused` (the receiver wants none), `again` (to be repeated); `given-up` in addition if the job expires before the next one |

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{JOB, STATUS, assert_conforms, builder, json_of, merged, resolve};
+use super::{EVENTS, JOB, STATUS, assert_conforms, builder, json_of, merged, resolve};
 use crate::support::{
     self, Answer, SECOND, ask, asking, eager,
     faulty::{Fault, FaultyStore, Op},
     get, handler, memory, path_of, post, request, send, slow, stream, upload, with, wrap,
 };
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 use serde_json::Value;
 use tokio::time::sleep;
 use tower_async_job::{
@@ -142,6 +142,41 @@ async fn announcements_of_every_policy_are_described() {
         assert_described(&document, "/report", &Method::POST, &accepted);
         assert_all_described(&layer, &document, accepted.location()).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_a_client_that_listens_are_described() {
+    let layer = eager(builder().events(true).hold_limits(0, 0));
+    let document = json_of(&merged(&layer));
+    let asked = async |request| {
+        let method = Request::method(&request).clone();
+        let answer = ask(&layer, request).await;
+        assert_described(&document, EVENTS, &method, &answer);
+        answer
+    };
+    let service = wrap(&layer, slow(10 * SECOND, "the result"));
+    let accepted = send(&service, asking(post("/report"))).await.pending();
+    assert_ne!(accepted.header("link"), "");
+    assert_described(&document, "/report", &Method::POST, &accepted);
+    assert_all_described(&layer, &document, accepted.location()).await;
+    let events = format!("{}/events", path_of(accepted.location()));
+    let refused = asked(get(&events)).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let unknown = asked(get("/work/0/events")).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let mut old = get(&events);
+    *old.version_mut() = Version::HTTP_10;
+    asked(old).await;
+    asked(request(Method::OPTIONS, &events)).await;
+    sleep(11 * SECOND).await;
+    let end = asked(get(&events)).await;
+    assert_eq!(end.status, StatusCode::OK);
+    let text = str::from_utf8(&end.body).expect("text");
+    let id = text.lines().find_map(|line| line.strip_prefix("id: "));
+    let mut again = get(&events);
+    let id = id.expect("an id").parse().expect("a value");
+    again.headers_mut().insert("last-event-id", id);
+    assert_eq!(asked(again).await.status, StatusCode::NO_CONTENT);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use utoipa::openapi::{
 
 const JOB: &str = "/work/{id}";
 const STATUS: &str = "/work/{id}/status";
+const EVENTS: &str = "/work/{id}/events";
 
 fn json_of(document: &OpenApi) -> Value {
     serde_json::to_value(document).expect("json")
