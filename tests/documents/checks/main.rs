@@ -6,6 +6,7 @@ mod faults;
 mod gateway;
 mod links;
 mod messages;
+mod production;
 mod protocol;
 mod readme;
 mod sources;

@@ -71,6 +71,15 @@ impl WebServer {
     ///
     /// Fails if there is no nginx, or if it does not start.
     pub fn nginx(directives: &str) -> Result<Self, Missing> {
+        Self::nginx_with("", directives)
+    }
+
+    /// Starts nginx like [`nginx`](Self::nginx), with further directives outside of the server.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no nginx, or if it does not start.
+    pub fn nginx_with(outside: &str, directives: &str) -> Result<Self, Missing> {
         let program = installed("nginx")?;
         let (folder, port) = (Folder::new(Storage::Memory)?, Port::reserve()?);
         let path = folder.path().display().to_string();
@@ -87,6 +96,7 @@ impl WebServer {
              fastcgi_temp_path {path}/fastcgi;\n\
              uwsgi_temp_path {path}/uwsgi;\n\
              scgi_temp_path {path}/scgi;\n\
+             {outside}\n\
              server {{\n\
              listen {};\n\
              {directives}\n\
