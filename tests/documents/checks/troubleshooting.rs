@@ -39,15 +39,14 @@ const PARTS: [&str; 6] = [
 ];
 
 /// The files of `poll` whose texts are no messages of failures.
-const OTHER_FILES: [&str; 8] = [
-    "/check/",
+const OTHER_FILES: [&str; 7] = [
+    "/src/check/",
     "/commands/generate.rs",
     "/exit/code.rs",
     "/progress.rs",
     "/trace.rs",
     "/words/duration.rs",
-    "/words/printable.rs",
-    "/check.rs",
+    "/src/check.rs",
 ];
 
 /// The texts in the other files of `poll` that are no messages, but parts of them or of output.
