@@ -1,7 +1,8 @@
 //! Documents against the workspace: every test that one names exists and runs, as does every query,
-//! and every error of opening a store is explained, as is every other message.
+//! every message is explained, and every feature of a crate is in its table.
 
 mod cluster;
+mod crates;
 mod faults;
 mod gateway;
 mod links;
