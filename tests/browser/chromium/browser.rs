@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{
@@ -193,15 +193,43 @@ impl Browser {
             .clone())
     }
 
+    /// Continues in the tab that was opened at this place, from 0.
+    pub(crate) async fn switch_to_tab(&self, place: usize) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let tabs = self.driver.windows().await?;
+            if let Some(tab) = tabs.get(place) {
+                return Ok(self.driver.switch_to_window(tab.clone()).await?);
+            }
+            ensure!(start.elapsed() < PATIENCE, "there is no tab {place}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until the element has this text, even across page loads.
     pub(crate) async fn until_text(&self, selector: &str, text: &str) -> Result<()> {
+        self.until(selector, text, |found| found == text).await
+    }
+
+    /// Waits until the text of the element begins like this, even across page loads.
+    pub(crate) async fn until_text_begins(&self, selector: &str, begin: &str) -> Result<()> {
+        let begins = |found: &str| found.starts_with(begin);
+        self.until(selector, begin, begins).await
+    }
+
+    async fn until(
+        &self,
+        selector: &str,
+        expected: &str,
+        is_met: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         let start = Instant::now();
         loop {
             let found = self.text(selector).await;
             match found {
-                Ok(found) if found == text => return Ok(()),
+                Ok(found) if is_met(&found) => return Ok(()),
                 found if start.elapsed() > PATIENCE => {
-                    bail!("{selector} should have become {text:?}, and is {found:?}")
+                    bail!("{selector} should have become {expected:?}, and is {found:?}")
                 }
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }

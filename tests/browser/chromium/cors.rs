@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use axum::{
     Json, Router,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::Method,
     middleware::{Next, from_fn},
     response::Html,
     routing::{get, post},
@@ -13,11 +13,10 @@ use axum::{
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tower_async_job::{AsyncJobLayer, PendingStatus};
-use tower_http::cors::CorsLayer;
 
 use crate::{
     browser::Browser,
-    site::{fast, serve},
+    site::{allow_pages, fast, serve},
 };
 
 /// A script that submits, polls while `Job-Status` is pending, and shows the answers. It reads only
@@ -74,25 +73,11 @@ impl Elsewhere {
             let _ = sender.send((request.method().clone(), path));
             next.run(request)
         });
-        let cors = CorsLayer::new()
-            .allow_origin(tower_http::cors::AllowOrigin::predicate(
-                |origin: &HeaderValue, _| origin.as_bytes().starts_with(b"http://127.0.0.1:"),
-            ))
-            .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([header::CONTENT_TYPE, HeaderName::from_static("prefer")])
-            .expose_headers([
-                header::LOCATION,
-                header::CONTENT_LOCATION,
-                header::RETRY_AFTER,
-                HeaderName::from_static("retry-after-ms"),
-                HeaderName::from_static("job-status"),
-                HeaderName::from_static("preference-applied"),
-            ]);
         let api = Router::new()
             .route("/sum", post(sum))
             .route("/never", post(std::future::pending::<()>))
             .layer(fast(builder)?)
-            .layer(cors)
+            .layer(allow_pages())
             .layer(observe);
         let (address, api_server) = serve(api).await?;
         let page = PAGE

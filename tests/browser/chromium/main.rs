@@ -7,7 +7,9 @@
 
 mod browser;
 mod cors;
+mod example;
 mod form;
+mod poll;
 mod site;
 
 use std::sync::OnceLock;
@@ -18,6 +20,7 @@ use tokio::runtime::Runtime;
 use self::browser::{Browser, Driver, Script};
 
 fn main() {
+    example::run_if_asked();
     let mut arguments = Arguments::from_args();
     // Each browser needs several processors.
     arguments.test_threads = arguments.test_threads.or(Some(2));
@@ -59,6 +62,35 @@ fn main() {
             Script::On,
             cors::cancelled,
         ),
+        scripted(
+            "poll_js_finds_its_job_after_a_reload_before_the_acceptance",
+            poll::reloaded_before_acceptance,
+        ),
+        scripted(
+            "poll_js_keeps_a_body_only_if_told_to",
+            poll::body_kept_by_option_only,
+        ),
+        scripted(
+            "poll_js_finds_its_job_after_a_reload",
+            poll::reloaded_after_acceptance,
+        ),
+        scripted("poll_js_cancels_its_job", poll::cancelled),
+        scripted("poll_js_calls_another_origin", poll::elsewhere),
+        scripted("two_tabs_follow_one_job_by_poll_js", poll::duplicated),
+        scripted("poll_js_works_without_room_to_store", poll::without_room),
+        scripted("poll_js_survives_outages", poll::interrupted),
+        scripted("poll_js_gets_the_result_of_redirects", poll::redirecting),
+        scripted("poll_js_polls_when_its_page_is_shown", poll::shown_again),
+        scripted("poll_js_waits_as_it_is_asked_to", poll::waits),
+        scripted("poll_js_exports_what_is_declared", poll::declared),
+        scripted(
+            "the_example_shows_progress_failure_and_cancellation",
+            example::progress,
+        ),
+        scripted(
+            "the_example_gets_its_report_though_its_server_is_killed",
+            example::killed,
+        ),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(Ok(driver)) = DRIVER.get() {
@@ -69,6 +101,13 @@ fn main() {
 
 /// The chromedriver of all tests, which the first test starts.
 static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
+
+fn scripted<F>(name: &str, test: fn(Browser) -> F) -> Trial
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    trial(name, Script::On, test)
+}
 
 fn trial<F>(name: &str, script: Script, test: fn(Browser) -> F) -> Trial
 where

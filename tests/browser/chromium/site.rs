@@ -2,13 +2,18 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use anyhow::ensure;
 use axum::{
     Form, Router,
     extract::{Request, State},
+    http::{HeaderName, HeaderValue, Method, header, request::Parts},
     middleware::{Next, from_fn_with_state},
     response::{Html, Response},
     routing::{get, post},
@@ -19,6 +24,7 @@ use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, watch},
 };
 use tower_async_job::{AsyncJobLayer, Builder, JobContext, ObservedJob};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 const FORM: &str = r#"<!doctype html>
 <title>Order a report</title>
@@ -43,8 +49,10 @@ pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     steps: mpsc::UnboundedSender<Step>,
     requests: Requests,
+    runs: Arc<AtomicUsize>,
     cancelled: watch::Receiver<bool>,
     outage: watch::Sender<bool>,
+    holding: watch::Sender<bool>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -54,34 +62,61 @@ struct Requests(Arc<Mutex<Vec<String>>>);
 #[derive(Clone)]
 struct Handler {
     steps: Arc<AsyncMutex<mpsc::UnboundedReceiver<Step>>>,
+    runs: Arc<AtomicUsize>,
     cancelled: watch::Sender<bool>,
+}
+
+/// The state of the middleware before the layer.
+#[derive(Debug, Clone)]
+struct Observer {
+    requests: Requests,
+    down: watch::Receiver<bool>,
+    held: watch::Receiver<bool>,
 }
 
 impl Site {
     /// Serves the site with a layer whose polls are due every 200 ms.
     pub(crate) async fn serve(builder: Builder) -> anyhow::Result<Self> {
+        Self::serve_with(builder, Router::new()).await
+    }
+
+    /// Serves the site, and further routes outside the layer.
+    pub(crate) async fn serve_with(builder: Builder, further: Router) -> anyhow::Result<Self> {
         let (steps, taken) = mpsc::unbounded_channel();
         let (cancelling, cancelled) = watch::channel(false);
         let (outage, down) = watch::channel(false);
-        let requests = Requests::default();
+        let (holding, held) = watch::channel(false);
+        let runs = Arc::new(AtomicUsize::new(0));
+        let observer = Observer {
+            requests: Requests::default(),
+            down,
+            held,
+        };
+        let requests = observer.requests.clone();
         let layer = fast(builder)?;
         let handler = Handler {
             steps: Arc::new(AsyncMutex::new(taken)),
+            runs: runs.clone(),
             cancelled: cancelling,
         };
         let app = Router::new()
             .route("/", get(|| async { Html(FORM) }))
             .route("/report", post(report))
             .with_state(handler)
-            .layer(layer)
-            .layer(from_fn_with_state((requests.clone(), down), observe));
+            .layer(layer);
+        let app = further
+            .fallback_service(app)
+            .layer(allow_pages())
+            .layer(from_fn_with_state(observer, observe));
         let (address, server) = serve(app).await?;
         Ok(Self {
             address,
             steps,
             requests,
+            runs,
             cancelled,
             outage,
+            holding,
             server,
         })
     }
@@ -106,6 +141,20 @@ impl Site {
             .count()
     }
 
+    /// Waits until the request has arrived this number of times.
+    pub(crate) async fn until_count(&self, request: &str, count: usize) -> anyhow::Result<()> {
+        let start = std::time::Instant::now();
+        while self.count(request) < count {
+            ensure!(
+                start.elapsed() < Duration::from_secs(30),
+                "{request} should have arrived {count} times: {:?}",
+                self.requests()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until the handler sees that its job is cancelled.
     pub(crate) async fn until_cancelled(&mut self) {
         let seen = self.cancelled.wait_for(|cancelled| *cancelled);
@@ -117,6 +166,16 @@ impl Site {
     /// Starts or stops answering every request with 502, like a proxy without an upstream.
     pub(crate) fn be_down(&self, down: bool) {
         self.outage.send_replace(down);
+    }
+
+    /// Starts or stops holding the answers to submissions back.
+    pub(crate) fn hold_answers(&self, held: bool) {
+        self.holding.send_replace(held);
+    }
+
+    /// Returns how often the handler was called.
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.load(Ordering::Relaxed)
     }
 }
 
@@ -154,23 +213,47 @@ pub(crate) async fn serve(
     Ok((address, server))
 }
 
-async fn observe(
-    State((requests, down)): State<(Requests, watch::Receiver<bool>)>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn observe(State(mut observer): State<Observer>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let path = match path.strip_prefix("/work/").and_then(|rest| rest.get(32..)) {
         Some(part) => format!("/work/{{id}}{part}"),
         None => path.to_owned(),
     };
-    requests.lock().push(format!("{} {path}", request.method()));
-    if *down.borrow() {
+    let line = format!("{} {path}", request.method());
+    observer.requests.lock().push(line);
+    if *observer.down.borrow() {
         let mut response = Response::default();
         *response.status_mut() = axum::http::StatusCode::BAD_GATEWAY;
         return response;
     }
-    next.run(request).await
+    let is_submission = request.method() == Method::POST;
+    let response = next.run(request).await;
+    if is_submission {
+        let _ = observer.held.wait_for(|held| !held).await;
+    }
+    response
+}
+
+/// Returns a layer that allows pages of other origins of this machine to submit, poll and cancel.
+pub(crate) fn allow_pages() -> CorsLayer {
+    let is_local =
+        |origin: &HeaderValue, _: &Parts| origin.as_bytes().starts_with(b"http://127.0.0.1:");
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_local))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("prefer"),
+        ])
+        .expose_headers([
+            header::LOCATION,
+            header::CONTENT_LOCATION,
+            header::RETRY_AFTER,
+            HeaderName::from_static("retry-after-ms"),
+            HeaderName::from_static("job-status"),
+            HeaderName::from_static("preference-applied"),
+        ])
 }
 
 async fn report(
@@ -178,6 +261,7 @@ async fn report(
     job: JobContext,
     Form(form): Form<Vec<(String, String)>>,
 ) -> Html<String> {
+    handler.runs.fetch_add(1, Ordering::Relaxed);
     let mut steps = handler.steps.lock().await;
     loop {
         tokio::select! {
