@@ -58,7 +58,8 @@ function read({ status, headers, url: base }, url, known) {
   const isPending = state ? /^(queued|running)$/.test(state) : status === 202 && Boolean(next);
   const isFailure = !state && [0, 408, 429, 502, 503, 504].includes(status);
   const job = isPending ? new URL(next, base).href : known;
-  if (job && new URL(job).origin !== new URL(url, location).origin) throw new Error(`foreign: ${job}`);
+  const { origin } = new URL(url, location);
+  if (job && new URL(job).origin !== origin) throw new Error(`the job is elsewhere: ${job}`);
   const asked = headers.get("retry-after-ms") ?? (after * 1000 || Date.parse(after) - Date.now());
   return { isPending, isFailure, job, delay: asked > 0 && Math.min(Math.max(asked, 100), 900_000) };
 }
@@ -74,7 +75,8 @@ async function sleep(ms, signal) {
 }
 
 function keep(name, entry) {
-  try { sessionStorage.setItem(`poll ${name}`, JSON.stringify(entry)); } catch {} // Full, or denied.
+  // The storage may be full, or denied.
+  try { sessionStorage.setItem(`poll ${name}`, JSON.stringify(entry)); } catch {}
 }
 
 function recall(name) {
