@@ -372,9 +372,10 @@ pub trait JobStore: fmt::Debug + Send + Sync + 'static {
     /// Finds the job with this handle, for operators; `None` if there is none.
     fn find(&self, handle: JobHandle) -> StoreFuture<'_, Option<JobId>>;
 
-    /// Returns one page of the jobs, newest first. It may scan every job, and is no snapshot: a job
-    /// that changes meanwhile may appear in either state, and one that is created or removed may
-    /// appear or not. Every other job appears on exactly one page, except for unreadable ones,
+    /// Returns one page of the jobs, newest first. It may scan every job, or every job of the
+    /// query's [principal](JobQuery::principal), which clients may ask for often. It is no snapshot:
+    /// a job that changes meanwhile may appear in either state, and one that is created or removed
+    /// may appear or not. Every other job appears on exactly one page, except for unreadable ones,
     /// which are [counted](JobPage::unreadable).
     fn list<'a>(&'a self, query: &'a JobQuery) -> StoreFuture<'a, JobPage>;
 

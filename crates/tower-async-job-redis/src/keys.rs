@@ -8,9 +8,9 @@ use tower_async_job_core::JobId;
 pub(crate) const SHARDS: usize = 64;
 
 /// The sets of a shard, in the order in which scripts of one job are given them.
-const SETS: [&str; 11] = [
+const SETS: [&str; 12] = [
     "keys", "leases", "pending", "due", "ready", "routes", "notify", "counts", "list", "handles",
-    "since",
+    "since", "owned",
 ];
 
 /// A set of a shard.
@@ -39,6 +39,8 @@ pub(crate) enum Set {
     /// The jobs that wait for a next run, an outside party or a notification, by the time since
     /// which they do.
     Since,
+    /// The jobs with an owner, by owner and the time of their creation.
+    Owned,
 }
 
 /// The names of all keys, which have a prefix in common.

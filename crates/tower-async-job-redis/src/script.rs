@@ -136,6 +136,7 @@ scripts! {
         COUNTS = "counts",
         NODES = "nodes",
         LIST = "list",
+        LIST_OWNED = "list_owned",
         FIND = "find",
     }
 }

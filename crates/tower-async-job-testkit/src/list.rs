@@ -128,6 +128,8 @@ macro_rules! __tests {
                 a_list_contains_each_job_once
                 a_list_is_filtered_by_state_and_route
                 a_list_is_filtered_by_principal_and_is_newest_first
+                a_list_of_a_principal_has_each_job_once_while_jobs_come_and_end
+                jobs_that_were_discarded_or_removed_are_in_no_list_of_their_principal
                 s42_a_list_counts_unreadable_jobs
                 expired_jobs_are_listed_by_the_principal_that_they_had
             }

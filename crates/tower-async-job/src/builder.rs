@@ -22,6 +22,7 @@ mod error;
 mod events;
 mod kept;
 mod limits;
+mod listing;
 mod notifying;
 mod operating;
 mod replaying;
@@ -117,6 +118,7 @@ impl Builder {
                 },
                 close_connections_from: Some(Duration::from_secs(15)),
                 principal: None,
+                lists_own_jobs: false,
                 page: true,
                 events: false,
                 route: None,
@@ -262,7 +264,8 @@ impl Builder {
     /// # Errors
     ///
     /// Fails if the base is not a path that starts with `/` and names a segment, if the public base
-    /// is not valid in a header, or if a limit is zero and would refuse every request.
+    /// is not valid in a header, if a limit is zero and would refuse every request, or if [own
+    /// jobs](Self::list_own_jobs) are listed without a function for [principals](Self::principal).
     pub fn build(mut self) -> Result<AsyncJobLayer, ConfigError> {
         let base = &self.config.base;
         if !base.starts_with('/')
@@ -280,6 +283,9 @@ impl Builder {
         let limits = [self.config.limits, self.config.limits_per_principal];
         if limits.iter().flatten().any(|limits| limits.running == 0) {
             return Err(ConfigError(Reason::NothingRuns));
+        }
+        if self.config.lists_own_jobs && self.config.principal.is_none() {
+            return Err(ConfigError(Reason::OwnJobsOfNone));
         }
         self.node.result_limit = self.config.policy.result_limit;
         self.node.has_principals = self.config.principal.is_some();

@@ -146,6 +146,8 @@ pub(crate) struct Config {
     /// `None` never closes connections.
     pub(crate) close_connections_from: Option<Duration>,
     pub(crate) principal: Option<Box<FindPrincipal>>,
+    /// Lists the jobs of its principal to a client, at the base.
+    pub(crate) lists_own_jobs: bool,
     pub(crate) page: bool,
     /// Serves the events of jobs.
     pub(crate) events: bool,

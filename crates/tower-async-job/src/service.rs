@@ -25,7 +25,10 @@ use crate::{
         glance::Glance,
         submission::{Asked, Submission, cancel_at, refuses_length},
     },
-    resource::request::{self, ResourceRequest},
+    resource::{
+        own_jobs::{self, OwnJobs},
+        request::{self, ResourceRequest},
+    },
     run::work::{Call, NewCall},
 };
 
@@ -91,11 +94,17 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let front = &self.front;
         keep_shared_house(&front.node);
-        if let Some(path) = request::below(&front.config.base, request.uri().path()) {
+        if let Some(path) = request::below(&front.config.base, request.uri().path())
+            && !(path.is_empty() && front.config.lists_own_jobs)
+        {
             return match ResourceRequest::new(&front.config, &request, path) {
                 Ok(request) => ResponseFuture::resource(front.clone(), request),
                 Err(Panicked) => ResponseFuture::refused(answer::panicked(Protocol::Http)),
             };
+        }
+        if OwnJobs::are_at_base(&front.config, request.uri().path()) {
+            let answer = own_jobs::answer(front.clone(), OwnJobs::new(&front.config, &request));
+            return ResponseFuture::answer(answer);
         }
         // An outer layer has taken the request.
         if JobContext::is_in(request.extensions()) {

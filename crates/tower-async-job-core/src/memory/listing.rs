@@ -1,14 +1,14 @@
-//! Queries of operators about all jobs.
+//! Lists of jobs, and jobs by their handles.
 
 use std::collections::BTreeSet;
 
-use super::{clock::Micros, entry::Entry, jobs::Jobs, pace::Pace};
+use super::{clock::Micros, entry::Entry, jobs::Jobs, pace::Pace, shard::Shard};
 use crate::{
     id::{JobHandle, JobId},
     owner::Principal,
     query::{JobCursor, JobPage, JobQuery},
     record::Detail,
-    sync::lock,
+    sync::{Mutex, lock},
 };
 
 impl Jobs {
@@ -30,18 +30,9 @@ impl Jobs {
         let mut pace = Pace::default();
         let mut newest = Newest::new(query, now);
         for shard in &self.shards {
-            let mut end = None;
-            loop {
-                let looks;
-                (looks, end) = {
-                    let shard = lock(shard);
-                    let (part, end) = shard.part(end, Pace::LOCKED_LOOKS);
-                    (part.map(|entry| newest.consider(entry)).count(), end)
-                };
-                pace.spend(Pace::LOCK + looks).await;
-                if end.is_none() {
-                    break;
-                }
+            match newest.filter.principal {
+                Some((_, digest)) => newest.consider_owned(shard, &digest, &mut pace).await,
+                None => newest.consider_all(shard, &mut pace).await,
             }
         }
         let filter = Filter::new(query, now);
@@ -80,13 +71,62 @@ impl<'a> Newest<'a> {
         }
     }
 
+    /// Considers all jobs of a shard, which are in no order.
+    async fn consider_all(&mut self, shard: &Mutex<Shard>, pace: &mut Pace) {
+        let mut end = None;
+        loop {
+            let looks;
+            (looks, end) = {
+                let shard = lock(shard);
+                let (part, end) = shard.part(end, Pace::LOCKED_LOOKS);
+                (part.map(|entry| self.consider(entry)).count(), end)
+            };
+            pace.spend(Pace::LOCK + looks).await;
+            if end.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Considers the jobs of the principal with this digest in a shard, newest first, until the page
+    /// has newer ones.
+    async fn consider_owned(&mut self, shard: &Mutex<Shard>, digest: &[u8; 32], pace: &mut Pace) {
+        let mut after = self.after;
+        loop {
+            let (mut looks, mut is_whole) = (0, true);
+            {
+                let shard = lock(shard);
+                for (place, id) in shard.owned.after(digest, after) {
+                    if looks == Pace::LOCKED_LOOKS {
+                        is_whole = false;
+                        break;
+                    }
+                    if self.has_newer(place) {
+                        break;
+                    }
+                    if let Some(entry) = shard.entry(&id) {
+                        self.consider(entry);
+                    }
+                    after = Some(place);
+                    looks += 1;
+                }
+            }
+            pace.spend(Pace::LOCK + looks).await;
+            if is_whole {
+                return;
+            }
+        }
+    }
+
+    /// Returns whether the page is full of jobs that are newer.
+    fn has_newer(&self, place: JobCursor) -> bool {
+        let is_full = self.places.len() > self.limit;
+        is_full && self.places.first().is_some_and(|(last, _)| place < *last)
+    }
+
     fn consider(&mut self, entry: &Entry) {
         let place = JobCursor::at(entry.created_wall, entry.handle);
-        if self.after.is_some_and(|after| place >= after) {
-            return;
-        }
-        let full = self.places.len() > self.limit;
-        if full && self.places.first().is_some_and(|(last, _)| place < *last) {
+        if self.after.is_some_and(|after| place >= after) || self.has_newer(place) {
             return;
         }
         if self.filter.is_for(entry) {

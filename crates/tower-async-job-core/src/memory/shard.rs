@@ -1,4 +1,5 @@
 mod indexes;
+mod owned;
 mod voids;
 
 use std::time::SystemTime;
@@ -7,6 +8,7 @@ use http_polling::JobState;
 
 use self::{
     indexes::{Index, Indexes},
+    owned::Owned,
     voids::Voids,
 };
 use super::{
@@ -34,6 +36,7 @@ pub(super) struct Shard {
     by_id: Table,
     by_handle: Table,
     indexes: Indexes,
+    pub(super) owned: Owned,
     kinds: Kinds,
     /// The number of pending jobs.
     pending: usize,
@@ -66,6 +69,7 @@ impl Shard {
             by_id: Table::by(|entry| entry.id.hash_bits()),
             by_handle: Table::by(|entry| entry.handle.to_bits()),
             indexes: Indexes::default(),
+            owned: Owned::default(),
             kinds: Kinds::default(),
             pending: 0,
             claimable: false,
@@ -128,6 +132,7 @@ impl Shard {
         let slot = self.entries.push(entry);
         self.by_id.insert(slot, &self.entries);
         self.by_handle.insert(slot, &self.entries);
+        self.owned.add(&self.entries[slot]);
         self.place(slot, Places::NONE, places);
         self.pending += 1;
         created
@@ -210,6 +215,7 @@ impl Shard {
         let last = (self.entries.len() - 1) as Slot;
         self.by_id.remove(slot, &self.entries);
         self.by_handle.remove(slot, &self.entries);
+        self.owned.remove(&self.entries[slot]);
         self.place(slot, self.entries[slot].places(), Places::NONE);
         if slot != last {
             let places = self.entries[last].places();

@@ -10,8 +10,8 @@ use std::{
 use http_polling::JobState;
 use proptest::prelude::*;
 use tower_async_job_core::{
-    ClaimQuery, JobHandle, JobId, JobQuery, JobStore, Lease, MemoryStore, Released, Retention,
-    SweepQuery,
+    ClaimQuery, JobHandle, JobId, JobQuery, JobStore, Lease, MemoryStore, Principal, Released,
+    Retention, SweepQuery,
 };
 
 use crate::common::*;
@@ -63,6 +63,38 @@ async fn long_work_is_done_in_slices() {
         assert!(polls(store.sweep(&SweepQuery::default())) > 20_000 / 20);
         clock.advance(HOUR * 2);
         assert!(polls(store.claim(&ClaimQuery::new(1))) > 20_000 / 20);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_one_principal_looks_at_none_of_others() {
+    for shards in [None, Some(1)] {
+        let (store, clock, _) = store_of(5_000, shards).await;
+        let of = |name: &str| job().with_principal(Principal::new(name));
+        for _ in 0..2_000 {
+            create(&store, of("other")).await;
+        }
+        let mut own = Vec::new();
+        for _ in 0..30 {
+            clock.advance(Duration::from_secs(1));
+            own.insert(0, create(&store, of("own")).await.id);
+        }
+        let mut query = JobQuery::default()
+            .with_principal(Principal::new("own"))
+            .with_limit(10);
+        let mut listed = Vec::new();
+        loop {
+            let (page, polls) = drive(store.list(&query), || {});
+            assert!(polls <= 2, "{polls}");
+            let page = page.unwrap();
+            listed.extend(page.jobs.iter().map(|record| record.id));
+            let Some(next) = page.next else { break };
+            query = query.with_after(next);
+        }
+        assert_eq!(listed, own);
+        // A page of many own ones is found among the newest.
+        let many = JobQuery::default().with_principal(Principal::new("other"));
+        assert!(polls(store.list(&many)) <= 4);
     }
 }
 

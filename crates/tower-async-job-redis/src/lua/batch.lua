@@ -1,6 +1,6 @@
 
 -- Changes the jobs of this batch. Each has keys as in `job.lua`, and arguments that follow their number.
-local WIDTH = 13
+local WIDTH = 14
 local answers, place = {}, 2
 for key = 1, #KEYS, WIDTH do
   local last = place + ARGV[place]

@@ -1,5 +1,11 @@
 local FORMAT = 1
 
+-- The member of a job with an owner among the jobs of all owners: the owner, the time of the creation,
+-- the handle and the id.
+local function owned_of(owner, created, handle, id)
+  return owner .. format('%016d', created) .. handle .. id
+end
+
 local function count(counts, field, by)
   if call('HINCRBY', counts, field, by) > 0 then
     return false

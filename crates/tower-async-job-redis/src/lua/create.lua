@@ -72,6 +72,9 @@ end
 write(job)
 call('ZADD', LIST, text(job.cr), job.h .. id)
 call('HSET', HANDLES, job.h, id)
+if job.oh ~= '' then
+  call('ZADD', OWNED, '0', owned_of(job.oh, job.cr, job.h, id))
+end
 if digest ~= '' then
   call('HSET', KEYS_OF, digest, id .. print .. text(NEVER))
 end

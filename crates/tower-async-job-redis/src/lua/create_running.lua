@@ -1,7 +1,8 @@
 -- Stores a job that runs at once, without a key or a notification. Such creates are the most, and so
 -- are not delayed by the functions and arguments of all others; see `create.lua`.
 local function common(key, place)
-  local JOB, PARTS, _, LEASES, _, _, _, _, _, COUNTS, LIST, HANDLES = unpack(KEYS, key, key + 11)
+  local JOB, PARTS, _, LEASES, _, _, _, _, _, COUNTS, LIST, HANDLES, _, OWNED =
+    unpack(KEYS, key, key + 13)
   if ARGV[place + 3] ~= 'plain' or call('GET', JOB) then
     return nil
   end
@@ -17,6 +18,9 @@ local function common(key, place)
     .. text(add(created, deadline)) .. ' sd=' .. text(now - running) .. more)
   call('ZADD', LIST, at, handle .. id)
   call('HSET', HANDLES, handle, id)
+  if owner ~= '' then
+    call('ZADD', OWNED, '0', owned_of(owner, created, handle, id))
+  end
   count_pending(COUNTS, owner, name, 1)
   call('ZADD', LEASES, due, id)
   return { now, 0, 'created', created }

@@ -12,6 +12,9 @@ local function unlist(row)
     call('ZREM', LIST, row.h .. id)
     call('HDEL', HANDLES, row.h)
   end
+  if row.h and row.cr and row.oh and row.oh ~= '' then
+    call('ZREM', OWNED, owned_of(row.oh, row.cr, row.h, id))
+  end
 end
 
 -- Deletes the job with all that belongs to it, except for chunks, which linger.

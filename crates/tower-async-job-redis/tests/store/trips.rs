@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use http_polling::{Problem, ProblemType};
 use tokio::task::JoinSet;
 use tower_async_job_core::{
-    ClaimQuery, Detail, IdempotencyKey, JobQuery, JobStore, NewJob, Outcome, Release, Report,
-    ResultRef, Start, StoredResponse,
+    ClaimQuery, Detail, IdempotencyKey, JobQuery, JobStore, NewJob, Outcome, Principal, Release,
+    Report, ResultRef, Start, StoredResponse,
 };
 use tower_async_job_redis::RedisStore;
 
@@ -148,6 +148,32 @@ async fn a_key_costs_a_round_trip_and_its_job_another() {
     assert_eq!(counted.trips(), [("look_up", 1), ("read", 1)]);
     store.create(keyed()).await.unwrap();
     assert_eq!(counted.trips(), [("create", 1), ("read", 1)]);
+}
+
+#[tokio::test]
+async fn a_page_of_a_principal_is_listed_and_read_once_however_many_jobs_others_have() {
+    let Some(mut counted) = Counted::open("owned").await else {
+        return;
+    };
+    let store = Arc::clone(&counted.store);
+    let of = |name| job(&store).with_principal(Principal::new(name));
+    let others = join_all((0..1000).map(|_| add(&store, of("other"))));
+    let own = join_all((0..120).map(|_| add(&store, of("own"))));
+    let (_, own) = join(others, own).await;
+    let mut query = JobQuery::default().with_principal(Principal::new("own"));
+    let mut listed = Vec::new();
+    counted.trips();
+    loop {
+        let page = store.list(&query).await.unwrap();
+        listed.extend(page.jobs.iter().map(|job| job.id));
+        assert_eq!(counted.trips(), [("list_owned", 1), ("read", 1)]);
+        let Some(next) = page.next else { break };
+        query = query.with_after(next);
+    }
+    listed.sort();
+    let mut expected: Vec<_> = own.iter().map(|lease| lease.id).collect();
+    expected.sort();
+    assert_eq!(listed, expected);
 }
 
 #[tokio::test]

@@ -96,6 +96,75 @@ pub(crate) async fn a_list_is_filtered_by_principal_and_is_newest_first(
     Ok(())
 }
 
+pub(crate) async fn a_list_of_a_principal_has_each_job_once_while_jobs_come_and_end(
+    harness: &dyn Harness,
+) -> Ran {
+    let one = Node::of(harness);
+    let other = Node::second(harness).await.unwrap_or_else(|_| one.clone());
+    let of = |name| one.job().with_principal(Principal::new(name));
+    let mut mine = Vec::new();
+    for number in 0..14 {
+        mine.insert(0, one.add(of("mine")).await);
+        one.add(of("other")).await;
+        // Some of them are created at the same time.
+        if number % 3 == 0 {
+            harness.advance(SECOND).await?;
+        }
+    }
+    let mut query = JobQuery::default()
+        .with_principal(Principal::new("mine"))
+        .with_limit(4);
+    let mut listed = Vec::new();
+    loop {
+        let page = other.list(&query).await.unwrap();
+        assert!(page.jobs.len() <= 4);
+        listed.extend(page.jobs);
+        let Some(next) = page.next else { break };
+        query = query.with_after(next);
+        // Jobs come, a listed one ends, and another is forgotten.
+        harness.advance(SECOND).await?;
+        one.add(of("mine")).await;
+        one.add(of("other")).await;
+        let [.., before, last] = &listed[..] else {
+            panic!("a page of one job, with others after it");
+        };
+        one.cancel(&last.id).await.unwrap();
+        let lease = mine.iter().find(|lease| lease.id == before.id).unwrap();
+        one.discard(lease).await.unwrap();
+    }
+    let places: Vec<_> = listed.iter().map(|job| (job.created, job.handle)).collect();
+    assert!(places.is_sorted_by(|one, next| one > next), "newest first");
+    let ids: HashSet<_> = listed.iter().map(|record| record.id).collect();
+    assert_eq!(ids, mine.iter().map(|lease| lease.id).collect());
+    Ok(())
+}
+
+pub(crate) async fn jobs_that_were_discarded_or_removed_are_in_no_list_of_their_principal(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let mine = || node.job().with_principal(Principal::new("mine"));
+    let offered = mine().with_start(tower_async_job_core::Start::Offered);
+    let (kept, offered) = (node.add(mine()).await, node.offer(offered).await);
+    let discarded = node.add(mine()).await;
+    node.discard(&discarded).await.unwrap();
+    let removed = node.add_ended(mine(), 1).await;
+    assert!(node.remove(&removed.id).await.unwrap());
+    let query = JobQuery::default().with_principal(Principal::new("mine"));
+    let (jobs, _) = pages(&node, query.clone()).await;
+    let listed: HashSet<_> = jobs.iter().map(|record| record.id).collect();
+    assert_eq!(listed, HashSet::from([kept.id, offered]));
+    for id in listed {
+        node.cancel(&id).await.unwrap();
+    }
+    for _ in 0..3 {
+        harness.advance(HOUR).await?;
+        node.sweep_all().await;
+    }
+    assert!(pages(&node, query).await.0.is_empty());
+    Ok(())
+}
+
 pub(crate) async fn s42_a_list_counts_unreadable_jobs(harness: &dyn Harness) -> Ran {
     let node = Node::of(harness);
     let (first, damaged, last) = (

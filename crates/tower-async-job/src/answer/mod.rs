@@ -17,6 +17,7 @@ use std::pin::Pin;
 use http::Response;
 
 pub(crate) use self::{
+    document::document,
     ended::{ended, kept, result},
     pending::{AcceptedJob, accepted, accepted_before, known, pending, too_early},
     preferences::{apply_callback, apply_wait},

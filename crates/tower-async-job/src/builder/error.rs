@@ -16,6 +16,7 @@ pub(super) enum Reason {
     Base,
     PublicBase,
     NothingRuns,
+    OwnJobsOfNone,
 }
 
 impl fmt::Display for ConfigError {
@@ -24,6 +25,10 @@ impl fmt::Display for ConfigError {
             Reason::Base => "the base must be a path of at least one segment, such as /work",
             Reason::PublicBase => "the public base must be a path or an absolute URL without query",
             Reason::NothingRuns => "a limit of zero running requests would refuse everything",
+            Reason::OwnJobsOfNone => {
+                "own jobs are listed by principal: set a function with `principal`, or leave out \
+                 `list_own_jobs`"
+            }
         })
     }
 }

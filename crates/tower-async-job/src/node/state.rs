@@ -173,13 +173,19 @@ impl Node {
 
     /// Chooses the delay until a client's next poll, and expects that poll.
     pub(crate) fn retry_after(&self, id: &JobId, pending: &ObservedJob<'_>) -> Duration {
-        let mut delay = self.config.estimator.retry_after(pending);
-        if self.shutdown.begun.is_set() {
-            let latest = self.shutdown.latest_poll(id);
-            delay = delay.min(latest.max(Duration::from_secs(1)));
-        }
+        let delay = self.delay(id, pending);
         self.expected.told(id, pending.now, delay);
         delay
+    }
+
+    /// Chooses the delay until a next poll that may never come.
+    pub(crate) fn delay(&self, id: &JobId, pending: &ObservedJob<'_>) -> Duration {
+        let delay = self.config.estimator.retry_after(pending);
+        if !self.shutdown.begun.is_set() {
+            return delay;
+        }
+        let latest = self.shutdown.latest_poll(id);
+        delay.min(latest.max(Duration::from_secs(1)))
     }
 
     pub(crate) fn swept(&self, upkeep: Upkeep) {

@@ -111,6 +111,11 @@ pub(super) fn of_page() -> [Field; 4] {
     ]
 }
 
+pub(super) fn link() -> Field {
+    let description = "The next page, with `rel=\"next\"`, if there is one (RFC 8288).";
+    field("Link", schemas::text(), description)
+}
+
 pub(super) fn allow() -> Field {
     field("Allow", schemas::text(), "The methods that there are.")
 }

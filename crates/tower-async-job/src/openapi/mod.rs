@@ -2,6 +2,7 @@
 
 mod events;
 mod headers;
+mod own_jobs;
 mod responses;
 mod schemas;
 
@@ -93,12 +94,20 @@ fn document(config: &Config) -> OpenApi {
         true => events::answers(),
         false => Vec::new(),
     };
+    let list = match config.lists_own_jobs {
+        true => own_jobs::answers(),
+        false => Vec::new(),
+    };
 
     let mut components = ComponentsBuilder::new();
     for (name, schema) in schemas::all() {
         components = components.schema(name, schema);
     }
-    let answers: [&[Described]; 6] = [
+    if config.lists_own_jobs {
+        components = components.schema(schemas::LIST, schemas::list());
+    }
+    let answers: [&[Described]; 7] = [
+        &list,
         &poll,
         &status,
         &cancellation,
@@ -169,6 +178,29 @@ fn document(config: &Config) -> OpenApi {
     }
     let mut tag = Tag::new(TAG);
     tag.description = Some("Requests that take long, and are asked for again".to_owned());
+    if config.lists_own_jobs {
+        let listing = |summary, responses| {
+            let mut listing = operation(summary, responses);
+            listing.parameters = Some(own_jobs::parameters().map(Into::into).into());
+            listing
+        };
+        let own = PathItemBuilder::new()
+            .summary(Some("The client's own jobs"))
+            .operation(
+                HttpMethod::Get,
+                listing("Lists the client's own jobs", responses::references(&list)),
+            )
+            .operation(
+                HttpMethod::Head,
+                listing(
+                    "Lists the client's own jobs, by the head alone",
+                    responses::without_content(&list),
+                ),
+            )
+            .operation(HttpMethod::Options, methods(&options));
+        let path = if base.is_empty() { "/" } else { &base };
+        paths = paths.path(path, at(own));
+    }
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()

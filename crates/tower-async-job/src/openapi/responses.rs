@@ -252,7 +252,7 @@ fn polled_too_often() -> Described {
         .saying(problems([ProblemType::PolledTooOften]))
 }
 
-fn unreachable() -> Described {
+pub(super) fn unreachable() -> Described {
     let description = "The jobs cannot be reached for now. Nothing is said of this one.";
     let mut fields = vec![headers::no_store()];
     fields.extend(headers::retry_after());
@@ -260,7 +260,7 @@ fn unreachable() -> Described {
         .saying(problems([ProblemType::StoreUnavailable]))
 }
 
-fn broken() -> Described {
+pub(super) fn broken() -> Described {
     let description =
         "The server failed; with `Job-Status`, since the record of the job is damaged.";
     let fields = [
@@ -308,7 +308,7 @@ fn ended(
     described(code, name, description, fields).saying(problems(kinds))
 }
 
-fn refused(
+pub(super) fn refused(
     code: &'static str,
     name: &'static str,
     kinds: &[ProblemType],

@@ -2,13 +2,15 @@
 
 use http_polling::JobState;
 use utoipa::openapi::{
-    KnownFormat, Object, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type, schema::SchemaType,
+    AllOfBuilder, KnownFormat, Object, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat, Type,
+    schema::{ArrayBuilder, SchemaType},
 };
 
 pub(super) const STATE: &str = "JobState";
 pub(super) const PROGRESS: &str = "JobProgress";
 pub(super) const STATUS_DOCUMENT: &str = "JobStatusDocument";
 pub(super) const PROBLEM: &str = "JobProblem";
+pub(super) const LIST: &str = "JobList";
 
 pub(super) const PENDING: [JobState; 2] = [JobState::Queued, JobState::Running];
 
@@ -121,6 +123,34 @@ fn status_document() -> Object {
                 "What the handler wants to be known of the job.",
             ),
         )
+        .build()
+}
+
+/// Returns the list of a client's own jobs.
+pub(super) fn list() -> Object {
+    let href = text().format(Some(SchemaFormat::Custom("uri-reference".to_owned())));
+    let located = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("href", described(href, "The job's URL."))
+        .required("href");
+    let job = AllOfBuilder::new()
+        .item(reference(STATUS_DOCUMENT))
+        .item(located);
+    let next = text().format(Some(SchemaFormat::Custom("uri-reference".to_owned())));
+    let unreadable = count().description(Some("How many jobs cannot be read, if there are any."));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("A page of own jobs, newest first."))
+        .property("jobs", ArrayBuilder::new().items(job))
+        .required("jobs")
+        .property(
+            "next",
+            described(
+                next,
+                "The next page, relative to this one; absent on the last.",
+            ),
+        )
+        .property("unreadable", unreadable)
         .build()
 }
 

@@ -2,7 +2,9 @@
 
 mod cancel;
 mod events;
+mod list;
 pub(crate) mod operator;
+pub(crate) mod own_jobs;
 mod page;
 mod poll;
 pub(crate) mod readiness;

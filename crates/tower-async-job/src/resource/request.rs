@@ -22,14 +22,18 @@ pub(crate) fn below<'p>(base: &str, path: &'p str) -> Option<&'p str> {
 /// Returns the part of a path below the mount point: the whole path begins with the base or the
 /// public one, and a router that strips its prefix leaves the rest.
 pub(super) fn mounted<'p>(config: &Config, path: &'p str) -> &'p str {
-    let public = config.public_base.as_ref();
-    let public = public.split_once("://").map_or(public, |(_, rest)| {
-        rest.find('/').map_or("", |begin| &rest[begin..])
-    });
     below(&config.base, path)
-        .or_else(|| below(public, path))
+        .or_else(|| below(public_path(config), path))
         .or_else(|| path.strip_prefix('/'))
         .unwrap_or(path)
+}
+
+/// Returns the path of the public base.
+pub(super) fn public_path(config: &Config) -> &str {
+    let public = config.public_base.as_ref();
+    public.split_once("://").map_or(public, |(_, rest)| {
+        rest.find('/').map_or("", |begin| &rest[begin..])
+    })
 }
 
 /// The parts of a request that the job resource needs.

@@ -22,6 +22,7 @@ use crate::{
     resource::{
         cancel::{cancel_pending, log_unrun},
         events,
+        own_jobs::{self, OwnJobs},
         poll::{self, Begun},
         request::{Part, ResourceRequest, mounted},
         unreadable::unreadable,
@@ -36,6 +37,7 @@ use crate::{
 /// | GET, HEAD `/{id}/status` | 200 and the status document |
 /// | GET `/{id}/events` | if [enabled](crate::Builder::events), the events of the job |
 /// | DELETE `/{id}` | pending: cancels, 202; ended: drops the result, 204, and keeps its idempotency key |
+/// | GET, HEAD `/` | 200 and the client's own jobs, [if they are listed](crate::Builder::list_own_jobs) |
 /// | OPTIONS | 204 with `Allow` |
 /// | others | 405 with `Allow` |
 ///
@@ -78,6 +80,10 @@ impl<B> Service<Request<B>> for JobResource {
 
     fn call(&mut self, request: Request<B>) -> ResourceFuture {
         keep_shared_house(&self.front.node);
+        if OwnJobs::are_at(&self.front.config, request.uri().path()) {
+            let own = OwnJobs::new(&self.front.config, &request);
+            return ResourceFuture::new(own_jobs::answer(self.front.clone(), own));
+        }
         let path = mounted(&self.front.config, request.uri().path());
         ResourceFuture::new(
             match ResourceRequest::new(&self.front.config, &request, path) {

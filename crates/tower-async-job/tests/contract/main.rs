@@ -17,6 +17,7 @@ mod holding;
 mod idempotency;
 mod kept;
 mod outside;
+mod own_jobs;
 mod ownership;
 mod policies;
 mod preferences;

@@ -107,6 +107,16 @@ impl Entry {
         }
     }
 
+    /// Returns the digest of its principal.
+    pub(in crate::memory) fn owner_digest(&self) -> Option<[u8; 32]> {
+        match &self.phase {
+            Phase::Dropped { owner, .. } | Phase::Expired { owner, .. } => {
+                owner.as_deref().copied()
+            }
+            _ => self.principal.as_ref().map(Principal::digest),
+        }
+    }
+
     /// Returns the time of its end.
     pub(in crate::memory) fn ended(&self) -> Option<Micros> {
         match &self.phase {

@@ -10,13 +10,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, LINK},
-};
-use http_polling::{JOB_STATUS, JSON, JobState, ProblemType};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW};
+use http_polling::{JSON, JobState, ProblemType};
 use serde_json::{Value, json};
-use tokio::task::yield_now;
 use tower::Service;
 use tower_async_job_core::{Cancellation, Detail, JobHandle, JobRecord, StoreError};
 
@@ -27,12 +23,10 @@ use crate::{
     node::{front::Front, housekeeping::keep_shared_house},
     resource::{
         cancel::{cancel_pending, log_unrun},
+        list,
         service::ResourceFuture,
     },
 };
-
-/// The number of jobs serialised per poll of a task: each takes about 15 µs.
-const SLICE: usize = 16;
 
 /// The resource for operators; see
 /// [`AsyncJobLayer::operator_resource`](crate::AsyncJobLayer::operator_resource).
@@ -60,7 +54,7 @@ const SLICE: usize = 16;
 /// `next` member, and the `Link` field with `rel="next"` (RFC 8288), refer to the next page,
 /// relative to the request's URL, until the end is reached. The list is no snapshot: jobs that are
 /// created meanwhile come before the first page, and none is shown twice. A store may scan every
-/// job for each page. Unreadable jobs are left out; the member `unreadable` is their number, if
+/// job for each page, or every job of the selected principal. Unreadable jobs are left out; the member `unreadable` is their number, if
 /// there are any.
 ///
 /// ```json
@@ -144,8 +138,7 @@ impl<B> Service<Request<B>> for OperatorResource {
         let query = request.uri().query().unwrap_or_default().to_owned();
         ResourceFuture::new(Box::pin(async move {
             let answered = match method {
-                Method::GET => read(&front, target, &query).await,
-                Method::HEAD => read(&front, target, &query).await.map(answer::without_body),
+                Method::GET | Method::HEAD => read(&front, target, &query).await,
                 Method::DELETE if target != Target::List => cancel(&front, target).await,
                 Method::OPTIONS => Ok(allowing(answer::no_content(), target)),
                 _ => {
@@ -153,15 +146,8 @@ impl<B> Service<Request<B>> for OperatorResource {
                     Ok(allowing(response, target))
                 }
             };
-            answered.unwrap_or_else(|error| {
-                let mut response = answer::unreadable(&error);
-                // The list is not a job's own answer.
-                response.headers_mut().remove(JOB_STATUS);
-                if method == Method::HEAD {
-                    return answer::without_body(response);
-                }
-                response
-            })
+            let response = answered.unwrap_or_else(|error| list::unreadable(&error));
+            list::by(&method, response)
         }))
     }
 }
@@ -196,44 +182,27 @@ fn allowing(mut response: Response<StoredBody>, target: Target) -> Response<Stor
 
 async fn read(front: &Front, target: Target, query: &str) -> Answered {
     match target {
-        Target::List => list(front, query).await,
+        Target::List => page(front, query).await,
         Target::Job(handle) => job(front, handle).await,
         Target::Nothing => Ok(unknown()),
     }
 }
 
-async fn list(front: &Front, query: &str) -> Answered {
+async fn page(front: &Front, query: &str) -> Answered {
     let selection = match Selection::parse(query) {
         Ok(selection) => selection,
-        Err(invalid) => return Ok(problem(StatusCode::BAD_REQUEST, &invalid.to_string(), None)),
+        Err(invalid) => {
+            return Ok(list::problem(
+                StatusCode::BAD_REQUEST,
+                &invalid.to_string(),
+                None,
+            ));
+        }
     };
     let page = front.node.store.list(selection.query()).await?;
     let next = page.next.map(|cursor| selection.page_after(cursor));
-    let mut list = b"{\"jobs\":[".to_vec();
-    for (index, record) in page.jobs.iter().enumerate() {
-        if index > 0 {
-            list.push(b',');
-        }
-        list.extend(document::job(record).to_string().into_bytes());
-        if index % SLICE == SLICE - 1 {
-            yield_now().await;
-        }
-    }
-    list.push(b']');
-    if let Some(next) = &next {
-        list.extend(format!(",\"next\":{}", Value::from(next.as_str())).into_bytes());
-    }
-    if page.unreadable > 0 {
-        list.extend(format!(",\"unreadable\":{}", page.unreadable).into_bytes());
-    }
-    list.push(b'}');
-    let mut response = answer::json(JSON, list);
-    if let Some(next) = next
-        && let Ok(link) = HeaderValue::try_from(format!("<{next}>; rel=\"next\""))
-    {
-        response.headers_mut().insert(LINK, link);
-    }
-    Ok(response)
+    let document = |record: &JobRecord| document::job(record).to_string().into_bytes();
+    Ok(list::page(&page, next, document).await)
 }
 
 async fn job(front: &Front, handle: JobHandle) -> Answered {
@@ -280,7 +249,7 @@ async fn cancel(front: &Front, target: Target) -> Answered {
         }
         (Cancellation::Ended(state), _) => {
             let detail = "the job has ended, and stays as it is";
-            Ok(problem(StatusCode::CONFLICT, detail, Some(state)))
+            Ok(list::problem(StatusCode::CONFLICT, detail, Some(state)))
         }
         _ => Ok(unknown()),
     }
@@ -289,14 +258,6 @@ async fn cancel(front: &Front, target: Target) -> Answered {
 /// Returns a refusal without `Job-Status`, since it is not a job's own answer.
 fn unknown() -> Response<StoredBody> {
     answer::problem(ProblemType::JobUnknown, None)
-}
-
-fn problem(status: StatusCode, detail: &str, state: Option<JobState>) -> Response<StoredBody> {
-    let mut problem = answer::problem_of(status).with_detail(detail);
-    if let Some(state) = state {
-        problem = problem.with_extension("state", state.as_str());
-    }
-    answer::problem_response(&problem)
 }
 
 fn json(status: StatusCode, document: &Value) -> Response<StoredBody> {

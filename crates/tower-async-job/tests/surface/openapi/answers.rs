@@ -68,6 +68,45 @@ fn assert_described(document: &Value, path: &str, method: &Method, answer: &Answ
     assert_conforms(document, &described["schema"], &body);
 }
 
+#[tokio::test(start_paused = true)]
+async fn answers_of_the_list_of_own_jobs_are_described() {
+    let store = Arc::new(FaultyStore::new(memory().build()));
+    let user = |request: http_polling::RequestHead<'_>| {
+        let user = request.headers.get("x-user")?.to_str().ok()?;
+        Some(Principal::new(user))
+    };
+    let layer = builder().principal(user).list_own_jobs(true);
+    let layer = eager(layer.store(store.clone()));
+    let document = json_of(&merged(&layer));
+    let service = wrap(&layer, slow(60 * SECOND, "late"));
+    for _ in 0..2 {
+        let own = with(post("/report"), "x-user", "me");
+        send(&service, own).await.pending();
+    }
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+        for (uri, status) in [
+            ("/work?limit=1", StatusCode::OK),
+            ("/work?limit=0", StatusCode::BAD_REQUEST),
+            ("/work", StatusCode::SERVICE_UNAVAILABLE),
+        ] {
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                store.plan(Op::List, Fault::Unavailable, 1);
+            }
+            let own = with(request(method.clone(), uri), "x-user", "me");
+            let answer = ask(&layer, own).await;
+            assert_described(&document, "/work", &method, &answer);
+            assert!(
+                answer.status == status || method == Method::OPTIONS,
+                "{uri}"
+            );
+        }
+        let stranger = ask(&layer, request(method.clone(), "/work")).await;
+        assert_described(&document, "/work", &method, &stranger);
+    }
+    let none = json_of(&AsyncJobLayer::new().openapi());
+    assert!(none["paths"].get("/work").is_none());
+}
+
 /// Requests a job and its status in every way, and asserts that each answer is described.
 async fn assert_all_described(layer: &AsyncJobLayer, document: &Value, location: &str) {
     let job = path_of(location);
