@@ -1,11 +1,14 @@
 //! Holds `docs/production.md` and the dashboard to the code: the metrics in their queries exist, with
 //! these labels, and so do the settings; the figures are those of `docs/performance.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use serde_json::Value;
 
-use crate::sources::read;
+use crate::sources::{read, root};
 
 /// The labels that Prometheus adds, and that of `Builder::node_name`.
 const COMMON: [&str; 4] = ["instance", "job", "le", "node"];
@@ -201,6 +204,45 @@ fn settings_of_the_limits_exist() {
         let is_of_store = method.starts_with("MemoryStore");
         assert!(is_of_store || names.contains(&builder), "{method}");
         assert_eq!(names.contains(&policy), is_policy, "{method}");
+    }
+}
+
+/// Returns the documentation of a method of the builder, in one line.
+fn documentation(method: &str) -> String {
+    const FOLDER: &str = "crates/tower-async-job/src/builder";
+    let files = fs::read_dir(root().join(FOLDER)).expect("the sources");
+    let files = files.map(|file| fs::read_to_string(file.expect("a file").path()));
+    let sources: Vec<String> = files.map(|source| source.expect("a source")).collect();
+    let declaration = format!("    pub fn {method}(");
+    let before = sources.iter().find_map(|source| {
+        let (before, _) = source.split_once(&declaration)?;
+        Some(before)
+    });
+    let lines = before.unwrap_or_else(|| panic!("{method}")).lines().rev();
+    let lines = lines.map_while(|line| line.trim().strip_prefix("///"));
+    let mut lines: Vec<_> = lines.map(str::trim).collect();
+    lines.reverse();
+    lines.join(" ")
+}
+
+#[test]
+fn defaults_of_the_limits_are_those_of_the_code() {
+    let document = read("docs/production.md").expect("the document");
+    for row in table(&document, "| limit | method |") {
+        let method = code(&row[1]).next().expect("a method");
+        if method.starts_with("MemoryStore") {
+            continue;
+        }
+        let documented = documentation(method);
+        let (_, default) = documented.split_once("Default").expect(method);
+        let default: String = default.chars().take(40).collect();
+        let figure = row[2].split([',', ';']).next().unwrap_or_default();
+        let figure = figure.trim_end_matches(" each");
+        let is_same = match figure {
+            "none" => default.contains("no limit") || default.contains("none"),
+            figure => default.contains(&format!(" {figure}")),
+        };
+        assert!(is_same, "{method}: {figure:?}, but{default:?}");
     }
 }
 
