@@ -1,11 +1,11 @@
 //! Holds the README to the example `use-it`: its programs and dependencies are those of the example,
 //! which is compiled and run.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use toml::{Table, Value};
 
-use crate::sources::read;
+use crate::sources::{read, root};
 
 const EXAMPLE: &str = "examples/use-it";
 const CLONE: &str = "/path/to/clone/";
@@ -109,14 +109,38 @@ fn dependencies_of_the_readme_are_those_of_the_example() {
     );
 }
 
+/// Returns the names in a folder of the workspace.
+fn names(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    names
+        .filter_map(|name| name.to_str().map(str::to_owned))
+        .collect()
+}
+
 #[test]
 fn every_guide_is_linked_by_the_readme() {
     let readme = read("README.md").expect("the README");
-    let folder = std::fs::read_dir(crate::sources::root().join("docs")).expect("the documents");
-    let names = folder.map(|entry| entry.expect("an entry").file_name());
-    let guides = names.filter_map(|name| Some(format!("docs/{}", name.to_str()?)));
+    let guides = names("docs").into_iter();
     let missing: Vec<_> = guides
-        .filter(|guide| guide.ends_with(".md") && !readme.contains(&format!("({guide})")))
+        .filter(|name| name.ends_with(".md") && !readme.contains(&format!("(docs/{name})")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_crate_and_example_is_named_by_the_readme() {
+    let readme = read("README.md").expect("the README");
+    let crates = names("crates").into_iter();
+    let crates = crates.map(|name| format!("(crates/{name})"));
+    let (_, listed) = readme
+        .split_once("\n`examples/` holds ")
+        .expect("the examples");
+    let examples = names("examples").into_iter();
+    let examples = examples.map(|name| format!("`{name}`"));
+    let missing: Vec<_> = crates
+        .filter(|link| !readme.contains(link))
+        .chain(examples.filter(|name| !listed.contains(name)))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
