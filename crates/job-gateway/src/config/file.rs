@@ -16,7 +16,7 @@ use super::{
     error::{Problem, Report},
     files::secret_at,
     progress,
-    read::{Fault, duration, ending, number, parsed, parsed_by, size, threads},
+    read::{Fault, boolean, duration, ending, number, parsed, parsed_by, size, threads},
     routes,
     section::{Reading, Section, hide_strings},
     source::Source,
@@ -102,6 +102,7 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     config.admin = flags.admin.clone().or(admin);
     root.set(&mut config.base, "base", parsed_by(base));
     config.public_base = root.get("public_base", parsed_by(public_base));
+    root.set(&mut config.events, "events", boolean);
     if let Some(store) = read_store(&root) {
         config.store = store;
     }

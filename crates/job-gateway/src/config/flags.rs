@@ -46,6 +46,7 @@ impl Default for Config {
             admin: None,
             base: "/work".to_owned(),
             public_base: None,
+            events: false,
             store: Store::Memory,
             lease: Duration::from_secs(30),
             max_bytes: Store::Memory.usual_limit(),

@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) base: String,
     /// The path or URL of jobs as clients see it, if it differs.
     pub(crate) public_base: Option<String>,
+    /// Jobs have events.
+    pub(crate) events: bool,
     pub(crate) store: Store,
     /// The time after which others take over the jobs of a gateway that died. Default 30 s.
     pub(crate) lease: Duration,

@@ -14,6 +14,8 @@ pub(crate) struct Fixed<'a> {
     pub(crate) base: &'a str,
     /// The path or URL of jobs as clients see it, if it differs.
     pub(crate) public_base: Option<&'a str>,
+    /// Jobs have events.
+    pub(crate) events: bool,
     pub(crate) store: &'a Store,
 }
 
@@ -22,6 +24,7 @@ impl Config {
         Fixed {
             base: &self.base,
             public_base: self.public_base.as_deref(),
+            events: self.events,
             store: &self.store,
         }
     }
@@ -44,6 +47,7 @@ pub(crate) fn check_swap(running: &Config, new: &Config, source: Source) -> Resu
         ("tls", running.tls.is_some() != new.tls.is_some()),
         ("base", running.base != new.base),
         ("public_base", running.public_base != new.public_base),
+        ("events", running.events != new.events),
         ("store", running.store != new.store),
         ("lease", running.lease != new.lease),
         ("max_bytes", is_resized),

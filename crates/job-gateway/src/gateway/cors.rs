@@ -24,7 +24,7 @@ use crate::{
 /// server names.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Location, Content-Location, Retry-After, retry-after-ms, Job-Status, Preference-Applied, \
-     Proxy-Status",
+     Link, Proxy-Status",
 );
 
 /// The seconds for which a browser remembers the answer to a preflight. A page whose origin a

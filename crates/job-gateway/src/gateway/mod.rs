@@ -90,6 +90,7 @@ impl Gateway {
         let mut jobs = AsyncJobLayer::builder()
             .store(store)
             .base(fixed.base)
+            .events(fixed.events)
             .max_inline_wait(policy::MAX_INLINE_WAIT)
             .keep_extension::<Facts>("facts")
             .defer_when(|request| policy::is_deferrable(request.extensions))

@@ -10,13 +10,14 @@ pub(crate) const APP: &str = "https://app.example";
 pub(crate) const FOREIGN: &str = "https://evil.example";
 
 /// The fields that a page may read of the answers about its job.
-const OF_JOBS: [&str; 7] = [
+const OF_JOBS: [&str; 8] = [
     "location",
     "content-location",
     "retry-after",
     "retry-after-ms",
     "job-status",
     "preference-applied",
+    "link",
     "proxy-status",
 ];
 

@@ -5,6 +5,7 @@
 mod support;
 
 mod cancelling;
+mod events;
 mod later;
 mod party;
 mod programs;

@@ -100,6 +100,13 @@ const TOP: &[Setting] = &[
     .example(r#""https://example.com/work""#)
     .fixed(),
     Setting::new(
+        "events",
+        Boolean,
+        Absent::FALSE,
+        "Sends [live events](#live-events) of each job at its URL with `/events`.",
+    )
+    .fixed(),
+    Setting::new(
         "name",
         Text("letter, and at most 63 letters, digits, `-`, `.` and `_`"),
         Value(r#""job-gateway""#),

@@ -273,6 +273,7 @@ fn the_settings_that_no_reload_changes_are_those_that_are_fixed() {
         ("admin", "\"127.0.0.1:2\""),
         ("base", "\"/jobs\""),
         ("public_base", "\"/app/jobs\""),
+        ("events", "true"),
         ("name", "\"edge\""),
         ("store", "\"sqlite:jobs.db\""),
         ("lease", "\"7s\""),
