@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod connection;
 mod follow;
 mod jobs;
@@ -13,6 +14,7 @@ use http::Method;
 
 use self::values::method;
 pub(crate) use self::{
+    check::{Check, Number},
     connection::Connection,
     follow::{FinalState, Follow},
     jobs::{Cancel, Given, Resume, Status},
@@ -23,6 +25,9 @@ use crate::{
     exit::{Code, Failure},
     request::{Field, Parameter, Part, Target},
 };
+
+/// The failure of a command line that reads standard input twice.
+const INPUTS: &str = "standard input can be read only once";
 
 /// curl's manners for APIs that answer by polling.
 ///
@@ -53,6 +58,16 @@ impl Arguments {
     ///
     /// A failure of usage.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        if let Some(Command::Check(check)) = &self.command {
+            let inputs = check
+                .data
+                .iter()
+                .filter(|part| **part == Part::StandardInput);
+            return match inputs.count() {
+                0 | 1 => Ok(()),
+                _ => Err(Failure::new(Code::Usage, INPUTS)),
+            };
+        }
         let follow = match &self.command {
             None => &self.send.follow,
             Some(Command::Resume(resume)) => &resume.follow,
@@ -71,14 +86,13 @@ impl Arguments {
             return Err(Failure::new(Code::Usage, text));
         }
         if send.inputs() > 1 {
-            let text = "standard input can be read only once";
-            return Err(Failure::new(Code::Usage, text));
+            return Err(Failure::new(Code::Usage, INPUTS));
         }
         Ok(())
     }
 }
 
-/// The actions on a job that was accepted earlier.
+/// The actions on a job that was accepted earlier, and on a server.
 ///
 /// JOB is its URL, its JSON as printed by `--no-wait` and by failures, the name
 /// of a file with that JSON, or `-` for standard input.
@@ -100,6 +114,15 @@ pub(crate) enum Command {
     /// Exits with 0 if the server cancels the job (202) or has deleted it
     /// (200, 204), and with 22 otherwise.
     Cancel(Cancel),
+    /// Checks a server against the requirements of the protocol
+    ///
+    /// Sends a slow request up to 12 times, and at most 200 requests in all,
+    /// and deletes its jobs. Prints a line for each requirement: pass, FAIL,
+    /// warn for a recommendation, n/a for what the server does not offer or a
+    /// client cannot see, and timeout for what did not come in time. Exits
+    /// with 0 if nothing failed, with 1 if something did, and with 3 if the
+    /// server never deferred the request.
+    Check(Box<Check>),
 }
 
 /// The arguments of a submission.
@@ -230,6 +253,8 @@ pub(crate) enum Generate {
     ManStatus,
     /// poll-cancel(1)
     ManCancel,
+    /// poll-check(1)
+    ManCheck,
     /// Completions for bash
     Bash,
     /// Completions for elvish

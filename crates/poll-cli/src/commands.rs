@@ -2,6 +2,7 @@
 
 mod advice;
 mod cancel;
+mod check;
 mod download;
 mod end;
 mod follow;
@@ -28,21 +29,22 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
     let follow = match &arguments.command {
         None => Some(&arguments.send.follow),
         Some(Command::Resume(resume)) => Some(&resume.follow),
-        Some(Command::Status(_) | Command::Cancel(_)) => None,
+        Some(Command::Status(_) | Command::Cancel(_) | Command::Check(_)) => None,
     };
     let (connection, given) = match &arguments.command {
         None => (&arguments.send.connection, None),
         Some(Command::Resume(resume)) => (&resume.connection, Some(&resume.given)),
         Some(Command::Status(status)) => (&status.connection, Some(&status.given)),
         Some(Command::Cancel(cancel)) => (&cancel.connection, Some(&cancel.given)),
+        Some(Command::Check(check)) => (&check.connection, None),
+    };
+    let target = match &arguments.command {
+        Some(Command::Check(check)) => check.url.as_ref(),
+        _ => arguments.send.url.as_ref(),
     };
     let user = match given {
         Some(given) => given.job.user.as_ref(),
-        None => arguments
-            .send
-            .url
-            .as_ref()
-            .and_then(|url| url.user.as_ref()),
+        None => target.and_then(|url| url.user.as_ref()),
     };
     let session = Session::new(connection, user);
     let work = async {
@@ -55,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
             Some(Command::Resume(resume)) => resume::run(resume, &session).await,
             Some(Command::Status(status)) => status::run(status, &session).await,
             Some(Command::Cancel(cancel)) => cancel::run(cancel, &session).await,
+            Some(Command::Check(check)) => check::run(check, &session).await,
         }
     };
     let outcome = tokio::select! {

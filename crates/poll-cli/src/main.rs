@@ -6,9 +6,12 @@
 //! [`progress`] and [`trace`] write to standard error, and [`write_out`] is
 //! `-w`. [`words`] filters texts of servers. [`exchange`] records the last
 //! request and answer, [`job`] reads and prints handles, and [`exit`] has the
-//! failures and exit codes.
+//! failures and exit codes. [`check`] is `poll check`, whose exchanges are made
+//! without tower-poll.
 
 mod commands;
+
+mod check;
 
 mod client;
 mod transport;

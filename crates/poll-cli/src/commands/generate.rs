@@ -16,6 +16,7 @@ pub(super) async fn run(what: Generate) -> Result<Code, Failure> {
         Generate::ManResume => man(Some("resume"))?,
         Generate::ManStatus => man(Some("status"))?,
         Generate::ManCancel => man(Some("cancel"))?,
+        Generate::ManCheck => man(Some("check"))?,
         Generate::Bash => completions(Shell::Bash),
         Generate::Elvish => completions(Shell::Elvish),
         Generate::Fish => completions(Shell::Fish),

@@ -10,6 +10,9 @@ pub(crate) enum Code {
     /// Any other failure.
     Other = 1,
     Usage = 2,
+    /// The server to be checked never deferred the request. curl has another
+    /// meaning for this code, a malformed URL, which is wrong usage here.
+    NeverDeferred = 3,
     ResolveProxy = 5,
     Resolve = 6,
     Connect = 7,
@@ -50,8 +53,9 @@ impl Code {
 pub(crate) const EXIT_CODES: &str = "
     0  a final 2xx (or a 3xx, which is not followed unless it is part of polling);
        for `status`: pending or done; for `cancel`: cancelled
-    1  anything else
+    1  anything else; for `check`: a requirement failed
     2  wrong usage
+    3  for `check`: the server never deferred the request
     5  the proxy's name cannot be resolved
     6  the host's name cannot be resolved
     7  cannot connect

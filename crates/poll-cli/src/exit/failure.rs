@@ -79,6 +79,17 @@ impl Failure {
         Self::new(code, joined(text, texts))
     }
 
+    /// Converts an error of the client, without a call around it.
+    pub(crate) fn of_transport(error: BoxError) -> Self {
+        match judge(&*error) {
+            Some((code, text)) => Self {
+                is_of_transport: true,
+                ..Self::new(code, text)
+            },
+            None => Self::new(Code::Other, "the request failed").with(error),
+        }
+    }
+
     /// Creates the failure of a final body that broke off.
     pub(crate) fn of_body(error: BoxError) -> Self {
         Self::new(Code::Partial, "the final body broke off").with(error)

@@ -74,6 +74,7 @@ fn every_code_is_documented() {
         Success,
         Other,
         Usage,
+        NeverDeferred,
         ResolveProxy,
         Resolve,
         Connect,

@@ -285,6 +285,7 @@ async fn man_pages_and_completions_are_generated() {
         ("man-resume", ".TH poll-resume 1"),
         ("man-status", "status"),
         ("man-cancel", "cancel"),
+        ("man-check", "check"),
         ("bash", "complete -F"),
         ("elvish", "edit:completion"),
         ("fish", "complete -c poll"),

@@ -1,0 +1,149 @@
+//! A server that is not ours, and offers the least.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, State},
+    response::Response,
+    routing::{get, post},
+};
+use http::StatusCode;
+use tokio::net::TcpListener;
+
+use crate::outcome::check_as;
+
+type Jobs = Arc<Mutex<HashMap<String, Instant>>>;
+
+/// The time that a job takes.
+const TIME: Duration = Duration::from_millis(900);
+
+fn answer(status: u16, state: &str, fields: &[(&str, &str)], body: String) -> Response {
+    let mut response = Response::builder()
+        .status(StatusCode::from_u16(status).unwrap())
+        .header("cache-control", "no-store")
+        .header("job-status", state);
+    for (name, value) in fields {
+        response = response.header(*name, *value);
+    }
+    response.body(Body::from(body)).unwrap()
+}
+
+fn pending(id: &str, status: u16) -> Response {
+    let location = format!("/jobs/{id}");
+    let fields = [
+        ("location", &*location),
+        ("content-location", &location),
+        ("retry-after", "1"),
+        ("retry-after-ms", "300"),
+        ("content-type", "application/json"),
+    ];
+    let fields = if status == 202 {
+        &fields[..]
+    } else {
+        &fields[2..]
+    };
+    answer(
+        status,
+        "running",
+        fields,
+        r#"{"state":"running"}"#.to_owned(),
+    )
+}
+
+async fn submit(State(jobs): State<Jobs>) -> Response {
+    let mut jobs = jobs.lock().unwrap();
+    let id = format!("{:032x}", 0xabcd_u128 + jobs.len() as u128);
+    jobs.insert(id.clone(), Instant::now());
+    pending(&id, 202)
+}
+
+fn find(jobs: &Jobs, id: &str) -> Option<bool> {
+    let jobs = jobs.lock().unwrap();
+    jobs.get(id).map(|began| began.elapsed() > TIME)
+}
+
+fn unknown() -> Response {
+    let body = r#"{"type":"urn:http-polling:problem:job-unknown"}"#;
+    let fields = [("content-type", "application/problem+json")];
+    answer(404, "unknown", &fields, body.to_owned())
+}
+
+async fn job(State(jobs): State<Jobs>, Path(id): Path<String>) -> Response {
+    match find(&jobs, &id) {
+        None => unknown(),
+        Some(false) => pending(&id, 202),
+        Some(true) => answer(
+            200,
+            "done",
+            &[("content-type", "text/plain")],
+            "done".to_owned(),
+        ),
+    }
+}
+
+async fn status(State(jobs): State<Jobs>, Path(id): Path<String>) -> Response {
+    match find(&jobs, &id) {
+        None => unknown(),
+        Some(false) => pending(&id, 200),
+        Some(true) => {
+            let fields = [("content-type", "application/json")];
+            answer(200, "done", &fields, r#"{"state":"done"}"#.to_owned())
+        }
+    }
+}
+
+async fn options() -> Response {
+    answer(204, "", &[("allow", "GET, HEAD, OPTIONS")], String::new())
+}
+
+async fn other_method() -> Response {
+    answer(405, "", &[("allow", "GET, HEAD, OPTIONS")], String::new())
+}
+
+/// Starts a server with jobs that can be polled and nothing else: no preferences, no hints, no
+/// cancellation, no keys, no deadlines, no files and no pages.
+async fn least() -> String {
+    let app = Router::new()
+        .route("/report", post(submit))
+        .route(
+            "/jobs/{id}",
+            get(job).options(options).fallback(other_method),
+        )
+        .route("/jobs/{id}/status", get(status))
+        .with_state(Jobs::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}/report")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_offers_the_least_does_not_fail() {
+    let outcome = check_as(&least().await, &["-d", "year=2031"]).await;
+    // It defers event streams, which is wrong, and has no hints in Location.
+    assert_eq!(outcome.with("fail"), ["1.8"], "{outcome:#?}");
+    assert_eq!(outcome.with("warn"), ["1.6"], "{outcome:#?}");
+    for number in [
+        "1.7", "1.10", "1.11", "2.7", "2.11", "2.12", "2.16", "2.20", "2.21", "6.3",
+    ] {
+        assert_eq!(outcome.verdicts[number], "n/a", "{number}: {outcome:#?}");
+    }
+    for number in [
+        "1.2", "1.3", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.8", "3.1", "3.2",
+    ] {
+        assert_eq!(outcome.verdicts[number], "pass", "{number}: {outcome:#?}");
+    }
+    assert!(
+        outcome
+            .ran
+            .stderr
+            .contains("of the jobs could not be deleted"),
+        "{outcome:#?}"
+    );
+}
