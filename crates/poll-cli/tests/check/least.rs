@@ -52,13 +52,20 @@ fn pending(id: &str, status: u16) -> Response {
         status,
         "running",
         fields,
-        r#"{"state":"running"}"#.to_owned(),
+        format!(r#"{{"id":"{id}","state":"running"}}"#),
     )
 }
 
-async fn submit(State(jobs): State<Jobs>) -> Response {
+async fn submit(predictable: bool, jobs: Jobs) -> Response {
     let mut jobs = jobs.lock().unwrap();
-    let id = format!("{:032x}", 0xabcd_u128 + jobs.len() as u128);
+    let number = jobs.len() as u128 + 1;
+    // A multiple is not random, but as far from the others as random ids are.
+    let factor = if predictable {
+        1
+    } else {
+        0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835
+    };
+    let id = format!("{:032x}", number.wrapping_mul(factor));
     jobs.insert(id.clone(), Instant::now());
     pending(&id, 202)
 }
@@ -93,7 +100,12 @@ async fn status(State(jobs): State<Jobs>, Path(id): Path<String>) -> Response {
         Some(false) => pending(&id, 200),
         Some(true) => {
             let fields = [("content-type", "application/json")];
-            answer(200, "done", &fields, r#"{"state":"done"}"#.to_owned())
+            answer(
+                200,
+                "done",
+                &fields,
+                format!(r#"{{"id":"{id}","state":"done"}}"#),
+            )
         }
     }
 }
@@ -108,9 +120,12 @@ async fn other_method() -> Response {
 
 /// Starts a server with jobs that can be polled and nothing else: no preferences, no hints, no
 /// cancellation, no keys, no deadlines, no files and no pages.
-async fn least() -> String {
+async fn least(predictable: bool) -> String {
     let app = Router::new()
-        .route("/report", post(submit))
+        .route(
+            "/report",
+            post(async move |State(jobs)| submit(predictable, jobs).await),
+        )
         .route(
             "/jobs/{id}",
             get(job).options(options).fallback(other_method),
@@ -125,8 +140,8 @@ async fn least() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn server_that_offers_the_least_does_not_fail() {
-    let outcome = check_as(&least().await, &["-d", "year=2031"]).await;
-    // It defers event streams, which is wrong, and has no hints in Location.
+    let outcome = check_as(&least(false).await, &["-d", "year=2031"]).await;
+    // It defers event streams, which is wrong, and has the same Location each time.
     assert_eq!(outcome.with("fail"), ["1.8"], "{outcome:#?}");
     assert_eq!(outcome.with("warn"), ["1.6"], "{outcome:#?}");
     for number in [
@@ -146,4 +161,10 @@ async fn server_that_offers_the_least_does_not_fail() {
             .contains("of the jobs could not be deleted"),
         "{outcome:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_can_be_guessed_fail() {
+    let outcome = check_as(&least(true).await, &["-d", "year=2031"]).await;
+    assert_eq!(outcome.with("fail"), ["1.8", "2.9"], "{outcome:#?}");
 }

@@ -26,6 +26,8 @@ struct Mutant {
     name: &'static str,
     /// The requirement that it breaks.
     fails: &'static str,
+    /// The requirement is a recommendation.
+    warns: bool,
     with_202: bool,
     fault: Fault,
 }
@@ -39,6 +41,7 @@ const fn after(
     Mutant {
         name,
         fails,
+        warns: false,
         with_202: false,
         fault: Fault {
             after,
@@ -56,6 +59,7 @@ const fn before(
     Mutant {
         name,
         fails,
+        warns: false,
         with_202: false,
         fault: Fault {
             before,
@@ -69,12 +73,19 @@ const fn slow(fails: &'static str, name: &'static str, delay: fn(&Seen) -> Durat
     Mutant {
         name,
         fails,
+        warns: false,
         with_202: false,
         fault: Fault {
             delay,
             ..Fault::NONE
         },
     }
+}
+
+/// Marks the requirement as a recommendation.
+const fn warned(mut mutant: Mutant) -> Mutant {
+    mutant.warns = true;
+    mutant
 }
 
 /// Lets the mutant accept with 202.
@@ -163,9 +174,13 @@ async fn wrong(mutant: &Mutant) -> Option<String> {
     let pending = if mutant.with_202 { Accepted } else { SeeOther };
     let url = start(builder(pending), mutant.fault).await;
     let outcome = check(&url).await;
-    let fails = outcome.with("fail");
-    let others = [outcome.with("warn"), outcome.with("timeout")].concat();
-    let is_right = fails == [mutant.fails] && others.is_empty() && outcome.ran.code == 1;
+    let (told, other, code) = match mutant.warns {
+        true => ("warn", "fail", 0),
+        false => ("fail", "warn", 1),
+    };
+    let others = [outcome.with(other), outcome.with("timeout")].concat();
+    let is_told = outcome.with(told) == [mutant.fails];
+    let is_right = is_told && others.is_empty() && outcome.ran.code == code;
     (!is_right).then(|| {
         let details: serde_json::Value = serde_json::from_str(&outcome.ran.stdout).unwrap();
         let all = details["checks"].as_array().unwrap().iter();

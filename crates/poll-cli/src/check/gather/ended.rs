@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use http::{
     HeaderName, HeaderValue, Method, StatusCode,
-    header::{ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE},
+    header::{ACCEPT_RANGES, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE},
 };
 use http_polling::{JobState, retry_after};
 use tokio::time::{sleep, timeout};
@@ -141,8 +141,9 @@ async fn file(client: &Client, job: &JobUrls, done: &Exchange) {
         .state()
         .is_none_or(|state| state == JobState::Done);
     let tag = done.answer.headers.get(ETAG);
-    let Some(tag) = tag.filter(|_| is_done && done.answer.status == StatusCode::OK) else {
-        let text = "the result has no ETag";
+    let is_file = done.answer.status == StatusCode::OK && done.answer.has(ACCEPT_RANGES);
+    let Some(tag) = tag.filter(|_| is_done && is_file) else {
+        let text = "results are no files: there is no Accept-Ranges";
         for step in steps {
             client.lacks(step, Absence::NotSent(text.to_owned()));
         }

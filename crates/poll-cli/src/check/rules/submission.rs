@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::{StatusCode, Uri};
-use http_polling::{JOB_STATUS, PREFERENCE_APPLIED, PreferenceApplied, RETRY_AFTER_MS};
+use http_polling::{
+    JOB_STATUS, PREFERENCE_APPLIED, PreferenceApplied, RETRY_AFTER_MS, same_origin,
+};
 
 use crate::check::{
     evidence::Evidence,
@@ -44,7 +46,7 @@ pub(in crate::check) fn deferral(evidence: &Evidence) -> Judged {
 pub(in crate::check) fn acceptance(evidence: &Evidence) -> Judged {
     for submitted in evidence.deferred() {
         let answer = &submitted.answer;
-        for name in ["location", "retry-after", "retry-after-ms", "job-status"] {
+        for name in ["location", "retry-after", "job-status"] {
             let expected = format!("{name} in a pending answer");
             submitted.must(answer.has(name), expected, "none")?;
         }
@@ -53,19 +55,32 @@ pub(in crate::check) fn acceptance(evidence: &Evidence) -> Judged {
             "Cache-Control: no-store",
             answer.field("cache-control").unwrap_or("none"),
         )?;
-        let is_document = answer.json().is_some_and(|document| document.is_object());
+        let content = answer.field("content-location");
         submitted.must(
+            content.is_none() || content == answer.field("location"),
+            "Content-Location with the value of Location",
+            content.unwrap_or_default(),
+        )?;
+    }
+    for submitted in evidence.deferred() {
+        let answer = &submitted.answer;
+        let name = "retry-after-ms";
+        submitted.should(
+            answer.has(name),
+            "retry-after-ms in a pending answer",
+            "none",
+        )?;
+        let is_document = answer.json().is_some_and(|document| document.is_object());
+        submitted.should(
             is_document && answer.media_type() == "application/json",
-            "a status document as body",
+            "a status document as content",
             format!("{} bytes of {:?}", answer.body.len(), answer.media_type()),
         )?;
-        if answer.status == StatusCode::ACCEPTED {
-            submitted.must(
-                answer.field("content-location") == answer.field("location"),
-                "Content-Location with the value of Location",
-                answer.field("content-location").unwrap_or("none"),
-            )?;
-        }
+        submitted.should(
+            answer.status != StatusCode::ACCEPTED || answer.has("content-location"),
+            "Content-Location with 202",
+            "none",
+        )?;
     }
     Ok(())
 }
@@ -125,7 +140,13 @@ pub(in crate::check) fn hosts(evidence: &Evidence) -> Judged {
             location,
         )?;
     }
-    Ok(())
+    let submitted = evidence.look(Step::Submitted)?;
+    let location = submitted.location();
+    submitted.should(
+        location.is_none_or(|location| same_origin(&location, &submitted.sent.uri)),
+        "Location on the origin of the submission",
+        submitted.answer.field("location").unwrap_or_default(),
+    )
 }
 
 /// 1.6
@@ -148,22 +169,24 @@ pub(in crate::check) fn hints(evidence: &Evidence) -> Judged {
         let Some(location) = exchange.location().filter(|_| exchange.answer.is_pending()) else {
             continue;
         };
-        let (poll, due) = (hint(&location, "poll"), hint(&location, "due"));
-        let got = location.query().unwrap_or("no query").to_owned();
-        exchange.should(
-            poll.is_some() && due.is_some(),
-            "`poll` and `due` in Location",
-            &*got,
-        )?;
-        let is_right = poll.and_then(|poll| poll.parse().ok()) == Some(answers)
-            && due.is_some_and(|due| due.parse::<u64>().is_ok());
+        let (Some(poll), Some(due)) = (hint(&location, "poll"), hint(&location, "due")) else {
+            continue;
+        };
         exchange.must(
-            is_right,
+            poll.parse() == Ok(answers) && due.parse::<u64>().is_ok(),
             format!("poll={answers}, the number of answers, and `due` in milliseconds"),
-            got,
+            location.query().unwrap_or_default(),
         )?;
     }
-    Ok(())
+    let submitted = evidence.look(Step::Submitted)?;
+    // A poll of a URL with hints is not a repeat of the one before if they are left out.
+    let polled = evidence.look(Step::Pending)?;
+    let is_repeat = Some(&polled.sent.uri) == submitted.location().as_ref();
+    polled.should(
+        !(is_repeat && polled.answer.is_pending() && polled.location() == submitted.location()),
+        "a Location that differs from the one before",
+        polled.answer.field("location").unwrap_or_default(),
+    )
 }
 
 /// 1.7
@@ -209,30 +232,56 @@ pub(super) fn granted(exchange: &Exchange, asked: u64) -> Judged {
 
 /// 2.9
 pub(in crate::check) fn ids(evidence: &Evidence) -> Judged {
-    let is_id = |id: &str| {
-        id.len() == 32
-            && id
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    for submitted in evidence.deferred() {
-        let Some(location) = submitted.location() else {
-            continue;
-        };
-        let id = id(&location);
-        submitted.must(is_id(id), "an id of 32 lower-case hexadecimal digits", id)?;
+    let locations = evidence.deferred().filter_map(Exchange::location);
+    let ids: Vec<_> = locations.map(|location| id(&location).to_owned()).collect();
+    for (submitted, id) in evidence.deferred().zip(&ids) {
+        let others = ids.iter().filter(|other| *other != id);
+        let close = others.filter(|other| distance(id, other) < LEAST_DISTANCE);
+        let got: Vec<_> = close.map(|other| format!("{id} and {other}")).collect();
+        submitted.must(got.is_empty(), "ids that cannot be guessed", got.join(", "))?;
     }
-    for step in [Step::UnknownJob, Step::CapitalId, Step::LongerId] {
+    for step in [Step::UnknownJob, Step::LongerId] {
         if let Ok(exchange) = evidence.look(step) {
-            let answer = &exchange.answer;
-            let is_unknown = answer.field(JOB_STATUS) == Some("unknown");
-            let is_absent = answer.state().is_none() && answer.status == StatusCode::NOT_FOUND;
             exchange.must(
-                is_unknown || is_absent,
+                is_unknown(exchange),
                 "another id to be unknown",
-                answer.summary(),
+                exchange.answer.summary(),
             )?;
         }
     }
-    Ok(())
+    let is_id = |id: &str| {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        id.len() == 32 && id.bytes().all(is_digit)
+    };
+    for (submitted, id) in evidence.deferred().zip(&ids) {
+        submitted.should(is_id(id), "an id of 32 lower-case hexadecimal digits", id)?;
+    }
+    match evidence.look(Step::CapitalId) {
+        Ok(capital) => capital.should(
+            is_unknown(capital),
+            "an id in capitals to be unknown",
+            capital.answer.summary(),
+        ),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The least number of characters in which two random ids differ, with certainty.
+const LEAST_DISTANCE: usize = 8;
+
+/// Counts the characters in which two ids differ.
+fn distance(one: &str, other: &str) -> usize {
+    let differing = one
+        .bytes()
+        .zip(other.bytes())
+        .filter(|(one, other)| one != other);
+    differing.count() + one.len().abs_diff(other.len())
+}
+
+fn is_unknown(exchange: &Exchange) -> bool {
+    let answer = &exchange.answer;
+    match answer.field(JOB_STATUS) {
+        Some(state) => state == "unknown",
+        None => answer.status == StatusCode::NOT_FOUND,
+    }
 }

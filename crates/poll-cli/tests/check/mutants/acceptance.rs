@@ -6,6 +6,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an inline answer has the fields of a job",
         fails: "1.1",
+        warns: false,
         with_202: false,
         fault: Fault {
             before: |seen, request| {
@@ -44,7 +45,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         },
     ),
-    after(
+    warned(after(
         "1.3",
         "an acceptance has no retry-after-ms",
         |seen, response| {
@@ -52,17 +53,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 remove(response, "retry-after-ms");
             }
         },
-    ),
+    )),
     after("1.3", "an acceptance may be cached", |seen, response| {
         if accepts(seen, response) {
             remove(response, "cache-control");
         }
     }),
-    after("1.3", "an acceptance has no document", |seen, response| {
-        if accepts(seen, response) {
-            *response.body_mut() = Bytes::from_static(b"accepted");
-        }
-    }),
+    warned(after(
+        "1.3",
+        "an acceptance has no document",
+        |seen, response| {
+            if accepts(seen, response) {
+                *response.body_mut() = Bytes::from_static(b"accepted");
+            }
+        },
+    )),
     with_202(after(
         "1.3",
         "a 202 has another Content-Location",

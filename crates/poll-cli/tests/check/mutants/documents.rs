@@ -57,11 +57,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
             set(response, "content-type", "application/json");
         }
     }),
-    after("3.2", "a problem has a type of its own", |_, response| {
-        if response.status() == 410 {
-            edit(response, |document| document["type"] = "about:blank".into());
-        }
-    }),
+    warned(after(
+        "3.2",
+        "a problem has a type of its own",
+        |_, response| {
+            if response.status() == 410 {
+                edit(response, |document| document["type"] = "about:blank".into());
+            }
+        },
+    )),
     before("6.1", "a script gets the page", |seen, request| {
         if seen.header("sec-fetch-mode") == "cors" {
             set_in(request, "sec-fetch-mode", "navigate");

@@ -70,7 +70,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         },
     ),
-    after(
+    warned(after(
         "2.6",
         "the status of an ended job is gone",
         |seen, response| {
@@ -78,12 +78,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 *response.status_mut() = StatusCode::GONE;
             }
         },
-    ),
-    after("2.6", "a pending status has no delay", |seen, response| {
-        if seen.is_status() {
-            remove(response, "retry-after-ms");
-        }
-    }),
+    )),
+    warned(after(
+        "2.6",
+        "a pending status has no delay",
+        |seen, response| {
+            if seen.is_status() {
+                remove(response, "retry-after-ms");
+            }
+        },
+    )),
     after(
         "2.7",
         "a cancellation is answered with 200",
@@ -106,6 +110,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cancellation has no effect",
         fails: "2.7",
+        warns: false,
         with_202: false,
         fault: Fault {
             before: |seen, request| {
@@ -122,12 +127,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
             ..Fault::NONE
         },
     },
-    after("2.8", "OPTIONS is answered with 200", |seen, response| {
-        if seen.method == Method::OPTIONS && seen.is_of_a_job() {
-            *response.status_mut() = StatusCode::OK;
-        }
-    }),
-    after(
+    warned(after(
+        "2.8",
+        "OPTIONS is answered with 200",
+        |seen, response| {
+            if seen.method == Method::OPTIONS && seen.is_of_a_job() {
+                *response.status_mut() = StatusCode::OK;
+            }
+        },
+    )),
+    warned(after(
         "2.8",
         "OPTIONS does not tell the methods",
         |seen, response| {
@@ -135,7 +144,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 remove(response, "allow");
             }
         },
-    ),
+    )),
     after(
         "2.8",
         "another method is answered with 404",
@@ -145,9 +154,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         },
     ),
+    after("2.8", "405 does not tell the methods", |_, response| {
+        if response.status() == 405 {
+            remove(response, "allow");
+        }
+    }),
+    after(
+        "2.6",
+        "a pending status has no Retry-After",
+        |seen, response| {
+            if seen.is_status() {
+                remove(response, "retry-after");
+            }
+        },
+    ),
     Mutant {
         name: "ids have capitals",
         fails: "2.9",
+        warns: true,
         with_202: false,
         fault: Fault {
             before: |seen, request| {
@@ -166,11 +190,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
             ..Fault::NONE
         },
     },
-    before("2.9", "ids are found in capitals", |seen, request| {
-        if seen.is_of_a_job() {
-            rewrite(request, &seen.uri.to_string().to_lowercase());
-        }
-    }),
+    warned(before(
+        "2.9",
+        "ids are found in capitals",
+        |seen, request| {
+            if seen.is_of_a_job() {
+                rewrite(request, &seen.uri.to_string().to_lowercase());
+            }
+        },
+    )),
     before("2.9", "what follows an id is ignored", |seen, request| {
         if seen.is_of_a_job() && !seen.is_status() && seen.uri.path().len() > OTHER_ID.len() {
             rewrite(request, &seen.uri.path()[..OTHER_ID.len()]);
@@ -185,11 +213,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         },
     ),
-    slow("2.11", "a poll is held past the end", |seen| {
+    warned(slow("2.11", "a poll is held past the end", |seen| {
         let is_held = seen.is_of_a_job() && seen.header("prefer").starts_with("wait=");
         Duration::from_secs(if is_held { 6 } else { 0 })
-    }),
-    before(
+    })),
+    warned(before(
         "2.12",
         "an early poll is answered at once",
         |seen, request| {
@@ -201,15 +229,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 rewrite(request, &format!("{}?poll=1&due=0", seen.uri.path()));
             }
         },
-    ),
-    with_202(slow(
+    )),
+    warned(with_202(slow(
         "2.12",
         "an early poll is held where others get 202",
         |seen| {
             let is_early = seen.is_of_a_job() && seen.uri.query().is_some();
             Duration::from_millis(if is_early { 900 } else { 0 })
         },
-    )),
+    ))),
     before(
         "2.13",
         "another principal can read the job",
