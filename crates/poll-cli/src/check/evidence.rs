@@ -61,7 +61,7 @@ impl Evidence {
         self.exchanges.iter()
     }
 
-    /// Returns the answers to submissions that tell of a pending job.
+    /// Returns the answers to submissions that announce a pending job.
     pub(super) fn deferred(&self) -> impl Iterator<Item = &Exchange> {
         self.all()
             .filter(|exchange| exchange.step.is_submission() && exchange.answer.is_pending())

@@ -63,7 +63,7 @@ impl Answer {
         self.field(JOB_STATUS)?.parse().ok()
     }
 
-    /// Returns whether the answer tells of a pending job.
+    /// Returns whether the answer announces a pending job.
     pub(super) fn is_pending(&self) -> bool {
         match self.state() {
             Some(state) => state.is_pending(),

@@ -12,7 +12,7 @@ pub(super) enum Verdict {
     Warn(Finding),
     /// The server does not offer what the requirement is about, or it cannot be seen.
     NotApplicable(String),
-    /// What the check needs did not come in time.
+    /// An exchange that the check needs did not come in time.
     Timeout(String),
 }
 
