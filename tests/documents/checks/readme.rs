@@ -129,6 +129,18 @@ fn every_guide_is_linked_by_the_readme() {
 }
 
 #[test]
+fn every_example_of_a_document_is_compiled() {
+    let guides = read("tests/guides/src/lib.rs").expect("the tests of examples");
+    let documents = names("docs").into_iter();
+    for name in documents.filter(|name| name.ends_with(".md")) {
+        let document = read(&format!("docs/{name}")).expect("a document");
+        assert!(!document.contains("```rust,ignore"), "{name}");
+        let is_compiled = guides.contains(&format!("docs/{name}\""));
+        assert!(is_compiled || !document.contains("```rust"), "{name}");
+    }
+}
+
+#[test]
 fn every_crate_and_example_is_named_by_the_readme() {
     let readme = read("README.md").expect("the README");
     let crates = names("crates").into_iter();

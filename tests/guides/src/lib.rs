@@ -12,8 +12,12 @@ pub use self::greeter::{connect, generated as greeter_api};
 
 #[doc = include_str!("../../../docs/axum.md")]
 mod axum_guide {}
+#[doc = include_str!("../../../docs/cluster.md")]
+mod cluster_guide {}
 #[doc = include_str!("../../../docs/production.md")]
 mod production_guide {}
+#[doc = include_str!("../../../docs/stores.md")]
+mod stores_guide {}
 #[doc = include_str!("../../../docs/testing.md")]
 mod testing_guide {}
 #[doc = include_str!("../../../docs/tonic.md")]
