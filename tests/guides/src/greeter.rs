@@ -11,6 +11,7 @@ use tonic::{
 };
 use tower::service_fn;
 use tower_async_job::{AsyncJobLayer, JobContext};
+use tower_poll::PreferAsync;
 
 /// The generated code.
 #[allow(missing_docs, unreachable_pub)]
@@ -87,6 +88,18 @@ impl Greeter for Slow {
         think(&JobContext::from_extensions(request.extensions())).await;
         Err(Status::failed_precondition("not on speaking terms"))
     }
+}
+
+/// Creates the request of a call that may become a job.
+///
+/// ```
+/// assert_eq!(guides::patient("Ada").get_ref().name, "Ada");
+/// ```
+pub fn patient(name: &str) -> Request<GreetRequest> {
+    let name = name.to_owned();
+    let mut request = Request::new(GreetRequest { name });
+    request.extensions_mut().insert(PreferAsync);
+    request
 }
 
 /// Starts a server in this process with the layer around its greeter, which takes ten seconds for a

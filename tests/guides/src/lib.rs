@@ -1,6 +1,8 @@
 //! The guides in `docs`: their examples are the tests of this crate. Hidden lines of an example call
 //! the functions below.
 
+use std::time::Duration;
+
 use axum::{Router, body::Body};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -8,7 +10,35 @@ use tower::ServiceExt;
 
 mod greeter;
 
-pub use self::greeter::{connect, generated as greeter_api};
+pub use self::greeter::{connect, generated as greeter_api, patient};
+
+/// The names that the examples of servers use without an import.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use axum::{Router, body::Body, routing::get, routing::post};
+    pub use http::{Request, Uri};
+    pub use tower_async_job::AsyncJobLayer;
+    pub use tower_http::compression::CompressionLayer;
+
+    pub use crate::{ask, location, long_report, report, run};
+}
+
+/// The names that the examples of gRPC use without an import.
+pub mod grpc {
+    pub use std::{error::Error, time::Duration};
+
+    pub use tonic::{Code, Request, metadata::MetadataValue};
+    pub use tower::{Layer, ServiceBuilder};
+    pub use tower_async_job::AsyncJobLayer;
+    pub use tower_poll::{PollLayer, PreferAsync};
+
+    pub use crate::{
+        connect,
+        greeter_api::{GreetRequest, greeter_client::GreeterClient},
+        patient, run,
+    };
+}
 
 #[doc = include_str!("../../../docs/axum.md")]
 mod axum_guide {}
@@ -40,6 +70,47 @@ pub fn paused<T>(example: impl Future<Output = T>) -> T {
         .start_paused(true)
         .build();
     runtime.expect("a runtime").block_on(example)
+}
+
+/// Runs an example that can fail, on a paused clock.
+///
+/// ```
+/// guides::run(async {
+///     assert_eq!("7".parse::<u32>()?, 7);
+///     Ok(())
+/// });
+/// ```
+///
+/// # Panics
+///
+/// Panics if the example fails.
+pub fn run(example: impl Future<Output = Result<(), tower::BoxError>>) {
+    paused(example).expect("no failure");
+}
+
+/// A handler that takes ten seconds.
+///
+/// ```
+/// guides::run(async {
+///     assert_eq!(guides::report().await, "a report");
+///     Ok(())
+/// });
+/// ```
+pub async fn report() -> &'static str {
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    "a report"
+}
+
+/// A handler that takes ten seconds, and whose response is worth compressing.
+///
+/// ```
+/// guides::run(async {
+///     assert_eq!(guides::long_report().await.len(), 1_000);
+///     Ok(())
+/// });
+/// ```
+pub async fn long_report() -> String {
+    report().await.repeat(125)
 }
 
 /// Sends a request without a body to an application, and reads the response.

@@ -3,7 +3,7 @@
 use std::{
     future::pending,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -15,16 +15,13 @@ use axum::{
     middleware::{Next, from_fn},
     routing::post,
 };
-use guides::{
-    ask, connect,
-    greeter_api::{GreetRequest, greeter_client::GreeterClient},
-    location,
-};
+use guides::{ask, connect, greeter_api::greeter_client::GreeterClient, location, patient};
 use http::{Request, StatusCode};
-use tower::Layer;
+use tonic::metadata::MetadataValue;
+use tower::{Layer, ServiceBuilder};
 use tower_async_job::{AsyncJobLayer, store::Principal};
 use tower_http::{cors::CorsLayer, timeout::TimeoutLayer};
-use tower_poll::{PollLayer, PollUpdate, PreferAsync};
+use tower_poll::{PollLayer, PollUpdate};
 
 /// Returns a router with a route that never ends.
 fn endless() -> Router {
@@ -110,9 +107,34 @@ async fn grpc_message_beyond_the_spool_is_polled_since_it_is_read_at_once() {
     let jobs = AsyncJobLayer::builder().request_spool(1 << 20);
     let channel = connect(jobs.build().unwrap()).await;
     let mut client = GreeterClient::new(layer.layer(channel));
-    let name = "a".repeat(2 << 20);
-    let mut request = tonic::Request::new(GreetRequest { name });
-    request.extensions_mut().insert(PreferAsync);
+    let request = patient(&"a".repeat(2 << 20));
     client.greet(request).await.unwrap();
     assert!(polls.load(Ordering::Relaxed) > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_of_grpc_calls_carry_credentials_and_kept_metadata_and_no_other() {
+    const NAMES: [&str; 3] = ["authorization", "x-tenant", "x-other"];
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let see = seen.clone();
+    let tenant = http::HeaderName::from_static("x-tenant");
+    let channel = ServiceBuilder::new()
+        .layer(PollLayer::new().keep_header(tenant))
+        .map_request(move |request: http::Request<_>| {
+            let carried = NAMES.map(|name| request.headers().contains_key(name));
+            see.lock().unwrap().push(carried);
+            request
+        })
+        .service(connect(AsyncJobLayer::new()).await);
+    let mut request = patient("Ada");
+    for name in NAMES {
+        let value = MetadataValue::from_static("7");
+        request.metadata_mut().insert(name, value);
+    }
+    GreeterClient::new(channel).greet(request).await.unwrap();
+    let seen = seen.lock().unwrap();
+    let (submission, polls) = seen.split_first().unwrap();
+    assert_eq!(*submission, [true; 3]);
+    assert!(!polls.is_empty());
+    assert!(polls.iter().all(|poll| *poll == [true, true, false]));
 }
