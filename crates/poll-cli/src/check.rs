@@ -28,6 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 
+pub(crate) use self::gather::Running;
 use self::{
     gather::{Gathered, MAX_REQUESTS, Subject, gather},
     report::{Report, json::json, junit::junit, text::text},
@@ -69,6 +70,7 @@ pub(crate) async fn run(
     target: &Target,
     client: Transport<Whole>,
     screen: &Screen,
+    running: &Running,
 ) -> Result<Code, Failure> {
     if arguments.list {
         return list(arguments).await;
@@ -92,8 +94,14 @@ pub(crate) async fn run(
          all{time}, and deletes its jobs"
     ));
     let connection = &arguments.connection;
-    let gathered = gather(client, subject, connection, &scenarios, arguments.deadline).await?;
+    let limit = arguments.deadline;
+    let gathered = gather(client, subject, connection, &scenarios, limit, running).await?;
     end(arguments, &checks, method, url, gathered, screen).await
+}
+
+/// Describes the number of jobs that could not be deleted, unless it is 0.
+pub(crate) fn left(jobs: usize) -> Option<String> {
+    (jobs > 0).then(|| format!("poll: {jobs} of the jobs could not be deleted"))
 }
 
 /// Writes the report.
@@ -105,11 +113,8 @@ async fn end(
     gathered: Gathered,
     screen: &Screen,
 ) -> Result<Code, Failure> {
-    if gathered.left > 0 {
-        screen.line(&format!(
-            "poll: {} of the jobs could not be deleted",
-            gathered.left
-        ));
+    if let Some(text) = left(gathered.left) {
+        screen.line(&text);
     }
     if let Some(answer) = &gathered.never_deferred {
         let text = format!(

@@ -2,6 +2,7 @@
 
 use std::{mem, time::Duration};
 
+use http::{HeaderMap, StatusCode, Uri};
 use tower_poll::{
     Hop, PollLayer, PollPolicy, PollPolicyExt, Refusal, StandardPolicy,
     dialect::{AzureResourceManager, Dialect, FinalState},
@@ -82,6 +83,13 @@ fn azure(state: arguments::FinalState, connection: &Connection) -> AzureResource
     })
 }
 
+/// Returns whether a job of `from` may be asked for at `to`.
+pub(crate) fn allows(connection: &Connection, from: &Uri, to: &Uri) -> bool {
+    let headers = HeaderMap::new();
+    let hop = Hop::new(from, to, StatusCode::SEE_OTHER, &headers);
+    Pace::of(connection).next(&hop).is_ok()
+}
+
 /// The policy for the delays and the origins of polls.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
@@ -145,17 +153,12 @@ mod tests {
     use super::*;
 
     fn allows(cross_origin: Vec<Origin>, to: &'static str) -> bool {
-        let (from, to) = (
-            Uri::from_static("https://example.com/report"),
-            Uri::from_static(to),
-        );
         let connection = Connection {
             cross_origin,
             ..Connection::default()
         };
-        let headers = HeaderMap::new();
-        let hop = Hop::new(&from, &to, StatusCode::SEE_OTHER, &headers);
-        Pace::of(&connection).next(&hop).is_ok()
+        let from = Uri::from_static("https://example.com/report");
+        super::allows(&connection, &from, &Uri::from_static(to))
     }
 
     #[test]

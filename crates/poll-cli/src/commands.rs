@@ -19,6 +19,7 @@ use std::time::Instant;
 use self::session::Session;
 use crate::{
     arguments::{Arguments, Command},
+    check::Running,
     exit::{Code, Failure},
     write_out::Format,
 };
@@ -47,6 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
         None => target.and_then(|url| url.user.as_ref()),
     };
     let session = Session::new(connection, user);
+    let running = Running::default();
     let work = async {
         if let Some(what) = arguments.send.generate {
             return generate::run(what).await;
@@ -57,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
             Some(Command::Resume(resume)) => resume::run(resume, &session).await,
             Some(Command::Status(status)) => status::run(status, &session).await,
             Some(Command::Cancel(cancel)) => cancel::run(cancel, &session).await,
-            Some(Command::Check(check)) => check::run(check, &session).await,
+            Some(Command::Check(check)) => check::run(check, &session, &running).await,
         }
     };
     let outcome = tokio::select! {
@@ -70,6 +72,9 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
     let code = end::report(outcome, &session, format, start);
     if code == Code::Interrupted && follow.is_some_and(|follow| follow.cancel_on_interrupt) {
         interrupt::cancel_if_repeated(&session).await;
+    }
+    if matches!(code, Code::Interrupted | Code::Terminated) {
+        check::clean_up(&running, &session).await;
     }
     code
 }

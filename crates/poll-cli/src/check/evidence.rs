@@ -9,7 +9,9 @@ use super::{record::Exchange, step::Step, verdict::Verdict};
 pub(super) enum Absence {
     /// There was no reason to send the request, or no way.
     NotSent(String),
-    /// It was not answered in time, or another limit was reached before.
+    /// It was not answered within its own time.
+    Unanswered(String),
+    /// A limit of the check was reached, or the connection failed.
     Late(String),
 }
 
@@ -46,15 +48,17 @@ impl Evidence {
             return Ok(exchange);
         }
         Err(match self.absences.get(&step) {
-            Some(Absence::Late(reason)) => Verdict::Timeout(reason.clone()),
+            Some(Absence::Late(reason) | Absence::Unanswered(reason)) => {
+                Verdict::Timeout(reason.clone())
+            }
             Some(Absence::NotSent(reason)) => Verdict::NotApplicable(reason.clone()),
             None => Verdict::NotApplicable("there was no occasion to look at it".to_owned()),
         })
     }
 
-    /// Returns whether the request was sent and not answered in time.
-    pub(super) fn is_late(&self, step: Step) -> bool {
-        matches!(self.absences.get(&step), Some(Absence::Late(_)))
+    /// Returns whether the request was sent and not answered within its own time.
+    pub(super) fn is_unanswered(&self, step: Step) -> bool {
+        matches!(self.absences.get(&step), Some(Absence::Unanswered(_)))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Exchange> {

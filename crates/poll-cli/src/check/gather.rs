@@ -9,9 +9,8 @@ mod others;
 mod pending;
 mod unknown;
 
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use http_polling::same_origin;
 use tokio::time::Instant;
 
 pub(super) use self::client::{MAX_REQUESTS, Subject};
@@ -26,7 +25,7 @@ use super::{
 use crate::{
     arguments::Connection,
     exit::{Code, Failure},
-    request::{Origin, Whole},
+    request::Whole,
     transport::Transport,
 };
 
@@ -52,12 +51,14 @@ pub(super) async fn gather(
     connection: &Connection,
     scenarios: &[Scenario],
     limit: Duration,
+    running: &Running,
 ) -> Result<Gathered, Failure> {
     let end = Instant::now().checked_add(limit);
     let far = Instant::now() + Duration::from_secs(86_400);
-    let client = Client::new(transport, subject, end.unwrap_or(far));
-    let deferred = first(&client, connection).await?;
-    let never_deferred = match deferred {
+    let client = Client::new(transport, connection, subject, end.unwrap_or(far));
+    let client = Rc::new(client);
+    *running.0.borrow_mut() = Some(Rc::clone(&client));
+    let never_deferred = match first(&client).await? {
         Ok((exchange, job)) => {
             scenes(&client, scenarios, &exchange, &job).await;
             None
@@ -68,17 +69,29 @@ pub(super) async fn gather(
     Ok(Gathered {
         requests: client.requests.get(),
         jobs: client.jobs.get(),
-        evidence: client.evidence.into_inner(),
+        evidence: client.evidence.take(),
         never_deferred,
         left,
     })
 }
 
+/// A check that is running, whose jobs can be deleted if it is interrupted.
+#[derive(Default)]
+pub(crate) struct Running(RefCell<Option<Rc<Client>>>);
+
+impl Running {
+    /// Deletes the jobs, and returns the number of those that cannot be deleted.
+    pub(crate) async fn clean_up(&self) -> usize {
+        let client = self.0.borrow_mut().take();
+        match client {
+            Some(client) => clean_up(&client).await,
+            None => 0,
+        }
+    }
+}
+
 /// Submits the job that runs to its end. The inner error is an answer that is no deferral.
-async fn first(
-    client: &Client,
-    connection: &Connection,
-) -> Result<Result<(Exchange, JobUrls), Box<Answer>>, Failure> {
+async fn first(client: &Client) -> Result<Result<(Exchange, JobUrls), Box<Answer>>, Failure> {
     let Some(exchange) = client.submit(Step::Submitted, &[]).await else {
         return Err(match client.unanswered.take() {
             Some(error) => Failure::of_transport(error),
@@ -89,14 +102,7 @@ async fn first(
         return Ok(Err(Box::new(exchange.answer)));
     };
     let job = JobUrls::new(location);
-    let is_allowed = |origin: &Origin| match origin {
-        Origin::Any => true,
-        Origin::One(origin) => same_origin(origin, &job.location),
-    };
-    let origin = &client.subject.uri;
-    if !same_origin(origin, &job.location) && !connection.cross_origin.iter().any(is_allowed) {
-        // Nothing of the job is asked for there, not even its deletion.
-        client.accepted.borrow_mut().clear();
+    if !client.allows(&job.location) {
         let text = format!(
             "the job is at another origin, which --cross-origin allows: {}",
             job.bare

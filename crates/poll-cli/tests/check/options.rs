@@ -1,15 +1,21 @@
 //! The options and the exit codes of the command.
 
-use std::{fs, process::Stdio};
+use std::{fs, process::Stdio, sync::Arc, time::Duration};
 
-use http::StatusCode;
+use axum::{Router, body::Body, response::IntoResponse};
+use http::{Method, Request, StatusCode};
 use serde_json::Value;
 use test_services::{available, python};
-use tokio::process::Command;
+use tokio::{
+    net::TcpListener,
+    process::Command,
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tower_async_job::PendingStatus::SeeOther;
 
 use crate::{
-    poll::run,
+    poll::{command, finish, run},
     server::{Fault, builder, start},
 };
 
@@ -130,6 +136,89 @@ async fn job_that_does_not_end_in_time_is_no_failure_and_is_deleted() {
         .collect();
     assert_eq!(verdicts, ["timeout", "pass", "timeout"], "{outcome}");
     assert!(!ran.stderr.contains("could not be deleted"), "{ran:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_check_that_is_interrupted_are_deleted() {
+    let deleted = Arc::new(Notify::new());
+    let told = Arc::clone(&deleted);
+    let app = Router::new().fallback(async move |request: Request<Body>| {
+        if request.method() == Method::DELETE {
+            told.notify_one();
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        let fields = [
+            ("location", "/work/1"),
+            ("retry-after", "1"),
+            ("job-status", "running"),
+        ];
+        (StatusCode::ACCEPTED, fields).into_response()
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/report", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let child = command(&["check", "--only", "1.2", "-d", "a", &url])
+        .spawn()
+        .unwrap();
+    sleep(Duration::from_millis(500)).await;
+    let id = child.id().unwrap().to_string();
+    Command::new("kill")
+        .args(["-INT", &id])
+        .status()
+        .await
+        .unwrap();
+    let ran = finish(child).await.exits_with(130);
+    assert!(ran.stderr.ends_with("poll: interrupted\n"), "{ran:?}");
+    timeout(Duration::from_secs(1), deleted.notified())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_at_another_origin_is_not_touched() {
+    let elsewhere = start(builder(SeeOther), Fault::NONE).await;
+    let location = elsewhere.replace("/report", "/work/1");
+    let fields = [("location", location), ("retry-after", "1".to_owned())];
+    let app = Router::new().fallback(async move || (StatusCode::SEE_OTHER, fields));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/report", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let ran = run(&["check", "-v", "-d", "a", &url]).await.exits_with(9);
+    assert!(
+        ran.stderr.contains("the job is at another origin"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.stderr.matches("\n> user-agent").count(), 1, "{ran:?}");
+    let origin = elsewhere.replace("/report", "");
+    let allowed = format!("--cross-origin={origin}");
+    let arguments = [
+        "check", "-m", "2", "--only", "2.2", &allowed, "-d", "a", &url,
+    ];
+    run(&arguments).await.exits_with(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn job_without_end_does_not_use_more_requests_than_the_limit() {
+    let app = Router::new().fallback(async || {
+        let fields = [
+            ("location", "/work/1"),
+            ("retry-after", "1"),
+            ("retry-after-ms", "1"),
+            ("job-status", "running"),
+        ];
+        (StatusCode::ACCEPTED, fields)
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/report", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let arguments = ["check", "--json", "-m", "3", "-d", "a", &url];
+    let ran = run(&arguments).await.exits_with(1);
+    let outcome: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(outcome["requests"].as_u64() <= Some(200), "{ran:?}");
+    let ended = outcome["checks"].as_array().unwrap().iter();
+    let mut ended = ended.filter(|check| check["requirement"] == "1.2");
+    assert_eq!(ended.next().unwrap()["verdict"], "timeout", "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,12 +15,14 @@ use tower::{BoxError, ServiceExt};
 use tower_poll::is_of_one_message;
 
 use crate::{
+    arguments::Connection,
     check::{
         evidence::{Absence, Evidence},
         location::JobUrls,
         record::{Answer, Exchange, Sent},
         step::Step,
     },
+    client,
     exchange::Submission,
     request::Whole,
     transport::Transport,
@@ -62,6 +64,7 @@ pub(in crate::check) struct Subject {
 /// A client that counts and records.
 pub(super) struct Client {
     transport: Transport<Whole>,
+    connection: Connection,
     pub(super) subject: Subject,
     pub(super) end: Instant,
     pub(super) requests: Cell<u32>,
@@ -74,9 +77,15 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(transport: Transport<Whole>, subject: Subject, end: Instant) -> Self {
+    pub(super) fn new(
+        transport: Transport<Whole>,
+        connection: &Connection,
+        subject: Subject,
+        end: Instant,
+    ) -> Self {
         Self {
             transport,
+            connection: connection.clone(),
             subject,
             end,
             requests: Cell::default(),
@@ -90,6 +99,16 @@ impl Client {
     /// Returns the time that is left.
     pub(super) fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// Returns whether a job at this URL may be asked for.
+    pub(super) fn allows(&self, url: &Uri) -> bool {
+        client::allows(&self.connection, &self.subject.uri, url)
+    }
+
+    /// Returns whether no more requests may be sent, except for deletions.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.requests.get() >= MAX_REQUESTS - FOR_DELETION
     }
 
     pub(super) fn lacks(&self, step: Step, absence: Absence) {
@@ -143,7 +162,7 @@ impl Client {
             exchange = self.exchange(step, sent.clone(), limit).await?;
         }
         if exchange.answer.is_pending()
-            && let Some(location) = exchange.location()
+            && let Some(location) = exchange.location().filter(|url| self.allows(url))
         {
             let job = JobUrls::new(location);
             let mut accepted = self.accepted.borrow_mut();
@@ -205,19 +224,21 @@ impl Client {
     }
 
     async fn exchange(&self, step: Step, sent: Sent, limit: Duration) -> Option<Exchange> {
-        let most = match step {
-            Step::CleanedUp => MAX_REQUESTS,
-            _ => MAX_REQUESTS - FOR_DELETION,
-        };
-        if self.requests.get() >= most {
-            let text = format!("{most} requests were sent, which is the limit");
+        if !step.is_submission() && !self.allows(&sent.uri) {
+            let text = "the job is at another origin, which is not allowed".to_owned();
+            self.lacks(step, Absence::NotSent(text));
+            return None;
+        }
+        let is_last = self.requests.get() >= MAX_REQUESTS;
+        if is_last || (self.is_exhausted() && step != Step::CleanedUp) {
+            let text = format!("the limit of {MAX_REQUESTS} requests is reached");
             self.lacks(step, Absence::Late(text));
             return None;
         }
         self.requests.set(self.requests.get() + 1);
-        let limit = match step {
-            Step::CleanedUp => limit,
-            _ => limit.min(self.left()),
+        let (limit, is_cut) = match step {
+            Step::CleanedUp => (limit, false),
+            _ => (limit.min(self.left()), self.left() < limit),
         };
         let mut request = Request::new(Whole::new(sent.body.clone()));
         *request.method_mut() = sent.method.clone();
@@ -253,7 +274,13 @@ impl Client {
             Err(_) => {
                 let limit = words::delay(limit);
                 let text = format!("{} was not answered within {limit}", sent.method);
-                self.lacks(step, Absence::Late(text));
+                self.lacks(
+                    step,
+                    match is_cut {
+                        true => Absence::Late(text),
+                        false => Absence::Unanswered(text),
+                    },
+                );
                 None
             }
         }

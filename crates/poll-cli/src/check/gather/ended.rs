@@ -8,7 +8,7 @@ use http::{
     header::{ACCEPT_RANGES, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE},
 };
 use http_polling::{JobState, retry_after};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     client::Client,
@@ -27,9 +27,6 @@ const HOLD: u64 = 20;
 
 /// The time after the end of the job in which a held poll must be answered.
 const AFTER_THE_END: Duration = Duration::from_secs(3);
-
-/// The number of questions for the status while a poll is held.
-const MAX_WATCHED: u32 = 30;
 
 /// An entity tag that no result has.
 const OTHER_TAG: &str = "\"other-tag-of-poll-check\"";
@@ -67,12 +64,13 @@ pub(super) async fn look(client: &Client, job: &JobUrls, with_stranger: bool) {
 /// Polls until the job has ended. Returns whether it has.
 async fn ends(client: &Client, job: &JobUrls) -> bool {
     let mut step = Step::Held;
+    let began = Instant::now();
     while !client.left().is_zero() {
         let seconds = client.left().as_secs().clamp(1, HOLD);
         let limit = Duration::from_secs(seconds) + AFTER_THE_END;
         let fields = [wait(seconds)];
         let mut held = Box::pin(client.ask_within(step, Method::GET, &job.bare, &fields, limit));
-        let watched = Box::pin(watch(client, job));
+        let watched = Box::pin(watch(client, job, began));
         let answered = match select(&mut held, watched).await {
             Either::Left((answered, _)) => answered,
             Either::Right(((), _)) => match timeout(AFTER_THE_END, &mut held).await {
@@ -85,13 +83,21 @@ async fn ends(client: &Client, job: &JobUrls) -> bool {
             },
         };
         step = Step::Polled;
-        let Some(exchange) = answered else { continue };
+        let Some(exchange) = answered else {
+            if client.is_exhausted() {
+                return false;
+            }
+            sleep(least(began)).await;
+            continue;
+        };
         match exchange.answer.state() {
             Some(state) if state.is_final() => return true,
             None if !exchange.answer.is_pending() && exchange.answer.status.is_success() => {
                 return true;
             }
-            _ if exchange.took < Duration::from_secs(1) => sleep(delay(&exchange)).await,
+            _ if exchange.took < Duration::from_secs(1) => {
+                sleep(delay(&exchange).max(least(began))).await;
+            }
             _ => {}
         }
     }
@@ -106,20 +112,24 @@ fn delay(exchange: &Exchange) -> Duration {
         .clamp(bounds.0, bounds.1)
 }
 
+/// Returns the least delay of a poll, which is longer the longer the job has been awaited, so that
+/// enough requests are left for the rest of the check.
+fn least(began: Instant) -> Duration {
+    (began.elapsed() / 8).max(Duration::from_millis(100))
+}
+
 /// Asks for the status until the job has ended.
-async fn watch(client: &Client, job: &JobUrls) {
-    let mut least = Duration::from_millis(100);
-    for _ in 0..MAX_WATCHED {
-        sleep(least).await;
+async fn watch(client: &Client, job: &JobUrls, began: Instant) {
+    let mut pause = least(began);
+    while !client.is_exhausted() {
+        sleep(pause).await;
         let Some(exchange) = client.get(Step::Polled, &job.status()).await else {
             break;
         };
         if exchange.answer.state().is_some_and(JobState::is_final) {
             return;
         }
-        least = (least * 3 / 2)
-            .max(delay(&exchange))
-            .min(Duration::from_secs(15));
+        pause = least(began).max(delay(&exchange));
     }
     std::future::pending().await
 }

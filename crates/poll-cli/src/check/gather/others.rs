@@ -65,7 +65,7 @@ pub(super) async fn deadline(client: &Client) {
     while waited < AFTER_DEADLINE && !client.left().is_zero() {
         sleep(pause).await;
         waited += pause;
-        pause = (pause * 3 / 2).min(Duration::from_secs(2));
+        pause = (pause * 3 / 2).min(Duration::from_secs(1));
         let asked = client.get(Step::Polled, &job.status()).await;
         let state = asked.and_then(|exchange| exchange.answer.state());
         if state.is_some_and(JobState::is_final) {

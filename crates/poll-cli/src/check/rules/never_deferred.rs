@@ -21,7 +21,10 @@ pub(in crate::check) fn never_deferred(evidence: &Evidence) -> Judged {
                 looked = Ok(());
             }
             // The answer is awaited for longer than the server takes to defer a request.
-            Err(Verdict::Timeout(_)) if evidence.is_late(step) => looked = Ok(()),
+            Err(_) if evidence.is_unanswered(step) => looked = Ok(()),
+            Err(Verdict::Timeout(reason)) if looked.is_err() => {
+                looked = Err(Verdict::Timeout(reason));
+            }
             Err(_) => {}
         }
     }

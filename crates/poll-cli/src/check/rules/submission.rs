@@ -39,7 +39,16 @@ pub(in crate::check) fn deferral(evidence: &Evidence) -> Judged {
             submitted.answer.summary(),
         )?;
     }
-    evidence.look(Step::Done).map(drop)
+    let done = evidence.look(Step::Done)?;
+    let status = evidence.look(Step::DoneStatus).ok();
+    let end = status
+        .filter(|status| status.answer.has(JOB_STATUS))
+        .unwrap_or(done);
+    end.must(
+        !is_unknown(end),
+        "a job that polls find until it has ended",
+        end.answer.summary(),
+    )
 }
 
 /// 1.3
