@@ -147,3 +147,6 @@ fn line(name: &HeaderName, value: &[u8]) -> String {
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests;

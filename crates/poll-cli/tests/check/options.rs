@@ -193,9 +193,13 @@ async fn job_at_another_origin_is_not_touched() {
     let origin = elsewhere.replace("/report", "");
     let allowed = format!("--cross-origin={origin}");
     let arguments = [
-        "check", "-m", "2", "--only", "2.2", &allowed, "-d", "a", &url,
+        "check", "-m", "2", "--only", "1.2", &allowed, "-d", "a", &url,
     ];
-    run(&arguments).await.exits_with(1);
+    let ran = run(&arguments).await.exits_with(1);
+    assert!(
+        ran.stdout.contains("got      404, Job-Status: unknown"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

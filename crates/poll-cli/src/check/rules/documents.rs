@@ -51,6 +51,21 @@ pub(in crate::check) fn status_documents(evidence: &Evidence) -> Judged {
             exchange.must(document.get(name).is_some(), expected, "none")?;
         }
     }
+    for exchange in evidence.all().filter(|exchange| exchange.step.is_status()) {
+        let Some(state) = exchange
+            .answer
+            .state()
+            .filter(|_| exchange.answer.status == 200)
+        else {
+            continue;
+        };
+        let document = exchange.answer.json().unwrap_or_default();
+        let of_the_end = state.is_final().then_some("ended");
+        for name in ["created", "attempt"].into_iter().chain(of_the_end) {
+            let expected = format!("the member `{name}`");
+            exchange.should(document.get(name).is_some(), expected, "none")?;
+        }
+    }
     Ok(())
 }
 

@@ -52,6 +52,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         },
     ),
+    warned(after(
+        "3.1",
+        "the document has no times",
+        |seen, response| {
+            if seen.is_status() {
+                edit(response, |document| {
+                    document.as_object_mut().unwrap().remove("created");
+                });
+            }
+        },
+    )),
+    after("3.1", "the document has no id", |seen, response| {
+        if seen.is_status() && response.status() == 200 {
+            edit(response, |document| {
+                document.as_object_mut().unwrap().remove("id");
+            });
+        }
+    }),
     after("3.2", "a problem is plain JSON", |_, response| {
         if response.status() == 410 {
             set(response, "content-type", "application/json");
