@@ -5,10 +5,13 @@
 //! holds polls that arrive too early. `docs/clients.md` lists the limits of each client, and is compared
 //! with the results of these tests.
 //!
+//! The recipes of `docs/recipes.md` are run as they stand there.
+//!
 //! The tests of a missing program are reported as ignored, with the reason, or fail if
 //! `HTTP_POLLING_REQUIRE_SERVICES=1` is set.
 
 mod program;
+mod recipe;
 mod site;
 
 use std::time::Duration;
@@ -55,6 +58,7 @@ fn main() {
         trials.push(trial(seconds, program, three_seconds));
         trials.push(trial(limit, program, limits));
     }
+    trials.extend(recipe::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
 

@@ -26,7 +26,7 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use tokio::{net::TcpListener, task::JoinHandle};
-use tower_async_job::{AsyncJobLayer, Estimator, Learned, ObservedJob};
+use tower_async_job::{AsyncJobLayer, Estimator, Learned, ObservedJob, PendingStatus};
 
 /// The factor by which a fast server's clock is faster than real time.
 const PACE: u32 = 60;
@@ -36,6 +36,7 @@ const PACE: u32 = 60;
 pub(crate) struct Site {
     address: SocketAddr,
     requests: Requests,
+    runs: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -60,14 +61,32 @@ impl Site {
     }
 
     async fn with_layer(layer: AsyncJobLayer, duration: Duration) -> Result<Self> {
-        let report = move || async move {
-            tokio::time::sleep(duration).await;
-            "the report"
+        let runs = Arc::new(AtomicUsize::new(0));
+        Self::serve(reports(layer, duration, runs.clone()), runs).await
+    }
+
+    /// Starts a server whose first answer is lost after the work was begun, in a gateway's view.
+    pub(crate) async fn losing(duration: Duration) -> Result<Self> {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let router = reports(AsyncJobLayer::new(), duration, runs.clone());
+        let answers = Arc::new(AtomicUsize::new(0));
+        Self::serve(router.layer(from_fn_with_state(answers, lose_first)), runs).await
+    }
+
+    /// Starts a server that answers with 202 instead of 303.
+    pub(crate) async fn accepting(duration: Duration) -> Result<Self> {
+        let layer = AsyncJobLayer::builder().pending_status(PendingStatus::Accepted);
+        Self::with_layer(layer.build()?, duration).await
+    }
+
+    /// Starts a server whose work fails.
+    pub(crate) async fn failing() -> Result<Self> {
+        let report = async || {
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+            (StatusCode::UNPROCESSABLE_ENTITY, "no ink")
         };
-        let router = Router::new()
-            .route("/report", get(report).post(report))
-            .layer(layer);
-        Self::serve(router).await
+        let router = Router::new().route("/report", post(report));
+        Self::serve(router.layer(AsyncJobLayer::new()), Arc::default()).await
     }
 
     /// Starts a server with a long result, whose first download breaks off.
@@ -80,7 +99,8 @@ impl Site {
             .route("/report", post(report))
             .layer(AsyncJobLayer::new());
         let downloads = Arc::new(AtomicUsize::new(0));
-        Self::serve(router.layer(from_fn_with_state(downloads, break_first))).await
+        let router = router.layer(from_fn_with_state(downloads, break_first));
+        Self::serve(router, Arc::default()).await
     }
 
     /// Starts a server that answers every request with a redirect and `Retry-After: 60`, to the same URL
@@ -98,10 +118,11 @@ impl Site {
             std::future::ready((StatusCode::SEE_OTHER, headers))
         };
         let redirect = Arc::new(redirect);
-        Self::serve(Router::new().fallback(move || redirect())).await
+        let router = Router::new().fallback(move || redirect());
+        Self::serve(router, Arc::default()).await
     }
 
-    async fn serve(router: Router) -> Result<Self> {
+    async fn serve(router: Router, runs: Arc<AtomicUsize>) -> Result<Self> {
         let requests = Requests::default();
         let router = router.layer(from_fn_with_state(requests.clone(), observe));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -112,6 +133,7 @@ impl Site {
         Ok(Self {
             address,
             requests,
+            runs,
             server,
         })
     }
@@ -125,6 +147,11 @@ impl Site {
         let requests = self.requests.lock();
         let requests = requests.unwrap_or_else(PoisonError::into_inner);
         requests.iter().map(|(line, _)| line.clone()).collect()
+    }
+
+    /// Returns how often the work was begun.
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.load(Ordering::Relaxed)
     }
 
     /// Returns the time from the first request to the last.
@@ -150,6 +177,34 @@ pub(crate) const LENGTH: usize = 1_000_000;
 /// Returns the long result.
 pub(crate) fn large() -> Vec<u8> {
     (0..LENGTH).map(|at| (at % 251) as u8).collect()
+}
+
+/// Returns the slow route, which counts its runs.
+fn reports(layer: AsyncJobLayer, duration: Duration, runs: Arc<AtomicUsize>) -> Router {
+    let report = move || {
+        runs.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(duration).await;
+            "the report"
+        }
+    };
+    Router::new()
+        .route("/report", get(report.clone()).post(report))
+        .layer(layer)
+}
+
+async fn lose_first(
+    State(answers): State<Arc<AtomicUsize>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    if answers.fetch_add(1, Ordering::Relaxed) > 0 {
+        return response;
+    }
+    let mut lost = Response::default();
+    *lost.status_mut() = StatusCode::BAD_GATEWAY;
+    lost
 }
 
 async fn break_first(

@@ -19,6 +19,7 @@ mod postgres;
 mod process;
 mod program;
 mod proxy;
+mod recipe;
 mod redis;
 mod web;
 mod webhooks;
@@ -31,6 +32,7 @@ pub use self::{
     postgres::{Postgres, PostgresBuilder},
     program::{installed, program},
     proxy::Proxy,
+    recipe::{recipe, recipes},
     redis::{Redis, RedisBuilder},
     web::{WebServer, python},
     webhooks::{node_webhooks, python_webhooks},

@@ -6,7 +6,10 @@ mod support;
 
 mod delivery;
 mod receiver;
+mod recipe;
 mod reference;
+
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -45,7 +48,18 @@ async fn start_with(
     store: &str,
     allowed: &str,
 ) -> Gateway {
-    let folder = receiver.folder.path();
+    let port = receiver.address.port();
+    start_at(upstream, receiver.folder.path(), port, store, allowed).await
+}
+
+/// Starts a gateway that may call a port of this machine, whose certificate is in the folder.
+async fn start_at(
+    upstream: &Upstream,
+    folder: &Path,
+    port: u16,
+    store: &str,
+    allowed: &str,
+) -> Gateway {
     let [current, previous] = SECRETS;
     std::fs::write(folder.join("current.secret"), current).unwrap();
     std::fs::write(folder.join("previous.secret"), previous).unwrap();
@@ -55,9 +69,8 @@ async fn start_with(
         [[routes]]\nmatch = \"/called\"\ncallback = true\n\
         [callbacks]\nallow_networks = {allowed}\n[callbacks.hosts.localhost]\n\
         secrets = [{{ file = \"current.secret\" }}, {{ file = \"previous.secret\" }}]\n\
-        ports = [{}]\n",
+        ports = [{port}]\n",
         upstream.url(),
-        receiver.address.port(),
     );
     let file = folder.join("gateway.toml");
     std::fs::write(&file, settings).unwrap();
