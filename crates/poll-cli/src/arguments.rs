@@ -17,7 +17,7 @@ pub(crate) use self::{
     check::{Check, Number},
     connection::Connection,
     follow::{FinalState, Follow},
-    jobs::{Cancel, Given, Resume, Status},
+    jobs::{Cancel, Given, List, Resume, Status},
     proxy::Proxy,
     values::EXAMPLES,
 };
@@ -123,6 +123,13 @@ pub(crate) enum Command {
     /// with 0 if nothing failed, with 1 if something did, and with 3 if the
     /// server never deferred the request.
     Check(Box<Check>),
+    /// Lists the caller's own jobs, newest first
+    ///
+    /// URL is that of the list, or of any of its jobs. Prints a table, or with
+    /// --json the status document of each job in a line. Only for servers that
+    /// list jobs by their principal, such as `AsyncJobLayer` with
+    /// `list_own_jobs`.
+    List(List),
 }
 
 /// The arguments of a submission.
@@ -255,6 +262,8 @@ pub(crate) enum Generate {
     ManCancel,
     /// poll-check(1)
     ManCheck,
+    /// poll-list(1)
+    ManList,
     /// Completions for bash
     Bash,
     /// Completions for elvish

@@ -9,6 +9,7 @@ mod follow;
 mod generate;
 mod glance;
 mod interrupt;
+mod list;
 mod resume;
 mod send;
 mod session;
@@ -30,7 +31,9 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
     let follow = match &arguments.command {
         None => Some(&arguments.send.follow),
         Some(Command::Resume(resume)) => Some(&resume.follow),
-        Some(Command::Status(_) | Command::Cancel(_) | Command::Check(_)) => None,
+        Some(Command::Status(_) | Command::Cancel(_) | Command::Check(_) | Command::List(_)) => {
+            None
+        }
     };
     let (connection, given) = match &arguments.command {
         None => (&arguments.send.connection, None),
@@ -38,9 +41,11 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
         Some(Command::Status(status)) => (&status.connection, Some(&status.given)),
         Some(Command::Cancel(cancel)) => (&cancel.connection, Some(&cancel.given)),
         Some(Command::Check(check)) => (&check.connection, None),
+        Some(Command::List(list)) => (&list.connection, None),
     };
     let target = match &arguments.command {
         Some(Command::Check(check)) => check.url.as_ref(),
+        Some(Command::List(list)) => Some(&list.url),
         _ => arguments.send.url.as_ref(),
     };
     let user = match given {
@@ -60,6 +65,7 @@ pub(crate) async fn run(arguments: Arguments) -> Code {
             Some(Command::Status(status)) => status::run(status, &session).await,
             Some(Command::Cancel(cancel)) => cancel::run(cancel, &session).await,
             Some(Command::Check(check)) => check::run(check, &session, &running).await,
+            Some(Command::List(list)) => list::run(list, &session).await,
         }
     };
     let outcome = tokio::select! {

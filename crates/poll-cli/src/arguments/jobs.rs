@@ -7,7 +7,7 @@ use clap::Args;
 use super::{connection::Connection, follow::Follow};
 use crate::{
     job::{self, Handle},
-    request::Origin,
+    request::{Origin, Target},
     words::limit,
 };
 
@@ -41,6 +41,29 @@ pub(crate) struct Status {
 pub(crate) struct Cancel {
     #[command(flatten)]
     pub(crate) given: Given,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// The arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The URL of the list, or of a job in it; http:// may be omitted
+    #[arg(value_name = "URL")]
+    pub(crate) url: Target,
+    /// The maximum number of jobs, for which pages are followed
+    #[arg(
+        long = "limit",
+        value_name = "NUMBER",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub(crate) number: u32,
+    /// Prints the status document of each job, one in each line
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) limit: Limit,
     #[command(flatten)]

@@ -27,6 +27,9 @@ pub(crate) const EXAMPLES: &str = r#"
     poll resume job.json -o result.csv
     poll cancel job.json
 
+  List the jobs that were submitted with these credentials:
+    poll list -u "me:$PASSWORD" https://example.com/work
+
   Fetch a large result, and go on where the download broke off:
     poll --continue -d year=2031 -o film.mp4 https://example.com/film
 

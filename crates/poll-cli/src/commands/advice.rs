@@ -44,7 +44,7 @@ fn said(error: &Error) -> Option<String> {
 }
 
 /// Returns the part of a server's text that is shown.
-fn start(text: &str) -> String {
+pub(super) fn start(text: &str) -> String {
     let mut characters = text.chars();
     let mut start: String = characters.by_ref().take(SAID).collect();
     if characters.next().is_some() {

@@ -17,6 +17,7 @@ pub(super) async fn run(what: Generate) -> Result<Code, Failure> {
         Generate::ManStatus => man(Some("status"))?,
         Generate::ManCancel => man(Some("cancel"))?,
         Generate::ManCheck => man(Some("check"))?,
+        Generate::ManList => man(Some("list"))?,
         Generate::Bash => completions(Shell::Bash),
         Generate::Elvish => completions(Shell::Elvish),
         Generate::Fish => completions(Shell::Fish),

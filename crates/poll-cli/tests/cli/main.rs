@@ -8,6 +8,7 @@ mod faults;
 mod headers;
 mod interrupt;
 mod jobs;
+mod lists;
 mod locations;
 mod options;
 mod output;

@@ -286,6 +286,7 @@ async fn man_pages_and_completions_are_generated() {
         ("man-status", "status"),
         ("man-cancel", "cancel"),
         ("man-check", "check"),
+        ("man-list", "list"),
         ("bash", "complete -F"),
         ("elvish", "edit:completion"),
         ("fish", "complete -c poll"),
