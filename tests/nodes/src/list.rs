@@ -103,6 +103,7 @@ macro_rules! __tests {
                 s13_a_cancel_in_another_process_reaches_the_handler_at_once
                 s13_s25_a_cancel_whose_notification_is_lost_reaches_the_handler_by_its_renewal
                 a_report_of_a_handler_is_in_the_polls_of_another_process_at_once
+                events_of_a_job_in_another_process_are_its_reports_and_its_end
                 a_held_poll_is_answered_at_once_when_its_job_ends_in_another_process
                 s25_a_held_poll_whose_notification_is_lost_is_answered_within_the_fallback
                 s25_a_held_poll_whose_connection_is_cut_is_answered_and_the_next_one_at_once

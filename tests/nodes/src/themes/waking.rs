@@ -106,6 +106,36 @@ pub(crate) async fn a_report_of_a_handler_is_in_the_polls_of_another_process_at_
     Ok(())
 }
 
+pub(crate) async fn events_of_a_job_in_another_process_are_its_reports_and_its_end(
+    data: &impl Nodes,
+) -> Ran {
+    let mut process = Served::start(data, "");
+    let node = Node::configured(data, endless(), |layer: Builder| layer.events(true)).await?;
+    let url = process.submit("POST /once");
+    let events = format!("{url}/events");
+    let reported = async {
+        sleep(SHORT).await;
+        process.tell("first");
+        assert_eq!(process.word(), "reported");
+        // The node reads once per second.
+        sleep(3 * SLACK).await;
+        process.tell("end");
+        Instant::now()
+    };
+    let (answer, ended) = tokio::join!(node.get(&events), reported);
+    let taken = ended.elapsed();
+    assert!(taken < FALLBACK, "{taken:?}");
+    let text = String::from_utf8_lossy(&answer.body);
+    let events: Vec<&str> = text.split_terminator("\n\n").collect();
+    let [.., report, end] = &*events else {
+        panic!("{text}");
+    };
+    assert!(report.contains("event: progress\n") && report.contains("first"));
+    assert!(end.contains("event: end\n") && end.contains("\"state\":\"done\""));
+    assert!(end.contains(&format!("\"location\":\"{url}\"")), "{end}");
+    Ok(())
+}
+
 /// Holds a poll while the job ends in another process. Returns the time until it was answered.
 async fn hold(node: &Node, process: &mut Served) -> Duration {
     let url = process.submit("POST /once");
