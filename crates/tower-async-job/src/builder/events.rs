@@ -23,7 +23,7 @@ impl Builder {
     /// # Ok::<(), tower_async_job::ConfigError>(())
     /// ```
     ///
-    /// In a browser:
+    /// In a browser, where `job` is the job's URL, without the query that `Location` has:
     ///
     /// ```js
     /// const events = new EventSource(`${job}/events`);

@@ -98,9 +98,9 @@ impl Builder {
     }
 
     /// Limits the polls that are held at once, of all clients and of one principal. Repeats of a
-    /// request with an idempotency key count as polls within the inline wait. Beyond the limit, a
-    /// poll that asked to wait is answered at once, and a premature one with 429. Default 10,000,
-    /// and 100 per principal.
+    /// request with an idempotency key count as polls within the inline wait, and so do [streams of
+    /// events](Self::events). Beyond the limit, a poll that asked to wait is answered at once, and a
+    /// premature one or a stream with 429. Default 10,000, and 100 per principal.
     pub fn hold_limits(mut self, overall: usize, per_principal: usize) -> Self {
         self.config.hold_limits = HoldLimits {
             overall,

@@ -80,6 +80,7 @@ pub(super) async fn listen(
         id: *id,
         last: record.version,
         ended,
+        read_at: later(interval(front)),
         until,
         is_over: false,
         _place: PlaceUntil::new(place, until),
@@ -94,6 +95,8 @@ struct Events {
     /// The version that the client has.
     last: u64,
     ended: Subscription,
+    /// The time of the next read, unless the job ends before.
+    read_at: Instant,
     until: Instant,
     is_over: bool,
     _place: PlaceUntil,
@@ -114,14 +117,20 @@ impl Events {
         let shutdown = self.front.node.shutdown.clone();
         let silent_until = later(self.front.config.max_hold);
         while !self.is_over {
-            let until = later(interval(&self.front)).min(self.until);
-            let ended = timeout_at(until, shutdown.over.or(&mut self.ended)).await;
+            let until = self.read_at.min(self.until);
+            let ended = shutdown.over.or(&mut self.ended);
+            let ended = timeout_at(until.min(silent_until), ended).await;
+            if ended.is_err() && silent_until < until {
+                return Some(answer::events::HEARTBEAT);
+            }
             self.is_over = Instant::now() >= self.until || shutdown.over.is_set();
             if matches!(ended, Ok(Some(()))) {
                 // It may have resolved early.
                 self.ended = self.front.node.store.subscribe(&self.id);
             }
-            match self.front.node.read(&self.id, Detail::Status).await {
+            let read = self.front.node.read(&self.id, Detail::Status).await;
+            self.read_at = later(interval(&self.front));
+            match read {
                 Ok(record) => {
                     if let Some(event) = self.change(record.as_ref()) {
                         return Some(event);

@@ -163,10 +163,10 @@ pub(crate) fn poll_answer(answer: &mut Answer, cx: &mut Context<'_>) -> Poll<Res
 
 fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
     Box::pin(async move {
-        match request.method {
+        let response = match request.method {
             Method::GET => read(&front, &request).await,
             Method::HEAD if !matches!(request.part(), Part::Events(_)) => {
-                answer::without_body(read(&front, &request).await)
+                read(&front, &request).await
             }
             Method::DELETE if request.part() == Part::Job => delete(&front, &request).await,
             Method::OPTIONS => allowing(answer::no_content(), &request),
@@ -174,6 +174,10 @@ fn answer(front: Arc<Front>, request: ResourceRequest) -> Answer {
                 let response = answer::problem(ProblemType::MethodNotAllowed, None);
                 allowing(response, &request)
             }
+        };
+        match request.method {
+            Method::HEAD => answer::without_body(response),
+            _ => response,
         }
     })
 }

@@ -400,9 +400,10 @@ async fn s51_events_are_read_by_get_alone_and_not_over_http_1_0() {
     let events = format!("{job}/events");
     let asked = async |method: Method| -> Answer { ask(&layer, request(method, &events)).await };
     for method in [Method::HEAD, Method::POST, Method::DELETE] {
-        let refused = asked(method).await;
+        let refused = asked(method.clone()).await;
         assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(refused.header("allow"), "GET, OPTIONS");
+        assert_eq!(refused.body.is_empty(), method == Method::HEAD);
     }
     let options = asked(Method::OPTIONS).await;
     assert_eq!(options.status, StatusCode::NO_CONTENT);

@@ -8,7 +8,7 @@ use crate::support::{
     memory, trailed,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::{
@@ -299,6 +299,53 @@ async fn s30_closed_connection_drops_the_handler() {
     drop(connection);
     sleep(SECOND / 4).await;
     assert!(!lifeline.is_alive());
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_listens_and_disconnects_frees_its_place_at_once() {
+    let layer = AsyncJobLayer::builder().events(true).hold_limits(1, 1);
+    let connect = serve(&eager(layer), |_| async {
+        sleep(600 * SECOND).await;
+        Response::new(full("late"))
+    });
+    let accepted = exchange(connect(), POST).await;
+    let job = field(&accepted, "location").split('?').next();
+    let events = format!("{}/events", job.expect("a path"));
+    let listen = async || {
+        let mut connection = connect();
+        let request = format!("GET {events} HTTP/1.1\r\nhost: x\r\n\r\n");
+        connection
+            .write_all(request.as_bytes())
+            .await
+            .expect("open");
+        let head = read_response(&mut connection).await;
+        (head[..12].to_owned(), connection)
+    };
+    let (opened, connection) = listen().await;
+    assert_eq!(opened, "HTTP/1.1 200");
+    assert_eq!(listen().await.0, "HTTP/1.1 429");
+    drop(connection);
+    sleep(SECOND / 4).await;
+    let io = TokioIo::new(connect());
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .expect("a connection");
+    tokio::spawn(connection);
+    let mut ask = async |method: Method| {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://x{events}"));
+        let request = request.body(Full::<Bytes>::default()).expect("valid");
+        client.send_request(request).await.expect("a response")
+    };
+    let opened = ask(Method::GET).await;
+    assert_eq!(opened.status(), StatusCode::OK);
+    let head = Answer::of(ask(Method::HEAD).await).await;
+    assert_eq!(head.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(listen().await.0, "HTTP/1.1 429");
+    drop(opened);
+    sleep(SECOND / 4).await;
+    assert_eq!(listen().await.0, "HTTP/1.1 200");
 }
 
 #[tokio::test(start_paused = true)]

@@ -109,6 +109,25 @@ async fn silent_stream_beats_and_ends_after_ten_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn stream_is_silent_for_no_longer_than_a_hold_between_its_reads() {
+    let layer = eager(live().max_hold(SECOND * 3 / 2));
+    let service = wrap(&layer, reporting(1, SECOND * 9 / 5));
+    let job = submit(&service, post("/report")).await;
+    let mut events = Events::open(&service, events_of(&job)).await;
+    events.next().await.expect("an event");
+    let begun = Instant::now();
+    for (name, millis) in [("", 1500), ("progress", 2000), ("", 3500), ("end", 3600)] {
+        let event = events.next().await.expect("an event");
+        assert_eq!(
+            (&*event.name, begun.elapsed().as_millis()),
+            (name, millis),
+            "{event:?}"
+        );
+    }
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn delay_to_connect_again_is_that_of_a_poll_within_limits() {
     for (delay, retry) in [(SECOND / 2, 1000), (3 * SECOND, 3000), (60 * SECOND, 5000)] {
         let layer = eager(live().estimator(move |_: &ObservedJob<'_>| delay));
@@ -121,7 +140,7 @@ async fn delay_to_connect_again_is_that_of_a_poll_within_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_of_a_busy_node_read_less_often() {
-    let layer = eager(live());
+    let layer = eager(live().max_hold(2 * SECOND));
     let service = wrap(&layer, reporting(1000, SECOND / 10));
     let job = submit(&service, post("/report")).await;
     let mut others = Vec::new();
@@ -131,6 +150,8 @@ async fn streams_of_a_busy_node_read_less_often() {
     let mut events = others.pop().expect("one");
     events.next().await.expect("an event");
     let begun = Instant::now();
-    events.next().await.expect("an event");
+    assert!(events.next().await.expect("a heartbeat").is_heartbeat());
+    assert_eq!(begun.elapsed(), 2 * SECOND);
+    assert_eq!(events.next().await.expect("an event").name, "progress");
     assert_eq!(begun.elapsed(), 3 * SECOND);
 }
