@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The number of servers that are checked at the same time.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 16;
 
 /// A server that breaks one rule.
 struct Mutant {

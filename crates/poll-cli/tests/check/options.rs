@@ -6,12 +6,7 @@ use axum::{Router, body::Body, response::IntoResponse};
 use http::{Method, Request, StatusCode};
 use serde_json::Value;
 use test_services::{available, python};
-use tokio::{
-    net::TcpListener,
-    process::Command,
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpListener, process::Command, sync::Notify, time::timeout};
 use tower_async_job::PendingStatus::SeeOther;
 
 use crate::{
@@ -141,12 +136,15 @@ async fn job_that_does_not_end_in_time_is_no_failure_and_is_deleted() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_of_a_check_that_is_interrupted_are_deleted() {
-    let deleted = Arc::new(Notify::new());
-    let told = Arc::clone(&deleted);
+    let [polled, deleted] = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+    let (asked, dropped) = (Arc::clone(&polled), Arc::clone(&deleted));
     let app = Router::new().fallback(async move |request: Request<Body>| {
         if request.method() == Method::DELETE {
-            told.notify_one();
+            dropped.notify_one();
             return StatusCode::NO_CONTENT.into_response();
+        }
+        if request.method() == Method::GET {
+            asked.notify_one();
         }
         let fields = [
             ("location", "/work/1"),
@@ -161,7 +159,8 @@ async fn jobs_of_a_check_that_is_interrupted_are_deleted() {
     let child = command(&["check", "--only", "1.2", "-d", "a", &url])
         .spawn()
         .unwrap();
-    sleep(Duration::from_millis(500)).await;
+    let limit = Duration::from_secs(20);
+    timeout(limit, polled.notified()).await.unwrap();
     let id = child.id().unwrap().to_string();
     Command::new("kill")
         .args(["-INT", &id])
@@ -170,9 +169,7 @@ async fn jobs_of_a_check_that_is_interrupted_are_deleted() {
         .unwrap();
     let ran = finish(child).await.exits_with(130);
     assert!(ran.stderr.ends_with("poll: interrupted\n"), "{ran:?}");
-    timeout(Duration::from_secs(1), deleted.notified())
-        .await
-        .unwrap();
+    timeout(limit, deleted.notified()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, sync::Notify, time::sleep};
 use tower_async_job::{AsyncJobLayer, Builder, PendingStatus, store::Principal};
 
 /// The delay that pending answers tell.
-const DELAY: Duration = Duration::from_millis(300);
+const DELAY: Duration = Duration::from_millis(700);
 
 /// The time in which a job ends after the first poll that asks to be held.
 const TO_THE_END: Duration = Duration::from_millis(100);

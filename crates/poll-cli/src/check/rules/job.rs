@@ -130,8 +130,8 @@ pub(in crate::check) fn status_document(evidence: &Evidence) -> Judged {
     Ok(())
 }
 
-/// Returns whether the answer says that the job is in this state, by `Job-Status` or, without it, by
-/// the status code.
+/// Returns whether the answer says that the job is in this state, by `Job-Status` or, without it,
+/// by the status code.
 pub(super) fn is_in(exchange: &Exchange, state: JobState) -> bool {
     match exchange.answer.state() {
         Some(told) => told == state,

@@ -235,7 +235,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "an early poll is held where others get 202",
         |seen| {
             let is_early = seen.is_of_a_job() && seen.uri.query().is_some();
-            Duration::from_millis(if is_early { 900 } else { 0 })
+            Duration::from_millis(if is_early { 2000 } else { 0 })
         },
     ))),
     before(
