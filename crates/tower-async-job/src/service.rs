@@ -12,7 +12,7 @@ use tower::{BoxError, Service};
 use tower_async_job_core::{Principal, Protocol};
 
 use crate::{
-    answer,
+    answer::{self, Answer},
     body::{JobBody, ResponseBody},
     bounds::{HandlerBody, HandlerService, RequestBody},
     call::{inline::Inline, kept, keyed},
@@ -94,17 +94,16 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let front = &self.front;
         keep_shared_house(&front.node);
-        if let Some(path) = request::below(&front.config.base, request.uri().path())
-            && !(path.is_empty() && front.config.lists_own_jobs)
+        if front.config.lists_own_jobs
+            && let Some(list) = self.list_own_jobs(&request)
         {
+            return ResponseFuture::answer(list);
+        }
+        if let Some(path) = request::below(&front.config.base, request.uri().path()) {
             return match ResourceRequest::new(&front.config, &request, path) {
                 Ok(request) => ResponseFuture::resource(front.clone(), request),
                 Err(Panicked) => ResponseFuture::refused(answer::panicked(Protocol::Http)),
             };
-        }
-        if OwnJobs::are_at_base(&front.config, request.uri().path()) {
-            let answer = own_jobs::answer(front.clone(), OwnJobs::new(&front.config, &request));
-            return ResponseFuture::answer(answer);
         }
         // An outer layer has taken the request.
         if JobContext::is_in(request.extensions()) {
@@ -213,6 +212,16 @@ where
 }
 
 impl<S> AsyncJob<S> {
+    /// Answers a request for the list of the caller's own jobs. It stands apart, since few servers
+    /// have one.
+    #[cold]
+    #[inline(never)]
+    fn list_own_jobs<B>(&self, request: &Request<B>) -> Option<Answer> {
+        let config = &self.front.config;
+        OwnJobs::are_at_base(config, request.uri().path())
+            .then(|| own_jobs::answer(self.front.clone(), OwnJobs::new(config, request)))
+    }
+
     /// Answers a request that is read to its end before its handler is called: it has a key, or is
     /// stored with its job. It stands apart, so that other calls need no memory for it.
     #[cold]
