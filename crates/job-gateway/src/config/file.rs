@@ -103,6 +103,7 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     root.set(&mut config.base, "base", parsed_by(base));
     config.public_base = root.get("public_base", parsed_by(public_base));
     root.set(&mut config.events, "events", boolean);
+    root.set(&mut config.own_jobs, "own_jobs", boolean);
     if let Some(store) = read_store(&root) {
         config.store = store;
     }
@@ -134,10 +135,24 @@ fn read_root(root: Section<'_>, flags: &Overrides) -> Config {
     config.upstreams = upstreams.by_name;
     config.routes = table.routes;
     config.fallback = table.fallback;
+    check_own_jobs(&root, &config);
     progress.finish();
     callbacks.finish();
     root.finish();
     config
+}
+
+/// Reports a list of own jobs that no client could read, since none has a principal.
+fn check_own_jobs(root: &Section<'_>, config: &Config) {
+    let mut routes = config.routes.iter().chain(&config.fallback);
+    if !config.own_jobs || routes.any(|route| route.principal.is_some()) {
+        return;
+    }
+    let problem = Problem::new("`own_jobs` needs principals");
+    let problem = problem.at(root.span_of("own_jobs"), "no route has a `principal`");
+    let help = "name the source of principals, such as `principal = { header = \"X-User\" }` in \
+                `[defaults]`";
+    root.reading.report(problem.help(help.to_owned()));
 }
 
 fn apply(flags: &Overrides, config: &mut Config) {

@@ -47,6 +47,7 @@ impl Default for Config {
             base: "/work".to_owned(),
             public_base: None,
             events: false,
+            own_jobs: false,
             store: Store::Memory,
             lease: Duration::from_secs(30),
             max_bytes: Store::Memory.usual_limit(),

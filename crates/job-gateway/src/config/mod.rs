@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) public_base: Option<String>,
     /// Jobs have events.
     pub(crate) events: bool,
+    /// Clients can list the jobs of their principal.
+    pub(crate) own_jobs: bool,
     pub(crate) store: Store,
     /// The time after which others take over the jobs of a gateway that died. Default 30 s.
     pub(crate) lease: Duration,

@@ -28,6 +28,7 @@ pub(crate) fn print(config: &Config) -> String {
     file.line("base", quoted(&config.base));
     file.optional("public_base", config.public_base.as_ref().map(quoted));
     file.line("events", config.events);
+    file.line("own_jobs", config.own_jobs);
     file.line("store", store(&config.store));
     file.line("lease", time(config.lease));
     let limit = config.max_bytes.map(|limit| quoted(bytes(limit)));

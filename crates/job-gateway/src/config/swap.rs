@@ -16,6 +16,8 @@ pub(crate) struct Fixed<'a> {
     pub(crate) public_base: Option<&'a str>,
     /// Jobs have events.
     pub(crate) events: bool,
+    /// Clients can list the jobs of their principal.
+    pub(crate) own_jobs: bool,
     pub(crate) store: &'a Store,
 }
 
@@ -25,6 +27,7 @@ impl Config {
             base: &self.base,
             public_base: self.public_base.as_deref(),
             events: self.events,
+            own_jobs: self.own_jobs,
             store: &self.store,
         }
     }
@@ -48,6 +51,7 @@ pub(crate) fn check_swap(running: &Config, new: &Config, source: Source) -> Resu
         ("base", running.base != new.base),
         ("public_base", running.public_base != new.public_base),
         ("events", running.events != new.events),
+        ("own_jobs", running.own_jobs != new.own_jobs),
         ("store", running.store != new.store),
         ("lease", running.lease != new.lease),
         ("max_bytes", is_resized),

@@ -91,6 +91,7 @@ impl Gateway {
             .store(store)
             .base(fixed.base)
             .events(fixed.events)
+            .list_own_jobs(fixed.own_jobs)
             .max_inline_wait(policy::MAX_INLINE_WAIT)
             .keep_extension::<Facts>("facts")
             .defer_when(|request| policy::is_deferrable(request.extensions))

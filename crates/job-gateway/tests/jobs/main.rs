@@ -10,4 +10,5 @@ mod broken;
 mod credentials;
 mod deploys;
 mod first;
+mod own;
 mod strangers;

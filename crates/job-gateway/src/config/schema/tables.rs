@@ -107,6 +107,13 @@ const TOP: &[Setting] = &[
     )
     .fixed(),
     Setting::new(
+        "own_jobs",
+        Boolean,
+        Absent::FALSE,
+        "Lists to each client [its own jobs](#own-jobs) at `base`; needs a `principal`.",
+    )
+    .fixed(),
+    Setting::new(
         "name",
         Text("letter, and at most 63 letters, digits, `-`, `.` and `_`"),
         Value(r#""job-gateway""#),
