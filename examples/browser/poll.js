@@ -24,26 +24,32 @@ async function follow(url, options, entry) {
   const poll = { ...init, method: "GET", headers: kept, cache: "no-store" };
   headers.set("Idempotency-Key", entry.key);
   const submission = { method: "POST", ...init, headers, body };
-  for (let failures = 0; ; ) {
-    keep(name, entry); // Before the request, so that a reload finds the job of a lost answer.
-    if (entry.due && !signal?.aborted) await sleep(entry.due - Date.now(), signal);
-    const answer = await (entry.job ? ask(entry.job, { ...poll, signal }) : ask(url, submission));
-    const { isPending, isFailure, job, delay } = read(answer, url, entry.job);
-    if (signal?.aborted) {
-      keep(name, null);
-      if (job) await ask(job, { ...poll, method: "DELETE", keepalive: true });
-      throw signal.reason;
+  let source;
+  try {
+    for (let failures = 0; ; ) {
+      keep(name, entry); // Before the request, so that a reload finds the job of a lost answer.
+      if (entry.due && !signal?.aborted) await sleep(entry.due - Date.now(), signal, source);
+      const answer = await (entry.job ? ask(entry.job, { ...poll, signal }) : ask(url, submission));
+      const { isPending, isFailure, job, delay } = read(answer, url, entry.job);
+      if (signal?.aborted) {
+        keep(name, null);
+        if (job) await ask(job, { ...poll, method: "DELETE", keepalive: true });
+        throw signal.reason;
+      }
+      failures = isFailure && !(job && delay) ? failures + 1 : 0;
+      if (!isPending && (!isFailure || failures > retries)) {
+        if (!isFailure && !(job && [401, 403].includes(answer.status))) keep(name, null);
+        if (answer.error) throw answer.error;
+        return answer;
+      }
+      const spread = isPending ? 1 : 1 + Math.random() / 5;
+      const due = Date.now() + (delay || 1000 * 1.5 ** Math.min(failures, 8)) * spread;
+      Object.assign(entry, { job, due, body: job ? null : entry.body });
+      if (isPending) source ??= listen(answer, poll, onprogress);
+      if (isPending) onprogress?.(await answer.json().catch(() => ({})));
     }
-    failures = isFailure && !(job && delay) ? failures + 1 : 0;
-    if (!isPending && (!isFailure || failures > retries)) {
-      if (!isFailure && !(job && [401, 403].includes(answer.status))) keep(name, null);
-      if (answer.error) throw answer.error;
-      return answer;
-    }
-    const spread = isPending ? 1 : 1 + Math.random() / 5;
-    const due = Date.now() + (delay || 1000 * 1.5 ** Math.min(failures, 8)) * spread;
-    Object.assign(entry, { job, due, body: job ? null : entry.body });
-    if (isPending) onprogress?.(await answer.json().catch(() => ({})));
+  } finally {
+    source?.close();
   }
 }
 
@@ -64,10 +70,26 @@ function read({ status, headers, url: base }, url, known) {
   return { isPending, isFailure, job, delay: asked > 0 && Math.min(Math.max(asked, 100), 900_000) };
 }
 
-async function sleep(ms, signal) {
+/** Listens to the events of the job, if the answer announces some. Without them, it is polled. */
+function listen({ headers, url }, { headers: sent, credentials }, onprogress) {
+  const [, target] = /<([^>]*)>\s*;\s*rel="?monitor"?/i.exec(headers.get("Link")) ?? [];
+  const { href, origin } = new URL(target ?? "", url);
+  // An EventSource sends no header of the caller.
+  const isAllowed = origin === new URL(url).origin && !new Headers(sent).has("Authorization");
+  if (target === undefined || !isAllowed) return undefined;
+  const source = new EventSource(href, { withCredentials: credentials === "include" });
+  source.addEventListener("progress", ({ data }) => onprogress?.(JSON.parse(data)));
+  source.addEventListener("end", () => source.close());
+  return source;
+}
+
+async function sleep(ms, signal, source) {
+  const isLive = source?.readyState === 1;
   const over = new AbortController(); // As the options of the listeners, it removes them.
   await new Promise((wake) => {
-    setTimeout(wake, Math.min(ms, 900_000));
+    setTimeout(wake, isLive ? 60_000 : Math.min(ms, 900_000));
+    source?.addEventListener("end", wake, over);
+    if (isLive) source.addEventListener("error", wake, over);
     signal?.addEventListener("abort", wake, over);
     document.addEventListener("visibilitychange", () => document.hidden || wake(), over);
   });

@@ -32,6 +32,8 @@ pub async fn serve(args: Args) -> anyhow::Result<()> {
     let mut builder = AsyncJobLayer::builder()
         // With 303, `fetch` follows the redirects by itself, and the page sees no progress.
         .pending_status(PendingStatus::Accepted)
+        // The page listens to its job, and polls where it cannot.
+        .events(true)
         .replay_when(|request| request.uri.path() == "/reports");
     if let Some(file) = &args.store {
         // The jobs of a process that was killed run again when its lease has ended.

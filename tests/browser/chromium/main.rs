@@ -76,6 +76,11 @@ fn main() {
         ),
         scripted("poll_js_cancels_its_job", poll::cancelled),
         scripted("poll_js_calls_another_origin", poll::elsewhere),
+        scripted("poll_js_listens_to_events", poll::listening),
+        scripted(
+            "poll_js_polls_where_there_are_no_events",
+            poll::polling_instead,
+        ),
         scripted("two_tabs_follow_one_job_by_poll_js", poll::duplicated),
         scripted("poll_js_works_without_room_to_store", poll::without_room),
         scripted("poll_js_survives_outages", poll::interrupted),

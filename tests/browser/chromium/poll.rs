@@ -226,6 +226,72 @@ pub(crate) async fn elsewhere(browser: Browser) -> Result<()> {
     Ok(())
 }
 
+/// Checks that a call gets its progress and its end by events, with this number of polls.
+async fn listens(browser: &Browser, site: &Site) -> Result<()> {
+    begin(browser, "").await?;
+    site.until_count(EVENTS, 1).await?;
+    progress(browser, site).await?;
+    // The poll that was due when the stream began may still come.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let polls = site.count(POLL);
+    site.step(Step::Progress(0.5, "counting dolphins"));
+    browser.until_text("#seen", "counting dolphins").await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    ensure!(site.count(POLL) == polls, "{:?}", site.requests());
+    site.step(Step::Finish("All whales"));
+    browser.until_text("#seen", "200 All whales").await?;
+    ensure!(site.count(POLL) == polls + 1, "{:?}", site.requests());
+    ensure!(site.count(EVENTS) == 1, "{:?}", site.requests());
+    Ok(())
+}
+
+const EVENTS: &str = "GET /work/{id}/events";
+const POLL: &str = "GET /work/{id}";
+
+pub(crate) async fn listening(browser: Browser) -> Result<()> {
+    let site = open(&browser, accepting().events(true)).await?;
+    listens(&browser, &site).await?;
+    // On another origin too.
+    let site = Site::serve(accepting().events(true)).await?;
+    let (address, server) = serve(page(&format!("{}report", site.url()))).await?;
+    show_page(&browser, &format!("http://{address}/page")).await?;
+    listens(&browser, &site).await?;
+    let complaints = browser.complaints().await?;
+    ensure!(complaints.is_empty(), "{complaints:?}");
+    server.abort();
+    Ok(())
+}
+
+pub(crate) async fn polling_instead(browser: Browser) -> Result<()> {
+    // The streams are refused, since no place is free.
+    let site = open(&browser, accepting().events(true).hold_limits(0, 0)).await?;
+    begin(&browser, "").await?;
+    site.until_count(EVENTS, 1).await?;
+    progress(&browser, &site).await?;
+    let polls = site.count(POLL);
+    site.until_count(POLL, polls + 2).await?;
+    finish(&browser, &site).await?;
+    ensure!(site.count(EVENTS) == 1, "{:?}", site.requests());
+
+    // Events are not announced, or need the caller's credentials.
+    let site = open(&browser, accepting()).await?;
+    begin(&browser, "").await?;
+    progress(&browser, &site).await?;
+    finish(&browser, &site).await?;
+    ensure!(site.count(EVENTS) == 0, "{:?}", site.requests());
+    let site = open(&browser, accepting().events(true)).await?;
+    begin(
+        &browser,
+        "{ headers: { Authorization: 'Bearer x', \
+        'Content-Type': 'application/x-www-form-urlencoded' } }",
+    )
+    .await?;
+    progress(&browser, &site).await?;
+    finish(&browser, &site).await?;
+    ensure!(site.count(EVENTS) == 0, "{:?}", site.requests());
+    Ok(())
+}
+
 pub(crate) async fn duplicated(browser: Browser) -> Result<()> {
     let site = open(&browser, accepting()).await?;
     begin(&browser, "").await?;

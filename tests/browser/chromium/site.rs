@@ -247,6 +247,7 @@ pub(crate) fn allow_pages() -> CorsLayer {
             HeaderName::from_static("prefer"),
         ])
         .expose_headers([
+            header::LINK,
             header::LOCATION,
             header::CONTENT_LOCATION,
             header::RETRY_AFTER,
