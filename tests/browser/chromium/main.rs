@@ -7,6 +7,7 @@
 
 mod browser;
 mod cors;
+mod declarations;
 mod example;
 mod form;
 mod poll;
@@ -25,6 +26,7 @@ fn main() {
     // Each browser needs several processors.
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let trials = vec![
+        Trial::ignorable_test("declarations_of_poll_js_fit_its_use", declarations::checked),
         trial(
             "a_form_posted_to_a_slow_route_shows_its_progress_and_then_its_response",
             Script::On,

@@ -21,6 +21,7 @@ mod program;
 mod proxy;
 mod recipe;
 mod redis;
+mod typescript;
 mod web;
 mod webhooks;
 
@@ -34,6 +35,7 @@ pub use self::{
     proxy::Proxy,
     recipe::{recipe, recipes},
     redis::{Redis, RedisBuilder},
+    typescript::typescript,
     web::{WebServer, python},
     webhooks::{node_webhooks, python_webhooks},
 };
