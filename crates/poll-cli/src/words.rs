@@ -5,5 +5,5 @@ mod printable;
 
 pub(crate) use self::{
     duration::{delay, duration, limit},
-    printable::{json, line, lines},
+    printable::{json, line, lines, start},
 };

@@ -1,6 +1,7 @@
 //! The URLs of jobs.
 
 use http::Uri;
+use http_polling::same_origin;
 
 /// A host that no server has. Names below `.invalid` are never resolved (RFC 6761).
 pub(super) const OTHER_HOST: &str = "other-host.invalid";
@@ -50,6 +51,12 @@ pub(super) fn id(url: &Uri) -> &str {
     url.path().rsplit('/').next().unwrap_or_default()
 }
 
+/// Returns whether `url` may be that of the resource at `target`, or of one that contains it.
+pub(super) fn contains(url: &Uri, target: &Uri) -> bool {
+    let rest = target.path().strip_prefix(url.path().trim_end_matches('/'));
+    same_origin(url, target) && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Returns the URL of the status document of the job at `url`.
 pub(super) fn below(url: &Uri) -> Uri {
     let path = format!("{}/status", url.path().trim_end_matches('/'));
@@ -64,8 +71,9 @@ pub(super) fn hint<'a>(url: &'a Uri, name: &str) -> Option<&'a str> {
 }
 
 fn without_hints(url: &Uri) -> Option<Uri> {
-    hint(url, "poll")?;
-    hint(url, "due")?;
+    for name in ["poll", "due"] {
+        hint(url, name)?.parse::<u64>().ok()?;
+    }
     let is_hint = |pair: &&str| pair.starts_with("poll=") || pair.starts_with("due=");
     let pairs = url.query()?.split('&').filter(|pair| !is_hint(pair));
     let query = pairs.collect::<Vec<_>>().join("&");
@@ -100,6 +108,8 @@ mod tests {
         assert_eq!(bare("http://a/w?poll=1&id=7&due=2"), "http://a/w?id=7");
         assert_eq!(bare("http://a/w?due=2"), "http://a/w?due=2");
         assert_eq!(bare("http://a/w"), "http://a/w");
+        let id = "http://a/w?poll=0a9d&due=20";
+        assert_eq!(bare(id), id);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The outcome of a check.
 
 use super::record::Exchange;
+use crate::words::start;
 
 /// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +81,8 @@ impl Exchange {
 
     fn finding(&self, expected: impl Into<String>, got: impl Into<String>) -> Finding {
         Finding {
-            expected: expected.into(),
-            got: got.into(),
+            expected: start(&expected.into()),
+            got: start(&got.into()),
             curl: self.curl(),
         }
     }

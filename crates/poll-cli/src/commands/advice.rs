@@ -6,10 +6,7 @@ use http::{HeaderName, header::LOCATION};
 use http_polling::Problem;
 use tower_poll::{Error, Hint, is_of_one_message};
 
-use crate::{arguments::Connection, request::is_credential};
-
-/// The maximum length of the server's explanation, in characters.
-const SAID: usize = 500;
+use crate::{arguments::Connection, request::is_credential, words::start};
 
 /// Returns further lines about an error.
 pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
@@ -41,16 +38,6 @@ fn said(error: &Error) -> Option<String> {
         None => error.text()?.trim().to_owned(),
     };
     (!text.is_empty()).then(|| start(&text))
-}
-
-/// Returns the part of a server's text that is shown.
-pub(super) fn start(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut start: String = characters.by_ref().take(SAID).collect();
-    if characters.next().is_some() {
-        start += " …";
-    }
-    start
 }
 
 /// Phrases a hint with the options of the command line.

@@ -3,7 +3,7 @@
 mod base;
 mod table;
 
-use std::time::SystemTime;
+use std::{collections::HashSet, time::SystemTime};
 
 use bytes::Bytes;
 use http::{
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use self::{base::base_of, table::Table};
-use super::{advice::start, follow, session::Session};
+use super::{follow, session::Session};
 use crate::{
     arguments::List,
     exchange::Submission,
@@ -25,7 +25,7 @@ use crate::{
     output::Output,
     request::Whole,
     transport::Transport,
-    words,
+    words::{self, start},
 };
 
 /// The maximum length of all pages, and of one, in bytes.
@@ -45,11 +45,14 @@ async fn show(list: &List, session: &Session) -> Result<Code, Failure> {
     let number = list.number as usize;
     let first = format!("?limit={}", number.min(JOBS_OF_A_PAGE));
     let mut next = Some(resolve(&base, first).map_err(|error| unusable(error.to_string()))?);
-    let (mut jobs, mut unreadable) = (Vec::new(), 0);
+    let (mut jobs, mut unreadable, mut seen) = (Vec::new(), 0, HashSet::new());
     let mut room = LIST;
     while jobs.len() < number
         && let Some(url) = next.take()
     {
+        if !seen.insert(url.clone()) {
+            return Err(unusable("a page leads to an earlier one"));
+        }
         let page = page(&client, url, session, room).await?;
         room -= page.length;
         unreadable += page.unreadable;
@@ -178,7 +181,7 @@ async fn whole(response: Response<Incoming>, limit: usize) -> Result<Bytes, Fail
 
 fn read(body: &[u8], url: &Uri, at: SystemTime) -> Result<Page, Failure> {
     let mut list: Value = serde_json::from_slice(body).map_err(|_| no_list())?;
-    let Value::Array(jobs) = list["jobs"].take() else {
+    let Some(Value::Array(jobs)) = list.get_mut("jobs").map(Value::take) else {
         return Err(no_list());
     };
     let next = match list["next"].as_str() {

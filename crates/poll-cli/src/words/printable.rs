@@ -2,6 +2,19 @@
 
 use std::fmt::Write;
 
+/// The maximum length of a text of a server that is shown, in characters.
+const SHOWN: usize = 500;
+
+/// Returns the part of a server's text that is shown.
+pub(crate) fn start(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut start: String = characters.by_ref().take(SHOWN).collect();
+    if characters.next().is_some() {
+        start += " …";
+    }
+    start
+}
+
 /// Replaces each character of `text` by U+FFFD that could control a terminal,
 /// end a line or change the direction of text.
 pub(crate) fn line(text: &str) -> String {

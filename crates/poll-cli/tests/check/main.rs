@@ -5,6 +5,7 @@
 mod poll;
 
 mod correct;
+mod hostile;
 mod least;
 mod mutants;
 mod options;

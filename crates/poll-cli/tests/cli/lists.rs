@@ -202,6 +202,8 @@ async fn lists_that_cannot_be_used_are_told() {
     for (body, code, told) in [
         ("<html>", 8, "does not list jobs"),
         ("{}", 8, "does not list jobs"),
+        ("[]", 8, "does not list jobs"),
+        ("7", 8, "does not list jobs"),
         (
             r#"{"jobs":[],"next":"?after=1"}"#,
             8,
@@ -225,4 +227,43 @@ async fn lists_that_cannot_be_used_are_told() {
     assert!(ran.stderr.contains("it is too long"), "{ran:?}");
     let ran = list(&["http://127.0.0.1:1/work"]).await.exits_with(7);
     assert!(ran.stderr.contains("cannot connect"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn pages_that_lead_to_themselves_are_read_once() {
+    let body = r#"{"jobs":[{"id":"a","state":"done"}],"next":"?after=1"}"#;
+    let server = Server::start(move |_, _| reply(200, body)).await;
+    let ran = list(&["--limit", "9999", &server.url("/work")]).await;
+    let ran = ran.exits_with(8);
+    assert!(
+        ran.stderr.contains("a page leads to an earlier one"),
+        "{ran:?}"
+    );
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn long_texts_of_servers_are_cut() {
+    let message = "m".repeat(70_000);
+    let job =
+        json!({ "id": "a", "state": "running", "href": "/a", "progress": { "message": message } });
+    let page = &*json!({ "jobs": [job] }).to_string().leak();
+    let server = Server::start(move |_, _| reply(200, page)).await;
+    let ran = list(&[&server.url("/work")]).await.exits_with(0);
+    assert!(ran.stdout.len() < 1000, "{ran:?}");
+    assert!(ran.stdout.ends_with("m …\n"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn path_of_a_job_leads_to_no_other_host() {
+    let body = r#"{"jobs":[]}"#;
+    let [server, other] = [
+        Server::start(move |_, _| reply(200, body)).await,
+        Server::start(move |_, _| reply(200, body)).await,
+    ];
+    let host = other.url("").replace("http://", "");
+    let job = server.url(&format!("//{host}/{}", "0".repeat(32)));
+    list(&["-u", "me:secret", &job]).await.exits_with(0);
+    assert_eq!(other.seen().len(), 0);
+    assert_eq!(server.seen()[0].uri.path(), format!("//{host}"));
 }

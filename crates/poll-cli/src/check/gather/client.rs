@@ -18,7 +18,7 @@ use crate::{
     arguments::Connection,
     check::{
         evidence::{Absence, Evidence},
-        location::JobUrls,
+        location::{JobUrls, contains},
         record::{Answer, Exchange, Sent},
         step::Step,
     },
@@ -154,7 +154,9 @@ impl Client {
         };
         let mut exchange = self.exchange(step, sent.clone(), limit).await?;
         let mut patience = PATIENCE;
-        while let Some(delay) = refusal(&exchange.answer).filter(|delay| *delay <= patience) {
+        while let Some(delay) =
+            refusal(&exchange.answer).filter(|delay| *delay <= patience.min(self.left()))
+        {
             // The place of a job that was cancelled may take a while to become free.
             sleep(delay).await;
             patience -= delay;
@@ -226,6 +228,12 @@ impl Client {
     async fn exchange(&self, step: Step, sent: Sent, limit: Duration) -> Option<Exchange> {
         if !step.is_submission() && !self.allows(&sent.uri) {
             let text = "the job is at another origin, which is not allowed".to_owned();
+            self.lacks(step, Absence::NotSent(text));
+            return None;
+        }
+        let may_change = !step.is_submission() && !sent.method.is_safe();
+        if may_change && contains(&sent.uri, &self.subject.uri) {
+            let text = "the URL of the job may be that of the user's own resource".to_owned();
             self.lacks(step, Absence::NotSent(text));
             return None;
         }

@@ -1,13 +1,17 @@
 //! Jobs that do not exist, or that another principal asks for.
 
 use http::{HeaderName, HeaderValue, Uri};
+use http_polling::same_origin;
 
 use super::client::Client;
 use crate::check::{
     evidence::Absence,
-    location::{JobUrls, below},
+    location::{JobUrls, below, id},
     step::{Moment, Step, Way},
 };
+
+/// The least length of random ids. Shorter ones may be numbers, so that another id is another job.
+const RANDOM: usize = 16;
 
 /// Asks for jobs that do not exist.
 pub(super) async fn look(client: &Client, job: &JobUrls) {
@@ -60,8 +64,17 @@ pub(super) async fn stranger(client: &Client, job: &JobUrls, moment: Moment) {
         client.lacks(Step::Stranger(moment, Way::Get), Absence::NotSent(text));
         return;
     };
+    if !same_origin(&job.bare, &client.subject.uri) {
+        let text = "the job is at another origin, which gets no credentials".to_owned();
+        client.lacks(Step::Stranger(moment, Way::Get), Absence::NotSent(text));
+        return;
+    }
+    let is_random = id(&unknown).len() >= RANDOM;
     for way in Way::ALL {
         ask(client, Step::Stranger(moment, way), &job.bare, way, &header).await;
+        if !(is_random || way.method().is_safe()) {
+            continue;
+        }
         ask(
             client,
             Step::StrangerUnknown(moment, way),

@@ -1,7 +1,6 @@
 //! The URL of the list.
 
 use http::Uri;
-use http_polling::resolve;
 
 /// The number of digits of a job's id.
 const ID: usize = 32;
@@ -19,7 +18,10 @@ pub(super) fn base_of(url: &Uri) -> Uri {
         _ => url.path(),
     };
     let base = if base.is_empty() { "/" } else { base };
-    resolve(url, base).unwrap_or_else(|_| url.clone())
+    // A path that begins with `//` is not a reference to another host.
+    let mut parts = url.clone().into_parts();
+    parts.path_and_query = base.parse().ok();
+    Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
 }
 
 fn is_id(segment: &str) -> bool {
@@ -44,6 +46,7 @@ mod tests {
             (format!("/work/{id}/events"), "/work"),
             (format!("/{id}"), "/"),
             ("/jobs/status".to_owned(), "/jobs/status"),
+            (format!("//other.example/{id}"), "//other.example"),
             (String::new(), "/"),
         ] {
             let url = format!("https://example.com{path}").parse().unwrap();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::words;
 
-/// A table whose cells have no characters that could control a terminal.
+/// A table whose cells are not too long and have no characters that could control a terminal.
 pub(super) struct Table<const COLUMNS: usize>(Vec<[String; COLUMNS]>);
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
@@ -13,7 +13,8 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
     }
 
     pub(super) fn push(&mut self, row: [String; COLUMNS]) {
-        self.0.push(row.map(|cell| words::line(&cell)));
+        self.0
+            .push(row.map(|cell| words::line(&words::start(&cell))));
     }
 }
 
