@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::{outcome::check_as, poll::run};
@@ -137,4 +138,20 @@ async fn texts_of_servers_are_cut() {
     let ran = ran.exits_with(1);
     let is_cut = |line: &str| line.starts_with("      got      work/1") && line.ends_with(" …");
     assert!(ran.stdout.lines().any(is_cut), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_not_sent_are_not_counted() {
+    let server = Server::start("/work/1").await;
+    let outcome = check_as(&server.url, &["-m", "1", "-d", "a=b"]).await;
+    let document: Value = serde_json::from_str(&outcome.ran.stdout).unwrap();
+    let seen = server.seen.lock().unwrap();
+    let submitted = seen.iter().filter(|(method, ..)| *method == Method::POST);
+    assert_eq!(document["submissions"], submitted.count());
+    assert!(
+        outcome
+            .ran
+            .stdout
+            .contains("the time limit is reached (--max-time)")
+    );
 }

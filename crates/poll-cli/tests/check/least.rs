@@ -132,6 +132,10 @@ async fn least(predictable: bool) -> String {
         )
         .route("/jobs/{id}/status", get(status))
         .with_state(Jobs::default());
+    serve(app).await
+}
+
+async fn serve(app: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -162,6 +166,22 @@ async fn server_that_offers_the_least_does_not_fail() {
             .contains("of the jobs could not be deleted"),
         "{outcome:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_without_a_status_document_are_found_nevertheless() {
+    let jobs = Jobs::default();
+    let app = Router::new()
+        .route(
+            "/report",
+            post(async move |State(jobs)| submit(false, jobs).await),
+        )
+        .route("/jobs/{id}", get(job))
+        .fallback(async || unknown())
+        .with_state(jobs);
+    let outcome = check_as(&serve(app).await, &["--only", "1.2,2.6", "-d", "a=b"]).await;
+    assert_eq!(outcome.verdicts["1.2"], "pass", "{outcome:#?}");
+    assert_eq!(outcome.verdicts["2.6"], "warn", "{outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -133,8 +133,9 @@ impl Client {
         body: Bytes,
         limit: Duration,
     ) -> Option<Exchange> {
-        if self.jobs.get() >= MAX_JOBS {
-            let text = format!("the request was sent {MAX_JOBS} times, which is the limit");
+        let is_last = self.jobs.get() >= MAX_JOBS;
+        let text = format!("the request was sent {MAX_JOBS} times, which is the limit");
+        if let Some(text) = is_last.then_some(text).or_else(|| self.limit(step)) {
             self.lacks(step, Absence::Late(text));
             return None;
         }
@@ -225,6 +226,16 @@ impl Client {
         headers
     }
 
+    /// Returns the limit of the check that is reached, after which jobs are only deleted.
+    fn limit(&self, step: Step) -> Option<String> {
+        let is_deletion = step == Step::CleanedUp;
+        if self.requests.get() >= MAX_REQUESTS || (self.is_exhausted() && !is_deletion) {
+            return Some(format!("the limit of {MAX_REQUESTS} requests is reached"));
+        }
+        let is_over = self.left().is_zero() && !is_deletion;
+        is_over.then(|| "the time limit is reached (--max-time)".to_owned())
+    }
+
     async fn exchange(&self, step: Step, sent: Sent, limit: Duration) -> Option<Exchange> {
         if !step.is_submission() && !self.allows(&sent.uri) {
             let text = "the job is at another origin, which is not allowed".to_owned();
@@ -237,9 +248,7 @@ impl Client {
             self.lacks(step, Absence::NotSent(text));
             return None;
         }
-        let is_last = self.requests.get() >= MAX_REQUESTS;
-        if is_last || (self.is_exhausted() && step != Step::CleanedUp) {
-            let text = format!("the limit of {MAX_REQUESTS} requests is reached");
+        if let Some(text) = self.limit(step) {
             self.lacks(step, Absence::Late(text));
             return None;
         }

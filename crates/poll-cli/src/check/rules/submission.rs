@@ -42,7 +42,7 @@ pub(in crate::check) fn deferral(evidence: &Evidence) -> Judged {
     let done = evidence.look(Step::Done)?;
     let status = evidence.look(Step::DoneStatus).ok();
     let end = status
-        .filter(|status| status.answer.has(JOB_STATUS))
+        .filter(|status| status.answer.has(JOB_STATUS) && !is_unknown(status))
         .unwrap_or(done);
     end.must(
         !is_unknown(end),
