@@ -78,6 +78,16 @@ pub(crate) async fn a_list_is_filtered_by_principal_and_is_newest_first(
         node.add(node.job()).await;
         harness.advance(SECOND).await?;
     }
+    // Names that a key or a pattern of a database could take for another one.
+    for name in [
+        "", "min", "MINE", "mine ", "mine\n", "mine\0", "mine:", "m%", "*", "{mine}",
+    ] {
+        let own = node.add(of(name)).await.id;
+        let query = JobQuery::default().with_principal(Principal::new(name));
+        let (jobs, _) = pages(&node, query).await;
+        let ids: Vec<_> = jobs.iter().map(|record| record.id).collect();
+        assert_eq!(ids, [own], "{name:?}");
+    }
     node.end(&tower_async_job_core::Lease::new(mine[3], 1), done(b""))
         .await
         .unwrap();
