@@ -1,6 +1,6 @@
 //! `poll check`: a server against the requirements of the protocol.
 //!
-//! [`gather`] sends the requests of some [`scenario`]s, each with a [`step`] as its name, and
+//! [`gather()`] sends the requests of some [`scenario`]s, each with a [`step`] as its name, and
 //! [`record`]s them as [`evidence`]. The [`rules`] are functions from that to a [`verdict`], and the
 //! [`table`] has one for each requirement. [`report`] writes the verdicts.
 
