@@ -42,10 +42,13 @@ fn broken(folder: &Path, document: &str) -> Vec<String> {
 #[test]
 fn every_link_of_a_document_has_a_target() {
     let mut found = Vec::new();
-    let documents = fs::read_dir(root().join("docs")).expect("documents");
-    let documents = documents.map(|entry| entry.expect("an entry").path());
-    let documents = documents.filter(|path| path.extension().is_some_and(|end| end == "md"));
-    for path in documents.chain([root().join("README.md")]) {
+    let folders = [root(), root().join("docs")];
+    let entries = folders.map(|folder| fs::read_dir(folder).expect("documents"));
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("an entry").path());
+    for path in paths.filter(|path| path.extension().is_some_and(|end| end == "md")) {
         let document = fs::read_to_string(&path).expect("a document");
         let folder = path.parent().expect("a folder");
         let broken = broken(folder, &document).into_iter();

@@ -144,13 +144,26 @@ pub(crate) fn sources(folder: &str) -> Vec<(String, String)> {
 }
 
 /// Returns the messages in the first cells of the tables of a part.
-pub(crate) fn rows(part: &str) -> BTreeSet<String> {
+fn rows(part: &str) -> BTreeSet<String> {
     let cells = part
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
     cells
         .flat_map(|(cell, _)| cell.split("` `").map(str::to_owned))
         .collect()
+}
+
+/// Asserts that each message has a row in this part of the documents, and each row is a message.
+#[track_caller]
+pub(crate) fn assert_explained(messages: &BTreeSet<String>, part: &str, place: &str) {
+    let rows = rows(part);
+    assert!(messages.len() > 100, "{messages:?}");
+    let missing: Vec<_> = messages.difference(&rows).collect();
+    let unknown: Vec<_> = rows.difference(messages).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "without a row in {place}: {missing:#?}\nno message: {unknown:#?}"
+    );
 }
 
 #[test]
