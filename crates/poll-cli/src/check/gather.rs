@@ -98,10 +98,9 @@ async fn first(client: &Client) -> Result<Result<(Exchange, JobUrls), Box<Answer
             None => Failure::new(Code::Deadline, "the request was not answered in time"),
         });
     };
-    let Some(location) = exchange.location().filter(|_| exchange.answer.is_pending()) else {
+    let Some(job) = exchange.job() else {
         return Ok(Err(Box::new(exchange.answer)));
     };
-    let job = JobUrls::new(location);
     if !client.allows(&job.location) {
         let text = format!(
             "the job is at another origin, which --cross-origin allows: {}",

@@ -11,7 +11,7 @@ use http_polling::{JOB_STATUS, JobState, RETRY_AFTER_MS, has_retry_after, resolv
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::step::Step;
+use super::{location::JobUrls, step::Step};
 use crate::request::is_credential;
 
 /// The maximum length of a body that the command is shown with, in bytes.
@@ -111,6 +111,12 @@ impl Exchange {
     /// Returns the URL of the next poll, as `Location` names it.
     pub(super) fn location(&self) -> Option<Uri> {
         resolve(&self.sent.uri, self.answer.headers.get(LOCATION)?).ok()
+    }
+
+    /// Returns the URLs of the pending job that the answer announces.
+    pub(super) fn job(&self) -> Option<JobUrls> {
+        let location = self.location().filter(|_| self.answer.is_pending());
+        location.map(JobUrls::new)
     }
 
     /// Returns a command of curl that repeats the request, without secrets.

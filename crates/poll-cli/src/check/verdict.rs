@@ -50,10 +50,7 @@ impl Exchange {
         expected: impl Into<String>,
         got: impl Into<String>,
     ) -> Judged {
-        if condition {
-            return Ok(());
-        }
-        Err(Verdict::Fail(self.finding(expected, got)))
+        self.judge(condition, Verdict::Fail, expected, got)
     }
 
     /// Recommends `condition` for this exchange.
@@ -63,10 +60,7 @@ impl Exchange {
         expected: impl Into<String>,
         got: impl Into<String>,
     ) -> Judged {
-        if condition {
-            return Ok(());
-        }
-        Err(Verdict::Warn(self.finding(expected, got)))
+        self.judge(condition, Verdict::Warn, expected, got)
     }
 
     /// Requires a status of the answer.
@@ -79,12 +73,22 @@ impl Exchange {
         )
     }
 
-    fn finding(&self, expected: impl Into<String>, got: impl Into<String>) -> Finding {
-        Finding {
+    /// Returns `verdict` with the difference, unless `condition` is met.
+    fn judge(
+        &self,
+        condition: bool,
+        verdict: fn(Finding) -> Verdict,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Judged {
+        if condition {
+            return Ok(());
+        }
+        Err(verdict(Finding {
             expected: start(&expected.into()),
             got: start(&got.into()),
             curl: self.curl(),
-        }
+        }))
     }
 }
 

@@ -2,11 +2,31 @@
 
 use std::error::Error as _;
 
-use http::{HeaderName, header::LOCATION};
+use http::{HeaderName, HeaderValue, header::LOCATION};
 use http_polling::Problem;
 use tower_poll::{Error, Hint, is_of_one_message};
 
 use crate::{arguments::Connection, request::is_credential, words::start};
+
+/// The hint for a client that sent no credentials.
+pub(super) const NO_CREDENTIALS: &str = "no credentials were sent: -u or -H gives them";
+
+/// Describes a `Location` that is not followed.
+pub(super) fn sent_location(location: &HeaderValue) -> String {
+    let location = String::from_utf8_lossy(location.as_bytes());
+    format!("the server sent Location: {}", start(&location))
+}
+
+/// Describes the server's explanation.
+pub(super) fn explained(said: &str) -> String {
+    let said = start(said);
+    format!("the server said: {said}")
+}
+
+/// Describes a hint.
+pub(super) fn hinted(hint: &str) -> String {
+    format!("hint: {hint}")
+}
 
 /// Returns further lines about an error.
 pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
@@ -14,21 +34,18 @@ pub(super) fn advice(error: &Error, connection: &Connection) -> Vec<String> {
     if error.is_bad_location()
         && let Some(headers) = error.headers()
     {
-        for location in headers.get_all(LOCATION) {
-            let location = String::from_utf8_lossy(location.as_bytes());
-            lines.push(format!("the server sent Location: {}", start(&location)));
-        }
+        lines.extend(headers.get_all(LOCATION).iter().map(sent_location));
     }
     if let Some(said) = said(error) {
-        lines.push(format!("the server said: {said}"));
+        lines.push(explained(&said));
     }
     if let Some(hint) = error.hint().and_then(|hint| help(hint, connection)) {
-        lines.push(format!("hint: {hint}"));
+        lines.push(hinted(&hint));
     }
     lines
 }
 
-/// Returns the start of the server's explanation, unless the error contains it.
+/// Returns the server's explanation, unless the error contains it.
 fn said(error: &Error) -> Option<String> {
     if error.source().is_some_and(|source| source.is::<Problem>()) {
         return None;
@@ -37,7 +54,7 @@ fn said(error: &Error) -> Option<String> {
         Some(problem) => problem.to_string(),
         None => error.text()?.trim().to_owned(),
     };
-    (!text.is_empty()).then(|| start(&text))
+    (!text.is_empty()).then_some(text)
 }
 
 /// Phrases a hint with the options of the command line.
@@ -54,7 +71,7 @@ fn help(hint: &Hint, connection: &Connection) -> Option<String> {
                 format!("polls did not carry {name}: --keep-header {name} sends it along")
             }
             None if connection.has_credentials() => return None,
-            None => "no credentials were sent: -u or -H gives them".to_owned(),
+            None => NO_CREDENTIALS.to_owned(),
         },
         hint => hint.to_string(),
     })

@@ -17,7 +17,11 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use self::{base::base_of, table::Table};
-use super::{follow, session::Session};
+use super::{
+    advice::{NO_CREDENTIALS, explained, hinted, sent_location},
+    follow,
+    session::Session,
+};
 use crate::{
     arguments::List,
     exchange::Submission,
@@ -25,7 +29,7 @@ use crate::{
     output::Output,
     request::Whole,
     transport::Transport,
-    words::{self, start},
+    words,
 };
 
 /// The maximum length of all pages, and of one, in bytes.
@@ -152,18 +156,12 @@ async fn page(
     let body = whole(response, room.min(PAGE)).await?;
     if status != StatusCode::OK {
         let mut failure = refused(status);
-        if let Some(location) = location {
-            let location = String::from_utf8_lossy(location.as_bytes());
-            let note = format!("the server sent Location: {}", start(&location));
-            failure.notes.push(note);
-        }
+        failure.notes.extend(location.as_ref().map(sent_location));
         if let Ok(problem) = Problem::from_json(&body) {
-            let said = start(&problem.to_string());
-            failure.notes.push(format!("the server said: {said}"));
+            failure.notes.push(explained(&problem.to_string()));
         }
         if status.is_client_error() && !session.connection.has_credentials() {
-            let hint = "no credentials were sent: -u or -H gives them";
-            failure.notes.push(format!("hint: {hint}"));
+            failure.notes.push(hinted(NO_CREDENTIALS));
         }
         return Err(failure);
     }

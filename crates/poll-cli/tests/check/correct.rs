@@ -168,10 +168,10 @@ async fn layer_with_a_public_base_behind_a_prefix_that_nginx_strips_passes() {
     check(&url).await.is_clean_without(&USUAL);
 }
 
-/// Starts a server that is slow and knows nothing of jobs.
+/// Starts a server that knows nothing of jobs, and is slower than all requests for a pending one.
 async fn slow_server() -> String {
     let report = async || {
-        sleep(Duration::from_millis(1500)).await;
+        sleep(Duration::from_secs(4)).await;
         "the report of the year"
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -32,22 +32,28 @@ struct Mutant {
     fault: Fault,
 }
 
+/// Returns a mutant that breaks a requirement, and accepts with 303.
+const fn mutant(fails: &'static str, name: &'static str, fault: Fault) -> Mutant {
+    Mutant {
+        name,
+        fails,
+        warns: false,
+        with_202: false,
+        fault,
+    }
+}
+
 /// Returns a mutant whose responses are altered.
 const fn after(
     fails: &'static str,
     name: &'static str,
     after: fn(&Seen, &mut Response<Bytes>),
 ) -> Mutant {
-    Mutant {
-        name,
-        fails,
-        warns: false,
-        with_202: false,
-        fault: Fault {
-            after,
-            ..Fault::NONE
-        },
-    }
+    let fault = Fault {
+        after,
+        ..Fault::NONE
+    };
+    mutant(fails, name, fault)
 }
 
 /// Returns a mutant whose requests are altered before the server gets them.
@@ -56,30 +62,20 @@ const fn before(
     name: &'static str,
     before: fn(&Seen, &mut Request<Body>),
 ) -> Mutant {
-    Mutant {
-        name,
-        fails,
-        warns: false,
-        with_202: false,
-        fault: Fault {
-            before,
-            ..Fault::NONE
-        },
-    }
+    let fault = Fault {
+        before,
+        ..Fault::NONE
+    };
+    mutant(fails, name, fault)
 }
 
 /// Returns a mutant that delays some of its answers.
 const fn slow(fails: &'static str, name: &'static str, delay: fn(&Seen) -> Duration) -> Mutant {
-    Mutant {
-        name,
-        fails,
-        warns: false,
-        with_202: false,
-        fault: Fault {
-            delay,
-            ..Fault::NONE
-        },
-    }
+    let fault = Fault {
+        delay,
+        ..Fault::NONE
+    };
+    mutant(fails, name, fault)
 }
 
 /// Marks the requirement as a recommendation.

@@ -15,10 +15,7 @@ pub(super) async fn look(client: &Client) {
     let Some(submitted) = client.submit(Step::CancelSubmitted, &[]).await else {
         return;
     };
-    let location = submitted
-        .location()
-        .filter(|_| submitted.answer.is_pending());
-    let Some(job) = location.map(JobUrls::new) else {
+    let Some(job) = submitted.job() else {
         not_deferred(client, &submitted, &[Step::Early, Step::Cancelled]);
         return;
     };

@@ -42,7 +42,7 @@ const FOR_DELETION: u32 = 2 * MAX_JOBS;
 const MAX_BODY: usize = 1024 * 1024;
 
 /// The time limit of an exchange that does not wait for a job.
-const EXCHANGE: Duration = Duration::from_secs(15);
+pub(super) const EXCHANGE: Duration = Duration::from_secs(15);
 
 /// The time for which a submission that is refused is repeated.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -164,10 +164,7 @@ impl Client {
             self.evidence.borrow_mut().forget(step);
             exchange = self.exchange(step, sent.clone(), limit).await?;
         }
-        if exchange.answer.is_pending()
-            && let Some(location) = exchange.location().filter(|url| self.allows(url))
-        {
-            let job = JobUrls::new(location);
+        if let Some(job) = exchange.job().filter(|job| self.allows(&job.location)) {
             let mut accepted = self.accepted.borrow_mut();
             if !accepted.iter().any(|other| other.bare == job.bare) {
                 accepted.push(job);

@@ -36,10 +36,8 @@ fn is_gone(status: StatusCode) -> bool {
 
 /// Deletes the job of a submission, if it has one.
 pub(super) async fn delete_job_of(client: &Client, exchange: &Exchange) {
-    if exchange.answer.is_pending()
-        && let Some(location) = exchange.location()
-    {
-        delete(client, &JobUrls::new(location)).await;
+    if let Some(job) = exchange.job() {
+        delete(client, &job).await;
     }
 }
 

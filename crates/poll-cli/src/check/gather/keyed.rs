@@ -1,7 +1,5 @@
 //! A job with an idempotency key.
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method};
 use http_polling::IDEMPOTENCY_KEY;
@@ -9,13 +7,10 @@ use uuid::Uuid;
 
 use super::{
     cancelled::found,
-    client::Client,
+    client::{Client, EXCHANGE},
     deletion::{delete_job_of, not_deferred},
 };
 use crate::check::{evidence::Absence, location::JobUrls, record::Exchange, step::Step};
-
-/// The time limit of a submission with a key.
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// A key that is longer than 255 characters.
 const TOO_LONG: &str = const {
@@ -40,10 +35,7 @@ pub(super) async fn look(client: &Client) {
     let Some(submitted) = submit(client, Step::KeySubmitted, &key, body()).await else {
         return;
     };
-    let location = submitted
-        .location()
-        .filter(|_| submitted.answer.is_pending());
-    let Some(job) = location.map(JobUrls::new) else {
+    let Some(job) = submitted.job() else {
         not_deferred(client, &submitted, &[Step::KeyRepeated]);
         return;
     };
@@ -93,7 +85,7 @@ fn offers_keys(repeated: Option<&Exchange>, malformed: Option<&Exchange>, job: &
 
 async fn submit(client: &Client, step: Step, key: &HeaderValue, body: Bytes) -> Option<Exchange> {
     client
-        .submit_body(step, &[(IDEMPOTENCY_KEY, key.clone())], body, LIMIT)
+        .submit_body(step, &[(IDEMPOTENCY_KEY, key.clone())], body, EXCHANGE)
         .await
 }
 

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, Method, header::ACCEPT};
+use http::{Method, header::ACCEPT};
 use http_polling::{CANCEL_AFTER, JobState, PREFER};
 use tokio::time::sleep;
 
 use super::{
     cancelled::found,
-    client::Client,
+    client::{Client, values},
     deletion::{delete_job_of, not_deferred},
     pending::{FORWARDED_HOST, NAVIGATION},
 };
-use crate::check::{evidence::Absence, location::JobUrls, step::Step};
+use crate::check::{evidence::Absence, step::Step};
 
 /// The time for which an answer may stay away after the time of a deferral, before it counts as
 /// one that is not deferred.
@@ -53,10 +53,7 @@ pub(super) async fn deadline(client: &Client) {
     let Some(submitted) = client.submit(Step::DeadlineSubmitted, &fields).await else {
         return;
     };
-    let location = submitted
-        .location()
-        .filter(|_| submitted.answer.is_pending());
-    let Some(job) = location.map(JobUrls::new) else {
+    let Some(job) = submitted.job() else {
         not_deferred(client, &submitted, &[Step::DeadlineEnded]);
         return;
     };
@@ -80,20 +77,14 @@ pub(super) async fn deadline(client: &Client) {
 pub(super) async fn never_deferred(client: &Client, deferral: Duration) {
     let limit = deferral + MORE;
     let uri = client.subject.uri.clone();
-    let fields: [(HeaderName, _); 1] = [(PREFER, "respond-async")];
-    let fields = super::client::values(&fields);
+    let fields = values(&[(PREFER, "respond-async")]);
     for (step, method) in [
         (Step::TargetOptions, Method::OPTIONS),
         (Step::TargetHead, Method::HEAD),
     ] {
         client.ask_within(step, method, &uri, &fields, limit).await;
     }
-    let stream = [(
-        ACCEPT,
-        "text/event-stream"
-            .parse()
-            .expect("a media type is a value"),
-    )];
+    let stream = values(&[(ACCEPT, "text/event-stream")]);
     let body = client.subject.body.clone();
     if client.subject.method == Method::HEAD {
         let text = "the request is a HEAD".to_owned();

@@ -3,12 +3,10 @@
 use super::*;
 
 pub(super) const MUTANTS: &[Mutant] = &[
-    Mutant {
-        name: "an inline answer has the fields of a job",
-        fails: "1.1",
-        warns: false,
-        with_202: false,
-        fault: Fault {
+    mutant(
+        "1.1",
+        "an inline answer has the fields of a job",
+        Fault {
             before: |seen, request| {
                 if seen.header("prefer") == "wait=2" {
                     set_in(request, "x-quick", "1");
@@ -21,7 +19,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             ..Fault::NONE
         },
-    },
+    ),
     after("1.2", "a job is accepted with 201", |seen, response| {
         if accepts(seen, response) && !seen.is_navigation() {
             *response.status_mut() = StatusCode::CREATED;

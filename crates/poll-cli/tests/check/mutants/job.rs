@@ -107,12 +107,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         },
     ),
-    Mutant {
-        name: "a cancellation has no effect",
-        fails: "2.7",
-        warns: false,
-        with_202: false,
-        fault: Fault {
+    mutant(
+        "2.7",
+        "a cancellation has no effect",
+        Fault {
             before: |seen, request| {
                 if seen.method == Method::DELETE && seen.header("if-match").is_empty() {
                     *request.method_mut() = Method::GET;
@@ -126,7 +124,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             ..Fault::NONE
         },
-    },
+    ),
     warned(after(
         "2.8",
         "OPTIONS is answered with 200",
@@ -168,12 +166,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
             }
         },
     ),
-    Mutant {
-        name: "ids have capitals",
-        fails: "2.9",
-        warns: true,
-        with_202: false,
-        fault: Fault {
+    warned(mutant(
+        "2.9",
+        "ids have capitals",
+        Fault {
             before: |seen, request| {
                 if seen.is_of_a_job() {
                     rewrite(request, &seen.uri.to_string().to_lowercase());
@@ -189,7 +185,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             ..Fault::NONE
         },
-    },
+    )),
     warned(before(
         "2.9",
         "ids are found in capitals",
