@@ -15,11 +15,9 @@ use tokio::time::sleep;
 
 use crate::{
     body::ScriptBody,
-    failure::ConnectionFailure,
+    failure::{BoxError, ConnectionFailure},
     gate::{Gate, Opening},
 };
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The states of a job whose answer is a problem.
 const PROBLEMS: [JobState; 6] = [
@@ -34,7 +32,7 @@ const PROBLEMS: [JobState; 6] = [
 /// One answer of a [`Script`](crate::Script): a response, a failure of the
 /// connection, or none at all; at once, after a delay, or when a gate opens.
 ///
-/// Methods that change the response panic if the answer is not one.
+/// Methods that change the response panic if the answer is no response.
 ///
 /// ```
 /// use std::time::Duration;

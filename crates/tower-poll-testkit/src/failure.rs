@@ -2,6 +2,9 @@
 
 use std::{error::Error, fmt};
 
+/// The error of a scripted server, of any type.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
 /// A scripted failure of the connection, with its message as text.
 ///
 /// ```

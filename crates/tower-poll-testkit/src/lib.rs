@@ -22,8 +22,8 @@ pub use http_polling;
 
 pub use answer::Answer;
 pub use body::ScriptBody;
-pub use failure::{ConnectionFailure, ScriptError};
+pub use failure::{BoxError, ConnectionFailure, ScriptError};
 pub use gate::Gate;
 pub use received::ReceivedRequest;
 pub use script::Script;
-pub use server::{BoxError, ScriptFuture, ScriptedServer};
+pub use server::{ScriptFuture, ScriptedServer};

@@ -1,7 +1,6 @@
 //! The server that follows a script.
 
 use std::{
-    error::Error,
     fmt,
     future::Future,
     pin::Pin,
@@ -15,11 +14,12 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
-    answer::Answer, body::ScriptBody, failure::ScriptError, plan::Plan, received::ReceivedRequest,
+    answer::Answer,
+    body::ScriptBody,
+    failure::{BoxError, ScriptError},
+    plan::Plan,
+    received::ReceivedRequest,
 };
-
-/// The error of a scripted server, of any type.
-pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A server that answers by a [`Script`](crate::Script), and records the
 /// requests that it receives. Clones are the same server.

@@ -45,7 +45,7 @@ pub(crate) fn stream(body: StoredBody) -> Response<StoredBody> {
 }
 
 /// Returns the beginning of the stream of a pending job: the delay before a client connects again,
-/// within limits that of its next poll, and the state of the job, unless the client has it.
+/// which is that of its next poll within limits, and the state of the job unless the client has it.
 pub(crate) fn opening(front: &Front, record: &JobRecord, is_known: bool) -> Bytes {
     let delay = front.node.retry_after(&record.id, &known(front, record));
     let delay = delay.clamp(SHORTEST_RETRY, LONGEST_RETRY).as_millis();

@@ -20,7 +20,8 @@ pub(crate) trait Source: Send {
 /// A part in the making, with the source of the one after it. `None` is the end of the body.
 pub(crate) type Part = Pin<Box<dyn Future<Output = Option<(Bytes, Box<dyn Source>)>> + Send>>;
 
-/// A body of unknown length. A slow connection asks for few parts, so none wait for it.
+/// A body of unknown length. Each part is made when the connection asks for it, so that none are
+/// queued for a slow one.
 #[derive(Default)]
 pub(super) struct Live {
     data: Bytes,

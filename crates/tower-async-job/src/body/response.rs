@@ -136,9 +136,9 @@ impl<R: Default> Default for ResponseBody<R> {
 
 /// A body of the layer, or of a stored result, with trailers if the handler sent some.
 ///
-/// A clone of the body of a job's [events](crate::Builder::events) is empty, since only one place is
-/// taken for them. Its only error is a failed read of a result that is stored in
-/// [chunks](crate::store::StoreProperties::chunk). Every other body is in memory and does not fail.
+/// A body fails only if a result that is stored in [chunks](crate::store::StoreProperties::chunk)
+/// cannot be read. A clone of the body of a job's [events](crate::Builder::events) is empty, since
+/// only one place is taken for them.
 ///
 /// ```
 /// use http_body::Body;

@@ -60,7 +60,7 @@ impl Holds {
         }
     }
 
-    /// Returns the number of all.
+    /// Returns the number of held polls and streams of all principals.
     pub(crate) fn overall(&self) -> usize {
         self.held().overall
     }

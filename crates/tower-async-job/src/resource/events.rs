@@ -64,7 +64,7 @@ pub(super) async fn listen(
     let is_known = listener.last == Some(record.version);
     if !record.state.is_pending() {
         return Ok(match is_known {
-            // By which browsers do not connect again.
+            // After a 204, browsers do not connect again.
             true => answer::no_content(),
             false => answer::events::stream(answer::events::end(&front.config, &record).into()),
         });
@@ -162,7 +162,8 @@ impl Events {
             self.is_over = true;
             return Some(answer::events::end(&self.front.config, record));
         }
-        // It comes for the response as soon as it learns of the end, and a shutdown waits for it.
+        // The client fetches the response as soon as it learns of the end, and a shutdown waits for
+        // that.
         let node = &self.front.node;
         let now = Instant::now().into_std();
         node.expected.told(&self.id, now, interval(&self.front));

@@ -50,12 +50,12 @@ use crate::{
 ///
 /// Each parameter may occur once. `state`, `route` and `principal` select the jobs of that state,
 /// route and principal, `older_than` those that were created more than this number of seconds ago, by
-/// the time of day of this node. `limit` is the length of a page (1 to 1000, by default 50), and `cursor` its beginning. The
-/// `next` member, and the `Link` field with `rel="next"` (RFC 8288), refer to the next page,
-/// relative to the request's URL, until the end is reached. The list is no snapshot: jobs that are
-/// created meanwhile come before the first page, and none is shown twice. A store may scan every
-/// job for each page, or every job of the selected principal. Unreadable jobs are left out; the member `unreadable` is their number, if
-/// there are any.
+/// the time of day of this node. `limit` is the length of a page (1 to 1000, by default 50), and
+/// `cursor` its beginning. The `next` member, and the `Link` field with `rel="next"` (RFC 8288),
+/// refer to the next page, relative to the request's URL, until the end is reached. The list is no
+/// snapshot: jobs that are created meanwhile come before the first page, and none is shown twice. A
+/// store may scan every job for each page, or every job of the selected principal. Unreadable jobs
+/// are left out; the member `unreadable` is their number, if there are any.
 ///
 /// ```json
 /// {
