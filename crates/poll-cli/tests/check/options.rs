@@ -120,7 +120,7 @@ async fn server_that_cannot_be_reached_is_told_as_elsewhere() {
 async fn job_that_does_not_end_in_time_is_no_failure_and_is_deleted() {
     let url = start(builder(SeeOther), Fault::NONE).await;
     let endless = ["-H", "x-endless: 1", "-d", "a=b"];
-    let arguments = ["check", "--json", "-m", "1", "--only", "1.2,2.6,2.20"];
+    let arguments = ["check", "--json", "-m", "3", "--only", "1.2,2.6,2.20"];
     let ran = run(&[&arguments[..], &endless, &[&url]].concat())
         .await
         .exits_with(0);
