@@ -1,11 +1,13 @@
 //! The list of a client's own jobs, at the base.
 
-use std::{collections::HashSet, sync::Arc, time::SystemTime};
+use std::{collections::HashSet, sync::Arc};
 
 use crate::support::{
     Answer, Body, SECOND, ask, eager,
     faulty::{Fault, FaultyStore, Op},
-    get, handler, id_of, memory, path_of, post, request, send, slow, wrap,
+    get, handler, id_of,
+    lists::{assert_problem, paused},
+    memory, path_of, post, request, send, slow, wrap,
 };
 use axum::Router;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -14,7 +16,7 @@ use tokio::time::sleep;
 use tower::ServiceExt;
 use tower_async_job::{
     AsyncJobLayer, Builder, JobContext,
-    store::{Clock, JobId, JobStore, MemoryStore, NewJob, Principal},
+    store::{JobId, JobStore, MemoryStore, NewJob, Principal},
 };
 
 fn owned() -> Builder {
@@ -43,15 +45,6 @@ fn jobs(answer: &Answer) -> Vec<Value> {
 fn ids(answer: &Answer) -> Vec<String> {
     let id = |job: &Value| job["id"].as_str().expect("an id").to_owned();
     jobs(answer).iter().map(id).collect()
-}
-
-#[track_caller]
-fn assert_problem(answer: &Answer, status: StatusCode) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    assert_eq!(answer.header("content-type"), "application/problem+json");
-    assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("job-status"), "", "this is no job's answer");
-    assert_eq!(answer.json()["status"], status.as_u16());
 }
 
 async fn submit(layer: &AsyncJobLayer, user: &'static str) -> String {
@@ -243,24 +236,6 @@ async fn s17_list_of_own_jobs_without_the_store_is_told_with_when_to_come_again(
     }
 }
 
-/// Tokio's clock, also for the time of day, by which lists are sorted.
-struct PausedClock(tokio::time::Instant);
-
-impl Clock for PausedClock {
-    fn now(&self) -> std::time::Instant {
-        tokio::time::Instant::now().into_std()
-    }
-
-    fn system_time(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.0.elapsed()
-    }
-}
-
-fn paused() -> Arc<MemoryStore> {
-    let clock = PausedClock(tokio::time::Instant::now());
-    Arc::new(MemoryStore::builder().clock(clock).build())
-}
-
 /// Adds a job, a second after the one before.
 async fn add(store: &MemoryStore, user: &str) -> String {
     let mut job = NewJob::new(JobId::random());
@@ -273,7 +248,7 @@ async fn add(store: &MemoryStore, user: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn pages_lead_through_own_jobs_once_newest_first_while_jobs_come_and_end() {
-    let store = paused();
+    let store = Arc::new(paused());
     let nodes = [(), ()].map(|()| eager(owned().list_own_jobs(true).store(store.clone())));
     let mut own = Vec::new();
     for _ in 0..7 {
@@ -306,7 +281,7 @@ async fn pages_lead_through_own_jobs_once_newest_first_while_jobs_come_and_end()
 
 #[tokio::test(start_paused = true)]
 async fn a_page_has_at_most_fifty_own_jobs_by_default() {
-    let store = paused();
+    let store = Arc::new(paused());
     let layer = eager(owned().list_own_jobs(true).store(store.clone()));
     for _ in 0..51 {
         add(&store, "me").await;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod faulty;
+pub(crate) mod lists;
 pub(crate) mod logged;
 
 use std::{

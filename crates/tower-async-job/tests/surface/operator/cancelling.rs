@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{assert_problem, handle, operate, submit};
+use super::{handle, operate, submit};
 use crate::support::{
     Body, SECOND, ask, eager,
     faulty::{Fault, FaultyStore, Op},
-    get, handler, memory, request, settle, slow, watched,
+    get, handler,
+    lists::assert_problem,
+    memory, request, settle, slow, watched,
 };
 use http::{Method, StatusCode};
 use tokio::time::sleep;

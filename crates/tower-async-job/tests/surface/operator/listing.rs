@@ -2,11 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc, time::SystemTime};
 
-use super::{assert_problem, handle, handles, jobs, list, operate, submit};
+use super::{handle, handles, jobs, list, operate, submit};
 use crate::support::{
     SECOND, eager,
     faulty::{Fault, FaultyStore, Op},
-    id_of, memory, request, slow,
+    id_of,
+    lists::{assert_problem, paused},
+    memory, request, slow,
 };
 use http::{Method, StatusCode};
 use http_polling::Progress;
@@ -15,28 +17,9 @@ use tokio::time::sleep;
 use tower_async_job::{
     AsyncJobLayer,
     store::{
-        Clock, Created, JobId, JobStore, MemoryStore, NewJob, Outcome, Principal, Report,
-        StoredResponse,
+        Created, JobId, JobStore, MemoryStore, NewJob, Outcome, Principal, Report, StoredResponse,
     },
 };
-
-/// Tokio's clock, also for the time of day, by which the list is sorted.
-struct PausedClock(tokio::time::Instant);
-
-impl Clock for PausedClock {
-    fn now(&self) -> std::time::Instant {
-        tokio::time::Instant::now().into_std()
-    }
-
-    fn system_time(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.0.elapsed()
-    }
-}
-
-fn paused() -> MemoryStore {
-    let clock = PausedClock(tokio::time::Instant::now());
-    MemoryStore::builder().clock(clock).build()
-}
 
 /// Returns a layer over a store with `count` jobs, each with its own route, a second apart.
 async fn crowd(count: usize) -> AsyncJobLayer {

@@ -42,12 +42,3 @@ async fn handle(layer: &AsyncJobLayer) -> String {
     assert_eq!(listed.len(), 1);
     listed[0].clone()
 }
-
-#[track_caller]
-fn assert_problem(answer: &Answer, status: StatusCode) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    assert_eq!(answer.header("content-type"), "application/problem+json");
-    assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("job-status"), "", "this is no job's answer");
-    assert_eq!(answer.json()["status"], status.as_u16());
-}

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{assert_problem, handle, jobs, list, operate, submit};
+use super::{handle, jobs, list, operate, submit};
 use crate::support::{
     Answer, SECOND, eager,
     faulty::{Fault, FaultyStore, Op},
-    get, id_of, memory, path_of, request, slow,
+    get, id_of,
+    lists::assert_problem,
+    memory, path_of, request, slow,
 };
 use axum::{Router, extract::Request as AxumRequest, middleware::Next, response::IntoResponse};
 use http::{Method, StatusCode};
