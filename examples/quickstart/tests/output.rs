@@ -15,6 +15,13 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
+/// Compresses a file into another one.
+fn compress(file: &Path, saved: &Path) -> Output {
+    let mut command = quickstart();
+    command.arg(file).arg("--output").arg(saved);
+    command.output().unwrap()
+}
+
 #[track_caller]
 fn printed(output: &Output) -> String {
     let printed = String::from_utf8(output.stdout.clone()).unwrap();
@@ -70,12 +77,7 @@ fn without_a_file_five_seconds_of_work_are_polled_and_nothing_is_written() {
 fn a_file_is_compressed_and_saved() {
     let (file, saved) = (path("text"), path("text.xz"));
     fs::write(&file, "once upon a time, ".repeat(1000)).unwrap();
-    let output = quickstart()
-        .arg(&file)
-        .arg("--output")
-        .arg(&saved)
-        .output()
-        .unwrap();
+    let output = compress(&file, &saved);
     let printed = printed(&output);
     assert!(printed.contains(saved.to_str().unwrap()), "{printed}");
     assert!(fs::read(&saved).unwrap().starts_with(b"\xfd7zXZ\0"));
@@ -86,12 +88,7 @@ fn a_file_is_compressed_and_saved() {
 fn an_empty_file_comes_back_as_it_is() {
     let (file, saved) = (path("empty"), path("empty.xz"));
     fs::write(&file, "").unwrap();
-    let output = quickstart()
-        .arg(&file)
-        .arg("--output")
-        .arg(&saved)
-        .output()
-        .unwrap();
+    let output = compress(&file, &saved);
     printed(&output);
 }
 
