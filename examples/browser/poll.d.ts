@@ -21,6 +21,23 @@ export interface Status {
   [member: string]: unknown;
 }
 
+/** The call that a stream of events belongs to. */
+export interface Listener extends RequestInit {
+  onprogress?: (status: Status) => void;
+  /** Polls now, since the job has ended, or its stream is broken. */
+  wake: () => void;
+  /** Aborted when the call is over. */
+  signal: AbortSignal;
+}
+
+/** The stream of the events of a job. While it is open, the job is polled once per minute. */
+export interface Events {
+  isOpen(): boolean;
+}
+
+/** Listens to the events of a job, if its pending answer announces some. */
+export type Listen = (answer: Response, listener: Listener) => Events | undefined;
+
 /** Options of `fetch`, and those of the call. The method is POST by default. */
 export interface Options extends Omit<RequestInit, "signal"> {
   /** The name of the call among those of this tab. The URL by default. */
@@ -29,6 +46,8 @@ export interface Options extends Omit<RequestInit, "signal"> {
   keepBody?: boolean;
   /** The failures in a row after which the call is given up. 10 by default. */
   retries?: number;
+  /** That of events.js, for live progress. The job is only polled by default. */
+  listen?: Listen;
   /** Called for each answer about the pending job. */
   onprogress?: (status: Status) => void;
   /** Cancels the job. */

@@ -1,3 +1,4 @@
+import { listen } from "./events.js";
 import { resume, submit } from "./poll.js";
 
 const part = (id) => document.getElementById(id);
@@ -8,6 +9,7 @@ const options = () => {
   controller = new AbortController();
   return {
     headers: { "Content-Type": "application/json" },
+    listen,
     keepBody: true, // It has no secrets, and is short.
     onprogress: ({ state, progress = {} }) => {
       const { fraction, message = "" } = progress;

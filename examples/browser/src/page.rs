@@ -20,6 +20,7 @@ pub(crate) fn routes() -> Router {
         ("/page.css", CSS, include_str!("../page/page.css")),
         ("/page.js", JAVASCRIPT, include_str!("../page/page.js")),
         ("/poll.js", JAVASCRIPT, include_str!("../poll.js")),
+        ("/events.js", JAVASCRIPT, include_str!("../events.js")),
     ];
     let mut router = Router::new();
     for (path, media_type, content) in files {

@@ -1,4 +1,4 @@
-//! The type declarations of `poll.js`, by the compiler of TypeScript.
+//! The type declarations of `poll.js` and `events.js`, by the compiler of TypeScript.
 
 use std::fs;
 
@@ -11,8 +11,10 @@ pub(crate) fn checked() -> Result<Completion, Failed> {
         Err(missing) => return not_run(&missing.to_string()),
     };
     let folder = tempfile::tempdir()?;
-    let declarations = include_str!("../../../examples/browser/poll.d.ts");
-    fs::write(folder.path().join("poll.d.ts"), declarations)?;
+    let poll = include_str!("../../../examples/browser/poll.d.ts");
+    fs::write(folder.path().join("poll.d.ts"), poll)?;
+    let events = include_str!("../../../examples/browser/events.d.ts");
+    fs::write(folder.path().join("events.d.ts"), events)?;
     fs::write(folder.path().join("use.ts"), include_str!("use.ts"))?;
     let output = compiler
         .current_dir(folder.path())

@@ -8,6 +8,7 @@
 mod browser;
 mod cors;
 mod declarations;
+mod events;
 mod example;
 mod form;
 mod poll;
@@ -27,6 +28,7 @@ fn main() {
     arguments.test_threads = arguments.test_threads.or(Some(2));
     let trials = vec![
         Trial::ignorable_test("declarations_of_poll_js_fit_its_use", declarations::checked),
+        Trial::ignorable_test("poll_js_has_at_most_60_lines", poll::small),
         trial(
             "a_form_posted_to_a_slow_route_shows_its_progress_and_then_its_response",
             Script::On,
@@ -78,10 +80,14 @@ fn main() {
         ),
         scripted("poll_js_cancels_its_job", poll::cancelled),
         scripted("poll_js_calls_another_origin", poll::elsewhere),
-        scripted("poll_js_listens_to_events", poll::listening),
+        scripted("poll_js_listens_to_events", events::listening),
         scripted(
             "poll_js_polls_where_there_are_no_events",
-            poll::polling_instead,
+            events::polling_instead,
+        ),
+        scripted(
+            "poll_js_polls_at_once_when_its_stream_breaks",
+            events::broken,
         ),
         scripted("two_tabs_follow_one_job_by_poll_js", poll::duplicated),
         scripted("poll_js_works_without_room_to_store", poll::without_room),

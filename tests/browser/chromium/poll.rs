@@ -9,6 +9,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::{get, post},
 };
+use libtest_mimic::{Completion, Failed};
 use serde_json::{Value, json};
 use tower_async_job::{AsyncJobLayer, Builder, PendingStatus};
 
@@ -18,7 +19,11 @@ use crate::{
 };
 
 const SCRIPT: &str = include_str!("../../../examples/browser/poll.js");
-const DECLARATIONS: &str = include_str!("../../../examples/browser/poll.d.ts");
+const EVENTS: &str = include_str!("../../../examples/browser/events.js");
+const DECLARATIONS: [&str; 2] = [
+    include_str!("../../../examples/browser/poll.d.ts"),
+    include_str!("../../../examples/browser/events.d.ts"),
+];
 
 /// A page whose functions the tests call. It shows the last progress, then the end of the call.
 const PAGE: &str = r#"<!doctype html>
@@ -27,6 +32,7 @@ const PAGE: &str = r#"<!doctype html>
 <p id="seen"></p>
 <script type="module">
 import * as poll from "./poll.js";
+import * as events from "./events.js";
 const show = (text) => { document.getElementById("seen").textContent = text; };
 const heading = (text) => /<h1>(.*)<\/h1>/.exec(text)?.[1] ?? text;
 const options = (more) => {
@@ -55,39 +61,44 @@ window.again = (more) => {
   show("resumed");
   follow(poll.resume(window.route, options(more)));
 };
-window.exported = Object.keys(poll).sort();
+window.listen = events.listen;
+window.exported = [...Object.keys(poll), ...Object.keys(events)].sort();
 window.route = "{route}";
 show("ready");
 </script>
 "#;
 
 /// Returns the routes of the page, which calls this URL.
-fn page(route: &str) -> Router {
+pub(crate) fn page(route: &str) -> Router {
     let page = PAGE.replace("{route}", route);
-    let script = ([(header::CONTENT_TYPE, "text/javascript")], SCRIPT);
+    let script = |content: &'static str| {
+        let answer = ([(header::CONTENT_TYPE, "text/javascript")], content);
+        get(move || async move { answer })
+    };
     Router::new()
         .route("/page", get(move || async { Html(page) }))
-        .route("/poll.js", get(move || async move { script }))
+        .route("/poll.js", script(SCRIPT))
+        .route("/events.js", script(EVENTS))
 }
 
-fn accepting() -> Builder {
+pub(crate) fn accepting() -> Builder {
     AsyncJobLayer::builder().pending_status(PendingStatus::Accepted)
 }
 
 /// Serves the site with the page, and opens the page.
-async fn open(browser: &Browser, builder: Builder) -> Result<Site> {
+pub(crate) async fn open(browser: &Browser, builder: Builder) -> Result<Site> {
     let site = Site::serve_with(builder, page("/report")).await?;
     show_page(browser, &format!("{}page", site.url())).await?;
     Ok(site)
 }
 
 /// Loads the page, or loads it again.
-async fn show_page(browser: &Browser, url: &str) -> Result<()> {
+pub(crate) async fn show_page(browser: &Browser, url: &str) -> Result<()> {
     browser.open_page(url).await?;
     browser.until_text("#seen", "ready").await
 }
 
-async fn begin(browser: &Browser, options: &str) -> Result<()> {
+pub(crate) async fn begin(browser: &Browser, options: &str) -> Result<()> {
     browser.evaluate(&format!("begin({options})")).await?;
     Ok(())
 }
@@ -103,12 +114,12 @@ async fn stored(browser: &Browser) -> Result<Value> {
     browser.evaluate(entry).await
 }
 
-async fn progress(browser: &Browser, site: &Site) -> Result<()> {
+pub(crate) async fn progress(browser: &Browser, site: &Site) -> Result<()> {
     site.step(Step::Progress(0.25, "counting whales"));
     browser.until_text("#seen", "counting whales").await
 }
 
-async fn finish(browser: &Browser, site: &Site) -> Result<()> {
+pub(crate) async fn finish(browser: &Browser, site: &Site) -> Result<()> {
     site.step(Step::Finish("All whales"));
     browser.until_text("#seen", "200 All whales").await?;
     ensure!(stored(browser).await?.is_null(), "the call is over");
@@ -223,72 +234,6 @@ pub(crate) async fn elsewhere(browser: Browser) -> Result<()> {
         site.requests()
     );
     server.abort();
-    Ok(())
-}
-
-/// Checks that a call gets its progress and its end by events, with this number of polls.
-async fn listens(browser: &Browser, site: &Site) -> Result<()> {
-    begin(browser, "").await?;
-    site.until_count(EVENTS, 1).await?;
-    progress(browser, site).await?;
-    // The poll that was due when the stream began may still come.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let polls = site.count(POLL);
-    site.step(Step::Progress(0.5, "counting dolphins"));
-    browser.until_text("#seen", "counting dolphins").await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    ensure!(site.count(POLL) == polls, "{:?}", site.requests());
-    site.step(Step::Finish("All whales"));
-    browser.until_text("#seen", "200 All whales").await?;
-    ensure!(site.count(POLL) == polls + 1, "{:?}", site.requests());
-    ensure!(site.count(EVENTS) == 1, "{:?}", site.requests());
-    Ok(())
-}
-
-const EVENTS: &str = "GET /work/{id}/events";
-const POLL: &str = "GET /work/{id}";
-
-pub(crate) async fn listening(browser: Browser) -> Result<()> {
-    let site = open(&browser, accepting().events(true)).await?;
-    listens(&browser, &site).await?;
-    // On another origin too.
-    let site = Site::serve(accepting().events(true)).await?;
-    let (address, server) = serve(page(&format!("{}report", site.url()))).await?;
-    show_page(&browser, &format!("http://{address}/page")).await?;
-    listens(&browser, &site).await?;
-    let complaints = browser.complaints().await?;
-    ensure!(complaints.is_empty(), "{complaints:?}");
-    server.abort();
-    Ok(())
-}
-
-pub(crate) async fn polling_instead(browser: Browser) -> Result<()> {
-    // The streams are refused, since no place is free.
-    let site = open(&browser, accepting().events(true).hold_limits(0, 0)).await?;
-    begin(&browser, "").await?;
-    site.until_count(EVENTS, 1).await?;
-    progress(&browser, &site).await?;
-    let polls = site.count(POLL);
-    site.until_count(POLL, polls + 2).await?;
-    finish(&browser, &site).await?;
-    ensure!(site.count(EVENTS) == 1, "{:?}", site.requests());
-
-    // Events are not announced, or need the caller's credentials.
-    let site = open(&browser, accepting()).await?;
-    begin(&browser, "").await?;
-    progress(&browser, &site).await?;
-    finish(&browser, &site).await?;
-    ensure!(site.count(EVENTS) == 0, "{:?}", site.requests());
-    let site = open(&browser, accepting().events(true)).await?;
-    begin(
-        &browser,
-        "{ headers: { Authorization: 'Bearer x', \
-        'Content-Type': 'application/x-www-form-urlencoded' } }",
-    )
-    .await?;
-    progress(&browser, &site).await?;
-    finish(&browser, &site).await?;
-    ensure!(site.count(EVENTS) == 0, "{:?}", site.requests());
     Ok(())
 }
 
@@ -478,7 +423,8 @@ pub(crate) async fn waits(browser: Browser) -> Result<()> {
 pub(crate) async fn declared(browser: Browser) -> Result<()> {
     let _site = open(&browser, accepting()).await?;
     let exported = browser.evaluate("exported").await?;
-    let functions = DECLARATIONS.lines().filter_map(|line| {
+    let lines = DECLARATIONS.iter().flat_map(|text| text.lines());
+    let functions = lines.filter_map(|line| {
         let (name, _) = line.strip_prefix("export function ")?.split_once('(')?;
         Some(name)
     });
@@ -486,4 +432,18 @@ pub(crate) async fn declared(browser: Browser) -> Result<()> {
     functions.sort_unstable();
     ensure!(exported == json!(functions), "{exported}");
     Ok(())
+}
+
+/// Checks that the module has at most 60 lines of code, none of which is too long to read.
+pub(crate) fn small() -> Result<Completion, Failed> {
+    let is_code = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with("//") && !line.starts_with("/**")
+    };
+    let count = SCRIPT.lines().filter(is_code).count();
+    let longest = SCRIPT.lines().map(str::len).max();
+    if count > 60 || longest > Some(100) {
+        return Err(format!("{count} lines of code, of up to {longest:?} columns").into());
+    }
+    Ok(Completion::Completed)
 }

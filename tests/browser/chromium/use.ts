@@ -1,5 +1,6 @@
-// Uses of poll.js that its declarations must allow, and some that they must not.
+// Uses of poll.js and events.js that their declarations must allow, and some that they must not.
 
+import { listen } from "./events.js";
 import { resume, submit, type Options, type Status } from "./poll.js";
 
 const options: Options = {
@@ -8,6 +9,7 @@ const options: Options = {
   credentials: "include",
   keepBody: true,
   retries: 3,
+  listen,
   onprogress: ({ state, progress }: Status) => {
     console.log(state, progress?.fraction, progress?.message);
   },
@@ -20,6 +22,10 @@ console.log(response.status, await submit("/reports"));
 submit(1);
 // @ts-expect-error
 submit("/reports", { retry: 3 });
+// A page may listen in another way.
+await submit("/reports", { listen: (_, { wake }) => (wake(), { isOpen: () => false }) });
+// @ts-expect-error
+submit("/reports", { listen: () => true });
 // @ts-expect-error
 const never: Response = await resume("/reports");
 export { never };
