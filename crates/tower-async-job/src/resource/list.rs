@@ -10,6 +10,12 @@ use crate::{answer, body::StoredBody};
 /// The number of jobs serialised per poll of a task: each takes about 15 µs.
 const SLICE: usize = 16;
 
+/// Returns the maximum number of jobs on a page that a request asks for, from 1 to `most`.
+pub(super) fn limit(text: &str, most: usize) -> Option<usize> {
+    let limit = text.parse().ok();
+    limit.filter(|limit| (1..=most).contains(limit))
+}
+
 /// Returns a page, of the document of each job, with a reference to the `next` one.
 pub(super) async fn page(
     page: &JobPage,

@@ -119,20 +119,13 @@ fn query(text: &str) -> Result<JobQuery, Invalid> {
             return Err(Invalid::Parameter);
         }
         query = match &*name {
-            "limit" => query.with_limit(limit(&value)?),
+            "limit" => query.with_limit(list::limit(&value, MAX_LIMIT).ok_or(Invalid::Limit)?),
             "after" => query.with_after(value.parse().map_err(|_| Invalid::After)?),
             _ => return Err(Invalid::Parameter),
         };
         seen.push(name);
     }
     Ok(query)
-}
-
-fn limit(text: &str) -> Result<usize, Invalid> {
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or(Invalid::Limit)
 }
 
 /// Returns a reference to the page after the cursor, relative to this one.

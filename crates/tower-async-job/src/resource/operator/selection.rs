@@ -9,6 +9,8 @@ use std::{
 use http_polling::JobState;
 use tower_async_job_core::{JobCursor, JobHandle, JobQuery, Principal};
 
+use crate::resource::list;
+
 /// The parameters of a request for the list.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
@@ -34,7 +36,10 @@ impl Selection {
                     latest = Some(created_before(&value)?);
                     selection
                 }
-                "limit" => selection.with_limit(limit(&value)?),
+                "limit" => {
+                    let limit = list::limit(&value, JobQuery::MAX_LIMIT);
+                    selection.with_limit(limit.ok_or(Invalid::Limit)?)
+                }
                 "cursor" => selection.with_after(value.parse().map_err(|_| Invalid::Cursor)?),
                 _ => return Err(Invalid::Parameter),
             };
@@ -81,13 +86,6 @@ fn created_before(text: &str) -> Result<JobCursor, Invalid> {
     let created = SystemTime::now().checked_sub(Duration::from_secs(seconds));
     let created = created.ok_or(Invalid::Age)?;
     Ok(JobCursor::new(created, JobHandle::from_bits(0)))
-}
-
-fn limit(text: &str) -> Result<usize, Invalid> {
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=JobQuery::MAX_LIMIT).contains(limit))
-        .ok_or(Invalid::Limit)
 }
 
 /// The error of invalid parameters.
