@@ -183,6 +183,9 @@ macro_rules! __tests {
                 a_report_is_read_on_another_node
                 an_immediate_read_answers_as_read_does
                 the_length_of_a_body_is_read_in_every_detail
+                the_rest_of_a_lease_is_read_while_a_node_has_the_job
+                the_rest_of_a_lease_is_not_read_while_an_outside_party_has_the_job
+                s15_the_rest_of_a_lease_follows_jumps_of_the_clock
             }
             releasing {
                 s39_a_released_job_is_queued_with_a_higher_epoch

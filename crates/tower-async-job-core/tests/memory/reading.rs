@@ -63,3 +63,12 @@ async fn reading_at_once_changes_nothing() {
     let _ = store.read_now(&lease.id, Detail::Full);
     assert_eq!(read(&store, &lease.id).await, before);
 }
+
+#[tokio::test]
+async fn leases_that_last_as_long_as_the_process_have_no_rest() {
+    let (store, clock) = store_with(|builder| builder);
+    let lease = create(&store, job()).await;
+    clock.advance(HOUR);
+    let record = read(&store, &lease.id).await.unwrap();
+    assert_eq!(record.lease_remaining, None);
+}

@@ -35,6 +35,8 @@ pub(crate) struct Row {
     pub(crate) id: JobId,
     pub(crate) handle: JobHandle,
     pub(crate) state: State,
+    /// True if a worker has it until `due`.
+    pub(crate) is_leased: bool,
     pub(crate) epoch: u64,
     pub(crate) attempt: u32,
     pub(crate) max_attempts: u32,
@@ -175,6 +177,7 @@ impl Row {
             // A void has none.
             handle: handle.unwrap_or_else(|| JobHandle::from_bits(0)),
             state: state(fields.required("st")?)?,
+            is_leased: fields.text("hl") == Some("1"),
             epoch: fields.required("ep")?,
             attempt: fields.required("at")?,
             max_attempts: fields.required("ma")?,

@@ -109,6 +109,7 @@ pub(crate) fn record(
     if state == JobState::Expired {
         return Ok(Some(record));
     }
+    record.lease_remaining = row.is_leased.then(|| span(now, row.due));
     if let Some(progress) = &parts.progress {
         record.progress = Some(serde_json::from_slice(progress).map_err(StoreError::corrupt)?);
     }

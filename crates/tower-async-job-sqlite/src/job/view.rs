@@ -62,6 +62,8 @@ impl Job {
         if state == JobState::Expired {
             return Ok(Some(record));
         }
+        let is_leased = self.is_pending() && self.held && (self.party.is_none() || self.resumed);
+        record.lease_remaining = is_leased.then(|| span(now, self.due));
         if let Some(part) = self.progress {
             let json = snapshot.part(self.key, part)?;
             record.progress = Some(serde_json::from_slice(&json).map_err(Failure::corrupt)?);

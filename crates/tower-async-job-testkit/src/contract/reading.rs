@@ -1,9 +1,12 @@
 //! Reports and checkpoints, and reading jobs.
 
+use std::time::Duration;
+
 use http_polling::Progress;
 use serde_json::json;
 use tower_async_job_core::{
-    Detail, JobId, Outcome, Principal, RecordedOutcome, Report, Retention, Start,
+    Detail, JobId, Outcome, Outside, Principal, RecordedOutcome, Release, Renewal, Report,
+    Retention, Start,
 };
 
 use crate::{harness::Harness, node::*};
@@ -109,5 +112,86 @@ pub(crate) async fn the_length_of_a_body_is_read_in_every_detail(harness: &dyn H
     };
     let expected = RecordedOutcome::Problem(Box::new(problem));
     assert_eq!(record.outcome, Some(expected));
+    Ok(())
+}
+
+async fn lease_remaining(node: &Node, id: &JobId) -> Option<Duration> {
+    node.known(id).await.lease_remaining
+}
+
+pub(crate) async fn the_rest_of_a_lease_is_read_while_a_node_has_the_job(
+    harness: &dyn Harness,
+) -> Ran {
+    let (node, other) = (Node::of(harness), Node::second(harness).await?);
+    let until = node.lease()?;
+    let first = node.add(node.replayable()).await;
+    let id = first.id;
+    assert_eq!(lease_remaining(&other, &id).await, Some(until));
+    let waiting = node.add(node.job().with_start(Start::Queued)).await.id;
+    assert_eq!(lease_remaining(&other, &waiting).await, Some(until));
+
+    // Reports are no renewals.
+    harness.advance(SECOND).await?;
+    node.say(&first, Report::default().with_progress(Progress::of(1, 2)))
+        .await;
+    assert_eq!(lease_remaining(&other, &id).await, Some(until - SECOND));
+    assert_eq!(node.renew(&[first]).await.unwrap(), [Renewal::Held]);
+    assert_eq!(lease_remaining(&other, &id).await, Some(until));
+    harness.advance(until - MOMENT).await?;
+    assert_eq!(lease_remaining(&other, &id).await, Some(MOMENT));
+    for past in [MOMENT, SECOND] {
+        harness.advance(past).await?;
+        assert_eq!(lease_remaining(&other, &id).await, Some(Duration::ZERO));
+    }
+
+    let second = node.claim_one().await.lease;
+    assert_eq!(
+        (second.id, lease_remaining(&other, &id).await),
+        (id, Some(until))
+    );
+    node.release_one(&second, Release::default()).await;
+    assert_eq!(lease_remaining(&other, &id).await, None);
+    let third = node.claim_one().await.lease;
+    node.end(&third, done(b"")).await.unwrap();
+    assert_eq!(lease_remaining(&other, &id).await, None);
+    let offered = node.offer(node.replayable()).await;
+    assert_eq!(lease_remaining(&other, &offered).await, None);
+    Ok(())
+}
+
+pub(crate) async fn the_rest_of_a_lease_is_not_read_while_an_outside_party_has_the_job(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    let lease = node.add(node.replayable()).await;
+    let outside = Outside::new("token", HOUR / 2);
+    node.release_one(&lease, Release::default().with_outside(outside))
+        .await;
+    assert_eq!(lease_remaining(&node, &lease.id).await, None);
+    let resumed = node.resume(&lease.id, &outside.token).await.unwrap();
+    assert_eq!(lease_remaining(&node, &lease.id).await, Some(until));
+    let again = resumed.expect("the party's run").lease;
+    node.release_one(&again, Release::default()).await;
+    assert_eq!(lease_remaining(&node, &lease.id).await, None);
+    Ok(())
+}
+
+pub(crate) async fn s15_the_rest_of_a_lease_follows_jumps_of_the_clock(
+    harness: &dyn Harness,
+) -> Ran {
+    let node = Node::of(harness);
+    let until = node.lease()?;
+    harness.advance(HOUR).await?;
+    let lease = node.add(node.job()).await;
+    // A store may notice the jump between two sweeps, which happen at least once per lease.
+    node.sweep_all().await;
+    harness.jump_back(HOUR).await?;
+    node.sweep_all().await;
+    let rest = lease_remaining(&node, &lease.id).await;
+    assert!(rest.is_some_and(|rest| rest <= until), "{rest:?}");
+    harness.advance(SECOND).await?;
+    assert_eq!(node.renew(&[lease]).await.unwrap(), [Renewal::Held]);
+    assert_eq!(lease_remaining(&node, &lease.id).await, Some(until));
     Ok(())
 }

@@ -102,6 +102,23 @@ flaw! {
 }
 
 flaw! {
+    /// Shows the rest of a lease by the time since the start of the run.
+    RestWithoutRenewals(()) {
+        fn read<'a>(&'a self, id: &'a JobId, detail: Detail) -> StoreFuture<'a, Option<JobRecord>> {
+            Box::pin(async move {
+                let mut record = self.inner.read(id, detail).await?;
+                if let Some(record) = record.as_mut().filter(|record| record.state.is_pending()) {
+                    let lease = self.inner.properties().lease.unwrap_or_default();
+                    let ran = record.running_for.unwrap_or_default();
+                    record.lease_remaining = Some(lease.saturating_sub(ran));
+                }
+                Ok(record)
+            })
+        }
+    }
+}
+
+flaw! {
     /// Renews a lease without prolonging it.
     RenewalThatForgets(()) {
         fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
@@ -226,6 +243,10 @@ flaw! {
 }
 
 fails! {
+    rest_without_renewals: RestWithoutRenewals fails
+        the_rest_of_a_lease_is_read_while_a_node_has_the_job,
+        the_rest_of_a_lease_is_not_read_while_an_outside_party_has_the_job,
+        s15_the_rest_of_a_lease_follows_jumps_of_the_clock;
     loss_without_pause: LossWithoutPause fails
         s32_a_job_whose_lease_is_lost_again_waits_before_its_next_run;
     running_for_forgotten: RunningForForgotten fails

@@ -7,7 +7,7 @@ use std::{
 
 use http_polling::JobState;
 
-use super::{Entry, Pending, Phase};
+use super::{Entry, Hold, Pending, Phase};
 use crate::{
     lease::Lease,
     memory::clock::{Micros, NEVER},
@@ -65,6 +65,7 @@ impl Entry {
         if state == JobState::Expired {
             return Some(record);
         }
+        record.lease_remaining = self.lease_until().map(|until| span(now, until));
         if let Some(extra) = &self.extra {
             record.progress = extra.progress.clone();
             record.partial = extra.partial.clone();
@@ -79,6 +80,18 @@ impl Entry {
             }
         }
         Some(record)
+    }
+
+    /// Returns the end of the lease of the node that has the job, if there is one.
+    fn lease_until(&self) -> Option<Micros> {
+        let is_outside = || self.party().is_some_and(|party| !party.resumed);
+        match self.phase {
+            Phase::Pending(Pending {
+                hold: Hold::Held { until },
+                ..
+            }) if until != NEVER && !is_outside() => Some(until),
+            _ => None,
+        }
     }
 
     pub(super) fn version(&self, state: JobState) -> u64 {
