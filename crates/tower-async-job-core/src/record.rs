@@ -231,14 +231,15 @@ impl JobRecord {
     }
 
     /// Returns the version of a job that a store no longer has and shows as [`JobState::Lost`], by
-    /// the latest version of its pending record that may have been read.
+    /// the latest version that may have been read. It is above that of any end with as many changes.
     ///
     /// ```
     /// use http_polling::JobState;
     /// use tower_async_job_core::JobRecord;
     ///
     /// let latest = JobRecord::version_of(JobState::Running, 3, true, 100);
-    /// assert!(JobRecord::version_of_lost(latest) > latest);
+    /// let done = JobRecord::version_of(JobState::Done, 3, true, 100);
+    /// assert!(JobRecord::version_of_lost(latest) > done && done > latest);
     /// ```
     pub fn version_of_lost(latest: u64) -> u64 {
         version::version_of_lost(latest)

@@ -23,9 +23,10 @@ pub(crate) fn version_of(state: JobState, epoch: u64, is_running: bool, reports:
     (rank << RANK) + changes.min((1 << RANK) - 1)
 }
 
-/// Returns the version of a job that is lost, above all versions that it had pending.
+/// Returns the version of a job that is lost, above all versions that it had, pending or ended.
 pub(crate) fn version_of_lost(latest: u64) -> u64 {
-    (1 << RANK) + (latest & ((1 << RANK) - 1))
+    let changes = latest & ((1 << RANK) - 1);
+    (1 << RANK) + (changes + 1).min((1 << RANK) - 1)
 }
 
 /// Returns the number of reports with which the version of a new job exceeds that of its lost

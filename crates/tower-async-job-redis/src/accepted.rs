@@ -8,7 +8,7 @@ use std::{
 
 use http_polling::JobState;
 use tower_async_job_core::{
-    JobHandle, JobId, JobIdMap, JobRecord, NewJob, Owner, PendingStatus, Protocol,
+    JobHandle, JobId, JobIdMap, JobRecord, NewJob, Owner, PendingStatus, Protocol, Start,
 };
 
 use crate::time::{Micros, micros, of_day, span, to_day};
@@ -58,7 +58,10 @@ impl Accepted {
             created,
             epoch: new.epoch,
             version: 2 * new.epoch + 1,
-            state: JobState::Queued,
+            state: match new.start {
+                Start::Running => JobState::Running,
+                _ => JobState::Queued,
+            },
             seen: now,
             known_for: micros(new.retention.tombstone).max(lease),
             missing: None,
@@ -111,7 +114,8 @@ impl Accepted {
             _ => JobState::Running,
         };
         let mut record = JobRecord::new(*id, job.handle, state);
-        record.version = job.version;
+        // An end that was seen before is taken back.
+        record.version = job.version + u64::from(job.state.is_final());
         record.epoch = job.epoch;
         record.route = Arc::clone(&job.route);
         record.protocol = job.protocol;
@@ -120,7 +124,7 @@ impl Accepted {
         record.created = to_day(job.created);
         record.age = span(job.created, now);
         if is_over {
-            record.version = JobRecord::version_of_lost(job.version);
+            record.version = JobRecord::version_of_lost(record.version);
             record.ended = Some(to_day(since));
         }
         Some(record)
@@ -128,5 +132,53 @@ impl Accepted {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Micros = 30_000_000;
+
+    #[test]
+    fn only_the_latest_jobs_are_remembered() {
+        let accepted = Accepted::default();
+        let id = |number: usize| JobId::from_bits(number as u128);
+        for number in 0..=MOST {
+            accepted.add(&NewJob::new(id(number)), 0, 0, LEASE);
+        }
+        let is_known = |number| accepted.missing(&id(number), 1, LEASE).is_some();
+        assert!(!is_known(0));
+        assert!(is_known(1) && is_known(MOST));
+        let table = accepted.lock();
+        assert_eq!((table.jobs.len(), table.order.len()), (MOST, MOST));
+    }
+
+    #[test]
+    fn every_later_view_of_a_lost_job_has_another_version() {
+        for (state, is_running) in [
+            (JobState::Queued, false),
+            (JobState::Running, true),
+            (JobState::Done, true),
+        ] {
+            let accepted = Accepted::default();
+            let new = NewJob::new(JobId::random());
+            accepted.add(&new, 0, 0, LEASE);
+            let version = |state| JobRecord::version_of(state, 3, is_running, 7);
+            let mut seen = JobRecord::new(new.id, new.handle, state);
+            (seen.version, seen.epoch) = (version(state), 3);
+            seen.ended = state.is_final().then(|| to_day(1));
+            accepted.saw(&seen, 1);
+            let missing = |now| accepted.missing(&new.id, now, LEASE).unwrap();
+            let (pending, lost) = (missing(2), missing(2 + 2 * LEASE));
+            assert!(pending.state.is_pending() && lost.state == JobState::Lost);
+            // One who has seen its end, from any node, sees that it is another.
+            for state in [state, JobState::Done] {
+                assert_ne!(lost.version, version(state), "{state:?}");
+            }
+            assert!(lost.version > pending.version);
+            assert_eq!(pending.version == seen.version, state.is_pending());
+        }
     }
 }

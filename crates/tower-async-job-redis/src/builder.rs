@@ -8,7 +8,8 @@ use crate::{
     error::ConnectError,
     events::BLOCK,
     keys::Keys,
-    link::{Link, Target},
+    link::{Link, Sentinel, Target},
+    operation::LARGEST_RESULT,
     settings::{Durability, Settings},
     store::RedisStore,
     time::StoreClock,
@@ -33,7 +34,8 @@ impl RedisStore {
 
     /// Returns a builder with the default settings, for the server or the cluster at these
     /// addresses. Of a cluster, some nodes are enough. Of a master and its replicas, the first
-    /// server that is a master is used, also after a failover; Sentinel is not asked.
+    /// server that is a master is used, also after a failover; see also
+    /// [`sentinel`](RedisStoreBuilder::sentinel).
     ///
     /// An address is `redis://[user][:password@]host[:port][/database]`, or `rediss://…` with TLS.
     pub fn builder(urls: impl IntoIterator<Item = impl Into<String>>) -> RedisStoreBuilder {
@@ -41,6 +43,8 @@ impl RedisStore {
             urls: urls.into_iter().map(Into::into).collect(),
             root_certificate: None,
             cluster: None,
+            sentinel: None,
+            sentinel_login: None,
             prefix: "jobs".to_owned(),
             lease: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(5),
@@ -76,6 +80,8 @@ pub struct RedisStoreBuilder {
     urls: Vec<String>,
     root_certificate: Option<Vec<u8>>,
     cluster: Option<bool>,
+    sentinel: Option<String>,
+    sentinel_login: Option<(String, String)>,
     prefix: String,
     lease: Duration,
     operation_timeout: Duration,
@@ -105,6 +111,34 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Makes the addresses those of Sentinels, which are asked for the master with this name, each
+    /// time that the store connects. So it follows a failover.
+    ///
+    /// The user, the password, the database and the encryption in an address are those of the
+    /// master. The Sentinels have the same encryption, and a [login](Self::sentinel_login) of their own.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_async_job_redis::RedisStore;
+    ///
+    /// let sentinels = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+    /// let urls = sentinels.map(|host| format!("redis://jobs:secret@{host}:26379"));
+    /// let store = RedisStore::builder(urls).sentinel("mymaster").connect().await?;
+    /// # drop(store);
+    /// # Ok(()) }
+    /// ```
+    pub fn sentinel(mut self, master: impl Into<String>) -> Self {
+        self.sentinel = Some(master.into());
+        self
+    }
+
+    /// Sets the user and the password of the Sentinels; none by default. With `requirepass`, the user
+    /// is `default`.
+    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sentinel_login = Some((user.into(), password.into()));
+        self
+    }
+
     /// Sets the certificate of the authority, in PEM, that signs the servers' own; by default those
     /// that the system trusts.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -127,10 +161,10 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the size, in bytes, of the chunks of longer bodies; 256 KiB by default. The server does
-    /// nothing else while it stores a chunk.
+    /// Sets the size, in bytes, of the chunks of longer bodies; 256 KiB by default, and at most
+    /// 16 MiB. The server does nothing else while it stores a chunk.
     pub fn chunk_size(mut self, bytes: usize) -> Self {
-        self.chunk = bytes.max(1);
+        self.chunk = bytes.clamp(1, LARGEST_RESULT);
         self
     }
 
@@ -179,11 +213,16 @@ impl RedisStoreBuilder {
     /// Fails if it cannot be reached, or would lose jobs; see [`ConnectError`].
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let timeout = self.operation_timeout;
-        let mut target = Target::new(&self.urls, self.root_certificate, timeout)
+        let sentinel = self.sentinel.map(|master| Sentinel {
+            master,
+            login: self.sentinel_login,
+        });
+        let mut target = Target::new(&self.urls, sentinel, self.root_certificate, timeout)
             .map_err(ConnectError::address)?;
         let wish = Wish {
             is_cluster: self.cluster,
             accepts_loss: self.accept_loss,
+            replicas: self.replicas,
         };
         let keys = Keys::new(&self.prefix);
         let checked = check::check(&target, &keys, &wish, timeout).await;
@@ -221,6 +260,7 @@ impl fmt::Debug for RedisStoreBuilder {
         // Without the addresses, which may contain passwords.
         f.debug_struct("RedisStoreBuilder")
             .field("cluster", &self.cluster)
+            .field("sentinel", &self.sentinel)
             .field("prefix", &self.prefix)
             .field("lease", &self.lease)
             .field("operation_timeout", &self.operation_timeout)

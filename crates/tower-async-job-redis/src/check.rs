@@ -6,7 +6,7 @@ use std::{
 };
 
 use redis::{Cmd, FromRedisValue, RedisError};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     error::ConnectError,
@@ -17,11 +17,15 @@ use crate::{
 /// A script that finds a necessary command that the user may not run.
 const PERMISSIONS: &str = include_str!("lua/permissions.lua");
 
+/// The time between two questions to a server that cannot answer yet.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The expectations of the builder.
 #[derive(Debug)]
 pub(crate) struct Wish {
     pub(crate) is_cluster: Option<bool>,
     pub(crate) accepts_loss: bool,
+    pub(crate) replicas: u32,
 }
 
 /// The result of the check.
@@ -40,10 +44,26 @@ pub(crate) async fn check(
     wish: &Wish,
     limit: Duration,
 ) -> Result<Findings, ConnectError> {
-    let late = |_| Err(ConnectError::unreachable());
-    let examined = timeout(limit, examine(target, wish, limit)).await;
+    let mut starting = None;
+    let examined = timeout(limit, async {
+        loop {
+            match examine(target, wish, limit).await {
+                // It loads its data, or is being replaced.
+                Err(error) if error.is_starting() => starting = Some(error),
+                examined => return examined,
+            }
+            sleep(PAUSE).await;
+        }
+    });
+    let examined = examined.await;
+    let late = |_| Err(starting.unwrap_or_else(ConnectError::unreachable));
     let (mut connection, findings) = examined.unwrap_or_else(late)?;
-    check_permissions(&mut connection, keys, limit).await?;
+    let confirmation = match (findings.has_to_ask, wish.replicas) {
+        (true, _) => "WAITAOF",
+        (false, 0) => "",
+        (false, _) => "WAIT",
+    };
+    check_permissions(&mut connection, keys, confirmation, limit).await?;
     Ok(findings)
 }
 
@@ -58,6 +78,9 @@ async fn examine(
         .await
         .map_err(ConnectError::of)?;
     let mut info = Info::read(&mut connection).await;
+    if info[0].get("redis_mode") == Some("sentinel") {
+        return Err(ConnectError::sentinel());
+    }
     let is_cluster = wish.is_cluster.unwrap_or_else(|| info[0].is_of_cluster());
     if is_cluster {
         let mut cluster = target.clone();
@@ -107,19 +130,28 @@ async fn examine(
 async fn check_permissions(
     connection: &mut Connection,
     keys: &Keys,
+    confirmation: &str,
     limit: Duration,
 ) -> Result<(), ConnectError> {
     let mut command = redis::cmd("EVAL");
-    command.arg(PERMISSIONS).arg(0).arg(keys.events());
-    let error = match timeout(limit, ask::<String>(connection, command)).await {
-        Ok(Ok(command)) if !command.is_empty() => ConnectError::denied(command, &keys.events()),
-        Ok(Err(error)) => ConnectError::of(error),
-        _ => return Ok(()),
+    command.arg(PERMISSIONS).arg(0);
+    command.arg(keys.events()).arg(confirmation);
+    // Each master of a cluster has users of its own. A server that cannot tell is used.
+    let answers = match timeout(limit, connection.ask_masters(command)).await {
+        Ok(Ok(answers)) => answers,
+        Ok(Err(error)) => {
+            let error = ConnectError::of(error);
+            return match error.is_permission_denied() {
+                true => Err(error),
+                false => Ok(()),
+            };
+        }
+        Err(_) => return Ok(()),
     };
-    // A server that cannot tell is used.
-    match error.is_permission_denied() {
-        true => Err(error),
-        false => Ok(()),
+    let denied = answers.into_iter().map(String::from_redis_value);
+    match denied.flatten().find(|command| !command.is_empty()) {
+        Some(command) => Err(ConnectError::denied(command, &keys.events())),
+        None => Ok(()),
     }
 }
 

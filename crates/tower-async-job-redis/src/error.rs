@@ -37,6 +37,15 @@ enum Kind {
     Evicts(String),
     NotDurable(String),
     Outdated(String),
+    /// The server is a Sentinel.
+    Sentinel,
+    /// The server is no Sentinel.
+    NoSentinel,
+    /// The name that the Sentinels do not know.
+    UnknownMaster(String),
+    /// The server does not have the database.
+    Database,
+    Starting,
     Other,
 }
 
@@ -47,6 +56,11 @@ impl ConnectError {
             server: String::new(),
             source,
         }
+    }
+
+    /// Returns whether the server cannot answer yet.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.kind == Kind::Starting
     }
 
     pub(crate) fn at(mut self, server: impl fmt::Display) -> Self {
@@ -61,11 +75,17 @@ impl ConnectError {
     /// Converts the failure of a command that every user of the store has to be allowed.
     pub(crate) fn of(source: RedisError) -> Self {
         let is_refused = source.kind() == redis::ErrorKind::AuthenticationFailed;
+        let words = source.to_string();
         let kind = match source.code() {
+            _ if source.kind() == redis::ErrorKind::MasterNameNotFoundBySentinel => {
+                Kind::UnknownMaster(source.detail().unwrap_or_default().to_owned())
+            }
+            _ if words.contains("switch database") => Kind::Database,
+            _ if words.contains("SENTINEL") => Kind::NoSentinel,
+            Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN") => Kind::Starting,
             Some("NOPERM") => Kind::Denied("a command".to_owned()),
             Some("NOAUTH" | "WRONGPASS") => Kind::Password,
             _ if is_refused => Kind::Password,
-            // Such as that of a database that does not exist.
             Some("ERR") => Kind::Other,
             _ => Kind::Unreachable,
         };
@@ -95,18 +115,30 @@ impl ConnectError {
         Self::new(Kind::NotDurable(found.into()), None)
     }
 
+    pub(crate) fn sentinel() -> Self {
+        Self::new(Kind::Sentinel, None)
+    }
+
     pub(crate) fn outdated(version: String) -> Self {
         Self::new(Kind::Outdated(version), None)
     }
 
-    /// Returns whether an address is malformed.
+    /// Returns whether an address is malformed, or is that of another kind of server or of a database
+    /// that does not exist.
     pub fn is_invalid_address(&self) -> bool {
-        self.kind == Kind::Address
+        matches!(
+            self.kind,
+            Kind::Address
+                | Kind::Sentinel
+                | Kind::NoSentinel
+                | Kind::UnknownMaster(_)
+                | Kind::Database
+        )
     }
 
-    /// Returns whether no server can be reached.
+    /// Returns whether no server can be reached, or it cannot be used yet.
     pub fn is_unreachable(&self) -> bool {
-        self.kind == Kind::Unreachable
+        matches!(self.kind, Kind::Unreachable | Kind::Starting)
     }
 
     /// Returns whether the server refuses the user or a necessary command.
@@ -178,6 +210,31 @@ impl fmt::Display for ConnectError {
                 f,
                 "Redis at `{server}` has version {version}, and the store needs 7.0 or later, or \
                  Valkey: update it"
+            ),
+            Kind::Sentinel => write!(
+                f,
+                "`{server}` is a Sentinel, which keeps no jobs: name the master that it knows with \
+                 `RedisStoreBuilder::sentinel`, or give the address of the master"
+            ),
+            Kind::NoSentinel => write!(
+                f,
+                "`{server}` is no Sentinel: give the addresses of Sentinels, whose port is mostly \
+                 26379, or leave `RedisStoreBuilder::sentinel` out"
+            ),
+            Kind::UnknownMaster(name) => write!(
+                f,
+                "the Sentinels at `{server}` know no master with the name `{name}`: use the name of \
+                 `sentinel monitor` in their configuration"
+            ),
+            Kind::Database => write!(
+                f,
+                "Redis at `{server}` does not have the database of the address: use a number below \
+                 its setting `databases`, and none with a cluster"
+            ),
+            Kind::Starting => write!(
+                f,
+                "Redis at `{server}` cannot be used yet, since it loads its data or awaits a \
+                 failover: start the node again when it has"
             ),
             Kind::Other => write!(f, "the store in Redis at `{server}` cannot be used"),
         }

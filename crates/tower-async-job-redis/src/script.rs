@@ -112,6 +112,8 @@ scripts! {
         RELEASE = "release" with ALL,
         RESUME = "resume" with ALL,
         RENEW_OUTSIDE = "renew_outside" with ALL,
+        // With a report, which a full server refuses.
+        REPORT_OUTSIDE = "renew_outside" with ALL,
         CANCEL = "cancel" with ALL,
         REMOVE = "remove" with ALL,
         EXTEND = "extend" with ALL,

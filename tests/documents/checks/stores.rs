@@ -139,6 +139,7 @@ fn every_error_of_opening_or_connecting_is_explained() {
         ("{what}", "`ZADD` on keys such as `{jobs:events}`"),
         ("{policy}", "allkeys-lru"),
         ("{found}", "`appendonly` is `no`"),
+        ("{name}", "shop"),
         ("{version}", "6.2"),
     ];
     let messages = [

@@ -21,6 +21,7 @@ mod program;
 mod proxy;
 mod recipe;
 mod redis;
+mod sentinel;
 mod typescript;
 mod web;
 mod webhooks;
@@ -35,6 +36,7 @@ pub use self::{
     proxy::Proxy,
     recipe::{recipe, recipes},
     redis::{Redis, RedisBuilder},
+    sentinel::RedisSentinel,
     typescript::typescript,
     web::{WebServer, python},
     webhooks::{node_webhooks, python_webhooks},

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use redis::{
-    Cmd, FromRedisValue, Pipeline, RedisResult, Value,
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisResult, ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
@@ -47,22 +47,41 @@ impl Connection {
     }
 
     pub(super) async fn perform(&mut self, work: Work<'_>) -> RedisResult<Value> {
-        let commands = match work {
-            Work::Script(calls) => {
-                return match self.send(&Call::command(calls, true)).await {
-                    Err(error) if is_unknown_script(&error) => {
-                        self.send(&Call::command(calls, false)).await
-                    }
-                    answer => answer,
-                };
-            }
-            Work::Command(command) => return self.send(command).await,
-            Work::Commands(commands) => commands,
-        };
-        match self {
-            Self::Single(connection) => commands.query_async(connection).await,
-            Self::Cluster(connection) => commands.query_async(connection).await,
+        match work {
+            Work::Script(calls) => match self.send(&Call::command(calls, true)).await {
+                Err(error) if is_unknown_script(&error) => {
+                    self.send(&Call::command(calls, false)).await
+                }
+                answer => answer,
+            },
+            Work::Command(command) => self.send(command).await,
+            Work::Commands(commands) => match self {
+                Self::Single(connection) => commands.query_async(connection).await,
+                Self::Cluster(connection) => commands.query_async(connection).await,
+            },
+            Work::Reads(commands) => self.read(commands).await,
         }
+    }
+
+    /// Sends reads, which a replica does not answer.
+    async fn read(&mut self, commands: &Pipeline) -> RedisResult<Value> {
+        let connection = match self {
+            Self::Single(connection) => connection,
+            // A replica refers a reader to its master.
+            Self::Cluster(connection) => return commands.query_async(connection).await,
+        };
+        let mut commands = commands.clone();
+        // A master answers it at once.
+        commands.cmd("WAIT").arg(0).arg(0);
+        let count = commands.len();
+        let mut answers = connection.req_packed_commands(&commands, 0, count).await?;
+        if let Some(Value::ServerError(error)) = answers.pop()
+            && error.details().is_some_and(|text| text.contains("replica"))
+        {
+            let kind = ErrorKind::Server(ServerErrorKind::ReadOnly);
+            return Err((kind, "the server has become a replica").into());
+        }
+        Value::Array(answers).extract_error()
     }
 }
 
@@ -74,4 +93,6 @@ pub(super) enum Work<'a> {
     Command(&'a Cmd),
     /// Commands for one server, one after another.
     Commands(&'a Pipeline),
+    /// Reads from one server, which is a master.
+    Reads(&'a Pipeline),
 }

@@ -32,7 +32,7 @@ impl From<Failed> for StoreError {
 
 pub(super) fn fate(error: &RedisError) -> Fate {
     match error.kind() {
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => Fate::Reconnect,
+        _ if is_of_replica(error) => Fate::Reconnect,
         ErrorKind::Server(
             ServerErrorKind::BusyLoading
             | ServerErrorKind::TryAgain
@@ -46,6 +46,11 @@ pub(super) fn fate(error: &RedisError) -> Fate {
         _ if error.code() == Some("BUSY") => Fate::Repeat,
         _ => Fate::Final,
     }
+}
+
+/// Returns whether the server is a replica, so that its master is another one.
+pub(super) fn is_of_replica(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
 pub(super) fn is_unknown_script(error: &RedisError) -> bool {

@@ -4,6 +4,7 @@ mod call;
 mod connection;
 mod failure;
 mod reply;
+mod sentinel;
 mod target;
 
 use std::{
@@ -19,7 +20,8 @@ use tokio::time::{sleep, timeout};
 use tower_async_job_core::StoreError;
 
 pub(crate) use self::{
-    call::Call, connection::Connection, failure::store_error, reply::Reply, target::Target,
+    call::Call, connection::Connection, failure::store_error, reply::Reply, sentinel::Sentinel,
+    target::Target,
 };
 use self::{
     connection::Work,
@@ -54,6 +56,8 @@ struct Lane {
 #[derive(Default)]
 struct Current {
     number: u64,
+    /// The number of changes of the master at that time.
+    changes: u64,
     connection: Option<Connection>,
 }
 
@@ -132,6 +136,11 @@ impl Link {
         answer.map_err(StoreError::from)
     }
 
+    /// Sends reads one after another to the master of their first key.
+    pub(crate) async fn read_all(&self, reads: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        list(self.attempt(&self.lanes[0], Work::Reads(reads)).await?)
+    }
+
     /// Sends commands one after another to the server of their first key. They may be repeated.
     pub(crate) async fn send_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
         list(
@@ -159,6 +168,7 @@ impl Link {
         let (mut used, mut latest) = (0, None::<RedisError>);
         let attempts = async {
             loop {
+                let changes = self.target.changes();
                 let error = match lane.connection(&self.target, self.timeout).await {
                     Ok((number, mut connection)) => {
                         used = number;
@@ -169,6 +179,9 @@ impl Link {
                     }
                     Err(error) => error,
                 };
+                if failure::is_of_replica(&error) {
+                    self.target.note_change(changes);
+                }
                 match failure::fate(&error) {
                     Fate::Final => return Err(Failed::Refused(store_error(error))),
                     Fate::Reconnect => lane.replace(used),
@@ -199,26 +212,27 @@ impl Lane {
         target: &Target,
         timeout: Duration,
     ) -> RedisResult<(u64, Connection)> {
-        if let Some(current) = self.current() {
+        if let Some(current) = self.current(target) {
             return Ok(current);
         }
         let _one = self.connecting.lock().await;
-        if let Some(current) = self.current() {
+        if let Some(current) = self.current(target) {
             return Ok(current);
         }
+        let changes = target.changes();
         let connection = target.connect(timeout).await?;
         let mut current = self.lock();
         current.number += 1;
+        current.changes = changes;
         current.connection = Some(connection.clone());
         Ok((current.number, connection))
     }
 
-    fn current(&self) -> Option<(u64, Connection)> {
+    /// Returns the connection, unless the master has changed since.
+    fn current(&self, target: &Target) -> Option<(u64, Connection)> {
         let current = self.lock();
-        current
-            .connection
-            .clone()
-            .map(|connection| (current.number, connection))
+        let connection = current.connection.clone()?;
+        (current.changes == target.changes()).then_some((current.number, connection))
     }
 
     /// Lets the next call connect again, unless another one did.

@@ -1,25 +1,37 @@
-use std::{fmt, time::Duration};
-
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult,
-    TlsCertificates, cluster::ClusterClient, io::tcp::TcpSettings,
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use super::connection::Connection;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    RedisResult, ServerErrorKind, TlsCertificates, cluster::ClusterClient, io::tcp::TcpSettings,
+};
+
+use super::{connection::Connection, sentinel::Sentinel};
 
 /// The servers to connect to.
 #[derive(Clone)]
 pub(crate) struct Target {
     servers: Vec<ConnectionInfo>,
+    /// The master that the servers, which are Sentinels, are asked for.
+    sentinel: Option<Sentinel>,
     certificates: Option<TlsCertificates>,
     pub(crate) is_cluster: bool,
     /// The time that one answer may take.
     response_timeout: Duration,
+    /// The number of times that the master was found to be another server.
+    changes: Arc<AtomicU64>,
 }
 
 impl Target {
     pub(crate) fn new(
         urls: &[String],
+        sentinel: Option<Sentinel>,
         root_certificate: Option<Vec<u8>>,
         response_timeout: Duration,
     ) -> RedisResult<Self> {
@@ -32,13 +44,28 @@ impl Target {
         };
         Ok(Self {
             servers: urls.iter().map(server).collect::<RedisResult<_>>()?,
+            sentinel,
             certificates: root_certificate.map(|root| TlsCertificates {
                 client_tls: None,
                 root_cert: Some(root),
             }),
             is_cluster: false,
             response_timeout,
+            changes: Arc::default(),
         })
+    }
+
+    /// Returns the number of changes of the master.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Notes that the master is another server than it was after this number of changes, so that all
+    /// links connect again.
+    pub(super) fn note_change(&self, known: u64) {
+        // An error: another call was first.
+        let _ =
+            (self.changes).compare_exchange(known, known + 1, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Allows answers to take that much longer, for commands that wait.
@@ -55,7 +82,11 @@ impl Target {
         // A server that does not answer leaves time for the others.
         let timeout = timeout / self.servers.len().max(1) as u32;
         for server in &self.servers {
-            match self.connect_to(server, timeout).await {
+            let connected = match &self.sentinel {
+                Some(sentinel) => self.connect_by(sentinel, server, timeout).await,
+                None => self.connect_to(server, timeout).await,
+            };
+            match connected {
                 Ok(mut connection) => match self.servers.len() > 1 && connection.is_replica().await
                 {
                     true => replica = Some(connection),
@@ -69,6 +100,23 @@ impl Target {
                 (redis::ErrorKind::InvalidClientConfig, "no server is given").into()
             })
         })
+    }
+
+    /// Connects to the master that this Sentinel knows.
+    async fn connect_by(
+        &self,
+        sentinel: &Sentinel,
+        address: &ConnectionInfo,
+        timeout: Duration,
+    ) -> RedisResult<Connection> {
+        let mut asked = self.connect_to(&sentinel.at(address), timeout).await?;
+        let master = sentinel.find(&mut asked, address).await?;
+        let mut connection = self.connect_to(&master, timeout).await?;
+        if connection.is_replica().await {
+            let kind = ErrorKind::Server(ServerErrorKind::MasterDown);
+            return Err((kind, "the master of the Sentinel has become a replica").into());
+        }
+        Ok(connection)
     }
 
     async fn connect_to(
@@ -109,6 +157,9 @@ impl fmt::Display for Target {
         for (index, server) in self.servers.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             write!(f, "{comma}{}", server.addr())?;
+        }
+        if let Some(sentinel) = &self.sentinel {
+            write!(f, ", master {}", sentinel.master)?;
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ for key = 1, #KEYS, WIDTH do
   if not made then
     -- A server that refuses changes refuses the first, and all are repeated alone.
     if #answers == 0 then
-      error(one)
+      -- The words of the server begin with its code.
+      return redis.error_reply(one)
     end
     one = { now, 0, 'refused' }
   end

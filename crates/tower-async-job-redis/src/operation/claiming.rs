@@ -15,7 +15,10 @@ use crate::{
     job::{Row, State, hex, route_hash, unhex},
     keys::Set,
     link::{Call, Reply},
-    script::{CLAIM, CLAIM_NOTICE, NOTICES, NOTIFIED, READY, RELEASE, RENEW_OUTSIDE, RESUME},
+    script::{
+        CLAIM, CLAIM_NOTICE, NOTICES, NOTIFIED, READY, RELEASE, RENEW_OUTSIDE, REPORT_OUTSIDE,
+        RESUME,
+    },
     time::{Micros, micros, of_day, span, to_day},
     value::{bytes, list, number, text},
 };
@@ -79,8 +82,12 @@ pub(crate) async fn renew_outside(
     outside: &Outside,
     report: &Report,
 ) -> Result<Renewal, StoreError> {
+    let script = match *report == Report::default() {
+        true => &RENEW_OUTSIDE,
+        false => &REPORT_OUTSIDE,
+    };
     let call = engine
-        .job_call(&RENEW_OUTSIDE, id)
+        .job_call(script, id)
         .arg(hex(&outside.token))
         .number(micros(outside.until));
     let reply = engine.change(id, add_report(call, Some(report))?).await?;

@@ -15,5 +15,5 @@ pub(crate) use self::{
     due::{nodes, pending, sweep},
     leases::{cancel, deliver, extend, finish, remove, renew, report, start},
     listing::{find, list_jobs},
-    reading::{age, read, read_all, read_chunk, write_chunk},
+    reading::{LARGEST_RESULT, age, read, read_all, read_chunk, write_chunk},
 };

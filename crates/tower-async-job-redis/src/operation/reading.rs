@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The maximum length of a result, in bytes.
-const LARGEST_RESULT: usize = 16 << 20;
+pub(crate) const LARGEST_RESULT: usize = 16 << 20;
 
 /// The number of jobs whose reads are sent together.
 const READ_AT_ONCE: usize = 64;
@@ -99,7 +99,7 @@ async fn read_part(
         commands.cmd("TIME");
         engine.link.count("read");
         engine.await_permission_to_read().await;
-        let mut answers = engine.reading.send_all(&commands).await?;
+        let mut answers = engine.reading.read_all(&commands).await?;
         let now = engine.settings.clock.read(answers.pop())?;
         let mut answers = answers.into_iter();
         let mut next = || answers.next().ok_or_else(unexpected);
@@ -137,15 +137,6 @@ pub(crate) async fn write_chunk(
     data: Bytes,
     chunk: usize,
 ) -> Result<(), StoreError> {
-    let end = (index as usize)
-        .saturating_mul(chunk)
-        .saturating_add(data.len());
-    if end > LARGEST_RESULT {
-        let limit = StoreLimit::new("result", LARGEST_RESULT as u64);
-        return Err(StoreError::full().with_limit(limit).with_source(
-            "larger results have to be kept in an object store, see `tower-async-job-offload`",
-        ));
-    }
     let keys = vec![
         engine.keys.job(&lease.id),
         engine.keys.chunks(&lease.id, lease.epoch),
@@ -154,6 +145,7 @@ pub(crate) async fn write_chunk(
         .call(&WRITE_CHUNK, keys)
         .number(lease.epoch)
         .number(newest_format())
+        .number(LARGEST_RESULT / chunk)
         .number(index)
         .arg(data);
     let reply = Reply::new(engine.link.run(&call).await?)?;
@@ -161,6 +153,12 @@ pub(crate) async fn write_chunk(
     engine.make_durable(shard_of(&lease.id)).await?;
     match &*reply.status {
         "ok" => Ok(()),
+        "full" => {
+            let limit = StoreLimit::new("result", LARGEST_RESULT as u64);
+            Err(StoreError::full().with_limit(limit).with_source(
+                "larger results have to be kept in an object store, see `tower-async-job-offload`",
+            ))
+        }
         _ => Err(reply.error()),
     }
 }

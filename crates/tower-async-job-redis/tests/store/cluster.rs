@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::{join, join_all};
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::{RedisCluster, available};
-use tower_async_job_core::{Detail, JobId, JobStore, Lease, Outcome, StoreError};
+use tower_async_job_core::{Detail, JobId, JobStore, Lease, NewJob, Outcome, Renewal, StoreError};
 use tower_async_job_redis::RedisStore;
 
 use crate::{is_known, replayable};
@@ -115,6 +115,61 @@ async fn s23_slots_that_move_under_load_lose_nothing() {
     .await;
 }
 
+/// A lease that ends soon.
+const LEASE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s23_each_job_that_a_failover_loses_is_seen_as_lost_or_stored_again() {
+    let Some(cluster) = available(RedisCluster::start()) else {
+        return;
+    };
+    let builder = RedisStore::builder(cluster.urls()).lease_duration(LEASE);
+    let store = builder.connect().await.unwrap();
+    // The replica misses these jobs, and becomes the master nevertheless.
+    let replica = cluster.replica(0);
+    replica.kill();
+    let mut jobs = Vec::new();
+    for _ in 0..128 {
+        jobs.push(replayable(&store));
+        store.create(jobs[jobs.len() - 1].clone()).await.unwrap();
+    }
+    cluster.kill_master(0);
+    replica.start_again();
+    replica.command(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
+    let read = async |new: &NewJob| {
+        let read = persist(async || store.read(&new.id, Detail::Full).await).await;
+        read.expect("a job that was accepted is known")
+    };
+    let leases: Vec<_> = jobs.iter().map(NewJob::first_lease).collect();
+    let fates = persist(async || store.renew(&leases).await).await;
+    let lost: Vec<_> = (0..jobs.len())
+        .filter(|place| fates[*place] == Renewal::Missing)
+        .collect();
+    let is_third = (20..70).contains(&lost.len());
+    assert!(is_third, "{} of {} are lost", lost.len(), jobs.len());
+    // Of every second job, the run is alive, and stores it again.
+    let mut dead = Vec::new();
+    for (number, place) in lost.into_iter().enumerate() {
+        let seen = read(&jobs[place]).await;
+        assert_eq!(seen.state, JobState::Running);
+        if number % 2 == 0 {
+            dead.push(place);
+            continue;
+        }
+        let again = jobs[place].clone().with_epoch(2);
+        let again = again.with_version(seen.version);
+        persist(async || store.create(again.clone()).await).await;
+    }
+    tokio::time::sleep(LEASE + LEASE / 2).await;
+    for (place, new) in jobs.iter().enumerate() {
+        let state = match dead.contains(&place) {
+            true => JobState::Lost,
+            false => JobState::Running,
+        };
+        assert_eq!(read(new).await.state, state, "{place}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_too_few_replicas_have_is_not_acknowledged() {
     let Some(cluster) = available(RedisCluster::start()) else {
@@ -155,4 +210,8 @@ async fn each_master_of_a_cluster_is_checked() {
         }
     }
     connect(&cluster).await;
+    let numbered = cluster.urls().into_iter().map(|url| format!("{url}/5"));
+    let refused = RedisStore::builder(numbered).connect().await.unwrap_err();
+    assert!(refused.is_invalid_address(), "{refused}");
+    assert!(refused.to_string().contains("database"), "{refused}");
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http_polling::{Problem, ProblemType};
-use test_services::Redis;
+use test_services::{Proxy, Redis};
 use tokio::time::timeout;
 use tower_async_job_core::{Detail, JobStore, Outcome};
 use tower_async_job_redis::RedisStore;
@@ -64,8 +64,8 @@ async fn s27_ten_thousand_waiters_on_one_job_cost_three_reads() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s25_events_that_are_trimmed_only_delay_a_wait() {
     let Some(server) = own() else { return };
-    let store = builder(&server).connect().await.unwrap();
-    let other = builder(&server).connect().await.unwrap();
+    let [store, other] = pair(&server, "jobs").await;
+    add(&other, job(&other)).await;
     let lease = add(&other, job(&other)).await;
     let ended = store.subscribe(&lease.id);
     // The numbers of entries begin at 1 again.
@@ -135,4 +135,37 @@ async fn s26_thousands_of_wakes_need_no_fallback() {
         }
         clients.join_all().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s25_a_gap_between_events_lets_waiters_look_again() {
+    let Some(server) = own() else { return };
+    let [store, other] = pair(&server, "gaps").await;
+    let known = add(&other, job(&other)).await;
+    let ended = store.subscribe(&known.id);
+    other.cancel(&known.id).await.unwrap();
+    timeout(PATIENCE, ended).await.expect("the event wakes");
+    let lease = add(&other, job(&other)).await;
+    let ended = store.subscribe(&lease.id);
+    // The event of this end is lost.
+    server.command(&["ACL", "SETUSER", "default", "-xadd"]);
+    other.cancel(&lease.id).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server.command(&["ACL", "SETUSER", "default", "+xadd"]);
+    server.command(&["XADD", "{gaps:events}", "1-1000", "someone", ""]);
+    timeout(PATIENCE, ended).await.expect("the gap wakes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s25_a_read_of_events_that_does_not_return_is_replaced() {
+    let Some(server) = own() else { return };
+    let proxy = Proxy::start(server.address()).await;
+    let store = RedisStore::builder([format!("redis://{}", proxy.address())])
+        .operation_timeout(Duration::from_millis(500))
+        .fallback(NEVER);
+    let _store = store.connect().await.unwrap();
+    until(|| server.command(&["CLIENT", "LIST"]).contains("cmd=xread ")).await;
+    let before = proxy.connections();
+    proxy.half_open();
+    until(|| proxy.connections() > before).await;
 }

@@ -5,6 +5,7 @@ mod clocks;
 mod cluster;
 mod encrypted;
 mod events;
+mod failover;
 mod losses;
 mod servers;
 mod trips;

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::{HeaderMap, StatusCode};
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::{Proxy, Redis, available};
 use tower_async_job_core::{
-    Cancellation, ClaimQuery, Detail, JobStore, Outcome, PendingJobs, Release, Renewal, ResultRef,
-    Retention, Start, StoredResponse, SweepQuery,
+    Cancellation, ClaimQuery, Detail, IdempotencyKey, JobStore, NewJob, Outcome, Outside,
+    PendingJobs, Release, Renewal, Report, ResultRef, Retention, Start, StoredResponse, SweepQuery,
 };
+use tower_async_job_offload::{Offloaded, object_store::memory::InMemory};
 use tower_async_job_redis::RedisStore;
 
 use crate::{add, builder, is_known, job, own, replayable, shared};
@@ -94,7 +96,19 @@ async fn s20_a_server_without_memory_keeps_jobs_and_lets_them_end() {
     let lease = add(&store, replayable(&store)).await;
     let waiting = add(&store, replayable(&store).with_start(Start::Queued)).await;
     server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
-    let full = store.create(job(&store)).await.unwrap_err();
+    let key = IdempotencyKey::new("key".to_owned(), [7; 32]).unwrap();
+    let keyed = NewJob::new(store.new_id(Some(&key), None)).with_idempotency(key);
+    for new in [
+        job(&store),
+        replayable(&store).with_start(Start::Offered),
+        replayable(&store).with_start(Start::Queued),
+        keyed,
+    ] {
+        let full = store.create(new).await.unwrap_err();
+        assert!(full.is_full(), "{full:?}");
+    }
+    let report = Report::default().with_checkpoint("checkpoint");
+    let full = store.report(&lease, report).await.unwrap_err();
     assert!(full.is_full(), "{full:?}");
     let chunk = store.write_chunk(&lease, 0, Bytes::from_static(b"data"));
     assert!(chunk.await.unwrap_err().is_full());
@@ -124,6 +138,40 @@ async fn s20_results_without_room_prevent_no_end_that_has_room() {
     });
     for (is_result, ended) in join_all(ends).await {
         assert_eq!(ended.is_err_and(|error| error.is_full()), is_result);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s20_parties_report_nothing_to_a_server_without_memory_and_keep_their_jobs() {
+    let Some(server) = own() else { return };
+    let store = builder(&server).connect().await.unwrap();
+    let leases = join_all((0..40).map(|_| add(&store, replayable(&store)))).await;
+    let outside = Outside::new("token", Duration::from_secs(60));
+    let how = Release::default().with_outside(outside);
+    store.release(&leases, how).await.unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    let renewals = leases.iter().enumerate().map(|(number, lease)| {
+        let has_report = number % 2 == 1;
+        let report = match has_report {
+            true => Report::default().with_checkpoint("checkpoint"),
+            false => Report::default(),
+        };
+        let store = &store;
+        async move {
+            (
+                has_report,
+                store.renew_outside(&lease.id, outside, report).await,
+            )
+        }
+    });
+    for (has_report, renewed) in join_all(renewals).await {
+        match has_report {
+            true => assert!(
+                renewed.as_ref().is_err_and(|error| error.is_full()),
+                "{renewed:?}"
+            ),
+            false => assert_eq!(renewed.unwrap(), Renewal::Held),
+        }
     }
 }
 
@@ -251,8 +299,14 @@ async fn larger_results_are_refused() {
     let store = builder(server).prefix("large").connect().await.unwrap();
     let lease = add(&store, job(&store)).await;
     let chunk = Bytes::from(vec![7; 256 << 10]);
-    store.write_chunk(&lease, 63, chunk.clone()).await.unwrap();
-    let refused = store.write_chunk(&lease, 64, chunk).await.unwrap_err();
+    for index in 0..64 {
+        store
+            .write_chunk(&lease, index, chunk.clone())
+            .await
+            .unwrap();
+    }
+    let refused = store.write_chunk(&lease, 64, chunk.clone()).await;
+    let refused = refused.unwrap_err();
     assert!(refused.is_full());
     assert_eq!(refused.limit().unwrap().value, 16 << 20);
     let record = store
@@ -261,6 +315,47 @@ async fn larger_results_are_refused() {
         .unwrap()
         .unwrap();
     assert_eq!(record.state, JobState::Running);
+    // A chunk may be written again.
+    store.write_chunk(&lease, 63, chunk).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn larger_results_are_kept_in_an_object_store() {
+    const CHUNKS: u32 = 80;
+    let Some(server) = shared() else { return };
+    let store = builder(server).prefix("outside").connect().await.unwrap();
+    let store = Offloaded::new(store, InMemory::new()).unwrap();
+    let new = job(store.get_ref());
+    let lease = new.first_lease();
+    store.create(new).await.unwrap();
+    let chunk = |index: u32| Bytes::from(vec![index as u8; 256 << 10]);
+    for index in 0..CHUNKS {
+        let data = chunk(index);
+        store.write_chunk(&lease, index, data).await.unwrap();
+    }
+    let head = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0).finish(None);
+    let len = u64::from(CHUNKS) * (256 << 10);
+    let streamed = Outcome::Streamed {
+        head,
+        chunks: CHUNKS,
+        len,
+    };
+    store.finish(&lease, streamed.into()).await.unwrap();
+    let read = store.read(&lease.id, Detail::Full).await.unwrap().unwrap();
+    let result = read.result.unwrap();
+    assert_eq!(result.len, len);
+    for index in 0..CHUNKS {
+        let read = store.read_chunk(&result, index).await.unwrap();
+        assert_eq!(read, Some(chunk(index)));
+    }
+    // Nothing of it is in memory.
+    let shard = lease.id.to_bits() >> 122;
+    let run = format!(
+        "{{outside:{shard}}}:c:{}:{}",
+        lease.id.encode(),
+        lease.epoch
+    );
+    assert_eq!(server.command(&["HLEN", &run]), "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
