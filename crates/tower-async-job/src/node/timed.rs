@@ -60,7 +60,10 @@ impl Interpose for Timed {
         Box::pin(async move {
             let began = Instant::now();
             let ended = timeout(CALL, answer).await;
-            let ended = ended.unwrap_or_else(|late| Err(StoreError::unavailable(late)));
+            let ended = ended.unwrap_or_else(|_| {
+                let text = format!("it did not answer within {CALL:?}");
+                Err(StoreError::unavailable(text))
+            });
             let error = ended.as_ref().err();
             if let Some(is_up) = self.health.note(began, error) {
                 self.meter.is_up(is_up);
@@ -85,9 +88,43 @@ impl Interpose for Timed {
 
 #[cfg(test)]
 mod tests {
+    use std::{error::Error, future::pending};
+
     use tower_async_job_core::MemoryStore;
 
     use super::*;
+
+    /// A store that never answers.
+    #[derive(Debug)]
+    struct Hung(MemoryStore);
+
+    impl Interpose for Hung {
+        fn inner(&self) -> &dyn JobStore {
+            &self.0
+        }
+
+        fn around<'a, T: Send + 'a>(
+            &'a self,
+            _: Call,
+            _: StoreFuture<'a, T>,
+        ) -> StoreFuture<'a, T> {
+            Box::pin(pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn store_that_never_answers_is_unavailable_with_the_time_as_its_reason() {
+        let store = Interposed::new(Timed {
+            store: Arc::new(Interposed::new(Hung(MemoryStore::new()))),
+            health: Arc::new(Health::new(true)),
+            meter: Meter::new(None, "memory"),
+        });
+        let error = store.read(&JobId::random(), Detail::Status).await;
+        let error = error.expect_err("it is never answered");
+        assert!(error.is_unavailable(), "{error}");
+        let reason = error.source().expect("a reason").to_string();
+        assert_eq!(reason, "it did not answer within 5s");
+    }
 
     #[test]
     fn a_store_of_this_process_alone_is_called_directly() {
