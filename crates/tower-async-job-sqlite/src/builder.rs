@@ -98,6 +98,7 @@ impl SqliteStoreBuilder {
     }
 
     /// Sets the time after which a call fails as unavailable; 5 s by default, and at most a day.
+    /// `AsyncJobLayer` waits for no longer than 5 s.
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.operation_timeout = timeout.min(DAY);
         self

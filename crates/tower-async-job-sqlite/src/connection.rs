@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, ffi};
 use tower_async_job_core::JobHandle;
 
 use crate::{
-    error::OpenError,
+    error::{OpenError, is_busy},
     schema,
     settings::{Settings, Synchronous},
 };
@@ -45,11 +45,12 @@ pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> 
 
 fn try_open_writer(settings: &Settings) -> Result<Connection, OpenError> {
     let path = &*settings.path;
-    if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(OpenError::outdated(path));
-    }
+    check_sqlite(rusqlite::version_number(), path)?;
     if fs::symlink_metadata(path).is_ok() && fs::metadata(path).is_err_and(is_missing) {
         return Err(OpenError::broken_link(path));
+    }
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(OpenError::not_a_file(path));
     }
     create(path).map_err(|error| OpenError::of_io(path, error))?;
     let failed = |error| OpenError::of_sql(path, error);
@@ -62,8 +63,16 @@ fn try_open_writer(settings: &Settings) -> Result<Connection, OpenError> {
     }
     use_log(&connection, path)?;
     schema::migrate(&mut connection, path)?;
+    check_writable(&connection).map_err(failed)?;
     prepare_writer(&connection, settings).map_err(failed)?;
     Ok(connection)
+}
+
+fn check_sqlite(version: i32, path: &Path) -> Result<(), OpenError> {
+    match version < OLDEST_SQLITE {
+        true => Err(OpenError::outdated(path)),
+        false => Ok(()),
+    }
 }
 
 fn is_missing(error: io::Error) -> bool {
@@ -71,14 +80,24 @@ fn is_missing(error: io::Error) -> bool {
 }
 
 /// Creates the file if it does not exist, for its owner alone; SQLite gives the log the same mode.
+/// An empty file becomes its owner's alone too, if this process may change its mode.
 ///
 /// The file is created under another name, and closed before it gets its own: closing a file ends
 /// all locks of the process on it, also those of a store that is open.
 fn create(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(metadata) => {
+            #[cfg(unix)]
+            if metadata.len() == 0 {
+                let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                // Another user's file cannot be changed, and can be a store all the same.
+                let _ = fs::set_permissions(path, owner_alone);
+            }
+            return Ok(());
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        known => return known.map(drop),
+        Err(error) => return Err(error),
     }
     let mut name = path.as_os_str().to_owned();
     name.push(format!("-new-{}", JobHandle::random()));
@@ -121,6 +140,20 @@ fn use_log(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     match mode == "wal" {
         true => Ok(()),
         false => Err(OpenError::no_shared_memory(path)),
+    }
+}
+
+/// Fails if the file, its log or its shared memory can only be read. SQLite opens such files, and
+/// fails with the first change.
+fn check_writable(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_readonly(MAIN_DB)? {
+        let read_only = ffi::Error::new(ffi::SQLITE_READONLY);
+        return Err(rusqlite::Error::SqliteFailure(read_only, None));
+    }
+    match connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+        // Another process can write.
+        Err(error) if is_busy(&error) => Ok(()),
+        checked => checked,
     }
 }
 
@@ -168,6 +201,16 @@ pub(crate) fn page_size(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(size.unsigned_abs().max(512))
 }
 
+/// Returns the size of all pages of this size that are in use, in bytes.
+pub(crate) fn used_bytes(connection: &Connection, page_size: u64) -> rusqlite::Result<u64> {
+    let figure = |pragma| {
+        let mut statement = connection.prepare_cached(pragma)?;
+        statement.query_row([], |row| row.get::<_, u32>(0))
+    };
+    let pages = figure("PRAGMA page_count")?.saturating_sub(figure("PRAGMA freelist_count")?);
+    Ok(u64::from(pages) * page_size)
+}
+
 /// Opens a connection that reads only.
 pub(crate) fn open_reader(settings: &Settings) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::of_sql(&*settings.path, error);
@@ -184,4 +227,24 @@ pub(crate) fn open_checkpointer(settings: &Settings) -> Result<Connection, OpenE
     let connection = connect(&settings.path).map_err(failed)?;
     make_durable(&connection, settings.synchronous).map_err(failed)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_that_can_damage_the_file_is_refused() {
+        let path = Path::new("jobs.db");
+        let error = check_sqlite(3_051_002, path).expect_err("it is too old");
+        assert!(error.is_outdated_sqlite());
+        let text = error.to_string();
+        assert!(
+            text.starts_with("`jobs.db` needs SQLite 3.51.3 or later"),
+            "{text}"
+        );
+        for version in [3_051_003, rusqlite::version_number()] {
+            check_sqlite(version, path).expect("it is new enough");
+        }
+    }
 }

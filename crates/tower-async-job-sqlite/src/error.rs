@@ -25,6 +25,7 @@ pub struct OpenError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     NotDatabase,
+    NotFile,
     Foreign,
     Newer { found: i64, known: i64 },
     Locked,
@@ -49,6 +50,10 @@ impl OpenError {
     fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    pub(crate) fn not_a_file(path: impl Into<PathBuf>) -> Self {
+        Self::new(Kind::NotFile, path)
     }
 
     pub(crate) fn foreign(path: impl Into<PathBuf>) -> Self {
@@ -90,6 +95,7 @@ impl OpenError {
                 Kind::Permission
             }
             _ if is_full(&error) => Kind::Full,
+            _ if lacks_sharing(&error) => Kind::NoSharedMemory,
             _ => Kind::Other,
         };
         Self::new(kind, path).with_source(error)
@@ -104,7 +110,7 @@ impl OpenError {
 
     /// Returns whether the file is not a SQLite database, or is damaged.
     pub fn is_not_a_database(&self) -> bool {
-        self.kind == Kind::NotDatabase
+        matches!(self.kind, Kind::NotDatabase | Kind::NotFile)
     }
 
     /// Returns whether the file is the database of another application.
@@ -138,7 +144,7 @@ impl OpenError {
     }
 
     /// Returns whether the file system does not support the log that SQLite shares between
-    /// processes, as network file systems do not.
+    /// processes, or the locks, as network file systems do not.
     pub fn is_unsupported_file_system(&self) -> bool {
         self.kind == Kind::NoSharedMemory
     }
@@ -158,6 +164,7 @@ impl fmt::Display for OpenError {
                 "`{path}` is not a SQLite database, or is damaged: choose another path, or restore \
                  a backup"
             ),
+            Kind::NotFile => write!(f, "`{path}` is not a file: choose another path"),
             Kind::Foreign => write!(
                 f,
                 "`{path}` is the database of another application: choose another path"
@@ -189,7 +196,8 @@ impl fmt::Display for OpenError {
             Kind::Full => write!(f, "the disk of `{path}` is full: free some space"),
             Kind::NoSharedMemory => write!(
                 f,
-                "the file system of `{path}` does not support write-ahead logs: choose a local disk"
+                "the file system of `{path}` does not support write-ahead logs, or the locks of \
+                 SQLite: choose a local disk"
             ),
             Kind::Outdated => write!(
                 f,
@@ -248,12 +256,33 @@ pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
         || code == Some(ffi::SQLITE_IOERR_SHMSIZE)
 }
 
+/// Returns whether the file system refuses the memory that processes share, or locks.
+fn lacks_sharing(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(
+        code,
+        Some(
+            ffi::SQLITE_IOERR_SHMMAP
+                | ffi::SQLITE_IOERR_SHMOPEN
+                | ffi::SQLITE_IOERR_SHMLOCK
+                | ffi::SQLITE_IOERR_LOCK
+                | ffi::SQLITE_IOERR_RDLOCK
+                | ffi::SQLITE_IOERR_CHECKRESERVEDLOCK
+        )
+    )
+}
+
 /// Returns whether another connection has the lock.
 pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
+}
+
+/// Creates the failure of a call for which another program does not release its lock in time.
+pub(crate) fn locked(path: &std::path::Path) -> StoreError {
+    StoreError::unavailable(OpenError::new(Kind::Locked, path))
 }
 
 /// Converts a failure of SQLite on this file.
@@ -266,6 +295,9 @@ pub(crate) fn store_error(path: &std::path::Path, error: rusqlite::Error) -> Sto
             | rusqlite::Error::Utf8Error(..)
     );
     let full = is_full(&error);
+    if is_busy(&error) {
+        return locked(path);
+    }
     let failure = SqliteFailure {
         path: path.to_owned(),
         source: error,
@@ -282,6 +314,17 @@ pub(crate) fn store_error(path: &std::path::Path, error: rusqlite::Error) -> Sto
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_system_without_shared_memory_or_locks_is_named() {
+        for code in [ffi::SQLITE_IOERR_SHMMAP, ffi::SQLITE_IOERR_LOCK] {
+            let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let error = OpenError::of_sql("jobs.db", failure);
+            assert!(error.is_unsupported_file_system(), "{code}");
+            let text = error.to_string();
+            assert!(text.ends_with("choose a local disk"), "{text}");
+        }
+    }
 
     #[test]
     fn a_disk_without_room_for_any_file_is_full() {

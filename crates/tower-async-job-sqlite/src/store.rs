@@ -5,7 +5,7 @@ use tower_async_job_core::{
     Cancellation, Claim, ClaimQuery, Claims, Created, Detail, End, IdempotencyKey, JobHandle,
     JobId, JobPage, JobQuery, JobRecord, JobStore, Lease, NewJob, Outcome, Outside, Principal,
     Release, Released, Renewal, Report, ResultRef, StoreError, StoreFuture, StoreProperties,
-    Subscription, SweepQuery, Upkeep,
+    Subscription, SweepQuery, Upkeep, Usage,
 };
 
 use crate::{
@@ -314,6 +314,15 @@ impl JobStore for SqliteStore {
                 page = scanned;
             }
         })
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let limit = self.engine.settings().max_bytes;
+        Some(Usage::new(
+            size(self.engine.used()),
+            limit.map_or(usize::MAX, size),
+        ))
     }
 }
 

@@ -40,8 +40,8 @@ impl Deadlines {
         }
     }
 
-    /// Fails calls whose deadline has passed, until it is closed.
-    pub(crate) fn run(&self) {
+    /// Fails calls whose deadline has passed with an error about them, until it is closed.
+    pub(crate) fn run(&self, error: impl Fn() -> StoreError) {
         let mut calls = self.lock();
         while !calls.is_closed {
             if calls.queue.is_empty() {
@@ -59,7 +59,7 @@ impl Deadlines {
             let late = calls.take_late();
             drop(calls);
             for call in late {
-                call.fail(StoreError::unavailable("the operation took too long"));
+                call.fail(error());
             }
             calls = self.lock();
         }

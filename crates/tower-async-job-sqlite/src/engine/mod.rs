@@ -3,6 +3,7 @@
 mod checkpointer;
 mod deadlines;
 mod files;
+mod log;
 mod queue;
 mod reader;
 mod reads;
@@ -83,6 +84,11 @@ impl Engine {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// Returns the bytes of the file that are in use, as the latest transaction has left them.
+    pub(crate) fn used(&self) -> u64 {
+        self.shared.used.load(Ordering::Relaxed)
     }
 
     pub(crate) fn clock(&self) -> &StoreClock {
@@ -171,7 +177,8 @@ impl Engine {
     }
 
     fn limit<T: Send + 'static>(&self, reply: &Reply<T>) {
-        let timeout = self.shared.settings.operation_timeout;
+        // A little less, so that callers who wait no longer learn the reason.
+        let timeout = self.shared.settings.operation_timeout * 9 / 10;
         self.shared.deadlines.add(reply.call(), timeout);
     }
 }
@@ -270,7 +277,10 @@ fn start(
         spawn("reader", move || reader.run()).map_err(failed)?;
     }
     let deadlines = Arc::clone(shared);
-    spawn("deadlines", move || deadlines.deadlines.run()).map_err(failed)?;
+    spawn("deadlines", move || {
+        deadlines.deadlines.run(|| deadlines.late());
+    })
+    .map_err(failed)?;
     let watching = (Arc::clone(shared), connections.watcher);
     let watcher = spawn("watcher", move || watcher::run(&watching.0, &watching.1));
     shared.add_parked(watcher.map_err(failed)?.thread().clone());

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rusqlite::{Connection, wal::CheckpointMode};
-use tower_async_job_core::{EndedJobs, JobId, Waiters};
+use tower_async_job_core::{EndedJobs, JobId, StoreError, Waiters};
 
 use super::{
     deadlines::Deadlines,
@@ -18,7 +18,9 @@ use super::{
     reads::Reads,
     writes::Operation,
 };
-use crate::{notes::Notes, settings::Settings, time::StoreClock, transaction::Effects};
+use crate::{
+    error::locked, notes::Notes, settings::Settings, time::StoreClock, transaction::Effects,
+};
 
 /// The capacity of the queue of the writer.
 const WAITING_WRITES: Limits = Limits {
@@ -46,6 +48,11 @@ pub(crate) struct Shared {
     pub(crate) ended: EndedJobs,
     /// True if the commits of other processes are not looked for, for tests.
     pub(crate) is_deaf: AtomicBool,
+    /// True while the writer begins a transaction, which takes long only if another program has the
+    /// lock.
+    pub(crate) is_beginning: AtomicBool,
+    /// The bytes of the file that are in use after the latest transaction of this process.
+    pub(crate) used: AtomicU64,
     is_closed: AtomicBool,
     /// Held during a checkpoint, since SQLite refuses a second one instead of waiting.
     checkpoint: Mutex<()>,
@@ -67,6 +74,8 @@ impl Shared {
             lost: AtomicU64::new(0),
             ended: EndedJobs::default(),
             is_deaf: AtomicBool::new(false),
+            is_beginning: AtomicBool::new(false),
+            used: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             checkpoint: Mutex::default(),
             parked: Mutex::default(),
@@ -79,6 +88,22 @@ impl Shared {
         // An error: a reader takes long, or another process makes one. It is made again when the
         // log has grown.
         let _ = connection.wal_checkpoint_v2(None::<&str>, mode);
+    }
+
+    /// Returns the error of a call that takes too long.
+    pub(crate) fn late(&self) -> StoreError {
+        let Settings {
+            path,
+            operation_timeout,
+            ..
+        } = &self.settings;
+        if self.is_beginning.load(Ordering::Relaxed) {
+            return locked(path);
+        }
+        StoreError::unavailable(format!(
+            "`{}` did not answer within {operation_timeout:?}: its disk is slow, or hangs",
+            path.display()
+        ))
     }
 
     /// Notifies of the effects of a commit.

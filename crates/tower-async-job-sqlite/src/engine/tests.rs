@@ -229,6 +229,8 @@ async fn a_call_ends_in_time_though_the_writer_hangs_and_is_not_performed_later(
     let began = Instant::now();
     let late = store.mark(id).await.unwrap_err();
     assert!(late.is_unavailable());
+    let reason = std::error::Error::source(&late).unwrap().to_string();
+    assert!(reason.ends_with("jobs.db` did not answer within 300ms: its disk is slow, or hangs"));
     assert!(began.elapsed() < Duration::from_secs(5));
     // Reads do not wait for the writer.
     assert!(!store.has(id).await);

@@ -4,23 +4,24 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::{self, Thread},
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, Params, hooks::Wal, wal::CheckpointMode};
+use rusqlite::{Connection, Params, wal::CheckpointMode};
 use tower_async_job_core::{StoreError, StoreLimit};
 
 use super::{
     files::Files,
+    log::Log,
     queue::{Batch, Limits},
     shared::Shared,
     writes::{Kind, Note, Operation},
 };
 use crate::{
-    connection::{UNLIMITED, limit_pages, page_size, set_synchronous},
+    connection::{UNLIMITED, limit_pages, page_size, set_synchronous, used_bytes},
     error::{is_busy, is_full, store_error},
     operation::{deliver, make_room},
     schema,
@@ -38,9 +39,6 @@ const BATCH: Limits = Limits {
 /// The maximum number of times at which room is made for one operation.
 const ROUNDS_OF_ROOM: usize = 16;
 
-/// The pages in the log from which a checkpoint is worth its cost.
-const WORTH_CHECKPOINT: u64 = 1000;
-
 type Operations = Batch<Box<dyn Operation>>;
 
 /// The thread that owns the connection that writes, and commits operations in batches.
@@ -51,10 +49,7 @@ pub(crate) struct Writer {
     checkpointer: Thread,
     is_lazy: bool,
     page_size: u64,
-    /// The number of pages in the log after the latest commit.
-    log_pages: Arc<AtomicU64>,
-    /// The number of pages in the log at the latest checkpoint.
-    checkpointed: u64,
+    log: Log,
 }
 
 impl Writer {
@@ -64,12 +59,7 @@ impl Writer {
         mut connection: Connection,
         checkpointer: Thread,
     ) -> rusqlite::Result<Self> {
-        let log_pages = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&log_pages);
-        connection.wal_hook(Some(move |_: &mut Wal, pages: i32| {
-            counter.store(pages.unsigned_abs().into(), Ordering::Relaxed);
-            Ok(())
-        }))?;
+        let log = Log::of(&mut connection)?;
         let writer = Self {
             page_size: page_size(&connection)?,
             shared,
@@ -77,9 +67,10 @@ impl Writer {
             connection,
             checkpointer,
             is_lazy: false,
-            log_pages,
-            checkpointed: 0,
+            log,
         };
+        let used = used_bytes(&writer.connection, writer.page_size)?;
+        writer.shared.used.store(used, Ordering::Relaxed);
         limit_pages(&writer.connection, writer.max_pages())?;
         Ok(writer)
     }
@@ -247,6 +238,8 @@ impl Writer {
             self.roll_back();
             return self.commit(batch, true);
         }
+        let used = used_bytes(&self.connection, self.page_size);
+        let used = used.map_err(|error| self.failed(error))?;
         if self.connection.total_changes() == before {
             self.roll_back();
         } else {
@@ -257,27 +250,25 @@ impl Writer {
             self.execute("COMMIT", [])?;
             self.shared.commits.fetch_add(1, Ordering::Release);
         }
+        self.shared.used.store(used, Ordering::Relaxed);
         self.shared.notes.forget(&notes);
         Ok(transaction.into_effects())
     }
 
     /// Begins a transaction, and waits for another process that writes.
     fn begin(&self) -> rusqlite::Result<()> {
+        let begin = || (self.connection.prepare_cached("BEGIN IMMEDIATE")?).execute([]);
+        let is_beginning = &self.shared.is_beginning;
         let deadline = Instant::now() + self.shared.settings.operation_timeout;
-        loop {
-            match self
-                .connection
-                .prepare_cached("BEGIN IMMEDIATE")?
-                .execute([])
-            {
-                Ok(_) => return Ok(()),
-                // It has waited, unless SQLite saw that waiting would not help.
-                Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    thread::sleep(Duration::from_millis(1));
-                }
-                Err(error) => return Err(error),
-            }
+        is_beginning.store(true, Ordering::Relaxed);
+        let mut begun = begin();
+        // It has waited, unless SQLite saw that waiting would not help.
+        while begun.as_ref().is_err_and(is_busy) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+            begun = begin();
         }
+        is_beginning.store(false, Ordering::Relaxed);
+        begun.map(drop)
     }
 
     /// Returns the time, which is not before that of any other process.
@@ -344,11 +335,8 @@ impl Writer {
 
     fn max_pages(&self) -> Option<u32> {
         let bytes = self.shared.settings.max_bytes?;
-        Some(
-            u32::try_from(bytes / self.page_size)
-                .unwrap_or(UNLIMITED)
-                .max(1),
-        )
+        let pages = u32::try_from(bytes / self.page_size).unwrap_or(UNLIMITED);
+        Some(pages.max(1))
     }
 
     fn roll_back(&self) {
@@ -361,15 +349,9 @@ impl Writer {
     /// Keeps the log within its bound: checkpoints are made beside the writer, and by it if they do
     /// not keep up.
     fn bound_log(&mut self) {
-        let pages = self.log_pages.load(Ordering::Relaxed);
-        if pages < self.checkpointed {
-            // The log began again.
-            self.checkpointed = 0;
-        }
-        if pages < self.checkpointed + WORTH_CHECKPOINT {
+        let Some(pages) = self.log.due() else {
             return;
-        }
-        self.checkpointed = pages;
+        };
         // The rest of the bound is room for one batch, with the pages of its indexes.
         if pages * self.page_size < self.shared.settings.max_log_bytes / 2 {
             self.checkpointer.unpark();

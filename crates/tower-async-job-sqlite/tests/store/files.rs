@@ -28,6 +28,48 @@ async fn the_files_are_readable_by_their_owner_only() {
     assert_eq!(names, ["jobs.db", "jobs.db-shm", "jobs.db-wal"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn file_that_was_created_empty_becomes_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    add(&store, job()).await;
+    let files = fs::read_dir(directory.path()).unwrap();
+    let modes = files.map(|file| file.unwrap().metadata().unwrap().permissions().mode());
+    assert_eq!(
+        modes.map(|mode| mode & 0o777).collect::<Vec<_>>(),
+        [0o600; 3]
+    );
+}
+
+#[tokio::test]
+async fn bytes_in_use_are_told_with_their_limit() {
+    const RESULT: usize = 1 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let store = SqliteStore::builder().max_bytes(4 << 20).open(&path).await;
+    let store = store.unwrap();
+    let empty = store.usage().unwrap();
+    assert_eq!(empty.max_bytes, 4 << 20);
+    assert!(empty.bytes > 0 && empty.bytes < RESULT, "{empty:?}");
+    let lease = add(&store, job()).await;
+    store.finish(&lease, done(RESULT).into()).await.unwrap();
+    assert!(store.usage().unwrap().bytes >= RESULT);
+
+    // A sweep shows what another process has changed.
+    let other = SqliteStore::open(&path).await.unwrap();
+    assert!(other.usage().unwrap().bytes >= RESULT);
+    other.remove(&lease.id).await.unwrap();
+    store.sweep(&SweepQuery::default()).await.unwrap();
+    for store in [store, other] {
+        assert!(store.usage().unwrap().bytes < RESULT);
+    }
+}
+
 #[tokio::test]
 async fn no_name_of_a_file_has_a_special_meaning() {
     let directory = tempfile::tempdir().unwrap();

@@ -42,3 +42,30 @@ async fn the_log_keeps_its_bound_under_load() {
     assert!(largest <= BOUND, "{largest}");
     assert!(largest > BOUND / 8, "{largest}");
 }
+
+#[tokio::test]
+async fn log_that_another_program_has_let_grow_shrinks_to_its_bound() {
+    const REQUEST: usize = 1 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jobs.db");
+    let builder = SqliteStore::builder().max_log_bytes(BOUND);
+    let store = builder.open(&path).await.unwrap();
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let read = "BEGIN; SELECT count(*) FROM jobs";
+    reader.execute_batch(read).unwrap();
+    let log = directory.path().join("jobs.db-wal");
+    let length = || fs::metadata(&log).unwrap().len();
+    while length() <= BOUND + REQUEST as u64 {
+        add(&store, replayable(REQUEST)).await;
+    }
+    reader.execute_batch("COMMIT").unwrap();
+    let shrunk = async {
+        while length() > BOUND {
+            add(&store, replayable(REQUEST)).await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(20);
+    tokio::time::timeout(patience, shrunk)
+        .await
+        .expect("in time");
+}

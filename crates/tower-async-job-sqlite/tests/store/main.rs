@@ -12,6 +12,8 @@ mod full;
 mod log;
 mod opening;
 mod outages;
+#[cfg(unix)]
+mod refused;
 mod sealed;
 mod times;
 mod unreadable;

@@ -138,24 +138,9 @@ async fn a_missing_directory_is_not_created() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_without_permission_says_so() {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("jobs.db");
-    drop(SqliteStore::open(&path).await.unwrap());
-    let mode = |path: &Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    };
-    mode(&path, 0o400);
-    if fs::OpenOptions::new().write(true).open(&path).is_ok() {
-        // The administrator may write it nevertheless.
-        return;
-    }
-    assert!(
-        refused(&path, "allow the process to write")
-            .await
-            .is_permission_denied()
-    );
+async fn device_is_no_file() {
+    let error = refused(Path::new("/dev/null"), "is not a file: choose another path").await;
+    assert!(error.is_not_a_database());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

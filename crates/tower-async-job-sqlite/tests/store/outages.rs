@@ -20,10 +20,15 @@ async fn s17_s18_s19_a_locked_file_fails_writes_in_time_and_reads_not_at_all() {
     let locking = Connection::open(&path).unwrap();
     locking.execute_batch("BEGIN IMMEDIATE").unwrap();
     let new = job();
-    let refused = store.create(new.clone()).await.unwrap_err();
-    assert!(refused.is_unavailable(), "{refused}");
-    let refused = store.finish(&lease, done(4).into()).await.unwrap_err();
-    assert!(refused.is_unavailable(), "{refused}");
+    for refused in [
+        store.create(new.clone()).await.unwrap_err(),
+        store.finish(&lease, done(4).into()).await.unwrap_err(),
+    ] {
+        assert!(refused.is_unavailable(), "{refused}");
+        let reason = std::error::Error::source(&refused).unwrap().to_string();
+        let expected = "jobs.db` is locked by another program: end it, for example a `sqlite3`";
+        assert!(reason.contains(expected), "{reason}");
+    }
     assert_eq!(state(&store, &lease.id).await, Some(JobState::Running));
     assert_eq!(state(&store, &new.id).await, None);
 
