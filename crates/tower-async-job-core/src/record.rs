@@ -138,7 +138,7 @@ pub struct JobRecord {
     /// The duration of its latest run, until now or until its end, by the store's clock.
     pub running_for: Option<Duration>,
     /// The time until its lease ends unless it is renewed, by the store's clock: zero once it has
-    /// ended and nobody has noticed. `None` if no node has the job, or if leases last as long as the
+    /// ended and no node has noticed. `None` if no node has the job, or if leases last as long as the
     /// process. If that clock was set back, it may exceed a lease until the next
     /// [sweep](crate::JobStore::sweep).
     pub lease_remaining: Option<Duration>,
