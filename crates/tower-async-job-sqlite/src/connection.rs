@@ -5,7 +5,7 @@ use std::{
     io,
     path::Path,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rusqlite::{Connection, MAIN_DB, OpenFlags, ffi};
@@ -29,21 +29,8 @@ const WRITER_CACHE: i64 = 16 << 10;
 /// The number of times at which a lock that another connection has is tried again, 1 ms apart.
 pub(crate) const BUSY_TRIES: i32 = 250;
 
-/// Opens the connection of the writer, and creates the file and its tables if necessary. Waits for
-/// others that do the same.
+/// Opens the connection of the writer, and creates the file and its tables if necessary.
 pub(crate) fn open_writer(settings: &Settings) -> Result<Connection, OpenError> {
-    let deadline = Instant::now() + settings.operation_timeout;
-    loop {
-        match try_open_writer(settings) {
-            Err(error) if error.is_locked() && Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(5));
-            }
-            opened => return opened,
-        }
-    }
-}
-
-fn try_open_writer(settings: &Settings) -> Result<Connection, OpenError> {
     let path = &*settings.path;
     check_sqlite(rusqlite::version_number(), path)?;
     if fs::symlink_metadata(path).is_ok() && fs::metadata(path).is_err_and(is_missing) {

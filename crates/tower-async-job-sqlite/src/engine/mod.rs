@@ -19,6 +19,7 @@ use std::{
     fmt, io,
     sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -207,19 +208,38 @@ fn refused(reason: Refused) -> StoreError {
 /// Opens the file, and starts all threads except for that of the writer.
 fn open(settings: Settings) -> Result<(Arc<Shared>, Writer), OpenError> {
     let path = settings.path.clone();
-    let mut connections = Connections {
-        writer: open_writer(&settings)?,
-        readers: (0..settings.readers.max(1))
-            .map(|_| open_reader(&settings))
-            .collect::<Result<_, _>>()?,
-        checkpointer: open_checkpointer(&settings)?,
-        watcher: open_reader(&settings)?,
-    };
-    let clock = start_clock(&mut connections.writer, &settings)?;
+    let (connections, clock) = connect(&settings)?;
     let shared = Arc::new(Shared::new(settings, clock));
     start(&shared, connections, &path)
         .inspect_err(|_| shared.close())
         .map(|writer| (shared, writer))
+}
+
+/// Opens the connections, and starts the clock. Waits for others that lock the file, which SQLite
+/// does not do in all cases.
+fn connect(settings: &Settings) -> Result<(Connections, StoreClock), OpenError> {
+    let deadline = Instant::now() + settings.operation_timeout;
+    loop {
+        match try_connect(settings) {
+            Err(error) if error.is_locked() && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn try_connect(settings: &Settings) -> Result<(Connections, StoreClock), OpenError> {
+    let mut connections = Connections {
+        writer: open_writer(settings)?,
+        readers: (0..settings.readers.max(1))
+            .map(|_| open_reader(settings))
+            .collect::<Result<_, _>>()?,
+        checkpointer: open_checkpointer(settings)?,
+        watcher: open_reader(settings)?,
+    };
+    let clock = start_clock(&mut connections.writer, settings)?;
+    Ok((connections, clock))
 }
 
 /// Starts the clock of the store.

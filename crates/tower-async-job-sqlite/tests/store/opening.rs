@@ -7,6 +7,8 @@ use rusqlite::Connection;
 use tower_async_job_core::{ClaimQuery, JobStore, SweepQuery};
 use tower_async_job_sqlite::{OpenError, SqliteStore};
 
+use crate::clock::TestClock;
+
 /// Opens a file, which must fail with a text that has the path and these words.
 async fn refused(path: &Path, words: &str) -> OpenError {
     let builder = SqliteStore::builder().operation_timeout(Duration::from_millis(500));
@@ -207,5 +209,27 @@ async fn a_file_that_is_soon_unlocked_is_waited_for() {
     });
     let store = SqliteStore::open(&path).await.unwrap();
     crate::add(&store, crate::job()).await;
+    unlock.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_whose_leases_are_prolonged_when_it_is_opened_is_waited_for_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, clock) = (directory.path().join("jobs.db"), TestClock::new());
+    let builder = || SqliteStore::builder().clock(clock.clone());
+    let store = builder().open(&path).await.unwrap();
+    let lease = crate::add(&store, crate::job()).await;
+    drop(store);
+    let locking = Connection::open(&path).unwrap();
+    locking.busy_timeout(Duration::from_secs(5)).unwrap();
+    locking.execute_batch("BEGIN IMMEDIATE").unwrap();
+    clock.advance(3600);
+    let unlock = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        locking.execute_batch("COMMIT").unwrap();
+    });
+    let store = builder().open(&path).await.unwrap();
+    let state = crate::state(&store, &lease.id).await;
+    assert_eq!(state, Some(JobState::Running));
     unlock.await.unwrap();
 }
