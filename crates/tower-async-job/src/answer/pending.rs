@@ -69,6 +69,7 @@ pub(crate) fn accepted(
     document.created = Some(created);
     if queued {
         pending.running_for = None;
+        pending.attempt = 0;
     } else {
         document.state = JobState::Running;
         document.started = Some(created);
@@ -251,9 +252,14 @@ pub(crate) fn too_early(front: &Front, record: &JobRecord) -> Response<StoredBod
 
 /// Returns the data of a stored job by which its Retry-After is chosen.
 pub(crate) fn known<'a>(front: &Front, record: &'a JobRecord) -> ObservedJob<'a> {
+    let lease_of = || front.node.store.properties().lease;
+    let renewed_ago = |left| Some(lease_of()?.saturating_sub(left));
     let pending = ObservedJob {
         running_for: record.running_for,
+        attempt: record.attempt,
         progress: record.progress.as_ref(),
+        renewed_ago: record.lease_remaining.and_then(renewed_ago),
+        lease_remaining: record.lease_remaining,
         ..ObservedJob::new(&record.route, record.age)
     };
     let principal = record.owner.as_ref().and_then(Owner::principal);

@@ -6,6 +6,9 @@ use http_polling::Progress;
 
 use super::time::seconds;
 
+/// The time from the end of a lease within which a sweep has noticed it.
+const TAKEOVER: Duration = Duration::from_secs(1);
+
 /// A pending job whose Retry-After is chosen.
 ///
 /// ```
@@ -26,8 +29,15 @@ pub struct ObservedJob<'a> {
     pub age: Duration,
     /// The time that the handler has run since the acceptance; `None` while the job is queued.
     pub running_for: Option<Duration>,
+    /// The number of runs that have begun; 0 before the first.
+    pub attempt: u32,
     /// The handler's last report.
     pub progress: Option<&'a Progress>,
+    /// The time since the node that has the job took it, or last renewed its lease. `None` if no node
+    /// has it, or if leases last as long as the process.
+    pub renewed_ago: Option<Duration>,
+    /// The time until that lease ends, unless the node renews it.
+    pub lease_remaining: Option<Duration>,
     /// The number of answers that this client has had before.
     pub polls: u32,
     /// The number of jobs pending in this process, including this one; on a store that nodes
@@ -56,7 +66,10 @@ impl<'a> ObservedJob<'a> {
             route,
             age,
             running_for: Some(age),
+            attempt: 1,
             progress: None,
+            renewed_ago: None,
+            lease_remaining: None,
             polls: 0,
             jobs: 1,
             own_jobs: 1,
@@ -65,9 +78,32 @@ impl<'a> ObservedJob<'a> {
         }
     }
 
-    /// Returns the time that the handler has run, or that the job has waited for it.
-    pub(super) fn elapsed(&self) -> Duration {
-        self.running_for.unwrap_or(self.age)
+    /// Returns the time until the job is taken from its node, if that node is silent; `None`
+    /// otherwise.
+    ///
+    /// A node renews a lease three times before it would end. One that has not renewed it for more
+    /// than half of that time has probably died. Then the job does not end before it is run again or
+    /// lost, whatever its progress and past jobs say, and an earlier poll finds nothing new.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_async_job::ObservedJob;
+    ///
+    /// let mut pending = ObservedJob::new("POST /report", Duration::from_secs(60));
+    /// pending.renewed_ago = Some(Duration::from_secs(20));
+    /// pending.lease_remaining = Some(Duration::from_secs(10));
+    /// assert_eq!(pending.until_takeover(), Some(Duration::from_secs(11)));
+    /// ```
+    #[must_use]
+    pub fn until_takeover(&self) -> Option<Duration> {
+        let lease = self.lease_remaining?;
+        (self.renewed_ago? > lease).then(|| lease.saturating_add(TAKEOVER))
+    }
+
+    /// Returns the delay that follows from the job itself: the time until it is taken from a silent
+    /// node, or else the time left at the pace of its progress. `None` if nothing is known.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.until_takeover().or_else(|| self.left_by_progress())
     }
 
     /// Returns the time left at the pace of the handler's own progress; `None` without a pace.
@@ -75,11 +111,36 @@ impl<'a> ObservedJob<'a> {
     /// It is at least 1/32 of the elapsed time, so that polls become rarer while a handler stands
     /// still before its end, and at most four times that time, since the first few percent say
     /// little.
-    pub(super) fn left_by_progress(&self) -> Option<Duration> {
+    fn left_by_progress(&self) -> Option<Duration> {
         let elapsed = self.running_for?;
         let done = self.progress?.ratio().filter(|done| *done > 0.0)?;
-        let left = elapsed.as_secs_f64() * (1.0 - done) / done;
-        (!elapsed.is_zero()).then(|| seconds(left).clamp(elapsed / 32, elapsed.saturating_mul(4)))
+        if elapsed.is_zero() {
+            return None;
+        }
+        let left = seconds(elapsed.as_secs_f64() * (1.0 - done) / done);
+        let left = left.clamp(elapsed / 32, elapsed.saturating_mul(4));
+        Some(match self.until_end_of_further_run(elapsed, done) {
+            Some(latest) => left.min(latest),
+            None => left,
+        })
+    }
+
+    /// Returns the time until a further run would end, if the node has died right after it was last
+    /// heard of: the progress then stands still, and its pace seems to slow down.
+    fn until_end_of_further_run(&self, elapsed: Duration, done: f64) -> Option<Duration> {
+        let heard_at = elapsed.saturating_sub(self.renewed_ago?);
+        let whole = seconds(heard_at.as_secs_f64() / done);
+        let taken_over = self.lease_remaining?.saturating_add(TAKEOVER);
+        Some(taken_over.saturating_add(whole))
+    }
+
+    /// Returns the delay of a queued job, half of the time that it has waited. If a run of it came to
+    /// no end, it has not waited since its acceptance, and the delay is 1/32 of its age.
+    pub(super) fn part_of_wait(&self) -> Duration {
+        match self.attempt {
+            0 => self.age / 2,
+            _ => self.age / 32,
+        }
     }
 }
 
@@ -106,7 +167,7 @@ pub trait Estimator: Send + Sync + 'static {
     fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration;
 
     /// Returns whether the delay for such a job is a guess, based neither on past jobs of the route
-    /// nor on the handler's progress. A connection is not
+    /// nor on the job itself. A connection is not
     /// [closed](crate::Builder::close_connections_from) for a guess.
     ///
     /// It is called after [`retry_after`](Self::retry_after) with the same argument, and only if

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use super::{Estimator, ObservedJob};
 
-/// An estimator that ignores other jobs. It returns the time left at the pace of the handler's
-/// progress, or else half of the elapsed time, between 1 s and 60 s.
+/// An estimator that ignores other jobs. It returns the time until the job is taken from a silent
+/// node, or the time left at the pace of the handler's progress, or else half of the elapsed time,
+/// between 1 s and 60 s.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,12 +50,15 @@ impl Default for HalfElapsed {
 
 impl Estimator for HalfElapsed {
     fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration {
-        let left = pending.left_by_progress();
-        left.unwrap_or(pending.elapsed() / 2)
-            .clamp(self.min, self.max)
+        let by_time = || match pending.running_for {
+            Some(elapsed) => elapsed / 2,
+            None => pending.part_of_wait(),
+        };
+        let left = pending.left().unwrap_or_else(by_time);
+        left.clamp(self.min, self.max)
     }
 
     fn is_guess(&self, pending: &ObservedJob<'_>) -> bool {
-        pending.left_by_progress().is_none()
+        pending.left().is_none()
     }
 }

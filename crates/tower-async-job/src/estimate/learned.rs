@@ -22,12 +22,15 @@ const FIRST_GUESS: f64 = 1.0;
 ///
 /// The delay of an answer is the first of these that is known:
 ///
-/// 1. the time left at the pace of the handler's own [progress](crate::JobContext::progress);
-/// 2. the time until the next poll of the route's *schedule*: of all schedules with about [five
+/// 1. the [time until](ObservedJob::until_takeover) the job is taken from a silent node, which has
+///    probably died;
+/// 2. the time left at the pace of the handler's own [progress](crate::JobContext::progress), or
+///    until a further run would end, if the node has died since it was last heard of;
+/// 3. the time until the next poll of the route's *schedule*: of all schedules with about [five
 ///    polls per job](Self::polls_per_job), the one that delivers results fastest for jobs as long
 ///    as the last 512 to 1,024. If jobs always take half a minute, that is one poll after half a
 ///    minute;
-/// 3. for a route with fewer than eight past jobs, or a job longer than all of them, a part of
+/// 4. for a route with fewer than eight past jobs, or a job longer than all of them, a part of
 ///    the elapsed time, so that polls become rarer as it continues.
 ///
 /// It is kept within [bounds](Self::between), prolonged by up to 1/64, and raised to keep the polls
@@ -151,7 +154,7 @@ impl Learned {
         let Some(elapsed) = pending.running_for else {
             // If it starts now, its first poll is still this far off.
             let first = schedule.next_after(0.0).unwrap_or(FIRST_GUESS);
-            return first.max(pending.age.as_secs_f64() / 2.0);
+            return first.max(pending.part_of_wait().as_secs_f64());
         };
         let elapsed = elapsed.as_secs_f64();
         match schedule.next_after(elapsed) {
@@ -166,7 +169,7 @@ impl Learned {
 
 impl Estimator for Learned {
     fn retry_after(&self, pending: &ObservedJob<'_>) -> Duration {
-        let expected = match pending.left_by_progress() {
+        let expected = match pending.left() {
             Some(left) => left.as_secs_f64(),
             None => self.expected(pending),
         };
@@ -177,7 +180,7 @@ impl Estimator for Learned {
     fn is_guess(&self, pending: &ObservedJob<'_>) -> bool {
         let elapsed = pending.running_for.unwrap_or_default().as_secs_f64();
         let is_known = || self.schedule(pending.route).next_after(elapsed).is_some();
-        pending.left_by_progress().is_none() && !is_known()
+        pending.left().is_none() && !is_known()
     }
 
     fn remaining(&self, pending: &ObservedJob<'_>) -> Option<Duration> {

@@ -158,9 +158,63 @@ fn queued_jobs_wait_for_as_long_as_one_that_begins() {
     teach(&estimator, ROUTE, 8 * SECOND, 100);
     let mut pending = ObservedJob::new(ROUTE, 2 * SECOND);
     pending.running_for = None;
+    pending.attempt = 0;
     assert_about(estimator.retry_after(&pending), 8 * SECOND);
     pending.age = 40 * SECOND;
     assert_about(estimator.retry_after(&pending), 20 * SECOND);
+    // After a run that came to no end, most of its age is no wait.
+    pending.attempt = 1;
+    assert_about(estimator.retry_after(&pending), 8 * SECOND);
+    pending.age = 640 * SECOND;
+    assert_about(estimator.retry_after(&pending), 20 * SECOND);
+}
+
+#[test]
+fn jobs_of_silent_nodes_are_asked_for_once_they_are_taken_over() {
+    let estimator = Learned::new();
+    teach(&estimator, ROUTE, 600 * SECOND, 100);
+    let done = Progress::fraction(0.26);
+    let estimators: [&dyn Estimator; 2] = [&estimator, &HalfElapsed::default()];
+    for (estimator, progress) in [
+        (estimators[0], None),
+        (estimators[0], Some(&done)),
+        (estimators[1], None),
+        (estimators[1], Some(&done)),
+    ] {
+        let mut pending = ObservedJob::new(ROUTE, 29 * SECOND);
+        pending.progress = progress;
+        for running_for in [Some(29 * SECOND), None] {
+            pending.running_for = running_for;
+            for left in [14, 1, 0] {
+                pending.renewed_ago = Some((30 - left) * SECOND);
+                pending.lease_remaining = Some(left * SECOND);
+                assert_about(estimator.retry_after(&pending), (left + 1) * SECOND);
+                assert!(!estimator.is_guess(&pending));
+            }
+        }
+    }
+}
+
+#[test]
+fn progress_that_may_stand_still_counts_until_a_further_run_would_end() {
+    let estimator = Learned::new().between(SECOND, 3_600 * SECOND);
+    let done = Progress::fraction(0.25);
+    let mut pending = ObservedJob::new(ROUTE, 10 * SECOND);
+    pending.progress = Some(&done);
+    let mut after = |ran: u32, ago: u32| {
+        pending.running_for = Some(ran * SECOND);
+        pending.renewed_ago = Some(ago * SECOND);
+        pending.lease_remaining = Some((30 - ago) * SECOND);
+        estimator.retry_after(&pending)
+    };
+    // Not yet renewed: of a dead run nothing is known but its progress.
+    assert_about(after(10, 10), 21 * SECOND);
+    assert_about(after(14, 14), 17 * SECOND);
+    // Then a further run takes as long as this one seems to take.
+    assert_about(after(12, 10), (21 + 8) * SECOND);
+    assert_about(after(100, 10), 300 * SECOND);
+    assert_about(after(100, 0), 300 * SECOND);
+    assert_about(after(4, 4), 12 * SECOND);
 }
 
 #[test]

@@ -47,7 +47,12 @@ pub(crate) fn show(
 ) -> Response<StoredBody> {
     let (mut parts, _) = pending.into_parts();
     let estimator = &front.node.config.estimator;
-    let left = left(record).or_else(|| estimator.remaining(&answer::known(front, record)));
+    let observed = answer::known(front, record);
+    // The run of a silent node has probably ended with it.
+    let left = match observed.until_takeover() {
+        Some(_) => None,
+        None => left(record).or_else(|| estimator.remaining(&observed)),
+    };
     let page = View::new(record, left, delay(&parts.headers)).fill();
     let headers = &mut parts.headers;
     parts.status = StatusCode::OK;

@@ -12,6 +12,7 @@ mod queues;
 mod replaying;
 mod restoring;
 mod routes;
+mod silent;
 
 use std::{
     convert::Infallible,
