@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// The header with the number of a call. It is kept for later runs.
 pub(crate) const NUMBER: HeaderName = HeaderName::from_static("x-number");
 
+/// The header of a call whose job's end is to be notified of.
+pub(crate) const CALLBACK: HeaderName = HeaderName::from_static("x-callback");
+
 /// The header with the nonce of the run whose answer it is.
 pub(crate) const NONCE: HeaderName = HeaderName::from_static("x-nonce");
 
@@ -79,6 +82,8 @@ pub(crate) struct Call {
     pub(crate) is_keyed: bool,
     /// It asks to become a job at once.
     pub(crate) is_async: bool,
+    /// It asks for a notification of the end.
+    pub(crate) has_callback: bool,
     /// The bytes that its request has beside its task.
     pub(crate) padding: usize,
 }
@@ -99,6 +104,8 @@ impl Call {
             },
             is_keyed: rng.bool(),
             is_async: rng.bool(),
+            // Plans stay those of their seeds.
+            has_callback: number % 2 == 1,
             padding: 0,
         }
     }
@@ -129,6 +136,9 @@ impl Call {
         }
         if self.is_async {
             request = request.header("prefer", "respond-async");
+        }
+        if self.has_callback {
+            request = request.header(CALLBACK, self.number);
         }
         request.body(Full::from(body)).expect("a valid request")
     }

@@ -1,5 +1,7 @@
 //! The promises, checked against the history of a round.
 
+mod cancels;
+mod notices;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -41,6 +43,12 @@ pub(crate) enum Promise {
     OneJob,
     /// An accepted job ends.
     Ends,
+    /// The end of a job is notified of, if its acceptance said so.
+    Notified,
+    /// A notification is of the end of its job, which has this state.
+    NotifiedOfTheEnd,
+    /// A cancellation that was acknowledged stays, and the job is not run any more.
+    Cancelled,
     /// Answers have one of the documented forms.
     Documented,
     /// Processes end as they are told to, and only then.
@@ -95,6 +103,8 @@ pub(crate) fn check(
             ends(trace, call, &traces),
             runs(trace, call, &traces),
             documented(trace, call),
+            notices::notices(trace, &traces),
+            cancels::cancels(trace, &traces),
         ];
         for mut violation in checks.into_iter().flatten() {
             violation.text = format!("call {number} ({:?}): {}", call.work, violation.text);
@@ -149,7 +159,8 @@ fn results(trace: &Trace<'_>, traces: &Traces<'_>) -> Vec<Violation> {
         let states = answers.filter_map(|answer| answer.state);
         let ends: HashSet<_> = states.filter(|state| state.is_final()).collect();
         // A forgotten job is unknown, until its run or its call stores it again.
-        if ends.len() > 1 && !traces.is_forgotten(trace) {
+        let is_gone = traces.is_forgotten(trace) || trace.may_be_removed();
+        if ends.len() > 1 && !is_gone {
             let text = format!("several ends: {ends:?}");
             violations.push(Violation::new(Promise::OneResult, text));
         }
@@ -172,12 +183,13 @@ fn known(trace: &Trace<'_>, traces: &Traces<'_>) -> Vec<Violation> {
     let Some(accepted) = trace.accepted() else {
         return Vec::new();
     };
-    if traces.is_forgotten(trace) {
+    if traces.is_forgotten(trace) || trace.may_be_removed() {
         return Vec::new();
     }
-    let is_unknown = |answer: &Answer| {
-        matches!(answer.status, 404 | 410)
-            || matches!(answer.state, Some(JobState::Unknown | JobState::Expired))
+    let is_unknown = |answer: &Answer| match answer.state {
+        Some(JobState::Cancelled) => false,
+        Some(JobState::Unknown | JobState::Expired) => true,
+        _ => matches!(answer.status, 404 | 410),
     };
     let later = trace.answers.iter().filter(|(at, _)| *at >= accepted);
     let unknown = later.filter(|(_, answer)| answer.is_poll && is_unknown(answer));
@@ -204,7 +216,7 @@ fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
         .iter()
         .any(|(_, answer)| is_failure(answer, call));
     let has_ended = has_result || is_answered || state.is_some_and(JobState::is_final);
-    if must_end && !has_ended {
+    if must_end && !has_ended && !trace.may_be_removed() {
         let text = format!("it has not ended: {state:?}");
         violations.push(Violation::new(Promise::Ends, text));
     }
@@ -236,6 +248,7 @@ fn ends(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
                 violations.push(Violation::new(Promise::FailedOnlyWhenUsedUp, text));
             }
         }
+        Some(JobState::Cancelled) if trace.cancel.asked.is_some() => {}
         Some(JobState::TimedOut | JobState::Cancelled) => {
             let text = format!("ended as {state:?}");
             violations.push(Violation::new(Promise::Documented, text));
@@ -282,16 +295,16 @@ fn runs(trace: &Trace<'_>, call: &Call, traces: &Traces<'_>) -> Vec<Violation> {
         violations.push(Violation::new(Promise::LocalRunsOnce, text));
     }
     let most = call.work.most_attempts();
-    let mut last: BTreeMap<u32, &Run> = BTreeMap::new();
+    let mut last: BTreeMap<(&str, u32), &Run> = BTreeMap::new();
     for (at, run) in &trace.runs {
         if run.attempt > most {
             let text = format!("attempt {} of {most}", run.attempt);
             violations.push(Violation::new(Promise::BoundedRuns, text));
         }
-        // A process that shuts down gives the attempt back.
-        if let Some(earlier) = last.insert(run.attempt, run) {
-            let mut ends = traces.faults.iter().filter(|fault| fault.at <= *at);
-            if !ends.any(|fault| fault.concerns(earlier.process)) {
+        // A process that shuts down gives the attempt back; one that dies has used it up.
+        if let Some(earlier) = last.insert((&run.handle, run.attempt), run) {
+            let mut returns = traces.returns.iter().filter(|fault| fault.at <= *at);
+            if !returns.any(|fault| fault.concerns(earlier.process)) {
                 let text = format!("attempt {} was made twice", run.attempt);
                 violations.push(Violation::new(Promise::BoundedRuns, text));
             }

@@ -66,6 +66,7 @@ impl Service<Request<Full<Bytes>>> for Transport {
             parts.authority = Some(Authority::try_from(address.to_string())?);
             *request.uri_mut() = Uri::from_parts(parts)?;
             let is_poll = request.method() == Method::GET;
+            let is_cancel = request.method() == Method::DELETE;
             let path = request.uri().path().to_owned();
             let asked = transport.fleet.history.now();
             let whole = async {
@@ -74,7 +75,13 @@ impl Service<Request<Full<Bytes>>> for Transport {
                 Ok::<_, BoxError>(Response::from_parts(head, Full::new(body)))
             };
             let response = timeout(EXCHANGE, whole).await??;
-            transport.note(asked, is_poll, &path, &response);
+            match is_cancel {
+                true => transport.fleet.history.push(Event::CancelAnswered {
+                    number: transport.call.number,
+                    status: response.status().as_u16(),
+                }),
+                false => transport.note(asked, is_poll, &path, &response),
+            }
             Ok(response)
         })
     }
@@ -88,6 +95,10 @@ impl Transport {
             true => job_of(path),
             false => location(response),
         };
+        let applied = headers.get_all("preference-applied").iter();
+        let has_callback = applied
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.contains("callback"));
         let nonce = headers.get(NONCE).and_then(|value| value.to_str().ok());
         let body = response.body().clone();
         let is_whole = nonce.is_none_or(|nonce| {
@@ -103,6 +114,7 @@ impl Transport {
             job,
             state,
             nonce: nonce.map(str::to_owned),
+            has_callback,
             is_whole,
         }));
     }
@@ -168,11 +180,17 @@ impl Clients {
     }
 
     /// Makes a call without `PollLayer`, as a program that follows its job's URL does. It is not
-    /// repeated.
-    pub(crate) async fn plain(&self, call: Call) {
+    /// repeated, and may be cancelled on the way.
+    pub(crate) async fn plain(&self, call: Call, is_cancelled: bool) {
         let until = Instant::now() + CALL;
         let response = self.transport(call).oneshot(call.request(self.seed)).await;
         let location = response.as_ref().ok().and_then(location);
+        if let Some(job) = &location
+            && is_cancelled
+        {
+            sleep(Duration::from_millis(fastrand::u64(0..=call.task.millis))).await;
+            self.cancel(call, job).await;
+        }
         while let Some(job) = &location
             && Instant::now() < until
         {
@@ -218,6 +236,18 @@ impl Clients {
                 Err(error) => Err(error),
             };
         }
+    }
+
+    /// Cancels a job at any process. It is tried once, since a second DELETE may remove the job.
+    async fn cancel(&self, call: Call, job: &str) {
+        let number = call.number;
+        self.fleet.history.push(Event::CancelAsked { number });
+        let request = Request::delete(format!("http://cluster/work/{job}"))
+            .header(NUMBER, number)
+            .body(Full::default())
+            .expect("a valid request");
+        // An error: its outcome is unknown.
+        let _ = self.transport(call).oneshot(request).await;
     }
 
     /// Submits a request to a process, and returns the id of its job.

@@ -109,6 +109,7 @@ async fn submit(
         },
         is_keyed: number % 4 < 2,
         is_async: number % 8 < 4,
+        has_callback: false,
         padding: 0,
     });
     let submitted = calls

@@ -57,6 +57,12 @@ pub(crate) struct Sums {
     pub(crate) run_twice: u64,
     /// Runs that were stopped, since their process was stopped or too slow to renew their lease.
     pub(crate) leases_lost: u64,
+    /// Jobs that were cancelled.
+    pub(crate) cancelled: u64,
+    /// Notifications of ends, those that were sent again included.
+    pub(crate) notices: u64,
+    /// Jobs that were notified of.
+    pub(crate) notified: u64,
     /// Jobs that used their attempts up.
     pub(crate) failed: u64,
     /// Jobs that kill their process, which ended as failed.
@@ -142,7 +148,11 @@ impl Sums {
             let is_run_again = trace.runs.len() > 1;
             sums.jobs += u64::from(trace.accepted().is_some() || is_run_again);
             sums.run_twice += u64::from(is_run_again);
+            sums.notices += trace.notices.len() as u64;
+            sums.notified += u64::from(!trace.notices.is_empty());
             match trace.state() {
+                Some(JobState::Cancelled) => sums.cancelled += 1,
+                _ if trace.may_be_removed() => {}
                 Some(JobState::Lost) if !call.work.is_replayable() => sums.lost_not_replayable += 1,
                 Some(state) if traces.is_forgotten(trace) => {
                     use JobState::{Expired, Lost, Unknown};
@@ -191,6 +201,9 @@ impl Sums {
         self.forgotten += other.forgotten;
         self.run_twice += other.run_twice;
         self.leases_lost += other.leases_lost;
+        self.cancelled += other.cancelled;
+        self.notices += other.notices;
+        self.notified += other.notified;
         self.failed += other.failed;
         self.poisoned += other.poisoned;
         add_counts(&mut self.kills_by_scenario, &other.kills_by_scenario);
@@ -274,6 +287,12 @@ impl Figures {
             ),
             ("jobs run more than once", sums.run_twice.to_string()),
             ("runs that lost their lease", sums.leases_lost.to_string()),
+            ("jobs cancelled", sums.cancelled.to_string()),
+            ("jobs whose end was notified of", sums.notified.to_string()),
+            (
+                "notifications, repeated ones included",
+                sums.notices.to_string(),
+            ),
             ("jobs failed after their attempts", sums.failed.to_string()),
             (
                 "jobs that kill their process, failed",

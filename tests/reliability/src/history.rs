@@ -55,6 +55,17 @@ pub(crate) enum Event {
         /// There were notifications.
         is_notified: bool,
     },
+    /// The receiver of a notification has it.
+    Notified(Notice),
+    /// A client is about to send DELETE to its job.
+    CancelAsked {
+        number: u64,
+    },
+    /// The DELETE was answered.
+    CancelAnswered {
+        number: u64,
+        status: u16,
+    },
     /// A client is done with a call.
     Settled {
         number: u64,
@@ -83,6 +94,15 @@ pub(crate) struct Received {
     pub(crate) key: Option<String>,
 }
 
+/// A notification of the end of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Notice {
+    /// The number of the call.
+    pub(crate) number: u64,
+    pub(crate) handle: String,
+    pub(crate) state: JobState,
+}
+
 /// An answer to a submission or a poll.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
@@ -97,6 +117,8 @@ pub(crate) struct Answer {
     pub(crate) state: Option<JobState>,
     /// The nonce of a result.
     pub(crate) nonce: Option<String>,
+    /// It says that the end of the job is to be notified of.
+    pub(crate) has_callback: bool,
     /// The body of a result is whole.
     pub(crate) is_whole: bool,
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    history::{Event, History, ProcessId, Received, Run},
+    history::{Event, History, Notice, ProcessId, Received, Run},
     scenario::Scenario,
 };
 
@@ -173,6 +173,9 @@ async fn listen(
             }
             ["lease-lost"] => history.push(Event::LeaseLost(id)),
             ["run", ..] => history.extend(run(id, &words).map(Event::Run)),
+            ["notified", number, handle, state] => {
+                history.extend(notice(number, handle, state).map(Event::Notified));
+            }
             ["returned", ..] => history.extend(returned(id, &words)),
             _ => {}
         }
@@ -198,6 +201,15 @@ fn run(id: ProcessId, words: &[&str]) -> Option<Run> {
         nonce: (*nonce).to_owned(),
         handle: (*handle).to_owned(),
         received,
+    })
+}
+
+/// Returns the notification of a line.
+fn notice(number: &str, handle: &str, state: &str) -> Option<Notice> {
+    Some(Notice {
+        number: number.parse().ok()?,
+        handle: handle.to_owned(),
+        state: state.parse().ok()?,
     })
 }
 

@@ -150,6 +150,10 @@ impl Round {
         for (call, _) in keyed.take(REPEATED) {
             self.clients.call(*call).await;
         }
+        let begun = Instant::now();
+        while !is_notified(&self.fleet.history.events()) && begun.elapsed() < SETTLING {
+            sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Returns the accepted jobs, by their ids.
@@ -178,6 +182,13 @@ impl Round {
             violations,
         }
     }
+}
+
+/// Returns whether all ends were notified of that are to be.
+fn is_notified(events: &[(Duration, Event)]) -> bool {
+    let traces = Traces::of(events, false);
+    let mut of_calls = traces.by_call.values();
+    of_calls.all(|trace| !traces.is_to_be_notified(trace) || !trace.notices.is_empty())
 }
 
 /// Adds a call, by the next number.

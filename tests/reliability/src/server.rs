@@ -17,12 +17,12 @@ use futures_util::stream;
 use http::HeaderValue;
 use tokio::{net::TcpListener, time::sleep};
 use tower_async_job::{
-    AsyncJobLayer, CancelReason, HalfElapsed, JobContext, Policy,
+    AsyncJobLayer, CancelReason, HalfElapsed, JobContext, Notification, Notified, Policy,
     store::{JobStore, Retention},
 };
 
 use crate::{
-    calls::{MOST_ATTEMPTS, MOST_POISONED, NONCE, NUMBER, Task, Work},
+    calls::{CALLBACK, MOST_ATTEMPTS, MOST_POISONED, NONCE, NUMBER, Task, Work},
     clock::ShiftedClock,
     store::{Opening, Place, begin_newer},
 };
@@ -114,6 +114,10 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
         .store(store)
         .role(options.role.into())
         .policy(policies())
+        .notify_when(|request| {
+            let number = request.headers.get(&CALLBACK);
+            Ok(number.map(|number| Bytes::copy_from_slice(number.as_bytes())))
+        })
         .estimator(HalfElapsed::between(
             Duration::from_millis(100),
             Duration::from_millis(500),
@@ -122,6 +126,7 @@ pub(crate) async fn run(options: Serve) -> anyhow::Result<()> {
     if options.role != Role::Front {
         tokio::spawn(jobs.worker(routes.clone()).run());
     }
+    tokio::spawn(jobs.notifier(receive).run());
     let app = routes.layer(jobs.clone());
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -197,6 +202,17 @@ fn further_routes() -> Router {
         .route(Work::Local.path(), post(work))
         .route(Work::Large.path(), post(large))
         .route(Work::Poison.path(), post(poison))
+}
+
+/// Receives a notification, as a receiver that is not always there.
+async fn receive(notification: Notification) -> Notified {
+    if fastrand::u8(0..4) == 0 {
+        return Notified::Again(Duration::from_millis(100));
+    }
+    let number = String::from_utf8_lossy(&notification.target);
+    let (handle, state) = (notification.handle, notification.state);
+    say(format_args!("notified {number} {handle} {state}"));
+    Notified::Done
 }
 
 /// Returns a new nonce of a run.

@@ -16,6 +16,7 @@ fn broken(work: Work, is_keyed: bool, attempts: &[(u32, Option<&str>)]) -> Vec<P
         task: Task::default(),
         is_keyed,
         is_async: true,
+        has_callback: false,
         padding: 0,
     };
     let event = |(number, key): &(u32, Option<&str>)| {

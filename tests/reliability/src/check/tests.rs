@@ -1,5 +1,7 @@
 //! The checker fails for each promise that a history breaks.
 
+mod notices;
+
 use super::*;
 use crate::{calls::Task, history::Received, scenario::Scenario};
 
@@ -23,6 +25,7 @@ impl Story {
                 },
                 is_keyed: true,
                 is_async: true,
+                has_callback: false,
                 padding: 0,
             },
             events: Vec::new(),
@@ -79,6 +82,7 @@ impl Story {
             job: Some("job".to_owned()),
             state: Some(JobState::Done),
             nonce: None,
+            has_callback: false,
             is_whole: true,
         };
         change(&mut answer);
@@ -191,6 +195,8 @@ fn attempt_that_is_made_twice_is_found_unless_it_was_given_back() {
     let story = Story::of(Work::Run).accepted().run(1, 1);
     let story = story.then(Event::Terminated(1, None)).run(2, 1);
     assert_eq!(story.result(2).broken(), []);
+    let story = Story::of(Work::Run).accepted().run(1, 1).killed(1);
+    assert_eq!(story.run(2, 1).result(2).broken(), [Promise::BoundedRuns]);
 }
 
 #[test]

@@ -4,13 +4,27 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use http_polling::JobState;
 
-use crate::history::{Answer, Event, ProcessId, Run};
+use crate::{
+    history::{Answer, Event, Notice, ProcessId, Run},
+    scenario::Scenario,
+};
 
 /// The part of a history that concerns one call.
 #[derive(Default)]
 pub(crate) struct Trace<'a> {
     pub(crate) runs: Vec<(Duration, &'a Run)>,
     pub(crate) answers: Vec<(Duration, &'a Answer)>,
+    pub(crate) notices: Vec<(Duration, &'a Notice)>,
+    pub(super) cancel: Cancel,
+}
+
+/// The cancellation of a call's job.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cancel {
+    /// The time at which it was asked for.
+    pub(super) asked: Option<Duration>,
+    /// The time at which it was acknowledged.
+    pub(super) accepted: Option<Duration>,
 }
 
 impl Trace<'_> {
@@ -28,6 +42,17 @@ impl Trace<'_> {
         let run = self.runs.first().map(|(at, _)| *at);
         let answer = self.answers.first().map(|(at, _)| *at);
         run.into_iter().chain(answer).min()
+    }
+
+    /// Returns whether the call was told that the end of its job is notified of.
+    pub(crate) fn has_callback(&self) -> bool {
+        self.answers.iter().any(|(_, answer)| answer.has_callback)
+    }
+
+    /// Returns whether the job may have been removed by its client, since it had ended when it was to
+    /// be cancelled.
+    pub(crate) fn may_be_removed(&self) -> bool {
+        self.cancel.asked.is_some() && self.cancel.accepted.is_none()
     }
 
     /// Returns the last state that an answer had.
@@ -58,6 +83,9 @@ pub(crate) struct Traces<'a> {
     pub(super) faults: Vec<Fault>,
     /// The times that a return to a backup has undone.
     pub(super) undone: Vec<Range<Duration>>,
+    /// The processes that were told to stop, and the times at which the store forgot claims: they
+    /// give attempts back.
+    pub(super) returns: Vec<Fault>,
     /// The store was full, so that jobs could not end.
     pub(super) was_full: bool,
 }
@@ -67,13 +95,28 @@ impl<'a> Traces<'a> {
         let mut by_call = BTreeMap::<_, Trace<'a>>::new();
         let mut faults = Vec::new();
         let (mut undone, mut backed_up) = (Vec::new(), Duration::ZERO);
+        let mut returns = Vec::new();
         for (at, event) in events {
+            if let Some(process) = gives_back(event) {
+                returns.push(Fault { at: *at, process });
+            }
             let mut hurt = |process| faults.push(Fault { at: *at, process });
             match event {
                 Event::Run(run) => by_call.entry(run.number).or_default().runs.push((*at, run)),
                 Event::Answered(answer) => {
                     let trace = by_call.entry(answer.number).or_default();
                     trace.answers.push((*at, answer));
+                }
+                Event::Notified(notice) => {
+                    let trace = by_call.entry(notice.number).or_default();
+                    trace.notices.push((*at, notice));
+                }
+                Event::CancelAsked { number } => {
+                    by_call.entry(*number).or_default().cancel.asked = Some(*at);
+                }
+                Event::CancelAnswered { number, status } => {
+                    let accepted = (*status == 202).then_some(*at);
+                    by_call.entry(*number).or_default().cancel.accepted = accepted;
                 }
                 Event::Killed(process, _)
                 | Event::Stopped(process)
@@ -97,6 +140,7 @@ impl<'a> Traces<'a> {
             by_call,
             faults,
             undone,
+            returns,
             was_full,
         }
     }
@@ -115,6 +159,17 @@ impl<'a> Traces<'a> {
         times.iter().flatten().any(|at| self.is_undone(*at))
     }
 
+    /// Returns whether somebody is to be notified of the end of a call's job.
+    pub(crate) fn is_to_be_notified(&self, trace: &Trace<'_>) -> bool {
+        let is_there = !self.is_forgotten(trace) && !trace.may_be_removed();
+        trace.has_callback() && is_there
+    }
+
+    /// Returns the number of returns to a backup before that time.
+    pub(super) fn part(&self, at: Duration) -> usize {
+        self.undone.iter().filter(|times| times.end <= at).count()
+    }
+
     /// Divides what was seen of a call where the store returned to a backup, if that has undone some
     /// of it.
     pub(super) fn parts<'b, T>(
@@ -127,11 +182,22 @@ impl<'a> Traces<'a> {
         let is_whole = !times.any(|at| self.is_undone(at));
         let part = move |at| match is_whole {
             true => 0,
-            false => self.undone.iter().filter(|times| times.end <= at).count(),
+            false => self.part(at),
         };
         let parts: Vec<_> = seen
             .chunk_by(|(one, _), (other, _)| part(*one) == part(*other))
             .collect();
         parts.into_iter()
+    }
+}
+
+/// Returns the process whose runs give their attempts back after an event, or none if it concerns all.
+fn gives_back(event: &Event) -> Option<Option<ProcessId>> {
+    use Scenario::{Failover, MasterKilled};
+    match event {
+        Event::Terminated(process, _) => Some(Some(*process)),
+        Event::Restored => Some(None),
+        Event::Disturbed(_, MasterKilled | Failover) => Some(None),
+        _ => None,
     }
 }

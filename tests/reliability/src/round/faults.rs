@@ -65,7 +65,7 @@ impl Round {
                 let work = Call::any_work(&mut rng);
                 let call = noted(&calls, |number| Call::random(number, work, &mut rng));
                 match !call.is_keyed && rng.bool() {
-                    true => clients.plain(call).await,
+                    true => clients.plain(call, call.number % 2 == 0).await,
                     false => clients.call(call).await,
                 }
             }

@@ -24,13 +24,17 @@ pub(crate) fn figure(printed: &str, name: &str) -> u64 {
     value.and_then(|value| value.parse().ok()).expect(name)
 }
 
-/// Fails unless each scenario of all stores, and each of these, has a row, and no job was lost.
+/// Fails unless each scenario of all stores, and each of these, has a row, no job was lost, and some
+/// were cancelled and notified of.
 pub(crate) fn check_short_run(printed: &str, scenarios: &[&str]) {
     let kills = figure(printed, "kills");
     assert!(kills >= 10, "{printed}");
     assert_eq!(figure(printed, "replayable jobs lost or unknown"), 0);
     assert!(figure(printed, "recoveries") > 0, "{printed}");
     assert!(figure(printed, "wakes on other processes") > 0, "{printed}");
+    assert!(figure(printed, "jobs cancelled") > 0, "{printed}");
+    let notified = "jobs whose end was notified of";
+    assert!(figure(printed, notified) > 0, "{printed}");
     for scenario in ALL.iter().chain(scenarios) {
         let row = format!("\n| {scenario} | ");
         assert!(printed.contains(&row), "{scenario}: {printed}");
