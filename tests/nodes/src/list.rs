@@ -35,6 +35,8 @@ macro_rules! __tests {
             }
             downloads {
                 download_that_breaks_off_is_continued_after_a_restart
+                s50_a_download_is_completed_though_its_result_expires_or_is_removed
+                s50_a_download_that_comes_too_late_for_a_chunk_ends_with_an_error
             }
             encrypted {
                 encrypted_jobs_leave_no_plain_text
@@ -64,6 +66,8 @@ macro_rules! __tests {
             limits {
                 s38_fronts_keep_to_their_queue_limit_together
                 s38_a_principal_beyond_its_quota_in_two_processes_leaves_others_alone
+                s38_the_first_job_of_a_tenant_overtakes_the_backlog_of_another
+                s38_tenants_take_turns_at_the_workers
             }
             outages {
                 s10_an_end_whose_acknowledgement_is_lost_is_repeated_and_changes_nothing
@@ -76,6 +80,7 @@ macro_rules! __tests {
             records {
                 s41_a_job_of_a_newer_release_is_503_and_stays
                 s42_a_damaged_job_is_500_and_others_go_on
+                s41_a_crowd_of_jobs_of_a_newer_release_delays_no_other
             }
             shared {
                 s08_a_job_claimed_again_beside_its_old_run_in_the_same_process_keeps_the_new_lease

@@ -6,8 +6,10 @@ use axum::{Router, body::Body, routing::post};
 use http::{Request, StatusCode};
 use tokio::task::JoinSet;
 use tower_async_job::{AsyncJobLayer, Builder, Role, store::Principal};
+use tower_async_job_core::{Claim, JobId, JobStore, Start};
 
 use crate::{
+    jobs::{claim, open, replayable},
     node::{Node, send},
     nodes::{Nodes, Settings},
     roles::served::{Served, limited},
@@ -88,5 +90,60 @@ pub(crate) async fn s38_a_principal_beyond_its_quota_in_two_processes_leaves_oth
     // The queue is full, for the user who has room too.
     assert_eq!(send("b").await, [503, 503]);
     assert_eq!(send("c").await, [503, 503]);
+    Ok(())
+}
+
+/// The jobs of a tenant that wait before another tenant comes.
+const BACKLOG: usize = 300;
+
+/// Offers a job of a tenant.
+async fn offer_of(store: &dyn JobStore, tenant: &str) -> JobId {
+    let job = replayable(store, "/again")
+        .with_principal(Principal::new(tenant))
+        .with_start(Start::Offered);
+    let id = job.id;
+    store.create(job).await.unwrap();
+    id
+}
+
+pub(crate) async fn s38_the_first_job_of_a_tenant_overtakes_the_backlog_of_another(
+    data: &impl Nodes,
+) -> Ran {
+    let (store, other) = (open(data).await?, open(data).await?);
+    for _ in 0..BACKLOG {
+        offer_of(&*store, "large").await;
+    }
+    // Some rounds later too.
+    claim(&*other, BACKLOG / 3).await;
+    for small in ["one", "another"] {
+        let id = offer_of(&*store, small).await;
+        // Two tenants are active.
+        let claims = claim(&*other, 4).await;
+        assert_eq!(claims.len(), 4);
+        assert!(claims.iter().any(|claim| claim.lease.id == id), "{small}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn s38_tenants_take_turns_at_the_workers(data: &impl Nodes) -> Ran {
+    let (store, other) = (open(data).await?, open(data).await?);
+    let tenants = ["a", "b", "c"];
+    for tenant in tenants {
+        for _ in 0..20 {
+            offer_of(&*store, tenant).await;
+        }
+    }
+    for round in 1..=6 {
+        let claims = claim(if round % 2 == 0 { &*store } else { &*other }, 9).await;
+        for tenant in tenants {
+            let is_of = |claim: &&Claim| claim.principal.as_ref().unwrap().as_str() == tenant;
+            let count = claims.iter().filter(is_of).count();
+            // A round begins with a tenant's job, and the others' are of the next one.
+            assert!(
+                (2..=4).contains(&count),
+                "{count} of {tenant} in round {round}"
+            );
+        }
+    }
     Ok(())
 }

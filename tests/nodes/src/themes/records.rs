@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use tokio::{task::JoinSet, time::sleep};
+use tower_async_job_core::SweepQuery;
 
 use crate::{
+    jobs::{add, claim, offer, open, replayable},
     node::{Node, id_of},
-    nodes::Nodes,
+    nodes::{LEASE, Nodes},
     routes::slow,
     run::Ran,
 };
@@ -37,5 +40,53 @@ pub(crate) async fn s42_a_damaged_job_is_500_and_others_go_on(data: &impl Nodes)
         assert_eq!(answer.problem(), "record-unreadable");
     }
     assert_eq!(node.ended(&other).await.body, "attempt 1");
+    Ok(())
+}
+
+/// More than a sweep or a claim looks at.
+const CROWD: usize = 600;
+
+/// The calls within which the only readable job is found.
+const CALLS: usize = 5;
+
+pub(crate) async fn s41_a_crowd_of_jobs_of_a_newer_release_delays_no_other(
+    data: &impl Nodes,
+) -> Ran {
+    let store = open(data).await?;
+    let mut crowd = JoinSet::new();
+    for number in 0..CROWD {
+        let store = store.clone();
+        crowd.spawn(async move {
+            match number % 2 {
+                0 => offer(&*store).await,
+                _ => add(&*store, replayable(&*store, "/again")).await.id,
+            }
+        });
+    }
+    for id in crowd.join_all().await {
+        data.add_to_format(id, 1).await?;
+    }
+    let orphan = add(&*store, replayable(&*store, "/again")).await.id;
+    let offered = offer(&*store).await;
+    let mut claimed = Vec::new();
+    for _ in 0..CALLS {
+        claimed.extend(claim(&*store, 1).await);
+    }
+    assert_eq!(claimed.len(), 1, "{claimed:?}");
+    assert_eq!(claimed[0].lease.id, offered);
+    sleep(LEASE + SHORT).await;
+    for _ in 0..CALLS {
+        store.sweep(&SweepQuery::default()).await.unwrap();
+    }
+    // After the pause of a lost lease.
+    sleep(LEASE).await;
+    let mut again = Vec::new();
+    for _ in 0..CALLS {
+        again.extend(claim(&*store, 1).await);
+    }
+    assert!(
+        again.iter().any(|claim| claim.lease.id == orphan),
+        "{again:?}"
+    );
     Ok(())
 }
