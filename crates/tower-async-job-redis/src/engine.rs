@@ -24,6 +24,7 @@ use crate::{
     settings::Settings,
     time::Micros,
     turns::Turns,
+    unread::Unread,
 };
 
 /// The id by which the subscriptions to claimable work are kept among those to jobs.
@@ -59,6 +60,7 @@ pub(crate) struct Engine {
     pub(crate) waiting: ReadBatch<Option<String>, usize>,
     flushes: Vec<Flush>,
     pub(crate) turns: Turns,
+    pub(crate) unread: Unread,
     pub(crate) notes: Notes,
     pub(crate) accepted: Accepted,
     /// The number of jobs that this handle has ended for their lost leases since its latest sweep.
@@ -88,6 +90,7 @@ impl Engine {
             feed: Feed::default(),
             waiting: ReadBatch::default(),
             turns: Turns::default(),
+            unread: Unread::default(),
             notes: Notes::default(),
             accepted: Accepted::default(),
             lost: AtomicU64::new(0),

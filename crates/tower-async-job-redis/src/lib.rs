@@ -16,6 +16,7 @@ mod feed;
 mod flush;
 mod notes;
 mod turns;
+mod unread;
 
 mod check;
 mod link;

@@ -21,6 +21,8 @@ elseif job.qf == 0 or call('HEXISTS', PARTS, 'q') == 0 then
   save()
   return answer('unreadable', job.h)
 end
+-- What other nodes know of the turns that have passed.
+call('HSET', COUNTS, 't', text(job.tu))
 job.at, job.sd = job.at + 1, now
 hand_over()
 save()

@@ -101,7 +101,9 @@ local function notice_of(row)
 end
 
 local function count_waiting(owner, by)
-  count(COUNTS, 'w', by)
+  if count(COUNTS, 'w', by) then
+    call('HDEL', COUNTS, 't')
+  end
   if count(COUNTS, 'w:' .. owner, by) then
     call('HDEL', COUNTS, 'l:' .. owner)
   end

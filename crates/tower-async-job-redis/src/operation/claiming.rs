@@ -23,6 +23,9 @@ use crate::{
     value::{bytes, list, number, text},
 };
 
+/// The number of jobs of each shard that are looked at for those of newer builds.
+const PASSED: usize = 16;
+
 /// The maximum number of jobs claimed by one call.
 const CLAIM_QUOTA: usize = 256;
 
@@ -241,11 +244,13 @@ async fn look(engine: &Engine, query: &ClaimQuery, limit: usize) -> Result<Found
             found.tasks.push(members.collect::<Result<_, _>>()?);
         }
     }
+    found.due.retain(|id| !engine.unread.contains(id));
     Ok(found)
 }
 
 /// Returns the tasks to claim, in the order of their turns, and whether there are no others.
 fn choose(
+    engine: &Engine,
     found: &mut Found,
     query: &ClaimQuery,
     looked: usize,
@@ -271,6 +276,7 @@ fn choose(
     }
     candidates.sort_by_key(|candidate| (candidate.turn, candidate.id));
     candidates.dedup_by_key(|candidate| candidate.id);
+    candidates.retain(|candidate| !engine.unread.contains(&candidate.id));
     let all = candidates.len();
     candidates.retain(|candidate| candidate.turn <= horizon);
     candidates.truncate(limit);
@@ -294,7 +300,7 @@ pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims,
     // Turns are spread evenly over the shards.
     let looked = match limit {
         0 => 0,
-        limit => (limit / 8).max(4) + 1,
+        limit => (limit / 8).max(4) + 1 + engine.unread.most_in_a_shard(),
     };
     let mut found = look(engine, query, looked).await?;
     if !found.is_refused && !found.due.is_empty() {
@@ -305,17 +311,22 @@ pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims,
     if found.is_refused {
         return Ok(claims);
     }
-    let (candidates, mut is_whole) = choose(&mut found, query, looked, limit);
+    let (candidates, mut is_whole) = choose(engine, &mut found, query, looked, limit);
     // A job that becomes due meanwhile is found by the next call.
     is_whole &= found.due.is_empty();
     let calls = candidates
         .iter()
         .map(|candidate| (candidate.id, act(engine, query, candidate)));
     let replies = engine.change_all(calls.collect()).await;
-    let mut failed = None;
+    let (mut failed, mut met_newer) = (None, false);
     for (reply, candidate) in replies.into_iter().zip(&candidates) {
-        let ended = reply.as_ref().is_ok_and(|reply| reply.status == "ended");
-        engine.ended.note(ended.then_some(candidate.id));
+        let status = reply.as_ref().ok().map(|reply| reply.status.as_str());
+        engine
+            .ended
+            .note((status == Some("ended")).then_some(candidate.id));
+        let is_newer = status == Some("newer");
+        engine.unread.note(is_newer.then_some(candidate.id));
+        met_newer |= is_newer;
         match reply.and_then(|reply| take(&mut claims, query, candidate, reply)) {
             Ok(()) if query.kind != ClaimKind::Notify => {
                 engine
@@ -331,6 +342,9 @@ pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims,
     {
         return Err(error);
     }
+    if met_newer && claims.jobs.is_empty() {
+        pass_over(engine, query).await?;
+    }
     // A worker that takes nothing need not know of tasks that wait already.
     claims.next = if is_whole || limit == 0 {
         found.next.map(|next| span(found.now, next))
@@ -341,6 +355,16 @@ pub(crate) async fn claim(engine: &Engine, query: &ClaimQuery) -> Result<Claims,
         claims.next = claims.next.map(|next| next.max(Duration::from_micros(1)));
     }
     Ok(claims)
+}
+
+/// Notes the jobs of a crowd that this build cannot read, for the next claims.
+async fn pass_over(engine: &Engine, query: &ClaimQuery) -> Result<(), StoreError> {
+    let looked = PASSED + engine.unread.most_in_a_shard();
+    let mut found = look(engine, query, looked).await?;
+    let (candidates, _) = choose(engine, &mut found, query, looked, usize::MAX);
+    // Nothing of these is due, but their rows are read.
+    let ids = candidates.iter().map(|candidate| candidate.id).collect();
+    tick_all(engine, ids, query.not_after).await
 }
 
 fn act(engine: &Engine, query: &ClaimQuery, candidate: &Candidate) -> Call {

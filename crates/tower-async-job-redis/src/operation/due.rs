@@ -143,6 +143,7 @@ async fn tick(
         call.number(micros(pause_after_loss(attempts)))
     });
     let mut reply = engine.change(id, call).await?;
+    engine.unread.note((reply.status == "newer").then_some(*id));
     let state = number(reply.next()).ok().and_then(State::shown_by_number);
     let ended = state.filter(|state| !state.is_pending());
     engine.ended.note(ended.map(|_| *id));
