@@ -245,14 +245,51 @@ flaw! {
     }
 }
 
+flaw! {
+    /// Says that a job is queued whose request it has not.
+    AlwaysQueued(()) {
+        fn release<'a>(
+            &'a self,
+            leases: &'a [Lease],
+            how: Release,
+        ) -> StoreFuture<'a, Vec<Released>> {
+            Box::pin(async move {
+                let mut released = self.inner.release(leases, how).await?;
+                for released in &mut released {
+                    if let Released::Ended(_) = released {
+                        *released = Released::Queued;
+                    }
+                }
+                Ok(released)
+            })
+        }
+    }
+}
+
 fails! {
+    always_queued: AlwaysQueued fails s39_a_released_job_without_request_is_lost;
     claim_that_keeps_progress: ClaimThatKeepsProgress fails
-        a_claim_clears_progress_and_partial_result;
+        a_claim_clears_progress_and_partial_result, a_notification_is_claimed_as_such_and_once,
+        a_record_shows_the_state_of_its_notification,
+        a_notification_that_failed_is_due_again_after_its_delay,
+        s15_a_clock_that_jumps_back_delays_no_notification,
+        completing_a_notification_can_be_repeated,
+        a_job_whose_notification_is_due_is_kept_until_its_retention,
+        a_notification_gives_no_right_to_the_job,
+        a_run_outside_that_is_late_is_run_again_and_has_counted;
     claimed_twice: ClaimedTwice fails
-        s03_a_replayable_job_is_run_again_when_its_lease_ends, each_job_of_a_backlog_is_claimed_once,
-        random_histories_break_no_promise;
+        s03_a_replayable_job_is_run_again_when_its_lease_ends,
+        each_job_of_a_backlog_is_claimed_once, random_histories_break_no_promise,
+        s32_a_job_that_never_comes_to_an_end_fails_after_its_attempts,
+        s32_a_claim_whose_answer_is_lost_counts_as_an_attempt,
+        many_nodes_claim_and_end_each_job_once,
+        s09_concurrent_sweeps_and_claims_take_a_job_over_once,
+        a_repeated_offer_is_answered_alike_whatever_became_of_the_job,
+        s32_three_crashes_between_deploys_end_a_job,
+        s15_a_clock_that_jumps_back_delays_no_released_job;
     claim_of_any_route: ClaimOfAnyRoute fails
-        a_claim_is_filtered_by_route, a_job_of_another_route_is_not_touched_by_a_claim;
+        a_claim_is_filtered_by_route, a_job_of_another_route_is_not_touched_by_a_claim,
+        names_of_any_characters_are_told_apart;
     claim_of_any_format: ClaimOfAnyFormat fails
         s41_a_request_of_a_newer_format_is_left_to_newer_workers;
     claim_of_any_size: ClaimOfAnySize fails
@@ -270,15 +307,33 @@ fails! {
     claim_without_notification: ClaimWithoutNotification fails
         a_claim_has_what_storing_its_job_again_needs;
     claim_of_first_version: ClaimOfFirstVersion fails a_claim_has_what_storing_its_job_again_needs;
-    release_that_waits: ReleaseThatWaits fails a_release_says_its_own_delay;
+    release_that_waits: ReleaseThatWaits fails
+        a_release_says_its_own_delay, s32_a_waiting_job_uses_no_attempts,
+        times_and_numbers_out_of_range_are_as_good_as_the_greatest,
+        s39_a_released_job_is_queued_with_a_higher_epoch, calls_with_lost_answers_can_be_repeated,
+        s39_waiters_of_a_released_job_keep_waiting;
     offered_with_lease: OfferedWithLease fails
-        an_offered_job_can_be_claimed_at_once_on_any_node, the_creator_of_an_offered_job_has_no_lease;
+        an_offered_job_can_be_claimed_at_once_on_any_node,
+        the_creator_of_an_offered_job_has_no_lease,
+        a_job_without_checkpoint_is_claimed_with_an_empty_one,
+        a_claim_has_the_request_and_the_remaining_time, the_longest_waiting_job_is_claimed_first,
+        s43_one_key_offers_one_job, an_offered_job_without_request_is_lost,
+        s79_an_offered_job_is_discarded_until_it_is_claimed,
+        a_sweep_reports_how_long_the_next_job_has_been_claimable;
     deploy_that_counts: DeployThatCounts fails s39_ten_rolling_deploys_use_no_attempt_up;
     release_that_never_counts: ReleaseThatNeverCounts fails
         a_release_that_counts_ends_the_last_attempt;
     release_without_delay: ReleaseWithoutDelay fails
         a_released_job_is_not_claimed_before_its_delay_is_over;
-    outside_queued: OutsideQueued fails a_run_outside_keeps_its_attempt_and_is_not_claimed;
+    outside_queued: OutsideQueued fails
+        a_run_outside_keeps_its_attempt_and_is_not_claimed,
+        a_run_outside_is_resumed_by_its_token_on_any_node,
+        a_party_outside_reports_and_is_given_more_time, a_party_outside_learns_the_fate_of_its_run,
+        a_resumed_run_that_crashes_is_outside_again,
+        a_resumed_run_that_is_given_up_is_outside_again,
+        a_report_from_outside_leaves_the_lease_of_a_resumed_run,
+        a_run_outside_that_cannot_be_run_again_is_lost_when_it_is_late,
+        s33_a_run_outside_ends_at_its_deadline;
     notified_by_claim: NotifiedByClaim fails a_notification_is_sent_again_after_a_crash;
     notified_for_ever: NotifiedForEver fails a_notification_is_sent_again_after_a_crash;
     never_notified: NeverNotified fails every_kind_of_end_makes_a_notification_due;

@@ -169,16 +169,27 @@ flaw! {
 
 fails! {
     finish_once: FinishOnce fails
-        s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports;
+        s10_finish_is_repeated_by_epoch_and_state_with_and_without_reports,
+        a_result_in_chunks_is_visible_once_its_job_is_done, s10_a_failed_end_can_be_repeated,
+        a_run_that_ends_as_lost_has_its_problem, s10_a_finish_of_unknown_outcome_is_repeated,
+        a_finish_dropped_half_way_takes_effect_as_a_whole_or_not_at_all,
+        s20_a_result_without_room_leaves_the_job_pending_and_a_problem_fits;
     finish_in_two_steps: FinishInTwoSteps fails finish_stores_the_last_report_in_the_same_step;
     finish_without_its_report: FinishWithoutItsReport fails
         finish_stores_the_last_report_in_the_same_step;
-    cancel_that_overwrites: CancelThatOverwrites fails
-        s12_cancel_after_done_leaves_the_result;
+    cancel_that_overwrites: CancelThatOverwrites fails s12_cancel_after_done_leaves_the_result;
     cancel_later: CancelLater fails
-        s13_a_cancel_is_seen_on_another_node_before_it_returns, s11_cancel_beats_finish;
+        s13_a_cancel_is_seen_on_another_node_before_it_returns, s11_cancel_beats_finish,
+        an_ended_job_is_not_discarded, s11_a_cancelled_job_keeps_no_last_report,
+        answers_and_records_show_the_same_times, s13_a_queued_job_is_cancelled_too,
+        a_key_counts_as_long_as_its_job,
+        s73_key_of_a_removed_job_that_was_cancelled_counts_until_its_retention,
+        room_is_free_again_after_its_data_is_gone;
     remove_of_pending: RemoveOfPending fails a_removed_job_is_unknown;
-    discard_forgotten: DiscardForgotten fails a_discarded_job_leaves_neither_record_nor_key;
+    discard_forgotten: DiscardForgotten fails
+        a_discarded_job_leaves_neither_record_nor_key,
+        look_up_answers_as_create_does_and_stores_nothing,
+        jobs_that_were_discarded_or_removed_are_in_no_list_of_their_principal;
     discard_that_cancels: DiscardThatCancels fails
         a_discarded_job_makes_no_notification_due, s79_a_discarded_id_is_void_for_a_lease;
     notified_unasked: NotifiedUnasked fails a_job_without_notification_makes_none_due;

@@ -126,7 +126,8 @@ flaw! {
 
 fails! {
     unfenced_finish: UnfencedFinish fails
-        s07_stale_finish_is_rejected_after_reclaim, random_histories_break_no_promise;
+        s07_stale_finish_is_rejected_after_reclaim, random_histories_break_no_promise,
+        s08_the_epoch_rises_with_each_claim;
     unfenced_report: UnfencedReport fails
         s07_stale_finish_is_rejected_after_reclaim, random_histories_break_no_promise;
     unfenced_release: UnfencedRelease fails s07_stale_finish_is_rejected_after_reclaim;

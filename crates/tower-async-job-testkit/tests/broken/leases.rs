@@ -242,26 +242,54 @@ flaw! {
     }
 }
 
+flaw! {
+    /// Ends leases before it renews them.
+    ReaperBeforeRenewal(()) {
+        fn renew<'a>(&'a self, leases: &'a [Lease]) -> StoreFuture<'a, Vec<Renewal>> {
+            Box::pin(async move {
+                self.inner.sweep(&SweepQuery::default()).await?;
+                self.inner.renew(leases).await
+            })
+        }
+    }
+}
+
 fails! {
+    reaper_before_renewal: ReaperBeforeRenewal fails
+        s14_a_clock_that_jumps_forward_ends_leases_and_no_more;
     rest_without_renewals: RestWithoutRenewals fails
         the_rest_of_a_lease_is_read_while_a_node_has_the_job,
         the_rest_of_a_lease_is_not_read_while_an_outside_party_has_the_job,
         s15_the_rest_of_a_lease_follows_jumps_of_the_clock;
     loss_without_pause: LossWithoutPause fails
-        s32_a_job_whose_lease_is_lost_again_waits_before_its_next_run;
-    running_for_forgotten: RunningForForgotten fails
-        a_job_that_is_stored_again_has_run_as_long;
-    stale_reaper: StaleReaper fails a_renewed_lease_lasts_from_its_renewal;
-    ttl_on_running: TtlOnRunning fails a_pending_job_never_expires;
+        s32_a_job_whose_lease_is_lost_again_waits_before_its_next_run,
+        s06_chunks_of_a_run_that_never_ended_are_collected,
+        s10_finish_is_not_repeated_once_its_outcome_is_gone,
+        s04_another_job_is_lost_when_its_lease_ends,
+        s15_a_clock_that_jumps_back_expires_nothing_early,
+        s15_a_clock_that_jumps_back_costs_at_most_a_lease,
+        a_sweep_counts_the_jobs_that_ended_for_their_lost_leases,
+        s09_sweeps_on_many_nodes_lose_nothing;
+    running_for_forgotten: RunningForForgotten fails a_job_that_is_stored_again_has_run_as_long;
+    stale_reaper: StaleReaper fails
+        a_renewed_lease_lasts_from_its_renewal,
+        an_expired_lease_is_renewed_if_its_job_was_not_taken_over;
+    ttl_on_running: TtlOnRunning fails
+        a_pending_job_never_expires, an_immediate_read_answers_as_read_does;
     renewal_that_revives: RenewalThatRevives fails
-        a_renewal_never_revives_an_ended_job, s07_stale_finish_is_rejected_after_reclaim;
+        a_renewal_never_revives_an_ended_job, s07_stale_finish_is_rejected_after_reclaim,
+        an_unknown_job_has_no_record_and_its_lease_is_lost,
+        a_thousand_leases_are_renewed_by_one_call;
     renewal_that_tells_no_fates: RenewalThatTellsNoFates fails
         a_renewal_distinguishes_the_fates_of_leases;
     renewal_that_forgets: RenewalThatForgets fails a_renewed_lease_lasts_from_its_renewal;
     lost_wake: LostWake fails
-        s26_every_kind_of_end_wakes_its_waiters, s27_ten_thousand_waiters_are_all_woken;
+        s26_every_kind_of_end_wakes_its_waiters, s27_ten_thousand_waiters_are_all_woken,
+        s26_a_subscription_before_a_read_misses_no_end;
     registered_by_poll: RegisteredByPoll fails
-        a_subscription_is_registered_before_its_first_poll;
+        a_subscription_is_registered_before_its_first_poll,
+        a_subscription_to_an_ended_or_missing_job_resolves_at_once,
+        only_the_latest_waker_of_a_waiter_is_woken;
     attempt_forgotten: AttemptForgotten fails a_job_that_is_stored_again_does_not_start_over;
     creation_forgotten: CreationForgotten fails a_job_that_is_stored_again_does_not_start_over;
     version_forgotten: VersionForgotten fails a_job_that_is_stored_again_does_not_start_over;

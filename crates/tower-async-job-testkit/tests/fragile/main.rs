@@ -91,6 +91,8 @@ async fn writes_that_a_crash_loses_are_noticed() {
     for test in [
         "s02_jobs_that_were_acknowledged_outlive_a_crash",
         "s02_results_and_keys_that_were_acknowledged_outlive_a_crash",
+        "s02_each_step_of_a_notification_outlives_a_crash",
+        "s80_jobs_whose_node_died_with_the_store_are_swept_after_it",
     ] {
         assert_fails(Precaution::Commits, test).await;
     }

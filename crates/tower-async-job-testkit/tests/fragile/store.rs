@@ -143,6 +143,9 @@ impl Interpose for Fragile {
             let mut claims = self.inner.claim(query).await?;
             for claim in std::mem::take(&mut claims.jobs) {
                 let id = claim.lease.id;
+                if self.state.is_lost(&id) {
+                    continue;
+                }
                 if self.state.is_corrupt(&id) && self.state.takes(Precaution::EndsCorrupt) {
                     self.inner.cancel(&id).await?;
                     claims.unreadable.push(claim.handle);
