@@ -6,6 +6,7 @@ mod support;
 mod connecting;
 mod costs;
 mod disk;
+mod documented;
 mod failing;
 mod limits;
 mod listening;

@@ -3,6 +3,7 @@
 mod checks;
 mod clocks;
 mod cluster;
+mod documented;
 mod encrypted;
 mod events;
 mod failover;

@@ -8,7 +8,7 @@ use super::{Promise, Trace, Traces, Violation};
 pub(super) fn notices(trace: &Trace<'_>, traces: &Traces<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     if traces.is_to_be_notified(trace) && trace.notices.is_empty() {
-        let text = format!("nobody was notified of its end: {:?}", trace.state());
+        let text = format!("its end was not notified of: {:?}", trace.state());
         violations.push(Violation::new(Promise::Notified, text));
     }
     for (at, notice) in &trace.notices {

@@ -159,7 +159,7 @@ impl<'a> Traces<'a> {
         times.iter().flatten().any(|at| self.is_undone(*at))
     }
 
-    /// Returns whether somebody is to be notified of the end of a call's job.
+    /// Returns whether the end of a call's job is to be notified of.
     pub(crate) fn is_to_be_notified(&self, trace: &Trace<'_>) -> bool {
         let is_there = !self.is_forgotten(trace) && !trace.may_be_removed();
         trace.has_callback() && is_there
