@@ -4,6 +4,7 @@ mod candidate;
 mod claiming;
 mod creating;
 mod due;
+mod finding;
 mod leases;
 mod listing;
 mod reading;
