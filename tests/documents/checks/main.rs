@@ -10,6 +10,7 @@ mod messages;
 mod production;
 mod protocol;
 mod readme;
+mod servers;
 mod sources;
 mod stores;
 mod troubleshooting;

@@ -69,6 +69,11 @@ macro_rules! __tests {
                 s38_the_first_job_of_a_tenant_overtakes_the_backlog_of_another
                 s38_tenants_take_turns_at_the_workers
             }
+            operating {
+                operators_list_and_cancel_the_jobs_of_another_process
+                s17_nodes_stay_ready_without_their_store_and_strict_probes_and_options_tell_it
+                metrics_of_a_node_tell_the_state_of_the_store_and_the_fate_of_jobs_of_others
+            }
             outages {
                 s10_an_end_whose_acknowledgement_is_lost_is_repeated_and_changes_nothing
                 s16_a_node_that_cannot_write_aborts_its_jobs_before_their_leases_end

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use tower_async_job_core::SweepQuery;
+use tower_async_job_core::{Call, StoreError, SweepQuery};
 
 use crate::{
     node::{ends, state::Node},
@@ -91,8 +91,10 @@ async fn sweep(node: &Node, longest: Duration) -> Option<Duration> {
             );
             Some(longest)
         }
-        Err(_) => {
+        Err(late) => {
             tracing::warn!("the job store could not be swept within {longest:?}");
+            // An idle node makes no other calls.
+            node.gave_up(Call::Sweep, begun, &StoreError::unavailable(late));
             Some(longest)
         }
     };

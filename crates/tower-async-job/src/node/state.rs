@@ -11,7 +11,9 @@ use std::{
 use http_polling::JobState;
 use tokio::{sync::Notify, task::yield_now, time::Instant};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
-use tower_async_job_core::{Detail, JobId, JobRecord, JobStore, Principal, StoreError, Upkeep};
+use tower_async_job_core::{
+    Call, Detail, JobId, JobRecord, JobStore, Principal, StoreError, Upkeep,
+};
 
 use crate::{
     body::delivery::Deliveries,
@@ -186,6 +188,13 @@ impl Node {
         }
         let latest = self.shutdown.latest_poll(id);
         delay.min(latest.max(Duration::from_secs(1)))
+    }
+
+    /// Notes that a call to the store, which began then, was dropped before its answer came.
+    pub(crate) fn gave_up(&self, call: Call, began: Instant, error: &StoreError) {
+        if timed::outlives_process(self.store.properties()) {
+            timed::note(&self.health, &self.meter, call, began, Some(error));
+        }
     }
 
     pub(crate) fn swept(&self, upkeep: Upkeep) {

@@ -34,6 +34,20 @@ pub(super) fn outlives_process(properties: &StoreProperties) -> bool {
     properties.lease.is_some() || properties.shared
 }
 
+/// Notes the end of a call to such a store.
+pub(super) fn note(
+    health: &Health,
+    meter: &Meter,
+    call: Call,
+    began: Instant,
+    error: Option<&StoreError>,
+) {
+    if let Some(is_up) = health.note(began, error) {
+        meter.is_up(is_up);
+    }
+    meter.called(call, began.elapsed(), error);
+}
+
 /// A store whose calls fail as unavailable after the time limit.
 struct Timed {
     store: Arc<dyn JobStore>,
@@ -65,10 +79,7 @@ impl Interpose for Timed {
                 Err(StoreError::unavailable(text))
             });
             let error = ended.as_ref().err();
-            if let Some(is_up) = self.health.note(began, error) {
-                self.meter.is_up(is_up);
-            }
-            self.meter.called(call, began.elapsed(), error);
+            note(&self.health, &self.meter, call, began, error);
             ended
         })
     }

@@ -1,8 +1,11 @@
 //! The readiness probe.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::support::{Answer, SECOND, eager, get, memory};
@@ -30,7 +33,11 @@ struct Remote {
 
 impl Remote {
     fn new() -> Arc<Interposed<Self>> {
-        let store = memory().lease_duration(30 * SECOND).build();
+        Self::with_lease(30 * SECOND)
+    }
+
+    fn with_lease(lease: Duration) -> Arc<Interposed<Self>> {
+        let store = memory().lease_duration(lease).build();
         Arc::new(Interposed::new(Self {
             properties: store.properties().clone().with_shared(true),
             store,
@@ -189,6 +196,27 @@ async fn no_probe_waits_for_a_store_that_hangs() {
     assert_eq!(begun.elapsed(), SECOND / 2);
     sleep(5 * SECOND).await;
     assert!(ready(&layer).await && !strict(&layer).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_that_hangs_is_noticed_by_sweeps_that_are_given_up_before_a_call_is() {
+    for lease in [6 * SECOND, 30 * SECOND] {
+        let store = Remote::with_lease(lease);
+        store.get_ref().nodes.store(2, Ordering::Relaxed);
+        let layer = layer(&store, |builder| builder.unready_after(10 * SECOND));
+        assert!(ready(&layer).await);
+        sleep(lease).await;
+        store.get_ref().hangs.store(true, Ordering::Relaxed);
+        // Probes of a node that finds its store available call nothing.
+        for _ in 0..30 {
+            sleep(SECOND).await;
+            ready(&layer).await;
+        }
+        assert!(!ready(&layer).await, "{lease:?}");
+        store.get_ref().hangs.store(false, Ordering::Relaxed);
+        sleep(lease).await;
+        assert!(ready(&layer).await, "{lease:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

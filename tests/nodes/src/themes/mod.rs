@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod killed;
 pub(crate) mod learned;
 pub(crate) mod limits;
+pub(crate) mod operating;
 pub(crate) mod outages;
 pub(crate) mod records;
 pub(crate) mod shared;
