@@ -1,10 +1,14 @@
 //! Servers whose time of day is set.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::{HeaderMap, StatusCode};
+use http_polling::JobState;
 use test_services::{Redis, available};
 use tokio::time::{sleep, timeout};
-use tower_async_job_core::{ClaimQuery, JobStore, Release, Renewal, SweepQuery};
+use tower_async_job_core::{
+    ClaimQuery, Detail, JobStore, Outcome, Release, Renewal, StoredResponse, SweepQuery,
+};
 use tower_async_job_redis::RedisStore;
 
 use crate::{add, builder, replayable};
@@ -54,5 +58,37 @@ async fn s15_a_server_whose_time_is_set_delays_no_run_and_no_wake_and_ends_no_le
         let claimed: Vec<_> = claims.jobs.iter().map(|claim| claim.lease.id).collect();
         assert_eq!(claimed, [waiting.id], "ahead by {seconds} s");
         other.cancel(&waiting.id).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s14_nodes_whose_day_is_an_hour_off_go_by_the_time_of_the_server() {
+    for seconds in [3600, -3600] {
+        let Some(server) = available(Redis::builder().shiftable().start()) else {
+            return;
+        };
+        // An hour ahead for the server is an hour behind for the nodes.
+        server.shift(seconds);
+        let (store, other) = (open(&server).await, open(&server).await);
+        let lease = add(&store, replayable(&store)).await;
+        for store in [&store, &other] {
+            sweep(store).await;
+            let claims = store.claim(&ClaimQuery::new(9)).await.unwrap();
+            assert!(claims.jobs.is_empty(), "{claims:?}");
+        }
+        assert_eq!(store.renew(&[lease]).await.unwrap(), [Renewal::Held]);
+        let head = StoredResponse::recorder(StatusCode::OK, &HeaderMap::new(), 0).finish(None);
+        let done = Outcome::Done(head);
+        store.finish(&lease, done.into()).await.unwrap();
+        let record = other.read(&lease.id, Detail::Full).await.unwrap().unwrap();
+        assert_eq!(record.state, JobState::Done);
+        assert!(record.age < HOUR / 2, "{:?}", record.age);
+        let day = match seconds > 0 {
+            true => SystemTime::now() + HOUR,
+            false => SystemTime::now() - HOUR,
+        };
+        let off = record.created.duration_since(day);
+        let off = off.unwrap_or_else(|error| error.duration());
+        assert!(off < HOUR / 2, "{off:?}");
     }
 }
