@@ -42,8 +42,15 @@ struct Job {
     seen: Micros,
     /// The time from then for which the store knows the job, whatever becomes of it.
     known_for: Micros,
+    /// True if it has no key and no notification.
+    is_plain: bool,
     /// The time since which the record is missing.
     missing: Option<Micros>,
+}
+
+/// Returns whether a new job has no key and no notification.
+pub(crate) const fn is_plain(new: &NewJob) -> bool {
+    new.idempotency.is_none() && new.notify.is_none()
 }
 
 impl Accepted {
@@ -64,6 +71,7 @@ impl Accepted {
             },
             seen: now,
             known_for: micros(new.retention.tombstone).max(lease),
+            is_plain: is_plain(new),
             missing: None,
         };
         let mut table = self.lock();
@@ -75,6 +83,11 @@ impl Accepted {
         {
             table.jobs.remove(&oldest);
         }
+    }
+
+    /// Returns whether this node knows that the job has no key and no notification.
+    pub(crate) fn is_plain(&self, id: &JobId) -> bool {
+        self.lock().jobs.get(id).is_some_and(|job| job.is_plain)
     }
 
     /// Notes that a job was removed.

@@ -110,6 +110,20 @@ impl Keys {
         format!("{tag}:c:{}:{epoch}", id.encode())
     }
 
+    /// Returns the keys of a job and some sets of its shard.
+    pub(crate) fn of_job_in<'a>(
+        &'a self,
+        id: &JobId,
+        sets: &'a [Set],
+    ) -> impl Iterator<Item = Cow<'a, str>> {
+        let shard = shard_of(id);
+        let sets = sets.iter().map(move |set| self.set(shard, *set));
+        [self.job(id), self.parts(id)]
+            .into_iter()
+            .map(Cow::Owned)
+            .chain(sets.map(Cow::Borrowed))
+    }
+
     /// Returns the keys of a script that changes one job.
     pub(crate) fn of_job(&self, id: &JobId) -> impl Iterator<Item = Cow<'_, str>> {
         let sets = self.shards[shard_of(id)].sets.iter();

@@ -12,12 +12,12 @@ pub(crate) struct Script {
     pub(crate) name: &'static str,
     pub(crate) source: String,
     pub(crate) hash: String,
-    /// True if each run changes a batch of jobs.
-    pub(crate) changes_jobs: bool,
+    /// True if the number of arguments of each call is before them.
+    pub(crate) counts_arguments: bool,
 }
 
 impl Script {
-    fn new(name: &'static str, parts: &[&str], changes_jobs: bool) -> Self {
+    fn new(name: &'static str, parts: &[&str], counts_arguments: bool) -> Self {
         let format = format!("local FORMAT = {}\n", newest_format());
         let source = parts.concat().replace("local FORMAT = 1\n", &format);
         let hash = redis::Script::new(&source).get_hash().to_owned();
@@ -25,7 +25,7 @@ impl Script {
             name,
             source,
             hash,
-            changes_jobs,
+            counts_arguments,
         }
     }
 }
@@ -57,7 +57,7 @@ const CLOCK: &str = include_str!("lua/clock.lua");
 const BATCH: &str = include_str!("lua/batch.lua");
 const COUNTS_OF_SHARD: &str = include_str!("lua/counts_of_shard.lua");
 const JOB: &str = include_str!("lua/job.lua");
-const CREATE_RUNNING: &str = include_str!("lua/create_running.lua");
+const ENDING: &str = include_str!("lua/ending.lua");
 const FINISH_WHOLE: &str = include_str!("lua/finish_whole.lua");
 const ROW: &str = include_str!("lua/row.lua");
 const CHANGE: &str = include_str!("lua/change.lua");
@@ -69,6 +69,9 @@ const LIFE: &str = include_str!("lua/life.lua");
 /// The beginning of a script without a function for its most common case.
 const NONE_COMMON: &str = "local common\n";
 
+/// The function of a script for its most common case, after what it uses.
+const COMMON_FINISH: &[&str] = &[ENDING, FINISH_WHOLE];
+
 /// The function of a script that changes one job, around its parts.
 const CHANGE_JOB: &str = "local function change(KEYS, ARGV)\n";
 const END: &str = "end\n";
@@ -76,22 +79,28 @@ const END: &str = "end\n";
 /// The functions for all changes of a job.
 const ALL: &[&str] = &[ROW, CHANGE, GONE, FINISHING, TURN, LIFE];
 
-/// Declares scripts: those that change jobs, with the parts that they use, and others. Each change
-/// creates the functions of its parts again, except in the most common cases, which have a function
-/// of their own.
+/// Declares scripts: those that change jobs, with the parts that they use, those for the most common
+/// changes only, and others. Each change creates the functions of its parts again, except in the most
+/// common cases.
 macro_rules! scripts {
     (
         job { $($job:ident = $job_name:literal $(commonly $common:ident)? with $parts:expr,)* }
+        plain { $($plain:ident = $plain_name:literal with $plain_parts:expr,)* }
         other { $($other:ident = $other_name:literal,)* }
     ) => {
         $(pub(crate) static $job: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $job_name, ".lua"));
             let parts: &[&str] = $parts;
             let begin: &[&str] = &[&PROBLEMS, CLOCK, COUNTS_OF_SHARD];
-            let common: &[&str] = &[NONE_COMMON, $($common)?];
             let body: &[&str] = &[CHANGE_JOB, JOB];
-            let parts = [begin, common, body, parts, &[own, END, BATCH]].concat();
+            let parts = [begin, &[NONE_COMMON], $($common,)? body, parts, &[own, END, BATCH]].concat();
             Script::new($job_name, &parts, true)
+        });)*
+        $(pub(crate) static $plain: LazyLock<Script> = LazyLock::new(|| {
+            let own = include_str!(concat!("lua/", $plain_name, ".lua"));
+            let parts: &[&str] = $plain_parts;
+            let parts = [&[CLOCK, COUNTS_OF_SHARD], parts, &[own]].concat();
+            Script::new($plain_name, &parts, false)
         });)*
         $(pub(crate) static $other: LazyLock<Script> = LazyLock::new(|| {
             let own = include_str!(concat!("lua/", $other_name, ".lua"));
@@ -102,12 +111,12 @@ macro_rules! scripts {
 
 scripts! {
     job {
-        CREATE = "create" commonly CREATE_RUNNING with &[ROW, GONE, TURN],
+        CREATE = "create" with &[ROW, GONE, TURN],
         START = "start" with &[ROW, CHANGE],
         REPORT = "report" with &[ROW, CHANGE, FINISHING],
         // Of an end by a problem, which a full server admits: it is in no script with others.
         FAIL = "finish" with &[ROW, CHANGE, FINISHING],
-        FINISH = "finish" commonly FINISH_WHOLE with &[ROW, CHANGE, FINISHING],
+        FINISH = "finish" commonly COMMON_FINISH with &[ROW, CHANGE, FINISHING],
         DISCARD = "discard" with ALL,
         RELEASE = "release" with ALL,
         RESUME = "resume" with ALL,
@@ -122,6 +131,10 @@ scripts! {
         CLAIM = "claim" with ALL,
         CLAIM_NOTICE = "claim_notice" with ALL,
         TICK = "tick" with ALL,
+    }
+    plain {
+        CREATE_PLAIN = "create_plain" with &[],
+        FINISH_PLAIN = "finish_plain" with &[ENDING],
     }
     other {
         LOOK_UP = "look_up",

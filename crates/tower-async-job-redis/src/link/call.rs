@@ -105,7 +105,7 @@ impl Call {
         first.parts(first.keys..first.keys + 1, &mut command);
         for call in calls {
             let rest = call.keys + 1..call.ends.len();
-            if script.changes_jobs {
+            if script.counts_arguments {
                 command.arg(rest.len());
             }
             call.parts(rest, &mut command);

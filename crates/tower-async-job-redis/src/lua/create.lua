@@ -1,7 +1,7 @@
--- 4 start, `plain` if the job runs at once and has neither key nor notification, 5 digest of the key,
--- 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 first turn, 11 latest turn of the
--- owner, 12 whether the queue is full, 13 request, 14 notification, 15 epoch, 16 handle, 17 hash of
--- the owner, 18 its name, 19 and 20 fields of the row, before and after those of the scripts
+-- 4 start, 5 digest of the key, 6 fingerprint, 7 creation, 8 time of running, 9 deadline, 10 first
+-- turn, 11 latest turn of the owner, 12 whether the queue is full, 13 request, 14 notification,
+-- 15 epoch, 16 handle, 17 hash of the owner, 18 its name, 19 and 20 fields of the row, before and after
+-- those of the scripts
 local start, digest, print = ARGV[4], ARGV[5], ARGV[6]
 local new = fields_of('ep=' .. ARGV[15] .. ARGV[19] .. ARGV[20])
 
@@ -47,7 +47,7 @@ job.f, job.hl, job.du = FORMAT, WORKER, add(now, lease)
 job.cr = ARGV[7] ~= '' and tonumber(ARGV[7]) or now
 job.dl = add(job.cr, tonumber(ARGV[9]))
 job.st = QUEUED
-if start == 'running' or start == 'plain' then
+if start == 'running' then
   job.st, job.sd = RUNNING, now - tonumber(ARGV[8])
 end
 if digest ~= '' then

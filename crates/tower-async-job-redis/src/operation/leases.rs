@@ -16,7 +16,7 @@ use crate::{
     keys::{Set, shard_of},
     link::Call,
     notes::Delivery,
-    script::{CANCEL, DELIVER, EXTEND, FAIL, FINISH, REMOVE, RENEW, REPORT, START},
+    script::{CANCEL, DELIVER, EXTEND, FAIL, FINISH, FINISH_PLAIN, REMOVE, RENEW, REPORT, START},
     time::{micros, to_day},
     value::{list, number, text},
 };
@@ -26,6 +26,9 @@ const RENEWED_TOGETHER: usize = 1000;
 
 /// The number of leases that one script renews, since the server does nothing else meanwhile.
 const RENEWED_AT_ONCE: usize = 250;
+
+/// The sets of jobs that a worker holds and ends, without a key or a notification.
+const PLAIN_SETS: [Set; 3] = [Set::Leases, Set::Due, Set::Counts];
 
 /// Makes a change that is acknowledged without an answer.
 async fn acknowledged(engine: &Engine, id: &JobId, call: Call) -> Result<(), StoreError> {
@@ -51,6 +54,19 @@ pub(crate) async fn report(
 }
 
 pub(crate) async fn finish(engine: &Engine, lease: &Lease, end: &End) -> Result<(), StoreError> {
+    if let Outcome::Done(response) = &end.outcome
+        && end.report.is_none()
+        && engine.accepted.is_plain(&lease.id)
+    {
+        let call = engine
+            .call(&FINISH_PLAIN, engine.keys.of_job_in(&lease.id, &PLAIN_SETS))
+            .number(lease.epoch)
+            .arg(response.as_bytes())
+            .number(response.body_len());
+        if engine.change(&lease.id, call).await?.status == "ok" {
+            return Ok(());
+        }
+    }
     let is_small = matches!(
         end.outcome,
         Outcome::Failed(_) | Outcome::TimedOut(_) | Outcome::Lost(_)

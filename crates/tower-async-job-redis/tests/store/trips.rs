@@ -102,7 +102,12 @@ async fn changes_at_the_same_time_share_round_trips() {
     // Of the connections, each has changes of up to 64 jobs at once.
     let trips = counted.trips();
     assert!(trips.iter().all(|(_, trips)| *trips <= 8), "{trips:?}");
-    assert!(trips.iter().map(|(name, _)| *name).eq(["create", "finish"]));
+    assert!(
+        trips
+            .iter()
+            .map(|(name, _)| *name)
+            .eq(["create_plain", "finish_plain"])
+    );
     let pages = store.list(&JobQuery::default()).await.unwrap();
     assert!(pages.jobs.iter().all(|job| job.state.is_final()));
 }
