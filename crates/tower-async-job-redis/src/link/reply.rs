@@ -10,7 +10,8 @@ use crate::{
     value::{list, number, text, unexpected},
 };
 
-/// The answer of a script that concerns one job.
+/// The answer of a script that concerns one job: its parts, or a text that has spaces between them,
+/// which costs the server less.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) now: Micros,
@@ -24,7 +25,14 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(value: Value) -> Result<Self, StoreError> {
-        let mut rest = list(value)?.into_iter();
+        let parts = match value {
+            Value::BulkString(text) => {
+                let parts = text.split(|byte| *byte == b' ');
+                parts.map(|part| Value::BulkString(part.into())).collect()
+            }
+            value => list(value)?,
+        };
+        let mut rest = parts.into_iter();
         let mut next = || rest.next().unwrap_or(Value::Nil);
         let (now, effects, status) = (number(next())?, number(next())?, text(next())?);
         // The script has failed at this job.

@@ -4,7 +4,7 @@
 -- running, 6 deadline, 7 hash of the owner, 8 its name, 9, 10 and 11 fields of the row, before those of
 -- the lease, and before and after those of its times
 local KEYS_EACH, EACH = 7, 11
-local TAKEN, CREATED_NOW = { now, 0, 'taken' }, { now, 0, 'created', now }
+local TAKEN, CREATED = text(now) .. ' 0 taken', text(now) .. ' 0 created '
 local answers, place = {}, 2
 for key = 1, #KEYS, KEYS_EACH do
   local JOB, PARTS, LEASES, COUNTS, LIST, HANDLES, OWNED = unpack(KEYS, key, key + KEYS_EACH - 1)
@@ -28,7 +28,7 @@ for key = 1, #KEYS, KEYS_EACH do
     end
     count_pending(COUNTS, owner, name, 1)
     call('ZADD', LEASES, due, id)
-    answers[#answers + 1] = created == now and CREATED_NOW or { now, 0, 'created', created }
+    answers[#answers + 1] = CREATED .. at
   else
     answers[#answers + 1] = TAKEN
   end

@@ -1,4 +1,4 @@
-local ENDED, PLAIN = { now, 1, 'ok' },
+local ENDED, PLAIN = text(now) .. ' 1 ok',
   '^f=' .. FORMAT .. ' st=1 hl=1 ep=(%d+) du=%d+(.-) kp=(%d+) oh=(%x*)( cr=.*)$'
 
 -- Ends a running job with a response in one piece, if it has no key, notification, chunks or outside

@@ -1,7 +1,7 @@
 -- Ends jobs as `ending.lua` describes, with few keys and arguments, since the server hashes each byte
 -- of those. Of all others, `finish.lua` decides. For each: 1 epoch, 2 response, 3 length of the body
 local KEYS_EACH, EACH = 5, 3
-local OTHER = { now, 0, 'other' }
+local OTHER = text(now) .. ' 0 other'
 local answers, place = {}, 2
 for key = 1, #KEYS, KEYS_EACH do
   local JOB, PARTS, LEASES, DUE, COUNTS = unpack(KEYS, key, key + KEYS_EACH - 1)
