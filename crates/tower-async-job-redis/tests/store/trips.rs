@@ -113,6 +113,31 @@ async fn changes_at_the_same_time_share_round_trips() {
 }
 
 #[tokio::test]
+async fn common_changes_have_scripts_of_their_own_and_others_decide_about_the_rest() {
+    let Some(mut counted) = Counted::open("common").await else {
+        return;
+    };
+    let store = Arc::clone(&counted.store);
+    let result = || Outcome::Done(StoredResponse::from_bytes("result".into()));
+    let plain = job(&store);
+    let lease = add(&store, plain.clone()).await;
+    assert_eq!(counted.trips(), [("create_plain", 1)]);
+    // It repeats the first.
+    add(&store, plain).await;
+    assert_eq!(counted.trips(), [("create", 1), ("create_plain", 1)]);
+    store.finish(&lease, result().into()).await.unwrap();
+    assert_eq!(counted.trips(), [("finish_plain", 1)]);
+    store.finish(&lease, result().into()).await.unwrap();
+    assert_eq!(counted.trips(), [("finish", 1), ("finish_plain", 1)]);
+    let key = IdempotencyKey::new("common".to_owned(), [7; 32]).unwrap();
+    let keyed = NewJob::new(store.new_id(Some(&key), None)).with_idempotency(key);
+    let lease = add(&store, keyed).await;
+    assert_eq!(counted.trips(), [("create", 1)]);
+    store.finish(&lease, result().into()).await.unwrap();
+    assert_eq!(counted.trips(), [("finish", 1)]);
+}
+
+#[tokio::test]
 async fn many_jobs_are_claimed_renewed_and_released_together() {
     let Some(mut counted) = Counted::open("together").await else {
         return;
