@@ -1,10 +1,13 @@
 //! A form that is posted to a slow route.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use tower_async_job::{AsyncJobLayer, Builder, PendingStatus};
+use tower_async_job::{
+    AsyncJobLayer, Builder, PendingStatus,
+    store::{ClaimQuery, JobQuery, JobStore, Lease, MemoryStore, Release},
+};
 
 use crate::{
     browser::Browser,
@@ -98,6 +101,28 @@ pub(crate) async fn cancelled(browser: Browser) -> Result<()> {
     ensure!(site.count(PAGE) == 1, "{:?}", site.requests());
     let complaints = browser.complaints().await?;
     ensure!(complaints.is_empty(), "{complaints:?}");
+    Ok(())
+}
+
+/// The job is released and claimed, as if its node had died and another ran it again.
+pub(crate) async fn run_again(browser: Browser) -> Result<()> {
+    let store = Arc::new(MemoryStore::new());
+    let builder = AsyncJobLayer::builder().store(store.clone());
+    let site = order(&browser, builder.replay_when(|_| true)).await?;
+    site.step(Step::Progress(0.5, "counting whales"));
+    browser.until_text("#message", "counting whales").await?;
+    ensure!(browser.text("#remaining").await?.starts_with("about "));
+
+    let job = store.list(&JobQuery::default()).await?.jobs.remove(0);
+    let lease = Lease::new(job.id, job.epoch);
+    store.release(&[lease], Release::default()).await?;
+    browser.until_text("h1", "Waiting to start").await?;
+    ensure!(browser.text("#remaining").await? == "not known");
+    ensure!(browser.attribute("progress", "value").await?.is_none());
+
+    ensure!(store.claim(&ClaimQuery::new(1)).await?.jobs.len() == 1);
+    browser.until_text("h1", "Working on it").await?;
+    ensure!(browser.text("#remaining").await? == "not known");
     Ok(())
 }
 

@@ -55,6 +55,11 @@ fn main() {
             Script::On,
             form::interrupted,
         ),
+        trial(
+            "the_page_promises_nothing_of_the_run_before",
+            Script::On,
+            form::run_again,
+        ),
         trial("the_page_looks_as_it_should", Script::On, form::pictures),
         trial(
             "another_origin_gets_the_result_by_fetch",

@@ -30,7 +30,7 @@ const SCRIPT: &str = include_str!("page/page.js");
 /// (CSP level 3, section 2.3.1). `connect-src` permits polling and cancelling, and `img-src` the
 /// site's icon, which browsers request by themselves.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-8c++KQ1ifmnKxNicMn9swe4Lg48LttZkIDgmmhHxBpI='; \
+    script-src 'sha256-VoXDuU2KPCQKe4vqotSnecCelldnBSo2CbqHGbPQcRk='; \
     style-src 'sha256-LyVHWbO35euQwO0Zq5+e/2Dr7jIGFCi+awMyM4fOAUU='; \
     connect-src 'self'; img-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
@@ -95,6 +95,7 @@ struct View<'a> {
     /// From 0 to 1.
     ratio: Option<f64>,
     age: Duration,
+    attempt: u32,
     left: Option<Duration>,
     delay: Duration,
 }
@@ -112,6 +113,7 @@ impl<'a> View<'a> {
                 .unwrap_or_default(),
             ratio: progress.and_then(Progress::ratio),
             age: record.age,
+            attempt: record.attempt,
             left,
             delay,
         }
@@ -169,6 +171,7 @@ impl<'a> View<'a> {
             "age" => milliseconds(self.age).into(),
             "left" => self.left.map(milliseconds).unwrap_or_default().into(),
             "delay" => milliseconds(self.delay).into(),
+            "attempt" => self.attempt.to_string().into(),
             _ => unreachable!("the template has a placeholder {name}"),
         }
     }

@@ -3,11 +3,12 @@
 (() => {
   const part = (id) => document.getElementById(id);
   const [heading, bar, cancel] = ["heading", "bar", "cancel"].map(part);
-  const { age, left, delay } = document.querySelector("main").dataset;
+  const { age, left, delay, attempt: first } = document.querySelector("main").dataset;
   const job = location.pathname;
   const accepted = performance.now() - age;
   let end = left && performance.now() + Number(left);
   let wait = Number(delay);
+  let run = Number(first);
   let over = false;
   let timer;
 
@@ -25,8 +26,14 @@
     if (end) text("remaining", end > now ? `about ${spoken(end - now + 999)}` : "any moment");
   };
 
-  const show = ({ state, created, started, progress = {} }) => {
+  const show = ({ state, created, started, attempt = 0, progress = {} }) => {
     const { fraction, message = "" } = progress;
+    if (state === "queued" ? attempt : run && attempt !== run) {
+      // The job begins anew.
+      end = 0;
+      text("remaining", "not known");
+    }
+    run = attempt;
     text("heading", heading.dataset[state]);
     text("message", message);
     document.title = heading.textContent;

@@ -12,6 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn running(progress: Option<Progress>) -> JobRecord {
     let mut record = JobRecord::new(JobId::random(), JobHandle::random(), JobState::Running);
     record.age = 90 * SECOND;
+    record.attempt = 2;
     record.running_for = Some(60 * SECOND);
     record.progress = progress;
     record
@@ -64,7 +65,11 @@ fn progress_is_told_with_the_time_that_is_left() {
     assert!(page.contains("<progress id=\"bar\" aria-labelledby=\"heading\" value=\"0.75\">"));
     assert!(page.contains(">1 min 30 s<"));
     assert!(page.contains(">about 20 s<"));
-    assert!(page.contains("data-age=\"90000\" data-left=\"20000\" data-delay=\"1000\""));
+    assert!(
+        page.contains(
+            "data-age=\"90000\" data-left=\"20000\" data-delay=\"1000\" data-attempt=\"2\""
+        )
+    );
 }
 
 #[test]
