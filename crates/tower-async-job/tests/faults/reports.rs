@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use http::Response;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tower_async_job::{AsyncJobLayer, JobContext};
 
 async fn status(layer: &AsyncJobLayer, location: &str) -> Answer {
@@ -137,4 +137,27 @@ async fn store_that_hangs_on_a_report_does_not_hold_up_the_end() {
     let location = submit(&layer, handler).await;
     sleep(2 * SECOND).await;
     assert_eq!(ask(&layer, get(&location)).await.body, "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s39_reports_that_hang_do_not_hold_the_shutdown_up() {
+    let store = Arc::new(store());
+    let layer = eager(faulty(&store).report_interval(SECOND));
+    let handler = handler(|request| async move {
+        let job = JobContext::of(&request);
+        for step in 0..600 {
+            job.progress_of(step, 600);
+            sleep(SECOND).await;
+        }
+        Response::new(Body::from("late"))
+    });
+    store.plan(Op::Report, Fault::Hangs, 1000);
+    for _ in 0..20 {
+        submit(&layer, handler.clone()).await;
+    }
+    sleep(3 * SECOND).await;
+    assert!(store.calls(Op::Report) > 0);
+    let begun = Instant::now();
+    layer.shutdown(SECOND).await;
+    assert!(begun.elapsed() < 2 * SECOND, "{:?}", begun.elapsed());
 }
