@@ -10,7 +10,6 @@ mod messages;
 mod production;
 mod protocol;
 mod readme;
-mod servers;
 mod sources;
 mod stores;
 mod troubleshooting;

@@ -19,7 +19,7 @@ macro_rules! __tests {
                 result_of_a_key_is_handed_over_once_it_is_committed
                 offers_and_claims_of_many_jobs_are_one_commit
                 renewals_of_a_thousand_leases_are_one_commit
-                s27_ten_thousand_waiters_on_one_job_take_two_reads
+                s27_ten_thousand_waiters_on_a_job_of_another_process_take_three_reads_a_change
             }
             crashes {
                 s01_s02_what_was_acknowledged_outlives_a_kill_and_nothing_is_there_by_half

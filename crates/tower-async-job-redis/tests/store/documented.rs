@@ -3,7 +3,7 @@
 use std::{env, fs, os::unix::fs::PermissionsExt, process::Command};
 
 use test_services::{Redis, available};
-use tower_async_job_core::JobStore;
+use tower_async_job_core::{JobStore, Start};
 use tower_async_job_redis::RedisStore;
 
 use crate::{add, replayable};
@@ -16,6 +16,9 @@ async fn documented_commands_show_the_state_of_a_server() {
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let lease = add(&store, replayable(&store)).await;
     store.cancel(&lease.id).await.unwrap();
+    // The event of new work has zeros, which make a text a binary file.
+    let offered = replayable(&store).with_start(Start::Offered);
+    store.create(offered).await.unwrap();
 
     let document = include_str!("../../../../docs/stores.md");
     let (_, section) = document.split_once("## Redis: monitoring").unwrap();
