@@ -86,8 +86,19 @@ impl Objects {
         range: Range<u64>,
     ) -> Result<Bytes, StoreError> {
         let expected = range.end - range.start;
-        let read = self.store.get_range(&object.path(), range).await;
-        let data = read.map_err(|error| error::unread(object, &error))?;
+        let end = range.end;
+        let data = match self.store.get_range(&object.path(), range).await {
+            Ok(data) => data,
+            Err(error @ Error::NotFound { .. }) => return Err(error::unread(object, &error)),
+            Err(error) => {
+                // Some stores have no error of their own for a range that an object does not have.
+                let head = self.store.head(&object.path()).await;
+                return Err(match head {
+                    Ok(head) if head.size < end => error::truncated(object),
+                    _ => error::unread(object, &error),
+                });
+            }
+        };
         if data.len() as u64 != expected {
             return Err(error::truncated(object));
         }

@@ -169,8 +169,21 @@ async fn a_large_result_goes_in_and_out_in_little_memory_and_breaks_off_without_
     for entry in fs::read_dir(directory.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
+            for object in fs::read_dir(&path).unwrap() {
+                let object = fs::OpenOptions::new()
+                    .write(true)
+                    .open(object.unwrap().path())
+                    .unwrap();
+                object.set_len(10 * MIB).unwrap();
+            }
+            server.read(&job).await.expect_err("it breaks off");
             fs::remove_dir_all(path).unwrap();
         }
     }
-    server.read(&job).await.expect_err("it breaks off");
+    // Without any of it, the answer is no result at all.
+    let answer = server.send(Method::GET, &job).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let problem = answer.into_body().collect().await.unwrap().to_bytes();
+    let problem = String::from_utf8_lossy(&problem);
+    assert!(problem.contains("record-unreadable"), "{problem}");
 }

@@ -12,10 +12,10 @@ use crate::{add, builder, is_known, job, replayable, shared};
 
 /// A clock that stands still unless moved.
 #[derive(Clone, Default)]
-struct TestClock(Arc<Mutex<Duration>>);
+pub(crate) struct TestClock(Arc<Mutex<Duration>>);
 
 impl TestClock {
-    fn advance(&self, span: Duration) {
+    pub(crate) fn advance(&self, span: Duration) {
         *self.0.lock().unwrap() += span;
     }
 }

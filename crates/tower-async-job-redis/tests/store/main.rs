@@ -7,6 +7,7 @@ mod documented;
 mod encrypted;
 mod events;
 mod failover;
+mod leftovers;
 mod losses;
 mod servers;
 mod trips;

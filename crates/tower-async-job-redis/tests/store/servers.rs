@@ -8,8 +8,8 @@ use http::{HeaderMap, StatusCode};
 use http_polling::{JobState, Problem, ProblemType};
 use test_services::{Proxy, Redis, available};
 use tower_async_job_core::{
-    Cancellation, ClaimQuery, Detail, IdempotencyKey, JobStore, NewJob, Outcome, Outside,
-    PendingJobs, Release, Renewal, Report, ResultRef, Retention, Start, StoredResponse, SweepQuery,
+    ClaimQuery, Detail, IdempotencyKey, JobStore, NewJob, Outcome, Outside, PendingJobs, Release,
+    Renewal, Report, ResultRef, Start, StoredResponse, SweepQuery,
 };
 use tower_async_job_offload::{Offloaded, object_store::memory::InMemory};
 use tower_async_job_redis::RedisStore;
@@ -249,47 +249,6 @@ async fn a_connection_that_hangs_ends_calls_in_time_and_is_replaced() {
     let deadline = Instant::now() + Duration::from_secs(10);
     while store.read(&lease.id, Detail::Status).await.is_err() {
         assert!(Instant::now() < deadline, "the connection is not replaced");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_key_is_left_after_retention() {
-    let Some(server) = own() else { return };
-    let store = builder(&server)
-        .lease_duration(Duration::from_millis(200))
-        .connect()
-        .await
-        .unwrap();
-    let short = Retention::new(Duration::from_millis(50), Duration::from_millis(50));
-    for end in 0..4 {
-        let new = replayable(&store).with_retention(short).with_route("/r");
-        let lease = add(&store, new).await;
-        match end {
-            0 => store.finish(&lease, failed().into()).await.unwrap(),
-            1 => assert!(matches!(
-                store.cancel(&lease.id).await,
-                Ok(Cancellation::Cancelled { .. })
-            )),
-            2 => store.discard(&lease).await.unwrap(),
-            _ => {
-                store.release(&[lease], Release::default()).await.unwrap();
-                store.cancel(&lease.id).await.unwrap();
-            }
-        }
-    }
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        store.sweep(&SweepQuery::default()).await.unwrap();
-        let keys = server.command(&["KEYS", "*"]);
-        let left: Vec<_> = keys
-            .lines()
-            .filter(|key| !key.is_empty() && !key.ends_with("nodes}") && !key.ends_with("events}"))
-            .collect();
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{left:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

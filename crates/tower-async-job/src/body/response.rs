@@ -1,4 +1,5 @@
 use std::{
+    future::poll_fn,
     mem,
     pin::Pin,
     sync::Arc,
@@ -208,6 +209,23 @@ impl StoredBody {
             // Bytes in memory have positions of this size.
             Data::Whole(data) => *data = data.slice(first as usize..=last as usize),
             Data::InParts(parts) => parts.keep(first, last),
+        }
+    }
+
+    /// Returns whether its first part has to be [read](Self::open).
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(&self.data, Data::InParts(parts) if matches!(**parts, Parts::Chunks(_)))
+    }
+
+    /// Reads the first part of a body in chunks, so that one that cannot be read is known before its
+    /// head is sent.
+    pub(crate) async fn open(&mut self) -> Result<(), StoreError> {
+        match &mut self.data {
+            Data::InParts(parts) if matches!(**parts, Parts::Chunks(_)) => {
+                poll_fn(|cx| parts.poll(cx).map_ok(drop)).await
+            }
+            _ => Ok(()),
         }
     }
 

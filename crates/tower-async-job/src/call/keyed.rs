@@ -186,7 +186,11 @@ where
                     if record.running_for >= Some(inline_wait) {
                         front.node.learn_from(&record);
                     }
-                    answer::ended(&front.node.store, &record, trailers)
+                    let mut ended = answer::ended(&front.node.store, &record, trailers);
+                    if let Err(error) = ended.body_mut().open().await {
+                        return answer::unreadable(&error);
+                    }
+                    ended
                 }
                 Err(error) => return answer::unreadable(&error),
             };

@@ -14,7 +14,7 @@ use crate::{
     resource::{
         page,
         request::{Asked, Part, ResourceRequest},
-        unreadable::unreadable,
+        unreadable::{opened, unreadable},
     },
     time::later,
 };
@@ -48,7 +48,9 @@ pub(super) async fn poll(
     let ended = (request.may_be_held(front)).then(|| front.node.store.subscribe(id));
     let record = front.node.store.read(id, detail).await?;
     match begin(front, request, id, record.as_ref(), || ended) {
-        Begun::Answered(response) => Ok(response),
+        // Only the head of it is sent.
+        Begun::Answered(response) if request.method == Method::HEAD => Ok(response),
+        Begun::Answered(response) => Ok(opened(response, request.page).await),
         Begun::Held(held) => Ok(held.answer().await),
     }
 }
@@ -116,7 +118,7 @@ impl Held {
         Box::pin(async move {
             let (node, until) = (&self.place.front().node, later(self.time));
             match record_until(node, &self.id, until, &mut self.ended).await {
-                Ok(record) => self.answered(record.as_ref()),
+                Ok(record) => opened(self.answered(record.as_ref()), self.asked.page).await,
                 Err(error) => unreadable(self.asked.page, &error),
             }
         })

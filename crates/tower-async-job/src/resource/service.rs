@@ -25,7 +25,7 @@ use crate::{
         own_jobs::{self, OwnJobs},
         poll::{self, Begun},
         request::{Part, ResourceRequest, mounted},
-        unreadable::unreadable,
+        unreadable::{opened, unreadable},
     },
 };
 
@@ -144,6 +144,9 @@ pub(crate) fn respond(
     request: ResourceRequest,
 ) -> Result<Response<StoredBody>, Answer> {
     match panics::catching("a poll", || poll::begin_now(front, &request)) {
+        Ok(Some(Begun::Answered(response))) if response.body().is_closed() => {
+            Err(Box::pin(opened(response, request.page)))
+        }
         Ok(Some(Begun::Answered(response))) => Ok(response),
         Ok(Some(Begun::Held(held))) => Err(held.answer()),
         Ok(None) => Err(answer(front.clone(), request)),

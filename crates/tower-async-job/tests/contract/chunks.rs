@@ -191,11 +191,8 @@ async fn replay_holds_no_more_than_two_chunks() {
     let layer = eager(builder(&store));
     let job = ended(&layer, 20 * CHUNK).await;
     let mut body = download(&layer, &job).await.into_body();
-    assert_eq!(
-        store.calls(Op::ReadChunk),
-        0,
-        "read when they are asked for"
-    );
+    // The first is read before the head is sent, and the others when they are asked for.
+    assert_eq!(store.calls(Op::ReadChunk), 1);
     let (mut read, mut most) = (0, 0);
     while read < 20 * CHUNK {
         let data = next(&mut body).await;

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::time::sleep;
 use tower::ServiceExt;
@@ -101,6 +101,32 @@ async fn s50_chunk_that_cannot_be_read_ends_the_download_with_an_error() {
         let whole = ask(&layer, get(&location)).await;
         assert_eq!(whole.body.len(), 5 * CHUNK, "it was not delivered");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s17_result_whose_first_chunk_cannot_be_read_is_no_answer_of_the_handler() {
+    let store = store();
+    let layer = eager(faulty(&store));
+    let location = submit(&layer).await;
+    sleep(2 * SECOND).await;
+    let ranged = || {
+        let mut request = get(&location);
+        let range = "bytes=5000-5099".parse().expect("valid");
+        request.headers_mut().insert(header::RANGE, range);
+        request
+    };
+    for request in [get(&location), ranged()] {
+        store.plan(Op::ReadChunk, Fault::Unavailable, 1);
+        let answer = ask(&layer, request).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    }
+    let reads = store.calls(Op::ReadChunk);
+    let mut head = get(&location);
+    *head.method_mut() = Method::HEAD;
+    assert_eq!(ask(&layer, head).await.status, StatusCode::OK);
+    assert_eq!(store.calls(Op::ReadChunk), reads, "no body is read");
+    assert_eq!(ask(&layer, get(&location)).await.body.len(), 5 * CHUNK);
 }
 
 #[tokio::test(start_paused = true)]
